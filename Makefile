@@ -1,0 +1,70 @@
+# Everything runs in .venv, which is created from requirements.lock when it is missing or older.
+# All paths are relative, so that a directory with spaces in its name works too.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+STAMP := .venv/.complete
+SOURCES := verifier models tests cli.py
+
+.PHONY: help demo test lint types bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    explain one real prediction, check the certificate, write a page"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff: rules and format"
+	@echo "make types   mypy, strict"
+	@echo "make bench   measure; results under out/bench"
+	@echo "make lock    regenerate requirements.lock"
+	@echo "make clean   remove .venv, caches and out/"
+
+demo: $(STAMP)
+	$(PY) cli.py demo
+
+test: $(STAMP)
+	$(PY) -m pytest
+
+lint: $(STAMP)
+	$(PY) -m ruff check $(SOURCES)
+	$(PY) -m ruff format --check $(SOURCES)
+
+types: $(STAMP)
+	$(PY) -m mypy
+
+bench: $(STAMP)
+	$(PY) -m tests.benchmarks
+
+# auto_LiRPA's metadata caps torch far below what it runs on, hence --no-deps, after the lock.
+$(STAMP): requirements.lock
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	"$(PYTHON)" -m venv --clear .venv
+	$(PY) -m pip install --quiet --requirement requirements.lock
+	$(PY) -m pip install --quiet --no-deps auto_LiRPA==0.3
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+# The resolver's answer for core + demo + report + dev. Left out: the CUDA packages, which pip adds
+# where the platform's torch asks for them, and the build label after a version's plus sign.
+lock:
+	"$(PYTHON)" -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --dry-run --ignore-installed \
+		--report .venv-lock/report.json ".[demo,report,dev]"
+	.venv-lock/bin/python -c "$$LOCK_SCRIPT" .venv-lock/report.json > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock build out .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+define LOCK_SCRIPT
+import json, re, sys
+found = json.load(open(sys.argv[1], encoding="utf-8"))["install"]
+pins = {re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower(): item["metadata"]["version"].split("+")[0] for item in found}
+pins.pop("protoproof")
+print("# Made by `make lock`: core, demo, report and dev. Installed by pip with its resolver.")
+for name, version in sorted(pins.items()):
+    if not name.startswith(("nvidia-", "cuda-", "triton")):
+        print(name + "==" + version)
+endef
+export LOCK_SCRIPT

@@ -1,0 +1,48 @@
+"""The numbers of a training run: recorded in the checkpoint, derived from the size of the data."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Recipe(BaseModel):
+    """Everything but the data and the seed that decides how a network is trained.
+
+    Costs are the published ones: cross entropy + ``cluster`` * cluster cost + ``separation`` *
+    separation cost, and ``l1`` * (absolute off-class weights) for the last layer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epochs: int
+    last_layer_epochs: int
+    batch: int
+    learning_rate: float
+    cluster: float
+    separation: float
+    l1: float
+    certified_eps: float | None
+    robust_share: float
+
+    @classmethod
+    def for_data(cls, images: int, epochs: int | None, certified_eps: float | None) -> Self:
+        """Defaults that give small data sets more epochs and large ones fewer."""
+        batch = 128 if images >= 2560 else max(16, images // 20)
+        certified = certified_eps is not None
+        if epochs is None:
+            steps, fewest, most = (4000, 20, 100) if certified else (1000, 8, 40)
+            epochs = min(most, max(fewest, math.ceil(steps * batch / images)))
+        return cls(
+            epochs=epochs,
+            last_layer_epochs=30,
+            batch=batch,
+            learning_rate=1e-3 if certified else 2e-3,
+            cluster=0.8,
+            separation=0.08,
+            l1=1e-4,
+            certified_eps=certified_eps,
+            robust_share=0.5,
+        )

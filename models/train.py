@@ -1,0 +1,238 @@
+"""Training a prototype network from a data set to a checked ONNX file.
+
+Deterministic: the same data, options and seed give the same file on the same machine (same
+package versions and thread count; all of them are recorded).
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.architecture import Architecture, plan
+from models.checkpoint import Checkpoint, DataRecord, save_checkpoint
+from models.data import Dataset, load_data
+from models.evaluate import accuracy, certified_accuracy
+from models.export import ExportResult, export_model
+from models.progress import Progress
+from models.projection import Origin, project
+from models.protopnet import ProtoPNet
+from models.recipe import Recipe
+from models.stages import Samples, joint, last_layer
+from verifier.errors import UsageError
+from verifier.files import make_directory, write_atomic
+
+FAMILIES = ("protopnet",)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What ``train`` wrote and how good the network is.
+
+    ``accuracy`` holds ``train`` and ``test`` (shares of correct images, of the exported network's
+    torch twin) and, after certified training, ``certified_eps`` and ``certified``: the share of
+    test images that keep their label over the whole L-infinity ball by interval bounds.
+    """
+
+    checkpoint: Path
+    export: ExportResult
+    accuracy: dict[str, float]
+    origins: tuple[Origin, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``train --json``."""
+        return self.export.to_json() | {
+            "checkpoint": str(self.checkpoint),
+            "accuracy": self.accuracy,
+            "time_s": round(self.seconds, 1),
+        }
+
+
+def train_model(
+    family: str,
+    data: str,
+    out: Path,
+    *,
+    grid: int = 7,
+    certified_eps: float | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    prototypes_per_class: int | None = None,
+    channels: int | None = None,
+    name: str | None = None,
+    quiet: bool = False,
+) -> TrainResult:
+    """Train on ``data`` and write checkpoint, NAME.onnx, NAME.json and NAME.prototypes.png to out.
+
+    NAME defaults to ``model``; the defaults of the other options depend on the size of the data.
+    Raises InputError for bad data, UsageError for options that do not fit it, OutputError when
+    ``out`` is not writable (found out first), TrainingError when training or export fails.
+    """
+    began = time.monotonic()
+    _refuse(family, certified_eps, seed, epochs, prototypes_per_class, name)
+    dataset = load_data(data)
+    certified = certified_eps is not None
+    per_class = prototypes_per_class or (5 if certified else 10)
+    width = channels or (128 if grid == 1 and not certified else 64)
+    architecture = plan(dataset.input_shape, grid, width, certified)
+    recipe = Recipe.for_data(len(dataset.x_train), epochs, certified_eps)
+    _require_writable(out)
+    with _deterministic(seed):
+        model, origins = _fit(dataset, architecture, recipe, per_class, seed, quiet)
+    scores = _scores(model, dataset, certified_eps)
+    record = Checkpoint(
+        family="protopnet",
+        name=name or "model",
+        command=_command(
+            family, dataset.name, grid, certified_eps, seed, recipe.epochs, per_class, width
+        ),
+        seed=seed,
+        data=DataRecord(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            train=len(dataset.x_train),
+            test=len(dataset.x_test),
+        ),
+        recipe=recipe,
+        architecture=architecture,
+        classes=dataset.classes,
+        prototypes_per_class=per_class,
+        mean=tuple(model.encoder.mean.flatten().tolist()),
+        std=tuple(model.encoder.std.flatten().tolist()),
+        origins=origins,
+        accuracy=scores,
+        versions=_versions(),
+    )
+    checkpoint = save_checkpoint(out, record, model)
+    export = export_model(record, model, dataset, out / f"{record.name}.onnx")
+    return TrainResult(checkpoint, export, scores, origins, time.monotonic() - began)
+
+
+def _require_writable(folder: Path) -> None:
+    """Find out before a long run that its results cannot be written. Raises OutputError."""
+    make_directory(folder)
+    probe = folder / ".writable"
+    write_atomic(probe, b"")
+    probe.unlink(missing_ok=True)
+
+
+def _fit(
+    dataset: Dataset,
+    architecture: Architecture,
+    recipe: Recipe,
+    per_class: int,
+    seed: int,
+    quiet: bool,
+) -> tuple[ProtoPNet, tuple[Origin, ...]]:
+    """All stages, from random weights to a projected network with an optimised last layer."""
+    mean, std = _normalisation(dataset.x_train)
+    model = ProtoPNet(architecture, len(dataset.classes), per_class, mean, std)
+    samples = Samples(torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train))
+    generator = torch.Generator().manual_seed(seed)
+    epochs = recipe.epochs + recipe.last_layer_epochs
+    with Progress(epochs, quiet) as progress:
+        progress.stage("joint")
+        joint(model, samples, recipe, generator, progress)
+        progress.stage("projection")
+        origins = project(model, samples.images, samples.labels)
+        progress.stage("last layer")
+        last_layer(model, samples, recipe, generator, progress)
+    return model, origins
+
+
+def _scores(model: ProtoPNet, dataset: Dataset, certified_eps: float | None) -> dict[str, float]:
+    scores = {
+        "train": accuracy(model, dataset.x_train, dataset.y_train),
+        "test": accuracy(model, dataset.x_test, dataset.y_test),
+    }
+    if certified_eps is not None:
+        scores["certified_eps"] = certified_eps
+        scores["certified"] = certified_accuracy(
+            model, dataset.x_test, dataset.y_test, certified_eps
+        )
+    return scores
+
+
+def _normalisation(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation per channel, rounded so that every file shows the same number."""
+    mean = images.mean(axis=(0, 2, 3), dtype=np.float64)
+    std = images.std(axis=(0, 2, 3), dtype=np.float64)
+    # A constant channel carries nothing; its deviation must only not divide by zero.
+    return [round(float(m), 4) for m in mean], [round(max(float(s), 0.01), 4) for s in std]
+
+
+def _refuse(
+    family: str,
+    certified_eps: float | None,
+    seed: int,
+    epochs: int | None,
+    prototypes_per_class: int | None,
+    name: str | None,
+) -> None:
+    """Options that make no sense, found before any data is read."""
+    if family not in FAMILIES:
+        raise UsageError(f"family '{family}' is unknown: choose {', '.join(FAMILIES)}")
+    if certified_eps is not None and not 0.0 < certified_eps <= 0.5:
+        raise UsageError(
+            f"certified eps {certified_eps} is outside (0, 0.5]: it is a radius on the [0,1] scale"
+        )
+    if not 0 <= seed < 1 << 63:
+        raise UsageError(f"seed {seed} is out of range: choose 0 or a positive integer")
+    if epochs is not None and not 1 <= epochs <= 10_000:
+        raise UsageError(f"{epochs} epochs: choose 1 to 10000")
+    if prototypes_per_class is not None and not 1 <= prototypes_per_class <= 100:
+        raise UsageError(f"{prototypes_per_class} prototypes per class: choose 1 to 100")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UsageError(f"name '{name}' is not a plain file name: use letters, digits, . _ -")
+
+
+@contextmanager
+def _deterministic(seed: int) -> Iterator[None]:
+    """Seed torch and forbid nondeterministic kernels; restore the caller's state afterwards."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
+def _command(
+    family: str,
+    data: str,
+    grid: int,
+    certified_eps: float | None,
+    seed: int,
+    epochs: int,
+    per_class: int,
+    channels: int,
+) -> str:
+    """The command that repeats this run, with the data set's name in place of its path."""
+    certified = "" if certified_eps is None else f" --certified-eps {certified_eps:g}"
+    return (
+        f"protoproof train --family {family} --data {shlex.quote(data)} --grid {grid}{certified} "
+        f"--seed {seed} --epochs {epochs} --prototypes-per-class {per_class} --channels {channels}"
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("torch", "numpy", "onnx", "onnxruntime")
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "threads": str(torch.get_num_threads()),
+    }

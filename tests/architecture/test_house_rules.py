@@ -1,0 +1,90 @@
+"""House rules that no linter knows: who prints, how long a file is, what a file may mention."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from tests.architecture.sources import ROOT, product
+
+LONGEST = 400  # lines of one source file
+
+SOURCES = product()
+
+NOT_OURS = {"build", "dist", "out", "__pycache__"}  # ignored by git, like hidden folders
+HIDDEN_BUT_OURS = {".ci", ".github", ".gitignore"}
+BINARY = {".npz", ".onnx", ".png", ".pyc", ".safetensors"}
+MACHINE_PATH = re.compile(r"(?<![\w.~/])/(?:home|work|tmp|root|Users)/[\w.-]")
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_name(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+SPEAKING = {
+    "print",
+    "exit",
+    "quit",
+    "sys.exit",
+    "os._exit",
+    "sys.stdout",
+    "sys.stderr",
+    "SystemExit",
+    "typer",
+}
+
+
+def test_only_the_command_line_prints_or_exits() -> None:
+    found = [
+        f"{source.module}:{node.lineno} uses {_name(node)}"
+        for source in SOURCES
+        if source.module != "cli"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Name | ast.Attribute) and _name(node) in SPEAKING
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_files_stay_readable() -> None:
+    lengths = {source.module: len(source.text.splitlines()) for source in SOURCES}
+    assert not {module: lines for module, lines in lengths.items() if lines > LONGEST}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [s.module for s in SOURCES if s.tree.body and not ast.get_docstring(s.tree)]
+    assert not silent
+
+
+def _ours(part: str) -> bool:
+    hidden = part.startswith(".") and part not in HIDDEN_BUT_OURS
+    return not hidden and part not in NOT_OURS and not part.endswith(".egg-info")
+
+
+def _text_files() -> list[Path]:
+    return [
+        path
+        for top in sorted(ROOT.iterdir())
+        if _ours(top.name)
+        for path in ([top] if top.is_file() else sorted(top.rglob("*")))
+        if path.is_file()
+        and path.suffix not in BINARY
+        and all(_ours(part) for part in path.relative_to(ROOT).parts)
+    ]
+
+
+def test_no_file_mentions_a_machine() -> None:
+    found = []
+    for path in _text_files():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            if MACHINE_PATH.search(line):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert not found, "\n".join(found)
+
+
+def test_machine_paths_are_recognised() -> None:
+    assert MACHINE_PATH.search('open("' + "/" + 'home/someone/x")')
+    assert not MACHINE_PATH.search("see docs/home/page or ~/work/x")

@@ -1,0 +1,157 @@
+"""Who may import whom. An arrow that is not in these tables is an error, whatever it imports."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.architecture.sources import Source, product
+
+# Modules that every room may use: they know nothing of any room.
+BASE = {"verifier.errors", "verifier.verdict", "verifier.version"}
+PROVER = ("verifier.network", "verifier.latent", "verifier.oracle", "verifier.explain")
+
+# room -> the rooms it may import besides itself and BASE
+ARROWS: dict[str, set[str]] = {
+    "verifier.errors": set(),
+    "verifier.verdict": set(),
+    "verifier.version": set(),
+    "verifier.files": set(),
+    # the prover: later stages import earlier ones, never back
+    "verifier.network": {"verifier.files"},
+    "verifier.latent": {*PROVER[:1]},
+    "verifier.oracle": {*PROVER[:2]},
+    "verifier.explain": {*PROVER[:3]},
+    "verifier.bounds": {"verifier.network"},
+    # proofs: data, and the trusted part
+    "verifier.certificate": set(),
+    "verifier.checker": {"verifier.certificate"},
+    # the order of stages; a claim counts only when the checker accepted its certificate
+    "verifier.assembly": {*PROVER, "verifier.bounds", "verifier.certificate"},
+    "verifier.pipeline": {
+        *PROVER,
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+    },
+    # readers of certificates and check results, never of live solver objects
+    "verifier.campaign": {
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.pipeline",
+    },
+    "verifier.gate": {
+        "verifier.campaign",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+    },
+    "verifier.report": {
+        "verifier.campaign",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.gate",
+    },
+    # one explanation with the files it leaves behind: certificate, check result, page
+    "verifier.session": {
+        "verifier.assembly",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.network",
+        "verifier.pipeline",
+        "verifier.report",
+    },
+}
+
+# What the trusted part may load besides the standard library.
+CHECKER_PACKAGES = {"flint", "numpy", "onnx"}
+CERTIFICATE_PACKAGES = {"pydantic"}
+
+# Packages that stay behind one file each, so that a change of theirs is a change in one place.
+IN_ONE_FILE = ("auto_LiRPA", "jinja2", "ray", "z3")
+
+SOURCES = product()
+
+
+def _allowed(source: Source, target: str) -> bool:
+    """Whether ``source`` may import the product module ``target``."""
+    room = ".".join(target.split(".")[:2])
+    if source.room == "models":
+        inside = target.split(".")[0] == "models"
+        free = BASE | {"verifier.files"}
+        # the demonstration uses the product as a user does; nothing else in models/ may
+        return inside or room in free or source.module == "models.demo"
+    if target.split(".")[0] == "models":
+        return source.room == "cli"
+    if source.room in ("cli", "verifier"):  # the command line, and what `import verifier` offers
+        return True
+    return room == source.room or room in BASE or room in ARROWS[source.room]
+
+
+def test_only_the_allowed_arrows() -> None:
+    wrong = [
+        f"{source.module}:{found.line} imports {found.target}"
+        for source in SOURCES
+        for found in source.imports()
+        if found.target.split(".")[0] in ("verifier", "models", "cli", "tests")
+        and not _allowed(source, found.target)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_room_has_a_row() -> None:
+    rooms = {source.room for source in SOURCES} - {"cli", "models", "verifier"}
+    assert rooms <= set(ARROWS)
+
+
+def test_no_import_is_hidden() -> None:
+    # `import verifier` resolves its public names lazily, from a table of constants
+    computed = {
+        source.module
+        for source in SOURCES
+        if any(found.target == "<computed>" for found in source.imports())
+    }
+    assert computed <= {"verifier"}
+
+
+@pytest.mark.parametrize(
+    ("room", "packages"),
+    [("verifier.checker", CHECKER_PACKAGES), ("verifier.certificate", CERTIFICATE_PACKAGES)],
+)
+def test_the_trusted_part_uses_few_packages(room: str, packages: set[str]) -> None:
+    allowed = {*packages, *sys.stdlib_module_names, "verifier"}
+    wrong = [
+        f"{source.module}:{found.line} imports {found.target}"
+        for source in SOURCES
+        if source.room == room
+        for found in source.imports()
+        if found.target.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("package", IN_ONE_FILE)
+def test_heavy_packages_stay_behind_one_file(package: str) -> None:
+    users = {
+        source.module
+        for source in SOURCES
+        if any(found.target.split(".")[0] == package for found in source.imports())
+    }
+    assert len(users) <= 1, f"{package} is imported in {sorted(users)}"
+
+
+def test_arrows_form_no_circle() -> None:
+    done: set[str] = set()
+    waiting = dict(ARROWS)
+    while waiting:
+        ready = [room for room, needs in waiting.items() if needs <= done]
+        assert ready, f"these rooms need each other: {sorted(waiting)}"
+        done.update(ready)
+        for room in ready:
+            del waiting[room]

@@ -1,0 +1,115 @@
+"""Exact numbers: nothing is lost, and rounding goes only where it is said to go."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from verifier.checker.arithmetic import (
+    GRID,
+    ball,
+    certain_sign,
+    decided,
+    float32_integers,
+    float_below,
+    grid_ceiling,
+    grid_floor,
+    hex_ratio,
+    round_down,
+    round_up,
+)
+from verifier.errors import CertificateError
+
+FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+RATIOS = st.tuples(st.integers(-(10**40), 10**40), st.integers(1, 10**40))
+
+
+@given(st.lists(FLOAT32, max_size=8))
+@example([0.0, -0.0])
+@example([2.0**-149, -(2.0**128 - 2.0**104), 2.0**-126])
+def test_float32_values_become_the_same_numbers(values: list[float]) -> None:
+    integers, shift = float32_integers(np.array(values, dtype=np.float32))
+    assert shift >= 0
+    assert [Fraction(n, 1 << shift) for n in integers] == [Fraction(v) for v in values]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@example(5e-324)
+@example(-0.0)
+def test_hex_floats_are_read_exactly(value: float) -> None:
+    assert Fraction(*hex_ratio(value.hex())) == Fraction(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0x1p+0", "0x1.80p+0", "0x1.0p+9999", "0x1.8p-1080", "0x1.00000000000000p+0", "1.0", "nan"],
+)
+def test_other_spellings_are_refused(text: str) -> None:
+    with pytest.raises(CertificateError):
+        hex_ratio(text)
+
+
+@given(RATIOS)
+@example((1, 3))
+@example((0, 7))
+@example((-1, 10**400))
+@example((2**53 + 1, 1))
+def test_rounding_gives_the_tightest_enclosure(value: tuple[int, int]) -> None:
+    low, high, exact = round_down(value), round_up(value), Fraction(*value)
+    assert Fraction(low) <= exact <= Fraction(high)
+    assert Fraction(math.nextafter(low, math.inf)) > exact
+    assert Fraction(math.nextafter(high, -math.inf)) < exact
+
+
+@given(RATIOS)
+def test_the_grid_rounds_outwards_by_less_than_one_step(value: tuple[int, int]) -> None:
+    step = Fraction(1, 1 << GRID)
+    exact = Fraction(*value)
+    assert exact - step < grid_floor(value) * step <= exact <= grid_ceiling(value) * step
+    assert grid_ceiling(value) * step < exact + step
+
+
+@given(RATIOS, st.integers(-50, 50))
+def test_a_float_below_a_ball_is_below_it(value: tuple[int, int], shift: int) -> None:
+    with ctx.workprec(80):
+        around = ball(value)
+    below = float_below(around, shift)
+    exact = Fraction(*value) / Fraction(2) ** shift
+    assert Fraction(below) <= exact
+    assert below >= float(exact) - abs(float(exact)) * 1e-15
+
+
+def test_extreme_balls_have_a_float_below() -> None:
+    tiny = (-(arb(10) ** 40)).exp()
+    assert -1e-300 < float_below(tiny) <= 0  # the ball of such a number reaches below zero
+    assert float_below(arb(2) ** -5000) == 0.0
+    assert -1e-300 < float_below(-(arb(2) ** -5000)) < 0
+    assert float_below(arb(2) ** 5000) > 1e300
+    assert float_below(-(arb(2) ** 5000)) == -math.inf
+    assert float_below(arb("nan")) == -math.inf
+
+
+def test_signs_are_certain_or_not_given() -> None:
+    assert certain_sign(arb(1)) == 1
+    assert certain_sign(arb(-1)) == -1
+    for unclear in (arb(0), arb(0, 1), arb(1, 2), arb("nan"), arb("inf"), arb(0).log()):
+        assert certain_sign(unclear) == 0
+
+
+def test_precision_rises_until_the_sign_is_certain() -> None:
+    used: list[int] = []
+
+    def close() -> arb:
+        used.append(ctx.prec)
+        return (arb(2).sqrt() ** 2 - 2) + arb(2) ** -200
+
+    sign, _ = decided(close)
+    assert sign == 1
+    assert used == [64, 128, 256]
+    assert decided(lambda: arb(2).sqrt() ** 2 - 2)[0] == 0

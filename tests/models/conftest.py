@@ -1,0 +1,59 @@
+"""Small data sets and one small trained network, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import Dataset, load_data
+from models.train import TrainResult, train_model
+
+SMALL = {"epochs": 4, "prototypes_per_class": 3, "channels": 8, "quiet": True}
+"""Options of a training run of a few seconds."""
+
+
+def stripes(images: int, channels: int, rows: int, columns: int, classes: int) -> dict:
+    """Noise with a bright vertical stripe whose place decides the class; uint8 N x C x H x W."""
+    state = np.random.RandomState(7)
+    labels = np.arange(images) % classes
+    pixels = state.randint(0, 70, (images, channels, rows, columns))
+    for image, label in enumerate(labels):
+        start = label * columns // classes
+        pixels[image, label % channels, :, start : start + columns // classes] += 180
+    pixels, half = pixels.astype(np.uint8), images * 3 // 4
+    return {
+        "x_train": pixels[:half],
+        "y_train": labels[:half],
+        "x_test": pixels[half:],
+        "y_test": labels[half:],
+    }
+
+
+@pytest.fixture(scope="session")
+def colour_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 colour images of 12 x 14 pixels in three classes."""
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    np.savez(path, **stripes(200, 3, 12, 14, 3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def colour_data(colour_file: Path) -> Dataset:
+    return load_data(str(colour_file))
+
+
+@pytest.fixture(scope="session")
+def trained(colour_file: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A network on a 3 x 3 grid, trained on the colour images; nobody may change its files."""
+    out = tmp_path_factory.mktemp("trained")
+    return train_model("protopnet", str(colour_file), out, grid=3, **SMALL)
+
+
+@pytest.fixture(scope="session")
+def certified(colour_file: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A network on a 1 x 1 grid, trained for the L-infinity radius 0.05."""
+    out = tmp_path_factory.mktemp("certified")
+    options = SMALL | {"epochs": 30}
+    return train_model("protopnet", str(colour_file), out, grid=1, certified_eps=0.05, **options)

@@ -1,0 +1,97 @@
+"""Mutated files: success or one of our errors, never a crash, a hang, or another exception."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.network.builders import draft
+from verifier.errors import ProtoProofError
+from verifier.network import load
+from verifier.network.inspect import inspect_file
+
+VALID = draft(bias=True).build().SerializeToString()
+OTHER = draft("exponential", "reduce_min", "direct").build().SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def survive(folder: Path, data: bytes) -> None:
+    path = folder / "mutant.onnx"
+    path.write_bytes(data)
+    start = time.perf_counter()
+    found = inspect_file(path)
+    assert all(line.isprintable() for line in found.to_text().split("\n"))
+    try:
+        load(path)
+    except ProtoProofError as error:
+        assert found.refusals
+        assert str(error).isprintable()
+    else:
+        assert not found.refusals
+    assert time.perf_counter() - start < 5
+
+
+# one mutation: position, and what is put there
+edits = st.tuples(
+    st.floats(0, 1, exclude_max=True),
+    st.one_of(
+        st.tuples(st.just("set"), st.binary(min_size=1, max_size=4)),
+        st.tuples(st.just("flip"), st.integers(0, 7)),
+        st.tuples(st.just("insert"), st.binary(min_size=1, max_size=8)),
+        st.tuples(st.just("delete"), st.integers(1, 8)),
+        st.tuples(st.just("repeat"), st.integers(1, 64)),
+    ),
+)
+
+
+def mutate(data: bytes, changes: list[tuple[float, tuple[str, object]]]) -> bytes:
+    for where, (kind, what) in changes:
+        at = int(where * len(data))
+        if kind == "set" and isinstance(what, bytes):
+            data = data[:at] + what + data[at + len(what) :]
+        elif kind == "flip" and isinstance(what, int):
+            data = data[:at] + bytes([data[at] ^ 1 << what]) + data[at + 1 :] if data else data
+        elif kind == "insert" and isinstance(what, bytes):
+            data = data[:at] + what + data[at:]
+        elif kind == "delete" and isinstance(what, int):
+            data = data[:at] + data[at + what :]
+        elif isinstance(what, int):
+            data = data[: at + what] + data[at:]
+    return data
+
+
+@given(st.lists(edits, min_size=1, max_size=4))
+@settings(
+    max_examples=2500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_mutations(folder: Path, changes: list[tuple[float, tuple[str, object]]]) -> None:
+    survive(folder, mutate(VALID, changes))
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+@settings(max_examples=300, deadline=None)
+def test_splices(folder: Path, cut: int, join: int) -> None:
+    survive(folder, VALID[: cut % len(VALID)] + OTHER[join % len(OTHER) :])
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=500, deadline=None)
+def test_noise(folder: Path, data: bytes) -> None:
+    survive(folder, data)
+
+
+def test_every_byte_of_the_header(folder: Path) -> None:
+    """Structure, not weights: names, types and lengths lie at the start of the file."""
+    for at in range(0, 1200, 3):
+        for bit in (0, 3, 7):
+            survive(folder, VALID[:at] + bytes([VALID[at] ^ 1 << bit]) + VALID[at + 1 :])

@@ -1,0 +1,149 @@
+"""The graph, its cut at the latent, its rewrites, and its translation to torch."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.network.builders import DISTANCES, POOLINGS, SIMILARITIES, Draft, draft, node
+from verifier.errors import InternalError
+from verifier.network import Network, load
+from verifier.network.graph import Graph, build_graph, part
+from verifier.network.rewrite import drop_identities
+from verifier.network.torch_graph import TorchGraph
+
+OUTPUTS = ("logits", "activation", "measurement", "latent")
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    return load(draft().save(tmp_path))
+
+
+def images(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((count, 1, 6, 6), dtype=np.float32)
+
+
+def results(graph: Graph, x: np.ndarray) -> tuple[torch.Tensor, ...]:
+    with torch.no_grad():
+        found = TorchGraph(graph).double()(torch.from_numpy(x.astype(np.float64)))
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_whole_graph_in_torch_equals_the_runtime(
+    tmp_path: Path, similarity: str, pooling: str, distance: str
+) -> None:
+    network = load(draft(similarity, pooling, distance, bias=True).save(tmp_path))
+    x = images(1)
+    seen = network.observe(x[0])
+    logits, activation, measurement, latent = results(network.graph, x)
+    np.testing.assert_allclose(latent[0].flatten(1).T, seen.latent, atol=1e-6)
+    np.testing.assert_allclose(measurement[0].flatten(1).T, seen.measurement, atol=1e-5)
+    np.testing.assert_allclose(activation[0], seen.activation, atol=1e-3)
+    np.testing.assert_allclose(logits[0], seen.logits, atol=1e-3)
+
+
+def test_shapes_are_for_one_image(network: Network) -> None:
+    shapes = network.graph.shapes
+    assert shapes["input"] == (1, 1, 6, 6)
+    assert shapes["latent"] == (1, 3, 2, 2)
+    assert shapes["p_norm"] == (1, 4, 1, 1)
+    assert shapes["logits"] == (1, 2)
+    assert network.graph.free_batch
+
+
+def test_encoder_and_head_are_the_whole(network: Network) -> None:
+    x = images(3)
+    encoder, head = network.encoder_graph, network.head_graph
+    assert {n.output for n in encoder.nodes} == {"c1", "r1", "c2", "latent"}
+    assert len(encoder.nodes) + len(head.nodes) == len(network.graph.nodes)
+    assert set(encoder.constants) == {"w1", "b1", "w2"}
+    (latent,) = results(encoder, x)
+    *_, logits = results(head, latent.numpy())
+    torch.testing.assert_close(logits, results(network.graph, x)[0])
+
+
+def test_batches_in_torch_equal_single_images(network: Network) -> None:
+    x = images(5)
+    together = results(network.graph, x)
+    for index in range(5):
+        alone = results(network.graph, x[index : index + 1])
+        for whole, single in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[index : index + 1], single)
+
+
+def _with_identities(parts: Draft) -> Graph:
+    for name in ("input", "w1", "r1", "nearest", "latent"):
+        parts.nodes.insert(0, node("Identity", [name], f"{name}.copy"))
+        for reader in parts.nodes[1:]:
+            reader.input[:] = [f"{name}.copy" if i == name else i for i in reader.input]
+        copy_node = parts.nodes.pop(0)
+        made = [i for i, n in enumerate(parts.nodes) if name in n.output]
+        parts.nodes.insert(made[0] + 1 if made else 0, copy_node)
+    return build_graph(parts.build())
+
+
+def test_drop_identities_changes_no_value() -> None:
+    graph = _with_identities(draft())
+    rewritten = drop_identities(graph)
+    assert sum(n.op == "Identity" for n in graph.nodes) == 5
+    assert all(n.op != "Identity" for n in rewritten.graph.nodes)
+    assert rewritten.name("latent.copy") == "latent"
+    assert rewritten.name("latent") == "latent"
+    for before, after in zip(results(graph, images(2)), results(rewritten.graph, images(2)), strict=True):  # fmt: skip
+        assert torch.equal(before, after)
+
+
+def test_drop_identities_follows_chains() -> None:
+    parts = draft()
+    parts.rename("logits", "logits.0")
+    parts.nodes += [node("Identity", ["logits.0"], "logits.1"), node("Identity", ["logits.1"], "logits")]  # fmt: skip
+    rewritten = drop_identities(build_graph(parts.build()))
+    assert rewritten.name("logits") == rewritten.name("logits.1") == "logits.0"
+    assert rewritten.graph.outputs[0] == "logits.0"
+
+
+def test_constant_parts_are_folded_once(network: Network) -> None:
+    module = TorchGraph(network.head_graph)
+    steps = {call.node.output for call, _ in module._steps}
+    assert not steps & {"p_squared", "p_sum", "p_norm"}
+    assert "z_dot_p" in steps
+    folded = [buffer for buffer in module.buffers() if buffer.shape == (1, 4, 1, 1)]
+    truth = (network.head.prototypes**2).sum(axis=1).astype(np.float32)
+    np.testing.assert_allclose(folded[0].flatten(), truth, rtol=1e-7)
+
+
+def test_a_fixed_batch_is_not_stretched(tmp_path: Path) -> None:
+    parts = draft()
+    parts.batch = 1
+    network = load(parts.save(tmp_path))
+    with pytest.raises(InternalError, match="one image at a time"):
+        network.encoder(torch.zeros(2, 1, 6, 6))
+
+
+def test_encoder_is_differentiable_and_traceable(network: Network) -> None:
+    x = torch.from_numpy(images(2)).requires_grad_()
+    network.encoder(x).sum().backward()
+    assert x.grad is not None
+    assert bool((x.grad != 0).any())
+
+
+def test_networks_travel_between_processes(network: Network) -> None:
+    x = images(1)[0]
+    seen = network.cross_check(x)  # fills every cache first
+    for other in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):  # noqa: S301
+        again = other.cross_check(x)
+        np.testing.assert_array_equal(again.logits, seen.logits)
+        assert other.sha256 == network.sha256
+
+
+def test_part_from_a_tensor_to_itself(network: Network) -> None:
+    assert part(network.graph, "latent", ("latent",)).nodes == ()

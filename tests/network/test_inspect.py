@@ -1,0 +1,102 @@
+"""What `inspect` says about good and bad models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.network.builders import SIMILARITIES, draft, node
+from verifier.network.inspect import duplicates, inspect_file
+
+
+def test_a_good_model(tmp_path: Path) -> None:
+    path = draft().save(tmp_path)
+    found = inspect_file(path)
+    assert found.refusals == ()
+    assert found.size == path.stat().st_size
+    assert found.operators["Conv"] == 3
+    assert found.parameters == 45 + 5 + 15 + 12 + 8 + 3
+    assert found.input == {
+        "tensor": "input", "shape": [1, 6, 6], "free_batch": True, "range": [0.0, 1.0]
+    }  # fmt: skip
+    assert found.latent == {
+        "tensor": "latent", "grid": [2, 2], "channels": 3, "range": "sigmoid"
+    }  # fmt: skip
+    assert found.prototypes == {"tensor": "prototypes", "count": 4, "duplicates": []}
+    assert found.decision is not None
+    assert found.decision["classes"] == ["no", "yes"]
+    assert found.binding == "recognised"
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["name"] == "tiny"
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_text_names_everything(tmp_path: Path, similarity: str) -> None:
+    text = inspect_file(draft(similarity, bias=True).save(tmp_path)).to_text()
+    for part in ("sha256", "opset 17", "Conv 3", "2 x 2 locations", "4 (all different)", "recognised",
+                 similarity, "linear with bias, 2 classes: no, yes", "[0, 1] (made by Sigmoid)"):  # fmt: skip
+        assert part in text
+
+
+def test_declared_says_why(tmp_path: Path) -> None:
+    parts = draft()
+    parts.replace("logits", node("MatMul", ["activation", "head.weight"], "logits"))
+    parts.weights["head.weight"] = np.ascontiguousarray(parts.weights["head.weight"].T)
+    text = inspect_file(parts.save(tmp_path)).to_text()
+    assert "declared: agrees with the description on random and extreme latents only" in text
+    assert "expected Gemm" in text
+
+
+def test_duplicate_prototypes(tmp_path: Path) -> None:
+    parts = draft()
+    parts.weights["prototypes"][2] = parts.weights["prototypes"][0]
+    found = inspect_file(parts.save(tmp_path))
+    assert found.prototypes is not None
+    assert found.prototypes["duplicates"] == [[0, 2]]
+    assert "identical: 0 = 2" in found.to_text()
+    assert duplicates(np.array([[0.0], [-0.0], [1.0]])) == [[0, 1]]
+
+
+def test_a_bad_model_is_described_as_far_as_possible(tmp_path: Path) -> None:
+    parts = draft()
+    parts.nodes.append(node("Softmax", ["logits"], "probability"))
+    found = inspect_file(parts.save(tmp_path))
+    assert found.binding is None
+    assert found.operators["Softmax"] == 1
+    (refusal,) = found.refusals
+    assert "node 'probability.node' (Softmax, opset 17)" in refusal
+    assert "refused" in found.to_text()
+
+
+def test_many_refusals_are_summed_up(tmp_path: Path) -> None:
+    parts = draft()
+    parts.nodes += [node("Softmax", ["logits"], f"p{i}") for i in range(150)]
+    refusals = inspect_file(parts.save(tmp_path)).refusals
+    assert len(refusals) == 101
+    assert refusals[-1] == "and 50 more"
+
+
+def test_names_from_the_file_are_inert(tmp_path: Path) -> None:
+    parts = draft()
+    parts.rename("r1", "r1\x1b[31m\n\u202e" + "x" * 500)
+    parts.nodes.append(node("Softmax\x1b]0;", ["logits"], "p\u2028"))
+    assert parts.description is not None
+    parts.description["classes"] = ["\x1b[2J", "<script>"]
+    parts.description["name"] = "\x07bell"
+    for refused in (True, False):
+        found = inspect_file(parts.save(tmp_path))
+        assert bool(found.refusals) == refused
+        assert all(line.isprintable() for line in found.to_text().split("\n"))
+        if refused:
+            parts.nodes.pop()
+
+
+def test_nothing_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    for path in (tmp_path, tmp_path / "text.onnx", tmp_path / "none", Path("/dev/null")):
+        found = inspect_file(path)
+        assert len(found.refusals) == 1
+        assert str(path) in found.refusals[0]
+        assert json.dumps(found.to_json())

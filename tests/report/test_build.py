@@ -1,0 +1,76 @@
+"""From certificate and check to page: copied, never judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checker.builders import file
+from tests.report.pages import gray, make_core, make_page, make_reading, make_scene, rejected
+from verifier.certificate.reader import read_certificate
+from verifier.checker import check
+from verifier.report.build import explanation_page
+from verifier.report.page import PageCertificate, PageModel
+
+
+@pytest.mark.parametrize("vocabulary", ["topk", "ceiling", "pairs"])
+def test_an_accepted_certificate(vocabulary: str) -> None:
+    here = make_scene()
+    core = make_core(here, vocabulary)
+    report = check(file(core), here.data)
+    page = make_page(vocabulary)
+    assert (page.verdict, page.reason) == ("proved", "")
+    assert page.vocabulary == vocabulary
+    assert [fact.kind for fact in page.facts] == [fact.kind for fact in core.facts]
+    assert [margin.proved for margin in page.margins] == [lower for _, lower in report.margins]
+    assert all(m.proved is not None and 0 < m.proved <= m.observed for m in page.margins)
+    assert page.predicted not in page.others
+    assert len(page.others) == 2
+    assert [text.lower() for text in page.assumptions] == [
+        f"{text}.".lower() for text in report.assumptions
+    ]
+
+
+def test_a_rejected_certificate_proves_nothing() -> None:
+    here, core, report = rejected()
+    assert not report.accepted
+    page = explanation_page(
+        envelope=read_certificate(file(core)),
+        check=report,
+        reading=make_reading(here),
+        picture=gray(8, 8),
+        input_name="x",
+        model=PageModel("tiny", "ab" * 32, "recognised", here.tiny.grid),
+        certificate=PageCertificate("c.json", "cd" * 32, "protoproof check"),
+        sizes=(),
+        seconds=0.0,
+    )
+    assert page.verdict == "unknown"
+    assert page.proved == ()
+    assert all(margin.proved is None for margin in page.margins)
+
+
+def test_facts_carry_place_picture_and_share() -> None:
+    here, page = make_scene(), make_page("ceiling")
+    reading = make_reading(here)
+    for fact in page.facts:
+        if fact.kind == "ceiling":
+            assert fact.prototype is None
+            assert fact.contribution is None
+            continue
+        assert fact.prototype is not None
+        location = reading.best_location(fact.prototype)
+        assert fact.location == reading.place(location)
+        assert fact.box == reading.box(location, page.picture)
+        assert fact.squared_distance == reading.measurement[location, fact.prototype]
+        assert fact.contribution == reading.contribution(fact.prototype)
+        assert fact.patch is not None
+        assert fact.origin == f"training image {fact.prototype}"
+
+
+def test_a_pair_away_from_the_best_location_adds_nothing_that_can_be_named() -> None:
+    here, page = make_scene(), make_page("pairs")
+    reading = make_reading(here)
+    for fact in page.facts:
+        assert fact.prototype is not None
+        best = reading.place(reading.best_location(fact.prototype))
+        assert (fact.contribution is None) == (fact.location != best)

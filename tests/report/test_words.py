@@ -1,0 +1,152 @@
+"""Facts, domains and claims in plain words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.report.pages import make_core, make_reading, make_scene
+from verifier.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
+from verifier.checker.obligations import RULES
+from verifier.report.reading import Reading
+from verifier.report.words import (
+    OBLIGATIONS,
+    brief_words,
+    claims_words,
+    domain_words,
+    fact_words,
+    limits_words,
+)
+
+# q of location l and prototype j; the similarity is 1 / (q + 1)
+MEASUREMENT = np.array([[4.0, 1.0], [0.25, 3.0], [9.0, 9.0], [9.0, 9.0]])
+
+
+def reading(**changes: object) -> Reading:
+    fields: dict[str, object] = {
+        "classes": ("cat", "dog"),
+        "grid": (2, 2),
+        "measurement": MEASUREMENT,
+        "similarity": lambda q: 1 / (q + 1),
+        "weight": np.array([[1.0, -0.5], [-0.5, 1.0]]),
+        "bias": np.zeros(2),
+        "predicted": 0,
+        "prototype_class": (0, 1),
+    }
+    return Reading(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_activation() -> None:
+    fact = ActivationFact(prototype=0, lower=(0.25).hex(), upper=(0.25).hex())
+    assert fact_words(fact, reading()) == (
+        "Prototype 0 (a “cat”) is seen with similarity 0.800 (squared distance 0.250), "
+        "here at row 0, column 1."
+    )
+
+
+def test_activation_of_a_single_location_has_no_place() -> None:
+    fact = ActivationFact(prototype=1, lower=(1.0).hex(), upper=(1.0).hex())
+    alone = reading(measurement=MEASUREMENT[:1], grid=(1, 1), prototype_class=None)
+    assert fact_words(fact, alone) == (
+        "Prototype 1 is seen with similarity 0.500 (squared distance 1.00)."
+    )
+
+
+def test_pair() -> None:
+    fact = PairFact(location=1, prototype=1, lower=(3.0).hex(), upper=(3.0).hex())
+    assert fact_words(fact, reading()) == (
+        "The location at row 0, column 1 keeps its distance to prototype 1 (a “dog”): "
+        "similarity 0.250 (squared distance 3.00)."
+    )
+    assert brief_words(fact, reading()) == (
+        "Prototype 1 (a “dog”): similarity 0.250 (squared distance 3.00)."
+    )
+
+
+def test_a_pair_of_a_single_location_has_no_place() -> None:
+    fact = PairFact(location=0, prototype=0, lower=(4.0).hex(), upper=(4.0).hex())
+    alone = reading(measurement=MEASUREMENT[:1], grid=(1, 1))
+    assert fact_words(fact, alone).startswith("The latent keeps its distance to prototype 0 (a")
+
+
+def test_an_interval_reads_as_a_range_rounded_outwards() -> None:
+    fact = PairFact(location=1, prototype=1, lower=(2.9999).hex(), upper=(3.0001).hex())
+    assert fact_words(fact, reading()).endswith(
+        "similarity between 0.249 and 0.251 (squared distance 2.99 to 3.01)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("exempt", "prototypes", "words"),
+    [
+        ((), 2, "No prototype exceeds similarity 0.501 anywhere."),
+        ((0,), 2, "The one other prototype does not exceed similarity 0.501 anywhere."),
+        ((0,), 4, "None of the 3 other prototypes exceeds similarity 0.501 anywhere."),
+    ],
+)
+def test_ceiling_is_rounded_up(exempt: tuple[int, ...], prototypes: int, words: str) -> None:
+    fact = CeilingFact(bound=(0.9999).hex(), exempt=exempt)
+    wide = np.repeat(MEASUREMENT, 2, axis=1)[:, :prototypes]
+    assert fact_words(fact, reading(measurement=wide)) == words
+
+
+def test_domain() -> None:
+    core = make_core(make_scene(), "ceiling")
+    assert domain_words(core) == (
+        "Every latent there is: any real numbers whatever at 4 locations with 4 channels each."
+    )
+    half = core.model_copy(update={"domain": BoxDomain(lower=(0.0).hex(), upper=None)})
+    assert domain_words(half).startswith("Every latent with values of at least 0 at")
+    box = core.model_copy(update={"domain": BoxDomain(lower=(0.0).hex(), upper=(1.0).hex())})
+    assert domain_words(box).startswith("Every latent with values from 0 to 1 at")
+
+
+def test_claims_are_the_checkers_and_no_others() -> None:
+    core = make_core(make_scene(), "ceiling")
+    assert claims_words(core, (), "cat") == ()
+    assert claims_words(core, ("beautiful",), "cat") == ()
+    (sufficient,) = claims_words(core, ("sufficient",), "cat")
+    assert "is classified “cat”; 2 rivals ruled out" in sufficient
+    _, necessary = claims_words(core, ("sufficient", "necessary:0"), "cat")
+    assert necessary.startswith("Necessary: for 1 of the facts")
+    _, minimal = claims_words(core, ("sufficient", "necessary:0", "subset-minimal"), "cat")
+    assert minimal.startswith("Subset-minimal")
+
+
+def test_limits_say_what_is_open() -> None:
+    core = make_core(make_scene(), "ceiling")
+    facts = len(core.facts)
+    text = " ".join(limits_words(core, 2, 3))
+    assert f"Necessity is open for {facts - 2} facts" in text
+    assert "may exist. It has at least 3 facts." in text
+    closed = " ".join(limits_words(core, facts, facts))
+    assert "Necessity" not in closed
+    assert "may exist" not in closed
+
+
+def test_every_obligation_has_words() -> None:
+    assert {rule.name for rule in RULES} == set(OBLIGATIONS)
+
+
+def test_names_are_inert_in_sentences() -> None:
+    fact = ActivationFact(prototype=0, lower=(0.25).hex(), upper=(0.25).hex())
+    words = fact_words(fact, reading(classes=("c\u202eat", "dog")))
+    assert "c[U+202E]at" in words
+
+
+def test_reading_of_margins_and_places() -> None:
+    view = reading(weight=np.array([[1.0, -0.5], [-0.5, 1.0]]), bias=np.array([0.25, 0.0]))
+    activation = [1 / 1.25, 1 / 2]
+    assert np.allclose(view.activation, activation)
+    assert view.closest_rival == 1
+    assert np.isclose(view.margins[1], 1.5 * activation[0] - 1.5 * activation[1] + 0.25)
+    assert np.isclose(view.contribution(1), -1.5 * activation[1])
+    assert [view.place(location) for location in range(4)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert view.box(0, np.zeros((8, 8), np.uint8)) is None
+
+
+def test_receptive_fields_are_clipped_to_the_image() -> None:
+    view = make_reading(make_scene())
+    picture = np.zeros((8, 8), np.uint8)
+    assert view.box(0, picture) == (0, 0, 4, 4)
+    assert view.box(3, picture) == (3, 3, 8, 8)

@@ -1,0 +1,197 @@
+"""Certificate, version 1: frozen data, no behaviour.
+
+A certificate states *premises* (facts), *multipliers* and *witness constructions*. It states no
+bound, margin or other conclusion: the checker computes those itself, exactly.
+
+Numbers that must be exact are written as hexadecimal floats (``float.hex``), as integers, or as
+base64 of little-endian float32. Lengths are squared L2 throughout.
+
+``Core`` is a function of model, instance, options and tool version alone; whatever differs
+between two equal runs (time, host) lives in ``Envelope.about``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field
+
+SCHEMA: Final = "protoproof.certificate/1"
+
+Index = Annotated[int, Field(ge=0, lt=1 << 31)]
+HexFloat = Annotated[
+    str, Field(pattern=r"^-?0x[01](\.[0-9a-f]{1,13})?p[+-][0-9]{1,4}$", max_length=32)
+]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=1 << 26)]
+Text = Annotated[str, Field(max_length=4096)]
+# FailFast: one wrong element ends the validation, so a hostile file cannot buy a million errors.
+Indices = Annotated[tuple[Index, ...], FailFast()]
+
+
+class Frozen(BaseModel):
+    """Strict, immutable, and closed: an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelIdentity(Frozen):
+    """Which network. ``description`` is the head description's JSON when it is not in the file."""
+
+    sha256: Sha256
+    binding: Literal["recognised", "declared"]
+    description_sha256: Sha256
+    description: Annotated[str, Field(max_length=1 << 24)] | None = None
+
+
+class Instance(Frozen):
+    """The explained input. ``latent`` is v in R^(L x D), row-major, exactly as observed."""
+
+    input_sha256: Sha256
+    locations: Annotated[int, Field(ge=1)]
+    channels: Annotated[int, Field(ge=1)]
+    latent: Base64
+    predicted: Index
+
+
+class FreeDomain(Frozen):
+    """All of R^(L x D)."""
+
+    kind: Literal["free"] = "free"
+
+
+class BoxDomain(Frozen):
+    """[lower, upper] for every latent unit; ``upper`` None is plus infinity."""
+
+    kind: Literal["box"] = "box"
+    lower: HexFloat
+    upper: HexFloat | None
+
+
+class PairFact(Frozen):
+    """lower <= q_lj <= upper for one location and one prototype."""
+
+    kind: Literal["pair"] = "pair"
+    location: Index
+    prototype: Index
+    lower: HexFloat
+    upper: HexFloat
+
+
+class ActivationFact(Frozen):
+    """lower <= min over locations of q_lj <= upper: the activation, in measurement units."""
+
+    kind: Literal["activation"] = "activation"
+    prototype: Index
+    lower: HexFloat
+    upper: HexFloat
+
+
+class CeilingFact(Frozen):
+    """min over locations of q_lj >= bound for every prototype outside ``exempt``.
+
+    ``exempt`` (sorted) is part of the fact itself, so that dropping an activation fact never
+    changes what the ceiling says.
+    """
+
+    kind: Literal["ceiling"] = "ceiling"
+    bound: HexFloat
+    exempt: Indices
+
+
+Fact = Annotated[PairFact | ActivationFact | CeilingFact, Field(discriminator="kind")]
+Domain = Annotated[FreeDomain | BoxDomain, Field(discriminator="kind")]
+
+
+class Rows(Frozen):
+    """Multipliers of several prototypes: row i, over ``2**shift``, bounds ``prototypes[i]``."""
+
+    prototypes: Indices
+    theta: Annotated[tuple[Annotated[tuple[int, ...], FailFast()], ...], FailFast()]
+
+
+class PairBlock(Frozen):
+    """Bounds of q_lj at one location from the pair facts there (theory: the Lagrangian rule).
+
+    ``facts`` are the prototypes of the pair facts used, in the order of the columns of theta.
+    A row t (integers, t / 2**shift = theta) proves, with A = 1 + sum theta,
+    p = p_j + sum theta_i p_i:
+
+    * lower (A > 0):  q_lj >= |p_j|^2 + sum theta_i |p_i|^2 - |p|^2/A - sum lambda_i h_i
+      + sum mu_i l_i, with theta = lambda - mu split by sign, [l_i, h_i] the fact's interval;
+    * upper (A' = -1 + sum theta > 0): the same inequality for -q_lj, that is with -p_j and
+      -|p_j|^2.
+    """
+
+    location: Index
+    facts: Indices
+    shift: Annotated[int, Field(ge=0, le=256)]
+    lower: Rows
+    upper: Rows
+
+
+class IntervalEvidence(Frozen):
+    """Bound every prototype's best measurement on its own, then every margin by intervals."""
+
+    rule: Literal["intervals"] = "intervals"
+    blocks: Annotated[tuple[PairBlock, ...], FailFast()] = ()
+
+
+class Move(Frozen):
+    """Where a witness puts one location.
+
+    ``keep`` empty: z_l = v_l + direction. Otherwise the direction is projected (exactly) onto
+    the orthogonal complement of { p_i - p_keep[0] : i in keep } and z_l is the second point in
+    which the line through v_l along it meets the sphere around p_keep[0] through v_l; so every
+    kept squared distance is unchanged, exactly.
+    """
+
+    location: Index
+    keep: Indices
+    direction: Base64
+
+
+class Witness(Frozen):
+    """A latent in the domain that meets every fact but ``fact`` and loses to ``rival``.
+
+    Locations without a move stay at v. The checker evaluates every fact at the result; how the
+    point was built carries no weight.
+    """
+
+    fact: Index
+    rival: Index
+    moves: Annotated[tuple[Move, ...], FailFast()]
+
+
+class Core(Frozen):
+    """Everything that is claimed and everything the proof needs besides the model file."""
+
+    tool: Text
+    level: Literal["R"]
+    model: ModelIdentity
+    instance: Instance
+    domain: Domain
+    vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
+    premises: Literal["exact", "interval"]
+    facts: Annotated[tuple[Fact, ...], Field(min_length=1), FailFast()]
+    rivals: Annotated[Indices, Field(min_length=1)]
+    evidence: IntervalEvidence
+    witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
+
+
+class About(Frozen):
+    """What differs between equal runs. Nothing here is checked."""
+
+    created: Text = ""
+    command: Text = ""
+    input_name: Text = ""
+    seconds: float | None = None
+    oracle: Text = ""
+
+
+class Envelope(Frozen):
+    """The file: schema, core, and what surrounds it."""
+
+    schema_: Annotated[Literal["protoproof.certificate/1"], Field(alias="schema")] = SCHEMA
+    core: Core
+    about: About = About()

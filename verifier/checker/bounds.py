@@ -1,0 +1,170 @@
+"""What the premises prove about every prototype's best measurement.
+
+The best measurement of prototype j is m_j = min over locations l of q_lj. Lower and upper bounds
+are integers over ``2**GRID``, rounded outwards: a lower bound that is rounded down and an upper
+bound that is rounded up stay bounds, so comparing the rounded ones is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import mul
+
+from flint import fmpz, fmpz_mat
+
+from verifier.certificate.schema import (
+    ActivationFact,
+    BoxDomain,
+    CeilingFact,
+    Core,
+    PairBlock,
+    PairFact,
+    Rows,
+)
+from verifier.checker.arithmetic import (
+    GRID,
+    Ratio,
+    grid_ceiling,
+    grid_floor,
+    hex_ratio,
+)
+from verifier.checker.head import Head
+
+Interval = tuple[int, int | None]
+
+
+def best_intervals(head: Head, core: Core) -> list[Interval]:
+    """Bounds of every m_j over all latents of the domain that meet the facts.
+
+    Assumes that the blocks are well-formed (obligation 7) and refer to facts of ``core``.
+
+    * At one location, q_lj is bounded by the domain, by the fact about (l, j), and by the rows of
+      the block there; the best of them counts.
+    * m_j is at least the least of the lower bounds of *all* locations: where one has none, only
+      the domain's. It is at most the upper bound at any one location.
+    * Activation and ceiling facts bound m_j itself.
+    """
+    domain = _domain_intervals(head, core)
+    lower: list[dict[int, int]] = [{} for _ in domain]  # prototype -> location -> bound
+    upper = [high for _, high in domain]
+    for location, prototype, low, high in _local_bounds(head, core):
+        if low is not None:
+            known = lower[prototype].get(location, low)
+            lower[prototype][location] = max(known, low)
+        if high is not None:
+            upper[prototype] = _least(upper[prototype], high)
+    result = []
+    for (floor, _), places, high in zip(domain, lower, upper, strict=True):
+        everywhere = len(places) == head.location_count
+        low = max(floor, min(places.values())) if everywhere else floor
+        result.append((low, high))
+    return _with_activations(result, core)
+
+
+def _least(known: int | None, new: int) -> int:
+    return new if known is None else min(known, new)
+
+
+def _domain_intervals(head: Head, core: Core) -> list[Interval]:
+    """Bounds of q_lj from the domain alone; the same at every location."""
+    if not isinstance(core.domain, BoxDomain):
+        return [(0, None)] * head.prototype_count
+    upper = None if core.domain.upper is None else hex_ratio(core.domain.upper)
+    return [
+        (grid_floor(near), None if far is None else grid_ceiling(far))
+        for near, far in head.box_bounds(hex_ratio(core.domain.lower), upper)
+    ]
+
+
+def _with_activations(intervals: list[Interval], core: Core) -> list[Interval]:
+    for fact in core.facts:
+        if isinstance(fact, ActivationFact):
+            low, high = intervals[fact.prototype]
+            intervals[fact.prototype] = (
+                max(low, grid_floor(hex_ratio(fact.lower))),
+                _least(high, grid_ceiling(hex_ratio(fact.upper))),
+            )
+        elif isinstance(fact, CeilingFact):
+            bound, exempt = grid_floor(hex_ratio(fact.bound)), set(fact.exempt)
+            intervals = [
+                (low if prototype in exempt else max(low, bound), high)
+                for prototype, (low, high) in enumerate(intervals)
+            ]
+    return intervals
+
+
+def _local_bounds(head: Head, core: Core) -> Iterable[tuple[int, int, int | None, int | None]]:
+    """(location, prototype, lower, upper) from every pair fact and every row of every block."""
+    ends: dict[int, dict[int, tuple[Ratio, Ratio]]] = {}
+    for fact in core.facts:
+        if isinstance(fact, PairFact):
+            low, high = hex_ratio(fact.lower), hex_ratio(fact.upper)
+            ends.setdefault(fact.location, {})[fact.prototype] = low, high
+            yield fact.location, fact.prototype, grid_floor(low), grid_ceiling(high)
+    # one product of matrices for the Gram rows of all blocks
+    head.gram_rows(prototype for block in core.evidence.blocks for prototype in block.facts)
+    for block in core.evidence.blocks:
+        local = [ends[block.location][i] for i in block.facts]
+        for prototype, bound in row_bounds(head, block, block.lower, local, 1):
+            yield block.location, prototype, bound, None
+        for prototype, bound in row_bounds(head, block, block.upper, local, -1):
+            yield block.location, prototype, None, -bound
+
+
+def row_bounds(
+    head: Head,
+    block: PairBlock,
+    rows: Rows,
+    ends: Sequence[tuple[Ratio, Ratio]],
+    sign: int,
+) -> list[tuple[int, int]]:
+    """Lower bounds of ``sign * q_lj``, one per row, over ``2**GRID``, rounded down.
+
+    Theorem (theory, section 4). Let t be a row over S = 2**shift, theta = t / S, and
+    A = sign + sum theta_i > 0. For every z,
+
+        sign q_j(z) + sum theta_i q_i(z)  =  A |z|^2 - 2 z.p + sign |p_j|^2 + sum theta_i |p_i|^2
+                                         >=  sign |p_j|^2 + sum theta_i |p_i|^2 - |p|^2 / A
+
+    with p = sign p_j + sum theta_i p_i; and where the facts hold, theta_i q_i(z) is at most
+    theta_i h_i for theta_i > 0 and theta_i l_i for theta_i < 0. Subtract.
+
+    Everything is brought over S A 2**unit, and p is never formed: |p|^2 comes from the Gram matrix.
+
+    Args:
+        ends: [l_i, h_i] of the facts, in the order of ``block.facts``.
+        sign: 1 for lower bounds of q_lj, -1 for lower bounds of -q_lj.
+    """
+    if not rows.prototypes:
+        return []
+    gram = head.gram_rows(block.facts)
+    count = len(block.facts)
+    scale = 1 << block.shift
+    multipliers = fmpz_mat(len(rows.theta), count, [t for row in rows.theta for t in row])
+    between = fmpz_mat(count, count, [gram[i][k] for i in block.facts for k in block.facts])
+    across = fmpz_mat(
+        len(rows.theta), count, [gram[i][j] for j in rows.prototypes for i in block.facts]
+    )
+    # |S p|^2 = S^2 |p_j|^2 + t . (G t + 2 sign S g_j)
+    products = (multipliers * between + across * (2 * sign * scale)).tolist()
+    unit = max([2 * head.shift, *(d.bit_length() - 1 for pair in ends for _, d in pair)])
+    finer = unit - 2 * head.shift
+    slack_low, slack_high = (
+        [
+            (head.norms[i] << finer) - (pair[end][0] << unit) // pair[end][1]
+            for i, pair in zip(block.facts, ends, strict=True)
+        ]
+        for end in (0, 1)
+    )
+    result = []
+    for prototype, row, product in zip(rows.prototypes, rows.theta, products, strict=True):
+        leading = sign * scale + sum(row)  # S A
+        norm = head.norms[prototype]
+        square = int(sum(map(mul, row, product), fmpz(scale * scale * norm))) << finer
+        linear = sign * scale * (norm << finer) + sum(
+            t * (high if t > 0 else low)
+            for t, low, high in zip(row, slack_low, slack_high, strict=True)
+        )
+        numerator = leading * linear - square
+        result.append((prototype, (numerator << GRID) // (scale * leading << unit)))
+    return result

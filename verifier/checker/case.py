@@ -1,0 +1,60 @@
+"""One certificate against one model: what the obligations look at, each part computed once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from verifier.certificate.reader import read_certificate
+from verifier.certificate.schema import Core
+from verifier.checker.head import Head
+from verifier.checker.margins import Margin
+from verifier.checker.measure import Latent
+from verifier.checker.model import BoundHead, ModelFile
+from verifier.checker.witness import decode_float32
+
+
+class Case:
+    """The properties raise what is wrong with their part; the obligation about it reports that.
+
+    ``margins`` and ``necessary`` are filled by the obligations that establish them.
+    """
+
+    def __init__(self, certificate: bytes, model: ModelFile, input_sha256: str | None) -> None:
+        self.certificate = certificate
+        self.model = model
+        self.input_sha256 = input_sha256
+        self.margins: list[Margin] = []
+        self.necessary: list[int] = []
+
+    @cached_property
+    def core(self) -> Core:
+        """The claim and its proof.
+
+        Raises:
+            CertificateError: the bytes are not a certificate.
+        """
+        return read_certificate(self.certificate).core
+
+    @cached_property
+    def bound(self) -> BoundHead:
+        """The head, as the checker reads it from the model's bytes.
+
+        Raises:
+            CertificateError, DescriptionError, ModelError: see :meth:`ModelFile.bound`.
+        """
+        return self.model.bound(self.core.model.description)
+
+    @property
+    def head(self) -> Head:
+        """The head's exact numbers."""
+        return self.bound.head
+
+    @cached_property
+    def latent(self) -> Latent:
+        """The recorded latent with its exact measurements.
+
+        Raises:
+            CertificateError: it is not L x D finite float32 values.
+        """
+        count = self.head.location_count * self.head.channels
+        return Latent(self.head, decode_float32(self.core.instance.latent, count))

@@ -1,0 +1,178 @@
+"""Run all obligations of a certificate and report every failure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from verifier.certificate.schema import BoxDomain
+from verifier.certificate.strict_json import MAX_BYTES
+from verifier.checker.case import Case
+from verifier.checker.model import ModelFile
+from verifier.checker.obligations import RULES, IncompleteError, Rule
+from verifier.errors import CertificateError
+
+_SHOWN = 8  # complaints of one obligation that are spelled out
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """Outcome of one obligation; ``passed`` None: undecided, or not examined."""
+
+    number: int
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the checker found.
+
+    Attributes:
+        status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
+            (nothing is false, but the evidence does not prove every margin).
+        obligations: all ten, in order.
+        margins: (rival, a number below its margin over all latents that meet the facts).
+        necessary: indices of the facts whose witness was accepted.
+        assumptions: what an accepted certificate still rests on.
+        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``.
+    """
+
+    status: Literal["accepted", "rejected", "incomplete"]
+    obligations: tuple[Obligation, ...]
+    margins: tuple[tuple[int, float], ...]
+    necessary: tuple[int, ...]
+    assumptions: tuple[str, ...]
+    claims: tuple[str, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every obligation is met."""
+        return self.status == "accepted"
+
+    @property
+    def failures(self) -> tuple[Obligation, ...]:
+        """The obligations that are not met."""
+        return tuple(o for o in self.obligations if o.passed is not True)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data; a margin of minus infinity becomes None."""
+        return {
+            "accepted": self.accepted,
+            "status": self.status,
+            "obligations": [
+                {"number": o.number, "name": o.name, "passed": o.passed, "detail": o.detail}
+                for o in self.obligations
+            ],
+            "margins": [
+                {"rival": rival, "lower": lower if math.isfinite(lower) else None}
+                for rival, lower in self.margins
+            ],
+            "necessary": list(self.necessary),
+            "assumptions": list(self.assumptions),
+            "claims": list(self.claims),
+        }
+
+
+def check(
+    certificate: bytes | str | Path,
+    model: bytes | str | Path | ModelFile,
+    input_sha256: str | None = None,
+) -> CheckReport:
+    """Prove a certificate again, from its bytes and the model's bytes alone.
+
+    Args:
+        certificate: the file's content or path.
+        model: the ONNX file's content or path, or a :class:`ModelFile` to share among many calls.
+        input_sha256: hash of the input that the certificate is presented with, if any.
+
+    Raises:
+        CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
+            certificate or model is reported as rejected.)
+    """
+    content = certificate if isinstance(certificate, bytes) else _read(Path(certificate))
+    if isinstance(model, bytes):
+        model = ModelFile(model)
+    elif not isinstance(model, ModelFile):
+        model = ModelFile.read(model)
+    case = Case(content, model, input_sha256)
+    outcomes: dict[int, Obligation] = {}
+    for rule in RULES:
+        outcomes[rule.number] = _outcome(rule, case, outcomes)
+    return _report(case, tuple(outcomes.values()))
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():  # a pipe or device would never end
+        raise CertificateError(f"cannot read certificate {str(path)!r}: not a regular file")
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)  # one byte too many is refused by the reader
+    except OSError as error:
+        raise CertificateError(
+            f"cannot read certificate {str(path)!r}: {error.strerror}"
+        ) from error
+
+
+def _outcome(rule: Rule, case: Case, earlier: dict[int, Obligation]) -> Obligation:
+    """Examine one obligation. Fails closed: only a run without complaint or exception passes."""
+    unmet = [str(number) for number in rule.needs if earlier[number].passed is not True]
+    if unmet:
+        reason = f"not examined: needs obligation {', '.join(unmet)}"
+        return Obligation(rule.number, rule.name, None, reason)
+    try:
+        complaints = list(rule.examine(case))
+    except IncompleteError as error:
+        return Obligation(rule.number, rule.name, None, _printable(str(error)))
+    except Exception as error:  # noqa: BLE001  # whatever broke, this obligation is not met
+        complaints = [str(error) or type(error).__name__]
+    if not complaints:
+        return Obligation(rule.number, rule.name, True, "met")
+    text = "; ".join(complaints[:_SHOWN])
+    if len(complaints) > _SHOWN:
+        text += f"; and {len(complaints) - _SHOWN} more"
+    return Obligation(rule.number, rule.name, False, _printable(text))
+
+
+def _printable(text: str) -> str:
+    """Escaped and shortened: details quote names from files that nobody vouches for."""
+    return text.encode("unicode_escape").decode("ascii")[:2000]
+
+
+def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
+    if all(o.passed is True for o in obligations):
+        core = case.core
+        necessary = tuple(sorted(case.necessary))
+        claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
+        if len(necessary) == len(core.facts):
+            claims.append("subset-minimal")
+        return CheckReport(
+            "accepted", obligations, _lower(case), necessary, _assumptions(case), tuple(claims)
+        )
+    rejected = any(o.passed is False for o in obligations)
+    status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"
+    return CheckReport(status, obligations, _lower(case), (), (), ())
+
+
+def _lower(case: Case) -> tuple[tuple[int, float], ...]:
+    return tuple((margin.rival, margin.lower) for margin in case.margins)
+
+
+def _assumptions(case: Case) -> tuple[str, ...]:
+    core = case.core
+    result = [
+        "level R: the head with exactly these float32 weights, over the real numbers",
+        "the recorded latent is what the encoder computes for the input with the recorded hash",
+    ]
+    if case.input_sha256 is None:
+        result.append("no input was presented, so the recorded input hash was not compared")
+    if core.model.binding == "declared":
+        result.append("the graph computes the declared head (its structure was not recognised)")
+    if core.model.description is not None:
+        result.append("the head description came with the certificate, not with the model")
+    if isinstance(core.domain, BoxDomain):
+        result.append(f"the latent is an output of {case.bound.latent_operator}, over the reals")
+    return tuple(result)

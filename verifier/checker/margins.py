@@ -1,0 +1,87 @@
+"""Margins between logits, in ball arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flint import arb, ctx
+
+from verifier.checker.arithmetic import Ratio, ball, decided, float_below
+from verifier.checker.head import Head
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What is known about the margin over one rival: its certain sign, and a float below it."""
+
+    rival: int
+    sign: int
+    lower: float
+
+
+def margins(
+    head: Head,
+    predicted: int,
+    rivals: Iterable[int],
+    low: Sequence[Ratio],
+    high: Sequence[Ratio | None],
+) -> list[Margin]:
+    """Lower bounds of margins when each best measurement lies in [low_j, high_j].
+
+    Sound because similarities decrease and a linear form over a box is least where each variable
+    is at the end that its coefficient chooses: a prototype that supports the prediction is charged
+    at its farthest, one that opposes it at its nearest, one without weight not at all (not even
+    where its similarity is unbounded). An infinite end stands for every finite one, so the
+    infimum of the similarity replaces the value.
+
+    With low = high the margin itself is evaluated. A sign of 1 is a proof in either case; a sign
+    of -1 disproves the margin only with low = high.
+    """
+    ends = _Ends(head, low, high)
+    return [_margin(head, predicted, rival, ends) for rival in rivals]
+
+
+class _Ends:
+    """Similarities at both ends, computed once per precision.
+
+    ``bottomless`` are the prototypes whose similarity nothing bounds from below.
+    """
+
+    def __init__(self, head: Head, low: Sequence[Ratio], high: Sequence[Ratio | None]) -> None:
+        self._head, self._low, self._high = head, low, high
+        unbounded = head.similarity.at_infinity() is None
+        self.bottomless = [j for j, end in enumerate(high) if end is None and unbounded]
+        self._known: dict[int, tuple[list[arb], list[arb | None]]] = {}
+
+    def balls(self) -> tuple[list[arb], list[arb | None]]:
+        """At the nearest and at the farthest end, at the working precision."""
+        similarity = self._head.similarity
+        if ctx.prec not in self._known:
+            self._known[ctx.prec] = (
+                [similarity.value(ball(end)) for end in self._low],
+                [
+                    similarity.at_infinity() if end is None else similarity.value(ball(end))
+                    for end in self._high
+                ],
+            )
+        return self._known[ctx.prec]
+
+
+def _margin(head: Head, predicted: int, rival: int, ends: _Ends) -> Margin:
+    weights, offset = head.margin_weights(predicted, rival)
+    if any(weights[prototype] > 0 for prototype in ends.bottomless):
+        return Margin(rival, 0, -math.inf)
+
+    def least() -> arb:
+        total = arb(offset)
+        for weight, near, far in zip(weights, *ends.balls(), strict=True):
+            if weight < 0:
+                total += near * weight
+            elif weight > 0 and far is not None:  # None was refused above
+                total += far * weight
+        return total
+
+    sign, value = decided(least)
+    return Margin(rival, sign, float_below(value, head.weight_shift))

@@ -1,0 +1,204 @@
+"""The ten obligations of a certificate. The numbers are the same in code, documents and tests.
+
+Each obligation is a function that yields its complaints; none means that it is met. An exception
+counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
+that need others are not examined unless those are met.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from verifier.certificate.schema import BoxDomain, PairBlock, PairFact, Rows
+from verifier.checker import facts
+from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
+from verifier.checker.bounds import best_intervals
+from verifier.checker.case import Case
+from verifier.checker.margins import margins
+from verifier.checker.measure import domain_ends, outside_domain
+from verifier.checker.witness import witness_complaints
+from verifier.errors import CertificateError
+
+
+class IncompleteError(Exception):
+    """The evidence does not prove the claim, and does not contradict it either."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An obligation: its number and name, those it needs, and its examination."""
+
+    number: int
+    name: str
+    needs: tuple[int, ...]
+    examine: Callable[[Case], Iterator[str]]
+
+
+def certificate_format(case: Case) -> Iterator[str]:
+    """1. The bytes are one certificate of a known version; its numbers are spelled canonically."""
+    core = case.core
+    domain_ends(core.domain)
+    for fact in core.facts:
+        ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
+        for end in ends:
+            hex_ratio(end)
+    yield from ()
+
+
+def model_hash(case: Case) -> Iterator[str]:
+    """2. The model's bytes are the ones that the certificate speaks about."""
+    if case.model.sha256 != case.core.model.sha256:
+        yield (
+            f"hash mismatch: the model file has sha256 {case.model.sha256[:16]}..., the "
+            f"certificate is about {case.core.model.sha256[:16]}...; pass the model it was made for"
+        )
+
+
+def head(case: Case) -> Iterator[str]:
+    """3. The head is described as the certificate says, and recognised where it says so."""
+    identity = case.core.model
+    text = case.model.description(identity.description)
+    if hashlib.sha256(text.encode("utf-8")).hexdigest() != identity.description_sha256:
+        yield "hash mismatch: the head description is not the one that the certificate is about"
+    departure = case.bound.departure
+    if identity.binding == "recognised" and departure is not None:
+        yield f"the head is claimed to be recognised, but {departure}"
+
+
+def instance(case: Case) -> Iterator[str]:
+    """4. Input, latent, prediction and rivals fit the head; no rival is missing."""
+    core, here = case.core, case.core.instance
+    if case.input_sha256 is not None and case.input_sha256 != here.input_sha256:
+        yield "input hash mismatch: the certificate is about another input"
+    shape, wanted = (here.locations, here.channels), (case.head.location_count, case.head.channels)
+    if shape != wanted:
+        yield f"the latent is {shape[0]} x {shape[1]}, the head's is {wanted[0]} x {wanted[1]}"
+    case.latent  # noqa: B018  # raises unless it is that many finite float32 values
+    classes = case.head.class_count
+    if here.predicted >= classes:
+        yield f"predicted class {here.predicted} is out of range"
+    if core.rivals != tuple(k for k in range(classes) if k != here.predicted):
+        yield "the rivals are not all other classes, each once, in order"
+
+
+def domain(case: Case) -> Iterator[str]:
+    """5. The domain is free, or exactly what the operator that outputs the latent guarantees; and
+    the recorded latent lies in it."""
+    domain = case.core.domain
+    if isinstance(domain, BoxDomain) and domain_ends(domain) != case.bound.latent_range:
+        operator = case.bound.latent_operator or "no known operator"
+        yield f"the box is not what the graph guarantees (the latent comes from {operator})"
+    for location, point in enumerate(case.latent.points):
+        channel = outside_domain(point, 1 << case.latent.shift, domain)
+        if channel is not None:
+            yield f"the recorded latent leaves the domain at location {location}, channel {channel}"
+
+
+def premises(case: Case) -> Iterator[str]:
+    """6. Every fact is well-formed, true at the recorded latent, exact where the certificate says
+    so, and belongs to the vocabulary. A false premise would prove anything."""
+    complaints = list(facts.malformed(case.head, case.core.facts))
+    yield from complaints
+    if not complaints:
+        yield from facts.untrue(case.core, case.latent)
+        yield from facts.vocabulary_complaints(case.core, case.latent)
+
+
+def multipliers(case: Case) -> Iterator[str]:
+    """7. Every block speaks about pair facts of its location, every row has A > 0."""
+    known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
+    seen: set[int] = set()
+    for block in case.core.evidence.blocks:
+        place = f"block at location {block.location}"
+        if block.location in seen:
+            yield f"{place}: a second block for one location"
+        seen.add(block.location)
+        if not block.facts or len(set(block.facts)) != len(block.facts):
+            yield f"{place}: no facts, or one twice"
+        if any((block.location, prototype) not in known for prototype in block.facts):
+            yield f"{place}: uses a pair fact that the certificate does not state"
+        for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
+            for text in _row_complaints(case, block, rows, sign):
+                yield f"{place}, {word}: {text}"
+
+
+def _row_complaints(case: Case, block: PairBlock, rows: Rows, sign: int) -> Iterator[str]:
+    if len(rows.prototypes) != len(rows.theta) or len(set(rows.prototypes)) != len(rows.prototypes):
+        yield "not one row per prototype, each once"
+    if any(prototype >= case.head.prototype_count for prototype in rows.prototypes):
+        yield "prototype out of range"
+    if any(len(row) != len(block.facts) for row in rows.theta):
+        yield "a row has not one multiplier per fact"
+    elif any((sign << block.shift) + sum(row) <= 0 for row in rows.theta):
+        yield "a row has A <= 0, which bounds nothing"
+
+
+def proved_margins(case: Case) -> Iterator[str]:
+    """8. Over all latents of the domain that meet the facts, every margin is certainly positive.
+
+    Raises:
+        IncompleteError: some margin is not proved.
+    """
+    core = case.core
+    intervals = best_intervals(case.head, core)
+    scale = case.latent.scale
+    for prototype, (low, high) in enumerate(intervals):
+        # v is in the domain and meets the facts, so its measurements obey every sound bound
+        here = case.latent.best[prototype], scale
+        if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
+            yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
+    one = 1 << GRID
+    case.margins = margins(
+        case.head,
+        core.instance.predicted,
+        core.rivals,
+        [(low, one) for low, _ in intervals],
+        [None if high is None else (high, one) for _, high in intervals],
+    )
+    open_ = [margin for margin in case.margins if margin.sign != 1]
+    if open_:
+        listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
+        raise IncompleteError(f"{len(open_)} margins are not proved: over class {listed}")
+
+
+def prediction(case: Case) -> Iterator[str]:
+    """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not."""
+    core, latent = case.core, case.latent
+    best = [(least, latent.scale) for least in latent.best]
+    for margin in margins(case.head, core.instance.predicted, core.rivals, best, best):
+        if margin.sign != 1:
+            word = "loses to" if margin.sign < 0 else "cannot be separated from"
+            yield f"at the recorded latent the predicted class {word} class {margin.rival}"
+
+
+def witnesses(case: Case) -> Iterator[str]:
+    """10. Every witness meets all facts but its own, lies in the domain, and certainly loses."""
+    core = case.core
+    for index, witness in enumerate(core.witnesses):
+        if witness.fact >= len(core.facts) or witness.fact in case.necessary:
+            yield f"witness {index}: no such fact, or a second witness for it"
+        elif witness.rival not in core.rivals:
+            yield f"witness {index}: class {witness.rival} is not a rival"
+        else:
+            case.necessary.append(witness.fact)
+            try:
+                complaints = list(witness_complaints(core, case.latent, witness))
+            except CertificateError as error:
+                complaints = [str(error)]
+            yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
+
+
+RULES = (
+    Rule(1, "format", (), certificate_format),
+    Rule(2, "model hash", (1,), model_hash),
+    Rule(3, "head", (1,), head),
+    Rule(4, "instance", (1, 3), instance),
+    Rule(5, "domain", (1, 3, 4), domain),
+    Rule(6, "premises", (1, 3, 4), premises),
+    Rule(7, "multipliers", (1, 3), multipliers),
+    Rule(8, "margins", (1, 3, 4, 5, 6, 7), proved_margins),
+    Rule(9, "prediction", (1, 3, 4), prediction),
+    Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
+)

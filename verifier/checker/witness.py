@@ -1,0 +1,133 @@
+"""Witnesses: latents that meet every fact but one and are predicted something else, exactly.
+
+A witness proves that its fact is necessary. How it was built carries no weight: the point is
+materialised in rationals, and everything that is claimed about it is evaluated there.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from flint import fmpq_mat, fmpz_mat
+
+from verifier.certificate.schema import Core, Move, Witness
+from verifier.checker.arithmetic import float32_integers
+from verifier.checker.facts import violated
+from verifier.checker.margins import margins
+from verifier.checker.measure import Latent, Point, outside_domain
+from verifier.errors import CertificateError
+
+
+def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator[str]:
+    """Everything that is wrong with one witness; nothing means that its fact is necessary.
+
+    Raises:
+        CertificateError: the construction itself makes no sense.
+    """
+    points = materialise(latent, witness)
+    for location, point in points.items():
+        channel = outside_domain(point.numerators, point.denominator << latent.shift, core.domain)
+        if channel is not None:
+            yield f"leaves the domain at location {location}, channel {channel}"
+    moved = latent.moved(points)
+    for index, fact in enumerate(core.facts):
+        if index != witness.fact and violated(fact, moved):
+            yield f"violates fact {index} too"
+    predicted = core.instance.predicted
+    if margins(latent.head, predicted, [witness.rival], moved.best, moved.best)[0].sign >= 0:
+        yield f"does not certainly lose to class {witness.rival}"
+
+
+def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
+    """The moved locations, as exact points.
+
+    Raises:
+        CertificateError: an index out of range, a location moved twice, or a malformed move.
+    """
+    points: dict[int, Point] = {}
+    for move in witness.moves:
+        if move.location >= latent.head.location_count or move.location in points:
+            raise CertificateError(f"moves location {move.location}: out of range, or twice")
+        points[move.location] = _apply(latent, move)
+    return points
+
+
+def _apply(latent: Latent, move: Move) -> Point:
+    head, here = latent.head, latent.points[move.location]
+    direction, shift = float32_integers(decode_float32(move.direction, head.channels))
+    if not move.keep:
+        # both over 2**max(shift): the denominator makes up for the finer of the two
+        finer = max(0, shift - latent.shift)
+        coarser = latent.shift + finer - shift
+        moved = [(a << finer) + (b << coarser) for a, b in zip(here, direction, strict=True)]
+        return Point(moved, 1 << finer)
+    if len(set(move.keep)) != len(move.keep) or max(move.keep) >= head.prototype_count:
+        raise CertificateError("keeps a prototype twice, or one that does not exist")
+    if len(move.keep) > head.channels + 1:
+        raise CertificateError("keeps more prototypes than an affine basis has")
+    up = latent.shift - head.shift
+    centre = [n << up for n in head.prototype(move.keep[0])]
+    return second_intersection(here, centre, _project(latent, move, direction))
+
+
+def second_intersection(here: list[int], centre: list[int], along: list[int]) -> Point:
+    """Where the line through ``here`` along ``along`` meets the sphere around ``centre`` again.
+
+    |here + t along - centre| = |here - centre| has the solutions t = 0 and
+    t = -2 along.(here - centre) / |along|^2. A tangent gives ``here`` itself.
+
+    Raises:
+        CertificateError: the direction is zero.
+    """
+    square = sum(n * n for n in along)
+    if not square:
+        raise CertificateError("its direction vanishes after the projection")
+    product = sum(a * (v - c) for a, v, c in zip(along, here, centre, strict=True))
+    return Point([v * square - 2 * product * a for v, a in zip(here, along, strict=True)], square)
+
+
+def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
+    """A multiple of the direction's part that is orthogonal to p_i - p_keep[0], i in keep.
+
+    Moving along it changes no difference |z - p_i|^2 - |z - p_keep[0]|^2, because these are linear
+    in z with gradient -2 (p_i - p_keep[0]).
+    """
+    head = latent.head
+    base = head.prototype(move.keep[0])
+    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in move.keep[1:]]
+    if not rows:
+        return direction
+    spanning = fmpz_mat(rows)
+    if spanning.rank() < len(rows):
+        raise CertificateError("the prototypes it keeps are affinely dependent; keep fewer")
+    column = fmpz_mat([[n] for n in direction])
+    transposed = spanning.transpose()
+    weights = fmpq_mat(spanning * transposed).solve(fmpq_mat(spanning * column))
+    numerators, denominator = weights.numer_denom()
+    part = transposed * numerators
+    along = [int(denominator) * d - int(part[k, 0]) for k, d in enumerate(direction)]
+    common = math.gcd(*along) or 1
+    return [n // common for n in along]
+
+
+def decode_float32(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Finite little-endian float32 values from base64, of exactly the expected number.
+
+    Raises:
+        CertificateError: another length or alphabet, stray bits, NaN or infinity.
+    """
+    if len(text) != 4 * -(-4 * count // 3):
+        raise CertificateError(f"base64 text does not hold {count} float32 values")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise CertificateError("text is not base64") from error
+    if len(data) != 4 * count or base64.b64encode(data).decode() != text:
+        raise CertificateError(f"base64 text does not hold exactly {count} float32 values")
+    values = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    if not np.isfinite(values).all():
+        raise CertificateError("NaN or infinity among float32 values")
+    return values

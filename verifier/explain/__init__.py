@@ -1,0 +1,1 @@
+"""Minimisers: from facts to few facts. One algorithm per file."""

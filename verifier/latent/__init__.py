@@ -1,0 +1,1 @@
+"""Sets of latents, and what facts say about them."""

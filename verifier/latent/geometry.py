@@ -1,0 +1,140 @@
+"""What pair facts at one location say about every other squared distance there.
+
+Theory, section 3: with A the affine hull of the prototypes that have a fact, pi the projection on
+A, r the distance of the latent from A and beta_j = p_j - pi p_j,
+
+    q_j in [ |pi p_j - pi v|^2 + (|beta_j| - r)^2 , |pi p_j - pi v|^2 + (|beta_j| + r)^2 ].
+
+Everything is computed from squared distances alone (an incremental Cholesky factorisation of the
+Gram matrix), so the cost of adding a fact does not depend on the number of channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+Vector = Float[NDArray[np.float64], " prototype"]
+Gram = Float[NDArray[np.float64], "prototype prototype"]
+
+# Below this share of its length a direction counts as already spanned: adding it would only
+# amplify rounding. Leaving a direction out loosens the interval, which is always sound.
+_RANK_TOLERANCE = 1e-9
+
+
+def squared_distances(points: Float[NDArray[np.float64], "prototype channel"]) -> Gram:
+    """All squared distances between prototypes, ``[P, P]``, symmetric with a zero diagonal."""
+    centred = points - points.mean(axis=0)
+    norms = (centred**2).sum(axis=1)
+    result = np.maximum(norms[:, None] + norms[None, :] - 2.0 * centred @ centred.T, 0.0)
+    result = 0.5 * (result + result.T)
+    np.fill_diagonal(result, 0.0)
+    return np.asarray(result)
+
+
+@dataclass(frozen=True)
+class Hull:
+    """The affine hull of some prototypes, seen from one latent.
+
+    ``coordinates`` are those of all prototypes along an orthonormal basis of the hull with
+    ``base`` as origin, ``[P, dim]``; ``centre`` those of the latent, ``[dim]``.
+    ``off_plane[j]`` = |beta_j|^2, ``radius`` = r^2 (both squared L2).
+    ``spanning`` are the prototypes that gave the basis, in order.
+    """
+
+    base: int
+    spanning: tuple[int, ...]
+    coordinates: Float[NDArray[np.float64], "prototype dim"]
+    centre: Float[NDArray[np.float64], " dim"]
+    off_plane: Vector
+    radius: float
+
+    @classmethod
+    def of(cls, gram: Gram, measurement: Vector, facts: Sequence[int]) -> Hull:
+        """Hull of ``facts`` (at least one), for a latent with squared distances ``measurement``."""
+        base = facts[0]
+        hull = cls(
+            base,
+            (base,),
+            np.empty((len(gram), 0)),
+            np.empty(0),
+            gram[base].copy(),
+            float(measurement[base]),
+        )
+        for prototype in facts[1:]:
+            hull = hull.adding(gram, measurement, prototype)
+        return hull
+
+    def adding(self, gram: Gram, measurement: Vector, prototype: int) -> Hull:
+        """The hull with one more prototype; unchanged where the hull already contains it."""
+        residual = self.off_plane[prototype]
+        if residual <= _RANK_TOLERANCE * max(gram[self.base, prototype], 1e-30):
+            return self
+        scale = np.sqrt(residual)
+        # inner products with the new point, relative to the base, from squared distances
+        inner = 0.5 * (gram[self.base] + gram[self.base, prototype] - gram[prototype])
+        centre = 0.5 * (
+            measurement[self.base] + gram[self.base, prototype] - measurement[prototype]
+        )
+        own = self.coordinates[prototype]
+        new = (inner - self.coordinates @ own) / scale
+        new_centre = (centre - self.centre @ own) / scale
+        return Hull(
+            self.base,
+            (*self.spanning, prototype),
+            np.column_stack([self.coordinates, new]),
+            np.append(self.centre, new_centre),
+            np.maximum(self.off_plane - new**2, 0.0),
+            max(self.radius - float(new_centre) ** 2, 0.0),
+        )
+
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lower and upper bounds of every q_j at this location."""
+        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        beta = np.sqrt(self.off_plane)
+        r = np.sqrt(self.radius)
+        return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
+
+    def sphere(
+        self,
+        prototypes: Float[NDArray[np.float64], "prototype channel"],
+        latent: Float[NDArray[np.float64], " channel"],
+    ) -> tuple[
+        Vector,
+        Float[NDArray[np.float64], "prototype channel"],
+        Float[NDArray[np.float64], " channel"],
+    ]:
+        """The sphere of latents that keep the facts, as q_j = alpha_j - <steep_j, u>, |u| = 1.
+
+        Returns alpha (squared L2) and steep = 2 r beta_j for every prototype, and the unit
+        vector u of the latent itself (zero where the facts leave it no freedom).
+        """
+        base = prototypes[self.base]
+        span = list(self.spanning[1:])
+        basis = (
+            solve_triangular(
+                self.coordinates[span], prototypes[span] - base, lower=True, check_finite=False
+            )
+            if span
+            else np.empty((0, len(base)))
+        )
+        off = prototypes - base - self.coordinates @ basis
+        direction = latent - base - self.centre @ basis
+        length = float(np.linalg.norm(direction))
+        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        alpha = in_plane + (off**2).sum(axis=1) + self.radius
+        unit = direction / length if length > 0 else np.zeros_like(direction)
+        return alpha, 2.0 * np.sqrt(self.radius) * off, unit
+
+    def affine(self) -> tuple[Float[NDArray[np.float64], "prototype fact"], Vector]:
+        """Affine coordinates (each row sums to 1) of pi p_j and of pi v in the spanning points."""
+        triangle = self.coordinates[list(self.spanning[1:])]  # lower triangular, one row per point
+        rows = np.vstack([self.coordinates, self.centre])
+        weights = np.linalg.solve(triangle.T, rows.T).T if len(triangle) else rows
+        full = np.column_stack([1.0 - weights.sum(axis=1), weights])
+        return full[:-1], full[-1]

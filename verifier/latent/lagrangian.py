@@ -1,0 +1,81 @@
+"""Multipliers for the Lagrangian bound: how a hull's interval becomes evidence.
+
+Theory, sections 3, 4 and 8. For facts q_i = |z - p_i|^2 known, any theta with A = 1 + sum theta > 0
+gives, with p = p_j + sum theta_i p_i,
+
+    q_j  >=  |p_j|^2 + sum theta_i |p_i|^2 - |p|^2 / A - sum theta_i q_i.
+
+The best theta puts the minimiser p / A on the sphere of the facts, at its point nearest to p_j:
+A = |beta_j| / r and theta = A alpha(v) - alpha(p_j), where alpha are affine coordinates in the
+facts. For the upper bound (of -q_j) it is the farthest point: sum theta - 1 = |beta_j| / r and
+theta = (|beta_j| / r) alpha(v) + alpha(p_j). Rounding theta keeps the bound valid, and costs only
+second order, because the bound is stationary there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.geometry import Gram, Hull
+
+Vector = Float[NDArray[np.float64], " prototype"]
+Multipliers = Float[NDArray[np.float64], "row fact"]
+
+# A = |beta| / r is kept inside these limits: at 0 and at infinity (a prototype inside the hull, a
+# latent inside the hull) the bound is a limit that no finite multiplier attains. The loss is
+# about A r^2 or |beta|^2 / A, a billionth of a squared distance.
+_CURVATURE = (2.0**-30, 2.0**30)
+# One row needs one fact where that alone already clears the target by this share.
+_CLEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Multipliers ``theta[i]`` that bound the squared distance to ``prototypes[i]``."""
+
+    prototypes: tuple[int, ...]
+    theta: Multipliers
+
+
+def lower_rows(
+    hull: Hull, gram: Gram, measurement: Vector, prototypes: Sequence[int], target: Vector
+) -> Rows:
+    """Multipliers for lower bounds of q_j, as sparse as the targets allow.
+
+    ``target[j]`` is the value the bound has to reach; where one fact's triangle bound reaches it,
+    the row has one entry. The columns are ``hull.spanning``.
+    """
+    wanted = np.asarray(prototypes, dtype=int)
+    theta = _optimal(hull, sign=-1)[wanted]
+    spanning = np.array(hull.spanning)
+    apart = np.sqrt(gram[np.ix_(wanted, spanning)])
+    seen = np.sqrt(measurement[spanning])
+    single = (apart - seen) ** 2
+    best = np.argmax(single, axis=1)
+    rows = np.arange(len(wanted))
+    enough = single[rows, best] >= target[wanted] * (1 + _CLEAR)
+    sparse = np.zeros_like(theta)
+    sparse[rows, best] = _curvature(apart[rows, best], seen[best]) - 1.0
+    return Rows(tuple(wanted.tolist()), np.where(enough[:, None], sparse, theta))
+
+
+def upper_rows(hull: Hull, prototypes: Sequence[int]) -> Rows:
+    """Multipliers for upper bounds of q_j (lower bounds of -q_j)."""
+    return Rows(tuple(prototypes), _optimal(hull, sign=+1)[list(prototypes)])
+
+
+def _optimal(hull: Hull, sign: int) -> Multipliers:
+    of_prototype, of_latent = hull.affine()
+    beta, radius = np.sqrt(hull.off_plane), np.full(len(of_prototype), np.sqrt(hull.radius))
+    return _curvature(beta, radius)[:, None] * of_latent + sign * of_prototype
+
+
+def _curvature(beta: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(radius > 0, beta / np.where(radius > 0, radius, 1.0), _CURVATURE[1])
+    return np.asarray(np.clip(ratio, *_CURVATURE))

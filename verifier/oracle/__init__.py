@@ -1,0 +1,1 @@
+"""Oracles answer one question: do these facts entail the predicted class?"""

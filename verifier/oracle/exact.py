@@ -1,0 +1,152 @@
+"""The exact oracle: the tightest interval of every measurement on its own, then interval margins.
+
+Facts at one location bound all other squared distances there by the exact interval of
+``latent.geometry``; activation and ceiling facts bound the nearest distance directly. It is
+monotone and independent of order because each interval is. It is *not* complete: prototypes are
+bounded one at a time, so what they have in common is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
+from verifier.latent.geometry import Hull
+from verifier.oracle.interface import Decision, Instance, interval_margins
+from verifier.verdict import PROVED, unknown
+
+Vector = Float[NDArray[np.float64], " prototype"]
+Matrix = Float[NDArray[np.float64], "location prototype"]
+Margins = Float[NDArray[np.float64], " rival"]
+
+# Float64 margins closer to zero than this are not worth sending to the checker: they are within
+# reach of rounding in the prover. It is a filter, never a proof.
+SLACK = 1e-9
+
+
+class Place(NamedTuple):
+    """What is known at one location: bounds of all q_lj, and the hull of its facts, if any."""
+
+    low: Vector
+    high: Vector
+    hull: Hull | None
+    facts: tuple[int, ...]
+
+
+class ExactState:
+    """Bounds of one instance's measurements under a growing and shrinking set of pair facts.
+
+    ``low``, ``high`` are [L, P] bounds of q_lj given the facts at location l and the domain;
+    ``floor``, ``roof`` [P] those of the domain alone. A margin counts as proved above ``slack``.
+    """
+
+    def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
+        self.instance = instance
+        self.slack = slack
+        self.floor, self.roof = domain.measurement_range(instance.head.prototypes)
+        locations = len(instance.measurement)
+        self.low: Matrix = np.tile(self.floor, (locations, 1))
+        self.high: Matrix = np.tile(self.roof, (locations, 1))
+        self.places = [Place(self.floor, self.roof, None, ())] * locations
+
+    @property
+    def chosen(self) -> list[tuple[int, ...]]:
+        """Per location, the prototypes that have a fact there."""
+        return [place.facts for place in self.places]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """All (location, prototype) that have a fact, in order of location."""
+        return [(location, j) for location, place in enumerate(self.places) for j in place.facts]
+
+    def place(self, location: int, prototypes: Sequence[int]) -> Place:
+        """What would be known at a location whose facts were exactly ``prototypes``."""
+        if not prototypes:
+            return Place(self.floor, self.roof, None, ())
+        measurement = self.instance.measurement[location]
+        hull = Hull.of(self.instance.gram, measurement, prototypes)
+        low, high = hull.bounds()
+        low, high = np.maximum(low, self.floor), np.minimum(high, self.roof)
+        named = list(prototypes)
+        low[named] = high[named] = measurement[named]
+        return Place(low, high, hull, tuple(named))
+
+    def put(self, location: int, place: Place) -> Place:
+        """Make ``place`` what is known at a location; returns what was known before."""
+        before = self.places[location]
+        self.places[location] = place
+        self.low[location], self.high[location] = place.low, place.high
+        return before
+
+    def set_location(self, location: int, prototypes: Sequence[int]) -> None:
+        """Make ``prototypes`` the facts of a location; no other location is touched."""
+        self.put(location, self.place(location, prototypes))
+
+    def nearest(self) -> tuple[Vector, Vector]:
+        """Bounds of min over locations of q_lj."""
+        return self.low.min(axis=0), self.high.min(axis=0)
+
+    def margins(self) -> Margins:
+        """Lower bounds of all margins under the present pair facts."""
+        return margins_between(self.instance, *self.nearest())
+
+    def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
+        """Lower bounds of all margins if one location had other facts; nothing changes."""
+        before = self.put(location, self.place(location, prototypes))
+        try:
+            return self.margins()
+        finally:
+            self.put(location, before)
+
+    def proves(self, margins: Margins) -> bool:
+        """Whether every margin is above the slack; False for NaN, so it fails closed."""
+        return bool((margins > self.slack).all())
+
+
+def margins_between(instance: Instance, low: Vector, high: Vector) -> Margins:
+    """Lower bounds of all margins when each nearest distance lies in [low, high]."""
+    return interval_margins(
+        instance.margin_weights,
+        instance.margin_offset,
+        instance.similarity(high),  # decreasing: the farthest distance is the least activation
+        instance.similarity(low),
+    )
+
+
+@dataclass(frozen=True)
+class ExactOracle:
+    """See the module's docstring. ``slack`` is the least float64 margin it calls proved."""
+
+    slack: float = SLACK
+    name: str = "exact"
+
+    def prepare(self, instance: Instance, domain: Domain) -> ExactState:
+        """Bounds from the domain alone."""
+        return ExactState(instance, domain, self.slack)
+
+    def decide(self, state: ExactState, facts: FactSet) -> Decision:
+        """PROVED where every margin is above the slack under all three kinds of facts."""
+        wanted: list[list[int]] = [[] for _ in state.places]
+        for fact in facts.pairs:
+            wanted[fact.location].append(fact.prototype)
+        for location, prototypes in enumerate(wanted):
+            if sorted(state.places[location].facts) != prototypes:
+                state.set_location(location, prototypes)
+        low, high = state.nearest()
+        if facts.ceiling is not None:
+            below = np.ones(len(low), dtype=bool)
+            below[list(facts.ceiling.exempt)] = False
+            low = np.where(below, np.maximum(low, facts.ceiling.bound), low)
+        for activation in facts.activations:
+            j = activation.prototype
+            low[j], high[j] = max(low[j], activation.lower), min(high[j], activation.upper)
+        margins = margins_between(state.instance, low, high)
+        proved = state.proves(margins)
+        return Decision(PROVED if proved else unknown("margin not proved"), margins)

@@ -1,0 +1,109 @@
+"""The oracle protocol, its laws, and what every oracle shares.
+
+``prepare(instance, domain)`` does the work that does not depend on facts; ``decide(state, facts)``
+answers for one set of facts. Laws, tested for every oracle:
+
+* *soundness*: PROVED only if every latent of the domain that meets the facts is predicted the
+  same; the certificate checker, not the oracle, has the last word;
+* *monotonicity*: a superset of proved facts is proved;
+* *order independence*: the answer depends on the set alone.
+
+An oracle never answers REFUTED without a witness, and UNKNOWN never counts as proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
+from verifier.network.head import Head
+from verifier.verdict import Verdict
+
+State = TypeVar("State")
+Vector = Float[NDArray[np.float64], " prototype"]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One explained latent and what the head says about it, in float64.
+
+    ``latent`` [L, D]; ``measurement`` [L, P] squared distances; ``activation`` [P];
+    ``gram`` [P, P] squared distances between prototypes (shared by all instances of a head).
+    """
+
+    head: Head
+    latent: Float[NDArray[np.float64], "location channel"]
+    measurement: Float[NDArray[np.float64], "location prototype"]
+    activation: Vector
+    predicted: int
+    gram: Float[NDArray[np.float64], "prototype prototype"]
+
+    @property
+    def rivals(self) -> list[int]:
+        """All classes but the predicted one."""
+        return [k for k in range(len(self.head.weight)) if k != self.predicted]
+
+    @cached_property
+    def margin_weights(self) -> Float[NDArray[np.float64], "rival prototype"]:
+        """w^k = W_c - W_k for every rival k, in the order of ``rivals``."""
+        weight = self.head.weight
+        return np.asarray(weight[self.predicted] - weight[self.rivals])
+
+    @cached_property
+    def margin_offset(self) -> Float[NDArray[np.float64], " rival"]:
+        """b_c - b_k for every rival k."""
+        bias = self.head.bias
+        return np.asarray(bias[self.predicted] - bias[self.rivals])
+
+    @cached_property
+    def margins(self) -> Float[NDArray[np.float64], " rival"]:
+        """The margins at the instance itself."""
+        return self.margin_weights @ self.activation + self.margin_offset
+
+    def similarity(self, measurement: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Similarity of squared distances, its limit at an infinite one included."""
+        return self.head.similarity.value(measurement)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An oracle's answer: verdict, and the lower bound of the margin over every rival."""
+
+    verdict: Verdict
+    margins: Float[NDArray[np.float64], " rival"]
+
+
+class Oracle(Protocol, Generic[State]):
+    """See the module's docstring for the laws."""
+
+    name: str
+
+    def prepare(self, instance: Instance, domain: Domain) -> State:
+        """Everything that does not depend on the facts."""
+
+    def decide(self, state: State, facts: FactSet) -> Decision:
+        """Whether the facts entail the predicted class over the domain."""
+
+
+def interval_margins(
+    weights: Float[NDArray[np.float64], "rival prototype"],
+    offset: Float[NDArray[np.float64], " rival"],
+    low: Vector,
+    high: Vector,
+) -> Float[NDArray[np.float64], " rival"]:
+    """Least value of every margin when each activation moves freely in [low, high].
+
+    Sound because a linear form over a box attains its least value at the end points that the
+    signs of its coefficients choose. A zero coefficient contributes nothing even at infinity.
+    """
+    ends = np.where(weights > 0, low, high)
+    with np.errstate(invalid="ignore"):
+        terms = np.where(weights == 0, 0.0, weights * ends)
+    return np.asarray(terms.sum(axis=1) + offset)

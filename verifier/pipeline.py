@@ -1,0 +1,339 @@
+"""The order of stages, written once: observe, propose facts, build the certificate, check it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verifier.assembly import certificate_core
+from verifier.certificate.canonical import canonical_bytes
+from verifier.certificate.schema import About, Envelope
+from verifier.checker import CheckReport, ModelFile, check
+from verifier.errors import FragileError, InputError, UsageError
+from verifier.explain.build import pair_fact
+from verifier.explain.ceiling import ceiling
+from verifier.explain.deletion import delete
+from verifier.explain.order import by_worth
+from verifier.explain.pairs import grow
+from verifier.explain.topk import topk
+from verifier.files import write_atomic
+from verifier.latent.domain import Domain, domain_from_name
+from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
+from verifier.latent.geometry import squared_distances
+from verifier.network import Network, Observation, load
+from verifier.network.agreement import disagreement
+from verifier.oracle.exact import SLACK, ExactOracle, ExactState
+from verifier.oracle.interface import Instance
+from verifier.verdict import PROVED, Status, Verdict, unknown
+
+Vocabulary = Literal["topk", "ceiling", "pairs"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "pairs")
+
+# Where the checker does not accept, the prover asks itself for more margin and tries again.
+_SLACKS = (SLACK, 1e-6, 1e-4)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one vocabulary gave: the number of proved facts, or why there are none."""
+
+    vocabulary: Vocabulary
+    verdict: Verdict
+    size: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction, the facts that force it, and the certificate that proves it.
+
+    ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
+    ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's.
+    """
+
+    verdict: Verdict
+    observation: Observation
+    predicted_name: str
+    margin: float
+    domain: str
+    oracle: str
+    attempts: tuple[Attempt, ...]
+    vocabulary: Vocabulary | None
+    facts: FactSet
+    certificate: Envelope | None
+    check: CheckReport | None
+    seconds: float
+    facts_json: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def predicted(self) -> int:
+        """Index of the predicted class."""
+        return self.observation.predicted
+
+    @property
+    def size(self) -> int:
+        """Number of facts."""
+        return len(self.facts)
+
+    @cached_property
+    def necessary(self) -> frozenset[int]:
+        """Indices of the facts whose witness the checker accepted."""
+        return frozenset(self.check.necessary if self.check is not None else ())
+
+    def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
+        """The document of ``explain --json``; ``lower_bound`` None means that none was proved."""
+        return {
+            "verdict": self.verdict.status.value,
+            "reason": self.verdict.reason,
+            "predicted": self.predicted,
+            "predicted_name": self.predicted_name,
+            "margin": self.margin,
+            "vocabulary": self.vocabulary,
+            "oracle": self.oracle,
+            "domain": self.domain,
+            "size": self.size,
+            "lower_bound": None,
+            "facts": list(self.facts_json),
+            "necessity": {
+                "proved": len(self.necessary),
+                "open": self.size - len(self.necessary),
+            },
+            "sizes": {
+                attempt.vocabulary: {
+                    "verdict": attempt.verdict.status.value,
+                    "reason": attempt.verdict.reason,
+                    "size": attempt.size,
+                    "time_s": round(attempt.seconds, 4),
+                }
+                for attempt in self.attempts
+            },
+            "level": "R",
+            "time_s": round(self.seconds, 4),
+            "certificate": certificate_path,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate.
+
+        Raises:
+            UsageError: there is none, because nothing was proved.
+            OutputError: the file cannot be written.
+        """
+        if self.certificate is None:
+            raise UsageError(f"nothing was proved ({self.verdict}), so there is no certificate")
+        write_atomic(Path(path), canonical_bytes(self.certificate))
+
+
+@dataclass(frozen=True)
+class _Proof:
+    facts: FactSet
+    certificate: Envelope
+    check: CheckReport
+
+
+class Explainer:
+    """Explains predictions of one network; what does not depend on the input is computed once."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.gram = squared_distances(network.head.prototypes)
+        self.model_file = ModelFile(network.data)
+
+    def instance(self, observation: Observation) -> Instance:
+        """The latent of an observation, measured in float64.
+
+        Raises:
+            FragileError: the latent is not finite, or the runtime's results are farther from the
+                head over the reals than float32 rounding explains.
+        """
+        head = self.network.head
+        latent = observation.latent.astype(np.float64)
+        if not np.isfinite(latent).all():
+            raise FragileError("the latent holds NaN or infinity; nothing can be decided about it")
+        measurement = head.measurement(latent)
+        where = disagreement(
+            head,
+            observation.latent,
+            observation.measurement,
+            observation.activation,
+            observation.logits,
+        )
+        if where:
+            raise FragileError(f"{self.network.path}: runtime and graph disagree: {where}")
+        return Instance(
+            head,
+            latent,
+            measurement,
+            head.activation(measurement),
+            observation.predicted,
+            self.gram,
+        )
+
+    def explain(
+        self,
+        x: NDArray[np.float32],
+        *,
+        vocabulary: str = "auto",
+        domain: str = "free",
+        about: About | None = None,
+    ) -> Explanation:
+        """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
+
+        Args:
+            x: the input, in the range that the head description declares.
+            vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling`` or ``pairs``.
+            domain: ``free`` or ``box``.
+            about: what to record beside the certificate's core.
+
+        Raises:
+            InputError: ``x`` has the wrong shape, type or range.
+            UsageError: an unknown vocabulary or domain.
+            FragileError: runtime and exact arithmetic disagree about ``x``.
+        """
+        started = time.perf_counter()
+        if vocabulary != "auto" and vocabulary not in VOCABULARIES:
+            raise UsageError(
+                f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
+            )
+        where = domain_from_name(domain, self.network.latent_range)
+        observation = self.network.observe(x)
+        instance = self.instance(observation)
+        undecided = _undecided(instance, observation, self.network.class_names)
+        wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
+        attempts: list[Attempt] = []
+        proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
+        for word in wanted if undecided is None else []:
+            begun = time.perf_counter()
+            outcome = self._prove(instance, observation, where, word, about or About())
+            spent = time.perf_counter() - begun
+            if isinstance(outcome, Verdict):
+                attempts.append(Attempt(word, outcome, None, spent))
+            else:
+                attempts.append(Attempt(word, PROVED, len(outcome.facts), spent))
+                proofs.append((len(outcome.facts), len(proofs), word, outcome))
+        best = min(proofs, default=None)
+        verdict = undecided if undecided is not None else attempts[0].verdict
+        if best is not None:
+            verdict = PROVED
+        return Explanation(
+            verdict,
+            observation,
+            self.network.class_names[observation.predicted],
+            float(instance.margins.min()),
+            domain,
+            "exact",
+            tuple(attempts),
+            best[2] if best else None,
+            best[3].facts if best else FactSet(),
+            best[3].certificate if best else None,
+            best[3].check if best else None,
+            time.perf_counter() - started,
+            tuple(_describe(f, instance) for f in best[3].facts) if best else (),
+        )
+
+    def _prove(
+        self,
+        instance: Instance,
+        observation: Observation,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        about: About,
+    ) -> _Proof | Verdict:
+        """A certified explanation in one vocabulary, or why there is none."""
+        reason = unknown("no set of facts of this vocabulary suffices")
+        for slack in _SLACKS:
+            state = ExactOracle(slack).prepare(instance, domain)
+            facts = _propose(vocabulary, state)
+            if facts is None:
+                return reason
+            oracle = ExactOracle(slack / 2)  # facts are enclosures, a shade wider than float64
+            if oracle.decide(state, facts).verdict.status is not Status.PROVED:
+                continue
+            core = certificate_core(self.network, observation, domain, vocabulary, facts, state)
+            envelope = Envelope(
+                core=core,
+                about=about.model_copy(update={"oracle": "exact"}),
+            )
+            report = check(canonical_bytes(envelope), self.model_file, core.instance.input_sha256)
+            if report.accepted:
+                return _Proof(facts, envelope, report)
+            reason = unknown("uncertified: the checker did not accept the proof")
+        return reason
+
+
+def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
+    """A sufficient set of facts that the exact oracle cannot shrink, or None."""
+    if vocabulary == "topk":
+        return topk(state, state.slack)
+    if vocabulary == "ceiling":
+        return ceiling(state, state.slack)
+    if not grow(state):
+        return None
+    delete(state, by_worth(state))
+    return FactSet(
+        pairs=tuple(
+            pair_fact(state.instance, location, prototype) for location, prototype in state.pairs
+        )
+    )
+
+
+def _undecided(
+    instance: Instance, observation: Observation, names: tuple[str, ...]
+) -> Verdict | None:
+    """Why the prediction at the instance itself cannot be proved, or None."""
+    if not instance.rivals:
+        raise InputError("the network has one class only: every prediction is the same")
+    weakest = int(np.argmin(instance.margins))
+    rival = instance.rivals[weakest]
+    if instance.margins[weakest] > SLACK:
+        return None
+    pair = f"{names[observation.predicted]} and {names[rival]}"
+    if observation.logits[observation.predicted] == observation.logits[rival]:
+        return unknown(f"tie: the logits of {pair} are equal")
+    return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")
+
+
+def _describe(fact: Fact, instance: Instance) -> dict[str, Any]:
+    """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
+    grid_columns = instance.head.grid[1]
+    if isinstance(fact, CeilingFact):
+        tau = float(instance.similarity(np.array([fact.bound]))[0])
+        return {
+            "kind": "ceiling",
+            "similarity_at_most": tau,
+            "squared_distance_at_least": fact.bound,
+            "exempt": list(fact.exempt),
+        }
+    body = {
+        "prototype": fact.prototype,
+        "squared_distance": [fact.lower, fact.upper],
+        "similarity": float(instance.similarity(np.array([fact.upper]))[0]),
+    }
+    if instance.head.prototype_class is not None:
+        body["class"] = instance.head.prototype_class[fact.prototype]
+    if isinstance(fact, ActivationFact):
+        return {"kind": "activation", **body}
+    row, column = divmod(fact.location, grid_columns)
+    return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
+
+
+def explain(
+    network: Network | str | Path,
+    x: NDArray[np.float32],
+    *,
+    vocabulary: str = "auto",
+    domain: str = "free",
+) -> Explanation:
+    """Explain one prediction; see :meth:`Explainer.explain`.
+
+    For many inputs of one network, keep an :class:`Explainer`: it computes what the inputs share
+    once.
+    """
+    known = network if isinstance(network, Network) else load(network)
+    return Explainer(known).explain(x, vocabulary=vocabulary, domain=domain)

@@ -1,0 +1,1 @@
+"""Reports: certificates and check results made readable. No verdict is computed here."""

@@ -1,0 +1,181 @@
+"""Facts, domains and claims in plain words.
+
+Words say what a fact fixes and no more: an activation fact fixes *how strongly* a prototype is
+seen, not *where*, so its place is given as an observation ("here at").
+"""
+
+from __future__ import annotations
+
+from verifier.certificate.schema import (
+    ActivationFact,
+    BoxDomain,
+    CeilingFact,
+    Core,
+    Fact,
+    PairFact,
+)
+from verifier.report.reading import Reading
+from verifier.report.text import at_least, at_most, label, nearest, plural
+
+LEVELS = {
+    "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
+    "weights, computed over the real numbers, and about the latent exactly as recorded.",
+}
+
+# What a passed obligation of the checker establishes.
+OBLIGATIONS = {
+    "format": "The bytes are one certificate of a known version.",
+    "model hash": "The model file is the one that the certificate speaks about.",
+    "head": "The head is described and bound to the graph as the certificate says.",
+    "instance": "Input, latent, prediction and rivals fit the head; no rival is missing.",
+    "domain": "The domain is one that the network guarantees, and the latent lies in it.",
+    "premises": "Every fact is true at the recorded latent.",
+    "multipliers": "Every bound comes from facts that the certificate states.",
+    "margins": "Over all latents of the domain that meet the facts, every margin is positive.",
+    "prediction": "The recorded latent itself is predicted as claimed, without a tie.",
+    "witnesses": "Every witness meets all facts but its own, and is certainly classified "
+    "differently.",
+}
+
+VOCABULARIES = {
+    "topk": "The most activated prototypes keep their similarity, and no other prototype exceeds "
+    "the weakest of them.",
+    "ceiling": "A few prototypes keep their similarity, and no other prototype exceeds a ceiling.",
+    "pairs": "Single locations keep their distance to single prototypes; nothing is said about "
+    "any other pair.",
+    "mixed": "Prototypes keep their similarity, pairs keep their distance, and a ceiling holds for "
+    "the rest.",
+}
+
+
+# What no certificate of this version says, whatever its facts.
+_LIMITS = (
+    "Nothing is said about other inputs, however similar: the facts are about one latent.",
+    "Rounding inside a float32 execution of the head is not covered at level R.",
+    "The pictures of prototypes and the boxes on the input illustrate; no proof uses them.",
+)
+
+
+def prototype_words(prototype: int, reading: Reading) -> str:
+    """``Prototype 37 (a “7”)``."""
+    owner = reading.owner(prototype)
+    return f"Prototype {prototype}" + ("" if owner is None else f" (a “{label(owner)}”)")
+
+
+def place_words(location: int, reading: Reading) -> str:
+    """``row 2, column 5``: rows and columns of the latent grid, counted from 0."""
+    row, column = reading.place(location)
+    return f"row {row}, column {column}"
+
+
+def fact_words(fact: Fact, reading: Reading) -> str:
+    """One sentence for a fact; an equality in the premises reads as a value, else as a range."""
+    match fact:
+        case PairFact():
+            observed = reading.measurement[fact.location, fact.prototype]
+            name = prototype_words(fact.prototype, reading)
+            place = f"location at {place_words(fact.location, reading)}"
+            return (
+                f"The {'latent' if reading.single else place} keeps its distance to "
+                f"{name[0].lower()}{name[1:]}: {_values(observed, fact, reading)}."
+            )
+        case ActivationFact():
+            where = reading.best_location(fact.prototype)
+            observed = reading.measurement[where, fact.prototype]
+            here = "" if reading.single else f", here at {place_words(where, reading)}"
+            return (
+                f"{prototype_words(fact.prototype, reading)} is seen with "
+                f"{_values(observed, fact, reading)}{here}."
+            )
+        case CeilingFact():
+            return _ceiling_words(fact, reading)
+
+
+def brief_words(fact: Fact, reading: Reading) -> str:
+    """The sentence of a fact where its location is already named, as in a list by location."""
+    if not isinstance(fact, PairFact):
+        return fact_words(fact, reading)
+    observed = reading.measurement[fact.location, fact.prototype]
+    return f"{prototype_words(fact.prototype, reading)}: {_values(observed, fact, reading)}."
+
+
+def _values(observed: float, fact: PairFact | ActivationFact, reading: Reading) -> str:
+    lower, upper = float.fromhex(fact.lower), float.fromhex(fact.upper)
+    if is_value(lower, upper):
+        similarity = nearest(reading.similarity_of(observed))
+        return f"similarity {similarity} (squared distance {nearest(observed)})"
+    least, most = reading.similarity_of(upper), reading.similarity_of(lower)
+    return (
+        f"similarity between {at_least(least)} and {at_most(most)} "
+        f"(squared distance {at_least(lower)} to {at_most(upper)})"
+    )
+
+
+def is_value(lower: float, upper: float) -> bool:
+    """Whether an interval only encloses one value's rounding (relative width up to 1e-9)."""
+    return upper - lower <= 1e-9 * max(abs(upper), 1e-9)
+
+
+def _ceiling_words(fact: CeilingFact, reading: Reading) -> str:
+    bound = float.fromhex(fact.bound)
+    limit = at_most(reading.similarity_of(bound)) + ("" if reading.single else " anywhere")
+    others = reading.prototypes - len(fact.exempt)
+    if not fact.exempt:
+        return f"No prototype exceeds similarity {limit}."
+    if others == 1:
+        return f"The one other prototype does not exceed similarity {limit}."
+    return f"None of the {others:,} other prototypes exceeds similarity {limit}."
+
+
+def domain_words(core: Core) -> str:
+    """The set of latents that is quantified over."""
+    instance = core.instance
+    channels = plural(instance.channels, "channel")
+    shape = f"{plural(instance.locations, 'location')} with {channels} each."
+    if not isinstance(core.domain, BoxDomain):
+        return f"Every latent there is: any real numbers whatever at {shape}"
+    lower = float.fromhex(core.domain.lower)
+    if core.domain.upper is None:
+        return f"Every latent with values of at least {lower:g} at {shape}"
+    upper = float.fromhex(core.domain.upper)
+    return f"Every latent with values from {lower:g} to {upper:g} at {shape}"
+
+
+def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[str, ...]:
+    """The checker's claims in sentences; a claim that this page does not know is not made."""
+    facts = len(core.facts)
+    necessary = sum(claim.startswith("necessary:") for claim in claims)
+    sentences = []
+    if "sufficient" in claims:
+        sentences.append(
+            f"Sufficient: every latent in the domain that meets the {plural(facts, 'fact')} is "
+            f"classified “{label(predicted)}”; {plural(len(core.rivals), 'rival')} ruled out, each "
+            "by at least its proved margin."
+        )
+    if "subset-minimal" in claims:
+        sentences.append(
+            "Subset-minimal: for every fact, a recorded latent meets all the others and is "
+            "classified differently."
+        )
+    elif necessary:
+        sentences.append(
+            f"Necessary: for {necessary} of the facts, a recorded latent meets all the others and "
+            "is classified differently."
+        )
+    return tuple(sentences)
+
+
+def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[str, ...]:
+    """What a reader could wrongly take as proved, and is not."""
+    facts = len(core.facts)
+    open_ = facts - necessary
+    sentences = []
+    if open_:
+        sentences.append(
+            f"Necessity is open for {plural(open_, 'fact')}: no latent is known that meets all "
+            "other facts and is classified differently."
+        )
+    if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
+        floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
+        sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
+    return (*sentences, *_LIMITS)
