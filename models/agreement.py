@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from models.protopnet import EPSILON, ProtoPNet
-from models.runtime import BATCH, Runtime
+from models.runtime import Runtime, chunk
 from verifier.errors import TrainingError
 
 LATENT_TOLERANCE = 1e-4
@@ -35,8 +36,10 @@ def compare(model: ProtoPNet, runtime: Runtime, images: np.ndarray) -> Agreement
     rounding explains, or a prediction differs whose margin is larger than that.
     """
     latent = logits = 0.0
-    for start in range(0, len(images), BATCH):
-        part = images[start : start + BATCH]
+    count, channels = model.prototypes.shape[:2]
+    size = chunk(count, channels, math.prod(model.architecture.grid))
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
         ours, observed = model.encoder(torch.from_numpy(part)), runtime.observe(part)
         nearest, decided = (tensor.numpy() for tensor in model.decide(ours))
         gap = np.abs(ours.numpy() - observed.latent).max()
@@ -58,8 +61,8 @@ def _allowed(model: ProtoPNet, nearest: np.ndarray, gap: float) -> np.ndarray:
 
     A float32 sum of D squared differences errs by less than (D + 3) 2^-24 of itself, however it is
     ordered; it moves by 2 sqrt(q D) gap + D gap^2 when each channel of the latent moves by gap.
-    The similarity is steep near q = 0 (slope 1/epsilon = 10^4), so the
-    resulting change is taken from the similarity itself, at both ends of the interval.
+    The similarity is steep near q = 0 (slope 1/epsilon = 10^4), so the resulting change is taken
+    from the similarity itself, at both ends of the interval.
     """
     channels = model.architecture.channels
     q = nearest.astype(np.float64)

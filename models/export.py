@@ -119,11 +119,7 @@ def describe(record: Checkpoint) -> str:
             "grid": architecture.grid,
             "receptive_field": field.model_dump(),
         },
-        "measurement": {
-            "kind": "squared_l2",
-            "tensor": "measurement",
-            "prototypes": "prototypes",
-        },
+        "measurement": {"kind": "squared_l2", "tensor": "measurement", "prototypes": "prototypes"},
         "similarity": {"kind": "log_ratio", "epsilon": EPSILON},
         "pooling": {"kind": "max"},
         "activation": "activation",

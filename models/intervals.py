@@ -13,8 +13,12 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from models.protopnet import Block, Encoder, ProtoPNet, similarity
+
+CELLS = 1 << 25
+"""Largest number of interval distances (image x prototype x channel x location) in one piece."""
 
 
 class Box(NamedTuple):
@@ -73,9 +77,23 @@ def measurement_bounds(latent: Box, prototypes: Float[Tensor, "prototype channel
     interval and largest at one of the ends; the channels of a box vary independently, so the
     sums of these extremes are exact.
     """
+    size = max(1, CELLS // latent.lower.numel())
+    if size >= len(prototypes):
+        return _measurement_bounds(latent.lower, latent.upper, prototypes)
+    parts = [
+        # Recomputed in the backward pass, so that only one part is in memory at a time.
+        checkpoint(_measurement_bounds, *latent, part, use_reentrant=False)
+        for part in torch.split(prototypes, size)
+    ]
+    return Box(
+        torch.cat([part.lower for part in parts], dim=1),
+        torch.cat([part.upper for part in parts], dim=1),
+    )
+
+
+def _measurement_bounds(lower: Tensor, upper: Tensor, prototypes: Tensor) -> Box:
     point = prototypes.view(1, *prototypes.shape[:2], 1, 1)
-    below = latent.lower.unsqueeze(1) - point
-    above = latent.upper.unsqueeze(1) - point
+    below, above = lower.unsqueeze(1) - point, upper.unsqueeze(1) - point
     gap = torch.relu(below) + torch.relu(-above)
     reach = torch.maximum(above, -below)
     return Box((gap * gap).sum(dim=2), (reach * reach).sum(dim=2))

@@ -16,8 +16,10 @@ from torch import Tensor
 from models.protopnet import ProtoPNet
 from verifier.errors import TrainingError
 
-CANDIDATES = 64
+CANDIDATES = 2048
 """Nearest patches remembered per prototype, to choose distinct ones from."""
+FEW_IMAGES = 64
+"""A class with fewer images offers every location of each, not only the nearest one."""
 DISTINCT = 1e-4
 """Squared distance below which two prototypes count as the same (the similarity's epsilon)."""
 BATCH = 256
@@ -67,11 +69,9 @@ def project(
         patches = _nearest_patches(model, images[members], mine)
         for prototype, candidates in zip(mine.tolist(), patches, strict=True):
             places = [(int(members[image]), location) for image, location in candidates]
-            latents = _latents(model, images, places)
-            pick = _pick(places, latents, chosen, used)
-            image, location = places[pick]
-            used.add(places[pick])
-            chosen.append(latents[pick])
+            image, location = _pick(model, images, places, chosen, used)
+            used.add((image, location))
+            chosen.append(_latents(model, images, [(image, location)])[0])
             place = (location // columns, location % columns)
             origins.append(
                 Origin(
@@ -96,7 +96,7 @@ def _nearest_patches(
     """
     points = model.prototypes[prototypes]
     locations = model.architecture.grid[0] * model.architecture.grid[1]
-    every = len(images) < CANDIDATES
+    every = len(images) < FEW_IMAGES
     best = torch.full((len(prototypes), 0), float("inf"))
     where = torch.zeros((len(prototypes), 0), dtype=torch.int64)
     for start, part in zip(range(0, len(images), BATCH), batches(images), strict=True):
@@ -124,16 +124,20 @@ def _latents(
 
 
 def _pick(
+    model: ProtoPNet,
+    images: Tensor,
     places: list[tuple[int, int]],
-    latents: Tensor,
     chosen: list[Tensor],
     used: set[tuple[int, int]],
-) -> int:
+) -> tuple[int, int]:
     """The nearest patch with a new latent, else the nearest unused patch, else the nearest."""
     if not chosen:
-        return 0
-    distances = (latents[:, None] - torch.stack(chosen)[None]).square().sum(dim=2).amin(dim=1)
-    for index, place in enumerate(places):
-        if place not in used and float(distances[index]) > DISTINCT:
-            return index
-    return next((index for index, place in enumerate(places) if place not in used), 0)
+        return places[0]
+    for start in range(0, len(places), BATCH):
+        part = places[start : start + BATCH]
+        latents = _latents(model, images, part)
+        gaps = (latents[:, None] - torch.stack(chosen)[None]).square().sum(dim=2).amin(dim=1)
+        for place, gap in zip(part, gaps.tolist(), strict=True):
+            if place not in used and gap > DISTINCT:
+                return place
+    return next((place for place in places if place not in used), places[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import onnxruntime
 from models.onnx_graph import OUTPUTS
 
 BATCH = 64
+CELLS = 1 << 25
+"""Largest number of squared differences (image x prototype x channel x location) held at once."""
 
 
 class Observed(NamedTuple):
@@ -19,6 +22,11 @@ class Observed(NamedTuple):
     activation: np.ndarray
     measurement: np.ndarray
     latent: np.ndarray
+
+
+def chunk(prototypes: int, channels: int, locations: int) -> int:
+    """How many images to run at once: at most ``BATCH``, fewer for a large head."""
+    return max(1, min(BATCH, CELLS // (prototypes * channels * locations)))
 
 
 class Runtime:
@@ -39,8 +47,11 @@ class Runtime:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Predicted labels of all images, in batches."""
+        shapes = {output.name: output.shape[1:] for output in self._session.get_outputs()}
+        channels, *grid = shapes["latent"]
+        size = chunk(shapes["activation"][0], channels, math.prod(grid))
         parts = [
-            self._session.run(["logits"], {"input": images[start : start + BATCH]})[0]
-            for start in range(0, len(images), BATCH)
+            self._session.run(["logits"], {"input": images[start : start + size]})[0]
+            for start in range(0, len(images), size)
         ]
         return np.asarray(np.concatenate(parts).argmax(axis=1))

@@ -92,21 +92,37 @@ def train_model(
     with _deterministic(seed):
         model, origins = _fit(dataset, architecture, recipe, per_class, seed, quiet)
     scores = _scores(model, dataset, certified_eps)
-    record = Checkpoint(
+    record = _record(dataset, model, recipe, seed, per_class, origins, scores, name or "model")
+    checkpoint = save_checkpoint(out, record, model)
+    export = export_model(record, model, dataset, out / f"{record.name}.onnx")
+    return TrainResult(checkpoint, export, scores, origins, time.monotonic() - began)
+
+
+def _record(
+    dataset: Dataset,
+    model: ProtoPNet,
+    recipe: Recipe,
+    seed: int,
+    per_class: int,
+    origins: tuple[Origin, ...],
+    scores: dict[str, float],
+    name: str,
+) -> Checkpoint:
+    """What the checkpoint says about a trained network."""
+    data = DataRecord(
+        name=dataset.name,
+        sha256=dataset.sha256,
+        train=len(dataset.x_train),
+        test=len(dataset.x_test),
+    )
+    return Checkpoint(
         family="protopnet",
-        name=name or "model",
-        command=_command(
-            family, dataset.name, grid, certified_eps, seed, recipe.epochs, per_class, width
-        ),
+        name=name,
+        command=_command(dataset.name, model.architecture, recipe, seed, per_class),
         seed=seed,
-        data=DataRecord(
-            name=dataset.name,
-            sha256=dataset.sha256,
-            train=len(dataset.x_train),
-            test=len(dataset.x_test),
-        ),
+        data=data,
         recipe=recipe,
-        architecture=architecture,
+        architecture=model.architecture,
         classes=dataset.classes,
         prototypes_per_class=per_class,
         mean=tuple(model.encoder.mean.flatten().tolist()),
@@ -115,9 +131,6 @@ def train_model(
         accuracy=scores,
         versions=_versions(),
     )
-    checkpoint = save_checkpoint(out, record, model)
-    export = export_model(record, model, dataset, out / f"{record.name}.onnx")
-    return TrainResult(checkpoint, export, scores, origins, time.monotonic() - began)
 
 
 def _require_writable(folder: Path) -> None:
@@ -212,20 +225,15 @@ def _deterministic(seed: int) -> Iterator[None]:
 
 
 def _command(
-    family: str,
-    data: str,
-    grid: int,
-    certified_eps: float | None,
-    seed: int,
-    epochs: int,
-    per_class: int,
-    channels: int,
+    data: str, architecture: Architecture, recipe: Recipe, seed: int, per_class: int
 ) -> str:
     """The command that repeats this run, with the data set's name in place of its path."""
-    certified = "" if certified_eps is None else f" --certified-eps {certified_eps:g}"
+    radius = recipe.certified_eps
+    certified = "" if radius is None else f" --certified-eps {radius:g}"
     return (
-        f"protoproof train --family {family} --data {shlex.quote(data)} --grid {grid}{certified} "
-        f"--seed {seed} --epochs {epochs} --prototypes-per-class {per_class} --channels {channels}"
+        f"protoproof train --family protopnet --data {shlex.quote(data)} "
+        f"--grid {architecture.grid[0]}{certified} --seed {seed} --epochs {recipe.epochs} "
+        f"--prototypes-per-class {per_class} --channels {architecture.channels}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About
+from verifier.errors import InputError
 from verifier.files import make_directory, write_atomic
 from verifier.network import Network
 from verifier.pipeline import Explainer, Explanation
@@ -23,8 +25,10 @@ from verifier.report.build import explanation_page
 from verifier.report.html import render_explanation
 from verifier.report.images import to_picture
 from verifier.report.page import PageCertificate, PageModel, PageSize
-from verifier.report.patches import load_patches
+from verifier.report.patches import Patches, load_patches
 from verifier.report.reading import Reading, ReceptiveField
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def explain_to_files(
             PageSize(a.vocabulary, a.size, str(a.verdict), a.seconds) for a in result.attempts
         ),
         seconds=result.seconds,
-        patches=load_patches(network.path, len(network.head.prototypes)),
+        patches=_patches(network),
     )
     paths = [out, _beside(out, ".check.json"), _beside(out, ".html")]
     write_atomic(paths[0], content)
@@ -105,6 +109,15 @@ def explain_to_files(
     return Session(
         result, paths[0], paths[1], paths[2], recheck, tuple(f.sentence for f in page.facts)
     )
+
+
+def _patches(network: Network) -> Patches | None:
+    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
+    try:
+        return load_patches(network.path, len(network.head.prototypes))
+    except InputError as error:
+        _log.warning("no pictures of prototypes: %s", error)
+        return None
 
 
 def _reading(network: Network, result: Explanation) -> Reading:

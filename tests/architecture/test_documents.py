@@ -12,7 +12,8 @@ from tests.architecture.sources import ROOT
 from verifier.version import VERSION
 
 DOCUMENTS = sorted(ROOT.glob("*.md"))
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -44,3 +45,23 @@ def test_every_dependency_is_pinned_and_nothing_is_located() -> None:
     assert names <= locked
     assert "torch==2.13.0" in pins
     assert "auto-lirpa" not in locked
+
+
+def test_every_data_file_is_packaged() -> None:
+    packaged = {
+        path
+        for package, patterns in PYPROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.glob(f"**/{pattern}" if package == "*" else _inside(package, pattern))
+    }
+    present = {
+        path
+        for top in ("models", "verifier")
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert not present - packaged
+
+
+def _inside(package: str, pattern: str) -> str:
+    return f"{package.replace('.', '/')}/{pattern}"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.checker.models import Tiny, sha256
+from tests.checker.models import Tiny, random_tiny, sha256
 from verifier.certificate import canonical_bytes
 from verifier.certificate.schema import (
     ActivationFact,
@@ -167,21 +167,14 @@ def project(point: NDArray[np.float64], hull: NDArray[np.float64]) -> NDArray[np
 
 
 def scene(seed: int, **changes: Any) -> Scene:
-    """A random network and a random latent in [0, 1]."""
-    tiny = random_tiny_with_margin(seed, **changes)
-    return tiny
-
-
-def random_tiny_with_margin(seed: int, **changes: Any) -> Scene:
-    from tests.checker.models import random_tiny
-
+    """A random network and a random latent in [0, 1] that it predicts with a clear margin."""
     for attempt in itertools.count():
         tiny = random_tiny(seed + 1000 * attempt, **changes)
         rng = np.random.default_rng(seed + 7919 * attempt + 1)
         latent = rng.random((tiny.locations, tiny.prototypes.shape[1])).astype(np.float32)
         result = Scene(tiny, latent)
-        logits = result.logits([float(q) for q in result.best])
-        if np.sort(logits)[-1] - np.sort(logits)[-2] > 1e-3:
+        first, second = np.sort(result.logits([float(q) for q in result.best]))[::-1][:2]
+        if first - second > 1e-3:
             return result
     raise AssertionError
 

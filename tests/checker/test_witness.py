@@ -181,15 +181,15 @@ def test_forged_witnesses_are_rejected_with_the_reason() -> None:
     forgeries: dict[str, dict[str, Any]] = {
         "violates fact": {"fact": other},
         "does not certainly lose": {"moves": ()},
-        "out of range": {"moves": move_of(content, location=9)},
+        "out of range": {"moves": move_of(content, location=2)},
         "or twice": {"moves": move_of(content) * 2},
         "keeps a prototype twice": {"moves": move_of(content, keep=(keep[0], keep[0]))},
-        "does not exist": {"moves": move_of(content, keep=(*keep, 99))},
+        "does not exist": {"moves": move_of(content, keep=(*keep, 4))},
         "vanishes": {"moves": move_of(content, direction=encode([0] * channels))},
         "float32 values": {"moves": move_of(content, direction=encode([1]))},
         "NaN": {"moves": move_of(content, direction=encode([np.nan] * channels))},
         "not a rival": {"rival": here.predicted},
-        "no such fact": {"fact": 77},
+        "no such fact": {"fact": len(content.facts)},
     }
     for reason, changes in forgeries.items():
         status, detail = outcome(here, content, **changes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.data import Dataset, load_data
 from models.train import TrainResult, train_model
@@ -29,6 +31,15 @@ def stripes(images: int, channels: int, rows: int, columns: int, classes: int) -
         "x_test": pixels[half:],
         "y_test": labels[half:],
     }
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Networks of this size only lose by sharing their work out, on a busy machine by far."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

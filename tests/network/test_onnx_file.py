@@ -89,7 +89,7 @@ def test_two_models_in_one_file(data: bytes) -> None:
     only_graph = draft().build()
     for name in ("ir_version", "opset_import", "metadata_props"):
         only_graph.ClearField(name)
-    with pytest.raises(ModelError, match="'graph' .* occurs twice"):
+    with pytest.raises(ModelError, match=r"'graph' .* occurs twice"):
         parse(data + only_graph.SerializeToString())
 
 
@@ -114,7 +114,8 @@ def test_appended_bytes(data: bytes, tail: bytes, problem: str) -> None:
 
 
 def _nested(number: int, content: bytes) -> bytes:
-    assert number < 16 and len(content) < 128
+    assert number < 16
+    assert len(content) < 128
     return bytes([number << 3 | 2, len(content)]) + content
 
 

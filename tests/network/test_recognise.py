@@ -120,7 +120,8 @@ def test_harmless_changes_are_recognised(tmp_path: Path, change: Callable[[Draft
     assert (network.binding, network.reason) == ("recognised", "")
     assert network.latent_range == "sigmoid"
     x = np.random.default_rng(0).random((1, 6, 6), dtype=np.float32)
-    np.testing.assert_array_equal(network.observe(x).logits, load(draft().save(tmp_path)).observe(x).logits)  # fmt: skip
+    original = load(draft().save(tmp_path))
+    np.testing.assert_array_equal(network.observe(x).logits, original.observe(x).logits)
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,9 @@ def towards(
         radius = np.linalg.norm(point - centre)
         aims = prototypes[targets][np.arange(len(moved)) % len(targets)] - base
         across = aims - aims @ span @ span.T
-        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-        moved[:, location] = centre + radius * across
+        length = np.linalg.norm(across, axis=1, keepdims=True)
+        free = length[:, 0] > 1e-6  # a named target leaves no direction to move in
+        moved[free, location] = (centre + radius * across / np.maximum(length, 1e-12))[free]
     return moved
 
 

@@ -15,7 +15,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from verifier.errors import DescriptionError, FragileError
 from verifier.network.agreement import disagreement
-from verifier.network.graph import Graph
+from verifier.network.graph import Graph, work
 from verifier.network.head import Head
 from verifier.network.node import printable
 from verifier.network.runtime import Session
@@ -24,6 +24,8 @@ _SCALES = (1e-3, 1e-2, 0.1, 0.5, 1.0, 3.0, 10.0, 100.0)
 _PER_SCALE = 8
 _NEAR = 64  # latents with prototypes, exact or nearly, at their locations
 _SEED = 20240501
+_FEWEST = 16
+_MOST_WORK = 1 << 32  # multiply-adds of all probes together: seconds
 
 
 def cut_model(model: ModelProto, head: Graph, outputs: tuple[str, ...]) -> bytes:
@@ -64,6 +66,21 @@ def probes(head: Head) -> list[NDArray[np.float32]]:
     return [latent.astype(np.float32) for latent in result]
 
 
+def affordable(head: Head, cost: int) -> list[NDArray[np.float32]]:
+    """An even selection of the probes that takes seconds when one costs ``cost`` multiply-adds.
+
+    Raises:
+        DescriptionError: too few of them would be left to mean anything.
+    """
+    every = probes(head)
+    chosen = every[:: max(1, math.ceil(len(every) * cost / _MOST_WORK))]
+    if len(chosen) < _FEWEST:
+        raise DescriptionError(
+            "the head is too large to be compared numerically; export it in the canonical form"
+        )
+    return chosen
+
+
 def compare(model: ModelProto, part: Graph, head: Head, outputs: tuple[str, str, str]) -> None:
     """Raise unless the described head agrees with the graph's on every probe.
 
@@ -74,7 +91,8 @@ def compare(model: ModelProto, part: Graph, head: Head, outputs: tuple[str, str,
     """
     session = Session(cut_model(model, part, outputs))
     size = head.locations
-    for latent in probes(head):
+    cost = work(part) + 4 * head.prototypes.size * head.locations  # the slower float64 head
+    for latent in affordable(head, cost):
         feed = {part.input: np.ascontiguousarray(latent.T).reshape(1, -1, *head.grid)}
         try:
             measurement, activation, logits = session.run(outputs, feed)

@@ -149,7 +149,8 @@ def infer(
     """Shapes of all tensors when tensor ``start`` has ``shape``; enforces the size limits."""
     shapes: dict[str, Shape] = {name: value.shape for name, value in constants.items()}
     shapes[start] = shape
-    numbers = work = 0
+    dependent = {start}
+    numbers = work = constant_work = 0
     for node in nodes:
         row = lookup(node)
         call = _call(node, shapes, constants)
@@ -158,14 +159,23 @@ def infer(
                 raise call.refuse(f"input '{printable(name)}' is not float32; export it so")
         result = row.shape(call)
         shapes[node.output] = result
-        size = math.prod(result)
-        numbers += size
-        work += row.work(call, result)
+        size, cost = math.prod(result), row.work(call, result)
+        numbers, work = numbers + size, work + cost
+        if dependent.isdisjoint(node.inputs):
+            constant_work += cost
+        else:
+            dependent.add(node.output)
         if size > limits.elements or numbers > limits.activations:
             raise ModelError(f"{node.where}: its output has shape {result}: too large; shrink it")
-        if work > limits.work:
+        if work > limits.work or constant_work > limits.constant_work:
             raise ModelError(f"{node.where}: the graph needs too many operations; shrink it")
     return shapes
+
+
+def work(graph: Graph) -> int:
+    """Multiply-adds for one image, as the operator table estimates them."""
+    calls = (graph.call(node) for node in graph.nodes)
+    return sum(lookup(call.node).work(call, graph.shapes[call.node.output]) for call in calls)
 
 
 def _check_batch(

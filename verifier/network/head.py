@@ -18,8 +18,8 @@ from verifier.network.similarity import Similarity
 Vector = Float[NDArray[np.float64], " prototype"]
 Logits = Float[NDArray[np.float64], " class_"]
 
-# float64 numbers in one block of differences [L, block, D]: 8 MiB, inside the second-level cache
-_BLOCK = 1 << 20
+# float64 numbers in one block of differences [L, block, D]: 512 KiB, inside the second-level cache
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)

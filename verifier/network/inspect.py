@@ -81,14 +81,11 @@ class Inspection:
             counts = ", ".join(f"{op} {n}" for op, n in sorted(self.operators.items()))
             yield "graph", f"opset {self.opset}, {sum(self.operators.values())} nodes: {counts}"
             yield "parameters", f"{self.parameters}"
-        for label, text in (
-            ("input", _input_text(self.input)),
-            ("latent", _latent_text(self.latent)),
-            ("prototypes", _prototypes_text(self.prototypes)),
-            ("similarity", _similarity_text(self.similarity)),
-            ("decision", _decision_text(self.decision)),
-        ):
-            yield label, text
+        yield "input", _input_text(self.input)
+        yield "latent", _latent_text(self.latent)
+        yield "prototypes", _prototypes_text(self.prototypes)
+        yield "similarity", _similarity_text(self.similarity)
+        yield "decision", _decision_text(self.decision)
         if self.binding:
             yield "head", f"{self.binding}: {self.reason}"
         for refusal in self.refusals:

@@ -12,7 +12,8 @@ class Limits:
     ``file_bytes``: the file. ``nodes``: operators in the graph. ``elements``: numbers in one
     tensor. ``activations``: numbers in all computed tensors of one image together. ``work``:
     multiply-adds for one image (the default is about ten times a ResNet-152 at 224x224).
-    ``fields``: protobuf fields in the file.
+    ``constant_work``: the part of it that depends on no input (done while loading). ``fields``:
+    protobuf fields in the file.
     """
 
     file_bytes: int = 512 << 20
@@ -20,6 +21,7 @@ class Limits:
     elements: int = 1 << 27
     activations: int = 1 << 28
     work: int = 1 << 37
+    constant_work: int = 1 << 28
     fields: int = 1_000_000
 
 

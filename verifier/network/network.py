@@ -94,9 +94,10 @@ class Network:
     ) -> list[Observation]:
         """Observations of several images, each run on its own.
 
-        ONNX Runtime gives other bits for the same image in a larger batch (measured on the zoo's
-        networks: from a batch of two on, most measurements and logits, by some float32 units) and
-        no more speed. What a certificate records must not depend on an image's neighbours.
+        ONNX Runtime may give other bits for an image in a larger batch (measured for heads that
+        write the distance as |z|^2 - 2 z.p + |p|^2: most measurements and logits, by some float32
+        units) and is hardly faster then. What a certificate records must not depend on an image's
+        neighbours, so there is no batch.
         """
         return [self.observe(image) for image in x]
 

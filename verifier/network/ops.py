@@ -308,8 +308,9 @@ def lookup(node: Node) -> Operator:
     if _schema_version(node.op, node.opset) not in row.versions:
         raise _unsupported(node, "this opset revised the operator; export with opset 17")
     if not row.arity[0] <= len(node.inputs) <= row.arity[1]:
+        least, most = row.arity
         raise _unsupported(
-            node, f"{len(node.inputs)} inputs are not supported; export in eval mode"
+            node, f"has {len(node.inputs)} inputs, {least} to {most} are supported; export it so"
         )
     unknown = sorted(set(node.attributes) - set(row.attributes))
     if unknown:
