@@ -14,7 +14,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
-	@echo "make bench   measure; results under out/bench"
+	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
 	@echo "make clean   remove .venv, caches and out/"
 

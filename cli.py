@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -14,7 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from verifier.errors import InternalError, ProtoProofError, UsageError
+from verifier.errors import InternalError, OutputError, ProtoProofError, UsageError
+from verifier.report.text import visible
 from verifier.version import VERSION
 
 _SHOWN = 12  # facts that the terminal spells out
@@ -46,6 +50,15 @@ Vocabulary = Annotated[
 Domain = Annotated[
     str,
     typer.Option("--domain", help="free (every latent) or box (what the last layer can output)."),
+]
+
+Oracle = Annotated[
+    str,
+    typer.Option(
+        "--oracle",
+        help="auto (exact, then relational), exact (each prototype alone) or relational "
+        "(prototypes bounded together): what decides that a fact may go.",
+    ),
 ]
 
 
@@ -82,6 +95,11 @@ def explain(
     index: Index = None,
     vocabulary: Vocabulary = "auto",
     domain: Domain = "free",
+    oracle: Oracle = "auto",
+    witnesses: Annotated[
+        bool,
+        typer.Option(help="Search, for every fact, a latent that shows why it is needed."),
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; the page is written beside it."),
@@ -98,15 +116,19 @@ def explain(
     description = network.description
     x = read_input(input_, network.input_shape, network.input_range, index)
     name = input_.name if index is None else f"{input_.name}[{index}]"
+    stem = input_.stem if index is None else f"{input_.stem}-{index}"
     result = explain_to_files(
         network,
         x,
-        out=out or Path("out/explain") / f"{_stem(input_, index)}.cert.json",
+        out=out or Path("out/explain") / f"{stem}.cert.json",
         input_name=name,
         program=_program(),
         arguments=sys.argv[1:],
         vocabulary=vocabulary,
         domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        protected=[input_],
     )
     if as_json:
         _print_json(result.to_json())
@@ -120,29 +142,49 @@ def check(
     certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
     model: Model,
     input_: Annotated[
-        Path | None, typer.Option("--input", help="Also check that this is the input explained.")
+        Path | None,
+        typer.Option(
+            "--input",
+            help="Also run the network on this input, and compare its latent with the recorded.",
+        ),
     ] = None,
     index: Index = None,
+    allow_declared: Annotated[
+        bool,
+        typer.Option(
+            "--allow-declared",
+            help="Take it on trust that the graph computes a head that is only declared.",
+        ),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Re-prove a certificate from the model file alone, in exact arithmetic."""
     from verifier.checker import check as run_check
 
-    digest = None
+    if index is not None and input_ is None:
+        raise UsageError("--index chooses an entry of --input; give both, or neither")
+    digest, observed = None, None
     if input_ is not None:
         from verifier.assembly import input_digest
         from verifier.network import load
         from verifier.network.inputs import read_input
 
         network = load(model)
-        digest = input_digest(read_input(input_, network.input_shape, network.input_range, index))
-    report = run_check(certificate, model, digest)
+        x = read_input(input_, network.input_shape, network.input_range, index)
+        digest = input_digest(x)
+    report = run_check(certificate, model, digest, allow_declared=allow_declared)
+    code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
+    if input_ is not None and report.accepted:
+        from verifier.session import confirm_latent
+
+        verdict, observed = confirm_latent(certificate.read_bytes(), network, x)
+        code = verdict.exit_code
     if as_json:
-        _print_json(report.to_json())
+        _print_json(report.to_json() | {"observed": observed, "exit_code": code})
     elif not quiet:
-        _print_check(report)
-    raise typer.Exit({"accepted": 0, "rejected": 1, "incomplete": 3}[report.status])
+        _print_check(report, observed, code)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -233,7 +275,7 @@ def demo(
 def _print_explanation(result: Any, model_name: str) -> None:
     explanation, console = result.explanation, _console()
     console.print(
-        f"[bold]{escape(model_name)}[/bold] sees [bold]{escape(explanation.predicted_name)}[/bold]"
+        f"[bold]{_safe(model_name)}[/bold] sees [bold]{_safe(explanation.predicted_name)}[/bold]"
         f"  (margin {explanation.margin:.3f} over the closest rival)"
     )
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
@@ -241,40 +283,55 @@ def _print_explanation(result: Any, model_name: str) -> None:
         table.add_row(
             attempt.vocabulary,
             "-" if attempt.size is None else str(attempt.size),
-            str(attempt.verdict),
+            _safe(str(attempt.verdict)),
             f"{attempt.seconds * 1e3:.0f} ms",
         )
-    console.print(table)
+    if explanation.attempts:
+        console.print(table)
     if explanation.certificate is None:
-        console.print(f"verdict     [bold]{escape(str(explanation.verdict))}[/bold]")
+        console.print(f"verdict     [bold]{_safe(str(explanation.verdict))}[/bold]")
         return
-    console.print(f"\nThe smallest, {explanation.vocabulary} ({explanation.size} facts):")
-    shown = result.sentences[:_SHOWN]
-    for sentence in shown:
-        console.print(f"  - {escape(sentence)}", highlight=False)
-    if len(shown) < len(result.sentences):
-        console.print(f"  - and {len(result.sentences) - len(shown)} more (see the page)")
+    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
+    console.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+    for sentence in result.sentences[:_SHOWN]:
+        console.print(f"  - {_safe(sentence)}", highlight=False)
+    if len(result.sentences) > _SHOWN:
+        console.print(f"  - and {len(result.sentences) - _SHOWN} more (see the page)")
+    proved = len(explanation.necessary)
     console.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    console.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
     console.print(f"checker     certificate {explanation.check.status}")
-    console.print(f"certificate {escape(str(result.certificate))}", soft_wrap=True)
-    console.print(f"page        {escape(str(result.page))}", soft_wrap=True)
-    console.print(f"re-check    {escape(result.recheck)}", soft_wrap=True)
+    console.print(f"certificate {_safe(str(result.certificate))}")
+    console.print(f"page        {_safe(str(result.page))}")
+    console.print(f"re-check    {_safe(result.recheck)}")
 
 
-def _print_check(report: Any) -> None:
+def _print_check(report: Any, observed: str | None, code: int) -> None:
     console = _console()
     for obligation in report.obligations:
         mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
         console.print(
-            f"{obligation.number:>3}  {mark:<8} {escape(obligation.name)}"
-            + (f": {escape(obligation.detail)}" if obligation.detail else ""),
+            f"{obligation.number:>3}  {mark:<8} {_safe(obligation.name)}"
+            + (f": {_safe(obligation.detail)}" if obligation.detail else ""),
             highlight=False,
         )
+    for word, value in report.subject:
+        console.print(f"about    {word}: {_safe(value)}", highlight=False)
     for assumption in report.assumptions:
-        console.print(f"assumes  {escape(assumption)}", highlight=False)
+        console.print(f"assumes  {_safe(assumption)}", highlight=False)
     for claim in report.claims:
-        console.print(f"claim    {escape(claim)}", highlight=False)
-    console.print(f"certificate [bold]{report.status}[/bold]")
+        console.print(f"claim    {_safe(claim)}", highlight=False)
+    if observed is not None:
+        console.print(f"observed {_safe(observed)}", highlight=False)
+    if report.accepted and code:
+        console.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
+    else:
+        console.print(f"certificate [bold]{report.status}[/bold]")
+
+
+def _safe(text: str) -> str:
+    """Text from files and users: no markup, no terminal escape, nothing hidden."""
+    return escape(visible(text))
 
 
 def _print_json(document: Any) -> None:
@@ -283,10 +340,6 @@ def _print_json(document: Any) -> None:
 
 def _console() -> Console:
     return Console(soft_wrap=True)
-
-
-def _stem(path: Path, index: int | None) -> str:
-    return path.stem if index is None else f"{path.stem}-{index}"
 
 
 def _program() -> list[str]:
@@ -302,7 +355,9 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
     """One line on stderr; a bug says how to report it, and is never exit code 1."""
     if debug:
         traceback.print_exception(error)
-    line = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        error = OutputError("no space left on the device that was written to")
+    line = " ".join(visible(str(error)).split())
     if isinstance(error, ProtoProofError) and not isinstance(error, InternalError):
         print(f"error: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -317,12 +372,27 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
 def main() -> None:
     """Entry point of the console script."""
     debug = "--debug" in sys.argv[1:]
+    # a reader that has seen enough ends the program by the signal, never by exit code 1
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app()
+    except SystemExit as end:
+        sys.exit(_flushed(end.code))
     except MemoryError:
         _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
     except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
         _fail(error, debug)
+
+
+def _flushed(code: str | int | None) -> str | int | None:
+    """The exit code, once standard output has taken everything; else that of bad output."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        print(f"error: cannot write to standard output: {error.strerror}", file=sys.stderr)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return OutputError.exit_code
+    return code
 
 
 if __name__ == "__main__":

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.certificate import schema
+from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
-from verifier.latent.lagrangian import Rows, lower_rows, upper_rows
+from verifier.latent.lagrangian import Rows, form_multipliers, lower_rows, upper_rows
+from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
-from verifier.oracle.exact import ExactState
+from verifier.oracle.exact import ExactState, margins_between
+from verifier.oracle.relational import Forms, RelationalState
 from verifier.version import TOOL
 
 # Multipliers are stored over 2**_SHIFT; see lagrangian.py for why rounding costs second order.
@@ -37,12 +42,12 @@ def certificate_core(
     facts: FactSet,
     state: ExactState,
 ) -> schema.Core:
-    """The certificate of one sufficient set of facts found by interval reasoning.
+    """The certificate of one sufficient set of facts.
 
-    ``state`` must describe exactly the pair facts of ``facts``.
+    ``state`` must describe exactly the pair facts of ``facts``. With a relational one, margins
+    that intervals do not prove get linear forms.
     """
     locations, channels = observation.latent.shape
-    latent = np.ascontiguousarray(observation.latent, dtype="<f4")
     return schema.Core(
         tool=TOOL,
         level="R",
@@ -56,7 +61,7 @@ def certificate_core(
             input_sha256=input_digest(observation.x),
             locations=locations,
             channels=channels,
-            latent=base64.b64encode(latent.tobytes()).decode(),
+            latent=_base64(observation.latent),
             predicted=observation.predicted,
         ),
         domain=_domain(domain),
@@ -64,8 +69,29 @@ def certificate_core(
         premises="exact",
         facts=tuple(_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=schema.IntervalEvidence(blocks=_blocks(state)),
+        evidence=_evidence(state),
     )
+
+
+def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
+    """Witnesses in the certificate's words; facts are numbered in the order of the fact set."""
+    return tuple(
+        schema.Witness(
+            fact=witness.fact,
+            rival=witness.rival,
+            moves=tuple(
+                schema.Move(
+                    location=move.location, keep=move.keep, direction=_base64(move.direction)
+                )
+                for move in witness.moves
+            ),
+        )
+        for witness in found
+    )
+
+
+def _base64(values: NDArray[np.float32]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
 def _domain(domain: Domain) -> schema.FreeDomain | schema.BoxDomain:
@@ -87,40 +113,133 @@ def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.Ceilin
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
 
 
-def _blocks(state: ExactState) -> tuple[schema.PairBlock, ...]:
-    """Evidence for the bounds that the margins use, and for no others.
+def _evidence(state: ExactState) -> schema.IntervalEvidence:
+    forms = _open_forms(state) if isinstance(state, RelationalState) else None
+    wanted = _wanted(state, forms)
+    return schema.IntervalEvidence(
+        blocks=_blocks(state, wanted),
+        forms=()
+        if forms is None
+        else tuple(_rival_form(state, forms, row) for row in range(len(forms.rivals))),
+    )
 
-    A lower bound of q_lj is needed only where it exceeds what the domain gives, and only up to
-    min over locations of q_lj; an upper bound only at the one location that gives the least.
+
+def _open_forms(state: RelationalState) -> Forms | None:
+    """Linear forms for the rivals whose interval margin does not suffice."""
+    margins = margins_between(state.instance, *state.nearest())
+    missed = np.flatnonzero(~(margins > state.slack))
+    return state.forms(missed.tolist()) if len(missed) else None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The bounds of q_lj that the margins use.
+
+    ``below[l, j]`` is the value that a lower bound has to reach (minus infinity: any will do),
+    ``above[l, j]`` whether an upper bound is needed.
     """
+
+    below: Float[NDArray[np.float64], "location prototype"]
+    above: NDArray[np.bool_]
+
+
+def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
+    """What intervals and chords use; tangents need no bounds.
+
+    By interval, a lower bound of q_lj is needed only up to min over locations of q_lj, an upper
+    bound only at the one location that gives the least. A chord needs both ends at its own
+    location, and lower bounds up to the least of the others everywhere else.
+    """
+    weights = state.instance.margin_weights
+    alone = weights != 0
+    chord = np.zeros(weights.shape, dtype=bool)
+    if forms is not None:
+        rows = list(forms.rivals)
+        alone[rows] &= ~forms.linear
+        chord[rows] = forms.linear & (weights[rows] < 0)
     floor, roof = state.nearest()
-    supporting = (state.instance.margin_weights > 0).any(axis=0)
-    opposing = (state.instance.margin_weights < 0).any(axis=0)
-    best = np.argmin(state.high, axis=0)
+    opposing = (alone & (weights < 0)).any(axis=0)
+    below = np.where(opposing & (floor > state.floor), floor, -np.inf)
+    below = np.tile(below, (len(state.places), 1))
+    supporting = (alone & (weights > 0)).any(axis=0) & (roof < state.roof)
+    index = np.arange(len(floor))
+    above = np.zeros(below.shape, dtype=bool)
+    above[np.argmin(state.high, axis=0), index] = supporting
+    if forms is not None:
+        for j in np.flatnonzero(chord.any(axis=0)).tolist():
+            location = int(forms.location[np.argmax(chord[np.array(forms.rivals), j]), j])
+            others = np.delete(state.low[:, j], location)
+            least = float(others.min()) if len(others) else -np.inf
+            below[:, j] = np.maximum(below[:, j], least if least > state.floor[j] else -np.inf)
+            below[location, j] = state.low[location, j]
+            above[location, j] = True
+    return _Wanted(below, above)
+
+
+def _blocks(state: ExactState, wanted: _Wanted) -> tuple[schema.PairBlock, ...]:
+    """Evidence for the bounds that are wanted, and for no others."""
     blocks = []
     for location, place in enumerate(state.places):
         hull = place.hull
         if hull is None:
             continue
         measurement = state.instance.measurement[location]
-        unnamed = np.ones(len(floor), dtype=bool)
+        unnamed = np.ones(len(measurement), dtype=bool)
         unnamed[list(place.facts)] = False
-        below = np.flatnonzero(unnamed & opposing & (floor > state.floor))
-        above = np.flatnonzero(unnamed & supporting & (best == location) & (roof < state.roof))
-        if not len(below) and not len(above):
+        target = wanted.below[location]
+        below = np.flatnonzero(unnamed & (target > -np.inf)).tolist()
+        above = np.flatnonzero(unnamed & wanted.above[location]).tolist()
+        if not below and not above:
             continue
         blocks.append(
             schema.PairBlock(
                 location=location,
                 facts=hull.spanning,
                 shift=_SHIFT,
-                lower=_rows(
-                    lower_rows(hull, state.instance.gram, measurement, below.tolist(), floor)
-                ),
-                upper=_rows(upper_rows(hull, above.tolist())),
+                lower=_rows(lower_rows(hull, state.instance.gram, measurement, below, target)),
+                upper=_rows(upper_rows(hull, above)),
             )
         )
     return tuple(blocks)
+
+
+def _rival_form(state: ExactState, forms: Forms, row: int) -> schema.RivalForm:
+    """The premises and multipliers of one rival's forms."""
+    rival = forms.rivals[row]
+    weights = state.instance.margin_weights[rival]
+    location, linear = forms.location[row], forms.linear[row]
+    support, oppose = (
+        np.flatnonzero(linear & side).tolist() for side in (weights > 0, weights < 0)
+    )
+    places = np.unique(location[linear]).tolist()
+    slopes = [np.where(linear & (location == place), forms.slope[row], 0.0) for place in places]
+    return schema.RivalForm(
+        rival=state.instance.rivals[rival],
+        supports=tuple(
+            schema.Tangent(
+                prototype=j, location=int(location[j]), at=float(forms.tangent[row, j]).hex()
+            )
+            for j in support
+        ),
+        opposes=tuple(schema.Chord(prototype=j, location=int(location[j])) for j in oppose),
+        multipliers=tuple(
+            _place_multipliers(state, place, slope)
+            for place, slope in zip(places, slopes, strict=True)
+        ),
+    )
+
+
+def _place_multipliers(
+    state: ExactState, location: int, coefficients: Float[NDArray[np.float64], " prototype"]
+) -> schema.PlaceMultipliers:
+    hull = state.places[location].hull
+    if hull is None:
+        raise InternalError(f"location {location} has linear forms but no facts")
+    across = float(np.linalg.norm(coefficients @ hull.off(state.instance.head.prototypes)))
+    mu = form_multipliers(hull, state.instance.measurement[location], coefficients, across)
+    return schema.PlaceMultipliers(
+        location=location, facts=hull.spanning, shift=_SHIFT, mu=_dyadic(mu[None])[0]
+    )
 
 
 def _rows(rows: Rows) -> schema.Rows:

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
+import html
 import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.assembly import certificate_core
+from verifier.assembly import certificate_core, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import About, Envelope
+from verifier.certificate.schema import About, Envelope, IntervalEvidence
 from verifier.checker import CheckReport, ModelFile, check
 from verifier.errors import FragileError, InputError, UsageError
-from verifier.explain.build import pair_fact
-from verifier.explain.ceiling import ceiling
-from verifier.explain.deletion import delete
-from verifier.explain.order import by_worth
-from verifier.explain.pairs import grow
-from verifier.explain.topk import topk
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
 from verifier.latent.geometry import squared_distances
+from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
+from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.network.agreement import disagreement
-from verifier.oracle.exact import SLACK, ExactOracle, ExactState
+from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
-from verifier.verdict import PROVED, Status, Verdict, unknown
-
-Vocabulary = Literal["topk", "ceiling", "pairs"]
-VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "pairs")
-
-# Where the checker does not accept, the prover asks itself for more margin and tries again.
-_SLACKS = (SLACK, 1e-6, 1e-4)
+from verifier.verdict import PROVED, Verdict, unknown
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,8 @@ class Explanation:
     """A prediction, the facts that force it, and the certificate that proves it.
 
     ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
-    ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's.
+    ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
+    ``oracle`` is the one that found them.
     """
 
     verdict: Verdict
@@ -80,6 +72,11 @@ class Explanation:
     def size(self) -> int:
         """Number of facts."""
         return len(self.facts)
+
+    @property
+    def evidence(self) -> IntervalEvidence | None:
+        """What the certificate holds besides the facts, or None without a certificate."""
+        return None if self.certificate is None else self.certificate.core.evidence
 
     @cached_property
     def necessary(self) -> frozenset[int]:
@@ -118,6 +115,19 @@ class Explanation:
             "certificate": certificate_path,
         }
 
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        rows = [
+            ("predicted", self.predicted_name),
+            ("verdict", str(self.verdict)),
+            ("vocabulary", self.vocabulary or "none"),
+            ("facts", f"{self.size} ({len(self.necessary)} with a witness)"),
+            ("domain", self.domain),
+            ("least margin observed", f"{self.margin:.4g}"),
+        ]
+        cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows)
+        return f"<table><caption>ProtoProof explanation</caption>{cells}</table>"
+
     def save(self, path: str | Path) -> None:
         """Write the certificate.
 
@@ -133,6 +143,7 @@ class Explanation:
 @dataclass(frozen=True)
 class _Proof:
     facts: FactSet
+    oracle: str
     certificate: Envelope
     check: CheckReport
 
@@ -181,6 +192,8 @@ class Explainer:
         *,
         vocabulary: str = "auto",
         domain: str = "free",
+        oracle: str = "auto",
+        witnesses: bool = True,
         about: About | None = None,
     ) -> Explanation:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
@@ -189,11 +202,13 @@ class Explainer:
             x: the input, in the range that the head description declares.
             vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling`` or ``pairs``.
             domain: ``free`` or ``box``.
+            oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
+            witnesses: search, for every fact, a latent that shows why it is needed.
             about: what to record beside the certificate's core.
 
         Raises:
             InputError: ``x`` has the wrong shape, type or range.
-            UsageError: an unknown vocabulary or domain.
+            UsageError: an unknown vocabulary, domain or oracle.
             FragileError: runtime and exact arithmetic disagree about ``x``.
         """
         started = time.perf_counter()
@@ -201,6 +216,8 @@ class Explainer:
             raise UsageError(
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
+        if oracle not in ORACLES:
+            raise UsageError(f"--oracle {oracle}: unknown; use " + ", ".join(ORACLES))
         where = domain_from_name(domain, self.network.latent_range)
         observation = self.network.observe(x)
         instance = self.instance(observation)
@@ -210,7 +227,7 @@ class Explainer:
         proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
         for word in wanted if undecided is None else []:
             begun = time.perf_counter()
-            outcome = self._prove(instance, observation, where, word, about or About())
+            outcome = self._prove(instance, observation, where, word, oracle, about or About())
             spent = time.perf_counter() - begun
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
@@ -218,6 +235,8 @@ class Explainer:
                 attempts.append(Attempt(word, PROVED, len(outcome.facts), spent))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
+        if best is not None and witnesses:
+            best = (*best[:3], self._witnessed(instance, where, best[3]))
         verdict = undecided if undecided is not None else attempts[0].verdict
         if best is not None:
             verdict = PROVED
@@ -227,7 +246,7 @@ class Explainer:
             self.network.class_names[observation.predicted],
             float(instance.margins.min()),
             domain,
-            "exact",
+            best[3].oracle if best else oracle,
             tuple(attempts),
             best[2] if best else None,
             best[3].facts if best else FactSet(),
@@ -243,44 +262,39 @@ class Explainer:
         observation: Observation,
         domain: Domain,
         vocabulary: Vocabulary,
+        oracle: str,
         about: About,
     ) -> _Proof | Verdict:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
-        for slack in _SLACKS:
-            state = ExactOracle(slack).prepare(instance, domain)
-            facts = _propose(vocabulary, state)
-            if facts is None:
-                return reason
-            oracle = ExactOracle(slack / 2)  # facts are enclosures, a shade wider than float64
-            if oracle.decide(state, facts).verdict.status is not Status.PROVED:
-                continue
-            core = certificate_core(self.network, observation, domain, vocabulary, facts, state)
-            envelope = Envelope(
-                core=core,
-                about=about.model_copy(update={"oracle": "exact"}),
+        for found in candidates(instance, domain, vocabulary, oracle):
+            core = certificate_core(
+                self.network, observation, domain, vocabulary, found.facts, found.state
             )
-            report = check(canonical_bytes(envelope), self.model_file, core.instance.input_sha256)
+            envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
+            report = self._check(envelope)
             if report.accepted:
-                return _Proof(facts, envelope, report)
+                return _Proof(found.facts, found.oracle, envelope, report)
             reason = unknown("uncertified: the checker did not accept the proof")
         return reason
 
+    def _witnessed(self, instance: Instance, domain: Domain, proof: _Proof) -> _Proof:
+        """The same proof with the witnesses that the checker accepts."""
+        found = find_witnesses(instance, domain, proof.facts)
+        core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})
+        envelope = proof.certificate.model_copy(update={"core": core})
+        report = self._check(envelope)
+        # a witness that the checker refuses would take the whole certificate with it
+        return _Proof(proof.facts, proof.oracle, envelope, report) if report.accepted else proof
 
-def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
-    """A sufficient set of facts that the exact oracle cannot shrink, or None."""
-    if vocabulary == "topk":
-        return topk(state, state.slack)
-    if vocabulary == "ceiling":
-        return ceiling(state, state.slack)
-    if not grow(state):
-        return None
-    delete(state, by_worth(state))
-    return FactSet(
-        pairs=tuple(
-            pair_fact(state.instance, location, prototype) for location, prototype in state.pairs
+    def _check(self, envelope: Envelope) -> CheckReport:
+        # loading the network compared a declared head with the runtime
+        return check(
+            canonical_bytes(envelope),
+            self.model_file,
+            envelope.core.instance.input_sha256,
+            allow_declared=True,
         )
-    )
 
 
 def _undecided(
@@ -329,6 +343,8 @@ def explain(
     *,
     vocabulary: str = "auto",
     domain: str = "free",
+    oracle: str = "auto",
+    witnesses: bool = True,
 ) -> Explanation:
     """Explain one prediction; see :meth:`Explainer.explain`.
 
@@ -336,4 +352,6 @@ def explain(
     once.
     """
     known = network if isinstance(network, Network) else load(network)
-    return Explainer(known).explain(x, vocabulary=vocabulary, domain=domain)
+    return Explainer(known).explain(
+        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses
+    )

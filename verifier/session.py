@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import logging
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from verifier.certificate.canonical import canonical_bytes
+from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import About
-from verifier.errors import InputError
-from verifier.files import make_directory, write_atomic
+from verifier.errors import InputError, OutputError
+from verifier.files import make_directory, require_writable, write_together
 from verifier.network import Network
 from verifier.pipeline import Explainer, Explanation
 from verifier.report.build import explanation_page
@@ -27,6 +29,10 @@ from verifier.report.images import to_picture
 from verifier.report.page import PageCertificate, PageModel, PageSize
 from verifier.report.patches import Patches, load_patches
 from verifier.report.reading import Reading, ReceptiveField
+from verifier.verdict import PROVED, REFUTED, Verdict, unknown
+
+# Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
+_OTHER_MACHINE = 1e-4
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +64,9 @@ def explain_to_files(
     arguments: Sequence[str],
     vocabulary: str = "auto",
     domain: str = "free",
+    oracle: str = "auto",
+    witnesses: bool = True,
+    protected: Sequence[Path] = (),
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
 
@@ -72,28 +81,34 @@ def explain_to_files(
         arguments: what it was given; recorded beside the certificate's core.
         vocabulary: see :meth:`verifier.pipeline.Explainer.explain`.
         domain: likewise.
+        oracle: likewise.
+        witnesses: likewise.
+        protected: files that must not be written over, besides the model.
 
     Raises:
         OutputError: a file cannot be written.
         InputError, UsageError, FragileError: see the explainer.
     """
-    make_directory(out.parent)  # found out before any work starts
+    paths = _outputs(out, [network.path, *protected])  # found out before any work starts
     about = About(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join([*program, *arguments]),
-        input_name=input_name,
+        command=_utf8(shlex.join([*program, *arguments])),
+        input_name=_utf8(input_name),
     )
-    result = Explainer(network).explain(x, vocabulary=vocabulary, domain=domain, about=about)
+    result = Explainer(network).explain(
+        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, about=about
+    )
     if result.certificate is None or result.check is None:
         return Session(result)
     content = canonical_bytes(result.certificate)
-    recheck = shlex.join([*program, "check", str(out), _short(network.path)])
+    trust = ["--allow-declared"] if network.binding == "declared" else []
+    recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
     page = explanation_page(
         envelope=result.certificate,
         check=result.check,
         reading=_reading(network, result),
         picture=to_picture(result.observation.x, *network.input_range),
-        input_name=input_name,
+        input_name=_utf8(input_name),
         model=_model(network),
         certificate=PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck),
         sizes=tuple(
@@ -102,13 +117,54 @@ def explain_to_files(
         seconds=result.seconds,
         patches=_patches(network),
     )
-    paths = [out, _beside(out, ".check.json"), _beside(out, ".html")]
-    write_atomic(paths[0], content)
-    write_atomic(paths[1], (json.dumps(result.check.to_json(), indent=2) + "\n").encode())
-    write_atomic(paths[2], render_explanation(page).encode("utf-8"))
-    return Session(
-        result, paths[0], paths[1], paths[2], recheck, tuple(f.sentence for f in page.facts)
-    )
+    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
+    rendered = render_explanation(page).encode("utf-8")
+    make_directory(out.parent)
+    write_together(dict(zip(paths, (content, checked, rendered), strict=True)))
+    return Session(result, *paths, recheck, tuple(f.sentence for f in page.facts))
+
+
+def confirm_latent(
+    certificate: bytes, network: Network, x: NDArray[np.float32]
+) -> tuple[Verdict, str]:
+    """Whether the runtime on this machine computes the recorded latent for ``x``, in a sentence.
+
+    An observation (level X), and the only link between an input and a certificate: the checker
+    compares the input's hash, which anybody can write into a certificate. PROVED means equal bit
+    for bit; UNKNOWN that float32 rounding on another machine may explain the difference.
+
+    Raises:
+        CertificateError, InputError: see reader and network.
+    """
+    here = read_certificate(certificate).core.instance
+    observed = network.observe(x)
+    recorded = np.frombuffer(base64.b64decode(here.latent), dtype="<f4")
+    if recorded.size != observed.latent.size:
+        return REFUTED, "the recorded latent has another shape than the network's"
+    gap = float(np.abs(recorded - observed.latent.ravel()).max())
+    if here.predicted == observed.predicted and recorded.tobytes() == observed.latent.tobytes():
+        return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"
+    sentence = f"the runtime here computes another latent for this input (by up to {gap:.3g})"
+    if here.predicted == observed.predicted and gap <= _OTHER_MACHINE:
+        return unknown("another machine's rounding"), sentence
+    return REFUTED, sentence
+
+
+def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
+    """Certificate, check result and page.
+
+    Raises:
+        OutputError: ``out`` is no ``.json`` name, its directory cannot be written to, or one of
+            the three would replace a file that is needed.
+    """
+    if not out.name.endswith(".json") or out.name in (".json", ".cert.json"):
+        raise OutputError(f"--out {out}: a certificate's name must end in .json")
+    paths = (out, _beside(out, ".check.json"), _beside(out, ".html"))
+    for path in paths:
+        if any(path.resolve() == other.resolve() for other in protected):
+            raise OutputError(f"--out {out}: would write over {path}; choose another name")
+    require_writable(out.parent)
+    return paths
 
 
 def _patches(network: Network) -> Patches | None:
@@ -141,7 +197,7 @@ def _reading(network: Network, result: Explanation) -> Reading:
 def _model(network: Network) -> PageModel:
     description, head = network.description, network.head
     about = (
-        ("prototypes", f"{len(head.prototypes)} of {head.channels} channels"),
+        ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
         ("similarity", description.similarity.kind),
         ("producer", description.producer),
     )
@@ -161,5 +217,10 @@ def _short(path: Path) -> str:
     return str(absolute.relative_to(Path.cwd()) if below else path)
 
 
+def _utf8(text: str) -> str:
+    """File names may hold bytes that are no text; they are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    return None if path is None else _utf8(str(path))

@@ -1,105 +1,83 @@
-"""Sizes and times of explanations on the zoo: ``make bench``. Measures, asserts nothing.
+"""Sizes, times and memory next to the published algorithm: ``make bench``. Asserts nothing.
 
-For every network the images of the test set with the lowest margins, every vocabulary. Times are
-medians of ``REPEATS`` runs in one process, and explaining includes the checker's run; results go to
-``out/bench`` as JSON and Markdown.
+    python -m tests.benchmarks [--quick] [--only NAME ...] [--images N]
+
+Ratios compare runs of one process; times are medians of ``repeats`` runs. One JSON file per
+workload goes to ``tests/benchmarks/results``, and ``table.md`` with everything that was measured
+there, also by earlier runs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
-import resource
-import statistics
-import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from models.data import load_data
-from models.zoo import NAMES, zoo_path
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import ModelFile, check
+from tests.benchmarks.cub import cub_size, growth
+from tests.benchmarks.measure import ROOT, Settings
+from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
+from tests.benchmarks.sweep import sweep
+from tests.benchmarks.table import markdown
 from verifier.files import make_directory, write_atomic
-from verifier.network import load
-from verifier.pipeline import VOCABULARIES, Explainer
 
-IMAGES, REPEATS = 25, 5
-OUT = Path("out/bench")
-COLUMNS = ("network", "vocabulary", "proved", "facts", "facts_max", "explain_ms", "check_ms")
+RESULTS = ROOT / "tests" / "benchmarks" / "results"
 
-
-def lowest_margins(explainer: Explainer, images: np.ndarray) -> list[int]:
-    """Indices of the images with the smallest difference between the two largest logits."""
-    logits = np.stack([o.logits for o in explainer.network.observe_batch(images)])
-    two = np.sort(logits, axis=1)[:, -2:]
-    return [int(index) for index in np.argsort(two[:, 1] - two[:, 0], kind="stable")[:IMAGES]]
+WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
+    "mnist-1x1": mnist_1x1,
+    "mnist-7x7": mnist_7x7,
+    "cub-size": lambda settings: [cub_size(settings), growth(settings)],
+    "sweep": sweep,
+}
 
 
-def median_ms(action: Callable[[], object]) -> float:
-    """Median wall time in milliseconds."""
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1e3
-
-
-def measure(name: str, vocabulary: str, explainer: Explainer, images: np.ndarray) -> dict[str, Any]:
-    """One row of the table; ``facts`` is a mean over the proved images."""
-    model = ModelFile(explainer.network.data)
-    sizes, explain_ms, check_ms = [], [], []
-    for image in images:
-        result = explainer.explain(image, vocabulary=vocabulary)
-        if result.certificate is None:
-            continue
-        content = canonical_bytes(result.certificate)
-        sizes.append(result.size)
-        explain_ms.append(
-            median_ms(lambda x=image: explainer.explain(x, vocabulary=vocabulary))  # type: ignore[misc]
-        )
-        check_ms.append(median_ms(lambda c=content: check(c, model)))  # type: ignore[misc]
-    return {
-        "network": name,
-        "vocabulary": vocabulary,
-        "proved": f"{len(sizes)}/{len(images)}",
-        "facts": round(statistics.fmean(sizes), 2) if sizes else None,
-        "facts_max": max(sizes, default=None),
-        "explain_ms": round(statistics.fmean(explain_ms), 1) if sizes else None,
-        "check_ms": round(statistics.fmean(check_ms), 1) if sizes else None,
-    }
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(str(row[column]) for column in COLUMNS) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few images, one repetition")
+    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--images", type=int, help="images per network in the sweep")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure everything and write it down."""
-    make_directory(OUT)
-    images = load_data("mnist5k").x_test
-    rows = []
-    for name in NAMES:
-        explainer = Explainer(load(zoo_path(name)))
-        chosen = images[lowest_margins(explainer, images)]
-        rows += [measure(name, vocabulary, explainer, chosen) for vocabulary in VOCABULARIES]
-        print(markdown(rows[-len(VOCABULARIES) :]), flush=True)
-    document = {
-        "images": IMAGES,
-        "repeats": REPEATS,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "rows": rows,
-    }
-    write_atomic(OUT / "results.json", (json.dumps(document, indent=2) + "\n").encode())
-    write_atomic(OUT / "results.md", markdown(rows).encode())
+    """Measure, print and write down."""
+    options = arguments()
+    settings = Settings.quick() if options.quick else Settings()
+    if options.images is not None:
+        settings = replace(settings, sweep=options.images)
+    make_directory(options.out)
+    for name in options.only:
+        document = {
+            "name": name,
+            "settings": asdict(settings),
+            "machine": {
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "torch": torch.__version__,
+                "processor": platform.machine(),
+                "threads": torch.get_num_threads(),
+            },
+            "results": WORKLOADS[name](settings),
+        }
+        content = json.dumps(document, indent=2) + "\n"
+        write_atomic(options.out / f"{name}.json", content.encode())
+        print(markdown(document["results"]), flush=True)
+    write_atomic(options.out / "table.md", _everything(options.out).encode())
+
+
+def _everything(folder: Path) -> str:
+    """The table of all workloads that have results."""
+    files = [folder / f"{name}.json" for name in WORKLOADS]
+    known = [json.loads(file.read_text()) for file in files if file.is_file()]
+    return markdown([result for document in known for result in document["results"]])
 
 
 if __name__ == "__main__":

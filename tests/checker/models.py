@@ -22,7 +22,8 @@ class Tiny:
     """Numbers and shape of a tiny network; ``onnx()`` builds its file.
 
     ``operator`` outputs the latent ("" for a bare convolution). ``distance`` is "expanded" or
-    "direct", ``pool`` is "maxpool", "reduce_min" or "reduce_max".
+    "direct"; ``pool`` is "maxpool", "reduce_min" or "reduce_max", the latter two with "_keep" where
+    dimensions are kept.
     """
 
     prototypes: NDArray[np.float32]
@@ -149,16 +150,10 @@ def _pool_nodes(tiny: Tiny) -> list[onnx.NodeProto]:
             node("Neg", ["largest"], ["least"]),
             node("Flatten", ["least"], ["nearest"], axis=1),
         ]
+    # the same function, which the checker does not recognise
     axes = {"axes": [2, 3]} if tiny.opset < 18 else {}
     more = [] if tiny.opset < 18 else ["axes23"]
-    if tiny.pool == "reduce_min":
-        return [node("ReduceMin", ["measurement", *more], ["nearest"], keepdims=0, **axes)]
-    return [
-        node("Neg", ["measurement"], ["negative"]),
-        node("ReduceMax", ["negative", *more], ["largest"], keepdims=1, **axes),
-        node("Neg", ["largest"], ["least"]),
-        node("Flatten", ["least"], ["nearest"], axis=1),
-    ]
+    return [node("ReduceMin", ["measurement", *more], ["nearest"], keepdims=0, **axes)]
 
 
 def _similarity_nodes(kind: str) -> list[onnx.NodeProto]:

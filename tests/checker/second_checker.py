@@ -132,6 +132,15 @@ class Second:
         far = mp.fsum(max(abs(x - low), abs(high - x)) ** 2 for x in p)
         return near, far
 
+    def slope(self, q: Any) -> Any:
+        """The derivative of the similarity."""
+        kind, q = self.description["similarity"]["kind"], iv.mpf(q)
+        if kind == "log_ratio":
+            return 1 / (q + 1) - 1 / (q + self.constant)
+        if kind == "exponential":
+            return -iv.exp(-q / self.constant) / self.constant
+        return iv.mpf(-1) if kind == "negated" else -1 / (q + 1) ** 2
+
     def intervals(self) -> list[tuple[Any, Any]]:
         """Bounds of the best measurement of every prototype."""
         low: list[list[Any]] = []
@@ -151,6 +160,7 @@ class Second:
                 low[i][j] = max(low[i][j], mpf(self.row(block, block["lower"], index, 1).a))
             for index, j in enumerate(block["upper"]["prototypes"]):
                 high[i][j] = min(high[i][j], -mpf(self.row(block, block["upper"], index, -1).a))
+        self.low, self.high = low, high
         result = [
             (max(mpf(0), min(row[j] for row in low)), min(row[j] for row in high))
             for j in range(len(self.prototypes))
@@ -164,16 +174,79 @@ class Second:
         return result
 
     def margins_positive(self, ends: list[tuple[Any, Any]]) -> bool:
-        predicted = self.core["instance"]["predicted"]
-        for rival in self.core["rivals"]:
-            total = iv.mpf(self.bias[predicted]) - self.bias[rival]
-            for j, (low, high) in enumerate(ends):
-                w = self.weight[predicted][j] - self.weight[rival][j]
-                if w != 0:
-                    total += iv.mpf(w) * self.similarity(high if w > 0 else low)
-            if not total.a > 0:
-                return False
-        return True
+        return all(self.margin(rival, ends).a > 0 for rival in self.core["rivals"])
+
+    def proved(self) -> bool:
+        """Whether intervals, or else its form, prove every margin."""
+        ends = self.intervals()
+        forms = {form["rival"]: form for form in self.core["evidence"]["forms"]}
+        return all(
+            self.margin(rival, ends).a > 0
+            or (rival in forms and self.form_margin(forms[rival], ends).a > 0)
+            for rival in self.core["rivals"]
+        )
+
+    def weight_of(self, rival: int, j: int) -> Any:
+        return self.weight[self.core["instance"]["predicted"]][j] - self.weight[rival][j]
+
+    def margin(self, rival: int, ends: list[tuple[Any, Any]], apart: Any = ()) -> Any:
+        total = iv.mpf(self.bias[self.core["instance"]["predicted"]]) - self.bias[rival]
+        for j, (low, high) in enumerate(ends):
+            w = self.weight_of(rival, j)
+            if w != 0 and j not in apart:
+                total += iv.mpf(w) * self.similarity(high if w > 0 else low)
+        return total
+
+    def form_margin(self, form: Any, ends: list[tuple[Any, Any]]) -> Any:
+        """An interval whose lower end bounds a margin by linear forms."""
+        apart: dict[int, tuple[int, Any, Any]] = {}  # prototype -> location, constant, slope
+        for entry in form["supports"]:
+            t = number(entry["at"])
+            slope = self.slope(t)
+            apart[entry["prototype"]] = entry["location"], self.similarity(t) - slope * t, slope
+        for entry in form["opposes"]:
+            i, j = entry["location"], entry["prototype"]
+            least = [max(row[j], ends[j][0]) for row in self.low]
+            low, high = least[i], self.high[i][j]
+            if not low < high < mp.inf:
+                continue
+            others = least[:i] + least[i + 1 :]
+            nearest = [min([q, *others]) for q in (low, high)]  # sigma decreases: the largest
+            values = [self.similarity(q) for q in nearest]
+            slope = (values[1] - values[0]) / (iv.mpf(high) - low)
+            apart[j] = i, values[0] - slope * low, slope
+        total = self.margin(form["rival"], ends, apart)
+        for entry in form["multipliers"]:
+            linear = {}
+            for j, (location, constant, slope) in apart.items():
+                if location == entry["location"]:
+                    w = iv.mpf(self.weight_of(form["rival"], j))
+                    total += w * constant
+                    linear[j] = w * slope
+            total += self.place(entry, linear) if linear else 0
+        return total
+
+    def place(self, entry: Any, linear: dict[int, Any]) -> Any:
+        """The least value of sum lambda_j q_lj at one location, by weak duality."""
+        mu = [iv.mpf(m) / iv.mpf(2) ** entry["shift"] for m in entry["mu"]]
+        terms = [*linear.items(), *zip(entry["facts"], mu, strict=True)]
+        leading = sum((value for _, value in terms), iv.mpf(0))
+        if not leading.a > 0:
+            return iv.mpf(["-inf", 0])
+        total = [iv.mpf(0)] * len(self.prototypes[0])
+        value = iv.mpf(0)
+        for j, coefficient in terms:
+            p = self.prototypes[j]
+            total = [a + coefficient * x for a, x in zip(total, p, strict=True)]
+            value += coefficient * norm(p)
+        for i, m in zip(entry["facts"], mu, strict=True):
+            fact = next(
+                f for f in self.core["facts"]
+                if f["kind"] == "pair"
+                and (f["location"], f["prototype"]) == (entry["location"], i)
+            )  # fmt: skip
+            value -= m * number(fact["upper" if m.a > 0 else "lower"])
+        return value - sum((x * x for x in total), iv.mpf(0)) / leading
 
 
 def second_check(certificate: bytes, model: bytes) -> bool:
@@ -186,7 +259,7 @@ def second_check(certificate: bytes, model: bytes) -> bool:
                 second.identified()
                 and all(second.fact_holds(fact) for fact in second.core["facts"])
                 and second.margins_positive([(q, q) for q in second.best])
-                and second.margins_positive(second.intervals())
+                and second.proved()
             )
         except RefusedError:
             return False

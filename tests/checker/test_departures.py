@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from tests.checker.graphs import HERE, Change, constant, node, put, report_for, swap, unstated_grid
+from tests.checker.graphs import HERE, Change, constant, node, put, report_for, swap
 from tests.checker.models import model_proto
 
 
@@ -135,6 +135,13 @@ def test_departures_are_not_recognised(name: str) -> None:
     assert any("was not recognised" in line for line in declared.assumptions)
 
 
+def test_a_declared_head_is_not_taken_on_trust_unasked() -> None:
+    report = report_for(model_proto(HERE.tiny), "declared", allow=False)
+    assert report.status == "incomplete"
+    assert "only declared" in report.obligations[2].detail
+    assert not report.claims
+
+
 def test_declared_is_an_assumption_even_where_it_could_be_recognised() -> None:
     report = report_for(model_proto(HERE.tiny), "declared")
     assert report.accepted
@@ -144,7 +151,19 @@ def test_declared_is_an_assumption_even_where_it_could_be_recognised() -> None:
     )
 
 
-def test_a_reduction_needs_the_stated_grid() -> None:
-    model = model_proto(HERE.tiny.but(pool="reduce_min"))
-    unstated_grid(model)
-    assert "does not state the grid" in report_for(model).obligations[2].detail
+def test_a_reduction_is_not_recognised() -> None:
+    """It would take a grid of any size, and what a file states about shapes may be a lie."""
+    report = report_for(model_proto(HERE.tiny.but(pool="reduce_min")))
+    assert report.status == "rejected"
+    assert "recognised, but" in report.obligations[2].detail
+
+
+def test_direct_distances_need_a_producer_that_fixes_the_channels() -> None:
+    """A latent of one channel would broadcast against prototypes of several."""
+    model = model_proto(HERE.tiny.but(distance="direct"))
+    kernel = next(tensor for tensor in model.graph.initializer if tensor.name == "kernel")
+    narrow = numpy_helper.to_array(kernel)[:1]
+    kernel.CopyFrom(numpy_helper.from_array(narrow, "kernel"))
+    report = report_for(model)
+    assert report.status == "rejected"
+    assert "not fixed by its producer" in report.obligations[2].detail

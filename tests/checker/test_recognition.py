@@ -18,10 +18,11 @@ from verifier.checker import ModelFile
 VARIANTS: dict[str, dict[str, Any]] = {
     "canonical": {},
     "direct distance": {"distance": "direct"},
-    "ReduceMin": {"pool": "reduce_min"},
-    "ReduceMax": {"pool": "reduce_max"},
-    "ReduceMin, axes as input": {"pool": "reduce_min", "opset": 18},
-    "ReduceMax, axes as input": {"pool": "reduce_max", "opset": 20},
+    **{
+        f"opset {opset}, {distance} distance": {"opset": opset, "distance": distance}
+        for opset in (13, 18, 20)
+        for distance in ("expanded", "direct")
+    },
     "Relu": {"operator": "Relu"},
     "bias": {"bias": np.array([0.5, -1, 0.25], dtype=np.float32), "classes": 3},
     **{kind: {"similarity": kind} for kind in ("exponential", "negated", "reciprocal")},

@@ -63,6 +63,23 @@ def shadowed_initializer(model: onnx.ModelProto) -> None:
     model.graph.node.insert(0, helper.make_node("Neg", ["input"], ["prototypes"]))
 
 
+def typed_short(model: onnx.ModelProto) -> None:
+    tensor = constant(model, "prototypes")
+    tensor.ClearField("raw_data")
+    tensor.float_data.extend([0.5] * (HERE.tiny.prototypes.size + 1))
+
+
+def axes_twice(model: onnx.ModelProto) -> None:
+    """Raw bytes that say nothing readable, and beside them what the head needs."""
+    tensor = constant(model, "axis1")
+    tensor.raw_data = b"\1"
+    tensor.int64_data.append(1)
+
+
+def segment(model: onnx.ModelProto) -> None:
+    constant(model, "prototypes").segment.begin = 0
+
+
 REFUSED: dict[str, Change] = {
     "external data": external,
     "external data beside raw": external_and_raw,
@@ -88,6 +105,32 @@ REFUSED: dict[str, Change] = {
     "old opset": lambda model: setattr(model.opset_import[0], "version", 12),
     "unknown opset": lambda model: setattr(model.opset_import[0], "version", 99),
     "two opsets": lambda model: model.opset_import.append(helper.make_opsetid("ai.onnx", 13)),
+    "typed numbers missing": typed_short,
+    "segment": segment,
+}
+REASONS = {
+    "external data": "another file",
+    "external data beside raw": "another file",
+    "overridable weight": "not [",
+    "NaN": "NaN",
+    "infinite weight": "NaN or infinity",
+    "double": "not a stored float32",
+    "bytes missing": "fill its shape",
+    "stored twice": "fill its shape",
+    "absurd shape": "has shape",
+    "weight transposed": "has shape",
+    "no weight": "has shape None",
+    "local function": "functions",
+    "two descriptions": "several head descriptions",
+    "no description": "neither the model nor",
+    "second producer": "two tensors",
+    "second initializer": "two tensors",
+    "shadowed initializer": "two tensors",
+    "old opset": "opset",
+    "unknown opset": "opset",
+    "two opsets": "opset",
+    "typed numbers missing": "fill its shape",
+    "segment": "not supported",
 }
 
 
@@ -100,6 +143,13 @@ def test_what_two_readers_could_read_differently_is_refused(name: str, binding: 
     assert report.status == "rejected"
     assert report.obligations[1].passed is True
     assert report.obligations[2].passed is False
+    assert REASONS[name] in report.obligations[2].detail
+
+
+def test_axes_that_are_stored_twice_are_not_read() -> None:
+    model = model_proto(HERE.tiny)
+    axes_twice(model)
+    assert report_for(model).status == "rejected"
 
 
 def test_two_files_in_one_are_refused() -> None:

@@ -17,6 +17,7 @@ from tests.checker.forging import HERE, MODEL, PAIRS, TOPK, edit, failed, forged
 from tests.checker.models import Tiny, random_tiny
 from verifier.certificate import read_certificate
 from verifier.checker import check
+from verifier.checker.bounds import Bounds
 
 
 def test_the_originals_are_accepted() -> None:
@@ -98,6 +99,7 @@ def empty_block(core: Any) -> None:
     first_block(core)["upper"] = {"prototypes": [], "theta": []}
 
 
+COUNT = len(PAIRS["core"]["facts"])
 FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
     "another model": (edit("model", "sha256", value="0" * 64), 2),
     "another description": (edit("model", "description_sha256", value="0" * 64), 3),
@@ -161,7 +163,7 @@ FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
         lambda core: first_block(core)["lower"]["prototypes"].__setitem__(0, 5), 7
     ),
     "witness for nothing": (
-        edit("witnesses", value=[{"fact": len(PAIRS["core"]["facts"]), "rival": 0, "moves": []}]), 10
+        edit("witnesses", value=[{"fact": COUNT, "rival": 0, "moves": []}]), 10
     ),
     "witness that does nothing": (
         edit("witnesses", value=[{"fact": 0, "rival": other_class(PAIRS["core"]), "moves": []}]), 10
@@ -264,6 +266,23 @@ def test_what_the_file_says_is_shown_escaped() -> None:
         assert obligation.detail.isascii()
         assert obligation.detail.isprintable()
         assert len(obligation.detail) <= 2000
+
+
+def test_bounds_that_exclude_the_recorded_latent_are_a_contradiction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cannot happen with sound bounds; if it ever did, nothing would be accepted."""
+    for wrong in ((1 << 200, None), (0, -1)):
+
+        class Wrong(Bounds):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                self.best[0] = wrong  # noqa: B023
+
+        monkeypatch.setattr("verifier.checker.obligations.Bounds", Wrong)
+        report = verdict(PAIRS)
+        assert failed(report) == [8]
+        assert "contradiction" in report.obligations[7].detail
 
 
 def test_a_malformed_certificate_is_rejected_and_nothing_else_is_examined() -> None:

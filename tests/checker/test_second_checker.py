@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.checker.builders import Scene, core, file, pair_core, scene, topk_core
+from tests.checker.relational import fewest, relational_core
 from tests.checker.second_checker import second_check
 from verifier.checker import check
 
@@ -25,6 +26,8 @@ def variants(here: Scene, rng: np.random.Generator, box: bool) -> list[Any]:
     mixed = [here.activation(int(rng.integers(count))), *honest.facts]
     result = [honest, core(here, mixed, "mixed", box=box)]
     result += [topk_core(here, k, box=box) for k in range(1, count + 1)]
+    named = fewest(here, int(rng.integers(99)))
+    result += [relational_core(here, named, box=box), relational_core(here, named, forms=False)]
     if fewer:
         result.append(core(here, fewer, "pairs", box=box))
     return [json.loads(file(content)) for content in result]
@@ -34,7 +37,8 @@ def disturb(document: Any, rng: np.random.Generator) -> Any:
     """One random change of a number somewhere in the proof or the premises."""
     content = json.loads(json.dumps(document))
     inner = content["core"]
-    choice = int(rng.integers(4))
+    forms = [f for f in inner["evidence"]["forms"] if f["multipliers"]]
+    choice = int(rng.integers(6 if forms else 4))
     blocks = [b for b in inner["evidence"]["blocks"] if b["lower"]["theta"]]
     if choice == 0 and blocks:
         block = blocks[int(rng.integers(len(blocks)))]
@@ -52,6 +56,12 @@ def disturb(document: Any, rng: np.random.Generator) -> Any:
             if "upper" in fact:
                 width = 1 + 10.0 ** float(rng.uniform(-9, 0))
                 fact["upper"] = (float.fromhex(fact["upper"]) * width).hex()
+    elif choice == 4:
+        for place in forms[int(rng.integers(len(forms)))]["multipliers"]:
+            place["mu"] = [round(m * float(rng.choice([-1, 0.5, 0.99, 2]))) for m in place["mu"]]
+    elif choice == 5:
+        for entry in forms[int(rng.integers(len(forms)))]["supports"]:
+            entry["at"] = (float.fromhex(entry["at"]) * float(rng.uniform(0, 3))).hex()
     else:
         inner["rivals"] = inner["rivals"][1:] or inner["rivals"] * 2
     return content

@@ -54,6 +54,36 @@ def test_every_similarity_decreases(row: Similarity, first: float, second: float
             assert not row.value(arb(far)) < infimum
 
 
+SLOPES = {
+    "log_ratio": lambda q, c: 1 / (q + 1) - 1 / (q + c),
+    "exponential": lambda q, c: -mpmath.exp(-q / c) / c,
+    "negated": lambda _q, _c: mpmath.mpf(-1),
+    "reciprocal": lambda q, _: -1 / (q + 1) ** 2,
+}
+
+
+@given(st.sampled_from(ROWS), Q)
+def test_the_ball_of_the_derivative_is_around_the_derivative(row: Similarity, q: float) -> None:
+    with mpmath.workprec(400):
+        truth = SLOPES[row.kind](mpmath.mpf(q), real(row.constant))
+        sign, mantissa, exponent, _ = truth._mpf_
+    with ctx.workprec(128):
+        value = row.derivative(ball(q.as_integer_ratio()))
+    with ctx.workprec(500):
+        point = arb((-1) ** sign * int(mantissa)) * arb(2) ** int(exponent)
+        # the closed form of log_ratio cancels at 400 bits, by at most 100 of them here
+        assert value.overlaps(arb(point, abs(point) * arb(2) ** -250))
+        assert value.rad() <= (abs(value.mid()) + arb(2) ** -1000) * arb(2) ** -100
+
+
+@given(st.sampled_from(ROWS), Q, Q)
+def test_every_similarity_is_above_its_tangents(row: Similarity, at: float, q: float) -> None:
+    """Convexity, which tangents and chords rest on."""
+    with ctx.workprec(256):
+        tangent = row.value(arb(at)) + row.derivative(arb(at)) * (arb(q) - arb(at))
+        assert not row.value(arb(q)) < tangent
+
+
 @pytest.mark.parametrize(
     ("kind", "constant"),
     [("log_ratio", 1), ("log_ratio", 2), ("log_ratio", 0), ("exponential", -1), ("cosine", 1)],

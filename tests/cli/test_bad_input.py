@@ -99,7 +99,10 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
     assert not (tmp_path / "net").exists()
 
 
-@pytest.mark.parametrize(("option", "word"), [("--vocabulary", "everything"), ("--domain", "moon")])
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [("--vocabulary", "everything"), ("--domain", "moon"), ("--oracle", "delphi")],
+)
 def test_unknown_words(option: str, word: str, tmp_path: Path) -> None:
     image = blank(tmp_path / "x.png")
     refused(protoproof("explain", MODEL, "--input", image, option, word), option, word)

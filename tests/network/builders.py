@@ -25,13 +25,7 @@ SIMILARITIES: dict[str, dict[str, float]] = {
     "negated": {},
     "reciprocal": {},
 }
-POOLINGS = (
-    "max_pool",
-    "reduce_max_flat",
-    "reduce_max",
-    "reduce_min_flat",
-    "reduce_min",
-)
+POOLINGS = ("max_pool", "reduce_min")
 DISTANCES = ("expanded", "direct", "direct_relu")
 
 
@@ -218,30 +212,16 @@ def _measure(distance: str) -> list[onnx.NodeProto]:
 
 
 def _pool(pooling: str, grid: tuple[int, int], opset: int) -> list[onnx.NodeProto]:
-    def reduce(op: str, source: str, target: str, keep: int) -> onnx.NodeProto:
-        if opset >= 18:
-            return node(op, [source, "grid_axes"], target, keepdims=keep)
-        return node(op, [source], target, axes=[2, 3], keepdims=keep)
-
     negated = node("Neg", ["measurement"], "closeness")
     flatten = node("Flatten", ["nearest_map"], "nearest", axis=1)
     back = node("Neg", ["closest"], "nearest_map")
-    return {
-        "max_pool": [
-            negated,
-            node("MaxPool", ["closeness"], "closest", kernel_shape=list(grid)),
-            back,
-            flatten,
-        ],
-        "reduce_max_flat": [negated, reduce("ReduceMax", "closeness", "closest", 1), back, flatten],
-        "reduce_max": [
-            negated,
-            reduce("ReduceMax", "closeness", "closest", 0),
-            node("Neg", ["closest"], "nearest"),
-        ],
-        "reduce_min_flat": [reduce("ReduceMin", "measurement", "nearest_map", 1), flatten],
-        "reduce_min": [reduce("ReduceMin", "measurement", "nearest", 0)],
-    }[pooling]
+    if pooling == "max_pool":
+        largest = node("MaxPool", ["closeness"], "closest", kernel_shape=list(grid))
+        return [negated, largest, back, flatten]
+    # the same function, which the recogniser does not accept
+    axes = {"axes": [2, 3]} if opset < 18 else {}
+    more = [] if opset < 18 else ["grid_axes"]
+    return [node("ReduceMin", ["measurement", *more], "nearest", keepdims=0, **axes)]
 
 
 def _similar(similarity: str, weights: dict[str, NDArray[Any]]) -> list[onnx.NodeProto]:

@@ -10,9 +10,9 @@ from hypothesis import given
 
 from tests.strategies import Sphere, float32, make_head, make_instance, random_instance, seeds
 from verifier.errors import InternalError
-from verifier.explain.build import activation_fact, ceiling_fact, pair_fact
 from verifier.latent.domain import Box, Domain, Free
 from verifier.latent.facts import FactSet, PairFact
+from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
 from verifier.oracle.exact import ExactOracle
 from verifier.oracle.interface import Instance
 from verifier.verdict import Status

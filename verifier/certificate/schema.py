@@ -130,11 +130,63 @@ class PairBlock(Frozen):
     upper: Rows
 
 
+class Tangent(Frozen):
+    """A prototype of positive weight, bounded from below at one location by a tangent.
+
+    ``at`` is where the tangent touches the similarity, as a squared distance.
+    """
+
+    prototype: Index
+    location: Index
+    at: HexFloat
+
+
+class Chord(Frozen):
+    """A prototype of negative weight, bounded from above at one location by a chord."""
+
+    prototype: Index
+    location: Index
+
+
+class PlaceMultipliers(Frozen):
+    """Multipliers mu / 2**shift of the pair facts about ``facts`` at one location."""
+
+    location: Index
+    facts: Indices
+    shift: Annotated[int, Field(ge=0, le=256)]
+    mu: Annotated[tuple[int, ...], FailFast()]
+
+
+class RivalForm(Frozen):
+    """One rival's margin as linear forms in the measurements, one form per location.
+
+    A margin is bounded by intervals of its prototypes one at a time, except for the listed ones:
+    these are replaced by tangents and chords, which are linear in q_lj; what they add up to at one
+    location, sum lambda_j q_lj, is bounded as a whole. With A = sum lambda + sum mu > 0 and
+    p = sum lambda_j p_j + sum mu_i p_i, it is at least
+
+        sum lambda_j |p_j|^2 + sum mu_i |p_i|^2 - |p|^2 / A - sum mu_i^+ h_i + sum mu_i^- l_i
+
+    where mu = mu^+ - mu^- is split by sign and [l_i, h_i] is the fact's interval. ``multipliers``
+    has one entry for each location that ``supports`` or ``opposes`` name. The checker derives
+    every lambda itself.
+    """
+
+    rival: Index
+    supports: Annotated[tuple[Tangent, ...], FailFast()]
+    opposes: Annotated[tuple[Chord, ...], FailFast()]
+    multipliers: Annotated[tuple[PlaceMultipliers, ...], FailFast()]
+
+
 class IntervalEvidence(Frozen):
-    """Bound every prototype's best measurement on its own, then every margin by intervals."""
+    """Bound every prototype's best measurement on its own, then every margin by intervals.
+
+    ``forms`` improve the margins over the rivals that the intervals do not separate.
+    """
 
     rule: Literal["intervals"] = "intervals"
     blocks: Annotated[tuple[PairBlock, ...], FailFast()] = ()
+    forms: Annotated[tuple[RivalForm, ...], FailFast()] = ()
 
 
 class Move(Frozen):

@@ -9,7 +9,7 @@ value, and a comparison of balls is True only when it holds for every number in 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from flint import arb, ctx
@@ -102,14 +102,14 @@ def certain_sign(value: arb) -> int:
     return -1 if value < 0 else 0
 
 
-def decided(evaluate: Callable[[], arb]) -> tuple[int, arb]:
+def decided(evaluate: Callable[[], arb], precisions: Sequence[int] = PRECISIONS) -> tuple[int, arb]:
     """Evaluate a ball at rising precision until its sign is certain.
 
     Returns:
         The sign (0: uncertain even at the last precision) and the last ball.
     """
     value, sign = arb(0), 0
-    for precision in PRECISIONS:
+    for precision in precisions:
         with ctx.workprec(precision):
             value = evaluate()
             sign = certain_sign(value)

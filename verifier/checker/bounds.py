@@ -33,8 +33,8 @@ from verifier.checker.head import Head
 Interval = tuple[int, int | None]
 
 
-def best_intervals(head: Head, core: Core) -> list[Interval]:
-    """Bounds of every m_j over all latents of the domain that meet the facts.
+class Bounds:
+    """Bounds of every q_lj, and of every m_j, over all latents of the domain that meet the facts.
 
     Assumes that the blocks are well-formed (obligation 7) and refer to facts of ``core``.
 
@@ -43,22 +43,51 @@ def best_intervals(head: Head, core: Core) -> list[Interval]:
     * m_j is at least the least of the lower bounds of *all* locations: where one has none, only
       the domain's. It is at most the upper bound at any one location.
     * Activation and ceiling facts bound m_j itself.
+
+    Attributes:
+        best: per prototype, bounds of m_j.
     """
-    domain = _domain_intervals(head, core)
-    lower: list[dict[int, int]] = [{} for _ in domain]  # prototype -> location -> bound
-    upper = [high for _, high in domain]
-    for location, prototype, low, high in _local_bounds(head, core):
-        if low is not None:
-            known = lower[prototype].get(location, low)
-            lower[prototype][location] = max(known, low)
-        if high is not None:
-            upper[prototype] = _least(upper[prototype], high)
-    result = []
-    for (floor, _), places, high in zip(domain, lower, upper, strict=True):
-        everywhere = len(places) == head.location_count
-        low = max(floor, min(places.values())) if everywhere else floor
-        result.append((low, high))
-    return _with_activations(result, core)
+
+    def __init__(self, head: Head, core: Core) -> None:
+        domain = _domain_intervals(head, core)
+        self._locations = head.location_count
+        self._roof = [high for _, high in domain]
+        self._lower: list[dict[int, int]] = [{} for _ in domain]  # prototype -> location -> bound
+        self._upper: list[dict[int, int]] = [{} for _ in domain]
+        for location, prototype, low, high in _local_bounds(head, core):
+            if low is not None:
+                known = self._lower[prototype].get(location, low)
+                self._lower[prototype][location] = max(known, low)
+            if high is not None:
+                known = self._upper[prototype].get(location, high)
+                self._upper[prototype][location] = min(known, high)
+        result: list[Interval] = []
+        for (low, high), below, above in zip(domain, self._lower, self._upper, strict=True):
+            if len(below) == self._locations:
+                low = max(low, min(below.values()))
+            for bound in above.values():
+                high = _least(high, bound)
+            result.append((low, high))
+        self.best = _with_activations(result, core)
+
+    def at(self, location: int, prototype: int) -> Interval:
+        """Bounds of q_lj.
+
+        Every lower bound of m_j is one of q_lj, because m_j is the least of them; an upper bound
+        of m_j says nothing about any one location.
+        """
+        low, _ = self.best[prototype]
+        high = self._roof[prototype]
+        local = self._upper[prototype].get(location)
+        return (
+            max(low, self._lower[prototype].get(location, low)),
+            high if local is None else _least(high, local),
+        )
+
+    def elsewhere(self, location: int, prototype: int) -> int | None:
+        """A lower bound of q_kj at all locations k but one; None where there is no other."""
+        others = [k for k in range(self._locations) if k != location]
+        return min((self.at(k, prototype)[0] for k in others), default=None)
 
 
 def _least(known: int | None, new: int) -> int:

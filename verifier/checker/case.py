@@ -19,8 +19,15 @@ class Case:
     ``margins`` and ``necessary`` are filled by the obligations that establish them.
     """
 
-    def __init__(self, certificate: bytes, model: ModelFile, input_sha256: str | None) -> None:
+    def __init__(
+        self,
+        certificate: bytes,
+        model: ModelFile,
+        input_sha256: str | None,
+        allow_declared: bool,
+    ) -> None:
         self.certificate = certificate
+        self.allow_declared = allow_declared
         self.model = model
         self.input_sha256 = input_sha256
         self.margins: list[Margin] = []

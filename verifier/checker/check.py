@@ -39,6 +39,7 @@ class CheckReport:
         necessary: indices of the facts whose witness was accepted.
         assumptions: what an accepted certificate still rests on.
         claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``.
+        subject: what an accepted certificate is about, (word, value) in reading order.
     """
 
     status: Literal["accepted", "rejected", "incomplete"]
@@ -47,6 +48,7 @@ class CheckReport:
     necessary: tuple[int, ...]
     assumptions: tuple[str, ...]
     claims: tuple[str, ...]
+    subject: tuple[tuple[str, str], ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -74,6 +76,7 @@ class CheckReport:
             "necessary": list(self.necessary),
             "assumptions": list(self.assumptions),
             "claims": list(self.claims),
+            "subject": dict(self.subject),
         }
 
 
@@ -81,6 +84,8 @@ def check(
     certificate: bytes | str | Path,
     model: bytes | str | Path | ModelFile,
     input_sha256: str | None = None,
+    *,
+    allow_declared: bool = False,
 ) -> CheckReport:
     """Prove a certificate again, from its bytes and the model's bytes alone.
 
@@ -88,6 +93,8 @@ def check(
         certificate: the file's content or path.
         model: the ONNX file's content or path, or a :class:`ModelFile` to share among many calls.
         input_sha256: hash of the input that the certificate is presented with, if any.
+        allow_declared: take it on trust that the graph computes a head that is only declared;
+            otherwise such a certificate is incomplete.
 
     Raises:
         CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
@@ -98,7 +105,7 @@ def check(
         model = ModelFile(model)
     elif not isinstance(model, ModelFile):
         model = ModelFile.read(model)
-    case = Case(content, model, input_sha256)
+    case = Case(content, model, input_sha256, allow_declared)
     outcomes: dict[int, Obligation] = {}
     for rule in RULES:
         outcomes[rule.number] = _outcome(rule, case, outcomes)
@@ -123,12 +130,17 @@ def _outcome(rule: Rule, case: Case, earlier: dict[int, Obligation]) -> Obligati
     if unmet:
         reason = f"not examined: needs obligation {', '.join(unmet)}"
         return Obligation(rule.number, rule.name, None, reason)
+    complaints: list[str] = []
+    unproved: str | None = None
     try:
-        complaints = list(rule.examine(case))
+        for complaint in rule.examine(case):
+            complaints.append(complaint)  # noqa: PERF402  # those before an exception count too
     except IncompleteError as error:
-        return Obligation(rule.number, rule.name, None, _printable(str(error)))
+        unproved = str(error)
     except Exception as error:  # noqa: BLE001  # whatever broke, this obligation is not met
-        complaints = [str(error) or type(error).__name__]
+        complaints.append(str(error) or type(error).__name__)
+    if not complaints and unproved is not None:
+        return Obligation(rule.number, rule.name, None, _printable(unproved))
     if not complaints:
         return Obligation(rule.number, rule.name, True, "met")
     text = "; ".join(complaints[:_SHOWN])
@@ -150,11 +162,32 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         if len(necessary) == len(core.facts):
             claims.append("subset-minimal")
         return CheckReport(
-            "accepted", obligations, _lower(case), necessary, _assumptions(case), tuple(claims)
+            "accepted",
+            obligations,
+            _lower(case),
+            necessary,
+            _assumptions(case),
+            tuple(claims),
+            _subject(case),
         )
     rejected = any(o.passed is False for o in obligations)
     status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"
     return CheckReport(status, obligations, _lower(case), (), (), ())
+
+
+def _subject(case: Case) -> tuple[tuple[str, str], ...]:
+    """What the certificate is about, so that nobody accepts a true claim about something else."""
+    core = case.core
+    premises = {"exact": "exactly as recorded", "interval": "within stated intervals"}
+    return (
+        ("model", core.model.sha256),
+        ("head", core.model.binding),
+        ("input", core.instance.input_sha256),
+        ("predicted", str(core.instance.predicted)),
+        ("domain", core.domain.kind),
+        ("vocabulary", core.vocabulary),
+        ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
+    )
 
 
 def _lower(case: Case) -> tuple[tuple[int, float], ...]:

@@ -118,11 +118,10 @@ class Graph:
             ModelError: absent, of another type, stored elsewhere, or of a wrong length.
         """
         tensor = self._stored(name, onnx.TensorProto.INT64, "int64")
+        values = tuple(tensor.int64_data)
         if tensor.raw_data and _whole(tensor, 8):
             values = tuple(np.frombuffer(tensor.raw_data, dtype="<i8").tolist())
-        else:
-            values = tuple(tensor.int64_data)
-        if len(values) != math.prod(tensor.dims):
+        elif tensor.raw_data or len(values) != math.prod(tensor.dims):
             raise ModelError(f"model: constant {name!r} does not fill its shape")
         return values
 

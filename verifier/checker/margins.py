@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from flint import arb, ctx
@@ -21,13 +21,7 @@ class Margin:
     lower: float
 
 
-def margins(
-    head: Head,
-    predicted: int,
-    rivals: Iterable[int],
-    low: Sequence[Ratio],
-    high: Sequence[Ratio | None],
-) -> list[Margin]:
+def margins(head: Head, predicted: int, rivals: Iterable[int], ends: Ends) -> list[Margin]:
     """Lower bounds of margins when each best measurement lies in [low_j, high_j].
 
     Sound because similarities decrease and a linear form over a box is least where each variable
@@ -39,11 +33,10 @@ def margins(
     With low = high the margin itself is evaluated. A sign of 1 is a proof in either case; a sign
     of -1 disproves the margin only with low = high.
     """
-    ends = _Ends(head, low, high)
     return [_margin(head, predicted, rival, ends) for rival in rivals]
 
 
-class _Ends:
+class Ends:
     """Similarities at both ends, computed once per precision.
 
     ``bottomless`` are the prototypes whose similarity nothing bounds from below.
@@ -68,20 +61,29 @@ class _Ends:
             )
         return self._known[ctx.prec]
 
+    def unbounded(self, weights: Sequence[int], apart: Container[int] = ()) -> bool:
+        """Whether nothing bounds the form over all prototypes but ``apart`` from below."""
+        return any(weights[j] > 0 for j in self.bottomless if j not in apart)
 
-def _margin(head: Head, predicted: int, rival: int, ends: _Ends) -> Margin:
-    weights, offset = head.margin_weights(predicted, rival)
-    if any(weights[prototype] > 0 for prototype in ends.bottomless):
-        return Margin(rival, 0, -math.inf)
+    def least(self, weights: Sequence[int], apart: Container[int] = ()) -> arb:
+        """The least value of sum w_j a_j over all prototypes but ``apart``.
 
-    def least() -> arb:
-        total = arb(offset)
-        for weight, near, far in zip(weights, *ends.balls(), strict=True):
+        Assumes that it is not :meth:`unbounded`.
+        """
+        total = arb(0)
+        for j, (weight, near, far) in enumerate(zip(weights, *self.balls(), strict=True)):
+            if j in apart:
+                continue
             if weight < 0:
                 total += near * weight
-            elif weight > 0 and far is not None:  # None was refused above
+            elif weight > 0 and far is not None:
                 total += far * weight
         return total
 
-    sign, value = decided(least)
+
+def _margin(head: Head, predicted: int, rival: int, ends: Ends) -> Margin:
+    weights, offset = head.margin_weights(predicted, rival)
+    if ends.unbounded(weights):
+        return Margin(rival, 0, -math.inf)
+    sign, value = decided(lambda: ends.least(weights) + offset)
     return Margin(rival, sign, float_below(value, head.weight_shift))

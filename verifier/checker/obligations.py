@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from verifier.certificate.schema import BoxDomain, PairBlock, PairFact, Rows
 from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
-from verifier.checker.bounds import best_intervals
+from verifier.checker.bounds import Bounds
 from verifier.checker.case import Case
-from verifier.checker.margins import margins
+from verifier.checker.forms import Forms, form_complaints
+from verifier.checker.margins import Ends, margins
 from verifier.checker.measure import domain_ends, outside_domain
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
@@ -44,6 +45,9 @@ def certificate_format(case: Case) -> Iterator[str]:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
             hex_ratio(end)
+    for form in core.evidence.forms:
+        for tangent in form.supports:
+            hex_ratio(tangent.at)
     yield from ()
 
 
@@ -65,6 +69,11 @@ def head(case: Case) -> Iterator[str]:
     departure = case.bound.departure
     if identity.binding == "recognised" and departure is not None:
         yield f"the head is claimed to be recognised, but {departure}"
+    if identity.binding == "declared" and not case.allow_declared:
+        raise IncompleteError(
+            "the head is only declared: that the graph computes it cannot be told from its "
+            "structure; to take that on trust, allow declared heads"
+        )
 
 
 def instance(case: Case) -> Iterator[str]:
@@ -107,7 +116,8 @@ def premises(case: Case) -> Iterator[str]:
 
 
 def multipliers(case: Case) -> Iterator[str]:
-    """7. Every block speaks about pair facts of its location, every row has A > 0."""
+    """7. Every block speaks about pair facts of its location, every row has A > 0; every form is
+    about one rival, lists each prototype once and on the side of its weight."""
     known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
     seen: set[int] = set()
     for block in case.core.evidence.blocks:
@@ -122,6 +132,7 @@ def multipliers(case: Case) -> Iterator[str]:
         for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
             for text in _row_complaints(case, block, rows, sign):
                 yield f"{place}, {word}: {text}"
+    yield from form_complaints(case.head, case.core)
 
 
 def _row_complaints(case: Case, block: PairBlock, rows: Rows, sign: int) -> Iterator[str]:
@@ -142,21 +153,27 @@ def proved_margins(case: Case) -> Iterator[str]:
         IncompleteError: some margin is not proved.
     """
     core = case.core
-    intervals = best_intervals(case.head, core)
+    bounds = Bounds(case.head, core)
     scale = case.latent.scale
-    for prototype, (low, high) in enumerate(intervals):
+    for prototype, (low, high) in enumerate(bounds.best):
         # v is in the domain and meets the facts, so its measurements obey every sound bound
         here = case.latent.best[prototype], scale
         if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
             yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
     one = 1 << GRID
-    case.margins = margins(
+    ends = Ends(
         case.head,
-        core.instance.predicted,
-        core.rivals,
-        [(low, one) for low, _ in intervals],
-        [None if high is None else (high, one) for _, high in intervals],
+        [(low, one) for low, _ in bounds.best],
+        [None if high is None else (high, one) for _, high in bounds.best],
     )
+    found = {m.rival: m for m in margins(case.head, core.instance.predicted, core.rivals, ends)}
+    forms = Forms(case.head, core, bounds, ends)
+    for form in core.evidence.forms:
+        # both are lower bounds of the same margin, so the better one is
+        margin = forms.margin(form)
+        if (margin.sign, margin.lower) > (found[form.rival].sign, found[form.rival].lower):
+            found[form.rival] = margin
+    case.margins = list(found.values())
     open_ = [margin for margin in case.margins if margin.sign != 1]
     if open_:
         listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
@@ -167,7 +184,8 @@ def prediction(case: Case) -> Iterator[str]:
     """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not."""
     core, latent = case.core, case.latent
     best = [(least, latent.scale) for least in latent.best]
-    for margin in margins(case.head, core.instance.predicted, core.rivals, best, best):
+    ends = Ends(case.head, best, best)
+    for margin in margins(case.head, core.instance.predicted, core.rivals, ends):
         if margin.sign != 1:
             word = "loses to" if margin.sign < 0 else "cannot be separated from"
             yield f"at the recorded latent the predicted class {word} class {margin.rival}"
@@ -197,7 +215,7 @@ RULES = (
     Rule(4, "instance", (1, 3), instance),
     Rule(5, "domain", (1, 3, 4), domain),
     Rule(6, "premises", (1, 3, 4), premises),
-    Rule(7, "multipliers", (1, 3), multipliers),
+    Rule(7, "multipliers", (1, 3, 4), multipliers),
     Rule(8, "margins", (1, 3, 4, 5, 6, 7), proved_margins),
     Rule(9, "prediction", (1, 3, 4), prediction),
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),

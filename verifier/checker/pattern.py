@@ -26,8 +26,6 @@ DEFAULTS: dict[str, Attributes] = {
     "Flatten": {"axis": 1},
     "Gemm": {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
     "MaxPool": {**_NO_PADDING, "ceil_mode": 0, "storage_order": 0},
-    "ReduceMax": {"keepdims": 1, "noop_with_empty_axes": 0},
-    "ReduceMin": {"keepdims": 1, "noop_with_empty_axes": 0},
     "ReduceSum": {"keepdims": 1, "noop_with_empty_axes": 0},
 }
 

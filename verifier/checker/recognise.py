@@ -7,8 +7,6 @@ names, the order of the inputs of Add and Mul, Identity nodes, and the listed al
 
 from __future__ import annotations
 
-import itertools
-
 from verifier.checker.description import Description
 from verifier.checker.graph import Graph
 from verifier.checker.pattern import Axes, Either, Matcher, Node, Pattern, Scalar, Tensor
@@ -29,6 +27,10 @@ def _expanded_distance() -> Pattern:
     return Node("Relu", (Node("Add", (difference, norm)),), name="measurement")
 
 
+# Operators of one input that keep its shape.
+_ELEMENTWISE = {"Relu", "Sigmoid", "Tanh"}
+
+
 def _direct_distance() -> Pattern:
     """Sum over channels of (z - p) * (z - p): [N,1,D,H,W] less [P,D,1,1], with or without Relu."""
     apart = Node("Sub", (Node("Unsqueeze", (LATENT, Axes((1,)))), PROTOTYPES), name="apart")
@@ -42,24 +44,16 @@ def _direct_distance() -> Pattern:
     )
 
 
-def _nearest(measurement: Pattern, grid: tuple[int, int], opset: int) -> Pattern:
-    """The least measurement over all locations, [N, P]."""
+def _nearest(measurement: Pattern, grid: tuple[int, int]) -> Pattern:
+    """The least measurement over all locations, [N, P].
+
+    Only a pooling window of exactly the grid's size will do: it fixes the grid by itself, because
+    the result of any other grid would not fit the weight's shape. (A reduction takes every grid,
+    and what a file states about shapes is only a statement.)
+    """
     negated = Node("Neg", (measurement,))
-    pooled = Node("MaxPool", (negated,), (("kernel_shape", grid),), name="pooled")
-    options: list[Pattern] = [Node("Flatten", (Node("Neg", (pooled,)),), name="nearest")]
-    for reduce_max, keep in itertools.product((False, True), (0, 1)):
-        inputs: tuple[Pattern, ...] = (negated if reduce_max else measurement,)
-        attributes: tuple[tuple[str, object], ...] = (("keepdims", keep),)
-        if opset >= 18:
-            inputs = (*inputs, Axes((2, 3)))
-        else:
-            attributes = (*attributes, ("axes", (2, 3)))
-        name = "" if reduce_max or keep else "nearest"
-        least = Node("ReduceMax" if reduce_max else "ReduceMin", inputs, attributes, name)
-        if reduce_max:
-            least = Node("Neg", (least,), name="" if keep else "nearest")
-        options.append(Node("Flatten", (least,), name="nearest") if keep else least)
-    return Either(tuple(options))
+    pooled = Node("MaxPool", (negated,), (("kernel_shape", grid),))
+    return Node("Flatten", (Node("Neg", (pooled,)),), name="nearest")
 
 
 def _activation(kind: str, nearest: Pattern) -> Node:
@@ -76,11 +70,11 @@ def _activation(kind: str, nearest: Pattern) -> Node:
     return Node("Neg", (nearest,), name="activation")
 
 
-def head_pattern(description: Description, opset: int) -> Pattern:
+def head_pattern(description: Description) -> Pattern:
     """The pattern of the described head, from the logits back to the latent."""
     options: list[Pattern] = []
     for measurement in (_expanded_distance(), _direct_distance()):
-        nearest = _nearest(measurement, description.grid, opset)
+        nearest = _nearest(measurement, description.grid)
         parts: list[Pattern] = [_activation(description.similarity, nearest), Tensor("weight")]
         if description.bias is not None:
             parts.append(Tensor("bias"))
@@ -105,14 +99,12 @@ def why_not_recognised(graph: Graph, description: Description) -> str | None:
     ):
         return f"the file states shape {stated} for {description.latent!r}, not [N, *{wanted}]"
     matcher = Matcher(graph)
-    pattern = head_pattern(description, graph.opset)
+    pattern = head_pattern(description)
     bound = next(matcher.match(pattern, description.logits, {}), None)
     if bound is None:
         return matcher.mismatch
-    # a kernel of MaxPool fixes the grid by itself (another grid would not fit the weight's shape);
-    # a reduction takes every grid, so there the file must state the described one
-    if "pooled" not in bound and (stated is None or stated[1:] != wanted):
-        return f"the file does not state the grid of {description.latent!r}"
+    if "apart" in bound and not _channels_fixed(graph, description):
+        return f"the number of channels of {description.latent!r} is not fixed by its producer"
     for name, described in _described_names(description).items():
         if bound[name] != graph.root(described):
             return f"the graph's {name} is {bound[name]!r}, the description says {described!r}"
@@ -121,6 +113,27 @@ def why_not_recognised(graph: Graph, description: Description) -> str | None:
     ):
         return "the graph's similarity constant is not the described one"
     return None
+
+
+def _channels_fixed(graph: Graph, description: Description) -> bool:
+    """Whether a convolution's stored weight gives the latent its channels.
+
+    The direct distance subtracts [P, D, 1, 1], and would broadcast a latent of one channel.
+    (The expanded form convolves the latent with the prototypes, which fixes D.)
+    """
+    tensor = description.latent
+    for _ in range(len(graph.producers)):
+        operator = graph.operator(tensor)
+        if not operator:
+            return False
+        node, _ = graph.producers[graph.root(tensor)]
+        if operator == "Conv" and len(node.input) > 1:
+            weight = graph.dimensions(node.input[1])
+            return weight is not None and weight[:1] == (description.channels,)
+        if operator not in _ELEMENTWISE or not node.input:
+            return False
+        tensor = node.input[0]
+    return False
 
 
 def _described_names(description: Description) -> dict[str, str]:

@@ -1,7 +1,11 @@
 """How a squared distance becomes a similarity, in balls.
 
-Every similarity here is decreasing on [0, infinity), which is all the checker uses: where q lies in
-[low, high], the similarity lies in [value(high), value(low)]. The constant is a float32, exactly.
+Every similarity here is decreasing and convex on [0, infinity), which is all the checker uses:
+where q lies in [low, high], the similarity lies in [value(high), value(low)], above each of its
+tangents and below its chord. The constant is a float32, exactly.
+
+Convexity, by the second derivatives: 1/(q + eps)^2 - 1/(q + 1)^2 > 0 for eps < 1;
+exp(-q/T) / T^2 > 0; 2/(q + 1)^3 > 0; and -q is linear.
 """
 
 from __future__ import annotations
@@ -47,6 +51,17 @@ class Similarity:
         if self.kind == "reciprocal":
             return 1 / (q + 1)
         return -q
+
+    def derivative(self, q: arb) -> arb:
+        """A ball around the derivative at every q >= 0 in a ball (NaN where that fails)."""
+        if self.kind == "log_ratio":
+            epsilon = self._ball()
+            return (epsilon - 1) / ((q + 1) * (q + epsilon))
+        if self.kind == "exponential":
+            return -(-q / self._ball()).exp() / self._ball()
+        if self.kind == "reciprocal":
+            return -1 / ((q + 1) * (q + 1))
+        return arb(-1)
 
     def at_infinity(self) -> arb | None:
         """The infimum, which no q attains; None where it is minus infinity."""

@@ -16,7 +16,7 @@ from flint import fmpq_mat, fmpz_mat
 from verifier.certificate.schema import Core, Move, Witness
 from verifier.checker.arithmetic import float32_integers
 from verifier.checker.facts import violated
-from verifier.checker.margins import margins
+from verifier.checker.margins import Ends, margins
 from verifier.checker.measure import Latent, Point, outside_domain
 from verifier.errors import CertificateError
 
@@ -37,7 +37,8 @@ def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator
         if index != witness.fact and violated(fact, moved):
             yield f"violates fact {index} too"
     predicted = core.instance.predicted
-    if margins(latent.head, predicted, [witness.rival], moved.best, moved.best)[0].sign >= 0:
+    ends = Ends(latent.head, moved.best, moved.best)
+    if margins(latent.head, predicted, [witness.rival], ends)[0].sign >= 0:
         yield f"does not certainly lose to class {witness.rival}"
 
 

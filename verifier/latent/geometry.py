@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Gram = Float[NDArray[np.float64], "prototype prototype"]
@@ -58,39 +57,46 @@ class Hull:
     def of(cls, gram: Gram, measurement: Vector, facts: Sequence[int]) -> Hull:
         """Hull of ``facts`` (at least one), for a latent with squared distances ``measurement``."""
         base = facts[0]
-        hull = cls(
-            base,
-            (base,),
-            np.empty((len(gram), 0)),
-            np.empty(0),
-            gram[base].copy(),
-            float(measurement[base]),
-        )
+        # one row per direction, so that each pass over the prototypes reads memory in order
+        rows = np.empty((len(facts) - 1, len(gram)))
+        centre = np.empty(len(rows))
+        off_plane, radius = gram[base].copy(), float(measurement[base])
+        spanning = [base]
         for prototype in facts[1:]:
-            hull = hull.adding(gram, measurement, prototype)
-        return hull
+            dim = len(spanning) - 1
+            found = _direction(
+                gram, measurement, base, rows[:dim].T, centre[:dim], off_plane, prototype
+            )
+            if found is None:
+                continue
+            rows[dim], centre[dim] = found
+            off_plane = np.maximum(off_plane - rows[dim] ** 2, 0.0)
+            radius = max(radius - float(centre[dim]) ** 2, 0.0)
+            spanning.append(prototype)
+        dim = len(spanning) - 1
+        return cls(base, tuple(spanning), rows[:dim].T, centre[:dim], off_plane, radius)
 
     def adding(self, gram: Gram, measurement: Vector, prototype: int) -> Hull:
         """The hull with one more prototype; unchanged where the hull already contains it."""
-        residual = self.off_plane[prototype]
-        if residual <= _RANK_TOLERANCE * max(gram[self.base, prototype], 1e-30):
-            return self
-        scale = np.sqrt(residual)
-        # inner products with the new point, relative to the base, from squared distances
-        inner = 0.5 * (gram[self.base] + gram[self.base, prototype] - gram[prototype])
-        centre = 0.5 * (
-            measurement[self.base] + gram[self.base, prototype] - measurement[prototype]
+        found = _direction(
+            gram,
+            measurement,
+            self.base,
+            self.coordinates,
+            self.centre,
+            self.off_plane,
+            prototype,
         )
-        own = self.coordinates[prototype]
-        new = (inner - self.coordinates @ own) / scale
-        new_centre = (centre - self.centre @ own) / scale
+        if found is None:
+            return self
+        new, new_centre = found
         return Hull(
             self.base,
             (*self.spanning, prototype),
-            np.column_stack([self.coordinates, new]),
+            np.vstack([self.coordinates.T, new]).T,
             np.append(self.centre, new_centre),
             np.maximum(self.off_plane - new**2, 0.0),
-            max(self.radius - float(new_centre) ** 2, 0.0),
+            max(self.radius - new_centre**2, 0.0),
         )
 
     def bounds(self) -> tuple[Vector, Vector]:
@@ -99,6 +105,26 @@ class Hull:
         beta = np.sqrt(self.off_plane)
         r = np.sqrt(self.radius)
         return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
+
+    def off(
+        self, prototypes: Float[NDArray[np.float64], "prototype channel"]
+    ) -> Float[NDArray[np.float64], "prototype channel"]:
+        """beta_j = p_j - pi p_j for every prototype."""
+        across = prototypes - prototypes[self.base] - self.coordinates @ self._basis(prototypes)
+        return np.asarray(across)
+
+    def _basis(
+        self, prototypes: Float[NDArray[np.float64], "prototype channel"]
+    ) -> Float[NDArray[np.float64], "dim channel"]:
+        """The orthonormal basis that the coordinates refer to."""
+        base, span = prototypes[self.base], self.spanning[1:]
+        # forward substitution, a row at a time: a threaded solver costs more than these few rows
+        basis = np.empty((len(span), len(base)))
+        for row, prototype in enumerate(span):
+            own = self.coordinates[prototype]
+            along = prototypes[prototype] - base - own[:row] @ basis[:row]
+            basis[row] = along / own[row]
+        return basis
 
     def sphere(
         self,
@@ -114,17 +140,9 @@ class Hull:
         Returns alpha (squared L2) and steep = 2 r beta_j for every prototype, and the unit
         vector u of the latent itself (zero where the facts leave it no freedom).
         """
-        base = prototypes[self.base]
-        span = list(self.spanning[1:])
-        basis = (
-            solve_triangular(
-                self.coordinates[span], prototypes[span] - base, lower=True, check_finite=False
-            )
-            if span
-            else np.empty((0, len(base)))
-        )
-        off = prototypes - base - self.coordinates @ basis
-        direction = latent - base - self.centre @ basis
+        basis = self._basis(prototypes)
+        off = prototypes - prototypes[self.base] - self.coordinates @ basis
+        direction = latent - prototypes[self.base] - self.centre @ basis
         length = float(np.linalg.norm(direction))
         in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
         alpha = in_plane + (off**2).sum(axis=1) + self.radius
@@ -138,3 +156,27 @@ class Hull:
         weights = np.linalg.solve(triangle.T, rows.T).T if len(triangle) else rows
         full = np.column_stack([1.0 - weights.sum(axis=1), weights])
         return full[:-1], full[-1]
+
+
+def _direction(
+    gram: Gram,
+    measurement: Vector,
+    base: int,
+    coordinates: Float[NDArray[np.float64], "prototype dim"],
+    centre: Float[NDArray[np.float64], " dim"],
+    off_plane: Vector,
+    prototype: int,
+) -> tuple[Vector, float] | None:
+    """Coordinates of all prototypes and of the latent along the direction that a fact adds.
+
+    None where the hull already contains the prototype. One step of a Cholesky factorisation.
+    """
+    residual = off_plane[prototype]
+    if residual <= _RANK_TOLERANCE * max(gram[base, prototype], 1e-30):
+        return None
+    scale = np.sqrt(residual)
+    # inner products with the new point, relative to the base, from squared distances
+    inner = 0.5 * (gram[base] + gram[base, prototype] - gram[prototype])
+    along = 0.5 * (measurement[base] + gram[base, prototype] - measurement[prototype])
+    own = coordinates[prototype]
+    return (inner - coordinates @ own) / scale, float((along - centre @ own) / scale)

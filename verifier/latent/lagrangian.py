@@ -10,6 +10,10 @@ A = |beta_j| / r and theta = A alpha(v) - alpha(p_j), where alpha are affine coo
 facts. For the upper bound (of -q_j) it is the farthest point: sum theta - 1 = |beta_j| / r and
 theta = (|beta_j| / r) alpha(v) + alpha(p_j). Rounding theta keeps the bound valid, and costs only
 second order, because the bound is stationary there.
+
+A form sum lambda_j q_j is bounded in the same way, with A = sum lambda + sum mu and
+p = sum lambda_j p_j + sum mu_i p_i: its minimiser on the sphere is pi v + r B / |B| with
+B = sum lambda_j beta_j, so that A = |B| / r and mu = A alpha(v) - sum lambda_j alpha(p_j).
 """
 
 from __future__ import annotations
@@ -30,6 +34,10 @@ Multipliers = Float[NDArray[np.float64], "row fact"]
 # latent inside the hull) the bound is a limit that no finite multiplier attains. The loss is
 # about A r^2 or |beta|^2 / A, a billionth of a squared distance.
 _CURVATURE = (2.0**-30, 2.0**30)
+# A of a form is at least this share of its coefficients, well above what rounding could turn
+# negative; the loss is A r^2.
+_FLAT = 2.0**-30
+_ULP = 2.0**-52
 # One row needs one fact where that alone already clears the target by this share.
 _CLEAR = 1e-9
 
@@ -67,6 +75,26 @@ def lower_rows(
 def upper_rows(hull: Hull, prototypes: Sequence[int]) -> Rows:
     """Multipliers for upper bounds of q_j (lower bounds of -q_j)."""
     return Rows(tuple(prototypes), _optimal(hull, sign=+1)[list(prototypes)])
+
+
+def form_multipliers(
+    hull: Hull, measurement: Vector, coefficients: Vector, across: float
+) -> Float[NDArray[np.float64], " fact"]:
+    """Multipliers mu of ``hull.spanning`` that bound sum lambda_j q_j from below.
+
+    Args:
+        hull: of the facts at one location.
+        measurement: squared distances of the latent there.
+        coefficients: lambda, of either sign, zero for prototypes that do not take part.
+        across: |B|, the length of sum lambda_j beta_j.
+    """
+    of_prototype, of_latent = hull.affine()
+    # facts are float64 enclosures: what they leave open acts as a little more radius, A |.| of it
+    width = _ULP * float(np.abs(of_latent) @ measurement[list(hull.spanning)])
+    radius = np.sqrt(hull.radius + width)
+    steepest = across / max(float(radius), 1.0 / _CURVATURE[1])
+    leading = max(steepest, _FLAT * max(1.0, float(np.abs(coefficients).sum())))
+    return np.asarray(leading * of_latent - coefficients @ of_prototype)
 
 
 def _optimal(hull: Hull, sign: int) -> Multipliers:

@@ -116,4 +116,5 @@ def _fit(
         return np.asarray(scaled * np.float32(high - low) + np.float32(low))
     if array.dtype.kind != "f":
         raise InputError(f"{path}: values of type {array.dtype}; use uint8 or float")
-    return np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused
+        return np.asarray(array, dtype=np.float32)

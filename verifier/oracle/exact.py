@@ -71,7 +71,11 @@ class ExactState:
         if not prototypes:
             return Place(self.floor, self.roof, None, ())
         measurement = self.instance.measurement[location]
-        hull = Hull.of(self.instance.gram, measurement, prototypes)
+        known = self.places[location]
+        if known.hull is not None and known.facts == tuple(prototypes[:-1]):
+            hull = known.hull.adding(self.instance.gram, measurement, prototypes[-1])
+        else:
+            hull = Hull.of(self.instance.gram, measurement, prototypes)
         low, high = hull.bounds()
         low, high = np.maximum(low, self.floor), np.minimum(high, self.roof)
         named = list(prototypes)
@@ -105,6 +109,18 @@ class ExactState:
         finally:
             self.put(location, before)
 
+    def suffices(self) -> bool:
+        """Whether the present pair facts prove every margin."""
+        return self.proves(self.margins())
+
+    def reduce(self, location: int, prototypes: Sequence[int]) -> bool:
+        """Make ``prototypes`` the facts of a location if that suffices; whether it did."""
+        before = self.put(location, self.place(location, prototypes))
+        if self.suffices():
+            return True
+        self.put(location, before)
+        return False
+
     def proves(self, margins: Margins) -> bool:
         """Whether every margin is above the slack; False for NaN, so it fails closed."""
         return bool((margins > self.slack).all())
@@ -113,7 +129,8 @@ class ExactState:
 def margins_between(instance: Instance, low: Vector, high: Vector) -> Margins:
     """Lower bounds of all margins when each nearest distance lies in [low, high]."""
     return interval_margins(
-        instance.margin_weights,
+        instance.supporting,
+        instance.opposing,
         instance.margin_offset,
         instance.similarity(high),  # decreasing: the farthest distance is the least activation
         instance.similarity(low),
@@ -148,5 +165,5 @@ class ExactOracle:
             j = activation.prototype
             low[j], high[j] = max(low[j], activation.lower), min(high[j], activation.upper)
         margins = margins_between(state.instance, low, high)
-        proved = state.proves(margins)
+        proved = bool((margins > self.slack).all())
         return Decision(PROVED if proved else unknown("margin not proved"), margins)

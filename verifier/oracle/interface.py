@@ -57,6 +57,16 @@ class Instance:
         return np.asarray(weight[self.predicted] - weight[self.rivals])
 
     @cached_property
+    def supporting(self) -> Float[NDArray[np.float64], "rival prototype"]:
+        """The margin weights of the prototypes that speak for the predicted class, else zero."""
+        return np.maximum(self.margin_weights, 0.0)
+
+    @cached_property
+    def opposing(self) -> Float[NDArray[np.float64], "rival prototype"]:
+        """The margin weights of the prototypes that speak for the rival, else zero."""
+        return np.minimum(self.margin_weights, 0.0)
+
+    @cached_property
     def margin_offset(self) -> Float[NDArray[np.float64], " rival"]:
         """b_c - b_k for every rival k."""
         bias = self.head.bias
@@ -93,7 +103,8 @@ class Oracle(Protocol, Generic[State]):
 
 
 def interval_margins(
-    weights: Float[NDArray[np.float64], "rival prototype"],
+    supporting: Float[NDArray[np.float64], "rival prototype"],
+    opposing: Float[NDArray[np.float64], "rival prototype"],
     offset: Float[NDArray[np.float64], " rival"],
     low: Vector,
     high: Vector,
@@ -101,9 +112,13 @@ def interval_margins(
     """Least value of every margin when each activation moves freely in [low, high].
 
     Sound because a linear form over a box attains its least value at the end points that the
-    signs of its coefficients choose. A zero coefficient contributes nothing even at infinity.
+    signs of its coefficients choose. A zero coefficient contributes nothing even at infinity; any
+    other one at infinity leaves the margin without a bound. Two matrix-vector products: this is
+    where a search over facts spends its time.
     """
-    ends = np.where(weights > 0, low, high)
-    with np.errstate(invalid="ignore"):
-        terms = np.where(weights == 0, 0.0, weights * ends)
-    return np.asarray(terms.sum(axis=1) + offset)
+    open_low, open_high = ~np.isfinite(low), ~np.isfinite(high)
+    if not open_low.any() and not open_high.any():
+        return np.asarray(supporting @ low + opposing @ high + offset)
+    margins = supporting @ np.where(open_low, 0.0, low) + opposing @ np.where(open_high, 0.0, high)
+    unbounded = (supporting[:, open_low] > 0).any(axis=1) | (opposing[:, open_high] < 0).any(axis=1)
+    return np.where(unbounded, -np.inf, margins + offset)

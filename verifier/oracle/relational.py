@@ -16,10 +16,13 @@ Both are linear in q_lj, and on the sphere that the facts leave at location l,
 ``q_lj = alpha_j - 2 r <beta_j, u>`` with |u| <= 1, so the form's least value there is
 ``sum lambda_j alpha_j - 2 r |sum lambda_j beta_j|``. Every choice of locations and tangent points
 gives a valid bound; the tangent points are improved by putting them at the form's own minimiser.
+A supporting prototype is bounded at the location where the instance matches it best, an opposing
+one where it could match best.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,9 +32,18 @@ from numpy.typing import NDArray
 
 from verifier.errors import InternalError
 from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
 from verifier.network.similarity import Similarity
-from verifier.oracle.exact import ExactState, Margins, Place, margins_between
-from verifier.oracle.interface import Instance
+from verifier.oracle.exact import (
+    SLACK,
+    ExactOracle,
+    ExactState,
+    Margins,
+    Place,
+    margins_between,
+)
+from verifier.oracle.interface import Decision, Instance
+from verifier.verdict import PROVED, Status, unknown
 
 Rows = Float[NDArray[np.float64], "rival prototype"]
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -92,6 +104,19 @@ class RelationalState(ExactState):
             margins[missed] = np.maximum(margins[missed], self.forms(missed.tolist()).bound)
         return margins
 
+    def suffices(self) -> bool:
+        """Whether the present pair facts prove every margin; as cheaply as that can be told.
+
+        Rivals are taken one at a time, the one that intervals miss by most first, because one
+        failure settles the answer.
+        """
+        margins = margins_between(self.instance, *self.nearest())
+        missed = np.flatnonzero(~(margins > self.slack))
+        return all(
+            _Relaxation(self, [rival]).solve(self.slack).bound[0] > self.slack
+            for rival in missed[np.argsort(margins[missed], kind="stable")].tolist()
+        )
+
     def forms(self, rivals: Sequence[int]) -> Forms:
         """The best linear forms found for the margins over ``rivals`` (indices of margin rows)."""
         return _Relaxation(self, rivals).solve()
@@ -101,20 +126,32 @@ class RelationalState(ExactState):
 class RelationalOracle:
     """See the module's docstring. ``slack`` is the least float64 margin it calls proved."""
 
-    slack: float
+    slack: float = SLACK
     name: str = "relational"
 
     def prepare(self, instance: Instance, domain: Domain) -> RelationalState:
         """Bounds from the domain alone."""
         return RelationalState(instance, domain, self.slack)
 
+    def decide(self, state: RelationalState, facts: FactSet) -> Decision:
+        """PROVED where every margin is above the slack.
+
+        Activation and ceiling facts say nothing about one location's sphere, so with any of them
+        the exact oracle's answer stands.
+        """
+        decision = ExactOracle(self.slack).decide(state, facts)
+        if decision.verdict.status is Status.PROVED or len(facts) > len(facts.pairs):
+            return decision
+        margins = state.margins()
+        proved = bool((margins > self.slack).all())
+        return Decision(PROVED if proved else unknown("margin not proved"), margins)
+
 
 class _Side:
-    """One location per prototype: its sphere written as q_j = alpha_j - <steep_j, u>, |u| <= 1.
+    """One location per prototype, and its measurement there.
 
     ``known`` marks prototypes whose location has facts and leaves them a finite, open interval;
-    the others stay constants. Prototypes are ordered by location, so that sums per location are
-    sums over consecutive rows.
+    the others stay constants.
     """
 
     def __init__(
@@ -123,10 +160,34 @@ class _Side:
         index = np.arange(len(location))
         self.location = location
         self.low, self.high = state.low[location, index], state.high[location, index]
-        self.alpha, self.steep = state.alpha[location, index], state.steep[location, index]
-        self.along = (self.steep * state.unit[location]).sum(axis=1)
+        self.alpha = state.alpha[location, index]
         facts = np.array([place.hull is not None for place in state.places])
         self.known = facts[location] & np.isfinite(self.high) & (self.high > self.low)
+
+
+class _Columns:
+    """The prototypes that enter some rival's margin linearly, in order of their location.
+
+    Sums per location are then sums over consecutive rows of ``steep`` [column, D].
+    """
+
+    def __init__(self, state: RelationalState, side: _Side, used: NDArray[np.bool_]) -> None:
+        chosen = np.flatnonzero(used.any(axis=0))
+        self.index = chosen[np.argsort(side.location[chosen], kind="stable")]
+        location = side.location[self.index]
+        self.steep = state.steep[location, self.index]
+        self.along = (self.steep * state.unit[location]).sum(axis=1)
+        self.places, self._cuts = np.unique(location, return_index=True)
+        self.group = np.searchsorted(self.places, location)
+
+    def sums(
+        self, coefficients: Float[NDArray[np.float64], "rival column"]
+    ) -> Float[NDArray[np.float64], "rival place channel"]:
+        """Per location, the sum of coefficient times 2 r beta_j."""
+        if len(self.places) == 1:
+            return np.asarray(coefficients @ self.steep)[:, None]
+        terms = coefficients[:, :, None] * self.steep
+        return np.add.reduceat(terms, self._cuts, axis=1)
 
 
 class _Relaxation:
@@ -138,13 +199,14 @@ class _Relaxation:
         self.similarity = instance.head.similarity
         weights = instance.margin_weights[list(rivals)]
         low, high = state.nearest()
-        support = _Side(state, np.argmin(state.high, axis=0))
+        # a location that does not depend on the facts: a choice that followed their bounds could
+        # get worse with one more fact
+        support = _Side(state, np.argmin(instance.measurement, axis=0))
         oppose = _Side(state, np.argmin(state.low, axis=0))
         positive = weights > 0
         self.positive = positive & support.known
         self.negative = (weights < 0) & oppose.known
         slope, value = _chord(state, oppose, self.similarity)
-        self.weights = weights
         self.support, self.oppose = support, oppose
         # what does not move: prototypes by their interval, and the chords' constant parts
         ends = self.similarity.value(np.where(positive, high, low))
@@ -155,58 +217,75 @@ class _Relaxation:
         constant = constant + np.where(self.negative, weights * chord_at_centre, 0.0)
         self.constant = constant.sum(axis=1) + instance.margin_offset[list(rivals)]
         self.falling = np.where(self.negative, weights * slope, 0.0)
-        self.order, self.cuts, self.group = _groups(support.location, oppose.location)
+        self.tangents = _Columns(state, support, self.positive)
+        self.weights = np.where(self.positive, weights, 0.0)[:, self.tangents.index]
+        chords = _Columns(state, oppose, self.negative)
+        self.places = np.union1d(self.tangents.places, chords.places)
+        self.moving = np.searchsorted(self.places, self.tangents.places)
+        self.pull_of_chords = np.zeros((len(rivals), len(self.places), instance.head.channels))
+        if len(chords.places):
+            at = np.searchsorted(self.places, chords.places)
+            self.pull_of_chords[:, at] = chords.sums(self.falling[:, chords.index])
 
-    def solve(self) -> Forms:
-        """Damped fixed point: tangents at the minimiser of the form that the last tangents made."""
-        support, positive = self.support, self.positive
+    def solve(self, enough: float = math.inf) -> Forms:
+        """Damped fixed point: tangents at the minimiser of the form that the last tangents made.
+
+        Stops when every bound exceeds ``enough``.
+        """
+        columns, index = self.tangents, self.tangents.index
+        alpha, low, high = (
+            part[index] for part in (self.support.alpha, self.support.low, self.support.high)
+        )
         # <steep_j, u> at the present points; the instance itself lies on every sphere
-        along = np.tile(support.along, (len(self.rivals), 1))
-        best: Forms | None = None
+        along = np.tile(columns.along, (len(self.rivals), 1))
+        best: _Step | None = None
         for _ in range(_STEPS):
-            tangent = np.clip(support.alpha - along, support.low, support.high)
-            tangent = np.where(positive, tangent, 1.0)
-            value, slope = self.similarity.value(tangent), self.similarity.derivative(tangent)
-            rising = np.where(positive, self.weights * slope, 0.0)
-            at_centre = value + slope * (support.alpha - tangent)
-            centre = self.constant + np.where(positive, self.weights * at_centre, 0.0).sum(axis=1)
-            pull = self._pull(rising)
+            tangent = np.clip(alpha - along, low, high)
+            slope = self.similarity.derivative(tangent)
+            rising = self.weights * slope
+            at_centre = self.similarity.value(tangent) + slope * (alpha - tangent)
+            pull = self.pull_of_chords
+            if len(index):
+                pull = pull.copy()
+                pull[:, self.moving] += columns.sums(rising)
             length = np.sqrt((pull**2).sum(axis=2))
-            bound = centre - length.sum(axis=1)
-            best = self._better(best, bound, tangent, rising)
+            bound = self.constant + (self.weights * at_centre).sum(axis=1) - length.sum(axis=1)
+            step = _Step(tangent, rising, bound)
+            best = step if best is None else best.better(step)
+            if not len(index) or (best.bound > enough).all():
+                break
             unit = pull / np.where(length > 0, length, 1.0)[:, :, None]
-            towards = (support.steep[None] * unit[:, self.group]).sum(axis=2)
+            towards = (columns.steep * unit[:, self.moving[columns.group]]).sum(axis=2)
             along = (1 - _DAMPING) * along + _DAMPING * towards
         if best is None:  # the loop runs at least once
             raise InternalError("no relaxation step was taken")
-        return best
+        return self._forms(best)
 
-    def _pull(self, rising: Rows) -> Float[NDArray[np.float64], "rival location channel"]:
-        """sum over the prototypes of each location of coefficient times 2 r beta_j."""
-        forms = np.concatenate(
-            [
-                rising[:, :, None] * self.support.steep,
-                self.falling[:, :, None] * self.oppose.steep,
-            ],
-            axis=1,
-        )
-        return np.add.reduceat(forms[:, self.order], self.cuts, axis=1)
-
-    def _better(self, best: Forms | None, bound: Margins, tangent: Rows, rising: Rows) -> Forms:
-        """Per rival, the better of the forms so far and the present ones."""
+    def _forms(self, best: _Step) -> Forms:
+        """The forms of one step, over all prototypes."""
         location = np.where(self.positive, self.support.location, self.oppose.location)
+        tangent, slope = np.ones_like(self.falling), self.falling.copy()
+        tangent[:, self.tangents.index] = best.tangent
+        slope[:, self.tangents.index] += best.rising
         linear = self.positive | self.negative
-        new = Forms(self.rivals, location, linear, tangent, rising + self.falling, bound)
-        if best is None:
-            return new
-        wins = bound > best.bound
-        return Forms(
-            self.rivals,
-            location,
-            linear,
-            np.where(wins[:, None], tangent, best.tangent),
-            np.where(wins[:, None], new.slope, best.slope),
-            np.where(wins, bound, best.bound),
+        return Forms(self.rivals, location, linear, tangent, slope, best.bound)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Tangent points of the moving columns, their coefficients, and the bounds that they prove."""
+
+    tangent: Float[NDArray[np.float64], "rival column"]
+    rising: Float[NDArray[np.float64], "rival column"]
+    bound: Margins
+
+    def better(self, other: _Step) -> _Step:
+        """Per rival, the better of both."""
+        wins = other.bound > self.bound
+        return _Step(
+            np.where(wins[:, None], other.tangent, self.tangent),
+            np.where(wins[:, None], other.rising, self.rising),
+            np.where(wins, other.bound, self.bound),
         )
 
 
@@ -224,13 +303,3 @@ def _chord(state: ExactState, side: _Side, sigma: Similarity) -> tuple[Vector, V
     at_low, at_high = (np.maximum(sigma.value(end), least) for end in (side.low, high))
     width = np.where(side.known, high - side.low, 1.0)
     return np.where(side.known, (at_high - at_low) / width, 0.0), at_low
-
-
-def _groups(
-    support: Int[NDArray[np.intp], " prototype"], oppose: Int[NDArray[np.intp], " prototype"]
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Order that sorts both sides by location; where locations start; each support's group."""
-    both = np.concatenate([support, oppose])
-    order = np.argsort(both, kind="stable")
-    found, cuts = np.unique(both[order], return_index=True)
-    return order, cuts, np.searchsorted(found, support)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import assume, given
 
 from tests.strategies import random_instance, seeds
-from verifier.explain.build import activation_fact, ceiling_fact, pair_fact
-from verifier.explain.ceiling import ceiling
-from verifier.explain.deletion import delete
-from verifier.explain.order import by_worth
-from verifier.explain.pairs import grow
-from verifier.explain.topk import topk
 from verifier.latent.domain import Box, Domain, Free
 from verifier.latent.facts import FactSet
+from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
+from verifier.minimise.ceiling import ceiling
+from verifier.minimise.deletion import delete
+from verifier.minimise.order import by_worth
+from verifier.minimise.pairs import grow
+from verifier.minimise.topk import topk
 from verifier.oracle.exact import ExactOracle, ExactState
 from verifier.oracle.interface import Instance
 from verifier.verdict import Status

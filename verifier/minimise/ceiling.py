@@ -22,8 +22,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from verifier.explain.build import activation_fact, ceiling_fact
 from verifier.latent.facts import FactSet
+from verifier.minimise.build import activation_fact, ceiling_fact
 from verifier.oracle.exact import SLACK, ExactState
 from verifier.oracle.interface import Instance
 

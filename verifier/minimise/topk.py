@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from verifier.explain.build import activation_fact, ceiling_fact
 from verifier.latent.facts import FactSet
+from verifier.minimise.build import activation_fact, ceiling_fact
 from verifier.oracle.exact import SLACK, ExactState, margins_between
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from verifier.explain.order import Pair
+from verifier.minimise.order import Pair
 from verifier.oracle.exact import ExactState
 
 
@@ -22,5 +22,4 @@ def delete(state: ExactState, order: Iterable[Pair]) -> None:
     """
     for location, prototype in order:
         rest = [j for j in state.places[location].facts if j != prototype]
-        if state.proves(state.margins_with(location, rest)):
-            state.set_location(location, rest)
+        state.reduce(location, rest)

@@ -1,0 +1,86 @@
+"""Results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tests.benchmarks.targets import targets
+
+COLUMNS = {
+    "method": "method",
+    "proved": "proved",
+    "facts_mean": "facts: mean",
+    "facts_median": "median",
+    "facts_max": "max",
+    "forward_mean": "before deletion",
+    "necessary_share": "with a witness",
+    "minimum_share": "minimum-size",
+    "facts_vs_triangle": "facts / published triangle",
+    "facts_vs_hypersphere": "/ hypersphere",
+    "facts_vs_top-k": "/ top-k",
+    "seconds": "seconds",
+    "faster_than_triangle": "times as fast as published triangle",
+    "faster_than_hypersphere": "as hypersphere",
+    "check_s": "checker s",
+}
+
+
+def markdown(results: list[dict[str, Any]]) -> str:
+    """One section per workload, then the targets."""
+    parts = [_section(result) for result in results]
+    rows = targets(results)
+    if rows:
+        words = {True: "yes", False: "**no**", None: "not measured"}
+        lines = ((what, limit, _cell(value), words[met]) for what, limit, value, met in rows)
+        parts.append("## Targets\n\n" + grid(["target", "limit", "measured", "met"], lines))
+    return "\n".join(parts)
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _section(result: dict[str, Any]) -> str:
+    title = f"## {result['workload']}\n\n"
+    if "rows" in result:
+        rows = [row | {"proved": f"{row['proved']}/{row['images']}"} for row in result["rows"]]
+        used = [key for key in COLUMNS if any(row.get(key) is not None for row in rows)]
+        body = grid(
+            [COLUMNS[key] for key in used],
+            ([_cell(row.get(key)) for key in used] for row in rows),
+        )
+        return title + body + _memory(result)
+    plain = {key: value for key, value in result.items() if key not in ("workload", "memory")}
+    return title + grid(["measure", "value"], _flat(plain)) + _memory(result)
+
+
+def _memory(result: dict[str, Any]) -> str:
+    memory = result.get("memory")
+    if not memory:
+        return ""
+    return (
+        f"\nPeak memory of a process with one explanation: {memory['peak_mib']} MiB "
+        f"({memory['before_mib']} MiB before it; it holds {memory['traced_mib']} MiB itself).\n"
+    )
+
+
+def _flat(values: dict[Any, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}: ")
+        else:
+            yield name, _cell(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(_cell(part) for part in value)
+    return str(value)

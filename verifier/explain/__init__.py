@@ -1,1 +1,0 @@
-"""Minimisers: from facts to few facts. One algorithm per file."""

@@ -1,0 +1,124 @@
+"""Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
+
+    topk, ceiling:  the exact oracle (their facts bound activations, which have no location)
+    pairs, exact:       grow until proved, delete by the exact oracle
+    pairs, relational:  grow until proved, delete by the relational oracle
+    pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
+
+Each set comes with the state that proved it. A prover's yes is float64; where the checker does
+not accept the proof, the next candidate asks for more margin, and at last for less ambition: the
+exact oracle's set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
+from verifier.minimise.build import pair_fact
+from verifier.minimise.ceiling import ceiling
+from verifier.minimise.deletion import delete
+from verifier.minimise.order import by_worth
+from verifier.minimise.pairs import grow
+from verifier.minimise.topk import topk
+from verifier.oracle.exact import SLACK, ExactOracle, ExactState
+from verifier.oracle.interface import Instance
+from verifier.oracle.relational import RelationalOracle, RelationalState
+from verifier.verdict import Status
+
+Vocabulary = Literal["topk", "ceiling", "pairs"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "pairs")
+ORACLES = ("auto", "exact", "relational")
+
+# Where the checker does not accept, the prover asks itself for more margin and tries again.
+_SLACKS = (SLACK, 1e-6, 1e-4)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A set of facts that an oracle calls sufficient, and the state that describes its pairs."""
+
+    facts: FactSet
+    oracle: str
+    state: ExactState
+
+
+def candidates(
+    instance: Instance, domain: Domain, vocabulary: Vocabulary, oracle: str
+) -> Iterator[Candidate]:
+    """Sufficient sets of facts in the order in which to offer them to the checker.
+
+    Args:
+        instance: the explained latent.
+        domain: the latents that are quantified over.
+        vocabulary: the kinds of facts.
+        oracle: one of :data:`ORACLES`.
+    """
+    if vocabulary == "pairs" and oracle != "exact":
+        for slack in _SLACKS:
+            yield from _relational(instance, domain, slack, from_exact=oracle == "auto")
+    for slack in _SLACKS:
+        state = ExactOracle(slack).prepare(instance, domain)
+        facts = _propose(vocabulary, state)
+        if facts is None:
+            return  # asking for more margin finds nothing either
+        yield from _decided(facts, state)
+
+
+def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
+    """A sufficient set of facts that the exact oracle cannot shrink, or None."""
+    if vocabulary == "topk":
+        return topk(state, state.slack)
+    if vocabulary == "ceiling":
+        return ceiling(state, state.slack)
+    if not grow(state):
+        return None
+    delete(state, by_worth(state))
+    return _pairs(state)
+
+
+def _relational(
+    instance: Instance, domain: Domain, slack: float, *, from_exact: bool
+) -> Iterator[Candidate]:
+    """A set that the relational oracle cannot shrink.
+
+    With ``from_exact``, deletion goes on where the exact oracle's ends; the exact oracle's proof is
+    kept where nothing more can be dropped.
+    """
+    exact = ExactOracle(slack).prepare(instance, domain)
+    if not grow(exact):
+        return
+    if from_exact:
+        delete(exact, by_worth(exact))
+    state = RelationalOracle(slack).prepare(instance, domain)
+    for location, prototypes in enumerate(exact.chosen):
+        state.set_location(location, prototypes)
+    # interval margins order the facts as well as relational ones would, and are cheaper
+    delete(state, by_worth(exact))
+    kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
+    yield from _decided(_pairs(kept), kept)
+
+
+def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:
+    """The candidate, if the oracle still agrees now that the facts are float64 enclosures.
+
+    These are a shade wider than the values that the search worked with, hence half the slack.
+    """
+    if isinstance(state, RelationalState):
+        decision = RelationalOracle(state.slack / 2).decide(state, facts)
+    else:
+        decision = ExactOracle(state.slack / 2).decide(state, facts)
+    if decision.verdict.status is Status.PROVED:
+        word = "relational" if isinstance(state, RelationalState) else "exact"
+        yield Candidate(facts, word, state)
+
+
+def _pairs(state: ExactState) -> FactSet:
+    return FactSet(
+        pairs=tuple(
+            pair_fact(state.instance, location, prototype) for location, prototype in state.pairs
+        )
+    )

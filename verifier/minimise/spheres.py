@@ -1,0 +1,131 @@
+"""Where one location may go without any of its kept squared distances changing.
+
+Keeping the distances to some prototypes leaves a sphere: with Q an orthonormal basis of the
+directions between them, c the projection of v on their affine hull and r = |v - c|, it is
+{ c + r u : |u| = 1, Q u = 0 }. Keeping none leaves the whole space. Everything here is float64 and
+batched: the search may stray by rounding, because what it finds is rebuilt exactly afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Box, Domain
+
+Points = Float[NDArray[np.float64], "*batch channel"]
+
+# A direction whose new part is below this share of its length counts as already spanned.
+_RANK_TOLERANCE = 1e-7
+# How far inside a box the search stays, so that rounding a direction to float32 stays inside too.
+_INSET = 1e-6
+# Alternating projections between sphere and box per step.
+_ALTERNATIONS = 3
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """A batch of spheres (see above); ``radius`` is infinite where nothing is kept.
+
+    ``centre`` [..., D]; ``basis`` [..., M, D], padded with zero rows; ``radius`` [...];
+    ``box`` the ends that every coordinate has to respect.
+    """
+
+    centre: Points
+    basis: Float[NDArray[np.float64], "*batch direction channel"]
+    radius: Float[NDArray[np.float64], "*batch"]
+    box: tuple[float, float] | None
+
+    @classmethod
+    def around(
+        cls,
+        prototypes: Float[NDArray[np.float64], "prototype channel"],
+        latents: Float[NDArray[np.float64], "site channel"],
+        kept: Sequence[Sequence[int]],
+        domain: Domain,
+    ) -> Spheres:
+        """The spheres of several sites: a latent each, with the prototypes that it keeps."""
+        frames = [_frame(prototypes[list(keep)]) for keep in kept]
+        most = max([len(frame) for frame in frames], default=0)
+        basis = np.zeros((len(kept), most, latents.shape[1]))
+        centre = latents.copy()
+        radius = np.full(len(kept), np.inf)
+        for site, (frame, keep) in enumerate(zip(frames, kept, strict=True)):
+            if not keep:
+                continue
+            basis[site, : len(frame)] = frame
+            base = prototypes[keep[0]]
+            centre[site] = base + frame.T @ (frame @ (latents[site] - base))
+            radius[site] = np.linalg.norm(latents[site] - centre[site])
+        box = None
+        if isinstance(domain, Box):
+            box = domain.lower + _INSET, domain.upper - _INSET
+        return cls(centre, basis, radius, box)
+
+    def take(self, sites: Int[NDArray[np.intp], "..."]) -> Spheres:
+        """The spheres at some indices, in the shape of the indices."""
+        return Spheres(self.centre[sites], self.basis[sites], self.radius[sites], self.box)
+
+    def onto(self, points: Points) -> Points:
+        """The nearest points of the spheres; in a box, near points of both."""
+        points = self._round(points)
+        if self.box is not None:
+            for _ in range(_ALTERNATIONS):
+                points = self._round(np.clip(points, *self.box))
+        return points
+
+    def polished(self, points: Points) -> Points:
+        """As ``onto``, trying harder to end inside the box."""
+        for _ in range(8 if self.box is not None else 0):
+            points = self.onto(points)
+        return points
+
+    def inside(self, points: Points) -> NDArray[np.bool_]:
+        """Which points respect the box, with half the inset to spare for rounding."""
+        if self.box is None:
+            return np.ones(points.shape[:-1], dtype=bool)
+        low, high = self.box[0] - _INSET / 2, self.box[1] + _INSET / 2
+        return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
+
+    def across(self, directions: Points) -> Points:
+        """The parts of some directions that are orthogonal to the kept prototypes' hull."""
+        if not self.basis.shape[-2]:
+            return directions
+        along = np.matmul(self.basis, directions[..., None])
+        return np.asarray(directions - np.matmul(along.swapaxes(-1, -2), self.basis)[..., 0, :])
+
+    def _round(self, points: Points) -> Points:
+        away = self.across(points - self.centre)
+        length = np.sqrt((away**2).sum(axis=-1))
+        free = np.isinf(self.radius)
+        scale = np.where(free, 0.0, self.radius) / np.where(length > 0, length, 1.0)
+        return np.where(free[..., None], points, self.centre + scale[..., None] * away)
+
+
+def _frame(points: Float[NDArray[np.float64], "point channel"]) -> Points:
+    """An orthonormal basis of the directions between some points, ``[dim, D]``."""
+    return _orthonormal(points)[1]
+
+
+def independent(points: Float[NDArray[np.float64], "point channel"]) -> list[int]:
+    """Indices of points that span the same affine hull, none of them redundant."""
+    return _orthonormal(points)[0]
+
+
+def _orthonormal(points: Float[NDArray[np.float64], "point channel"]) -> tuple[list[int], Points]:
+    chosen = [0] if len(points) else []
+    rows = np.empty((len(points), points.shape[1]))
+    for index in range(1, len(points)):
+        rest = difference = points[index] - points[0]
+        basis = rows[: len(chosen) - 1]
+        for _ in range(2):  # twice is enough for orthogonality to working precision
+            rest = rest - (basis @ rest) @ basis
+        length = float(np.sqrt(rest @ rest))
+        if length > _RANK_TOLERANCE * max(float(np.sqrt(difference @ difference)), 1e-30):
+            rows[len(chosen) - 1] = rest / length
+            chosen.append(index)
+    return chosen, rows[: max(len(chosen) - 1, 0)]

@@ -1,0 +1,268 @@
+"""Replaying a witness exactly, before anybody else sees it.
+
+The search for witnesses works in float64; here its result becomes a latent in rationals, every
+fact is compared with it, and the margin's sign is decided in ball arithmetic. One witness that
+does not hold would spoil a whole certificate, so only what survives this is handed on.
+
+Reflecting v at the sphere of the kept prototypes, z = v + t d with |d| orthogonal to their
+differences and t = -2 s / n, s = d.(v - c), n = |d|^2, gives for *every* prototype
+
+    |z - p|^2  =  |v - p|^2 - 2 t d.(p - c)  =  (|v - p|^2 n + 4 s d.(p - c)) / n,
+
+which is |v - p|^2 where d.(p - c) = 0, that is for the kept ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from flint import arb, ctx, fmpq_mat, fmpz_mat
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Box, Domain
+from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from verifier.network.head import Head
+from verifier.oracle.interface import Instance
+
+# Bits of the balls, tried in this order until the margin's sign is certain.
+_PRECISIONS = (96, 192, 384)
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """Where one location goes; see :class:`verifier.certificate.schema.Move`.
+
+    ``direction`` [D] is float32. With ``keep`` empty the location goes to v + direction, otherwise
+    to the reflection of v along the direction's part that no kept distance feels.
+    """
+
+    location: int
+    keep: tuple[int, ...]
+    direction: Float[NDArray[np.float32], " channel"]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One moved location: q_j = ``numerators[j] / denominator`` for all j; is it in the domain."""
+
+    numerators: list[int]
+    denominator: int
+    inside: bool
+
+
+class Replay:
+    """The recorded latent of one instance in exact arithmetic, ready to be moved."""
+
+    def __init__(self, instance: Instance, domain: Domain) -> None:
+        self._domain, self._instance = domain, instance
+        self._head = _exact(instance.head)
+        own, shift = integers(instance.latent)
+        self._shift = max(shift, self._head.shift)
+        self._latent = [[n << (self._shift - shift) for n in row] for row in own]
+        self._rows: dict[tuple[int, tuple[int, ...], bytes], _Row | None] = {}
+        up = self._shift - self._head.shift
+        norms = [n << (2 * up) for n in self._head.norms]
+        dots = (fmpz_mat(self._latent) * self._head.transposed).tolist()
+        self._measurement = [
+            [own - (int(dot) << (up + 1)) + norm for dot, norm in zip(row, norms, strict=True)]
+            for row, own in zip(dots, (sum(n * n for n in z) for z in self._latent), strict=True)
+        ]
+        self._unit = 1 << (2 * self._shift)
+
+    def survives(self, facts: FactSet, dropped: Fact, rival: int, moves: Sequence[Move]) -> bool:
+        """Whether the moved latent is in the domain, meets ``facts`` less ``dropped``, and loses.
+
+        Everything but the margin's sign is compared as rationals; a sign that is not certain
+        counts as not losing. A construction that makes no sense counts as not surviving.
+        """
+        if len({move.location for move in moves}) != len(moves):
+            return False
+        rows: dict[int, _Row] = {}
+        for move in moves:
+            row = self._row(move)
+            if row is None or not row.inside:
+                return False
+            rows[move.location] = row
+        best = self._best(rows)
+        met = all(self._holds(fact, rows, best) for fact in facts if fact != dropped)
+        return met and self._loses(rival, best)
+
+    def _row(self, move: Move) -> _Row | None:
+        key = move.location, move.keep, move.direction.tobytes()
+        if key not in self._rows:
+            self._rows[key] = self._reflected(move) if move.keep else self._shifted(move)
+        return self._rows[key]
+
+    def _shifted(self, move: Move) -> _Row:
+        own, shift = integers(move.direction[None].astype(np.float64))
+        total = max(shift, self._shift)
+        up, down = total - self._shift, total - self._head.shift
+        along = [n << (total - shift) for n in own[0]]
+        point = [(n << up) + d for n, d in zip(self._latent[move.location], along, strict=True)]
+        dots = (fmpz_mat([point]) * self._head.transposed).tolist()[0]
+        square = sum(n * n for n in point)
+        numerators = [
+            square - (int(dot) << (down + 1)) + (norm << (2 * down))
+            for dot, norm in zip(dots, self._head.norms, strict=True)
+        ]
+        return _Row(numerators, 1 << (2 * total), self._inside(point, 1 << total))
+
+    def _reflected(self, move: Move) -> _Row | None:
+        here = self._latent[move.location]
+        along = _orthogonal(self._head.rows(move.keep), integers(move.direction[None])[0][0])
+        if along is None:
+            return None
+        square = sum(d * d for d in along)
+        if not square:
+            return None
+        # over 2**shift of the latent: d.p_j, then s = d.(v - c)
+        up = self._shift - self._head.shift
+        dots = [int(n) << up for n in (fmpz_mat([along]) * self._head.transposed).tolist()[0]]
+        centre = dots[move.keep[0]]
+        product = sum(d * n for d, n in zip(along, here, strict=True)) - centre
+        numerators = [
+            measured * square + 4 * product * (dot - centre)
+            for measured, dot in zip(self._measurement[move.location], dots, strict=True)
+        ]
+        point = [n * square - 2 * product * d for n, d in zip(here, along, strict=True)]
+        inside = self._inside(point, square << self._shift)
+        return _Row(numerators, square * self._unit, inside)
+
+    def _inside(self, point: Iterable[int], scale: int) -> bool:
+        domain = self._domain
+        if not isinstance(domain, Box):
+            return True
+        numbers = list(point)
+        low, unit = domain.lower.as_integer_ratio()
+        if min(numbers) * unit < low * scale:
+            return False
+        if np.isinf(domain.upper):
+            return True
+        high, unit = domain.upper.as_integer_ratio()
+        return max(numbers) * unit <= high * scale
+
+    def _best(self, rows: dict[int, _Row]) -> list[tuple[int, int]]:
+        """Per prototype, the least q_lj over all locations, as a fraction that is not reduced."""
+        still = [row for place, row in enumerate(self._measurement) if place not in rows]
+        result = []
+        for j in range(len(self._head.norms)):
+            least, unit = (min(row[j] for row in still), self._unit) if still else (1, 0)
+            for row in rows.values():
+                if row.numerators[j] * unit < least * row.denominator:
+                    least, unit = row.numerators[j], row.denominator
+            result.append((least, unit))
+        return result
+
+    def _holds(self, fact: Fact, rows: dict[int, _Row], best: list[tuple[int, int]]) -> bool:
+        match fact:
+            case CeilingFact(bound, exempt):
+                free = set(exempt)
+                return all(
+                    _ordered(bound, value, None) for j, value in enumerate(best) if j not in free
+                )
+            case ActivationFact(prototype, lower, upper):
+                return _ordered(lower, best[prototype], upper)
+            case PairFact(location, prototype, lower, upper):
+                row = rows.get(location)
+                value = self._measurement[location][prototype], self._unit
+                if row is not None:
+                    value = row.numerators[prototype], row.denominator
+                return _ordered(lower, value, upper)
+
+    def _loses(self, rival: int, best: list[tuple[int, int]]) -> bool:
+        """Whether the margin over ``rival`` is certainly negative."""
+        head, predicted = self._instance.head, self._instance.predicted
+        constant = head.similarity.constant
+        weights = list(
+            zip(head.weight[predicted].tolist(), head.weight[rival].tolist(), strict=True)
+        )
+        for precision in _PRECISIONS:
+            with ctx.workprec(precision):
+                total = arb(float(head.bias[predicted])) - arb(float(head.bias[rival]))
+                for (own, other), (numerator, denominator) in zip(weights, best, strict=True):
+                    if own != other:
+                        q = arb(numerator) / arb(denominator)
+                        activation = _similarity(head.similarity.kind, q, arb(constant))
+                        total += (arb(own) - arb(other)) * activation
+                if total < 0:  # true only where every number of the ball is negative
+                    return True
+                if total >= 0:
+                    return False
+        return False
+
+
+class _ExactHead:
+    """Prototypes as integers over ``2**shift``, and their squared norms over ``2**(2 * shift)``."""
+
+    def __init__(self, head: Head) -> None:
+        self._points, self.shift = integers(head.prototypes)
+        self.norms = [sum(n * n for n in point) for point in self._points]
+        self.transposed = fmpz_mat(self._points).transpose()
+
+    def rows(self, indices: Sequence[int]) -> list[list[int]]:
+        """p_i - p_first for all but the first of ``indices``."""
+        base = self._points[indices[0]]
+        return [[a - b for a, b in zip(self._points[i], base, strict=True)] for i in indices[1:]]
+
+
+@lru_cache(maxsize=2)
+def _exact(head: Head) -> _ExactHead:
+    return _ExactHead(head)  # equal for all instances of one network
+
+
+def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
+    """A matrix of float32 values as integers over ``2**shift``, ``shift >= 0``, exactly."""
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    whole = np.ldexp(mantissa, 24).astype(np.int64)  # 24 significant bits: an integer
+    power = np.where(whole == 0, 0, exponent.astype(np.int64) - 24)
+    shift = max(0, -int(power.min(initial=0)))
+    return [
+        [n << up for n, up in zip(row, ups, strict=True)]
+        for row, ups in zip(whole.tolist(), (power + shift).tolist(), strict=True)
+    ], shift
+
+
+def _orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
+    """A multiple of the direction's part orthogonal to ``rows``; None where they are dependent."""
+    if not rows:
+        return direction
+    matrix = fmpz_mat(rows)
+    column = fmpz_mat([[n] for n in direction])
+    try:
+        weights = fmpq_mat(matrix * matrix.transpose()).solve(fmpq_mat(matrix * column))
+    except ZeroDivisionError:
+        return None
+    numerators, denominator = weights.numer_denom()
+    spanned = (matrix.transpose() * numerators).tolist()
+    whole = int(denominator)
+    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
+    common = math.gcd(*along) or 1
+    return [n // common for n in along]
+
+
+def _ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
+    """lower <= value <= upper, exactly."""
+    numerator, denominator = value
+    low, unit = lower.as_integer_ratio()
+    if low * denominator > numerator * unit:
+        return False
+    if upper is None:
+        return True
+    high, unit = upper.as_integer_ratio()
+    return numerator * unit <= high * denominator
+
+
+def _similarity(kind: str, q: arb, constant: arb) -> arb:
+    """A ball around the similarity of a squared distance; the constant is exact."""
+    if kind == "log_ratio":
+        return ((q + 1) / (q + constant)).log()
+    if kind == "exponential":
+        return (-q / constant).exp()
+    if kind == "negated":
+        return -q
+    return 1 / (q + 1)
