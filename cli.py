@@ -275,7 +275,8 @@ def demo(
 def _print_explanation(result: Any, model_name: str) -> None:
     explanation, console = result.explanation, _console()
     console.print(
-        f"[bold]{_safe(model_name)}[/bold] sees [bold]{_safe(explanation.predicted_name)}[/bold]"
+        f"{_safe(result.input_name)}: [bold]{_safe(model_name)}[/bold] sees "
+        f"[bold]{_safe(explanation.predicted_name)}[/bold]"
         f"  (margin {explanation.margin:.3f} over the closest rival)"
     )
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)

@@ -27,7 +27,7 @@ def run_demo(out: Path, index: int, program: Sequence[str], arguments: Sequence[
         load(zoo_path(NETWORK)),
         data.x_test[index],
         out=out / "digit.cert.json",
-        input_name=f"mnist5k test image {index}",
+        input_name=f"mnist5k test image {index}, labelled {data.y_test[index]}",
         program=program,
         arguments=arguments,
     )

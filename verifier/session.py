@@ -42,6 +42,7 @@ class Session:
     """An explanation and where its files are; the paths are None where nothing was proved."""
 
     explanation: Explanation
+    input_name: str
     certificate: Path | None = None
     report: Path | None = None
     page: Path | None = None
@@ -99,7 +100,7 @@ def explain_to_files(
         x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, about=about
     )
     if result.certificate is None or result.check is None:
-        return Session(result)
+        return Session(result, input_name)
     content = canonical_bytes(result.certificate)
     trust = ["--allow-declared"] if network.binding == "declared" else []
     recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
@@ -121,7 +122,7 @@ def explain_to_files(
     rendered = render_explanation(page).encode("utf-8")
     make_directory(out.parent)
     write_together(dict(zip(paths, (content, checked, rendered), strict=True)))
-    return Session(result, *paths, recheck, tuple(f.sentence for f in page.facts))
+    return Session(result, input_name, *paths, recheck, tuple(f.sentence for f in page.facts))
 
 
 def confirm_latent(

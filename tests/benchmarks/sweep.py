@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from models.zoo import NAMES
-from tests.benchmarks.measure import Settings, share, spread
+from tests.benchmarks.measure import Settings, spread
 from tests.benchmarks.mnist import explainer, images
 from tests.benchmarks.ways import Way, ways
 from verifier.certificate.canonical import canonical_bytes
@@ -27,7 +27,7 @@ def one(name: str, way: Way, count: int) -> dict[str, Any]:
     """
     known = explainer(name)
     model = ModelFile(known.network.data)
-    sizes, necessary, seconds, check_seconds = [], 0, [], []
+    sizes, seconds, check_seconds = [], [], []
     rejected: dict[int, str] = {}
     for image, x in enumerate(images()[:count]):
         started = time.perf_counter()
@@ -44,14 +44,12 @@ def one(name: str, way: Way, count: int) -> dict[str, Any]:
             rejected[image] = report.status
             continue
         sizes.append(result.size)
-        necessary += len(report.necessary)
     return {
         "method": f"{name}: {way.name}",
         "images": min(count, len(images())),
         "proved": len(sizes),
         "open": rejected,
         **spread(sizes),
-        "necessary_share": share(necessary, sum(sizes)),
         "seconds": round(statistics.median(seconds), 4),
         "seconds_max": round(max(seconds), 4),
         "check_s": round(statistics.median(check_seconds), 4) if check_seconds else None,

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier import pipeline
 from verifier.pipeline import VOCABULARIES, Explainer, Explanation
 
 
 @dataclass(frozen=True)
 class Way:
-    """One row of a table: a vocabulary, and an oracle where the explainer lets one choose."""
+    """One row of a table: a vocabulary, and an oracle where that makes a difference."""
 
     vocabulary: str
     oracle: str
-    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Such as ``pairs, exact``."""
         return f"{self.vocabulary}, {self.oracle}"
 
-    def explain(self, explainer: Explainer, x: NDArray[np.float32]) -> Explanation:
+    def explain(
+        self, explainer: Explainer, x: NDArray[np.float32], witnesses: bool = False
+    ) -> Explanation:
         """Explain one input, the checker's verdict included."""
-        return explainer.explain(x, vocabulary=self.vocabulary, **self.options)
+        return explainer.explain(
+            x, vocabulary=self.vocabulary, oracle=self.oracle, witnesses=witnesses
+        )
 
 
 def ways(vocabularies: tuple[str, ...] = VOCABULARIES) -> list[Way]:
@@ -37,18 +37,11 @@ def ways(vocabularies: tuple[str, ...] = VOCABULARIES) -> list[Way]:
     An activation or ceiling fact leaves nothing to an oracle of pairs: such vocabularies are
     measured once.
     """
-    if "oracle" not in inspect.signature(Explainer.explain).parameters:
-        return [Way(vocabulary, "exact") for vocabulary in vocabularies]
-    oracles = [name for name in _oracles() if name not in ("auto", "triangle", "hypersphere")]
     return [
-        Way(vocabulary, oracle, {"oracle": oracle})
+        Way(vocabulary, oracle)
         for vocabulary in vocabularies
-        for oracle in (oracles if vocabulary in ("pairs", "mixed") else oracles[:1])
+        for oracle in (("exact", "relational") if vocabulary == "pairs" else ("exact",))
     ]
-
-
-def _oracles() -> tuple[str, ...]:
-    return tuple(getattr(pipeline, "ORACLES", ("exact", "relational")))
 
 
 def smallest(sizes: list[dict[int, int]]) -> dict[int, int]:

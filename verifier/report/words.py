@@ -17,6 +17,8 @@ from verifier.certificate.schema import (
 from verifier.report.reading import Reading
 from verifier.report.text import at_least, at_most, label, nearest, plural
 
+_LISTED = 20  # prototypes that one sentence names
+
 LEVELS = {
     "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
     "weights, computed over the real numbers, and about the latent exactly as recorded.",
@@ -178,4 +180,18 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
     if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
-    return (*sentences, *_LIMITS)
+    return (*sentences, *_unbound(core), *_LIMITS)
+
+
+def _unbound(core: Core) -> tuple[str, ...]:
+    """Prototypes that neither the ceiling nor a name binds: the proof allows them anything."""
+    named = {fact.prototype for fact in core.facts if isinstance(fact, ActivationFact)}
+    free = [j for fact in core.facts if isinstance(fact, CeilingFact) for j in fact.exempt]
+    free = [j for j in free if j not in named]
+    if not free:
+        return ()
+    which = ", ".join(map(str, free[:_LISTED])) + (", ..." if len(free) > _LISTED else "")
+    return (
+        f"Nothing is said about {plural(len(free), 'prototype')} ({which}): the proof holds "
+        "whatever their similarity is.",
+    )
