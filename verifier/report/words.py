@@ -191,7 +191,5 @@ def _unbound(core: Core) -> tuple[str, ...]:
     if not free:
         return ()
     which = ", ".join(map(str, free[:_LISTED])) + (", ..." if len(free) > _LISTED else "")
-    return (
-        f"Nothing is said about {plural(len(free), 'prototype')} ({which}): the proof holds "
-        "whatever their similarity is.",
-    )
+    sentence = f"Nothing is said about {plural(len(free), 'prototype')} ({which}): the proof holds "
+    return (sentence + "whatever their similarity is.",)
