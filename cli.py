@@ -52,6 +52,13 @@ Domain = Annotated[
     typer.Option("--domain", help="free (every latent) or box (what the last layer can output)."),
 ]
 
+Witnesses = Annotated[
+    bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
+]
+Inflate = Annotated[
+    bool,
+    typer.Option("--inflate", help="Widen facts (not pairs) to intervals that keep the proof."),
+]
 Oracle = Annotated[
     str,
     typer.Option(
@@ -64,7 +71,7 @@ Oracle = Annotated[
 
 @app.callback(invoke_without_command=True)
 def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Prove why a prototype network predicts what it predicts."""
@@ -96,10 +103,8 @@ def explain(
     vocabulary: Vocabulary = "auto",
     domain: Domain = "free",
     oracle: Oracle = "auto",
-    witnesses: Annotated[
-        bool,
-        typer.Option(help="Search, for every fact, a latent that shows why it is needed."),
-    ] = True,
+    witnesses: Witnesses = True,
+    inflate: Inflate = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; the page is written beside it."),
@@ -128,6 +133,7 @@ def explain(
         domain=domain,
         oracle=oracle,
         witnesses=witnesses,
+        widen=inflate,
         protected=[input_],
     )
     if as_json:
@@ -142,11 +148,7 @@ def check(
     certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
     model: Model,
     input_: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            help="Also run the network on this input, and compare its latent with the recorded.",
-        ),
+        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
     ] = None,
     index: Index = None,
     allow_declared: Annotated[

@@ -19,9 +19,6 @@ from jaxtyping import Float32, Int64
 
 from verifier.errors import InputError, MissingDependencyError
 
-MAX_BYTES = 4 << 30
-"""Largest data set that is read, in bytes of its float32 form."""
-
 MNIST5K_TRAIN_PER_CLASS = 400
 MNIST5K_SEED = 0
 CHANNELS = (1, 3)

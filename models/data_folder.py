@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from models import data
+from models.limits import MAX_BYTES
 from verifier.errors import InputError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm"})
@@ -27,10 +27,10 @@ def read_folder(root: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     every = [path for files in parts.values() for path, _ in files]
     (columns, rows), grey = _common_format(every)
     channels = 1 if grey else 3
-    if 4 * len(every) * channels * rows * columns > data.MAX_BYTES:
+    if 4 * len(every) * channels * rows * columns > MAX_BYTES:
         raise InputError(
             f"{root}: {len(every)} images of {rows}x{columns} need more than the limit of "
-            f"{data.MAX_BYTES} bytes: use fewer or smaller images"
+            f"{MAX_BYTES} bytes: use fewer or smaller images"
         )
     arrays: dict[str, np.ndarray] = {}
     for part, files in parts.items():

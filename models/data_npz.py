@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from models import data
+from models.limits import MAX_BYTES
 from verifier.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -54,9 +54,9 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _limit(size: int, path: Path) -> None:
-    if size > data.MAX_BYTES:
+    if size > MAX_BYTES:
         raise InputError(
-            f"{path}: the arrays need {size} bytes, more than the limit of {data.MAX_BYTES}: "
+            f"{path}: the arrays need {size} bytes, more than the limit of {MAX_BYTES}: "
             "use fewer or smaller images"
         )
 

@@ -21,6 +21,7 @@ from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
 from verifier.latent.geometry import squared_distances
+from verifier.minimise.inflate import inflate
 from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
@@ -194,6 +195,7 @@ class Explainer:
         domain: str = "free",
         oracle: str = "auto",
         witnesses: bool = True,
+        widen: bool = False,
         about: About | None = None,
     ) -> Explanation:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
@@ -204,6 +206,8 @@ class Explainer:
             domain: ``free`` or ``box``.
             oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
             witnesses: search, for every fact, a latent that shows why it is needed.
+            widen: give activation and ceiling facts the widest intervals that keep the proof,
+                instead of the recorded values. Pair facts stay as they are.
             about: what to record beside the certificate's core.
 
         Raises:
@@ -227,7 +231,9 @@ class Explainer:
         proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
         for word in wanted if undecided is None else []:
             begun = time.perf_counter()
-            outcome = self._prove(instance, observation, where, word, oracle, about or About())
+            outcome = self._prove(
+                instance, observation, where, word, oracle, widen, about or About()
+            )
             spent = time.perf_counter() - begun
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
@@ -263,18 +269,22 @@ class Explainer:
         domain: Domain,
         vocabulary: Vocabulary,
         oracle: str,
+        widen: bool,
         about: About,
     ) -> _Proof | Verdict:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
+            facts = inflate(found.state, found.facts) if widen else found.facts
             core = certificate_core(
-                self.network, observation, domain, vocabulary, found.facts, found.state
+                self.network, observation, domain, vocabulary, facts, found.state
             )
+            if facts != found.facts:
+                core = core.model_copy(update={"premises": "interval"})
             envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
             report = self._check(envelope)
             if report.accepted:
-                return _Proof(found.facts, found.oracle, envelope, report)
+                return _Proof(facts, found.oracle, envelope, report)
             reason = unknown("uncertified: the checker did not accept the proof")
         return reason
 
@@ -345,6 +355,7 @@ def explain(
     domain: str = "free",
     oracle: str = "auto",
     witnesses: bool = True,
+    widen: bool = False,
 ) -> Explanation:
     """Explain one prediction; see :meth:`Explainer.explain`.
 
@@ -353,5 +364,5 @@ def explain(
     """
     known = network if isinstance(network, Network) else load(network)
     return Explainer(known).explain(
-        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses
+        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, widen=widen
     )

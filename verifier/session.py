@@ -67,6 +67,7 @@ def explain_to_files(
     domain: str = "free",
     oracle: str = "auto",
     witnesses: bool = True,
+    widen: bool = False,
     protected: Sequence[Path] = (),
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
@@ -84,6 +85,7 @@ def explain_to_files(
         domain: likewise.
         oracle: likewise.
         witnesses: likewise.
+        widen: likewise.
         protected: files that must not be written over, besides the model.
 
     Raises:
@@ -97,7 +99,13 @@ def explain_to_files(
         input_name=_utf8(input_name),
     )
     result = Explainer(network).explain(
-        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, about=about
+        x,
+        vocabulary=vocabulary,
+        domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        widen=widen,
+        about=about,
     )
     if result.certificate is None or result.check is None:
         return Session(result, input_name)

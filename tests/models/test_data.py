@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import data
+from models import data_npz
 from models.data import load_data
 from tests.models.conftest import stripes
 from verifier.errors import InputError
@@ -133,7 +133,7 @@ def test_a_file_larger_than_the_limit_is_refused_unread(
     path = tmp_path / "bomb.npz"
     arrays = stripes(40, 1, 8, 9, 2)
     np.savez_compressed(path, **arrays | {"x_train": np.zeros((200_000, 28, 28), np.uint8)})
-    monkeypatch.setattr(data, "MAX_BYTES", 4 * 150_000 * 28 * 28)
+    monkeypatch.setattr(data_npz, "MAX_BYTES", 4 * 150_000 * 28 * 28)
     monkeypatch.setattr(
         np.lib.format, "read_array", lambda *_, **__: pytest.fail("unpacked before the check")
     )

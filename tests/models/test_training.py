@@ -57,8 +57,11 @@ def test_the_same_seed_gives_the_same_file(
         return result.export.sha256
 
     first = run("a", 5)
-    torch.rand(3)  # the caller's generator must not matter
+    torch.rand(3)  # neither the caller's generator matters
+    torch.set_num_threads(2)  # nor how many threads it has
     assert run("b", 5) == first
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
     assert run("c", 6) != first
     torch.random.set_rng_state(state)
 

@@ -150,3 +150,19 @@ def test_equal_runs_give_equal_cores(name: str) -> None:
     assert first.certificate is not None
     assert second.certificate is not None
     assert first.certificate.core == second.certificate.core
+
+
+@ZOO
+@pytest.mark.parametrize("vocabulary", ["topk", "ceiling"])
+def test_widened_facts_are_certified_too(name: str, vocabulary: str) -> None:
+    """Every interval holds the recorded value's, and the checker proves the wider statement."""
+    recorded = explanation(name, 1, vocabulary)
+    widened = explainer(name).explain(images()[1], vocabulary=vocabulary, widen=True)
+    assert widened.check is not None
+    assert widened.check.accepted
+    assert widened.certificate is not None
+    assert widened.certificate.core.premises == "interval"
+    assert widened.size == recorded.size
+    for before, after in zip(recorded.facts.activations, widened.facts.activations, strict=True):
+        assert after.lower <= before.lower
+        assert after.upper >= before.upper

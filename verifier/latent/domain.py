@@ -30,10 +30,6 @@ class Free:
         count = len(prototypes)
         return np.zeros(count), np.full(count, math.inf)
 
-    def contains(self, latent: NDArray[np.float64]) -> bool:
-        """Whether a latent belongs to the domain."""
-        return bool(np.isfinite(latent).all())
-
 
 @dataclass(frozen=True)
 class Box:
@@ -50,10 +46,6 @@ class Box:
         outside = np.maximum(np.maximum(self.lower - prototypes, prototypes - self.upper), 0.0)
         corner = np.maximum(np.abs(prototypes - self.lower), np.abs(self.upper - prototypes))
         return (outside**2).sum(axis=1), (corner**2).sum(axis=1)
-
-    def contains(self, latent: NDArray[np.float64]) -> bool:
-        """Whether a latent belongs to the domain."""
-        return bool(((latent >= self.lower) & (latent <= self.upper)).all())
 
 
 Domain = Free | Box

@@ -147,13 +147,27 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
     problems = [str(problem) for problem in _problems(file, limits)]
     if not problems:
         try:
-            return _describe(found, assemble(file, build_graph(file.model, limits)))
+            network = assemble(file, build_graph(file.model, limits))
+            _cross_check(network)
+            return _describe(found, network)
         except ProtoProofError as error:
             problems = [str(error)]
     if len(problems) > _MOST_REFUSALS:
         rest = len(problems) - _MOST_REFUSALS
         problems = [*problems[:_MOST_REFUSALS], f"and {rest} more"]
     return dataclasses.replace(found, refusals=tuple(problems))
+
+
+def _cross_check(network: Network) -> None:
+    """The translated graph against the runtime, on both ends of the range and in between.
+
+    Raises:
+        FragileError: they differ by more than rounding explains.
+    """
+    low, high = network.input_range
+    middle = np.random.default_rng(0).uniform(low, high, network.input_shape)
+    for x in (np.full(network.input_shape, low), np.full(network.input_shape, high), middle):
+        network.cross_check(np.clip(x, low, high).astype(np.float32))
 
 
 def _problems(file: OnnxFile, limits: Limits) -> Iterator[ProtoProofError]:

@@ -17,6 +17,7 @@ from verifier.certificate.schema import (
 from verifier.report.reading import Reading
 from verifier.report.text import at_least, at_most, label, nearest, plural
 
+UNBOUNDED = 2.0**500  # the end of an interval that nothing bounds, as inflation writes it
 _LISTED = 20  # prototypes that one sentence names
 
 LEVELS = {
@@ -107,6 +108,10 @@ def _values(observed: float, fact: PairFact | ActivationFact, reading: Reading) 
         similarity = nearest(reading.similarity_of(observed))
         return f"similarity {similarity} (squared distance {nearest(observed)})"
     least, most = reading.similarity_of(upper), reading.similarity_of(lower)
+    if upper >= UNBOUNDED:
+        return f"similarity of at most {at_most(most)} (squared distance from {at_least(lower)})"
+    if lower == 0.0:
+        return f"similarity of at least {at_least(least)} (squared distance up to {at_most(upper)})"
     return (
         f"similarity between {at_least(least)} and {at_most(most)} "
         f"(squared distance {at_least(lower)} to {at_most(upper)})"
