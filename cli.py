@@ -61,11 +61,7 @@ Inflate = Annotated[
 ]
 Oracle = Annotated[
     str,
-    typer.Option(
-        "--oracle",
-        help="auto (exact, then relational), exact (each prototype alone) or relational "
-        "(prototypes bounded together): what decides that a fact may go.",
-    ),
+    typer.Option("--oracle", help="auto, exact (each prototype alone), relational (all together)."),
 ]
 
 
