@@ -108,7 +108,7 @@ def explain(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the fewest facts that force one prediction, prove them, write certificate and page."""
+    """Find few facts that force one prediction, prove them, and write certificate and page."""
     from verifier.network import load
     from verifier.network.inputs import read_input
     from verifier.session import explain_to_files
