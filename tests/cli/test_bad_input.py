@@ -54,6 +54,15 @@ def test_image_of_the_wrong_size(tmp_path: Path) -> None:
     refused(result, "x.png", "[1, 32, 32]", "[1, 28, 28]")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
+def test_colours_are_not_converted_silently(mode: str, tmp_path: Path) -> None:
+    image = Image.new(mode, (28, 28))
+    if mode == "RGB":
+        image.putpixel((3, 4), (255, 0, 0))
+    image.save(tmp_path / "x.png")
+    refused(protoproof("explain", MODEL, "--input", tmp_path / "x.png"), "x.png", "convert")
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"hello"])
 def test_broken_image(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(content)

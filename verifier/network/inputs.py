@@ -60,10 +60,24 @@ def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         with Image.open(path) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise InputError(f"{path}: {image.width} x {image.height} pixels is too large")
-            pixels = np.asarray(image.convert(modes[shape[0]]), dtype=np.uint8)
+            pixels = _pixels(image, modes[shape[0]], path)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a readable image ({error})") from error
     return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+
+
+def _pixels(image: Image.Image, wanted: str, path: Path) -> NDArray[np.uint8]:
+    """The pixels as they are: converting colours would explain another image."""
+    if image.mode == "1" and wanted == "L":
+        return np.asarray(image.convert("L"), dtype=np.uint8)
+    pixels = np.asarray(image) if image.mode in ("L", "RGB") else np.empty(0, dtype=np.uint8)
+    if wanted == "L" and image.mode == "RGB" and (pixels == pixels[..., :1]).all():
+        return np.asarray(pixels[..., 0])  # grey, stored as colour
+    if image.mode != wanted:
+        raise InputError(
+            f"{path}: an image of mode {image.mode}, the network takes {wanted}; convert it first"
+        )
+    return pixels
 
 
 def _read_array(path: Path) -> NDArray[np.generic]:
