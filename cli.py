@@ -158,10 +158,12 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from verifier.checker import check as run_check
+    from verifier import checker
 
     if index is not None and input_ is None:
         raise UsageError("--index chooses an entry of --input; give both, or neither")
+    # what is proved and what is observed are about the same bytes: each file is read once
+    content, subject = checker.read_file(certificate), model
     digest, observed = None, None
     if input_ is not None:
         from verifier.assembly import input_digest
@@ -170,13 +172,13 @@ def check(
 
         network = load(model)
         x = read_input(input_, network.input_shape, network.input_range, index)
-        digest = input_digest(x)
-    report = run_check(certificate, model, digest, allow_declared=allow_declared)
+        digest, subject = input_digest(x), network.data
+    report = checker.check(content, subject, digest, allow_declared=allow_declared)
     code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
     if input_ is not None and report.accepted:
         from verifier.session import confirm_latent
 
-        verdict, observed = confirm_latent(certificate.read_bytes(), network, x)
+        verdict, observed = confirm_latent(content, network, x)
         code = verdict.exit_code
     if as_json:
         _print_json(report.to_json() | {"observed": observed, "exit_code": code})

@@ -37,8 +37,11 @@ def make_head(
     )
 
 
-def make_instance(head: Head, latent: Matrix) -> Instance:
-    """The instance of a latent, predicted as the head predicts it in float64."""
+def make_instance(head: Head, latent: Matrix, gram: Matrix | None = None) -> Instance:
+    """The instance of a latent, predicted as the head predicts it in float64.
+
+    ``gram`` saves computing the same one again.
+    """
     measurement = head.measurement(latent)
     activation = head.activation(measurement)
     return Instance(
@@ -47,7 +50,7 @@ def make_instance(head: Head, latent: Matrix) -> Instance:
         measurement,
         activation,
         int(np.argmax(head.logits(activation))),
-        squared_distances(head.prototypes),
+        squared_distances(head.prototypes) if gram is None else gram,
     )
 
 

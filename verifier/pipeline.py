@@ -16,7 +16,7 @@ from verifier.assembly import certificate_core, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence
 from verifier.checker import CheckReport, ModelFile, check
-from verifier.errors import FragileError, InputError, UsageError
+from verifier.errors import InputError, UsageError
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
@@ -25,7 +25,6 @@ from verifier.minimise.inflate import inflate
 from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
-from verifier.network.agreement import disagreement
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.verdict import PROVED, Verdict, unknown
@@ -161,23 +160,13 @@ class Explainer:
         """The latent of an observation, measured in float64.
 
         Raises:
-            FragileError: the latent is not finite, or the runtime's results are farther from the
-                head over the reals than float32 rounding explains.
+            FragileError: the runtime's results are farther from the head over the reals than
+                float32 rounding explains.
         """
         head = self.network.head
+        self.network.check_head(observation)
         latent = observation.latent.astype(np.float64)
-        if not np.isfinite(latent).all():
-            raise FragileError("the latent holds NaN or infinity; nothing can be decided about it")
         measurement = head.measurement(latent)
-        where = disagreement(
-            head,
-            observation.latent,
-            observation.measurement,
-            observation.activation,
-            observation.logits,
-        )
-        if where:
-            raise FragileError(f"{self.network.path}: runtime and graph disagree: {where}")
         return Instance(
             head,
             latent,

@@ -16,9 +16,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from tests import strategies
 from tests.checker.models import Tiny, description, model_proto
 from tests.strategies import float32
-from verifier.latent.geometry import squared_distances
 from verifier.network.head import Head
 from verifier.network.similarity import Similarity
 from verifier.oracle.interface import Instance
@@ -77,17 +77,7 @@ def make_latent(head: Head, seed: int) -> NDArray[np.float32]:
 
 def make_instance(head: Head, seed: int, gram: NDArray[np.float64] | None = None) -> Instance:
     """The instance of ``make_latent``; ``gram`` saves computing the same one again."""
-    latent = make_latent(head, seed).astype(np.float64)
-    measurement = head.measurement(latent)
-    activation = head.activation(measurement)
-    return Instance(
-        head,
-        latent,
-        measurement,
-        activation,
-        int(np.argmax(head.logits(activation))),
-        squared_distances(head.prototypes) if gram is None else gram,
-    )
+    return strategies.make_instance(head, make_latent(head, seed).astype(np.float64), gram)
 
 
 def model_bytes(head: Head) -> bytes:

@@ -8,6 +8,8 @@ import pytest
 from tests.report.pages import make_core, make_reading, make_scene
 from verifier.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
 from verifier.checker.obligations import RULES
+from verifier.minimise import inflate
+from verifier.report import words
 from verifier.report.reading import Reading
 from verifier.report.words import (
     OBLIGATIONS,
@@ -150,3 +152,8 @@ def test_receptive_fields_are_clipped_to_the_image() -> None:
     picture = np.zeros((8, 8), np.uint8)
     assert view.box(0, picture) == (0, 0, 4, 4)
     assert view.box(3, picture) == (3, 3, 8, 8)
+
+
+def test_unbounded_means_what_inflation_writes() -> None:
+    """Two rooms that must not import each other agree on the number."""
+    assert words.UNBOUNDED == inflate.UNBOUNDED

@@ -6,7 +6,7 @@ torch. Its formulas are written again on purpose, and tested against the prover'
 
 from __future__ import annotations
 
-from verifier.checker.check import CheckReport, Obligation, check
+from verifier.checker.check import CheckReport, Obligation, check, read_file
 from verifier.checker.model import ModelFile
 
-__all__ = ["CheckReport", "ModelFile", "Obligation", "check"]
+__all__ = ["CheckReport", "ModelFile", "Obligation", "check", "read_file"]

@@ -100,7 +100,7 @@ def check(
         CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
             certificate or model is reported as rejected.)
     """
-    content = certificate if isinstance(certificate, bytes) else _read(Path(certificate))
+    content = certificate if isinstance(certificate, bytes) else read_file(Path(certificate))
     if isinstance(model, bytes):
         model = ModelFile(model)
     elif not isinstance(model, ModelFile):
@@ -112,7 +112,12 @@ def check(
     return _report(case, tuple(outcomes.values()))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """A certificate's bytes, one too many at most.
+
+    Raises:
+        CertificateError: no regular file, or unreadable.
+    """
     if not path.is_file():  # a pipe or device would never end
         raise CertificateError(f"cannot read certificate {str(path)!r}: not a regular file")
     try:
