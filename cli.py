@@ -1,27 +1,25 @@
-"""Command line: parse arguments, call the library, print, set the exit code. No logic."""
+"""Command line: the verbs, and how a failure ends. Verbs of the verifier: verifier/console."""
 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from verifier.console import explaining
+from verifier.console.explaining import print_explanation
+from verifier.console.options import Json, Quiet, Seed
+from verifier.console.terminal import print_json, program
 from verifier.errors import InternalError, OutputError, ProtoProofError, UsageError
 from verifier.report.text import visible
 from verifier.version import VERSION
-
-_SHOWN = 12  # facts that the terminal spells out
 
 app = typer.Typer(
     name="protoproof",
@@ -30,39 +28,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The network, an ONNX file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
-Input = Annotated[
-    Path, typer.Option("--input", help="An image (.png, .jpg) or array (.npy, .npz).")
-]
-Index = Annotated[
-    int | None, typer.Option("--index", min=0, help="Which entry of an array with many inputs.")
-]
-Vocabulary = Annotated[
-    str,
-    typer.Option(
-        "--vocabulary", help="auto (the smallest proved), topk, ceiling, pairs: kinds of facts."
-    ),
-]
-Domain = Annotated[
-    str,
-    typer.Option("--domain", help="free (every latent) or box (what the last layer can output)."),
-]
-
-Witnesses = Annotated[
-    bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
-]
-Inflate = Annotated[
-    bool,
-    typer.Option("--inflate", help="Widen facts (not pairs) to intervals that keep the proof."),
-]
-Oracle = Annotated[
-    str,
-    typer.Option("--oracle", help="auto, exact (each prototype alone), relational (all together)."),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -77,114 +42,8 @@ def common(
         raise typer.Exit
 
 
-@app.command()
-def inspect(model: Model, as_json: Json = False) -> None:
-    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
-    from verifier.network.inspect import inspect_file
-
-    found = inspect_file(model)
-    if as_json:
-        _print_json(found.to_json())
-    else:
-        _console().print(found.to_text(), markup=False, highlight=False)
-    if found.refusals:
-        raise typer.Exit(2)
-
-
-@app.command()
-def explain(
-    model: Model,
-    input_: Input,
-    index: Index = None,
-    vocabulary: Vocabulary = "auto",
-    domain: Domain = "free",
-    oracle: Oracle = "auto",
-    witnesses: Witnesses = True,
-    inflate: Inflate = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The certificate's file; the page is written beside it."),
-    ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Find few facts that force one prediction, prove them, and write certificate and page."""
-    from verifier.network import load
-    from verifier.network.inputs import read_input
-    from verifier.session import explain_to_files
-
-    network = load(model)
-    description = network.description
-    x = read_input(input_, network.input_shape, network.input_range, index)
-    name = input_.name if index is None else f"{input_.name}[{index}]"
-    stem = input_.stem if index is None else f"{input_.stem}-{index}"
-    result = explain_to_files(
-        network,
-        x,
-        out=out or Path("out/explain") / f"{stem}.cert.json",
-        input_name=name,
-        program=_program(),
-        arguments=sys.argv[1:],
-        vocabulary=vocabulary,
-        domain=domain,
-        oracle=oracle,
-        witnesses=witnesses,
-        widen=inflate,
-        protected=[input_],
-    )
-    if as_json:
-        _print_json(result.to_json())
-    elif not quiet:
-        _print_explanation(result, description.name)
-    raise typer.Exit(result.explanation.verdict.exit_code)
-
-
-@app.command()
-def check(
-    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
-    model: Model,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
-    ] = None,
-    index: Index = None,
-    allow_declared: Annotated[
-        bool,
-        typer.Option(
-            "--allow-declared",
-            help="Take it on trust that the graph computes a head that is only declared.",
-        ),
-    ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from verifier import checker
-
-    if index is not None and input_ is None:
-        raise UsageError("--index chooses an entry of --input; give both, or neither")
-    # what is proved and what is observed are about the same bytes: each file is read once
-    content, subject = checker.read_file(certificate), model
-    digest, observed = None, None
-    if input_ is not None:
-        from verifier.assembly import input_digest
-        from verifier.network import load
-        from verifier.network.inputs import read_input
-
-        network = load(model)
-        x = read_input(input_, network.input_shape, network.input_range, index)
-        digest, subject = input_digest(x), network.data
-    report = checker.check(content, subject, digest, allow_declared=allow_declared)
-    code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
-    if input_ is not None and report.accepted:
-        from verifier.session import confirm_latent
-
-        verdict, observed = confirm_latent(content, network, x)
-        code = verdict.exit_code
-    if as_json:
-        _print_json(report.to_json() | {"observed": observed, "exit_code": code})
-    elif not quiet:
-        _print_check(report, observed, code)
-    raise typer.Exit(code)
+for verb in (explaining.inspect, explaining.explain, explaining.check):
+    app.command()(verb)
 
 
 @app.command()
@@ -228,7 +87,7 @@ def train(
         quiet=quiet or as_json,
     )
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     elif not quiet:
         print(f"model        {result.export.model}")
         print(f"checkpoint   {result.checkpoint}")
@@ -249,7 +108,7 @@ def export(
 
     result = export_checkpoint(checkpoint, out, data)
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     elif not quiet:
         print(f"model                {result.model}")
         print(f"largest difference   {result.agreement.logits:.3g} (logits)")
@@ -264,92 +123,12 @@ def demo(
     """Explain one real handwritten digit with the 7x7 zoo network, and check the proof."""
     from models.demo import run_demo
 
-    result = run_demo(out, index, _program(), sys.argv[1:])
+    result = run_demo(out, index, program(), sys.argv[1:])
     if as_json:
-        _print_json(result.to_json())
+        print_json(result.to_json())
     else:
-        _print_explanation(result, "mnist-7x7")
+        print_explanation(result, "mnist-7x7")
     raise typer.Exit(result.explanation.verdict.exit_code)
-
-
-def _print_explanation(result: Any, model_name: str) -> None:
-    explanation, console = result.explanation, _console()
-    console.print(
-        f"{_safe(result.input_name)}: [bold]{_safe(model_name)}[/bold] sees "
-        f"[bold]{_safe(explanation.predicted_name)}[/bold]"
-        f"  (margin {explanation.margin:.3f} over the closest rival)"
-    )
-    table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
-    for attempt in explanation.attempts:
-        table.add_row(
-            attempt.vocabulary,
-            "-" if attempt.size is None else str(attempt.size),
-            _safe(str(attempt.verdict)),
-            f"{attempt.seconds * 1e3:.0f} ms",
-        )
-    if explanation.attempts:
-        console.print(table)
-    if explanation.certificate is None:
-        console.print(f"verdict     [bold]{_safe(str(explanation.verdict))}[/bold]")
-        return
-    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
-    console.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
-    for sentence in result.sentences[:_SHOWN]:
-        console.print(f"  - {_safe(sentence)}", highlight=False)
-    if len(result.sentences) > _SHOWN:
-        console.print(f"  - and {len(result.sentences) - _SHOWN} more (see the page)")
-    proved = len(explanation.necessary)
-    console.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
-    console.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
-    console.print(f"checker     certificate {explanation.check.status}")
-    console.print(f"certificate {_safe(str(result.certificate))}")
-    console.print(f"page        {_safe(str(result.page))}")
-    console.print(f"re-check    {_safe(result.recheck)}")
-
-
-def _print_check(report: Any, observed: str | None, code: int) -> None:
-    console = _console()
-    for obligation in report.obligations:
-        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
-        console.print(
-            f"{obligation.number:>3}  {mark:<8} {_safe(obligation.name)}"
-            + (f": {_safe(obligation.detail)}" if obligation.detail else ""),
-            highlight=False,
-        )
-    for word, value in report.subject:
-        console.print(f"about    {word}: {_safe(value)}", highlight=False)
-    for assumption in report.assumptions:
-        console.print(f"assumes  {_safe(assumption)}", highlight=False)
-    for claim in report.claims:
-        console.print(f"claim    {_safe(claim)}", highlight=False)
-    if observed is not None:
-        console.print(f"observed {_safe(observed)}", highlight=False)
-    if report.accepted and code:
-        console.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
-    else:
-        console.print(f"certificate [bold]{report.status}[/bold]")
-
-
-def _safe(text: str) -> str:
-    """Text from files and users: no markup, no terminal escape, nothing hidden."""
-    return escape(visible(text))
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True)
-
-
-def _program() -> list[str]:
-    """How this program was started: the console script, or this file."""
-    if Path(sys.argv[0]).name != "cli.py":
-        return ["protoproof"]
-    python = Path(sys.executable)
-    below = python.is_relative_to(Path.cwd())  # the environment that make creates
-    return [str(python.relative_to(Path.cwd())) if below else "python", sys.argv[0]]
 
 
 def _fail(error: Exception, debug: bool) -> NoReturn:

@@ -1,0 +1,195 @@
+"""``inspect``, ``explain`` and ``check``: one prediction, its explanation, its certificate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from verifier.console.options import (
+    Domain,
+    Index,
+    Inflate,
+    Input,
+    Json,
+    Model,
+    Oracle,
+    Quiet,
+    Vocabulary,
+    Witnesses,
+)
+from verifier.console.terminal import console, print_json, program, safe
+from verifier.errors import UsageError
+
+SHOWN = 12  # facts that the terminal spells out
+
+
+def inspect(model: Model, as_json: Json = False) -> None:
+    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
+    from verifier.network.inspect import inspect_file
+
+    found = inspect_file(model)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        console().print(found.to_text(), markup=False, highlight=False)
+    if found.refusals:
+        raise typer.Exit(2)
+
+
+def explain(
+    model: Model,
+    input_: Input,
+    index: Index = None,
+    vocabulary: Vocabulary = "auto",
+    domain: Domain = "free",
+    oracle: Oracle = "auto",
+    witnesses: Witnesses = True,
+    inflate: Inflate = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The certificate's file; the page is written beside it."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find few facts that force one prediction, prove them, and write certificate and page."""
+    from verifier.network import load
+    from verifier.network.inputs import read_input
+    from verifier.session import explain_to_files
+
+    network = load(model)
+    description = network.description
+    x = read_input(input_, network.input_shape, network.input_range, index)
+    name = input_.name if index is None else f"{input_.name}[{index}]"
+    stem = input_.stem if index is None else f"{input_.stem}-{index}"
+    result = explain_to_files(
+        network,
+        x,
+        out=out or Path("out/explain") / f"{stem}.cert.json",
+        input_name=name,
+        program=program(),
+        arguments=sys.argv[1:],
+        vocabulary=vocabulary,
+        domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        widen=inflate,
+        protected=[input_],
+    )
+    if as_json:
+        print_json(result.to_json())
+    elif not quiet:
+        print_explanation(result, description.name)
+    raise typer.Exit(result.explanation.verdict.exit_code)
+
+
+def check(
+    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
+    model: Model,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
+    ] = None,
+    index: Index = None,
+    allow_declared: Annotated[
+        bool,
+        typer.Option(
+            "--allow-declared",
+            help="Take it on trust that the graph computes a head that is only declared.",
+        ),
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Re-prove a certificate from the model file alone, in exact arithmetic."""
+    from verifier import checker
+
+    if index is not None and input_ is None:
+        raise UsageError("--index chooses an entry of --input; give both, or neither")
+    # what is proved and what is observed are about the same bytes: each file is read once
+    content = checker.read_file(certificate)
+    subject: Path | bytes = model
+    digest, observed = None, None
+    if input_ is not None:
+        from verifier.assembly import input_digest
+        from verifier.network import load
+        from verifier.network.inputs import read_input
+
+        network = load(model)
+        x = read_input(input_, network.input_shape, network.input_range, index)
+        digest, subject = input_digest(x), network.data
+    report = checker.check(content, subject, digest, allow_declared=allow_declared)
+    code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
+    if input_ is not None and report.accepted:
+        from verifier.session import confirm_latent
+
+        verdict, observed = confirm_latent(content, network, x)
+        code = verdict.exit_code
+    if as_json:
+        print_json(report.to_json() | {"observed": observed, "exit_code": code})
+    elif not quiet:
+        print_check(report, observed, code)
+    raise typer.Exit(code)
+
+
+def print_explanation(result: Any, model_name: str) -> None:
+    """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
+    explanation, out = result.explanation, console()
+    out.print(
+        f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
+        f"[bold]{safe(explanation.predicted_name)}[/bold]"
+        f"  (margin {explanation.margin:.3f} over the closest rival)"
+    )
+    table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
+    for attempt in explanation.attempts:
+        table.add_row(
+            attempt.vocabulary,
+            "-" if attempt.size is None else str(attempt.size),
+            safe(str(attempt.verdict)),
+            f"{attempt.seconds * 1e3:.0f} ms",
+        )
+    if explanation.attempts:
+        out.print(table)
+    if explanation.certificate is None:
+        out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
+        return
+    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
+    out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+    for sentence in result.sentences[:SHOWN]:
+        out.print(f"  - {safe(sentence)}", highlight=False)
+    if len(result.sentences) > SHOWN:
+        out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
+    proved = len(explanation.necessary)
+    out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    out.print(f"checker     certificate {explanation.check.status}")
+    out.print(f"certificate {safe(str(result.certificate))}")
+    out.print(f"page        {safe(str(result.page))}")
+    out.print(f"re-check    {safe(result.recheck)}")
+
+
+def print_check(report: Any, observed: str | None, code: int) -> None:
+    """The outcome of ``check``: one line per obligation, then what is proved of what."""
+    out = console()
+    for obligation in report.obligations:
+        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
+        out.print(
+            f"{obligation.number:>3}  {mark:<8} {safe(obligation.name)}"
+            + (f": {safe(obligation.detail)}" if obligation.detail else ""),
+            highlight=False,
+        )
+    for word, value in report.subject:
+        out.print(f"about    {word}: {safe(value)}", highlight=False)
+    for assumption in report.assumptions:
+        out.print(f"assumes  {safe(assumption)}", highlight=False)
+    for claim in report.claims:
+        out.print(f"claim    {safe(claim)}", highlight=False)
+    if observed is not None:
+        out.print(f"observed {safe(observed)}", highlight=False)
+    if report.accepted and code:
+        out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
+    else:
+        out.print(f"certificate [bold]{report.status}[/bold]")

@@ -1,0 +1,37 @@
+"""What every verb prints with: text made safe, one JSON document, a console."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from verifier.report.text import visible
+
+
+def safe(text: str) -> str:
+    """Text from files and users: no markup, no terminal escape, nothing hidden."""
+    return escape(visible(text))
+
+
+def print_json(document: Any) -> None:
+    """The one document of ``--json``."""
+    print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def console() -> Console:
+    """Standard output, without breaking long lines."""
+    return Console(soft_wrap=True)
+
+
+def program() -> list[str]:
+    """How this program was started: the console script, or this file."""
+    if Path(sys.argv[0]).name != "cli.py":
+        return ["protoproof"]
+    python = Path(sys.executable)
+    below = python.is_relative_to(Path.cwd())  # the environment that make creates
+    return [str(python.relative_to(Path.cwd())) if below else "python", sys.argv[0]]
