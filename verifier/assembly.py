@@ -25,6 +25,8 @@ from verifier.version import TOOL
 
 # Multipliers are stored over 2**_SHIFT; see lagrangian.py for why rounding costs second order.
 _SHIFT = 48
+# Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
+_STRETCH = (2.0**-30, 2.0**30)
 
 
 def input_digest(x: NDArray[np.float32]) -> str:
@@ -44,8 +46,8 @@ def certificate_core(
 ) -> schema.Core:
     """The certificate of one sufficient set of facts.
 
-    ``state`` must describe exactly the pair facts of ``facts``. With a relational one, margins
-    that intervals do not prove get linear forms.
+    ``state`` is the one that proved them, and is made to describe ``facts``. With a relational
+    one, margins that intervals do not prove get linear forms.
     """
     locations, channels = observation.latent.shape
     return schema.Core(
@@ -69,7 +71,7 @@ def certificate_core(
         premises="exact",
         facts=tuple(_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=_evidence(state),
+        evidence=_evidence(state, facts),
     )
 
 
@@ -113,11 +115,13 @@ def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.Ceilin
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
 
 
-def _evidence(state: ExactState) -> schema.IntervalEvidence:
+def _evidence(state: ExactState, facts: FactSet) -> schema.IntervalEvidence:
+    state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
     wanted = _wanted(state, forms)
     return schema.IntervalEvidence(
         blocks=_blocks(state, wanted),
+        implied=_implied(state, wanted, facts),
         forms=()
         if forms is None
         else tuple(_rival_form(state, forms, row) for row in range(len(forms.rivals))),
@@ -136,11 +140,13 @@ class _Wanted:
     """The bounds of q_lj that the margins use.
 
     ``below[l, j]`` is the value that a lower bound has to reach (minus infinity: any will do),
-    ``above[l, j]`` whether an upper bound is needed.
+    ``above[l, j]`` whether an upper bound is needed; ``implied[j]`` whether that of an activation
+    fact about another prototype is.
     """
 
     below: Float[NDArray[np.float64], "location prototype"]
     above: NDArray[np.bool_]
+    implied: NDArray[np.bool_]
 
 
 def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
@@ -157,11 +163,15 @@ def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
         rows = list(forms.rivals)
         alone[rows] &= ~forms.linear
         chord[rows] = forms.linear & (weights[rows] < 0)
-    floor, roof = state.nearest()
+    floor, roof = state.seen()
+    told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
-    below = np.where(opposing & (floor > state.floor), floor, -np.inf)
-    below = np.tile(below, (len(state.places), 1))
-    supporting = (alone & (weights > 0)).any(axis=0) & (roof < state.roof)
+    needed = opposing & (floor > np.maximum(state.floor, told.low))
+    below = np.tile(np.where(needed, floor, -np.inf), (len(state.places), 1))
+    supporting = (alone & (weights > 0)).any(axis=0)
+    by_name = told.via == np.arange(len(floor))
+    implied = supporting & (told.high < roof) & (told.high < state.roof) & ~by_name
+    supporting &= (roof < state.roof) & (roof <= told.high)
     index = np.arange(len(floor))
     above = np.zeros(below.shape, dtype=bool)
     above[np.argmin(state.high, axis=0), index] = supporting
@@ -173,7 +183,21 @@ def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
             below[:, j] = np.maximum(below[:, j], least if least > state.floor[j] else -np.inf)
             below[location, j] = state.low[location, j]
             above[location, j] = True
-    return _Wanted(below, above)
+    return _Wanted(below, above, implied)
+
+
+def _implied(state: ExactState, wanted: _Wanted, facts: FactSet) -> tuple[schema.ImpliedBound, ...]:
+    """The bounds that activation facts give for other prototypes, each with its best stretch."""
+    upper = {fact.prototype: fact.upper for fact in facts.activations}
+    found = []
+    for j in np.flatnonzero(wanted.implied).tolist():
+        via = int(state.implied.via[j])
+        # (1 + s) h + (1 + 1/s) g is least, and equal to (sqrt h + sqrt g)^2, at s = sqrt(g / h)
+        apart, near = float(state.instance.gram[via][j]), upper[via]
+        ratio = math.sqrt(apart / near) if near > 0 else math.inf
+        stretch = min(max(ratio, _STRETCH[0]), _STRETCH[1])
+        found.append(schema.ImpliedBound(prototype=j, via=via, stretch=stretch.hex()))
+    return tuple(found)
 
 
 def _blocks(state: ExactState, wanted: _Wanted) -> tuple[schema.PairBlock, ...]:

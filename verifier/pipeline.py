@@ -191,7 +191,8 @@ class Explainer:
 
         Args:
             x: the input, in the range that the head description declares.
-            vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling`` or ``pairs``.
+            vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling``, ``mixed`` or
+                ``pairs``.
             domain: ``free`` or ``box``.
             oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
             witnesses: search, for every fact, a latent that shows why it is needed.

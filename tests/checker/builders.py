@@ -27,6 +27,7 @@ from verifier.certificate.schema import (
     Envelope,
     Fact,
     FreeDomain,
+    ImpliedBound,
     Instance,
     IntervalEvidence,
     ModelIdentity,
@@ -103,6 +104,25 @@ class Scene:
     def ceiling(self, prototype: int, exempt: Iterable[int]) -> CeilingFact:
         bound = down(self.best[prototype]).hex()
         return CeilingFact(bound=bound, exempt=tuple(sorted(exempt)))
+
+    def implied(self, facts: Sequence[Fact]) -> tuple[ImpliedBound, ...]:
+        """For every prototype, the best bound that an activation fact about another one gives."""
+        p = self.tiny.prototypes.astype(np.float64)
+        named = {f.prototype: f for f in facts if isinstance(f, ActivationFact)}
+        result = []
+        for j in range(len(p)):
+            reach = {
+                i: math.sqrt(float.fromhex(f.upper)) + float(np.linalg.norm(p[i] - p[j]))
+                for i, f in named.items()
+                if i != j
+            }
+            if reach:
+                via = min(reach, key=reach.__getitem__)
+                near = math.sqrt(float.fromhex(named[via].upper))
+                stretch = (reach[via] - near) / near if near > 0 else 2.0**30
+                clipped = min(max(stretch, 2.0**-30), 2.0**30)
+                result.append(ImpliedBound(prototype=j, via=via, stretch=clipped.hex()))
+        return tuple(result)
 
     def hull(self, location: int, named: Sequence[int]) -> tuple[NDArray[np.float64], float]:
         """Projection of v_l on the affine hull of the named prototypes, and its distance."""
@@ -218,7 +238,7 @@ def core(
         "premises": "exact",
         "facts": tuple(facts),
         "rivals": tuple(here.rivals),
-        "evidence": IntervalEvidence(blocks=tuple(blocks)),
+        "evidence": IntervalEvidence(blocks=tuple(blocks), implied=here.implied(facts)),
     }
     return Core(**{**fields, **changes})
 

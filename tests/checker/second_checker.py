@@ -171,6 +171,16 @@ class Second:
                     result[j] = max(a, number(fact["lower"])), min(b, number(fact["upper"]))
                 if fact["kind"] == "ceiling" and j not in fact["exempt"]:
                     result[j] = max(a, number(fact["bound"])), b
+        for entry in self.core["evidence"]["implied"]:
+            i, j, s = entry["via"], entry["prototype"], number(entry["stretch"])
+            if not s > 0:
+                raise RefusedError
+            fact = next(
+                f for f in self.core["facts"] if f["kind"] == "activation" and f["prototype"] == i
+            )
+            apart = iv.mpf(distance(self.prototypes[i], self.prototypes[j]))
+            reach = (1 + iv.mpf(s)) * number(fact["upper"]) + (1 + 1 / iv.mpf(s)) * apart
+            result[j] = result[j][0], min(result[j][1], mpf(reach.b))
         return result
 
     def margins_positive(self, ends: list[tuple[Any, Any]]) -> bool:

@@ -53,10 +53,12 @@ def wider(facts: FactSet, share: float, limits: tuple[np.ndarray, np.ndarray]) -
             )
         for new in changed:
             others = facts.activations[:number] + facts.activations[number + 1 :]
-            result.append(FactSet(facts.pairs, (*others, new), facts.ceiling))
-    if facts.ceiling is not None and facts.ceiling.bound > 0:
-        lower = CeilingFact(facts.ceiling.bound * (1 - share), facts.ceiling.exempt)
-        result.append(FactSet(facts.pairs, facts.activations, lower))
+            result.append(FactSet(facts.pairs, (*others, new), facts.ceilings))
+    for step in facts.ceilings:
+        if step.bound > 0:
+            lower = CeilingFact(step.bound * (1 - share), step.exempt)
+            others_ = tuple(other for other in facts.ceilings if other != step)
+            result.append(FactSet(facts.pairs, facts.activations, (*others_, lower)))
     return result
 
 
@@ -76,10 +78,10 @@ def test_as_wide_as_the_proof_allows(domain: Domain, propose: object, seed: int)
         assert after.prototype == before.prototype
         assert after.lower <= before.lower
         assert after.upper >= before.upper
-    assert inflated.ceiling is not None
-    assert inflated.ceiling.bound <= facts.ceiling.bound
+    for low, high in zip(inflated.ceilings, facts.ceilings, strict=True):
+        assert low.bound <= high.bound
     assert proved(state, inflated)
-    for more in wider(inflated, 1e-3, state.nearest()):
+    for more in wider(inflated, 1e-3, state.seen()):
         assert not proved(state, more)
 
 
@@ -97,9 +99,6 @@ def test_what_no_margin_needs_goes_to_its_limit() -> None:
             weights = instance.margin_weights[:, fact.prototype]
             if (weights >= 0).all():
                 assert fact.lower == 0.0
-                one_sided += 1
-            if (weights <= 0).all():
-                assert fact.upper == UNBOUNDED
                 one_sided += 1
     assert one_sided
 

@@ -54,7 +54,7 @@ def test_topk_is_the_least_k(domain: Domain, seed: int) -> None:
         named = [int(j) for j in ranking[: k - 1]]
         fewer = FactSet(
             activations=tuple(activation_fact(instance, j) for j in named),
-            ceiling=ceiling_fact(instance, named[-1], named),
+            ceilings=(ceiling_fact(instance, named[-1], named),),
         )
         decision = ExactOracle(1e-8).decide(prepared(instance, domain), fewer)
         assert decision.verdict.status is not Status.PROVED
@@ -67,7 +67,7 @@ def test_ceiling_is_the_smallest_over_all_ceilings_and_names(domain: Domain, see
     assume(clear(instance))
     facts = ceiling(prepared(instance, domain))
     assert facts is not None
-    assert facts.ceiling is not None
+    assert len(facts.ceilings) == 1
     assert proved(instance, domain, facts)
     ranking = [int(j) for j in np.argsort(instance.measurement.min(axis=0), kind="stable")]
     strict = ExactOracle(slack=1e-7)
@@ -77,7 +77,7 @@ def test_ceiling_is_the_smallest_over_all_ceilings_and_names(domain: Domain, see
             fact = ceiling_fact(instance, ranking[above], ranking[:above])
             for named in combinations(range(6), count):
                 fewer = FactSet(
-                    activations=tuple(activation_fact(instance, j) for j in named), ceiling=fact
+                    activations=tuple(activation_fact(instance, j) for j in named), ceilings=(fact,)
                 )
                 assert strict.decide(state, fewer).verdict.status is not Status.PROVED
 

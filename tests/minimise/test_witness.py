@@ -171,7 +171,7 @@ def test_one_rival_or_none_left_by_the_ceiling() -> None:
     instance = random_instance(5, classes=2, prototypes=4)
     facts = FactSet(
         activations=tuple(activation_fact(instance, j) for j in range(4)),
-        ceiling=ceiling_fact(instance, 0, range(4)),
+        ceilings=(ceiling_fact(instance, 0, range(4)),),
     )
     # the ceiling exempts everybody: it says nothing, so it is never necessary
     assert 0 not in {witness.fact for witness in find_witnesses(instance, Free(), facts)}

@@ -78,7 +78,7 @@ def test_box_is_never_looser_than_free(seed: int) -> None:
     named = [int(j) for j in np.argsort(nearest)[:3]]
     facts = FactSet(
         activations=tuple(activation_fact(instance, j) for j in named),
-        ceiling=ceiling_fact(instance, third, named),
+        ceilings=(ceiling_fact(instance, third, named),),
     )
     free = oracle.decide(oracle.prepare(instance, Free()), facts).margins
     box = oracle.decide(oracle.prepare(instance, Box(0.0, 1.0)), facts).margins
@@ -92,12 +92,12 @@ def test_activation_facts_against_sampled_latents(seed: int) -> None:
     oracle = ExactOracle()
     nearest = instance.measurement.min(axis=0)
     top = int(np.argmax(nearest))
-    facts = FactSet(ceiling=ceiling_fact(instance, top, [j for j in range(5) if j != top]))
+    facts = FactSet(ceilings=(ceiling_fact(instance, top, [j for j in range(5) if j != top]),))
     margins = oracle.decide(oracle.prepare(instance, Box(0.0, 1.0)), facts).margins
     rng = np.random.default_rng(seed)
     for latent in rng.random((300, 2, 2)):
         distances = instance.head.measurement(latent).min(axis=0)
-        if facts.ceiling is not None and distances[top] >= facts.ceiling.bound:
+        if distances[top] >= facts.ceilings[0].bound:
             assert (margins_at(instance, latent) >= margins - 1e-8).all()
 
 

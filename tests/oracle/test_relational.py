@@ -125,19 +125,20 @@ def test_deletion_goes_on_where_the_exact_oracle_ends(seed: int) -> None:
 
 
 @given(seeds)
-def test_other_facts_are_left_to_the_exact_oracle(seed: int) -> None:
+def test_facts_of_all_kinds_together(seed: int) -> None:
     instance = instance_with(seed)
     named = [int(j) for j in np.argsort(instance.measurement.min(axis=0))[:3]]
     facts = FactSet(
         pairs=some_pairs(instance, seed).pairs,
         activations=tuple(activation_fact(instance, j) for j in named),
-        ceiling=ceiling_fact(instance, named[-1], named),
+        ceilings=(ceiling_fact(instance, named[-1], named),),
     )
     decisions = [
         oracle.decide(oracle.prepare(instance, Free()), facts)
         for oracle in (ExactOracle(), RelationalOracle())
     ]
-    np.testing.assert_array_equal(decisions[0].margins, decisions[1].margins)
+    assert (decisions[1].margins >= decisions[0].margins - 1e-9).all()
+    assert (instance.margins >= decisions[1].margins - 1e-9).all()
 
 
 def test_nothing_known_is_not_proved() -> None:

@@ -132,10 +132,10 @@ def test_activations_and_ceilings_have_to_hold() -> None:
     replay = Replay(instance, Free())
     named = FactSet(pairs=(fact,), activations=(activation_fact(instance, fact.prototype),))
     assert not replay.survives(named, fact, rival, [move])
-    capped = FactSet(pairs=(fact,), ceiling=ceiling_fact(instance, fact.prototype, []))
+    capped = FactSet(pairs=(fact,), ceilings=(ceiling_fact(instance, fact.prototype, []),))
     assert not replay.survives(capped, fact, rival, [move])
     exempt = ceiling_fact(instance, fact.prototype, range(len(instance.activation)))
-    assert replay.survives(FactSet(pairs=(fact,), ceiling=exempt), fact, rival, [move])
+    assert replay.survives(FactSet(pairs=(fact,), ceilings=(exempt,)), fact, rival, [move])
 
 
 def test_nonsense_does_not_survive() -> None:

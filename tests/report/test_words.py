@@ -82,8 +82,22 @@ def test_an_interval_reads_as_a_range_rounded_outwards() -> None:
     ("exempt", "prototypes", "words"),
     [
         ((), 2, "No prototype exceeds similarity 0.501 anywhere."),
-        ((0,), 2, "The one other prototype does not exceed similarity 0.501 anywhere."),
-        ((0,), 4, "None of the 3 other prototypes exceeds similarity 0.501 anywhere."),
+        (
+            (0,),
+            2,
+            (
+                "No prototype but 1 exempt one (0) exceeds similarity 0.501 anywhere: "
+                "1 prototype is under this ceiling."
+            ),
+        ),
+        (
+            (0,),
+            4,
+            (
+                "No prototype but 1 exempt one (0) exceeds similarity 0.501 anywhere: "
+                "3 prototypes are under this ceiling."
+            ),
+        ),
     ],
 )
 def test_ceiling_is_rounded_up(exempt: tuple[int, ...], prototypes: int, words: str) -> None:

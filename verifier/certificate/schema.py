@@ -178,14 +178,28 @@ class RivalForm(Frozen):
     multipliers: Annotated[tuple[PlaceMultipliers, ...], FailFast()]
 
 
+class ImpliedBound(Frozen):
+    """An upper bound of one prototype's best measurement, from the activation fact of another.
+
+    With h the upper end of the activation fact about ``via`` and s = ``stretch`` > 0, the location
+    that attains it satisfies q_j <= (1 + s) h + (1 + 1/s) |p_j - p_via|^2 for j = ``prototype``.
+    """
+
+    prototype: Index
+    via: Index
+    stretch: HexFloat
+
+
 class IntervalEvidence(Frozen):
     """Bound every prototype's best measurement on its own, then every margin by intervals.
 
-    ``forms`` improve the margins over the rivals that the intervals do not separate.
+    ``implied`` are bounds that activation facts give for other prototypes; ``forms`` improve the
+    margins over the rivals that the intervals do not separate.
     """
 
     rule: Literal["intervals"] = "intervals"
     blocks: Annotated[tuple[PairBlock, ...], FailFast()] = ()
+    implied: Annotated[tuple[ImpliedBound, ...], FailFast()] = ()
     forms: Annotated[tuple[RivalForm, ...], FailFast()] = ()
 
 

@@ -17,6 +17,7 @@ from verifier.certificate.schema import (
     BoxDomain,
     CeilingFact,
     Core,
+    ImpliedBound,
     PairBlock,
     PairFact,
     Rows,
@@ -42,7 +43,8 @@ class Bounds:
       the block there; the best of them counts.
     * m_j is at least the least of the lower bounds of *all* locations: where one has none, only
       the domain's. It is at most the upper bound at any one location.
-    * Activation and ceiling facts bound m_j itself.
+    * Activation and ceiling facts bound m_j itself, and an activation fact about one prototype
+      bounds m_j of another from above.
 
     Attributes:
         best: per prototype, bounds of m_j.
@@ -68,7 +70,7 @@ class Bounds:
             for bound in above.values():
                 high = _least(high, bound)
             result.append((low, high))
-        self.best = _with_activations(result, core)
+        self.best = _with_implied(_with_activations(result, core), head, core)
 
     def at(self, location: int, prototype: int) -> Interval:
         """Bounds of q_lj.
@@ -120,6 +122,37 @@ def _with_activations(intervals: list[Interval], core: Core) -> list[Interval]:
                 for prototype, (low, high) in enumerate(intervals)
             ]
     return intervals
+
+
+def _with_implied(intervals: list[Interval], head: Head, core: Core) -> list[Interval]:
+    upper = {f.prototype: hex_ratio(f.upper) for f in core.facts if isinstance(f, ActivationFact)}
+    head.gram_rows(entry.via for entry in core.evidence.implied)
+    for entry in core.evidence.implied:
+        low, high = intervals[entry.prototype]
+        bound = grid_ceiling(implied_bound(head, entry, upper[entry.via]))
+        intervals[entry.prototype] = low, _least(high, bound)
+    return intervals
+
+
+def implied_bound(head: Head, entry: ImpliedBound, nearest: Ratio) -> Ratio:
+    """An upper bound of the best measurement m_j of ``entry.prototype``.
+
+    Theorem. Let some location have |z - p_i|^2 <= h (the activation fact about i = ``via`` says
+    so). For any s > 0, with a = |z - p_i| and b = |p_i - p_j|,
+
+        m_j <= |z - p_j|^2 <= (a + b)^2 <= (1 + s) a^2 + (1 + 1/s) b^2 <= (1 + s) h + (1 + 1/s) b^2
+
+    because 2 a b <= s a^2 + b^2 / s.
+
+    Args:
+        nearest: h, the upper end of the fact about i.
+    """
+    i, j = entry.via, entry.prototype
+    apart = head.norms[i] + head.norms[j] - 2 * int(head.gram_rows([i])[i][j])
+    unit = 1 << (2 * head.shift)
+    s, t = hex_ratio(entry.stretch)  # the stretch is s / t
+    h, over = nearest
+    return (s + t) * (s * h * unit + t * over * apart), s * t * over * unit
 
 
 def _local_bounds(head: Head, core: Core) -> Iterable[tuple[int, int, int | None, int | None]]:

@@ -27,7 +27,9 @@ def malformed(head: Head, facts: Sequence[Fact]) -> Iterator[str]:
             subject = (fact.kind, fact.location, fact.prototype)
         elif isinstance(fact, ActivationFact):
             subject = (fact.kind, fact.prototype)
-        if subject in seen:  # in particular, there is at most one ceiling
+        else:
+            subject = (fact.kind, fact.bound, fact.exempt)
+        if subject in seen:
             yield f"fact {index}: a second fact about the same subject"
         seen.add(subject)
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from verifier.certificate.schema import BoxDomain, PairBlock, PairFact, Rows
+from verifier.certificate.schema import ActivationFact, BoxDomain, PairBlock, PairFact, Rows
 from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
 from verifier.checker.bounds import Bounds
@@ -45,6 +45,8 @@ def certificate_format(case: Case) -> Iterator[str]:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
             hex_ratio(end)
+    for entry in core.evidence.implied:
+        hex_ratio(entry.stretch)
     for form in core.evidence.forms:
         for tangent in form.supports:
             hex_ratio(tangent.at)
@@ -117,7 +119,8 @@ def premises(case: Case) -> Iterator[str]:
 
 def multipliers(case: Case) -> Iterator[str]:
     """7. Every block speaks about pair facts of its location, every row has A > 0; every form is
-    about one rival, lists each prototype once and on the side of its weight."""
+    about one rival, lists each prototype once and on the side of its weight; every implied bound
+    uses a stated activation fact and a positive stretch."""
     known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
     seen: set[int] = set()
     for block in case.core.evidence.blocks:
@@ -132,7 +135,19 @@ def multipliers(case: Case) -> Iterator[str]:
         for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
             for text in _row_complaints(case, block, rows, sign):
                 yield f"{place}, {word}: {text}"
+    yield from _implied_complaints(case)
     yield from form_complaints(case.head, case.core)
+
+
+def _implied_complaints(case: Case) -> Iterator[str]:
+    named = {f.prototype for f in case.core.facts if isinstance(f, ActivationFact)}
+    for index, entry in enumerate(case.core.evidence.implied):
+        if entry.prototype >= case.head.prototype_count:
+            yield f"implied bound {index}: prototype out of range"
+        if entry.via not in named:
+            yield f"implied bound {index}: uses an activation fact that is not stated"
+        if hex_ratio(entry.stretch)[0] <= 0:
+            yield f"implied bound {index}: its stretch is not positive"
 
 
 def _row_complaints(case: Case, block: PairBlock, rows: Rows, sign: int) -> Iterator[str]:

@@ -20,7 +20,8 @@ Index = Annotated[
 Vocabulary = Annotated[
     str,
     typer.Option(
-        "--vocabulary", help="auto (the smallest proved), topk, ceiling, pairs: kinds of facts."
+        "--vocabulary",
+        help="auto (the smallest proved), topk, ceiling, mixed, pairs: kinds of facts.",
     ),
 ]
 Domain = Annotated[

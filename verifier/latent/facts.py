@@ -48,30 +48,36 @@ Fact = PairFact | ActivationFact | CeilingFact
 
 @dataclass(frozen=True)
 class FactSet:
-    """A set of facts in canonical order: ceiling, activations, pairs.
+    """A set of facts in canonical order: ceilings, activations, pairs.
+
+    Several ceilings are a staircase: the lower a step, the more prototypes it exempts.
 
     Raises:
-        InternalError: two facts about the same pair or prototype, or two ceilings.
+        InternalError: two facts about the same pair or prototype, or one ceiling twice.
     """
 
     pairs: tuple[PairFact, ...] = ()
     activations: tuple[ActivationFact, ...] = ()
-    ceiling: CeilingFact | None = None
+    ceilings: tuple[CeilingFact, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pairs", tuple(sorted(self.pairs)))
         object.__setattr__(self, "activations", tuple(sorted(self.activations)))
+        object.__setattr__(self, "ceilings", tuple(sorted(self.ceilings)))
         places = {(fact.location, fact.prototype) for fact in self.pairs}
         named = {fact.prototype for fact in self.activations}
-        if len(places) != len(self.pairs) or len(named) != len(self.activations):
+        if (len(places), len(named), len(set(self.ceilings))) != (
+            len(self.pairs),
+            len(self.activations),
+            len(self.ceilings),
+        ):
             raise InternalError("two facts speak about the same measurement")
 
     def __len__(self) -> int:
-        return len(self.pairs) + len(self.activations) + (self.ceiling is not None)
+        return len(self.pairs) + len(self.activations) + len(self.ceilings)
 
     def __iter__(self) -> Iterator[Fact]:
-        if self.ceiling is not None:
-            yield self.ceiling
+        yield from self.ceilings
         yield from self.activations
         yield from self.pairs
 
@@ -80,7 +86,7 @@ class FactSet:
         return FactSet(
             tuple(other for other in self.pairs if other != fact),
             tuple(other for other in self.activations if other != fact),
-            None if self.ceiling == fact else self.ceiling,
+            tuple(other for other in self.ceilings if other != fact),
         )
 
     def at(self, location: int) -> tuple[PairFact, ...]:

@@ -1,4 +1,4 @@
-"""Deletion: a set of pair facts from which the oracle can drop none.
+"""Deletion: a set of facts from which the oracle can drop none.
 
 Reference: deletion-based extraction of minimal unsatisfiable subsets (one pass suffices, because
 the oracle is monotone: a fact that could not be dropped once can never be dropped later).
@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from verifier.latent.facts import FactSet
 from verifier.minimise.order import Pair
 from verifier.oracle.exact import ExactState
+from verifier.oracle.interface import Oracle, State
+from verifier.verdict import Status
 
 
 def delete(state: ExactState, order: Iterable[Pair]) -> None:
@@ -23,3 +26,17 @@ def delete(state: ExactState, order: Iterable[Pair]) -> None:
     for location, prototype in order:
         rest = [j for j in state.places[location].facts if j != prototype]
         state.reduce(location, rest)
+
+
+def delete_facts(oracle: Oracle[State], state: State, facts: FactSet) -> FactSet:
+    """``facts``, which the oracle proves, less every fact of any kind that it does not need.
+
+    The facts that leave the largest margin when dropped alone are tried first; ties go by the
+    order of the set.
+    """
+    left = {fact: oracle.decide(state, facts.without(fact)).margins.min() for fact in facts}
+    for fact in sorted(facts, key=lambda fact: -left[fact]):
+        rest = facts.without(fact)
+        if oracle.decide(state, rest).verdict.status is Status.PROVED:
+            facts = rest
+    return facts

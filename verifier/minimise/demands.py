@@ -68,9 +68,11 @@ class Demands:
         Kept distances are left out: they cannot change.
         """
         bound = np.zeros(self.instance.measurement.shape[1])
-        if self.facts.ceiling is not None:
-            bound[:] = self.facts.ceiling.bound
-            bound[list(self.facts.ceiling.exempt)] = 0.0
+        for ceiling in self.facts.ceilings:
+            under = np.maximum(bound, ceiling.bound)
+            exempt = list(ceiling.exempt)
+            under[exempt] = bound[exempt]
+            bound = under
         for named in self.facts.activations:
             bound[named.prototype] = max(named.lower, bound[named.prototype])
         limit = np.tile(bound, (len(self.instance.latent), 1))

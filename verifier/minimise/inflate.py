@@ -26,6 +26,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.latent.facts import ActivationFact, CeilingFact, FactSet
+from verifier.latent.implied import implied
 from verifier.oracle.exact import ExactState, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -62,7 +63,7 @@ def inflate(state: ExactState, facts: FactSet) -> FactSet:
 class _End:
     """One end of one fact: towards greater distances (``up``) or smaller ones."""
 
-    prototype: int | None  # None: the ceiling
+    subject: int  # a prototype, or -1 - n for ceiling number n
     up: bool
     observed: float
     limit: float
@@ -77,19 +78,20 @@ class _Ends:
     def __init__(self, state: ExactState, facts: FactSet) -> None:
         self.state, self.facts = state, facts
         self.instance = state.instance
-        self.low, self.high = state.nearest()
+        self.low, self.high = state.seen()
         weights = self.instance.margin_weights
-        self.fixed: dict[tuple[int | None, bool], float] = {}
+        self.fixed: dict[tuple[int, bool], float] = {}
         self.ends: list[_End] = []
+        for number, step in enumerate(facts.ceilings):
+            self._add(_End(-1 - number, False, step.bound, 0.0), True)
         for fact in facts:
-            if isinstance(fact, CeilingFact):
-                self._add(_End(None, False, fact.bound, 0.0), True)
-            elif isinstance(fact, ActivationFact):
+            if isinstance(fact, ActivationFact):
                 j = fact.prototype
                 roof = float(self.high[j])
                 roof = max(roof, fact.upper) if np.isfinite(roof) else UNBOUNDED
                 floor = min(float(self.low[j]), fact.lower)
-                self._add(_End(j, True, fact.upper, roof), bool((weights[:, j] > 0).any()))
+                # also what it says about other prototypes depends on this end
+                self._add(_End(j, True, fact.upper, roof), True)
                 self._add(_End(j, False, fact.lower, floor), bool((weights[:, j] < 0).any()))
         self.start = self._similar([end.observed for end in self.ends])
         limits = [min(end.limit, 1e6 * (1.0 + end.observed)) for end in self.ends]
@@ -101,7 +103,7 @@ class _Ends:
         if matters:
             self.ends.append(end)
         else:
-            self.fixed[end.prototype, end.up] = end.limit
+            self.fixed[end.subject, end.up] = end.limit
 
     def _similar(self, measurements: list[float]) -> Vector:
         return self.instance.similarity(np.array(measurements, dtype=np.float64))
@@ -122,12 +124,12 @@ class _Ends:
         low, high = self._intervals(self.measurements(position))
         return self.state.proves(margins_between(self.instance, low, high))
 
-    def measurements(self, position: Vector) -> dict[tuple[int | None, bool], float]:
+    def measurements(self, position: Vector) -> dict[tuple[int, bool], float]:
         """The squared distance of every end, at least as tight as its position says."""
         places = dict(self.fixed)
         found = self._distances(position)
         for end, place in zip(self.ends, found.tolist(), strict=True):
-            places[end.prototype, end.up] = place
+            places[end.subject, end.up] = place
         return places
 
     def _distances(self, position: Vector) -> Vector:
@@ -142,30 +144,26 @@ class _Ends:
         guess = np.where(position == self.far, outer, np.where(np.isnan(guess), inner, guess))
         return np.clip(guess, least, most)
 
-    def _intervals(self, places: dict[tuple[int | None, bool], float]) -> tuple[Vector, Vector]:
-        low, high = self.low.copy(), self.high.copy()
-        ceiling = self.facts.ceiling
-        if ceiling is not None:
-            under = np.ones(len(low), dtype=bool)
-            under[list(ceiling.exempt)] = False
-            low = np.where(under, np.maximum(low, places[None, False]), low)
-        for fact in self.facts.activations:
-            j = fact.prototype
-            low[j] = max(low[j], places[j, False])
-            high[j] = min(high[j], places[j, True])
-        return low, high
+    def _intervals(self, places: dict[tuple[int, bool], float]) -> tuple[Vector, Vector]:
+        facts = self._facts(places)
+        told = implied(self.instance.gram, facts.activations, facts.ceilings)
+        return np.maximum(self.low, told.low), np.minimum(self.high, told.high)
 
     def facts_at(self, position: Vector) -> FactSet:
         """The facts with their ends at a position."""
-        places = self.measurements(position)
-        ceiling = self.facts.ceiling
+        return self._facts(self.measurements(position))
+
+    def _facts(self, places: dict[tuple[int, bool], float]) -> FactSet:
         return FactSet(
             self.facts.pairs,
             tuple(
                 ActivationFact(f.prototype, places[f.prototype, False], places[f.prototype, True])
                 for f in self.facts.activations
             ),
-            None if ceiling is None else CeilingFact(places[None, False], ceiling.exempt),
+            tuple(
+                CeilingFact(places[-1 - number, False], step.exempt)
+                for number, step in enumerate(self.facts.ceilings)
+            ),
         )
 
 

@@ -1,6 +1,7 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
-    topk, ceiling:  the exact oracle (their facts bound activations, which have no location)
+    topk, ceiling:      the exact oracle
+    mixed:              the exact oracle, then the relational one where there are pair facts
     pairs, exact:       grow until proved, delete by the exact oracle
     pairs, relational:  grow until proved, delete by the relational oracle
     pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
@@ -20,7 +21,8 @@ from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.minimise.build import pair_fact
 from verifier.minimise.ceiling import ceiling
-from verifier.minimise.deletion import delete
+from verifier.minimise.deletion import delete, delete_facts
+from verifier.minimise.mixed import mixed
 from verifier.minimise.order import by_worth
 from verifier.minimise.pairs import grow
 from verifier.minimise.topk import topk
@@ -29,8 +31,8 @@ from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle, RelationalState
 from verifier.verdict import Status
 
-Vocabulary = Literal["topk", "ceiling", "pairs"]
-VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "pairs")
+Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
 ORACLES = ("auto", "exact", "relational")
 
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
@@ -65,6 +67,8 @@ def candidates(
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
+        if vocabulary == "mixed" and oracle != "exact" and facts.pairs:
+            yield from _related(instance, domain, slack, facts)
         yield from _decided(facts, state)
 
 
@@ -74,6 +78,8 @@ def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
         return topk(state, state.slack)
     if vocabulary == "ceiling":
         return ceiling(state, state.slack)
+    if vocabulary == "mixed":
+        return mixed(state, state.slack)
     if not grow(state):
         return None
     delete(state, by_worth(state))
@@ -100,6 +106,16 @@ def _relational(
     delete(state, by_worth(exact))
     kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
     yield from _decided(_pairs(kept), kept)
+
+
+def _related(
+    instance: Instance, domain: Domain, slack: float, facts: FactSet
+) -> Iterator[Candidate]:
+    """What the relational oracle leaves of a set with pair facts, where that is less."""
+    state = RelationalOracle(slack).prepare(instance, domain)
+    fewer = delete_facts(RelationalOracle(slack), state, facts)
+    if len(fewer) < len(facts):
+        yield from _decided(fewer, state)
 
 
 def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:

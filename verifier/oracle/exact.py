@@ -1,9 +1,9 @@
 """The exact oracle: the tightest interval of every measurement on its own, then interval margins.
 
 Facts at one location bound all other squared distances there by the exact interval of
-``latent.geometry``; activation and ceiling facts bound the nearest distance directly. It is
-monotone and independent of order because each interval is. It is *not* complete: prototypes are
-bounded one at a time, so what they have in common is lost.
+``latent.geometry``; activation and ceiling facts bound the nearest distances by
+``latent.implied``. It is monotone and independent of order because each interval is. It is *not*
+complete: prototypes are bounded one at a time, so what they have in common is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import Hull
+from verifier.latent.implied import implied, nothing_implied
 from verifier.oracle.interface import Decision, Instance, interval_margins
 from verifier.verdict import PROVED, unknown
 
@@ -41,10 +42,11 @@ class Place(NamedTuple):
 
 
 class ExactState:
-    """Bounds of one instance's measurements under a growing and shrinking set of pair facts.
+    """Bounds of one instance's measurements under a growing and shrinking set of facts.
 
-    ``low``, ``high`` are [L, P] bounds of q_lj given the facts at location l and the domain;
-    ``floor``, ``roof`` [P] those of the domain alone. A margin counts as proved above ``slack``.
+    ``low``, ``high`` are [L, P] bounds of q_lj given the pair facts at location l and the domain;
+    ``floor``, ``roof`` [P] those of the domain alone; ``implied`` is what activation facts and
+    ceilings say. A margin counts as proved above ``slack``.
     """
 
     def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
@@ -55,6 +57,7 @@ class ExactState:
         self.low: Matrix = np.tile(self.floor, (locations, 1))
         self.high: Matrix = np.tile(self.roof, (locations, 1))
         self.places = [Place(self.floor, self.roof, None, ())] * locations
+        self.implied = nothing_implied(len(self.floor))
 
     @property
     def chosen(self) -> list[tuple[int, ...]]:
@@ -93,12 +96,27 @@ class ExactState:
         """Make ``prototypes`` the facts of a location; no other location is touched."""
         self.put(location, self.place(location, prototypes))
 
-    def nearest(self) -> tuple[Vector, Vector]:
-        """Bounds of min over locations of q_lj."""
+    def adopt(self, facts: FactSet) -> None:
+        """Make ``facts`` what the state is about; locations whose facts stay are not touched."""
+        wanted: list[list[int]] = [[] for _ in self.places]
+        for fact in facts.pairs:
+            wanted[fact.location].append(fact.prototype)
+        for location, prototypes in enumerate(wanted):
+            if sorted(self.places[location].facts) != prototypes:
+                self.set_location(location, prototypes)
+        self.implied = implied(self.instance.gram, facts.activations, facts.ceilings)
+
+    def seen(self) -> tuple[Vector, Vector]:
+        """Bounds of min over locations of q_lj from domain and pair facts alone."""
         return self.low.min(axis=0), self.high.min(axis=0)
 
+    def nearest(self) -> tuple[Vector, Vector]:
+        """Bounds of min over locations of q_lj."""
+        low, high = self.seen()
+        return np.maximum(low, self.implied.low), np.minimum(high, self.implied.high)
+
     def margins(self) -> Margins:
-        """Lower bounds of all margins under the present pair facts."""
+        """Lower bounds of all margins under the present facts."""
         return margins_between(self.instance, *self.nearest())
 
     def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
@@ -150,20 +168,7 @@ class ExactOracle:
 
     def decide(self, state: ExactState, facts: FactSet) -> Decision:
         """PROVED where every margin is above the slack under all three kinds of facts."""
-        wanted: list[list[int]] = [[] for _ in state.places]
-        for fact in facts.pairs:
-            wanted[fact.location].append(fact.prototype)
-        for location, prototypes in enumerate(wanted):
-            if sorted(state.places[location].facts) != prototypes:
-                state.set_location(location, prototypes)
-        low, high = state.nearest()
-        if facts.ceiling is not None:
-            below = np.ones(len(low), dtype=bool)
-            below[list(facts.ceiling.exempt)] = False
-            low = np.where(below, np.maximum(low, facts.ceiling.bound), low)
-        for activation in facts.activations:
-            j = activation.prototype
-            low[j], high[j] = max(low[j], activation.lower), min(high[j], activation.upper)
-        margins = margins_between(state.instance, low, high)
+        state.adopt(facts)
+        margins = margins_between(state.instance, *state.nearest())
         proved = bool((margins > self.slack).all())
         return Decision(PROVED if proved else unknown("margin not proved"), margins)

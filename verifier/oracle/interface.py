@@ -93,7 +93,9 @@ class Decision:
 class Oracle(Protocol, Generic[State]):
     """See the module's docstring for the laws."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The word that certificates and options use."""
 
     def prepare(self, instance: Instance, domain: Domain) -> State:
         """Everything that does not depend on the facts."""

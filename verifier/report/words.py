@@ -19,6 +19,7 @@ from verifier.report.text import at_least, at_most, label, nearest, plural
 
 UNBOUNDED = 2.0**500  # the end of an interval that nothing bounds, as inflation writes it
 _LISTED = 20  # prototypes that one sentence names
+_EXEMPT = 6  # exempt prototypes that the sentence of a ceiling names
 
 LEVELS = {
     "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
@@ -46,8 +47,8 @@ VOCABULARIES = {
     "ceiling": "A few prototypes keep their similarity, and no other prototype exceeds a ceiling.",
     "pairs": "Single locations keep their distance to single prototypes; nothing is said about "
     "any other pair.",
-    "mixed": "Prototypes keep their similarity, pairs keep their distance, and a ceiling holds for "
-    "the rest.",
+    "mixed": "A few prototypes keep their similarity, some of them at the place where they are "
+    "seen, and ceilings, each lower for fewer prototypes, hold for the rest.",
 }
 
 
@@ -126,12 +127,17 @@ def is_value(lower: float, upper: float) -> bool:
 def _ceiling_words(fact: CeilingFact, reading: Reading) -> str:
     bound = float.fromhex(fact.bound)
     limit = at_most(reading.similarity_of(bound)) + ("" if reading.single else " anywhere")
-    others = reading.prototypes - len(fact.exempt)
     if not fact.exempt:
         return f"No prototype exceeds similarity {limit}."
-    if others == 1:
-        return f"The one other prototype does not exceed similarity {limit}."
-    return f"None of the {others:,} other prototypes exceeds similarity {limit}."
+    others = reading.prototypes - len(fact.exempt)
+    named = ", ".join(map(str, fact.exempt[:_EXEMPT])) + (
+        f" and {len(fact.exempt) - _EXEMPT} more" if len(fact.exempt) > _EXEMPT else ""
+    )
+    return (
+        f"No prototype but {plural(len(fact.exempt), 'exempt one', 'exempt ones')} ({named}) "
+        f"exceeds similarity {limit}: {plural(others, 'prototype is', 'prototypes are')} under "
+        "this ceiling."
+    )
 
 
 def domain_words(core: Core) -> str:
@@ -189,10 +195,10 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
 
 
 def _unbound(core: Core) -> tuple[str, ...]:
-    """Prototypes that neither the ceiling nor a name binds: the proof allows them anything."""
-    named = {fact.prototype for fact in core.facts if isinstance(fact, ActivationFact)}
-    free = [j for fact in core.facts if isinstance(fact, CeilingFact) for j in fact.exempt]
-    free = [j for j in free if j not in named]
+    """Prototypes that neither a ceiling nor a name binds: the proof allows them anything."""
+    named = {fact.prototype for fact in core.facts if not isinstance(fact, CeilingFact)}
+    exempt = [set(fact.exempt) for fact in core.facts if isinstance(fact, CeilingFact)]
+    free = sorted(set.intersection(*exempt) - named) if exempt else []
     if not free:
         return ()
     which = ", ".join(map(str, free[:_LISTED])) + (", ..." if len(free) > _LISTED else "")
