@@ -75,6 +75,14 @@ def certificate_core(
     )
 
 
+def restated(core: schema.Core, facts: FactSet) -> schema.Core:
+    """The same certificate about ``facts``, which are those of ``core`` with wider intervals."""
+    stored = tuple(_fact(fact) for fact in facts)
+    if stored == core.facts:
+        return core
+    return core.model_copy(update={"facts": stored, "premises": "interval"})
+
+
 def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
     """Witnesses in the certificate's words; facts are numbered in the order of the fact set."""
     return tuple(

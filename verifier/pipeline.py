@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.assembly import certificate_core, stored_witnesses
+from verifier.assembly import certificate_core, restated, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence
 from verifier.checker import CheckReport, ModelFile, check
@@ -21,13 +21,13 @@ from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
 from verifier.latent.geometry import squared_distances
-from verifier.minimise.inflate import inflate
 from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.verdict import PROVED, Verdict, unknown
+from verifier.widening import widest
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,8 @@ class Explainer:
             domain: ``free`` or ``box``.
             oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
             witnesses: search, for every fact, a latent that shows why it is needed.
-            widen: give activation and ceiling facts the widest intervals that keep the proof,
-                instead of the recorded values. Pair facts stay as they are.
+            widen: give the facts the widest intervals that keep the proof, instead of the
+                recorded values.
             about: what to record beside the certificate's core.
 
         Raises:
@@ -265,12 +265,13 @@ class Explainer:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
-            facts = inflate(found.state, found.facts) if widen else found.facts
+            facts = found.facts
             core = certificate_core(
                 self.network, observation, domain, vocabulary, facts, found.state
             )
-            if facts != found.facts:
-                core = core.model_copy(update={"premises": "interval"})
+            if widen:
+                facts = widest(found.state, facts, core)
+                core = restated(core, facts)
             envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
             report = self._check(envelope)
             if report.accepted:

@@ -29,6 +29,8 @@ ARROWS: dict[str, set[str]] = {
     "verifier.checker": {"verifier.certificate"},
     # the order of stages; a claim counts only when the checker accepted its certificate
     "verifier.assembly": {*PROVER, "verifier.bounds", "verifier.certificate"},
+    "verifier.evidence": {*PROVER, "verifier.certificate"},
+    "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
     "verifier.pipeline": {
         *PROVER,
         "verifier.assembly",
@@ -36,6 +38,7 @@ ARROWS: dict[str, set[str]] = {
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",
+        "verifier.widening",
     },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
