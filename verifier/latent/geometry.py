@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Gram = Float[NDArray[np.float64], "prototype prototype"]
+Bounds = Float[NDArray[np.float64], "candidate prototype"]
 
 # Below this share of its length a direction counts as already spanned: adding it would only
 # amplify rounding. Leaving a direction out loosens the interval, which is always sound.
@@ -104,6 +105,30 @@ class Hull:
         in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
         beta = np.sqrt(self.off_plane)
         r = np.sqrt(self.radius)
+        return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
+
+    def bounds_with_each(
+        self, gram: Gram, measurement: Vector, candidates: Int[NDArray[np.intp], " candidate"]
+    ) -> tuple[Bounds, Bounds]:
+        """:meth:`bounds` of the hull with one more prototype, for each of several candidates.
+
+        One step of the factorisation for all candidates at once; a candidate that the hull already
+        contains changes nothing.
+        """
+        residual = self.off_plane[candidates]
+        new = residual > _RANK_TOLERANCE * np.maximum(gram[self.base, candidates], 1e-30)
+        scale = np.sqrt(np.where(new, residual, 1.0))
+        own = self.coordinates[candidates]
+        to_base = gram[self.base, candidates]
+        inner = 0.5 * (gram[self.base] + to_base[:, None] - gram[candidates])
+        along = 0.5 * (measurement[self.base] + to_base - measurement[candidates])
+        row = (inner - own @ self.coordinates.T) / scale[:, None]
+        row = np.where(new[:, None], row, 0.0)
+        centre = np.where(new, (along - own @ self.centre) / scale, 0.0)
+        beta = np.sqrt(np.maximum(self.off_plane - row**2, 0.0))
+        r = np.sqrt(np.maximum(self.radius - centre**2, 0.0))[:, None]
+        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        in_plane = in_plane + (row - centre[:, None]) ** 2
         return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
 
     def off(
