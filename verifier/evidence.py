@@ -79,11 +79,13 @@ class Evidence:
         locations, count = instance.measurement.shape
         self.pairs = {(f.location, f.prototype): (f.lower, f.upper) for f in facts.pairs}
         self.activations = {f.prototype: (f.lower, f.upper) for f in facts.activations}
-        self.ceiling = None if facts.ceiling is None else facts.ceiling.bound
-        self._under = np.zeros(count, dtype=bool)
-        if facts.ceiling is not None:
-            self._under[:] = True
-            self._under[list(facts.ceiling.exempt)] = False
+        self.ceilings = [fact.bound for fact in facts.ceilings]
+        self._under = np.ones((len(facts.ceilings), count), dtype=bool)
+        for under, fact in zip(self._under, facts.ceilings, strict=True):
+            under[list(fact.exempt)] = False
+        self._implied = [
+            (entry.prototype, entry.via, float.fromhex(entry.stretch)) for entry in evidence.implied
+        ]
         self._stated = [[f.prototype for f in facts.at(place)] for place in range(locations)]
         self._blocks = {block.location: block for block in evidence.blocks}
         self._lower = {b.location: _Rows.of(instance, b, b.lower, 1) for b in evidence.blocks}
@@ -103,9 +105,9 @@ class Evidence:
         """Give an activation fact another interval."""
         self.activations[prototype] = lower, upper
 
-    def set_ceiling(self, bound: float) -> None:
-        """Give the ceiling another bound."""
-        self.ceiling = bound
+    def set_ceiling(self, number: int, bound: float) -> None:
+        """Give one of the ceilings another bound."""
+        self.ceilings[number] = bound
 
     def _renew(self, location: int) -> None:
         """Recompute the bounds of one location."""
@@ -135,8 +137,12 @@ class Evidence:
         for prototype, (lower, upper) in self.activations.items():
             low[prototype] = max(low[prototype], lower)
             high[prototype] = min(high[prototype], upper)
-        if self.ceiling is not None:
-            low = np.where(self._under, np.maximum(low, self.ceiling), low)
+        for under, bound in zip(self._under, self.ceilings, strict=True):
+            low = np.where(under, np.maximum(low, bound), low)
+        for prototype, via, stretch in self._implied:
+            apart = float(self.instance.gram[via, prototype])
+            bound = (1 + stretch) * self.activations[via][1] + (1 + 1 / stretch) * apart
+            high[prototype] = min(high[prototype], bound)
         return low, high
 
     def margins(self) -> Margins:

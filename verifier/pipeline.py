@@ -21,6 +21,7 @@ from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
 from verifier.latent.geometry import squared_distances
+from verifier.minimise.inflate import inflate
 from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
@@ -266,11 +267,14 @@ class Explainer:
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
             facts = found.facts
+            if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
+                facts = inflate(found.state, facts)
             core = certificate_core(
                 self.network, observation, domain, vocabulary, facts, found.state
             )
-            if widen:
+            if widen and facts.pairs:  # multipliers: the facts follow the proof
                 facts = widest(found.state, facts, core)
+            if facts != found.facts:
                 core = restated(core, facts)
             envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
             report = self._check(envelope)

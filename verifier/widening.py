@@ -12,8 +12,8 @@ The first pass is fair, the second makes the result maximal for these multiplier
 any further by itself. Positions are measured on the scale q / (1 + q) of squared distances, on
 which even an end that nothing bounds has a finite way to go.
 
-Here pair facts, activation facts and the ceiling are moved together. Sets without pair facts need
-no multipliers and are left to ``minimise.inflate``.
+Here pair facts, activation facts and ceilings are moved together. Sets without pair facts need no
+multipliers: ``minimise.inflate`` widens them on the scale of their similarities.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from verifier.certificate import schema
 from verifier.evidence import Evidence
 from verifier.latent.facts import ActivationFact, CeilingFact, FactSet, PairFact
-from verifier.minimise.inflate import UNBOUNDED, inflate
+from verifier.minimise.inflate import UNBOUNDED
 from verifier.oracle.exact import ExactState
 
 # Halvings of the bisections: for the fair share, and for where an end finally stops.
@@ -36,7 +36,10 @@ _COARSE, _FINE = 16, 40
 
 @dataclass(frozen=True)
 class _End:
-    """One end of one fact, between where it was observed and where the domain ends."""
+    """One end of one fact, between where it was observed and where the domain ends.
+
+    ``prototype`` of a ceiling is its number.
+    """
 
     kind: Literal["pair", "activation", "ceiling"]
     location: int
@@ -73,8 +76,6 @@ def widest(state: ExactState, facts: FactSet, core: schema.Core) -> FactSet:
 
     A set that float64 does not confirm is returned unchanged.
     """
-    if not facts.pairs:
-        return inflate(state, facts)
     search = _Search(state, facts, core)
     if not search.proves():
         return facts
@@ -92,7 +93,8 @@ class _Search:
         for fact in facts:
             match fact:
                 case CeilingFact(bound=bound):
-                    self.ends.append(_End("ceiling", 0, 0, False, bound, 0.0))
+                    number = len(self.ends)  # ceilings come first, with one end each
+                    self.ends.append(_End("ceiling", 0, number, False, bound, 0.0))
                 case ActivationFact(prototype=j, lower=lower, upper=upper):
                     self._add("activation", 0, j, lower, upper, roof)
                 case PairFact(location=location, prototype=j, lower=lower, upper=upper):
@@ -151,7 +153,7 @@ class _Search:
         end = self.ends[index]
         self.places[index] = end.at(share)
         if end.kind == "ceiling":
-            self.evidence.set_ceiling(self.places[index])
+            self.evidence.set_ceiling(index, self.places[index])
             return
         first = index if end.up else index - 1  # the upper end of a fact comes first
         lower, upper = self.places[first + 1], self.places[first]
@@ -161,9 +163,7 @@ class _Search:
             self.evidence.set_activation(end.prototype, lower, upper)
 
     def _widest(self) -> FactSet:
-        evidence, ceiling = self.evidence, self.facts.ceiling
-        if ceiling is not None and evidence.ceiling is not None:
-            ceiling = CeilingFact(evidence.ceiling, ceiling.exempt)
+        evidence = self.evidence
         return FactSet(
             tuple(
                 PairFact(f.location, f.prototype, *evidence.pairs[f.location, f.prototype])
@@ -173,7 +173,10 @@ class _Search:
                 ActivationFact(f.prototype, *evidence.activations[f.prototype])
                 for f in self.facts.activations
             ),
-            ceiling,
+            tuple(
+                CeilingFact(bound, fact.exempt)
+                for bound, fact in zip(evidence.ceilings, self.facts.ceilings, strict=True)
+            ),
         )
 
 

@@ -31,9 +31,10 @@ def test_laid_out_latents_meet_the_facts(propose: object, domain: Domain, seed: 
         best = instance.head.measurement(latent).min(axis=0)
         for fact in facts.activations:
             assert best[fact.prototype] == pytest.approx(fact.lower, rel=1e-6, abs=1e-6)
-        below = np.ones(10, dtype=bool)
-        below[list(facts.ceiling.exempt)] = False
-        assert (best[below] >= facts.ceiling.bound * (1 - 1e-6) - 1e-6).all()
+        for fact in facts.ceilings:
+            below = np.ones(10, dtype=bool)
+            below[list(fact.exempt)] = False
+            assert (best[below] >= fact.bound * (1 - 1e-6) - 1e-6).all()
         if isinstance(domain, Box):
             assert (latent >= 0).all()
             assert (latent <= 1).all()
@@ -62,7 +63,7 @@ def test_every_location_may_be_free() -> None:
     instance = random_instance(4, prototypes=10, grid=(2, 2))
     facts = topk(ExactOracle().prepare(instance, Free()))
     assert facts is not None
-    bare = type(facts)(ceiling=facts.ceiling)
+    bare = type(facts)(ceilings=facts.ceilings)
     search = _Search(instance, Free(), bare, 1)
     latent = search.layout.latent(search.demands, 0)
     assert latent.shape == instance.latent.shape
