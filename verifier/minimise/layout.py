@@ -23,13 +23,14 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from verifier.latent.domain import Domain, Free
+from verifier.latent.facts import CeilingFact
 from verifier.minimise.ascent import Descent, Task
 from verifier.minimise.demands import Demands
 from verifier.minimise.spheres import Spheres
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Latent = Float[NDArray[np.float64], "location channel"]
-Key = tuple[int, tuple[int, ...]]
+Key = tuple[int, tuple[int, ...], tuple[CeilingFact, ...]]
 
 # Opponents aimed at (by a location that keeps distances, by a free one), steps that improve a
 # point alone, passes over the locations.
@@ -55,9 +56,14 @@ class Site:
 
     @property
     def key(self) -> Key:
-        """All locations that keep nothing share one stock."""
-        kept = self.demands.kept[self.location]
-        return (self.location if kept else -1), kept
+        """All locations that keep nothing share one stock, under the same ceilings."""
+        return _key(self.demands, self.location)
+
+
+def _key(demands: Demands, location: int) -> Key:
+    kept = demands.kept[location]
+    # what an activation fact less allows one location is tried elsewhere; a ceiling less frees all
+    return (location, kept, ()) if kept else (-1, kept, demands.facts.ceilings)
 
 
 class Layout:
@@ -92,14 +98,14 @@ class Layout:
         similar[free] = -np.inf
         for _ in range(_PASSES if len(bound) > 1 else 1):
             for place in bound:
-                stock = self.stocks[place, demands.kept[place]][row]
+                stock = self.stocks[_key(demands, place)][row]
                 similar[place] = -np.inf
                 costs = np.maximum(stock.similar, similar.max(axis=0)) @ weights
                 best = int(np.argmin(costs))
                 latent[place], similar[place] = stock.points[best], stock.similar[best]
         best_known = similar.max(axis=0)
         for place in free:
-            stock = self.stocks[-1, ()][row]
+            stock = self.stocks[_key(demands, place)][row]
             covered = np.maximum(stock.similar, best_known)
             index = int(np.argmin(covered @ weights))
             if isinstance(self.domain, Free) and (covered[index] <= best_known).all():
