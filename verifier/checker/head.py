@@ -45,6 +45,7 @@ class Head:
             for start in range(0, len(flat), self.channels)
         ]
         self._read_decision(graph, description)
+        self._points: dict[int, list[int]] = {}
         self._gram: dict[int, list[fmpz]] = {}
         self._boxes: dict[tuple[Ratio, Ratio | None], list[tuple[Ratio, Ratio | None]]] = {}
 
@@ -82,8 +83,10 @@ class Head:
         return [a - b for a, b in pairs], self.bias[predicted] - self.bias[rival]
 
     def prototype(self, index: int) -> list[int]:
-        """One prototype, over ``2**shift``."""
-        return [int(self.prototypes[index, channel]) for channel in range(self.channels)]
+        """One prototype, over ``2**shift``; kept, because the same ones are asked for again."""
+        if index not in self._points:
+            self._points[index] = [int(self.prototypes[index, d]) for d in range(self.channels)]
+        return self._points[index]
 
     def gram_rows(self, indices: Iterable[int]) -> dict[int, list[fmpz]]:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
