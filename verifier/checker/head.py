@@ -13,6 +13,9 @@ from verifier.checker.graph import Graph
 from verifier.checker.similarity import Similarity
 from verifier.errors import ModelError
 
+# Inner products of prototypes that are kept between certificates.
+_KEPT = 1 << 23
+
 
 class Head:
     """Everything is an integer over a power of two, bit for bit what the file stores.
@@ -90,8 +93,12 @@ class Head:
 
     def gram_rows(self, indices: Iterable[int]) -> dict[int, list[fmpz]]:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
-        missing = sorted(set(indices) - set(self._gram))
+        wanted = set(indices)
+        missing = sorted(wanted - set(self._gram))
         if missing:
+            if (len(self._gram) + len(missing)) * self.prototype_count > _KEPT:
+                # certificate after certificate must not fill the memory
+                self._gram = {i: row for i, row in self._gram.items() if i in wanted}
             chosen = fmpz_mat([self.prototype(i) for i in missing])
             rows = (chosen * self.prototypes.transpose()).tolist()
             self._gram.update(zip(missing, rows, strict=True))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
+from verifier.latent.geometry import Gram
 from verifier.network.head import Head
 from verifier.verdict import Verdict
 
@@ -43,7 +44,7 @@ class Instance:
     measurement: Float[NDArray[np.float64], "location prototype"]
     activation: Vector
     predicted: int
-    gram: Float[NDArray[np.float64], "prototype prototype"]
+    gram: Gram
 
     @property
     def rivals(self) -> list[int]:
