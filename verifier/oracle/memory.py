@@ -13,8 +13,9 @@ from verifier.network.head import Head
 # distances and their temporaries; margin weights, their two signs and a temporary; coordinates of
 # all prototypes along one direction, for as many facts as a location can use.
 _PER_LOCATION, _PER_RIVAL, _SHARED = 16, 4, 1 << 26
-# The checker's exact integers: one per latent measurement and per weight, in lists.
-_INTEGER = 48
+# Bytes of the checker's exact integers in lists: per measurement and inner product of two
+# prototypes, and per weight (which it shifts to a common scale, so that two lists are alive).
+_INTEGER, _WEIGHT = 48, 144
 _CONTROL = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -27,7 +28,8 @@ def needed_bytes(head: Head, *, relational: bool) -> int:
     numbers += 2 * min(count, channels + 1) * count + 6 * count * channels
     if relational:
         numbers += 2 * cells * channels
-    return 8 * numbers + _INTEGER * (cells + classes * count + count * channels) + _SHARED
+    exact = _INTEGER * (_PER_LOCATION * cells + count * channels) + _WEIGHT * classes * count
+    return 8 * numbers + exact + _SHARED
 
 
 def machine_bytes() -> int:
