@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,17 +17,18 @@ from verifier.assembly import certificate_core, restated, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence
 from verifier.checker import CheckReport, ModelFile, check
-from verifier.errors import InputError, UsageError
+from verifier.errors import FragileError, InputError, UsageError
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
-from verifier.latent.geometry import squared_distances
+from verifier.latent.geometry import distances_between
 from verifier.minimise.inflate import inflate
 from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
+from verifier.oracle.memory import require_memory
 from verifier.verdict import PROVED, Verdict, unknown
 from verifier.widening import widest
 
@@ -154,7 +156,7 @@ class Explainer:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.gram = squared_distances(network.head.prototypes)
+        self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data)
 
     def instance(self, observation: Observation) -> Instance:
@@ -214,6 +216,7 @@ class Explainer:
         if oracle not in ORACLES:
             raise UsageError(f"--oracle {oracle}: unknown; use " + ", ".join(ORACLES))
         where = domain_from_name(domain, self.network.latent_range)
+        require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         instance = self.instance(observation)
         undecided = _undecided(instance, observation, self.network.class_names)
@@ -252,6 +255,25 @@ class Explainer:
             time.perf_counter() - started,
             tuple(_describe(f, instance) for f in best[3].facts) if best else (),
         )
+
+    def explain_many(
+        self, inputs: Iterable[NDArray[np.float32]], **options: Any
+    ) -> Iterator[Explanation | InputError | FragileError]:
+        """Explain one input after another, as they are asked for; nothing is kept in between.
+
+        Each is observed on its own, because ONNX Runtime may give other bits in a batch, and the
+        certificate holds the latent bit for bit. An input that cannot be explained gives its
+        error instead of an explanation, and the next one follows.
+
+        Args:
+            inputs: arrays [C, H, W].
+            options: as for :meth:`explain`.
+        """
+        for x in inputs:
+            try:
+                yield self.explain(x, **options)
+            except (InputError, FragileError) as error:
+                yield error
 
     def _prove(
         self,
