@@ -87,9 +87,14 @@ class Evidence:
             (entry.prototype, entry.via, float.fromhex(entry.stretch)) for entry in evidence.implied
         ]
         self._stated = [[f.prototype for f in facts.at(place)] for place in range(locations)]
-        self._blocks = {block.location: block for block in evidence.blocks}
-        self._lower = {b.location: _Rows.of(instance, b, b.lower, 1) for b in evidence.blocks}
-        self._upper = {b.location: _Rows.of(instance, b, b.upper, -1) for b in evidence.blocks}
+        # per location: the facts that a block uses, its lower and its upper bounds
+        self._blocks: list[list[tuple[list[int], _Rows, _Rows]]] = [[] for _ in range(locations)]
+        for block in evidence.blocks:
+            lower, upper = (
+                _Rows.of(instance, block, rows, sign)
+                for rows, sign in ((block.lower, 1), (block.upper, -1))
+            )
+            self._blocks[block.location].append((list(block.facts), lower, upper))
         self._low: Matrix = np.tile(floor, (locations, 1))
         self._high: Matrix = np.tile(roof, (locations, 1))
         self._forms = [Form(instance, form) for form in evidence.forms]
@@ -116,19 +121,15 @@ class Evidence:
             lower, upper = self.pairs[location, prototype]
             low[prototype] = max(low[prototype], lower)
             high[prototype] = min(high[prototype], upper)
-        block = self._blocks.get(location)
-        if block is not None:
-            used = list(block.facts)
+        for used, lower_rows, upper_rows in self._blocks[location]:
             ends = np.array([self.pairs[location, i] for i in used])
             seen = self.instance.measurement[location, used]
             above = np.maximum(ends[:, 1] - seen, 0.0)
             below = np.maximum(seen - ends[:, 0], 0.0)
-            rows = self._lower[location]
-            at = rows.prototypes
-            low[at] = np.maximum(low[at], rows.bounds(above, below))
-            rows = self._upper[location]
-            at = rows.prototypes
-            high[at] = np.minimum(high[at], -rows.bounds(above, below))
+            at = lower_rows.prototypes
+            low[at] = np.maximum(low[at], lower_rows.bounds(above, below))
+            at = upper_rows.prototypes
+            high[at] = np.minimum(high[at], -upper_rows.bounds(above, below))
         self._low[location], self._high[location] = low, high
 
     def nearest(self) -> tuple[Vector, Vector]:

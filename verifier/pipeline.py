@@ -291,10 +291,17 @@ class Explainer:
             facts = found.facts
             if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
                 facts = inflate(found.state, facts)
+            follows = widen and bool(facts.pairs)
             core = certificate_core(
-                self.network, observation, domain, vocabulary, facts, found.state
+                self.network,
+                observation,
+                domain,
+                vocabulary,
+                facts,
+                found.state,
+                short=not follows,
             )
-            if widen and facts.pairs:  # multipliers: the facts follow the proof
+            if follows:  # multipliers: the facts follow the proof
                 facts = widest(found.state, facts, core)
             if facts != found.facts:
                 core = restated(core, facts)

@@ -58,7 +58,7 @@ def proposed(here: Scene, oracle: str) -> tuple[Candidate, Core] | None:
         empty[None], here.latent, empty, empty[0], np.zeros(len(here.tiny.weight)), here.predicted
     )
     core = certificate_core(
-        cast(Network, network), observation, Free(), "pairs", found.facts, found.state
+        cast(Network, network), observation, Free(), "pairs", found.facts, found.state, short=False
     )
     return found, core
 
