@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from verifier.certificate import schema
 from verifier.errors import InternalError
-from verifier.latent.domain import Box, Domain
+from verifier.domain_evidence import SHIFT, domain_block, domain_form, dyadic, sort_out
+from verifier.latent.domain import Box, Domain, Simplex, Sphere
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.latent.lagrangian import Rows, form_multipliers, upper_rows
+from verifier.latent.reach import Reach
 from verifier.latent.sparse import Group, lower_groups
 from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactState, margins_between
 from verifier.oracle.loosen import loosened
-from verifier.oracle.relational import Forms, RelationalState
+from verifier.oracle.relational import RelationalState
+from verifier.oracle.sides import Forms
 from verifier.version import TOOL
 
-# Multipliers of forms and of upper bounds are stored over 2**_SHIFT; lagrangian.py says why
-# rounding costs second order.
-_SHIFT = 48
 _NO_ROWS = schema.Rows(prototypes=(), theta=())
 # Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
 _STRETCH = (2.0**-30, 2.0**30)
@@ -109,11 +109,31 @@ def _base64(values: NDArray[np.float32]) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
-def _domain(domain: Domain) -> schema.FreeDomain | schema.BoxDomain:
-    if isinstance(domain, Box):
-        upper = None if math.isinf(domain.upper) else domain.upper.hex()
-        return schema.BoxDomain(lower=domain.lower.hex(), upper=upper)
-    return schema.FreeDomain()
+def _domain(domain: Domain) -> schema.Domain:
+    match domain:
+        case Box(lower, upper):
+            end = None if math.isinf(upper) else upper.hex()
+            return schema.BoxDomain(lower=lower.hex(), upper=end)
+        case Sphere(slack):
+            return schema.SphereDomain(slack=slack.hex())
+        case Simplex(slack):
+            return schema.SimplexDomain(slack=slack.hex())
+        case Reach():
+            return schema.ReachDomain(
+                lower=_doubles(domain.lower),
+                upper=_doubles(domain.upper),
+                bounds=tuple(
+                    schema.LinearBound(coefficients=_doubles(row), bound=float(bound).hex())
+                    for row, bound in zip(domain.coefficients, domain.bounds, strict=True)
+                ),
+                source=domain.source,
+            )
+        case _:
+            return schema.FreeDomain()
+
+
+def _doubles(values: NDArray[np.float64]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
 
 
 def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.CeilingFact:
@@ -132,8 +152,10 @@ def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.Interval
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
     wanted = _wanted(state, forms, short)
+    blocks, regional = _blocks(state, wanted)
     return schema.IntervalEvidence(
-        blocks=_blocks(state, wanted),
+        blocks=blocks,
+        domain_blocks=regional,
         implied=_implied(state, wanted, facts),
         forms=()
         if forms is None
@@ -183,12 +205,13 @@ def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
         floor = loosened(state, [] if forms is None else forms.rivals)
     told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
-    needed = opposing & (floor > np.maximum(state.floor, told.low))
+    alone_low, alone_high = state.near.min(axis=0), state.far.min(axis=0)
+    needed = opposing & (floor > np.maximum(alone_low, told.low))
     below = np.tile(np.where(needed, floor, -np.inf), (len(state.places), 1))
     supporting = (alone & (weights > 0)).any(axis=0)
     by_name = told.via == np.arange(len(floor))
-    implied = supporting & (told.high < roof) & (told.high < state.roof) & ~by_name
-    supporting &= (roof < state.roof) & (roof <= told.high)
+    implied = supporting & (told.high < roof) & (told.high < alone_high) & ~by_name
+    supporting &= (roof < alone_high) & (roof <= told.high)
     index = np.arange(len(floor))
     above = np.zeros(below.shape, dtype=bool)
     above[np.argmin(state.high, axis=0), index] = supporting
@@ -197,7 +220,7 @@ def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
             location = int(forms.location[np.argmax(chord[np.array(forms.rivals), j]), j])
             others = np.delete(state.low[:, j], location)
             least = float(others.min()) if len(others) else -np.inf
-            below[:, j] = np.maximum(below[:, j], least if least > state.floor[j] else -np.inf)
+            below[:, j] = np.maximum(below[:, j], least if least > alone_low[j] else -np.inf)
             below[location, j] = state.low[location, j]
             above[location, j] = True
     return _Wanted(below, above, implied)
@@ -217,25 +240,27 @@ def _implied(state: ExactState, wanted: _Wanted, facts: FactSet) -> tuple[schema
     return tuple(found)
 
 
-def _blocks(state: ExactState, wanted: _Wanted) -> tuple[schema.PairBlock, ...]:
-    """Evidence for the bounds that are wanted, and for no others."""
+def _blocks(
+    state: ExactState, wanted: _Wanted
+) -> tuple[tuple[schema.PairBlock, ...], tuple[schema.DomainBlock, ...]]:
+    """Evidence for the bounds that are wanted, and for no others: free, and over the domain."""
     blocks: list[schema.PairBlock] = []
+    regional = []
     for location, place in enumerate(state.places):
+        measurement, target = state.instance.measurement[location], wanted.below[location]
+        rows = sort_out(state, location, target, wanted.above[location])
+        block = domain_block(state, location, rows)
+        if block is not None:
+            regional.append(block)
         hull = place.hull
         if hull is None:
             continue
-        measurement = state.instance.measurement[location]
-        unnamed = np.ones(len(measurement), dtype=bool)
-        unnamed[list(place.facts)] = False
-        target = wanted.below[location]
-        below = np.flatnonzero(unnamed & (target > -np.inf)).tolist()
-        above = np.flatnonzero(unnamed & wanted.above[location]).tolist()
-        groups = list(lower_groups(hull, state.instance.gram, measurement, below, target))
+        groups = list(lower_groups(hull, state.instance.gram, measurement, rows.below, target))
         blocks += [_block(location, group) for group in groups]
-        if above:
-            upper = _rows(upper_rows(hull, above))
+        if rows.above:
+            upper = _rows(upper_rows(hull, rows.above))
             blocks = _with_upper(blocks, location, hull.spanning, upper)
-    return tuple(blocks)
+    return tuple(blocks), tuple(regional)
 
 
 def _block(location: int, group: Group) -> schema.PairBlock:
@@ -250,11 +275,11 @@ def _with_upper(
 ) -> list[schema.PairBlock]:
     """Rows of upper bounds in the block of the same facts and bits, or in one of their own."""
     for index, block in enumerate(blocks):
-        if (block.location, block.facts, block.shift) == (location, facts, _SHIFT):
+        if (block.location, block.facts, block.shift) == (location, facts, SHIFT):
             blocks[index] = block.model_copy(update={"upper": upper})
             return blocks
     alone = schema.PairBlock(
-        location=location, facts=facts, shift=_SHIFT, lower=_NO_ROWS, upper=upper
+        location=location, facts=facts, shift=SHIFT, lower=_NO_ROWS, upper=upper
     )
     return [*blocks, alone]
 
@@ -268,7 +293,10 @@ def _rival_form(state: ExactState, forms: Forms, row: int) -> schema.RivalForm:
         np.flatnonzero(linear & side).tolist() for side in (weights > 0, weights < 0)
     )
     places = np.unique(location[linear]).tolist()
-    slopes = [np.where(linear & (location == place), forms.slope[row], 0.0) for place in places]
+    if forms.bounded[row]:
+        entries, joint = domain_form(state, forms, row)
+    else:
+        entries, joint = _free_form(state, forms, row, places), None
     return schema.RivalForm(
         rival=state.instance.rivals[rival],
         supports=tuple(
@@ -278,10 +306,19 @@ def _rival_form(state: ExactState, forms: Forms, row: int) -> schema.RivalForm:
             for j in support
         ),
         opposes=tuple(schema.Chord(prototype=j, location=int(location[j])) for j in oppose),
-        multipliers=tuple(
-            _place_multipliers(state, place, slope)
-            for place, slope in zip(places, slopes, strict=True)
-        ),
+        multipliers=entries,
+        joint=joint,
+    )
+
+
+def _free_form(
+    state: ExactState, forms: Forms, row: int, places: list[int]
+) -> tuple[schema.PlaceMultipliers, ...]:
+    """The multipliers of one rival's forms in free space."""
+    here = [forms.linear[row] & (forms.location[row] == place) for place in places]
+    return tuple(
+        _place_multipliers(state, place, np.where(own, forms.slope[row], 0.0))
+        for place, own in zip(places, here, strict=True)
     )
 
 
@@ -294,14 +331,9 @@ def _place_multipliers(
     across = float(np.linalg.norm(coefficients @ hull.off(state.instance.head.prototypes)))
     mu = form_multipliers(hull, state.instance.measurement[location], coefficients, across)
     return schema.PlaceMultipliers(
-        location=location, facts=hull.spanning, shift=_SHIFT, mu=_dyadic(mu[None])[0]
+        location=location, facts=hull.spanning, shift=SHIFT, mu=dyadic(mu[None])[0]
     )
 
 
 def _rows(rows: Rows) -> schema.Rows:
-    return schema.Rows(prototypes=rows.prototypes, theta=_dyadic(rows.theta))
-
-
-def _dyadic(theta: Float[NDArray[np.float64], "row fact"]) -> tuple[tuple[int, ...], ...]:
-    # float64 -> integer over 2**_SHIFT; Python's round() of a float is exact
-    return tuple(tuple(round(value) for value in row) for row in (theta * 2.0**_SHIFT).tolist())
+    return schema.Rows(prototypes=rows.prototypes, theta=dyadic(rows.theta))

@@ -97,7 +97,12 @@ class Evidence:
             self._blocks[block.location].append((list(block.facts), lower, upper))
         self._low: Matrix = np.tile(floor, (locations, 1))
         self._high: Matrix = np.tile(roof, (locations, 1))
-        self._forms = [Form(instance, form) for form in evidence.forms]
+        # what uses the domain is left out here: its facts are then not widened on its account
+        self._forms = [
+            Form(instance, form)
+            for form in evidence.forms
+            if not any(entry.domain for entry in form.multipliers)
+        ]
         for location in range(locations):
             self._renew(location)
 

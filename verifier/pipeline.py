@@ -184,7 +184,7 @@ class Explainer:
         x: NDArray[np.float32],
         *,
         vocabulary: str = "auto",
-        domain: str = "free",
+        domain: str | Domain = "free",
         oracle: str = "auto",
         witnesses: bool = True,
         widen: bool = False,
@@ -196,8 +196,10 @@ class Explainer:
             x: the input, in the range that the head description declares.
             vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling``, ``mixed`` or
                 ``pairs``.
-            domain: ``free`` or ``box``.
-            oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
+            domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
+                guarantees), or a domain of ``verifier.latent``, such as a ``Reach``.
+            oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
+                ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
             witnesses: search, for every fact, a latent that shows why it is needed.
             widen: give the facts the widest intervals that keep the proof, instead of the
                 recorded values.
@@ -205,7 +207,8 @@ class Explainer:
 
         Raises:
             InputError: ``x`` has the wrong shape, type or range.
-            UsageError: an unknown vocabulary, domain or oracle.
+            UsageError: an unknown vocabulary, domain or oracle; a domain that the network does
+                not guarantee, or that the latent of ``x`` is not in.
             FragileError: runtime and exact arithmetic disagree about ``x``.
         """
         started = time.perf_counter()
@@ -214,11 +217,21 @@ class Explainer:
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
         if oracle not in ORACLES:
-            raise UsageError(f"--oracle {oracle}: unknown; use " + ", ".join(ORACLES))
-        where = domain_from_name(domain, self.network.latent_range)
+            known = ", ".join(ORACLES)
+            if oracle == "hypersphere":
+                raise UsageError(
+                    "--oracle hypersphere: for comparison only; one more fact can loosen it, so "
+                    f"nothing may be deleted on its word; use {known}"
+                )
+            raise UsageError(f"--oracle {oracle}: unknown; use {known}")
+        where = domain
+        if isinstance(where, str):
+            channels = self.network.head.channels
+            where = domain_from_name(where, self.network.latent_range, channels)
         require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         instance = self.instance(observation)
+        where.require(instance.latent)
         undecided = _undecided(instance, observation, self.network.class_names)
         wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
         attempts: list[Attempt] = []
@@ -245,7 +258,7 @@ class Explainer:
             observation,
             self.network.class_names[observation.predicted],
             float(instance.margins.min()),
-            domain,
+            where.name,
             best[3].oracle if best else oracle,
             tuple(attempts),
             best[2] if best else None,
@@ -376,7 +389,7 @@ def explain(
     x: NDArray[np.float32],
     *,
     vocabulary: str = "auto",
-    domain: str = "free",
+    domain: str | Domain = "free",
     oracle: str = "auto",
     witnesses: bool = True,
     widen: bool = False,

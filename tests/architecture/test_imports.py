@@ -28,7 +28,13 @@ ARROWS: dict[str, set[str]] = {
     "verifier.certificate": set(),
     "verifier.checker": {"verifier.certificate"},
     # the order of stages; a claim counts only when the checker accepted its certificate
-    "verifier.assembly": {*PROVER, "verifier.bounds", "verifier.certificate"},
+    "verifier.assembly": {
+        *PROVER,
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.domain_evidence",
+    },
+    "verifier.domain_evidence": {*PROVER, "verifier.certificate"},
     "verifier.evidence": {*PROVER, "verifier.certificate"},
     "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
     "verifier.pipeline": {

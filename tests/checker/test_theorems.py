@@ -28,6 +28,7 @@ from verifier.certificate.schema import PairBlock, Rows
 from verifier.checker import ModelFile, check
 from verifier.checker.arithmetic import GRID
 from verifier.checker.bounds import Bounds, row_bounds
+from verifier.checker.regions import Region
 
 Vector = NDArray[np.float64]
 
@@ -118,7 +119,8 @@ def test_good_multipliers_attain_the_exact_interval(seed: int) -> None:
     named = [int(j) for j in rng.permutation(5)[: int(rng.integers(1, 5))]]
     facts = [here.pair(0, j) for j in named]
     head = ModelFile(here.data).bound(None).head
-    proved = Bounds(head, core(here, facts, "pairs")).best
+    content = core(here, facts, "pairs")
+    proved = Bounds(head, content, Region(content.domain, 1, head.channels)).best
     p = here.tiny.prototypes.astype(np.float64)
     samples = [on_the_spheres(here, 0, named, rng) for _ in range(300)]
     for j, (low, high) in enumerate(proved):

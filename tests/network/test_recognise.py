@@ -133,6 +133,16 @@ def test_latent_range(tmp_path: Path, last: str, range_: str) -> None:
     assert load(draft(last=last).save(tmp_path)).latent_range == range_
 
 
+@pytest.mark.parametrize(
+    ("last", "range_"), [("LpNormalization", "normalised"), ("Softmax", "softmax")]
+)
+def test_a_norm_counts_over_channels_only(tmp_path: Path, last: str, range_: str) -> None:
+    for axis, wanted in ((1, range_), (-3, range_), (-1, "free"), (2, "free")):
+        parts = draft(last=last)
+        parts.node("latent").attribute.append(helper.make_attribute("axis", axis))
+        assert load(parts.save(tmp_path)).latent_range == wanted
+
+
 # Changes after which graph and description define different functions.
 
 

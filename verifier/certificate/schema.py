@@ -68,6 +68,41 @@ class BoxDomain(Frozen):
     upper: HexFloat | None
 
 
+class SphereDomain(Frozen):
+    """1 - slack <= |z_l|^2 <= 1 + slack at every location (slack covers float32 rounding)."""
+
+    kind: Literal["sphere"] = "sphere"
+    slack: HexFloat
+
+
+class SimplexDomain(Frozen):
+    """z >= 0, and 1 - slack <= sum over channels <= 1 + slack at every location."""
+
+    kind: Literal["simplex"] = "simplex"
+    slack: HexFloat
+
+
+class LinearBound(Frozen):
+    """<coefficients, z> >= bound; ``coefficients`` [L, D], float64 in base64, row-major."""
+
+    coefficients: Base64
+    bound: HexFloat
+
+
+class ReachDomain(Frozen):
+    """lower <= z <= upper per unit ([L, D], float64 in base64), and every linear bound.
+
+    Nothing in the model file guarantees it: that the latent stays there is an assumption, and
+    ``source`` says who vouches for it.
+    """
+
+    kind: Literal["reach"] = "reach"
+    lower: Base64
+    upper: Base64
+    bounds: Annotated[tuple[LinearBound, ...], FailFast()] = ()
+    source: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
 class PairFact(Frozen):
     """lower <= q_lj <= upper for one location and one prototype."""
 
@@ -100,7 +135,10 @@ class CeilingFact(Frozen):
 
 
 Fact = Annotated[PairFact | ActivationFact | CeilingFact, Field(discriminator="kind")]
-Domain = Annotated[FreeDomain | BoxDomain, Field(discriminator="kind")]
+Domain = Annotated[
+    FreeDomain | BoxDomain | SphereDomain | SimplexDomain | ReachDomain,
+    Field(discriminator="kind"),
+]
 
 
 class Rows(Frozen):
@@ -130,6 +168,31 @@ class PairBlock(Frozen):
     upper: Rows
 
 
+class DomainBlock(Frozen):
+    """Bounds of q_lj at one location from the pair facts there *and* the domain.
+
+    Dearer to check than a :class:`PairBlock` (by D per row), hence only for the bounds that need
+    it. The domain is a box and some constraints low_k <= a_k |z|^2 + <b_k, z> <= high_k, in this
+    order: for a sphere the norm, for a simplex the sum, for a reach domain every linear bound, as
+    seen from this location (all others do as much as the box allows).
+
+    The columns of theta are ``facts``, then the domain's constraints. A row t proves, with f_i the
+    facts' squared distances and the constraints' forms, and the sign s = 1 (lower), -1 (upper),
+
+        s q_lj  >=  min over the box of ( s q_j(z) + sum theta_i f_i(z) )
+                    - sum theta_i^+ high_i + sum theta_i^- low_i,
+
+    a sum of one minimum per channel, whatever the sign of the leading coefficient. An open end
+    must not be charged.
+    """
+
+    location: Index
+    facts: Indices
+    shift: Annotated[int, Field(ge=0, le=256)]
+    lower: Rows
+    upper: Rows
+
+
 class Tangent(Frozen):
     """A prototype of positive weight, bounded from below at one location by a tangent.
 
@@ -149,12 +212,24 @@ class Chord(Frozen):
 
 
 class PlaceMultipliers(Frozen):
-    """Multipliers mu / 2**shift of the pair facts about ``facts`` at one location."""
+    """Multipliers mu / 2**shift of the pair facts about ``facts`` at one location.
+
+    With ``domain`` the form is bounded over the domain's box, and ``mu`` goes on with the domain's
+    own constraints (the norm of a sphere, the sum of a simplex), as in :class:`DomainBlock`.
+    """
 
     location: Index
     facts: Indices
     shift: Annotated[int, Field(ge=0, le=256)]
     mu: Annotated[tuple[int, ...], FailFast()]
+    domain: bool = False
+
+
+class JointMultipliers(Frozen):
+    """Multipliers nu / 2**shift >= 0, one for each linear bound of a reach domain."""
+
+    shift: Annotated[int, Field(ge=0, le=256)]
+    nu: Annotated[tuple[int, ...], FailFast()]
 
 
 class RivalForm(Frozen):
@@ -169,13 +244,22 @@ class RivalForm(Frozen):
 
     where mu = mu^+ - mu^- is split by sign and [l_i, h_i] is the fact's interval. ``multipliers``
     has one entry for each location that ``supports`` or ``opposes`` name. The checker derives
-    every lambda itself.
+    every lambda itself. Entries with ``domain`` take the least value over the domain's box in
+    place of - |p|^2 / A.
+
+    With ``joint``, every location takes part (one without multipliers over the bare box), all of
+    them over the box, and the linear bounds <c_k, z> >= d_k of the domain enter as
+
+        sum nu_k d_k  -  sum nu_k <c_k, z>,
+
+    whose second part joins the forms location by location.
     """
 
     rival: Index
     supports: Annotated[tuple[Tangent, ...], FailFast()]
     opposes: Annotated[tuple[Chord, ...], FailFast()]
     multipliers: Annotated[tuple[PlaceMultipliers, ...], FailFast()]
+    joint: JointMultipliers | None = None
 
 
 class ImpliedBound(Frozen):
@@ -201,6 +285,7 @@ class IntervalEvidence(Frozen):
     blocks: Annotated[tuple[PairBlock, ...], FailFast()] = ()
     implied: Annotated[tuple[ImpliedBound, ...], FailFast()] = ()
     forms: Annotated[tuple[RivalForm, ...], FailFast()] = ()
+    domain_blocks: Annotated[tuple[DomainBlock, ...], FailFast()] = ()
 
 
 class Move(Frozen):
@@ -230,7 +315,10 @@ class Witness(Frozen):
 
 
 class Core(Frozen):
-    """Everything that is claimed and everything the proof needs besides the model file."""
+    """Everything that is claimed and everything the proof needs besides the model file.
+
+    ``facts`` may be empty: then the domain alone forces the prediction.
+    """
 
     tool: Text
     level: Literal["R"]
@@ -239,7 +327,7 @@ class Core(Frozen):
     domain: Domain
     vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
     premises: Literal["exact", "interval"]
-    facts: Annotated[tuple[Fact, ...], Field(min_length=1), FailFast()]
+    facts: Annotated[tuple[Fact, ...], FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]
     evidence: IntervalEvidence
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()

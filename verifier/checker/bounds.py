@@ -14,7 +14,6 @@ from flint import fmpz, fmpz_mat
 
 from verifier.certificate.schema import (
     ActivationFact,
-    BoxDomain,
     CeilingFact,
     Core,
     ImpliedBound,
@@ -29,7 +28,10 @@ from verifier.checker.arithmetic import (
     grid_floor,
     hex_ratio,
 )
+from verifier.checker.boxed import domain_rows
 from verifier.checker.head import Head
+from verifier.checker.ranges import domain_ranges
+from verifier.checker.regions import Region
 
 Interval = tuple[int, int | None]
 
@@ -40,8 +42,8 @@ class Bounds:
     Assumes that the blocks are well-formed (obligation 7) and refer to facts of ``core``.
 
     * At one location, q_lj is bounded by the domain, by the fact about (l, j), and by the rows of
-      the block there; the best of them counts.
-    * m_j is at least the least of the lower bounds of *all* locations: where one has none, only
+      the blocks there; the best of them counts.
+    * m_j is at least the least of the lower bounds of *all* locations: where there is no other,
       the domain's. It is at most the upper bound at any one location.
     * Activation and ceiling facts bound m_j itself, and an activation fact about one prototype
       bounds m_j of another from above.
@@ -50,27 +52,36 @@ class Bounds:
         best: per prototype, bounds of m_j.
     """
 
-    def __init__(self, head: Head, core: Core) -> None:
-        domain = _domain_intervals(head, core)
+    def __init__(self, head: Head, core: Core, region: Region) -> None:
+        self._alone = domain_ranges(head, region)
+        self._uniform = region.uniform
         self._locations = head.location_count
-        self._roof = [high for _, high in domain]
-        self._lower: list[dict[int, int]] = [{} for _ in domain]  # prototype -> location -> bound
-        self._upper: list[dict[int, int]] = [{} for _ in domain]
-        for location, prototype, low, high in _local_bounds(head, core):
+        count = range(head.prototype_count)
+        self._lower: list[dict[int, int]] = [{} for _ in count]  # prototype -> location -> bound
+        self._upper: list[dict[int, int]] = [{} for _ in count]
+        for location, prototype, low, high in _local_bounds(head, core, region):
             if low is not None:
                 known = self._lower[prototype].get(location, low)
                 self._lower[prototype][location] = max(known, low)
             if high is not None:
                 known = self._upper[prototype].get(location, high)
                 self._upper[prototype][location] = min(known, high)
-        result: list[Interval] = []
-        for (low, high), below, above in zip(domain, self._lower, self._upper, strict=True):
-            if len(below) == self._locations:
-                low = max(low, min(below.values()))
-            for bound in above.values():
-                high = _least(high, bound)
-            result.append((low, high))
-        self.best = _with_implied(_with_activations(result, core), head, core)
+        nearest = [self._nearest(j) for j in count]
+        self.best = _with_implied(_with_activations(nearest, core), head, core)
+
+    def _nearest(self, prototype: int) -> Interval:
+        """Bounds of m_j from all locations."""
+        below = self._lower[prototype]
+        low, high = self._alone[0][prototype]
+        if not self._uniform:
+            ranges = [row[prototype] for row in self._alone]
+            low = min(max(near, below.get(k, near)) for k, (near, _) in enumerate(ranges))
+            high = min((far for _, far in ranges if far is not None), default=None)
+        elif len(below) == self._locations:
+            low = max(low, min(below.values()))
+        for bound in self._upper[prototype].values():
+            high = _least(high, bound)
+        return low, high
 
     def at(self, location: int, prototype: int) -> Interval:
         """Bounds of q_lj.
@@ -78,8 +89,8 @@ class Bounds:
         Every lower bound of m_j is one of q_lj, because m_j is the least of them; an upper bound
         of m_j says nothing about any one location.
         """
-        low, _ = self.best[prototype]
-        high = self._roof[prototype]
+        near, high = self._alone[location][prototype]
+        low = max(near, self.best[prototype][0])
         local = self._upper[prototype].get(location)
         return (
             max(low, self._lower[prototype].get(location, low)),
@@ -94,17 +105,6 @@ class Bounds:
 
 def _least(known: int | None, new: int) -> int:
     return new if known is None else min(known, new)
-
-
-def _domain_intervals(head: Head, core: Core) -> list[Interval]:
-    """Bounds of q_lj from the domain alone; the same at every location."""
-    if not isinstance(core.domain, BoxDomain):
-        return [(0, None)] * head.prototype_count
-    upper = None if core.domain.upper is None else hex_ratio(core.domain.upper)
-    return [
-        (grid_floor(near), None if far is None else grid_ceiling(far))
-        for near, far in head.box_bounds(hex_ratio(core.domain.lower), upper)
-    ]
 
 
 def _with_activations(intervals: list[Interval], core: Core) -> list[Interval]:
@@ -155,7 +155,9 @@ def implied_bound(head: Head, entry: ImpliedBound, nearest: Ratio) -> Ratio:
     return (s + t) * (s * h * unit + t * over * apart), s * t * over * unit
 
 
-def _local_bounds(head: Head, core: Core) -> Iterable[tuple[int, int, int | None, int | None]]:
+def _local_bounds(
+    head: Head, core: Core, region: Region
+) -> Iterable[tuple[int, int, int | None, int | None]]:
     """(location, prototype, lower, upper) from every pair fact and every row of every block."""
     ends: dict[int, dict[int, tuple[Ratio, Ratio]]] = {}
     for fact in core.facts:
@@ -171,6 +173,12 @@ def _local_bounds(head: Head, core: Core) -> Iterable[tuple[int, int, int | None
             yield block.location, prototype, bound, None
         for prototype, bound in row_bounds(head, block, block.upper, local, -1):
             yield block.location, prototype, None, -bound
+    for regional in core.evidence.domain_blocks:
+        local = [ends[regional.location][i] for i in regional.facts]
+        for prototype, bound in domain_rows(head, region, regional, regional.lower, local, 1):
+            yield regional.location, prototype, bound, None
+        for prototype, bound in domain_rows(head, region, regional, regional.upper, local, -1):
+            yield regional.location, prototype, None, -bound
 
 
 def row_bounds(

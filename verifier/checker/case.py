@@ -10,6 +10,7 @@ from verifier.checker.head import Head
 from verifier.checker.margins import Margin
 from verifier.checker.measure import Latent
 from verifier.checker.model import BoundHead, ModelFile
+from verifier.checker.regions import Region
 from verifier.checker.witness import decode_float32
 
 
@@ -55,6 +56,15 @@ class Case:
     def head(self) -> Head:
         """The head's exact numbers."""
         return self.bound.head
+
+    @cached_property
+    def region(self) -> Region:
+        """The domain.
+
+        Raises:
+            CertificateError: see :class:`Region`.
+        """
+        return Region(self.core.domain, self.head.location_count, self.head.channels)
 
     @cached_property
     def latent(self) -> Latent:

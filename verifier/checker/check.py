@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from verifier.certificate.schema import BoxDomain
+from verifier.certificate.schema import BoxDomain, ReachDomain, SimplexDomain, SphereDomain
 from verifier.certificate.strict_json import MAX_BYTES
 from verifier.checker.case import Case
 from verifier.checker.model import ModelFile
@@ -211,6 +211,15 @@ def _assumptions(case: Case) -> tuple[str, ...]:
         result.append("the graph computes the declared head (its structure was not recognised)")
     if core.model.description is not None:
         result.append("the head description came with the certificate, not with the model")
-    if isinstance(core.domain, BoxDomain):
+    if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
         result.append(f"the latent is an output of {case.bound.latent_operator}, over the reals")
+    if isinstance(core.domain, SphereDomain):
+        result.append("what is normalised is not zero at any location")
+    if isinstance(core.domain, ReachDomain):
+        count = len(core.domain.bounds)
+        also = f" and meets the {count} stated linear bounds" if count else ""
+        result.append(
+            f"the latent stays in the stated box{also}; not checked, vouched for by: "
+            f"{core.domain.source}"
+        )
     return tuple(result)

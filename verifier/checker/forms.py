@@ -14,11 +14,21 @@ from collections.abc import Iterator, Mapping
 
 from flint import arb, arb_mat, fmpz_mat
 
-from verifier.certificate.schema import Chord, Core, PairFact, PlaceMultipliers, RivalForm, Tangent
+from verifier.certificate.schema import (
+    Chord,
+    Core,
+    JointMultipliers,
+    PairFact,
+    PlaceMultipliers,
+    RivalForm,
+    Tangent,
+)
 from verifier.checker.arithmetic import GRID, ball, decided, float_below, hex_ratio
 from verifier.checker.bounds import Bounds
+from verifier.checker.boxed import Corner, ball_minimum, charged_open_end
 from verifier.checker.head import Head
 from verifier.checker.margins import Ends, Margin
+from verifier.checker.regions import Region
 
 # Ball precisions in bits: forms subtract large numbers, so they start higher than intervals.
 PRECISIONS = (128, 256, 512)
@@ -26,7 +36,7 @@ PRECISIONS = (128, 256, 512)
 _ONE = 1 << GRID
 
 
-def form_complaints(head: Head, core: Core) -> Iterator[str]:
+def form_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
     """What is malformed about the forms; nothing means that :class:`Forms` can evaluate them."""
     stated = {(f.location, f.prototype) for f in core.facts if isinstance(f, PairFact)}
     seen: set[int] = set()
@@ -36,7 +46,11 @@ def form_complaints(head: Head, core: Core) -> Iterator[str]:
             yield f"{place}: not a rival, or a second form for it"
             continue
         seen.add(form.rival)
-        for text in (*_entry_complaints(head, core, form), *_place_complaints(form, stated)):
+        for text in (
+            *_entry_complaints(head, core, form),
+            *_place_complaints(form, stated, region),
+            *_joint_complaints(form, region),
+        ):
             yield f"{place}: {text}"
 
 
@@ -63,23 +77,48 @@ def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
         yield "a tangent at a negative squared distance"
 
 
-def _place_complaints(form: RivalForm, stated: set[tuple[int, int]]) -> Iterator[str]:
+def _place_complaints(
+    form: RivalForm, stated: set[tuple[int, int]], region: Region
+) -> Iterator[str]:
     places = [entry.location for entry in form.multipliers]
     used = {entry.location for entry in form.supports} | {e.location for e in form.opposes}
-    if len(set(places)) != len(places) or set(places) != used:
+    # under linear bounds over all locations, one without linear terms may have multipliers too
+    missing = not used <= set(places) if form.joint else set(places) != used
+    if len(set(places)) != len(places) or missing:
         yield "not one entry of multipliers for each location that is used"
+    if any(place >= region.locations for place in places):
+        yield "location out of range"
     for entry in form.multipliers:
-        if len(entry.mu) != len(entry.facts) or len(set(entry.facts)) != len(entry.facts):
+        constraints = region.local() if entry.domain else []
+        count = len(entry.facts) + len(constraints)
+        if len(entry.mu) != count or len(set(entry.facts)) != len(entry.facts):
             yield f"location {entry.location}: not one multiplier per fact, each once"
+        elif charged_open_end(entry.mu, len(entry.facts), constraints):
+            yield f"location {entry.location}: charges an open end, which is infinite"
+        if entry.domain and not region.bounded:
+            yield f"location {entry.location}: uses a domain that bounds nothing"
         if any((entry.location, prototype) not in stated for prototype in entry.facts):
             yield f"location {entry.location}: uses a pair fact that the certificate does not state"
+
+
+def _joint_complaints(form: RivalForm, region: Region) -> Iterator[str]:
+    if form.joint is None:
+        return
+    if len(form.joint.nu) != len(region.joints) or not region.joints:
+        yield "not one multiplier per linear bound of the domain"
+    # a linear bound has no upper end
+    if any(nu < 0 for nu in form.joint.nu):
+        yield "a negative multiplier of a linear bound"
+    if not all(entry.domain for entry in form.multipliers):
+        yield "linear bounds of the domain are used, but some location does not use its box"
 
 
 class Forms:
     """The margins that well-formed forms (obligation 7) prove under proven bounds."""
 
-    def __init__(self, head: Head, core: Core, bounds: Bounds, ends: Ends) -> None:
+    def __init__(self, head: Head, core: Core, region: Region, bounds: Bounds, ends: Ends) -> None:
         self._head, self._core, self._bounds, self._ends = head, core, bounds, ends
+        self._region = region
         self._facts = {
             (fact.location, fact.prototype): (hex_ratio(fact.lower), hex_ratio(fact.upper))
             for fact in core.facts
@@ -111,6 +150,8 @@ class Forms:
                 constant, slope = self._chord(chord)
                 total += constant * weights[chord.prototype]
                 linear[chord.location][chord.prototype] = slope * weights[chord.prototype]
+            if form.joint is not None:
+                return total + self._jointly(form, form.joint, linear)
             for multipliers in form.multipliers:
                 if linear[multipliers.location]:
                     total += self._place(multipliers, linear[multipliers.location])
@@ -169,22 +210,93 @@ class Forms:
         hold, mu_i q_i(z) is at most mu_i h_i for mu_i > 0 and mu_i l_i for mu_i < 0. Subtract.
         Where A is not certainly positive the result is NaN, which proves nothing.
         """
+        if multipliers.domain:
+            return self._boxed(multipliers, linear, None)
         head = self._head
-        unit = ball((1 << head.weight_shift, 1 << multipliers.shift))
-        total = dict(linear)
-        ends = arb(0)
-        for prototype, mu in zip(multipliers.facts, multipliers.mu, strict=True):
-            low, high = self._facts[multipliers.location, prototype]
-            total[prototype] = total.get(prototype, arb(0)) + unit * mu
-            ends += ball(high if mu > 0 else low) * (unit * mu)
+        total, ends = self._with_facts(multipliers, linear)
         leading = sum(total.values(), arb(0))
         if not leading > 0:
             return arb("nan")
-        rows = fmpz_mat(
-            len(total), head.channels, [n for prototype in total for n in head.prototype(prototype)]
-        )
-        # exact integers over 2**shift; the product and its square are balls
-        sums = (arb_mat(1, len(total), list(total.values())) * arb_mat(rows)).entries()
+        sums = self._weighted(total)
         square = sum((entry * entry for entry in sums), arb(0))
         norms = sum((value * head.norms[j] for j, value in total.items()), arb(0))
         return (norms - square / leading) / (1 << (2 * head.shift)) - ends
+
+    def _with_facts(
+        self, multipliers: PlaceMultipliers, linear: Mapping[int, arb]
+    ) -> tuple[dict[int, arb], arb]:
+        """Coefficients of all q_j, the facts' multipliers included; and what the facts charge."""
+        unit = ball((1 << self._head.weight_shift, 1 << multipliers.shift))
+        total = dict(linear)
+        ends = arb(0)
+        for prototype, mu in zip(multipliers.facts, multipliers.mu, strict=False):
+            low, high = self._facts[multipliers.location, prototype]
+            total[prototype] = total.get(prototype, arb(0)) + unit * mu
+            ends += ball(high if mu > 0 else low) * (unit * mu)
+        return total, ends
+
+    def _weighted(self, total: Mapping[int, arb]) -> list[arb]:
+        """sum coefficient_j p_j, [D] over 2**shift: exact integers times balls."""
+        head = self._head
+        if not total:
+            return [arb(0)] * head.channels
+        rows = fmpz_mat(
+            len(total), head.channels, [n for prototype in total for n in head.prototype(prototype)]
+        )
+        sums: list[arb] = (arb_mat(1, len(total), list(total.values())) * arb_mat(rows)).entries()
+        return sums
+
+    def _boxed(
+        self,
+        multipliers: PlaceMultipliers,
+        linear: Mapping[int, arb],
+        joint: JointMultipliers | None,
+    ) -> arb:
+        """As :meth:`_place`, with the least value over the domain's box.
+
+        Theorem: see ``boxed``. The facts and the domain's own constraints enter with multipliers;
+        ``joint`` takes its part - sum nu_k <c_k, z_l> of this location into the bracket.
+        """
+        head, region, location = self._head, self._region, multipliers.location
+        scale = 1 << head.weight_shift
+        unit = ball((scale, 1 << multipliers.shift))
+        total, ends = self._with_facts(multipliers, linear)
+        leading = sum(total.values(), arb(0))
+        # <g, z>, with g over 1
+        down = arb(2) / (1 << head.shift)
+        slope = [-entry * down for entry in self._weighted(total)]
+        own = multipliers.mu[len(multipliers.facts) :]
+        for t, constraint in zip(own, region.local(), strict=True):
+            leading += unit * (t * constraint.square)
+            step = unit * t / (1 << region.shift)
+            slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]
+            end = constraint.high if t > 0 else constraint.low
+            if t and end is not None:
+                ends += ball(end) * (unit * t)
+        if joint is not None:
+            for nu, bound in zip(joint.nu, region.joints, strict=True):
+                step = ball((scale * nu, 1 << (region.shift + joint.shift)))
+                normal = bound.slopes[location]
+                slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
+        norms = sum((value * head.norms[j] for j, value in total.items()), arb(0))
+        least = ball_minimum(leading, slope, Corner.of(head, region, location))
+        return least + norms / (1 << (2 * head.shift)) - ends
+
+    def _jointly(
+        self, form: RivalForm, joint: JointMultipliers, linear: Mapping[int, Mapping[int, arb]]
+    ) -> arb:
+        """A lower bound of the sum of all locations' forms, linear bounds included.
+
+        Where <c_k, z> >= d_k and nu_k >= 0, a sum of forms is at least itself less
+        sum nu_k ( <c_k, z> - d_k ), which is a sum over *all* locations again.
+        """
+        scale = 1 << self._head.weight_shift
+        total = arb(0)
+        for nu, bound in zip(joint.nu, self._region.joints, strict=True):
+            total += ball((scale * nu, 1 << joint.shift)) * ball(bound.bound)
+        entries = {entry.location: entry for entry in form.multipliers}
+        for location in range(self._region.locations):
+            bare = PlaceMultipliers(location=location, facts=(), shift=0, mu=(), domain=True)
+            entry = entries.get(location, bare)
+            total += self._boxed(entry, linear.get(location, {}), joint)
+        return total

@@ -89,6 +89,16 @@ class Graph:
         known = node is not None and node.domain in DEFAULT_DOMAINS and position == 0
         return node.op_type if known and node is not None else ""
 
+    def attributes(self, tensor: str) -> dict[str, int | None]:
+        """Attributes of the operator behind a tensor; None for one that is not a single integer."""
+        node, _ = self.producers.get(self.root(tensor), (None, 0))
+        found: dict[str, int | None] = {}
+        for attribute in () if node is None else node.attribute:
+            plain = attribute.type == onnx.AttributeProto.INT and not attribute.ref_attr_name
+            once = attribute.name not in found
+            found[attribute.name] = attribute.i if plain and once else None
+        return found
+
     def dimensions(self, name: str) -> tuple[int, ...] | None:
         """Stored shape of a constant; None where the name is no constant."""
         tensor = self.constants.get(self.root(name))

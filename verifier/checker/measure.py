@@ -9,8 +9,8 @@ import numpy as np
 from flint import fmpz_mat
 from numpy.typing import NDArray
 
-from verifier.certificate.schema import BoxDomain, FreeDomain, Move
-from verifier.checker.arithmetic import Ratio, at_most, float32_integers, hex_ratio
+from verifier.certificate.schema import Move
+from verifier.checker.arithmetic import Ratio, at_most, float32_integers
 from verifier.checker.head import Head
 
 
@@ -123,26 +123,3 @@ class Moved:
                     least = candidate
             self._best[prototype] = least
         return self._best[prototype]
-
-
-def domain_ends(domain: FreeDomain | BoxDomain) -> tuple[Ratio | None, Ratio | None]:
-    """Lower and upper end of every latent unit; None where there is none."""
-    if isinstance(domain, FreeDomain):
-        return None, None
-    return hex_ratio(domain.lower), None if domain.upper is None else hex_ratio(domain.upper)
-
-
-def outside_domain(
-    numerators: list[int], denominator: int, domain: FreeDomain | BoxDomain
-) -> int | None:
-    """The first channel whose value numerator / denominator leaves the domain, or None."""
-    lower, upper = domain_ends(domain)
-    if lower is None and upper is None:
-        return None
-    for channel, numerator in enumerate(numerators):
-        value = numerator, denominator
-        if lower is not None and not at_most(lower, value):
-            return channel
-        if upper is not None and not at_most(value, upper):
-            return channel
-    return None

@@ -18,6 +18,12 @@ OUTPUT_RANGES: dict[str, tuple[Ratio, Ratio | None]] = {
     "Sigmoid": ((0, 1), (1, 1)),
     "Relu": ((0, 1), None),
 }
+# Operators that normalise, with the attributes (ONNX's defaults filled in) with which they do so
+# over the channels of [N, D, H, W]: all that justifies a sphere or a simplex domain.
+NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
+    "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
+    "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
+}
 
 
 class BoundHead:
@@ -27,6 +33,7 @@ class BoundHead:
         head: the exact numbers.
         departure: where the graph departs from the canonical head; None where it is recognised.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
+        normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
     """
 
     def __init__(self, graph: Graph, description: Description) -> None:
@@ -34,6 +41,17 @@ class BoundHead:
         self.departure = why_not_recognised(graph, description)
         self.latent_operator = graph.operator(description.latent)
         self.latent_range = OUTPUT_RANGES.get(self.latent_operator)
+        self.normalised = _normalised(graph, description.latent)
+
+
+def _normalised(graph: Graph, tensor: str) -> str:
+    """The domain that the operator behind a tensor puts every location in, or ''."""
+    domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
+    stated = graph.attributes(tensor) if domain else {}
+    if not set(stated) <= set(wanted):
+        return ""
+    known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
+    return domain if known else ""
 
 
 class ModelFile:

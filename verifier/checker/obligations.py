@@ -11,14 +11,23 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from verifier.certificate.schema import ActivationFact, BoxDomain, PairBlock, PairFact, Rows
+from verifier.certificate.schema import (
+    ActivationFact,
+    BoxDomain,
+    DomainBlock,
+    PairBlock,
+    PairFact,
+    Rows,
+    SimplexDomain,
+    SphereDomain,
+)
 from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
 from verifier.checker.bounds import Bounds
+from verifier.checker.boxed import charged_open_end
 from verifier.checker.case import Case
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.margins import Ends, margins
-from verifier.checker.measure import domain_ends, outside_domain
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
 
@@ -40,7 +49,6 @@ class Rule:
 def certificate_format(case: Case) -> Iterator[str]:
     """1. The bytes are one certificate of a known version; its numbers are spelled canonically."""
     core = case.core
-    domain_ends(core.domain)
     for fact in core.facts:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
@@ -95,16 +103,27 @@ def instance(case: Case) -> Iterator[str]:
 
 
 def domain(case: Case) -> Iterator[str]:
-    """5. The domain is free, or exactly what the operator that outputs the latent guarantees; and
-    the recorded latent lies in it."""
-    domain = case.core.domain
-    if isinstance(domain, BoxDomain) and domain_ends(domain) != case.bound.latent_range:
-        operator = case.bound.latent_operator or "no known operator"
-        yield f"the box is not what the graph guarantees (the latent comes from {operator})"
+    """5. The domain is free, or what the operator that outputs the latent guarantees, or a reach
+    domain, which is an assumption; and the recorded latent lies in it, so that it is not empty."""
+    domain, region = case.core.domain, case.region
+    operator = case.bound.latent_operator or "no known operator"
+    if isinstance(domain, BoxDomain):
+        ends = hex_ratio(domain.lower), None if domain.upper is None else hex_ratio(domain.upper)
+        if ends != case.bound.latent_range:
+            yield f"the box is not what the graph guarantees (the latent comes from {operator})"
+    if isinstance(domain, SphereDomain | SimplexDomain) and domain.kind != case.bound.normalised:
+        yield (
+            f"the {domain.kind} is not what the graph guarantees (the latent comes from "
+            f"{operator}, not normalised so over its channels)"
+        )
+    unit = 1 << case.latent.shift
     for location, point in enumerate(case.latent.points):
-        channel = outside_domain(point, 1 << case.latent.shift, domain)
-        if channel is not None:
-            yield f"the recorded latent leaves the domain at location {location}, channel {channel}"
+        place = region.outside(location, point, unit)
+        if place is not None:
+            yield f"the recorded latent leaves the domain at {place}"
+    joint = region.outside_jointly({k: (p, unit) for k, p in enumerate(case.latent.points)})
+    if joint is not None:
+        yield f"the recorded latent leaves the domain: {joint}"
 
 
 def premises(case: Case) -> Iterator[str]:
@@ -118,27 +137,25 @@ def premises(case: Case) -> Iterator[str]:
 
 
 def multipliers(case: Case) -> Iterator[str]:
-    """7. Every block speaks about pair facts of its location, every row has A > 0; every form is
-    about one rival, lists each prototype once and on the side of its weight; every implied bound
-    uses a stated activation fact and a positive stretch."""
+    """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
+    charges no open end); every form is about one rival, lists each prototype once and on the side
+    of its weight; every implied bound uses a stated activation fact and a positive stretch."""
     known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
-    seen: set[tuple[int, tuple[int, ...], int]] = set()
-    for block in case.core.evidence.blocks:
-        place = f"block at location {block.location}"
-        # every block bounds on its own, so a location may have many; but not the same one twice
-        kind = block.location, block.facts, block.shift
-        if kind in seen:
-            yield f"{place}: a second block with the same facts and shift"
-        seen.add(kind)
-        if not block.facts or len(set(block.facts)) != len(block.facts):
-            yield f"{place}: no facts, or one twice"
-        if any((block.location, prototype) not in known for prototype in block.facts):
-            yield f"{place}: uses a pair fact that the certificate does not state"
-        for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
-            for text in _row_complaints(case, block, rows, sign):
-                yield f"{place}, {word}: {text}"
+    evidence = case.core.evidence
+    for blocks in (evidence.blocks, evidence.domain_blocks):
+        seen: set[tuple[int, tuple[int, ...], int]] = set()
+        for block in blocks:
+            word = "domain block" if isinstance(block, DomainBlock) else "block"
+            place = f"{word} at location {block.location}"
+            # every block bounds on its own, so a location may have many; but not the same one twice
+            kind = block.location, block.facts, block.shift
+            if kind in seen:
+                yield f"{place}: a second block with the same facts and shift"
+            seen.add(kind)
+            for text in _block_complaints(case, block, known):
+                yield f"{place}{text}"
     yield from _implied_complaints(case)
-    yield from form_complaints(case.head, case.core)
+    yield from form_complaints(case.head, case.core, case.region)
 
 
 def _implied_complaints(case: Case) -> Iterator[str]:
@@ -152,13 +169,41 @@ def _implied_complaints(case: Case) -> Iterator[str]:
             yield f"implied bound {index}: its stretch is not positive"
 
 
-def _row_complaints(case: Case, block: PairBlock, rows: Rows, sign: int) -> Iterator[str]:
+def _block_complaints(
+    case: Case, block: PairBlock | DomainBlock, known: set[tuple[int, int]]
+) -> Iterator[str]:
+    if len(set(block.facts)) != len(block.facts) or (
+        isinstance(block, PairBlock) and not block.facts
+    ):
+        yield ": no facts, or one twice"
+    if any((block.location, prototype) not in known for prototype in block.facts):
+        yield ": uses a pair fact that the certificate does not state"
+    if isinstance(block, DomainBlock) and (
+        not case.region.bounded or block.location >= case.head.location_count
+    ):
+        yield ": the domain bounds nothing, or the location is out of range"
+        return
+    for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
+        for text in _row_complaints(case, block, rows, sign):
+            yield f", {word}: {text}"
+
+
+def _row_complaints(
+    case: Case, block: PairBlock | DomainBlock, rows: Rows, sign: int
+) -> Iterator[str]:
     if len(rows.prototypes) != len(rows.theta) or len(set(rows.prototypes)) != len(rows.prototypes):
         yield "not one row per prototype, each once"
     if any(prototype >= case.head.prototype_count for prototype in rows.prototypes):
         yield "prototype out of range"
-    if any(len(row) != len(block.facts) for row in rows.theta):
-        yield "a row has not one multiplier per fact"
+    constraints = []
+    if isinstance(block, DomainBlock):
+        constraints = case.region.constraints(block.location)
+    count = len(block.facts)
+    if any(len(row) != count + len(constraints) for row in rows.theta):
+        yield "a row has not one multiplier per fact and constraint"
+    elif isinstance(block, DomainBlock):
+        if any(charged_open_end(row, count, constraints) for row in rows.theta):
+            yield "a row charges an open end, which is infinite"
     elif any((sign << block.shift) + sum(row) <= 0 for row in rows.theta):
         yield "a row has A <= 0, which bounds nothing"
 
@@ -170,7 +215,7 @@ def proved_margins(case: Case) -> Iterator[str]:
         IncompleteError: some margin is not proved.
     """
     core = case.core
-    bounds = Bounds(case.head, core)
+    bounds = Bounds(case.head, core, case.region)
     scale = case.latent.scale
     for prototype, (low, high) in enumerate(bounds.best):
         # v is in the domain and meets the facts, so its measurements obey every sound bound
@@ -184,7 +229,7 @@ def proved_margins(case: Case) -> Iterator[str]:
         [None if high is None else (high, one) for _, high in bounds.best],
     )
     found = {m.rival: m for m in margins(case.head, core.instance.predicted, core.rivals, ends)}
-    forms = Forms(case.head, core, bounds, ends)
+    forms = Forms(case.head, core, case.region, bounds, ends)
     for form in core.evidence.forms:
         # both are lower bounds of the same margin, so the better one is
         margin = forms.margin(form)
@@ -219,7 +264,7 @@ def witnesses(case: Case) -> Iterator[str]:
         else:
             case.necessary.append(witness.fact)
             try:
-                complaints = list(witness_complaints(core, case.latent, witness))
+                complaints = list(witness_complaints(core, case.region, case.latent, witness))
             except CertificateError as error:
                 complaints = [str(error)]
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
@@ -232,7 +277,7 @@ RULES = (
     Rule(4, "instance", (1, 3), instance),
     Rule(5, "domain", (1, 3, 4), domain),
     Rule(6, "premises", (1, 3, 4), premises),
-    Rule(7, "multipliers", (1, 3, 4), multipliers),
+    Rule(7, "multipliers", (1, 3, 4, 5), multipliers),
     Rule(8, "margins", (1, 3, 4, 5, 6, 7), proved_margins),
     Rule(9, "prediction", (1, 3, 4), prediction),
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),

@@ -28,7 +28,7 @@ def _expanded_distance() -> Pattern:
 
 
 # Operators of one input that keep its shape.
-_ELEMENTWISE = {"Relu", "Sigmoid", "Tanh"}
+_SHAPE_KEEPING = {"LpNormalization", "Relu", "Sigmoid", "Softmax", "Tanh"}
 
 
 def _direct_distance() -> Pattern:
@@ -130,7 +130,7 @@ def _channels_fixed(graph: Graph, description: Description) -> bool:
         if operator == "Conv" and len(node.input) > 1:
             weight = graph.dimensions(node.input[1])
             return weight is not None and weight[:1] == (description.channels,)
-        if operator not in _ELEMENTWISE or not node.input:
+        if operator not in _SHAPE_KEEPING or not node.input:
             return False
         tensor = node.input[0]
     return False

@@ -24,11 +24,14 @@ from verifier.certificate.schema import (
 from verifier.checker.arithmetic import float32_integers
 from verifier.checker.facts import violated
 from verifier.checker.margins import observed_margin
-from verifier.checker.measure import Latent, Moved, Point, outside_domain
+from verifier.checker.measure import Latent, Moved, Point
+from verifier.checker.regions import Region
 from verifier.errors import CertificateError
 
 
-def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator[str]:
+def witness_complaints(
+    core: Core, region: Region, latent: Latent, witness: Witness
+) -> Iterator[str]:
     """Everything that is wrong with one witness; nothing means that its fact is necessary.
 
     Raises:
@@ -36,9 +39,19 @@ def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator
     """
     points = materialise(latent, witness)
     for location, point in points.items():
-        channel = outside_domain(point.numerators, point.denominator << latent.shift, core.domain)
-        if channel is not None:
-            yield f"leaves the domain at location {location}, channel {channel}"
+        place = region.outside(location, point.numerators, point.denominator << latent.shift)
+        if place is not None:
+            yield f"leaves the domain at {place}"
+    joint = region.outside_jointly(
+        {
+            location: (point.numerators, point.denominator << latent.shift)
+            for location, point in enumerate(
+                points.get(location, Point(here)) for location, here in enumerate(latent.points)
+            )
+        }
+    )
+    if joint is not None:
+        yield f"leaves the domain: {joint}"
     moved = latent.moved(points)
     _measure(core, moved, witness.rival)
     for index, fact in enumerate(core.facts):

@@ -26,7 +26,10 @@ Vocabulary = Annotated[
 ]
 Domain = Annotated[
     str,
-    typer.Option("--domain", help="free (every latent) or box (what the last layer can output)."),
+    typer.Option(
+        "--domain",
+        help="free (every latent), or what the last layer guarantees: box, sphere, simplex.",
+    ),
 ]
 
 Witnesses = Annotated[
@@ -38,5 +41,9 @@ Inflate = Annotated[
 ]
 Oracle = Annotated[
     str,
-    typer.Option("--oracle", help="auto, exact (each prototype alone), relational (all together)."),
+    typer.Option(
+        "--oracle",
+        help="auto, triangle (as published), exact (each prototype alone), relational (all "
+        "together), cascade (one after the other).",
+    ),
 ]

@@ -58,8 +58,8 @@ def lower_rows(
     ``target[j]`` is the value the bound has to reach; where one fact's triangle bound reaches it,
     the row has one entry. The columns are ``hull.spanning``.
     """
-    wanted = np.asarray(prototypes, dtype=int)
-    theta = _optimal(hull, sign=-1)[wanted]
+    wanted = np.asarray(prototypes, dtype=np.intp)
+    theta = optimal(hull, wanted, 1.0)
     spanning = np.array(hull.spanning)
     apart = np.sqrt(gram[np.ix_(wanted, spanning)])
     seen = np.sqrt(measurement[spanning])
@@ -74,7 +74,7 @@ def lower_rows(
 
 def upper_rows(hull: Hull, prototypes: Sequence[int]) -> Rows:
     """Multipliers for upper bounds of q_j (lower bounds of -q_j)."""
-    return Rows(tuple(prototypes), _optimal(hull, sign=+1)[list(prototypes)])
+    return Rows(tuple(prototypes), optimal(hull, np.array(prototypes, dtype=np.intp), -1.0))
 
 
 def form_multipliers(
@@ -97,10 +97,15 @@ def form_multipliers(
     return np.asarray(leading * of_latent - coefficients @ of_prototype)
 
 
-def _optimal(hull: Hull, sign: int) -> Multipliers:
+def optimal(
+    hull: Hull, prototypes: NDArray[np.intp], sign: NDArray[np.float64] | float
+) -> Multipliers:
+    """The best theta in free space for ``sign * q_j``, one row per prototype; sign 1 or -1."""
     of_prototype, of_latent = hull.affine()
-    beta, radius = np.sqrt(hull.off_plane), np.full(len(of_prototype), np.sqrt(hull.radius))
-    return _curvature(beta, radius)[:, None] * of_latent + sign * of_prototype
+    beta = np.sqrt(hull.off_plane[prototypes])
+    leading = _curvature(beta, np.full(len(beta), np.sqrt(hull.radius)))
+    own = np.broadcast_to(np.asarray(sign), beta.shape)
+    return np.asarray(leading[:, None] * of_latent - own[:, None] * of_prototype[prototypes])
 
 
 def _curvature(beta: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,8 +2,11 @@
 
     topk, ceiling:      the exact oracle
     mixed:              the exact oracle, then the relational one where there are pair facts
+    pairs, triangle:    grow until proved, delete by the published triangle inequality
     pairs, exact:       grow until proved, delete by the exact oracle
     pairs, relational:  grow until proved, delete by the relational oracle
+    pairs, cascade:     grow and delete by the triangle inequality, go on by the exact oracle, then
+                        by the relational one (auto without its first link costs less)
     pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
 
 Each set comes with the state that proved it. A prover's yes is float64; where the checker does
@@ -14,7 +17,7 @@ exact oracle's set.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from verifier.latent.domain import Domain
@@ -30,11 +33,12 @@ from verifier.minimise.topk import topk
 from verifier.oracle.exact import SLACK, ExactOracle, ExactState
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle, RelationalState
+from verifier.oracle.triangle import TriangleOracle
 from verifier.verdict import Status
 
 Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
 VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
-ORACLES = ("auto", "exact", "relational")
+ORACLES = ("auto", "triangle", "exact", "relational", "cascade")
 
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
 _SLACKS = (SLACK, 1e-6, 1e-4)
@@ -60,15 +64,25 @@ def candidates(
         vocabulary: the kinds of facts.
         oracle: one of :data:`ORACLES`.
     """
+    if vocabulary == "pairs" and oracle == "triangle":
+        for slack in _SLACKS:
+            yield from _triangle(instance, domain, slack)
+        return
     if vocabulary == "pairs" and oracle != "exact":
         for slack in _SLACKS:
-            yield from _relational(instance, domain, slack, from_exact=oracle == "auto")
+            yield from _relational(
+                instance,
+                domain,
+                slack,
+                from_exact=oracle in ("auto", "cascade"),
+                from_triangle=oracle == "cascade",
+            )
     for slack in _SLACKS:
         state = ExactOracle(slack).prepare(instance, domain)
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
-        if vocabulary == "mixed" and oracle != "exact" and facts.pairs:
+        if vocabulary == "mixed" and oracle not in ("exact", "triangle") and facts.pairs:
             yield from _related(instance, domain, slack, facts)
         yield from _decided(facts, state)
 
@@ -88,16 +102,44 @@ def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
     return _pairs(state)
 
 
+def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Candidate]:
+    """A set that the triangle inequality cannot shrink.
+
+    The exact oracle, which is never looser, supplies the proof: a certificate has one kind of row.
+    """
+    triangle = TriangleOracle(slack).prepare(instance, domain)
+    if not grow(triangle):
+        return
+    delete(triangle, by_worth(triangle))
+    state = ExactOracle(slack).prepare(instance, domain)
+    for location, prototypes in enumerate(triangle.chosen):
+        state.set_location(location, prototypes)
+    for candidate in _decided(_pairs(state), state):
+        yield replace(candidate, oracle="triangle")
+
+
 def _relational(
-    instance: Instance, domain: Domain, slack: float, *, from_exact: bool
+    instance: Instance,
+    domain: Domain,
+    slack: float,
+    *,
+    from_exact: bool,
+    from_triangle: bool = False,
 ) -> Iterator[Candidate]:
     """A set that the relational oracle cannot shrink.
 
     With ``from_exact``, deletion goes on where the exact oracle's ends; the exact oracle's proof is
-    kept where nothing more can be dropped.
+    kept where nothing more can be dropped. With ``from_triangle``, the exact oracle goes on where
+    the triangle inequality ends.
     """
     exact = ExactOracle(slack).prepare(instance, domain)
-    if not grow(exact):
+    if from_triangle:
+        triangle = TriangleOracle(slack).prepare(instance, domain)
+        if grow(triangle):
+            delete(triangle, by_worth(triangle))
+            for location, prototypes in enumerate(triangle.chosen):
+                exact.set_location(location, prototypes)
+    if not exact.suffices() and not grow(exact):
         return
     if from_exact:
         delete(exact, by_worth(exact))

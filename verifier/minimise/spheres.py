@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from verifier.latent.domain import Box, Domain
+from verifier.latent.domain import Domain
 
 Points = Float[NDArray[np.float64], "*batch channel"]
 
@@ -32,15 +32,15 @@ class Spheres:
     """A batch of spheres (see above); ``radius`` is infinite where nothing is kept.
 
     ``home`` [..., D] are the latents themselves, which lie on their spheres; ``centre`` [..., D];
-    ``basis`` [..., M, D], padded with zero rows; ``radius`` [...]; ``box`` the ends that every
-    coordinate has to respect.
+    ``basis`` [..., M, D], padded with zero rows; ``radius`` [...]; ``box`` [..., D] the ends that
+    every coordinate has to respect.
     """
 
     home: Points
     centre: Points
     basis: Float[NDArray[np.float64], "*batch direction channel"]
     radius: Float[NDArray[np.float64], "*batch"]
-    box: tuple[float, float] | None
+    box: tuple[Points, Points] | None
 
     @classmethod
     def around(
@@ -49,8 +49,13 @@ class Spheres:
         latents: Float[NDArray[np.float64], "site channel"],
         kept: Sequence[Sequence[int]],
         domain: Domain,
+        places: Sequence[int],
+        locations: int,
     ) -> Spheres:
-        """The spheres of several sites: a latent each, with the prototypes that it keeps."""
+        """The spheres of several sites: a latent each, with the prototypes that it keeps.
+
+        ``places`` are the sites' locations, of ``locations`` in all.
+        """
         frames = [_frame(prototypes[list(keep)]) for keep in kept]
         most = max([len(frame) for frame in frames], default=0)
         basis = np.zeros((len(kept), most, latents.shape[1]))
@@ -63,15 +68,18 @@ class Spheres:
             base = prototypes[keep[0]]
             centre[site] = base + frame.T @ (frame @ (latents[site] - base))
             radius[site] = np.linalg.norm(latents[site] - centre[site])
-        box = None
-        if isinstance(domain, Box):
-            box = domain.lower + _INSET, domain.upper - _INSET
+        box = domain.box(locations, latents.shape[1])
+        if box is not None:
+            # a narrow box keeps the latent itself: the search then moves other coordinates
+            lower, upper = box[0][list(places)], box[1][list(places)]
+            box = np.minimum(lower + _INSET, latents), np.maximum(upper - _INSET, latents)
         return cls(latents, centre, basis, radius, box)
 
     def take(self, sites: Int[NDArray[np.intp], "..."]) -> Spheres:
         """The spheres at some indices, in the shape of the indices."""
+        box = None if self.box is None else (self.box[0][sites], self.box[1][sites])
         return Spheres(
-            self.home[sites], self.centre[sites], self.basis[sites], self.radius[sites], self.box
+            self.home[sites], self.centre[sites], self.basis[sites], self.radius[sites], box
         )
 
     def onto(self, points: Points) -> Points:

@@ -159,6 +159,8 @@ class _Search:
             self.instance.latent[self._places],
             self._wanted,
             self.domain,
+            self._places,
+            self.locations,
         )
 
     @property

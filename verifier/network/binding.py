@@ -14,7 +14,7 @@ from verifier.errors import DescriptionError
 from verifier.network.declared import compare, declared_matrix
 from verifier.network.graph import Graph, part
 from verifier.network.head import Head
-from verifier.network.node import Shape, printable
+from verifier.network.node import Node, Shape, printable
 from verifier.network.recognise import Names, NotRecognisedError, RecognisedHead, recognise
 from verifier.network.rewrite import Rewritten, drop_identities
 from verifier.network.similarity import ROWS
@@ -25,8 +25,13 @@ from verifier.network.spec import (
     similarity_constant,
 )
 
-LatentRange = Literal["sigmoid", "relu", "free"]
-_RANGES: dict[str, LatentRange] = {"Sigmoid": "sigmoid", "Relu": "relu"}
+LatentRange = Literal["sigmoid", "relu", "normalised", "softmax", "free"]
+_RANGES: dict[str, LatentRange] = {
+    "Sigmoid": "sigmoid",
+    "Relu": "relu",
+    "LpNormalization": "normalised",
+    "Softmax": "softmax",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +132,18 @@ def bind(model: ModelProto, graph: Graph, description: HeadDescription) -> Bound
         binding, reason = "declared", str(error)
         head = _declared(graph, names, description)
         compare(model, head_part, head, (measurement, activation, logits))
-    latent_range = _RANGES.get(made_by.op, "free") if made_by else "free"
+    latent_range = _latent_range(made_by)
     return Bound(head, binding, reason, latent_range, encoder, head_part)
+
+
+def _latent_range(node: Node | None) -> LatentRange:
+    """What the operator behind a latent [N, D, H, W] guarantees; a norm counts over channels."""
+    if node is None:
+        return "free"
+    found = _RANGES.get(node.op, "free")
+    if found in ("normalised", "softmax") and node.attributes.get("axis", -1) not in (1, -3):
+        return "free"
+    return found
 
 
 def _names(plain: Rewritten, description: HeadDescription) -> Names:

@@ -149,6 +149,17 @@ def clip(call: Call, x: Tensor) -> Tensor:
     return x if low is None and high is None else x.clamp(low, high)
 
 
+def softmax(call: Call, x: Tensor) -> Tensor:
+    """exp(x) / sum of exp(x) over one axis."""
+    return x.softmax(call.integer("axis", -1))
+
+
+def lp_normalization(call: Call, x: Tensor) -> Tensor:
+    """x / |x| over one axis; ONNX Runtime leaves zero vectors zero."""
+    norm = x.norm(dim=call.integer("axis", -1), keepdim=True)
+    return x / norm.where(norm > 0, norm.new_ones(()))
+
+
 def leaky_relu(call: Call, x: Tensor) -> Tensor:
     """x for x >= 0, alpha x below."""
     from torch.nn import functional

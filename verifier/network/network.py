@@ -36,7 +36,8 @@ class Network:
 
     ``description_sha256`` is over the description's text as stored; ``description_external`` is
     that text where it is not in the model file. ``latent_range`` names the operator that makes
-    the latent: ``sigmoid`` [0, 1], ``relu`` [0, inf), else ``free``. ``reason`` says why the head
+    the latent: ``sigmoid`` [0, 1], ``relu`` [0, inf), over channels ``normalised`` |z| = 1 or
+    ``softmax`` (sum 1), else ``free``. ``reason`` says why the head
     was not recognised ("" if it was).
     """
 

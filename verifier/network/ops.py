@@ -184,6 +184,18 @@ _ROWS = (
         {"alpha": "FLOAT"},
     ),
     Operator(
+        "Softmax", (1, 1), _v(13), frozenset(), shapes.softmax, meaning.softmax, {"axis": "INT"}
+    ),
+    Operator(
+        "LpNormalization",
+        (1, 1),
+        _v(1, 22),
+        frozenset(),
+        shapes.lp_normalization,
+        meaning.lp_normalization,
+        {"axis": "INT", "p": "INT"},
+    ),
+    Operator(
         "Clip",
         (1, 3),
         _v(13),

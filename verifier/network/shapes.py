@@ -213,6 +213,27 @@ def clip(call: Call) -> Shape:
     return call.shape(0)
 
 
+def softmax(call: Call) -> Shape:
+    """exp(x) / sum of exp(x) over one axis."""
+    _one_axis(call)
+    return call.shape(0)
+
+
+def lp_normalization(call: Call) -> Shape:
+    """x / |x| over one axis, in the Euclidean norm."""
+    _one_axis(call)
+    if call.integer("p", 2) != 2:
+        raise call.refuse("the norm is not Euclidean (p=2); export it so")
+    return call.shape(0)
+
+
+def _one_axis(call: Call) -> None:
+    """Refuse an axis out of range, or the batch axis: no image may depend on another."""
+    rank = len(call.shape(0))
+    if not rank or call.normal_axes((call.integer("axis", -1),), rank) == (0,):
+        raise call.refuse("its axis is the batch axis; export it over another one")
+
+
 def leaky_relu(call: Call) -> Shape:
     """x for x >= 0, alpha x below; alpha in [0, 1] keeps it increasing and convex."""
     if not 0 <= call.number("alpha", 0.01) <= 1:

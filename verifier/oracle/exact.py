@@ -20,6 +20,7 @@ from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import Hull
 from verifier.latent.implied import implied, nothing_implied
+from verifier.oracle.bounded import Bounded
 from verifier.oracle.interface import Decision, Instance, interval_margins
 from verifier.verdict import PROVED, unknown
 
@@ -45,19 +46,25 @@ class ExactState:
     """Bounds of one instance's measurements under a growing and shrinking set of facts.
 
     ``low``, ``high`` are [L, P] bounds of q_lj given the pair facts at location l and the domain;
-    ``floor``, ``roof`` [P] those of the domain alone; ``implied`` is what activation facts and
-    ceilings say. A margin counts as proved above ``slack``.
+    ``near``, ``far`` [L, P] the domain's own ranges, and ``floor``, ``roof`` [P] what the domain
+    alone says about the nearest distance; ``implied`` is what activation facts and ceilings say.
+    A margin counts as proved above ``slack``.
     """
 
     def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
         self.instance = instance
         self.slack = slack
-        self.floor, self.roof = domain.measurement_range(instance.head.prototypes)
-        locations = len(instance.measurement)
-        self.low: Matrix = np.tile(self.floor, (locations, 1))
-        self.high: Matrix = np.tile(self.roof, (locations, 1))
-        self.places = [Place(self.floor, self.roof, None, ())] * locations
-        self.implied = nothing_implied(len(self.floor))
+        near, far = domain.measurement_range(instance.head.prototypes)
+        shape = instance.measurement.shape
+        self.near: Matrix = np.array(np.broadcast_to(near, shape))
+        self.far: Matrix = np.array(np.broadcast_to(far, shape))
+        self.bounded = Bounded.of(instance, domain)
+        self.places = [self._bare(location) for location in range(shape[0])]
+        self.low: Matrix = np.stack([place.low for place in self.places])
+        self.high: Matrix = np.stack([place.high for place in self.places])
+        # of m_j, the least of all locations
+        self.floor, self.roof = self.seen()
+        self.implied = nothing_implied(shape[1])
 
     @property
     def chosen(self) -> list[tuple[int, ...]]:
@@ -72,7 +79,7 @@ class ExactState:
     def place(self, location: int, prototypes: Sequence[int]) -> Place:
         """What would be known at a location whose facts were exactly ``prototypes``."""
         if not prototypes:
-            return Place(self.floor, self.roof, None, ())
+            return self._bare(location)
         measurement = self.instance.measurement[location]
         known = self.places[location]
         if known.hull is not None and known.facts == tuple(prototypes[:-1]):
@@ -80,10 +87,19 @@ class ExactState:
         else:
             hull = Hull.of(self.instance.gram, measurement, prototypes)
         low, high = hull.bounds()
-        low, high = np.maximum(low, self.floor), np.minimum(high, self.roof)
+        low, high = np.maximum(low, self.near[location]), np.minimum(high, self.far[location])
+        if self.bounded is not None:
+            low, high = self.bounded.tighten(location, hull, low, high)
         named = list(prototypes)
         low[named] = high[named] = measurement[named]
         return Place(low, high, hull, tuple(named))
+
+    def _bare(self, location: int) -> Place:
+        """What the domain alone says about a location."""
+        low, high = self.near[location], self.far[location]
+        if self.bounded is not None:
+            low, high = self.bounded.tighten(location, None, low, high)
+        return Place(low, high, None, ())
 
     def put(self, location: int, place: Place) -> Place:
         """Make ``place`` what is known at a location; returns what was known before."""

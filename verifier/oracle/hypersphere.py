@@ -46,13 +46,13 @@ class HypersphereState(ExactState):
     def place(self, location: int, prototypes: Sequence[int]) -> Place:
         """What would be known at a location that was given ``prototypes`` in this order."""
         if not prototypes:
-            return Place(self.floor, self.roof, None, ())
+            return Place(self.near[location], self.far[location], None, ())
         named = list(prototypes)
         measurement = self.instance.measurement[location]
         from_centre, squared_radius = intersect(self.instance.gram, measurement, named)
         distance, radius = np.sqrt(from_centre), np.sqrt(squared_radius)
-        low = np.maximum((distance - radius) ** 2, self.floor)
-        high = np.minimum((distance + radius) ** 2, self.roof)
+        low = np.maximum((distance - radius) ** 2, self.near[location])
+        high = np.minimum((distance + radius) ** 2, self.far[location])
         low[named] = high[named] = measurement[named]
         return Place(low, high, None, tuple(named))
 

@@ -60,7 +60,7 @@ def require_memory(head: Head, vocabulary: str, oracle: str, available: int | No
         UsageError: the estimate exceeds what is available.
     """
     available = machine_bytes() if available is None else available
-    relational = oracle != "exact" and vocabulary in ("auto", "pairs", "mixed")
+    relational = oracle not in ("exact", "triangle") and vocabulary in ("auto", "pairs", "mixed")
     needed = needed_bytes(head, relational=relational)
     if needed <= available:
         return

@@ -27,13 +27,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.errors import InternalError
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
-from verifier.network.similarity import Similarity
+from verifier.oracle.bounded_forms import BoundedRelaxation
 from verifier.oracle.exact import (
     SLACK,
     ExactState,
@@ -42,6 +42,7 @@ from verifier.oracle.exact import (
     margins_between,
 )
 from verifier.oracle.interface import Decision, Instance
+from verifier.oracle.sides import Forms, Side, chord
 from verifier.verdict import PROVED, unknown
 
 Rows = Float[NDArray[np.float64], "rival prototype"]
@@ -51,24 +52,6 @@ Vector = Float[NDArray[np.float64], " prototype"]
 # the margin after five steps. Stopping early is sound.
 _STEPS = 6
 _DAMPING = 0.5
-
-
-@dataclass(frozen=True)
-class Forms:
-    """The linear forms of some rivals' margins, with the bound that they prove.
-
-    For rival i and prototype j with ``linear[i, j]``: the measurement at ``location[i, j]`` enters
-    linearly (a tangent at ``tangent[i, j]`` where the weight is positive, a chord where it is
-    negative); all other prototypes enter by their interval. ``slope`` is the coefficient of the
-    measurement. ``bound`` [R] is the least value of each margin.
-    """
-
-    rivals: tuple[int, ...]
-    location: Int[NDArray[np.intp], "rival prototype"]
-    linear: NDArray[np.bool_]
-    tangent: Rows
-    slope: Rows
-    bound: Margins
 
 
 class RelationalState(ExactState):
@@ -112,13 +95,20 @@ class RelationalState(ExactState):
         margins = margins_between(self.instance, *self.nearest())
         missed = np.flatnonzero(~(margins > self.slack))
         return all(
-            _Relaxation(self, [rival]).solve(self.slack).bound[0] > self.slack
+            self._forms([rival], self.slack).bound[0] > self.slack
             for rival in missed[np.argsort(margins[missed], kind="stable")].tolist()
         )
 
     def forms(self, rivals: Sequence[int]) -> Forms:
         """The best linear forms found for the margins over ``rivals`` (indices of margin rows)."""
-        return _Relaxation(self, rivals).solve()
+        return self._forms(rivals, math.inf)
+
+    def _forms(self, rivals: Sequence[int], enough: float) -> Forms:
+        """In free space first, then, where that is not enough, over the domain too."""
+        forms = _Relaxation(self, rivals).solve(enough)
+        if self.bounded is None or (forms.bound > enough).all():
+            return forms
+        return forms.better(BoundedRelaxation(self, self.bounded, rivals).solve(enough))
 
 
 @dataclass(frozen=True)
@@ -140,31 +130,13 @@ class RelationalOracle:
         return Decision(PROVED if proved else unknown("margin not proved"), margins)
 
 
-class _Side:
-    """One location per prototype, and its measurement there.
-
-    ``known`` marks prototypes whose location has facts and leaves them a finite, open interval;
-    the others stay constants.
-    """
-
-    def __init__(
-        self, state: RelationalState, location: Int[NDArray[np.intp], " prototype"]
-    ) -> None:
-        index = np.arange(len(location))
-        self.location = location
-        self.low, self.high = state.low[location, index], state.high[location, index]
-        self.alpha = state.alpha[location, index]
-        facts = np.array([place.hull is not None for place in state.places])
-        self.known = facts[location] & np.isfinite(self.high) & (self.high > self.low)
-
-
 class _Columns:
     """The prototypes that enter some rival's margin linearly, in order of their location.
 
     Sums per location are then sums over consecutive rows of ``steep`` [column, D].
     """
 
-    def __init__(self, state: RelationalState, side: _Side, used: NDArray[np.bool_]) -> None:
+    def __init__(self, state: RelationalState, side: Side, used: NDArray[np.bool_]) -> None:
         chosen = np.flatnonzero(used.any(axis=0))
         self.index = chosen[np.argsort(side.location[chosen], kind="stable")]
         location = side.location[self.index]
@@ -194,19 +166,22 @@ class _Relaxation:
         low, high = state.nearest()
         # a location that does not depend on the facts: a choice that followed their bounds could
         # get worse with one more fact
-        support = _Side(state, np.argmin(instance.measurement, axis=0))
-        oppose = _Side(state, np.argmin(state.low, axis=0))
+        support = Side(state, np.argmin(instance.measurement, axis=0))
+        oppose = Side(state, np.argmin(state.low, axis=0))
         positive = weights > 0
         self.positive = positive & support.known
         self.negative = (weights < 0) & oppose.known
-        slope, value = _chord(state, oppose, self.similarity)
+        slope, value = chord(state, oppose, self.similarity)
         self.support, self.oppose = support, oppose
+        index = np.arange(len(low))
+        self.alpha = state.alpha[support.location, index]
         # what does not move: prototypes by their interval, and the chords' constant parts
         ends = self.similarity.value(np.where(positive, high, low))
         fixed = ~(self.positive | self.negative) & (weights != 0)
         with np.errstate(invalid="ignore"):
             constant = np.where(fixed, weights * ends, 0.0)
-        chord_at_centre = value + slope * (oppose.alpha - oppose.low)
+        centre = state.alpha[oppose.location, np.arange(len(low))]
+        chord_at_centre = value + slope * (centre - oppose.low)
         constant = constant + np.where(self.negative, weights * chord_at_centre, 0.0)
         self.constant = constant.sum(axis=1) + instance.margin_offset[list(rivals)]
         self.falling = np.where(self.negative, weights * slope, 0.0)
@@ -227,7 +202,7 @@ class _Relaxation:
         """
         columns, index = self.tangents, self.tangents.index
         alpha, low, high = (
-            part[index] for part in (self.support.alpha, self.support.low, self.support.high)
+            part[index] for part in (self.alpha, self.support.low, self.support.high)
         )
         # <steep_j, u> at the present points; the instance itself lies on every sphere
         along = np.tile(columns.along, (len(self.rivals), 1))
@@ -261,7 +236,15 @@ class _Relaxation:
         tangent[:, self.tangents.index] = best.tangent
         slope[:, self.tangents.index] += best.rising
         linear = self.positive | self.negative
-        return Forms(self.rivals, location, linear, tangent, slope, best.bound)
+        return Forms(
+            self.rivals,
+            location,
+            linear,
+            tangent,
+            slope,
+            best.bound,
+            np.zeros(len(self.rivals), dtype=bool),
+        )
 
 
 @dataclass(frozen=True)
@@ -280,19 +263,3 @@ class _Step:
             np.where(wins[:, None], other.rising, self.rising),
             np.where(wins, other.bound, self.bound),
         )
-
-
-def _chord(state: ExactState, side: _Side, sigma: Similarity) -> tuple[Vector, Vector]:
-    """Slope and value at ``low`` of a linear majorant of every activation.
-
-    With t the largest similarity any *other* location can have, the activation is at most
-    max(t, sigma(q)), which is convex in q and hence below its chord over [low, high].
-    """
-    index = np.arange(len(side.low))
-    others = state.low.copy()
-    others[side.location, index] = np.inf
-    least = sigma.value(others.min(axis=0))
-    high = np.where(side.known, side.high, side.low)
-    at_low, at_high = (np.maximum(sigma.value(end), least) for end in (side.low, high))
-    width = np.where(side.known, high - side.low, 1.0)
-    return np.where(side.known, (at_high - at_low) / width, 0.0), at_low

@@ -15,7 +15,7 @@ which is |v - p|^2 where d.(p - c) = 0, that is for the kept ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,8 +24,9 @@ from flint import arb, ctx, fmpq_mat, fmpz_mat
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from verifier.latent.domain import Box, Domain
+from verifier.latent.domain import Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from verifier.latent.membership import Membership
 from verifier.network.head import Head
 from verifier.oracle.interface import Instance
 
@@ -48,18 +49,24 @@ class Move:
 
 @dataclass(frozen=True)
 class _Row:
-    """One moved location: q_j = ``numerators[j] / denominator`` for all j; is it in the domain."""
+    """One moved location: q_j = ``numerators[j] / denominator`` for all j; is it in the domain.
+
+    The location itself is ``point / scale``.
+    """
 
     numerators: list[int]
     denominator: int
     inside: bool
+    point: list[int]
+    scale: int
 
 
 class Replay:
     """The recorded latent of one instance in exact arithmetic, ready to be moved."""
 
     def __init__(self, instance: Instance, domain: Domain) -> None:
-        self._domain, self._instance = domain, instance
+        self._instance = instance
+        self._membership = Membership(domain, *instance.latent.shape)
         self._head = _exact(instance.head)
         own, shift = integers(instance.latent)
         self._shift = max(shift, self._head.shift)
@@ -88,6 +95,9 @@ class Replay:
             if row is None or not row.inside:
                 return False
             rows[move.location] = row
+        points = {location: (row.point, row.scale) for location, row in rows.items()}
+        if not self._membership.jointly(self._latent, 1 << self._shift, points):
+            return False
         best = self._best(rows)
         met = all(self._holds(fact, rows, best) for fact in facts if fact != dropped)
         return met and self._loses(rival, best)
@@ -110,7 +120,8 @@ class Replay:
             square - (int(dot) << (down + 1)) + (norm << (2 * down))
             for dot, norm in zip(dots, self._head.norms, strict=True)
         ]
-        return _Row(numerators, 1 << (2 * total), self._inside(point, 1 << total))
+        inside = self._membership.inside(move.location, point, 1 << total)
+        return _Row(numerators, 1 << (2 * total), inside, point, 1 << total)
 
     def _reflected(self, move: Move) -> _Row | None:
         here = self._latent[move.location]
@@ -130,21 +141,9 @@ class Replay:
             for measured, dot in zip(self._measurement[move.location], dots, strict=True)
         ]
         point = [n * square - 2 * product * d for n, d in zip(here, along, strict=True)]
-        inside = self._inside(point, square << self._shift)
-        return _Row(numerators, square * self._unit, inside)
-
-    def _inside(self, point: Iterable[int], scale: int) -> bool:
-        domain = self._domain
-        if not isinstance(domain, Box):
-            return True
-        numbers = list(point)
-        low, unit = domain.lower.as_integer_ratio()
-        if min(numbers) * unit < low * scale:
-            return False
-        if np.isinf(domain.upper):
-            return True
-        high, unit = domain.upper.as_integer_ratio()
-        return max(numbers) * unit <= high * scale
+        scale = square << self._shift
+        inside = self._membership.inside(move.location, point, scale)
+        return _Row(numerators, square * self._unit, inside, point, scale)
 
     def _best(self, rows: dict[int, _Row]) -> list[tuple[int, int]]:
         """Per prototype, the least q_lj over all locations, as a fraction that is not reduced."""

@@ -27,13 +27,13 @@ class TriangleState(ExactState):
     def place(self, location: int, prototypes: Sequence[int]) -> Place:
         """What would be known at a location whose facts were exactly ``prototypes``."""
         if not prototypes:
-            return Place(self.floor, self.roof, None, ())
+            return Place(self.near[location], self.far[location], None, ())
         named = list(prototypes)
         measurement = self.instance.measurement[location]
         known = np.sqrt(measurement[named])[:, None]
         sides = np.sqrt(self.instance.gram[named])
-        low = np.maximum(np.abs(sides - known).max(axis=0) ** 2, self.floor)
-        high = np.minimum((sides + known).min(axis=0) ** 2, self.roof)
+        low = np.maximum(np.abs(sides - known).max(axis=0) ** 2, self.near[location])
+        high = np.minimum((sides + known).min(axis=0) ** 2, self.far[location])
         low[named] = high[named] = measurement[named]
         return Place(low, high, None, tuple(named))
 

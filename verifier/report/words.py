@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from verifier.certificate.schema import (
     ActivationFact,
-    BoxDomain,
     CeilingFact,
     Core,
     Fact,
+    FreeDomain,
     PairFact,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
 )
 from verifier.report.reading import Reading
 from verifier.report.text import at_least, at_most, label, nearest, plural
@@ -32,7 +35,7 @@ OBLIGATIONS = {
     "model hash": "The model file is the one that the certificate speaks about.",
     "head": "The head is described and bound to the graph as the certificate says.",
     "instance": "Input, latent, prediction and rivals fit the head; no rival is missing.",
-    "domain": "The domain is one that the network guarantees, and the latent lies in it.",
+    "domain": "The domain is one that the network guarantees, or is assumed; the latent is in it.",
     "premises": "Every fact is true at the recorded latent.",
     "multipliers": "Every bound comes from facts that the certificate states.",
     "margins": "Over all latents of the domain that meet the facts, every margin is positive.",
@@ -145,12 +148,24 @@ def domain_words(core: Core) -> str:
     instance = core.instance
     channels = plural(instance.channels, "channel")
     shape = f"{plural(instance.locations, 'location')} with {channels} each."
-    if not isinstance(core.domain, BoxDomain):
+    domain = core.domain
+    if isinstance(domain, SphereDomain):
+        return f"Every latent of length 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, SimplexDomain):
+        return f"Every latent of non-negative values with sum 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, ReachDomain):
+        count = len(domain.bounds)
+        also = f" that meets {plural(count, 'linear bound')} too," if count else ""
+        return (
+            f"Every latent in a box around the recorded one,{also} at {shape} That the network "
+            f"stays in it is an assumption (source: {label(domain.source)})."
+        )
+    if isinstance(domain, FreeDomain):
         return f"Every latent there is: any real numbers whatever at {shape}"
-    lower = float.fromhex(core.domain.lower)
-    if core.domain.upper is None:
+    lower = float.fromhex(domain.lower)
+    if domain.upper is None:
         return f"Every latent with values of at least {lower:g} at {shape}"
-    upper = float.fromhex(core.domain.upper)
+    upper = float.fromhex(domain.upper)
     return f"Every latent with values from {lower:g} to {upper:g} at {shape}"
 
 
