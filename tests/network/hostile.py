@@ -310,7 +310,7 @@ REFUSALS: list[tuple[Change, type[ModelError], str]] = [
         (added(op), UnsupportedOperatorError, f"({op}, opset 17): random operator")
         for op in ("RandomUniformLike", "RandomNormal", "Multinomial", "Bernoulli")
     ],
-    (added("Softmax"), UnsupportedOperatorError, "node 'odd' (Softmax, opset 17)"),
+    (added("Softsign"), UnsupportedOperatorError, "node 'odd' (Softsign, opset 17)"),
     (added("Relu", extra=1), UnsupportedOperatorError, "attribute 'extra'"),
     (_constant_of_shape, UnsupportedOperatorError, "node 'bomb' (ConstantOfShape, opset 17)"),
     (_pad_bomb, ModelError, "node 'bomb' (Pad, opset 17): its output has shape"),

@@ -71,11 +71,11 @@ def test_external_data_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_inspect_lists_every_refusal(tmp_path: Path) -> None:
     parts = draft()
-    parts.extra += [nan, custom_import, added("Softmax"), twice_initializer, two_inputs]
+    parts.extra += [nan, custom_import, added("Softsign"), twice_initializer, two_inputs]
     assert parts.description is not None
     parts.description["unknown"] = 1
     refusals = "\n".join(inspect_file(parts.save(tmp_path)).refusals)
-    for text in ("NaN", "com.evil", "Softmax", "defined twice", "2 inputs", "field 'unknown'"):
+    for text in ("NaN", "com.evil", "Softsign", "defined twice", "2 inputs", "field 'unknown'"):
         assert text in refusals
 
 

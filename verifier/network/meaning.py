@@ -156,7 +156,7 @@ def softmax(call: Call, x: Tensor) -> Tensor:
 
 def lp_normalization(call: Call, x: Tensor) -> Tensor:
     """x / |x| over one axis; ONNX Runtime leaves zero vectors zero."""
-    norm = x.norm(dim=call.integer("axis", -1), keepdim=True)
+    norm = (x * x).sum(call.integer("axis", -1), keepdim=True).sqrt()
     return x / norm.where(norm > 0, norm.new_ones(()))
 
 
