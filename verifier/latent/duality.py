@@ -122,12 +122,13 @@ class Dual:
             if not len(active):
                 break
             found, bound, anchor[active] = part._step(best[active], eps[active], anchor[active])
-            gain = bound - value[active]
-            wins = gain > 0
+            wins = bound > value[active]
+            # from minus infinity, every finite bound is a gain
+            gain = np.where(wins, bound, 0.0) - np.where(wins, value[active], 0.0)
             best[active[wins]], value[active[wins]] = found[wins], bound[wins]
             eps *= _COOLING
             if step + 1 >= _SURE:
-                goes_on = gain > _GAIN * np.abs(value[active])
+                goes_on = (gain > _GAIN * np.abs(value[active])) | np.isinf(value[active])
                 active = active[goes_on]
                 part = self.part(active)
         return best, value, anchor

@@ -31,8 +31,10 @@ Coefficients = Float[NDArray[np.float64], "rival prototype"]
 Matrix = Float[NDArray[np.float64], "row term"]
 Points = Float[NDArray[np.float64], "rival place channel"]
 
-# Re-linearisations, the Newton steps in each, and those of the final multipliers.
-_STEPS, _INNER, _FINAL = 4, 2, 12
+# Re-linearisations, the Newton steps in each, and those of the final multipliers; more of the
+# first two for problems (rows times channels) so small that they cost next to nothing.
+_STEPS, _INNER, _FINAL = 4, 2, 16
+_SMALL, _THOROUGH = 1 << 10, 8
 _DAMPING = 0.6
 # Shares of the estimated multipliers of linear bounds that are tried.
 _SHARES = (1.0, 0.7, 0.3)
@@ -212,12 +214,16 @@ class BoundedRelaxation:
         best: Forms | None = None
         x: Matrix | None = None
         nu = np.zeros((len(self.rivals), len(self.places.spare)))
-        for _ in range(_STEPS):
+        if not self.places.places:  # nothing moves
+            return self._forms(np.clip(tangent, self.support.low, self.support.high))[0]
+        small = len(self.rivals) * self.places.sites.lower.size <= _SMALL
+        steps, inner = (_THOROUGH, _THOROUGH) if small else (_STEPS, _INNER)
+        for _ in range(steps):
             tangent = np.clip(tangent, self.support.low, self.support.high)
             forms, start = self._forms(tangent)
             parts = _by_place(forms, self.places.places)
             solution = self.places.solve(
-                parts, self.places.start(parts) if x is None else x, nu, _INNER
+                parts, self.places.start(parts) if x is None else x, nu, inner
             )
             forms = replace(forms, bound=start + solution.bound)
             best = forms if best is None else best.better(forms)
