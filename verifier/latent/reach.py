@@ -7,6 +7,7 @@ encoder stays inside: that is an assumption, which the certificate names with it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,8 @@ from verifier.latent.domain import (
 )
 
 _LONGEST_SOURCE = 1000
+# A float64 sum is farther off than this share of its terms only for absurdly many units.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,10 @@ class Reach:
             )
         require_box(self.name, latent, self.lower, self.upper)
         for index, value in enumerate(self._values(latent)):
-            if value < self.bounds[index]:
+            bound = float(self.bounds[index])
+            size = float(np.abs(self.coefficients[index] * latent).sum())
+            near = abs(value - bound) <= _ROUNDING * size
+            if (_exactly(self.coefficients[index], latent) < bound) if near else value < bound:
                 raise UsageError(
                     f"reach domain: the latent of this input gives linear form {index} the value "
                     f"{value:g}, below its bound {self.bounds[index]:g}; the bounds are not about "
@@ -152,6 +158,12 @@ class Reach:
 
     def _spare(self, latent: Latent) -> Float[NDArray[np.float64], " bound"]:
         return np.maximum(self._values(latent) - self.bounds, 0.0)
+
+
+def _exactly(coefficients: Latent, latent: Latent) -> Fraction:
+    """<coefficients, latent> in rationals: what the checker will compare."""
+    pairs = zip(coefficients.ravel().tolist(), latent.ravel().tolist(), strict=True)
+    return sum((Fraction(c) * Fraction(v) for c, v in pairs), Fraction(0))
 
 
 def _finite(values: NDArray[np.float64], word: str) -> NDArray[np.float64]:

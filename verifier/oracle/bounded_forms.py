@@ -125,6 +125,11 @@ class _Places:
         for share in _SHARES:
             trial = self._with(leading, slope, best.x, share * estimate, steps)
             best = _better(best, trial)
+        # the estimate does not know what a bound costs that is far from tight
+        for bound in np.flatnonzero(best.nu.any(axis=0)).tolist():
+            fewer = best.nu.copy()
+            fewer[:, bound] = 0.0
+            best = _better(best, self._with(leading, slope, best.x, fewer, steps))
         return best
 
     def _with(
