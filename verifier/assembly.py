@@ -13,8 +13,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.certificate import schema
-from verifier.errors import InternalError
 from verifier.domain_evidence import SHIFT, domain_block, domain_form, dyadic, sort_out
+from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain, Simplex, Sphere
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.latent.lagrangian import Rows, form_multipliers, upper_rows

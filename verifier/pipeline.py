@@ -23,7 +23,7 @@ from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
 from verifier.latent.geometry import distances_between
 from verifier.minimise.inflate import inflate
-from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
+from verifier.minimise.search import VOCABULARIES, Vocabulary, candidates, require_oracle
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.oracle.exact import SLACK
@@ -216,18 +216,9 @@ class Explainer:
             raise UsageError(
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
-        if oracle not in ORACLES:
-            known = ", ".join(ORACLES)
-            if oracle == "hypersphere":
-                raise UsageError(
-                    "--oracle hypersphere: for comparison only; one more fact can loosen it, so "
-                    f"nothing may be deleted on its word; use {known}"
-                )
-            raise UsageError(f"--oracle {oracle}: unknown; use {known}")
-        where = domain
-        if isinstance(where, str):
-            channels = self.network.head.channels
-            where = domain_from_name(where, self.network.latent_range, channels)
+        require_oracle(oracle)
+        channels = self.network.head.channels
+        where = domain_from_name(domain, self.network.latent_range, channels)
         require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         instance = self.instance(observation)

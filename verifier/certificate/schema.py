@@ -315,10 +315,7 @@ class Witness(Frozen):
 
 
 class Core(Frozen):
-    """Everything that is claimed and everything the proof needs besides the model file.
-
-    ``facts`` may be empty: then the domain alone forces the prediction.
-    """
+    """Everything that is claimed and everything the proof needs besides the model file."""
 
     tool: Text
     level: Literal["R"]
@@ -327,7 +324,7 @@ class Core(Frozen):
     domain: Domain
     vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
     premises: Literal["exact", "interval"]
-    facts: Annotated[tuple[Fact, ...], FailFast()]
+    facts: Annotated[tuple[Fact, ...], Field(min_length=1), FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]
     evidence: IntervalEvidence
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()

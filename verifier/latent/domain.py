@@ -314,8 +314,8 @@ def _distance_to_simplex(prototypes: Prototypes, total: float) -> Ends:
     return np.asarray((moved**2).sum(axis=1))
 
 
-def domain_from_name(name: str, latent_range: str, channels: int) -> Domain:
-    """The domain called ``free``, ``box``, ``sphere`` or ``simplex``.
+def domain_from_name(name: str | Domain, latent_range: str, channels: int) -> Domain:
+    """The domain called ``free``, ``box``, ``sphere`` or ``simplex``; a domain is itself.
 
     Args:
         name: what the user asked for.
@@ -326,6 +326,8 @@ def domain_from_name(name: str, latent_range: str, channels: int) -> Domain:
     Raises:
         UsageError: an unknown name, or a domain that the operator does not guarantee.
     """
+    if not isinstance(name, str):
+        return name
     if name == "free":
         return Free()
     if name == "box":

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from verifier.errors import UsageError
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.minimise.build import pair_fact
@@ -42,6 +43,22 @@ ORACLES = ("auto", "triangle", "exact", "relational", "cascade")
 
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
 _SLACKS = (SLACK, 1e-6, 1e-4)
+
+
+def require_oracle(name: str) -> None:
+    """Refuse a word that names no oracle to search with.
+
+    Raises:
+        UsageError: it is not one of :data:`ORACLES`.
+    """
+    known = ", ".join(ORACLES)
+    if name == "hypersphere":
+        raise UsageError(
+            "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
+            f"may be dropped on its word; use {known}"
+        )
+    if name not in ORACLES:
+        raise UsageError(f"--oracle {name}: unknown; use {known}")
 
 
 @dataclass(frozen=True)
@@ -139,7 +156,7 @@ def _relational(
             delete(triangle, by_worth(triangle))
             for location, prototypes in enumerate(triangle.chosen):
                 exact.set_location(location, prototypes)
-    if not exact.suffices() and not grow(exact):
+    if not (exact.pairs and exact.suffices()) and not grow(exact):
         return
     if from_exact:
         delete(exact, by_worth(exact))
