@@ -16,7 +16,7 @@ from verifier.latent.domain import Free
 from verifier.latent.geometry import GramRows
 from verifier.minimise.trial import facts_to_try
 from verifier.oracle.exact import ExactOracle, margins_between
-from verifier.oracle.loosen import loosened
+from verifier.oracle.loosen import SHARE, loosened
 from verifier.oracle.memory import machine_bytes, needed_bytes, require_memory
 
 
@@ -97,7 +97,7 @@ def test_loosened_bounds_still_prove_every_margin(seed: int) -> None:
     weaker = loosened(state)
     assert (weaker <= low).all()
     spare = np.maximum(margins - state.slack, 0)
-    assert (margins_between(instance, weaker, high) >= margins - 0.5 * spare - 1e-9).all()
+    assert (margins_between(instance, weaker, high) >= margins - SHARE * spare - 1e-9).all()
     fixed = list(range(len(margins)))
     opposing = (instance.opposing < 0).any(axis=0)
     np.testing.assert_allclose(loosened(state, fixed)[opposing], low[opposing], rtol=1e-12)
