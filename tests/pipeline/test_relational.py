@@ -31,7 +31,6 @@ from verifier.network.head import Head
 from verifier.network.similarity import Similarity
 from verifier.oracle.exact import margins_between
 from verifier.oracle.interface import Instance
-from verifier.oracle.loosen import SHARE
 from verifier.oracle.relational import RelationalOracle, RelationalState
 from verifier.pipeline import Explainer, Explanation
 from verifier.verdict import Status
@@ -94,9 +93,7 @@ def test_the_checker_finds_the_bounds_of_the_prover(
     rows = list(range(len(intervals)))
     wanted = np.where(intervals > state.slack, intervals, state.forms(rows).bound)
     close = 1e-6 * (1 + np.abs(wanted))
-    # of a margin that intervals prove, a known share buys shorter evidence
-    spent = np.where(intervals > state.slack, SHARE * intervals, 0.0)
-    assert (proved >= wanted - spent - close).all()
+    assert (proved >= wanted - close).all()
     assert (proved <= np.maximum(wanted, intervals) + close).all()
     points = latents(here, named, rng, 100)
     p = here.tiny.prototypes.astype(np.float64)
