@@ -127,6 +127,34 @@ def test_missing_evidence_is_incomplete_and_no_lie() -> None:
     assert report.claims == report.necessary == ()
 
 
+def test_a_location_may_have_several_blocks_which_prove_the_same() -> None:
+    """One block per row: every block bounds on its own, and the best bound counts."""
+    here = next(
+        s for s in map(scene, range(40)) if len(pair_core(s).evidence.blocks[0].lower.theta) > 1
+    )
+    content = pair_core(here)
+    whole = check(file(content), here.data)
+    split = []
+    for block in content.evidence.blocks:
+        for index in range(len(block.lower.theta)):
+            row = block.lower.model_copy(
+                update={
+                    "prototypes": block.lower.prototypes[index : index + 1],
+                    # finer by `index` bits, so that no two blocks are alike
+                    "theta": (tuple(t << index for t in block.lower.theta[index]),),
+                }
+            )
+            upper = block.upper.model_copy(
+                update={"theta": tuple(tuple(t << index for t in r) for r in block.upper.theta)}
+            )
+            part = {"lower": row, "upper": upper, "shift": block.shift + index}
+            split.append(block.model_copy(update=part))
+    evidence = content.evidence.model_copy(update={"blocks": tuple(split)})
+    apart = check(file(content.model_copy(update={"evidence": evidence})), here.data)
+    assert accepted(apart)
+    assert apart.margins == whole.margins
+
+
 def test_one_model_file_serves_many_certificates_and_paths_work(tmp_path: Path) -> None:
     here = scene(10)
     data = file(pair_core(here))

@@ -147,7 +147,7 @@ FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
         lambda core: first_block(core).update(facts=[first_block(core)["facts"][0]] * 2), 7
     ),
     "block elsewhere": (lambda core: first_block(core).update(location=2), 7),
-    "two blocks for one location": (
+    "one block twice": (
         edit("evidence", "blocks", value=lambda blocks: [*blocks, blocks[0]]), 7
     ),
     "row too many": (lambda core: first_block(core)["lower"]["theta"].append([1]), 7),

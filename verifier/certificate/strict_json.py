@@ -99,7 +99,9 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _with_tuples(value: object) -> object:
     if isinstance(value, list):
-        return tuple([_with_tuples(item) if type(item) is not int else item for item in value])
+        if set(map(type, value)).isdisjoint((list, dict)):
+            return tuple(value)  # most arrays hold numbers only
+        return tuple([_with_tuples(item) for item in value])
     if isinstance(value, dict):
         return {key: _with_tuples(item) for key, item in value.items()}
     return value

@@ -233,31 +233,24 @@ def row_bounds(
 def _squares(head: Head, block: PairBlock, rows: Rows, lead: int) -> list[int]:
     """|lead p_j + sum t_i p_i|^2 of every row, over ``2**(2 * shift)``, from the Gram matrix.
 
-    It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j). Rows with one multiplier, the most frequent,
-    are cheaper without matrices.
+    It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j). Rows over one fact, the most frequent, are
+    cheaper without matrices.
     """
     gram = head.gram_rows(block.facts)
-    result = [0] * len(rows.theta)
-    full = []
-    for index, (prototype, row) in enumerate(zip(rows.prototypes, rows.theta, strict=True)):
-        if len(row) - row.count(0) > 1:
-            full.append(index)
-            continue
-        square = lead * lead * head.norms[prototype]
-        for i, t in zip(block.facts, row, strict=True):
-            if t:
-                square += t * (t * head.norms[i] + 2 * lead * int(gram[i][prototype]))
-        result[index] = square
-    if not full:
-        return result
+    if len(block.facts) == 1:
+        (i,) = block.facts
+        return [
+            lead * lead * head.norms[j] + t * (t * head.norms[i] + 2 * lead * int(gram[i][j]))
+            for j, (t,) in zip(rows.prototypes, rows.theta, strict=True)
+        ]
     count = len(block.facts)
-    multipliers = fmpz_mat(len(full), count, [t for index in full for t in rows.theta[index]])
+    multipliers = fmpz_mat(len(rows.theta), count, [t for row in rows.theta for t in row])
     between = fmpz_mat(count, count, [gram[i][k] for i in block.facts for k in block.facts])
     across = fmpz_mat(
-        len(full), count, [gram[i][rows.prototypes[index]] for index in full for i in block.facts]
+        len(rows.theta), count, [gram[i][j] for j in rows.prototypes for i in block.facts]
     )
     products = (multipliers * between + across * (2 * lead)).tolist()
-    for index, product in zip(full, products, strict=True):
-        whole = fmpz(lead * lead * head.norms[rows.prototypes[index]])
-        result[index] = int(sum(map(mul, rows.theta[index], product), whole))
-    return result
+    return [
+        int(sum(map(mul, row, product), fmpz(lead * lead * head.norms[j])))
+        for j, row, product in zip(rows.prototypes, rows.theta, products, strict=True)
+    ]

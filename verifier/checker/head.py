@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from operator import sub
 
 from flint import fmpz, fmpz_mat
 
@@ -82,8 +83,8 @@ class Head:
 
     def margin_weights(self, predicted: int, rival: int) -> tuple[list[int], int]:
         """W_c - W_k and b_c - b_k, over ``2**weight_shift``."""
-        pairs = zip(self.weight[predicted], self.weight[rival], strict=True)
-        return [a - b for a, b in pairs], self.bias[predicted] - self.bias[rival]
+        weights = list(map(sub, self.weight[predicted], self.weight[rival]))
+        return weights, self.bias[predicted] - self.bias[rival]
 
     def prototype(self, index: int) -> list[int]:
         """One prototype, over ``2**shift``; kept, because the same ones are asked for again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from flint import arb, ctx
 
@@ -71,12 +72,14 @@ class Ends:
         Assumes that it is not :meth:`unbounded`.
         """
         total = arb(0)
-        for j, (weight, near, far) in enumerate(zip(weights, *self.balls(), strict=True)):
+        nearest, farthest = self.balls()
+        for j in compress(range(len(weights)), weights):  # those with a weight
+            weight, far = weights[j], farthest[j]
             if j in apart:
                 continue
             if weight < 0:
-                total += near * weight
-            elif weight > 0 and far is not None:
+                total += nearest[j] * weight
+            elif far is not None:
                 total += far * weight
         return total
 
@@ -95,7 +98,7 @@ def observed_margin(head: Head, predicted: int, rival: int, best: Callable[[int]
     Prototypes without weight are not asked for.
     """
     weights, offset = head.margin_weights(predicted, rival)
-    charged = [(weight, best(j)) for j, weight in enumerate(weights) if weight]
+    charged = [(weights[j], best(j)) for j in compress(range(len(weights)), weights)]
 
     def margin() -> arb:
         terms = (head.similarity.value(ball(q)) * weight for weight, q in charged)

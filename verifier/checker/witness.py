@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterator
+from itertools import compress
 
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
@@ -68,7 +69,7 @@ def _measure(core: Core, moved: Moved, rival: int) -> None:
     """Compute together what facts and margin will ask for; a matter of speed alone."""
     head = moved.latent.head
     weights, _ = head.margin_weights(core.instance.predicted, rival)
-    everywhere = {j for j, weight in enumerate(weights) if weight}
+    everywhere = set(compress(range(len(weights)), weights))
     local: dict[int, set[int]] = {location: set() for location in moved.points}
     for fact in core.facts:
         if isinstance(fact, CeilingFact):

@@ -1,8 +1,8 @@
 """How far lower bounds of distances may be loosened before a margin is lost.
 
-A proof usually has margin to spare. Spending it on weaker bounds buys shorter evidence: bounds that
-one fact proves, multipliers of fewer bits. This is a proposal like everything in this room: the
-checker computes the margins again from what the evidence proves.
+A proof usually has margin to spare. Spending a little of it on weaker bounds buys shorter
+evidence: bounds that one fact proves, multipliers of fewer bits. This is a proposal like everything
+in this room: the checker computes the margins again from what the evidence proves.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from verifier.oracle.exact import ExactState, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
-# The share of every margin that is spent; the rest covers the rounding of multipliers.
-_SHARE = 0.5
+# The share of every margin that is spent. What is left stays the proved margin, so this is little:
+# it pays for rounding multipliers to few bits; more of it would hardly save facts.
+SHARE = 2.0**-6
 # Bisection for a similarity's argument: enough steps for any float64.
 _STEPS = 80
 
@@ -36,7 +37,7 @@ def loosened(state: ExactState, fixed: Sequence[int] = ()) -> Vector:
     """
     instance = state.instance
     low, high = state.nearest()
-    spare = _SHARE * np.maximum(margins_between(instance, low, high) - state.slack, 0.0)
+    spare = SHARE * np.maximum(margins_between(instance, low, high) - state.slack, 0.0)
     spare[list(fixed)] = 0.0
     weight = -instance.opposing
     total = weight.sum(axis=1)
