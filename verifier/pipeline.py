@@ -18,9 +18,10 @@ from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence
 from verifier.checker import CheckReport, ModelFile, check
 from verifier.errors import FragileError, InputError, UsageError
+from verifier.facts_json import describe
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
-from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
+from verifier.latent.facts import FactSet
 from verifier.latent.geometry import distances_between
 from verifier.minimise.inflate import inflate
 from verifier.minimise.search import VOCABULARIES, Vocabulary, candidates, require_oracle
@@ -257,7 +258,7 @@ class Explainer:
             best[3].certificate if best else None,
             best[3].check if best else None,
             time.perf_counter() - started,
-            tuple(_describe(f, instance) for f in best[3].facts) if best else (),
+            tuple(describe(f, instance) for f in best[3].facts) if best else (),
         )
 
     def explain_many(
@@ -349,30 +350,6 @@ def _undecided(
     if observation.logits[observation.predicted] == observation.logits[rival]:
         return unknown(f"tie: the logits of {pair} are equal")
     return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")
-
-
-def _describe(fact: Fact, instance: Instance) -> dict[str, Any]:
-    """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
-    grid_columns = instance.head.grid[1]
-    if isinstance(fact, CeilingFact):
-        tau = float(instance.similarity(np.array([fact.bound]))[0])
-        return {
-            "kind": "ceiling",
-            "similarity_at_most": tau,
-            "squared_distance_at_least": fact.bound,
-            "exempt": list(fact.exempt),
-        }
-    body = {
-        "prototype": fact.prototype,
-        "squared_distance": [fact.lower, fact.upper],
-        "similarity": float(instance.similarity(np.array([fact.upper]))[0]),
-    }
-    if instance.head.prototype_class is not None:
-        body["class"] = instance.head.prototype_class[fact.prototype]
-    if isinstance(fact, ActivationFact):
-        return {"kind": "activation", **body}
-    row, column = divmod(fact.location, grid_columns)
-    return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
 
 
 def explain(

@@ -36,10 +36,12 @@ ARROWS: dict[str, set[str]] = {
     },
     "verifier.domain_evidence": {*PROVER, "verifier.certificate"},
     "verifier.evidence": {*PROVER, "verifier.certificate"},
+    "verifier.facts_json": {"verifier.latent", "verifier.network", "verifier.oracle"},
     "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
     "verifier.pipeline": {
         *PROVER,
         "verifier.assembly",
+        "verifier.facts_json",
         "verifier.bounds",
         "verifier.certificate",
         "verifier.checker",
