@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from verifier.errors import DescriptionError
+from verifier.errors import DescriptionError, ProtoProofError
 from verifier.network.onnx_file import read_regular_file
 
 _SUFFIXES = (".yaml", ".yml")
@@ -60,9 +60,20 @@ def read_yaml_description(model: Path) -> str | None:
 
 
 def _to_json(data: bytes, path: Path) -> str:
+    content = plain_yaml(data, path, DescriptionError)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def plain_yaml(data: bytes, path: Path, error_type: type[ProtoProofError]) -> Any:
+    """One YAML document that says nothing JSON could not say.
+
+    Raises:
+        ``error_type``: it is not such a document; the message names ``path``.
+    """
     try:
         content = yaml.load(data.decode("utf-8"), Loader=_PlainLoader)  # noqa: S506 - safer than safe
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        json.dumps(content, allow_nan=False)  # refuses dates, sets, NaN
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         problem = " ".join(str(error).split())[:200]
-        raise DescriptionError(f"{path}: not plain YAML ({problem}); correct it") from error
+        raise error_type(f"{path}: not plain YAML ({problem}); correct it") from error
+    return content

@@ -1,0 +1,1 @@
+"""Room *bounds*: sets of inputs, and what the encoder can output over them."""
