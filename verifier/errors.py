@@ -57,6 +57,12 @@ class FragileError(ProtoProofError):
     exit_code: ClassVar[int] = 3
 
 
+class BoundsError(ProtoProofError):
+    """An engine cannot bound the encoder over the region, so nothing can be decided there."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class InternalError(ProtoProofError):
     """A law of the program itself was broken: a bug, never the user's fault."""
 

@@ -1,0 +1,288 @@
+"""Interval walk over the operator table: bounds of every tensor of a graph over a box of inputs.
+
+One rule per operator, mostly derived from the table's traits: what only moves numbers, or is
+increasing and exact, is applied to both ends; the rest is in ``_RULES``. The arithmetic is in
+``enclosure``. Independent of auto_LiRPA; the checker replays the same bounds with rules of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from verifier.bounds import enclosure as en
+from verifier.bounds.enclosure import Interval
+from verifier.bounds.region import InputBox
+from verifier.errors import BoundsError
+from verifier.network import Network
+from verifier.network.graph import Graph
+from verifier.network.node import Call
+from verifier.network.ops import OPERATORS, Trait, lookup
+from verifier.network.windows import window
+
+Rule = Callable[[Call, Sequence[Interval | None]], Interval]
+
+_MOST_NUMBERS = 1 << 24  # of the largest tensor that one piece of a batch may need
+
+
+@dataclass(frozen=True, eq=False)
+class LatentBox:
+    """``lower <= z <= upper`` for every latent unit, [box, location, channel]."""
+
+    lower: Float[NDArray[np.float64], "box location channel"]
+    upper: Float[NDArray[np.float64], "box location channel"]
+
+    def __post_init__(self) -> None:
+        require_bounds(self.lower, self.upper, "latent")
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def __getitem__(self, index: int | slice) -> LatentBox:
+        part = slice(index, index + 1) if isinstance(index, int) else index
+        return LatentBox(self.lower[part], self.upper[part])
+
+
+def require_bounds(lower: NDArray[np.float64], upper: NDArray[np.float64], what: str) -> None:
+    """Refuse bounds that bound nothing.
+
+    Raises:
+        BoundsError: NaN or infinity, or a lower end above the upper one.
+    """
+    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
+        raise BoundsError(f"bounds of the {what} are NaN or infinite; use a smaller region")
+    if (lower > upper).any():
+        raise BoundsError(f"bounds of the {what} cross; nothing can be decided")
+
+
+def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
+    """Bounds of the latent over each box, by intervals, in real arithmetic.
+
+    Raises:
+        BoundsError: a division by an interval that holds 0, a logarithm of one, an overflow.
+    """
+    graph = network.encoder_graph
+    largest = max(_cost(graph.call(node), graph) for node in graph.nodes) if graph.nodes else 1
+    step = max(1, _MOST_NUMBERS // largest) if graph.free_batch else 1
+    parts = []
+    for start in range(0, len(boxes), step):
+        some = boxes[start : start + step]
+        lower, upper = (
+            torch.from_numpy(np.stack([getattr(box, end) for box in some]))
+            for end in ("lower", "upper")
+        )
+        found = walk(graph, Interval(lower, upper))[graph.outputs[0]]
+        parts.append([_by_location(end) for end in (found.lower, found.upper)])
+    lows, highs = zip(*parts, strict=True)
+    return LatentBox(np.concatenate(lows), np.concatenate(highs))
+
+
+def _by_location(latent: Tensor) -> Float[NDArray[np.float64], "box location channel"]:
+    return np.ascontiguousarray(latent.flatten(2).transpose(1, 2).numpy())
+
+
+def _cost(call: Call, graph: Graph) -> int:
+    """Numbers that a rule holds at once for one image."""
+    size = math.prod(graph.shapes[call.node.output])
+    return size * math.prod(call.shape(1)[1:]) if call.node.op == "Conv" else size
+
+
+@torch.no_grad()
+def walk(graph: Graph, start: Interval) -> dict[str, Interval]:
+    """Bounds of every computed tensor, when the graph's input lies in ``start`` [box, ...].
+
+    Raises:
+        BoundsError: see :func:`encoder_bounds`; the message names the node.
+    """
+    values: dict[str, Interval] = {
+        name: en.point(torch.tensor(np.asarray(value), dtype=torch.float64))
+        for name, value in graph.constants.items()
+        if value.dtype == np.float32
+    }
+    values[graph.input] = start
+    for node in graph.nodes:
+        row, call = lookup(node), graph.call(node)
+        inputs = [values[name] if name else None for name in row.data_inputs(node)]
+        found = rule_of(node.op)(call, inputs)
+        if not bool((found.lower <= found.upper).all() & found.magnitude.isfinite().all()):
+            raise BoundsError(f"{node.where}: its interval is not finite; use a smaller region")
+        values[node.output] = found
+    return values
+
+
+def rule_of(op: str) -> Rule:
+    """The interval rule of an operator of the table.
+
+    Raises:
+        KeyError: it has none (a test sees to it that every row has one).
+    """
+    if op in _RULES:
+        return _RULES[op]
+    traits = OPERATORS[op].traits
+    if Trait.MOVE in traits or op in _EXACT:
+        return _both_ends
+    raise KeyError(op)
+
+
+# increasing, and computed by float64 without rounding
+_EXACT = frozenset({"Relu", "Clip", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin"})
+
+
+def _both_ends(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """Increasing and exact: the ends of the output are the images of the ends of the inputs."""
+    run = OPERATORS[call.node.op].meaning
+    given = [x for x in inputs if x is not None]
+    return Interval(run(call, *(x.lower for x in given)), run(call, *(x.upper for x in given)))
+
+
+def _given(inputs: Sequence[Interval | None], position: int) -> Interval:
+    found = inputs[position]
+    if found is None:
+        raise BoundsError("an input that is needed is missing")
+    return found
+
+
+def _average(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    x = _given(inputs, 0)
+    run = OPERATORS[call.node.op].meaning
+    if call.node.op == "AveragePool":
+        terms = math.prod(window(call, None).kernel)
+    else:
+        terms = math.prod(call.shape(0))
+    return en.average(x, lambda end: run(call, end), terms)
+
+
+def _conv(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """A convolution as matrix products over gathered windows."""
+    x, weight = _given(inputs, 0), _given(inputs, 1)
+    shape = window(call, call.shape(1)[2:])
+    group = call.integer("group", 1)
+    top, left, bottom, right = shape.pads
+    rows, columns = (
+        (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+        for size, before, after, dilation, kernel, stride in zip(
+            call.shape(0)[2:],
+            (top, left),
+            (bottom, right),
+            shape.dilations,
+            shape.kernel,
+            shape.strides,
+            strict=True,
+        )
+    )
+
+    def product(a: Tensor, b: Tensor) -> Tensor:
+        a = torch.nn.functional.pad(a, (left, right, top, bottom))
+        columns_ = torch.nn.functional.unfold(a, shape.kernel, shape.dilations, 0, shape.strides)
+        batch, _, places = columns_.shape
+        columns_ = columns_.reshape(batch, group, -1, places)
+        flat = b.reshape(group, b.shape[0] // group, -1)
+        return (flat @ columns_).reshape(batch, -1, rows, columns)
+
+    found = en.bilinear(x, weight, product, math.prod(call.shape(1)[1:]))
+    bias = inputs[2] if len(inputs) > 2 else None
+    return found if bias is None else en.add(found, bias.map(lambda b: b[:, None, None]))
+
+
+def _matmul(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    a, b = _given(inputs, 0), _given(inputs, 1)
+    return en.bilinear(a, b, torch.matmul, call.shape(0)[-1])
+
+
+def _gemm(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    a, b = _given(inputs, 0), _given(inputs, 1)
+    a = a.map(lambda t: t.T) if call.integer("transA", 0) else a
+    b = b.map(lambda t: t.T) if call.integer("transB", 0) else b
+    found = en.bilinear(a, b, torch.matmul, a.lower.shape[1])
+    found = _scaled(found, call.number("alpha", 1.0))
+    c = inputs[2] if len(inputs) > 2 else None
+    return found if c is None else en.add(found, _scaled(c, call.number("beta", 1.0)))
+
+
+def _scaled(a: Interval, factor: float) -> Interval:
+    if factor == 1:
+        return a
+    return en.multiply(a, en.point(torch.tensor(factor, dtype=torch.float64)))
+
+
+def _mul(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    if call.node.inputs[0] == call.node.inputs[1]:
+        return en.square(_given(inputs, 0))
+    return en.multiply(_given(inputs, 0), _given(inputs, 1))
+
+
+def _div(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    found = en.divide(_given(inputs, 0), _given(inputs, 1))
+    if found is None:
+        raise BoundsError(f"{call.node.where}: the divisor may be 0; use a smaller region")
+    return found
+
+
+def _leaky(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """Increasing, because the slope lies in [0, 1]; the product below 0 is rounded outwards."""
+    x = _given(inputs, 0)
+    run = OPERATORS["LeakyRelu"].meaning
+    low, high = run(call, x.lower), run(call, x.upper)
+    return Interval(
+        torch.where(x.lower < 0, en.down(low) - en.TINY, low),
+        torch.where(x.upper < 0, en.up(high) + en.TINY, high),
+    )
+
+
+def _positive(call: Call, x: Interval, strict: bool) -> Interval:
+    fits = (x.lower > 0) if strict else (x.lower >= 0)
+    if not bool(fits.all()):
+        raise BoundsError(
+            f"{call.node.where}: its argument may leave its domain; shrink the region"
+        )
+    return x
+
+
+def _batch_normalization(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """(x - mean) * (scale / sqrt(variance + epsilon)) + bias, per channel."""
+    x, scale, bias, mean, variance = (_given(inputs, i) for i in range(5))
+    epsilon = torch.tensor(call.number("epsilon", 1e-5), dtype=torch.float64)
+    deviation = en.monotone(en.add(variance, en.point(epsilon)), torch.sqrt, 0.0, math.inf)
+    factor = en.divide(scale, deviation)
+    if factor is None:
+        raise BoundsError(f"{call.node.where}: variance plus epsilon may be 0; correct the weights")
+
+    def wide(a: Interval) -> Interval:
+        return a.map(lambda t: t.reshape(-1, *[1] * (x.lower.ndim - 2)))
+
+    centred = en.add(x, en.negate(wide(mean)))
+    return en.add(en.multiply(centred, wide(factor)), wide(bias))
+
+
+_RULES: dict[str, Rule] = {
+    "Conv": _conv,
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    "Add": lambda call, x: en.add(_given(x, 0), _given(x, 1)),
+    "Sub": lambda call, x: en.add(_given(x, 0), en.negate(_given(x, 1))),
+    "Mul": _mul,
+    "Div": _div,
+    "Neg": lambda call, x: en.negate(_given(x, 0)),
+    "LeakyRelu": _leaky,
+    "Sigmoid": lambda call, x: en.monotone(_given(x, 0), torch.sigmoid, 0.0, 1.0),
+    "Tanh": lambda call, x: en.monotone(_given(x, 0), torch.tanh, -1.0, 1.0),
+    "Exp": lambda call, x: en.monotone(_given(x, 0), torch.exp, 0.0, math.inf),
+    "Sqrt": lambda call, x: en.monotone(
+        _positive(call, _given(x, 0), strict=False), torch.sqrt, 0.0, math.inf
+    ),
+    "Log": lambda call, x: en.monotone(
+        _positive(call, _given(x, 0), strict=True), torch.log, -math.inf, math.inf
+    ),
+    "AveragePool": _average,
+    "GlobalAveragePool": _average,
+    "ReduceSum": _average,
+    "ReduceMean": _average,
+    "BatchNormalization": _batch_normalization,
+}
