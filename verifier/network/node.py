@@ -69,9 +69,9 @@ class Call:
         return value if isinstance(value, int) else default
 
     def number(self, name: str, default: float) -> float:
-        """A float attribute."""
+        """A float attribute; defaults are float32 numbers too, as the ONNX schemas hold them."""
         value = self.node.attributes.get(name, default)
-        return float(value) if isinstance(value, (int, float)) else default
+        return float(np.float32(value if isinstance(value, (int, float)) else default))
 
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An integer-list attribute, or None where it is absent."""

@@ -1,0 +1,81 @@
+"""The encoder over a box of inputs: bounds of the latent, recomputed from the model's bytes.
+
+An interval walk of the checker's own, in outward-rounded float64 (see ``outward``), for one image.
+``walk_rules`` holds one rule per operator; an operator without one ends the walk.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from verifier.checker.graph import DEFAULT_DOMAINS, Graph
+from verifier.checker.outward import Range
+from verifier.checker.walk_rules import MAX_NUMBERS, RULES
+from verifier.checker.walk_step import ReplayError, Step, Values
+from verifier.errors import ModelError
+
+
+def encoder_range(graph: Graph, tensor: str, start: Range) -> Range:
+    """Bounds of a tensor over all inputs in ``start``, in real arithmetic; shape of one image.
+
+    Args:
+        graph: the model.
+        tensor: the name of the latent.
+        start: bounds of the graph's only input, [1, C, H, W].
+
+    Raises:
+        ReplayError: an operator or a form of one that is not known here, or too much work.
+        ModelError: the graph has several inputs, or its input another shape.
+    """
+    return Walk(graph, start).reach(tensor)
+
+
+class Walk(Values):
+    """Bounds of the tensors that were asked for, each computed once."""
+
+    def __init__(self, graph: Graph, start: Range) -> None:
+        if len(graph.inputs) != 1:
+            raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
+        name = next(iter(graph.inputs))
+        stated = graph.declared_shape(name)
+        if stated is None or len(stated) != start.low.ndim or any(
+            axis not in (None, size) for axis, size in zip(stated, start.low.shape, strict=True)
+        ):  # fmt: skip
+            raise ModelError(f"model: the input has shape {stated}, not {start.low.shape}")
+        super().__init__(graph, {name: start})
+
+    def reach(self, tensor: str) -> Range:
+        """Bounds of a tensor; everything it depends on comes first."""
+        waiting, entered = [tensor], set()
+        while waiting:
+            name = waiting[-1]
+            if name in self.known:
+                waiting.pop()
+                continue
+            node, position = self.graph.producers.get(name, (None, 0))
+            if node is None or position or node.domain not in DEFAULT_DOMAINS:
+                raise ModelError(f"model: nothing known computes {name!r}")
+            missing = [i for i in node.input if i and not self.stored(i) and i not in self.known]
+            if not missing:
+                self.known[name] = self._run(node)
+            elif name in entered:
+                raise ModelError(f"model: {name!r} depends on itself")
+            entered.add(name)
+            waiting.extend(missing)
+        return self.known[tensor]
+
+    def _run(self, node: onnx.NodeProto) -> Range:
+        rule = RULES.get(node.op_type)
+        if rule is None:
+            raise ReplayError(f"operator {node.op_type} cannot be replayed")
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            found = rule(Step(self, node))
+        if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):
+            raise ReplayError(f"the bounds of {node.output[0]!r} are not finite")
+        if (found.low > found.high).any() or found.low.size > MAX_NUMBERS:
+            raise ReplayError(f"the bounds of {node.output[0]!r} cross, or are too many")
+        return found
+
+    def _stored(self, name: str) -> bool:
+        return self.graph.dimensions(name) is not None
