@@ -151,7 +151,7 @@ def test_encoders_of_the_zoo(name: str, radius: str) -> None:
             assert (found.lower[index] - 1e-4 <= latent).all()
             assert (latent <= found.upper[index] + 1e-4).all()
         with torch.no_grad():
-            exact = net._encoder_double(torch.from_numpy(ball.sample(rng, 16)).double())
+            exact = net.encoder_double(torch.from_numpy(ball.sample(rng, 16)).double())
         exact = exact.flatten(2).transpose(1, 2).numpy()
         assert (found.lower[index] - 1e-12 <= exact).all()
         assert (exact <= found.upper[index] + 1e-12).all()

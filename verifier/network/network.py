@@ -124,12 +124,13 @@ class Network:
         from verifier.network.crosscheck import check_encoder
 
         seen = self.observe(x)
-        check_encoder(self.encoder, self._encoder_double, seen)
+        check_encoder(self.encoder, self.encoder_double, seen)
         self.check_head(seen)
         return seen
 
     @cached_property
-    def _encoder_double(self) -> nn.Module:
+    def encoder_double(self) -> nn.Module:
+        """The encoder in float64, on the CPU."""
         from verifier.network.torch_graph import TorchGraph
 
         return TorchGraph(self.encoder_graph).double()
