@@ -1,0 +1,122 @@
+"""The falsifier: finds planted counterexamples, never leaves the region, repeats itself."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.data import load_data
+from models.zoo import zoo_path
+from verifier.bounds.attack import attack, margins, replay
+from verifier.bounds.interval import encoder_bounds
+from verifier.bounds.margins import activations, margin_ends
+from verifier.bounds.region import InputBox, LinfBall
+from verifier.bounds.region_syntax import parse_region
+from verifier.network import Network, load
+from verifier.network.similarity import ROWS, Similarity
+
+DOMAIN = (0.0, 1.0)
+
+
+@cache
+def network() -> Network:
+    return load(zoo_path("mnist-certified"))
+
+
+@cache
+def images() -> NDArray[np.float32]:
+    return load_data("mnist5k").x_test[::130]
+
+
+@pytest.mark.parametrize(
+    "text", ["linf:0.25", "l2:3", "occlude:4,4,20,20", "brightness:0.9,0.9", "shift:6"]
+)
+def test_large_regions_hold_counterexamples(text: str) -> None:
+    """Each is examined here again: member of the region, float32, other class in the runtime."""
+    net, refuted = network(), 0
+    for x in images()[:5]:
+        region = parse_region(text, x, x.shape, DOMAIN)
+        predicted = net.observe(x).predicted
+        found = attack(net, region, predicted)
+        if found is None:
+            continue
+        refuted += 1
+        assert found.x.dtype == np.float32
+        assert net.observe(found.x).predicted != predicted
+        assert ((found.box.lower <= found.x) & (found.x <= found.box.upper)).all()
+        if not text.startswith("brightness"):
+            assert region.inside(found.x)
+    assert refuted >= 3
+
+
+def test_small_regions_hold_none_and_proofs_agree() -> None:
+    net = network()
+    for x in images():
+        predicted = net.observe(x).predicted
+        region = LinfBall(x, DOMAIN, Fraction(1, 10))
+        found = attack(net, region, predicted, steps=10, restarts=1)
+        low, _ = margin_ends(
+            net.head, activations(net.head, encoder_bounds(net, region.cover())), predicted
+        )
+        low[:, predicted] = 1
+        assert found is None or not (low > 0).all()
+
+
+def test_it_repeats_itself() -> None:
+    net, x = network(), images()[1]
+    region = LinfBall(x, DOMAIN, Fraction(1, 4))
+    predicted = net.observe(x).predicted
+    first, second = (attack(net, region, predicted, seed=7) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert np.array_equal(first.x, second.x)
+
+
+def test_radius_zero_finds_nothing() -> None:
+    net, x = network(), images()[0]
+    assert attack(net, LinfBall(x, DOMAIN, Fraction(0)), net.observe(x).predicted) is None
+
+
+def test_a_wrong_expectation_is_refuted_at_once() -> None:
+    net, x = network(), images()[0]
+    other = (net.observe(x).predicted + 1) % 10
+    found = attack(net, LinfBall(x, DOMAIN, Fraction(0)), other)
+    assert found is not None
+    assert np.array_equal(found.x, x)
+
+
+def test_intervals_must_agree_with_the_runtime() -> None:
+    """A box that holds other classes too is no counterexample, whatever the runtime says."""
+    net, x = network(), images()[0]
+    other = (net.observe(x).predicted + 1) % 10
+    wide = InputBox(np.zeros(x.shape), np.ones(x.shape))
+    assert replay(net, x, wide, other) is None
+
+
+def test_the_margin_is_the_head_s() -> None:
+    net = network()
+    for x in images()[:3]:
+        seen = net.observe(x)
+        latent = torch.from_numpy(np.array(seen.latent.T)).view(1, -1, *net.head.grid)
+        activation = net.head.activation(net.head.measurement(seen.latent.astype(np.float64)))
+        expected = np.delete(net.head.margins(activation, seen.predicted), seen.predicted).min()
+        found = float(margins(net.head, latent, seen.predicted))
+        assert found == pytest.approx(float(expected), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", sorted(ROWS))
+def test_every_similarity_has_a_gradient(kind: str) -> None:
+    from dataclasses import replace as changed
+
+    from verifier.bounds.attack import similarity
+
+    constant = 0.5 if ROWS[kind].parameter else 1.0
+    head = changed(network().head, similarity=Similarity(kind, constant))
+    q = torch.linspace(0.01, 4, 20, dtype=torch.float64)
+    expected = head.similarity.value(q.numpy())
+    assert np.abs(similarity(head, q).numpy() - expected).max() < 1e-12
