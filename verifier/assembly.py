@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from verifier.certificate import schema
+from verifier.certificate.inputs import InputRegion
 from verifier.domain_evidence import SHIFT, domain_block, domain_form, dyadic, sort_out
 from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain, Simplex, Sphere
@@ -127,9 +130,17 @@ def _domain(domain: Domain) -> schema.Domain:
                     for row, bound in zip(domain.coefficients, domain.bounds, strict=True)
                 ),
                 source=domain.source,
+                region=_region(domain.region),
             )
         case _:
             return schema.FreeDomain()
+
+
+def _region(statement: Mapping[str, Any] | None) -> InputRegion | None:
+    if statement is None:
+        return None
+    known: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
+    return known.validate_python(dict(statement))
 
 
 def _doubles(values: NDArray[np.float64]) -> str:

@@ -48,6 +48,25 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.widening",
     },
+    # regions of inputs: what the encoder reaches, whether all of it is predicted alike
+    "verifier.reaching": {*PROVER[:3], "verifier.bounds"},
+    "verifier.certified": {
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.network",
+    },
+    "verifier.certify": {
+        *PROVER[:3],
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.certified",
+        "verifier.checker",
+        "verifier.pipeline",
+        "verifier.reaching",
+    },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
         "verifier.certificate",

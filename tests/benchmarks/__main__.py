@@ -23,6 +23,7 @@ import torch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
+from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
 from verifier.files import make_directory, write_atomic
@@ -34,6 +35,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     "sweep": sweep,
+    "region": region,
 }
 
 

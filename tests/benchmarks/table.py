@@ -10,6 +10,8 @@ from tests.benchmarks.targets import targets
 COLUMNS = {
     "method": "method",
     "proved": "proved",
+    "certified_accuracy": "certified accuracy",
+    "tried": "tried on",
     "facts_mean": "facts: mean",
     "facts_median": "median",
     "facts_max": "max",

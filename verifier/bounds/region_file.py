@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from verifier.bounds.region import Image, Region
 from verifier.bounds.region_syntax import Domain, parse_region
+from verifier.bounds.vnnlib import read_vnnlib
 from verifier.errors import InputError
 from verifier.network.node import printable
 from verifier.network.onnx_file import read_regular_file
@@ -146,3 +147,31 @@ def load_region(text: str, centre: Image | None, shape: tuple[int, ...], domain:
     elif path.suffix == ".vnnlib" and ":" not in text:
         text = f"vnnlib:{text}"
     return parse_region(text, centre, shape, domain)
+
+
+def expected_class(text: str) -> int | None:
+    """The class that a .yaml or .vnnlib property expects; None for that of the centre.
+
+    Raises:
+        InputError: see :func:`read_property`; or a VNN-LIB condition that is no robustness of one
+            class (outputs may be compared otherwise, but nothing here proves that).
+    """
+    path = Path(text)
+    if path.suffix in (".yaml", ".yml"):
+        found = read_property(path)
+        if isinstance(found.expect, int):
+            return found.expect
+        region = found.region
+        text = found.syntax(path.parent) if isinstance(region, File) else ""
+    elif path.suffix == ".vnnlib" and ":" not in text:
+        text = f"vnnlib:{text}"
+    if not text.startswith("vnnlib:"):
+        return None
+    name = text.removeprefix("vnnlib:")
+    best = read_vnnlib(Path(name)).robust_class()
+    if best is None:
+        raise InputError(
+            f"{printable(name, 400)}: its output condition is not 'some other class is at least "
+            "as large'; only that is proved here"
+        )
+    return best

@@ -14,25 +14,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import FailFast, Field
+
+from verifier.certificate.basics import Base64, Frozen, HexFloat, Index, Indices, Sha256, Text
+from verifier.certificate.inputs import InputRegion
 
 SCHEMA: Final = "protoproof.certificate/1"
-
-Index = Annotated[int, Field(ge=0, lt=1 << 31)]
-HexFloat = Annotated[
-    str, Field(pattern=r"^-?0x[01](\.[0-9a-f]{1,13})?p[+-][0-9]{1,4}$", max_length=32)
-]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=1 << 26)]
-Text = Annotated[str, Field(max_length=4096)]
-# FailFast: one wrong element ends the validation, so a hostile file cannot buy a million errors.
-Indices = Annotated[tuple[Index, ...], FailFast()]
-
-
-class Frozen(BaseModel):
-    """Strict, immutable, and closed: an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ModelIdentity(Frozen):
@@ -92,8 +79,10 @@ class LinearBound(Frozen):
 class ReachDomain(Frozen):
     """lower <= z <= upper per unit ([L, D], float64 in base64), and every linear bound.
 
-    Nothing in the model file guarantees it: that the latent stays there is an assumption, and
-    ``source`` says who vouches for it.
+    With ``region`` the box holds the latents of a region of inputs; the checker walks the encoder
+    over it and finds out. Without, and for linear bounds in any case, nothing in the model file
+    guarantees it: that the latent stays there is an assumption, and ``source`` says who vouches
+    for it.
     """
 
     kind: Literal["reach"] = "reach"
@@ -101,6 +90,7 @@ class ReachDomain(Frozen):
     upper: Base64
     bounds: Annotated[tuple[LinearBound, ...], FailFast()] = ()
     source: Annotated[str, Field(min_length=1, max_length=1024)]
+    region: InputRegion | None = None
 
 
 class PairFact(Frozen):

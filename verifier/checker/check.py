@@ -10,6 +10,7 @@ from typing import Literal
 from verifier.certificate.schema import BoxDomain, ReachDomain, SimplexDomain, SphereDomain
 from verifier.certificate.strict_json import MAX_BYTES
 from verifier.checker.case import Case
+from verifier.checker.input_region import describe
 from verifier.checker.model import ModelFile
 from verifier.checker.obligations import RULES, IncompleteError, Rule
 from verifier.errors import CertificateError
@@ -38,7 +39,8 @@ class CheckReport:
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
         assumptions: what an accepted certificate still rests on.
-        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``.
+        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``;
+            ``robust`` where no fact is needed over a region of inputs.
         subject: what an accepted certificate is about, (word, value) in reading order.
     """
 
@@ -164,7 +166,9 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         core = case.core
         necessary = tuple(sorted(case.necessary))
         claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
-        if len(necessary) == len(core.facts):
+        if not core.facts and isinstance(core.domain, ReachDomain) and core.domain.region:
+            claims.append("robust")  # every input of the region is predicted so
+        elif len(necessary) == len(core.facts):
             claims.append("subset-minimal")
         return CheckReport(
             "accepted",
@@ -184,12 +188,15 @@ def _subject(case: Case) -> tuple[tuple[str, str], ...]:
     """What the certificate is about, so that nobody accepts a true claim about something else."""
     core = case.core
     premises = {"exact": "exactly as recorded", "interval": "within stated intervals"}
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    about = () if region is None else (("region", describe(region)),)
     return (
         ("model", core.model.sha256),
         ("head", core.model.binding),
         ("input", core.instance.input_sha256),
         ("predicted", str(core.instance.predicted)),
         ("domain", core.domain.kind),
+        *about,
         ("vocabulary", core.vocabulary),
         ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
     )
@@ -201,10 +208,13 @@ def _lower(case: Case) -> tuple[tuple[int, float], ...]:
 
 def _assumptions(case: Case) -> tuple[str, ...]:
     core = case.core
-    result = [
-        "level R: the head with exactly these float32 weights, over the real numbers",
-        "the recorded latent is what the encoder computes for the input with the recorded hash",
-    ]
+    result = ["level R: the head with exactly these float32 weights, over the real numbers"]
+    replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    if not (replayed and not core.facts):
+        # over a region that the checker walked itself, without facts, nothing rests on the latent
+        result.append(
+            "the recorded latent is what the encoder computes for the input with the recorded hash"
+        )
     if case.input_sha256 is None:
         result.append("no input was presented, so the recorded input hash was not compared")
     if core.model.binding == "declared":
@@ -216,10 +226,16 @@ def _assumptions(case: Case) -> tuple[str, ...]:
     if isinstance(core.domain, SphereDomain):
         result.append("what is normalised is not zero at any location")
     if isinstance(core.domain, ReachDomain):
-        count = len(core.domain.bounds)
-        also = f" and meets the {count} stated linear bounds" if count else ""
-        result.append(
-            f"the latent stays in the stated box{also}; not checked, vouched for by: "
-            f"{core.domain.source}"
-        )
+        result.extend(_vouched(core.domain))
     return tuple(result)
+
+
+def _vouched(domain: ReachDomain) -> list[str]:
+    """What a reach domain leaves unchecked: not its box where the walk over a region found it."""
+    count = len(domain.bounds)
+    also = f"meets the {count} stated linear bounds" if count else ""
+    if domain.region is None:
+        said = "stays in the stated box" + (f" and {also}" if also else "")
+    else:
+        said = also
+    return [f"the latent {said}; not checked, vouched for by: {domain.source}"] if said else []

@@ -31,6 +31,7 @@ class BoundHead:
 
     Attributes:
         head: the exact numbers.
+        latent: the name of the latent tensor.
         departure: where the graph departs from the canonical head; None where it is recognised.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
@@ -39,6 +40,7 @@ class BoundHead:
     def __init__(self, graph: Graph, description: Description) -> None:
         self.head = Head(graph, description)
         self.departure = why_not_recognised(graph, description)
+        self.latent = description.latent
         self.latent_operator = graph.operator(description.latent)
         self.latent_range = OUTPUT_RANGES.get(self.latent_operator)
         self.normalised = _normalised(graph, description.latent)

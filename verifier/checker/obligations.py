@@ -11,12 +11,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import (
     ActivationFact,
     BoxDomain,
     DomainBlock,
     PairBlock,
     PairFact,
+    ReachDomain,
     Rows,
     SimplexDomain,
     SphereDomain,
@@ -27,7 +29,9 @@ from verifier.checker.bounds import Bounds
 from verifier.checker.boxed import charged_open_end
 from verifier.checker.case import Case
 from verifier.checker.forms import Forms, form_complaints
+from verifier.checker.input_region import Inputs, escapes
 from verifier.checker.margins import Ends, margins
+from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
 
@@ -104,7 +108,12 @@ def instance(case: Case) -> Iterator[str]:
 
 def domain(case: Case) -> Iterator[str]:
     """5. The domain is free, or what the operator that outputs the latent guarantees, or a reach
-    domain, which is an assumption; and the recorded latent lies in it, so that it is not empty."""
+    domain, which is an assumption unless it holds all latents of a stated region of inputs; and
+    the recorded latent lies in it, so that it is not empty.
+
+    Raises:
+        IncompleteError: the encoder cannot be walked over the region.
+    """
     domain, region = case.core.domain, case.region
     operator = case.bound.latent_operator or "no known operator"
     if isinstance(domain, BoxDomain):
@@ -116,6 +125,8 @@ def domain(case: Case) -> Iterator[str]:
             f"the {domain.kind} is not what the graph guarantees (the latent comes from "
             f"{operator}, not normalised so over its channels)"
         )
+    if isinstance(domain, ReachDomain) and domain.region is not None:
+        yield from _region_complaints(case, domain, domain.region)
     unit = 1 << case.latent.shift
     for location, point in enumerate(case.latent.points):
         place = region.outside(location, point, unit)
@@ -124,6 +135,19 @@ def domain(case: Case) -> Iterator[str]:
     joint = region.outside_jointly({k: (p, unit) for k, p in enumerate(case.latent.points)})
     if joint is not None:
         yield f"the recorded latent leaves the domain: {joint}"
+
+
+def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> Iterator[str]:
+    """The region lies around the input, and its latents inside the stated box."""
+    inputs = Inputs(region)
+    if inputs.digest != case.core.instance.input_sha256:
+        yield "the region lies around another input than the one with the recorded hash"
+    latent = case.bound.latent
+    try:
+        for place in escapes(case.model.graph, latent, inputs, domain):
+            yield f"over the region the latent may leave the stated box at {place}"
+    except ReplayError as error:
+        raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
 
 
 def premises(case: Case) -> Iterator[str]:

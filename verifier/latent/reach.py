@@ -6,8 +6,10 @@ encoder stays inside: that is an assumption, which the certificate names with it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -38,6 +40,8 @@ class Reach:
         source: where the bounds come from, for people ("interval bounds of the 0.05 ball").
         coefficients: finite float64 [K, L, D].
         bounds: finite float64 [K].
+        region: the region of inputs whose latents the box holds, in the certificate's words; then
+            the checker can find the box again by itself.
 
     Raises:
         UsageError: wrong shapes, NaN or infinities, crossed ends, or no source.
@@ -50,6 +54,7 @@ class Reach:
         default_factory=lambda: np.zeros((0, 0, 0))
     )
     bounds: Float[NDArray[np.float64], " bound"] = field(default_factory=lambda: np.zeros(0))
+    region: Mapping[str, Any] | None = None
     name: str = "reach"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,187 @@
+"""A region of inputs, and whether the stated box of latents holds all that the encoder makes of it.
+
+Every region is covered by boxes of inputs, computed from its exact parameters and rounded
+outwards; the walk bounds the latent over each. What a claim quantifies over is the region itself:
+the covers below contain it.
+
+* linf: [c - r, c + r] per input number, cut at the domain.
+* l2: no number moves farther than the whole input, so the same box.
+* box: itself. occlude: the whole domain for freed pixels, the centre for the others.
+* brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
+  affine in each parameter, hence between the least and the largest of its four corners; clipping
+  is increasing. The pieces of both parameters together cover them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from verifier.certificate.inputs import (
+    BallRegion,
+    BoxInputs,
+    InputRegion,
+    LightRegion,
+    OcclusionRegion,
+)
+from verifier.certificate.schema import ReachDomain
+from verifier.checker.arithmetic import hex_ratio, round_down, round_up
+from verifier.checker.graph import Graph
+from verifier.checker.outward import Array, Range
+from verifier.checker.regions import decode_float64
+from verifier.checker.walk import encoder_range
+from verifier.checker.witness import decode_float32
+from verifier.errors import CertificateError
+
+MAX_BOXES = 1 << 12
+
+
+class Inputs:
+    """The region's exact numbers.
+
+    Raises:
+        CertificateError: numbers that are malformed, a domain that is empty, a centre outside it.
+    """
+
+    def __init__(self, region: InputRegion) -> None:
+        self.region = region
+        count = region.shape[0] * region.shape[1] * region.shape[2]
+        flat = decode_float32(region.centre, count)
+        self.centre = [Fraction(*value.as_integer_ratio()) for value in flat.tolist()]
+        self.low, self.high = Fraction(*hex_ratio(region.low)), Fraction(*hex_ratio(region.high))
+        if not self.low < self.high:
+            raise CertificateError("region: the input domain is empty")
+        if min(self.centre) < self.low or max(self.centre) > self.high:
+            raise CertificateError("region: its centre lies outside the input domain")
+        self.digest = input_digest(region, flat.tobytes())
+
+    def boxes(self) -> Iterator[Range]:
+        """Boxes [1, C, H, W] that together contain the region.
+
+        Raises:
+            CertificateError: an empty or ambiguous region, or too many boxes.
+        """
+        region = self.region
+        if isinstance(region, BallRegion):
+            radius = Fraction(region.radius)
+            yield self._box([(c - radius, c + radius) for c in self.centre])
+        elif isinstance(region, BoxInputs):
+            yield self._stated(region)
+        elif isinstance(region, OcclusionRegion):
+            free = _mask(region)
+            ends = self.low, self.high
+            yield self._box([ends if f else (c, c) for c, f in zip(self.centre, free, strict=True)])
+        else:
+            yield from self._light(region)
+
+    def _light(self, region: LightRegion) -> Iterator[Range]:
+        shifts = _pieces(Fraction(region.brightness), region.parts)
+        scales = _pieces(Fraction(region.contrast), region.parts)
+        if len(shifts) * len(scales) > MAX_BOXES:
+            raise CertificateError(f"region: more than {MAX_BOXES} pieces")
+        for shift in shifts:
+            for scale in scales:
+                products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self.centre]
+                yield self._box([(min(p) + shift[0], max(p) + shift[1]) for p in products])
+
+    def _box(self, ends: list[tuple[Fraction, Fraction]]) -> Range:
+        """Clipped to the domain, rounded outwards."""
+        low, high = [], []
+        for least, most in ends:
+            low.append(round_down(_clip(least, self.low, self.high).as_integer_ratio()))
+            high.append(round_up(_clip(most, self.low, self.high).as_integer_ratio()))
+        return self._shaped(np.array(low), np.array(high))
+
+    def _stated(self, region: BoxInputs) -> Range:
+        count = len(self.centre)
+        low, high = decode_float64(region.lower, count), decode_float64(region.upper, count)
+        if (low > high).any():
+            raise CertificateError("region: the box is empty")
+        return self._shaped(low, high)
+
+    def _shaped(self, low: Array, high: Array) -> Range:
+        shape = (1, *self.region.shape)
+        return Range(low.reshape(shape), high.reshape(shape))
+
+
+def _clip(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    return min(max(value, low), high)
+
+
+def _pieces(radius: Fraction, parts: int) -> list[tuple[Fraction, Fraction]]:
+    if not radius:
+        return [(radius, radius)]
+    ends = [radius * (2 * i - parts) / parts for i in range(parts + 1)]
+    return list(pairwise(ends))
+
+
+def _mask(region: OcclusionRegion) -> list[bool]:
+    """Which input numbers are free, channel by channel in row-major order."""
+    channels, rows, columns = region.shape
+    if (region.rectangle is None) == (region.circle is None):
+        raise CertificateError("region: neither a rectangle nor a circle, or both")
+    pixels = []
+    for row in range(rows):
+        for column in range(columns):
+            if region.rectangle is not None:
+                top, left, height, width = region.rectangle
+                pixels.append(top <= row < top + height and left <= column < left + width)
+            elif region.circle is not None:
+                y, x, radius = region.circle
+                pixels.append((row - y) ** 2 + (column - x) ** 2 <= radius**2)
+    return pixels * channels
+
+
+def input_digest(region: InputRegion, data: bytes) -> str:
+    """The hash by which certificates name an input: type, shape, and bytes."""
+    header = b"<f4" + repr(tuple(region.shape)).encode()
+    return hashlib.sha256(header + data).hexdigest()
+
+
+def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> Iterator[str]:
+    """Places where the walk over the region leaves the stated box of latents.
+
+    Raises:
+        ReplayError: the walk cannot go on.
+        CertificateError, ModelError: malformed numbers or model.
+    """
+    stated: tuple[Array, Array] | None = None
+    for box in inputs.boxes():
+        found = encoder_range(graph, tensor, box)
+        if found.low.ndim != 4 or found.low.shape[0] != 1:
+            yield "the latent has not one image of channels, rows and columns"
+            return
+        channels = found.low.shape[1]
+        low, high = (end.reshape(channels, -1).T for end in found)
+        if stated is None:
+            stated = stated_ends(domain, low.size, low.shape)
+        outside = np.argwhere((low < stated[0]) | (high > stated[1]))
+        for location, channel in outside[:3].tolist():
+            yield f"location {location}, channel {channel}"
+
+
+def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The stated ends, [L, D]."""
+    return (
+        decode_float64(domain.lower, count).reshape(shape),
+        decode_float64(domain.upper, count).reshape(shape),
+    )
+
+
+def describe(region: InputRegion) -> str:
+    """The region in a few words, with its domain."""
+    if isinstance(region, BallRegion):
+        text = f"{region.kind}:{region.radius}"
+    elif isinstance(region, OcclusionRegion):
+        text = f"occlude:{','.join(map(str, region.rectangle or region.circle or ()))}"
+    elif isinstance(region, LightRegion):
+        text = f"brightness:{region.brightness},{region.contrast}"
+    else:
+        digest = hashlib.sha256((region.lower + region.upper).encode()).hexdigest()
+        text = f"box with sha256 {digest[:16]}"
+    low, high = float.fromhex(region.low), float.fromhex(region.high)
+    return f"{text} around the input, inside [{low:g}, {high:g}]"

@@ -1,0 +1,154 @@
+"""``certify``: one region of inputs, and whether all of it is predicted alike."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from verifier.console.options import Index, Json, Model, Quiet, Seed
+from verifier.console.terminal import console, print_json, program, safe
+
+
+def certify(
+    model: Model,
+    region: Annotated[
+        str,
+        typer.Option(
+            "--region",
+            help="linf:R, l2:R, box:FILE.npz, occlude:ROW,COLUMN,HEIGHT,WIDTH, "
+            "occlude:ROW,COLUMN,RADIUS, brightness:R[,CONTRAST], contrast:R, shift:N, "
+            "vnnlib:FILE, or a property in YAML.",
+        ),
+    ],
+    input_: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="The centre: an image or array. A box or VNN-LIB file needs none."
+        ),
+    ] = None,
+    index: Index = None,
+    method: Annotated[
+        str,
+        typer.Option("--method", help="auto, interval, crown-ibp, crown, alpha-crown."),
+    ] = "auto",
+    radius_up_to: Annotated[
+        str | None,
+        typer.Option(
+            "--radius-up-to",
+            help="Also find the largest proved and the smallest refuted radius up to this one.",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="k of the most activated prototypes.")
+    ] = 10,
+    falsify: Annotated[bool, typer.Option(help="Search a counterexample first.")] = True,
+    seed: Seed = 0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.0, help="Seconds; then no further method starts.")
+    ] = 60.0,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Prove or refute that every input of a region is predicted alike."""
+    from dataclasses import replace
+
+    from verifier.bounds.region_file import expected_class, load_region
+    from verifier.bounds.region_syntax import parse_number
+    from verifier.certificate.schema import About
+    from verifier.certified import check_out
+    from verifier.certify import Certifier
+    from verifier.network import load
+    from verifier.network.inputs import read_input
+
+    network = load(model)
+    shape, domain = network.input_shape, network.input_range
+    x = None if input_ is None else read_input(input_, shape, domain, index)
+    asked = load_region(region, x, shape, domain)
+    expected = expected_class(region)
+    most = None if radius_up_to is None else parse_number(radius_up_to, "--radius-up-to")
+    stem = "region" if input_ is None else input_.stem
+    path = out or Path("out/certify") / (
+        f"{stem}.cert.json" if index is None else f"{stem}-{index}.cert.json"
+    )
+    check_out(path)
+    about = About(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
+        input_name=_utf8("" if input_ is None else input_.name),
+    )
+    certifier = Certifier(network, device)
+    result = certifier.certify(
+        asked,
+        method=method,
+        expected=expected,
+        falsify=falsify,
+        seed=seed,
+        timeout=timeout,
+        top=top,
+        about=about,
+    )
+    if most is not None:
+        band = certifier.sandwich(asked.centre, asked.kind, most, seed=seed, timeout=timeout)
+        result = replace(result, sandwich=band)
+    protected = [model, *([] if input_ is None else [input_])]
+    paths = [str(p) for p in result.save(path, protected)]
+    image = next((p for p in paths if p.endswith(".npy")), None)
+    certificates = tuple(p for p in paths if p.endswith(".json"))
+    if as_json:
+        print_json(result.to_json(certificates, image))
+    elif not quiet:
+        print_certified(result, network.description.name, model, certificates, image)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+def print_certified(
+    result: Any, name: str, model: Path, certificates: tuple[str, ...], image: str | None
+) -> None:
+    """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
+    out = console()
+    out.print(
+        f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
+        f"of {safe(result.region)}"
+    )
+    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
+    for stage in result.stages:
+        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
+    out.print(table)
+    level = ", level R (real arithmetic, float32 weights)" if result.certificates else ""
+    out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    if result.counterexample is not None:
+        out.print(
+            f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"
+        )
+    band = result.sandwich
+    if band is not None:
+        proved = "none" if band.proved is None else f"{float(band.proved):.5g}"
+        refuted = "none" if band.refuted is None else f"{float(band.refuted):.5g}"
+        out.print(f"radius      proved up to {proved}, refuted from {refuted} ({band.kind})")
+    if result.top is not None:
+        sets = result.top
+        out.print(
+            f"top {sets.k:<8}{len(sets.certain)} prototypes stay, {len(sets.may_leave)} may leave, "
+            f"{len(sets.may_join)} may join"
+        )
+    if result.checks:
+        out.print(f"checker     {len(result.checks)} accepted")
+        for assumption in result.assumptions:
+            out.print(f"assumes     {safe(assumption)}", highlight=False)
+    for path in certificates[:1]:
+        more = f" and {len(certificates) - 1} more" if len(certificates) > 1 else ""
+        out.print(f"certificate {safe(path)}{more}")
+        again = shlex.join([*program(), "check", path, str(model)])
+        out.print(f"re-check    {safe(again)}")
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

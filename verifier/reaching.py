@@ -1,0 +1,143 @@
+"""From a region of inputs to the latents that it can reach: where bounds meet explanations.
+
+The box of latents is our interval walk's, a little widened so that the checker's own walk, which
+rounds differently, stays inside; it holds the recorded float32 latent too. Linear bounds by
+auto_LiRPA come on top: forms in the direction in which a rival gains fastest, one per rival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.bounds.interval import LatentBox, encoder_bounds
+from verifier.bounds.lirpa import FormBounds, Lirpa
+from verifier.bounds.region import Region
+from verifier.bounds.region_maps import Brightness
+from verifier.bounds.statement import statement
+from verifier.errors import UsageError
+from verifier.latent.reach import Reach
+from verifier.network import Network
+from verifier.oracle.interface import Instance
+
+REPLAYED = "encoder bound: interval, replayed"
+
+# The two walks differ by rounding, about 1e-9 on latents in [0, 1]; a hundred times that costs
+# no proof.
+_SPARE = 1e-7
+_FEW = 256  # latent units that are bounded one by one
+_PARTS = (1, 16, 64)  # of a parameter, tried in this order
+
+
+def refinements(region: Region) -> tuple[Region, ...]:
+    """The region with covers of rising fineness; most kinds have one only."""
+    if not isinstance(region, Brightness):
+        return (region,)
+    axes = sum(1 for radius in (region.brightness, region.contrast) if radius)
+    parts = [count if axes == 1 else max(1, int(count**0.5)) for count in _PARTS]
+    return tuple(replace(region, parts=count) for count in parts)
+
+
+def latent_box(network: Network, region: Region) -> LatentBox:
+    """One box around the latents of all parts of a region, by our interval walk.
+
+    Raises:
+        BoundsError: the walk fails.
+    """
+    found = encoder_bounds(network, region.cover())
+    return LatentBox(found.lower.min(axis=0)[None], found.upper.max(axis=0)[None])
+
+
+def reach_of(
+    network: Network,
+    region: Region,
+    latent: Float[NDArray[np.float64], "location channel"],
+) -> Reach:
+    """The domain of all latents that the region can reach, as the checker can replay it.
+
+    Args:
+        network: whose encoder.
+        region: around an input.
+        latent: the recorded latent of that input; float32 rounding may have put it outside.
+
+    Raises:
+        BoundsError: the walk fails.
+        UsageError: a region that a certificate has no words for.
+    """
+    stated = statement(region)
+    if stated is None:
+        raise UsageError(
+            f"region {region}: it has no box of latents of its own; certify it instead"
+        )
+    box = latent_box(network, region)
+    lower, upper = box.lower[0], box.upper[0]
+    return Reach(
+        np.minimum(lower - _SPARE * (1 + np.abs(lower)), latent),
+        np.maximum(upper + _SPARE * (1 + np.abs(upper)), latent),
+        REPLAYED,
+        region=stated,
+    )
+
+
+def with_forms(
+    reach: Reach,
+    engine: Lirpa,
+    region: Region,
+    instance: Instance,
+    rivals: Sequence[int],
+    method: str,
+) -> tuple[Reach, FormBounds]:
+    """The domain with bounds by auto_LiRPA: one form per rival (indices of margin rows).
+
+    Where the latent is small, every unit is bounded in the same pass; such a box can no longer be
+    replayed, so the domain no longer states the region.
+
+    Raises:
+        BoundsError: see :meth:`Lirpa.forms`.
+    """
+    latent = instance.latent
+    steep = steepest(instance, rivals)
+    units = np.zeros((0, *latent.shape))
+    if latent.size <= _FEW:
+        units = np.eye(latent.size).reshape(latent.size, *latent.shape)
+    found = engine.forms(region, np.concatenate([steep, units]), method)
+    if found.method == "interval":  # nothing that the box does not say already
+        return reach, found
+    # rounding may put the recorded latent a little outside; it belongs to the domain
+    here = (steep * latent).sum(axis=(1, 2))
+    bounds = np.minimum(found.lower[: len(steep)], here - 1e-9 * (1 + np.abs(here)))
+    source = engine.assumption(found.method)
+    if not len(units):
+        return replace(reach, coefficients=steep, bounds=bounds, source=source), found
+    lower, upper = (ends[len(steep) :].reshape(latent.shape) for ends in (found.lower, found.upper))
+    return Reach(
+        np.minimum(np.maximum(lower, reach.lower), latent),
+        np.maximum(np.minimum(upper, reach.upper), latent),
+        source,
+        steep,
+        bounds,
+    ), found
+
+
+def steepest(
+    instance: Instance, rivals: Sequence[int]
+) -> Float[NDArray[np.float64], "rival location channel"]:
+    """Gradients of the margins at the instance: <gradient, z> falls where the margin does.
+
+    A prototype acts at the location where it is nearest: d margin / d z_l is the sum of
+    w_j sigma'(q_lj) 2 (z_l - p_j) over the prototypes nearest there.
+    """
+    head = instance.head
+    place = np.argmin(instance.measurement, axis=0)
+    nearest = instance.measurement[place, np.arange(len(place))]
+    slope = instance.margin_weights[list(rivals)] * head.similarity.derivative(nearest)
+    rows = np.zeros((len(rivals), *instance.latent.shape))
+    for location in np.unique(place).tolist():
+        own = place == location
+        apart = instance.latent[location] - head.prototypes[own]
+        rows[:, location] = 2.0 * slope[:, own] @ apart
+    return rows
