@@ -198,7 +198,7 @@ class Explainer:
             vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling``, ``mixed`` or
                 ``pairs``.
             domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
-                guarantees), or a domain of ``verifier.latent``, such as a ``Reach``.
+                guarantees), a region of inputs (``linf:0.02``), or one of ``verifier.latent``.
             oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
                 ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
             witnesses: search, for every fact, a latent that shows why it is needed.
@@ -218,11 +218,17 @@ class Explainer:
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
         require_oracle(oracle)
-        channels = self.network.head.channels
-        where = domain_from_name(domain, self.network.latent_range, channels)
+        where = domain
+        if isinstance(where, str) and ":" not in where:
+            channels = self.network.head.channels
+            where = domain_from_name(where, self.network.latent_range, channels)
         require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         instance = self.instance(observation)
+        if isinstance(where, str):  # loads torch
+            from verifier.reaching import named_reach
+
+            where = named_reach(self.network, where, observation)
         where.require(instance.latent)
         undecided = _undecided(instance, observation, self.network.class_names)
         wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]

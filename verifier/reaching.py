@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from verifier.bounds.interval import LatentBox, encoder_bounds
 from verifier.bounds.lirpa import FormBounds, Lirpa
 from verifier.bounds.region import Region
+from verifier.bounds.region_file import load_region
 from verifier.bounds.region_maps import Brightness
 from verifier.bounds.statement import statement
 from verifier.errors import UsageError
 from verifier.latent.reach import Reach
-from verifier.network import Network
+from verifier.network import Network, Observation
 from verifier.oracle.interface import Instance
 
 REPLAYED = "encoder bound: interval, replayed"
@@ -81,6 +82,17 @@ def reach_of(
         REPLAYED,
         region=stated,
     )
+
+
+def named_reach(network: Network, text: str, observation: Observation) -> Reach:
+    """The latents of a region that is written as on the command line, around an observed input.
+
+    Raises:
+        BoundsError, InputError, UsageError: see :func:`reach_of` and ``load_region``.
+    """
+    x = observation.x
+    region = load_region(text, x, x.shape, network.input_range)
+    return reach_of(network, refinements(region)[-1], observation.latent.astype(np.float64))
 
 
 def with_forms(

@@ -47,6 +47,7 @@ ARROWS: dict[str, set[str]] = {
         "verifier.checker",
         "verifier.files",
         "verifier.widening",
+        "verifier.reaching",
     },
     # regions of inputs: what the encoder reaches, whether all of it is predicted alike
     "verifier.reaching": {*PROVER[:3], "verifier.bounds"},

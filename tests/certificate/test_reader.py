@@ -65,7 +65,6 @@ MALFORMED: dict[str, bytes] = {
     "negative index": edited("core", "instance", "predicted", value=-1),
     "number for a hex float": edited("core", "facts", 0, "bound", value=0.5),
     "decimal text for a hex float": edited("core", "facts", 0, "bound", value="0.5"),
-    "no facts": edited("core", "facts", value=[]),
     "no rivals": edited("core", "rivals", value=[]),
     "upper-case hash": edited("core", "model", "sha256", value="A" * 64),
     "short hash": edited("core", "model", "sha256", value="a" * 63),

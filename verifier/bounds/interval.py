@@ -261,6 +261,45 @@ def _batch_normalization(call: Call, inputs: Sequence[Interval | None]) -> Inter
     return en.add(en.multiply(centred, wide(factor)), wide(bias))
 
 
+def _softmax(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """e^x_i / (e^x_i + sum of the others): grows with x_i and falls with every other number."""
+    x, axis = _given(inputs, 0), call.integer("axis", -1)
+    shift = en.point(-x.upper.amax(axis, keepdim=True))
+
+    def power(end: Tensor) -> Interval:
+        return en.monotone(en.add(en.point(end), shift), torch.exp, 0.0, math.inf)
+
+    def total(part: Interval) -> Interval:
+        terms = x.lower.shape[axis]
+        return en.average(part, lambda t: t.sum(axis, keepdim=True), terms)
+
+    low, high = power(x.lower), power(x.upper)
+    most = en.up(total(high).upper - high.lower).clamp(min=0.0)
+    least = en.down(total(low).lower - low.upper).clamp(min=0.0)
+    below, above = en.up(low.lower + most), en.down(high.upper + least)
+    return Interval(
+        torch.where(low.lower > 0, en.down(low.lower / below) - en.TINY, 0.0).clamp(min=0.0),
+        torch.where(above > 0, en.up(high.upper / above) + en.TINY, 1.0).clamp(max=1.0),
+    )
+
+
+def _lp_normalization(call: Call, inputs: Sequence[Interval | None]) -> Interval:
+    """x / |x|, every number over the norm's own interval; never outside [-1, 1]."""
+    x, axis = _given(inputs, 0), call.integer("axis", -1)
+    squares = en.average(en.square(x), lambda t: t.sum(axis, keepdim=True), x.lower.shape[axis])
+    squares = Interval(squares.lower.clamp(min=0.0), squares.upper)
+    norm = en.monotone(squares, torch.sqrt, 0.0, math.inf)
+    known = norm.lower > 0  # else the direction may be any
+    safe = Interval(torch.where(known, norm.lower, 1.0), torch.where(known, norm.upper, 1.0))
+    found = en.divide(x, safe)
+    if found is None:
+        raise BoundsError(f"{call.node.where}: its norm may be 0; use a smaller region")
+    return Interval(
+        torch.where(known, found.lower, -1.0).clamp(min=-1.0),
+        torch.where(known, found.upper, 1.0).clamp(max=1.0),
+    )
+
+
 _RULES: dict[str, Rule] = {
     "Conv": _conv,
     "MatMul": _matmul,
@@ -284,5 +323,7 @@ _RULES: dict[str, Rule] = {
     "GlobalAveragePool": _average,
     "ReduceSum": _average,
     "ReduceMean": _average,
+    "Softmax": _softmax,
+    "LpNormalization": _lp_normalization,
     "BatchNormalization": _batch_normalization,
 }

@@ -28,7 +28,8 @@ Domain = Annotated[
     str,
     typer.Option(
         "--domain",
-        help="free (every latent), or what the last layer guarantees: box, sphere, simplex.",
+        help="free (every latent), what the last layer guarantees (box, sphere, simplex), or "
+        "the latents of a region of inputs, such as linf:0.02.",
     ),
 ]
 

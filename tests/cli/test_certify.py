@@ -1,0 +1,99 @@
+"""``certify`` on the command line: verdicts as exit codes, one document, one line on bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import load_data
+from models.zoo import zoo_path
+from tests.cli.support import protoproof
+
+MODEL = zoo_path("mnist-certified")
+
+
+@pytest.fixture(scope="module")
+def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("region") / "digit.npy"
+    np.save(path, load_data("mnist5k").x_test[3])
+    return path
+
+
+def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.cert.json"
+    proved = protoproof(
+        "certify", MODEL, "--input", digit, "--region", "linf:0.1", "--out", out, "--json"
+    )
+    assert proved.code == 0
+    document = json.loads(proved.out)
+    assert document["verdict"] == "proved"
+    assert document["certificates"] == [str(out)]
+    assert document["top_k"]["certain"]
+    checked = protoproof("check", out, MODEL, "--input", digit, "--json")
+    assert checked.code == 0
+    assert "robust" in json.loads(checked.out)["claims"]
+    refuted = protoproof("certify", MODEL, "--input", digit, "--region", "linf:0.3", "--out", out)
+    assert refuted.code == 1
+    assert "refuted" in refuted.out
+    assert (tmp_path / "r.counterexample.npy").is_file()
+
+
+def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
+    undecided = protoproof(
+        "certify", MODEL, "--input", digit, "--region", "linf:0.18", "--no-falsify",
+        "--method", "interval", "--out", tmp_path / "u.cert.json", "--json",
+    )  # fmt: skip
+    assert undecided.code == 3
+    document = json.loads(undecided.out)
+    assert document["verdict"] == "unknown"
+    assert document["reason"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "schema: protoproof.property/1\nregion: {kind: linf, radius: 2/255}\nexpect: 0\n"
+    )
+    result = protoproof(
+        "certify", MODEL, "--input", digit, "--region", path, "--radius-up-to", "0.3",
+        "--method", "interval", "--out", tmp_path / "p.cert.json", "--json",
+    )  # fmt: skip
+    assert result.code == 0
+    radius = json.loads(result.out)["radius"]
+    assert 0.1 < radius["proved"] < radius["refuted"] <= 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--region", "linf:nan"], "no number"),
+        (["--region", "linf:0.1", "--out", "x.txt"], ".json"),
+        (["--region", "occlude:1,1,2,2", "--radius-up-to", "1"], "no radius"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], problem: str, digit: Path, tmp_path: Path
+) -> None:
+    result = protoproof("certify", MODEL, "--input", digit, *arguments, cwd=tmp_path)
+    assert result.code == 2
+    assert problem in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert result.out == ""
+
+
+def test_explanations_over_a_region(digit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "e.cert.json"
+    result = protoproof(
+        "explain", MODEL, "--input", digit, "--domain", "linf:0.15", "--vocabulary", "pairs",
+        "--out", out, "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert document["domain"] == "reach"
+    checked = json.loads(protoproof("check", out, MODEL, "--json").out)
+    assert checked["accepted"]
+    assert checked["subject"]["region"].startswith("linf:3/20")
