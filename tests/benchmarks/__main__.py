@@ -25,6 +25,7 @@ from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
+from tests.benchmarks.truth import truth
 from verifier.files import make_directory, write_atomic
 
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
@@ -34,6 +35,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     "sweep": sweep,
+    "truth": truth,
 }
 
 

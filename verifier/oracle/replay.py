@@ -74,7 +74,9 @@ class Replay:
         ]
         self._unit = 1 << (2 * self._shift)
 
-    def survives(self, facts: FactSet, dropped: Fact, rival: int, moves: Sequence[Move]) -> bool:
+    def survives(
+        self, facts: FactSet, dropped: Fact | None, rival: int, moves: Sequence[Move]
+    ) -> bool:
         """Whether the moved latent is in the domain, meets ``facts`` less ``dropped``, and loses.
 
         Everything but the margin's sign is compared as rationals; a sign that is not certain
