@@ -44,4 +44,4 @@ def truth(settings: Settings) -> list[dict[str, Any]]:
         "missed": {oracle.name: missed[oracle.name] for oracle in ORACLES},
         "seconds_total": round(time.perf_counter() - started, 1),
     }
-    return [{"workload": "truth", "rows": [row]}]
+    return [{"workload": "truth"} | row]
