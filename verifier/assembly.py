@@ -17,10 +17,13 @@ from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.latent.lagrangian import Rows, form_multipliers, lower_rows, upper_rows
+from verifier.minimise.hitting_set import SCALE, Node, Split
+from verifier.minimise.minimum import SizeProof
 from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactState, margins_between
 from verifier.oracle.relational import Forms, RelationalState
+from verifier.oracle.replay import Move
 from verifier.version import TOOL
 
 # Multipliers are stored over 2**_SHIFT; see lagrangian.py for why rounding costs second order.
@@ -81,14 +84,36 @@ def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
         schema.Witness(
             fact=witness.fact,
             rival=witness.rival,
-            moves=tuple(
-                schema.Move(
-                    location=move.location, keep=move.keep, direction=_base64(move.direction)
-                )
-                for move in witness.moves
-            ),
+            moves=_moves(witness.moves),
         )
         for witness in found
+    )
+
+
+def stored_size_bound(proof: SizeProof) -> schema.SizeBound:
+    """A proof of a lower bound in the certificate's words."""
+    return schema.SizeBound(
+        refutations=tuple(
+            schema.Refutation(rival=found.rival, moves=_moves(found.moves))
+            for found in proof.refutations
+        ),
+        covers=tuple(
+            schema.Cover(ceilings=numbers, nodes=tuple(_node(node) for node in nodes))
+            for numbers, nodes in proof.covers
+        ),
+    )
+
+
+def _node(node: Node) -> schema.Split | schema.Packing:
+    if isinstance(node, Split):
+        return schema.Split(fact=node.member)
+    return schema.Packing(scale=SCALE, weights=node.weights)
+
+
+def _moves(moves: Iterable[Move]) -> tuple[schema.Move, ...]:
+    return tuple(
+        schema.Move(location=move.location, keep=move.keep, direction=_base64(move.direction))
+        for move in moves
     )
 
 

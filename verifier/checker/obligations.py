@@ -1,4 +1,4 @@
-"""The ten obligations of a certificate. The numbers are the same in code, documents and tests.
+"""The eleven obligations of a certificate. The numbers are the same in code, documents and tests.
 
 Each obligation is a function that yields its complaints; none means that it is met. An exception
 counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
@@ -19,6 +19,7 @@ from verifier.checker.case import Case
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.margins import Ends, margins
 from verifier.checker.measure import domain_ends, outside_domain
+from verifier.checker.size import size_bound
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
 
@@ -223,6 +224,16 @@ def witnesses(case: Case) -> Iterator[str]:
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
 
 
+def size(case: Case) -> Iterator[str]:
+    """11. The size bound, if there is one, is proved: every refutation loses, every tree holds."""
+    case.at_least = size_bound(case.core, case.latent)
+    if case.at_least > len(case.core.facts):
+        yield (
+            f"contradiction: {len(case.core.facts)} facts are stated, and every explanation is "
+            f"proved to have at least {case.at_least}"
+        )
+
+
 RULES = (
     Rule(1, "format", (), certificate_format),
     Rule(2, "model hash", (1,), model_hash),
@@ -234,4 +245,5 @@ RULES = (
     Rule(8, "margins", (1, 3, 4, 5, 6, 7), proved_margins),
     Rule(9, "prediction", (1, 3, 4), prediction),
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
+    Rule(11, "size", (1, 3, 4, 5, 6), size),
 )

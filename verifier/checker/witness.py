@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
@@ -43,13 +43,18 @@ def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator
 
 
 def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
+    """The locations that a witness moves; see :func:`materialise_moves`."""
+    return materialise_moves(latent, witness.moves)
+
+
+def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]:
     """The moved locations, as exact points.
 
     Raises:
         CertificateError: an index out of range, a location moved twice, or a malformed move.
     """
     points: dict[int, Point] = {}
-    for move in witness.moves:
+    for move in moves:
         if move.location >= latent.head.location_count or move.location in points:
             raise CertificateError(f"moves location {move.location}: out of range, or twice")
         points[move.location] = _apply(latent, move)

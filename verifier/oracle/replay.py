@@ -24,6 +24,7 @@ from flint import arb, ctx, fmpq_mat, fmpz_mat
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.network.head import Head
@@ -93,6 +94,21 @@ class Replay:
         best = self._best(rows)
         met = all(self._holds(fact, rows, best) for fact in facts if fact != dropped)
         return met and self._loses(rival, best)
+
+    def broken(self, facts: Iterable[Fact], moves: Sequence[Move]) -> list[Fact]:
+        """The facts that the moved latent violates, compared exactly.
+
+        Raises:
+            InternalError: the moves make no sense (:meth:`survives` is asked first).
+        """
+        rows: dict[int, _Row] = {}
+        for move in moves:
+            row = self._row(move)
+            if row is None:
+                raise InternalError(f"the move of location {move.location} leads nowhere")
+            rows[move.location] = row
+        best = self._best(rows)
+        return [fact for fact in facts if not self._holds(fact, rows, best)]
 
     def _row(self, move: Move) -> _Row | None:
         key = move.location, move.keep, move.direction.tobytes()

@@ -1,0 +1,312 @@
+"""Refuting sets of facts: latents that meet a set and are predicted otherwise, many sets at once.
+
+A refutation of E is a latent of the domain that meets all of E and certainly loses. Every
+explanation must contain a fact that this latent violates, so each refutation is a *clause* of the
+search for a smallest explanation; the fewer facts it violates, the more it says. *Growing* moves
+the latent until it meets as many facts of the vocabulary as it can:
+
+    for groups of violated facts, the least useful for the loss first:
+        if a latent meets E, the facts kept so far and the group, and still loses: keep the group
+        else: try its halves; a single fact that fails stays violated
+
+The search is float64 and deterministic; what it returns was replayed exactly.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from verifier.minimise.ascent import Descent, Task
+from verifier.minimise.build import activation_fact, pair_fact
+from verifier.minimise.demands import Demands, rivals_by_margin
+from verifier.minimise.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from verifier.minimise.spheres import Spheres
+from verifier.oracle.interface import Instance
+from verifier.oracle.replay import Move, Replay
+
+Latent = Float[NDArray[np.float64], "location channel"]
+Element = PairFact | ActivationFact
+
+# Starts per set and rival-prototype aims, steps of descent, exact replays per set.
+_STARTS, _STEPS, _REPLAYS = 8, 40, 3
+# Limits on distances are respected with this share to spare where a start is chosen.
+_SPARE = 1e-4
+# Squared distances in one batch of the search: 32 MiB.
+_BATCH = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Refutation:
+    """A latent that loses to ``rival``; ``violated`` are all facts of the vocabulary it breaks.
+
+    ``latent`` is where the search found it, in float64; ``moves`` are exact.
+    """
+
+    rival: int
+    moves: tuple[Move, ...]
+    violated: frozenset[Element]
+    latent: Latent
+
+
+class Refuter:
+    """Searches refutations for one instance and domain.
+
+    Args:
+        pairs: whether the vocabulary has pair facts (else activation facts).
+        now: the clock; the search ends where it passes a deadline.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        domain: Domain,
+        *,
+        pairs: bool,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.instance, self.domain, self.pairs = instance, domain, pairs
+        self.descent = Descent(instance.head)
+        self._now = now
+        rows = rivals_by_margin(instance, len(instance.rivals))
+        self._rivals = [instance.rivals[row] for row in rows]
+        self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]
+        self._elements: dict[tuple[int, int], Element] = {}
+        measured = instance.similarity(instance.measurement)
+        ranked = np.sort(np.vstack([np.full_like(measured[:1], -np.inf), measured]), axis=0)
+        first, second = ranked[-1], ranked[-2]
+        # the largest similarity at all other locations, per location
+        self._others = np.where(measured == first, second, first)
+
+    @cached_property
+    def replay(self) -> Replay:
+        """The exact judge, made when the first candidate appears."""
+        return Replay(self.instance, self.domain)
+
+    def element(self, location: int, prototype: int) -> Element:
+        """The fact of the vocabulary about a measurement; activations ignore the location."""
+        key = (location if self.pairs else 0), prototype
+        if key not in self._elements:
+            self._elements[key] = (
+                pair_fact(self.instance, location, prototype)
+                if self.pairs
+                else activation_fact(self.instance, prototype)
+            )
+        return self._elements[key]
+
+    def elements(self) -> list[Element]:
+        """All facts of the vocabulary but ceilings, in order."""
+        locations, prototypes = self.instance.measurement.shape
+        places = range(locations if self.pairs else 1)
+        return [self.element(place, j) for place in places for j in range(prototypes)]
+
+    def refute(
+        self, sets: Sequence[FactSet], near: Sequence[Refutation | None] | None = None
+    ) -> list[Refutation | None]:
+        """Per set, a latent that meets it and loses, where one is found.
+
+        Args:
+            sets: facts of the vocabulary, with at most one ceiling.
+            near: refutations of subsets, to start from.
+        """
+        known = list(near) if near is not None else [None] * len(sets)
+        found: list[Refutation | None] = []
+        locations, prototypes = self.instance.measurement.shape
+        size = max(1, _BATCH // (_STARTS * locations * prototypes))
+        for first in range(0, len(sets), size):
+            found += self._batch(sets[first : first + size], known[first : first + size])
+        return found
+
+    def grow(
+        self, facts: FactSet, refutation: Refutation, deadline: float = float("inf")
+    ) -> Refutation:
+        """A refutation of ``facts`` that meets more facts of the vocabulary; see the module."""
+        kept, current = facts, refutation
+        groups = [self._by_use(current)]
+        while groups and self._now() < deadline:
+            group = [fact for fact in groups.pop(0) if fact in current.violated]
+            if not group or (len(group) == len(current.violated) and len(group) == 1):
+                continue  # what violates nothing cannot lose
+            found = None
+            if len(group) < len(current.violated):
+                trial = _joined(kept, group)
+                (found,) = self.refute([trial], [current])
+            if found is not None:
+                kept, current = _joined(kept, group), found
+            elif len(group) > 1:
+                half = (len(group) + 1) // 2
+                groups[:0] = [group[:half], group[half:]]
+        return current
+
+    def met(self, refutation: Refutation, ceilings: Sequence[CeilingFact]) -> list[int]:
+        """Which of some ceilings a refutation respects, exactly."""
+        broken = set(self.replay.broken(ceilings, refutation.moves))
+        return [index for index, fact in enumerate(ceilings) if fact not in broken]
+
+    def _by_use(self, refutation: Refutation) -> list[Element]:
+        """Violated facts, those whose change costs the rival most (or gives it least) first."""
+        instance = self.instance
+        row = self._rivals.index(refutation.rival)
+        now = instance.similarity(self.descent.squared_distances(refutation.latent))
+        before = instance.similarity(instance.measurement)
+        if not self.pairs:
+            now, before = now.max(axis=0)[None], before.max(axis=0)[None]
+        change = self._weights[row] * (now - before)
+
+        def gain(fact: Element) -> float:
+            place = fact.location if isinstance(fact, PairFact) else 0
+            return float(-change[place, fact.prototype])
+
+        return sorted(refutation.violated, key=lambda fact: (gain(fact), _key(fact)))
+
+    def _batch(
+        self, sets: Sequence[FactSet], near: Sequence[Refutation | None]
+    ) -> list[Refutation | None]:
+        instance, locations = self.instance, len(self.instance.latent)
+        demands = [Demands(instance, facts) for facts in sets]
+        spheres = Spheres.around(
+            instance.head.prototypes,
+            np.tile(instance.latent, (len(sets), 1)),
+            [keep for some in demands for keep in some.kept],
+            self.domain,
+        )
+        sites = np.arange(len(sets) * locations).reshape(len(sets), locations)
+        starts: list[tuple[int, int, Latent]] = []  # set, row of the rival, latent
+        for index, some in enumerate(demands):
+            begin = near[index]
+            if begin is not None:
+                starts.append((index, self._rivals.index(begin.rival), begin.latent))
+            for row, latent in self._starts(some, spheres, sites[index]):
+                starts.append((index, row, latent))
+        which = np.array([index for index, _, _ in starts], dtype=int)
+        rows = np.array([row for _, row, _ in starts], dtype=int)
+        if not len(starts):
+            return [None] * len(sets)
+        task = Task(
+            spheres.take(sites[which]),
+            np.full((len(starts), instance.measurement.shape[1]), -np.inf),
+            self._weights[rows],
+            self._offset[rows],
+            # rounding the result to float32 must not cross a limit
+            np.stack([demands[index].limit for index in which]) * (1 + _SPARE / 2),
+        )
+        points, margins = self.descent.solve(
+            task, np.stack([latent for _, _, latent in starts]), _STEPS
+        )
+        found: list[Refutation | None] = []
+        for index, facts in enumerate(sets):
+            mine = np.flatnonzero((which == index) & (margins < -CLEAR))
+            best = mine[np.argsort(margins[mine], kind="stable")][:_REPLAYS]
+            tries = ((int(rows[i]), points[i]) for i in best)
+            found.append(self._settled(facts, demands[index], spheres.take(sites[index]), tries))
+        return found
+
+    def _starts(
+        self, demands: Demands, spheres: Spheres, sites: NDArray[np.intp]
+    ) -> list[tuple[int, Latent]]:
+        """The best points nearest to some prototype, one location moved: (rival's row, latent)."""
+        instance = self.instance
+        scored: list[tuple[bool, float, int, int, NDArray[np.float64]]] = []
+        aims = instance.head.prototypes
+        for place in range(len(instance.latent)):
+            keep = demands.kept[place]
+            if len(keep) > instance.head.channels:
+                continue
+            sphere = spheres.take(sites[place : place + 1])
+            limit = demands.limit[place]
+            targets = [aims, self._lifted(limit)] if limit.any() else [aims]
+            points = sphere.onto(np.vstack(targets))
+            measured = self.descent.squared_distances(points)
+            similar = instance.similarity(measured)
+            allowed = instance.similarity(np.maximum(limit, 0.0))
+            excess = np.where(limit > 0, np.maximum(similar - allowed, 0.0), 0.0).sum(axis=1)
+            margins = np.maximum(similar, self._others[place]) @ self._weights.T + self._offset
+            scores = margins + 4.0 * np.abs(self._weights).max() * excess[:, None]
+            good = (measured >= limit * (1 + _SPARE / 2)).all(axis=1) & sphere.inside(points)
+            admitted = np.where(good[:, None], margins, np.inf)
+            for row in range(len(self._rivals)):
+                for table in (admitted, scores):
+                    best = int(np.argmin(table[:, row]))
+                    loses = bool(admitted[best, row] < -CLEAR)
+                    scored.append((not loses, float(table[best, row]), row, place, points[best]))
+        scored.sort(key=lambda item: item[:4])
+        result = []
+        for _, _, row, place, point in scored[:_STARTS]:
+            latent = instance.latent.copy()
+            latent[place] = point
+            result.append((row, latent))
+        return result
+
+    @cached_property
+    def _aside(self) -> NDArray[np.float64]:
+        """The direction in which the prototypes differ least (not at all, where channels abound).
+
+        Going there adds about the same to every squared distance.
+        """
+        points = self.instance.head.prototypes
+        centred = points - points.mean(axis=0)
+        if len(points) < points.shape[1]:
+            centred = np.vstack(
+                [centred, np.zeros((points.shape[1] - len(points), len(centred[0])))]
+            )
+        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][-1])
+
+    def _lifted(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Above every prototype, as far aside as the limits of all others ask."""
+        missing = np.maximum(limit * (1 + _SPARE) - self.instance.gram, 0.0).max(axis=1)
+        return np.asarray(self.instance.head.prototypes + np.sqrt(missing)[:, None] * self._aside)
+
+    def _settled(
+        self,
+        facts: FactSet,
+        demands: Demands,
+        spheres: Spheres,
+        tries: Iterable[tuple[int, Latent]],
+    ) -> Refutation | None:
+        """The first latent that survives the exact replay."""
+        for row, latent in tries:
+            places = moved_places(self.instance, latent)
+            moves = moves_that_matter(
+                self.descent,
+                Deviation(self.instance, latent, places, spheres.take(np.array(places, dtype=int))),
+                demands.kept,
+                self._weights[row],
+                float(self._offset[row]),
+            )
+            rival = self._rivals[row]
+            if not moves or not self.replay.survives(facts, None, rival, moves):
+                continue
+            moved = self.instance.latent.copy()
+            for move in moves:
+                moved[move.location] = latent[move.location]
+            return Refutation(rival, tuple(moves), self._violated(moves), moved)
+        return None
+
+    def _violated(self, moves: Sequence[Move]) -> frozenset[Element]:
+        prototypes = range(self.instance.measurement.shape[1])
+        places = [move.location for move in moves] if self.pairs else [0]
+        facts = [self.element(place, j) for place in places for j in prototypes]
+        broken = self.replay.broken(facts, moves)
+        return frozenset(fact for fact in broken if not isinstance(fact, CeilingFact))
+
+
+def _joined(facts: FactSet, more: Sequence[Element]) -> FactSet:
+    known: set[Fact] = set(facts)
+    new = [fact for fact in more if fact not in known]
+    return FactSet(
+        (*facts.pairs, *(fact for fact in new if isinstance(fact, PairFact))),
+        (*facts.activations, *(fact for fact in new if isinstance(fact, ActivationFact))),
+        facts.ceiling,
+    )
+
+
+def _key(fact: Element) -> tuple[int, int]:
+    return (fact.location if isinstance(fact, PairFact) else 0), fact.prototype
