@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,24 @@ from numpy.typing import NDArray
 
 from verifier.assembly import certificate_core, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import About, Envelope, IntervalEvidence
+from verifier.certificate.schema import About, Envelope, IntervalEvidence, SizeBound
 from verifier.checker import CheckReport, ModelFile, check
-from verifier.errors import InputError, UsageError
+from verifier.errors import UsageError
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
-from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet
+from verifier.latent.facts import FactSet
 from verifier.latent.geometry import squared_distances
+from verifier.minimise.describe import describe
 from verifier.minimise.inflate import inflate
-from verifier.minimise.search import ORACLES, VOCABULARIES, Vocabulary, candidates
+from verifier.minimise.prediction import undecided_prediction
+from verifier.minimise.search import ORACLES, VOCABULARIES, Candidate, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
-from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
+from verifier.smallest import smaller
 from verifier.verdict import PROVED, Verdict, unknown
+
+MINIMAL = ("subset", "minimum")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Explanation:
 
     ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
-    ``oracle`` is the one that found them.
+    ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
+    is not proved to be one.
     """
 
     verdict: Verdict
@@ -62,6 +68,7 @@ class Explanation:
     check: CheckReport | None
     seconds: float
     facts_json: tuple[dict[str, Any], ...] = ()
+    gap_reason: str = ""
 
     @property
     def predicted(self) -> int:
@@ -74,6 +81,11 @@ class Explanation:
         return len(self.facts)
 
     @property
+    def lower_bound(self) -> int | None:
+        """No explanation in this vocabulary has fewer facts: proved by the checker, or None."""
+        return None if self.check is None else self.check.lower_bound
+
+    @property
     def evidence(self) -> IntervalEvidence | None:
         """What the certificate holds besides the facts, or None without a certificate."""
         return None if self.certificate is None else self.certificate.core.evidence
@@ -84,7 +96,7 @@ class Explanation:
         return frozenset(self.check.necessary if self.check is not None else ())
 
     def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
-        """The document of ``explain --json``; ``lower_bound`` None means that none was proved."""
+        """The document of ``explain --json``; ``lower_bound`` None: none was proved."""
         return {
             "verdict": self.verdict.status.value,
             "reason": self.verdict.reason,
@@ -95,7 +107,8 @@ class Explanation:
             "oracle": self.oracle,
             "domain": self.domain,
             "size": self.size,
-            "lower_bound": None,
+            "lower_bound": self.lower_bound,
+            "gap_reason": self.gap_reason,
             "facts": list(self.facts_json),
             "necessity": {
                 "proved": len(self.necessary),
@@ -143,9 +156,14 @@ class Explanation:
 @dataclass(frozen=True)
 class _Proof:
     facts: FactSet
-    oracle: str
+    found: Candidate
     certificate: Envelope
     check: CheckReport
+    gap_reason: str = ""
+
+    @property
+    def oracle(self) -> str:
+        return self.found.oracle
 
 
 class Explainer:
@@ -185,6 +203,8 @@ class Explainer:
         oracle: str = "auto",
         witnesses: bool = True,
         widen: bool = False,
+        minimal: str = "subset",
+        timeout: float | None = None,
         about: About | None = None,
     ) -> Explanation:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
@@ -198,11 +218,14 @@ class Explainer:
             witnesses: search, for every fact, a latent that shows why it is needed.
             widen: give activation and ceiling facts the widest intervals that keep the proof,
                 instead of the recorded values. Pair facts stay as they are.
+            minimal: ``subset`` (no single fact can be dropped) or ``minimum`` (no smaller set
+                exists, or the gap to a proved lower bound is reported).
+            timeout: seconds after which the search for a smallest set ends with what it has.
             about: what to record beside the certificate's core.
 
         Raises:
             InputError: ``x`` has the wrong shape, type or range.
-            UsageError: an unknown vocabulary, domain or oracle.
+            UsageError: an unknown vocabulary, domain, oracle or kind of minimality.
             FragileError: runtime and exact arithmetic disagree about ``x``.
         """
         started = time.perf_counter()
@@ -212,10 +235,12 @@ class Explainer:
             )
         if oracle not in ORACLES:
             raise UsageError(f"--oracle {oracle}: unknown; use " + ", ".join(ORACLES))
+        if minimal not in MINIMAL:
+            raise UsageError(f"--minimal {minimal}: unknown; use " + ", ".join(MINIMAL))
         where = domain_from_name(domain, self.network.latent_range)
         observation = self.network.observe(x)
         instance = self.instance(observation)
-        undecided = _undecided(instance, observation, self.network.class_names)
+        undecided = undecided_prediction(instance, observation, self.network.class_names)
         wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
         attempts: list[Attempt] = []
         proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
@@ -231,6 +256,14 @@ class Explainer:
                 attempts.append(Attempt(word, PROVED, len(outcome.facts), spent))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
+        if best is not None and minimal == "minimum":
+            proof = self._smallest(
+                instance, observation, where, best[2], best[3], widen, started, timeout
+            )
+            best = (len(proof.facts), *best[1:3], proof)
+            attempts = [
+                replace(a, size=best[0]) if a.vocabulary == best[2] else a for a in attempts
+            ]
         if best is not None and witnesses:
             best = (*best[:3], self._witnessed(instance, where, best[3]))
         verdict = undecided if undecided is not None else attempts[0].verdict
@@ -249,7 +282,8 @@ class Explainer:
             best[3].certificate if best else None,
             best[3].check if best else None,
             time.perf_counter() - started,
-            tuple(_describe(f, instance) for f in best[3].facts) if best else (),
+            tuple(describe(f, instance) for f in best[3].facts) if best else (),
+            best[3].gap_reason if best else "",
         )
 
     def _prove(
@@ -265,18 +299,52 @@ class Explainer:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
-            facts = inflate(found.state, found.facts) if widen else found.facts
-            core = certificate_core(
-                self.network, observation, domain, vocabulary, facts, found.state
-            )
-            if facts != found.facts:
-                core = core.model_copy(update={"premises": "interval"})
-            envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
-            report = self._check(envelope)
-            if report.accepted:
-                return _Proof(facts, found.oracle, envelope, report)
+            proof = self._certified(observation, domain, vocabulary, found, widen, about)
+            if proof is not None:
+                return proof
             reason = unknown("uncertified: the checker did not accept the proof")
         return reason
+
+    def _certified(
+        self,
+        observation: Observation,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        found: Candidate,
+        widen: bool,
+        about: About,
+        size_bound: SizeBound | None = None,
+    ) -> _Proof | None:
+        """The certificate of a set, if the checker accepts it."""
+        facts = inflate(found.state, found.facts) if widen else found.facts
+        core = certificate_core(self.network, observation, domain, vocabulary, facts, found.state)
+        premises = "exact" if facts == found.facts else "interval"
+        core = core.model_copy(update={"premises": premises, "size_bound": size_bound})
+        envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
+        report = self._check(envelope)
+        return _Proof(facts, found, envelope, report) if report.accepted else None
+
+    def _smallest(
+        self,
+        instance: Instance,
+        observation: Observation,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        proof: _Proof,
+        widen: bool,
+        started: float,
+        timeout: float | None,
+    ) -> _Proof:
+        """A smallest explanation, or the best one with what the checker accepts of the bound."""
+        about, reason = proof.certificate.about, ""
+        deadline = math.inf if timeout is None else started + timeout
+        for found, bound, why in smaller(instance, domain, vocabulary, proof.found, deadline):
+            reason = reason or why
+            better = self._certified(observation, domain, vocabulary, found, widen, about, bound)
+            if better is not None:
+                return replace(better, gap_reason=reason)
+            reason = "uncertified: the checker did not accept the smaller set or its bound"
+        return replace(proof, gap_reason=reason)
 
     def _witnessed(self, instance: Instance, domain: Domain, proof: _Proof) -> _Proof:
         """The same proof with the witnesses that the checker accepts."""
@@ -285,7 +353,8 @@ class Explainer:
         envelope = proof.certificate.model_copy(update={"core": core})
         report = self._check(envelope)
         # a witness that the checker refuses would take the whole certificate with it
-        return _Proof(proof.facts, proof.oracle, envelope, report) if report.accepted else proof
+        better = replace(proof, certificate=envelope, check=report)
+        return better if report.accepted else proof
 
     def _check(self, envelope: Envelope) -> CheckReport:
         # loading the network compared a declared head with the runtime
@@ -297,46 +366,6 @@ class Explainer:
         )
 
 
-def _undecided(
-    instance: Instance, observation: Observation, names: tuple[str, ...]
-) -> Verdict | None:
-    """Why the prediction at the instance itself cannot be proved, or None."""
-    if not instance.rivals:
-        raise InputError("the network has one class only: every prediction is the same")
-    weakest = int(np.argmin(instance.margins))
-    rival = instance.rivals[weakest]
-    if instance.margins[weakest] > SLACK:
-        return None
-    pair = f"{names[observation.predicted]} and {names[rival]}"
-    if observation.logits[observation.predicted] == observation.logits[rival]:
-        return unknown(f"tie: the logits of {pair} are equal")
-    return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")
-
-
-def _describe(fact: Fact, instance: Instance) -> dict[str, Any]:
-    """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
-    grid_columns = instance.head.grid[1]
-    if isinstance(fact, CeilingFact):
-        tau = float(instance.similarity(np.array([fact.bound]))[0])
-        return {
-            "kind": "ceiling",
-            "similarity_at_most": tau,
-            "squared_distance_at_least": fact.bound,
-            "exempt": list(fact.exempt),
-        }
-    body = {
-        "prototype": fact.prototype,
-        "squared_distance": [fact.lower, fact.upper],
-        "similarity": float(instance.similarity(np.array([fact.upper]))[0]),
-    }
-    if instance.head.prototype_class is not None:
-        body["class"] = instance.head.prototype_class[fact.prototype]
-    if isinstance(fact, ActivationFact):
-        return {"kind": "activation", **body}
-    row, column = divmod(fact.location, grid_columns)
-    return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
-
-
 def explain(
     network: Network | str | Path,
     x: NDArray[np.float32],
@@ -346,6 +375,8 @@ def explain(
     oracle: str = "auto",
     witnesses: bool = True,
     widen: bool = False,
+    minimal: str = "subset",
+    timeout: float | None = None,
 ) -> Explanation:
     """Explain one prediction; see :meth:`Explainer.explain`.
 
@@ -354,5 +385,12 @@ def explain(
     """
     known = network if isinstance(network, Network) else load(network)
     return Explainer(known).explain(
-        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, widen=widen
+        x,
+        vocabulary=vocabulary,
+        domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        widen=widen,
+        minimal=minimal,
+        timeout=timeout,
     )

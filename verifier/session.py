@@ -68,6 +68,8 @@ def explain_to_files(
     oracle: str = "auto",
     witnesses: bool = True,
     widen: bool = False,
+    minimal: str = "subset",
+    timeout: float | None = None,
     protected: Sequence[Path] = (),
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
@@ -86,6 +88,8 @@ def explain_to_files(
         oracle: likewise.
         witnesses: likewise.
         widen: likewise.
+        minimal: likewise.
+        timeout: likewise.
         protected: files that must not be written over, besides the model.
 
     Raises:
@@ -105,6 +109,8 @@ def explain_to_files(
         oracle=oracle,
         witnesses=witnesses,
         widen=widen,
+        minimal=minimal,
+        timeout=timeout,
         about=about,
     )
     if result.certificate is None or result.check is None:
@@ -121,7 +127,14 @@ def explain_to_files(
         model=_model(network),
         certificate=PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck),
         sizes=tuple(
-            PageSize(a.vocabulary, a.size, str(a.verdict), a.seconds) for a in result.attempts
+            PageSize(
+                a.vocabulary,
+                a.size,
+                str(a.verdict),
+                a.seconds,
+                result.lower_bound if a.vocabulary == result.vocabulary else None,
+            )
+            for a in result.attempts
         ),
         seconds=result.seconds,
         patches=_patches(network),

@@ -29,8 +29,10 @@ ARROWS: dict[str, set[str]] = {
     "verifier.checker": {"verifier.certificate"},
     # the order of stages; a claim counts only when the checker accepted its certificate
     "verifier.assembly": {*PROVER, "verifier.bounds", "verifier.certificate"},
+    "verifier.smallest": {*PROVER, "verifier.assembly", "verifier.certificate"},
     "verifier.pipeline": {
         *PROVER,
+        "verifier.smallest",
         "verifier.assembly",
         "verifier.bounds",
         "verifier.certificate",

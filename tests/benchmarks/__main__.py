@@ -22,6 +22,7 @@ import torch
 
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.measure import ROOT, Settings
+from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -36,6 +37,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     "sweep": sweep,
     "truth": truth,
+    "minimum": minimum,
 }
 
 

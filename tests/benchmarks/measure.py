@@ -23,7 +23,7 @@ class Settings:
     ``repeats`` of every timing; ``lowest`` and ``random`` images of mnist-1x1; ``grid`` of
     mnist-7x7, of which ``baseline`` are also given to the published pair algorithms, and ``slow``
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
-    ``truth`` tiny networks.
+    ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind.
     """
 
     repeats: int = 5
@@ -35,12 +35,22 @@ class Settings:
     synthetic: int = 5
     sweep: int = 60
     truth: int = 500
+    smallest: int = 100
 
     @staticmethod
     def quick() -> Settings:
         """A few minutes instead of a quarter of an hour; too few images for a claim."""
         return Settings(
-            1, lowest=25, random=10, grid=5, baseline=5, slow=1, synthetic=2, sweep=5, truth=30
+            1,
+            lowest=25,
+            random=10,
+            grid=5,
+            baseline=5,
+            slow=1,
+            synthetic=2,
+            sweep=5,
+            truth=30,
+            smallest=5,
         )
 
 

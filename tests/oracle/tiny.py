@@ -66,7 +66,7 @@ def _facts(instance: Instance, rng: np.random.Generator) -> FactSet:
     named = rng.permutation(prototypes)[: rng.integers(prototypes + 1)]
     return FactSet(
         activations=tuple(activation_fact(instance, int(j)) for j in named),
-        ceiling=ceiling_fact(instance, int(ranking[above]), [int(j) for j in ranking[:above]]),
+        ceilings=(ceiling_fact(instance, int(ranking[above]), ranking[:above].tolist()),),
     )
 
 

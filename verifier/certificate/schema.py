@@ -244,7 +244,9 @@ class Refutation(Frozen):
 class Split(Frozen):
     """Two cases, which follow in this order: explanations with a fact, explanations without it.
 
-    The fact about (location l, prototype j) has number l * P + j; activation facts l = 0.
+    In ``pairs`` and ``mixed``, the pair fact (location l, prototype j) has number l * P + j; in
+    ``ceiling`` the activation fact j has number j. In ``mixed`` that one has number L * P + j, and
+    ceiling number t (see :class:`Cover`) has number (L + 1) * P + t.
     """
 
     kind: Literal["split"] = "split"
@@ -260,9 +262,7 @@ class Packing(Frozen):
 
     kind: Literal["packing"] = "packing"
     scale: Annotated[int, Field(ge=1, le=1 << 40)]
-    weights: Annotated[
-        tuple[Annotated[tuple[Index, Annotated[int, Field(ge=0)]], FailFast()], ...], FailFast()
-    ]
+    weights: Annotated[tuple[tuple[Index, Annotated[int, Field(ge=0)]], ...], FailFast()]
 
 
 Node = Annotated[Split | Packing, Field(discriminator="kind")]
@@ -272,17 +272,17 @@ class Cover(Frozen):
     """A proof about all explanations whose ceiling has one of these numbers; a tree in preorder.
 
     Ceiling number t bounds every prototype by the t-th smallest best measurement (counted from 0)
-    and exempts those that measure less. ``ceilings`` None: the vocabulary has no ceilings.
+    and exempts those that measure less. ``ceilings`` None: explanations of any kind.
     """
 
-    ceilings: Annotated[tuple[Index, Index], FailFast()] | None
+    ceilings: tuple[Index, Index] | None
     nodes: Annotated[tuple[Node, ...], FailFast()]
 
 
 class SizeBound(Frozen):
     """Why no explanation in this vocabulary is smaller than what the checker derives from this.
 
-    For ``pairs`` one cover without ceilings; for ``ceiling`` covers of all ceiling numbers; for
+    For ``pairs`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
     ``topk`` none, because a refutation of the k most activated prototypes refutes all smaller k.
     """
 

@@ -11,7 +11,8 @@ least best measurement at v outside X: then b is at most m rounded down, and eve
 measures less than m is in X. The ceiling that bounds by m, rounded down, and exempts exactly what
 measures less therefore implies it. So there are at most P ceilings to consider, numbered by the
 rank of m; a losing latent that respects ceiling number t must violate another fact of any E whose
-ceiling is implied by number t.
+ceiling is implied by number t. Where a vocabulary has any number of ceilings, each of the P is a
+fact like others, and those that the latent does not respect belong to its clause.
 """
 
 from __future__ import annotations
@@ -56,13 +57,11 @@ def size_bound(core: Core, latent: Latent) -> int:
             raise CertificateError("vocabulary 'topk' needs no covers")
         # the named ones are fixed by their number, and there is a ceiling
         return 2 + max((len(clause.ceilings) for clause in clauses), default=0)
-    if core.vocabulary == "pairs":
-        if len(bound.covers) != 1 or bound.covers[0].ceilings is not None:
-            raise CertificateError("vocabulary 'pairs' needs one cover, without ceilings")
-        return _Tree(bound.covers[0].nodes, clauses).least()
     if core.vocabulary == "ceiling":
         return 1 + min(_over_ceilings(bound.covers, clauses, latent.head.prototype_count))
-    raise CertificateError(f"no rule bounds the size in vocabulary {core.vocabulary!r}")
+    if len(bound.covers) != 1 or bound.covers[0].ceilings is not None:
+        raise CertificateError(f"vocabulary {core.vocabulary!r} needs one cover, of all ceilings")
+    return _Tree(bound.covers[0].nodes, clauses).least()
 
 
 def _over_ceilings(covers: Sequence[Cover], clauses: Sequence[Clause], count: int) -> Iterator[int]:
@@ -152,16 +151,29 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
     ends = Ends(latent.head, moved.best, moved.best)
     if margins(latent.head, core.instance.predicted, [refutation.rival], ends)[0].sign >= 0:
         raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
-    if core.vocabulary == "pairs":
-        return Clause(frozenset(_violated_pairs(latent, moved)), frozenset())
     violated = frozenset(
         j
         for j, value in enumerate(moved.best)
         if not _encloses((latent.best[j], latent.scale), value)
     )
-    if core.vocabulary == "topk":
-        return Clause(violated, frozenset(range(_refuted_topk(latent, moved, violated))))
-    return Clause(violated, frozenset(_respected(latent, moved)))
+    match core.vocabulary:
+        case "pairs":
+            return Clause(frozenset(_violated_pairs(latent, moved)), frozenset())
+        case "ceiling":
+            return Clause(violated, frozenset(_respected(latent, moved)))
+        case "topk":
+            return Clause(violated, frozenset(range(_refuted_topk(latent, moved, violated))))
+        case "mixed":
+            # numbers: pairs, then activations, then ceilings
+            count = latent.head.prototype_count
+            first = latent.head.location_count * count
+            broken = frozenset(range(count)) - frozenset(_respected(latent, moved))
+            return Clause(
+                frozenset(_violated_pairs(latent, moved))
+                | {first + j for j in violated}
+                | {first + count + number for number in broken},
+                frozenset(),
+            )
 
 
 def _violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:

@@ -15,9 +15,11 @@ from verifier.console.options import (
     Inflate,
     Input,
     Json,
+    Minimal,
     Model,
     Oracle,
     Quiet,
+    Timeout,
     Vocabulary,
     Witnesses,
 )
@@ -49,6 +51,8 @@ def explain(
     oracle: Oracle = "auto",
     witnesses: Witnesses = True,
     inflate: Inflate = False,
+    minimal: Minimal = "subset",
+    timeout: Timeout = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; the page is written beside it."),
@@ -78,6 +82,8 @@ def explain(
         oracle=oracle,
         witnesses=witnesses,
         widen=inflate,
+        minimal=minimal,
+        timeout=timeout,
         protected=[input_],
     )
     if as_json:
@@ -165,6 +171,15 @@ def print_explanation(result: Any, model_name: str) -> None:
     proved = len(explanation.necessary)
     out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
     out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    least = explanation.lower_bound
+    if least is not None:
+        open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
+        word = "proved: no explanation has fewer facts"
+        if least < explanation.size:
+            word = f"a smaller one has at least {least}{open_}"
+        out.print(f"smallest    {word}")
+    elif explanation.gap_reason:
+        out.print(f"smallest    open: {safe(explanation.gap_reason)}")
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
     out.print(f"page        {safe(str(result.page))}")

@@ -36,6 +36,17 @@ Inflate = Annotated[
     bool,
     typer.Option("--inflate", help="Widen facts (not pairs) to intervals that keep the proof."),
 ]
+Minimal = Annotated[
+    str,
+    typer.Option(
+        "--minimal",
+        help="subset (no single fact can go) or minimum (no smaller set, or the proved gap).",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0.0, help="Seconds for the search of a smallest set."),
+]
 Oracle = Annotated[
     str,
     typer.Option("--oracle", help="auto, exact (each prototype alone), relational (all together)."),

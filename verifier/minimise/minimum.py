@@ -25,16 +25,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from verifier.latent.domain import Domain
-from verifier.latent.facts import ActivationFact, CeilingFact, FactSet, PairFact
+from verifier.latent.facts import CeilingFact, FactSet
 from verifier.minimise.build import activation_fact, ceiling_fact
 from verifier.minimise.hitting_set import Node, Packing, prove, smallest
-from verifier.minimise.refute import Refutation, Refuter
+from verifier.minimise.refute import Kinds, Refutation, Refuter, ceilings_of, of_facts
 from verifier.minimise.search import Candidate, Vocabulary
 from verifier.oracle.exact import SLACK, ExactOracle, ExactState
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.verdict import Status
 
+# What a vocabulary chooses among. (In `ceiling` every explanation has one ceiling, so these are
+# cases; in `topk` the sets are a chain.)
+KINDS: dict[Vocabulary, Kinds] = {
+    "topk": frozenset({"activations"}),
+    "ceiling": frozenset({"activations"}),
+    "mixed": frozenset({"pairs", "activations", "ceilings"}),
+    "pairs": frozenset({"pairs"}),
+}
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
 
@@ -97,15 +105,6 @@ def minimum(
     return _Search(instance, domain, vocabulary, start, deadline, now, progress).run()
 
 
-def ceilings_of(instance: Instance) -> list[CeilingFact]:
-    """Every ceiling that is not implied by another one, by the number that certificates use."""
-    nearest = instance.measurement.min(axis=0)
-    # by the exact enclosures, so that the order is the checker's
-    lower = [activation_fact(instance, j).lower for j in range(len(nearest))]
-    order = sorted(range(len(lower)), key=lambda j: (lower[j], j))
-    return [ceiling_fact(instance, j, [i for i in order if lower[i] < lower[j]]) for j in order]
-
-
 @dataclass
 class _Part:
     """The explanations with one ceiling (or none): their clauses, and a smallest hitting set."""
@@ -134,10 +133,10 @@ class _Search:
         self.instance, self.domain, self.vocabulary = instance, domain, vocabulary
         self.best, self.deadline, self.now = start, deadline, now
         self._progress, self._told = progress, (-1, -1)
-        self.refuter = Refuter(instance, domain, pairs=vocabulary == "pairs", now=now)
+        self.refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
         self.elements = self.refuter.elements()
         self._number = {fact: index for index, fact in enumerate(self.elements)}
-        self.ceilings = [] if vocabulary == "pairs" else ceilings_of(instance)
+        self.ceilings = ceilings_of(instance) if vocabulary == "ceiling" else []
         self.parts = [_Part(fact) for fact in self.ceilings] or [_Part(None)]
         self.refutations: list[Refutation] = []
         self.clauses: list[frozenset[int]] = []
@@ -151,7 +150,7 @@ class _Search:
     @property
     def lower(self) -> int:
         """The bound that the hitting sets give."""
-        return max(min(part.lower for part in self.parts) + self.extra, 1)
+        return min(part.lower for part in self.parts) + self.extra
 
     def run(self) -> Minimum:
         """Rounds of proposals until bound and size meet, or work or time is over."""
@@ -189,12 +188,8 @@ class _Search:
             yield part, self._facts(part, part.hitting or [])
 
     def _facts(self, part: _Part, members: Sequence[int]) -> FactSet:
-        facts = [self.elements[member] for member in members]
-        return FactSet(
-            tuple(fact for fact in facts if isinstance(fact, PairFact)),
-            tuple(fact for fact in facts if isinstance(fact, ActivationFact)),
-            part.ceiling,
-        )
+        chosen = [self.elements[member] for member in members]
+        return of_facts(chosen if part.ceiling is None else [*chosen, part.ceiling])
 
     def _decide(self, round_: Sequence[tuple[_Part, FactSet]]) -> int:
         """Prove or refute every proposal; the number of those that resisted both."""
@@ -254,18 +249,17 @@ class _Search:
         if not facts:
             return None
         state: ExactState
-        if self.vocabulary == "pairs":
+        if facts.pairs:
             relational = RelationalOracle(SLACK)
             state = relational.prepare(self.instance, self.domain)
-            decision = relational.decide(state, facts)
+            verdict = relational.decide(state, facts).verdict
         else:
             exact = ExactOracle(SLACK)
             state = exact.prepare(self.instance, self.domain)
-            decision = exact.decide(state, facts)
-        if decision.verdict.status is not Status.PROVED:
+            verdict = exact.decide(state, facts).verdict
+        if verdict.status is not Status.PROVED:
             return None
-        word = "relational" if self.vocabulary == "pairs" else "exact"
-        return Candidate(facts, word, state)
+        return Candidate(facts, "relational" if facts.pairs else "exact", state)
 
     def _tell(self) -> None:
         now = self.lower, len(self.best.facts)
@@ -280,7 +274,7 @@ class _Search:
             if covers is not None:
                 proof = _used(SizeProof(tuple(self.refutations), covers))
                 return Minimum(self.best, lower, proof, self.reason)
-        return Minimum(self.best, 1, None, self.reason)
+        return Minimum(self.best, self.extra, None, self.reason)
 
     def _covers(
         self, size: int
@@ -317,14 +311,14 @@ def _topk(
     names = len(start.facts.activations)
     if names < 2:
         return Minimum(start, len(start.facts), SizeProof((), ()))
-    refuter = Refuter(instance, domain, pairs=False, now=now)
+    refuter = Refuter(instance, domain, kinds=KINDS["topk"], now=now)
     nearest = instance.measurement.min(axis=0)
     ranking = np.lexsort((np.arange(len(nearest)), nearest))
     for k in range(names - 1, 0, -1):
         named = [int(j) for j in ranking[:k]]
         facts = FactSet(
             activations=tuple(activation_fact(instance, j) for j in named),
-            ceiling=ceiling_fact(instance, named[-1], named),
+            ceilings=(ceiling_fact(instance, named[-1], named),),
         )
         (found,) = refuter.refute([facts])
         if found is not None:

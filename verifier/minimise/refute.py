@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -26,16 +27,15 @@ from numpy.typing import NDArray
 from verifier.latent.domain import Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.minimise.ascent import Descent, Task
-from verifier.minimise.build import activation_fact, pair_fact
+from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
 from verifier.minimise.demands import Demands, rivals_by_margin
 from verifier.minimise.moves import CLEAR, Deviation, moved_places, moves_that_matter
 from verifier.minimise.spheres import Spheres
 from verifier.oracle.interface import Instance
 from verifier.oracle.replay import Move, Replay
 
+Kinds = frozenset[Literal["pairs", "activations", "ceilings"]]
 Latent = Float[NDArray[np.float64], "location channel"]
-Element = PairFact | ActivationFact
-
 # Starts per set and rival-prototype aims, steps of descent, exact replays per set.
 _STARTS, _STEPS, _REPLAYS = 8, 40, 3
 # Limits on distances are respected with this share to spare where a start is chosen.
@@ -53,7 +53,7 @@ class Refutation:
 
     rival: int
     moves: tuple[Move, ...]
-    violated: frozenset[Element]
+    violated: frozenset[Fact]
     latent: Latent
 
 
@@ -61,7 +61,7 @@ class Refuter:
     """Searches refutations for one instance and domain.
 
     Args:
-        pairs: whether the vocabulary has pair facts (else activation facts).
+        kinds: which facts the vocabulary chooses among.
         now: the clock; the search ends where it passes a deadline.
     """
 
@@ -70,16 +70,16 @@ class Refuter:
         instance: Instance,
         domain: Domain,
         *,
-        pairs: bool,
+        kinds: Kinds,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.instance, self.domain, self.pairs = instance, domain, pairs
+        self.instance, self.domain, self.kinds = instance, domain, kinds
         self.descent = Descent(instance.head)
         self._now = now
         rows = rivals_by_margin(instance, len(instance.rivals))
         self._rivals = [instance.rivals[row] for row in rows]
         self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]
-        self._elements: dict[tuple[int, int], Element] = {}
+        self._pairs: dict[int, list[Fact]] = {}
         measured = instance.similarity(instance.measurement)
         ranked = np.sort(np.vstack([np.full_like(measured[:1], -np.inf), measured]), axis=0)
         first, second = ranked[-1], ranked[-2]
@@ -91,22 +91,27 @@ class Refuter:
         """The exact judge, made when the first candidate appears."""
         return Replay(self.instance, self.domain)
 
-    def element(self, location: int, prototype: int) -> Element:
-        """The fact of the vocabulary about a measurement; activations ignore the location."""
-        key = (location if self.pairs else 0), prototype
-        if key not in self._elements:
-            self._elements[key] = (
-                pair_fact(self.instance, location, prototype)
-                if self.pairs
-                else activation_fact(self.instance, prototype)
-            )
-        return self._elements[key]
+    def elements(self) -> list[Fact]:
+        """All facts that the vocabulary chooses among: pairs, activations, ceilings, in order."""
+        places = range(len(self.instance.latent)) if "pairs" in self.kinds else ()
+        return [fact for place in places for fact in self._pairs_at(place)] + self._global
 
-    def elements(self) -> list[Element]:
-        """All facts of the vocabulary but ceilings, in order."""
-        locations, prototypes = self.instance.measurement.shape
-        places = range(locations if self.pairs else 1)
-        return [self.element(place, j) for place in places for j in range(prototypes)]
+    def _pairs_at(self, location: int) -> list[Fact]:
+        if location not in self._pairs:
+            prototypes = range(self.instance.measurement.shape[1])
+            self._pairs[location] = [pair_fact(self.instance, location, j) for j in prototypes]
+        return self._pairs[location]
+
+    @cached_property
+    def _global(self) -> list[Fact]:
+        """The facts that are about no single location."""
+        prototypes = range(self.instance.measurement.shape[1])
+        found: list[Fact] = []
+        if "activations" in self.kinds:
+            found += [activation_fact(self.instance, j) for j in prototypes]
+        if "ceilings" in self.kinds:
+            found += ceilings_of(self.instance)
+        return found
 
     def refute(
         self, sets: Sequence[FactSet], near: Sequence[Refutation | None] | None = None
@@ -151,21 +156,26 @@ class Refuter:
         broken = set(self.replay.broken(ceilings, refutation.moves))
         return [index for index, fact in enumerate(ceilings) if fact not in broken]
 
-    def _by_use(self, refutation: Refutation) -> list[Element]:
+    def _by_use(self, refutation: Refutation) -> list[Fact]:
         """Violated facts, those whose change costs the rival most (or gives it least) first."""
         instance = self.instance
         row = self._rivals.index(refutation.rival)
         now = instance.similarity(self.descent.squared_distances(refutation.latent))
         before = instance.similarity(instance.measurement)
-        if not self.pairs:
-            now, before = now.max(axis=0)[None], before.max(axis=0)[None]
         change = self._weights[row] * (now - before)
+        overall = self._weights[row] * (now.max(axis=0) - before.max(axis=0))
 
-        def gain(fact: Element) -> float:
-            place = fact.location if isinstance(fact, PairFact) else 0
-            return float(-change[place, fact.prototype])
+        def gain(fact: Fact) -> float:
+            match fact:
+                case PairFact(location, prototype):
+                    return float(-change[location, prototype])
+                case ActivationFact(prototype):
+                    return float(-overall[prototype])
+                case CeilingFact():
+                    return 0.0
 
-        return sorted(refutation.violated, key=lambda fact: (gain(fact), _key(fact)))
+        place = {fact: index for index, fact in enumerate(self.elements())}
+        return sorted(refutation.violated, key=lambda fact: (gain(fact), place[fact]))
 
     def _batch(
         self, sets: Sequence[FactSet], near: Sequence[Refutation | None]
@@ -290,23 +300,31 @@ class Refuter:
             return Refutation(rival, tuple(moves), self._violated(moves), moved)
         return None
 
-    def _violated(self, moves: Sequence[Move]) -> frozenset[Element]:
-        prototypes = range(self.instance.measurement.shape[1])
-        places = [move.location for move in moves] if self.pairs else [0]
-        facts = [self.element(place, j) for place in places for j in prototypes]
-        broken = self.replay.broken(facts, moves)
-        return frozenset(fact for fact in broken if not isinstance(fact, CeilingFact))
+    def _violated(self, moves: Sequence[Move]) -> frozenset[Fact]:
+        places = [move.location for move in moves] if "pairs" in self.kinds else []
+        facts = [fact for place in places for fact in self._pairs_at(place)] + self._global
+        return frozenset(self.replay.broken(facts, moves))
 
 
-def _joined(facts: FactSet, more: Sequence[Element]) -> FactSet:
+def ceilings_of(instance: Instance) -> list[CeilingFact]:
+    """Every ceiling that no other one implies, by the number that certificates use."""
+    prototypes = range(instance.measurement.shape[1])
+    # by the exact enclosures, so that the order is the checker's
+    lower = [activation_fact(instance, j).lower for j in prototypes]
+    order = sorted(prototypes, key=lambda j: (lower[j], j))
+    return [ceiling_fact(instance, j, [i for i in order if lower[i] < lower[j]]) for j in order]
+
+
+def _joined(facts: FactSet, more: Sequence[Fact]) -> FactSet:
     known: set[Fact] = set(facts)
-    new = [fact for fact in more if fact not in known]
+    return of_facts([*facts, *(fact for fact in more if fact not in known)])
+
+
+def of_facts(facts: Iterable[Fact]) -> FactSet:
+    """A list of facts as a set."""
+    listed = list(facts)
     return FactSet(
-        (*facts.pairs, *(fact for fact in new if isinstance(fact, PairFact))),
-        (*facts.activations, *(fact for fact in new if isinstance(fact, ActivationFact))),
-        facts.ceiling,
+        tuple(fact for fact in listed if isinstance(fact, PairFact)),
+        tuple(fact for fact in listed if isinstance(fact, ActivationFact)),
+        tuple(fact for fact in listed if isinstance(fact, CeilingFact)),
     )
-
-
-def _key(fact: Element) -> tuple[int, int]:
-    return (fact.location if isinstance(fact, PairFact) else 0), fact.prototype

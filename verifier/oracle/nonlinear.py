@@ -157,8 +157,8 @@ def _facts(head: Head, facts: FactSet, prototypes: int) -> list[str]:
         found.append(f"(>= {name} {_number(Fraction(fact.lower))})")
         if math.isfinite(fact.upper):
             found.append(f"(<= {name} {_number(Fraction(fact.upper))})")
-    if facts.ceiling is not None:
-        bound, exempt = _number(Fraction(facts.ceiling.bound)), set(facts.ceiling.exempt)
+    for ceiling in facts.ceilings:
+        bound, exempt = _number(Fraction(ceiling.bound)), set(ceiling.exempt)
         found += [f"(>= m_{j} {bound})" for j in range(prototypes) if j not in exempt]
     return found
 
@@ -264,8 +264,8 @@ def refutes(instance: Instance, domain: Domain, facts: FactSet, rival: int, late
             math.isfinite(fact.upper) and value > Fraction(fact.upper)
         ):
             return False
-    if facts.ceiling is not None:
-        bound, exempt = Fraction(facts.ceiling.bound), set(facts.ceiling.exempt)
+    for ceiling in facts.ceilings:
+        bound, exempt = Fraction(ceiling.bound), set(ceiling.exempt)
         if any(q < bound for j, q in enumerate(best) if j not in exempt):
             return False
     similar = [-q if head.similarity.kind == "negated" else 1 / (q + 1) for q in best]

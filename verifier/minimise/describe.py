@@ -1,0 +1,34 @@
+"""One fact as plain data, for the JSON document of an explanation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from verifier.latent.facts import ActivationFact, CeilingFact, Fact
+from verifier.oracle.interface import Instance
+
+
+def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
+    """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
+    grid_columns = instance.head.grid[1]
+    if isinstance(fact, CeilingFact):
+        tau = float(instance.similarity(np.array([fact.bound]))[0])
+        return {
+            "kind": "ceiling",
+            "similarity_at_most": tau,
+            "squared_distance_at_least": fact.bound,
+            "exempt": list(fact.exempt),
+        }
+    body = {
+        "prototype": fact.prototype,
+        "squared_distance": [fact.lower, fact.upper],
+        "similarity": float(instance.similarity(np.array([fact.upper]))[0]),
+    }
+    if instance.head.prototype_class is not None:
+        body["class"] = instance.head.prototype_class[fact.prototype]
+    if isinstance(fact, ActivationFact):
+        return {"kind": "activation", **body}
+    row, column = divmod(fact.location, grid_columns)
+    return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
