@@ -59,6 +59,8 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.gate",
     },
+    # what inputs share an explanation: observed, never proved
+    "verifier.ambiguity": {"verifier.files", "verifier.network", "verifier.report"},
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
         "verifier.assembly",
@@ -90,7 +92,7 @@ def _allowed(source: Source, target: str) -> bool:
         # the demonstration uses the product as a user does; nothing else in models/ may
         return inside or room in free or source.module == "models.demo"
     if target.split(".")[0] == "models":
-        return source.room == "cli"
+        return source.room in ("cli", "verifier.console")
     if source.room in (
         "cli",
         "verifier",
