@@ -105,6 +105,24 @@ def minimum(
     return _Search(instance, domain, vocabulary, start, deadline, now, progress).run()
 
 
+def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
+    """A set as a candidate for the checker, if the strongest oracle for its facts proves it."""
+    if not facts:
+        return None
+    state: ExactState
+    if facts.pairs:
+        relational = RelationalOracle(SLACK)
+        state = relational.prepare(instance, domain)
+        verdict = relational.decide(state, facts).verdict
+    else:
+        exact = ExactOracle(SLACK)
+        state = exact.prepare(instance, domain)
+        verdict = exact.decide(state, facts).verdict
+    if verdict.status is not Status.PROVED:
+        return None
+    return Candidate(facts, "relational" if facts.pairs else "exact", state)
+
+
 @dataclass
 class _Part:
     """The explanations with one ceiling (or none): their clauses, and a smallest hitting set."""
@@ -194,7 +212,7 @@ class _Search:
     def _decide(self, round_: Sequence[tuple[_Part, FactSet]]) -> int:
         """Prove or refute every proposal; the number of those that resisted both."""
         for _, facts in round_:
-            proved = self._proved(facts)
+            proved = decided(self.instance, self.domain, facts)
             if proved is not None and len(facts) < len(self.best.facts):
                 self.best = proved
                 return 0
@@ -243,23 +261,6 @@ class _Search:
                 guessed = [everything - guess for guess in part.guesses]
                 found = smallest([*clauses, *guessed], left) if all(guessed) else None
             part.hitting = found
-
-    def _proved(self, facts: FactSet) -> Candidate | None:
-        """The set as a candidate, if an oracle proves it."""
-        if not facts:
-            return None
-        state: ExactState
-        if facts.pairs:
-            relational = RelationalOracle(SLACK)
-            state = relational.prepare(self.instance, self.domain)
-            verdict = relational.decide(state, facts).verdict
-        else:
-            exact = ExactOracle(SLACK)
-            state = exact.prepare(self.instance, self.domain)
-            verdict = exact.decide(state, facts).verdict
-        if verdict.status is not Status.PROVED:
-            return None
-        return Candidate(facts, "relational" if facts.pairs else "exact", state)
 
     def _tell(self) -> None:
         now = self.lower, len(self.best.facts)

@@ -62,6 +62,7 @@ class Refuter:
 
     Args:
         kinds: which facts the vocabulary chooses among.
+        target: the class that a latent has to be predicted as; None for any but the instance's.
         now: the clock; the search ends where it passes a deadline.
     """
 
@@ -71,12 +72,15 @@ class Refuter:
         domain: Domain,
         *,
         kinds: Kinds,
+        target: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.instance, self.domain, self.kinds = instance, domain, kinds
         self.descent = Descent(instance.head)
         self._now = now
+        self.target = target
         rows = rivals_by_margin(instance, len(instance.rivals))
+        rows = rows[[target in (None, instance.rivals[row]) for row in rows]]
         self._rivals = [instance.rivals[row] for row in rows]
         self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]
         self._pairs: dict[int, list[Fact]] = {}
@@ -135,7 +139,7 @@ class Refuter:
     ) -> Refutation:
         """A refutation of ``facts`` that meets more facts of the vocabulary; see the module."""
         kept, current = facts, refutation
-        groups = [self._by_use(current)]
+        groups = [self.by_use(current)]
         while groups and self._now() < deadline:
             group = [fact for fact in groups.pop(0) if fact in current.violated]
             if not group or (len(group) == len(current.violated) and len(group) == 1):
@@ -156,7 +160,7 @@ class Refuter:
         broken = set(self.replay.broken(ceilings, refutation.moves))
         return [index for index, fact in enumerate(ceilings) if fact not in broken]
 
-    def _by_use(self, refutation: Refutation) -> list[Fact]:
+    def by_use(self, refutation: Refutation) -> list[Fact]:
         """Violated facts, those whose change costs the rival most (or gives it least) first."""
         instance = self.instance
         row = self._rivals.index(refutation.rival)
@@ -293,6 +297,8 @@ class Refuter:
             )
             rival = self._rivals[row]
             if not moves or not self.replay.survives(facts, None, rival, moves):
+                continue
+            if self.target is not None and not self.replay.predicts(self.target, moves):
                 continue
             moved = self.instance.latent.copy()
             for move in moves:
