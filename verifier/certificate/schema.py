@@ -305,6 +305,7 @@ class Core(Frozen):
     evidence: IntervalEvidence
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
     size_bound: SizeBound | None = None
+    contrasts: Annotated[tuple[Refutation, ...], FailFast()] = ()
 
 
 class About(Frozen):

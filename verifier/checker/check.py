@@ -34,13 +34,14 @@ class CheckReport:
     Attributes:
         status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
             (nothing is false, but the evidence does not prove every margin).
-        obligations: all eleven, in order.
+        obligations: all twelve, in order.
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
         assumptions: what an accepted certificate still rests on.
         claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
             ``at-least:N`` (no explanation in this vocabulary and domain has fewer than N facts),
-            ``minimum-size`` (N is the number of facts).
+            ``minimum-size`` (N is the number of facts), ``contrast:K:N`` (a latent that meets all
+            pair facts but N is predicted K).
         subject: what an accepted certificate is about, (word, value) in reading order.
     """
 
@@ -178,6 +179,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             claims.append(f"at-least:{case.at_least}")
         if case.at_least == len(core.facts):
             claims.append("minimum-size")
+        claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
         return CheckReport(
             "accepted",
             obligations,

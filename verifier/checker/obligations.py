@@ -1,4 +1,4 @@
-"""The eleven obligations of a certificate. The numbers are the same in code, documents and tests.
+"""The twelve obligations of a certificate. The numbers are the same in code, documents and tests.
 
 Each obligation is a function that yields its complaints; none means that it is met. An exception
 counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
@@ -16,6 +16,7 @@ from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
 from verifier.checker.bounds import Bounds
 from verifier.checker.case import Case
+from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.margins import Ends, margins
 from verifier.checker.measure import domain_ends, outside_domain
@@ -234,6 +235,12 @@ def size(case: Case) -> Iterator[str]:
         )
 
 
+def contrast(case: Case) -> Iterator[str]:
+    """12. Every contrast lies in the domain and is certainly predicted as its class."""
+    case.contrasts = list(contrasts(case.core, case.latent))
+    yield from ()
+
+
 RULES = (
     Rule(1, "format", (), certificate_format),
     Rule(2, "model hash", (1,), model_hash),
@@ -246,4 +253,5 @@ RULES = (
     Rule(9, "prediction", (1, 3, 4), prediction),
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
     Rule(11, "size", (1, 3, 4, 5, 6), size),
+    Rule(12, "contrast", (1, 3, 4, 5), contrast),
 )

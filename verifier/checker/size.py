@@ -158,7 +158,7 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
     )
     match core.vocabulary:
         case "pairs":
-            return Clause(frozenset(_violated_pairs(latent, moved)), frozenset())
+            return Clause(frozenset(violated_pairs(latent, moved)), frozenset())
         case "ceiling":
             return Clause(violated, frozenset(_respected(latent, moved)))
         case "topk":
@@ -169,14 +169,15 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
             first = latent.head.location_count * count
             broken = frozenset(range(count)) - frozenset(_respected(latent, moved))
             return Clause(
-                frozenset(_violated_pairs(latent, moved))
+                frozenset(violated_pairs(latent, moved))
                 | {first + j for j in violated}
                 | {first + count + number for number in broken},
                 frozenset(),
             )
 
 
-def _violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
+def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
+    """Numbers l * P + j of the pair facts, true at v, that another latent violates."""
     count = latent.head.prototype_count
     for location, (row, denominator) in moved.rows.items():
         for j in range(count):

@@ -3,8 +3,8 @@
 All facts of the vocabulary together force the prediction. A *contrastive set* for class k is a set
 of facts such that some latent meets all the others and is predicted k, ahead of every other class.
 The search starts from latents that are predicted k and lets each meet as many facts as it can
-(``refute.grow``); the smallest set that is left over wins. It is minimal where an oracle proves that
-the class stays when any one of its facts stays. That no smaller set exists is not claimed.
+(``refute.grow``); the smallest set that is left over wins. It is minimal where an oracle proves
+that the class stays when any one of its facts stays. That no smaller set exists is not claimed.
 
 The latent is exact and replayed; it is a point of the latent space, and no input need reach it.
 """

@@ -40,6 +40,7 @@ OBLIGATIONS = {
     "witnesses": "Every witness meets all facts but its own, and is certainly classified "
     "differently.",
     "size": "What is said about smaller explanations is proved.",
+    "contrast": "Every contrast is certainly predicted as its class.",
 }
 
 VOCABULARIES = {

@@ -1,0 +1,40 @@
+"""Contrasts: latents that keep most of what was recorded and are predicted as another class.
+
+What a contrast claims is counted here, not stated: of all pair facts (location, prototype) that are
+true at the recorded latent, how many the other latent violates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.certificate.schema import Core
+from verifier.checker.margins import Ends, margins
+from verifier.checker.measure import Latent, outside_domain
+from verifier.checker.size import violated_pairs
+from verifier.checker.witness import materialise_moves
+from verifier.errors import CertificateError
+
+
+def contrasts(core: Core, latent: Latent) -> Iterator[tuple[int, int]]:
+    """(class, number of released pair facts) of every contrast, after it was checked.
+
+    Raises:
+        CertificateError: one leaves the domain, or is not certainly predicted as its class.
+    """
+    classes = range(latent.head.class_count)
+    for index, contrast in enumerate(core.contrasts):
+        name = f"contrast {index}"
+        if contrast.rival not in core.rivals:
+            raise CertificateError(f"{name}: class {contrast.rival} is not a rival")
+        points = materialise_moves(latent, contrast.moves)
+        for location, point in points.items():
+            scale = point.denominator << latent.shift
+            if outside_domain(point.numerators, scale, core.domain) is not None:
+                raise CertificateError(f"{name}: leaves the domain at location {location}")
+        moved = latent.moved(points)
+        ends = Ends(latent.head, moved.best, moved.best)
+        others = [k for k in classes if k != contrast.rival]
+        if any(m.sign <= 0 for m in margins(latent.head, contrast.rival, others, ends)):
+            raise CertificateError(f"{name}: is not certainly predicted as class {contrast.rival}")
+        yield contrast.rival, sum(1 for _ in violated_pairs(latent, moved))
