@@ -16,7 +16,8 @@ from verifier.checker.witness import decode_float32
 class Case:
     """The properties raise what is wrong with their part; the obligation about it reports that.
 
-    ``margins``, ``necessary``, ``at_least`` and ``contrasts`` are filled by the obligations that establish them.
+    ``margins``, ``necessary``, ``at_least`` and ``contrasts`` are filled by the obligations that
+    establish them.
     """
 
     def __init__(
