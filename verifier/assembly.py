@@ -16,18 +16,22 @@ from verifier.certificate import schema
 from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
-from verifier.latent.lagrangian import Rows, form_multipliers, lower_rows, upper_rows
+from verifier.latent.lagrangian import Rows, form_multipliers, upper_rows
+from verifier.latent.sparse import Group, lower_groups
 from verifier.minimise.hitting_set import SCALE, Node, Split
 from verifier.minimise.minimum import SizeProof
 from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactState, margins_between
+from verifier.oracle.loosen import loosened
 from verifier.oracle.relational import Forms, RelationalState
 from verifier.oracle.replay import Move
 from verifier.version import TOOL
 
-# Multipliers are stored over 2**_SHIFT; see lagrangian.py for why rounding costs second order.
+# Multipliers of forms and of upper bounds are stored over 2**_SHIFT; lagrangian.py says why
+# rounding costs second order.
 _SHIFT = 48
+_NO_ROWS = schema.Rows(prototypes=(), theta=())
 # Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
 _STRETCH = (2.0**-30, 2.0**30)
 
@@ -188,7 +192,9 @@ def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
         rows = list(forms.rivals)
         alone[rows] &= ~forms.linear
         chord[rows] = forms.linear & (weights[rows] < 0)
-    floor, roof = state.seen()
+    _, roof = state.seen()
+    # what facts imply is in it, too: a prototype whose target lies above needs rows of its own
+    floor = loosened(state, [] if forms is None else forms.rivals)
     told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
     needed = opposing & (floor > np.maximum(state.floor, told.low))
@@ -227,7 +233,7 @@ def _implied(state: ExactState, wanted: _Wanted, facts: FactSet) -> tuple[schema
 
 def _blocks(state: ExactState, wanted: _Wanted) -> tuple[schema.PairBlock, ...]:
     """Evidence for the bounds that are wanted, and for no others."""
-    blocks = []
+    blocks: list[schema.PairBlock] = []
     for location, place in enumerate(state.places):
         hull = place.hull
         if hull is None:
@@ -238,18 +244,33 @@ def _blocks(state: ExactState, wanted: _Wanted) -> tuple[schema.PairBlock, ...]:
         target = wanted.below[location]
         below = np.flatnonzero(unnamed & (target > -np.inf)).tolist()
         above = np.flatnonzero(unnamed & wanted.above[location]).tolist()
-        if not below and not above:
-            continue
-        blocks.append(
-            schema.PairBlock(
-                location=location,
-                facts=hull.spanning,
-                shift=_SHIFT,
-                lower=_rows(lower_rows(hull, state.instance.gram, measurement, below, target)),
-                upper=_rows(upper_rows(hull, above)),
-            )
-        )
+        groups = list(lower_groups(hull, state.instance.gram, measurement, below, target))
+        blocks += [_block(location, group) for group in groups]
+        if above:
+            upper = _rows(upper_rows(hull, above))
+            blocks = _with_upper(blocks, location, hull.spanning, upper)
     return tuple(blocks)
+
+
+def _block(location: int, group: Group) -> schema.PairBlock:
+    rows = schema.Rows(prototypes=group.prototypes, theta=group.theta)
+    return schema.PairBlock(
+        location=location, facts=group.facts, shift=group.shift, lower=rows, upper=_NO_ROWS
+    )
+
+
+def _with_upper(
+    blocks: list[schema.PairBlock], location: int, facts: tuple[int, ...], upper: schema.Rows
+) -> list[schema.PairBlock]:
+    """Rows of upper bounds in the block of the same facts and bits, or in one of their own."""
+    for index, block in enumerate(blocks):
+        if (block.location, block.facts, block.shift) == (location, facts, _SHIFT):
+            blocks[index] = block.model_copy(update={"upper": upper})
+            return blocks
+    alone = schema.PairBlock(
+        location=location, facts=facts, shift=_SHIFT, lower=_NO_ROWS, upper=upper
+    )
+    return [*blocks, alone]
 
 
 def _rival_form(state: ExactState, forms: Forms, row: int) -> schema.RivalForm:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +17,20 @@ from verifier.assembly import certificate_core, stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence, SizeBound
 from verifier.checker import CheckReport, ModelFile, check
-from verifier.errors import UsageError
+from verifier.errors import FragileError, InputError, UsageError
 from verifier.files import write_atomic
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import FactSet
-from verifier.latent.geometry import squared_distances
-from verifier.minimise.describe import describe
+from verifier.latent.geometry import distances_between
+from verifier.minimise.describe import describe, table
 from verifier.minimise.inflate import inflate
 from verifier.minimise.prediction import undecided_prediction
 from verifier.minimise.search import ORACLES, VOCABULARIES, Candidate, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.oracle.interface import Instance
-from verifier.smallest import smaller
+from verifier.oracle.memory import require_memory
+from verifier.smallest import Proof, smallest
 from verifier.verdict import PROVED, Verdict, unknown
 
 MINIMAL = ("subset", "minimum")
@@ -130,16 +131,15 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """A short table for notebooks."""
-        rows = [
-            ("predicted", self.predicted_name),
-            ("verdict", str(self.verdict)),
-            ("vocabulary", self.vocabulary or "none"),
-            ("facts", f"{self.size} ({len(self.necessary)} with a witness)"),
-            ("domain", self.domain),
-            ("least margin observed", f"{self.margin:.4g}"),
-        ]
-        cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows)
-        return f"<table><caption>ProtoProof explanation</caption>{cells}</table>"
+        return table(
+            "ProtoProof explanation",
+            predicted=self.predicted_name,
+            verdict=str(self.verdict),
+            vocabulary=self.vocabulary or "none",
+            facts=f"{self.size} ({len(self.necessary)} with a witness)",
+            domain=self.domain,
+            margin=f"{self.margin:.4g} observed at least",
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the certificate.
@@ -153,25 +153,12 @@ class Explanation:
         write_atomic(Path(path), canonical_bytes(self.certificate))
 
 
-@dataclass(frozen=True)
-class _Proof:
-    facts: FactSet
-    found: Candidate
-    certificate: Envelope
-    check: CheckReport
-    gap_reason: str = ""
-
-    @property
-    def oracle(self) -> str:
-        return self.found.oracle
-
-
 class Explainer:
     """Explains predictions of one network; what does not depend on the input is computed once."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.gram = squared_distances(network.head.prototypes)
+        self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data)
 
     def instance(self, observation: Observation) -> Instance:
@@ -238,12 +225,13 @@ class Explainer:
         if minimal not in MINIMAL:
             raise UsageError(f"--minimal {minimal}: unknown; use " + ", ".join(MINIMAL))
         where = domain_from_name(domain, self.network.latent_range)
+        require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         instance = self.instance(observation)
         undecided = undecided_prediction(instance, observation, self.network.class_names)
         wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
         attempts: list[Attempt] = []
-        proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
+        proofs: list[tuple[int, int, Vocabulary, Proof]] = []
         for word in wanted if undecided is None else []:
             begun = time.perf_counter()
             outcome = self._prove(
@@ -257,9 +245,8 @@ class Explainer:
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
         if best is not None and minimal == "minimum":
-            proof = self._smallest(
-                instance, observation, where, best[2], best[3], widen, started, timeout
-            )
+            deadline = math.inf if timeout is None else started + timeout
+            proof = self._smallest(instance, observation, where, best[2], best[3], widen, deadline)
             best = (len(proof.facts), *best[1:3], proof)
             attempts = [
                 replace(a, size=best[0]) if a.vocabulary == best[2] else a for a in attempts
@@ -286,6 +273,25 @@ class Explainer:
             best[3].gap_reason if best else "",
         )
 
+    def explain_many(
+        self, inputs: Iterable[NDArray[np.float32]], **options: Any
+    ) -> Iterator[Explanation | InputError | FragileError]:
+        """Explain one input after another, as they are asked for; nothing is kept in between.
+
+        Each is observed on its own, because ONNX Runtime may give other bits in a batch, and the
+        certificate holds the latent bit for bit. An input that cannot be explained gives its
+        error instead of an explanation, and the next one follows.
+
+        Args:
+            inputs: arrays [C, H, W].
+            options: as for :meth:`explain`.
+        """
+        for x in inputs:
+            try:
+                yield self.explain(x, **options)
+            except (InputError, FragileError) as error:
+                yield error
+
     def _prove(
         self,
         instance: Instance,
@@ -295,7 +301,7 @@ class Explainer:
         oracle: str,
         widen: bool,
         about: About,
-    ) -> _Proof | Verdict:
+    ) -> Proof | Verdict:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
@@ -314,7 +320,7 @@ class Explainer:
         widen: bool,
         about: About,
         size_bound: SizeBound | None = None,
-    ) -> _Proof | None:
+    ) -> Proof | None:
         """The certificate of a set, if the checker accepts it."""
         facts = inflate(found.state, found.facts) if widen else found.facts
         core = certificate_core(self.network, observation, domain, vocabulary, facts, found.state)
@@ -322,7 +328,7 @@ class Explainer:
         core = core.model_copy(update={"premises": premises, "size_bound": size_bound})
         envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
         report = self._check(envelope)
-        return _Proof(facts, found, envelope, report) if report.accepted else None
+        return Proof(facts, found, envelope, report) if report.accepted else None
 
     def _smallest(
         self,
@@ -330,23 +336,20 @@ class Explainer:
         observation: Observation,
         domain: Domain,
         vocabulary: Vocabulary,
-        proof: _Proof,
+        proof: Proof,
         widen: bool,
-        started: float,
-        timeout: float | None,
-    ) -> _Proof:
+        deadline: float,
+    ) -> Proof:
         """A smallest explanation, or the best one with what the checker accepts of the bound."""
-        about, reason = proof.certificate.about, ""
-        deadline = math.inf if timeout is None else started + timeout
-        for found, bound, why in smaller(instance, domain, vocabulary, proof.found, deadline):
-            reason = reason or why
-            better = self._certified(observation, domain, vocabulary, found, widen, about, bound)
-            if better is not None:
-                return replace(better, gap_reason=reason)
-            reason = "uncertified: the checker did not accept the smaller set or its bound"
-        return replace(proof, gap_reason=reason)
 
-    def _witnessed(self, instance: Instance, domain: Domain, proof: _Proof) -> _Proof:
+        def certify(found: Candidate, bound: SizeBound | None) -> Proof | None:
+            about = proof.certificate.about
+            return self._certified(observation, domain, vocabulary, found, widen, about, bound)
+
+        better, reason = smallest(instance, domain, vocabulary, proof.found, deadline, certify)
+        return replace(better or proof, gap_reason=reason)
+
+    def _witnessed(self, instance: Instance, domain: Domain, proof: Proof) -> Proof:
         """The same proof with the witnesses that the checker accepts."""
         found = find_witnesses(instance, domain, proof.facts)
         core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import About
-from verifier.errors import InputError, OutputError
+from verifier.errors import InputError, InternalError, OutputError
 from verifier.files import make_directory, require_writable, write_together
 from verifier.network import Network
 from verifier.pipeline import Explainer, Explanation
 from verifier.report.build import explanation_page
 from verifier.report.html import render_explanation
 from verifier.report.images import to_picture
-from verifier.report.page import PageCertificate, PageModel, PageSize
+from verifier.report.page import ExplanationPage, PageCertificate, PageModel, PageSize
 from verifier.report.patches import Patches, load_patches
 from verifier.report.reading import Reading, ReceptiveField
 from verifier.verdict import PROVED, REFUTED, Verdict, unknown
@@ -71,6 +71,8 @@ def explain_to_files(
     minimal: str = "subset",
     timeout: float | None = None,
     protected: Sequence[Path] = (),
+    explainer: Explainer | None = None,
+    page: bool = True,
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
 
@@ -91,6 +93,8 @@ def explain_to_files(
         minimal: likewise.
         timeout: likewise.
         protected: files that must not be written over, besides the model.
+        explainer: of the same network, for calls about many inputs.
+        page: whether to write the page; certificate and check result are written in any case.
 
     Raises:
         OutputError: a file cannot be written.
@@ -102,7 +106,7 @@ def explain_to_files(
         command=_utf8(shlex.join([*program, *arguments])),
         input_name=_utf8(input_name),
     )
-    result = Explainer(network).explain(
+    result = (explainer or Explainer(network)).explain(
         x,
         vocabulary=vocabulary,
         domain=domain,
@@ -118,14 +122,37 @@ def explain_to_files(
     content = canonical_bytes(result.certificate)
     trust = ["--allow-declared"] if network.binding == "declared" else []
     recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
-    page = explanation_page(
+    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
+    files = {paths[0]: content, paths[1]: checked}
+    sentences: tuple[str, ...] = ()
+    if page:
+        shown = _page(network, result, _utf8(input_name), out.name, content, recheck)
+        files[paths[2]] = render_explanation(shown).encode("utf-8")
+        sentences = tuple(fact.sentence for fact in shown.facts)
+    make_directory(out.parent)
+    write_together(files)
+    written = paths[2] if page else None
+    return Session(result, input_name, paths[0], paths[1], written, recheck, sentences)
+
+
+def _page(
+    network: Network,
+    result: Explanation,
+    input_name: str,
+    certificate_name: str,
+    content: bytes,
+    recheck: str,
+) -> ExplanationPage:
+    if result.certificate is None or result.check is None:
+        raise InternalError("a page needs a certificate")
+    return explanation_page(
         envelope=result.certificate,
         check=result.check,
         reading=_reading(network, result),
         picture=to_picture(result.observation.x, *network.input_range),
-        input_name=_utf8(input_name),
+        input_name=input_name,
         model=_model(network),
-        certificate=PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck),
+        certificate=PageCertificate(certificate_name, hashlib.sha256(content).hexdigest(), recheck),
         sizes=tuple(
             PageSize(
                 a.vocabulary,
@@ -139,11 +166,6 @@ def explain_to_files(
         seconds=result.seconds,
         patches=_patches(network),
     )
-    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
-    rendered = render_explanation(page).encode("utf-8")
-    make_directory(out.parent)
-    write_together(dict(zip(paths, (content, checked, rendered), strict=True)))
-    return Session(result, input_name, *paths, recheck, tuple(f.sentence for f in page.facts))
 
 
 def confirm_latent(

@@ -1,32 +1,60 @@
-"""What a search for a smallest explanation offers to the checker, best first."""
+"""A search for a smallest explanation, and what of its result the checker accepts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from verifier.assembly import stored_size_bound
-from verifier.certificate.schema import SizeBound
+from verifier.certificate.schema import Envelope, SizeBound
+from verifier.checker import CheckReport
 from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
 from verifier.minimise.minimum import minimum
 from verifier.minimise.search import Candidate, Vocabulary
 from verifier.oracle.interface import Instance
 
 
-def smaller(
-    instance: Instance, domain: Domain, vocabulary: Vocabulary, start: Candidate, deadline: float
-) -> Iterator[tuple[Candidate, SizeBound | None, str]]:
-    """Sets with the evidence for a lower bound, and why the two do not meet (or an empty text).
+@dataclass(frozen=True)
+class Proof:
+    """A certified set of facts; ``gap_reason`` says why it is not proved to be a smallest one."""
 
-    Where the checker does not accept the first, the set of the start with the same bound comes
-    next, then the best set without any.
+    facts: FactSet
+    found: Candidate
+    certificate: Envelope
+    check: CheckReport
+    gap_reason: str = ""
+
+    @property
+    def oracle(self) -> str:
+        """The oracle that found it."""
+        return self.found.oracle
+
+
+def smallest(
+    instance: Instance,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    start: Candidate,
+    deadline: float,
+    certify: Callable[[Candidate, SizeBound | None], Proof | None],
+) -> tuple[Proof | None, str]:
+    """The first of these that is accepted, and why it is not proved to be a smallest one (or "").
+
+    The best set with the bound; the set of the start with it; the best set without any bound.
 
     Args:
         start: a certified set.
         deadline: when the search ends, by ``time.perf_counter``.
+        certify: a certified proof of a set with or without a bound, or None.
     """
     result = minimum(instance, domain, vocabulary, start, deadline=deadline, now=time.perf_counter)
     bound = None if result.proof is None else stored_size_bound(result.proof)
-    yield result.best, bound, result.reason
-    yield start, bound, result.reason
-    yield result.best, None, result.reason
+    reason = result.reason
+    for found, evidence in ((result.best, bound), (start, bound), (result.best, None)):
+        proof = certify(found, evidence)
+        if proof is not None:
+            return proof, reason
+        reason = "uncertified: the checker did not accept the smaller set or its bound"
+    return None, reason

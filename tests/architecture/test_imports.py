@@ -29,7 +29,12 @@ ARROWS: dict[str, set[str]] = {
     "verifier.checker": {"verifier.certificate"},
     # the order of stages; a claim counts only when the checker accepted its certificate
     "verifier.assembly": {*PROVER, "verifier.bounds", "verifier.certificate"},
-    "verifier.smallest": {*PROVER, "verifier.assembly", "verifier.certificate"},
+    "verifier.smallest": {
+        *PROVER,
+        "verifier.assembly",
+        "verifier.certificate",
+        "verifier.checker",
+    },
     "verifier.pipeline": {
         *PROVER,
         "verifier.smallest",
@@ -71,6 +76,8 @@ ARROWS: dict[str, set[str]] = {
         "verifier.pipeline",
         "verifier.report",
     },
+    # many of them, one after another
+    "verifier.stream": {"verifier.network", "verifier.pipeline", "verifier.session"},
 }
 
 # What the trusted part may load besides the standard library.

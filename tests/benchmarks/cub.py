@@ -105,7 +105,8 @@ def _certified(shape: Shape, settings: Settings) -> dict[str, Any]:
     for vocabulary in ("topk", "pairs"):
         x = model_input(head, 0)
         started = time.perf_counter()
-        result = explainer.explain(x, vocabulary=vocabulary)
+        # the search for witnesses takes minutes at this size, and is not what is measured here
+        result = explainer.explain(x, vocabulary=vocabulary, oracle="exact", witnesses=False)
         seconds = time.perf_counter() - started
         if result.certificate is None:
             rows[vocabulary] = {"verdict": str(result.verdict), "seconds": round(seconds, 3)}
@@ -117,7 +118,6 @@ def _certified(shape: Shape, settings: Settings) -> dict[str, Any]:
         rows[vocabulary] = {
             "verdict": str(result.verdict),
             "facts": result.size,
-            "necessary": len(result.necessary),
             "seconds": round(seconds, 3),
             "check_s": round(warm, 3),
             "check_with_loading_s": round(cold, 3),

@@ -124,7 +124,7 @@ def test_kept_distances_are_unchanged_exactly(data: st.DataObject) -> None:
     moved = latent.moved({0: point})
     for j in range(4):
         assert Fraction(*moved.measurement(0, j)) == distance(z, exact(prototypes[j]))
-        assert Fraction(*moved.best[j]) == distance(z, exact(prototypes[j]))
+        assert Fraction(*moved.best(j)) == distance(z, exact(prototypes[j]))
     step = [a - b for a, b in zip(z, exact(values[0]), strict=True)]
     for i in keep[1:]:
         assert (

@@ -199,16 +199,8 @@ def row_bounds(
     """
     if not rows.prototypes:
         return []
-    gram = head.gram_rows(block.facts)
-    count = len(block.facts)
     scale = 1 << block.shift
-    multipliers = fmpz_mat(len(rows.theta), count, [t for row in rows.theta for t in row])
-    between = fmpz_mat(count, count, [gram[i][k] for i in block.facts for k in block.facts])
-    across = fmpz_mat(
-        len(rows.theta), count, [gram[i][j] for j in rows.prototypes for i in block.facts]
-    )
-    # |S p|^2 = S^2 |p_j|^2 + t . (G t + 2 sign S g_j)
-    products = (multipliers * between + across * (2 * sign * scale)).tolist()
+    squares = _squares(head, block, rows, sign * scale)
     unit = max([2 * head.shift, *(d.bit_length() - 1 for pair in ends for _, d in pair)])
     finer = unit - 2 * head.shift
     slack_low, slack_high = (
@@ -219,14 +211,45 @@ def row_bounds(
         for end in (0, 1)
     )
     result = []
-    for prototype, row, product in zip(rows.prototypes, rows.theta, products, strict=True):
+    for prototype, row, square in zip(rows.prototypes, rows.theta, squares, strict=True):
         leading = sign * scale + sum(row)  # S A
-        norm = head.norms[prototype]
-        square = int(sum(map(mul, row, product), fmpz(scale * scale * norm))) << finer
-        linear = sign * scale * (norm << finer) + sum(
-            t * (high if t > 0 else low)
-            for t, low, high in zip(row, slack_low, slack_high, strict=True)
-        )
-        numerator = leading * linear - square
+        linear = sign * scale * (head.norms[prototype] << finer)
+        for column, t in enumerate(row):
+            if t:
+                linear += t * (slack_high[column] if t > 0 else slack_low[column])
+        numerator = leading * linear - (square << finer)
         result.append((prototype, (numerator << GRID) // (scale * leading << unit)))
+    return result
+
+
+def _squares(head: Head, block: PairBlock, rows: Rows, lead: int) -> list[int]:
+    """|lead p_j + sum t_i p_i|^2 of every row, over ``2**(2 * shift)``, from the Gram matrix.
+
+    It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j). Rows with one multiplier, the most frequent,
+    are cheaper without matrices.
+    """
+    gram = head.gram_rows(block.facts)
+    result = [0] * len(rows.theta)
+    full = []
+    for index, (prototype, row) in enumerate(zip(rows.prototypes, rows.theta, strict=True)):
+        if len(row) - row.count(0) > 1:
+            full.append(index)
+            continue
+        square = lead * lead * head.norms[prototype]
+        for i, t in zip(block.facts, row, strict=True):
+            if t:
+                square += t * (t * head.norms[i] + 2 * lead * int(gram[i][prototype]))
+        result[index] = square
+    if not full:
+        return result
+    count = len(block.facts)
+    multipliers = fmpz_mat(len(full), count, [t for index in full for t in rows.theta[index]])
+    between = fmpz_mat(count, count, [gram[i][k] for i in block.facts for k in block.facts])
+    across = fmpz_mat(
+        len(full), count, [gram[i][rows.prototypes[index]] for index in full for i in block.facts]
+    )
+    products = (multipliers * between + across * (2 * lead)).tolist()
+    for index, product in zip(full, products, strict=True):
+        whole = fmpz(lead * lead * head.norms[rows.prototypes[index]])
+        result[index] = int(sum(map(mul, rows.theta[index], product), whole))
     return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.certificate.schema import Core
-from verifier.checker.margins import Ends, margins
+from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent, outside_domain
 from verifier.checker.size import violated_pairs
 from verifier.checker.witness import materialise_moves
@@ -33,8 +33,9 @@ def contrasts(core: Core, latent: Latent) -> Iterator[tuple[int, int]]:
             if outside_domain(point.numerators, scale, core.domain) is not None:
                 raise CertificateError(f"{name}: leaves the domain at location {location}")
         moved = latent.moved(points)
-        ends = Ends(latent.head, moved.best, moved.best)
         others = [k for k in classes if k != contrast.rival]
-        if any(m.sign <= 0 for m in margins(latent.head, contrast.rival, others, ends)):
+        if any(
+            observed_margin(latent.head, contrast.rival, k, moved.best).sign <= 0 for k in others
+        ):
             raise CertificateError(f"{name}: is not certainly predicted as class {contrast.rival}")
         yield contrast.rival, sum(1 for _ in violated_pairs(latent, moved))

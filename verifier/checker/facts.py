@@ -39,7 +39,7 @@ def violated(fact: Fact, at: Moved) -> bool:
     if isinstance(fact, CeilingFact):
         bound, exempt = hex_ratio(fact.bound), set(fact.exempt)
         count = at.latent.head.prototype_count
-        return any(not at_most(bound, at.best[j]) for j in range(count) if j not in exempt)
+        return any(not at_most(bound, at.best(j)) for j in range(count) if j not in exempt)
     value = _subject(fact, at)
     return not (at_most(hex_ratio(fact.lower), value) and at_most(value, hex_ratio(fact.upper)))
 
@@ -60,7 +60,7 @@ def untrue(core: Core, latent: Latent) -> Iterator[str]:
 def _subject(fact: PairFact | ActivationFact, at: Moved) -> Ratio:
     if isinstance(fact, PairFact):
         return at.measurement(fact.location, fact.prototype)
-    return at.best[fact.prototype]
+    return at.best(fact.prototype)
 
 
 def _is_exact(fact: Fact, here: Moved) -> bool:

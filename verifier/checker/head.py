@@ -13,6 +13,9 @@ from verifier.checker.graph import Graph
 from verifier.checker.similarity import Similarity
 from verifier.errors import ModelError
 
+# Inner products of prototypes that are kept between certificates.
+_KEPT = 1 << 23
+
 
 class Head:
     """Everything is an integer over a power of two, bit for bit what the file stores.
@@ -45,6 +48,7 @@ class Head:
             for start in range(0, len(flat), self.channels)
         ]
         self._read_decision(graph, description)
+        self._points: dict[int, list[int]] = {}
         self._gram: dict[int, list[fmpz]] = {}
         self._boxes: dict[tuple[Ratio, Ratio | None], list[tuple[Ratio, Ratio | None]]] = {}
 
@@ -82,13 +86,19 @@ class Head:
         return [a - b for a, b in pairs], self.bias[predicted] - self.bias[rival]
 
     def prototype(self, index: int) -> list[int]:
-        """One prototype, over ``2**shift``."""
-        return [int(self.prototypes[index, channel]) for channel in range(self.channels)]
+        """One prototype, over ``2**shift``; kept, because the same ones are asked for again."""
+        if index not in self._points:
+            self._points[index] = [int(self.prototypes[index, d]) for d in range(self.channels)]
+        return self._points[index]
 
     def gram_rows(self, indices: Iterable[int]) -> dict[int, list[fmpz]]:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
-        missing = sorted(set(indices) - set(self._gram))
+        wanted = set(indices)
+        missing = sorted(wanted - set(self._gram))
         if missing:
+            if (len(self._gram) + len(missing)) * self.prototype_count > _KEPT:
+                # certificate after certificate must not fill the memory
+                self._gram = {i: row for i, row in self._gram.items() if i in wanted}
             chosen = fmpz_mat([self.prototype(i) for i in missing])
             rows = (chosen * self.prototypes.transpose()).tolist()
             self._gram.update(zip(missing, rows, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from flint import arb, ctx
@@ -86,4 +86,20 @@ def _margin(head: Head, predicted: int, rival: int, ends: Ends) -> Margin:
     if ends.unbounded(weights):
         return Margin(rival, 0, -math.inf)
     sign, value = decided(lambda: ends.least(weights) + offset)
+    return Margin(rival, sign, float_below(value, head.weight_shift))
+
+
+def observed_margin(head: Head, predicted: int, rival: int, best: Callable[[int], Ratio]) -> Margin:
+    """The margin at one latent, whose best measurements are ``best(j)``; both signs are proofs.
+
+    Prototypes without weight are not asked for.
+    """
+    weights, offset = head.margin_weights(predicted, rival)
+    charged = [(weight, best(j)) for j, weight in enumerate(weights) if weight]
+
+    def margin() -> arb:
+        terms = (head.similarity.value(ball(q)) * weight for weight, q in charged)
+        return sum(terms, arb(offset))
+
+    sign, value = decided(margin)
     return Margin(rival, sign, float_below(value, head.weight_shift))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from flint import fmpz_mat
 from numpy.typing import NDArray
 
-from verifier.certificate.schema import BoxDomain, FreeDomain
+from verifier.certificate.schema import BoxDomain, FreeDomain, Move
 from verifier.checker.arithmetic import Ratio, at_most, float32_integers, hex_ratio
 from verifier.checker.head import Head
 
@@ -19,11 +18,13 @@ from verifier.checker.head import Head
 class Point:
     """The latent of one location: ``numerators[d] / (denominator * 2**shift)`` per channel.
 
-    The shift is that of the :class:`Latent` it belongs to.
+    The shift is that of the :class:`Latent` it belongs to. ``known`` keeps the squared distances
+    to prototypes that were computed, over ``(denominator * 2**shift)**2``.
     """
 
     numerators: list[int]
     denominator: int = 1
+    known: dict[int, int] = field(default_factory=dict, compare=False)
 
 
 class Latent:
@@ -33,6 +34,7 @@ class Latent:
         points: [L, D] integers over ``2**shift``.
         measurement: [L, P] integers over ``scale``: q_lj at v, exactly.
         best: [P], the least of them over the locations.
+        reached: points that moves lead to, by move; many witnesses share them.
     """
 
     def __init__(self, head: Head, values: NDArray[np.float32]) -> None:
@@ -43,17 +45,18 @@ class Latent:
         channels = head.channels
         flat = [n << (self.shift - own) for n in flat]
         self.points = [flat[i : i + channels] for i in range(0, len(flat), channels)]
-        self.measurement = self._squared_distances(self.points, 1)
+        self.measurement = self._squared_distances(self.points)
         self.best = [min(column) for column in zip(*self.measurement, strict=True)]
+        self.reached: dict[Move, Point] = {}
 
-    def _squared_distances(self, points: list[list[int]], denominator: int) -> list[list[int]]:
-        """|z - p_j|^2 over ``scale * denominator**2``, expanded into exact products."""
+    def _squared_distances(self, points: list[list[int]]) -> list[list[int]]:
+        """|z - p_j|^2 over ``scale`` for every prototype, expanded into exact products."""
         head = self.head
         up = self.shift - head.shift
         z = fmpz_mat(len(points), head.channels, [n for point in points for n in point])
         products = (z * head.prototypes.transpose()).tolist()
-        norms = [(n << (2 * up)) * denominator * denominator for n in head.norms]
-        twice = 2 * denominator << up
+        norms = [n << (2 * up) for n in head.norms]
+        twice = 2 << up
         result = []
         for point, row in zip(points, products, strict=True):
             own = sum(n * n for n in point)
@@ -63,53 +66,63 @@ class Latent:
 
     def moved(self, points: Mapping[int, Point]) -> Moved:
         """The measurements after some locations went elsewhere."""
-        rows = {
-            location: (
-                self._squared_distances([point.numerators], point.denominator)[0],
-                self.scale * point.denominator**2,
-            )
-            for location, point in points.items()
-        }
-        return Moved(self, rows)
+        return Moved(self, points)
 
 
-@dataclass(frozen=True)
 class Moved:
-    """Measurements of a latent that differs from v at some locations.
+    """Measurements of a latent that is at ``points`` (by location), and at v everywhere else.
 
-    ``rows`` maps a location to its q_lj and their common denominator; other locations are at v.
+    They are computed where they are asked for: a witness is compared with few prototypes, its
+    coordinates are long fractions, and witnesses share points.
     """
 
-    latent: Latent
-    rows: Mapping[int, tuple[list[int], int]]
+    def __init__(self, latent: Latent, points: Mapping[int, Point]) -> None:
+        self.latent, self.points = latent, points
+        self._best: dict[int, Ratio] = {}
+
+    def need(self, location: int, prototypes: Iterable[int]) -> None:
+        """Compute the distances of one moved location to some prototypes, all at once."""
+        head, point = self.latent.head, self.points[location]
+        chosen = sorted(set(prototypes) - point.known.keys())
+        if not chosen:
+            return
+        rows = fmpz_mat([head.prototype(j) for j in chosen])
+        products = (rows * fmpz_mat(head.channels, 1, point.numerators)).entries()
+        up = self.latent.shift - head.shift
+        square = sum(n * n for n in point.numerators)
+        finer = point.denominator * point.denominator << (2 * up)
+        twice = 2 * point.denominator << up
+        for j, product in zip(chosen, products, strict=True):
+            point.known[j] = square - twice * int(product) + finer * head.norms[j]
 
     def measurement(self, location: int, prototype: int) -> Ratio:
         """q_lj."""
-        row, denominator = self.rows.get(
-            location, (self.latent.measurement[location], self.latent.scale)
-        )
-        return row[prototype], denominator
+        if location not in self.points:
+            return self.latent.measurement[location][prototype], self.latent.scale
+        self.need(location, [prototype])
+        point = self.points[location]
+        return point.known[prototype], self.latent.scale * point.denominator**2
 
-    @cached_property
-    def best(self) -> list[Ratio]:
-        """Per prototype, the least q_lj over all locations."""
-        latent = self.latent
-        if not self.rows:
-            return [(least, latent.scale) for least in latent.best]
-        unmoved = [
-            row for location, row in enumerate(latent.measurement) if location not in self.rows
-        ]
-        result = []
-        for prototype in range(latent.head.prototype_count):
-            candidates = [(row[prototype], den) for row, den in self.rows.values()]
+    def best(self, prototype: int) -> Ratio:
+        """The least q_lj over all locations."""
+        if prototype not in self._best:
+            latent = self.latent
+            if not self.points:
+                return latent.best[prototype], latent.scale
+            candidates = [self.measurement(location, prototype) for location in self.points]
+            unmoved = [
+                row[prototype]
+                for location, row in enumerate(latent.measurement)
+                if location not in self.points
+            ]
             if unmoved:
-                candidates.append((min(row[prototype] for row in unmoved), latent.scale))
+                candidates.append((min(unmoved), latent.scale))
             least = candidates[0]
             for candidate in candidates[1:]:
                 if at_most(candidate, least):
                     least = candidate
-            result.append(least)
-        return result
+            self._best[prototype] = least
+        return self._best[prototype]
 
 
 def domain_ends(domain: FreeDomain | BoxDomain) -> tuple[Ratio | None, Ratio | None]:
@@ -124,6 +137,8 @@ def outside_domain(
 ) -> int | None:
     """The first channel whose value numerator / denominator leaves the domain, or None."""
     lower, upper = domain_ends(domain)
+    if lower is None and upper is None:
+        return None
     for channel, numerator in enumerate(numerators):
         value = numerator, denominator
         if lower is not None and not at_most(lower, value):

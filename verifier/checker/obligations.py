@@ -124,12 +124,14 @@ def multipliers(case: Case) -> Iterator[str]:
     about one rival, lists each prototype once and on the side of its weight; every implied bound
     uses a stated activation fact and a positive stretch."""
     known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
-    seen: set[int] = set()
+    seen: set[tuple[int, tuple[int, ...], int]] = set()
     for block in case.core.evidence.blocks:
         place = f"block at location {block.location}"
-        if block.location in seen:
-            yield f"{place}: a second block for one location"
-        seen.add(block.location)
+        # every block bounds on its own, so a location may have many; but not the same one twice
+        kind = block.location, block.facts, block.shift
+        if kind in seen:
+            yield f"{place}: a second block with the same facts and shift"
+        seen.add(kind)
         if not block.facts or len(set(block.facts)) != len(block.facts):
             yield f"{place}: no facts, or one twice"
         if any((block.location, prototype) not in known for prototype in block.facts):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from verifier.certificate.schema import Core, Cover, Node, Packing, Refutation
 from verifier.checker.arithmetic import Ratio, at_most, round_down, round_up
-from verifier.checker.margins import Ends, margins
+from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent, Moved, outside_domain
 from verifier.checker.witness import materialise_moves
 from verifier.errors import CertificateError
@@ -148,13 +148,16 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
         if outside_domain(point.numerators, scale, core.domain) is not None:
             raise CertificateError(f"{name}: leaves the domain at location {location}")
     moved = latent.moved(points)
-    ends = Ends(latent.head, moved.best, moved.best)
-    if margins(latent.head, core.instance.predicted, [refutation.rival], ends)[0].sign >= 0:
+    count = latent.head.prototype_count
+    for location in points:
+        moved.need(location, range(count))
+    if (
+        observed_margin(latent.head, core.instance.predicted, refutation.rival, moved.best).sign
+        >= 0
+    ):
         raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
     violated = frozenset(
-        j
-        for j, value in enumerate(moved.best)
-        if not _encloses((latent.best[j], latent.scale), value)
+        j for j in range(count) if not _encloses((latent.best[j], latent.scale), moved.best(j))
     )
     match core.vocabulary:
         case "pairs":
@@ -165,7 +168,6 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
             return Clause(violated, frozenset(range(_refuted_topk(latent, moved, violated))))
         case "mixed":
             # numbers: pairs, then activations, then ceilings
-            count = latent.head.prototype_count
             first = latent.head.location_count * count
             broken = frozenset(range(count)) - frozenset(_respected(latent, moved))
             return Clause(
@@ -179,10 +181,11 @@ def _clause(core: Core, latent: Latent, index: int, refutation: Refutation) -> C
 def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
     """Numbers l * P + j of the pair facts, true at v, that another latent violates."""
     count = latent.head.prototype_count
-    for location, (row, denominator) in moved.rows.items():
+    for location in moved.points:
+        moved.need(location, range(count))
         for j in range(count):
             here = latent.measurement[location][j], latent.scale
-            if not _encloses(here, (row[j], denominator)):
+            if not _encloses(here, moved.measurement(location, j)):
                 yield location * count + j
 
 
@@ -192,7 +195,7 @@ def _respected(latent: Latent, moved: Moved) -> Iterator[int]:
     for number, j in enumerate(order):
         bound = round_down((latent.best[j], latent.scale)).as_integer_ratio()
         bounded = (i for i in order if latent.best[i] >= latent.best[j])
-        if all(at_most(bound, moved.best[i]) for i in bounded):
+        if all(at_most(bound, moved.best(i)) for i in bounded):
             yield number
 
 
@@ -209,7 +212,7 @@ def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int
         bound = round_down((order[k - 1], latent.scale)).as_integer_ratio()
         near = {j for j, best in enumerate(latent.best) if best <= order[k - 1]}
         if not near & violated and all(
-            at_most(bound, value) for j, value in enumerate(moved.best) if j not in near
+            at_most(bound, moved.best(j)) for j in range(len(order)) if j not in near
         ):
             return k
     return 0

@@ -13,11 +13,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
 
-from verifier.certificate.schema import Core, Move, Witness
+from verifier.certificate.schema import (
+    ActivationFact,
+    CeilingFact,
+    Core,
+    Move,
+    PairFact,
+    Witness,
+)
 from verifier.checker.arithmetic import float32_integers
 from verifier.checker.facts import violated
-from verifier.checker.margins import Ends, margins
-from verifier.checker.measure import Latent, Point, outside_domain
+from verifier.checker.margins import observed_margin
+from verifier.checker.measure import Latent, Moved, Point, outside_domain
 from verifier.errors import CertificateError
 
 
@@ -33,13 +40,32 @@ def witness_complaints(core: Core, latent: Latent, witness: Witness) -> Iterator
         if channel is not None:
             yield f"leaves the domain at location {location}, channel {channel}"
     moved = latent.moved(points)
+    _measure(core, moved, witness.rival)
     for index, fact in enumerate(core.facts):
+        if isinstance(fact, PairFact) and fact.location not in points:
+            continue  # true at v (obligation 6), and this location is still there
         if index != witness.fact and violated(fact, moved):
             yield f"violates fact {index} too"
     predicted = core.instance.predicted
-    ends = Ends(latent.head, moved.best, moved.best)
-    if margins(latent.head, predicted, [witness.rival], ends)[0].sign >= 0:
+    if observed_margin(latent.head, predicted, witness.rival, moved.best).sign >= 0:
         yield f"does not certainly lose to class {witness.rival}"
+
+
+def _measure(core: Core, moved: Moved, rival: int) -> None:
+    """Compute together what facts and margin will ask for; a matter of speed alone."""
+    head = moved.latent.head
+    weights, _ = head.margin_weights(core.instance.predicted, rival)
+    everywhere = {j for j, weight in enumerate(weights) if weight}
+    local: dict[int, set[int]] = {location: set() for location in moved.points}
+    for fact in core.facts:
+        if isinstance(fact, CeilingFact):
+            everywhere |= set(range(head.prototype_count)) - set(fact.exempt)
+        elif isinstance(fact, ActivationFact):
+            everywhere.add(fact.prototype)
+        elif fact.location in local:
+            local[fact.location].add(fact.prototype)
+    for location, prototypes in local.items():
+        moved.need(location, everywhere | prototypes)
 
 
 def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
@@ -57,7 +83,9 @@ def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]
     for move in moves:
         if move.location >= latent.head.location_count or move.location in points:
             raise CertificateError(f"moves location {move.location}: out of range, or twice")
-        points[move.location] = _apply(latent, move)
+        if move not in latent.reached:
+            latent.reached[move] = _apply(latent, move)
+        points[move.location] = latent.reached[move]
     return points
 
 
@@ -107,11 +135,14 @@ def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
     if not rows:
         return direction
     spanning = fmpz_mat(rows)
-    if spanning.rank() < len(rows):
-        raise CertificateError("the prototypes it keeps are affinely dependent; keep fewer")
     column = fmpz_mat([[n] for n in direction])
     transposed = spanning.transpose()
-    weights = fmpq_mat(spanning * transposed).solve(fmpq_mat(spanning * column))
+    try:  # the Gram matrix is singular exactly where the rows are dependent
+        weights = fmpq_mat(spanning * transposed).solve(fmpq_mat(spanning * column))
+    except ZeroDivisionError as error:
+        raise CertificateError(
+            "the prototypes it keeps are affinely dependent; keep fewer"
+        ) from error
     numerators, denominator = weights.numer_denom()
     part = transposed * numerators
     along = [int(denominator) * d - int(part[k, 0]) for k, d in enumerate(direction)]

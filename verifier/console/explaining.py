@@ -13,7 +13,6 @@ from verifier.console.options import (
     Domain,
     Index,
     Inflate,
-    Input,
     Json,
     Minimal,
     Model,
@@ -23,6 +22,7 @@ from verifier.console.options import (
     Vocabulary,
     Witnesses,
 )
+from verifier.console.streaming import from_array, from_data, run_stream
 from verifier.console.terminal import console, print_json, program, safe
 from verifier.errors import UsageError
 
@@ -44,8 +44,18 @@ def inspect(model: Model, as_json: Json = False) -> None:
 
 def explain(
     model: Model,
-    input_: Input,
+    input_: Annotated[
+        Path | None,
+        typer.Option("--input", help="An image (.png, .jpg) or array (.npy, .npz) of inputs."),
+    ] = None,
     index: Index = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="mnist5k, an .npz or a folder: explain all its test images."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Of many inputs, only the first so many.")
+    ] = None,
     vocabulary: Vocabulary = "auto",
     domain: Domain = "free",
     oracle: Oracle = "auto",
@@ -55,18 +65,54 @@ def explain(
     timeout: Timeout = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The certificate's file; the page is written beside it."),
+        typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
+    ] = None,
+    pages: Annotated[
+        bool | None,
+        typer.Option("--pages/--no-pages", help="Write pages. Default: for a single input."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find few facts that force one prediction, prove them, and write certificate and page."""
+    """Find few facts that force a prediction, prove them, and write certificate and page.
+
+    Many inputs (--data, or an array without --index) are explained one after another, one line
+    each, with a summary at the end; --json gives JSON Lines.
+    """
     from verifier.network import load
-    from verifier.network.inputs import read_input
+    from verifier.network.inputs import open_inputs, read_input
     from verifier.session import explain_to_files
 
+    if (input_ is None) == (data is None):
+        raise UsageError("give the inputs by --input or by --data, one of the two")
+    if index is not None and data is not None:
+        raise UsageError("--index chooses an entry of --input; with --data, use --limit")
     network = load(model)
-    description = network.description
+    options: dict[str, Any] = {
+        "vocabulary": vocabulary,
+        "domain": domain,
+        "oracle": oracle,
+        "witnesses": witnesses,
+        "widen": inflate,
+        "minimal": minimal,
+        "timeout": timeout,
+        "protected": [] if input_ is None else [input_],
+    }
+    many = None
+    if data is not None:
+        many = from_data(network, data)
+    elif input_ is not None and index is None:
+        array = open_inputs(input_, network.input_shape, network.input_range)
+        many = None if array is None else from_array(array)
+    if many is not None or input_ is None:
+        folder = out or Path("out/explain")
+        show = bool(pages)
+        code = run_stream(
+            network, many or iter(()), limit, folder, as_json, quiet, pages=show, **options
+        )
+        raise typer.Exit(code)
+    if limit is not None:
+        raise UsageError("--limit is for many inputs, and this is one")
     x = read_input(input_, network.input_shape, network.input_range, index)
     name = input_.name if index is None else f"{input_.name}[{index}]"
     stem = input_.stem if index is None else f"{input_.stem}-{index}"
@@ -77,19 +123,13 @@ def explain(
         input_name=name,
         program=program(),
         arguments=sys.argv[1:],
-        vocabulary=vocabulary,
-        domain=domain,
-        oracle=oracle,
-        witnesses=witnesses,
-        widen=inflate,
-        minimal=minimal,
-        timeout=timeout,
-        protected=[input_],
+        page=pages is not False,
+        **options,
     )
     if as_json:
         print_json(result.to_json())
     elif not quiet:
-        print_explanation(result, description.name)
+        print_explanation(result, network.description.name)
     raise typer.Exit(result.explanation.verdict.exit_code)
 
 
@@ -182,7 +222,8 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"smallest    open: {safe(explanation.gap_reason)}")
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
-    out.print(f"page        {safe(str(result.page))}")
+    if result.page is not None:
+        out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")
 
 

@@ -275,8 +275,10 @@ class Refuter:
 
     def _lifted(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
         """Above every prototype, as far aside as the limits of all others ask."""
-        missing = np.maximum(limit * (1 + _SPARE) - self.instance.gram, 0.0).max(axis=1)
-        return np.asarray(self.instance.head.prototypes + np.sqrt(missing)[:, None] * self._aside)
+        prototypes = self.instance.head.prototypes
+        apart = self.descent.squared_distances(prototypes)
+        missing = np.maximum(limit * (1 + _SPARE) - apart, 0.0).max(axis=1)
+        return np.asarray(prototypes + np.sqrt(missing)[:, None] * self._aside)
 
     def _settled(
         self,

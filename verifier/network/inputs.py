@@ -1,8 +1,10 @@
-"""Reading one input from a file: an image, or one entry of a NumPy array."""
+"""Reading inputs from a file: an image, or one entry or all entries of a NumPy array."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,55 @@ def read_input(
     else:
         raise InputError(f"{path}: unknown kind of file; use .png, .jpg, .npy or .npz")
     return _fit(array, shape, value_range, path)
+
+
+@dataclass(frozen=True)
+class InputArray:
+    """The entries of an array with a batch axis, made into input tensors one at a time."""
+
+    path: Path
+    array: NDArray[np.generic]
+    shape: tuple[int, int, int]
+    value_range: tuple[float, float]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def entry(self, index: int) -> Float32[NDArray[np.float32], "channel row column"]:
+        """One entry as an input tensor [C, H, W].
+
+        Raises:
+            InputError: shape or type do not fit.
+        """
+        entry = np.asarray(self.array[index])
+        return _fit(entry, self.shape, self.value_range, self.path)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self.entry(index) for index in range(len(self)))
+
+
+def open_inputs(
+    path: Path, shape: tuple[int, int, int], value_range: tuple[float, float]
+) -> InputArray | None:
+    """The entries of an ``.npy`` or ``.npz`` file, or None where the file holds one input.
+
+    A ``.npy`` file is mapped, not loaded. [N, H, W] stands for N inputs of one channel, unless it
+    is [1, H, W], which is one input.
+
+    Raises:
+        InputError: the file is unreadable, or holds no entries.
+    """
+    if not path.is_file() or path.suffix.lower() not in (".npy", ".npz"):
+        return None
+    array = _read_array(path)
+    batch = array.ndim == len(shape) + 1 or (
+        array.ndim == len(shape) and shape[0] == 1 and array.shape != shape
+    )
+    if not batch or len(array) == 1:
+        return None
+    if not len(array):
+        raise InputError(f"{path}: holds no entries, so there is nothing to explain")
+    return InputArray(path, array, shape, value_range)
 
 
 def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

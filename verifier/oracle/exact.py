@@ -147,8 +147,7 @@ class ExactState:
 def margins_between(instance: Instance, low: Vector, high: Vector) -> Margins:
     """Lower bounds of all margins when each nearest distance lies in [low, high]."""
     return interval_margins(
-        instance.supporting,
-        instance.opposing,
+        *instance.charges,
         instance.margin_offset,
         instance.similarity(high),  # decreasing: the farthest distance is the least activation
         instance.similarity(low),

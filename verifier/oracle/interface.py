@@ -15,19 +15,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
+from verifier.latent.geometry import Gram
 from verifier.network.head import Head
 from verifier.verdict import Verdict
 
 State = TypeVar("State")
 Vector = Float[NDArray[np.float64], " prototype"]
+# [R, P], dense or in compressed rows
+Weights = Any
+
+# Products with a compressed matrix are faster up to about this share of entries.
+_SPARSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Instance:
     measurement: Float[NDArray[np.float64], "location prototype"]
     activation: Vector
     predicted: int
-    gram: Float[NDArray[np.float64], "prototype prototype"]
+    gram: Gram
 
     @property
     def rivals(self) -> list[int]:
@@ -65,6 +72,17 @@ class Instance:
     def opposing(self) -> Float[NDArray[np.float64], "rival prototype"]:
         """The margin weights of the prototypes that speak for the rival, else zero."""
         return np.minimum(self.margin_weights, 0.0)
+
+    @cached_property
+    def charges(self) -> tuple[Weights, Weights]:
+        """``supporting`` and ``opposing`` in the form in which products with them cost least.
+
+        Most classes share most prototypes' weights, so margin weights are usually mostly zero.
+        """
+        signed = self.supporting, self.opposing
+        if np.count_nonzero(self.margin_weights) > _SPARSE * self.margin_weights.size:
+            return signed
+        return csr_array(signed[0]), csr_array(signed[1])
 
     @cached_property
     def margin_offset(self) -> Float[NDArray[np.float64], " rival"]:
@@ -105,8 +123,8 @@ class Oracle(Protocol, Generic[State]):
 
 
 def interval_margins(
-    supporting: Float[NDArray[np.float64], "rival prototype"],
-    opposing: Float[NDArray[np.float64], "rival prototype"],
+    supporting: Weights,
+    opposing: Weights,
     offset: Float[NDArray[np.float64], " rival"],
     low: Vector,
     high: Vector,
@@ -122,5 +140,6 @@ def interval_margins(
     if not open_low.any() and not open_high.any():
         return np.asarray(supporting @ low + opposing @ high + offset)
     margins = supporting @ np.where(open_low, 0.0, low) + opposing @ np.where(open_high, 0.0, high)
-    unbounded = (supporting[:, open_low] > 0).any(axis=1) | (opposing[:, open_high] < 0).any(axis=1)
+    # a product with 0 and 1, because a sparse array has no any()
+    unbounded = (supporting @ open_low.astype(float) > 0) | (opposing @ open_high.astype(float) < 0)
     return np.where(unbounded, -np.inf, margins + offset)

@@ -1,0 +1,128 @@
+"""Many inputs: one line each, a summary, and the worst exit code; one bad input stops nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import load_data
+from models.zoo import zoo_path
+from tests.cli.support import protoproof
+from verifier.errors import FragileError, InputError
+from verifier.network import load
+from verifier.pipeline import Explainer, Explanation
+from verifier.stream import Streamed, Summary, _median
+
+SMALL = zoo_path("mnist-1x1")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three inputs, the second of which holds NaN."""
+    x = load_data("mnist5k").x_test[[0, 1, 2]].copy()
+    x[1, 0, 0, 0] = np.nan
+    path = tmp_path_factory.mktemp("digits") / "digits.npy"
+    np.save(path, x)
+    return path
+
+
+def test_json_lines_and_a_summary(digits: Path, tmp_path: Path) -> None:
+    result = protoproof("explain", SMALL, "--input", digits, "--out", tmp_path, "--json")
+    assert result.err == ""
+    *lines, last = map(json.loads, result.out.splitlines())
+    assert [line["input"] for line in lines] == [f"digits.npy[{i}]" for i in range(3)]
+    assert [line["verdict"] for line in lines] == ["proved", "error", "proved"]
+    assert "NaN" in lines[1]["error"]
+    summary = last["summary"]
+    assert summary["verdicts"] == {"error": 1, "proved": 2}
+    assert summary["inputs"] == 3
+    assert summary["exit_code"] == result.code == 2
+    assert summary["size_max"] == max(line["size"] for line in lines if "size" in line)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"digits-{i}.{end}" for i in (0, 2) for end in ("cert.json", "check.json")
+    }
+    # the certificate is about the very input that --index names
+    checked = protoproof(
+        "check", tmp_path / "digits-2.cert.json", SMALL, "--input", digits, "--index", 2
+    )
+    assert checked.code == 0
+    assert "bit for bit" in checked.out
+
+
+def test_a_data_set_with_pages(tmp_path: Path) -> None:
+    arguments = ("--data", "mnist5k", "--limit", 2, "--out", tmp_path, "--pages")
+    result = protoproof("explain", SMALL, *arguments)
+    assert result.code == 0
+    assert len([line for line in result.out.splitlines() if "proved by" in line]) == 2
+    assert "inputs      2: 2 proved" in result.out
+    assert (tmp_path / "mnist5k-1.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "--input or by --data"),
+        (("--data", "mnist5k", "--input", "x.npy"), "--input or by --data"),
+        (("--data", "mnist5k", "--index", 1), "--limit"),
+        (("--data", "absent.npz"), "does not exist"),
+        (("--data", "mnist5k", "--vocabulary", "nonsense"), "unknown"),
+    ],
+)
+def test_combinations_that_make_no_sense(
+    arguments: tuple[object, ...], complaint: str, tmp_path: Path
+) -> None:
+    result = protoproof("explain", SMALL, *arguments, "--out", tmp_path / "files")
+    assert result.code == 2
+    assert complaint in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_an_array_of_the_wrong_shape_fails_line_by_line(tmp_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.zeros((2, 1, 28, 30), np.float32))
+    result = protoproof(
+        "explain", SMALL, "--input", tmp_path / "wide.npy", "--out", tmp_path / "files"
+    )
+    assert result.code == 2
+    assert result.out.count("never resized") == 2
+    assert "2 error" in result.out
+
+
+def test_the_generator_is_lazy_and_goes_on_after_errors() -> None:
+    images = load_data("mnist5k").x_test
+    asked = []
+
+    def inputs() -> object:
+        for index in range(3):
+            asked.append(index)
+            yield images[index] if index != 1 else images[index] + np.float32(5)
+
+    stream = Explainer(load(SMALL)).explain_many(inputs(), vocabulary="pairs")  # type: ignore[arg-type]
+    first = next(stream)
+    assert asked == [0]
+    assert isinstance(first, Explanation)
+    assert isinstance(next(stream), InputError)
+    again = next(stream)
+    assert isinstance(again, Explanation)
+    alone = Explainer(load(SMALL)).explain(images[2], vocabulary="pairs")
+    assert again.certificate is not None
+    assert alone.certificate is not None
+    assert again.certificate.core == alone.certificate.core
+
+
+def test_the_worst_exit_code_counts() -> None:
+    summary = Summary()
+    assert summary.exit_code == 0
+    assert summary.to_json()["size_median"] is None
+    summary.add(Streamed("a", None, FragileError("fragile")))
+    assert summary.exit_code == 3
+    summary.add(Streamed("b", None, InputError("wrong")))
+    assert summary.exit_code == 2
+
+
+@pytest.mark.parametrize("sample", [[1], [1, 2], [3, 1, 2], [1, 1, 9, 9], [4, 4, 5, 6, 6, 6]])
+def test_the_median_of_counts_is_the_median(sample: list[int]) -> None:
+    assert _median(Counter(sample)) == np.median(sample)
