@@ -20,6 +20,7 @@ from verifier.latent.lagrangian import Rows, form_multipliers, upper_rows
 from verifier.latent.sparse import Group, lower_groups
 from verifier.minimise.hitting_set import SCALE, Node, Split
 from verifier.minimise.minimum import SizeProof
+from verifier.minimise.refute import Refutation
 from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactState, margins_between
@@ -97,15 +98,17 @@ def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
 def stored_size_bound(proof: SizeProof) -> schema.SizeBound:
     """A proof of a lower bound in the certificate's words."""
     return schema.SizeBound(
-        refutations=tuple(
-            schema.Refutation(rival=found.rival, moves=_moves(found.moves))
-            for found in proof.refutations
-        ),
+        refutations=tuple(stored_contrast(found) for found in proof.refutations),
         covers=tuple(
             schema.Cover(ceilings=numbers, nodes=tuple(_node(node) for node in nodes))
             for numbers, nodes in proof.covers
         ),
     )
+
+
+def stored_contrast(found: Refutation) -> schema.Refutation:
+    """A latent that is predicted otherwise, in the certificate's words."""
+    return schema.Refutation(rival=found.rival, moves=_moves(found.moves))
 
 
 def _node(node: Node) -> schema.Split | schema.Packing:

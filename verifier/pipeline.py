@@ -305,13 +305,13 @@ class Explainer:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
-            proof = self._certified(observation, domain, vocabulary, found, widen, about)
+            proof = self.certified(observation, domain, vocabulary, found, widen, about)
             if proof is not None:
                 return proof
             reason = unknown("uncertified: the checker did not accept the proof")
         return reason
 
-    def _certified(
+    def certified(
         self,
         observation: Observation,
         domain: Domain,
@@ -327,7 +327,7 @@ class Explainer:
         premises = "exact" if facts == found.facts else "interval"
         core = core.model_copy(update={"premises": premises, "size_bound": size_bound})
         envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
-        report = self._check(envelope)
+        report = self.checked(envelope)
         return Proof(facts, found, envelope, report) if report.accepted else None
 
     def _smallest(
@@ -344,7 +344,7 @@ class Explainer:
 
         def certify(found: Candidate, bound: SizeBound | None) -> Proof | None:
             about = proof.certificate.about
-            return self._certified(observation, domain, vocabulary, found, widen, about, bound)
+            return self.certified(observation, domain, vocabulary, found, widen, about, bound)
 
         better, reason = smallest(instance, domain, vocabulary, proof.found, deadline, certify)
         return replace(better or proof, gap_reason=reason)
@@ -354,12 +354,13 @@ class Explainer:
         found = find_witnesses(instance, domain, proof.facts)
         core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})
         envelope = proof.certificate.model_copy(update={"core": core})
-        report = self._check(envelope)
+        report = self.checked(envelope)
         # a witness that the checker refuses would take the whole certificate with it
         better = replace(proof, certificate=envelope, check=report)
         return better if report.accepted else proof
 
-    def _check(self, envelope: Envelope) -> CheckReport:
+    def checked(self, envelope: Envelope) -> CheckReport:
+        """What the checker says about a certificate of this network."""
         # loading the network compared a declared head with the runtime
         return check(
             canonical_bytes(envelope),

@@ -44,6 +44,14 @@ ARROWS: dict[str, set[str]] = {
         "verifier.checker",
         "verifier.files",
     },
+    # all explanations of one prediction, and contrasts
+    "verifier.alternatives": {
+        *PROVER,
+        "verifier.assembly",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.pipeline",
+    },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
         "verifier.certificate",
@@ -66,9 +74,18 @@ ARROWS: dict[str, set[str]] = {
     },
     # what inputs share an explanation: observed, never proved
     "verifier.ambiguity": {"verifier.files", "verifier.network", "verifier.report"},
+    # the question behind an explanation, for other solvers
+    "verifier.questions": {*PROVER, "verifier.files", "verifier.pipeline"},
+    "verifier.extras": {
+        "verifier.alternatives",
+        "verifier.minimise",
+        "verifier.pipeline",
+        "verifier.report",
+    },
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
         "verifier.assembly",
+        "verifier.extras",
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",

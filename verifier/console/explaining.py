@@ -10,12 +10,15 @@ import typer
 from rich.table import Table
 
 from verifier.console.options import (
+    Contrast,
     Domain,
+    DumpSmt2,
     Index,
     Inflate,
     Json,
     Minimal,
     Model,
+    Most,
     Oracle,
     Quiet,
     Timeout,
@@ -63,6 +66,9 @@ def explain(
     inflate: Inflate = False,
     minimal: Minimal = "subset",
     timeout: Timeout = None,
+    contrast: Contrast = None,
+    most: Most = 100,
+    dump_smt2: DumpSmt2 = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
@@ -96,6 +102,8 @@ def explain(
         "widen": inflate,
         "minimal": minimal,
         "timeout": timeout,
+        "contrast": contrast,
+        "most": most,
         "protected": [] if input_ is None else [input_],
     }
     many = None
@@ -126,6 +134,10 @@ def explain(
         page=pages is not False,
         **options,
     )
+    if dump_smt2 is not None and result.explanation.certificate is not None:
+        from verifier.questions import write_smt2
+
+        write_smt2(network, result.explanation, dump_smt2)
     if as_json:
         print_json(result.to_json())
     elif not quiet:
@@ -220,6 +232,10 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"smallest    {word}")
     elif explanation.gap_reason:
         out.print(f"smallest    open: {safe(explanation.gap_reason)}")
+    for note in result.extras.notes(None):
+        out.print(f"\n{safe(note.title)}:")
+        for sentence in note.sentences:
+            out.print(f"  - {safe(sentence)}", highlight=False)
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
     if result.page is not None:

@@ -107,7 +107,7 @@ def minimal_explanations(
             return
         chosen, over = _next(len(elements), [*clauses, *guesses], found, min(left, 60.0))
         if chosen is None:
-            reason = "" if over else "the hitting-set solver did not finish"
+            reason = "" if over else "out of time for the next hitting set"
             yield end("some sets are neither proved nor refuted" if over and guesses else reason)
             return
         facts = of_facts(elements[index] for index in chosen)
