@@ -19,15 +19,16 @@ from verifier.errors import UsageError
 from verifier.latent.domain import domain_from_name
 from verifier.minimise.attribution import Attribution, attribute
 from verifier.minimise.contrastive import Contrastive, contrastive
+from verifier.minimise.decide import KINDS
 from verifier.minimise.describe import describe
 from verifier.minimise.enumerate import (
     ENUMERABLE,
     Contrast,
     End,
     Minimal,
+    because,
     minimal_explanations,
 )
-from verifier.minimise.minimum import KINDS
 from verifier.minimise.refute import Refuter
 from verifier.minimise.search import Vocabulary
 from verifier.oracle.interface import Instance
@@ -36,7 +37,7 @@ from verifier.pipeline import Explainer, Explanation
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The minimal explanations of one prediction, smallest first.
+    """The minimal explanations of one prediction.
 
     Attributes:
         vocabulary: ``pairs``, or ``mixed``, which contains all others.
@@ -69,13 +70,16 @@ class Alternatives:
             "undecided": self.end.undecided,
             "refused": self.refused,
             "explanations": [
-                {"facts": spelled(m.facts), "necessary": len(m.because)} for m in self.explanations
+                {
+                    "facts": spelled(m.facts),
+                    "necessary": len(because(m.facts, self.contrasts)),
+                }
+                for m in self.explanations
             ],
             "contrastive": [
                 {
                     "facts": spelled(c.facts),
                     "class": c.refutation.rival,
-                    "minimal": c.minimal,
                 }
                 for c in self.contrasts
             ],

@@ -10,7 +10,8 @@ import pytest
 from tests.strategies import random_instance
 from verifier.latent.domain import Box, Domain, Free
 from verifier.latent.facts import CeilingFact, FactSet
-from verifier.minimise.minimum import KINDS, Minimum, minimum
+from verifier.minimise.decide import KINDS
+from verifier.minimise.minimum import Minimum, minimum
 from verifier.minimise.refute import Refuter, ceilings_of, of_facts
 from verifier.minimise.search import Candidate, Vocabulary, candidates
 from verifier.oracle.exact import ExactOracle

@@ -1,7 +1,7 @@
 """What all minimal explanations say about single facts: core, irrelevant, and a fact's share.
 
 Counts are exact where the enumeration was complete. Otherwise they are about the first N minimal
-explanations, smallest first, which is no random sample: a share then says nothing about the rest.
+explanations that turned up, which is no random sample: a share then says nothing about the rest.
 A fact is *core* where releasing it alone lets the class change: then it is in every explanation,
 however few were found. It is *irrelevant* where it is in none, which only a complete enumeration
 shows.

@@ -20,9 +20,8 @@ import numpy as np
 from verifier.errors import UsageError
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
-from verifier.minimise.enumerate import cannot_stay
-from verifier.minimise.minimum import KINDS
-from verifier.minimise.refute import Latent, Refutation, Refuter
+from verifier.minimise.decide import KINDS, decided
+from verifier.minimise.refute import Latent, Refutation, Refuter, of_facts
 from verifier.oracle.interface import Instance
 
 # Facts kept from the start, in as many different ways: each leads to a set of its own.
@@ -129,7 +128,7 @@ def contrastive(
         released,
         best,
         best.latent,
-        cannot_stay(instance, domain, elements, best, deadline, now),
+        _cannot_stay(instance, domain, elements, best, deadline, now),
         _changes(instance, target, best.latent),
         _nearest(instance, best),
     )
@@ -164,4 +163,21 @@ def _nearest(instance: Instance, refutation: Refutation) -> tuple[tuple[int, tup
             tuple(int(j) for j in np.argsort(measured[move.location], kind="stable")[:_NEAR]),
         )
         for move in refutation.moves
+    )
+
+
+def _cannot_stay(
+    instance: Instance,
+    domain: Domain,
+    elements: list[Fact],
+    refutation: Refutation,
+    deadline: float,
+    now: Callable[[], float],
+) -> bool:
+    """Whether an oracle proves that keeping any one of the violated facts keeps the class."""
+    kept = [fact for fact in elements if fact not in refutation.violated]
+    return all(
+        now() < deadline and decided(instance, domain, of_facts([*kept, fact])) is not None
+        for fact in elements
+        if fact in refutation.violated
     )

@@ -1,25 +1,25 @@
-"""All minimal explanations and minimal contrastive sets, as far as time and a limit allow.
+"""All minimal explanations and all minimal contrastive sets, as far as time and a limit allow.
 
-Explanations are the minimal sets that hit every contrastive set, and the other way round (hitting
-set duality, as in MARCO). The search goes by size:
+A *contrastive set* is a set of facts whose release lets the class change. Explanations and minimal
+contrastive sets are each other's minimal hitting sets (the duality that MARCO uses). With U all
+facts of the vocabulary:
 
-    loop: H = a smallest set that hits all clauses and contains no explanation found so far
-        no such H: everything was found
-        H is proved: it is a minimal explanation
-        a latent refutes H: grow it; what it violates is a clause
-        neither: H is undecided; from then on the enumeration is not complete
+    loop: C = a smallest set that hits all explanations found so far and contains no known contrast
+        no such C: everything was found
+        an oracle proves U - C: shrink it by deletion, a new explanation
+        a latent that meets U - C loses: C is a contrastive set
+        neither: C is undecided; from then on the enumeration is not complete
 
-A set that is proved here is minimal as long as nothing is undecided: for each of its facts some
-clause is hit by that fact alone (else H without it would be a smaller hitting set), and the latent
-behind this clause meets all the others and loses. These latents are the evidence; where one is
-missing, the fact may be superfluous. A clause is a *contrastive* set: release its facts and the
-class can change.
+A contrastive set that is found this way is minimal: without one of its facts it would miss a known
+explanation E, so U less that smaller set contains E and is sufficient. Contrastive sets come
+smallest first. An explanation is one from which the oracle could drop no fact; a fact of it is
+*necessary* where some contrastive set meets it in this fact alone (:func:`because`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
+from verifier.minimise.decide import KINDS, decided, shrunk
 from verifier.minimise.hitting_set import quiet
-from verifier.minimise.minimum import KINDS, decided
 from verifier.minimise.refute import Refutation, Refuter, of_facts
 from verifier.minimise.search import Candidate, Vocabulary
 from verifier.oracle.interface import Instance
@@ -36,15 +36,14 @@ from verifier.oracle.interface import Instance
 # Vocabularies in which every set of facts is an explanation's candidate.
 ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
 # Rounds without a deadline; undecided sets after which the search ends.
-_ROUNDS, _UNDECIDED = 2000, 50
+_ROUNDS, _UNDECIDED = 4000, 100
 
 
 @dataclass(frozen=True)
 class Minimal:
-    """A minimal explanation; ``because`` has, per fact, a latent that needs it."""
+    """An explanation from which the oracle can drop no fact."""
 
     found: Candidate
-    because: tuple[tuple[Fact, Refutation], ...]
 
     @property
     def facts(self) -> FactSet:
@@ -54,11 +53,10 @@ class Minimal:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Facts that, released together, let the class change; ``minimal``: none of them can stay."""
+    """Facts that, released together, let the class change; none of them can stay."""
 
     facts: FactSet
     refutation: Refutation
-    minimal: bool
 
 
 @dataclass(frozen=True)
@@ -70,82 +68,86 @@ class End:
     reason: str = ""
 
 
+Item = Minimal | Contrast | End
+
+
 def minimal_explanations(
     instance: Instance,
     domain: Domain,
     vocabulary: Vocabulary,
     *,
     limit: int,
+    rounds: int = _ROUNDS,
     deadline: float = float("inf"),
     now: Callable[[], float] = time.monotonic,
-) -> Iterator[Minimal | Contrast | End]:
-    """Stream minimal explanations, smallest first, and contrastive sets as they turn up.
+) -> Iterator[Item]:
+    """Stream minimal explanations and contrastive sets as they turn up; an :class:`End` is last.
 
     Args:
         vocabulary: one of :data:`ENUMERABLE`.
         limit: the most explanations to find.
+        rounds: the most sets to look at.
         deadline: when to stop, by the clock ``now``.
     """
     refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
     elements = refuter.elements()
     number = {fact: index for index, fact in enumerate(elements)}
-    refutations: list[Refutation] = []
-    clauses: list[frozenset[int]] = []
-    found: list[frozenset[int]] = []
-    guesses: list[frozenset[int]] = []
+    explanations: list[frozenset[int]] = []
+    contrasts: list[frozenset[int]] = []  # and the undecided ones, which are not looked at again
+    undecided = 0
 
     def end(reason: str) -> End:
-        return End(not reason and not guesses, len(guesses), reason)
+        if undecided and not reason:
+            reason = "some sets are neither proved nor refuted"
+        return End(not reason, undecided, reason)
 
-    for _ in range(_ROUNDS):
-        if len(found) >= limit:
+    for _ in range(rounds):
+        if len(explanations) >= limit:
             yield end(f"the limit of {limit} explanations")
             return
         left = deadline - now()
         if left <= 0:
             yield end("out of time")
             return
-        chosen, over = _next(len(elements), [*clauses, *guesses], found, min(left, 60.0))
-        if chosen is None:
-            reason = "" if over else "out of time for the next hitting set"
-            yield end("some sets are neither proved nor refuted" if over and guesses else reason)
+        released, certain = _next(len(elements), explanations, contrasts, min(left, 60.0))
+        if released is None:
+            yield end("" if certain else "out of time for the next hitting set")
             return
-        facts = of_facts(elements[index] for index in chosen)
-        proved = decided(instance, domain, facts)
-        if proved is not None:
-            found.append(frozenset(chosen))
-            yield Minimal(proved, _because(frozenset(chosen), clauses, refutations, elements))
+        kept = of_facts(fact for index, fact in enumerate(elements) if index not in released)
+        if decided(instance, domain, kept) is not None:
+            found = shrunk(instance, domain, kept)
+            if found is None:  # deletion ends with a proved set, up to rounding of its margin
+                undecided += 1
+                contrasts.append(released)
+                continue
+            explanations.append(frozenset(number[fact] for fact in found.facts))
+            yield Minimal(found)
             continue
-        (refutation,) = refuter.refute([facts])
+        contrasts.append(released)
+        (refutation,) = refuter.refute([kept])
         if refutation is None:
-            guesses.append(frozenset(range(len(elements))) - frozenset(chosen))
-            if len(guesses) >= _UNDECIDED:
+            undecided += 1
+            if undecided >= _UNDECIDED:
                 yield end("too many sets are neither proved nor refuted")
                 return
             continue
-        refutation = refuter.grow(facts, refutation, deadline)
-        refutations.append(refutation)
-        clauses.append(frozenset(number[fact] for fact in refutation.violated))
-        yield Contrast(
-            of_facts(fact for fact in elements if fact in refutation.violated),
-            refutation,
-            cannot_stay(instance, domain, elements, refutation, deadline, now),
-        )
-    yield end(f"{_ROUNDS} rounds")
+        yield Contrast(of_facts(elements[index] for index in released), refutation)
+    yield end(f"{rounds} rounds")
 
 
 def _next(
     count: int,
-    clauses: list[frozenset[int]],
-    found: list[frozenset[int]],
+    explanations: list[frozenset[int]],
+    contrasts: list[frozenset[int]],
     seconds: float,
-) -> tuple[list[int] | None, bool]:
-    """A smallest set that hits all clauses and contains no found one; whether that is certain."""
-    rows = np.zeros((len(clauses) + len(found) + 1, count))
+) -> tuple[frozenset[int] | None, bool]:
+    """A smallest set that hits all explanations and contains no contrast; whether it is certain."""
+    rows = np.zeros((len(explanations) + len(contrasts) + 1, count))
     low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
-    for row, clause in enumerate(clauses):
-        rows[row, list(clause)], low[row] = 1.0, 1.0
-    for row, facts in enumerate(found, len(clauses)):
+    for row, facts in enumerate(explanations):
+        rows[row, list(facts)], low[row] = 1.0, 1.0
+    for row, facts in enumerate(contrasts, len(explanations)):
+        # the empty set is contained in everything
         rows[row, list(facts)], high[row] = 1.0, len(facts) - 1.0
     with quiet():
         answer = milp(
@@ -159,36 +161,18 @@ def _next(
         return None, True
     if answer.status != 0 or answer.x is None:
         return None, False
-    return np.flatnonzero(answer.x > 0.5).tolist(), True
+    return frozenset(np.flatnonzero(answer.x > 0.5).tolist()), True
 
 
-def _because(
-    chosen: frozenset[int],
-    clauses: list[frozenset[int]],
-    refutations: list[Refutation],
-    elements: list[Fact],
-) -> tuple[tuple[Fact, Refutation], ...]:
-    """For every fact, a latent that violates it and no other fact of the set."""
-    pairs = []
-    for index in sorted(chosen):
-        alone = [c for c, clause in enumerate(clauses) if clause & chosen == {index}]
-        if alone:
-            pairs.append((elements[index], refutations[alone[0]]))
-    return tuple(pairs)
+def because(facts: FactSet, contrasts: Iterable[Contrast]) -> dict[Fact, Contrast]:
+    """Per fact, a contrast that releases it and no other fact of the set: why it is necessary.
 
-
-def cannot_stay(
-    instance: Instance,
-    domain: Domain,
-    elements: list[Fact],
-    refutation: Refutation,
-    deadline: float,
-    now: Callable[[], float],
-) -> bool:
-    """Whether an oracle proves that keeping any one of the violated facts keeps the class."""
-    kept = [fact for fact in elements if fact not in refutation.violated]
-    return all(
-        now() < deadline and decided(instance, domain, of_facts([*kept, fact])) is not None
-        for fact in elements
-        if fact in refutation.violated
-    )
+    The latent behind the contrast meets all other facts of the set, and loses.
+    """
+    chosen = frozenset(facts)
+    found: dict[Fact, Contrast] = {}
+    for contrast in contrasts:
+        met = chosen & frozenset(contrast.facts)
+        if len(met) == 1:
+            found.setdefault(next(iter(met)), contrast)
+    return found

@@ -31,7 +31,7 @@ SCALE = 1 << 20
 # packing itself is exact.
 _CLEAR = 1e-6
 # Leaves and splits of one proof.
-NODES = 4000
+NODES = 500
 
 
 @dataclass(frozen=True)

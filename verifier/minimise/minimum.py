@@ -27,24 +27,17 @@ import numpy as np
 from verifier.latent.domain import Domain
 from verifier.latent.facts import CeilingFact, FactSet
 from verifier.minimise.build import activation_fact, ceiling_fact
+from verifier.minimise.decide import KINDS, decided
+from verifier.minimise.enumerate import Contrast, Minimal, minimal_explanations
 from verifier.minimise.hitting_set import Node, Packing, prove, smallest
-from verifier.minimise.refute import Kinds, Refutation, Refuter, ceilings_of, of_facts
+from verifier.minimise.refute import Refutation, Refuter, ceilings_of, of_facts
 from verifier.minimise.search import Candidate, Vocabulary
-from verifier.oracle.exact import SLACK, ExactOracle, ExactState
 from verifier.oracle.interface import Instance
-from verifier.oracle.relational import RelationalOracle
-from verifier.verdict import Status
 
-# What a vocabulary chooses among. (In `ceiling` every explanation has one ceiling, so these are
-# cases; in `topk` the sets are a chain.)
-KINDS: dict[Vocabulary, Kinds] = {
-    "topk": frozenset({"activations"}),
-    "ceiling": frozenset({"activations"}),
-    "mixed": frozenset({"pairs", "activations", "ceilings"}),
-    "pairs": frozenset({"pairs"}),
-}
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
+# Sets that are looked at from above, before.
+_FROM_ABOVE = 300
 
 
 @dataclass(frozen=True)
@@ -105,24 +98,6 @@ def minimum(
     return _Search(instance, domain, vocabulary, start, deadline, now, progress).run()
 
 
-def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
-    """A set as a candidate for the checker, if the strongest oracle for its facts proves it."""
-    if not facts:
-        return None
-    state: ExactState
-    if facts.pairs:
-        relational = RelationalOracle(SLACK)
-        state = relational.prepare(instance, domain)
-        verdict = relational.decide(state, facts).verdict
-    else:
-        exact = ExactOracle(SLACK)
-        state = exact.prepare(instance, domain)
-        verdict = exact.decide(state, facts).verdict
-    if verdict.status is not Status.PROVED:
-        return None
-    return Candidate(facts, "relational" if facts.pairs else "exact", state)
-
-
 @dataclass
 class _Part:
     """The explanations with one ceiling (or none): their clauses, and a smallest hitting set."""
@@ -172,6 +147,8 @@ class _Search:
 
     def run(self) -> Minimum:
         """Rounds of proposals until bound and size meet, or work or time is over."""
+        if not self.ceilings and len(self.best.facts) > 1:
+            self._from_above()
         proposals = undecided = 0
         while self.lower < len(self.best.facts):
             if self.now() >= self.deadline:
@@ -193,6 +170,25 @@ class _Search:
             self._refresh()
             self._tell()
         return self._result()
+
+    def _from_above(self) -> None:
+        """Small contrastive sets are the strongest clauses: look for them first, for a while."""
+        half = self.now() + (self.deadline - self.now()) / 2
+        for item in minimal_explanations(
+            self.instance,
+            self.domain,
+            self.vocabulary,
+            limit=_FROM_ABOVE,
+            rounds=_FROM_ABOVE,
+            deadline=half,
+            now=self.now,
+        ):
+            if isinstance(item, Minimal) and len(item.facts) < len(self.best.facts):
+                self.best = item.found
+            elif isinstance(item, Contrast):
+                self._add(item.refutation)
+        self._refresh()
+        self._tell()
 
     def _proposals(self) -> Iterator[tuple[_Part, FactSet]]:
         """The least hitting sets of the parts that hold the bound down."""

@@ -36,8 +36,8 @@ from verifier.oracle.replay import Move, Replay
 
 Kinds = frozenset[Literal["pairs", "activations", "ceilings"]]
 Latent = Float[NDArray[np.float64], "location channel"]
-# Starts per set and rival-prototype aims, steps of descent, exact replays per set.
-_STARTS, _STEPS, _REPLAYS = 8, 40, 3
+# Starts per set, steps of descent (stage by stage, until a latent loses), exact replays per stage.
+_STARTS, _STEPS, _REPLAYS = 8, (0, 10, 40), 3
 # Limits on distances are respected with this share to spare where a start is chosen.
 _SPARE = 1e-4
 # Squared distances in one batch of the search: 32 MiB.
@@ -204,23 +204,32 @@ class Refuter:
         rows = np.array([row for _, row, _ in starts], dtype=int)
         if not len(starts):
             return [None] * len(sets)
-        task = Task(
-            spheres.take(sites[which]),
-            np.full((len(starts), instance.measurement.shape[1]), -np.inf),
-            self._weights[rows],
-            self._offset[rows],
-            # rounding the result to float32 must not cross a limit
-            np.stack([demands[index].limit for index in which]) * (1 + _SPARE / 2),
-        )
-        points, margins = self.descent.solve(
-            task, np.stack([latent for _, _, latent in starts]), _STEPS
-        )
-        found: list[Refutation | None] = []
-        for index, facts in enumerate(sets):
-            mine = np.flatnonzero((which == index) & (margins < -CLEAR))
-            best = mine[np.argsort(margins[mine], kind="stable")][:_REPLAYS]
-            tries = ((int(rows[i]), points[i]) for i in best)
-            found.append(self._settled(facts, demands[index], spheres.take(sites[index]), tries))
+        # rounding the result to float32 must not cross a limit
+        limits = np.stack([some.limit for some in demands]) * (1 + _SPARE / 2)
+        points = np.stack([latent for _, _, latent in starts])
+        found: list[Refutation | None] = [None] * len(sets)
+        for steps in _STEPS:
+            still = np.array([found[index] is None for index in which])
+            if not still.any():
+                break
+            some, row = which[still], rows[still]
+            task = Task(
+                spheres.take(sites[some]),
+                np.full((len(some), instance.measurement.shape[1]), -np.inf),
+                self._weights[row],
+                self._offset[row],
+                limits[some],
+            )
+            reached, margins = self.descent.solve(task, points[still], steps)
+            # on from where the search is, where it has been anywhere admissible
+            ahead = np.isfinite(margins)[:, None, None]
+            points[still] = np.where(ahead, reached, points[still])
+            for index in np.unique(some[margins < -CLEAR]).tolist():
+                mine = np.flatnonzero((some == index) & (margins < -CLEAR))
+                best = mine[np.argsort(margins[mine], kind="stable")][:_REPLAYS]
+                tries = ((int(row[i]), reached[i]) for i in best)
+                here = spheres.take(sites[index])
+                found[index] = self._settled(sets[index], demands[index], here, tries)
         return found
 
     def _starts(
