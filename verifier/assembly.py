@@ -51,11 +51,14 @@ def certificate_core(
     vocabulary: str,
     facts: FactSet,
     state: ExactState,
+    *,
+    short: bool = True,
 ) -> schema.Core:
     """The certificate of one sufficient set of facts.
 
     ``state`` is the one that proved them, and is made to describe ``facts``. With a relational
-    one, margins that intervals do not prove get linear forms.
+    one, margins that intervals do not prove get linear forms. ``short`` evidence spends part of the
+    margins on having fewer and smaller multipliers; otherwise its bounds are as tight as they get.
     """
     locations, channels = observation.latent.shape
     return schema.Core(
@@ -79,8 +82,14 @@ def certificate_core(
         premises="exact",
         facts=tuple(_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=_evidence(state, facts),
+        evidence=_evidence(state, facts, short),
     )
+
+
+def restated(core: schema.Core, facts: FactSet) -> schema.Core:
+    """The same certificate about ``facts``, which are those of ``core`` or wider intervals."""
+    stored = tuple(_fact(fact) for fact in facts)
+    return core.model_copy(update={"facts": stored, "premises": "interval"})
 
 
 def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
@@ -147,10 +156,10 @@ def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.Ceilin
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
 
 
-def _evidence(state: ExactState, facts: FactSet) -> schema.IntervalEvidence:
+def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.IntervalEvidence:
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
-    wanted = _wanted(state, forms)
+    wanted = _wanted(state, forms, short)
     return schema.IntervalEvidence(
         blocks=_blocks(state, wanted),
         implied=_implied(state, wanted, facts),
@@ -181,7 +190,7 @@ class _Wanted:
     implied: NDArray[np.bool_]
 
 
-def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
+def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
     """What intervals and chords use; tangents need no bounds.
 
     By interval, a lower bound of q_lj is needed only up to min over locations of q_lj, an upper
@@ -197,7 +206,9 @@ def _wanted(state: ExactState, forms: Forms | None) -> _Wanted:
         chord[rows] = forms.linear & (weights[rows] < 0)
     _, roof = state.seen()
     # what facts imply is in it, too: a prototype whose target lies above needs rows of its own
-    floor = loosened(state, [] if forms is None else forms.rivals)
+    floor, _ = state.nearest()
+    if short:
+        floor = loosened(state, [] if forms is None else forms.rivals)
     told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
     needed = opposing & (floor > np.maximum(state.floor, told.low))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.assembly import certificate_core, stored_witnesses
+from verifier.assembly import stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Envelope, IntervalEvidence, SizeBound
 from verifier.checker import CheckReport, ModelFile, check
@@ -23,14 +23,13 @@ from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import distances_between
 from verifier.minimise.describe import describe, table
-from verifier.minimise.inflate import inflate
 from verifier.minimise.prediction import undecided_prediction
 from verifier.minimise.search import ORACLES, VOCABULARIES, Candidate, Vocabulary, candidates
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.oracle.interface import Instance
 from verifier.oracle.memory import require_memory
-from verifier.smallest import Proof, smallest
+from verifier.smallest import Proof, smallest, stated
 from verifier.verdict import PROVED, Verdict, unknown
 
 MINIMAL = ("subset", "minimum")
@@ -203,8 +202,8 @@ class Explainer:
             domain: ``free`` or ``box``.
             oracle: ``auto`` (exact, then relational), ``exact`` or ``relational``.
             witnesses: search, for every fact, a latent that shows why it is needed.
-            widen: give activation and ceiling facts the widest intervals that keep the proof,
-                instead of the recorded values. Pair facts stay as they are.
+            widen: give the facts the widest intervals that keep the proof, instead of the
+                recorded values.
             minimal: ``subset`` (no single fact can be dropped) or ``minimum`` (no smaller set
                 exists, or the gap to a proved lower bound is reported).
             timeout: seconds after which the search for a smallest set ends with what it has.
@@ -322,10 +321,8 @@ class Explainer:
         size_bound: SizeBound | None = None,
     ) -> Proof | None:
         """The certificate of a set, if the checker accepts it."""
-        facts = inflate(found.state, found.facts) if widen else found.facts
-        core = certificate_core(self.network, observation, domain, vocabulary, facts, found.state)
-        premises = "exact" if facts == found.facts else "interval"
-        core = core.model_copy(update={"premises": premises, "size_bound": size_bound})
+        core, facts = stated(self.network, observation, domain, vocabulary, found, widen)
+        core = core.model_copy(update={"size_bound": size_bound})
         envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
         report = self.checked(envelope)
         return Proof(facts, found, envelope, report) if report.accepted else None

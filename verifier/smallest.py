@@ -1,4 +1,4 @@
-"""A search for a smallest explanation, and what of its result the checker accepts."""
+"""From a set of facts to a core, and from a search for a smallest set to what is accepted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from verifier.assembly import stored_size_bound
-from verifier.certificate.schema import Envelope, SizeBound
+from verifier.assembly import certificate_core, restated, stored_size_bound
+from verifier.certificate.schema import Core, Envelope, SizeBound
 from verifier.checker import CheckReport
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
+from verifier.minimise.inflate import inflate
 from verifier.minimise.minimum import minimum
 from verifier.minimise.search import Candidate, Vocabulary
+from verifier.network import Network, Observation
 from verifier.oracle.interface import Instance
+from verifier.widening import widest
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,24 @@ def smallest(
             return proof, reason
         reason = "uncertified: the checker did not accept the smaller set or its bound"
     return None, reason
+
+
+def stated(
+    network: Network,
+    observation: Observation,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    found: Candidate,
+    widen: bool,
+) -> tuple[Core, FactSet]:
+    """The core of a set, and its facts as they are stated there: widened where asked for."""
+    facts = found.facts
+    if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
+        facts = inflate(found.state, facts)
+    follows = widen and bool(facts.pairs)
+    core = certificate_core(
+        network, observation, domain, vocabulary, facts, found.state, short=not follows
+    )
+    if follows:  # multipliers: the facts follow the proof
+        facts = widest(found.state, facts, core)
+    return (core if facts == found.facts else restated(core, facts)), facts

@@ -34,7 +34,10 @@ ARROWS: dict[str, set[str]] = {
         "verifier.assembly",
         "verifier.certificate",
         "verifier.checker",
+        "verifier.widening",
     },
+    "verifier.evidence": {*PROVER, "verifier.certificate"},
+    "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
     "verifier.pipeline": {
         *PROVER,
         "verifier.smallest",
@@ -43,6 +46,7 @@ ARROWS: dict[str, set[str]] = {
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",
+        "verifier.widening",
     },
     # all explanations of one prediction, and contrasts
     "verifier.alternatives": {

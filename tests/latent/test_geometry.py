@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.strategies import Sphere, float32, random_instance, seeds
 from verifier.latent.geometry import Hull, squared_distances
@@ -108,3 +109,16 @@ def test_perfect_match_pins_everything() -> None:
     low, high = Hull.of(instance.gram, instance.measurement[0], [nearest]).bounds()
     np.testing.assert_allclose(low, instance.measurement[0], atol=ROUNDING)
     np.testing.assert_allclose(high, instance.measurement[0], atol=ROUNDING)
+
+
+@given(seeds, st.integers(1, 6))
+def test_one_more_of_each_is_one_more_at_a_time(seed: int, count: int) -> None:
+    """Also of prototypes that the hull contains already."""
+    instance = random_instance(seed, prototypes=8, channels=4)
+    measurement = instance.measurement[0]
+    hull = Hull.of(instance.gram, measurement, list(range(count)))
+    low, high = hull.bounds_with_each(instance.gram, measurement, np.arange(8))
+    for candidate in range(8):
+        wanted = hull.adding(instance.gram, measurement, candidate).bounds()
+        assert np.allclose(low[candidate], wanted[0], rtol=0, atol=ROUNDING)
+        assert np.allclose(high[candidate], wanted[1], rtol=0, atol=ROUNDING)

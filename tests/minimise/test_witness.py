@@ -25,6 +25,7 @@ from verifier.minimise.deletion import delete
 from verifier.minimise.order import by_worth
 from verifier.minimise.pairs import grow
 from verifier.minimise.search import Candidate, candidates
+from verifier.minimise.spheres import Spheres
 from verifier.minimise.topk import topk
 from verifier.minimise.witness import Found, find_witnesses
 from verifier.network import load
@@ -216,3 +217,17 @@ def test_no_witness_for_all_that_is_known() -> None:
     # four points span R^3, so each of eight facts is implied by the others
     assert find_witnesses(instance, Free(), facts) == ()
     assert not np.isnan(instance.margins).any()
+
+
+@pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
+def test_aims_lie_on_the_spheres(domain: Domain) -> None:
+    """Also those at prototypes that are kept: these have no nearest point on their sphere."""
+    instance = random_instance(2, grid=(1, 1), prototypes=8, channels=12)
+    prototypes, keep = instance.head.prototypes, [0, 3, 5]
+    spheres = Spheres.around(prototypes, instance.latent, [keep], domain)
+    middle = prototypes[keep].mean(axis=0, keepdims=True)
+    aims = spheres.take(np.zeros(9, dtype=int)).polished(np.vstack([prototypes, middle]))
+    kept = instance.head.measurement(aims)[:, keep]
+    assert np.allclose(kept, instance.measurement[0, keep], rtol=1e-9, atol=0)
+    # the search stays a millionth inside the box
+    assert np.allclose(aims[keep], instance.latent[0], rtol=0, atol=1e-5)

@@ -14,6 +14,7 @@ from tests.strategies import random_instance
 from verifier.errors import UsageError
 from verifier.latent.domain import Free
 from verifier.latent.geometry import GramRows
+from verifier.minimise.trial import facts_to_try
 from verifier.oracle.exact import ExactOracle, margins_between
 from verifier.oracle.loosen import loosened
 from verifier.oracle.memory import machine_bytes, needed_bytes, require_memory
@@ -63,11 +64,12 @@ def test_measured_memory_stays_below_the_estimate_and_grows_linearly() -> None:
     assert peaks[1] < 6 * peaks[0]  # a matrix would make it sixteen times
 
 
-def test_an_explanation_asks_for_the_rows_of_its_facts_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """So its cost is linear in the number of prototypes for a given number of facts."""
-    head = make_head(Shape(prototypes=400, channels=16, classes=40, grid=(2, 2)))
+def test_an_explanation_asks_for_a_few_rows_per_fact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of its facts and of the ones tried with them: a bounded number of rows per fact.
+
+    So its cost is linear in the number of prototypes for a given number of facts.
+    """
+    head = make_head(Shape(prototypes=1600, channels=16, classes=40, grid=(2, 2)))
     asked: set[int] = set()
     row = GramRows.row
 
@@ -76,8 +78,12 @@ def test_an_explanation_asks_for_the_rows_of_its_facts_only(
         return row(self, index)
 
     monkeypatch.setattr(GramRows, "row", counted)
-    run = prove(make_instance(head, 0, GramRows(head.prototypes)))  # type: ignore[arg-type]
-    assert 0 < len(asked) <= run.forward < 400
+    instance = make_instance(head, 0, GramRows(head.prototypes))  # type: ignore[arg-type]
+    state = ExactOracle().prepare(instance, Free())
+    run = prove(instance)
+    tried = len(facts_to_try(state, 0))
+    assert tried <= 16
+    assert 0 < len(asked) <= (tried + 1) * run.forward < 1600
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -68,7 +68,9 @@ def certificate(here: Scene, state: RelationalState) -> bytes:
         empty[None], here.latent, empty, empty[0], np.zeros(len(here.tiny.weight)), here.predicted
     )
     facts = FactSet(pairs=tuple(pair_fact(state.instance, *pair) for pair in state.pairs))
-    core = certificate_core(cast(Network, network), observation, Free(), "pairs", facts, state)
+    core = certificate_core(
+        cast(Network, network), observation, Free(), "pairs", facts, state, short=False
+    )
     return canonical_bytes(Envelope(core=core))
 
 

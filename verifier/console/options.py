@@ -34,7 +34,7 @@ Witnesses = Annotated[
 ]
 Inflate = Annotated[
     bool,
-    typer.Option("--inflate", help="Widen facts (not pairs) to intervals that keep the proof."),
+    typer.Option("--inflate", help="Widen facts to intervals that keep the proof."),
 ]
 Minimal = Annotated[
     str,

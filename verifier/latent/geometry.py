@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 Vector = Float[NDArray[np.float64], " prototype"]
+Bounds = Float[NDArray[np.float64], "candidate prototype"]
 
 # Up to this many bytes, all distances between prototypes are computed once and kept.
 _WHOLE = 1 << 28
@@ -166,6 +167,30 @@ class Hull:
         in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
         beta = np.sqrt(self.off_plane)
         r = np.sqrt(self.radius)
+        return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
+
+    def bounds_with_each(
+        self, gram: Gram, measurement: Vector, candidates: Int[NDArray[np.intp], " candidate"]
+    ) -> tuple[Bounds, Bounds]:
+        """:meth:`bounds` of the hull with one more prototype, for each of several candidates.
+
+        One step of the factorisation for all candidates at once; a candidate that the hull already
+        contains changes nothing.
+        """
+        residual = self.off_plane[candidates]
+        new = residual > _RANK_TOLERANCE * np.maximum(gram[self.base, candidates], 1e-30)
+        scale = np.sqrt(np.where(new, residual, 1.0))
+        own = self.coordinates[candidates]
+        to_base = gram[self.base, candidates]
+        inner = 0.5 * (gram[self.base] + to_base[:, None] - gram[candidates])
+        along = 0.5 * (measurement[self.base] + to_base - measurement[candidates])
+        row = (inner - own @ self.coordinates.T) / scale[:, None]
+        row = np.where(new[:, None], row, 0.0)
+        centre = np.where(new, (along - own @ self.centre) / scale, 0.0)
+        beta = np.sqrt(np.maximum(self.off_plane - row**2, 0.0))
+        r = np.sqrt(np.maximum(self.radius - centre**2, 0.0))[:, None]
+        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        in_plane = in_plane + (row - centre[:, None]) ** 2
         return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
 
     def off(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
@@ -148,8 +148,3 @@ class Demands:
                     taken.add(location)
                     break
         return points
-
-
-def rivals_by_margin(instance: Instance, count: int) -> Int[NDArray[np.intp], " rival"]:
-    """Rows of the margin weights of the ``count`` closest rivals, the closest first."""
-    return np.argsort(instance.margins, kind="stable")[:count]

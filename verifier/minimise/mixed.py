@@ -34,7 +34,8 @@ def mixed(state: ExactState, slack: float = SLACK) -> FactSet | None:
             best = found
     if best is None:
         return None
-    facts = cover.facts(best)
+    # where the domain alone entails the class: no facts, no explanation
+    facts = cover.facts(best or [cover.count + cover.levels[0]])
     return min(facts, _located(state, facts), key=len)
 
 

@@ -1,24 +1,37 @@
-"""Vocabulary *pairs*: a sufficient set of (location, prototype) facts, grown by need.
+"""Vocabulary *pairs*: a sufficient set of (location, prototype) facts, grown by gain.
 
     E = the nearest prototype of every location
     while some margin is not proved:
         k = the rival with the least proved margin
-        j = the prototype whose interval costs margin_k most
-        add the fact that closes j's interval where it is open
+        for the locations at which prototypes cost margin_k most:
+            try every fact there (trial.py)
+        add the one after which the margins that are not proved lack least altogether
     return E
 
-Each step costs one location. The set is then minimised by deletion.
+The fact that helps most is often not the one about the prototype that costs most: a fact bounds
+all distances of its location. Where no trial gains anything, the costliest interval is closed by
+its own fact, so that the set always grows until nothing is left to add. The set is then minimised
+by deletion and exchange.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from verifier.oracle.exact import ExactState
+from verifier.minimise.trial import facts_to_try, margins_with_each
+from verifier.oracle.exact import ExactState, Margins
 
 Vector = Float[NDArray[np.float64], " prototype"]
+
+# Locations tried per step (one where prototypes are many), rivals that a trial looks at (those that
+# lack most), and intervals that are looked at for locations to try.
+_LOCATIONS, _RIVALS, _INTERVALS = 4, 16, 64
+_FEW = 1000
 
 
 def grow(state: ExactState) -> bool:
@@ -34,15 +47,38 @@ def grow(state: ExactState) -> bool:
         margins = state.margins()
         if state.proves(margins):
             return True
-        pair = _most_wanted(state, int(np.argmin(margins)))
-        if pair is None:
+        wanted = list(islice(_wanted(state, int(np.argmin(margins))), _INTERVALS))
+        if not wanted:
             return False
-        location, prototype = pair
-        state.set_location(location, [*state.places[location].facts, int(prototype)])
+        location, prototype = _most_gainful(state, margins, wanted) or wanted[0]
+        state.set_location(location, [*state.places[location].facts, prototype])
 
 
-def _most_wanted(state: ExactState, rival: int) -> tuple[int, int] | None:
-    """The (location, prototype) whose fact closes the costliest interval of a rival's margin."""
+def _most_gainful(
+    state: ExactState, margins: Margins, wanted: list[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """The new fact that leaves the least lacking at the most wanted locations, if any gains."""
+    rows = np.flatnonzero(~(margins > state.slack))
+    rows = rows[np.argsort(margins[rows], kind="stable")][:_RIVALS]
+    best, least = None, float(np.maximum(state.slack - margins[rows], 0.0).sum())
+    most = _LOCATIONS if len(state.floor) <= _FEW else 1
+    for location in list(dict.fromkeys(location for location, _ in wanted))[:most]:
+        facts = state.places[location].facts
+        asked = [prototype for place, prototype in wanted if place == location]
+        tried = [j for j in facts_to_try(state, location, asked) if j not in facts]
+        if not tried:
+            continue
+        trials = margins_with_each(state, location, facts, tried, rows)
+        lacking = np.maximum(state.slack - trials, 0.0).sum(axis=1)
+        index = int(np.argmin(lacking))
+        if lacking[index] < least:
+            best, least = (location, tried[index]), float(lacking[index])
+    return best
+
+
+def _wanted(state: ExactState, rival: int) -> Iterator[tuple[int, int]]:
+    """The (location, prototype) whose facts close the intervals that cost a rival's margin, the
+    costliest first."""
     instance = state.instance
     weights = instance.margin_weights[rival]
     low, high = state.nearest()
@@ -54,13 +90,12 @@ def _most_wanted(state: ExactState, rival: int) -> tuple[int, int] | None:
             -weights * (most - instance.activation),
         )
     loss = np.where(weights == 0, 0.0, loss)
-    for prototype in np.argsort(-loss, kind="stable"):
+    for prototype in np.argsort(-loss, kind="stable").tolist():
         if not loss[prototype] > 0:
-            return None
+            return
         # an upper bound is improved where the instance attains its minimum; a lower bound where
         # the present minimum of the lower bounds lies
         column = instance.measurement if weights[prototype] > 0 else state.low
         location = int(np.argmin(column[:, prototype]))
         if prototype not in state.places[location].facts:
-            return location, int(prototype)
-    return None
+            yield location, prototype

@@ -28,7 +28,7 @@ from verifier.latent.domain import Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.minimise.ascent import Descent, Task
 from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.minimise.demands import Demands, rivals_by_margin
+from verifier.minimise.demands import Demands
 from verifier.minimise.moves import CLEAR, Deviation, moved_places, moves_that_matter
 from verifier.minimise.spheres import Spheres
 from verifier.oracle.interface import Instance
@@ -79,7 +79,7 @@ class Refuter:
         self.descent = Descent(instance.head)
         self._now = now
         self.target = target
-        rows = rivals_by_margin(instance, len(instance.rivals))
+        rows = np.argsort(instance.margins, kind="stable")
         rows = rows[[target in (None, instance.rivals[row]) for row in rows]]
         self._rivals = [instance.rivals[row] for row in rows]
         self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]

@@ -22,6 +22,7 @@ from verifier.latent.facts import FactSet
 from verifier.minimise.build import pair_fact
 from verifier.minimise.ceiling import ceiling
 from verifier.minimise.deletion import delete, delete_facts
+from verifier.minimise.exchange import exchange
 from verifier.minimise.mixed import mixed
 from verifier.minimise.order import by_worth
 from verifier.minimise.pairs import grow
@@ -83,6 +84,7 @@ def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
     if not grow(state):
         return None
     delete(state, by_worth(state))
+    exchange(state)
     return _pairs(state)
 
 
@@ -99,6 +101,7 @@ def _relational(
         return
     if from_exact:
         delete(exact, by_worth(exact))
+        exchange(exact)
     state = RelationalOracle(slack).prepare(instance, domain)
     for location, prototypes in enumerate(exact.chosen):
         state.set_location(location, prototypes)

@@ -31,10 +31,12 @@ _ALTERNATIONS = 3
 class Spheres:
     """A batch of spheres (see above); ``radius`` is infinite where nothing is kept.
 
-    ``centre`` [..., D]; ``basis`` [..., M, D], padded with zero rows; ``radius`` [...];
-    ``box`` the ends that every coordinate has to respect.
+    ``home`` [..., D] are the latents themselves, which lie on their spheres; ``centre`` [..., D];
+    ``basis`` [..., M, D], padded with zero rows; ``radius`` [...]; ``box`` the ends that every
+    coordinate has to respect.
     """
 
+    home: Points
     centre: Points
     basis: Float[NDArray[np.float64], "*batch direction channel"]
     radius: Float[NDArray[np.float64], "*batch"]
@@ -64,11 +66,13 @@ class Spheres:
         box = None
         if isinstance(domain, Box):
             box = domain.lower + _INSET, domain.upper - _INSET
-        return cls(centre, basis, radius, box)
+        return cls(latents, centre, basis, radius, box)
 
     def take(self, sites: Int[NDArray[np.intp], "..."]) -> Spheres:
         """The spheres at some indices, in the shape of the indices."""
-        return Spheres(self.centre[sites], self.basis[sites], self.radius[sites], self.box)
+        return Spheres(
+            self.home[sites], self.centre[sites], self.basis[sites], self.radius[sites], self.box
+        )
 
     def onto(self, points: Points) -> Points:
         """The nearest points of the spheres; in a box, near points of both."""
@@ -80,7 +84,7 @@ class Spheres:
 
     def polished(self, points: Points) -> Points:
         """As ``onto``, trying harder to end inside the box."""
-        for _ in range(8 if self.box is not None else 0):
+        for _ in range(8 if self.box is not None else 1):
             points = self.onto(points)
         return points
 
@@ -99,11 +103,18 @@ class Spheres:
         return np.asarray(directions - np.matmul(along.swapaxes(-1, -2), self.basis)[..., 0, :])
 
     def _round(self, points: Points) -> Points:
-        away = self.across(points - self.centre)
-        length = np.sqrt((away**2).sum(axis=-1))
         free = np.isinf(self.radius)
-        scale = np.where(free, 0.0, self.radius) / np.where(length > 0, length, 1.0)
-        return np.where(free[..., None], points, self.centre + scale[..., None] * away)
+        radius = np.where(free, 0.0, self.radius)
+        straight = points - self.centre
+        away = self.across(straight)
+        length = np.sqrt((away**2).sum(axis=-1))
+        # a point of the kept prototypes' hull has no nearest point on the sphere, and what rounding
+        # leaves of it points nowhere: it goes home
+        lost = length <= _RANK_TOLERANCE * np.sqrt((straight**2).sum(axis=-1))
+        scale = radius / np.where(lost, 1.0, length)
+        ends = self.centre + scale[..., None] * away
+        ends = np.where(lost[..., None], self.home, ends)
+        return np.where(free[..., None], points, ends)
 
 
 def _frame(points: Float[NDArray[np.float64], "point channel"]) -> Points:

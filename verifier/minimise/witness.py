@@ -7,7 +7,8 @@ differently. The search goes from cheap to dear, and stops at a fact's first wit
     for e in E, all at once:
         try the nearest points to every prototype, at the location that e releases, others at base
         descend from the best of them, that location alone
-        descend from the result, all locations together
+        choose a place for every location that moves (facts about activations; layout.py)
+        descend from the best of all, every location together
 
 Whatever has a negative margin in float64 is reduced to the moves that matter, rebuilt from
 float32 directions, and replayed exactly; only what survives is returned. There is no randomness.
@@ -15,6 +16,7 @@ float32 directions, and replayed exactly; only what survives is returned. There 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +28,11 @@ from numpy.typing import NDArray
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
 from verifier.minimise.ascent import Descent, Task
-from verifier.minimise.demands import Demands, rivals_by_margin
+from verifier.minimise.demands import Demands
+from verifier.minimise.layout import Layout, Site
 from verifier.minimise.moves import CLEAR, Deviation, moved_places, moves_that_matter
 from verifier.minimise.spheres import Spheres
+from verifier.oracle.exact import ExactOracle
 from verifier.oracle.interface import Instance
 from verifier.oracle.replay import Move, Replay
 
@@ -36,9 +40,12 @@ Latent = Float[NDArray[np.float64], "location channel"]
 
 # Squared distances in one batch of the search: 64 MiB.
 _BATCH = 1 << 23
-# Rivals tried (the closest ones), starts per fact, exact replays per fact, steps: times effort.
+# Rivals tried (those that most facts guard against), starts per fact, exact replays per fact,
+# steps: times effort.
 _RIVALS, _STARTS, _REPLAYS, _STEPS = 9, 5, 3, 30
 _BASE_STEPS, _JOINT_STEPS = 30, 30
+# Rivals per fact: those that are proved least without it.
+_GUARDED = 2
 # Prototypes that the search aims at, per fact.
 _AIMS = 128
 
@@ -76,7 +83,7 @@ def find_witnesses(
     order = list(facts)
     starts = [search.aim(fact) for fact in order]
     found: dict[int, Found] = {}
-    for stage in (search.as_aimed, search.alone, search.together):
+    for stage in (search.as_aimed, search.alone, search.laid_out, search.together):
         waiting = [index for index in range(len(order)) if index not in found]
         for index, fact, latents in stage([(i, order[i], starts[i]) for i in waiting]):
             witness = search.settle(index, fact, latents)
@@ -97,7 +104,8 @@ class _Search:
         self.instance, self.domain, self.facts, self.effort = instance, domain, facts, effort
         self.descent = Descent(instance.head)
         self.demands = Demands(instance, facts)
-        rows = rivals_by_margin(instance, _RIVALS * effort)
+        self.guarded = self._guarded_by_each()
+        rows = self.rows = self._rows()
         self.rivals = [instance.rivals[row] for row in rows]
         self.weights = instance.margin_weights[rows]
         self.offset = instance.margin_offset[rows]
@@ -118,6 +126,26 @@ class _Search:
         worth = self.weights.min(axis=0) if len(rows) else np.zeros(len(instance.activation))
         self.aims = np.sort(np.argsort(worth, kind="stable")[: _AIMS * effort])
 
+    def _guarded_by_each(self) -> dict[Fact, list[int]]:
+        """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
+        oracle = ExactOracle()
+        state = oracle.prepare(self.instance, self.domain)
+        count = _GUARDED * self.effort
+        return {
+            fact: np.argsort(oracle.decide(state, self.facts.without(fact)).margins, kind="stable")[
+                :count
+            ].tolist()
+            for fact in self.facts
+        }
+
+    def _rows(self) -> Int[NDArray[np.intp], " rival"]:
+        """The rivals that most facts guard against, the closest first."""
+        often = Counter(row for rows in self.guarded.values() for row in rows)
+        chosen = sorted(often, key=lambda row: (-often[row], row))[: _RIVALS * self.effort]
+        return np.array(
+            sorted(chosen, key=lambda row: (self.instance.margins[row], row)), dtype=int
+        )
+
     @cached_property
     def replay(self) -> Replay:
         """Made when the first candidate appears: it is the costly part of an easy search."""
@@ -133,12 +161,29 @@ class _Search:
             self.domain,
         )
 
+    @property
+    def _about_activations(self) -> bool:
+        """Whether places can be laid out: on a grid, with other facts than pairs."""
+        return self.locations > 1 and len(self.facts.pairs) < len(self.facts)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The stock of points for every site."""
+        sites = [
+            Site(place, demands, self._site(demands, place))
+            for demands in (self.demands, *self._relaxed.values())
+            for place in range(self.locations)
+        ]
+        return Layout(self.descent, self.domain, self.sites, sites, self.weights, self.offset)
+
     @cached_property
     def base(self) -> Float[NDArray[np.float64], "rival location channel"]:
         """Per rival, a latent that meets all facts and comes close to losing."""
         count = len(self.rivals)
         if self.locations == 1:
             return np.tile(self.instance.latent, (count, 1, 1))
+        if self._about_activations:
+            return np.stack([self.layout.latent(self.demands, row) for row in range(count)])
         spheres = self.sites.take(np.arange(self.locations))
         start = [self.demands.spread(weights) for weights in self.weights]
         start += [self.demands.nearest(weights, spheres) for weights in self.weights]
@@ -227,6 +272,19 @@ class _Search:
                 if margin < np.inf:
                     starts[place] = _Start(margin, margin, start.row, start.location, point)
             starts.sort(key=lambda s: (s.margin, s.score))
+
+    def laid_out(self, waiting: Waiting) -> Iterable[Proposal]:
+        """Places for all locations at once, against the rivals that each fact guards against most.
+
+        Pair facts leave no location free, so there is nothing to lay out without other facts.
+        """
+        if not self._about_activations:
+            return
+        rows = self.rows.tolist()
+        for index, fact, _ in waiting:
+            against = [rows.index(row) for row in self.guarded[fact] if row in rows]
+            relaxed = self._relaxed[fact]
+            yield index, fact, [(row, self.layout.latent(relaxed, row)) for row in against]
 
     def together(self, waiting: Waiting) -> Iterable[Proposal]:
         """Joint descent of all locations from the best start of every fact."""
