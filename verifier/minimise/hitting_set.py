@@ -58,6 +58,9 @@ def smallest(clauses: Sequence[frozenset[int]], seconds: float = 60.0) -> list[i
     """
     if not clauses:
         return []
+    common = frozenset.intersection(*clauses)
+    if common:
+        return [min(common)]
     members = sorted(frozenset().union(*clauses))
     matrix = _matrix(clauses, members)
     with quiet():
@@ -102,6 +105,9 @@ def _prove(
         if not clause:  # it cannot be met: its weight is as large as it needs to be
             nodes.append(Packing(((index, SCALE * size),)))
             return True
+    if size - len(inside) == 1:  # any clause that is left asks for one more
+        nodes.append(Packing(((live[0], SCALE),)))
+        return True
     members = sorted(frozenset().union(*rest))
     matrix = _matrix(rest, members)
     # max sum y, every member carries at most 1
