@@ -15,23 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from verifier.certified import Certified as Certified
     from verifier.checker import CheckReport as CheckReport
     from verifier.checker import check as check
+    from verifier.explanation import Explanation as Explanation
     from verifier.network import Network as Network
     from verifier.network import load as load
     from verifier.pipeline import Explainer as Explainer
-    from verifier.pipeline import Explanation as Explanation
     from verifier.pipeline import explain as explain
+    from verifier.robustness import certify as certify
     from verifier.verdict import Status as Status
     from verifier.verdict import Verdict as Verdict
 
 _HOME = {
     "CheckReport": "verifier.checker",
     "Explainer": "verifier.pipeline",
-    "Explanation": "verifier.pipeline",
+    "Certified": "verifier.certified",
+    "Explanation": "verifier.explanation",
     "Network": "verifier.network",
     "Status": "verifier.verdict",
     "Verdict": "verifier.verdict",
+    "certify": "verifier.robustness",
     "check": "verifier.checker",
     "explain": "verifier.pipeline",
     "load": "verifier.network",

@@ -23,11 +23,15 @@ from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, Pa
 from verifier.latent.lagrangian import Rows, form_multipliers, upper_rows
 from verifier.latent.reach import Reach
 from verifier.latent.sparse import Group, lower_groups
+from verifier.minimise.hitting_set import SCALE, Node, Split
+from verifier.minimise.minimum import SizeProof
+from verifier.minimise.refute import Refutation
 from verifier.minimise.witness import Found
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactState, margins_between
 from verifier.oracle.loosen import loosened
 from verifier.oracle.relational import RelationalState
+from verifier.oracle.replay import Move
 from verifier.oracle.sides import Forms
 from verifier.version import TOOL
 
@@ -97,14 +101,38 @@ def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
         schema.Witness(
             fact=witness.fact,
             rival=witness.rival,
-            moves=tuple(
-                schema.Move(
-                    location=move.location, keep=move.keep, direction=_base64(move.direction)
-                )
-                for move in witness.moves
-            ),
+            moves=_moves(witness.moves),
         )
         for witness in found
+    )
+
+
+def stored_size_bound(proof: SizeProof) -> schema.SizeBound:
+    """A proof of a lower bound in the certificate's words."""
+    return schema.SizeBound(
+        refutations=tuple(stored_contrast(found) for found in proof.refutations),
+        covers=tuple(
+            schema.Cover(ceilings=numbers, nodes=tuple(_node(node) for node in nodes))
+            for numbers, nodes in proof.covers
+        ),
+    )
+
+
+def stored_contrast(found: Refutation) -> schema.Refutation:
+    """A latent that is predicted otherwise, in the certificate's words."""
+    return schema.Refutation(rival=found.rival, moves=_moves(found.moves))
+
+
+def _node(node: Node) -> schema.Split | schema.Packing:
+    if isinstance(node, Split):
+        return schema.Split(fact=node.member)
+    return schema.Packing(scale=SCALE, weights=node.weights)
+
+
+def _moves(moves: Iterable[Move]) -> tuple[schema.Move, ...]:
+    return tuple(
+        schema.Move(location=move.location, keep=move.keep, direction=_base64(move.direction))
+        for move in moves
     )
 
 

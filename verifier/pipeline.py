@@ -2,154 +2,36 @@
 
 from __future__ import annotations
 
-import html
+import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.assembly import certificate_core, restated, stored_witnesses
+from verifier.assembly import stored_witnesses
 from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import About, Envelope, IntervalEvidence
+from verifier.certificate.schema import About, Envelope, SizeBound
 from verifier.checker import CheckReport, ModelFile, check
 from verifier.errors import FragileError, InputError, UsageError
-from verifier.facts_json import describe
-from verifier.files import write_atomic
+from verifier.explanation import Attempt, Explanation
 from verifier.latent.domain import Domain, domain_from_name
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import distances_between
-from verifier.minimise.inflate import inflate
-from verifier.minimise.search import VOCABULARIES, Vocabulary, candidates, require_oracle
+from verifier.minimise.describe import describe
+from verifier.minimise.prediction import undecided_prediction
+from verifier.minimise.search import VOCABULARIES, Candidate, Vocabulary, candidates, require_oracle
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
-from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.memory import require_memory
+from verifier.smallest import Proof, smallest, stated
 from verifier.verdict import PROVED, Verdict, unknown
-from verifier.widening import widest
 
-
-@dataclass(frozen=True)
-class Attempt:
-    """What one vocabulary gave: the number of proved facts, or why there are none."""
-
-    vocabulary: Vocabulary
-    verdict: Verdict
-    size: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A prediction, the facts that force it, and the certificate that proves it.
-
-    ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
-    ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
-    ``oracle`` is the one that found them.
-    """
-
-    verdict: Verdict
-    observation: Observation
-    predicted_name: str
-    margin: float
-    domain: str
-    oracle: str
-    attempts: tuple[Attempt, ...]
-    vocabulary: Vocabulary | None
-    facts: FactSet
-    certificate: Envelope | None
-    check: CheckReport | None
-    seconds: float
-    facts_json: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def predicted(self) -> int:
-        """Index of the predicted class."""
-        return self.observation.predicted
-
-    @property
-    def size(self) -> int:
-        """Number of facts."""
-        return len(self.facts)
-
-    @property
-    def evidence(self) -> IntervalEvidence | None:
-        """What the certificate holds besides the facts, or None without a certificate."""
-        return None if self.certificate is None else self.certificate.core.evidence
-
-    @cached_property
-    def necessary(self) -> frozenset[int]:
-        """Indices of the facts whose witness the checker accepted."""
-        return frozenset(self.check.necessary if self.check is not None else ())
-
-    def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
-        """The document of ``explain --json``; ``lower_bound`` None means that none was proved."""
-        return {
-            "verdict": self.verdict.status.value,
-            "reason": self.verdict.reason,
-            "predicted": self.predicted,
-            "predicted_name": self.predicted_name,
-            "margin": self.margin,
-            "vocabulary": self.vocabulary,
-            "oracle": self.oracle,
-            "domain": self.domain,
-            "size": self.size,
-            "lower_bound": None,
-            "facts": list(self.facts_json),
-            "necessity": {
-                "proved": len(self.necessary),
-                "open": self.size - len(self.necessary),
-            },
-            "sizes": {
-                attempt.vocabulary: {
-                    "verdict": attempt.verdict.status.value,
-                    "reason": attempt.verdict.reason,
-                    "size": attempt.size,
-                    "time_s": round(attempt.seconds, 4),
-                }
-                for attempt in self.attempts
-            },
-            "level": "R",
-            "time_s": round(self.seconds, 4),
-            "certificate": certificate_path,
-        }
-
-    def _repr_html_(self) -> str:
-        """A short table for notebooks."""
-        rows = [
-            ("predicted", self.predicted_name),
-            ("verdict", str(self.verdict)),
-            ("vocabulary", self.vocabulary or "none"),
-            ("facts", f"{self.size} ({len(self.necessary)} with a witness)"),
-            ("domain", self.domain),
-            ("least margin observed", f"{self.margin:.4g}"),
-        ]
-        cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows)
-        return f"<table><caption>ProtoProof explanation</caption>{cells}</table>"
-
-    def save(self, path: str | Path) -> None:
-        """Write the certificate.
-
-        Raises:
-            UsageError: there is none, because nothing was proved.
-            OutputError: the file cannot be written.
-        """
-        if self.certificate is None:
-            raise UsageError(f"nothing was proved ({self.verdict}), so there is no certificate")
-        write_atomic(Path(path), canonical_bytes(self.certificate))
-
-
-@dataclass(frozen=True)
-class _Proof:
-    facts: FactSet
-    oracle: str
-    certificate: Envelope
-    check: CheckReport
+MINIMAL = ("subset", "minimum")
 
 
 class Explainer:
@@ -189,6 +71,8 @@ class Explainer:
         oracle: str = "auto",
         witnesses: bool = True,
         widen: bool = False,
+        minimal: str = "subset",
+        timeout: float | None = None,
         about: About | None = None,
     ) -> Explanation:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
@@ -204,12 +88,15 @@ class Explainer:
             witnesses: search, for every fact, a latent that shows why it is needed.
             widen: give the facts the widest intervals that keep the proof, instead of the
                 recorded values.
+            minimal: ``subset`` (no single fact can be dropped) or ``minimum`` (no smaller set
+                exists, or the gap to a proved lower bound is reported).
+            timeout: seconds after which the search for a smallest set ends with what it has.
             about: what to record beside the certificate's core.
 
         Raises:
             InputError: ``x`` has the wrong shape, type or range.
-            UsageError: an unknown vocabulary, domain or oracle; a domain that the network does
-                not guarantee, or that the latent of ``x`` is not in.
+            UsageError: an unknown vocabulary, domain, oracle or kind of minimality; a domain that
+                the network does not guarantee, or that the latent of ``x`` is not in.
             FragileError: runtime and exact arithmetic disagree about ``x``.
         """
         started = time.perf_counter()
@@ -218,22 +105,17 @@ class Explainer:
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
         require_oracle(oracle)
-        where = domain
-        if isinstance(where, str) and ":" not in where:
-            channels = self.network.head.channels
-            where = domain_from_name(where, self.network.latent_range, channels)
+        if minimal not in MINIMAL:
+            raise UsageError(f"--minimal {minimal}: unknown; use " + ", ".join(MINIMAL))
         require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
+        where = self.domain(domain, observation)
         instance = self.instance(observation)
-        if isinstance(where, str):  # loads torch
-            from verifier.reaching import named_reach
-
-            where = named_reach(self.network, where, observation)
         where.require(instance.latent)
-        undecided = _undecided(instance, observation, self.network.class_names)
+        undecided = undecided_prediction(instance, observation, self.network.class_names)
         wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
         attempts: list[Attempt] = []
-        proofs: list[tuple[int, int, Vocabulary, _Proof]] = []
+        proofs: list[tuple[int, int, Vocabulary, Proof]] = []
         for word in wanted if undecided is None else []:
             begun = time.perf_counter()
             outcome = self._prove(
@@ -246,6 +128,13 @@ class Explainer:
                 attempts.append(Attempt(word, PROVED, len(outcome.facts), spent))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
+        if best is not None and minimal == "minimum":
+            deadline = math.inf if timeout is None else started + timeout
+            proof = self._smallest(instance, observation, where, best[2], best[3], widen, deadline)
+            best = (len(proof.facts), *best[1:3], proof)
+            attempts = [
+                replace(a, size=best[0]) if a.vocabulary == best[2] else a for a in attempts
+            ]
         if best is not None and witnesses:
             best = (*best[:3], self._witnessed(instance, where, best[3]))
         verdict = undecided if undecided is not None else attempts[0].verdict
@@ -265,7 +154,22 @@ class Explainer:
             best[3].check if best else None,
             time.perf_counter() - started,
             tuple(describe(f, instance) for f in best[3].facts) if best else (),
+            best[3].gap_reason if best else "",
         )
+
+    def domain(self, name: str | Domain, observation: Observation) -> Domain:
+        """The domain that ``explain`` calls ``name``.
+
+        Raises:
+            UsageError: an unknown name, or a domain that the network does not guarantee.
+        """
+        if not isinstance(name, str):
+            return name
+        if ":" not in name:
+            return domain_from_name(name, self.network.latent_range, self.network.head.channels)
+        from verifier.reaching import named_reach  # loads torch
+
+        return named_reach(self.network, name, observation)
 
     def explain_many(
         self, inputs: Iterable[NDArray[np.float32]], **options: Any
@@ -295,44 +199,64 @@ class Explainer:
         oracle: str,
         widen: bool,
         about: About,
-    ) -> _Proof | Verdict:
+    ) -> Proof | Verdict:
         """A certified explanation in one vocabulary, or why there is none."""
         reason = unknown("no set of facts of this vocabulary suffices")
         for found in candidates(instance, domain, vocabulary, oracle):
-            facts = found.facts
-            if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
-                facts = inflate(found.state, facts)
-            follows = widen and bool(facts.pairs)
-            core = certificate_core(
-                self.network,
-                observation,
-                domain,
-                vocabulary,
-                facts,
-                found.state,
-                short=not follows,
-            )
-            if follows:  # multipliers: the facts follow the proof
-                facts = widest(found.state, facts, core)
-            if facts != found.facts:
-                core = restated(core, facts)
-            envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
-            report = self._check(envelope)
-            if report.accepted:
-                return _Proof(facts, found.oracle, envelope, report)
+            proof = self.certified(observation, domain, vocabulary, found, widen, about)
+            if proof is not None:
+                return proof
             reason = unknown("uncertified: the checker did not accept the proof")
         return reason
 
-    def _witnessed(self, instance: Instance, domain: Domain, proof: _Proof) -> _Proof:
+    def certified(
+        self,
+        observation: Observation,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        found: Candidate,
+        widen: bool,
+        about: About,
+        size_bound: SizeBound | None = None,
+    ) -> Proof | None:
+        """The certificate of a set, if the checker accepts it."""
+        core, facts = stated(self.network, observation, domain, vocabulary, found, widen)
+        core = core.model_copy(update={"size_bound": size_bound})
+        envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
+        report = self.checked(envelope)
+        return Proof(facts, found, envelope, report) if report.accepted else None
+
+    def _smallest(
+        self,
+        instance: Instance,
+        observation: Observation,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        proof: Proof,
+        widen: bool,
+        deadline: float,
+    ) -> Proof:
+        """A smallest explanation, or the best one with what the checker accepts of the bound."""
+
+        def certify(found: Candidate, bound: SizeBound | None) -> Proof | None:
+            about = proof.certificate.about
+            return self.certified(observation, domain, vocabulary, found, widen, about, bound)
+
+        better, reason = smallest(instance, domain, vocabulary, proof.found, deadline, certify)
+        return replace(better or proof, gap_reason=reason)
+
+    def _witnessed(self, instance: Instance, domain: Domain, proof: Proof) -> Proof:
         """The same proof with the witnesses that the checker accepts."""
         found = find_witnesses(instance, domain, proof.facts)
         core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})
         envelope = proof.certificate.model_copy(update={"core": core})
-        report = self._check(envelope)
+        report = self.checked(envelope)
         # a witness that the checker refuses would take the whole certificate with it
-        return _Proof(proof.facts, proof.oracle, envelope, report) if report.accepted else proof
+        better = replace(proof, certificate=envelope, check=report)
+        return better if report.accepted else proof
 
-    def _check(self, envelope: Envelope) -> CheckReport:
+    def checked(self, envelope: Envelope) -> CheckReport:
+        """What the checker says about a certificate of this network."""
         # loading the network compared a declared head with the runtime
         return check(
             canonical_bytes(envelope),
@@ -340,22 +264,6 @@ class Explainer:
             envelope.core.instance.input_sha256,
             allow_declared=True,
         )
-
-
-def _undecided(
-    instance: Instance, observation: Observation, names: tuple[str, ...]
-) -> Verdict | None:
-    """Why the prediction at the instance itself cannot be proved, or None."""
-    if not instance.rivals:
-        raise InputError("the network has one class only: every prediction is the same")
-    weakest = int(np.argmin(instance.margins))
-    rival = instance.rivals[weakest]
-    if instance.margins[weakest] > SLACK:
-        return None
-    pair = f"{names[observation.predicted]} and {names[rival]}"
-    if observation.logits[observation.predicted] == observation.logits[rival]:
-        return unknown(f"tie: the logits of {pair} are equal")
-    return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")
 
 
 def explain(
@@ -367,6 +275,8 @@ def explain(
     oracle: str = "auto",
     witnesses: bool = True,
     widen: bool = False,
+    minimal: str = "subset",
+    timeout: float | None = None,
 ) -> Explanation:
     """Explain one prediction; see :meth:`Explainer.explain`.
 
@@ -375,5 +285,12 @@ def explain(
     """
     known = network if isinstance(network, Network) else load(network)
     return Explainer(known).explain(
-        x, vocabulary=vocabulary, domain=domain, oracle=oracle, witnesses=witnesses, widen=widen
+        x,
+        vocabulary=vocabulary,
+        domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        widen=widen,
+        minimal=minimal,
+        timeout=timeout,
     )

@@ -8,7 +8,7 @@ import json
 import logging
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import About
 from verifier.errors import InputError, InternalError, OutputError
+from verifier.explanation import Explanation
+from verifier.extras import Extras, beside
 from verifier.files import make_directory, require_writable, write_together
 from verifier.network import Network
-from verifier.pipeline import Explainer, Explanation
+from verifier.pipeline import Explainer
 from verifier.report.build import explanation_page
 from verifier.report.html import render_explanation
 from verifier.report.images import to_picture
@@ -48,10 +50,11 @@ class Session:
     page: Path | None = None
     recheck: str = ""
     sentences: tuple[str, ...] = ()
+    extras: Extras = field(default_factory=Extras)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
-        document = self.explanation.to_json(_text(self.certificate))
+        document = self.explanation.to_json(_text(self.certificate)) | self.extras.document
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -68,6 +71,10 @@ def explain_to_files(
     oracle: str = "auto",
     witnesses: bool = True,
     widen: bool = False,
+    minimal: str = "subset",
+    timeout: float | None = None,
+    contrast: str | None = None,
+    most: int = 100,
     protected: Sequence[Path] = (),
     explainer: Explainer | None = None,
     page: bool = True,
@@ -88,6 +95,10 @@ def explain_to_files(
         oracle: likewise.
         witnesses: likewise.
         widen: likewise.
+        minimal: likewise.
+        timeout: likewise.
+        contrast: a class to show a contrast to; see :func:`verifier.alternatives.contrasted`.
+        most: explanations to enumerate with ``minimal="all"``.
         protected: files that must not be written over, besides the model.
         explainer: of the same network, for calls about many inputs.
         page: whether to write the page; certificate and check result are written in any case.
@@ -102,15 +113,19 @@ def explain_to_files(
         command=_utf8(shlex.join([*program, *arguments])),
         input_name=_utf8(input_name),
     )
-    result = (explainer or Explainer(network)).explain(
+    explainer = explainer or Explainer(network)
+    result = explainer.explain(
         x,
         vocabulary=vocabulary,
         domain=domain,
         oracle=oracle,
         witnesses=witnesses,
         widen=widen,
+        minimal="subset" if minimal == "all" else minimal,
+        timeout=timeout,
         about=about,
     )
+    result, extras = beside(explainer, result, contrast, most if minimal == "all" else 0, timeout)
     if result.certificate is None or result.check is None:
         return Session(result, input_name)
     content = canonical_bytes(result.certificate)
@@ -120,13 +135,13 @@ def explain_to_files(
     files = {paths[0]: content, paths[1]: checked}
     sentences: tuple[str, ...] = ()
     if page:
-        shown = _page(network, result, _utf8(input_name), out.name, content, recheck)
+        shown = _page(network, result, _utf8(input_name), out.name, content, recheck, extras)
         files[paths[2]] = render_explanation(shown).encode("utf-8")
         sentences = tuple(fact.sentence for fact in shown.facts)
     make_directory(out.parent)
     write_together(files)
     written = paths[2] if page else None
-    return Session(result, input_name, paths[0], paths[1], written, recheck, sentences)
+    return Session(result, input_name, paths[0], paths[1], written, recheck, sentences, extras)
 
 
 def _page(
@@ -136,6 +151,7 @@ def _page(
     certificate_name: str,
     content: bytes,
     recheck: str,
+    extras: Extras,
 ) -> ExplanationPage:
     if result.certificate is None or result.check is None:
         raise InternalError("a page needs a certificate")
@@ -148,10 +164,18 @@ def _page(
         model=_model(network),
         certificate=PageCertificate(certificate_name, hashlib.sha256(content).hexdigest(), recheck),
         sizes=tuple(
-            PageSize(a.vocabulary, a.size, str(a.verdict), a.seconds) for a in result.attempts
+            PageSize(
+                a.vocabulary,
+                a.size,
+                str(a.verdict),
+                a.seconds,
+                result.lower_bound if a.vocabulary == result.vocabulary else None,
+            )
+            for a in result.attempts
         ),
         seconds=result.seconds,
         patches=_patches(network),
+        notes=extras.notes(_patches(network)),
     )
 
 

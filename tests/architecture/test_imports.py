@@ -35,13 +35,26 @@ ARROWS: dict[str, set[str]] = {
         "verifier.domain_evidence",
     },
     "verifier.domain_evidence": {*PROVER, "verifier.certificate"},
-    "verifier.evidence": {*PROVER, "verifier.certificate"},
-    "verifier.facts_json": {"verifier.latent", "verifier.network", "verifier.oracle"},
-    "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
-    "verifier.pipeline": {
+    "verifier.smallest": {
         *PROVER,
         "verifier.assembly",
-        "verifier.facts_json",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.widening",
+    },
+    "verifier.evidence": {*PROVER, "verifier.certificate"},
+    "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
+    "verifier.explanation": {
+        *PROVER,
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+    },
+    "verifier.pipeline": {
+        *PROVER,
+        "verifier.explanation",
+        "verifier.smallest",
+        "verifier.assembly",
         "verifier.bounds",
         "verifier.certificate",
         "verifier.checker",
@@ -58,7 +71,7 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.network",
     },
-    "verifier.certify": {
+    "verifier.robustness": {
         *PROVER[:3],
         "verifier.assembly",
         "verifier.bounds",
@@ -67,6 +80,15 @@ ARROWS: dict[str, set[str]] = {
         "verifier.checker",
         "verifier.pipeline",
         "verifier.reaching",
+    },
+    # all explanations of one prediction, and contrasts
+    "verifier.alternatives": {
+        "verifier.explanation",
+        *PROVER,
+        "verifier.assembly",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.pipeline",
     },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
@@ -88,9 +110,27 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.gate",
     },
+    # what inputs share an explanation: observed, never proved
+    "verifier.ambiguity": {"verifier.files", "verifier.network", "verifier.report"},
+    # the question behind an explanation, for other solvers
+    "verifier.questions": {
+        *PROVER,
+        "verifier.explanation",
+        "verifier.files",
+        "verifier.pipeline",
+    },
+    "verifier.extras": {
+        "verifier.explanation",
+        "verifier.alternatives",
+        "verifier.minimise",
+        "verifier.pipeline",
+        "verifier.report",
+    },
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
+        "verifier.explanation",
         "verifier.assembly",
+        "verifier.extras",
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",

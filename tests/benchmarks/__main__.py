@@ -22,10 +22,12 @@ import torch
 
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.measure import ROOT, Settings
+from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
+from tests.benchmarks.truth import truth
 from verifier.files import make_directory, write_atomic
 
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
@@ -36,6 +38,8 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     "sweep": sweep,
     "region": region,
+    "truth": truth,
+    "minimum": minimum,
 }
 
 

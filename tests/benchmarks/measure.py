@@ -23,7 +23,8 @@ class Settings:
     ``repeats`` of every timing; ``lowest`` and ``random`` images of mnist-1x1; ``grid`` of
     mnist-7x7, of which ``baseline`` are also given to the published pair algorithms, and ``slow``
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
-    ``regions`` balls, and ``relative`` explanations inside of balls.
+    ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
+    ``relative`` explanations inside of balls.
     """
 
     repeats: int = 5
@@ -36,6 +37,8 @@ class Settings:
     sweep: int = 60
     regions: int = 500
     relative: int = 50
+    truth: int = 500
+    smallest: int = 100
 
     @staticmethod
     def quick() -> Settings:
@@ -51,6 +54,8 @@ class Settings:
             sweep=5,
             regions=10,
             relative=3,
+            truth=30,
+            smallest=5,
         )
 
 

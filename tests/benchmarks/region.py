@@ -22,9 +22,9 @@ from tests.benchmarks.mnist import explainer
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.margins import activations, margin_ends
 from verifier.bounds.region import LinfBall
-from verifier.certify import Certified, Certifier
 from verifier.pipeline import Explainer
 from verifier.reaching import reach_of
+from verifier.robustness import Certified, Certifier
 from verifier.verdict import Status
 
 NETWORK = "mnist-certified"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.pipeline import VOCABULARIES, Explainer, Explanation
+from verifier.explanation import Explanation
+from verifier.minimise.search import VOCABULARIES
+from verifier.pipeline import Explainer
 
 
 @dataclass(frozen=True)

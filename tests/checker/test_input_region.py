@@ -22,11 +22,11 @@ from verifier.bounds.statement import statement
 from verifier.certificate import canonical_bytes
 from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import Core, Envelope, ReachDomain
-from verifier.certify import Certifier
 from verifier.checker import CheckReport, ModelFile, check
 from verifier.checker.input_region import Inputs
 from verifier.errors import CertificateError
 from verifier.network import load
+from verifier.robustness import Certifier
 
 DOMAIN = (0.0, 1.0)
 ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)

@@ -13,8 +13,9 @@ from models.data import load_data
 from models.zoo import zoo_path
 from tests.cli.support import protoproof
 from verifier.errors import FragileError, InputError
+from verifier.explanation import Explanation
 from verifier.network import load
-from verifier.pipeline import Explainer, Explanation
+from verifier.pipeline import Explainer
 from verifier.stream import Streamed, Summary, _median
 
 SMALL = zoo_path("mnist-1x1")

@@ -17,13 +17,13 @@ from tests.network.builders import draft
 from verifier.bounds.lirpa import available
 from verifier.bounds.region import LinfBall
 from verifier.bounds.region_syntax import parse_region
-from verifier.certify import Certifier
 from verifier.checker import check
 from verifier.errors import BoundsError, UsageError
 from verifier.latent.facts import FactSet
 from verifier.network import Network, load
 from verifier.pipeline import Explainer
 from verifier.reaching import reach_of
+from verifier.robustness import Certifier
 from verifier.verdict import Status
 
 DOMAIN = (0.0, 1.0)
@@ -155,7 +155,7 @@ def test_a_region_that_no_engine_bounds_is_undecided(monkeypatch: pytest.MonkeyP
     def fails(*_: object) -> None:
         raise BoundsError("bounds of the latent are NaN or infinite; use a smaller region")
 
-    monkeypatch.setattr("verifier.certify.reach_of", fails)
+    monkeypatch.setattr("verifier.robustness.reach_of", fails)
     result = certifier().certify(LinfBall(images()[0], DOMAIN, Fraction(1, 100)), falsify=False)
     assert result.verdict.status is Status.UNKNOWN
     assert "NaN" in result.verdict.reason

@@ -19,6 +19,7 @@ from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import Envelope
 from verifier.checker import CheckReport, check
 from verifier.errors import UsageError
+from verifier.explanation import Explanation
 from verifier.latent.domain import Domain, rounding_slack
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
@@ -26,7 +27,7 @@ from verifier.minimise.build import pair_fact
 from verifier.network import Network, load
 from verifier.oracle.exact import ExactOracle
 from verifier.oracle.relational import RelationalOracle
-from verifier.pipeline import Explainer, Explanation
+from verifier.pipeline import Explainer
 from verifier.verdict import Status
 
 LAST = {"box": "Sigmoid", "relu": "Relu", "sphere": "LpNormalization", "simplex": "Softmax"}

@@ -22,6 +22,7 @@ from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import Envelope
 from verifier.checker import check
 from verifier.errors import UsageError
+from verifier.explanation import Explanation
 from verifier.latent.domain import Free
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import squared_distances
@@ -32,7 +33,7 @@ from verifier.network.similarity import Similarity
 from verifier.oracle.exact import margins_between
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle, RelationalState
-from verifier.pipeline import Explainer, Explanation
+from verifier.pipeline import Explainer
 from verifier.verdict import Status
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")

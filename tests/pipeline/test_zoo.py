@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from models.data import load_data
 from models.zoo import NAMES, zoo_path
 from tests.strategies import Sphere
+from verifier.explanation import Explanation
 from verifier.latent.facts import FactSet
+from verifier.minimise.search import VOCABULARIES
 from verifier.network import load
 from verifier.oracle.interface import Instance
-from verifier.pipeline import VOCABULARIES, Explainer, Explanation
+from verifier.pipeline import Explainer
 from verifier.verdict import Status
 
 IMAGES = 12

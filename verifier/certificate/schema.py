@@ -234,8 +234,7 @@ class RivalForm(Frozen):
 
     where mu = mu^+ - mu^- is split by sign and [l_i, h_i] is the fact's interval. ``multipliers``
     has one entry for each location that ``supports`` or ``opposes`` name. The checker derives
-    every lambda itself. Entries with ``domain`` take the least value over the domain's box in
-    place of - |p|^2 / A.
+    every lambda itself. Entries with ``domain`` take the least value over the domain's box.
 
     With ``joint``, every location takes part (one without multipliers over the bare box), all of
     them over the box, and the linear bounds <c_k, z> >= d_k of the domain enter as
@@ -304,6 +303,67 @@ class Witness(Frozen):
     moves: Annotated[tuple[Move, ...], FailFast()]
 
 
+class Refutation(Frozen):
+    """A latent in the domain that certainly loses to ``rival``; see :class:`Witness`.
+
+    Which facts of the vocabulary it violates, and which ceilings it respects, the checker finds
+    out itself. Every explanation contains one of the former (its *clause*), unless its ceiling is
+    one that the latent does not respect.
+    """
+
+    rival: Index
+    moves: Annotated[tuple[Move, ...], FailFast()]
+
+
+class Split(Frozen):
+    """Two cases, which follow in this order: explanations with a fact, explanations without it.
+
+    In ``pairs`` and ``mixed``, the pair fact (location l, prototype j) has number l * P + j; in
+    ``ceiling`` the activation fact j has number j. In ``mixed`` that one has number L * P + j, and
+    ceiling number t (see :class:`Cover`) has number (L + 1) * P + t.
+    """
+
+    kind: Literal["split"] = "split"
+    fact: Index
+
+
+class Packing(Frozen):
+    """Weights over ``scale`` of refutations, as (index, weight >= 0).
+
+    No fact that is still possible may carry more than ``scale`` in total; an explanation in this
+    case then has at least sum of weights / scale facts besides those that the splits put into it.
+    """
+
+    kind: Literal["packing"] = "packing"
+    scale: Annotated[int, Field(ge=1, le=1 << 40)]
+    weights: Annotated[tuple[tuple[Index, Annotated[int, Field(ge=0)]], ...], FailFast()]
+
+
+Node = Annotated[Split | Packing, Field(discriminator="kind")]
+
+
+class Cover(Frozen):
+    """A proof about all explanations whose ceiling has one of these numbers; a tree in preorder.
+
+    Ceiling number t bounds every prototype by the t-th smallest best measurement (counted from 0)
+    and exempts those that measure less. ``ceilings`` None: explanations of any kind.
+    """
+
+    ceilings: tuple[Index, Index] | None
+    nodes: Annotated[tuple[Node, ...], FailFast()]
+
+
+class SizeBound(Frozen):
+    """Why no explanation in this vocabulary is smaller than what the checker derives from this.
+
+    For ``pairs`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
+    ``topk`` none, because a refutation of the k most activated prototypes refutes all smaller k.
+    """
+
+    refutations: Annotated[tuple[Refutation, ...], FailFast()]
+    covers: Annotated[tuple[Cover, ...], FailFast()]
+
+
 class Core(Frozen):
     """Everything that is claimed and everything the proof needs besides the model file."""
 
@@ -318,6 +378,8 @@ class Core(Frozen):
     rivals: Annotated[Indices, Field(min_length=1)]
     evidence: IntervalEvidence
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
+    size_bound: SizeBound | None = None
+    contrasts: Annotated[tuple[Refutation, ...], FailFast()] = ()
 
 
 class About(Frozen):

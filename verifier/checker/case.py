@@ -17,7 +17,8 @@ from verifier.checker.witness import decode_float32
 class Case:
     """The properties raise what is wrong with their part; the obligation about it reports that.
 
-    ``margins`` and ``necessary`` are filled by the obligations that establish them.
+    ``margins``, ``necessary``, ``at_least`` and ``contrasts`` are filled by the obligations that
+    establish them.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class Case:
         self.input_sha256 = input_sha256
         self.margins: list[Margin] = []
         self.necessary: list[int] = []
+        self.at_least = 0
+        self.contrasts: list[tuple[int, int]] = []
 
     @cached_property
     def core(self) -> Core:

@@ -35,12 +35,14 @@ class CheckReport:
     Attributes:
         status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
             (nothing is false, but the evidence does not prove every margin).
-        obligations: all ten, in order.
+        obligations: all twelve, in order.
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
         assumptions: what an accepted certificate still rests on.
-        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``;
-            ``robust`` where no fact is needed over a region of inputs.
+        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
+            ``at-least:N`` (no explanation in this vocabulary and domain has fewer than N facts),
+            ``minimum-size`` (N is the number of facts), ``contrast:K:N`` (a latent that meets all
+            pair facts but N is predicted K), ``robust`` (a region of inputs needs no fact).
         subject: what an accepted certificate is about, (word, value) in reading order.
     """
 
@@ -56,6 +58,12 @@ class CheckReport:
     def accepted(self) -> bool:
         """Whether every obligation is met."""
         return self.status == "accepted"
+
+    @property
+    def lower_bound(self) -> int | None:
+        """The proved least size of an explanation in this vocabulary, or None."""
+        known = [claim for claim in self.claims if claim.startswith("at-least:")]
+        return int(known[0].removeprefix("at-least:")) if known else None
 
     @property
     def failures(self) -> tuple[Obligation, ...]:
@@ -170,6 +178,11 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             claims.append("robust")  # every input of the region is predicted so
         elif len(necessary) == len(core.facts):
             claims.append("subset-minimal")
+        if case.at_least:
+            claims.append(f"at-least:{case.at_least}")
+        if case.at_least == len(core.facts):
+            claims.append("minimum-size")
+        claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
         return CheckReport(
             "accepted",
             obligations,

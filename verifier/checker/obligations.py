@@ -1,4 +1,4 @@
-"""The ten obligations of a certificate. The numbers are the same in code, documents and tests.
+"""The twelve obligations of a certificate. The numbers are the same in code, documents and tests.
 
 Each obligation is a function that yields its complaints; none means that it is met. An exception
 counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
@@ -28,9 +28,11 @@ from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_rati
 from verifier.checker.bounds import Bounds
 from verifier.checker.boxed import charged_open_end
 from verifier.checker.case import Case
+from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.input_region import Inputs, escapes
 from verifier.checker.margins import Ends, margins
+from verifier.checker.size import size_bound
 from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
@@ -294,6 +296,22 @@ def witnesses(case: Case) -> Iterator[str]:
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
 
 
+def size(case: Case) -> Iterator[str]:
+    """11. The size bound, if there is one, is proved: every refutation loses, every tree holds."""
+    case.at_least = size_bound(case.core, case.region, case.latent)
+    if case.at_least > len(case.core.facts):
+        yield (
+            f"contradiction: {len(case.core.facts)} facts are stated, and every explanation is "
+            f"proved to have at least {case.at_least}"
+        )
+
+
+def contrast(case: Case) -> Iterator[str]:
+    """12. Every contrast lies in the domain and is certainly predicted as its class."""
+    case.contrasts = list(contrasts(case.core, case.region, case.latent))
+    yield from ()
+
+
 RULES = (
     Rule(1, "format", (), certificate_format),
     Rule(2, "model hash", (1,), model_hash),
@@ -305,4 +323,6 @@ RULES = (
     Rule(8, "margins", (1, 3, 4, 5, 6, 7), proved_margins),
     Rule(9, "prediction", (1, 3, 4), prediction),
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
+    Rule(11, "size", (1, 3, 4, 5, 6), size),
+    Rule(12, "contrast", (1, 3, 4, 5), contrast),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 
 import numpy as np
@@ -39,6 +39,21 @@ def witness_complaints(
         CertificateError: the construction itself makes no sense.
     """
     points = materialise(latent, witness)
+    yield from departures(region, latent, points)
+    moved = latent.moved(points)
+    _measure(core, moved, witness.rival)
+    for index, fact in enumerate(core.facts):
+        if isinstance(fact, PairFact) and fact.location not in points:
+            continue  # true at v (obligation 6), and this location is still there
+        if index != witness.fact and violated(fact, moved):
+            yield f"violates fact {index} too"
+    predicted = core.instance.predicted
+    if observed_margin(latent.head, predicted, witness.rival, moved.best).sign >= 0:
+        yield f"does not certainly lose to class {witness.rival}"
+
+
+def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> Iterator[str]:
+    """Where a latent, moved to ``points`` at some locations, leaves the domain."""
     for location, point in points.items():
         place = region.outside(location, point.numerators, point.denominator << latent.shift)
         if place is not None:
@@ -53,16 +68,6 @@ def witness_complaints(
     )
     if joint is not None:
         yield f"leaves the domain: {joint}"
-    moved = latent.moved(points)
-    _measure(core, moved, witness.rival)
-    for index, fact in enumerate(core.facts):
-        if isinstance(fact, PairFact) and fact.location not in points:
-            continue  # true at v (obligation 6), and this location is still there
-        if index != witness.fact and violated(fact, moved):
-            yield f"violates fact {index} too"
-    predicted = core.instance.predicted
-    if observed_margin(latent.head, predicted, witness.rival, moved.best).sign >= 0:
-        yield f"does not certainly lose to class {witness.rival}"
 
 
 def _measure(core: Core, moved: Moved, rival: int) -> None:
@@ -83,13 +88,18 @@ def _measure(core: Core, moved: Moved, rival: int) -> None:
 
 
 def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
+    """The locations that a witness moves; see :func:`materialise_moves`."""
+    return materialise_moves(latent, witness.moves)
+
+
+def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]:
     """The moved locations, as exact points.
 
     Raises:
         CertificateError: an index out of range, a location moved twice, or a malformed move.
     """
     points: dict[int, Point] = {}
-    for move in witness.moves:
+    for move in moves:
         if move.location >= latent.head.location_count or move.location in points:
             raise CertificateError(f"moves location {move.location}: out of range, or twice")
         if move not in latent.reached:

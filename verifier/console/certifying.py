@@ -64,9 +64,9 @@ def certify(
     from verifier.bounds.region_syntax import parse_number
     from verifier.certificate.schema import About
     from verifier.certified import check_out
-    from verifier.certify import Certifier
     from verifier.network import load
     from verifier.network.inputs import read_input
+    from verifier.robustness import Certifier
 
     network = load(model)
     shape, domain = network.input_shape, network.input_range

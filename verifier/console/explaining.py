@@ -10,13 +10,18 @@ import typer
 from rich.table import Table
 
 from verifier.console.options import (
+    Contrast,
     Domain,
+    DumpSmt2,
     Index,
     Inflate,
     Json,
+    Minimal,
     Model,
+    Most,
     Oracle,
     Quiet,
+    Timeout,
     Vocabulary,
     Witnesses,
 )
@@ -59,6 +64,11 @@ def explain(
     oracle: Oracle = "auto",
     witnesses: Witnesses = True,
     inflate: Inflate = False,
+    minimal: Minimal = "subset",
+    timeout: Timeout = None,
+    contrast: Contrast = None,
+    most: Most = 100,
+    dump_smt2: DumpSmt2 = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
@@ -90,6 +100,10 @@ def explain(
         "oracle": oracle,
         "witnesses": witnesses,
         "widen": inflate,
+        "minimal": minimal,
+        "timeout": timeout,
+        "contrast": contrast,
+        "most": most,
         "protected": [] if input_ is None else [input_],
     }
     many = None
@@ -120,6 +134,10 @@ def explain(
         page=pages is not False,
         **options,
     )
+    if dump_smt2 is not None and result.explanation.certificate is not None:
+        from verifier.questions import write_smt2
+
+        write_smt2(network, result.explanation, dump_smt2)
     if as_json:
         print_json(result.to_json())
     elif not quiet:
@@ -205,6 +223,19 @@ def print_explanation(result: Any, model_name: str) -> None:
     proved = len(explanation.necessary)
     out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
     out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    least = explanation.lower_bound
+    if least is not None:
+        open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
+        word = "proved: no explanation has fewer facts"
+        if least < explanation.size:
+            word = f"a smaller one has at least {least}{open_}"
+        out.print(f"smallest    {word}")
+    elif explanation.gap_reason:
+        out.print(f"smallest    open: {safe(explanation.gap_reason)}")
+    for note in result.extras.notes(None):
+        out.print(f"\n{safe(note.title)}:")
+        for sentence in note.sentences:
+            out.print(f"  - {safe(sentence)}", highlight=False)
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
     if result.page is not None:

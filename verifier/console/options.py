@@ -40,6 +40,27 @@ Inflate = Annotated[
     bool,
     typer.Option("--inflate", help="Widen facts to intervals that keep the proof."),
 ]
+Minimal = Annotated[
+    str,
+    typer.Option(
+        "--minimal",
+        help="subset (no single fact can go), minimum (no smaller set, or the proved gap), "
+        "all (every minimal set of pairs or mixed facts, up to --most).",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0.0, help="Seconds for the search of a smallest set."),
+]
+Contrast = Annotated[
+    str | None,
+    typer.Option("--contrast", help="A class, or closest: few facts whose release leads there."),
+]
+Most = Annotated[int, typer.Option("--most", min=1, help="Explanations that --minimal all lists.")]
+DumpSmt2 = Annotated[
+    Path | None,
+    typer.Option("--dump-smt2", help="Write the question about the facts as SMT-LIB text."),
+]
 Oracle = Annotated[
     str,
     typer.Option(

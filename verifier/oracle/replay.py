@@ -15,7 +15,7 @@ which is |v - p|^2 where d.(p - c) = 0, that is for the kept ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +24,7 @@ from flint import arb, ctx, fmpq_mat, fmpz_mat
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from verifier.errors import InternalError
 from verifier.latent.domain import Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.latent.membership import Membership
@@ -81,7 +82,9 @@ class Replay:
         ]
         self._unit = 1 << (2 * self._shift)
 
-    def survives(self, facts: FactSet, dropped: Fact, rival: int, moves: Sequence[Move]) -> bool:
+    def survives(
+        self, facts: FactSet, dropped: Fact | None, rival: int, moves: Sequence[Move]
+    ) -> bool:
         """Whether the moved latent is in the domain, meets ``facts`` less ``dropped``, and loses.
 
         Everything but the margin's sign is compared as rationals; a sign that is not certain
@@ -101,6 +104,31 @@ class Replay:
         best = self._best(rows)
         met = all(self._holds(fact, rows, best) for fact in facts if fact != dropped)
         return met and self._loses(rival, best)
+
+    def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
+        """Whether the moved latent certainly has ``class_`` ahead of every other class."""
+        best = self._best(self._moved(moves))
+        others = (k for k in range(len(self._instance.head.weight)) if k != class_)
+        return all(self._beats(class_, k, best) for k in others)
+
+    def broken(self, facts: Iterable[Fact], moves: Sequence[Move]) -> list[Fact]:
+        """The facts that the moved latent violates, compared exactly.
+
+        Raises:
+            InternalError: the moves make no sense (:meth:`survives` is asked first).
+        """
+        rows = self._moved(moves)
+        best = self._best(rows)
+        return [fact for fact in facts if not self._holds(fact, rows, best)]
+
+    def _moved(self, moves: Sequence[Move]) -> dict[int, _Row]:
+        rows: dict[int, _Row] = {}
+        for move in moves:
+            row = self._row(move)
+            if row is None:
+                raise InternalError(f"the move of location {move.location} leads nowhere")
+            rows[move.location] = row
+        return rows
 
     def _row(self, move: Move) -> _Row | None:
         key = move.location, move.keep, move.direction.tobytes()
@@ -175,22 +203,24 @@ class Replay:
 
     def _loses(self, rival: int, best: list[tuple[int, int]]) -> bool:
         """Whether the margin over ``rival`` is certainly negative."""
-        head, predicted = self._instance.head, self._instance.predicted
+        return self._beats(rival, self._instance.predicted, best)
+
+    def _beats(self, winner: int, loser: int, best: list[tuple[int, int]]) -> bool:
+        """Whether the logit of ``winner`` is certainly above that of ``loser``."""
+        head = self._instance.head
         constant = head.similarity.constant
-        weights = list(
-            zip(head.weight[predicted].tolist(), head.weight[rival].tolist(), strict=True)
-        )
+        weights = list(zip(head.weight[winner].tolist(), head.weight[loser].tolist(), strict=True))
         for precision in _PRECISIONS:
             with ctx.workprec(precision):
-                total = arb(float(head.bias[predicted])) - arb(float(head.bias[rival]))
+                total = arb(float(head.bias[winner])) - arb(float(head.bias[loser]))
                 for (own, other), (numerator, denominator) in zip(weights, best, strict=True):
                     if own != other:
                         q = arb(numerator) / arb(denominator)
                         activation = _similarity(head.similarity.kind, q, arb(constant))
                         total += (arb(own) - arb(other)) * activation
-                if total < 0:  # true only where every number of the ball is negative
+                if total > 0:  # true only where every number of the ball is positive
                     return True
-                if total >= 0:
+                if total <= 0:
                     return False
         return False
 

@@ -13,6 +13,7 @@ from verifier.report.page import (
     PageFact,
     PageMargin,
     PageModel,
+    PageNote,
     PageObligation,
     PageSize,
 )
@@ -45,6 +46,7 @@ def explanation_page(
     sizes: tuple[PageSize, ...],
     seconds: float,
     patches: Patches | None = None,
+    notes: tuple[PageNote, ...] = (),
 ) -> ExplanationPage:
     """The page of a certificate that was checked.
 
@@ -62,6 +64,7 @@ def explanation_page(
         sizes: every vocabulary that was tried.
         seconds: time for the whole explanation.
         patches: pictures of the prototypes, where the model has them.
+        notes: further sections, for what does not stand in the certificate's facts.
     """
     core = envelope.core
     predicted = reading.classes[reading.predicted]
@@ -91,6 +94,7 @@ def explanation_page(
         check=_check(check),
         certificate=certificate,
         seconds=seconds,
+        notes=notes,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from verifier.errors import MissingDependencyError
 from verifier.report import text
+from verifier.report.ambiguity import AmbiguityPage, ambiguity_context
 from verifier.report.page import ExplanationPage
 from verifier.report.view import context
 from verifier.report.words import VOCABULARIES
@@ -31,12 +32,19 @@ def render_explanation(page: ExplanationPage) -> str:
         MissingDependencyError: jinja2 is not installed.
         InternalError: a picture is not an 8-bit image.
     """
+    return _rendered("explanation.html.j2", context(page) | {"vocabularies": VOCABULARIES})
+
+
+def render_ambiguity(page: AmbiguityPage) -> str:
+    """The page about colliding explanations; see :func:`render_explanation`."""
+    return _rendered("ambiguity.html.j2", ambiguity_context(page))
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
     environment = _environment()
     style = (_TEMPLATES / "explanation.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("explanation.html.j2").render(
-        context(page), style=style, style_digest=digest, vocabularies=VOCABULARIES
-    )
+    return environment.get_template(template).render(values, style=style, style_digest=digest)
 
 
 def _environment() -> jinja2.Environment:

@@ -127,6 +127,15 @@ class PageCertificate:
 
 
 @dataclass(frozen=True, eq=False)
+class PageNote:
+    """Something besides the explanation: a title, sentences, pictures with their captions."""
+
+    title: str
+    sentences: tuple[str, ...]
+    pictures: tuple[tuple[Image, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class ExplanationPage:
     """Everything on the page of one explanation.
 
@@ -151,6 +160,7 @@ class ExplanationPage:
         check: the checker's answer, or None where there was nothing to check.
         certificate: the certificate's file, or None where there is none.
         seconds: time for the whole explanation.
+        notes: further sections.
     """
 
     title: str
@@ -173,3 +183,4 @@ class ExplanationPage:
     check: PageCheck | None
     certificate: PageCertificate | None
     seconds: float
+    notes: tuple[PageNote, ...] = ()

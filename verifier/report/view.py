@@ -90,6 +90,10 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "ceilings": [fact for fact in page.facts if fact.kind == "ceiling"],
         "bars": bars[:RIVALS],
         "more_bars": bars[RIVALS:],
+        "notes": [
+            (note, [(data_uri(picture, SMALL), caption) for picture, caption in note.pictures])
+            for note in page.notes
+        ],
         "groups": _groups(page.facts[:LISTED]),
         "unlisted": max(0, len(page.facts) - LISTED),
         "bounded": any(size.lower_bound is not None for size in page.sizes),

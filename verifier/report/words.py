@@ -42,6 +42,8 @@ OBLIGATIONS = {
     "prediction": "The recorded latent itself is predicted as claimed, without a tie.",
     "witnesses": "Every witness meets all facts but its own, and is certainly classified "
     "differently.",
+    "size": "What is said about smaller explanations is proved.",
+    "contrast": "Every contrast is certainly predicted as its class.",
 }
 
 VOCABULARIES = {
@@ -179,6 +181,17 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
             f"Sufficient: every latent in the domain that meets the {plural(facts, 'fact')} is "
             f"classified “{label(predicted)}”; {plural(len(core.rivals), 'rival')} ruled out, each "
             "by at least its proved margin."
+        )
+    least = next((c.removeprefix("at-least:") for c in claims if c.startswith("at-least:")), "")
+    if "minimum-size" in claims:
+        sentences.append(
+            f"Minimum-size: no set of fewer than {plural(facts, 'fact')} of this kind forces the "
+            "prediction over this domain."
+        )
+    elif least:
+        sentences.append(
+            f"At least {plural(int(least), 'fact')} of this kind are needed to force the "
+            "prediction over this domain."
         )
     if "subset-minimal" in claims:
         sentences.append(

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ from verifier.errors import (
 )
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
-from verifier.network import Network, Observation
+from verifier.network import Network, Observation, load
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
@@ -338,6 +340,17 @@ class Certifier:
         if kind not in kinds:
             raise UsageError(f"region {kind}: it has no radius; use " + ", ".join(kinds))
         return kinds[kind]()
+
+
+def certify(
+    network: Network | str | Path, region: Region, *, device: str = "cpu", **options: Any
+) -> Certified:
+    """Prove or refute one region; see :meth:`Certifier.certify` for the options.
+
+    For many regions of one network, keep a :class:`Certifier`: it computes what they share once.
+    """
+    known = network if isinstance(network, Network) else load(network)
+    return Certifier(known, device).certify(region, **options)
 
 
 def _bisect(

@@ -1,7 +1,8 @@
-"""Facts as the JSON documents of the command line show them."""
+"""One fact as plain data for the JSON document of an explanation, and a table for notebooks."""
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -32,3 +33,9 @@ def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
         return {"kind": "activation", **body}
     row, column = divmod(fact.location, grid_columns)
     return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
+
+
+def table(caption: str, **rows: str) -> str:
+    """A short HTML table; everything in it is escaped."""
+    cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
+    return f"<table><caption>{html.escape(caption)}</caption>{cells}</table>"

@@ -1,0 +1,97 @@
+"""Smallest explanations end to end: the checker proves the bound, the page and JSON say it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data import load_data
+from models.zoo import zoo_path
+from verifier.certificate.canonical import canonical_bytes
+from verifier.checker import check
+from verifier.errors import UsageError
+from verifier.network import load
+from verifier.pipeline import Explainer
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "mnist-certified"
+
+
+@cache
+def explainer() -> Explainer:
+    return Explainer(load(zoo_path(NAME)))
+
+
+@pytest.mark.parametrize(("vocabulary", "least"), [("pairs", 1), ("ceiling", 2), ("mixed", 1)])
+def test_the_checker_proves_that_nothing_is_smaller(vocabulary: str, least: int) -> None:
+    x = load_data("mnist5k").x_test[0]
+    result = explainer().explain(x, vocabulary=vocabulary, minimal="minimum")
+    assert result.certificate is not None
+    report = check(canonical_bytes(result.certificate), zoo_path(NAME))
+    assert report.accepted
+    assert report.lower_bound == result.lower_bound == result.size == least
+    assert "minimum-size" in report.claims
+    document = result.to_json()
+    assert document["lower_bound"] == least
+    assert document["gap_reason"] == ""
+
+
+def test_a_bound_without_its_refutations_is_refused() -> None:
+    x = load_data("mnist5k").x_test[0]
+    result = explainer().explain(x, vocabulary="ceiling", minimal="minimum", witnesses=False)
+    assert result.certificate is not None
+    core = result.certificate.core
+    assert core.size_bound is not None
+    assert core.size_bound.refutations
+    less = core.size_bound.model_copy(update={"refutations": core.size_bound.refutations[1:]})
+    forged = result.certificate.model_copy(
+        update={"core": core.model_copy(update={"size_bound": less})}
+    )
+    assert check(canonical_bytes(forged), zoo_path(NAME)).status == "rejected"
+
+
+def test_no_time_at_all_still_explains() -> None:
+    x = load_data("mnist5k").x_test[0]
+    result = explainer().explain(x, vocabulary="ceiling", minimal="minimum", timeout=0.0)
+    assert result.certificate is not None
+    assert result.lower_bound in (None, 1)
+    assert result.gap_reason == "out of time"
+
+
+def test_an_unknown_kind_of_minimality_is_refused() -> None:
+    with pytest.raises(UsageError, match="--minimal tiny"):
+        explainer().explain(np.zeros((1, 28, 28), np.float32), minimal="tiny")
+
+
+def test_the_command_line_says_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", load_data("mnist5k").x_test[0])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "cli.py",
+            "explain",
+            zoo_path(NAME),
+            "--input",
+            str(tmp_path / "x.npy"),
+            "--minimal",
+            "minimum",
+            "--vocabulary",
+            "pairs",
+            "--json",
+            "--out",
+            str(tmp_path / "x.cert.json"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    document = json.loads(done.stdout)
+    assert document["lower_bound"] == document["size"] == 1
+    assert "Minimum-size" in (tmp_path / "x.html").read_text()

@@ -1,0 +1,13 @@
+"""Same explanation, different class: how often an explanation does not tell classes apart."""
+
+from verifier.ambiguity.collisions import Ambiguity, Collision, Level, ambiguity
+from verifier.ambiguity.files import AmbiguityFiles, ambiguity_to_files
+
+__all__ = [
+    "Ambiguity",
+    "AmbiguityFiles",
+    "Collision",
+    "Level",
+    "ambiguity",
+    "ambiguity_to_files",
+]

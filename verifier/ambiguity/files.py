@@ -1,0 +1,118 @@
+"""Collisions with the files they leave behind: the numbers as JSON and a page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verifier.ambiguity.collisions import Ambiguity, ambiguity
+from verifier.errors import InputError, OutputError
+from verifier.files import make_directory, require_writable, write_together
+from verifier.network import Network
+from verifier.report.ambiguity import AmbiguityPage, PageInput, PageLevel, PagePrototype
+from verifier.report.html import render_ambiguity
+from verifier.report.images import to_picture
+from verifier.report.patches import Patches, load_patches
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AmbiguityFiles:
+    """The counts and where they were written."""
+
+    result: Ambiguity
+    numbers: Path
+    page: Path
+
+
+def ambiguity_to_files(
+    network: Network,
+    images: NDArray[np.float32],
+    *,
+    out: Path,
+    data_name: str,
+    most: int = 10,
+) -> AmbiguityFiles:
+    """Count collisions among some inputs; write the numbers to ``out``, a page beside it.
+
+    Args:
+        network: the network.
+        images: the inputs [N, C, H, W], in the network's raw range.
+        out: a ``.json`` file; its directory is created.
+        data_name: what the user called the data.
+        most: the largest k.
+
+    Raises:
+        OutputError: a file cannot be written, or would replace the model.
+        InputError, UsageError: see :meth:`verifier.network.Network.observe` and
+            :func:`ambiguity`.
+    """
+    if not out.name.endswith(".json") or out.name == ".json":
+        raise OutputError(f"--out {out}: the name must end in .json")
+    page_path = out.with_suffix(".html")
+    if network.path.resolve() in (out.resolve(), page_path.resolve()):
+        raise OutputError(f"--out {out}: would write over {network.path}; choose another name")
+    require_writable(out.parent)
+    result = ambiguity(network, network.observe_batch(images), most)
+    page = render_ambiguity(_page(network, images, result, data_name))
+    numbers = json.dumps(result.to_json() | {"model": network.sha256}, indent=2) + "\n"
+    make_directory(out.parent)
+    write_together({out: numbers.encode(), page_path: page.encode("utf-8")})
+    return AmbiguityFiles(result, out, page_path)
+
+
+def _page(
+    network: Network, images: NDArray[np.float32], result: Ambiguity, data_name: str
+) -> AmbiguityPage:
+    found = result.example
+    inputs: tuple[PageInput, ...] = ()
+    prototypes: tuple[PagePrototype, ...] = ()
+    if found is not None:
+        sides = zip((found.first, found.second), found.predicted, found.margin, strict=True)
+        inputs = tuple(
+            PageInput(
+                index,
+                to_picture(images[index], *network.input_range),
+                network.class_names[predicted],
+                margin,
+            )
+            for index, predicted, margin in sides
+        )
+        patches, owners = _patches(network), network.head.prototype_class
+        prototypes = tuple(
+            PagePrototype(
+                j,
+                None if owners is None else network.class_names[owners[j]],
+                None if patches is None else patches.pictures[j],
+                "" if patches is None else patches.origins[j],
+                (one, other),
+            )
+            for j, one, other in zip(found.prototypes, *found.activation, strict=True)
+        )
+    return AmbiguityPage(
+        model=network.description.name,
+        sha256=network.sha256,
+        data=data_name,
+        inputs=result.inputs,
+        levels=tuple(
+            PageLevel(level.k, level.explanations, level.same, level.colliding, level.inputs)
+            for level in result.levels
+        ),
+        example=inputs,
+        shared=prototypes,
+    )
+
+
+def _patches(network: Network) -> Patches | None:
+    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
+    try:
+        return load_patches(network.path, len(network.head.prototypes))
+    except InputError as error:
+        _log.warning("no pictures of prototypes: %s", error)
+        return None

@@ -1,0 +1,178 @@
+"""All minimal explanations and all minimal contrastive sets, as far as time and a limit allow.
+
+A *contrastive set* is a set of facts whose release lets the class change. Explanations and minimal
+contrastive sets are each other's minimal hitting sets (the duality that MARCO uses). With U all
+facts of the vocabulary:
+
+    loop: C = a smallest set that hits all explanations found so far and contains no known contrast
+        no such C: everything was found
+        an oracle proves U - C: shrink it by deletion, a new explanation
+        a latent that meets U - C loses: C is a contrastive set
+        neither: C is undecided; from then on the enumeration is not complete
+
+A contrastive set that is found this way is minimal: without one of its facts it would miss a known
+explanation E, so U less that smaller set contains E and is sufficient. Contrastive sets come
+smallest first. An explanation is one from which the oracle could drop no fact; a fact of it is
+*necessary* where some contrastive set meets it in this fact alone (:func:`because`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import Fact, FactSet
+from verifier.minimise.decide import KINDS, decided, shrunk
+from verifier.minimise.hitting_set import quiet
+from verifier.minimise.refute import Refutation, Refuter, of_facts
+from verifier.minimise.search import Candidate, Vocabulary
+from verifier.oracle.interface import Instance
+
+# Vocabularies in which every set of facts is an explanation's candidate.
+ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
+# Rounds without a deadline; undecided sets after which the search ends.
+_ROUNDS, _UNDECIDED = 4000, 100
+
+
+@dataclass(frozen=True)
+class Minimal:
+    """An explanation from which the oracle can drop no fact."""
+
+    found: Candidate
+
+    @property
+    def facts(self) -> FactSet:
+        """Its facts."""
+        return self.found.facts
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Facts that, released together, let the class change; none of them can stay."""
+
+    facts: FactSet
+    refutation: Refutation
+
+
+@dataclass(frozen=True)
+class End:
+    """The last item of a stream: whether everything was found, and if not, why."""
+
+    complete: bool
+    undecided: int
+    reason: str = ""
+
+
+Item = Minimal | Contrast | End
+
+
+def minimal_explanations(
+    instance: Instance,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    *,
+    limit: int,
+    rounds: int = _ROUNDS,
+    deadline: float = float("inf"),
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Item]:
+    """Stream minimal explanations and contrastive sets as they turn up; an :class:`End` is last.
+
+    Args:
+        vocabulary: one of :data:`ENUMERABLE`.
+        limit: the most explanations to find.
+        rounds: the most sets to look at.
+        deadline: when to stop, by the clock ``now``.
+    """
+    refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
+    elements = refuter.elements()
+    number = {fact: index for index, fact in enumerate(elements)}
+    explanations: list[frozenset[int]] = []
+    contrasts: list[frozenset[int]] = []  # and the undecided ones, which are not looked at again
+    undecided = 0
+
+    def end(reason: str) -> End:
+        if undecided and not reason:
+            reason = "some sets are neither proved nor refuted"
+        return End(not reason, undecided, reason)
+
+    for _ in range(rounds):
+        if len(explanations) >= limit:
+            yield end(f"the limit of {limit} explanations")
+            return
+        left = deadline - now()
+        if left <= 0:
+            yield end("out of time")
+            return
+        released, certain = _next(len(elements), explanations, contrasts, min(left, 60.0))
+        if released is None:
+            yield end("" if certain else "out of time for the next hitting set")
+            return
+        kept = of_facts(fact for index, fact in enumerate(elements) if index not in released)
+        if decided(instance, domain, kept) is not None:
+            found = shrunk(instance, domain, kept)
+            if found is None:  # deletion ends with a proved set, up to rounding of its margin
+                undecided += 1
+                contrasts.append(released)
+                continue
+            explanations.append(frozenset(number[fact] for fact in found.facts))
+            yield Minimal(found)
+            continue
+        contrasts.append(released)
+        (refutation,) = refuter.refute([kept])
+        if refutation is None:
+            undecided += 1
+            if undecided >= _UNDECIDED:
+                yield end("too many sets are neither proved nor refuted")
+                return
+            continue
+        yield Contrast(of_facts(elements[index] for index in released), refutation)
+    yield end(f"{rounds} rounds")
+
+
+def _next(
+    count: int,
+    explanations: list[frozenset[int]],
+    contrasts: list[frozenset[int]],
+    seconds: float,
+) -> tuple[frozenset[int] | None, bool]:
+    """A smallest set that hits all explanations and contains no contrast; whether it is certain."""
+    rows = np.zeros((len(explanations) + len(contrasts) + 1, count))
+    low, high = np.full(len(rows), -np.inf), np.full(len(rows), np.inf)
+    for row, facts in enumerate(explanations):
+        rows[row, list(facts)], low[row] = 1.0, 1.0
+    for row, facts in enumerate(contrasts, len(explanations)):
+        # the empty set is contained in everything
+        rows[row, list(facts)], high[row] = 1.0, len(facts) - 1.0
+    with quiet():
+        answer = milp(
+            np.ones(count),
+            constraints=LinearConstraint(rows, low, high),
+            integrality=np.ones(count),
+            bounds=Bounds(0, 1),
+            options={"time_limit": max(seconds, 0.01)},
+        )
+    if answer.status == 2:  # infeasible
+        return None, True
+    if answer.status != 0 or answer.x is None:
+        return None, False
+    return frozenset(np.flatnonzero(answer.x > 0.5).tolist()), True
+
+
+def because(facts: FactSet, contrasts: Iterable[Contrast]) -> dict[Fact, Contrast]:
+    """Per fact, a contrast that releases it and no other fact of the set: why it is necessary.
+
+    The latent behind the contrast meets all other facts of the set, and loses.
+    """
+    chosen = frozenset(facts)
+    found: dict[Fact, Contrast] = {}
+    for contrast in contrasts:
+        met = chosen & frozenset(contrast.facts)
+        if len(met) == 1:
+            found.setdefault(next(iter(met)), contrast)
+    return found
