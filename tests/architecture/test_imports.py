@@ -42,9 +42,11 @@ ARROWS: dict[str, set[str]] = {
     },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
+        "verifier.assembly",
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",
+        "verifier.network",
         "verifier.pipeline",
     },
     "verifier.gate": {
@@ -79,7 +81,7 @@ CHECKER_PACKAGES = {"flint", "numpy", "onnx"}
 CERTIFICATE_PACKAGES = {"pydantic"}
 
 # Packages that stay behind one file each, so that a change of theirs is a change in one place.
-IN_ONE_FILE = ("auto_LiRPA", "jinja2", "ray", "z3")
+IN_ONE_FILE = ("auto_LiRPA", "jinja2", "pyarrow", "ray", "z3")
 
 SOURCES = product()
 
