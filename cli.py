@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from verifier.console import campaigning, explaining
+from verifier.console import campaigning, explaining, gating
 from verifier.console.explaining import print_explanation
 from verifier.console.options import Json, Quiet, Seed
 from verifier.console.terminal import print_json, program
@@ -42,7 +42,14 @@ def common(
         raise typer.Exit
 
 
-for verb in (explaining.inspect, explaining.explain, explaining.check, campaigning.campaign):
+for verb in (
+    explaining.inspect,
+    explaining.explain,
+    explaining.check,
+    campaigning.campaign,
+    gating.gate,
+    gating.diff,
+):
     app.command()(verb)
 
 

@@ -1,4 +1,4 @@
-"""``campaign`` and ``diff``: many instances, and two campaigns compared."""
+"""``campaign``: many instances, resumably."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -178,13 +179,16 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Step], None]]:
         console=Console(stderr=True),
         disable=hidden,
     )
-    with bar:
-        number = bar.add_task("explaining", total=None)
+    started: list[TaskID] = []
 
-        def step(now: Step) -> None:
-            if now.state is None:  # what was known before does not count towards the rate
-                bar.reset(number, total=now.total, completed=now.done)
-            else:
-                bar.update(number, total=now.total, completed=now.done)
+    def step(now: Step) -> None:
+        if not started:  # not before there is something to show: a refusal is one line
+            bar.start()
+            started.append(bar.add_task("explaining", total=now.total, completed=now.done))
+        elif now.state is not None:
+            bar.update(started[0], completed=now.done)
 
+    try:
         yield step
+    finally:
+        bar.stop()
