@@ -24,6 +24,7 @@ class Instances:
         x: the inputs, float32.
         y: one class index per input.
         classes: one name per class index.
+        source: where the data can be read again; a note for reports.
 
     Raises:
         InputError: no inputs, or labels that do not fit.
@@ -34,6 +35,7 @@ class Instances:
     x: Float32[NDArray[np.float32], "image channel row column"]
     y: Int64[NDArray[np.int64], " image"]
     classes: tuple[str, ...]
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not len(self.x):

@@ -128,7 +128,7 @@ def run_campaign(
         known = {} if earlier is None else _earlier_results(earlier, facts, options)
         with Ledger.create(out) as ledger:
             planned = [_planned(instances, i, facts, network, options) for i in chosen]
-            ledger.plan(_about(instances, selection, options), facts, planned)
+            ledger.plan(_about(network, instances, selection, options), facts, planned)
             tasks = _tasks(ledger, planned, instances, network, limits, known)
             reused = len(planned) - sum(_occurrences(planned, task.key) for task in tasks)
             job = make_server or ExplainJob(network.path.resolve(), facts.sha256, options)
@@ -217,8 +217,12 @@ def _earlier_results(
         return found
 
 
-def _about(instances: Instances, selection: Selection, options: Options) -> dict[str, Any]:
+def _about(
+    network: Network, instances: Instances, selection: Selection, options: Options
+) -> dict[str, Any]:
     return {
+        # for reports; not a part of the summary, which is equal wherever the files lie
+        "where": {"model": str(network.path.resolve()), "data": instances.source},
         "data": {"name": instances.name, "sha256": instances.sha256},
         "selection": selection.to_json(),
         "options": options.to_json(),

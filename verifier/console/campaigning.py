@@ -112,7 +112,8 @@ def read_instances(source: str) -> Instances:
     from verifier.campaign import Instances
 
     data = load_data(source)
-    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes)
+    where = str(Path(source).resolve()) if Path(source).exists() else source
+    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
 
 
 def end_by_signal(number: int | None) -> None:
@@ -191,4 +192,5 @@ def progress_bar(hidden: bool) -> Iterator[Callable[[Step], None]]:
     try:
         yield step
     finally:
-        bar.stop()
+        if started:
+            bar.stop()
