@@ -37,10 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def protoproof_gate(request: pytest.FixtureRequest) -> GateResult:
     """The result of the gate that the test's marker asks for."""
     if _RESULT not in request.node.stash:
-        raise pytest.UsageError(
-            f"{request.node.nodeid}: protoproof_gate needs the marker protoproof"
-        )
-    return request.node.stash[_RESULT]
+        raise pytest.UsageError(f"{request.node.nodeid}: this fixture needs the marker protoproof")
+    result: GateResult = request.node.stash[_RESULT]
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
