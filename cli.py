@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from verifier.console import campaigning, explaining, gating
+from verifier.console import campaigning, explaining, gating, reporting
 from verifier.console.explaining import print_explanation
 from verifier.console.options import Json, Quiet, Seed
 from verifier.console.terminal import print_json, program
@@ -49,6 +49,7 @@ for verb in (
     campaigning.campaign,
     gating.gate,
     gating.diff,
+    reporting.report,
 ):
     app.command()(verb)
 

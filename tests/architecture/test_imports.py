@@ -62,6 +62,16 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.gate",
     },
+    # the audit report of many explanations; every certificate is proved again
+    "verifier.audit": {
+        "verifier.assembly",
+        "verifier.campaign",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.network",
+        "verifier.report",
+    },
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
         "verifier.assembly",

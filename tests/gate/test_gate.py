@@ -237,6 +237,12 @@ def test_owners_that_nobody_knows_are_refused(tmp_path: Path) -> None:
         gate(tmp_path, rules, tmp_path / "model.onnx", data=some(2))
 
 
+def test_a_misspelt_vocabulary_is_refused(tmp_path: Path) -> None:
+    rules = "rules:\n  explanation_size: [{vocabulary: topq, p95_at_most: 5}]\n"
+    with pytest.raises(UsageError, match="line 4: explanation_size: no topq"):
+        gate(tmp_path, rules, data=some(2))
+
+
 def test_a_baseline_with_other_options_or_data_is_refused(tmp_path: Path) -> None:
     gate(tmp_path / "old", "campaign: {vocabulary: topk}\nrules:\n  ambiguous: {at_most: 1}\n")
     rules = "rules:\n  baseline: {drift: {at_most: 0.5}}\n"

@@ -148,8 +148,8 @@ def possible_facts(core: Core, prototypes: int) -> int:
     """The largest number of facts that a minimal explanation of this vocabulary can have.
 
     Pairs at one location determine its latent once they span the affine hull of the prototypes:
-    no location needs more than channels + 1 of them. Activations and one ceiling: one each.
+    no location needs more than channels + 1 of them. Activations: one each, and the ceilings.
     """
     pairs = core.instance.locations * min(prototypes, core.instance.channels + 1)
-    named = prototypes + 1
+    named = prototypes + sum(isinstance(fact, CeilingFact) for fact in core.facts)
     return {"pairs": pairs, "mixed": pairs + named}.get(core.vocabulary, named)

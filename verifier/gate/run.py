@@ -98,6 +98,7 @@ def evaluate(
     """
     rules = file.policy.rules
     _refuse_regions(rules, set(campaign.regions), campaign.directory, file)
+    _refuse_vocabularies(rules, campaign, file)
     outcomes: list[Check] = list(checks(rules, campaign, model))
     if rules.baseline is not None:
         if found is None:
@@ -142,6 +143,15 @@ def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile
                 "over it first, or remove the rule"
             )
             raise UsageError(_at(file, "certified_accuracy", text, number))
+
+
+def _refuse_vocabularies(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
+    """A vocabulary that was never tried is a misspelt one."""
+    tried = {vocabulary for row in campaign.rows for vocabulary in row.record.sizes}
+    for number, size in enumerate(rules.explanation_size or ()):
+        if tried and size.vocabulary not in tried:
+            text = f"no {size.vocabulary} in this campaign, which tries {', '.join(sorted(tried))}"
+            raise UsageError(_at(file, "explanation_size", text, number))
 
 
 def _refuse_unknown_owners(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:

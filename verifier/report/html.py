@@ -21,7 +21,7 @@ from verifier.report.words import VOCABULARIES
 if TYPE_CHECKING:
     import jinja2
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_explanation(page: ExplanationPage) -> str:
@@ -31,15 +31,20 @@ def render_explanation(page: ExplanationPage) -> str:
         MissingDependencyError: jinja2 is not installed.
         InternalError: a picture is not an 8-bit image.
     """
-    environment = _environment()
-    style = (_TEMPLATES / "explanation.css").read_text(encoding="utf-8")
+    made = environment()
+    style = (TEMPLATES / "explanation.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("explanation.html.j2").render(
+    return made.get_template("explanation.html.j2").render(
         context(page), style=style, style_digest=digest, vocabularies=VOCABULARIES
     )
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The template engine, under which every value is made visible and escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
     try:
         import jinja2
         import markupsafe
@@ -54,8 +59,8 @@ def _environment() -> jinja2.Environment:
             return text.visible(value)
         return value
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=made_visible,
@@ -71,5 +76,5 @@ def _environment() -> jinja2.Environment:
         text.seconds,
         text.signed,
     ):
-        environment.filters[function.__name__] = function
-    return environment
+        made.filters[function.__name__] = function
+    return made
