@@ -48,6 +48,8 @@ def report(
     if input_ is not None or index is not None:
         raise UsageError("--input and --index are for a single certificate")
     where = _where(subject)
+    if model is None and not where["model"]:
+        raise UsageError(f"{subject}: does not say where the network lies; give it with --model")
     require_writable(out.parent)
     make_directory(out.parent)
     target = out.with_suffix(".pdf") if pdf else None
@@ -84,12 +86,12 @@ def report(
 
 
 def _where(directory: Path) -> dict[str, str]:
-    """Where model and data lay when the campaign ran."""
+    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
     from verifier.campaign import read_campaign
     from verifier.gate.compare import find_campaign
 
-    where: dict[str, str] = read_campaign(find_campaign(directory)).about["where"]
-    return where
+    found = read_campaign(find_campaign(directory)).about.get("where", {})
+    return {word: str(found.get(word, "")) for word in ("model", "data")}
 
 
 def _data(given: str | None, before: str) -> Any:
