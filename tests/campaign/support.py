@@ -42,6 +42,14 @@ def some(count: int) -> Instances:
     return Instances("some", "0" * 64, data.x[chosen], data.y[chosen], data.classes)
 
 
+def small_file(directory: Path, count: int = 60) -> Path:
+    """A data file that is read much faster than all images are."""
+    data, path = some(count), directory / "digits.npz"
+    arrays = {"x_train": data.x, "y_train": data.y, "x_test": data.x, "y_test": data.y}
+    np.savez(path, **arrays)
+    return path
+
+
 class InlineWorker:
     """Computes where it is asked."""
 
@@ -101,8 +109,7 @@ class Poisoned:
                 case "crash":
                     os.kill(os.getpid(), signal.SIGSEGV)
                 case "exhaust":
-                    hoard = [bytearray(1 << 24) for _ in range(1 << 12)]
-                    raise AssertionError(len(hoard))
+                    raise AssertionError(len(bytearray(1 << 33)))
                 case "raise":
                     raise ZeroDivisionError("a planted\nfailure")
                 case "refuse":

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.support import MODEL
+from tests.campaign.support import MODEL, small_file
 from tests.cli.support import ROOT, protoproof
 from verifier.campaign import read_campaign
 
-COMMAND = [sys.executable, str(ROOT / "cli.py"), "campaign", str(MODEL), "--data", "mnist5k"]
+COMMAND = [sys.executable, str(ROOT / "cli.py"), "campaign", str(MODEL)]
 
 
 def test_killed_at_random_points_and_resumed_is_the_same(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.campaign.killing", str(tmp_path), "60"],
+        [sys.executable, "-m", "tests.campaign.killing", str(tmp_path), "40"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -31,7 +31,7 @@ def test_killed_at_random_points_and_resumed_is_the_same(tmp_path: Path) -> None
     )
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
-    assert counts["kills"] >= 60
+    assert counts["kills"] >= 40
     assert counts["finished"] >= 1
 
 
@@ -74,7 +74,8 @@ def gone(process: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
 def test_no_worker_outlives_the_campaign(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
-    process = start(out, "--per-class", "4", "--workers", "2", "--timeout", "600")
+    data = ("--data", str(small_file(tmp_path)))
+    process = start(out, *data, "--workers", "2", "--timeout", "600")
     workers = descendants(process.pid)
     assert len(workers) >= 2
     started = time.monotonic()
@@ -86,10 +87,10 @@ def test_no_worker_outlives_the_campaign(tmp_path: Path, number: signal.Signals)
     assert all(map(gone, workers))
     states = read_campaign(out).states
     assert states["proved"] >= 2  # the row of the last certificate may be missing
-    assert states["proved"] + states["not_run"] == 40
+    assert states["proved"] + states["not_run"] == 60
     if number == signal.SIGTERM:  # in good order: what is there is summed up
         assert json.loads((out / "summary.json").read_text())["states"] == states
-    resumed = protoproof(*COMMAND[2:], "--out", out, "--per-class", "4", "--json")
+    resumed = protoproof(*COMMAND[2:], *data, "--out", out, "--json")
     assert resumed.code == 0
     assert json.loads(resumed.out)["run"]["reused"] >= states["proved"]
 
@@ -106,12 +107,13 @@ if __name__ == "__main__":  # workers import this file under another name
 """
 
 
-@pytest.mark.parametrize("largest", [4096, 130_000], ids=["the plan", "the results"])
+@pytest.mark.parametrize("largest", [4096, 75_000], ids=["the plan", "the results"])
 def test_a_full_disk_is_one_line_and_harms_nothing(tmp_path: Path, largest: int) -> None:
     """A limit on file sizes fails as a full disk does: in the middle of writing."""
     out, script = tmp_path / "out", tmp_path / "limited.py"
     script.write_text(LIMITED)
-    chosen = ["--out", str(out), "--indices", "0-199", "--no-witnesses", "--vocabulary", "topk"]
+    chosen = ["--data", str(small_file(tmp_path)), "--out", str(out), "--workers", "1"]
+    chosen += ["--no-witnesses", "--vocabulary", "topk"]
     done = subprocess.run(
         [sys.executable, str(script), str(largest), *COMMAND[2:], *chosen, "--quiet"],
         capture_output=True,
@@ -133,6 +135,6 @@ def test_a_full_disk_is_one_line_and_harms_nothing(tmp_path: Path, largest: int)
 def test_a_read_only_directory_is_one_line(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir(mode=0o555)
-    result = protoproof(*COMMAND[2:], "--out", out, "--indices", "0")
+    result = protoproof(*COMMAND[2:], "--data", small_file(tmp_path), "--out", out)
     assert result.code == 2
     assert "no permission" in result.err

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaign.support import MODEL
+from tests.campaign.support import MODEL, small_file
 from tests.cli.support import protoproof
 
-CAMPAIGN = ("campaign", MODEL, "--data", "mnist5k", "--per-class", "1", "--json")
+CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
-    ray = protoproof(*CAMPAIGN, "--out", tmp_path / "ray", "--engine", "ray", "--workers", "2")
-    local = protoproof(*CAMPAIGN, "--out", tmp_path / "local", "--workers", "2")
+    data = small_file(tmp_path, 10)
+    ray = protoproof(
+        *CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", "--workers", "2"
+    )
+    local = protoproof(*CAMPAIGN, data, "--out", tmp_path / "local", *two)
     assert (ray.code, local.code) == (0, 0), ray.err
     files = [
         {
@@ -33,6 +36,7 @@ def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
 def test_without_ray_one_line_says_what_to_install(tmp_path: Path) -> None:
-    result = protoproof(*CAMPAIGN, "--out", tmp_path, "--engine", "ray")
+    data = small_file(tmp_path, 10)
+    result = protoproof(*CAMPAIGN, data, "--out", tmp_path, "--engine", "ray")
     assert result.code == 2
     assert "protoproof[ray]" in result.err

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.campaign.support import MODEL, InlineEngine, digits, network, some
+from tests.campaign.support import MODEL, InlineEngine, digits, network, small_file, some
 from tests.cli.support import protoproof
 from tests.gate.support import gate
 from verifier.audit import audit_page, audit_to_files
@@ -305,7 +305,7 @@ def _inflated(stream: bytes) -> bytes:
 
 def test_from_the_command_line(tmp_path: Path) -> None:
     done = protoproof(
-        "campaign", MODEL, "--data", "mnist5k", "--indices", "0,500", "--workers", "1",
+        "campaign", MODEL, "--data", small_file(tmp_path), "--indices", "0,50", "--workers", "1",
         "--out", tmp_path / "c", "--quiet",
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -314,10 +314,10 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     document = json.loads(done.out)
     assert (document["accepted"], document["rejected"]) == (2, 0)
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert 'id="i500"' in html
+    assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
     certificate = next((tmp_path / "c" / "certificates").iterdir())
-    np.save(tmp_path / "x.npy", digits().x[[0, 500]])
+    np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [
         protoproof(
             "report", certificate, "--model", MODEL, "--input", tmp_path / "x.npy",
