@@ -16,7 +16,7 @@ CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
-    data = small_file(tmp_path, 10)
+    data, two = small_file(tmp_path, 10), ("--workers", "2")
     ray = protoproof(
         *CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", "--workers", "2"
     )
