@@ -13,7 +13,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from verifier.console import ambiguous, certifying, explaining
+from verifier.console import (
+    ambiguous,
+    campaigning,
+    certifying,
+    explaining,
+    gating,
+    reporting,
+)
 from verifier.console.explaining import print_explanation
 from verifier.console.options import Json, Quiet, Seed
 from verifier.console.terminal import print_json, program
@@ -48,6 +55,10 @@ for verb in (
     certifying.certify,
     explaining.check,
     ambiguous.ambiguity,
+    campaigning.campaign,
+    gating.gate,
+    gating.diff,
+    reporting.report,
 ):
     app.command()(verb)
 

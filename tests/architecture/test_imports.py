@@ -92,9 +92,11 @@ ARROWS: dict[str, set[str]] = {
     },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
+        "verifier.assembly",
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",
+        "verifier.network",
         "verifier.pipeline",
     },
     "verifier.gate": {
@@ -126,6 +128,16 @@ ARROWS: dict[str, set[str]] = {
         "verifier.pipeline",
         "verifier.report",
     },
+    # the audit report of many explanations; every certificate is proved again
+    "verifier.audit": {
+        "verifier.assembly",
+        "verifier.campaign",
+        "verifier.certificate",
+        "verifier.checker",
+        "verifier.files",
+        "verifier.network",
+        "verifier.report",
+    },
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
         "verifier.explanation",
@@ -147,7 +159,7 @@ CHECKER_PACKAGES = {"flint", "numpy", "onnx"}
 CERTIFICATE_PACKAGES = {"pydantic"}
 
 # Packages that stay behind one file each, so that a change of theirs is a change in one place.
-IN_ONE_FILE = ("auto_LiRPA", "jinja2", "ray", "z3")
+IN_ONE_FILE = ("auto_LiRPA", "jinja2", "pyarrow", "ray", "z3")
 
 SOURCES = product()
 

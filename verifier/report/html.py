@@ -22,7 +22,7 @@ from verifier.report.words import VOCABULARIES
 if TYPE_CHECKING:
     import jinja2
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_explanation(page: ExplanationPage) -> str:
@@ -41,13 +41,18 @@ def render_ambiguity(page: AmbiguityPage) -> str:
 
 
 def _rendered(template: str, values: dict[str, Any]) -> str:
-    environment = _environment()
-    style = (_TEMPLATES / "explanation.css").read_text(encoding="utf-8")
+    made = environment()
+    style = (TEMPLATES / "explanation.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template(template).render(values, style=style, style_digest=digest)
+    return made.get_template(template).render(values, style=style, style_digest=digest)
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The template engine, under which every value is made visible and escaped.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
     try:
         import jinja2
         import markupsafe
@@ -62,8 +67,8 @@ def _environment() -> jinja2.Environment:
             return text.visible(value)
         return value
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=made_visible,
@@ -79,5 +84,5 @@ def _environment() -> jinja2.Environment:
         text.seconds,
         text.signed,
     ):
-        environment.filters[function.__name__] = function
-    return environment
+        made.filters[function.__name__] = function
+    return made

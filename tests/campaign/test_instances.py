@@ -1,0 +1,78 @@
+"""The choice of instances is what was asked for, the same again, and refused where it cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.campaign.support import digits
+from verifier.campaign import Instances, Selection, parse_indices
+from verifier.errors import InputError, UsageError
+
+
+def tiny(labels: list[int]) -> Instances:
+    x = np.zeros((len(labels), 1, 2, 2), dtype=np.float32)
+    return Instances("tiny", "0" * 64, x, np.array(labels, dtype=np.int64), ("a", "b"))
+
+
+@given(st.integers(1, 20), st.integers(0, 5))
+def test_per_class_draws_that_many_of_each(count: int, seed: int) -> None:
+    data = digits()
+    chosen = Selection(per_class=count, seed=seed).choose(data)
+    assert chosen == Selection(per_class=count, seed=seed).choose(data)
+    assert list(chosen) == sorted(set(chosen))
+    assert np.bincount(data.y[list(chosen)]).tolist() == [count] * 10
+
+
+def test_another_seed_draws_others() -> None:
+    assert Selection(5, 0).choose(digits()) != Selection(5, 1).choose(digits())
+
+
+def test_one_class_does_not_move_with_another() -> None:
+    longer, shorter = tiny([0] * 9 + [1] * 9), tiny([0] * 9 + [1] * 5)
+    first = [i for i in Selection(3).choose(longer) if i < 9]
+    assert first == [i for i in Selection(3).choose(shorter) if i < 9]
+
+
+def test_all_and_listed() -> None:
+    assert Selection().choose(tiny([0, 1, 1])) == (0, 1, 2)
+    assert Selection(indices=(2, 0, 2)).choose(tiny([0, 1, 1])) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("selection", "word"),
+    [(Selection(per_class=3), "class 0"), (Selection(indices=(3,)), "no instance 3")],
+)
+def test_what_is_not_there_is_refused(selection: Selection, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        selection.choose(tiny([0, 1, 1]))
+
+
+def test_contradictions_are_refused() -> None:
+    with pytest.raises(UsageError, match="exclude"):
+        Selection(per_class=1, indices=(0,))
+    with pytest.raises(UsageError, match="empty"):
+        Selection(indices=())
+    with pytest.raises(InputError, match="no instances"):
+        tiny([])
+
+
+def test_classes_have_to_fit() -> None:
+    tiny([0, 1]).fit(("a", "b"))
+    tiny([0, 1]).fit(("cat", "dog"))  # other names are only names
+    with pytest.raises(InputError, match="2 classes"):
+        tiny([0, 1]).fit(("a", "b", "c"))
+    with pytest.raises(InputError, match="another order"):
+        tiny([0, 1]).fit(("b", "a"))
+
+
+def test_indices_in_words() -> None:
+    assert parse_indices("0,5,10-12") == (0, 5, 10, 11, 12)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-2", "1,,2", "0-99999999", "1e3", "٣"])
+def test_nonsense_indices_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--indices"):
+        parse_indices(text)

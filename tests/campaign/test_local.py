@@ -1,0 +1,119 @@
+"""Worker processes: what one instance does to its worker costs that instance only."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.campaign.support import MODEL, Poisoned, network, some
+from verifier.campaign import Campaign, Limits, Options, run_campaign
+from verifier.campaign.engine import GRACE
+from verifier.errors import InternalError, ModelError
+
+LIMITS = Limits(seconds=3.0, megabytes=1500)
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Campaign, float]:
+    harm = {1: "hang", 2: "crash", 3: "exhaust", 4: "raise", 5: "refuse", 6: "fragile"}
+    started = time.monotonic()
+    result = run_campaign(
+        network(),
+        some(8),
+        tmp_path_factory.mktemp("poisoned"),
+        limits=LIMITS,
+        workers=2,
+        make_server=Poisoned(harm),
+    )
+    return result, time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("index", "state", "reason"),
+    [
+        (0, "undecided", "harmless"),
+        (1, "timeout", "more than 3 s"),
+        (2, "error", "the worker ended without an answer: signal 11"),
+        (3, "memory", "more memory than 1500 MB"),
+        (4, "error", "ZeroDivisionError: a planted failure"),
+        (5, "error", "a planted refusal"),
+        (6, "undecided", "a planted disagreement"),
+        (7, "undecided", "harmless"),
+    ],
+)
+def test_poison_is_recorded_and_the_rest_goes_on(
+    poisoned: tuple[Campaign, float], index: int, state: str, reason: str
+) -> None:
+    record = poisoned[0].rows[index].record
+    assert (record.state, record.reason) == (state, reason)
+
+
+def test_a_worker_that_ignores_its_limit_is_killed(poisoned: tuple[Campaign, float]) -> None:
+    assert poisoned[1] < 20 * (3 + GRACE)  # it would have slept for ever
+
+
+def test_no_worker_is_left(poisoned: tuple[Campaign, float]) -> None:
+    assert not children()
+
+
+def children() -> list[int]:
+    """Processes whose parent is this one, except Python's own bookkeeper."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            command = path.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and b"resource_tracker" not in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_one_worker_or_three_give_equal_rows(tmp_path: Path) -> None:
+    one, three = (
+        run_campaign(network(), some(6), tmp_path / str(n), workers=n, options=Options())
+        for n in (1, 3)
+    )
+    assert one.rows == three.rows
+    assert (tmp_path / "1" / "summary.json").read_bytes() == (
+        tmp_path / "3" / "summary.json"
+    ).read_bytes()
+    for row in one.rows:
+        name = f"certificates/{row.key}.cert.json"
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "3" / name).read_bytes()
+
+
+def test_a_model_that_changes_under_the_campaign_is_noticed(tmp_path: Path) -> None:
+    from verifier.network import load
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(MODEL.read_bytes())
+    planned = load(path)
+    path.write_bytes((MODEL.parent / "mnist-1x1.onnx").read_bytes())
+    with pytest.raises(ModelError, match="changed"):
+        run_campaign(planned, some(2), tmp_path / "out")
+
+
+class Stillborn:
+    """Workers that never come to life."""
+
+    def __call__(self) -> None:
+        os._exit(7)
+
+
+def test_workers_that_cannot_start_end_the_campaign(tmp_path: Path) -> None:
+    with pytest.raises(InternalError, match="exit code 7"):
+        run_campaign(network(), some(2), tmp_path, make_server=Stillborn())
+
+
+def test_inputs_are_sent_bit_for_bit(tmp_path: Path) -> None:
+    data = some(2)
+    result = run_campaign(network(), data, tmp_path, options=Options(witnesses=False))
+    from verifier.assembly import input_digest
+
+    assert [row.instance for row in result.rows] == [input_digest(np.asarray(x)) for x in data.x]

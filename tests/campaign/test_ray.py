@@ -1,0 +1,42 @@
+"""The Ray engine gives the rows of the local one. Runs where ray is installed."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.campaign.support import MODEL, small_file
+from tests.cli.support import protoproof
+
+CAMPAIGN = ("campaign", MODEL, "--json", "--data")
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
+def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
+    data, two = small_file(tmp_path, 10), ("--workers", "2")
+    ray = protoproof(
+        *CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", "--workers", "2"
+    )
+    local = protoproof(*CAMPAIGN, data, "--out", tmp_path / "local", *two)
+    assert (ray.code, local.code) == (0, 0), ray.err
+    files = [
+        {
+            path.relative_to(out): path.read_bytes()
+            for path in [out / "summary.json", *(out / "certificates").iterdir()]
+        }
+        for out in (tmp_path / "ray", tmp_path / "local")
+    ]
+    assert len(files[0]) == 11
+    assert files[0] == files[1]
+    assert json.loads(ray.out)["run"]["computed"] == 10
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
+def test_without_ray_one_line_says_what_to_install(tmp_path: Path) -> None:
+    data = small_file(tmp_path, 10)
+    result = protoproof(*CAMPAIGN, data, "--out", tmp_path, "--engine", "ray")
+    assert result.code == 2
+    assert "protoproof[ray]" in result.err

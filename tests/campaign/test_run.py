@@ -1,0 +1,217 @@
+"""A campaign computes what is missing and nothing else, and says how everything ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.campaign.support import MODEL, Counting, InlineEngine, network, some
+from verifier.campaign import Campaign, Instances, Limits, Options, read_campaign, run_campaign
+from verifier.campaign.lock import only_writer
+from verifier.campaign.record import STATES, Record
+from verifier.checker import check
+from verifier.errors import InputError, OutputError, UsageError
+
+QUICK = Options(witnesses=False)
+
+
+def run(out: Path, instances: Instances | None = None, **settings: Any) -> Campaign:
+    settings = {"options": QUICK, "engine": InlineEngine} | settings
+    return run_campaign(network(), instances or some(6), out, **settings)
+
+
+def test_every_instance_has_a_row_and_an_accepted_certificate(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.states == dict.fromkeys(STATES, 0) | {"proved": 6}
+    for row in result.rows:
+        content = (tmp_path / "certificates" / f"{row.key}.cert.json").read_bytes()
+        report = check(content, MODEL, row.instance)
+        assert report.accepted
+        assert row.record.size == min(s["size"] for s in row.record.sizes.values())
+    assert len(list((tmp_path / "certificates").iterdir())) == 6
+    document = json.loads((tmp_path / "summary.json").read_text())
+    assert document["states"]["proved"] == document["accuracy"]["correct"] == 6
+    assert document == json.loads(json.dumps(read_campaign(tmp_path).summary))
+
+
+def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
+    server = Counting(tmp_path / "log")
+    first = run(tmp_path / "out", make_server=server)
+    files = {p: p.read_bytes() for p in (tmp_path / "out" / "certificates").iterdir()}
+    before = (tmp_path / "out" / "summary.json").read_bytes()
+    second = run(tmp_path / "out", make_server=server)
+    assert (first.computed, first.reused, server.asked()) == (6, 0, 6)
+    assert (second.computed, second.reused) == (0, 6)
+    assert (tmp_path / "out" / "summary.json").read_bytes() == before
+    assert {p: p.read_bytes() for p in (tmp_path / "out" / "certificates").iterdir()} == files
+
+
+def test_a_changed_option_computes_again_and_the_old_results_stay(tmp_path: Path) -> None:
+    run(tmp_path)
+    other = run(tmp_path, options=replace(QUICK, vocabulary="topk"))
+    assert (other.computed, other.reused) == (6, 0)
+    assert {row.record.vocabulary for row in other.rows} == {"topk"}
+    assert run(tmp_path).computed == 0
+
+
+def test_a_larger_selection_computes_the_rest(tmp_path: Path) -> None:
+    every = some(6)
+    part = Instances("some", every.sha256, every.x[:4], every.y[:4], every.classes)
+    run(tmp_path, part)
+    assert (run(tmp_path, every).computed, run(tmp_path, every).reused) == (2, 6)
+
+
+def test_equal_inputs_are_computed_once(tmp_path: Path) -> None:
+    data = some(3)
+    twice = Instances(
+        "twice", data.sha256, np.concatenate([data.x, data.x]), np.tile(data.y, 2), data.classes
+    )
+    server = Counting(tmp_path / "log")
+    result = run(tmp_path / "out", twice, make_server=server)
+    assert server.asked() == 3
+    assert result.states["proved"] == result.computed == 6
+
+
+@pytest.mark.parametrize("harm", ["removed", "changed"])
+def test_a_lost_certificate_is_made_again(tmp_path: Path, harm: str) -> None:
+    first = run(tmp_path)
+    path = tmp_path / "certificates" / f"{first.rows[2].key}.cert.json"
+    before = path.read_bytes()
+    if harm == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(before[:-2] + b" }")
+    assert read_campaign(tmp_path).states["not_run"] == 1
+    again = run(tmp_path)
+    assert (again.computed, again.reused) == (1, 5)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("state", "limit", "limits", "settled"),
+    [
+        ("timeout", 10.0, Limits(10.0), True),
+        ("timeout", 10.0, Limits(5.0), True),
+        ("timeout", 10.0, Limits(11.0), False),
+        ("timeout", 10.0, Limits(None), False),
+        ("memory", 100, Limits(1.0, 100), True),
+        ("memory", 100, Limits(1.0, 200), False),
+        ("memory", None, Limits(1.0, None), False),
+        ("error", None, Limits(), True),
+        ("undecided", None, Limits(), True),
+        ("not_run", None, Limits(), False),
+    ],
+)
+def test_only_a_wider_limit_is_worth_another_try(
+    state: Any, limit: float | None, limits: Limits, settled: bool
+) -> None:
+    assert Record(state, "because", limit=limit).settled(limits) is settled
+
+
+def renamed(path: Path) -> Path:
+    """The same network in other bytes: a re-export."""
+    model = onnx.load(MODEL)
+    model.producer_name = "another exporter"
+    onnx.save(model, path)
+    return path
+
+
+def test_an_equal_head_carries_certificates_over(tmp_path: Path) -> None:
+    old = run(tmp_path / "old", options=Options())
+    other = renamed(tmp_path / "other.onnx")
+    new = run_campaign(
+        other, some(6), tmp_path / "new", earlier=tmp_path / "old", engine=InlineEngine
+    )
+    assert new.carried == new.computed == 6
+    assert [row.record.sizes for row in new.rows] == [row.record.sizes for row in old.rows]
+    plain = run_campaign(other, some(6), tmp_path / "plain", engine=InlineEngine)
+    assert plain.rows == new.rows  # carrying over changes nothing but the time
+    for row in new.rows:
+        content = (tmp_path / "new" / "certificates" / f"{row.key}.cert.json").read_bytes()
+        assert check(content, other, row.instance).accepted
+        assert check(content, MODEL).status == "rejected"
+
+
+def test_another_head_carries_nothing_over(tmp_path: Path) -> None:
+    run(tmp_path / "old")
+    model = onnx.load(MODEL)
+    name = network().description.decision.weight
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    values = onnx.numpy_helper.to_array(weight) * np.float32(1.001)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, name))
+    onnx.save(model, tmp_path / "other.onnx")
+    new = run_campaign(
+        tmp_path / "other.onnx",
+        some(2),
+        tmp_path / "new",
+        earlier=tmp_path / "old",
+        options=QUICK,
+        engine=InlineEngine,
+    )
+    assert (new.carried, new.computed) == (0, 2)
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    with only_writer(tmp_path), pytest.raises(UsageError, match="another campaign"):
+        run(tmp_path)
+    assert run(tmp_path).computed == 6
+
+
+def test_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ledger\.sqlite"):
+        read_campaign(tmp_path)
+    (tmp_path / "ledger.sqlite").write_bytes(b"something else, and long enough to be looked at" * 9)
+    with pytest.raises(InputError, match="ledger"):
+        read_campaign(tmp_path)
+    with pytest.raises(InputError, match="ledger"):
+        run(tmp_path)
+
+
+def test_an_output_that_cannot_be_is_refused_early(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    server = Counting(tmp_path / "log")
+    with pytest.raises(OutputError, match="no directory"):
+        run(tmp_path / "file" / "out", make_server=server)
+    assert server.asked() == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"workers": 0},
+        {"limits": Limits(0.0)},
+        {"limits": Limits(1.0, 0)},
+        {"engine": "mainframe"},
+        {"engine": "local", "address": "somewhere"},
+        {"options": Options(vocabulary="esperanto")},
+        {"options": Options(oracle="delphi")},
+        {"options": Options(domain="elsewhere")},
+    ],
+)
+def test_nonsense_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--"):
+        run(tmp_path, **settings)
+
+
+def test_a_copy_of_the_directory_is_the_same_campaign(tmp_path: Path) -> None:
+    run(tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    assert run(tmp_path / "there").computed == 0
+
+
+def test_regions_are_kept_with_their_results(tmp_path: Path) -> None:
+    from verifier.campaign.ledger import Ledger
+
+    first = run(tmp_path)
+    with Ledger.create(tmp_path) as ledger:
+        for row in first.rows:
+            ledger.store_region(row.key, "linf:0.1", "proved" if row.index else "unknown", "")
+    found = read_campaign(tmp_path).regions
+    assert sorted(found["linf:0.1"].values()) == ["proved"] * 5 + ["unknown"]

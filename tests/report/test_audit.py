@@ -1,0 +1,332 @@
+"""The audit report says what the campaign recorded and the checker accepts, and is inert."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import zlib
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.campaign.support import MODEL, InlineEngine, digits, network, small_file, some
+from tests.cli.support import protoproof
+from tests.gate.support import gate
+from verifier.audit import audit_page, audit_to_files
+from verifier.campaign import Instances, Options, run_campaign
+from verifier.campaign.ledger import Ledger
+from verifier.errors import InputError, MissingDependencyError
+from verifier.report import audit_html
+from verifier.report.audit_html import find_browser, print_pdf, render_audit
+from verifier.report.audit_page import AuditPage, AuditRegion, Step
+from verifier.report.figures import curve, histogram, matrix, waterfall
+
+BROWSER = find_browser()
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"
+
+
+@pytest.fixture(scope="module")
+def data() -> Instances:
+    """Five digits; the network takes the first one for another."""
+    every = digits()
+    chosen = [296, 0, 150, 420, 730]
+    return Instances("part", "0" * 64, every.x[chosen], every.y[chosen], every.classes)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory, data: Instances) -> Path:
+    out = tmp_path_factory.mktemp("campaign")
+    run_campaign(network(), data, out, options=Options(), engine=InlineEngine)
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(directory: Path, data: Instances) -> AuditPage:
+    return audit_page(directory, MODEL, data)
+
+
+class Reader(HTMLParser):
+    """Collects what matters; complains about what must not be there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.headings: list[int] = []
+        self.pictures = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        if tag == "a":
+            self.links.append(str(found["href"]))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "img":
+            assert found.get("alt"), found
+        if tag == "svg":
+            assert found.get("aria-label") or found.get("aria-hidden") == "true"
+        for name, value in attrs:
+            assert not name.startswith("on"), name
+            assert name != "style"  # the policy would not admit it
+            if name in ("src", "href") and tag != "a":
+                self.pictures += 1
+                assert str(value).startswith("data:image/png;base64,")
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    return reader
+
+
+def test_every_link_resolves_and_nothing_is_remote(page: AuditPage) -> None:
+    html = render_audit(page)
+    reader = read(html)
+    assert len(reader.ids) == len(set(reader.ids))
+    assert reader.links
+    assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+    text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
+    assert not re.search(r"https?:|[\"'=(]//|url\(|@import", text)
+    assert not {"script", "iframe", "object", "form", "link"} & set(reader.tags)
+    assert reader.pictures == 50 + 5 + 1  # prototypes, inputs, the wrong one again
+    steps = [b - a for a, b in zip(reader.headings, reader.headings[1:], strict=False)]
+    assert reader.headings[0] == 1
+    assert max(steps) == 1
+
+
+def test_the_content_policy_admits_the_style_and_nothing_else(page: AuditPage) -> None:
+    import base64
+
+    html = render_audit(page)
+    style = re.search(r"<style>(.*?)</style>", html, re.S)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';" in html
+    assert "unsafe" not in html
+
+
+def test_it_says_what_was_recorded(page: AuditPage, directory: Path) -> None:
+    assert (page.total, page.accepted, page.rejected, page.correct) == (5, 5, 0, 4)
+    assert [item.index for item in page.wrong] == [0]
+    html = render_audit(page)
+    for text in (network().sha256, "labelled “2”, predicted “3”", "No release policy was applied"):
+        assert text in html
+    for item in page.instances:
+        assert item.proved is not None
+        assert item.observed is not None
+        assert 0 < item.proved <= item.observed
+        assert sum(step.value for step in item.steps) == pytest.approx(item.observed)
+        assert len(item.sentences) == item.size
+        assert item.certificate is not None
+        stored = directory / "certificates" / item.certificate[0]
+        assert hashlib.sha256(stored.read_bytes()).hexdigest() == item.certificate[1]
+    assert sum(len(p.used_by) for p in page.prototypes) == np.sum(page.use)
+    assert {len(sizes) for _, sizes in page.sizes} == {5}
+
+
+def test_fewer_sections_check_as_many_certificates(directory: Path, data: Instances) -> None:
+    short = audit_page(directory, MODEL, data, sections=1)
+    assert (len(short.instances), short.unlisted, short.accepted) == (1, 4, 5)
+    reader = read(render_audit(short))
+    assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+
+
+def test_a_certificate_that_is_not_accepted_is_not_hidden(tmp_path: Path, data: Instances) -> None:
+    run_campaign(network(), data, tmp_path, options=Options(), engine=InlineEngine)
+    with Ledger.create(tmp_path) as ledger:
+        row = ledger.rows()[1]
+        document = json.loads(ledger.certificate_path(row.key).read_text())
+        document["core"]["rivals"].pop()
+        content = json.dumps(document).encode()
+        record = replace(row.record, certificate=hashlib.sha256(content).hexdigest())
+        ledger.store(row.key, record, ledger.timings()[row.key], content)
+    page = audit_page(tmp_path, MODEL, data)
+    assert (page.accepted, page.rejected) == (4, 1)
+    html = render_audit(page)
+    assert "Not to be relied on: 1 certificate not accepted" in html
+    assert "certificate not accepted</span>" in html
+
+
+def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) -> None:
+    other = Instances("other", "0" * 64, data.x[::-1].copy(), data.y, data.classes)
+    page = audit_page(directory, MODEL, other)
+    shown = [item.picture is not None for item in page.instances]
+    assert shown == [False, False, True, False, False]  # the middle one is where it was
+    assert "not what was explained" in " ".join(page.missing)
+    assert all(item.picture is None for item in audit_page(directory, MODEL, None).instances)
+
+
+def test_another_network_is_refused(directory: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sha256 differs"):
+        audit_page(directory, MODEL.with_name("mnist-1x1.onnx"), None)
+    rules = "rules:\n  accuracy: {at_least: 0.5}\n"
+    gate(tmp_path, rules, data=some(2))
+    page = audit_page(tmp_path / "out", MODEL, None)
+    assert page.gate is not None
+    assert (page.gate.outcome, page.gate.checks[0].id) == ("passed", "accuracy")
+    assert "The gate “test” passed" in render_audit(page)
+    result = tmp_path / "out" / "gate.json"
+    result.write_text(result.read_text().replace(network().sha256, "0" * 64))
+    with pytest.raises(InputError, match="another network"):
+        audit_page(tmp_path / "out", MODEL, None)
+
+
+def hostile(page: AuditPage) -> AuditPage:
+    return replace(
+        page,
+        title=HOSTILE,
+        class_names=tuple(HOSTILE for _ in page.class_names),
+        identity=tuple((word, HOSTILE) for word, _ in page.identity),
+        regions=(AuditRegion(HOSTILE, 1, 1, 5, 0.1), AuditRegion("linf:0.2", 0, 1, 5, 0.2)),
+        classes=tuple(replace(item, name=HOSTILE) for item in page.classes),
+        prototypes=tuple(
+            replace(item, owner=HOSTILE, origin=HOSTILE, notes=(HOSTILE,))
+            for item in page.prototypes
+        ),
+        instances=tuple(
+            replace(item, label=HOSTILE, predicted=HOSTILE, rival=HOSTILE, reason=HOSTILE)
+            for item in page.instances
+        ),
+        wrong=tuple(replace(item, label=HOSTILE, reason=HOSTILE) for item in page.wrong),
+        recheck=(HOSTILE,),
+    )
+
+
+def test_hostile_names_are_inert(page: AuditPage) -> None:
+    html = render_audit(hostile(page))
+    reader = read(html)
+    assert "script" not in reader.tags
+    assert "<img src=x" not in html
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert "{{ 7 * 7 }}" in html  # text, not a template
+    assert reader.pictures == read(render_audit(page)).pictures
+
+
+def test_a_report_of_200_instances_stays_small(page: AuditPage) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    many = tuple(replace(page.instances[n % 5], index=n, picture=picture) for n in range(200))
+    html = render_audit(replace(page, instances=many))
+    assert len(html.encode()) < 10_000_000  # noise does not compress: nothing is larger
+
+
+def test_histograms_count_everything() -> None:
+    for sizes in ([1], [3, 3, 3], list(range(1, 200)), [1, 1000]):
+        found = histogram("topk", sizes)
+        assert sum(bar.count for bar in found.bars) == len(sizes)
+        for bar in found.bars:
+            inside = sum(bar.low <= size <= bar.high for size in sizes)
+            assert inside == bar.count
+        assert len(found.bars) <= 25
+        assert found.median == np.median(sizes)
+        assert found.p95 == np.percentile(sizes, 95, method="inverted_cdf")
+
+
+def test_a_waterfall_ends_at_the_sum() -> None:
+    falls = waterfall([Step("a", 3.0), Step("b", -5.0), Step("c", 4.0)])
+    assert [fall.kind for fall in falls] == ["up", "down", "up", "sum"]
+    assert falls[-1].value == 2.0
+    for fall in falls:
+        assert 0 <= fall.x <= 100
+        assert fall.x + fall.width <= 100.5
+    assert waterfall([])[0].value == 0.0
+
+
+def test_curve_and_matrix() -> None:
+    regions = [AuditRegion("linf:0.2", 1, 0, 4, 0.2), AuditRegion("linf:0.1", 3, 0, 4, 0.1)]
+    points = curve([*regions, AuditRegion("brightness", 4, 0, 4)])
+    assert [point.region.radius for point in points] == [0.1, 0.2]
+    assert points[0].y < points[1].y  # higher up
+    assert curve(regions[:1]) == ()
+    found = matrix([[0, 2], [1, 0]])
+    assert [(c.class_, c.prototype, c.count) for c in found.cells] == [(0, 1, 2), (1, 0, 1)]
+    assert found.cells[0].opacity > found.cells[1].opacity
+
+
+def test_without_a_browser_one_line_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(audit_html, "BROWSERS", ("no-such-browser",))
+    with pytest.raises(MissingDependencyError, match="print the HTML file"):
+        print_pdf(tmp_path / "report.html")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+def test_in_a_real_browser(directory: Path, data: Instances, tmp_path: Path) -> None:
+    """Opens from disk without a complaint, runs nothing, and prints."""
+    out, pdf = tmp_path / "report.html", tmp_path / "report.pdf"
+    page = audit_to_files(directory, out, model=MODEL, instances=data, pdf=pdf)
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF-")
+    pages = len(re.findall(rb"/Type\s*/Page\b", content)) or sum(
+        len(re.findall(rb"/Type\s*/Page\b", _inflated(stream)))
+        for stream in re.findall(rb"stream\r?\n(.*?)endstream", content, re.S)
+    )
+    assert 5 <= pages <= 15  # overviews, fifty prototypes, five instances
+    attacked = tmp_path / "attacked.html"
+    attacked.write_text(render_audit(hostile(page)), encoding="utf-8")
+    for path in (out, attacked):
+        done = subprocess.run(
+            [
+                str(BROWSER),
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--enable-logging=stderr",
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--dump-dom",
+                path.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        assert ":CONSOLE" not in done.stderr, done.stderr
+        assert "<script" not in done.stdout
+        assert done.stdout.count("<article") == 5
+
+
+def _inflated(stream: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(stream)
+    except zlib.error:
+        return b""
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    done = protoproof(
+        "campaign", MODEL, "--data", small_file(tmp_path), "--indices", "0,50", "--workers", "1",
+        "--out", tmp_path / "c", "--quiet",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    done = protoproof("report", tmp_path / "c", "--out", tmp_path / "r.html", "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert (document["accepted"], document["rejected"]) == (2, 0)
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'id="i50"' in html
+    assert html.count("<image ") == 2  # the data was found again
+    certificate = next((tmp_path / "c" / "certificates").iterdir())
+    np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
+    which = [
+        protoproof(
+            "report", certificate, "--model", MODEL, "--input", tmp_path / "x.npy",
+            "--index", index, "--out", tmp_path / f"{index}.html",
+        ).code
+        for index in (0, 1)
+    ]  # fmt: skip
+    assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
+    single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
+    assert "Proved, and accepted by the independent checker" in single
+    assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
+    assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2

@@ -1,0 +1,280 @@
+"""The audit report of a campaign."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from verifier.audit.sections import Sections, patches_of
+from verifier.campaign import Campaign, Instances, Row, read_campaign
+from verifier.campaign.ledger import CERTIFICATES, LEDGER
+from verifier.errors import InputError
+from verifier.files import write_atomic
+from verifier.network import Network, load
+from verifier.report.audit_html import print_pdf, render_audit
+from verifier.report.audit_page import (
+    AuditCheck,
+    AuditClass,
+    AuditGate,
+    AuditPage,
+    AuditPrototype,
+    AuditRegion,
+)
+from verifier.report.patches import Patches
+from verifier.report.text import plural
+from verifier.report.words import LEVELS
+from verifier.version import TOOL
+
+SECTIONS = 200  # instances with a section of their own, by default
+_BALL = re.compile(r"^(?:linf|l2):(\d+(?:\.\d+)?(?:e-?\d+)?)(?:/(\d+))?$")
+
+
+def audit_to_files(
+    directory: Path,
+    out: Path,
+    *,
+    model: Path,
+    instances: Instances | None,
+    pdf: Path | None = None,
+    sections: int = SECTIONS,
+    program: Sequence[str] = ("protoproof",),
+) -> AuditPage:
+    """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
+
+    Args:
+        directory: what ``campaign`` or ``gate`` made.
+        out: the HTML file.
+        model: the network's file.
+        instances: the data, for pictures; None: without.
+        pdf: the PDF file, or None.
+        sections: how many instances get a section of their own.
+        program: how the program is started, for the commands that check again.
+
+    Raises:
+        InputError: no campaign there, or model or gate result are about another network.
+        OutputError: a file cannot be written.
+        MissingDependencyError: jinja2, or a Chromium for the PDF.
+    """
+    page = audit_page(directory, model, instances, sections, program)
+    write_atomic(out, render_audit(page).encode("utf-8"))
+    if pdf is not None:
+        write_atomic(pdf, print_pdf(out))
+    return page
+
+
+def audit_page(
+    directory: Path,
+    model: Path,
+    instances: Instances | None,
+    sections: int = SECTIONS,
+    program: Sequence[str] = ("protoproof",),
+) -> AuditPage:
+    """What the report says; see :func:`audit_to_files`."""
+    inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
+    campaign = read_campaign(inside)
+    network = load(model)
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(
+            f"{model}: is not the network of the campaign in {inside} (sha256 differs); give that "
+            "one with --model"
+        )
+    gate = _gate(directory, campaign)
+    audit = Sections(campaign, network, instances)
+    chosen = campaign.rows[:sections]
+    shown = [audit.instance(row) for row in chosen]
+    rest = [audit.instance(row, brief=True) for row in campaign.rows[sections:]]
+    every = [*shown, *rest]
+    proved = [row for row in campaign.rows if row.record.state == "proved"]
+    return AuditPage(
+        title=f"Audit of {campaign.model.name}",
+        tool=TOOL,
+        gate=gate,
+        states=tuple((state, n) for state, n in campaign.states.items() if n),
+        total=len(campaign.rows),
+        correct=sum(row.correct is True for row in campaign.rows),
+        accepted=sum(item.accepted is True for item in every),
+        rejected=sum(item.accepted is False for item in every),
+        identity=_identity(campaign),
+        claim=_claim(campaign),
+        domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
+        level=LEVELS["R"],
+        regions=tuple(_region(name, found, campaign) for name, found in campaign.regions.items()),
+        classes=_classes(campaign),
+        sizes=_sizes(proved),
+        facts=sum(row.record.size or 0 for row in proved),
+        necessary=sum(row.record.necessary or 0 for row in proved),
+        prototypes=_prototypes(campaign, proved, patches_of(network)),
+        use=_use(campaign, proved),
+        class_names=campaign.model.classes,
+        instances=tuple(shown),
+        unlisted=len(rest),
+        wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
+        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(audit.assumptions)),
+        limits=_limits(campaign),
+        recheck=_recheck(inside, model, network, program),
+        missing=tuple(audit.missing),
+    )
+
+
+def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
+    """The answer in ``gate.json``.
+
+    Raises:
+        InputError: it is malformed, or about another network.
+    """
+    path = directory / "gate.json"
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        if found["schema"] != "protoproof.gate/1":
+            raise ValueError("another version")
+        if found["model"]["sha256"] != campaign.model.sha256:
+            raise ValueError("about another network")
+        checks = tuple(
+            AuditCheck(*(str(item[word]) for word in ("id", "status", "measured", "limit")))
+            for item in found["checks"]
+        )
+        policy = found["policy"]
+        return AuditGate(str(found["outcome"]), str(policy["name"]), str(policy["sha256"]), checks)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not the result of this gate ({error}); run it again") from error
+
+
+def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
+    model, about = campaign.model, campaign.about
+    size = f"{model.prototypes} prototypes of {model.channels} channels"
+    similarity = model.similarity
+    if model.constant != 1.0:
+        similarity += f" (constant {model.constant:.6g})"
+    options = ", ".join(f"{word}: {value}" for word, value in about["options"].items())
+    chosen = ", ".join(f"{word}: {value}" for word, value in about["selection"].items())
+    trained = (("Training data", model.training_data),) if model.training_data else ()
+    return (
+        ("Model", f"{model.name} ({model.family})"),
+        ("Model sha256", model.sha256),
+        ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
+        ("Head sha256", model.head_sha256),
+        ("Head description sha256", model.description_sha256),
+        ("Similarity", similarity),
+        ("Producer", model.producer or "not stated"),
+        *trained,
+        ("Data", about["data"]["name"]),
+        ("Data sha256", about["data"]["sha256"]),
+        ("Instances", f"{len(campaign.rows)} ({chosen})"),
+        ("Options", options),
+        ("Tool", TOOL),
+    )
+
+
+def _claim(campaign: Campaign) -> str:
+    return (
+        f"For each of {plural(campaign.states['proved'], 'instance')}, a few facts about what the "
+        f"network sees force its prediction: every latent of the domain that meets the facts is "
+        f"classified the same, and no other of the {len(campaign.model.classes)} classes is "
+        "possible. Each claim is proved by a certificate that the independent checker accepted, "
+        "again, while this report was made."
+    )
+
+
+def _classes(campaign: Campaign) -> tuple[AuditClass, ...]:
+    found = []
+    for class_, name in enumerate(campaign.model.classes):
+        own = [row for row in campaign.rows if row.label == class_]
+        states = Counter(row.record.state for row in own)
+        if own:
+            found.append(
+                AuditClass(
+                    name,
+                    len(own),
+                    sum(row.correct is True for row in own),
+                    states.pop("proved", 0),
+                    tuple(sorted(states.items())),
+                )
+            )
+    return tuple(found)
+
+
+def _sizes(proved: Sequence[Row]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    names = sorted({name for row in proved for name in row.record.sizes})
+    return tuple(
+        (name, tuple(size for row in proved if (size := row.record.sizes[name]["size"])))
+        for name in names
+    )
+
+
+def _region(name: str, found: dict[str, str], campaign: Campaign) -> AuditRegion:
+    ball = _BALL.match(name)
+    radius = None if ball is None else float(ball[1]) / float(ball[2] or 1)
+    certified = sum(found.get(row.key) == "proved" and row.correct is True for row in campaign.rows)
+    refuted = sum(found.get(row.key) == "refuted" for row in campaign.rows)
+    return AuditRegion(name, certified, refuted, len(campaign.rows), radius)
+
+
+def _prototypes(
+    campaign: Campaign, proved: Sequence[Row], patches: Patches | None
+) -> tuple[AuditPrototype, ...]:
+    model, found = campaign.model, []
+    for j in range(model.prototypes):
+        used = tuple(row.index for row in proved if j in row.record.prototypes)
+        notes = []
+        if model.nearest and model.nearest[j][1] == 0.0:
+            notes.append(f"equal to prototype {model.nearest[j][0]}")
+        if j in (model.contradictory or ()):
+            notes.append("contradictory: another class has at least its own class's weight")
+        if j in model.idle:
+            notes.append("idle: all classes have the same weight")
+        if not used:
+            notes.append("named by no explanation")
+        owners = model.prototype_class
+        found.append(
+            AuditPrototype(
+                j,
+                None if owners is None else model.classes[owners[j]],
+                None if patches is None else patches.pictures[j],
+                "" if patches is None else patches.origins[j],
+                used,
+                tuple(notes),
+            )
+        )
+    return tuple(found)
+
+
+def _use(campaign: Campaign, proved: Sequence[Row]) -> tuple[tuple[int, ...], ...]:
+    table = np.zeros((len(campaign.model.classes), campaign.model.prototypes), dtype=int)
+    for row in proved:
+        if row.record.predicted is not None:
+            table[row.record.predicted, list(row.record.prototypes)] += 1
+    return tuple(tuple(line) for line in table.tolist())
+
+
+def _limits(campaign: Campaign) -> tuple[str, ...]:
+    open_ = len(campaign.rows) - campaign.states["proved"]
+    limits = [
+        "Nothing is said about inputs that are not in this campaign, however similar.",
+        "A wrong prediction is explained like a right one: a proof says why, not that it is good.",
+        "Where a fact has no witness, its necessity is open; a smaller explanation may exist.",
+        "Rounding inside a float32 execution of the head is not covered at level R.",
+        "Pictures of prototypes and places on the input illustrate; no proof uses them.",
+    ]
+    if open_:
+        limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
+    if not campaign.regions:
+        limits.append("No region around the inputs was certified in this campaign.")
+    return tuple(limits)
+
+
+def _recheck(
+    directory: Path, model: Path, network: Network, program: Sequence[str]
+) -> tuple[str, ...]:
+    trust = " --allow-declared" if network.binding == "declared" else ""
+    start, file = shlex.join(program), shlex.quote(str(model))
+    folder = shlex.quote(str(directory / CERTIFICATES))
+    loop = f'for certificate in {folder}/*.cert.json; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{start} check CERTIFICATE {file}{trust}", loop)

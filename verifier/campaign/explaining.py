@@ -1,0 +1,151 @@
+"""What a worker does: explain one instance, or carry an earlier explanation over."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import resource
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verifier.campaign.engine import Outcome, Server, Task
+from verifier.campaign.record import (
+    Options,
+    Record,
+    named_prototypes,
+    possible_facts,
+    signature,
+)
+from verifier.certificate.canonical import canonical_bytes, core_digest
+from verifier.certificate.reader import read_certificate
+from verifier.certificate.schema import Envelope, ModelIdentity
+from verifier.checker import check
+from verifier.errors import ModelError
+from verifier.network import Network, load
+from verifier.pipeline import Explainer, Explanation
+from verifier.verdict import Status
+
+_STATES = {Status.PROVED: "proved", Status.REFUTED: "refuted", Status.UNKNOWN: "undecided"}
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """How to make a worker's server; travels to workers.
+
+    Attributes:
+        model: the model file, at the same path for every worker.
+        sha256: of the file that was planned with.
+        options: how to explain.
+    """
+
+    model: Path
+    sha256: str
+    options: Options
+
+    def __call__(self) -> Server:
+        """Load the network once.
+
+        Raises:
+            ModelError: the file cannot be read, or is another one by now.
+        """
+        network = load(self.model)
+        if network.sha256 != self.sha256:
+            raise ModelError(f"{self.model}: the file changed after the campaign was planned")
+        explainer = Explainer(network)
+
+        def serve(task: Task) -> Outcome:
+            outcome = carried_over(explainer, task) or explained(explainer, task, self.options)
+            return replace(outcome, megabytes=_peak_megabytes())
+
+        return serve
+
+
+def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
+    """Explain from nothing."""
+    found = explainer.explain(task.x, **options.to_json())
+    sizes: dict[str, dict[str, Any]] = {
+        str(attempt.vocabulary): {
+            "status": attempt.verdict.status.value,
+            "reason": attempt.verdict.reason,
+            "size": attempt.size,
+        }
+        for attempt in found.attempts
+    }
+    record = Record(
+        state=_STATES[found.verdict.status],  # type: ignore[arg-type]
+        reason=found.verdict.reason,
+        predicted=found.predicted,
+        margin=found.margin,
+        sizes=sizes,
+    )
+    if found.certificate is None or found.check is None or not found.check.accepted:
+        return Outcome(record)
+    return _certified(explainer, record, found, found.certificate)
+
+
+def _certified(
+    explainer: Explainer, record: Record, found: Explanation, envelope: Envelope
+) -> Outcome:
+    core = envelope.core
+    content = canonical_bytes(envelope)
+    full = replace(
+        record,
+        vocabulary=core.vocabulary,
+        oracle=found.oracle,
+        size=len(core.facts),
+        possible=possible_facts(core, len(explainer.network.head.prototypes)),
+        necessary=len(found.necessary),
+        prototypes=named_prototypes(core),
+        signature=signature(core),
+        certificate=hashlib.sha256(content).hexdigest(),
+        core=core_digest(core),
+    )
+    return Outcome(full, content)
+
+
+def carried_over(explainer: Explainer, task: Task) -> Outcome | None:
+    """An earlier explanation, if the network computes the very same latent for the input.
+
+    The caller made sure that the heads are equal. Then the prover would find the same facts: it
+    reads nothing but head and latent. Only the model's identity in the certificate changes, and
+    the checker proves the result again for the network at hand; None if it does not accept it.
+    """
+    if task.earlier is None:
+        return None
+    record, content = task.earlier
+    envelope = read_certificate(content)
+    network = explainer.network
+    seen = network.observe(task.x)
+    explainer.instance(seen)  # raises where runtime and head disagree, as explaining would
+    stored = envelope.core.instance
+    recorded = base64.b64decode(stored.latent)
+    latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
+    if recorded != latent or stored.predicted != seen.predicted:
+        return None
+    core = envelope.core.model_copy(update={"model": _identity(network)})
+    envelope = envelope.model_copy(update={"core": core})
+    content = canonical_bytes(envelope)
+    report = check(content, explainer.model_file, stored.input_sha256, allow_declared=True)
+    if not report.accepted or len(report.necessary) != record.necessary:
+        return None
+    digest = hashlib.sha256(content).hexdigest()
+    return Outcome(replace(record, certificate=digest, core=core_digest(core)), content, True)
+
+
+def _identity(network: Network) -> ModelIdentity:
+    return ModelIdentity(
+        sha256=network.sha256,
+        binding=network.binding,
+        description_sha256=network.description_sha256,
+        description=network.description_external,
+    )
+
+
+def _peak_megabytes() -> float:
+    """The process's largest resident memory so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(used / 2 ** (20 if sys.platform == "darwin" else 10), 1)
