@@ -92,6 +92,7 @@ ARROWS: dict[str, set[str]] = {
     },
     # readers of certificates and check results, never of live solver objects
     "verifier.campaign": {
+        "verifier.explanation",
         "verifier.assembly",
         "verifier.certificate",
         "verifier.checker",

@@ -26,7 +26,8 @@ from verifier.certificate.schema import Envelope, ModelIdentity
 from verifier.checker import check
 from verifier.errors import ModelError
 from verifier.network import Network, load
-from verifier.pipeline import Explainer, Explanation
+from verifier.explanation import Explanation
+from verifier.pipeline import Explainer
 from verifier.verdict import Status
 
 _STATES = {Status.PROVED: "proved", Status.REFUTED: "refuted", Status.UNKNOWN: "undecided"}
