@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from verifier.checker import CheckReport as CheckReport
     from verifier.checker import check as check
+    from verifier.latent.reach import Reach as Reach
     from verifier.network import Network as Network
     from verifier.network import load as load
     from verifier.pipeline import Explainer as Explainer
@@ -30,6 +31,7 @@ _HOME = {
     "Explainer": "verifier.pipeline",
     "Explanation": "verifier.pipeline",
     "Network": "verifier.network",
+    "Reach": "verifier.latent.reach",
     "Status": "verifier.verdict",
     "Verdict": "verifier.verdict",
     "check": "verifier.checker",
