@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from verifier.checker import CheckReport as CheckReport
     from verifier.checker import check as check
     from verifier.explanation import Explanation as Explanation
+    from verifier.latent.reach import Reach as Reach
     from verifier.network import Network as Network
     from verifier.network import load as load
     from verifier.pipeline import Explainer as Explainer
@@ -33,6 +34,7 @@ _HOME = {
     "Certified": "verifier.certified",
     "Explanation": "verifier.explanation",
     "Network": "verifier.network",
+    "Reach": "verifier.latent.reach",
     "Status": "verifier.verdict",
     "Verdict": "verifier.verdict",
     "certify": "verifier.robustness",

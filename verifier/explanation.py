@@ -108,6 +108,7 @@ class Explanation:
                 for attempt in self.attempts
             },
             "level": "R",
+            "assumptions": list(self.check.assumptions) if self.check is not None else [],
             "time_s": round(self.seconds, 4),
             "certificate": certificate_path,
         }

@@ -44,6 +44,7 @@ def test_explain_json_is_the_documented_document(certified: tuple[Path, Result])
         "vocabulary",
         "oracle",
         "domain",
+        "assumptions",
         "size",
         "lower_bound",
         "facts",

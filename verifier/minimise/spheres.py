@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from verifier.errors import InternalError
 from verifier.latent.domain import Domain
 
 Points = Float[NDArray[np.float64], "*batch channel"]
@@ -49,12 +50,12 @@ class Spheres:
         latents: Float[NDArray[np.float64], "site channel"],
         kept: Sequence[Sequence[int]],
         domain: Domain,
-        places: Sequence[int],
-        locations: int,
+        places: Sequence[int] | None = None,
+        locations: int | None = None,
     ) -> Spheres:
         """The spheres of several sites: a latent each, with the prototypes that it keeps.
 
-        ``places`` are the sites' locations, of ``locations`` in all.
+        ``places`` are the sites' locations, of ``locations`` in all; by default all, in order.
         """
         frames = [_frame(prototypes[list(keep)]) for keep in kept]
         most = max([len(frame) for frame in frames], default=0)
@@ -68,11 +69,10 @@ class Spheres:
             base = prototypes[keep[0]]
             centre[site] = base + frame.T @ (frame @ (latents[site] - base))
             radius[site] = np.linalg.norm(latents[site] - centre[site])
-        box = domain.box(locations, latents.shape[1])
-        if box is not None:
-            # a narrow box keeps the latent itself: the search then moves other coordinates
-            lower, upper = box[0][list(places)], box[1][list(places)]
-            box = np.minimum(lower + _INSET, latents), np.maximum(upper - _INSET, latents)
+        places = range(len(kept)) if places is None else places
+        box = domain.box(len(kept) if locations is None else locations, latents.shape[1])
+        if box is not None and places is not None:
+            box = box[0][list(places)], box[1][list(places)]
         return cls(latents, centre, basis, radius, box)
 
     def take(self, sites: Int[NDArray[np.intp], "..."]) -> Spheres:
@@ -87,7 +87,7 @@ class Spheres:
         points = self._round(points)
         if self.box is not None:
             for _ in range(_ALTERNATIONS):
-                points = self._round(np.clip(points, *self.box))
+                points = self._round(np.clip(points, *self._ends(_INSET)))
         return points
 
     def polished(self, points: Points) -> Points:
@@ -100,8 +100,15 @@ class Spheres:
         """Which points respect the box, with half the inset to spare for rounding."""
         if self.box is None:
             return np.ones(points.shape[:-1], dtype=bool)
-        low, high = self.box[0] - _INSET / 2, self.box[1] + _INSET / 2
+        low, high = self._ends(_INSET / 2)
         return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
+
+    def _ends(self, inset: float) -> tuple[Points, Points]:
+        """The box, made smaller by ``inset`` but where that would exclude the latent itself."""
+        if self.box is None:
+            raise InternalError("no box to stay in")
+        lower, upper = self.box
+        return np.minimum(lower + inset, self.home), np.maximum(upper - inset, self.home)
 
     def across(self, directions: Points) -> Points:
         """The parts of some directions that are orthogonal to the kept prototypes' hull."""
