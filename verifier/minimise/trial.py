@@ -45,7 +45,7 @@ def margins_with_each(
     else:
         apart, seen = np.sqrt(instance.gram[chosen]), np.sqrt(measurement[chosen])[:, None]
         low, high = (apart - seen) ** 2, (apart + seen) ** 2
-    low, high = np.maximum(low, state.floor), np.minimum(high, state.roof)
+    low, high = np.maximum(low, state.near[location]), np.minimum(high, state.far[location])
     low[:, named] = high[:, named] = measurement[named]
     index = np.arange(len(chosen))
     low[index, chosen] = high[index, chosen] = measurement[chosen]
