@@ -94,9 +94,9 @@ def test_monotone_and_independent_of_order(domain: Domain, seed: int) -> None:
     state = RelationalOracle(np.inf).prepare(instance, domain)
     for location in range(len(instance.latent)):
         state.set_location(location, [fact.prototype for fact in facts.at(location)][::-1])
-    # over a box, multipliers are improved by a few steps from a start that depends on the order
-    tolerance = 1e-9 if isinstance(domain, Free) else 1e-3
-    np.testing.assert_allclose(state.margins(), full, rtol=0, atol=tolerance)
+    # over a box, multipliers are optimised from a start that rounding may change
+    spare = 1e-2 if isinstance(domain, Box) else 1e-9
+    np.testing.assert_allclose(state.margins(), full, rtol=0, atol=spare)
 
 
 @given(seeds)

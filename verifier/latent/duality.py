@@ -173,6 +173,13 @@ class Dual:
         inside = (vertex >= lower) & (vertex <= upper)
         return np.asarray((leading > 0) & inside.all(axis=1))
 
+    def gain(self, x: Matrix) -> Values:
+        """What the box adds to the bound at ``x``: V less its value in free space (there A > 0)."""
+        leading, slope = self.totals(x)
+        safe = np.where(leading > 0, leading, 1.0)
+        free = np.where(leading > 0, -(slope**2).sum(axis=1) / safe, -np.inf)
+        return least(leading, slope, *self.ends()) - free
+
     def _newton(
         self, x: Matrix, eps: Values, anchor: Points
     ) -> tuple[Points, Float[NDArray[np.float64], "trial row term"]]:

@@ -29,13 +29,17 @@ Matrix = Float[NDArray[np.float64], "row term"]
 
 # A bound that is within this share of the value at the instance cannot be improved by much.
 _CLOSE = 1e-9
+# Where the box alone, with the hull's multipliers, gains less than this share of what the bound
+# loses against the value at the instance, better multipliers gain little more.
+_WORTH = 1e-3
 
 
 @dataclass(frozen=True)
 class Rows:
     """Bounds of sign * q_lj for some prototypes at one location, with their multipliers.
 
-    ``x`` [row, term]: of ``hull.spanning``, then of the domain's constraints.
+    ``x`` [row, term]: of ``hull.spanning``, then of the domain's constraints. A ``bound`` of minus
+    infinity: the box plays no part, and the hull's own bound (which ``x`` proves) is the best.
     """
 
     x: Matrix
@@ -141,8 +145,15 @@ class Bounded:
         x = np.zeros((count, len(span) + self.terms))
         if hull is not None:
             x[:, : len(span)] = optimal(hull, prototypes, sign)
-        value = dual.value(x)
+        # where the box plays no part, the hull has said all there is to say
+        value = np.full(count, -np.inf)
         open_ = np.arange(count) if self.terms else np.flatnonzero(~dual.settled(x))
         if len(open_):
-            x[open_], value[open_] = dual.part(open_).solve(x[open_])
+            part = dual.part(open_)
+            value[open_] = part.value(x[open_])
+            if not self.terms:
+                worth = part.gain(x[open_]) > _WORTH * np.abs(value[open_])
+                open_ = open_[worth]
+                part = part.part(np.flatnonzero(worth))
+            x[open_], value[open_] = part.solve(x[open_])
         return Rows(x, sign * self.instance.measurement[location, prototypes] + value)
