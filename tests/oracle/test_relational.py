@@ -96,7 +96,7 @@ def test_monotone_and_independent_of_order(domain: Domain, seed: int) -> None:
         state.set_location(location, [fact.prototype for fact in facts.at(location)][::-1])
     # over a box, multipliers are optimised from a start that rounding may change
     spare = 1e-2 if isinstance(domain, Box) else 1e-9
-    np.testing.assert_allclose(state.margins(), full, rtol=0, atol=spare)
+    np.testing.assert_allclose(state.margins(), full, rtol=spare, atol=spare)
 
 
 @given(seeds)
