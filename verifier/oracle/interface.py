@@ -5,7 +5,8 @@ answers for one set of facts. Laws, tested for every oracle:
 
 * *soundness*: PROVED only if every latent of the domain that meets the facts is predicted the
   same; the certificate checker, not the oracle, has the last word;
-* *monotonicity*: a superset of proved facts is proved;
+* *monotonicity*: a superset of proved facts is proved (the relational oracle: up to how far its
+  tangents, and over a bounded domain its multipliers, are optimised);
 * *order independence*: the answer depends on the set alone.
 
 An oracle never answers REFUTED without a witness, and UNKNOWN never counts as proved.
