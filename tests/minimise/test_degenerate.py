@@ -104,7 +104,8 @@ def test_one_prototype(vocabulary: str, grid: tuple[int, int]) -> None:
     for domain in (Free(), Box(0.0, 1.0)):
         found = next(candidates(instance, domain, vocabulary, "auto"), None)  # type: ignore[arg-type]
         assert found is not None
-        assert 1 <= len(found.facts) <= max(grid[0] * grid[1], 2)
+        # one prototype with one weight per class: the domain alone may entail the class
+        assert len(found.facts) <= max(grid[0] * grid[1], 2)
         assert find_witnesses(instance, domain, found.facts) is not None
 
 

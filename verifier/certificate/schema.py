@@ -374,7 +374,7 @@ class Core(Frozen):
     domain: Domain
     vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
     premises: Literal["exact", "interval"]
-    facts: Annotated[tuple[Fact, ...], Field(min_length=1), FailFast()]
+    facts: Annotated[tuple[Fact, ...], FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]
     evidence: IntervalEvidence
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()

@@ -86,7 +86,7 @@ def vocabulary_complaints(core: Core, latent: Latent) -> Iterator[str]:
     """Complaints about facts that the certificate's vocabulary does not have."""
     kinds = [fact.kind for fact in core.facts]
     ceilings = [fact for fact in core.facts if isinstance(fact, CeilingFact)]
-    if core.vocabulary == "pairs" and set(kinds) != {"pair"}:
+    if core.vocabulary == "pairs" and not set(kinds) <= {"pair"}:
         yield "vocabulary 'pairs' has pair facts only"
     if core.vocabulary in ("topk", "ceiling") and ("pair" in kinds or len(ceilings) != 1):
         yield f"vocabulary {core.vocabulary!r} has activation facts and one ceiling"

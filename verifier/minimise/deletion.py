@@ -21,26 +21,23 @@ from verifier.verdict import Status
 def delete(state: ExactState, order: Iterable[Pair]) -> None:
     """Drop every pair fact of ``state`` that the oracle does not need, in the given order.
 
-    A fact is dropped only where every margin stays proved; only its location is recomputed. One
-    fact always stays, also where the domain alone entails the class: no facts, no explanation.
+    A fact is dropped only where every margin stays proved; only its location is recomputed. Where
+    the domain alone entails the class, none is left.
     """
-    left = len(state.pairs)
     for location, prototype in order:
-        if left == 1:
-            return
         rest = [j for j in state.places[location].facts if j != prototype]
-        left -= state.reduce(location, rest)
+        state.reduce(location, rest)
 
 
 def delete_facts(oracle: Oracle[State], state: State, facts: FactSet) -> FactSet:
     """``facts``, which the oracle proves, less every fact of any kind that it does not need.
 
     The facts that leave the largest margin when dropped alone are tried first; ties go by the
-    order of the set. One fact always stays.
+    order of the set.
     """
     left = {fact: oracle.decide(state, facts.without(fact)).margins.min() for fact in facts}
     for fact in sorted(facts, key=lambda fact: -left[fact]):
         rest = facts.without(fact)
-        if len(rest) and oracle.decide(state, rest).verdict.status is Status.PROVED:
+        if oracle.decide(state, rest).verdict.status is Status.PROVED:
             facts = rest
     return facts

@@ -34,8 +34,7 @@ def mixed(state: ExactState, slack: float = SLACK) -> FactSet | None:
             best = found
     if best is None:
         return None
-    # where the domain alone entails the class: no facts, no explanation
-    facts = cover.facts(best or [cover.count + cover.levels[0]])
+    facts = cover.facts(best)
     return min(facts, _located(state, facts), key=len)
 
 

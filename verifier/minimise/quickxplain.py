@@ -58,14 +58,14 @@ def quickxplain(facts: Sequence[Item], suffices: Callable[[Sequence[Item]], bool
 def quickxplain_pairs(state: ExactState, order: Sequence[Pair]) -> None:
     """Drop every pair fact of ``state`` that the oracle does not need, the last ones first.
 
-    ``order`` lists all pair facts of the state, the most useful first. One fact always stays.
+    ``order`` lists all pair facts of the state, the most useful first.
     """
 
     def suffices(pairs: Sequence[Pair]) -> bool:
         _become(state, pairs)
         return state.suffices()
 
-    _become(state, quickxplain(order, suffices) or order[:1])
+    _become(state, quickxplain(order, suffices))
 
 
 def _become(state: ExactState, pairs: Sequence[Pair]) -> None:

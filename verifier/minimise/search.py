@@ -156,7 +156,7 @@ def _relational(
             delete(triangle, by_worth(triangle))
             for location, prototypes in enumerate(triangle.chosen):
                 exact.set_location(location, prototypes)
-    if not (exact.pairs and exact.suffices()) and not grow(exact):
+    if not exact.suffices() and not grow(exact):
         return
     if from_exact:
         delete(exact, by_worth(exact))
