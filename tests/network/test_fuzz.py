@@ -30,7 +30,9 @@ def survive(folder: Path, data: bytes) -> None:
     found = inspect_file(path)
     assert all(line.isprintable() for line in found.to_text().split("\n"))
     problem = refusal(path)
-    assert bool(problem) == bool(found.refusals)
+    # a model that loads may still overflow for the input that `inspect` tries
+    overflows = any("NaN or infinite for this input" in text for text in found.refusals)
+    assert bool(problem) == bool(found.refusals) or overflows
     assert problem.isprintable()
     assert time.perf_counter() - start < 5
 

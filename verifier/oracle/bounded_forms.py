@@ -227,9 +227,11 @@ class BoundedRelaxation:
             tangent = np.clip(tangent, self.support.low, self.support.high)
             forms, start = self._forms(tangent)
             parts = _by_place(forms, self.places.places)
-            solution = self.places.solve(
-                parts, self.places.start(parts) if x is None else x, nu, inner
-            )
+            begin = self.places.start(parts) if x is None else x
+            solution = self.places.solve(parts, begin, nu, inner)
+            if small and not solution.settled:
+                other = self.places.solve(parts, np.zeros_like(begin), nu, inner)
+                solution = _better(solution, other)
             forms = replace(forms, bound=start + solution.bound)
             best = forms if best is None else best.better(forms)
             if (best.bound > enough).all() or solution.settled:
