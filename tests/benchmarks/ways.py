@@ -11,7 +11,6 @@ from verifier.explanation import Explanation
 from verifier.minimise.search import VOCABULARIES
 from verifier.pipeline import Explainer
 
-
 _ORACLES = {
     "mixed": ("exact", "relational"),
     "pairs": ("triangle", "exact", "relational", "cascade"),
