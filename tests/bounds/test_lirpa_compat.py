@@ -28,6 +28,13 @@ def test_array_set_operations_are_there_for_the_import_only() -> None:
     assert sys.modules.get(name) is before
 
 
+def test_the_recursion_limit_survives_the_import() -> None:
+    before = sys.getrecursionlimit()
+    with compat.recursion_limit():
+        sys.setrecursionlimit(before + 1000)
+    assert sys.getrecursionlimit() == before
+
+
 def test_script_is_the_identity_for_the_import_only() -> None:
     before = torch.jit.script
 

@@ -119,6 +119,8 @@ def test_wrong_fields_are_named(path: str, value: Any, message: str) -> None:
         changed("latent.channels", 3).replace('"channels": 3', f'"channels": {"9" * 5000}'),
         "[" * 100_000,
         '{"a":' * 50_000,
+        '"' + '\\"' * 2_000_000,
+        "[" * 17 + "]" * 17,
         changed("name", "\ud800"),
     ],
 )

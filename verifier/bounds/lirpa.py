@@ -270,7 +270,7 @@ def _package(release: tuple[int, ...]) -> Any:
     """auto_LiRPA, imported in the surroundings that it needs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's, not ours
-        with lirpa_compat.patched_import(release):
+        with lirpa_compat.recursion_limit(), lirpa_compat.patched_import(release):
             import auto_LiRPA
     if lirpa_compat.needs_patches(release):
         lirpa_compat.named_members(auto_LiRPA.BoundedModule)

@@ -54,6 +54,20 @@ def patched_import(release: tuple[int, ...]) -> Iterator[None]:
 
 
 @contextmanager
+def recursion_limit() -> Iterator[None]:
+    """Undo the import's change of the recursion limit.
+
+    The package raises it to a million for the whole process, after which deeply nested data end in
+    a segmentation fault where Python would raise RecursionError.
+    """
+    before = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@contextmanager
 def array_set_operations() -> Iterator[None]:
     """``numpy.lib.arraysetops``, a module that NumPy 2 made private; 0.3 takes ``isin`` from it."""
     name = "numpy.lib.arraysetops"

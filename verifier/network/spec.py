@@ -8,6 +8,7 @@ from latent to logits was matched structurally) or ``declared`` (only compared n
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,6 +20,10 @@ from verifier.network.similarity import ROWS, Similarity
 METADATA_KEY = "protoproof"
 SCHEMA = "protoproof.head/1"
 MAX_TEXT = 1 << 24
+MAX_DEPTH = 16  # a description needs four
+# a string that never ends is matched to the end, so that the time stays linear
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_MARKS = re.compile(r"[\[\]{}]")
 
 Binding = Literal["recognised", "declared"]
 TensorName = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -208,6 +213,7 @@ def parse_description(text: str, where: str) -> HeadDescription:
     if len(text) > MAX_TEXT:
         raise DescriptionError(f"{where}: longer than {MAX_TEXT} characters; shorten it")
     try:
+        _refuse_depth(text)
         json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise DescriptionError(f"{where}: not strict JSON ({_line(error)}); correct it") from error
@@ -224,6 +230,15 @@ def _line(value: object) -> str:
     """One printable line of at most 200 characters: file content never controls a terminal."""
     text = str(value)[:200]
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _refuse_depth(text: str) -> None:
+    """Nesting is limited before the parser recurses into it, whatever Python's own limit is."""
+    depth = 0
+    for mark in _MARKS.findall(_STRINGS.sub("", text)):
+        depth += 1 if mark in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
