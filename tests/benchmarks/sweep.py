@@ -15,7 +15,7 @@ from verifier.checker import ModelFile, check
 
 
 def sweep(settings: Settings) -> list[dict[str, Any]]:
-    """Images spread evenly over mnist5k's test set (it is sorted by class), every network and way."""
+    """Images spread evenly over mnist5k's test set, which is sorted by class."""
     rows = [one(name, way, settings.sweep) for name in NAMES for way in ways()]
     return [{"workload": "sweep", "rows": rows}]
 

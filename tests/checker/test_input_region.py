@@ -20,10 +20,10 @@ from verifier.bounds.region_maps import Brightness
 from verifier.bounds.region_syntax import parse_region
 from verifier.bounds.statement import statement
 from verifier.certificate import canonical_bytes
-from verifier.certificate.inputs import InputRegion
-from verifier.certificate.schema import Core, Envelope, ReachDomain
+from verifier.certificate.inputs import BoxInputs, InputRegion
+from verifier.certificate.schema import Core, Envelope, LinearBound, ReachDomain
 from verifier.checker import CheckReport, ModelFile, check
-from verifier.checker.input_region import Inputs
+from verifier.checker.input_region import Inputs, describe
 from verifier.errors import CertificateError
 from verifier.network import load
 from verifier.robustness import Certifier
@@ -100,6 +100,50 @@ def test_other_regions_are_rejected(name: str) -> None:
     report = examine(forged(proved(), **REJECTED[name]))
     assert report.status == "rejected"
     assert next(o.number for o in report.failures if o.passed is False) == 5
+
+
+def stated_box(low: float, high: float) -> Core:
+    """The proved certificate, about a stated box of inputs instead of the ball."""
+    core = proved()
+    assert isinstance(core.domain, ReachDomain)
+    assert core.domain.region is not None
+    whole = core.domain.region
+    ends = [
+        base64.b64encode(np.full(image().size, end).astype("<f8").tobytes()).decode()
+        for end in (low, high)
+    ]
+    shared = {key: getattr(whole, key) for key in ("shape", "centre", "low", "high")}
+    region = BoxInputs(lower=ends[0], upper=ends[1], **shared)
+    return core.model_copy(update={"domain": core.domain.model_copy(update={"region": region})})
+
+
+@pytest.mark.parametrize(("low", "high"), [(-3.0, -2.0), (0.2, 0.3), (-0.1, 1.0), (0.0, 1.1)])
+def test_a_box_away_from_its_input_or_beyond_the_domain_is_rejected(
+    low: float, high: float
+) -> None:
+    report = examine(stated_box(low, high))
+    assert report.status == "rejected"
+    assert "not around its centre, inside the domain" in report.failures[0].detail
+
+
+def test_the_subject_shows_every_digit() -> None:
+    domain = forged(proved(), high=(0.9999996).hex()).domain
+    assert isinstance(domain, ReachDomain)
+    assert domain.region is not None
+    assert describe(domain.region).endswith("inside [0.0, 0.9999996]")
+
+
+def test_linear_bounds_are_assumed_so_nothing_is_robust() -> None:
+    core = proved()
+    assert isinstance(core.domain, ReachDomain)
+    count = core.instance.locations * core.instance.channels
+    zero = base64.b64encode(np.zeros(count).astype("<f8").tobytes()).decode()
+    bound = LinearBound(coefficients=zero, bound=(-1.0).hex())
+    report = examine(
+        core.model_copy(update={"domain": core.domain.model_copy(update={"bounds": (bound,)})})
+    )
+    assert report.accepted
+    assert "robust" not in report.claims
 
 
 @pytest.mark.parametrize("changes", [{"radius": "1/10"}, {"radius": "9/100"}, {"kind": "l2"}])

@@ -42,3 +42,13 @@ def test_a_wrong_ceiling_value_is_not_topk() -> None:
     content = topk_core(HERE).model_copy(update={"facts": tuple(facts)})
     report = check(file(content), MODEL)
     assert "not the activation of the last" in report.obligations[5].detail
+
+
+def test_a_widened_ceiling_is_never_tighter_than_the_last_named_one() -> None:
+    """Else an explanation by two facts could be refused as too small by another that is proved."""
+    ranking = sorted(range(5), key=lambda j: HERE.best[j])
+    for above, wanted in ((2, False), (1, True)):
+        facts = [HERE.ceiling(ranking[above], ranking[:2])]
+        facts += [HERE.activation(j) for j in sorted(ranking[:2])]
+        content = topk_core(HERE).model_copy(update={"facts": tuple(facts), "premises": "interval"})
+        assert (6 in failed(check(file(content), MODEL))) is not wanted

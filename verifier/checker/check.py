@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from verifier.certificate.schema import BoxDomain, ReachDomain, SimplexDomain, SphereDomain
+from verifier.certificate.schema import (
+    BoxDomain,
+    Domain,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
+)
 from verifier.certificate.strict_json import MAX_BYTES
 from verifier.checker.case import Case
 from verifier.checker.input_region import describe
@@ -174,8 +181,10 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         core = case.core
         necessary = tuple(sorted(case.necessary))
         claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
-        if not core.facts and isinstance(core.domain, ReachDomain) and core.domain.region:
-            claims.append("robust")  # every input of the region is predicted so
+        domain = core.domain
+        if not core.facts and isinstance(domain, ReachDomain) and domain.region:
+            # linear bounds are an assumption: with any, nothing is claimed about the inputs
+            claims += [] if domain.bounds else ["robust"]
         elif len(necessary) == len(core.facts):
             claims.append("subset-minimal")
         if case.at_least:
@@ -208,11 +217,23 @@ def _subject(case: Case) -> tuple[tuple[str, str], ...]:
         ("head", core.model.binding),
         ("input", core.instance.input_sha256),
         ("predicted", str(core.instance.predicted)),
-        ("domain", core.domain.kind),
+        ("domain", _domain_words(core.domain)),
         *about,
         ("vocabulary", core.vocabulary),
         ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
     )
+
+
+def _domain_words(domain: Domain) -> str:
+    """The domain's kind and every number of it, or their hash: what size and necessity rest on."""
+    if isinstance(domain, SphereDomain | SimplexDomain):
+        return f"{domain.kind}, slack {float.fromhex(domain.slack)!r}"
+    if isinstance(domain, ReachDomain):
+        numbers = [domain.lower, domain.upper]
+        numbers += [part for bound in domain.bounds for part in (bound.coefficients, bound.bound)]
+        digest = hashlib.sha256("\n".join(numbers).encode()).hexdigest()
+        return f"{domain.kind}, box and bounds with sha256 {digest[:16]}"
+    return domain.kind
 
 
 def _lower(case: Case) -> tuple[tuple[int, float], ...]:

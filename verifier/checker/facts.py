@@ -102,6 +102,7 @@ def _topk_complaints(core: Core, ceiling: CeilingFact, latent: Latent) -> Iterat
     last = max(latent.best[j] for j in named)
     if any(best < last for j, best in enumerate(latent.best) if j not in ceiling.exempt):
         yield "vocabulary 'topk': a prototype that is not named is more activated than a named one"
-    bound = float.fromhex(ceiling.bound)
-    if core.premises == "exact" and bound != round_down((last, latent.scale)):
+    # a lower bound of distances, so a widened one may only be smaller; claims about size need that
+    bound, exact = float.fromhex(ceiling.bound), round_down((last, latent.scale))
+    if bound > exact or (core.premises == "exact" and bound != exact):
         yield "vocabulary 'topk': the ceiling is not the activation of the last named prototype"

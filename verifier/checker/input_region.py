@@ -33,7 +33,7 @@ from verifier.checker.arithmetic import hex_ratio, round_down, round_up
 from verifier.checker.graph import Graph
 from verifier.checker.outward import Array, Range
 from verifier.checker.regions import decode_float64
-from verifier.checker.walk import encoder_range
+from verifier.checker.walk import Walk
 from verifier.checker.witness import decode_float32
 from verifier.errors import CertificateError
 
@@ -99,8 +99,11 @@ class Inputs:
     def _stated(self, region: BoxInputs) -> Range:
         count = len(self.centre)
         low, high = decode_float64(region.lower, count), decode_float64(region.upper, count)
-        if (low > high).any():
-            raise CertificateError("region: the box is empty")
+        centre = np.array([float(c) for c in self.centre])  # exact: float32 numbers
+        domain = float(self.low), float(self.high)  # exact: float64 numbers
+        inside = (domain[0] <= low) & (low <= centre) & (centre <= high) & (high <= domain[1])
+        if not inside.all():
+            raise CertificateError("region: the box is not around its centre, inside the domain")
         return self._shaped(low, high)
 
     def _shaped(self, low: Array, high: Array) -> Range:
@@ -150,8 +153,10 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
         CertificateError, ModelError: malformed numbers or model.
     """
     stated: tuple[Array, Array] | None = None
+    work = 0
     for box in inputs.boxes():
-        found = encoder_range(graph, tensor, box)
+        walk = Walk(graph, box, work)
+        found, work = walk.reach(tensor), walk.work
         if found.low.ndim != 4 or found.low.shape[0] != 1:
             yield "the latent has not one image of channels, rows and columns"
             return
@@ -184,4 +189,4 @@ def describe(region: InputRegion) -> str:
         digest = hashlib.sha256((region.lower + region.upper).encode()).hexdigest()
         text = f"box with sha256 {digest[:16]}"
     low, high = float.fromhex(region.low), float.fromhex(region.high)
-    return f"{text} around the input, inside [{low:g}, {high:g}]"
+    return f"{text} around the input, inside [{low!r}, {high!r}]"  # all digits: no rounding

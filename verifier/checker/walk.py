@@ -34,7 +34,7 @@ def encoder_range(graph: Graph, tensor: str, start: Range) -> Range:
 class Walk(Values):
     """Bounds of the tensors that were asked for, each computed once."""
 
-    def __init__(self, graph: Graph, start: Range) -> None:
+    def __init__(self, graph: Graph, start: Range, work: int = 0) -> None:
         if len(graph.inputs) != 1:
             raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
         name = next(iter(graph.inputs))
@@ -43,7 +43,7 @@ class Walk(Values):
             axis not in (None, size) for axis, size in zip(stated, start.low.shape, strict=True)
         ):  # fmt: skip
             raise ModelError(f"model: the input has shape {stated}, not {start.low.shape}")
-        super().__init__(graph, {name: start})
+        super().__init__(graph, {name: start}, work)
 
     def reach(self, tensor: str) -> Range:
         """Bounds of a tensor; everything it depends on comes first."""

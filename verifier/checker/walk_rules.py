@@ -226,6 +226,7 @@ def _clip(step: Step) -> Range:
 def _sigmoid(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
+    step.charge(64 * step.data().low.size)
     found = outward.increasing(step.data(), outward.sigmoid)
     return Range(np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
 
@@ -233,6 +234,7 @@ def _sigmoid(step: Step) -> Range:
 def _tanh(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
+    step.charge(64 * step.data().low.size)
     found = outward.increasing(step.data(), lambda v: v.tanh())
     return Range(np.maximum(found.low, -1.0), np.minimum(found.high, 1.0))
 
@@ -245,7 +247,12 @@ def _pool_shape(step: Step, **more: object) -> Window:
     )  # fmt: skip
     if ceil or any(others) or step.data().low.ndim != 4 or step.data().low.shape[0] != 1:
         raise step.refuse("only plain windows over rows and columns are known here")
-    return _geometry(step, kernel, strides, dilations, pads, auto)
+    shape = _geometry(step, kernel, strides, dilations, pads, auto)
+    _, channels, rows, columns = step.data().low.shape
+    top, left, bottom, right = shape.pads
+    places = (rows + top + bottom) * (columns + left + right) // math.prod(shape.strides)
+    step.charge(2 * channels * (places + 1) * math.prod(shape.kernel))
+    return shape
 
 
 def _max_pool(step: Step) -> Range:

@@ -17,10 +17,10 @@ class ReplayError(ModelError):
 
 
 class Values:
-    """Bounds of the tensors that are known so far, and the work that they took."""
+    """Bounds of the tensors known so far, and the work that was done, earlier walks' included."""
 
-    def __init__(self, graph: Graph, known: dict[str, Range]) -> None:
-        self.graph, self.known, self.work = graph, known, 0
+    def __init__(self, graph: Graph, known: dict[str, Range], work: int = 0) -> None:
+        self.graph, self.known, self.work = graph, known, work
 
     def stored(self, name: str) -> bool:
         """Whether a tensor is a constant of the file."""
