@@ -65,7 +65,7 @@ def explain(
     witnesses: Witnesses = True,
     inflate: Inflate = False,
     minimal: Minimal = "subset",
-    timeout: Timeout = None,
+    timeout: Timeout = 60.0,
     contrast: Contrast = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,

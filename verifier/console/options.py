@@ -49,8 +49,12 @@ Minimal = Annotated[
     ),
 ]
 Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", min=0.0, help="Seconds for the search of a smallest set."),
+    float,
+    typer.Option(
+        "--timeout",
+        min=0.0,
+        help="Seconds for each search of --minimal and --contrast; then with what was found.",
+    ),
 ]
 Contrast = Annotated[
     str | None,
