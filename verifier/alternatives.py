@@ -103,10 +103,13 @@ class Alternatives:
         lines = [f"There {'is' if count == 1 else 'are'} {known} {count} such explanation{plural}."]
         if not self.end.complete:
             lines[0] = lines[0][:-1] + f" ({self.end.reason or 'some sets are undecided'})."
-        lines.append(
-            f"{len(found.core)} fact{' is' if len(found.core) == 1 else 's are'} in every one of "
-            "them" + (", found or not." if not self.end.complete else ".")
-        )
+        number = f"{len(found.core)} fact{' is' if len(found.core) == 1 else 's are'}"
+        if self.end.complete:
+            lines.append(f"{number} in every one of them.")
+        else:
+            lines.append(
+                f"{number} proved to be in every one, found or not; for the others that is open."
+            )
         if found.irrelevant is not None:
             lines.append(f"{len(found.irrelevant)} facts are in none of them.")
         return tuple(lines)
@@ -126,7 +129,7 @@ def alternatives(
     if explanation.vocabulary in ENUMERABLE:
         vocabulary = explanation.vocabulary
     instance = explainer.instance(explanation.observation)
-    domain = explainer.domain(explanation.domain, explanation.observation)
+    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
     now = time.perf_counter
     deadline = math.inf if timeout is None else now() + timeout
     items: list[Minimal | Contrast | End] = []
@@ -176,7 +179,7 @@ def contrasted(
     class_ = _class(explainer, instance, target)
     if explanation.certificate is None:
         return explanation, None
-    domain = explainer.domain(explanation.domain, explanation.observation)
+    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
     now = time.perf_counter
     deadline = math.inf if timeout is None else now() + timeout
     found = contrastive(instance, domain, class_, deadline=deadline, now=now)

@@ -12,6 +12,7 @@ from verifier.certificate.schema import Envelope, IntervalEvidence
 from verifier.checker import CheckReport
 from verifier.errors import UsageError
 from verifier.files import write_atomic
+from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.minimise.describe import table
 from verifier.minimise.search import Vocabulary
@@ -36,7 +37,8 @@ class Explanation:
     ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
-    is not proved to be one.
+    is not proved to be one. ``where`` is the set of latents that was quantified over, ``asked`` the
+    word by which it was asked for.
     """
 
     verdict: Verdict
@@ -53,6 +55,13 @@ class Explanation:
     seconds: float
     facts_json: tuple[dict[str, Any], ...] = ()
     gap_reason: str = ""
+    where: Domain | None = None
+    asked: str = ""
+
+    @property
+    def domain_name(self) -> str:
+        """The domain as it was asked for, such as ``free`` or ``linf:0.02``."""
+        return self.asked or self.domain
 
     @property
     def predicted(self) -> int:

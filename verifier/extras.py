@@ -34,7 +34,7 @@ class Extras:
         if self.contrast is not None:
             found.append(self._contrast(self.contrast, patches))
         if self.others is not None:
-            title = "Every minimal explanation of this kind"
+            title = "Minimal explanations that were found"
             found.append(PageNote(title, self.others.sentences()))
         return tuple(found)
 
@@ -52,7 +52,7 @@ class Extras:
             kept = "The prover finds that the class stays where any one of these is kept."
         sentences = [
             f"It {contrast.sentence(self.class_name)}.",
-            f"A latent that keeps all distances but {count} is certainly classified {name}.",
+            f"One latent is known that keeps all distances but {count}; it is classified {name}.",
             kept,
         ]
         if pictures:

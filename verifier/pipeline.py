@@ -155,6 +155,8 @@ class Explainer:
             time.perf_counter() - started,
             tuple(describe(f, instance) for f in best[3].facts) if best else (),
             best[3].gap_reason if best else "",
+            where,
+            domain if isinstance(domain, str) else "",
         )
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:

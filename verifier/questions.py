@@ -20,7 +20,7 @@ def write_smt2(network: Network, explanation: Explanation, path: Path) -> None:
     """
     explainer = Explainer(network)
     instance = explainer.instance(explanation.observation)
-    domain = explainer.domain(explanation.domain, explanation.observation)
+    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
     queries = [
         f"; can class {rival} win?\n{smtlib(instance, domain, explanation.facts, rival)}"
         for rival in instance.rivals

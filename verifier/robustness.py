@@ -84,6 +84,11 @@ class Certifier:
     """
 
     def __init__(self, network: Network | Explainer, device: str = "cpu") -> None:
+        if device != "cpu":
+            import torch
+
+            if not (device.split(":")[0] == "cuda" and torch.cuda.is_available()):
+                raise UsageError(f"--device {device}: no such device here; use --device cpu")
         self.explainer = network if isinstance(network, Explainer) else Explainer(network)
         self.network, self.device = self.explainer.network, device
         self._engine: Lirpa | None = None

@@ -107,7 +107,9 @@ def explain_to_files(
         OutputError: a file cannot be written.
         InputError, UsageError, FragileError: see the explainer.
     """
-    paths = _outputs(out, [network.path, *protected])  # found out before any work starts
+    # found out before any work starts
+    kept = [network.path, *beside_the_network(network.path), *protected]
+    paths = _outputs(out, kept)
     about = About(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_utf8(shlex.join([*program, *arguments])),
@@ -203,6 +205,11 @@ def confirm_latent(
     if here.predicted == observed.predicted and gap <= _OTHER_MACHINE:
         return unknown("another machine's rounding"), sentence
     return REFUTED, sentence
+
+
+def beside_the_network(path: Path) -> list[Path]:
+    """Provenance and prototype sheet of a network, which nothing may write over."""
+    return [path.with_suffix(".json"), path.with_suffix(".prototypes.png")]
 
 
 def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:

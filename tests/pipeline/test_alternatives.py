@@ -123,7 +123,7 @@ def test_the_command_shows_all_of_it(tmp_path: Path) -> None:
     assert document["contrast"]["sentence"].startswith("would be")
     page = (tmp_path / "x.html").read_text()
     assert "What would change the class" in page
-    assert "Every minimal explanation of this kind" in page
+    assert "Minimal explanations that were found" in page
 
 
 def test_questions_for_other_solvers(tmp_path: Path) -> None:

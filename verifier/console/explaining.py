@@ -215,20 +215,24 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
         return
     count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
-    out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+    if explanation.size:
+        out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+    else:
+        out.print("\nNo fact is needed: the domain alone forces the prediction.")
     for sentence in result.sentences[:SHOWN]:
         out.print(f"  - {safe(sentence)}", highlight=False)
     if len(result.sentences) > SHOWN:
         out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
     proved = len(explanation.necessary)
     out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    out.print(f"domain      {safe(explanation.domain_name)}")
     out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
     least = explanation.lower_bound
     if least is not None:
         open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
-        word = "proved: no explanation has fewer facts"
+        word = "proved: none of this vocabulary has fewer facts over this domain"
         if least < explanation.size:
-            word = f"a smaller one has at least {least}{open_}"
+            word = f"open: at least {least} of these {explanation.size} are needed{open_}"
         out.print(f"smallest    {word}")
     elif explanation.gap_reason:
         out.print(f"smallest    open: {safe(explanation.gap_reason)}")

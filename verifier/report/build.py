@@ -28,6 +28,7 @@ from verifier.report.words import (
     domain_words,
     fact_words,
     limits_words,
+    scope_words,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def explanation_page(
         margins=_margins(core, check, reading),
         sizes=sizes,
         domain=domain_words(core),
+        scope=scope_words(core),
         level=LEVELS[core.level],
         proved=claims_words(core, check.claims, predicted),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in check.assumptions),

@@ -161,6 +161,7 @@ class ExplanationPage:
         certificate: the certificate's file, or None where there is none.
         seconds: time for the whole explanation.
         notes: further sections.
+        scope: which latents the headline is about, as the beginning of a sentence.
     """
 
     title: str
@@ -184,3 +185,4 @@ class ExplanationPage:
     certificate: PageCertificate | None
     seconds: float
     notes: tuple[PageNote, ...] = ()
+    scope: str = "Whatever else the network may have seen"

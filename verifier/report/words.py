@@ -17,6 +17,7 @@ from verifier.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
+from verifier.checker.input_region import describe
 from verifier.report.reading import Reading
 from verifier.report.text import at_least, at_most, label, nearest, plural
 
@@ -62,6 +63,10 @@ _LIMITS = (
     "Nothing is said about other inputs, however similar: the facts are about one latent.",
     "Rounding inside a float32 execution of the head is not covered at level R.",
     "The pictures of prototypes and the boxes on the input illustrate; no proof uses them.",
+)
+_REGION_LIMITS = (
+    "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
+    *_LIMITS[1:],
 )
 
 
@@ -158,10 +163,10 @@ def domain_words(core: Core) -> str:
     if isinstance(domain, ReachDomain):
         count = len(domain.bounds)
         also = f" that meets {plural(count, 'linear bound')} too," if count else ""
-        return (
-            f"Every latent in a box around the recorded one,{also} at {shape} That the network "
-            f"stays in it is an assumption (source: {label(domain.source)})."
-        )
+        kept = f"That the network stays in it is an assumption (source: {label(domain.source)})."
+        if domain.region is not None and not count:
+            kept = f"It holds all that the encoder makes of {region_words(domain)}."
+        return f"Every latent in a box around the recorded one,{also} at {shape} {kept}"
     if isinstance(domain, FreeDomain):
         return f"Every latent there is: any real numbers whatever at {shape}"
     lower = float.fromhex(domain.lower)
@@ -171,19 +176,42 @@ def domain_words(core: Core) -> str:
     return f"Every latent with values from {lower:g} to {upper:g} at {shape}"
 
 
+def region_words(domain: ReachDomain) -> str:
+    """The inputs that a box of latents was computed from, as the checker names them."""
+    region = domain.region
+    return "the region" if region is None else f"the region {describe(region)}"
+
+
+def scope_words(core: Core) -> str:
+    """Which latents a claim is about, as the beginning of a sentence."""
+    domain = core.domain
+    if isinstance(domain, FreeDomain):
+        return "Whatever else the network may have seen"
+    if isinstance(domain, ReachDomain) and domain.region is not None:
+        return f"For every input of {region_words(domain)}"
+    if isinstance(domain, ReachDomain):
+        return "Over the stated box of latents"
+    return "Whatever the encoder's last operator can output"
+
+
 def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[str, ...]:
     """The checker's claims in sentences; a claim that this page does not know is not made."""
     facts = len(core.facts)
     necessary = sum(claim.startswith("necessary:") for claim in claims)
+    met = f" that meets the {plural(facts, 'fact')}" if facts else ""
     sentences = []
     if "sufficient" in claims:
         sentences.append(
-            f"Sufficient: every latent in the domain that meets the {plural(facts, 'fact')} is "
-            f"classified “{label(predicted)}”; {plural(len(core.rivals), 'rival')} ruled out, each "
-            "by at least its proved margin."
+            f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
+            f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
+        )
+    if "robust" in claims and isinstance(core.domain, ReachDomain):
+        sentences.append(
+            f"Robust: every input of {region_words(core.domain)} is classified "
+            f"“{label(predicted)}”, in real arithmetic."
         )
     least = next((c.removeprefix("at-least:") for c in claims if c.startswith("at-least:")), "")
-    if "minimum-size" in claims:
+    if "minimum-size" in claims and facts:
         sentences.append(
             f"Minimum-size: no set of fewer than {plural(facts, 'fact')} of this kind forces the "
             "prediction over this domain."
@@ -193,7 +221,7 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
             f"At least {plural(int(least), 'fact')} of this kind are needed to force the "
             "prediction over this domain."
         )
-    if "subset-minimal" in claims:
+    if "subset-minimal" in claims and facts:
         sentences.append(
             "Subset-minimal: for every fact, a recorded latent meets all the others and is "
             "classified differently."
@@ -219,7 +247,9 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
     if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
-    return (*sentences, *_unbound(core), *_LIMITS)
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    limits = _LIMITS if region is None else _REGION_LIMITS
+    return (*sentences, *_unbound(core), *limits)
 
 
 def _unbound(core: Core) -> tuple[str, ...]:
