@@ -34,7 +34,7 @@ def survive(folder: Path, data: bytes) -> None:
     overflows = any("NaN or infinite for this input" in text for text in found.refusals)
     assert bool(problem) == bool(found.refusals) or overflows
     assert problem.isprintable()
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 60
 
 
 def refusal(path: Path) -> str:

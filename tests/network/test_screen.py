@@ -47,7 +47,7 @@ def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], messag
     assert type(caught.value) is kind
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 60
     assert any(message in refusal for refusal in inspect_file(path).refusals)
 
 
