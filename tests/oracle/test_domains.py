@@ -15,12 +15,13 @@ from tests.oracle.domains import (
     violation,
 )
 from tests.oracle.test_exact import margins_at, some_pairs
-from verifier.latent.domain import Box, Free
+from verifier.latent.domain import Box, Domain, Free
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.minimise.build import pair_fact
 from verifier.oracle.cascade import CascadeOracle
 from verifier.oracle.exact import ExactOracle
+from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.oracle.triangle import TriangleOracle
 from verifier.verdict import Status
