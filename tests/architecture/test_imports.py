@@ -18,8 +18,9 @@ ARROWS: dict[str, set[str]] = {
     "verifier.verdict": set(),
     "verifier.version": set(),
     "verifier.files": set(),
+    "verifier.plain_yaml": set(),
     # the prover: later stages import earlier ones, never back
-    "verifier.network": {"verifier.files"},
+    "verifier.network": {"verifier.files", "verifier.plain_yaml"},
     "verifier.latent": {*PROVER[:1]},
     "verifier.oracle": {*PROVER[:2]},
     "verifier.minimise": {*PROVER[:3]},
@@ -101,6 +102,7 @@ ARROWS: dict[str, set[str]] = {
         "verifier.pipeline",
     },
     "verifier.gate": {
+        "verifier.plain_yaml",
         "verifier.campaign",
         "verifier.certificate",
         "verifier.checker",

@@ -8,14 +8,18 @@ value, and a comparison of balls is True only when it holds for every number in 
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
 from verifier.errors import CertificateError
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 # numerator, positive denominator; not reduced
 Ratio = tuple[int, int]
@@ -41,6 +45,30 @@ def float32_integers(values: NDArray[np.float32]) -> tuple[list[int], int]:
     shift = max(0, -int(places.min(initial=0)))
     ups = (places + shift).tolist()
     return [n << up for n, up in zip(integers.tolist(), ups, strict=True)], shift
+
+
+def decode_floats(
+    text: str, count: int, kind: type[_Float]
+) -> np.ndarray[tuple[int], np.dtype[_Float]]:
+    """Finite little-endian floats from base64, of exactly the expected number.
+
+    Raises:
+        CertificateError: another length or alphabet, stray bits, NaN or infinity.
+    """
+    stored = np.dtype(kind).newbyteorder("<")
+    size, name = stored.itemsize, stored.name
+    if len(text) != 4 * -(-size * count // 3):
+        raise CertificateError(f"base64 text does not hold {count} {name} values")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise CertificateError("text is not base64") from error
+    if len(data) != size * count or base64.b64encode(data).decode() != text:
+        raise CertificateError(f"base64 text does not hold exactly {count} {name} values")
+    values = np.frombuffer(data, dtype=stored).astype(kind)
+    if not np.isfinite(values).all():
+        raise CertificateError(f"NaN or infinity among {name} values")
+    return values
 
 
 def hex_ratio(text: str) -> Ratio:

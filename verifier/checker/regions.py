@@ -9,7 +9,6 @@ exceeds the sum.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from verifier.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
-from verifier.checker.arithmetic import Ratio, at_most, hex_ratio
+from verifier.checker.arithmetic import Ratio, at_most, decode_floats, hex_ratio
 from verifier.errors import CertificateError
 
 _Ends = tuple[list[int], list[int | None]]
@@ -203,18 +202,7 @@ def decode_float64(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.
     Raises:
         CertificateError: another length or alphabet, stray bits, NaN or infinity.
     """
-    if len(text) != 4 * -(-8 * count // 3):
-        raise CertificateError(f"base64 text does not hold {count} float64 values")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise CertificateError("text is not base64") from error
-    if len(data) != 8 * count or base64.b64encode(data).decode() != text:
-        raise CertificateError(f"base64 text does not hold exactly {count} float64 values")
-    values = np.frombuffer(data, dtype="<f8").astype(np.float64)
-    if not np.isfinite(values).all():
-        raise CertificateError("NaN or infinity among float64 values")
-    return values
+    return decode_floats(text, count, np.float64)
 
 
 def float64_integers(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[list[int], int]:

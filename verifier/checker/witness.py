@@ -6,7 +6,6 @@ materialised in rationals, and everything that is claimed about it is evaluated 
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
@@ -22,7 +21,7 @@ from verifier.certificate.schema import (
     PairFact,
     Witness,
 )
-from verifier.checker.arithmetic import float32_integers
+from verifier.checker.arithmetic import decode_floats, float32_integers
 from verifier.checker.facts import violated
 from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent, Moved, Point
@@ -175,15 +174,4 @@ def decode_float32(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.
     Raises:
         CertificateError: another length or alphabet, stray bits, NaN or infinity.
     """
-    if len(text) != 4 * -(-4 * count // 3):
-        raise CertificateError(f"base64 text does not hold {count} float32 values")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise CertificateError("text is not base64") from error
-    if len(data) != 4 * count or base64.b64encode(data).decode() != text:
-        raise CertificateError(f"base64 text does not hold exactly {count} float32 values")
-    values = np.frombuffer(data, dtype="<f4").astype(np.float32)
-    if not np.isfinite(values).all():
-        raise CertificateError("NaN or infinity among float32 values")
-    return values
+    return decode_floats(text, count, np.float32)

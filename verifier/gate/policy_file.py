@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from verifier.errors import UsageError
 from verifier.gate.policy import Policy
+from verifier.plain_yaml import PlainLoader
 
 _MOST_BYTES = 1 << 17
 
@@ -34,31 +34,6 @@ class PolicyFile:
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """A safe loader without anchors, explicit tags, or double keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        loader: Any = self
-        event = loader.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.YAMLError("anchors and aliases are not allowed")
-        if getattr(event, "tag", None):
-            raise yaml.YAMLError("tags are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if any(not isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
-            raise yaml.YAMLError("keys must be strings, each at most once")
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 demands a point in "1.0e-4"; people do not
-_PlainLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
 
 
 def read_policy(path: Path) -> PolicyFile:
@@ -89,7 +64,7 @@ def read_policy(path: Path) -> PolicyFile:
 
 def _parse(data: bytes, path: Path) -> tuple[Any, dict[Place, int]]:
     try:
-        loader = _PlainLoader(data.decode("utf-8"))
+        loader = PlainLoader(data.decode("utf-8"))
         node = loader.get_single_node()
         if node is None:
             return None, {}

@@ -1,0 +1,33 @@
+"""YAML that says nothing JSON could not say: what people write is read by one loader."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+
+class PlainLoader(yaml.SafeLoader):
+    """A safe loader without anchors, explicit tags, or double keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        loader: Any = self
+        event = loader.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.YAMLError("anchors and aliases are not allowed")
+        if getattr(event, "tag", None):
+            raise yaml.YAMLError("tags are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        pairs = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if any(not isinstance(key, str) for key in pairs) or len(set(pairs)) != len(pairs):
+            raise yaml.YAMLError("keys must be strings, each at most once")
+        return super().construct_mapping(node, deep)
+
+
+# YAML 1.1 demands a point in "1.0e-4"; JSON and people do not
+PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
