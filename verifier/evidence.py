@@ -64,18 +64,19 @@ class Evidence:
     """The margins that the evidence of a certificate proves, for facts that can be widened.
 
     ``facts`` are those of the certificate at first; :meth:`set_pair`, :meth:`set_activation` and
-    :meth:`set_ceiling` move their ends.
+    :meth:`set_ceiling` move their ends. ``near`` and ``far`` are the least and the largest squared
+    distances in the domain, location by location: a reach box differs from one to the next.
     """
 
     def __init__(
         self,
         instance: Instance,
-        floor: Vector,
-        roof: Vector,
+        near: Matrix,
+        far: Matrix,
         facts: FactSet,
         evidence: schema.IntervalEvidence,
     ) -> None:
-        self.instance, self.floor, self.roof = instance, floor, roof
+        self.instance, self.near, self.far = instance, near, far
         locations, count = instance.measurement.shape
         self.pairs = {(f.location, f.prototype): (f.lower, f.upper) for f in facts.pairs}
         self.activations = {f.prototype: (f.lower, f.upper) for f in facts.activations}
@@ -95,8 +96,8 @@ class Evidence:
                 for rows, sign in ((block.lower, 1), (block.upper, -1))
             )
             self._blocks[block.location].append((list(block.facts), lower, upper))
-        self._low: Matrix = np.tile(floor, (locations, 1))
-        self._high: Matrix = np.tile(roof, (locations, 1))
+        self._low: Matrix = near.copy()
+        self._high: Matrix = far.copy()
         # what uses the domain is left out here: its facts are then not widened on its account
         self._forms = [
             Form(instance, form)
@@ -121,7 +122,7 @@ class Evidence:
 
     def _renew(self, location: int) -> None:
         """Recompute the bounds of one location."""
-        low, high = self.floor.copy(), self.roof.copy()
+        low, high = self.near[location].copy(), self.far[location].copy()
         for prototype in self._stated[location]:
             lower, upper = self.pairs[location, prototype]
             low[prototype] = max(low[prototype], lower)

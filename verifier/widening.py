@@ -87,8 +87,7 @@ class _Search:
 
     def __init__(self, state: ExactState, facts: FactSet, core: schema.Core) -> None:
         self.state, self.facts = state, facts
-        self.evidence = Evidence(state.instance, state.floor, state.roof, facts, core.evidence)
-        roof = np.where(np.isfinite(state.roof), state.roof, UNBOUNDED)
+        self.evidence = Evidence(state.instance, state.near, state.far, facts, core.evidence)
         self.ends: list[_End] = []
         for fact in facts:
             match fact:
@@ -96,9 +95,10 @@ class _Search:
                     number = len(self.ends)  # ceilings come first, with one end each
                     self.ends.append(_End("ceiling", 0, number, False, bound, 0.0))
                 case ActivationFact(prototype=j, lower=lower, upper=upper):
-                    self._add("activation", 0, j, lower, upper, roof)
+                    self._add("activation", 0, j, lower, upper, (state.floor[j], state.roof[j]))
                 case PairFact(location=location, prototype=j, lower=lower, upper=upper):
-                    self._add("pair", location, j, lower, upper, roof)
+                    ends = state.near[location, j], state.far[location, j]
+                    self._add("pair", location, j, lower, upper, ends)
         self.places = [end.observed for end in self.ends]
 
     def _add(
@@ -108,9 +108,9 @@ class _Search:
         j: int,
         lower: float,
         upper: float,
-        roof: np.ndarray[tuple[int], np.dtype[np.float64]],
+        ends: tuple[float, float],
     ) -> None:
-        most, least = max(float(roof[j]), upper), min(float(self.state.floor[j]), lower)
+        least, most = min(float(ends[0]), lower), max(min(float(ends[1]), UNBOUNDED), upper)
         self.ends.append(_End(kind, location, j, True, upper, most))
         self.ends.append(_End(kind, location, j, False, lower, least))
 

@@ -211,6 +211,30 @@ def test_a_small_region_needs_no_fact(folder: Path) -> None:
     assert result.check.accepted
 
 
+@pytest.mark.parametrize("oracle", ["exact", "relational"])
+def test_facts_are_widened_no_further_than_each_location_of_a_region_allows(
+    oracle: str, folder: Path
+) -> None:
+    """One location barely moves and the others far: what holds for one is not taken for all."""
+    known = network("reach", folder)
+    x = image(known)
+    latent = known.observe(x).latent.astype(np.float64)
+    for narrow in range(len(latent)):
+        width = np.full_like(latent, 0.4)
+        width[narrow] = 1e-6
+        result = Explainer(known).explain(
+            x,
+            domain=Reach(latent - width, latent + width, "tests"),
+            vocabulary="pairs",
+            oracle=oracle,
+            widen=True,
+        )
+        assert result.verdict.status is Status.PROVED
+        assert result.check is not None
+        assert result.check.accepted
+        assert any(fact.lower < fact.upper for fact in result.facts.pairs) or not result.size
+
+
 # forgeries
 
 

@@ -125,7 +125,7 @@ def test_float64_and_the_checker_find_the_same_margins(
         )
     )
     state = found.state
-    evidence = Evidence(state.instance, state.floor, state.roof, found.facts, core.evidence)
+    evidence = Evidence(state.instance, state.near, state.far, found.facts, core.evidence)
     for fact in facts.pairs:
         evidence.set_pair(fact.location, fact.prototype, fact.lower, fact.upper)
     report = judged(here, restated(core, facts))
@@ -190,7 +190,7 @@ def test_activations_and_a_ceiling_are_widened_with_pairs(
     final = restated(mixed, inflated)
     report = judged(here, final)
     assert report.accepted, report.failures
-    evidence = Evidence(instance, found.state.floor, found.state.roof, inflated, core.evidence)
+    evidence = Evidence(instance, found.state.near, found.state.far, inflated, core.evidence)
     exact = np.array([lower for _, lower in report.margins])
     assert np.allclose(evidence.margins(), exact, rtol=1e-6, atol=1e-7)
 
