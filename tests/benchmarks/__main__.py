@@ -1,6 +1,6 @@
 """Sizes, times and memory next to the published algorithm: ``make bench``. Asserts nothing.
 
-    python -m tests.benchmarks [--quick] [--only NAME ...] [--images N]
+    python -m tests.benchmarks [--quick] [--only NAME ...] [--images N] [--jobs N]
 
 Ratios compare runs of one process; times are medians of ``repeats`` runs. One JSON file per
 workload goes to ``tests/benchmarks/results``, and ``table.md`` with everything that was measured
@@ -14,12 +14,14 @@ import json
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from models.zoo import NAMES
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
@@ -36,7 +38,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-1x1": mnist_1x1,
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
-    "sweep": sweep,
+    **{f"sweep-{name}": partial(sweep, name) for name in NAMES},
     "region": region,
     "truth": truth,
     "minimum": minimum,
@@ -49,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few images, one repetition")
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
     parser.add_argument("--images", type=int, help="images per network in the sweep")
+    parser.add_argument("--jobs", type=int, help="processes of a sweep")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
     return parser.parse_args()
 
@@ -59,6 +62,8 @@ def main() -> None:
     settings = Settings.quick() if options.quick else Settings()
     if options.images is not None:
         settings = replace(settings, sweep=options.images)
+    if options.jobs is not None:
+        settings = replace(settings, jobs=options.jobs)
     make_directory(options.out)
     for name in options.only:
         document = {
