@@ -22,8 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from verifier.certificate import schema
 from verifier.evidence import Evidence
 from verifier.latent.facts import ActivationFact, CeilingFact, FactSet, PairFact

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks [--quick] [--only NAME ...] [--images N] [--jobs N]
 
-Ratios compare runs of one process; times are medians of ``repeats`` runs. One JSON file per
-workload goes to ``tests/benchmarks/results``, and ``table.md`` with everything that was measured
+Ratios compare runs of one process; times are medians of ``repeats`` runs, in processor seconds of
+one thread where nothing else is said. One JSON file per workload goes to
+``tests/benchmarks/results``, and ``table.md`` with everything that was measured
 there, also by earlier runs.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from models.zoo import NAMES
 from tests.benchmarks.cub import cub_size, growth
@@ -64,6 +66,8 @@ def main() -> None:
         settings = replace(settings, sweep=options.images)
     if options.jobs is not None:
         settings = replace(settings, jobs=options.jobs)
+    threadpool_limits(1)
+    torch.set_num_threads(1)
     make_directory(options.out)
     for name in options.only:
         document = {

@@ -15,6 +15,7 @@ from verifier.minimise import cover as module
 from verifier.minimise.ceiling import ceiling
 from verifier.minimise.cover import Cover
 from verifier.minimise.mixed import mixed
+from verifier.minimise.search import candidates
 from verifier.minimise.topk import topk
 from verifier.oracle.exact import ExactOracle, ExactState
 from verifier.verdict import Status
@@ -115,3 +116,13 @@ def test_no_cover_where_the_prediction_itself_is_not_clear() -> None:
     assert topk(state, slack) is None
     assert ceiling(state, slack) is None
     assert mixed(state, slack) is None
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_at_one_location_mixed_names_no_more_than_pairs_do(seed: int) -> None:
+    instance = random_instance(seed, prototypes=9, channels=4, grid=(1, 1))
+    sizes = [
+        len(next(candidates(instance, Free(), word, "auto")).facts) for word in ("mixed", "pairs")
+    ]
+    assert sizes[0] <= sizes[1]

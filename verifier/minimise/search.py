@@ -1,7 +1,8 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
     topk, ceiling:      the exact oracle
-    mixed:              the exact oracle, then the relational one where there are pair facts
+    mixed:              the exact oracle, then the relational one where there are pair facts; pairs
+                        alone where they are fewer
     pairs, triangle:    grow until proved, delete by the published triangle inequality
     pairs, exact:       grow until proved, delete by the exact oracle
     pairs, relational:  grow until proved, delete by the relational oracle
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 from verifier.errors import UsageError
@@ -99,6 +101,10 @@ def candidates(
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
+        if vocabulary == "mixed" and len(facts) > len(instance.measurement):
+            # over free latents pairs need one fact per location at least
+            pairs = candidates(instance, domain, "pairs", oracle)
+            yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
         if vocabulary == "mixed" and oracle not in ("exact", "triangle") and facts.pairs:
             yield from _related(instance, domain, slack, facts)
         yield from _decided(facts, state)
