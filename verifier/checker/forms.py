@@ -10,7 +10,8 @@ each of which is sound whatever it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from typing import Protocol
 
 from flint import arb, arb_mat, fmpz_mat
 
@@ -23,12 +24,12 @@ from verifier.certificate.schema import (
     RivalForm,
     Tangent,
 )
-from verifier.checker.arithmetic import GRID, ball, decided, float_below, hex_ratio
-from verifier.checker.bounds import Bounds
+from verifier.checker.arithmetic import GRID, Ratio, ball, decided, float_below, hex_ratio
 from verifier.checker.boxed import Corner, ball_minimum, charged_open_end
 from verifier.checker.head import Head
 from verifier.checker.margins import Ends, Margin
 from verifier.checker.regions import Region
+from verifier.errors import CertificateError
 
 # Ball precisions in bits: forms subtract large numbers, so they start higher than intervals.
 PRECISIONS = (128, 256, 512)
@@ -46,12 +47,17 @@ def form_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
             yield f"{place}: not a rival, or a second form for it"
             continue
         seen.add(form.rival)
-        for text in (
-            *_entry_complaints(head, core, form),
-            *_place_complaints(form, stated, region),
-            *_joint_complaints(form, region),
-        ):
+        for text in entry_complaints(head, core, form, stated, region):
             yield f"{place}: {text}"
+
+
+def entry_complaints(
+    head: Head, core: Core, form: RivalForm, stated: Container[tuple[int, int]], region: Region
+) -> Iterator[str]:
+    """What is malformed about one form, which may charge the pairs in ``stated``."""
+    yield from _entry_complaints(head, core, form)
+    yield from _place_complaints(form, stated, region)
+    yield from _joint_complaints(form, region)
 
 
 def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
@@ -78,7 +84,7 @@ def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
 
 
 def _place_complaints(
-    form: RivalForm, stated: set[tuple[int, int]], region: Region
+    form: RivalForm, stated: Container[tuple[int, int]], region: Region
 ) -> Iterator[str]:
     places = [entry.location for entry in form.multipliers]
     used = {entry.location for entry in form.supports} | {e.location for e in form.opposes}
@@ -113,13 +119,23 @@ def _joint_complaints(form: RivalForm, region: Region) -> Iterator[str]:
         yield "linear bounds of the domain are used, but some location does not use its box"
 
 
+class Known(Protocol):
+    """Proven bounds of every q_lj."""
+
+    def at(self, location: int, prototype: int) -> tuple[int, int | None]:
+        """Bounds of q_lj, over ``2**GRID``."""
+
+    def elsewhere(self, location: int, prototype: int) -> int | None:
+        """A lower bound of every q_kj that can be m_j, k another location; None where none can."""
+
+
 class Forms:
     """The margins that well-formed forms (obligation 7) prove under proven bounds."""
 
-    def __init__(self, head: Head, core: Core, region: Region, bounds: Bounds, ends: Ends) -> None:
+    def __init__(self, head: Head, core: Core, region: Region, bounds: Known, ends: Ends) -> None:
         self._head, self._core, self._bounds, self._ends = head, core, bounds, ends
         self._region = region
-        self._facts = {
+        self._facts: dict[tuple[int, int], tuple[Ratio, Ratio | None]] = {
             (fact.location, fact.prototype): (hex_ratio(fact.lower), hex_ratio(fact.upper))
             for fact in core.facts
             if isinstance(fact, PairFact)
@@ -160,6 +176,10 @@ class Forms:
         # everything in `least` is over 2**weight_shift, as the integer weights are
         sign, value = decided(least, PRECISIONS)
         return Margin(form.rival, max(sign, 0), float_below(value, head.weight_shift))
+
+    def interval(self, location: int, prototype: int) -> tuple[Ratio, Ratio | None]:
+        """The interval of q_lj that multipliers may charge: that of the stated fact."""
+        return self._facts[location, prototype]
 
     def _tangent(self, tangent: Tangent) -> tuple[arb, arb]:
         """Constant and slope of a minorant of a_j in q_lj.
@@ -230,9 +250,12 @@ class Forms:
         total = dict(linear)
         ends = arb(0)
         for prototype, mu in zip(multipliers.facts, multipliers.mu, strict=False):
-            low, high = self._facts[multipliers.location, prototype]
+            low, high = self.interval(multipliers.location, prototype)
             total[prototype] = total.get(prototype, arb(0)) + unit * mu
-            ends += ball(high if mu > 0 else low) * (unit * mu)
+            end = high if mu > 0 else low
+            if end is None:
+                raise CertificateError("a form charges an open end, which is infinite")
+            ends += ball(end) * (unit * mu)
         return total, ends
 
     def _weighted(self, total: Mapping[int, arb]) -> list[arb]:

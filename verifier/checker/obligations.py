@@ -16,23 +16,22 @@ from verifier.certificate.schema import (
     ActivationFact,
     BoxDomain,
     DomainBlock,
-    PairBlock,
     PairFact,
     ReachDomain,
-    Rows,
     SimplexDomain,
     SphereDomain,
 )
 from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
+from verifier.checker.blocks import block_complaints, implied_complaints
 from verifier.checker.bounds import Bounds
-from verifier.checker.boxed import charged_open_end
 from verifier.checker.case import Case
 from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.input_region import Inputs, escapes
 from verifier.checker.margins import Ends, margins
 from verifier.checker.size import size_bound
+from verifier.checker.splits import Cases, tree_complaints, tree_numbers
 from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
@@ -64,6 +63,8 @@ def certificate_format(case: Case) -> Iterator[str]:
     for form in core.evidence.forms:
         for tangent in form.supports:
             hex_ratio(tangent.at)
+    for number in tree_numbers(core.evidence.cases):
+        hex_ratio(number)
     yield from ()
 
 
@@ -165,7 +166,8 @@ def premises(case: Case) -> Iterator[str]:
 def multipliers(case: Case) -> Iterator[str]:
     """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
     charges no open end); every form is about one rival, lists each prototype once and on the side
-    of its weight; every implied bound uses a stated activation fact and a positive stretch."""
+    of its weight; every implied bound uses a stated activation fact and a positive stretch; every
+    tree of cases is complete, and so is what its leaves hold."""
     known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
     evidence = case.core.evidence
     for blocks in (evidence.blocks, evidence.domain_blocks):
@@ -178,60 +180,12 @@ def multipliers(case: Case) -> Iterator[str]:
             if kind in seen:
                 yield f"{place}: a second block with the same facts and shift"
             seen.add(kind)
-            for text in _block_complaints(case, block, known):
+            for text in block_complaints(case.head, case.region, block, known):
                 yield f"{place}{text}"
-    yield from _implied_complaints(case)
-    yield from form_complaints(case.head, case.core, case.region)
-
-
-def _implied_complaints(case: Case) -> Iterator[str]:
     named = {f.prototype for f in case.core.facts if isinstance(f, ActivationFact)}
-    for index, entry in enumerate(case.core.evidence.implied):
-        if entry.prototype >= case.head.prototype_count:
-            yield f"implied bound {index}: prototype out of range"
-        if entry.via not in named:
-            yield f"implied bound {index}: uses an activation fact that is not stated"
-        if hex_ratio(entry.stretch)[0] <= 0:
-            yield f"implied bound {index}: its stretch is not positive"
-
-
-def _block_complaints(
-    case: Case, block: PairBlock | DomainBlock, known: set[tuple[int, int]]
-) -> Iterator[str]:
-    if len(set(block.facts)) != len(block.facts) or (
-        isinstance(block, PairBlock) and not block.facts
-    ):
-        yield ": no facts, or one twice"
-    if any((block.location, prototype) not in known for prototype in block.facts):
-        yield ": uses a pair fact that the certificate does not state"
-    if isinstance(block, DomainBlock) and (
-        not case.region.bounded or block.location >= case.head.location_count
-    ):
-        yield ": the domain bounds nothing, or the location is out of range"
-        return
-    for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
-        for text in _row_complaints(case, block, rows, sign):
-            yield f", {word}: {text}"
-
-
-def _row_complaints(
-    case: Case, block: PairBlock | DomainBlock, rows: Rows, sign: int
-) -> Iterator[str]:
-    if len(rows.prototypes) != len(rows.theta) or len(set(rows.prototypes)) != len(rows.prototypes):
-        yield "not one row per prototype, each once"
-    if any(prototype >= case.head.prototype_count for prototype in rows.prototypes):
-        yield "prototype out of range"
-    constraints = []
-    if isinstance(block, DomainBlock):
-        constraints = case.region.constraints(block.location)
-    count = len(block.facts)
-    if any(len(row) != count + len(constraints) for row in rows.theta):
-        yield "a row has not one multiplier per fact and constraint"
-    elif isinstance(block, DomainBlock):
-        if any(charged_open_end(row, count, constraints) for row in rows.theta):
-            yield "a row charges an open end, which is infinite"
-    elif any((sign << block.shift) + sum(row) <= 0 for row in rows.theta):
-        yield "a row has A <= 0, which bounds nothing"
+    yield from implied_complaints(case.head, evidence.implied, named)
+    yield from form_complaints(case.head, case.core, case.region)
+    yield from tree_complaints(case.head, case.core, case.region)
 
 
 def proved_margins(case: Case) -> Iterator[str]:
@@ -261,6 +215,10 @@ def proved_margins(case: Case) -> Iterator[str]:
         margin = forms.margin(form)
         if (margin.sign, margin.lower) > (found[form.rival].sign, found[form.rival].lower):
             found[form.rival] = margin
+    for tree in core.evidence.cases:
+        margin = Cases(case.head, core, case.region, bounds).margin(tree)
+        if (margin.sign, margin.lower) > (found[tree.rival].sign, found[tree.rival].lower):
+            found[tree.rival] = margin
     case.margins = list(found.values())
     open_ = [margin for margin in case.margins if margin.sign != 1]
     if open_:

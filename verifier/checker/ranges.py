@@ -29,7 +29,7 @@ Interval = tuple[int, int | None]
 def domain_ranges(head: Head, region: Region) -> list[list[Interval]]:
     """[L][P] bounds; locations that are alike share one list."""
     if not region.uniform:
-        return [_in_box(head, region, location) for location in range(region.locations)]
+        return [box_ranges(head, region, location) for location in range(region.locations)]
     return [_everywhere(head, region)] * region.locations
 
 
@@ -52,10 +52,11 @@ def _everywhere(head: Head, region: Region) -> list[Interval]:
             _to_simplex([Fraction(n, unit) for n in head.prototype(j)], 1 - slack, 1 + slack)
             for j in range(head.prototype_count)
         ]
-    return _in_box(head, region, 0)
+    return box_ranges(head, region, 0)
 
 
-def _in_box(head: Head, region: Region, location: int) -> list[Interval]:
+def box_ranges(head: Head, region: Region, location: int) -> list[Interval]:
+    """[P] bounds over the box of one location, whose ends are finite."""
     lower, upper = region.ends(location)
     shift = max(region.shift, head.shift)
     own, theirs = shift - head.shift, shift - region.shift
