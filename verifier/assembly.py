@@ -14,8 +14,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from verifier.case_evidence import case_trees, needed_bounds
 from verifier.certificate import schema
 from verifier.certificate.inputs import InputRegion
+from verifier.certificate.splits import CaseTree
 from verifier.domain_evidence import SHIFT, domain_block, domain_form, dyadic, sort_out
 from verifier.errors import InternalError
 from verifier.latent.domain import Box, Domain, Simplex, Sphere
@@ -33,6 +35,7 @@ from verifier.oracle.loosen import loosened
 from verifier.oracle.relational import RelationalState
 from verifier.oracle.replay import Move
 from verifier.oracle.sides import Forms
+from verifier.oracle.smt_split import SplitState
 from verifier.version import TOOL
 
 _NO_ROWS = schema.Rows(prototypes=(), theta=())
@@ -188,6 +191,7 @@ def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.Ceilin
 
 
 def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.IntervalEvidence:
+    trees = _trees(state, facts)
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
     wanted = _wanted(state, forms, short)
@@ -199,14 +203,24 @@ def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.Interval
         forms=()
         if forms is None
         else tuple(_rival_form(state, forms, row) for row in range(len(forms.rivals))),
+        cases=trees,
     )
+
+
+def _trees(state: ExactState, facts: FactSet) -> tuple[CaseTree, ...]:
+    """The cases of the rivals that need them."""
+    if not isinstance(state, SplitState):
+        return ()
+    state.renew(facts)
+    return case_trees(state)
 
 
 def _open_forms(state: RelationalState) -> Forms | None:
     """Linear forms for the rivals whose interval margin does not suffice."""
     margins = margins_between(state.instance, *state.nearest())
-    missed = np.flatnonzero(~(margins > state.slack))
-    return state.forms(missed.tolist()) if len(missed) else None
+    by_cases = state.trees if isinstance(state, SplitState) else {}
+    missed = [k for k in np.flatnonzero(~(margins > state.slack)).tolist() if k not in by_cases]
+    return state.forms(missed) if missed else None
 
 
 @dataclass(frozen=True)
@@ -241,7 +255,8 @@ def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
     # what facts imply is in it, too: a prototype whose target lies above needs rows of its own
     floor, _ = state.nearest()
     if short:
-        floor = loosened(state, [] if forms is None else forms.rivals)
+        by_cases = state.trees if isinstance(state, SplitState) else {}
+        floor = loosened(state, [*([] if forms is None else forms.rivals), *by_cases])
     told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
     alone_low, alone_high = state.near.min(axis=0), state.far.min(axis=0)
@@ -262,6 +277,10 @@ def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
             below[:, j] = np.maximum(below[:, j], least if least > alone_low[j] else -np.inf)
             below[location, j] = state.low[location, j]
             above[location, j] = True
+    if isinstance(state, SplitState):
+        cases_below, cases_above = needed_bounds(state)
+        below = np.where(cases_below, np.maximum(below, state.low), below)
+        above |= cases_above
     return _Wanted(below, above, implied)
 
 

@@ -70,6 +70,6 @@ Oracle = Annotated[
     typer.Option(
         "--oracle",
         help="auto, triangle (as published), exact (each prototype alone), relational (all "
-        "together), cascade (one after the other).",
+        "together), cascade (one after the other), smt (cascade, then case by case).",
     ),
 ]

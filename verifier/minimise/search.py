@@ -8,6 +8,7 @@
     pairs, relational:  grow until proved, delete by the relational oracle
     pairs, cascade:     grow and delete by the triangle inequality, go on by the exact oracle, then
                         by the relational one (auto without its first link costs less)
+    all, smt:           as cascade, then drop what a proof by cases leaves out
     pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
 
 Each set comes with the state that proved it. A prover's yes is float64; where the checker does
@@ -26,6 +27,7 @@ from verifier.errors import UsageError
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.minimise.build import pair_fact
+from verifier.minimise.cases import fewer
 from verifier.minimise.ceiling import ceiling
 from verifier.minimise.deletion import delete, delete_facts
 from verifier.minimise.exchange import exchange
@@ -36,12 +38,13 @@ from verifier.minimise.topk import topk
 from verifier.oracle.exact import SLACK, ExactOracle, ExactState
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle, RelationalState
+from verifier.oracle.smt_split import SmtOracle, SplitState
 from verifier.oracle.triangle import TriangleOracle
 from verifier.verdict import Status
 
 Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
 VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
-ORACLES = ("auto", "triangle", "exact", "relational", "cascade")
+ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
 
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
 _SLACKS = (SLACK, 1e-6, 1e-4)
@@ -83,6 +86,9 @@ def candidates(
         vocabulary: the kinds of facts.
         oracle: one of :data:`ORACLES`.
     """
+    if oracle == "smt":
+        yield from _by_cases(instance, domain, vocabulary)
+        return
     if vocabulary == "pairs" and oracle == "triangle":
         for slack in _SLACKS:
             yield from _triangle(instance, domain, slack)
@@ -176,6 +182,16 @@ def _relational(
     yield from _decided(_pairs(kept), kept)
 
 
+def _by_cases(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> Iterator[Candidate]:
+    """What a proof by cases leaves of the cascade's set, where that is less; then that set."""
+    for number, candidate in enumerate(candidates(instance, domain, vocabulary, "cascade")):
+        if number == 0:
+            found = fewer(instance, domain, vocabulary, candidate.facts)
+            if found is not None:
+                yield from _decided(*found)
+        yield candidate
+
+
 def _related(
     instance: Instance, domain: Domain, slack: float, facts: FactSet
 ) -> Iterator[Candidate]:
@@ -191,12 +207,15 @@ def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:
 
     These are a shade wider than the values that the search worked with, hence half the slack.
     """
-    if isinstance(state, RelationalState):
+    if isinstance(state, SplitState):
+        decision = SmtOracle(state.slack / 2).decide(state, facts)
+    elif isinstance(state, RelationalState):
         decision = RelationalOracle(state.slack / 2).decide(state, facts)
     else:
         decision = ExactOracle(state.slack / 2).decide(state, facts)
     if decision.verdict.status is Status.PROVED:
         word = "relational" if isinstance(state, RelationalState) else "exact"
+        word = "smt" if isinstance(state, SplitState) else word
         yield Candidate(facts, word, state)
 
 

@@ -1,0 +1,251 @@
+"""Branch and bound over cases: the oracle ``smt`` (theory, sections 4 and 6).
+
+    open = { all latents that meet the facts }
+    while open:
+        take the case with the least bound of the margin
+        split it where its relaxation loses most; bound the children; keep those not proved
+    proved where nothing is left open
+
+Every case is proved by a form of its own (``split_forms``), which the certificate stores; nothing
+else counts. Where a form is least, the true margin is computed too: a latent that meets the facts
+and loses ends the search. The number of cases is limited, never the time, so that equal runs agree.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from verifier.latent.domain import Domain
+from verifier.latent.facts import FactSet
+from verifier.oracle.exact import SLACK, Margins
+from verifier.oracle.interface import Decision, Instance
+from verifier.oracle.relational import RelationalState
+from verifier.oracle.split_forms import CaseForm, CaseRelaxation
+from verifier.oracle.split_node import Cases, Cut, Node
+from verifier.verdict import PROVED, unknown
+
+# Cases per rival: for networks so small that a case costs next to nothing, and for all others.
+_CASES, _SMALL_CASES = 24, 300
+_SMALL = 64  # locations times channels, or prototypes
+_DEPTH = 40
+# A point that loses by less than this, or leaves the facts by more, is no reason to give up.
+_CLEAR = 1e-7
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A case that is proved, or impossible (``form`` None)."""
+
+    node: Node
+    form: CaseForm | None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A split and its cases, in order."""
+
+    cut: Cut
+    children: tuple[Branch | Leaf, ...]
+
+
+Tree = Branch | Leaf
+
+
+@dataclass
+class _Slot:
+    """A case under construction: its form while it is open, a split or a proof afterwards."""
+
+    node: Node
+    form: CaseForm | None
+    cut: Cut | None = None
+    children: tuple[_Slot, ...] = ()
+
+
+class SplitState(RelationalState):
+    """Bounds as in the relational oracle, and trees of cases for the rivals that those miss.
+
+    ``trees`` are those of the last set of facts that was proved: row of the margin -> tree.
+    ``asked`` counts margins that were put to the search, ``cases`` the cases it looked at.
+    """
+
+    def __init__(self, instance: Instance, domain: Domain, slack: float, most: int | None) -> None:
+        super().__init__(instance, domain, slack)
+        self.small = max(instance.latent.size, len(self.floor)) <= _SMALL
+        self.most = most or (_SMALL_CASES if self.small else _CASES)
+        self.trees: dict[int, Tree] = {}
+        self.proved: FactSet | None = None
+        self.asked = self.cases = 0
+
+    def entails(self, facts: FactSet, slack: float) -> tuple[bool, Margins]:
+        """Whether the facts prove every margin, and the best bounds found until that was settled.
+
+        The rivals that are missed by most come first: one failure settles the answer.
+        """
+        self.adopt(facts)
+        margins = self.margins()
+        missed = np.flatnonzero(~(margins > slack))
+        trees: dict[int, Tree] = {}
+        for row in missed[np.argsort(margins[missed], kind="stable")].tolist():
+            self.asked += 1
+            search = Search(Cases(self, facts), row, slack, self.most, deep=self.small)
+            tree = search.run()
+            self.cases += search.count
+            margins[row] = max(margins[row], search.bound)
+            if tree is None:
+                return False, margins
+            trees[row] = tree
+        self.trees, self.proved = trees, facts
+        return True, margins
+
+    def renew(self, facts: FactSet) -> None:
+        """Make ``trees`` those of ``facts``; none where the search does not prove them."""
+        if self.proved != facts and not self.entails(facts, self.slack / 2)[0]:
+            self.trees, self.proved = {}, None
+
+
+class Search:
+    """Branch and bound for one margin; ``bound`` is the least over all cases when it ends."""
+
+    def __init__(self, cases: Cases, row: int, slack: float, most: int, *, deep: bool) -> None:
+        self.cases, self.row, self.slack, self.most, self.deep = cases, row, slack, most, deep
+        self.bound = -math.inf
+        self.count = 0
+        self.refuted: Float[NDArray[np.float64], "location channel"] | None = None
+
+    def run(self) -> Tree | None:
+        """A tree whose leaves are all proved, or None."""
+        root = self._slot(self.cases.root())
+        heap = [(self._rank(root), 0, root)]
+        while heap and heap[0][0] <= self.slack:
+            self.bound, _, slot = heapq.heappop(heap)
+            if self._loses(slot) or self.count >= self.most or len(slot.node.path) >= _DEPTH:
+                return None
+            cut = self._choose(slot)
+            if cut is None:
+                return None
+            slot.cut = cut
+            slot.children = tuple(
+                self._slot(self.cases.child(slot.node, cut, number))
+                for number in range(cut.children(len(slot.node.among)))
+            )
+            for child in slot.children:
+                heapq.heappush(heap, (self._rank(child), self.count + len(heap), child))
+        self.bound = heap[0][0] if heap else math.inf
+        return _tree(root)
+
+    def _rank(self, slot: _Slot) -> float:
+        return math.inf if slot.form is None else slot.form.bound
+
+    def _slot(self, node: Node) -> _Slot:
+        if node.empty:
+            return _Slot(node, None)
+        self.count += 1
+        relaxation = CaseRelaxation(self.cases, node, self.row)
+        return _Slot(node, relaxation.solve(self.slack))
+
+    def _choose(self, slot: _Slot) -> Cut | None:
+        if slot.form is None:
+            return None
+        relaxation = CaseRelaxation(self.cases, slot.node, self.row)
+        found = relaxation.cuts(slot.form, self.deep)
+        return found[0][1] if found else None
+
+    def _loses(self, slot: _Slot) -> bool:
+        """Whether a latent near the form's points meets the facts and loses to the rival."""
+        if slot.form is None:
+            return False
+        point = projected(self.cases, slot.form.points)
+        if not _meets(self.cases, point):
+            return False
+        instance = self.cases.instance
+        q = instance.head.measurement(point)
+        activation = instance.similarity(np.maximum(q.min(axis=0), 0.0))
+        margin = instance.margin_weights[self.row] @ activation + instance.margin_offset[self.row]
+        if margin < -_CLEAR:
+            self.refuted = point
+            return True
+        return False
+
+
+def projected(
+    cases: Cases, points: Float[NDArray[np.float64], "location channel"]
+) -> Float[NDArray[np.float64], "location channel"]:
+    """The latent at the points, put on the sphere of the pair facts of every location."""
+    instance = cases.instance
+    latent = instance.latent + points
+    prototypes = instance.head.prototypes
+    for location, place in enumerate(cases.state.places):
+        hull = place.hull
+        if hull is None or not points[location].any():
+            continue
+        base = prototypes[hull.base]
+        spanned = prototypes[list(hull.spanning[1:])] - base
+        own, there = instance.latent[location] - base, latent[location] - base
+        if len(spanned):
+            basis = np.linalg.qr(spanned.T)[0]
+            foot = basis @ (basis.T @ own)
+            across = there - basis @ (basis.T @ there)
+        else:
+            foot, across = np.zeros_like(own), there
+        length, radius = float(np.linalg.norm(across)), float(np.linalg.norm(own - foot))
+        if length > 0:
+            latent[location] = base + foot + across * (radius / length)
+    return np.asarray(latent)
+
+
+def _meets(cases: Cases, latent: NDArray[np.float64]) -> bool:
+    """Whether a latent is in the domain and meets the facts, up to rounding."""
+    facts, head = cases.facts, cases.instance.head
+    if cases.bounded is not None:
+        e = latent - cases.instance.latent
+        if (e < cases.bounded.lower - _CLEAR).any() or (e > cases.bounded.upper + _CLEAR).any():
+            return False
+        if cases.bounded.extra is not None:
+            return False  # norms and sums are left to the witness search
+    q = head.measurement(latent)
+    best = q.min(axis=0)
+
+    def within(value: float, low: float, high: float) -> bool:
+        return low - _CLEAR * (1 + abs(low)) <= value <= high + _CLEAR * (1 + abs(high))
+
+    return (
+        all(within(float(q[f.location, f.prototype]), f.lower, f.upper) for f in facts.pairs)
+        and all(within(float(best[f.prototype]), f.lower, f.upper) for f in facts.activations)
+        and all(
+            within(float(value), ceiling.bound, math.inf)
+            for ceiling in facts.ceilings
+            for j, value in enumerate(best)
+            if j not in ceiling.exempt
+        )
+    )
+
+
+def _tree(slot: _Slot) -> Tree:
+    """The finished tree; at most ``_DEPTH`` deep."""
+    if slot.cut is None:
+        return Leaf(slot.node, slot.form)
+    return Branch(slot.cut, tuple(_tree(child) for child in slot.children))
+
+
+@dataclass(frozen=True)
+class SmtOracle:
+    """See the module's docstring. ``most`` limits the cases per rival."""
+
+    slack: float = SLACK
+    most: int | None = None
+    name: str = "smt"
+
+    def prepare(self, instance: Instance, domain: Domain) -> SplitState:
+        """Bounds from the domain alone."""
+        return SplitState(instance, domain, self.slack, self.most)
+
+    def decide(self, state: SplitState, facts: FactSet) -> Decision:
+        """PROVED where every margin is above the slack in every case."""
+        proved, margins = state.entails(facts, self.slack)
+        return Decision(PROVED if proved else unknown("margin not proved"), margins)
