@@ -91,9 +91,10 @@ class SplitState(RelationalState):
         margins = self.margins()
         missed = np.flatnonzero(~(margins > slack))
         trees: dict[int, Tree] = {}
+        cases = Cases(self, facts, missed.tolist())
         for row in missed[np.argsort(margins[missed], kind="stable")].tolist():
             self.asked += 1
-            search = Search(Cases(self, facts), row, slack, self.most, deep=self.small)
+            search = Search(cases, row, slack, self.most, deep=self.small)
             tree = search.run()
             self.cases += search.count
             margins[row] = max(margins[row], search.bound)
@@ -120,7 +121,7 @@ class Search:
 
     def run(self) -> Tree | None:
         """A tree whose leaves are all proved, or None."""
-        root = self._slot(self.cases.root())
+        root = self._slot(self.cases.root)
         heap = [(self._rank(root), 0, root)]
         while heap and heap[0][0] <= self.slack:
             self.bound, _, slot = heapq.heappop(heap)

@@ -75,7 +75,9 @@ class CaseRelaxation:
         low = np.where(node.among, node.low, np.inf)
         self.oppose_at = np.where(alone, only, np.argmin(low, axis=0))
         self._chords()
-        usable = np.array([bool(node.terms[k]) or cases.boxed(node, k) for k in range(len(low))])
+        usable = np.array(
+            [bool(cases.terms(node, k)) or cases.boxed(node, k) for k in range(len(low))]
+        )
         known = node.far - node.near > _NARROW
         self.support = (self.weights > 0) & known & usable[self.support_at]
         self.oppose = (self.weights < 0) & self.chorded & usable[self.oppose_at]
@@ -146,7 +148,7 @@ class CaseRelaxation:
 
     def _attend(self, form: CaseForm, points: NDArray[np.float64]) -> None:
         for entry in form.entries:
-            if len(self.node.terms[entry.location]) < _TERMS:
+            if len(self.node.extra[entry.location]) < _TERMS:
                 self.cases.attend_to(self.node, entry.location, _ADDED, points[entry.location])
 
     def _distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,30 +185,17 @@ class CaseRelaxation:
             bound = float(constant) if not places and np.isfinite(constant) else -np.inf
             return CaseForm(bound, location, support, oppose, tangent, (), points)
         parts = np.stack([np.where(location == place, coefficient, 0.0) for place in places])
-        leading = parts.sum(axis=1)
-        pull = np.einsum("mp,mpd->md", parts, self.cases.offsets[places])
-        site = np.arange(len(places))
-        x, value, found = self.cases.solve(
-            self.node, places, site, leading, pull, steps=16 if final else 10
-        )
-        for _ in range(2):  # the search smooths: once more from where it stopped
-            again, better, point = self.cases.solve(
-                self.node, places, site, leading, pull, start=x, steps=8
-            )
-            wins = better > value
-            x, value = np.where(wins[:, None], again, x), np.maximum(better, value)
-            found = point
-            if not final:
-                break
+        x, value, found = self.cases.solve(self.node, places, parts, steps=16 if final else 10)
         points[places] = found
         at_instance = (parts * self.measured[places]).sum()
         bound = float(constant + at_instance + value.sum())
-        most = max(len(self.node.terms[place]) for place in places)
+        terms = [self.cases.terms(self.node, place) for place in places]
+        most = max(len(own) for own in terms)
         entries = tuple(
             Entry(
                 place,
-                self.node.terms[place],
-                np.concatenate([x[m, : len(self.node.terms[place])], x[m, most:]]),
+                terms[m],
+                np.concatenate([x[m, : len(terms[m])], x[m, most:]]),
                 self.cases.boxed(self.node, place),
             )
             for m, place in enumerate(places)

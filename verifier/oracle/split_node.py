@@ -8,7 +8,9 @@ serve chords and interval margins. (Charging what follows from the same premises
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,15 +20,22 @@ from numpy.typing import NDArray
 from verifier.latent.domain import box_range
 from verifier.latent.duality import Dual, Sites
 from verifier.latent.facts import FactSet
+from verifier.latent.geometry import Hull
 from verifier.oracle.exact import ExactState
 from verifier.oracle.interface import Instance
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Matrix = Float[NDArray[np.float64], "location prototype"]
+Affine = tuple[Float[NDArray[np.float64], "prototype fact"], Vector]
+Coefficients = Float[NDArray[np.float64], "row prototype"]
 Point = Float[NDArray[np.float64], " channel"]
 
 # A row of a case is kept where it gains this share of the interval that it narrows.
 _WORTH = 1e-3
+# Given ends that are closer than this share count as one number.
+_EQUAL = 1e-12
+# Curvatures of multipliers stay above this; rounding of float64 enclosures. See ``lagrangian``.
+_FLAT, _ULP = 2.0**-30, 2.0**-52
 # Half-width of the box in which multipliers are sought where nothing bounds a location.
 _WIDE = 8.0
 
@@ -65,8 +74,9 @@ class Node:
     """A case. All [L, P] but ``near`` and ``far`` [P], the bounds of m_j, and boxes of e = z - v.
 
     ``given_low``, ``given_high`` may be charged; ``low``, ``high`` are all that is known.
-    ``among`` marks the locations that may attain m_j. ``terms[l]`` are the prototypes whose given
-    bounds the multipliers of location l look at. ``cut`` are the locations whose box was split.
+    ``among`` marks the locations that may attain m_j. ``equal[l]`` are the prototypes whose
+    distance at location l is one given number, ``extra[l]`` others whose given bounds its
+    multipliers look at. ``cut`` are the locations whose box was split.
     """
 
     path: tuple[tuple[Cut, int], ...]
@@ -79,7 +89,8 @@ class Node:
     among: NDArray[np.bool_]
     lower: Float[NDArray[np.float64], "location channel"]
     upper: Float[NDArray[np.float64], "location channel"]
-    terms: tuple[tuple[int, ...], ...]
+    equal: tuple[tuple[int, ...], ...]
+    extra: tuple[tuple[int, ...], ...]
     cut: frozenset[int] = frozenset()
     rows: dict[tuple[int, int, int], Row] = field(default_factory=dict)
 
@@ -102,14 +113,16 @@ class Node:
 
 
 class Cases:
-    """The cases of one instance under one set of facts."""
+    """The cases of one instance under one set of facts, for the margins over ``rows``."""
 
-    def __init__(self, state: ExactState, facts: FactSet) -> None:
-        self.state, self.facts = state, facts
+    def __init__(self, state: ExactState, facts: FactSet, rows: Sequence[int]) -> None:
+        self.state, self.facts, self.rows = state, facts, list(rows)
         self.instance: Instance = state.instance
         self.bounded = state.bounded
+        self._hulls: dict[tuple[int, tuple[int, ...], bytes], tuple[Hull, Affine]] = {}
         self.offsets = self.instance.head.prototypes[None] - self.instance.latent[:, None]
 
+    @cached_property
     def root(self) -> Node:
         """The case that holds every latent; it knows what the state knows."""
         state, instance = self.state, self.instance
@@ -128,16 +141,18 @@ class Cases:
         box = (np.full(shape, -np.inf), np.full(shape, np.inf))
         if self.bounded is not None:
             box = self.bounded.lower.copy(), self.bounded.upper.copy()
-        spans = [() if place.hull is None else place.hull.spanning for place in state.places]
+        equal = [place.facts for place in state.places]
         if locations == 1:
-            spans = [(*spans[0], *(j for j in own if j not in spans[0]))]
+            equal = [(*equal[0], *(j for j in own if j not in equal[0]))]
         low, high = np.maximum(state.low, given_low), np.minimum(state.high, given_high)
         among = np.ones((locations, count), dtype=bool)
-        node = Node((), given_low, given_high, low, high, near.copy(), far.copy(), among, *box,
-                    tuple(spans))  # fmt: skip
-        if locations == 1:
-            for location in range(locations):
-                self.tighten(node, location)
+        extra = ((),) * locations
+        node = Node(
+            (), given_low, given_high, low, high, near.copy(), far.copy(), among, *box,
+            tuple(equal), extra,
+        )  # fmt: skip
+        if locations == 1 and own:
+            self.tighten(node, 0)
         self.settle(node)
         return node
 
@@ -189,17 +204,63 @@ class Cases:
 
     def _attend(self, node: Node, location: int, j: int) -> None:
         """Let the multipliers of a location look at the given bounds of a prototype."""
-        known = node.terms[location]
-        if j not in known:
-            terms = (*node.terms[:location], (*known, j), *node.terms[location + 1 :])
-            node.terms = terms
+        low, high = node.given_low[location, j], node.given_high[location, j]
+        if j in node.equal[location]:
+            return
+        extra = tuple(i for i in node.extra[location] if i != j)
+        if high - low <= _EQUAL * (1.0 + low):
+            own = (*node.equal[location], j)
+            node.equal = (*node.equal[:location], own, *node.equal[location + 1 :])
+        else:
+            extra = (*extra, j)
+        node.extra = (*node.extra[:location], extra, *node.extra[location + 1 :])
+
+    def hull(self, node: Node, location: int) -> tuple[Hull, Affine] | None:
+        """The hull of the prototypes whose distance is given at a location, and its coordinates."""
+        facts = node.equal[location]
+        if not facts:
+            return None
+        given = node.given_low[location, list(facts)]
+        key = location, facts, given.tobytes()
+        if key not in self._hulls:
+            # where a prototype is placed, its distance may differ from the instance's
+            seen = self.instance.measurement[location].copy()
+            seen[list(facts)] = given
+            hull = Hull.of(self.instance.gram, seen, facts)
+            self._hulls[key] = hull, hull.affine()
+        return self._hulls[key]
+
+    def terms(self, node: Node, location: int) -> tuple[int, ...]:
+        """The prototypes that the multipliers of a location belong to, in order."""
+        hull = self.hull(node, location)
+        return (*(() if hull is None else hull[0].spanning), *node.extra[location])
+
+    def start(self, node: Node, location: int, coefficients: Matrix) -> NDArray[np.float64]:
+        """The best multipliers [row, term] of the given distances alone, in free space."""
+        known = self.hull(node, location)
+        x = np.zeros((len(coefficients), len(self.terms(node, location))))
+        if known is None:
+            return x
+        hull, (of_prototype, of_latent) = known
+        spanning = list(hull.spanning)
+        spanned = coefficients @ of_prototype
+        prototypes = self.instance.head.prototypes
+        across = coefficients @ prototypes - spanned @ prototypes[spanning]
+        length = np.sqrt((across**2).sum(axis=1))
+        # facts are float64 enclosures: what they leave open acts as a little more radius
+        seen = node.given_high[location, spanning]
+        radius = math.sqrt(hull.radius + _ULP * float(np.abs(of_latent) @ seen))
+        least = _FLAT * np.maximum(1.0, np.abs(coefficients).sum(axis=1))
+        leading = np.maximum(length / max(radius, _FLAT), least)
+        x[:, : len(spanning)] = leading[:, None] * of_latent - spanned
+        return x
 
     def attend_to(self, node: Node, location: int, most: int, point: Point) -> bool:
         """Add the given bounds that a point of a location violates most; whether there were any."""
         offsets = self.offsets[location]
         q = self.instance.measurement[location] + point @ point - 2.0 * offsets @ point
         excess = np.maximum(node.given_low[location] - q, q - node.given_high[location])
-        excess[list(node.terms[location])] = -np.inf
+        excess[list(self.terms(node, location))] = -np.inf
         worst = np.argsort(-excess, kind="stable")[:most]
         chosen = [int(j) for j in worst if excess[j] > 1e-7 * (1.0 + q[j])]
         for j in chosen:
@@ -263,7 +324,7 @@ class Cases:
         if self.bounded is not None and self.bounded.coupling is not None and not alone:
             extra = None
         own = 0 if extra is None else extra.square.shape[1]
-        spans = [node.terms[place] for place in places]
+        spans = [self.terms(node, place) for place in places]
         most = max([len(span) for span in spans], default=0)
         shape = len(places), most + own
         square, centre = np.zeros(shape), np.zeros((*shape, self.offsets.shape[2]))
@@ -294,9 +355,7 @@ class Cases:
         self,
         node: Node,
         places: list[int],
-        site: NDArray[np.intp],
-        leading: Vector,
-        slope: NDArray[np.float64],
+        parts: Coefficients,
         *,
         alone: bool = False,
         start: NDArray[np.float64] | None = None,
@@ -304,61 +363,78 @@ class Cases:
     ) -> tuple[NDArray[np.float64], Vector, NDArray[np.float64]]:
         """The best multipliers found for some forms, their bounds, and points near the minimisers.
 
-        In free space a bound holds for all of it, whatever box the search used.
+        In free space a bound holds for all of it, whatever box the search used; where only given
+        distances play a part there, the best multipliers are known.
+
+        Args:
+            places: the location of every form, or one for all of them.
+            parts: [row, P] the coefficients of the forms.
+            start: multipliers to go on from.
+
+        Returns:
+            Multipliers [row, term] padded as in :meth:`sites`, bounds relative to v, points of e.
         """
-        sites, _, _ = self.sites(node, places, alone=alone)
-        dual = Dual(sites, site, leading, slope)
-        x = np.zeros((len(site), sites.square.shape[1])) if start is None else start
-        x, value, point = dual.ascend(x, steps)
+        sites, spans, _ = self.sites(node, places, alone=alone)
+        site = np.zeros(len(parts), dtype=np.intp) if len(places) == 1 else np.arange(len(parts))
+        at = np.array(places)[site]
+        slope = np.matmul(parts[:, None], self.offsets[at])[:, 0]
+        if len(places) == 1:
+            slope = parts @ self.offsets[places[0]]
+        dual = Dual(sites, site, parts.sum(axis=1), slope)
+        x = np.zeros((len(parts), sites.square.shape[1])) if start is None else start
+        if start is None:
+            for index, place in enumerate(places):
+                rows = site == index
+                x[rows, : len(spans[index])] = self.start(node, place, parts[rows])
         free = np.array([not self.boxed(node, place) for place in places])[site]
-        if free.any():
-            value = np.where(free, _free_value(dual, x), value)
+        idle = np.array([not node.extra[place] for place in places])[site] & free
+        value = np.full(len(x), -np.inf)
+        point = np.zeros_like(slope)
+        if idle.any():
+            part = dual.part(np.flatnonzero(idle))
+            value[idle] = _free_value(part, x[idle])
+            leading, pull = part.totals(x[idle])
+            point[idle] = pull / np.where(leading > 0, leading, 1.0)[:, None]
+        if not idle.all():
+            busy = np.flatnonzero(~idle)
+            part = dual.part(busy)
+            # far outside of all that is possible, a step may overflow; its result is not used
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                found, bound, where = part.ascend(x[busy], steps)
+            bound = np.where(free[busy], _free_value(part, found), bound)
+            sound = np.isfinite(found).all(axis=1) & ~np.isnan(bound)
+            x[busy] = np.where(sound[:, None], found, 0.0)
+            value[busy] = np.where(sound, bound, -np.inf)
+            point[busy] = np.where(np.isfinite(where), where, 0.0)
         return x, value, point
 
     def tighten(self, node: Node, location: int) -> None:
-        """Bounds of all q_lj that weigh something, from the given ones of their location."""
-        used = np.flatnonzero((self.instance.margin_weights != 0).any(axis=0))
-        wide = used[node.high[location, used] > node.low[location, used]]
-        if not len(wide) or not (node.terms[location] or self.boxed(node, location)):
+        """Bounds of the q_lj that weigh something, from the given ones of their location.
+
+        Both ends where the prototype opposes some class in question, the upper one elsewhere.
+        """
+        weights = self.instance.margin_weights[self.rows]
+        open_ = node.high[location] > node.low[location]
+        below = np.flatnonzero((weights < 0).any(axis=0) & open_)
+        above = np.flatnonzero((weights != 0).any(axis=0) & open_)
+        terms, domain = self.terms(node, location), self.boxed(node, location)
+        if not len(above) or not (terms or domain):
             return
-        sign = np.repeat([1.0, -1.0], len(wide))
-        both = np.concatenate([wide, wide])
-        slope = sign[:, None] * self.offsets[location, both]
-        site = np.zeros(len(both), dtype=np.intp)
-        start = self._plain(node, location, both, sign)
-        x, value, _ = self.solve(
-            node, [location], site, sign, slope, alone=True, start=start, steps=12
-        )
+        sign = np.repeat([1.0, -1.0], [len(below), len(above)])
+        both = np.concatenate([below, above])
+        parts = np.zeros((len(both), weights.shape[1]))
+        parts[np.arange(len(both)), both] = sign
+        x, value, _ = self.solve(node, [location], parts, alone=True, steps=8)
         bound = sign * self.instance.measurement[location, both] + value
-        terms, domain = node.terms[location], self.boxed(node, location)
         for row, (j, s) in enumerate(zip(both.tolist(), sign.astype(int).tolist(), strict=True)):
-            old = node.low[location, j] if s > 0 else -node.high[location, j]
-            width = node.high[location, j] - node.low[location, j]
-            if bound[row] > old + _WORTH * min(width, 1.0 + abs(bound[row])):
+            if not np.isfinite(bound[row]):
+                continue
+            old = float(node.low[location, j] if s > 0 else -node.high[location, j])
+            width = float(node.high[location, j] - node.low[location, j])
+            if bound[row] > old + _WORTH * min(width, 1.0 + abs(float(bound[row]))):
                 array = node.low if s > 0 else node.high
                 array[location, j] = s * bound[row]
                 node.rows[location, j, s] = Row(terms, x[row], domain)
-
-    def _plain(
-        self, node: Node, location: int, prototypes: NDArray[np.intp], sign: Vector
-    ) -> NDArray[np.float64]:
-        """Multipliers to start from: those of the triangle inequality with the nearest term."""
-        sites, spans, _ = self.sites(node, [location], alone=True)
-        x = np.zeros((len(prototypes), sites.square.shape[1]))
-        span = list(spans[0])
-        if not span:
-            return x
-        gram = self.instance.gram
-        apart = np.sqrt(np.column_stack([gram[i][prototypes] for i in span]))
-        seen = np.sqrt(np.maximum(self.instance.measurement[location, span], 1e-12))
-        curve = apart / seen
-        gain = np.where(sign[:, None] > 0, np.abs(apart - seen), -(apart + seen))
-        best = np.argmax(gain, axis=1)
-        rows = np.arange(len(prototypes))
-        x[rows, best] = np.maximum(curve[rows, best], 1e-6) - sign
-        high = np.isfinite(sites.high[0, best])
-        x[rows, best] = np.where(high | (x[rows, best] <= 0), x[rows, best], 0.0)
-        return x
 
 
 def _free_value(dual: Dual, x: NDArray[np.float64]) -> Vector:
@@ -366,5 +442,6 @@ def _free_value(dual: Dual, x: NDArray[np.float64]) -> Vector:
     leading, slope = dual.totals(x)
     size = np.abs(x).sum(axis=1) + np.abs(dual.leading)
     bent = leading > 2.0**-30 * np.maximum(size, 1e-9)
-    value = -(slope**2).sum(axis=1) / np.where(bent, leading, 1.0)
-    return np.where(bent, value, -np.inf) - dual.charges(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = -(slope**2).sum(axis=1) / np.where(bent, leading, 1.0)
+        return np.asarray(np.where(bent, value, -np.inf) - dual.charges(x))
