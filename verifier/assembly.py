@@ -85,7 +85,7 @@ def certificate_core(
         premises="exact",
         facts=tuple(_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=_evidence(state, facts, short),
+        evidence=evidence_of(state, facts, short),
     )
 
 
@@ -187,7 +187,8 @@ def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.Ceilin
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
 
 
-def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.IntervalEvidence:
+def evidence_of(state: ExactState, facts: FactSet, short: bool = True) -> schema.IntervalEvidence:
+    """What proves the margins from a set of facts: multipliers, and nothing else."""
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
     wanted = _wanted(state, forms, short)

@@ -7,8 +7,9 @@ auto_LiRPA come on top: forms in the direction in which a rival gains fastest, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -74,14 +75,24 @@ def reach_of(
         raise UsageError(
             f"region {region}: it has no box of latents of its own; certify it instead"
         )
-    box = latent_box(network, region)
-    lower, upper = box.lower[0], box.upper[0]
-    return Reach(
-        np.minimum(lower - _SPARE * (1 + np.abs(lower)), latent),
-        np.maximum(upper + _SPARE * (1 + np.abs(upper)), latent),
-        REPLAYED,
-        region=stated,
-    )
+    return around(latent_box(network, region), latent, stated)
+
+
+def around(
+    box: LatentBox,
+    latent: Float[NDArray[np.float64], "location channel"],
+    stated: Mapping[str, Any],
+) -> Reach:
+    """The domain of one box of latents that a stated region can reach, and of a recorded latent."""
+    lower, upper = widened(box.lower[0], box.upper[0])
+    return Reach(np.minimum(lower, latent), np.maximum(upper, latent), REPLAYED, region=stated)
+
+
+def widened(
+    lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A box of latents with room for the rounding of the checker's own walk."""
+    return lower - _SPARE * (1 + np.abs(lower)), upper + _SPARE * (1 + np.abs(upper))
 
 
 def named_reach(network: Network, text: str, observation: Observation) -> Reach:

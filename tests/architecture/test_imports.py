@@ -72,10 +72,18 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.network",
     },
+    "verifier.branching": {
+        *PROVER[:3],
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.reaching",
+    },
     "verifier.robustness": {
         *PROVER[:3],
         "verifier.assembly",
         "verifier.bounds",
+        "verifier.branching",
         "verifier.certificate",
         "verifier.certified",
         "verifier.checker",

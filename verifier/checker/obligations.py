@@ -1,4 +1,4 @@
-"""The twelve obligations of a certificate. The numbers are the same in code, documents and tests.
+"""The thirteen obligations of a certificate. The numbers are the same in code, documents and tests.
 
 Each obligation is a function that yields its complaints; none means that it is met. An exception
 counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
@@ -15,6 +15,7 @@ from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import (
     ActivationFact,
     BoxDomain,
+    Core,
     DomainBlock,
     PairBlock,
     PairFact,
@@ -28,10 +29,14 @@ from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_rati
 from verifier.checker.bounds import Bounds
 from verifier.checker.boxed import charged_open_end
 from verifier.checker.case import Case
+from verifier.checker.cases import case_complaints, walked
 from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
-from verifier.checker.input_region import Inputs, escapes
-from verifier.checker.margins import Ends, margins
+from verifier.checker.head import Head
+from verifier.checker.holding import unheld
+from verifier.checker.input_region import Inputs, escapes, outside
+from verifier.checker.margins import Ends, Margin, margins
+from verifier.checker.regions import Region
 from verifier.checker.size import size_bound
 from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
@@ -117,6 +122,11 @@ def domain(case: Case) -> Iterator[str]:
         IncompleteError: the encoder cannot be walked over the region.
     """
     domain, region = case.core.domain, case.region
+    if case.core.cases or case.core.case_evidence:
+        complaints = list(case_complaints(case.core, case.head))
+        yield from complaints
+        if complaints:
+            return
     operator = case.bound.latent_operator or "no known operator"
     if isinstance(domain, BoxDomain):
         ends = hex_ratio(domain.lower), None if domain.upper is None else hex_ratio(domain.upper)
@@ -146,10 +156,21 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
         yield "the region lies around another input than the one with the recorded hash"
     latent = case.bound.latent
     try:
-        for place in escapes(case.model.graph, latent, inputs, domain):
+        if case.core.cases:
+            places = _part_escapes(case, domain, inputs)
+        else:
+            places = escapes(case.model.graph, latent, inputs, domain)
+        for place in places:
             yield f"over the region the latent may leave the stated box at {place}"
     except ReplayError as error:
         raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
+
+
+def _part_escapes(case: Case, domain: ReachDomain, inputs: Inputs) -> Iterator[str]:
+    """The same for a region in parts, whose boxes of latents are kept for the margins."""
+    for low, high in walked(case.core, inputs, case.model.graph, case.bound.latent):
+        case.parts.append((low, high))
+        yield from outside(low, high, domain)
 
 
 def premises(case: Case) -> Iterator[str]:
@@ -166,8 +187,14 @@ def multipliers(case: Case) -> Iterator[str]:
     """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
     charges no open end); every form is about one rival, lists each prototype once and on the side
     of its weight; every implied bound uses a stated activation fact and a positive stretch."""
-    known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
-    evidence = case.core.evidence
+    for name, core, region in case.proofs():
+        for text in _evidence_complaints(case.head, core, region):
+            yield name + text
+
+
+def _evidence_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
+    known = {(f.location, f.prototype) for f in core.facts if isinstance(f, PairFact)}
+    evidence = core.evidence
     for blocks in (evidence.blocks, evidence.domain_blocks):
         seen: set[tuple[int, tuple[int, ...], int]] = set()
         for block in blocks:
@@ -178,16 +205,16 @@ def multipliers(case: Case) -> Iterator[str]:
             if kind in seen:
                 yield f"{place}: a second block with the same facts and shift"
             seen.add(kind)
-            for text in _block_complaints(case, block, known):
+            for text in _block_complaints(head, region, block, known):
                 yield f"{place}{text}"
-    yield from _implied_complaints(case)
-    yield from form_complaints(case.head, case.core, case.region)
+    yield from _implied_complaints(head, core)
+    yield from form_complaints(head, core, region)
 
 
-def _implied_complaints(case: Case) -> Iterator[str]:
-    named = {f.prototype for f in case.core.facts if isinstance(f, ActivationFact)}
-    for index, entry in enumerate(case.core.evidence.implied):
-        if entry.prototype >= case.head.prototype_count:
+def _implied_complaints(head: Head, core: Core) -> Iterator[str]:
+    named = {f.prototype for f in core.facts if isinstance(f, ActivationFact)}
+    for index, entry in enumerate(core.evidence.implied):
+        if entry.prototype >= head.prototype_count:
             yield f"implied bound {index}: prototype out of range"
         if entry.via not in named:
             yield f"implied bound {index}: uses an activation fact that is not stated"
@@ -196,7 +223,7 @@ def _implied_complaints(case: Case) -> Iterator[str]:
 
 
 def _block_complaints(
-    case: Case, block: PairBlock | DomainBlock, known: set[tuple[int, int]]
+    head: Head, region: Region, block: PairBlock | DomainBlock, known: set[tuple[int, int]]
 ) -> Iterator[str]:
     if len(set(block.facts)) != len(block.facts) or (
         isinstance(block, PairBlock) and not block.facts
@@ -205,25 +232,25 @@ def _block_complaints(
     if any((block.location, prototype) not in known for prototype in block.facts):
         yield ": uses a pair fact that the certificate does not state"
     if isinstance(block, DomainBlock) and (
-        not case.region.bounded or block.location >= case.head.location_count
+        not region.bounded or block.location >= head.location_count
     ):
         yield ": the domain bounds nothing, or the location is out of range"
         return
     for word, rows, sign in (("lower", block.lower, 1), ("upper", block.upper, -1)):
-        for text in _row_complaints(case, block, rows, sign):
+        for text in _row_complaints(head, region, block, rows, sign):
             yield f", {word}: {text}"
 
 
 def _row_complaints(
-    case: Case, block: PairBlock | DomainBlock, rows: Rows, sign: int
+    head: Head, region: Region, block: PairBlock | DomainBlock, rows: Rows, sign: int
 ) -> Iterator[str]:
     if len(rows.prototypes) != len(rows.theta) or len(set(rows.prototypes)) != len(rows.prototypes):
         yield "not one row per prototype, each once"
-    if any(prototype >= case.head.prototype_count for prototype in rows.prototypes):
+    if any(prototype >= head.prototype_count for prototype in rows.prototypes):
         yield "prototype out of range"
     constraints = []
     if isinstance(block, DomainBlock):
-        constraints = case.region.constraints(block.location)
+        constraints = region.constraints(block.location)
     count = len(block.facts)
     if any(len(row) != count + len(constraints) for row in rows.theta):
         yield "a row has not one multiplier per fact and constraint"
@@ -240,32 +267,48 @@ def proved_margins(case: Case) -> Iterator[str]:
     Raises:
         IncompleteError: some margin is not proved.
     """
-    core = case.core
-    bounds = Bounds(case.head, core, case.region)
+    known: dict[int, Margin] = {}
+    for name, core, region in case.proofs():
+        bounds = Bounds(case.head, core, region)
+        if not name:
+            yield from _contradictions(case, bounds)
+        for rival, margin in _margins_over(case.head, core, region, bounds).items():
+            worst = known.setdefault(rival, margin)
+            if (margin.sign, margin.lower) < (worst.sign, worst.lower):
+                known[rival] = margin
+        case.margins = list(known.values())
+        open_ = [margin for margin in case.margins if margin.sign != 1]
+        if open_:
+            listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
+            text = f"{name}{len(open_)} margins are not proved: over class {listed}"
+            raise IncompleteError(text)
+
+
+def _contradictions(case: Case, bounds: Bounds) -> Iterator[str]:
     scale = case.latent.scale
     for prototype, (low, high) in enumerate(bounds.best):
         # v is in the domain and meets the facts, so its measurements obey every sound bound
         here = case.latent.best[prototype], scale
         if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
             yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
+
+
+def _margins_over(head: Head, core: Core, region: Region, bounds: Bounds) -> dict[int, Margin]:
+    """The best proved lower bound of the margin over every rival."""
     one = 1 << GRID
     ends = Ends(
-        case.head,
+        head,
         [(low, one) for low, _ in bounds.best],
         [None if high is None else (high, one) for _, high in bounds.best],
     )
-    found = {m.rival: m for m in margins(case.head, core.instance.predicted, core.rivals, ends)}
-    forms = Forms(case.head, core, case.region, bounds, ends)
+    found = {m.rival: m for m in margins(head, core.instance.predicted, core.rivals, ends)}
+    forms = Forms(head, core, region, bounds, ends)
     for form in core.evidence.forms:
         # both are lower bounds of the same margin, so the better one is
         margin = forms.margin(form)
         if (margin.sign, margin.lower) > (found[form.rival].sign, found[form.rival].lower):
             found[form.rival] = margin
-    case.margins = list(found.values())
-    open_ = [margin for margin in case.margins if margin.sign != 1]
-    if open_:
-        listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
-        raise IncompleteError(f"{len(open_)} margins are not proved: over class {listed}")
+    return found
 
 
 def prediction(case: Case) -> Iterator[str]:
@@ -312,6 +355,20 @@ def contrast(case: Case) -> Iterator[str]:
     yield from ()
 
 
+def holding(case: Case) -> Iterator[str]:
+    """13. Over the region for which the certificate says so, every fact holds.
+
+    Raises:
+        IncompleteError: the encoder cannot be walked over the region.
+    """
+    if case.core.holds is None:
+        return
+    try:
+        yield from unheld(case.core, case.core.holds, case.model.graph, case.bound)
+    except ReplayError as error:
+        raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
+
+
 RULES = (
     Rule(1, "format", (), certificate_format),
     Rule(2, "model hash", (1,), model_hash),
@@ -325,4 +382,5 @@ RULES = (
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
     Rule(11, "size", (1, 3, 4, 5, 6), size),
     Rule(12, "contrast", (1, 3, 4, 5), contrast),
+    Rule(13, "holding", (1, 3, 4, 5, 6), holding),
 )
