@@ -44,6 +44,12 @@ def refinements(region: Region) -> tuple[Region, ...]:
     return tuple(replace(region, parts=count) for count in parts)
 
 
+def interval_name(region: Region) -> str:
+    """What the interval stage over this cover is called."""
+    parts = region.parts if isinstance(region, Brightness) else 1
+    return "interval" if parts == 1 else f"interval, {parts} parts"
+
+
 def latent_box(network: Network, region: Region) -> LatentBox:
     """One box around the latents of all parts of a region, by our interval walk.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ from verifier.bounds.attack import Counterexample, attack
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.lirpa import METHODS, Lirpa, available
 from verifier.bounds.margins import TopK, activations, top_k
-from verifier.bounds.radius import bisect
-from verifier.bounds.region import L2Ball, LinfBall, Region
-from verifier.bounds.region_maps import Brightness, Shifts
+from verifier.bounds.radius import ball, bisect
+from verifier.bounds.region import LinfBall, Region
+from verifier.bounds.region_maps import Shifts
 from verifier.branching import Branching, Progress, Undecided, case_core
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Core, Envelope
@@ -38,6 +38,7 @@ from verifier.errors import (
     UnsupportedOperatorError,
     UsageError,
 )
+from verifier.holding import candidates
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation, load
@@ -45,7 +46,7 @@ from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
-from verifier.reaching import reach_of, refinements, with_forms
+from verifier.reaching import interval_name, reach_of, refinements, with_forms
 from verifier.verdict import PROVED, REFUTED, Status, Verdict, unknown
 
 WAYS = ("auto", "branch", *METHODS)
@@ -72,6 +73,7 @@ class _Task:
     deadline: float
     about: About
     watch: Watch | None
+    explanation: Core | Literal["region"] | None
 
     @property
     def late(self) -> bool:
@@ -108,6 +110,7 @@ class Certifier:
         top: int = TOP,
         about: About | None = None,
         watch: Watch | None = None,
+        explanation: Core | Literal["region"] | None = None,
     ) -> Certified:
         """Whether every input of the region is predicted as its centre is.
 
@@ -123,6 +126,9 @@ class Certifier:
             top: k of the top-k sets.
             about: what to record beside each certificate's core.
             watch: told how far branch and bound is, after every round.
+            explanation: prove that the facts of this explanation of the centre hold all over the
+                region (with wider intervals if need be); ``region``: of facts that are chosen for
+                it. No other method is tried then.
 
         Raises:
             UsageError: an unknown method.
@@ -156,7 +162,9 @@ class Certifier:
             name = self.network.class_names[wanted]
             proof = unknown(f"numerically fragile: the centre is not {name}")
         else:
-            task = _Task(observation, method, log, begun + timeout, about or About(), watch)
+            task = _Task(
+                observation, method, log, begun + timeout, about or About(), watch, explanation
+            )
             proof = self._prove(region, task)
         if isinstance(proof, Verdict):
             answer = replace(answer, verdict=proof)
@@ -205,12 +213,14 @@ class Certifier:
             raise InputError("the network has one class only: every prediction is the same")
         if not float(instance.margins.min()) > SLACK:
             return unknown("tie: exact arithmetic does not separate the prediction at the centre")
+        if task.explanation is not None:
+            return self._held(region, instance, task, task.explanation)
         reason = open_margin = unknown("margin: no bound proves it")
         reach: Reach | None = None
         for finer in refinements(region):
             if reach is not None and task.late:
                 return unknown("timeout")
-            with task.log.stage(_interval_name(finer)) as say:
+            with task.log.stage(interval_name(finer)) as say:
                 try:
                     reach = reach_of(self.network, finer, instance.latent)
                 except BoundsError as error:
@@ -243,6 +253,25 @@ class Certifier:
             if found is not None:
                 return found
         return reason
+
+    def _held(
+        self, region: Region, instance: Instance, task: _Task, asked: Core | Literal["region"]
+    ) -> _Proof | Verdict:
+        """An explanation whose facts hold all over the region."""
+        with task.log.stage("explanation") as say:
+            given = None if asked == "region" else asked
+            try:
+                tried = candidates(self.explainer, region, task.observation, instance, given)
+                for words, core in tried:
+                    proof = self._checked(core, f"explanation, {words}", task)
+                    if proof is not None:
+                        say(f"{len(core.facts)} facts hold: {words}")
+                        return proof
+            except BoundsError as error:
+                say(str(error))
+                return unknown(f"bounds: {error}")
+            say("no facts that hold over the region force the class")
+        return unknown("explanation: no facts that hold over the region force the class")
 
     def _branch(
         self, region: Region, instance: Instance, task: _Task, say: Callable[[str], None]
@@ -331,13 +360,13 @@ class Certifier:
         predicted = self.network.observe(x).predicted
 
         def refutes(radius: Fraction) -> bool:
-            region = self._ball(kind, x, radius)
+            region = ball(kind, x, self.network.input_range, radius)
             found = attack(self.network, region, predicted, seed=seed, device=self.device)
             return found is not None
 
         def proves(radius: Fraction) -> bool:
             left = max(0.0, deadline - time.perf_counter())
-            region = self._ball(kind, x, radius)
+            region = ball(kind, x, self.network.input_range, radius)
             result = self.certify(region, method=method, falsify=False, timeout=left)
             return result.verdict.status is Status.PROVED
 
@@ -347,17 +376,6 @@ class Certifier:
         if proved is not None and refuted is not None and proved >= refuted:
             raise InternalError(f"radius {proved} is proved and {refuted} refuted; please report")
         return Sandwich(kind, proved, refuted)
-
-    def _ball(self, kind: str, x: NDArray[np.float32], radius: Fraction) -> Region:
-        domain = self.network.input_range
-        kinds: dict[str, Callable[[], Region]] = {
-            "linf": lambda: LinfBall(x, domain, radius),
-            "l2": lambda: L2Ball(x, domain, radius),
-            "brightness": lambda: Brightness(x, domain, radius),
-        }
-        if kind not in kinds:
-            raise UsageError(f"region {kind}: it has no radius; use " + ", ".join(kinds))
-        return kinds[kind]()
 
 
 def certify(
@@ -378,8 +396,3 @@ def _further(method: str) -> tuple[str, ...]:
     if method != "auto":
         return (method,)
     return ("branch", "crown-ibp", "crown") if available() else ("branch",)
-
-
-def _interval_name(region: Region) -> str:
-    parts = region.parts if isinstance(region, Brightness) else 1
-    return "interval" if parts == 1 else f"interval, {parts} parts"

@@ -79,7 +79,16 @@ ARROWS: dict[str, set[str]] = {
         "verifier.certificate",
         "verifier.reaching",
     },
+    "verifier.holding": {
+        *PROVER,
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.pipeline",
+        "verifier.reaching",
+    },
     "verifier.robustness": {
+        "verifier.holding",
         *PROVER[:3],
         "verifier.assembly",
         "verifier.bounds",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.data import load_data
 from tests.checker.test_input_region import certifier, examine, image
 from verifier.bounds.region_syntax import parse_region
 from verifier.certificate.cases import CaseNode, InputCut, LightCut, Part
@@ -18,7 +17,10 @@ from verifier.certificate.schema import (
     IntervalEvidence,
     LinearBound,
     PairFact,
+    PlaceMultipliers,
     ReachDomain,
+    RivalForm,
+    Tangent,
 )
 from verifier.checker import cases as cases_module
 from verifier.robustness import Certifier
@@ -212,42 +214,34 @@ def test_parts_prove_claims_without_facts_over_walked_regions_only() -> None:
         assert "cases: " in next(o.detail for o in report.obligations if o.number == 5)
 
 
-@cache
-def with_forms() -> Core:
-    """A region that is proved as a whole, but not by intervals alone."""
-    for x in load_data("mnist5k").x_test[3::25]:
-        region = parse_region("linf:0.1", x, x.shape, (0.0, 1.0))
-        found = certifier().certify(region, falsify=False, method="interval").certificates
-        if found and found[0].core.evidence.forms:
-            return found[0].core
-    raise AssertionError("no image needs forms; choose others")
+def tangent_form(rival: int) -> IntervalEvidence:
+    """One supporting prototype by a tangent, over the box of latents: true, and seldom needed."""
+    head, predicted = certifier().network.head, cut(FREED).instance.predicted
+    supporting = int(np.argmax(head.weight[predicted] - head.weight[1 - predicted % 2]))
+    form = RivalForm(
+        rival=rival,
+        supports=(Tangent(prototype=supporting, location=0, at=(1.0).hex()),),
+        opposes=(),
+        multipliers=(PlaceMultipliers(location=0, facts=(), shift=0, mu=(), domain=True),),
+    )
+    return IntervalEvidence(forms=(form,))
 
 
-def one_part(**changes: Any) -> Core:
-    core = with_forms()
-    update = {
-        "evidence": IntervalEvidence(),
-        "cases": (Part(evidence=0),),
-        "case_evidence": (core.evidence,),
-    }
-    return core.model_copy(update=update | changes)
+def one_part(evidence: IntervalEvidence) -> Core:
+    return changed(cut(FREED), (Part(evidence=0),), case_evidence=(evidence,))
 
 
-def test_a_part_is_proved_with_its_own_evidence() -> None:
-    assert examine(one_part()).claims == ("robust",)
-    assert examine(one_part(cases=(Part(),), case_evidence=())).status == "incomplete"
-
-
-def test_malformed_evidence_of_a_part_is_rejected() -> None:
-    form, *others = with_forms().evidence.forms
-    wrong = form.model_copy(update={"rival": with_forms().instance.predicted})
-    evidence = with_forms().evidence.model_copy(update={"forms": (wrong, *others)})
-    report = examine(one_part(case_evidence=(evidence,)))
+def test_the_evidence_of_a_part_is_examined() -> None:
+    predicted = cut(FREED).instance.predicted
+    good, bad = tangent_form(1 - predicted % 2), tangent_form(predicted)
+    assert examine(one_part(good)).claims == ("robust",)
+    report = examine(one_part(bad))
     assert report.status == "rejected"
     assert "part 0: form" in next(o.detail for o in report.obligations if o.number == 7)
 
 
 def test_evidence_beside_the_parts_is_refused() -> None:
-    report = examine(one_part(evidence=with_forms().evidence))
+    used = tangent_form(1 - cut(FREED).instance.predicted % 2)
+    report = examine(cut(FREED).model_copy(update={"evidence": used}))
     assert report.status == "rejected"
     assert "belongs to no part" in report.failures[0].detail

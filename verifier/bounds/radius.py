@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 
+from verifier.bounds.region import Image, L2Ball, LinfBall, Region
+from verifier.bounds.region_maps import Brightness
+from verifier.errors import UsageError
+
 _GRID = 1 << 16  # radii that a bisection tries are multiples of 1 / _GRID
 
 
@@ -27,3 +31,19 @@ def bisect(
         else:
             high = middle
     return low, high
+
+
+def ball(kind: str, x: Image, domain: tuple[float, float], radius: Fraction) -> Region:
+    """The region of a kind (``linf``, ``l2``, ``brightness``) with a radius, around an input.
+
+    Raises:
+        UsageError: another kind.
+    """
+    kinds: dict[str, Callable[[], Region]] = {
+        "linf": lambda: LinfBall(x, domain, radius),
+        "l2": lambda: L2Ball(x, domain, radius),
+        "brightness": lambda: Brightness(x, domain, radius),
+    }
+    if kind not in kinds:
+        raise UsageError(f"region {kind}: it has no radius; use " + ", ".join(kinds))
+    return kinds[kind]()
