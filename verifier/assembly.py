@@ -88,7 +88,7 @@ def certificate_core(
         premises="exact",
         facts=tuple(stored_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=_evidence(state, facts, short),
+        evidence=evidence_of(state, facts, short),
     )
 
 
@@ -191,7 +191,8 @@ def stored_fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
 
 
-def _evidence(state: ExactState, facts: FactSet, short: bool) -> schema.IntervalEvidence:
+def evidence_of(state: ExactState, facts: FactSet, short: bool = True) -> schema.IntervalEvidence:
+    """What proves the margins from a set of facts: multipliers, and nothing else."""
     trees = _trees(state, facts)
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None

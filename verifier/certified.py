@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,22 @@ class Stage:
     name: str
     outcome: str
     seconds: float
+
+
+@dataclass
+class StageLog:
+    """The stages so far."""
+
+    stages: list[Stage] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Time what happens inside; call the yielded function with the outcome."""
+        begun, outcome = time.perf_counter(), ["failed"]
+        try:
+            yield lambda text: outcome.__setitem__(0, text)
+        finally:
+            self.stages.append(Stage(name, outcome[0], time.perf_counter() - begun))
 
 
 @dataclass(frozen=True)

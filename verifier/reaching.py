@@ -7,8 +7,9 @@ auto_LiRPA come on top: forms in the direction in which a rival gains fastest, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -43,6 +44,12 @@ def refinements(region: Region) -> tuple[Region, ...]:
     return tuple(replace(region, parts=count) for count in parts)
 
 
+def interval_name(region: Region) -> str:
+    """What the interval stage over this cover is called."""
+    parts = region.parts if isinstance(region, Brightness) else 1
+    return "interval" if parts == 1 else f"interval, {parts} parts"
+
+
 def latent_box(network: Network, region: Region) -> LatentBox:
     """One box around the latents of all parts of a region, by our interval walk.
 
@@ -74,14 +81,24 @@ def reach_of(
         raise UsageError(
             f"region {region}: it has no box of latents of its own; certify it instead"
         )
-    box = latent_box(network, region)
-    lower, upper = box.lower[0], box.upper[0]
-    return Reach(
-        np.minimum(lower - _SPARE * (1 + np.abs(lower)), latent),
-        np.maximum(upper + _SPARE * (1 + np.abs(upper)), latent),
-        REPLAYED,
-        region=stated,
-    )
+    return around(latent_box(network, region), latent, stated)
+
+
+def around(
+    box: LatentBox,
+    latent: Float[NDArray[np.float64], "location channel"],
+    stated: Mapping[str, Any],
+) -> Reach:
+    """The domain of one box of latents that a stated region can reach, and of a recorded latent."""
+    lower, upper = widened(box.lower[0], box.upper[0])
+    return Reach(np.minimum(lower, latent), np.maximum(upper, latent), REPLAYED, region=stated)
+
+
+def widened(
+    lower: NDArray[np.float64], upper: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A box of latents with room for the rounding of the checker's own walk."""
+    return lower - _SPARE * (1 + np.abs(lower)), upper + _SPARE * (1 + np.abs(upper))
 
 
 def named_reach(network: Network, text: str, observation: Observation) -> Reach:

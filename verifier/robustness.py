@@ -1,33 +1,35 @@
 """Is every input of a region predicted alike? The order of stages, cheapest first.
 
 Falsify; bound the encoder by intervals and prove every margin over the box of latents, prototypes
-together; refine the cover; ask auto_LiRPA for linear forms. PROVED counts only when the checker has
-accepted the certificate, REFUTED only with an input that ONNX Runtime predicts differently.
+together; refine the cover; cut the region into parts; ask auto_LiRPA for linear forms. PROVED
+counts only when the checker has accepted the certificate, REFUTED only with an input that ONNX
+Runtime predicts differently.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from verifier.assembly import certificate_core
-from verifier.bounds.attack import attack
+from verifier.bounds.attack import Counterexample, attack
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.lirpa import METHODS, Lirpa, available
 from verifier.bounds.margins import TopK, activations, top_k
-from verifier.bounds.region import L2Ball, LinfBall, Region
-from verifier.bounds.region_maps import Brightness, Shifts
+from verifier.bounds.radius import ball, bisect
+from verifier.bounds.region import LinfBall, Region
+from verifier.bounds.region_maps import Shifts
+from verifier.branching import Branching, Progress, Undecided, case_core
 from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import About, Envelope
-from verifier.certified import Certified, Sandwich, Stage
+from verifier.certificate.schema import About, Core, Envelope
+from verifier.certified import Certified, Sandwich, StageLog
 from verifier.checker import CheckReport, check
 from verifier.errors import (
     BoundsError,
@@ -36,6 +38,7 @@ from verifier.errors import (
     UnsupportedOperatorError,
     UsageError,
 )
+from verifier.holding import candidates
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation, load
@@ -43,29 +46,14 @@ from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
-from verifier.reaching import reach_of, refinements, with_forms
+from verifier.reaching import interval_name, reach_of, refinements, with_forms
 from verifier.verdict import PROVED, REFUTED, Status, Verdict, unknown
 
-WAYS = ("auto", *METHODS)
+WAYS = ("auto", "branch", *METHODS)
 TOP = 10
+Watch = Callable[[Progress], None]
+_SHARE = 0.5  # of the time left that branch and bound may spend where other methods follow
 _ORACLE = RelationalOracle()
-_GRID = 1 << 16  # radii that a bisection tries are multiples of 1 / _GRID
-
-
-@dataclass
-class _Log:
-    """The stages so far."""
-
-    stages: list[Stage] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Time what happens inside; call the yielded function with the outcome."""
-        begun, outcome = time.perf_counter(), ["failed"]
-        try:
-            yield lambda text: outcome.__setitem__(0, text)
-        finally:
-            self.stages.append(Stage(name, outcome[0], time.perf_counter() - begun))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +61,23 @@ class _Proof:
     method: str
     certificates: tuple[Envelope, ...]
     checks: tuple[CheckReport, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is asked of one region, besides which one."""
+
+    observation: Observation
+    method: str
+    log: StageLog
+    deadline: float
+    about: About
+    watch: Watch | None
+    explanation: Core | Literal["region"] | None
+
+    @property
+    def late(self) -> bool:
+        return time.perf_counter() > self.deadline
 
 
 class Certifier:
@@ -104,19 +109,26 @@ class Certifier:
         timeout: float = 60.0,
         top: int = TOP,
         about: About | None = None,
+        watch: Watch | None = None,
+        explanation: Core | Literal["region"] | None = None,
     ) -> Certified:
         """Whether every input of the region is predicted as its centre is.
 
         Args:
             region: the inputs.
-            method: ``auto`` (intervals, then CROWN-IBP, then CROWN), or one that is tried after
-                intervals: ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries no other.
+            method: ``auto`` (intervals, then branch and bound, CROWN-IBP, CROWN), or one that is
+                tried after intervals: ``branch``, ``crown-ibp``, ``crown``, ``alpha-crown``;
+                ``interval`` tries no other.
             expected: the class that must be predicted; None for that of the centre.
             falsify: search counterexamples first.
             seed: of the falsifier.
-            timeout: seconds after which no further stage starts.
+            timeout: seconds after which no further stage starts, nor a further round of cuts.
             top: k of the top-k sets.
             about: what to record beside each certificate's core.
+            watch: told how far branch and bound is, after every round.
+            explanation: prove that the facts of this explanation of the centre hold all over the
+                region (with wider intervals if need be); ``region``: of facts that are chosen for
+                it. No other method is tried then.
 
         Raises:
             UsageError: an unknown method.
@@ -125,7 +137,7 @@ class Certifier:
         """
         if method not in WAYS:
             raise UsageError(f"--method {method}: unknown; use " + ", ".join(WAYS))
-        begun, log = time.perf_counter(), _Log()
+        begun, log = time.perf_counter(), StageLog()
         observation = self.network.observe(region.centre)
         answer = Certified(
             unknown("not decided"),
@@ -143,53 +155,50 @@ class Certifier:
             if falsify or wanted != observation.predicted:
                 found = attack(self.network, region, wanted, seed=seed, device=self.device)
             say("skipped" if not falsify else "nothing found" if found is None else "refuted")
+        proof: _Proof | Counterexample | Verdict | None = found
         if found is not None:
-            name = self.network.class_names[found.observation.predicted]
-            answer = replace(
-                answer, verdict=REFUTED, counterexample=found, counterexample_name=name
-            )
+            pass
         elif wanted != observation.predicted:
-            answer = replace(answer, verdict=unknown("numerically fragile: the centre is not " +
-                                                     self.network.class_names[wanted]))  # fmt: skip
+            name = self.network.class_names[wanted]
+            proof = unknown(f"numerically fragile: the centre is not {name}")
         else:
-            deadline = begun + timeout
-            proof = self._prove(region, observation, method, log, deadline, about or About())
-            if isinstance(proof, Verdict):
-                answer = replace(answer, verdict=proof)
-            else:
-                answer = replace(
-                    answer,
-                    verdict=PROVED,
-                    method=proof.method,
-                    certificates=proof.certificates,
-                    checks=proof.checks,
-                )
+            task = _Task(
+                observation, method, log, begun + timeout, about or About(), watch, explanation
+            )
+            proof = self._prove(region, task)
+        if isinstance(proof, Verdict):
+            answer = replace(answer, verdict=proof)
+        elif isinstance(proof, Counterexample):
+            name = self.network.class_names[proof.observation.predicted]
+            answer = replace(
+                answer, verdict=REFUTED, counterexample=proof, counterexample_name=name
+            )
+        elif proof is not None:
+            answer = replace(
+                answer,
+                verdict=PROVED,
+                method=proof.method,
+                certificates=proof.certificates,
+                checks=proof.checks,
+            )
         with log.stage("top-k") as say:
             sets = self._top(region, answer.observation, top)
             say("unknown" if sets is None else f"{len(sets.certain)} certain")
         spent = time.perf_counter() - begun
         return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent)
 
-    def _prove(
-        self,
-        region: Region,
-        observation: Observation,
-        method: str,
-        log: _Log,
-        deadline: float,
-        about: About,
-    ) -> _Proof | Verdict:
+    def _prove(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
         """A certificate per piece of the region, or why there is none."""
         if not isinstance(region, Shifts):
-            return self._one(region, observation, method, log, deadline, about)
+            return self._one(region, task)
         proofs: list[_Proof] = []
         for image in region.images():
             point = LinfBall(image, region.domain, Fraction(0))
             seen = self.network.observe(image)
-            if seen.predicted != observation.predicted:
+            if seen.predicted != task.observation.predicted:
                 return unknown("numerically fragile: a shifted image is predicted otherwise")
-            proof = self._one(point, seen, method, _Log(), deadline, about)
-            if isinstance(proof, Verdict):
+            proof = self._one(point, replace(task, observation=seen, log=StageLog()))
+            if not isinstance(proof, _Proof):
                 return proof
             proofs.append(proof)
         return _Proof(
@@ -198,77 +207,110 @@ class Certifier:
             tuple(p.checks[0] for p in proofs),
         )
 
-    def _one(
-        self,
-        region: Region,
-        observation: Observation,
-        method: str,
-        log: _Log,
-        deadline: float,
-        about: About,
-    ) -> _Proof | Verdict:
-        instance = self.explainer.instance(observation)
+    def _one(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
+        instance = self.explainer.instance(task.observation)
         if not instance.rivals:
             raise InputError("the network has one class only: every prediction is the same")
         if not float(instance.margins.min()) > SLACK:
             return unknown("tie: exact arithmetic does not separate the prediction at the centre")
-        reason = unknown("margin: no bound proves it")
+        if task.explanation is not None:
+            return self._held(region, instance, task, task.explanation)
+        reason = open_margin = unknown("margin: no bound proves it")
         reach: Reach | None = None
         for finer in refinements(region):
-            if reach is not None and time.perf_counter() > deadline:
+            if reach is not None and task.late:
                 return unknown("timeout")
-            with log.stage(_interval_name(finer)) as say:
+            with task.log.stage(interval_name(finer)) as say:
                 try:
                     reach = reach_of(self.network, finer, instance.latent)
                 except BoundsError as error:
                     say(str(error))
                     return unknown(f"bounds: {error}")
-                found, open_ = self._attempt(instance, observation, reach, "interval", about)
+                found, open_ = self._attempt(instance, task, reach, "interval")
                 say("proved" if found is not None else f"{len(open_)} rivals open")
             if found is not None:
                 return found
-        for name in _further(method):
-            if time.perf_counter() > deadline:
-                return unknown("timeout")
+        for name in _further(task.method):
+            if task.late:
+                return unknown("timeout") if reason is open_margin else reason
             if reach is None or not open_:
                 break
-            with log.stage(name) as say:
+            with task.log.stage(name) as say:
                 try:
+                    if name == "branch":
+                        outcome = self._branch(region, instance, task, say)
+                        if not isinstance(outcome, Verdict):
+                            return outcome
+                        reason = outcome
+                        continue
                     more, forms = with_forms(reach, self._lirpa(), region, instance, open_, name)
                 except (BoundsError, UnsupportedOperatorError) as error:
                     say(str(error))
                     return unknown(f"bounds: {error}")
-                found, left = self._attempt(instance, observation, more, forms.method, about)
+                found, left = self._attempt(instance, task, more, forms.method)
                 tried = "".join(f" ({text})" for text in forms.fallbacks)
                 say(("proved" if found is not None else f"{len(left)} rivals open") + tried)
             if found is not None:
                 return found
         return reason
 
+    def _held(
+        self, region: Region, instance: Instance, task: _Task, asked: Core | Literal["region"]
+    ) -> _Proof | Verdict:
+        """An explanation whose facts hold all over the region."""
+        with task.log.stage("explanation") as say:
+            given = None if asked == "region" else asked
+            try:
+                tried = candidates(self.explainer, region, task.observation, instance, given)
+                for words, core in tried:
+                    proof = self._checked(core, f"explanation, {words}", task)
+                    if proof is not None:
+                        say(f"{len(core.facts)} facts hold: {words}")
+                        return proof
+            except BoundsError as error:
+                say(str(error))
+                return unknown(f"bounds: {error}")
+            say("no facts that hold over the region force the class")
+        return unknown("explanation: no facts that hold over the region force the class")
+
+    def _branch(
+        self, region: Region, instance: Instance, task: _Task, say: Callable[[str], None]
+    ) -> _Proof | Counterexample | Verdict:
+        """Cut the region into parts that are proved one by one."""
+        begun = time.perf_counter()
+        spend = (task.deadline - begun) * (_SHARE if task.method == "auto" else 1.0)
+        found = Branching(self.network, instance, begun + spend, task.watch).run(region)
+        if isinstance(found, Counterexample):
+            say("refuted")
+            return found
+        say(f"{found.progress.done} parts proved, {found.progress.open} open")
+        if isinstance(found, Undecided):
+            return unknown(f"{found.reason}: {found.progress}")
+        core = case_core(self.network, task.observation, instance, region, found)
+        proof = self._checked(core, "branch", task)
+        return proof or unknown("uncertified: the checker did not accept the parts")
+
     def _attempt(
-        self,
-        instance: Instance,
-        observation: Observation,
-        reach: Reach,
-        method: str,
-        about: About,
+        self, instance: Instance, task: _Task, reach: Reach, method: str
     ) -> tuple[_Proof | None, list[int]]:
         """A certificate over a domain without any fact, or the margins that stay open."""
         state = _ORACLE.prepare(instance, reach)
         decision = _ORACLE.decide(state, FactSet())
         if decision.verdict.status is not Status.PROVED:
             return None, np.flatnonzero(~(decision.margins > SLACK)).tolist()
-        core = certificate_core(self.network, observation, reach, "pairs", FactSet(), state)
-        envelope = Envelope(core=core, about=about.model_copy(update={"oracle": method}))
+        core = certificate_core(self.network, task.observation, reach, "pairs", FactSet(), state)
+        proof = self._checked(core, method, task)
+        return proof, [] if proof is not None else list(range(len(instance.rivals)))
+
+    def _checked(self, core: Core, method: str, task: _Task) -> _Proof | None:
+        envelope = Envelope(core=core, about=task.about.model_copy(update={"oracle": method}))
         report = check(
             canonical_bytes(envelope),
             self.explainer.model_file,
             core.instance.input_sha256,
             allow_declared=True,
         )
-        if not report.accepted:
-            return None, list(range(len(instance.rivals)))
-        return _Proof(method, (envelope,), (report,)), []
+        return _Proof(method, (envelope,), (report,)) if report.accepted else None
 
     def _top(self, region: Region, observation: Observation, k: int) -> TopK | None:
         """Which prototypes can be, and must be, among the k most activated over the region."""
@@ -318,33 +360,22 @@ class Certifier:
         predicted = self.network.observe(x).predicted
 
         def refutes(radius: Fraction) -> bool:
-            region = self._ball(kind, x, radius)
+            region = ball(kind, x, self.network.input_range, radius)
             found = attack(self.network, region, predicted, seed=seed, device=self.device)
             return found is not None
 
         def proves(radius: Fraction) -> bool:
             left = max(0.0, deadline - time.perf_counter())
-            region = self._ball(kind, x, radius)
+            region = ball(kind, x, self.network.input_range, radius)
             result = self.certify(region, method=method, falsify=False, timeout=left)
             return result.verdict.status is Status.PROVED
 
-        refuted = _bisect(most, lambda r: not refutes(r), steps, deadline)[1]
+        refuted = bisect(most, lambda r: not refutes(r), steps, deadline)[1]
         top = most if refuted is None else refuted
-        proved = _bisect(top, proves, steps, deadline)[0]
+        proved = bisect(top, proves, steps, deadline)[0]
         if proved is not None and refuted is not None and proved >= refuted:
             raise InternalError(f"radius {proved} is proved and {refuted} refuted; please report")
         return Sandwich(kind, proved, refuted)
-
-    def _ball(self, kind: str, x: NDArray[np.float32], radius: Fraction) -> Region:
-        domain = self.network.input_range
-        kinds: dict[str, Callable[[], Region]] = {
-            "linf": lambda: LinfBall(x, domain, radius),
-            "l2": lambda: L2Ball(x, domain, radius),
-            "brightness": lambda: Brightness(x, domain, radius),
-        }
-        if kind not in kinds:
-            raise UsageError(f"region {kind}: it has no radius; use " + ", ".join(kinds))
-        return kinds[kind]()
 
 
 def certify(
@@ -358,33 +389,10 @@ def certify(
     return Certifier(known, device).certify(region, **options)
 
 
-def _bisect(
-    most: Fraction, holds: Callable[[Fraction], bool], steps: int, deadline: float
-) -> tuple[Fraction | None, Fraction | None]:
-    """(a radius where ``holds``, one where not), close together; None where there is none."""
-    if holds(most):
-        return most, None
-    if not holds(Fraction(0)):
-        return None, Fraction(0)
-    low, high = Fraction(0), most
-    for _ in range(steps):
-        middle = Fraction(round((low + high) / 2 * _GRID), _GRID)
-        if not low < middle < high or time.perf_counter() > deadline:
-            break
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low, high
-
-
 def _further(method: str) -> tuple[str, ...]:
     """What is tried after intervals."""
-    if method == "interval" or (method == "auto" and not available()):
+    if method == "interval":
         return ()
-    return ("crown-ibp", "crown") if method == "auto" else (method,)
-
-
-def _interval_name(region: Region) -> str:
-    parts = region.parts if isinstance(region, Brightness) else 1
-    return "interval" if parts == 1 else f"interval, {parts} parts"
+    if method != "auto":
+        return (method,)
+    return ("branch", "crown-ibp", "crown") if available() else ("branch",)

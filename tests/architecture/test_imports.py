@@ -72,10 +72,27 @@ ARROWS: dict[str, set[str]] = {
         "verifier.files",
         "verifier.network",
     },
-    "verifier.robustness": {
+    "verifier.branching": {
         *PROVER[:3],
         "verifier.assembly",
         "verifier.bounds",
+        "verifier.certificate",
+        "verifier.reaching",
+    },
+    "verifier.holding": {
+        *PROVER,
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.certificate",
+        "verifier.pipeline",
+        "verifier.reaching",
+    },
+    "verifier.robustness": {
+        "verifier.holding",
+        *PROVER[:3],
+        "verifier.assembly",
+        "verifier.bounds",
+        "verifier.branching",
         "verifier.certificate",
         "verifier.certified",
         "verifier.checker",

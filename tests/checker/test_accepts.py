@@ -30,7 +30,7 @@ def test_pairs(similarity: str, box: bool, seed: int) -> None:
     report = check(file(pair_core(here, box=box)), here.data, INPUT)
     assert accepted(report)
     assert report.claims == ("sufficient",)
-    assert [o.number for o in report.obligations] == list(range(1, 13))
+    assert [o.number for o in report.obligations] == list(range(1, 14))
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -176,7 +176,7 @@ def test_the_report_is_plain_data() -> None:
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert document["accepted"] is True
     assert document["status"] == "accepted"
-    assert len(document["obligations"]) == 12
+    assert len(document["obligations"]) == 13
     assert document["claims"] == ["sufficient"]
     assert any("level R" in line for line in document["assumptions"])
 

@@ -110,15 +110,7 @@ def _family(region: Brightness) -> Iterator[tuple[Image, InputBox]]:
         shifts, scales = shifts[:17], scales[:17]
     for s in shifts:
         for t in scales:
-            x = region.image(s, t)
-            member = x.astype(np.float64)
-            # the member differs from its float32 image by half a unit at most
-            reach = 2.0**-24 * np.maximum(np.abs(member), 2.0**-126)
-            low, high = region.limits
-            yield (
-                x,
-                InputBox(np.clip(member - reach, low, high), np.clip(member + reach, low, high)),
-            )
+            yield region.member(s, t)
 
 
 def _values(radius: float) -> list[float]:

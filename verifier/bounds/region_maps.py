@@ -65,11 +65,10 @@ class Brightness(Region):
         Per input number the map is affine in each parameter, so its range over a piece is spanned
         by the corners; the product is widened by its relative rounding error.
         """
-        return tuple(self._box(*piece) for piece in self.pieces())
+        return tuple(self.box(*piece) for piece in self.pieces())
 
-    def _box(
-        self, s_low: Fraction, s_high: Fraction, t_low: Fraction, t_high: Fraction
-    ) -> InputBox:
+    def box(self, s_low: Fraction, s_high: Fraction, t_low: Fraction, t_high: Fraction) -> InputBox:
+        """A box around the members with parameters in these ranges."""
         low, high = self.limits
         x = self.centre.astype(np.float64)
         ends = [x * float_below(1 + t_low), x * float_above(1 + t_high)]
@@ -86,6 +85,17 @@ class Brightness(Region):
         low, high = self.limits
         x = self.centre.astype(np.float64)
         return np.asarray(np.clip((1 + scale) * x + shift, low, high), dtype=np.float32)
+
+    def member(self, shift: float, scale: float) -> tuple[Image, InputBox]:
+        """A member as a float32 image, and a box around the exact one.
+
+        It differs from its float32 image by half a unit at most.
+        """
+        x = self.image(shift, scale)
+        wide = x.astype(np.float64)
+        reach = 2.0**-24 * np.maximum(np.abs(wide), 2.0**-126)
+        low, high = self.limits
+        return x, InputBox(np.clip(wide - reach, low, high), np.clip(wide + reach, low, high))
 
     def inside(self, x: Image) -> bool:
         """Whether some parameters give exactly this image.

@@ -9,7 +9,9 @@ from pydantic import Field
 from verifier.certificate.basics import Base64, Frozen, HexFloat
 
 # an exact rational: digits, or digits over digits
-Rational = Annotated[str, Field(pattern=r"^[0-9]{1,40}(/[1-9][0-9]{0,39})?$", max_length=81)]
+UNSIGNED = r"[0-9]{1,40}(/[1-9][0-9]{0,39})?$"
+SIGNED = "^-?" + UNSIGNED
+Rational = Annotated[str, Field(pattern="^" + UNSIGNED, max_length=81)]
 Size = Annotated[int, Field(ge=1, le=1 << 16)]
 Pixel = Annotated[int, Field(ge=0, le=1 << 20)]
 

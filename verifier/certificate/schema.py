@@ -17,6 +17,11 @@ from typing import Annotated, Final, Literal
 from pydantic import FailFast, Field
 
 from verifier.certificate.basics import Base64, Frozen, HexFloat, Index, Indices, Sha256, Text
+from verifier.certificate.cases import CaseNode
+from verifier.certificate.covers import Cover as Cover
+from verifier.certificate.covers import Node as Node
+from verifier.certificate.covers import Packing as Packing
+from verifier.certificate.covers import Split as Split
 from verifier.certificate.inputs import InputRegion
 from verifier.certificate.rules import Chord as Chord
 from verifier.certificate.rules import DomainBlock as DomainBlock
@@ -195,44 +200,6 @@ class Refutation(Frozen):
     moves: Annotated[tuple[Move, ...], FailFast()]
 
 
-class Split(Frozen):
-    """Two cases, which follow in this order: explanations with a fact, explanations without it.
-
-    In ``pairs`` and ``mixed``, the pair fact (location l, prototype j) has number l * P + j; in
-    ``ceiling`` the activation fact j has number j. In ``mixed`` that one has number L * P + j, and
-    ceiling number t (see :class:`Cover`) has number (L + 1) * P + t.
-    """
-
-    kind: Literal["split"] = "split"
-    fact: Index
-
-
-class Packing(Frozen):
-    """Weights over ``scale`` of refutations, as (index, weight >= 0).
-
-    No fact that is still possible may carry more than ``scale`` in total; an explanation in this
-    case then has at least sum of weights / scale facts besides those that the splits put into it.
-    """
-
-    kind: Literal["packing"] = "packing"
-    scale: Annotated[int, Field(ge=1, le=1 << 40)]
-    weights: Annotated[tuple[tuple[Index, Annotated[int, Field(ge=0)]], ...], FailFast()]
-
-
-Node = Annotated[Split | Packing, Field(discriminator="kind")]
-
-
-class Cover(Frozen):
-    """A proof about all explanations whose ceiling has one of these numbers; a tree in preorder.
-
-    Ceiling number t bounds every prototype by the t-th smallest best measurement (counted from 0)
-    and exempts those that measure less. ``ceilings`` None: explanations of any kind.
-    """
-
-    ceilings: tuple[Index, Index] | None
-    nodes: Annotated[tuple[Node, ...], FailFast()]
-
-
 class SizeBound(Frozen):
     """Why no explanation in this vocabulary is smaller than what the checker derives from this.
 
@@ -245,7 +212,15 @@ class SizeBound(Frozen):
 
 
 class Core(Frozen):
-    """Everything that is claimed and everything the proof needs besides the model file."""
+    """Everything that is claimed and everything the proof needs besides the model file.
+
+    With ``cases``, the domain's region of inputs is cut into parts, and the claim (which then needs
+    no fact) is proved part by part, over the box of latents that the checker finds for each: by
+    intervals, or with the numbered entry of ``case_evidence``.
+
+    ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
+    all of it is predicted alike, and for this reason.
+    """
 
     tool: Text
     level: Literal["R"]
@@ -260,6 +235,9 @@ class Core(Frozen):
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
     size_bound: SizeBound | None = None
     contrasts: Annotated[tuple[Refutation, ...], FailFast()] = ()
+    cases: Annotated[tuple[CaseNode, ...], FailFast()] = ()
+    case_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
+    holds: InputRegion | None = None
 
 
 class About(Frozen):

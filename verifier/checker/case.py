@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterator
 from functools import cached_property
 
+from verifier.certificate.cases import Part
 from verifier.certificate.reader import read_certificate
-from verifier.certificate.schema import Core
+from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.head import Head
 from verifier.checker.margins import Margin
 from verifier.checker.measure import Latent
 from verifier.checker.model import BoundHead, ModelFile
+from verifier.checker.outward import Array
 from verifier.checker.regions import Region
 from verifier.checker.witness import decode_float32
 
@@ -17,8 +21,8 @@ from verifier.checker.witness import decode_float32
 class Case:
     """The properties raise what is wrong with their part; the obligation about it reports that.
 
-    ``margins``, ``necessary``, ``at_least`` and ``contrasts`` are filled by the obligations that
-    establish them.
+    ``margins``, ``necessary``, ``at_least``, ``contrasts`` and ``parts`` (per part of a region, the
+    ends [L, D] of its box of latents) are filled by the obligations that establish them.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Case:
         self.necessary: list[int] = []
         self.at_least = 0
         self.contrasts: list[tuple[int, int]] = []
+        self.parts: list[tuple[Array, Array]] = []
 
     @cached_property
     def core(self) -> Core:
@@ -78,3 +83,22 @@ class Case:
         """
         count = self.head.location_count * self.head.channels
         return Latent(self.head, decode_float32(self.core.instance.latent, count))
+
+    def proofs(self) -> Iterator[tuple[str, Core, Region]]:
+        """What has to be proved, each with a name: the claim over its domain, or over every part.
+
+        A part is the same claim over its own box of latents (see ``parts``), with its own evidence.
+        """
+        if not self.core.cases:
+            yield "", self.core, self.region
+            return
+        leaves = [node for node in self.core.cases if isinstance(node, Part)]
+        for number, (leaf, ends) in enumerate(zip(leaves, self.parts, strict=True)):
+            evidence = IntervalEvidence()
+            if leaf.evidence is not None:
+                evidence = self.core.case_evidence[leaf.evidence]
+            low, high = (base64.b64encode(end.astype("<f8").tobytes()).decode() for end in ends)
+            domain = ReachDomain(lower=low, upper=high, source="walked")
+            core = self.core.model_copy(update={"domain": domain, "evidence": evidence})
+            region = Region(domain, self.head.location_count, self.head.channels)
+            yield f"part {number}: ", core, region

@@ -42,14 +42,15 @@ class CheckReport:
     Attributes:
         status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
             (nothing is false, but the evidence does not prove every margin).
-        obligations: all twelve, in order.
+        obligations: all thirteen, in order.
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
         assumptions: what an accepted certificate still rests on.
         claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
             ``at-least:N`` (no explanation in this vocabulary and domain has fewer than N facts),
             ``minimum-size`` (N is the number of facts), ``contrast:K:N`` (a latent that meets all
-            pair facts but N is predicted K), ``robust`` (a region of inputs needs no fact).
+            pair facts but N is predicted K), ``robust`` (all of a region of inputs has the class),
+            ``robust-explanation`` (and all of it meets every fact).
         subject: what an accepted certificate is about, (word, value) in reading order.
     """
 
@@ -181,6 +182,10 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         core = case.core
         necessary = tuple(sorted(case.necessary))
         claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
+        if core.cases:  # proved over the parts' boxes, not over the box around them
+            claims.clear()
+        if core.holds is not None:
+            claims += ["robust", "robust-explanation"]
         domain = core.domain
         if not core.facts and isinstance(domain, ReachDomain) and domain.region:
             # linear bounds are an assumption: with any, nothing is claimed about the inputs
@@ -189,7 +194,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             claims.append("subset-minimal")
         if case.at_least:
             claims.append(f"at-least:{case.at_least}")
-        if case.at_least == len(core.facts):
+        if case.at_least == len(core.facts) and not core.cases:
             claims.append("minimum-size")
         claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
         return CheckReport(
@@ -211,7 +216,8 @@ def _subject(case: Case) -> tuple[tuple[str, str], ...]:
     core = case.core
     premises = {"exact": "exactly as recorded", "interval": "within stated intervals"}
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
-    about = () if region is None else (("region", describe(region)),)
+    stated = (("region", region), ("facts hold over", core.holds))
+    about = tuple((word, describe(inputs)) for word, inputs in stated if inputs is not None)
     return (
         ("model", core.model.sha256),
         ("head", core.model.binding),

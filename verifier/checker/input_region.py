@@ -35,9 +35,10 @@ from verifier.checker.outward import Array, Range
 from verifier.checker.regions import decode_float64
 from verifier.checker.walk import Walk
 from verifier.checker.witness import decode_float32
-from verifier.errors import CertificateError
+from verifier.errors import CertificateError, ModelError
 
 MAX_BOXES = 1 << 12
+Ends = tuple[Fraction, Fraction]
 
 
 class Inputs:
@@ -85,10 +86,14 @@ class Inputs:
             raise CertificateError(f"region: more than {MAX_BOXES} pieces")
         for shift in shifts:
             for scale in scales:
-                products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self.centre]
-                yield self._box([(min(p) + shift[0], max(p) + shift[1]) for p in products])
+                yield self.piece(shift, scale)
 
-    def _box(self, ends: list[tuple[Fraction, Fraction]]) -> Range:
+    def piece(self, shift: Ends, scale: Ends) -> Range:
+        """A box around the members of a brightness family with parameters in these ranges."""
+        products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self.centre]
+        return self._box([(min(p) + shift[0], max(p) + shift[1]) for p in products])
+
+    def _box(self, ends: list[Ends]) -> Range:
         """Clipped to the domain, rounded outwards."""
         low, high = [], []
         for least, most in ends:
@@ -115,7 +120,7 @@ def _clip(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
     return min(max(value, low), high)
 
 
-def _pieces(radius: Fraction, parts: int) -> list[tuple[Fraction, Fraction]]:
+def _pieces(radius: Fraction, parts: int) -> list[Ends]:
     if not radius:
         return [(radius, radius)]
     ends = [radius * (2 * i - parts) / parts for i in range(parts + 1)]
@@ -152,21 +157,36 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
         ReplayError: the walk cannot go on.
         CertificateError, ModelError: malformed numbers or model.
     """
-    stated: tuple[Array, Array] | None = None
     work = 0
     for box in inputs.boxes():
-        walk = Walk(graph, box, work)
-        found, work = walk.reach(tensor), walk.work
-        if found.low.ndim != 4 or found.low.shape[0] != 1:
-            yield "the latent has not one image of channels, rows and columns"
-            return
-        channels = found.low.shape[1]
-        low, high = (end.reshape(channels, -1).T for end in found)
-        if stated is None:
-            stated = stated_ends(domain, low.size, low.shape)
-        outside = np.argwhere((low < stated[0]) | (high > stated[1]))
-        for location, channel in outside[:3].tolist():
-            yield f"location {location}, channel {channel}"
+        low, high, work = latent_range(graph, tensor, box, work)
+        yield from outside(low, high, domain)
+
+
+def latent_range(graph: Graph, tensor: str, box: Range, work: int) -> tuple[Array, Array, int]:
+    """Bounds [L, D] of the latent over a box of inputs, and the work with what was done before.
+
+    Raises:
+        ReplayError: the walk cannot go on.
+        ModelError: malformed model, or a latent that is not one image of channels.
+    """
+    walk = Walk(graph, box, work)
+    found = walk.reach(tensor)
+    if found.low.ndim != 4 or found.low.shape[0] != 1:
+        raise ModelError("the latent has not one image of channels, rows and columns")
+    low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
+    return low, high, walk.work
+
+
+def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
+    """The first places where bounds of the latent leave the stated box.
+
+    Raises:
+        CertificateError: the box is not one of so many numbers.
+    """
+    stated = stated_ends(domain, low.size, low.shape)
+    for location, channel in np.argwhere((low < stated[0]) | (high > stated[1]))[:3].tolist():
+        yield f"location {location}, channel {channel}"
 
 
 def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:

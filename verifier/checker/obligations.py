@@ -1,4 +1,4 @@
-"""The twelve obligations of a certificate. The numbers are the same in code, documents and tests.
+"""The thirteen obligations of a certificate. The numbers are the same in code, documents and tests.
 
 Each obligation is a function that yields its complaints; none means that it is met. An exception
 counts as a complaint, so nothing is ever accepted because its examination broke off. Obligations
@@ -15,6 +15,7 @@ from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import (
     ActivationFact,
     BoxDomain,
+    Core,
     DomainBlock,
     PairFact,
     ReachDomain,
@@ -26,10 +27,14 @@ from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_rati
 from verifier.checker.blocks import block_complaints, implied_complaints
 from verifier.checker.bounds import Bounds
 from verifier.checker.case import Case
+from verifier.checker.cases import case_complaints, walked
 from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
-from verifier.checker.input_region import Inputs, escapes
-from verifier.checker.margins import Ends, margins
+from verifier.checker.head import Head
+from verifier.checker.holding import unheld
+from verifier.checker.input_region import Inputs, escapes, outside
+from verifier.checker.margins import Ends, Margin, margins
+from verifier.checker.regions import Region
 from verifier.checker.size import size_bound
 from verifier.checker.splits import Cases, tree_complaints, tree_numbers
 from verifier.checker.walk_step import ReplayError
@@ -58,13 +63,14 @@ def certificate_format(case: Case) -> Iterator[str]:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
             hex_ratio(end)
-    for entry in core.evidence.implied:
-        hex_ratio(entry.stretch)
-    for form in core.evidence.forms:
-        for tangent in form.supports:
-            hex_ratio(tangent.at)
-    for number in tree_numbers(core.evidence.cases):
-        hex_ratio(number)
+    for evidence in (core.evidence, *core.case_evidence):
+        for entry in evidence.implied:
+            hex_ratio(entry.stretch)
+        for form in evidence.forms:
+            for tangent in form.supports:
+                hex_ratio(tangent.at)
+        for number in tree_numbers(evidence.cases):
+            hex_ratio(number)
     yield from ()
 
 
@@ -118,6 +124,11 @@ def domain(case: Case) -> Iterator[str]:
         IncompleteError: the encoder cannot be walked over the region.
     """
     domain, region = case.core.domain, case.region
+    if case.core.cases or case.core.case_evidence:
+        complaints = list(case_complaints(case.core, case.head))
+        yield from complaints
+        if complaints:
+            return
     operator = case.bound.latent_operator or "no known operator"
     if isinstance(domain, BoxDomain):
         ends = hex_ratio(domain.lower), None if domain.upper is None else hex_ratio(domain.upper)
@@ -147,10 +158,21 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
         yield "the region lies around another input than the one with the recorded hash"
     latent = case.bound.latent
     try:
-        for place in escapes(case.model.graph, latent, inputs, domain):
+        if case.core.cases:
+            places = _part_escapes(case, domain, inputs)
+        else:
+            places = escapes(case.model.graph, latent, inputs, domain)
+        for place in places:
             yield f"over the region the latent may leave the stated box at {place}"
     except ReplayError as error:
         raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
+
+
+def _part_escapes(case: Case, domain: ReachDomain, inputs: Inputs) -> Iterator[str]:
+    """The same for a region in parts, whose boxes of latents are kept for the margins."""
+    for low, high in walked(case.core, inputs, case.model.graph, case.bound.latent):
+        case.parts.append((low, high))
+        yield from outside(low, high, domain)
 
 
 def premises(case: Case) -> Iterator[str]:
@@ -168,8 +190,14 @@ def multipliers(case: Case) -> Iterator[str]:
     charges no open end); every form is about one rival, lists each prototype once and on the side
     of its weight; every implied bound uses a stated activation fact and a positive stretch; every
     tree of cases is complete, and so is what its leaves hold."""
-    known = {(f.location, f.prototype) for f in case.core.facts if isinstance(f, PairFact)}
-    evidence = case.core.evidence
+    for name, core, region in case.proofs():
+        for text in _evidence_complaints(case.head, core, region):
+            yield name + text
+
+
+def _evidence_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
+    known = {(f.location, f.prototype) for f in core.facts if isinstance(f, PairFact)}
+    evidence = core.evidence
     for blocks in (evidence.blocks, evidence.domain_blocks):
         seen: set[tuple[int, tuple[int, ...], int]] = set()
         for block in blocks:
@@ -180,12 +208,12 @@ def multipliers(case: Case) -> Iterator[str]:
             if kind in seen:
                 yield f"{place}: a second block with the same facts and shift"
             seen.add(kind)
-            for text in block_complaints(case.head, case.region, block, known):
+            for text in block_complaints(head, region, block, known):
                 yield f"{place}{text}"
-    named = {f.prototype for f in case.core.facts if isinstance(f, ActivationFact)}
-    yield from implied_complaints(case.head, evidence.implied, named)
-    yield from form_complaints(case.head, case.core, case.region)
-    yield from tree_complaints(case.head, case.core, case.region)
+    named = {f.prototype for f in core.facts if isinstance(f, ActivationFact)}
+    yield from implied_complaints(head, evidence.implied, named)
+    yield from form_complaints(head, core, region)
+    yield from tree_complaints(head, core, region)
 
 
 def proved_margins(case: Case) -> Iterator[str]:
@@ -194,36 +222,52 @@ def proved_margins(case: Case) -> Iterator[str]:
     Raises:
         IncompleteError: some margin is not proved.
     """
-    core = case.core
-    bounds = Bounds(case.head, core, case.region)
+    known: dict[int, Margin] = {}
+    for name, core, region in case.proofs():
+        bounds = Bounds(case.head, core, region)
+        if not name:
+            yield from _contradictions(case, bounds)
+        for rival, margin in _margins_over(case.head, core, region, bounds).items():
+            worst = known.setdefault(rival, margin)
+            if (margin.sign, margin.lower) < (worst.sign, worst.lower):
+                known[rival] = margin
+        case.margins = list(known.values())
+        open_ = [margin for margin in case.margins if margin.sign != 1]
+        if open_:
+            listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
+            text = f"{name}{len(open_)} margins are not proved: over class {listed}"
+            raise IncompleteError(text)
+
+
+def _contradictions(case: Case, bounds: Bounds) -> Iterator[str]:
     scale = case.latent.scale
     for prototype, (low, high) in enumerate(bounds.best):
         # v is in the domain and meets the facts, so its measurements obey every sound bound
         here = case.latent.best[prototype], scale
         if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
             yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
+
+
+def _margins_over(head: Head, core: Core, region: Region, bounds: Bounds) -> dict[int, Margin]:
+    """The best proved lower bound of the margin over every rival."""
     one = 1 << GRID
     ends = Ends(
-        case.head,
+        head,
         [(low, one) for low, _ in bounds.best],
         [None if high is None else (high, one) for _, high in bounds.best],
     )
-    found = {m.rival: m for m in margins(case.head, core.instance.predicted, core.rivals, ends)}
-    forms = Forms(case.head, core, case.region, bounds, ends)
+    found = {m.rival: m for m in margins(head, core.instance.predicted, core.rivals, ends)}
+    forms = Forms(head, core, region, bounds, ends)
     for form in core.evidence.forms:
         # both are lower bounds of the same margin, so the better one is
         margin = forms.margin(form)
         if (margin.sign, margin.lower) > (found[form.rival].sign, found[form.rival].lower):
             found[form.rival] = margin
     for tree in core.evidence.cases:
-        margin = Cases(case.head, core, case.region, bounds).margin(tree)
+        margin = Cases(head, core, region, bounds).margin(tree)
         if (margin.sign, margin.lower) > (found[tree.rival].sign, found[tree.rival].lower):
             found[tree.rival] = margin
-    case.margins = list(found.values())
-    open_ = [margin for margin in case.margins if margin.sign != 1]
-    if open_:
-        listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
-        raise IncompleteError(f"{len(open_)} margins are not proved: over class {listed}")
+    return found
 
 
 def prediction(case: Case) -> Iterator[str]:
@@ -270,6 +314,20 @@ def contrast(case: Case) -> Iterator[str]:
     yield from ()
 
 
+def holding(case: Case) -> Iterator[str]:
+    """13. Over the region for which the certificate says so, every fact holds.
+
+    Raises:
+        IncompleteError: the encoder cannot be walked over the region.
+    """
+    if case.core.holds is None:
+        return
+    try:
+        yield from unheld(case.core, case.core.holds, case.model.graph, case.bound)
+    except ReplayError as error:
+        raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
+
+
 RULES = (
     Rule(1, "format", (), certificate_format),
     Rule(2, "model hash", (1,), model_hash),
@@ -283,4 +341,5 @@ RULES = (
     Rule(10, "witnesses", (1, 3, 4, 5, 6), witnesses),
     Rule(11, "size", (1, 3, 4, 5, 6), size),
     Rule(12, "contrast", (1, 3, 4, 5), contrast),
+    Rule(13, "holding", (1, 3, 4, 5, 6), holding),
 )

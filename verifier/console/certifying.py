@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from verifier.console.options import Index, Json, Model, Quiet, Seed
-from verifier.console.terminal import console, print_json, program, safe
+from verifier.console.terminal import console, print_json, program, progress_bar, safe
 
 
 def certify(
@@ -35,8 +35,16 @@ def certify(
     index: Index = None,
     method: Annotated[
         str,
-        typer.Option("--method", help="auto, interval, crown-ibp, crown, alpha-crown."),
+        typer.Option("--method", help="auto, interval, branch, crown-ibp, crown, alpha-crown."),
     ] = "auto",
+    explanation: Annotated[
+        str | None,
+        typer.Option(
+            "--explanation",
+            help="CERT.json of explain, or region (facts are chosen then): prove that the facts "
+            "hold all over the region.",
+        ),
+    ] = None,
     radius_up_to: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +58,8 @@ def certify(
     falsify: Annotated[bool, typer.Option(help="Search a counterexample first.")] = True,
     seed: Seed = 0,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.0, help="Seconds; then no further method starts.")
+        float,
+        typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
     ] = 60.0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
@@ -85,16 +94,19 @@ def certify(
         input_name=_utf8("" if input_ is None else input_.name),
     )
     certifier = Certifier(network, device)
-    result = certifier.certify(
-        asked,
-        method=method,
-        expected=expected,
-        falsify=falsify,
-        seed=seed,
-        timeout=timeout,
-        top=top,
-        about=about,
-    )
+    with progress_bar(not quiet) as move:
+        result = certifier.certify(
+            asked,
+            method=method,
+            expected=expected,
+            falsify=falsify,
+            seed=seed,
+            timeout=timeout,
+            top=top,
+            about=about,
+            explanation=_explanation(explanation),
+            watch=None if move is None else lambda far: move(far.proved, _far(far)),
+        )
     if most is not None:
         band = certifier.sandwich(asked.centre, asked.kind, most, seed=seed, timeout=timeout)
         result = replace(result, sandwich=band)
@@ -107,6 +119,20 @@ def certify(
     elif not quiet:
         print_certified(result, network.description.name, model, certificates, image)
     raise typer.Exit(result.verdict.exit_code)
+
+
+def _explanation(text: str | None) -> Any:
+    """The core of a certificate file; the word ``region``; or None."""
+    from verifier.certificate.reader import read_certificate
+    from verifier.checker.check import read_file
+
+    return text if text in (None, "region") else read_certificate(read_file(Path(text))).core
+
+
+def _far(progress: Any) -> str:
+    """How far branch and bound is."""
+    worst = f", worst bound {progress.worst:.3g}" if progress.open else ""
+    return f"{progress.done} parts proved, {progress.open} open{worst}"
 
 
 def print_certified(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from verifier.report.text import visible
 
@@ -26,6 +29,22 @@ def print_json(document: Any) -> None:
 def console() -> Console:
     """Standard output, without breaking long lines."""
     return Console(soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
+    """A bar on standard error, if that is a terminal; gives what moves it, or None.
+
+    The function takes the share that is done, from 0 to 1, and a few words.
+    """
+    where = Console(stderr=True)
+    if not shown or not where.is_terminal:
+        yield None
+        return
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=where, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, words: bar.update(task, completed=share, description=escape(words))
 
 
 def program() -> list[str]:

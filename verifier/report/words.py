@@ -205,7 +205,13 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
             f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
             f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
         )
-    if "robust" in claims and isinstance(core.domain, ReachDomain):
+    if "robust-explanation" in claims and core.holds is not None:
+        sentences.append(
+            f"Robust explanation: every input of the region {describe(core.holds)} meets "
+            f"the {plural(facts, 'fact')}, and is classified “{label(predicted)}” for this reason, "
+            "in real arithmetic."
+        )
+    elif "robust" in claims and isinstance(core.domain, ReachDomain):
         sentences.append(
             f"Robust: every input of {region_words(core.domain)} is classified "
             f"“{label(predicted)}”, in real arithmetic."
