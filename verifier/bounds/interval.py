@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from verifier.bounds import enclosure as en
+from verifier.bounds.cloud import Cloud, stack
 from verifier.bounds.enclosure import Interval
 from verifier.bounds.region import InputBox
 from verifier.errors import BoundsError
@@ -78,7 +79,8 @@ def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
             torch.from_numpy(np.stack([getattr(box, end) for box in some]))
             for end in ("lower", "upper")
         )
-        found = walk(graph, Interval(lower, upper))[graph.outputs[0]]
+        cloud = stack([box.cloud for box in some])
+        found = walk(graph, Interval(lower, upper), cloud)[graph.outputs[0]]
         parts.append([_by_location(end) for end in (found.lower, found.upper)])
     lows, highs = zip(*parts, strict=True)
     return LatentBox(np.concatenate(lows), np.concatenate(highs))
@@ -95,8 +97,10 @@ def _cost(call: Call, graph: Graph) -> int:
 
 
 @torch.no_grad()
-def walk(graph: Graph, start: Interval) -> dict[str, Interval]:
+def walk(graph: Graph, start: Interval, cloud: Cloud | None = None) -> dict[str, Interval]:
     """Bounds of every computed tensor, when the graph's input lies in ``start`` [box, ...].
+
+    What more ``cloud`` knows about the input serves the first layer of sums of products.
 
     Raises:
         BoundsError: see :func:`encoder_bounds`; the message names the node.
@@ -107,14 +111,61 @@ def walk(graph: Graph, start: Interval) -> dict[str, Interval]:
         if value.dtype == np.float32
     }
     values[graph.input] = start
+    clouds = {} if cloud is None else {graph.input: cloud}
     for node in graph.nodes:
         row, call = lookup(node), graph.call(node)
         inputs = [values[name] if name else None for name in row.data_inputs(node)]
         found = rule_of(node.op)(call, inputs)
+        if clouds:
+            found = _clouded(call, row.data_inputs(node), inputs, found, clouds)
         if not bool((found.lower <= found.upper).all() & found.magnitude.isfinite().all()):
             raise BoundsError(f"{node.where}: its interval is not finite; use a smaller region")
         values[node.output] = found
     return values
+
+
+# by a constant, an affine map of every number on its own
+_SCALING = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization"})
+
+
+def _clouded(
+    call: Call,
+    names: Sequence[str],
+    inputs: list[Interval | None],
+    found: Interval,
+    clouds: dict[str, Cloud],
+) -> Interval:
+    """The output's bounds behind a sum of products over a cloud; else its cloud is recorded."""
+    op, where = call.node.op, [i for i, name in enumerate(names) if name in clouds]
+    fixed = all(x is None or x.exact for i, x in enumerate(inputs) if i not in where)
+    if len(where) != 1 or not fixed:
+        return found
+    cloud, place = clouds[names[where[0]]], where[0]
+
+    def apply(x: Interval, weight: Tensor | None = None) -> Interval:
+        given = [x if i == place else value for i, value in enumerate(inputs)]
+        if weight is not None:
+            given = [x, en.point(weight)]
+        return rule_of(op)(call, given)
+
+    same = found.lower.shape == cloud.rest.shape
+    if Trait.MOVE in OPERATORS[op].traits and place == 0:
+        clouds[call.node.output] = cloud.moved(lambda part: apply(en.point(part)).lower)
+    elif op in _SCALING and same and not (op == "Div" and place == 1):
+        clouds[call.node.output] = cloud.scaled(apply)
+    elif op in ("Conv", "Gemm", "MatMul") and place == 0 and _plain(call):
+        exact = cloud.affine(_given(inputs, 1).lower, apply, apply)
+        return Interval(
+            torch.maximum(found.lower, exact.lower), torch.minimum(found.upper, exact.upper)
+        )
+    return found
+
+
+def _plain(call: Call) -> bool:
+    """Whether the output is linear in the weight as it is stored, with factor 1."""
+    return call.node.op != "Gemm" or (
+        call.number("alpha", 1.0) == 1 and not call.integer("transA", 0)
+    )
 
 
 def rule_of(op: str) -> Rule:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
+from verifier.bounds.cloud import Cloud
+from verifier.bounds.enclosure import point
 from verifier.bounds.rounding import add_down, add_up, float_above, float_below
 from verifier.errors import InputError, UsageError
 
@@ -28,7 +31,7 @@ Wide = Float[NDArray[np.float64], "channel_in row column"]
 
 @dataclass(frozen=True, eq=False)
 class InputBox:
-    """``lower <= x <= upper`` for every input number.
+    """``lower <= x <= upper`` for every input number; with ``cloud``, the part of it in there.
 
     Raises:
         InputError: NaN or infinity, or an end above the other.
@@ -36,6 +39,7 @@ class InputBox:
 
     lower: Wide
     upper: Wide
+    cloud: Cloud | None = None
 
     def __post_init__(self) -> None:
         for name in ("lower", "upper"):
@@ -196,8 +200,22 @@ class L2Ball(Region):
         return {"radius": str(self.radius)}
 
     def cover(self) -> tuple[InputBox, ...]:
-        """The box around the ball: no input number moves farther than the whole image."""
-        return LinfBall(self.centre, self.domain, self.radius).cover()
+        """The box around the ball: no input number moves farther than the whole image.
+
+        The ball itself is its cloud; what is at an end of the domain moves one way only.
+        """
+        (box,) = LinfBall(self.centre, self.domain, self.radius).cover()
+        low, high = self.limits
+        centre = torch.from_numpy(self.centre.astype(np.float64))[None]
+        cloud = Cloud(
+            point(centre),
+            torch.tensor([float_above(self.radius)], dtype=torch.float64),
+            (centre < high).double(),
+            (centre > low).double(),
+            (),
+            torch.zeros_like(centre),
+        )
+        return (replace(box, cloud=cloud),)
 
     def inside(self, x: Image) -> bool:
         """In float64 where that decides with certainty, else in exact rationals.

@@ -9,15 +9,22 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
+from verifier.bounds import enclosure as en
+from verifier.bounds.cloud import Cloud
+from verifier.bounds.enclosure import Interval
 from verifier.bounds.region import Image, Images, InputBox, Region, Wide, require_radius
 from verifier.bounds.rounding import add_down, add_up, float_above, float_below
 from verifier.errors import UsageError
 
 LARGEST_SHIFT = 16
 _UNIT = 2.0**-52  # relative error of one float64 operation, twice over
+
+_Ends = tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +85,36 @@ class Brightness(Region):
         if scaled:
             least, most = least - _UNIT * np.abs(least), most + _UNIT * np.abs(most)
         least, most = add_down(least, float_below(s_low)), add_up(most, float_above(s_high))
-        return InputBox(np.clip(least, low, high), np.clip(most, low, high))
+        lower, upper = np.clip(least, low, high), np.clip(most, low, high)
+        free = torch.from_numpy((low <= least) & (most <= high))[None]
+        cloud = self._cloud(lower, upper, free, (s_low, s_high), (t_low, t_high))
+        return InputBox(lower, upper, cloud)
+
+    def _cloud(self, lower: Wide, upper: Wide, free: Tensor, shift: _Ends, scale: _Ends) -> Cloud:
+        """One piece: numbers that are never clipped follow the parameters, others lie anywhere.
+
+        From the middle of the piece each parameter moves by half its width.
+        """
+        (s, ds), (t, dt) = (_interval((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
+        x = en.point(torch.from_numpy(self.centre.astype(np.float64))[None])
+        value = en.add(en.add(x, en.multiply(t, x)), s)
+        box = Interval(torch.from_numpy(lower)[None], torch.from_numpy(upper)[None])
+        middle, rest = box.centred()
+        none = torch.zeros_like(middle)
+
+        def where_free(a: Interval, b: Tensor) -> Interval:
+            return Interval(torch.where(free, a.lower, b), torch.where(free, a.upper, b))
+
+        moves = (shift, en.add(en.point(none), ds)), (scale, en.multiply(dt, x))
+        used = [move for ends, move in moves if ends[0] < ends[1]]
+        return Cloud(
+            where_free(value, middle),
+            torch.zeros(1, dtype=torch.float64),
+            none,
+            none,
+            tuple(where_free(move, none) for move in used),
+            torch.where(free, none, rest),
+        )
 
     def image(self, shift: float, scale: float) -> Image:
         """The member for two parameter values, rounded to float32."""
@@ -145,6 +181,14 @@ class Brightness(Region):
         ends = rng.random(count) < 0.25
         drawn[ends] = np.sign(drawn[ends])
         return np.stack([self.image(a * s, b * t) for a, b in drawn.tolist()])
+
+
+def _interval(*values: Fraction) -> tuple[Interval, ...]:
+    """Float64 neighbours of exact numbers."""
+    return tuple(
+        Interval(*(torch.tensor(end(v), dtype=torch.float64) for end in (float_below, float_above)))
+        for v in values
+    )
 
 
 def _clip(value: Fraction, low: Fraction, high: Fraction) -> Fraction:

@@ -5,11 +5,14 @@ outwards; the walk bounds the latent over each. What a claim quantifies over is 
 the covers below contain it.
 
 * linf: [c - r, c + r] per input number, cut at the domain.
-* l2: no number moves farther than the whole input, so the same box.
+* l2: no number moves farther than the whole input, so the same box. Inside it, the ball itself is
+  handed to the walk as a cloud (see ``cloud``): numbers at an end of the domain move one way only.
 * box: itself. occlude: the whole domain for freed pixels, the centre for the others.
 * brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
   affine in each parameter, hence between the least and the largest of its four corners; clipping
-  is increasing. The pieces of both parameters together cover them.
+  is increasing. The pieces of both parameters together cover them. Over one piece, a number that
+  is never clipped is (1 + t') c + s' plus a parameter times half the piece's width, twice; every
+  other one is anywhere between its ends. That is a cloud, too.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from verifier.certificate.inputs import (
 )
 from verifier.certificate.schema import ReachDomain
 from verifier.checker.arithmetic import hex_ratio, round_down, round_up
+from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.outward import Array, Range
 from verifier.checker.regions import decode_float64
@@ -60,6 +64,49 @@ class Inputs:
             raise CertificateError("region: its centre lies outside the input domain")
         self.digest = input_digest(region, flat.tobytes())
 
+    def starts(self) -> Iterator[tuple[Range, Cloud | None]]:
+        """The boxes, each with the cloud inside it that contains the region's part, if any."""
+        region = self.region
+        if isinstance(region, BallRegion) and region.kind == "l2":
+            radius = Fraction(region.radius)
+            for box in self.boxes():
+                yield box, self._ball(radius)
+        elif isinstance(region, LightRegion):
+            shifts, scales = self._cuts(region)
+            pieces = [(shift, scale) for shift in shifts for scale in scales]
+            for box, (shift, scale) in zip(self.boxes(), pieces, strict=True):
+                yield box, self._lit(shift, scale)
+        else:
+            for box in self.boxes():
+                yield box, None
+
+    def _ball(self, radius: Fraction) -> Cloud:
+        centre = self._shaped(*[np.array([float(c) for c in self.centre])] * 2)  # exact
+        rise, fall = (
+            np.array([float(c != end) for c in self.centre]).reshape(centre.low.shape)
+            for end in (self.high, self.low)
+        )
+        most = round_up(radius.as_integer_ratio())
+        return Cloud(centre, most, rise, fall, (), np.zeros_like(rise))
+
+    def _lit(self, shift: Ends, scale: Ends) -> Cloud:
+        """One piece of both parameters: their middles and half widths."""
+        (s, ds), (t, dt) = (((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
+        middle, first, second, rest = [], [], [], []
+        for c in self.centre:
+            value, reach = (1 + t) * c + s, ds + abs(dt * c)
+            least, most = value - reach, value + reach
+            free = self.low <= least and most <= self.high
+            ends = _clip(least, self.low, self.high), _clip(most, self.low, self.high)
+            middle.append(value if free else (ends[0] + ends[1]) / 2)
+            first.append(ds if free else Fraction(0))
+            second.append(dt * c if free else Fraction(0))
+            rest.append(Fraction(0) if free else (ends[1] - ends[0]) / 2)
+        none = np.zeros((1, *self.region.shape))
+        parts = [self._rounded(v) for v, d in ((first, ds), (second, dt)) if d]
+        sides = self._rounded(rest)
+        return Cloud(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
+
     def boxes(self) -> Iterator[Range]:
         """Boxes [1, C, H, W] that together contain the region.
 
@@ -80,10 +127,7 @@ class Inputs:
             yield from self._light(region)
 
     def _light(self, region: LightRegion) -> Iterator[Range]:
-        shifts = _pieces(Fraction(region.brightness), region.parts)
-        scales = _pieces(Fraction(region.contrast), region.parts)
-        if len(shifts) * len(scales) > MAX_BOXES:
-            raise CertificateError(f"region: more than {MAX_BOXES} pieces")
+        shifts, scales = self._cuts(region)
         for shift in shifts:
             for scale in scales:
                 yield self.piece(shift, scale)
@@ -92,6 +136,19 @@ class Inputs:
         """A box around the members of a brightness family with parameters in these ranges."""
         products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self.centre]
         return self._box([(min(p) + shift[0], max(p) + shift[1]) for p in products])
+
+    def _cuts(self, region: LightRegion) -> tuple[list[Ends], list[Ends]]:
+        shifts = _pieces(Fraction(region.brightness), region.parts)
+        scales = _pieces(Fraction(region.contrast), region.parts)
+        if len(shifts) * len(scales) > MAX_BOXES:
+            raise CertificateError(f"region: more than {MAX_BOXES} pieces")
+        return shifts, scales
+
+    def _rounded(self, values: list[Fraction]) -> Range:
+        """Float64 neighbours of exact numbers; 0 stays 0."""
+        low = [round_down(v.as_integer_ratio()) for v in values]
+        high = [round_up(v.as_integer_ratio()) for v in values]
+        return self._shaped(np.array(low), np.array(high))
 
     def _box(self, ends: list[Ends]) -> Range:
         """Clipped to the domain, rounded outwards."""
@@ -158,19 +215,23 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
         CertificateError, ModelError: malformed numbers or model.
     """
     work = 0
-    for box in inputs.boxes():
-        low, high, work = latent_range(graph, tensor, box, work)
+    for box, cloud in inputs.starts():
+        low, high, work = latent_range(graph, tensor, box, work, cloud)
         yield from outside(low, high, domain)
 
 
-def latent_range(graph: Graph, tensor: str, box: Range, work: int) -> tuple[Array, Array, int]:
+def latent_range(
+    graph: Graph, tensor: str, box: Range, work: int, cloud: Cloud | None = None
+) -> tuple[Array, Array, int]:
     """Bounds [L, D] of the latent over a box of inputs, and the work with what was done before.
+
+    ``cloud`` says more about the inputs than their box does.
 
     Raises:
         ReplayError: the walk cannot go on.
         ModelError: malformed model, or a latent that is not one image of channels.
     """
-    walk = Walk(graph, box, work)
+    walk = Walk(graph, box, work, cloud)
     found = walk.reach(tensor)
     if found.low.ndim != 4 or found.low.shape[0] != 1:
         raise ModelError("the latent has not one image of channels, rows and columns")

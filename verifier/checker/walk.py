@@ -9,32 +9,42 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from verifier.checker.cloud import Cloud
 from verifier.checker.graph import DEFAULT_DOMAINS, Graph
-from verifier.checker.outward import Range
-from verifier.checker.walk_rules import MAX_NUMBERS, RULES
+from verifier.checker.outward import Array, Range
+from verifier.checker.walk_affine import AFFINE, MAX_NUMBERS, scale_of
+from verifier.checker.walk_rules import MOVES, RULES
 from verifier.checker.walk_step import ReplayError, Step, Values
 from verifier.errors import ModelError
 
 
-def encoder_range(graph: Graph, tensor: str, start: Range) -> Range:
+def encoder_range(graph: Graph, tensor: str, start: Range, cloud: Cloud | None = None) -> Range:
     """Bounds of a tensor over all inputs in ``start``, in real arithmetic; shape of one image.
 
     Args:
         graph: the model.
         tensor: the name of the latent.
         start: bounds of the graph's only input, [1, C, H, W].
+        cloud: more about these inputs, for the first layer.
 
     Raises:
         ReplayError: an operator or a form of one that is not known here, or too much work.
         ModelError: the graph has several inputs, or its input another shape.
     """
-    return Walk(graph, start).reach(tensor)
+    return Walk(graph, start, cloud=cloud).reach(tensor)
 
 
 class Walk(Values):
-    """Bounds of the tensors that were asked for, each computed once."""
+    """Bounds of the tensors that were asked for, each computed once, inputs before outputs.
 
-    def __init__(self, graph: Graph, start: Range, work: int = 0) -> None:
+    Where the inputs are no box, ``cloud`` says what they are. It is carried through operators that
+    only scale, shift or move single numbers, and bounds sums of products behind them; both bounds
+    of such a sum hold, hence their intersection.
+    """
+
+    def __init__(
+        self, graph: Graph, start: Range, work: int = 0, cloud: Cloud | None = None
+    ) -> None:
         if len(graph.inputs) != 1:
             raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
         name = next(iter(graph.inputs))
@@ -44,6 +54,8 @@ class Walk(Values):
         ):  # fmt: skip
             raise ModelError(f"model: the input has shape {stated}, not {start.low.shape}")
         super().__init__(graph, {name: start}, work)
+        self.input = name
+        self.clouds = {} if cloud is None else {name: cloud}
 
     def reach(self, tensor: str) -> Range:
         """Bounds of a tensor; everything it depends on comes first."""
@@ -70,12 +82,34 @@ class Walk(Values):
         if rule is None:
             raise ReplayError(f"operator {node.op_type} cannot be replayed")
         with np.errstate(all="ignore"):  # what is not finite is refused below
-            found = rule(Step(self, node))
+            step = Step(self, node)
+            found = rule(step)
+            if self.clouds:
+                found = self._clouded(step, found)
         if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):
             raise ReplayError(f"the bounds of {node.output[0]!r} are not finite")
         if (found.low > found.high).any() or found.low.size > MAX_NUMBERS:
             raise ReplayError(f"the bounds of {node.output[0]!r} cross, or are too many")
         return found
 
-    def _stored(self, name: str) -> bool:
-        return self.graph.dimensions(name) is not None
+    def _clouded(self, step: Step, found: Range) -> Range:
+        """The bounds of a node's output, and its cloud where it has one."""
+        kind, output = step.node.op_type, step.node.output[0]
+        scale = scale_of(step)
+        cloud = self.clouds.get(step.node.input[0] if scale is None else scale.name)
+        if cloud is None:
+            return found
+        if scale is not None:
+            self.clouds[output] = cloud.scaled(scale)
+        elif kind in MOVES:
+            self.clouds[output] = cloud.moved(lambda part: self._moved(step.node, part))
+        elif kind in AFFINE:
+            linear = AFFINE[kind](step)
+            exact = cloud.affine(linear.weight, linear.offset, linear.apply, linear.terms)
+            return Range(np.maximum(found.low, exact.low), np.minimum(found.high, exact.high))
+        return found
+
+    def _moved(self, node: onnx.NodeProto, part: Array) -> Array:
+        """What a node that only moves numbers makes of an array."""
+        alone = Values(self.graph, {node.input[0]: Range(part, part)})
+        return RULES[node.op_type](Step(alone, node)).low
