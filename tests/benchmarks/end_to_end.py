@@ -8,8 +8,9 @@ if either proves it:
 
 The normalisation in front of the first layer is applied to the box by our own rules (release 0.3
 fails on a division behind a convolution). Then relu(q), which is q, and keeps bounds of q from
-falling below 0; the similarity as log(relu(q) + 1) - log(relu(q) + epsilon); the last layer. The squares are products of a tensor with
-itself, because powers have no sound rule in every release. The specification matrix asks for the
+falling below 0; the similarity as log(relu(q) + 1) - log(relu(q) + epsilon); the last layer. The
+squares are products of a tensor with itself, because powers have no sound rule in every release.
+The specification matrix asks for the
 margins against all rivals. Only for networks with one location (else a maximum over locations
 would have to be bounded, for which it has no sound rule) and log similarity.
 
