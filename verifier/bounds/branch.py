@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -92,8 +92,8 @@ class BoxPart(Part):
         below.flat[number] = above.flat[number] = at
         half = self.share / 2, self.depth + 1
         return (
-            BoxPart(self.region, *half, InputBox(self.bounds.lower, below)),
-            BoxPart(self.region, *half, InputBox(above, self.bounds.upper)),
+            BoxPart(self.region, *half, replace(self.bounds, upper=below)),
+            BoxPart(self.region, *half, replace(self.bounds, lower=above)),
         )
 
     def member(self) -> tuple[Image, InputBox] | None:

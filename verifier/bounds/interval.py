@@ -155,8 +155,12 @@ def _clouded(
         clouds[call.node.output] = cloud.scaled(apply)
     elif op in ("Conv", "Gemm", "MatMul") and place == 0 and _plain(call):
         exact = cloud.affine(_given(inputs, 1).lower, apply, apply)
+        lower = torch.maximum(found.lower, exact.lower)
+        upper = torch.minimum(found.upper, exact.upper)
+        # a part of the box that the cloud does not reach: either bound is true
+        cross = lower > upper
         return Interval(
-            torch.maximum(found.lower, exact.lower), torch.minimum(found.upper, exact.upper)
+            torch.where(cross, found.lower, lower), torch.where(cross, found.upper, upper)
         )
     return found
 

@@ -12,13 +12,14 @@ recurses: nodes come in preorder, and the parts that still wait are on a stack.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifier.certificate.cases import CaseNode, InputCut, LightCut, Part
 from verifier.certificate.inputs import LightRegion
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.arithmetic import hex_ratio
+from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.head import Head
 from verifier.checker.input_region import Inputs, latent_range
@@ -81,9 +82,9 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
     """
     work = 0
     left = sum(isinstance(node, Part) for node in core.cases)
-    for box in boxes(core.cases, inputs):
+    for box, cloud in boxes(core.cases, inputs):
         before = work
-        low, high, work = latent_range(graph, tensor, box, work)
+        low, high, work = latent_range(graph, tensor, box, work, cloud)
         left -= 1
         # every part costs the same, so the first tells whether there is room for all
         if work + left * (work - before) > MAX_WORK:
@@ -91,8 +92,8 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
         yield low, high
 
 
-def boxes(nodes: tuple[CaseNode, ...], inputs: Inputs) -> Iterator[Range]:
-    """A box of inputs [1, C, H, W] around every part, in order.
+def boxes(nodes: tuple[CaseNode, ...], inputs: Inputs) -> Iterator[tuple[Range, Cloud | None]]:
+    """A box of inputs [1, C, H, W] around every part, in order, each with its cloud, if any.
 
     Raises:
         CertificateError: a cut that does not lie strictly inside, or is of another kind of region.
@@ -101,7 +102,7 @@ def boxes(nodes: tuple[CaseNode, ...], inputs: Inputs) -> Iterator[Range]:
     for node in nodes:
         piece = waiting.pop()
         if isinstance(node, Part):
-            yield piece.box()
+            yield piece.start()
         else:
             first, second = piece.light(node) if isinstance(node, LightCut) else piece.input(node)
             waiting += [second, first]
@@ -109,27 +110,33 @@ def boxes(nodes: tuple[CaseNode, ...], inputs: Inputs) -> Iterator[Range]:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part of the region: a box of inputs, or ranges of the two parameters of a family."""
+    """A part of the region: a box of inputs, or ranges of the two parameters of a family.
+
+    ``cloud`` holds the whole region, hence also what of it is in the box.
+    """
 
     inputs: Inputs
     range: Range | None
     brightness: _Ends = (Fraction(0), Fraction(0))
     contrast: _Ends = (Fraction(0), Fraction(0))
+    cloud: Cloud | None = None
 
     @classmethod
     def whole(cls, inputs: Inputs) -> _Piece:
         region = inputs.region
         if not isinstance(region, LightRegion):
-            return cls(inputs, next(inputs.boxes()))
+            box, cloud = next(inputs.starts())
+            return cls(inputs, box, cloud=cloud)
         if region.parts != 1:
             raise CertificateError("cases: the region is cut into pieces already")
         shift, scale = Fraction(region.brightness), Fraction(region.contrast)
         return cls(inputs, None, (-shift, shift), (-scale, scale))
 
-    def box(self) -> Range:
+    def start(self) -> tuple[Range, Cloud | None]:
         if self.range is not None:
-            return self.range
-        return self.inputs.piece(self.brightness, self.contrast)
+            return self.range, self.cloud
+        family = self.brightness, self.contrast
+        return self.inputs.piece(*family), self.inputs.lit(*family)
 
     def light(self, cut: LightCut) -> tuple[_Piece, _Piece]:
         at = Fraction(cut.at)
@@ -154,4 +161,4 @@ class _Piece:
             raise CertificateError("cases: a cut that is not inside the range of its input number")
         below, above = high.copy(), low.copy()
         below.flat[cut.number] = above.flat[cut.number] = at
-        return _Piece(self.inputs, Range(low, below)), _Piece(self.inputs, Range(above, high))
+        return replace(self, range=Range(low, below)), replace(self, range=Range(above, high))

@@ -75,7 +75,7 @@ class Inputs:
             shifts, scales = self._cuts(region)
             pieces = [(shift, scale) for shift in shifts for scale in scales]
             for box, (shift, scale) in zip(self.boxes(), pieces, strict=True):
-                yield box, self._lit(shift, scale)
+                yield box, self.lit(shift, scale)
         else:
             for box in self.boxes():
                 yield box, None
@@ -89,8 +89,8 @@ class Inputs:
         most = round_up(radius.as_integer_ratio())
         return Cloud(centre, most, rise, fall, (), np.zeros_like(rise))
 
-    def _lit(self, shift: Ends, scale: Ends) -> Cloud:
-        """One piece of both parameters: their middles and half widths."""
+    def lit(self, shift: Ends, scale: Ends) -> Cloud:
+        """The members of a brightness family with parameters in these ranges."""
         (s, ds), (t, dt) = (((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
         middle, first, second, rest = [], [], [], []
         for c in self.centre:

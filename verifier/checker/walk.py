@@ -106,7 +106,10 @@ class Walk(Values):
         elif kind in AFFINE:
             linear = AFFINE[kind](step)
             exact = cloud.affine(linear.weight, linear.offset, linear.apply, linear.terms)
-            return Range(np.maximum(found.low, exact.low), np.minimum(found.high, exact.high))
+            low, high = np.maximum(found.low, exact.low), np.minimum(found.high, exact.high)
+            # where both bounds exclude each other there are no such inputs: either one is true
+            cross = low > high
+            return Range(np.where(cross, found.low, low), np.where(cross, found.high, high))
         return found
 
     def _moved(self, node: onnx.NodeProto, part: Array) -> Array:
