@@ -41,8 +41,9 @@ from verifier.verdict import Status
 
 _BATCH = 16  # parts that are cut in one round
 _TRIED = 4  # cuts that are compared for one part
-# After so many parts without a proved one, and with less than this share of the first deficit
-# made good, cutting does not help: the region varies in too many directions at once.
+# Where more quantities than this vary, so many parts without a proved one, and less than this share
+# of the first deficit made good, tell that cutting does not help. Fewer are cut to the end.
+_MANY = 12
 _PATIENCE = 96
 _WORTH = 0.25
 
@@ -155,7 +156,8 @@ class Branching:
         if total + _BATCH > MOST_PARTS:
             return f"more than {MOST_PARTS} parts"
         worst = self._heap[0][0]
-        if total >= _PATIENCE and not self._done and worst < (1 - _WORTH) * first:
+        many = self._heap[0][2].part.freedom > _MANY
+        if many and total >= _PATIENCE and not self._done and worst < (1 - _WORTH) * first:
             return "cutting does not help"
         return ""
 

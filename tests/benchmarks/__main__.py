@@ -24,6 +24,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from models.zoo import NAMES
+from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
@@ -42,6 +43,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     **{f"sweep-{name}": partial(sweep, name) for name in NAMES},
     "region": region,
+    "branch": branch,
     "truth": truth,
     "minimum": minimum,
 }

@@ -24,7 +24,8 @@ class Settings:
     mnist-7x7, of which ``baseline`` are also given to the published pair algorithms, and ``slow``
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
-    ``relative`` explanations inside of balls; ``jobs`` processes of a sweep.
+    ``relative`` explanations inside of balls; ``branched`` images per kind of region that is cut;
+    ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -39,6 +40,7 @@ class Settings:
     relative: int = 50
     truth: int = 500
     smallest: int = 100
+    branched: int = 100
     jobs: int = 1
 
     @staticmethod
@@ -57,6 +59,7 @@ class Settings:
             relative=3,
             truth=30,
             smallest=5,
+            branched=4,
         )
 
 

@@ -97,3 +97,32 @@ def test_explanations_over_a_region(digit: Path, tmp_path: Path) -> None:
     checked = json.loads(protoproof("check", out, MODEL, "--json").out)
     assert checked["accepted"]
     assert checked["subject"]["region"].startswith("linf:3/20")
+
+
+def test_a_region_in_parts(digit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "b.cert.json"
+    result = protoproof(
+        "certify", MODEL, "--input", digit, "--region", "brightness:0.2,0.2", "--out", out
+    )
+    assert result.code == 0, result.err
+    assert "branch" in result.out
+    assert "parts proved, 0 open" in result.out
+    assert result.err == ""  # the bar is for terminals
+    checked = json.loads(protoproof("check", out, MODEL, "--input", digit, "--json").out)
+    assert checked["claims"] == ["robust"]
+
+
+def test_an_explanation_that_holds_over_a_region(digit: Path, tmp_path: Path) -> None:
+    first, out = tmp_path / "e.cert.json", tmp_path / "h.cert.json"
+    protoproof(
+        "explain", MODEL, "--input", digit, "--vocabulary", "pairs", "--inflate", "--out", first
+    )
+    result = protoproof(
+        "certify", MODEL, "--input", digit, "--region", "linf:0.02", "--explanation", first,
+        "--out", out, "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["method"].startswith("explanation")
+    checked = json.loads(protoproof("check", out, MODEL, "--input", digit, "--json").out)
+    assert "robust-explanation" in checked["claims"]
+    assert checked["subject"]["facts hold over"].startswith("linf:1/50")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 from models.data import load_data
 from models.zoo import zoo_path
-from tests.network.builders import draft
 from verifier.bounds import attack
 from verifier.bounds.branch import BoxPart, LightPart, Part, slopes, whole
 from verifier.bounds.region import LinfBall, Region
@@ -105,8 +105,8 @@ def test_parts_prove_what_intervals_leave_open() -> None:
     assert stage.outcome == f"{leaves} parts proved, 0 open"
 
 
-def test_the_certificate_is_enough(tmp_path: object) -> None:
-    (path,) = branched().save(tmp_path / "b.cert.json")  # type: ignore[operator]
+def test_the_certificate_is_enough(tmp_path: Path) -> None:
+    (path,) = branched().save(tmp_path / "b.cert.json")
     report = check(path, zoo_path("mnist-certified"))
     assert report.accepted
     assert ("region", "brightness:1/5,1/5 around the input, inside [0.0, 1.0]") in report.subject
@@ -119,14 +119,13 @@ def test_equal_runs_give_equal_trees() -> None:
 
 def test_refuted_and_proved_never_meet_in_nested_regions() -> None:
     known = certifier()
-    for number in (1, 2):
-        refuted = False
-        for size in ("0.1", "0.2", "0.3", "0.5"):
-            region = region_of(f"brightness:{size},{size}", number)
-            status = known.certify(region, method="branch", timeout=2.0).verdict.status
-            assert not (refuted and status is Status.PROVED)
-            refuted |= status is Status.REFUTED
-        assert refuted
+    refuted = False
+    for size in ("0.1", "0.2", "0.5"):
+        region = region_of(f"brightness:{size},{size}", 1)
+        status = known.certify(region, method="branch", timeout=2.0).verdict.status
+        assert not (refuted and status is Status.PROVED)
+        refuted |= status is Status.REFUTED
+    assert refuted
 
 
 def test_middles_of_parts_refute_without_the_falsifier() -> None:
@@ -142,7 +141,7 @@ def test_a_timeout_keeps_and_reports_what_is_proved() -> None:
     """The clock stops the search after a few rounds; the share and the open parts are told."""
     seen: list[Progress] = []
     result = certifier().certify(
-        region_of("occlude:2,2,4,4", 6), method="branch", timeout=1.0, watch=seen.append
+        region_of("linf:0.1", 28), method="branch", timeout=1.0, watch=seen.append
     )
     assert result.verdict.status is Status.UNKNOWN
     assert "% of the region's volume, open on" in result.verdict.reason
@@ -210,9 +209,9 @@ def test_explanations_of_something_else_are_refused() -> None:
     with pytest.raises(InputError, match="another input"):
         known.certify(region_of("linf:0.01", 1), explanation=core)
     model = core.model.model_copy(update={"sha256": "0" * 64})
-    foreign = core.model_copy(update={"model": model})
+    other = core.model_copy(update={"model": model})
     with pytest.raises(InputError, match="another model"):
-        known.certify(region_of("linf:0.01", 0), explanation=foreign)
+        known.certify(region_of("linf:0.01", 0), explanation=other)
     elsewhere = known.explainer.explain(
         images()[0], vocabulary="pairs", domain="linf:0.15", witnesses=False
     )
@@ -227,16 +226,15 @@ def test_a_large_region_has_no_explanation() -> None:
     assert "explanation: no facts" in answer.verdict.reason
 
 
-def test_branching_on_a_small_network(tmp_path: object) -> None:
-    """Several locations; the parts of a region are proved and accepted."""
-    network = load(draft(similarity="exponential", bias=True).save(tmp_path))  # type: ignore[arg-type]
-    known = Certifier(network)
-    x = np.random.default_rng(5).random((1, 6, 6)).astype(np.float32)
-    proofs = 0
-    for size in ("1/20", "1/10", "1/5", "2/5"):
-        answer = known.certify(
-            Brightness(x, DOMAIN, Fraction(size), Fraction(size)), method="branch", timeout=5.0
-        )
-        proofs += answer.method == "branch"
-        assert all(report.accepted for report in answer.checks)
-    assert proofs
+def test_many_parts_on_a_network_that_was_not_trained_for_it() -> None:
+    known = Certifier(load(zoo_path("mnist-1x1")))
+    answer = known.certify(region_of("contrast:0.01", 0), method="branch", falsify=False)
+    assert answer.method == "branch"
+    assert answer.checks[0].claims == ("robust",)
+    assert len(answer.certificates[0].core.cases) > 4
+
+
+def test_hopeless_cuts_are_given_up() -> None:
+    """784 numbers at once: a few rounds tell that no part will be proved."""
+    answer = certifier().certify(region_of("linf:0.2", 28), method="branch", falsify=False)
+    assert answer.verdict.reason.startswith("cutting does not help")

@@ -50,6 +50,11 @@ class Part(ABC):
     def box(self) -> InputBox:
         """A box of inputs that contains the part."""
 
+    @property
+    @abstractmethod
+    def freedom(self) -> int:
+        """How many quantities vary."""
+
     @abstractmethod
     def cuts(self, slope: Slope, most: int) -> list[tuple[Cut, Part, Part]]:
         """Up to ``most`` cuts with their halves, the most promising first.
@@ -74,6 +79,11 @@ class BoxPart(Part):
     def box(self) -> InputBox:
         """Itself."""
         return self.bounds
+
+    @property
+    def freedom(self) -> int:
+        """Input numbers that are not fixed."""
+        return int((self.bounds.lower < self.bounds.upper).sum())
 
     def cuts(self, slope: Slope, most: int) -> list[tuple[Cut, Part, Part]]:
         """Halves of the ranges of single input numbers."""
@@ -120,6 +130,11 @@ class LightPart(Part):
     def box(self) -> InputBox:
         """The box around the members; all input numbers follow the same two parameters."""
         return self.family.box(*self.piece)
+
+    @property
+    def freedom(self) -> int:
+        """Parameters that are not fixed."""
+        return sum(low < high for low, high in (self.piece[:2], self.piece[2:]))
 
     def cuts(self, slope: Slope, most: int) -> list[tuple[Cut, Part, Part]]:
         """Halves of the range of either parameter."""
