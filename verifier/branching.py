@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,16 @@ from numpy.typing import NDArray
 
 from verifier.assembly import certificate_core, evidence_of
 from verifier.bounds.attack import Counterexample, replay
-from verifier.bounds.branch import MOST_DEPTH, MOST_PARTS, Cut, Part, slopes, whole
+from verifier.bounds.branch import (
+    MOST_DEPTH,
+    MOST_PARTS,
+    MOST_PRODUCTS,
+    MOST_UNITS,
+    Cut,
+    Part,
+    slopes,
+    whole,
+)
 from verifier.bounds.interval import LatentBox, encoder_bounds
 from verifier.bounds.margins import activations, margin_ends
 from verifier.bounds.region import Region
@@ -40,6 +50,7 @@ from verifier.reaching import around, widened
 from verifier.verdict import Status
 
 _BATCH = 16  # parts that are cut in one round
+_HELD = 1 << 27  # input numbers of all parts together
 _TRIED = 4  # cuts that are compared for one part
 # Where more quantities than this vary, so many parts without a proved one, and less than this share
 # of the first deficit made good, tell that cutting does not help. Fewer are cut to the end.
@@ -113,6 +124,7 @@ class Branching:
     ) -> None:
         self.network, self.instance = network, instance
         self.deadline, self.watch = deadline, watch
+        self._most = _most_parts(network)
         self._heap: list[tuple[float, int, _Node]] = []
         self._order = itertools.count()
         self._done, self._share = 0, 0.0
@@ -153,8 +165,8 @@ class Branching:
         if time.perf_counter() > self.deadline:
             return "timeout"
         total = self._done + len(self._heap)
-        if total + _BATCH > MOST_PARTS:
-            return f"more than {MOST_PARTS} parts"
+        if total + _BATCH > self._most:
+            return f"more than {self._most} parts"
         worst = self._heap[0][0]
         many = self._heap[0][2].part.freedom > _MANY
         if many and total >= _PATIENCE and not self._done and worst < (1 - _WORTH) * first:
@@ -287,6 +299,14 @@ def case_core(
         "case_evidence": cases.evidence,
     }
     return core.model_copy(update=update)
+
+
+def _most_parts(network: Network) -> int:
+    """How many parts the checker walks for this network, and this machine can hold."""
+    units = network.head.locations * network.head.channels
+    products = units * len(network.head.prototypes)
+    held = _HELD // math.prod(network.input_shape)
+    return min(MOST_PARTS, MOST_UNITS // units, MOST_PRODUCTS // products, held)
 
 
 def _gain(first: float, second: float) -> float:

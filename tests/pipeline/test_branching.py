@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.data import load_data
 from models.zoo import zoo_path
-from verifier.bounds import attack
+from verifier.bounds import attack, branch
 from verifier.bounds.branch import BoxPart, LightPart, Part, slopes, whole
 from verifier.bounds.region import LinfBall, Region
 from verifier.bounds.region_maps import Brightness
@@ -26,7 +26,7 @@ from verifier.bounds.region_syntax import parse_region
 from verifier.branching import Progress
 from verifier.certificate.cases import Part as Leaf
 from verifier.certified import Certified
-from verifier.checker import check
+from verifier.checker import cases, check
 from verifier.errors import InputError, UsageError
 from verifier.network import Network, load
 from verifier.robustness import Certifier
@@ -238,3 +238,11 @@ def test_hopeless_cuts_are_given_up() -> None:
     """784 numbers at once: a few rounds tell that no part will be proved."""
     answer = certifier().certify(region_of("linf:0.2", 28), method="branch", falsify=False)
     assert answer.verdict.reason.startswith("cutting does not help")
+
+
+def test_the_limits_are_the_checkers() -> None:
+    """The two sides state them apart; what the prover builds, the checker must walk."""
+    assert branch.MOST_PARTS == cases.MAX_PARTS
+    assert branch.MOST_DEPTH == cases.MAX_DEPTH
+    assert branch.MOST_UNITS == cases.MAX_NUMBERS
+    assert branch.MOST_PRODUCTS == cases.MAX_PRODUCTS

@@ -23,8 +23,12 @@ from verifier.bounds.region import Boxed, Image, InputBox, L2Ball, Region
 from verifier.bounds.region_maps import Brightness
 from verifier.network import Network
 
-MOST_PARTS = 1 << 12  # the checker replays no more
+# The checker replays no more parts, cuts above one part, latent units of all parts together, and
+# products of a latent unit with a prototype.
+MOST_PARTS = 1 << 12
 MOST_DEPTH = 64
+MOST_UNITS = 1 << 23
+MOST_PRODUCTS = 1 << 30
 
 Slope = Float[NDArray[np.float64], "channel_in row column"]
 
@@ -193,6 +197,6 @@ def slopes(network: Network, parts: Sequence[Part], predicted: int) -> list[Slop
 
 def _slope(network: Network, x: torch.Tensor, predicted: int) -> NDArray[np.float64]:
     x.requires_grad_()
-    least = margins(network.head, network.encoder(x), predicted)
+    least = margins(network.head, network.encoder.to("cpu")(x), predicted)
     (gradient,) = torch.autograd.grad(least.sum(), x)
     return np.asarray(gradient.double().numpy())
