@@ -1,8 +1,9 @@
 """Is every input of a region predicted alike? The order of stages, cheapest first.
 
 Falsify; bound the encoder by intervals and prove every margin over the box of latents, prototypes
-together; refine the cover; ask auto_LiRPA for linear forms. PROVED counts only when the checker has
-accepted the certificate, REFUTED only with an input that ONNX Runtime predicts differently.
+together; refine the cover; bound linear forms, by our own propagation or by auto_LiRPA. PROVED
+counts only when the checker has accepted the certificate, REFUTED only with an input that ONNX
+Runtime predicts differently.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from verifier.assembly import certificate_core
 from verifier.bounds.attack import attack
 from verifier.bounds.interval import encoder_bounds
-from verifier.bounds.lirpa import METHODS, Lirpa, available
+from verifier.bounds.linear import UNITS
+from verifier.bounds.lirpa import METHODS, Lirpa
 from verifier.bounds.margins import TopK, activations, top_k
 from verifier.bounds.region import L2Ball, LinfBall, Region
 from verifier.bounds.region_maps import Brightness, Shifts
@@ -43,10 +45,10 @@ from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
-from verifier.reaching import reach_of, refinements, with_forms
+from verifier.reaching import reach_of, refinements, with_forms, with_propagation
 from verifier.verdict import PROVED, REFUTED, Status, Verdict, unknown
 
-WAYS = ("auto", *METHODS)
+WAYS = ("auto", *UNITS, *METHODS)
 TOP = 10
 _ORACLE = RelationalOracle()
 _GRID = 1 << 16  # radii that a bisection tries are multiples of 1 / _GRID
@@ -109,8 +111,9 @@ class Certifier:
 
         Args:
             region: the inputs.
-            method: ``auto`` (intervals, then CROWN-IBP, then CROWN), or one that is tried after
-                intervals: ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries no other.
+            method: ``auto`` (intervals, then ``linear``, then ``linear-deep``, all replayed by the
+                checker), or one that is tried after intervals: these, or by auto_LiRPA
+                ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries no other.
             expected: the class that must be predicted; None for that of the centre.
             falsify: search counterexamples first.
             seed: of the falsifier.
@@ -234,7 +237,12 @@ class Certifier:
                 break
             with log.stage(name) as say:
                 try:
-                    more, forms = with_forms(reach, self._lirpa(), region, instance, open_, name)
+                    if name in UNITS:
+                        more, forms = with_propagation(self.network, region, instance, open_, name)
+                    else:
+                        more, forms = with_forms(
+                            reach, self._lirpa(), region, instance, open_, name
+                        )
                 except (BoundsError, UnsupportedOperatorError) as error:
                     say(str(error))
                     return unknown(f"bounds: {error}")
@@ -380,9 +388,9 @@ def _bisect(
 
 def _further(method: str) -> tuple[str, ...]:
     """What is tried after intervals."""
-    if method == "interval" or (method == "auto" and not available()):
+    if method == "interval":
         return ()
-    return ("crown-ibp", "crown") if method == "auto" else (method,)
+    return tuple(UNITS) if method == "auto" else (method,)
 
 
 def _interval_name(region: Region) -> str:

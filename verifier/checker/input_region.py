@@ -32,7 +32,8 @@ from verifier.certificate.inputs import (
     OcclusionRegion,
 )
 from verifier.certificate.schema import ReachDomain
-from verifier.checker.arithmetic import hex_ratio, round_down, round_up
+from verifier.checker.arithmetic import at_most, hex_ratio, round_down, round_up
+from verifier.checker.backward import LinearWalk, least_of_forms
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.outward import Array, Range
@@ -205,7 +206,9 @@ def input_digest(region: InputRegion, data: bytes) -> str:
 
 
 def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> Iterator[str]:
-    """Places where the walk over the region leaves the stated box of latents.
+    """Places where the latents over the region may leave the stated box, or break linear bounds.
+
+    Linear bounds count only where the certificate has them propagated.
 
     Raises:
         ReplayError: the walk cannot go on.
@@ -215,7 +218,9 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
     work = 0
     for box, cloud in inputs.starts():
         walk = Walk(graph, box, work, cloud)
-        found, work = walk.reach(tensor), walk.work
+        if domain.propagated is not None:
+            walk = LinearWalk(graph, box, work, cloud, domain.propagated)
+        found = walk.reach(tensor)
         if found.low.ndim != 4 or found.low.shape[0] != 1:
             yield "the latent has not one image of channels, rows and columns"
             return
@@ -226,6 +231,20 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
         outside = np.argwhere((low < stated[0]) | (high > stated[1]))
         for location, channel in outside[:3].tolist():
             yield f"location {location}, channel {channel}"
+        if domain.propagated is not None and domain.bounds:
+            yield from _broken(walk, tensor, domain, found)
+        work = walk.work
+
+
+def _broken(walk: Walk, tensor: str, domain: ReachDomain, found: Range) -> Iterator[str]:
+    """Linear bounds that do not follow over one part of the region."""
+    count, channels = found.low.size, found.low.shape[1]
+    rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
+    by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
+    least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *found.low.shape[1:]))
+    for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
+        if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
+            yield f"linear bound {index}"
 
 
 def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:

@@ -147,7 +147,7 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
     latent = case.bound.latent
     try:
         for place in escapes(case.model.graph, latent, inputs, domain):
-            yield f"over the region the latent may leave the stated box at {place}"
+            yield f"over the region the latent may leave the stated box or bounds at {place}"
     except ReplayError as error:
         raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
 

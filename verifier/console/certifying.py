@@ -35,7 +35,10 @@ def certify(
     index: Index = None,
     method: Annotated[
         str,
-        typer.Option("--method", help="auto, interval, crown-ibp, crown, alpha-crown."),
+        typer.Option(
+            "--method",
+            help="auto, interval, linear, linear-deep; crown-ibp, crown, alpha-crown (auto_LiRPA).",
+        ),
     ] = "auto",
     radius_up_to: Annotated[
         str | None,
