@@ -162,6 +162,7 @@ def _domain(domain: Domain) -> schema.Domain:
                 ),
                 source=domain.source,
                 region=_region(domain.region),
+                propagated=domain.propagated,
             )
         case _:
             return schema.FreeDomain()

@@ -1,8 +1,9 @@
 """From a region of inputs to the latents that it can reach: where bounds meet explanations.
 
 The box of latents is our interval walk's, a little widened so that the checker's own walk, which
-rounds differently, stays inside; it holds the recorded float32 latent too. Linear bounds by
-auto_LiRPA come on top: forms in the direction in which a rival gains fastest, one per rival.
+rounds differently, stays inside; it holds the recorded float32 latent too. Linear bounds come on
+top, our own (the checker replays them) or by auto_LiRPA: forms in the direction in which a rival
+gains fastest, one per rival.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.bounds.interval import LatentBox, encoder_bounds
+from verifier.bounds.linear import UNITS, linear_bounds
 from verifier.bounds.lirpa import FormBounds, Lirpa
 from verifier.bounds.region import Region
 from verifier.bounds.region_file import load_region
@@ -27,6 +29,7 @@ from verifier.network import Network, Observation
 from verifier.oracle.interface import Instance
 
 REPLAYED = "encoder bound: interval, replayed"
+PROPAGATED = "encoder bound: linear, replayed"
 
 # The two walks differ by rounding, about 1e-9 on latents in [0, 1]; a hundred times that costs
 # no proof.
@@ -150,6 +153,44 @@ def with_forms(
         steep,
         bounds,
     ), found
+
+
+def with_propagation(
+    network: Network, region: Region, instance: Instance, rivals: Sequence[int], method: str
+) -> tuple[Reach, FormBounds]:
+    """The domain with linear bounds of our own, one form per rival, which the checker replays.
+
+    Args:
+        network: whose encoder.
+        region: whose latents.
+        instance: the network's head at the region's centre.
+        rivals: indices of margin rows.
+        method: a key of ``UNITS``.
+
+    Raises:
+        BoundsError: the walk fails.
+        UsageError: a region that a certificate has no words for.
+    """
+    every = refinements(region)
+    region = every[len(every) // 2]  # forms need far fewer parts than intervals
+    stated = statement(region)
+    if stated is None:
+        raise UsageError(f"region {region}: a certificate has no words for it")
+    latent, steep = instance.latent, steepest(instance, rivals)
+    found = linear_bounds(network, region.cover(), steep, UNITS[method])
+    lower, upper = found.box.lower[0], found.box.upper[0]
+    here = (steep * latent).sum(axis=(1, 2))
+    bounds = np.minimum(found.lower, here - 1e-9 * (1 + np.abs(here)))
+    reach = Reach(
+        np.minimum(lower - _SPARE * (1 + np.abs(lower)), latent),
+        np.maximum(upper + _SPARE * (1 + np.abs(upper)), latent),
+        PROPAGATED,
+        steep,
+        bounds,
+        region=stated,
+        propagated=UNITS[method],
+    )
+    return reach, FormBounds(bounds, np.full(len(bounds), np.inf), method)
 
 
 def steepest(

@@ -1,9 +1,9 @@
 """Is every input of a region predicted alike? The order of stages, cheapest first.
 
 Falsify; bound the encoder by intervals and prove every margin over the box of latents, prototypes
-together; refine the cover; cut the region into parts; ask auto_LiRPA for linear forms. PROVED
-counts only when the checker has accepted the certificate, REFUTED only with an input that ONNX
-Runtime predicts differently.
+together; refine the cover; bound linear forms by our own propagation; cut the region into parts; or
+ask auto_LiRPA for the forms. PROVED counts only when the checker has accepted the certificate,
+REFUTED only with an input that ONNX Runtime predicts differently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from verifier.assembly import certificate_core
 from verifier.bounds.attack import Counterexample, attack
 from verifier.bounds.interval import encoder_bounds
-from verifier.bounds.lirpa import METHODS, Lirpa, available
+from verifier.bounds.linear import UNITS
+from verifier.bounds.lirpa import METHODS, Lirpa
 from verifier.bounds.margins import TopK, activations, top_k
 from verifier.bounds.radius import ball, bisect
 from verifier.bounds.region import LinfBall, Region
@@ -46,13 +47,12 @@ from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
-from verifier.reaching import interval_name, reach_of, refinements, with_forms
+from verifier.reaching import interval_name, reach_of, refinements, with_forms, with_propagation
 from verifier.verdict import PROVED, REFUTED, Status, Verdict, unknown
 
-WAYS = ("auto", "branch", *METHODS)
+WAYS = ("auto", *UNITS, "branch", *METHODS)
 TOP = 10
 Watch = Callable[[Progress], None]
-_SHARE = 0.5  # of the time left that branch and bound may spend where other methods follow
 _ORACLE = RelationalOracle()
 
 
@@ -116,9 +116,9 @@ class Certifier:
 
         Args:
             region: the inputs.
-            method: ``auto`` (intervals, then branch and bound, CROWN-IBP, CROWN), or one that is
-                tried after intervals: ``branch``, ``crown-ibp``, ``crown``, ``alpha-crown``;
-                ``interval`` tries no other.
+            method: ``auto`` (intervals, then ``linear``, ``linear-deep`` and ``branch``, which the
+                checker replays), or the one to try after intervals: any of these, or by auto_LiRPA
+                ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries no other.
             expected: the class that must be predicted; None for that of the centre.
             falsify: search counterexamples first.
             seed: of the falsifier.
@@ -232,7 +232,8 @@ class Certifier:
                 say("proved" if found is not None else f"{len(open_)} rivals open")
             if found is not None:
                 return found
-        for name in _further(task.method):
+        further = {"auto": (*UNITS, "branch"), "interval": ()}.get(task.method, (task.method,))
+        for name in further:
             if task.late:
                 return unknown("timeout") if reason is open_margin else reason
             if reach is None or not open_:
@@ -245,10 +246,16 @@ class Certifier:
                             return outcome
                         reason = outcome
                         continue
-                    more, forms = with_forms(reach, self._lirpa(), region, instance, open_, name)
+                    if name in UNITS:
+                        more, forms = with_propagation(self.network, region, instance, open_, name)
+                    else:
+                        more, forms = with_forms(
+                            reach, self._lirpa(), region, instance, open_, name
+                        )
                 except (BoundsError, UnsupportedOperatorError) as error:
                     say(str(error))
-                    return unknown(f"bounds: {error}")
+                    reason = unknown(f"bounds: {error}")
+                    continue
                 found, left = self._attempt(instance, task, more, forms.method)
                 tried = "".join(f" ({text})" for text in forms.fallbacks)
                 say(("proved" if found is not None else f"{len(left)} rivals open") + tried)
@@ -279,9 +286,7 @@ class Certifier:
         self, region: Region, instance: Instance, task: _Task, say: Callable[[str], None]
     ) -> _Proof | Counterexample | Verdict:
         """Cut the region into parts that are proved one by one."""
-        begun = time.perf_counter()
-        spend = (task.deadline - begun) * (_SHARE if task.method == "auto" else 1.0)
-        found = Branching(self.network, instance, begun + spend, task.watch).run(region)
+        found = Branching(self.network, instance, task.deadline, task.watch).run(region)
         if isinstance(found, Counterexample):
             say("refuted")
             return found
@@ -389,12 +394,3 @@ def certify(
     """
     known = network if isinstance(network, Network) else load(network)
     return Certifier(known, device).certify(region, **options)
-
-
-def _further(method: str) -> tuple[str, ...]:
-    """What is tried after intervals."""
-    if method == "interval":
-        return ()
-    if method != "auto":
-        return (method,)
-    return ("branch", "crown-ibp", "crown") if available() else ("branch",)

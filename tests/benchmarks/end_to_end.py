@@ -10,9 +10,9 @@ The normalisation in front of the first layer is applied to the box by our own r
 fails on a division behind a convolution). Then relu(q), which is q, and keeps bounds of q from
 falling below 0; the similarity as log(relu(q) + 1) - log(relu(q) + epsilon); the last layer. The
 squares are products of a tensor with itself, because powers have no sound rule in every release.
-The specification matrix asks for the
-margins against all rivals. Only for networks with one location (else a maximum over locations
-would have to be bounded, for which it has no sound rule) and log similarity.
+The specification matrix asks for the margins against all rivals. Only for networks with one
+location (else a maximum over locations would have to be bounded, for which it has no sound rule)
+and log similarity. Convolutions are matrices (patches fail in CROWN of this network).
 
 Bounds are float64 and rounded to nearest, and not widened: in its favour. alpha-CROWN is left
 out: it is unsound through logarithms.

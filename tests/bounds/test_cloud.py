@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import cache
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from models.data import load_data
-from models.zoo import zoo_path
 from tests.network.cases import Case, weight
 from verifier.bounds.enclosure import Interval
 from verifier.bounds.interval import walk
@@ -23,21 +21,12 @@ from verifier.certificate.inputs import InputRegion
 from verifier.checker.graph import Graph
 from verifier.checker.input_region import Inputs
 from verifier.checker.walk import encoder_range
-from verifier.network import Network, load
+from verifier.network.graph import Graph as ProverGraph
 from verifier.network.graph import build_graph
+from verifier.network.torch_graph import TorchGraph
 
 DOMAIN = (0.0, 1.0)
 ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
-
-
-@cache
-def network(name: str = "mnist-certified") -> Network:
-    return load(zoo_path(name))
-
-
-@cache
-def image() -> NDArray[np.float32]:
-    return np.asarray(load_data("mnist5k").x_test[3])
 
 
 def grey(shape: tuple[int, ...] = (1, 4, 7, 6)) -> NDArray[np.float32]:
@@ -123,19 +112,91 @@ def test_both_walks_contain_members_and_agree(pair: tuple[Case | None, Case], in
         tighter += int((other.high < alone.high - 1e-9).sum())
     if index not in (1, 2):
         assert tighter > 0
-    slack = 1e-6  # members are float32 images, values float64
-    for x in members(region, data):
-        value = point_value(data, x)
+    for x in members(region):
+        value = forward(data, x)
+        slack = 256 * 2.0**-53 * (1 + np.abs(value).max())  # the value is computed itself
         assert any(
             (part.low - slack <= value).all() and (value <= part.high + slack).all()
             for part in theirs
         )
 
 
+def members(region: Region) -> list[NDArray[np.float64]]:
+    """Members in float64, exact but for one rounding: far out in random directions, and corners."""
+    rng = np.random.default_rng(7)
+    x = region.centre.astype(np.float64)
+    found = []
+    for index in range(40):
+        if isinstance(region, L2Ball):
+            away = rng.normal(size=x.shape) * (rng.random(x.shape) < rng.choice([0.05, 0.3, 1.0]))
+            away /= max(float(np.linalg.norm(away)), 1e-9)
+            found.append(np.clip(x + away * float(region.radius) * (1 - 1e-12), *DOMAIN))
+        else:
+            assert isinstance(region, Brightness)
+            ends = rng.choice([-1.0, 1.0], 2) if index % 2 else rng.uniform(-1, 1, 2)
+            s, t = ends * (1 - 1e-12) * [float(region.brightness), float(region.contrast)]
+            found.append(np.clip((1 + t) * x + s, *DOMAIN))
+    return found
+
+
+def small(data: bytes) -> ProverGraph:
+    return build_graph(onnx.load_from_string(data))
+
+
+def forward(data: bytes, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The value in float64."""
+    graph = small(data)
+    with torch.no_grad():
+        found = TorchGraph(graph).double()(torch.from_numpy(x)[None])
+    return np.asarray(found.numpy())
+
+
 def prover(data: bytes, box: InputBox) -> Interval:
     """The prover's walk over one box of a small model."""
-    import onnx
+    graph = small(data)
+    lower, upper = (torch.from_numpy(np.array(end))[None] for end in (box.lower, box.upper))
+    return walk(graph, Interval(lower, upper), box.cloud)[graph.outputs[0]]
 
-    graph = build_graph(onnx.load_from_string(data))
-    ends = (torch.from_numpy(np.array(end))[None] for end in (box.lower, box.upper))
-    return walk(graph, Interval(*ends), box.cloud)[graph.outputs[0]]
+
+def test_a_row_over_a_ball_is_bounded_by_cauchy_and_schwarz() -> None:
+    """Exact rationals: the steepest member lies inside the bound, and close to it."""
+    rng = np.random.default_rng(0)
+    x = np.full((1, 3, 3), 0.5, dtype=np.float32)
+    kernel = rng.normal(size=(1, 1, 3, 3)).astype(np.float32)
+    data = chained(None, Case("Conv", [(1, 1, 3, 3), kernel]))
+    radius = Fraction(1, 4)
+    box, cloud = next(checked(L2Ball(x, DOMAIN, radius)).starts())
+    found = encoder_range(Graph(data), "y", box, cloud)
+    weights = [Fraction(float(w)) for w in kernel.ravel()]
+    centre = sum(w / 2 for w in weights)
+    square = sum(w * w for w in weights) * radius**2  # of the reach
+    for end in (found.low, found.high):
+        apart = Fraction(float(end.ravel()[0])) - centre
+        assert apart**2 >= square
+        assert apart**2 <= square * (1 + Fraction(1, 10**12))
+
+
+def test_white_and_black_pixels_move_one_way_only() -> None:
+    x = np.array([[[0.0, 1.0]]], dtype=np.float32)
+    kernel = np.array([[[[3.0, 4.0]]]], dtype=np.float32)
+    data = chained(None, Case("Conv", [(1, 1, 1, 2), kernel]))
+    region = L2Ball(x, DOMAIN, Fraction(1, 2))
+    box, cloud = next(checked(region).starts())
+    found = encoder_range(Graph(data), "y", box, cloud)
+    ours = prover(data, region.cover()[0])
+    for low, high in ((found.low, found.high), (ours.lower.numpy(), ours.upper.numpy())):
+        assert low.ravel()[0] == pytest.approx(4.0 - 2.0)
+        assert high.ravel()[0] == pytest.approx(4.0 + 1.5)
+
+
+def test_one_parameter_is_followed_exactly() -> None:
+    """A kernel that cancels every shift sees no change of brightness at all."""
+    x = np.full((1, 1, 2), 0.5, dtype=np.float32)
+    kernel = np.array([[[[1.0, -1.0]]]], dtype=np.float32)
+    data = chained(None, Case("Conv", [(1, 1, 1, 2), kernel]))
+    region = Brightness(x, DOMAIN, Fraction(1, 4))
+    box, cloud = next(checked(region).starts())
+    found = encoder_range(Graph(data), "y", box, cloud)
+    ours = prover(data, region.cover()[0])
+    assert max(np.abs(found.low).max(), np.abs(found.high).max()) < 1e-12
+    assert float(ours.magnitude.max()) < 1e-11

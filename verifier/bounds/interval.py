@@ -81,12 +81,13 @@ def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
         )
         cloud = stack([box.cloud for box in some])
         found = walk(graph, Interval(lower, upper), cloud)[graph.outputs[0]]
-        parts.append([_by_location(end) for end in (found.lower, found.upper)])
+        parts.append([by_location(end) for end in (found.lower, found.upper)])
     lows, highs = zip(*parts, strict=True)
     return LatentBox(np.concatenate(lows), np.concatenate(highs))
 
 
-def _by_location(latent: Tensor) -> Float[NDArray[np.float64], "box location channel"]:
+def by_location(latent: Tensor) -> Float[NDArray[np.float64], "box location channel"]:
+    """Channels last, one row per location."""
     return np.ascontiguousarray(latent.flatten(2).transpose(1, 2).numpy())
 
 
@@ -97,10 +98,16 @@ def _cost(call: Call, graph: Graph) -> int:
 
 
 @torch.no_grad()
-def walk(graph: Graph, start: Interval, cloud: Cloud | None = None) -> dict[str, Interval]:
+def walk(
+    graph: Graph,
+    start: Interval,
+    cloud: Cloud | None = None,
+    before: Callable[[Call, dict[str, Interval]], None] | None = None,
+) -> dict[str, Interval]:
     """Bounds of every computed tensor, when the graph's input lies in ``start`` [box, ...].
 
-    What more ``cloud`` knows about the input serves the first layer of sums of products.
+    What more ``cloud`` knows about the input serves the first layer of sums of products. ``before``
+    is called with every node and may sharpen the values known so far, soundly.
 
     Raises:
         BoundsError: see :func:`encoder_bounds`; the message names the node.
@@ -114,6 +121,8 @@ def walk(graph: Graph, start: Interval, cloud: Cloud | None = None) -> dict[str,
     clouds = {} if cloud is None else {graph.input: cloud}
     for node in graph.nodes:
         row, call = lookup(node), graph.call(node)
+        if before is not None:
+            before(call, values)
         inputs = [values[name] if name else None for name in row.data_inputs(node)]
         found = rule_of(node.op)(call, inputs)
         if clouds:
@@ -126,6 +135,12 @@ def walk(graph: Graph, start: Interval, cloud: Cloud | None = None) -> dict[str,
 
 # by a constant, an affine map of every number on its own
 _SCALING = frozenset({"Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization"})
+
+
+# numbers to other places, and no constants among them
+_MOVING = frozenset(
+    {"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+)
 
 
 def _clouded(
@@ -149,7 +164,7 @@ def _clouded(
         return rule_of(op)(call, given)
 
     same = found.lower.shape == cloud.rest.shape
-    if Trait.MOVE in OPERATORS[op].traits and place == 0:
+    if op in _MOVING and place == 0:
         clouds[call.node.output] = cloud.moved(lambda part: apply(en.point(part)).lower)
     elif op in _SCALING and same and not (op == "Div" and place == 1):
         clouds[call.node.output] = cloud.scaled(apply)

@@ -24,6 +24,8 @@ from verifier.errors import UsageError
 LARGEST_SHIFT = 16
 _UNIT = 2.0**-52  # relative error of one float64 operation, twice over
 
+_NEAR = 1e-13
+
 _Ends = tuple[Fraction, Fraction]
 
 
@@ -86,7 +88,8 @@ class Brightness(Region):
             least, most = least - _UNIT * np.abs(least), most + _UNIT * np.abs(most)
         least, most = add_down(least, float_below(s_low)), add_up(most, float_above(s_high))
         lower, upper = np.clip(least, low, high), np.clip(most, low, high)
-        free = torch.from_numpy((low <= least) & (most <= high))[None]
+        # rounding may carry an end of the domain a little beyond it; _cloud makes up for it
+        free = torch.from_numpy((low - _NEAR <= least) & (most <= high + _NEAR))[None]
         cloud = self._cloud(lower, upper, free, (s_low, s_high), (t_low, t_high))
         return InputBox(lower, upper, cloud)
 
@@ -113,7 +116,7 @@ class Brightness(Region):
             none,
             none,
             tuple(where_free(move, none) for move in used),
-            torch.where(free, none, rest),
+            torch.where(free, 2 * _NEAR, rest),
         )
 
     def image(self, shift: float, scale: float) -> Image:

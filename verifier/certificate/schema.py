@@ -95,9 +95,10 @@ class ReachDomain(Frozen):
     """lower <= z <= upper per unit ([L, D], float64 in base64), and every linear bound.
 
     With ``region`` the box holds the latents of a region of inputs; the checker walks the encoder
-    over it and finds out. Without, and for linear bounds in any case, nothing in the model file
-    guarantees it: that the latent stays there is an assumption, and ``source`` says who vouches
-    for it.
+    over it and finds out. With ``propagated`` it also finds the linear bounds, back through the
+    encoder, and bounds inputs of activations in the same way in layers of at most so many units.
+    What is left, nothing in the model file guarantees: that the latent stays there is an
+    assumption, and ``source`` says who vouches for it.
     """
 
     kind: Literal["reach"] = "reach"
@@ -106,6 +107,7 @@ class ReachDomain(Frozen):
     bounds: Annotated[tuple[LinearBound, ...], FailFast()] = ()
     source: Annotated[str, Field(min_length=1, max_length=1024)]
     region: InputRegion | None = None
+    propagated: Annotated[int, Field(ge=0, le=1 << 24)] | None = None
 
 
 class PairFact(Frozen):

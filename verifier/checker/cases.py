@@ -24,6 +24,7 @@ from verifier.checker.graph import Graph
 from verifier.checker.head import Head
 from verifier.checker.input_region import Inputs, latent_range
 from verifier.checker.outward import Array, Range
+from verifier.checker.walk import Walk
 from verifier.checker.walk_step import MAX_WORK, ReplayError
 from verifier.errors import CertificateError
 
@@ -84,7 +85,9 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
     left = sum(isinstance(node, Part) for node in core.cases)
     for box, cloud in boxes(core.cases, inputs):
         before = work
-        low, high, work = latent_range(graph, tensor, box, work, cloud)
+        walk = Walk(graph, box, work, cloud)
+        low, high = latent_range(walk, tensor)
+        work = walk.work
         left -= 1
         # every part costs the same, so the first tells whether there is room for all
         if work + left * (work - before) > MAX_WORK:

@@ -188,8 +188,9 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             claims += ["robust", "robust-explanation"]
         domain = core.domain
         if not core.facts and isinstance(domain, ReachDomain) and domain.region:
-            # linear bounds are an assumption: with any, nothing is claimed about the inputs
-            claims += [] if domain.bounds else ["robust"]
+            # linear bounds that were not propagated are an assumption: then nothing is claimed
+            # about the inputs
+            claims += [] if _vouched(domain) else ["robust"]
         elif len(necessary) == len(core.facts):
             claims.append("subset-minimal")
         if case.at_least:
@@ -271,8 +272,9 @@ def _assumptions(case: Case) -> tuple[str, ...]:
 
 
 def _vouched(domain: ReachDomain) -> list[str]:
-    """What a reach domain leaves unchecked: not its box where the walk over a region found it."""
-    count = len(domain.bounds)
+    """What a reach domain leaves unchecked: not its box where the walk over a region found it, nor
+    linear bounds that were propagated over that region."""
+    count = 0 if domain.region and domain.propagated is not None else len(domain.bounds)
     also = f"meets the {count} stated linear bounds" if count else ""
     if domain.region is None:
         said = "stays in the stated box" + (f" and {also}" if also else "")

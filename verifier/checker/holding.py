@@ -33,6 +33,7 @@ from verifier.checker.input_region import Inputs, latent_range
 from verifier.checker.model import BoundHead
 from verifier.checker.ranges import Interval, domain_ranges
 from verifier.checker.regions import Region
+from verifier.checker.walk import Walk
 
 _ONE = 1 << GRID
 
@@ -63,8 +64,10 @@ def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interva
     """[L][P] bounds of every q_lj over the region, over ``2**GRID``, rounded outwards."""
     low = high = None
     work = 0
-    for box in inputs.boxes():
-        least, most, work = latent_range(graph, bound.latent, box, work)
+    for box, cloud in inputs.starts():
+        walk = Walk(graph, box, work, cloud)
+        least, most = latent_range(walk, bound.latent)
+        work = walk.work
         low = least if low is None else np.minimum(low, least)
         high = most if high is None else np.maximum(high, most)
     if low is None or high is None:

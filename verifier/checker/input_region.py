@@ -18,6 +18,7 @@ the covers below contain it.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -32,7 +33,8 @@ from verifier.certificate.inputs import (
     OcclusionRegion,
 )
 from verifier.certificate.schema import ReachDomain
-from verifier.checker.arithmetic import hex_ratio, round_down, round_up
+from verifier.checker.arithmetic import at_most, hex_ratio, round_down, round_up
+from verifier.checker.backward import LinearWalk, least_of_forms
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.outward import Array, Range
@@ -208,7 +210,9 @@ def input_digest(region: InputRegion, data: bytes) -> str:
 
 
 def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> Iterator[str]:
-    """Places where the walk over the region leaves the stated box of latents.
+    """Places where the latents over the region may leave the stated box, or break linear bounds.
+
+    Linear bounds count only where the certificate has them propagated.
 
     Raises:
         ReplayError: the walk cannot go on.
@@ -216,27 +220,28 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
     """
     work = 0
     for box, cloud in inputs.starts():
-        low, high, work = latent_range(graph, tensor, box, work, cloud)
+        walk = Walk(graph, box, work, cloud)
+        if domain.propagated is not None:
+            walk = LinearWalk(graph, box, work, cloud, domain.propagated)
+        low, high = latent_range(walk, tensor)
         yield from outside(low, high, domain)
+        if domain.propagated is not None and domain.bounds:
+            yield from _broken(walk, tensor, domain)
+        work = walk.work
 
 
-def latent_range(
-    graph: Graph, tensor: str, box: Range, work: int, cloud: Cloud | None = None
-) -> tuple[Array, Array, int]:
-    """Bounds [L, D] of the latent over a box of inputs, and the work with what was done before.
-
-    ``cloud`` says more about the inputs than their box does.
+def latent_range(walk: Walk, tensor: str) -> tuple[Array, Array]:
+    """Bounds [L, D] of the latent over the inputs where a walk starts.
 
     Raises:
         ReplayError: the walk cannot go on.
         ModelError: malformed model, or a latent that is not one image of channels.
     """
-    walk = Walk(graph, box, work, cloud)
     found = walk.reach(tensor)
     if found.low.ndim != 4 or found.low.shape[0] != 1:
         raise ModelError("the latent has not one image of channels, rows and columns")
     low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
-    return low, high, walk.work
+    return low, high
 
 
 def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
@@ -248,6 +253,18 @@ def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
     stated = stated_ends(domain, low.size, low.shape)
     for location, channel in np.argwhere((low < stated[0]) | (high > stated[1]))[:3].tolist():
         yield f"location {location}, channel {channel}"
+
+
+def _broken(walk: Walk, tensor: str, domain: ReachDomain) -> Iterator[str]:
+    """Linear bounds that do not follow over one part of the region."""
+    shape = walk.reach(tensor).low.shape[1:]
+    count, channels = math.prod(shape), shape[0]
+    rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
+    by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
+    least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
+    for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
+        if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
+            yield f"linear bound {index}"
 
 
 def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:

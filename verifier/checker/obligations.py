@@ -163,7 +163,7 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
         else:
             places = escapes(case.model.graph, latent, inputs, domain)
         for place in places:
-            yield f"over the region the latent may leave the stated box at {place}"
+            yield f"over the region the latent may leave the stated box or bounds at {place}"
     except ReplayError as error:
         raise IncompleteError(f"the encoder cannot be walked over the region: {error}") from error
 

@@ -109,12 +109,12 @@ def mean(x: Range, sums: Callable[[Array], Array], terms: int) -> Range:
 def increasing(x: Range, function: Callable[[arb], arb]) -> Range:
     """An increasing function of each number, by balls at both ends."""
     with ctx.workprec(64):
-        low = [_float_below(function(arb(v))) for v in x.low.ravel().tolist()]
-        high = [-_float_below(-function(arb(v))) for v in x.high.ravel().tolist()]
+        low = [float_below(function(arb(v))) for v in x.low.ravel().tolist()]
+        high = [-float_below(-function(arb(v))) for v in x.high.ravel().tolist()]
     return Range(np.array(low).reshape(x.low.shape), np.array(high).reshape(x.high.shape))
 
 
-def _float_below(value: arb) -> float:
+def float_below(value: arb) -> float:
     """A float64 below every number of a ball."""
     if not value.is_finite():
         return -math.inf

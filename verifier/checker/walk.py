@@ -102,7 +102,7 @@ class Walk(Values):
         if scale is not None:
             self.clouds[output] = cloud.scaled(scale)
         elif kind in MOVES:
-            self.clouds[output] = cloud.moved(lambda part: self._moved(step.node, part))
+            self.clouds[output] = cloud.moved(lambda part: self.moved(step.node, part))
         elif kind in AFFINE:
             linear = AFFINE[kind](step)
             exact = cloud.affine(linear.weight, linear.offset, linear.apply, linear.terms)
@@ -112,7 +112,7 @@ class Walk(Values):
             return Range(np.where(cross, found.low, low), np.where(cross, found.high, high))
         return found
 
-    def _moved(self, node: onnx.NodeProto, part: Array) -> Array:
+    def moved(self, node: onnx.NodeProto, part: Array) -> Array:
         """What a node that only moves numbers makes of an array."""
         alone = Values(self.graph, {node.input[0]: Range(part, part)})
         return RULES[node.op_type](Step(alone, node)).low

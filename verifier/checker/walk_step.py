@@ -33,6 +33,12 @@ class Values:
         exact = self.constant(name)
         return Range(exact, exact)
 
+    def charge(self, work: int) -> None:
+        """Refuse to spend hours on a hostile graph."""
+        self.work += work
+        if self.work > MAX_WORK:
+            raise ReplayError("the encoder is too large to be replayed")
+
     def constant(self, name: str) -> Array:
         """A stored float32 tensor in float64, exactly."""
         shape = self.graph.dimensions(name)
@@ -74,9 +80,7 @@ class Step:
 
     def charge(self, work: int) -> None:
         """Refuse to spend hours on a hostile graph."""
-        self.values.work += work
-        if self.values.work > MAX_WORK:
-            raise ReplayError("the encoder is too large to be replayed")
+        self.values.charge(work)
 
     def refuse(self, problem: str) -> ReplayError:
         """The error of this node."""

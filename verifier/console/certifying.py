@@ -35,7 +35,11 @@ def certify(
     index: Index = None,
     method: Annotated[
         str,
-        typer.Option("--method", help="auto, interval, branch, crown-ibp, crown, alpha-crown."),
+        typer.Option(
+            "--method",
+            help="auto, interval, linear, linear-deep, branch; crown-ibp, crown, alpha-crown "
+            "(auto_LiRPA).",
+        ),
     ] = "auto",
     explanation: Annotated[
         str | None,

@@ -42,6 +42,8 @@ class Reach:
         bounds: finite float64 [K].
         region: the region of inputs whose latents the box holds, in the certificate's words; then
             the checker can find the box again by itself.
+        propagated: with this, linear bounds too: by propagation back through the encoder, in which
+            the inputs of activations are bounded so in layers of at most so many units.
 
     Raises:
         UsageError: wrong shapes, NaN or infinities, crossed ends, or no source.
@@ -55,6 +57,7 @@ class Reach:
     )
     bounds: Float[NDArray[np.float64], " bound"] = field(default_factory=lambda: np.zeros(0))
     region: Mapping[str, Any] | None = None
+    propagated: int | None = None
     name: str = "reach"
 
     def __post_init__(self) -> None:

@@ -164,7 +164,7 @@ def domain_words(core: Core) -> str:
         count = len(domain.bounds)
         also = f" that meets {plural(count, 'linear bound')} too," if count else ""
         kept = f"That the network stays in it is an assumption (source: {label(domain.source)})."
-        if domain.region is not None and not count:
+        if domain.region is not None and (not count or domain.propagated is not None):
             kept = f"It holds all that the encoder makes of {region_words(domain)}."
         return f"Every latent in a box around the recorded one,{also} at {shape} {kept}"
     if isinstance(domain, FreeDomain):
