@@ -308,6 +308,24 @@ class Cases:
         alone = node.among & (node.among.sum(axis=0) == 1)
         node.high = np.where(alone, np.minimum(node.high, node.far), node.high)
 
+    def divides(self, node: Node, cut: Cut) -> bool:
+        """Whether a split leaves two cases that are both smaller than this one."""
+        place, j = cut.location, cut.index
+        if cut.kind == "place":
+            return int(node.among[:, j].sum()) > 1
+        if cut.kind == "distance":
+            low, high = node.low[place, j], node.high[place, j]
+        elif cut.kind == "nearest":
+            low, high = node.near[j], node.far[j]
+        else:
+            lower, upper = self.box(node, place)
+            low, high = lower[j], upper[j]
+            low, high = low + self.instance.latent[place, j], high + self.instance.latent[place, j]
+            if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
+                return False
+        edge = 1e-4 * min(1.0, float(high - low))
+        return bool(low + edge < cut.at < high - edge)
+
     def boxed(self, node: Node, location: int) -> bool:
         """Whether multipliers at a location use its box."""
         return self.bounded is not None or location in node.cut
