@@ -32,8 +32,9 @@ from verifier.oracle.interface import Decision, Instance
 from verifier.oracle.relational import RelationalState
 from verifier.oracle.replay import Move
 from verifier.oracle.smt import Solver
+from verifier.oracle.split_cases import Cases
 from verifier.oracle.split_forms import CaseForm, CaseRelaxation
-from verifier.oracle.split_node import Cases, Cut, Node
+from verifier.oracle.split_node import Cut, Node
 from verifier.oracle.split_query import ask
 from verifier.verdict import PROVED, REFUTED, unknown
 

@@ -30,7 +30,8 @@ from verifier.latent.domain import Domain
 from verifier.oracle.nonlinear import counterexample_moves, fact_assertions, number, total
 from verifier.oracle.replay import Move, Replay
 from verifier.oracle.smt import Solver
-from verifier.oracle.split_node import Cases, Cut
+from verifier.oracle.split_cases import Cases
+from verifier.oracle.split_node import Cut
 
 # Models looked at per rival, steps of z3 for each, and wall time after which its process is ended.
 _ROUNDS, _STEPS, _SECONDS = 40, 2_000_000, 10.0
