@@ -29,8 +29,9 @@ from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.oracle.exact import SLACK, Margins
 from verifier.oracle.interface import Decision, Instance
+from verifier.oracle.nonlinear import counterexample_moves
 from verifier.oracle.relational import RelationalState
-from verifier.oracle.replay import Move
+from verifier.oracle.replay import Move, Replay
 from verifier.oracle.smt import Solver
 from verifier.oracle.split_cases import Cases
 from verifier.oracle.split_forms import CaseForm, CaseRelaxation
@@ -42,6 +43,8 @@ from verifier.verdict import PROVED, REFUTED, unknown
 _CASES, _SMALL_CASES = 24, 300
 _SMALL = 64  # locations times channels, or prototypes
 _DEPTH = 40
+# After so many cases, the least bound has to be this share of the first one, unless all is small.
+_PATIENCE, _SHARE = 8, 0.85
 # A point that loses by less than this, or leaves the facts by more, is no reason to give up.
 _CLEAR = 1e-7
 
@@ -119,11 +122,20 @@ class SplitState(RelationalState):
             margins[row] = max(margins[row], search.bound)
             if tree is None and search.refuted is None:
                 tree = self._with_hints(cases, row, slack)
+            elif search.refuted is not None and self.small:
+                self._replay(row, facts, search.refuted)
             if tree is None:
                 return False, margins
             trees[row] = tree
         self.trees, self.proved = trees, facts
         return True, margins
+
+    def _replay(self, row: int, facts: FactSet, latent: NDArray[np.float64]) -> None:
+        """Keep a latent that loses if it does so exactly."""
+        moves = counterexample_moves(self.instance, facts, latent)
+        rival = self.instance.rivals[row]
+        if moves and Replay(self.instance, self.domain).survives(facts, None, rival, moves):
+            self.refutation = rival, tuple(moves)
 
     def _with_hints(self, cases: Cases, row: int, slack: float) -> Tree | None:
         """Once more with the splits that z3 needs, where it finds no counterexample."""
@@ -168,9 +180,12 @@ class Search:
         """A tree whose leaves are all proved, or None."""
         root = self._slot(self.cases.root)
         heap = [(self._rank(root), 0, root)]
+        first = heap[0][0]
         while heap and heap[0][0] <= self.slack:
             self.bound, _, slot = heapq.heappop(heap)
-            if self._loses(slot) or self.count >= self.most or len(slot.node.path) >= _DEPTH:
+            hopeless = not self.deep and self.count >= _PATIENCE and self.bound < _SHARE * first
+            spent = self.count >= self.most or len(slot.node.path) >= _DEPTH
+            if hopeless or spent or self._loses(slot):
                 return None
             cut = self._choose(slot)
             if cut is None:
@@ -298,7 +313,7 @@ class SmtOracle:
     def decide(self, state: SplitState, facts: FactSet) -> Decision:
         """PROVED where every margin is above the slack in every case.
 
-        REFUTED where a model of z3 survived the exact replay; ``state.refutation`` has it.
+        REFUTED where a latent survived the exact replay; ``state.refutation`` has it.
         """
         proved, margins = state.entails(facts, self.slack)
         if state.refutation is not None:
