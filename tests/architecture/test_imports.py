@@ -32,9 +32,11 @@ ARROWS: dict[str, set[str]] = {
     "verifier.assembly": {
         *PROVER,
         "verifier.bounds",
+        "verifier.case_evidence",
         "verifier.certificate",
         "verifier.domain_evidence",
     },
+    "verifier.case_evidence": {*PROVER, "verifier.certificate", "verifier.domain_evidence"},
     "verifier.domain_evidence": {*PROVER, "verifier.certificate"},
     "verifier.smallest": {
         *PROVER,

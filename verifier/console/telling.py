@@ -15,6 +15,8 @@ _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
 
 def print_explanation(result: Any, model_name: str) -> None:
     """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
+    from verifier.report.words import cases_words
+
     explanation, out = result.explanation, console()
     out.print(
         f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
@@ -45,6 +47,9 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
     proved = len(explanation.necessary)
     out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    cases = cases_words(explanation.certificate.core)
+    if cases:
+        out.print(f"cases       {cases}")
     out.print(f"domain      {safe(explanation.domain_name)}")
     out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
     least = explanation.lower_bound

@@ -17,6 +17,7 @@ from verifier.minimise.build import activation_fact, ceiling_fact
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
+from verifier.oracle.smt import Solver
 from verifier.oracle.smt_split import SmtOracle, SplitState
 from verifier.verdict import Status
 
@@ -29,21 +30,33 @@ def fewer(
     Args:
         vocabulary: what ``facts``, a sufficient set, is an explanation in.
     """
-    oracle = SmtOracle(slack)
-    state = oracle.prepare(instance, domain)
+    with Solver() as solver:
+        oracle = SmtOracle(slack, solver=solver)
+        state = oracle.prepare(instance, domain)
 
-    def suffices(rest: FactSet) -> bool:
-        return bool(rest) and oracle.decide(state, rest).verdict.status is Status.PROVED
+        def suffices(rest: FactSet) -> bool:
+            return bool(rest) and oracle.decide(state, rest).verdict.status is Status.PROVED
 
-    if vocabulary == "topk":
-        left = _shorter(instance, facts, suffices)
-    else:
-        names_only = vocabulary == "ceiling"
-        order = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
-        left = _dropped(_by_margin(instance, domain, facts, order), facts, suffices)
+        left = _left(instance, domain, vocabulary, facts, suffices)
     if len(left) == len(facts):
         return None
+    # the state outlives the solver: what is asked of it from here on it has found before
+    state.solver = None
     return left, state
+
+
+def _left(
+    instance: Instance,
+    domain: Domain,
+    vocabulary: str,
+    facts: FactSet,
+    suffices: Callable[[FactSet], bool],
+) -> FactSet:
+    if vocabulary == "topk":
+        return _shorter(instance, facts, suffices)
+    names_only = vocabulary == "ceiling"
+    order = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
+    return _dropped(_by_margin(instance, domain, facts, order), facts, suffices)
 
 
 def _by_margin(instance: Instance, domain: Domain, facts: FactSet, order: list[Fact]) -> list[Fact]:

@@ -107,7 +107,7 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         lines += [f"(declare-const z_{place}_{d} Real)" for d in range(head.channels)]
         lines.append(f"(declare-const t_{place} Real)")
         squares = [f"(* z_{place}_{d} z_{place}_{d})" for d in range(head.channels)]
-        lines.append(f"(assert (= t_{place} {_sum(squares)}))")
+        lines.append(f"(assert (= t_{place} {total(squares)}))")
         lines += _inside(domain, place, head.channels)
     for j in range(prototypes):
         lines += [f"(declare-const m_{j} Real)", f"(declare-const a_{j} Real)"]
@@ -119,17 +119,17 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         if head.similarity.kind == "reciprocal":
             similar = f"(= (* a_{j} (+ m_{j} 1)) 1)"
         lines.append(f"(assert {similar})")
-    lines += [f"(assert {text})" for text in _facts(head, facts, prototypes)]
+    lines += [f"(assert {text})" for text in fact_assertions(head, facts, prototypes)]
     weights, offset = _margin(instance, rival)
-    terms = [f"(* {_number(weight)} a_{j})" for j, weight in enumerate(weights) if weight]
-    lines.append(f"(assert (<= {_sum([*terms, _number(offset)])} 0))")
+    terms = [f"(* {number(weight)} a_{j})" for j, weight in enumerate(weights) if weight]
+    lines.append(f"(assert (<= {total([*terms, number(offset)])} 0))")
     return "\n".join([*lines, "(check-sat)", ""])
 
 
 def _measurement(head: Head, place: int, prototype: int) -> str:
     point = [Fraction(value) for value in head.prototypes[prototype].tolist()]
-    terms = [f"(* {_number(-2 * p)} z_{place}_{d})" for d, p in enumerate(point) if p]
-    return _sum([f"t_{place}", *terms, _number(sum((p * p for p in point), Fraction(0)))])
+    terms = [f"(* {number(-2 * p)} z_{place}_{d})" for d, p in enumerate(point) if p]
+    return total([f"t_{place}", *terms, number(sum((p * p for p in point), Fraction(0)))])
 
 
 def _inside(domain: Domain, place: int, channels: int) -> list[str]:
@@ -139,26 +139,27 @@ def _inside(domain: Domain, place: int, channels: int) -> list[str]:
     if math.isfinite(domain.upper):
         ends.append((">=", domain.upper))
     return [
-        f"(assert ({sign} {_number(Fraction(end))} z_{place}_{d}))"
+        f"(assert ({sign} {number(Fraction(end))} z_{place}_{d}))"
         for d in range(channels)
         for sign, end in ends
     ]
 
 
-def _facts(head: Head, facts: FactSet, prototypes: int) -> list[str]:
+def fact_assertions(head: Head, facts: FactSet, prototypes: int) -> list[str]:
+    """What the facts say, about the variables ``m_j``, ``t_l`` and ``z_l_d``."""
     found: list[str] = []
     for fact in _measured(facts):
         name = f"m_{fact.prototype}"
         if not isinstance(fact, ActivationFact):
             name = _measurement(head, fact.location, fact.prototype)
         if fact.lower == fact.upper:
-            found.append(f"(= {name} {_number(Fraction(fact.lower))})")
+            found.append(f"(= {name} {number(Fraction(fact.lower))})")
             continue
-        found.append(f"(>= {name} {_number(Fraction(fact.lower))})")
+        found.append(f"(>= {name} {number(Fraction(fact.lower))})")
         if math.isfinite(fact.upper):
-            found.append(f"(<= {name} {_number(Fraction(fact.upper))})")
+            found.append(f"(<= {name} {number(Fraction(fact.upper))})")
     for ceiling in facts.ceilings:
-        bound, exempt = _number(Fraction(ceiling.bound)), set(ceiling.exempt)
+        bound, exempt = number(Fraction(ceiling.bound)), set(ceiling.exempt)
         found += [f"(>= m_{j} {bound})" for j in range(prototypes) if j not in exempt]
     return found
 
@@ -168,7 +169,8 @@ def _measured(facts: FactSet) -> list[PairFact | ActivationFact]:
     return [*facts.pairs, *facts.activations]
 
 
-def _sum(terms: Sequence[str]) -> str:
+def total(terms: Sequence[str]) -> str:
+    """A sum in SMT-LIB."""
     return terms[0] if len(terms) == 1 else f"(+ {_words(terms)})"
 
 
@@ -176,7 +178,7 @@ def _words(terms: Sequence[str]) -> str:
     return " ".join(terms)
 
 
-def _number(value: Fraction) -> str:
+def number(value: Fraction) -> str:
     """A rational in SMT-LIB."""
     size = f"{abs(value.numerator)}.0"
     if value.denominator != 1:
@@ -201,13 +203,15 @@ def _replayed(
     near = np.array(
         [[float(v.lower) if isinstance(v, Enclosure) else float(v) for v in row] for row in values]
     )
-    moves = _moves(instance, facts, near)
+    moves = counterexample_moves(instance, facts, near)
     if moves and Replay(instance, domain).survives(facts, None, rival, moves):
         return Truth("refuted", (), moves=tuple(moves))
     return Truth("open", (), reason="uncertified: z3's model has algebraic coordinates")
 
 
-def _moves(instance: Instance, facts: FactSet, near: NDArray[np.float64]) -> list[Move]:
+def counterexample_moves(
+    instance: Instance, facts: FactSet, near: NDArray[np.float64]
+) -> list[Move]:
     """Moves towards ``near`` that keep the distances which the facts ask for."""
     attained = {
         fact.prototype: int(np.argmin(instance.measurement[:, fact.prototype]))

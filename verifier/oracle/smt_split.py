@@ -7,14 +7,18 @@
     proved where nothing is left open
 
 Every case is proved by a form of its own (``split_forms``), which the certificate stores; nothing
-else counts. Where a form is least, the true margin is computed too: a latent that meets the facts
-and loses ends the search. The number of cases is limited, never the time, so that equal runs agree.
+else counts. Which split comes next is read off the relaxation itself. Small networks for which a
+few cases do not suffice are put to z3 (``split_query``), whose models may be counterexamples and
+whose lemmas say where to split. Where a form is least, the true margin is computed too: a latent
+that meets the facts and loses ends the search. The number of cases is limited, never the time, so
+that equal runs agree.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +29,22 @@ from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.oracle.exact import SLACK, Margins
 from verifier.oracle.interface import Decision, Instance
+from verifier.oracle.nonlinear import counterexample_moves
 from verifier.oracle.relational import RelationalState
+from verifier.oracle.replay import Move, Replay
+from verifier.oracle.smt import Solver
+from verifier.oracle.split_cases import Cases
 from verifier.oracle.split_forms import CaseForm, CaseRelaxation
-from verifier.oracle.split_node import Cases, Cut, Node
-from verifier.verdict import PROVED, unknown
+from verifier.oracle.split_node import Cut, Node
+from verifier.oracle.split_query import ask
+from verifier.verdict import PROVED, REFUTED, unknown
 
 # Cases per rival: for networks so small that a case costs next to nothing, and for all others.
 _CASES, _SMALL_CASES = 24, 300
 _SMALL = 64  # locations times channels, or prototypes
 _DEPTH = 40
+# After so many cases, the least bound has to be this share of the first one, unless all is small.
+_PATIENCE, _SHARE = 8, 0.85
 # A point that loses by less than this, or leaves the facts by more, is no reason to give up.
 _CLEAR = 1e-7
 
@@ -74,8 +85,17 @@ class SplitState(RelationalState):
     ``asked`` counts margins that were put to the search, ``cases`` the cases it looked at.
     """
 
-    def __init__(self, instance: Instance, domain: Domain, slack: float, most: int | None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        domain: Domain,
+        slack: float,
+        most: int | None,
+        solver: Solver | None,
+    ) -> None:
         super().__init__(instance, domain, slack)
+        self.domain, self.solver = domain, solver
+        self.refutation: tuple[int, tuple[Move, ...]] | None = None
         self.small = max(instance.latent.size, len(self.floor)) <= _SMALL
         self.most = most or (_SMALL_CASES if self.small else _CASES)
         self.trees: dict[int, Tree] = {}
@@ -90,19 +110,46 @@ class SplitState(RelationalState):
         self.adopt(facts)
         margins = self.margins()
         missed = np.flatnonzero(~(margins > slack))
+        self.refutation = None
         trees: dict[int, Tree] = {}
         cases = Cases(self, facts, missed.tolist())
         for row in missed[np.argsort(margins[missed], kind="stable")].tolist():
             self.asked += 1
-            search = Search(cases, row, slack, self.most, deep=self.small)
+            most = self.most if self.solver is None else min(self.most, _CASES)
+            search = Search(cases, row, slack, most, deep=self.small)
             tree = search.run()
             self.cases += search.count
             margins[row] = max(margins[row], search.bound)
+            if tree is None and search.refuted is None:
+                tree = self._with_hints(cases, row, slack)
+            elif search.refuted is not None and self.small:
+                self._replay(row, facts, search.refuted)
             if tree is None:
                 return False, margins
             trees[row] = tree
         self.trees, self.proved = trees, facts
         return True, margins
+
+    def _replay(self, row: int, facts: FactSet, latent: NDArray[np.float64]) -> None:
+        """Keep a latent that loses if it does so exactly."""
+        moves = counterexample_moves(self.instance, facts, latent)
+        rival = self.instance.rivals[row]
+        if moves and Replay(self.instance, self.domain).survives(facts, None, rival, moves):
+            self.refutation = rival, tuple(moves)
+
+    def _with_hints(self, cases: Cases, row: int, slack: float) -> Tree | None:
+        """Once more with the splits that z3 needs, where it finds no counterexample."""
+        if self.solver is None or not self.small:
+            return None
+        outcome = ask(cases, self.domain, row, self.solver)
+        if outcome.status == "refuted":
+            self.refutation = self.instance.rivals[row], outcome.moves
+        if outcome.status != "none":
+            return None
+        search = Search(cases, row, slack, self.most, deep=True, hints=outcome.cuts)
+        tree = search.run()
+        self.cases += search.count
+        return tree
 
     def renew(self, facts: FactSet) -> None:
         """Make ``trees`` those of ``facts``; none where the search does not prove them."""
@@ -113,8 +160,18 @@ class SplitState(RelationalState):
 class Search:
     """Branch and bound for one margin; ``bound`` is the least over all cases when it ends."""
 
-    def __init__(self, cases: Cases, row: int, slack: float, most: int, *, deep: bool) -> None:
+    def __init__(
+        self,
+        cases: Cases,
+        row: int,
+        slack: float,
+        most: int,
+        *,
+        deep: bool,
+        hints: Sequence[Cut] = (),
+    ) -> None:
         self.cases, self.row, self.slack, self.most, self.deep = cases, row, slack, most, deep
+        self.hints = hints
         self.bound = -math.inf
         self.count = 0
         self.refuted: Float[NDArray[np.float64], "location channel"] | None = None
@@ -123,9 +180,12 @@ class Search:
         """A tree whose leaves are all proved, or None."""
         root = self._slot(self.cases.root)
         heap = [(self._rank(root), 0, root)]
+        first = heap[0][0]
         while heap and heap[0][0] <= self.slack:
             self.bound, _, slot = heapq.heappop(heap)
-            if self._loses(slot) or self.count >= self.most or len(slot.node.path) >= _DEPTH:
+            hopeless = not self.deep and self.count >= _PATIENCE and self.bound < _SHARE * first
+            spent = self.count >= self.most or len(slot.node.path) >= _DEPTH
+            if hopeless or spent or self._loses(slot):
                 return None
             cut = self._choose(slot)
             if cut is None:
@@ -153,6 +213,9 @@ class Search:
     def _choose(self, slot: _Slot) -> Cut | None:
         if slot.form is None:
             return None
+        for hint in self.hints:
+            if self.cases.divides(slot.node, hint):
+                return hint
         relaxation = CaseRelaxation(self.cases, slot.node, self.row)
         found = relaxation.cuts(slot.form, self.deep)
         return found[0][1] if found else None
@@ -240,13 +303,19 @@ class SmtOracle:
 
     slack: float = SLACK
     most: int | None = None
+    solver: Solver | None = None
     name: str = "smt"
 
     def prepare(self, instance: Instance, domain: Domain) -> SplitState:
         """Bounds from the domain alone."""
-        return SplitState(instance, domain, self.slack, self.most)
+        return SplitState(instance, domain, self.slack, self.most, self.solver)
 
     def decide(self, state: SplitState, facts: FactSet) -> Decision:
-        """PROVED where every margin is above the slack in every case."""
+        """PROVED where every margin is above the slack in every case.
+
+        REFUTED where a latent survived the exact replay; ``state.refutation`` has it.
+        """
         proved, margins = state.entails(facts, self.slack)
+        if state.refutation is not None:
+            return Decision(REFUTED, margins)
         return Decision(PROVED if proved else unknown("margin not proved"), margins)

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from verifier.oracle.split_node import Cases, Cut, Node
+from verifier.oracle.split_cases import Cases
+from verifier.oracle.split_node import Cut, Node
 
 Vector = Float[NDArray[np.float64], " prototype"]
 

@@ -205,6 +205,8 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
             f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
             f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
         )
+        cases = cases_words(core)
+        sentences += [f"{cases[0].upper()}{cases[1:]}."] if cases else []
     if "robust-explanation" in claims and core.holds is not None:
         sentences.append(
             f"Robust explanation: every input of the region {describe(core.holds)} meets "
@@ -238,6 +240,17 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
             "is classified differently."
         )
     return tuple(sentences)
+
+
+def cases_words(core: Core) -> str:
+    """How many cases the proof distinguishes; empty where one argument is about all latents."""
+    trees = core.evidence.cases
+    count = sum(node.kind == "leaf" for tree in trees for node in tree.nodes)
+    if not count:
+        return ""
+    return (
+        f"{plural(len(trees), 'rival')} ruled out case by case: proved by {plural(count, 'case')}"
+    )
 
 
 def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[str, ...]:
