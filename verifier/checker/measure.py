@@ -99,8 +99,9 @@ class Moved:
         """q_lj."""
         if location not in self.points:
             return self.latent.measurement[location][prototype], self.latent.scale
-        self.need(location, [prototype])
         point = self.points[location]
+        if prototype not in point.known:
+            self.need(location, [prototype])
         return point.known[prototype], self.latent.scale * point.denominator**2
 
     def best(self, prototype: int) -> Ratio:

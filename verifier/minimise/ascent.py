@@ -62,7 +62,14 @@ class Descent:
     def squared_distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """|z - p_j|^2 for a batch of points, expanded: fast, and precise enough for a search."""
         own = (points**2).sum(axis=-1)[..., None]
-        return np.asarray(np.maximum(own - 2.0 * points @ self.prototypes.T + self.norms, 0.0))
+        products = self._times(points, self.prototypes.T)
+        return np.asarray(np.maximum(own - 2.0 * products + self.norms, 0.0))
+
+    @staticmethod
+    def _times(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``left @ right`` as one product of two matrices, not one product per entry of a batch."""
+        flat = left.reshape(-1, left.shape[-1]) @ right
+        return flat.reshape(*left.shape[:-1], right.shape[1])
 
     def solve(self, task: Task, start: Points, steps: int) -> tuple[Points, Scores]:
         """The best admissible points that were met, and their margins (infinite for none)."""
@@ -113,7 +120,8 @@ class Descent:
         weight = 4.0 * np.abs(task.weights).max(axis=1)[:, None, None] + 1.0
         score = margin + (weight * excess).sum(axis=(1, 2))
         falling += np.where(excess > 0, weight * slope, 0.0)
-        gradient = 2.0 * (falling.sum(axis=2)[:, :, None] * points - falling @ self.prototypes)
+        pulled = self._times(falling, self.prototypes)
+        gradient = 2.0 * (falling.sum(axis=2)[:, :, None] * points - pulled)
         good = self.admissible(measured, task.limit).all(axis=(1, 2))
         good &= task.spheres.inside(points).all(axis=1)
         margin = np.where(good, margin, np.inf)

@@ -40,6 +40,8 @@ _BATCH = 16
 _LEVELS = 128
 # A cover may be this much larger than the best one before what it does not need is cut.
 SPARE = 1
+# Relative error of a sum of gains, generously: rounding gives up no search that could succeed.
+_ROUNDING = 1e-9
 # Numbers of named prototypes and similarities kept at once when all are looked at: 32 MiB.
 _CHUNK = 1 << 22
 
@@ -110,7 +112,7 @@ class Cover:
             low = np.maximum(low, self.lifts(named).max(axis=0))
         for fact in facts:
             if fact >= self.count:
-                high = np.minimum(high, self._ceiling(fact - self.count))
+                high = np.minimum(high, self._ceilings(np.array([fact - self.count]))[0])
         high[named] = self.instance.activation[named]
         return _Reached(low, high, self._margins(low, high))
 
@@ -118,10 +120,12 @@ class Cover:
         """Whether a set of facts proves every margin."""
         return bool((self.after(chosen).margins > self.slack).all())
 
-    def _ceiling(self, level: int) -> Vector:
-        """The greatest activation that a ceiling permits."""
-        tau = self.instance.activation[self.ranking[level]]
-        return np.where(self.rank >= level, tau, np.inf)
+    def _ceilings(
+        self, levels: Int[NDArray[np.intp], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """The greatest activations that each of some ceilings permits."""
+        tau = self.instance.activation[self.ranking[levels]]
+        return np.where(self.rank >= levels[:, None], tau[:, None], np.inf)
 
     @cached_property
     def _first(self) -> Float[NDArray[np.float64], "prototype rival"]:
@@ -138,22 +142,22 @@ class Cover:
         """sum_k min(margin_k, enough) of each row."""
         return np.asarray(np.minimum(margins, 2 * self.slack).sum(axis=-1))
 
-    def gains(self, facts: Sequence[int], reached: _Reached) -> NDArray[np.float64]:
+    def gains(
+        self, facts: Int[NDArray[np.intp], " fact"], reached: _Reached
+    ) -> Float[NDArray[np.float64], " fact"]:
         """What each fact would add to the score."""
+        instance, name = self.instance, facts < self.count
+        names, levels = facts[name], facts[~name] - self.count
         margins = np.empty((len(facts), len(reached.margins)))
-        instance, names = self.instance, np.array([f for f in facts if f < self.count], dtype=int)
-        named = iter(())
         if len(names):
             raised = np.maximum(self.lifts(names), reached.low) - reached.low
-            lowered = np.minimum(instance.activation[names], reached.high[names])
-            lowered = lowered - reached.high[names]
-            named = iter(raised @ instance.supporting.T + (instance.opposing[:, names] * lowered).T)
-        for row, fact in enumerate(facts):
-            if fact < self.count:
-                margins[row] = next(named)
-            else:
-                high = np.minimum(reached.high, self._ceiling(fact - self.count))
-                margins[row] = instance.opposing @ (high - reached.high)
+            high = reached.high[names]
+            lowered = np.minimum(instance.activation[names], high) - high
+            margins[name] = raised @ instance.supporting.T
+            margins[name] += (instance.opposing[:, names] * lowered).T
+        if len(levels):
+            lowered = np.minimum(self._ceilings(levels), reached.high) - reached.high
+            margins[~name] = lowered @ instance.opposing.T
         return np.asarray(self.score(reached.margins + margins) - self.score(reached.margins))
 
     def greedy(self, start: Sequence[int], most: int, *, ceilings: bool) -> list[int] | None:
@@ -169,26 +173,37 @@ class Cover:
         lowered = np.minimum(self.instance.activation, reached.high) - reached.high
         margins = self._first + (self.instance.opposing * lowered).T
         bound = self.score(reached.margins + margins) - self.score(reached.margins)
-        pool = list(range(self.count))
+        pool = np.arange(self.count)
         if ceilings:
-            pool += [self.count + level for level in self.levels]
-            bound = np.append(bound, np.full(len(self.levels), np.inf))
-        open_ = np.ones(len(pool), dtype=bool)
-        open_[[place for place, fact in enumerate(pool) if fact in set(chosen)]] = False
+            extra = np.array(self.levels) + self.count
+            pool, bound = np.append(pool, extra), np.append(bound, self.gains(extra, reached))
+        open_ = ~np.isin(pool, chosen)
         while not (reached.margins > self.slack).all():
-            if len(chosen) >= most:
+            if self._out_of_reach(bound[open_], most - len(chosen), reached):
                 return None
             best = self._best(pool, bound, open_, reached)
             if best is None:
                 return None
             open_[best] = False
-            chosen.append(pool[best])
+            chosen.append(int(pool[best]))
             reached = self.after(chosen)
         return self.pruned(chosen)
 
+    def _out_of_reach(self, bound: NDArray[np.float64], count: int, reached: _Reached) -> bool:
+        """Whether no ``count`` facts, each adding at most its bound, can close every margin.
+
+        Because the score is submodular, several facts add at most the sum of what each would.
+        """
+        if count <= 0:
+            return True
+        most = np.partition(bound, -count)[-count:] if count < len(bound) else bound
+        # every margin above the slack is a score above as many slacks
+        lacking = len(reached.margins) * self.slack - float(self.score(reached.margins))
+        return bool(most.sum() * (1 + _ROUNDING) < lacking)
+
     def _best(
         self,
-        pool: Sequence[int],
+        pool: Int[NDArray[np.intp], " fact"],
         bound: NDArray[np.float64],
         open_: NDArray[np.bool_],
         reached: _Reached,
@@ -205,8 +220,9 @@ class Cover:
                 return None
             if fresh[first]:
                 return first
-            stale = [int(i) for i in order[: 2 * _BATCH] if open_[i] and not fresh[i]][:_BATCH]
-            bound[stale] = self.gains([pool[i] for i in stale], reached)
+            stale = order[: 2 * _BATCH]
+            stale = stale[open_[stale] & ~fresh[stale]][:_BATCH]
+            bound[stale] = self.gains(pool[stale], reached)
             fresh[stale] = True
 
     def pruned(self, chosen: Sequence[int]) -> list[int]:
