@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from verifier.assembly import certificate_core
 from verifier.bounds.attack import Counterexample, attack
+from verifier.bounds.device import require_device
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.linear import UNITS
 from verifier.bounds.lirpa import METHODS, Lirpa
@@ -89,11 +90,7 @@ class Certifier:
     """
 
     def __init__(self, network: Network | Explainer, device: str = "cpu") -> None:
-        if device != "cpu":
-            import torch
-
-            if not (device.split(":")[0] == "cuda" and torch.cuda.is_available()):
-                raise UsageError(f"--device {device}: no such device here; use --device cpu")
+        require_device(device)
         self.explainer = network if isinstance(network, Explainer) else Explainer(network)
         self.network, self.device = self.explainer.network, device
         self._engine: Lirpa | None = None

@@ -117,6 +117,8 @@ ARROWS: dict[str, set[str]] = {
     "verifier.campaign": {
         "verifier.explanation",
         "verifier.assembly",
+        "verifier.bounds",
+        "verifier.robustness",
         "verifier.certificate",
         "verifier.checker",
         "verifier.files",

@@ -13,9 +13,18 @@ import onnx
 import pytest
 
 from tests.campaign.support import MODEL, Counting, InlineEngine, network, some
-from verifier.campaign import Campaign, Instances, Limits, Options, read_campaign, run_campaign
+from verifier.campaign import (
+    Campaign,
+    Instances,
+    Limits,
+    Options,
+    read_campaign,
+    record,
+    run_campaign,
+)
 from verifier.campaign.lock import only_writer
 from verifier.campaign.record import STATES, Record
+from verifier.certificate.schema import SCHEMA
 from verifier.checker import check
 from verifier.errors import InputError, OutputError, UsageError
 
@@ -59,6 +68,18 @@ def test_a_changed_option_computes_again_and_the_old_results_stay(tmp_path: Path
     assert (other.computed, other.reused) == (6, 0)
     assert {row.record.vocabulary for row in other.rows} == {"topk"}
     assert run(tmp_path).computed == 0
+
+
+@pytest.mark.parametrize("what", ["tool", "certificate", "scipy"])
+def test_another_version_computes_again(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert record.versions()["certificate"] == SCHEMA
+    run(tmp_path, some(2))
+    other = record.versions() | {what: "another"}
+    monkeypatch.setattr(record, "versions", lambda: other)
+    again = run(tmp_path, some(2))
+    assert (again.computed, again.reused) == (2, 0)
 
 
 def test_a_larger_selection_computes_the_rest(tmp_path: Path) -> None:
@@ -204,14 +225,3 @@ def test_a_copy_of_the_directory_is_the_same_campaign(tmp_path: Path) -> None:
     run(tmp_path / "here")
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     assert run(tmp_path / "there").computed == 0
-
-
-def test_regions_are_kept_with_their_results(tmp_path: Path) -> None:
-    from verifier.campaign.ledger import Ledger
-
-    first = run(tmp_path)
-    with Ledger.create(tmp_path) as ledger:
-        for row in first.rows:
-            ledger.store_region(row.key, "linf:0.1", "proved" if row.index else "unknown", "")
-    found = read_campaign(tmp_path).regions
-    assert sorted(found["linf:0.1"].values()) == ["proved"] * 5 + ["unknown"]

@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from tests.campaign.support import MODEL, InlineEngine, network, some
 from verifier.campaign import Campaign, Instances, Record, Row
 from verifier.campaign.identity import ModelFacts, model_facts
+from verifier.campaign.regions import RegionRecord
 from verifier.gate import GateResult, run_gate
 
 RNG_SEED = 0
@@ -97,11 +98,18 @@ def row(index: int, label: int = 0, **record: Any) -> Row:
 def campaign(
     rows: Sequence[Row],
     model: ModelFacts | None = None,
-    regions: dict[str, dict[str, str]] | None = None,
+    regions: dict[str, dict[str, RegionRecord]] | None = None,
     directory: Path = Path("nowhere"),
 ) -> Campaign:
     """A campaign with these rows."""
-    about = {"data": {"name": "made up", "sha256": "0" * 64}, "selection": {}, "options": {}}
+    about = {
+        "data": {"name": "made up", "sha256": "0" * 64},
+        "selection": {},
+        "options": {},
+        "versions": {},
+        "domain": "free",
+        "regions": {name: name for name in regions or {}},
+    }
     return Campaign(directory, about, model or facts(), tuple(rows), regions or {})
 
 

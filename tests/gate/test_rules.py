@@ -10,7 +10,9 @@ import pytest
 
 from tests.campaign.support import MODEL
 from tests.gate.support import campaign, facts, row, without_proof
-from verifier.campaign import Campaign, Row
+from verifier.campaign import Campaign, Row, recheck
+from verifier.campaign.recheck import Rechecked
+from verifier.campaign.regions import RegionRecord
 from verifier.gate.compare import compare
 from verifier.gate.outcome import Check, overall
 from verifier.gate.policy import BaselineRules, Rules
@@ -67,24 +69,38 @@ def test_an_undecided_class_does_not_hide_a_failing_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "limit", "expected"),
+    ("states", "limit", "expected"),
     [
         (["proved"] * 9 + ["refuted"], 0.9, "passed"),
         (["proved"] * 8 + ["refuted"] * 2, 0.9, "failed"),
-        (["proved"] * 8 + ["refuted", "unknown"], 0.9, "undecided"),
-        (["proved"] * 8 + ["refuted"], 0.9, "undecided"),  # one was never certified
+        (["proved"] * 8 + ["refuted", "undecided"], 0.9, "undecided"),
+        (["proved"] * 8 + ["refuted", "timeout"], 0.9, "undecided"),
+        (["proved"] * 8 + ["refuted", "not_run"], 0.9, "undecided"),
     ],
 )
-def test_certified_accuracy(verdicts: list[str], limit: float, expected: str) -> None:
-    regions = {"linf:0.1": {f"k{i}": verdict for i, verdict in enumerate(verdicts)}}
+def test_certified_accuracy(
+    states: list[Any], limit: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
+    regions = {"linf:0.1": {f"k{i}": RegionRecord("r", state) for i, state in enumerate(states)}}
     rules = {"certified_accuracy": ({"region": "linf:0.1", "at_least": limit},)}
     assert status(rules, campaign(right(10), regions=regions)) == [expected]
 
 
-def test_a_certified_wrong_prediction_is_not_certified_accuracy() -> None:
-    regions = {"r": {f"k{i}": "proved" for i in range(10)}}
+def test_a_certified_wrong_prediction_is_not_certified_accuracy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
+    regions = {"r": {f"k{i}": RegionRecord("r", "proved") for i in range(10)}}
     rules = {"certified_accuracy": ({"region": "r", "at_least": 1.0},)}
     assert status(rules, campaign(right(9, 1), regions=regions)) == ["failed"]
+
+
+def test_a_ledger_s_word_certifies_nothing() -> None:
+    """Rows say proved, and there is no certificate: the rule fails."""
+    regions = {"r": {f"k{i}": RegionRecord("r", "proved") for i in range(10)}}
+    rules = {"certified_accuracy": ({"region": "r", "at_least": 0.1},)}
+    assert status(rules, campaign(right(10), regions=regions)) == ["failed"]
 
 
 def sized(*sizes: int | None) -> Campaign:

@@ -38,8 +38,8 @@ def test_what_a_fact_adds_shrinks_as_the_set_grows(domain: Domain, seed: int) ->
     rng = np.random.default_rng(seed)
     facts = rng.permutation(2 * cover.count).tolist()
     small, large, rest = facts[:2], facts[:5], facts[5:]
-    before = cover.gains(rest, cover.after(small))
-    after = cover.gains(rest, cover.after(large))
+    before = cover.gains(np.array(rest), cover.after(small))
+    after = cover.gains(np.array(rest), cover.after(large))
     assert (after <= before + 1e-9 * (1 + np.abs(before))).all()
     for fact, gain in zip(rest, before, strict=True):
         grown, here = cover.after([*small, fact]).margins, cover.after(small).margins
@@ -54,9 +54,19 @@ def test_lazy_evaluation_changes_nothing(seed: int) -> None:
     pool = range(2 * cover.count)
     while not cover.closes(chosen):
         reached = cover.after(chosen)
-        gains = cover.gains([f for f in pool if f not in chosen], reached)
-        chosen.append([f for f in pool if f not in chosen][int(np.argmax(gains))])
+        rest = [f for f in pool if f not in chosen]
+        chosen.append(rest[int(np.argmax(cover.gains(np.array(rest), reached)))])
     assert lazy == cover.pruned(chosen)
+
+
+@given(seeds, st.integers(2, 12), st.booleans())
+def test_only_hopeless_searches_are_given_up(seed: int, most: int, ceilings: bool) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    starts = [[cover.count + level] for level in cover.levels]
+    found = [cover.greedy(start, most, ceilings=ceilings) for start in starts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cover, "_out_of_reach", lambda self, bound, count, reached: count <= 0)
+        assert found == [cover.greedy(start, most, ceilings=ceilings) for start in starts]
 
 
 @given(seeds)

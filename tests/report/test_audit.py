@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import sqlite3
 import subprocess
 import zlib
 from dataclasses import replace
@@ -18,13 +20,13 @@ from tests.campaign.support import MODEL, InlineEngine, digits, network, small_f
 from tests.cli.support import protoproof
 from tests.gate.support import gate
 from verifier.audit import audit_page, audit_to_files
-from verifier.campaign import Instances, Options, run_campaign
+from verifier.campaign import Instances, Options, read_campaign, run_campaign
 from verifier.campaign.ledger import Ledger
 from verifier.errors import InputError, MissingDependencyError
 from verifier.report import audit_html
 from verifier.report.audit_html import find_browser, print_pdf, render_audit
 from verifier.report.audit_page import AuditPage, AuditRegion, Step
-from verifier.report.figures import curve, histogram, matrix, waterfall
+from verifier.report.figures import curves, histogram, matrix, waterfall
 
 BROWSER = find_browser()
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"
@@ -186,7 +188,10 @@ def hostile(page: AuditPage) -> AuditPage:
         title=HOSTILE,
         class_names=tuple(HOSTILE for _ in page.class_names),
         identity=tuple((word, HOSTILE) for word, _ in page.identity),
-        regions=(AuditRegion(HOSTILE, 1, 1, 5, 0.1), AuditRegion("linf:0.2", 0, 1, 5, 0.2)),
+        regions=(
+            AuditRegion(HOSTILE, 1, 1, 3, 5, norm=HOSTILE, radius=0.1),
+            AuditRegion("linf:0.2", 0, 1, 4, 5, norm="linf", radius=0.2),
+        ),
         classes=tuple(replace(item, name=HOSTILE) for item in page.classes),
         prototypes=tuple(
             replace(item, owner=HOSTILE, origin=HOSTILE, notes=(HOSTILE,))
@@ -241,15 +246,81 @@ def test_a_waterfall_ends_at_the_sum() -> None:
     assert waterfall([])[0].value == 0.0
 
 
-def test_curve_and_matrix() -> None:
-    regions = [AuditRegion("linf:0.2", 1, 0, 4, 0.2), AuditRegion("linf:0.1", 3, 0, 4, 0.1)]
-    points = curve([*regions, AuditRegion("brightness", 4, 0, 4)])
-    assert [point.region.radius for point in points] == [0.1, 0.2]
-    assert points[0].y < points[1].y  # higher up
-    assert curve(regions[:1]) == ()
+def test_curves_and_matrix() -> None:
+    regions = [
+        AuditRegion("linf:0.2", 1, 0, 3, 4, norm="linf", radius=0.2),
+        AuditRegion("linf:0.1", 3, 0, 1, 4, norm="linf", radius=0.1),
+        AuditRegion("l2:1", 2, 0, 2, 4, norm="l2", radius=1.0),
+    ]
+    second, first = curves([*regions, AuditRegion("brightness:0.1", 4, 0, 0, 4)], 4)
+    assert (first.norm, second.norm) == ("linf", "l2")  # a radius of one is none of the other
+    assert [(p.radius, p.certified) for p in first.points] == [(0.0, 4), (0.1, 3), (0.2, 1)]
+    assert [(p.radius, p.certified) for p in second.points] == [(0.0, 4), (1.0, 2)]
+    assert first.points[0].y < first.points[1].y < first.points[2].y  # higher up
+    crowded = [AuditRegion(str(r), 1, 0, 0, 4, norm="linf", radius=r) for r in (0.001, 0.002, 0.1)]
+    assert [p.label for p in curves(crowded, 4)[0].points] == ["0", "", "", "0.1"]
+    assert curves([], 4) == ()
     found = matrix([[0, 2], [1, 0]])
     assert [(c.class_, c.prototype, c.count) for c in found.cells] == [(0, 1, 2), (1, 0, 1)]
     assert found.cells[0].opacity > found.cells[1].opacity
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory, data: Instances) -> Path:
+    """With regions: one that is certified, and one that an input refutes."""
+    out = tmp_path_factory.mktemp("certified")
+    ask = {"options": Options(vocabulary="topk", witnesses=False), "engine": InlineEngine}
+    run_campaign(network(), data, out, regions=("linf:0.005", "linf:0.2"), **ask)
+    return out
+
+
+def test_regions_and_what_refutes_them(certified: Path, data: Instances) -> None:
+    page = audit_page(certified, MODEL, data)
+    small, large = page.regions
+    assert (small.certified, small.total, small.rejected) == (4, 5, 0)  # one is predicted wrongly
+    assert (large.refuted, large.certified) == (5, 0)
+    assert (page.accepted, page.hidden) == (5 + 5, 0)
+    for item in page.counterexamples:
+        assert item.region == "linf:0.2"
+        assert item.predicted != item.instead
+        assert 0 < item.largest <= 0.2 + 1e-6
+    html = render_audit(page)
+    assert html.count('alt="An input near instance') == 5
+    assert "4 of 5 at 0.005, 0 of 5 at 0.2" in html
+    assert "regions/*.cert.json" in html
+    reader = read(html)
+    assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+
+
+@pytest.mark.parametrize("harm", ["gone", "another", "array"])
+def test_files_of_regions_are_not_trusted(
+    certified: Path, data: Instances, tmp_path: Path, harm: str
+) -> None:
+    shutil.copytree(certified, tmp_path / "c")
+    found = read_campaign(tmp_path / "c").regions
+    small = [r.key for r in found["linf:0.005"].values()]
+    large = [r.key for r in found["linf:0.2"].values()]
+    folder = tmp_path / "c" / "regions"
+    if harm == "gone":
+        (folder / f"{small[1]}.cert.json").unlink()
+        (folder / f"{large[1]}.npy").unlink()
+    elif harm == "another":  # and the ledger agrees
+        shutil.copy(folder / f"{small[2]}.cert.json", folder / f"{small[1]}.cert.json")
+    else:
+        np.save(folder / f"{large[1]}.npy", np.zeros((1, 28, 28), np.float32))
+    with sqlite3.connect(tmp_path / "c" / "ledger.sqlite") as ledger:
+        for path in folder.iterdir():
+            kind = "certificate" if path.name.endswith(".json") else "counterexample"
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            key = path.name.partition(".")[0]
+            ledger.execute(f"UPDATE regions SET {kind} = ? WHERE key = ?", (digest, key))  # noqa: S608
+    page = audit_page(tmp_path / "c", MODEL, data)
+    small_now, large_now = page.regions
+    assert small_now.certified == (4 if harm == "array" else 3)
+    assert small_now.rejected == (1 if harm == "another" else 0)
+    assert large_now.certified == 0
+    assert len(page.counterexamples) == (5 if harm == "another" else 4)
+    assert page.rejected == (1 if harm == "another" else 0)
 
 
 def test_without_a_browser_one_line_says_what_to_do(

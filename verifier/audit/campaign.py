@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from verifier.audit.sections import Sections, patches_of
 from verifier.campaign import Campaign, Instances, Row, read_campaign
-from verifier.campaign.ledger import CERTIFICATES, LEDGER
+from verifier.campaign.ledger import CERTIFICATES, LEDGER, REGIONS
+from verifier.campaign.summary import unused_prototypes
 from verifier.errors import InputError
 from verifier.files import write_atomic
 from verifier.network import Network, load
@@ -27,12 +28,11 @@ from verifier.report.audit_page import (
     AuditRegion,
 )
 from verifier.report.patches import Patches
-from verifier.report.text import plural
+from verifier.report.text import label, plural
 from verifier.report.words import LEVELS
 from verifier.version import TOOL
 
 SECTIONS = 200  # instances with a section of their own, by default
-_BALL = re.compile(r"^(?:linf|l2):(\d+(?:\.\d+)?(?:e-?\d+)?)(?:/(\d+))?$")
 
 
 def audit_to_files(
@@ -91,6 +91,8 @@ def audit_page(
     rest = [audit.instance(row, brief=True) for row in campaign.rows[sections:]]
     every = [*shown, *rest]
     proved = [row for row in campaign.rows if row.record.state == "proved"]
+    regions = tuple(audit.region(name) for name in campaign.regions)
+    counterexamples = tuple(audit.counterexamples())
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,
@@ -98,13 +100,14 @@ def audit_page(
         states=tuple((state, n) for state, n in campaign.states.items() if n),
         total=len(campaign.rows),
         correct=sum(row.correct is True for row in campaign.rows),
-        accepted=sum(item.accepted is True for item in every),
-        rejected=sum(item.accepted is False for item in every),
+        accepted=sum(item.accepted is True for item in every) + audit.regions_accepted,
+        rejected=sum(item.accepted is False for item in every)
+        + sum(region.rejected for region in regions),
         identity=_identity(campaign),
-        claim=_claim(campaign),
+        claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=LEVELS["R"],
-        regions=tuple(_region(name, found, campaign) for name, found in campaign.regions.items()),
+        regions=regions,
         classes=_classes(campaign),
         sizes=_sizes(proved),
         facts=sum(row.record.size or 0 for row in proved),
@@ -114,10 +117,12 @@ def audit_page(
         class_names=campaign.model.classes,
         instances=tuple(shown),
         unlisted=len(rest),
+        counterexamples=counterexamples,
+        hidden=sum(region.refuted for region in regions) - len(counterexamples),
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(audit.assumptions)),
         limits=_limits(campaign),
-        recheck=_recheck(inside, model, network, program),
+        recheck=_recheck(inside, model, network, program, bool(audit.regions_accepted)),
         missing=tuple(audit.missing),
     )
 
@@ -153,8 +158,8 @@ def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
     similarity = model.similarity
     if model.constant != 1.0:
         similarity += f" (constant {model.constant:.6g})"
-    options = ", ".join(f"{word}: {value}" for word, value in about["options"].items())
-    chosen = ", ".join(f"{word}: {value}" for word, value in about["selection"].items())
+    options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
+    regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
@@ -167,20 +172,42 @@ def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
         *trained,
         ("Data", about["data"]["name"]),
         ("Data sha256", about["data"]["sha256"]),
-        ("Instances", f"{len(campaign.rows)} ({chosen})"),
+        ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
-        ("Tool", TOOL),
+        *regions,
+        ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
 
 
-def _claim(campaign: Campaign) -> str:
-    return (
-        f"For each of {plural(campaign.states['proved'], 'instance')}, a few facts about what the "
+def _claim(campaign: Campaign, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
+    explained = (
+        f"For each of {plural(accepted, 'instance')}, a few facts about what the "
         f"network sees force its prediction: every latent of the domain that meets the facts is "
         f"classified the same, and no other of the {len(campaign.model.classes)} classes is "
         "possible. Each claim is proved by a certificate that the independent checker accepted, "
         "again, while this report was made."
     )
+    certified = [
+        f"Over the region {label(region.name)}, {plural(region.certified, 'instance')} of "
+        f"{region.total}: every input of the region around the instance is predicted as the "
+        "instance is labelled."
+        for region in regions
+    ]
+    return (explained, *certified)
+
+
+def _choice(selection: Mapping[str, Any]) -> str:
+    """How the instances were chosen, in words."""
+    match selection.get("kind"):
+        case "all":
+            return "every instance of the data"
+        case "per_class":
+            return f"{selection['per_class']} of each class, drawn with seed {selection['seed']}"
+    return "chosen one by one"
+
+
+def _option(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _classes(campaign: Campaign) -> tuple[AuditClass, ...]:
@@ -209,18 +236,11 @@ def _sizes(proved: Sequence[Row]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     )
 
 
-def _region(name: str, found: dict[str, str], campaign: Campaign) -> AuditRegion:
-    ball = _BALL.match(name)
-    radius = None if ball is None else float(ball[1]) / float(ball[2] or 1)
-    certified = sum(found.get(row.key) == "proved" and row.correct is True for row in campaign.rows)
-    refuted = sum(found.get(row.key) == "refuted" for row in campaign.rows)
-    return AuditRegion(name, certified, refuted, len(campaign.rows), radius)
-
-
 def _prototypes(
     campaign: Campaign, proved: Sequence[Row], patches: Patches | None
 ) -> tuple[AuditPrototype, ...]:
     model, found = campaign.model, []
+    unused = unused_prototypes(model, campaign.rows)
     for j in range(model.prototypes):
         used = tuple(row.index for row in proved if j in row.record.prototypes)
         notes = []
@@ -230,7 +250,9 @@ def _prototypes(
             notes.append("contradictory: another class has at least its own class's weight")
         if j in model.idle:
             notes.append("idle: all classes have the same weight")
-        if not used:
+        if j in unused and not used:
+            notes.append("named by no explanation, best match of no instance")
+        elif not used:
             notes.append("named by no explanation")
         owners = model.prototype_class
         found.append(
@@ -271,10 +293,11 @@ def _limits(campaign: Campaign) -> tuple[str, ...]:
 
 
 def _recheck(
-    directory: Path, model: Path, network: Network, program: Sequence[str]
+    directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
     trust = " --allow-declared" if network.binding == "declared" else ""
     start, file = shlex.join(program), shlex.quote(str(model))
-    folder = shlex.quote(str(directory / CERTIFICATES))
-    loop = f'for certificate in {folder}/*.cert.json; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
+    places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
+    loop = f'for certificate in {places}; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
     return (f"{start} check CERTIFICATE {file}{trust}", loop)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import io
 import logging
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from verifier.assembly import input_digest
-from verifier.campaign import Campaign, Instances, Row
-from verifier.campaign.ledger import CERTIFICATES
+from verifier.campaign import Campaign, Instances, Row, recheck
+from verifier.campaign.ledger import REGIONS
+from verifier.campaign.regions import RegionRecord, lies_in
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import ActivationFact, Core, PairFact
-from verifier.checker import CheckReport, ModelFile, check
+from verifier.checker import CheckReport, ModelFile
 from verifier.errors import InputError
 from verifier.network import Network
-from verifier.report.audit_page import AuditInstance, Heat, Step
+from verifier.report.audit_page import (
+    AuditCounterexample,
+    AuditInstance,
+    AuditRegion,
+    Heat,
+    Step,
+)
 from verifier.report.images import to_picture
 from verifier.report.page import Image
 from verifier.report.patches import Patches, load_patches
@@ -27,6 +39,8 @@ from verifier.report.words import domain_words, fact_words, prototype_words
 
 _SENTENCES = 60  # facts of one instance that are spelled out
 _STEPS = 6
+_COUNTEREXAMPLES = 12  # of one region, shown as pictures
+_BALL = re.compile(r"^(linf|l2):(\d+(?:\.\d*)?(?:[eE]-?\d+)?)(?:/(\d+))?$")
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +51,8 @@ class Sections:
     def __init__(self, campaign: Campaign, network: Network, instances: Instances | None) -> None:
         self._campaign, self._network, self._instances = campaign, network, instances
         self._file = ModelFile(network.data)
+        self._declared = network.binding == "declared"
+        self.regions_accepted = 0
         self.assumptions: set[str] = set()
         self.domain = ""
         self.missing: list[str] = []
@@ -46,7 +62,6 @@ class Sections:
     def instance(self, row: Row, brief: bool = False) -> AuditInstance:
         """One row as a section; ``brief``: only what overviews need."""
         names, record = self._campaign.model.classes, row.record
-        path = self._campaign.directory / CERTIFICATES / f"{row.key}.cert.json"
         picture = None if brief and row.correct is True else self._picture(row)
         base: dict[str, Any] = {
             "index": row.index,
@@ -62,20 +77,92 @@ class Sections:
         }
         if record.certificate is None:
             return AuditInstance(**base)
-        content = path.read_bytes()
-        declared = self._network.binding == "declared"
-        report = check(content, self._file, row.instance, allow_declared=declared)
-        base |= {"accepted": report.accepted, "certificate": (path.name, record.certificate)}
-        if not report.accepted:
-            return AuditInstance(**base)
-        core = read_certificate(content).core
+        found = recheck.explanation(self._campaign, row, self._file, self._declared)
+        report = found.report
+        name = f"{row.key}.cert.json"
+        base |= {"accepted": found.accepted, "certificate": (name, record.certificate)}
+        if not found.accepted or report is None or found.content is None:
+            return AuditInstance(**base | {"reason": found.complaint})
+        core = read_certificate(found.content).core
         self.assumptions.update(report.assumptions)
         self.domain = self.domain or domain_words(core)
         if brief:
             return AuditInstance(**base)
         return AuditInstance(**base, **_explained(core, report, reading_of(self._network, core)))
 
+    def region(self, name: str) -> AuditRegion:
+        """Results over one region, every certificate proved again."""
+        campaign, found = self._campaign, self._campaign.regions[name]
+        certified = rejected = open_ = 0
+        for row in campaign.rows:
+            state = found[row.key].state
+            again = recheck.region(campaign, name, row, self._file, self._declared)
+            accepted = again is not None and again.accepted
+            self.regions_accepted += accepted
+            certified += accepted and row.correct is True
+            rejected += again is not None and not accepted
+            open_ += row.correct is True and not accepted and state != "refuted"
+            if again is not None and again.report is not None and accepted:
+                self.assumptions.update(again.report.assumptions)
+        refuted = sum(record.state == "refuted" for record in found.values())
+        ball = _BALL.match(name)
+        return AuditRegion(
+            name,
+            certified,
+            refuted,
+            open_,
+            len(campaign.rows),
+            rejected,
+            None if ball is None else ball[1],
+            None if ball is None else float(ball[2]) / float(ball[3] or 1),
+        )
+
+    def counterexamples(self) -> Iterator[AuditCounterexample]:
+        """Inputs that refute regions, the first few of each, as the network sees them now."""
+        network, names = self._network, self._network.class_names
+        for name, found in self._campaign.regions.items():
+            shown = 0
+            for row in self._campaign.rows:
+                x = self._refuting(found[row.key])
+                if x is None or shown == _COUNTEREXAMPLES:
+                    continue
+                original, seen = self._input(row), network.observe(x).predicted
+                if seen == row.record.predicted or row.record.predicted is None:
+                    continue  # it refutes nothing
+                if original is None or not lies_in(x, name, original, network):
+                    continue  # nor does this, or nobody can tell
+                shown += 1
+                yield AuditCounterexample(
+                    row.index,
+                    name,
+                    names[row.record.predicted],
+                    names[seen],
+                    to_picture(original, *network.input_range),
+                    to_picture(x, *network.input_range),
+                    float(np.abs(x - original).max()),
+                )
+
+    def _refuting(self, record: RegionRecord) -> NDArray[np.float32] | None:
+        """A counterexample from its file, if that is as it was stored and fits the network."""
+        if record.state != "refuted" or record.counterexample is None:
+            return None
+        path = self._campaign.directory / REGIONS / f"{record.key}.npy"
+        try:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != record.counterexample:
+                return None
+            x = np.load(io.BytesIO(content), allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        low, high = self._network.input_range
+        fits = x.shape == self._network.input_shape and x.dtype == np.float32
+        return x if fits and bool(((x >= low) & (x <= high)).all()) else None
+
     def _picture(self, row: Row) -> Image | None:
+        x = self._input(row)
+        return None if x is None else to_picture(x, *self._network.input_range)
+
+    def _input(self, row: Row) -> NDArray[np.float32] | None:
         """The input, if the data at hand holds the very one that was explained."""
         data, bounds = self._instances, self._network.input_range
         if data is None or row.index >= len(data.x):
@@ -86,7 +173,7 @@ class Sections:
             if note not in self.missing:
                 self.missing.append(note)
             return None
-        return to_picture(x, *bounds)
+        return x
 
 
 def _explained(core: Core, report: CheckReport, reading: Reading) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from verifier.campaign.ledger import Timing
 from verifier.campaign.record import Limits, Record
+from verifier.campaign.regions import RegionRecord
 from verifier.errors import FragileError, InternalError, ProtoProofError, UsageError
 
 GRACE = 2.0  # seconds beyond the limit that a worker gets to stop by itself
@@ -29,22 +30,29 @@ _TRIES = 3  # workers that may die while starting, one after another
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One instance to explain; ``earlier`` is a result on an equal head, to carry over."""
+    """One instance to explain, or to certify over a region.
+
+    ``earlier`` is a result on an equal head, to carry over; ``region`` is a region as users write
+    it, or None to explain.
+    """
 
     key: str
     index: int
     x: NDArray[np.float32]
     earlier: tuple[Record, bytes] | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of a task."""
+    """What came of a task; ``region`` where one was certified, with an input that refutes it."""
 
     record: Record
     certificate: bytes | None = None
     carried: bool = False
     megabytes: float | None = None
+    region: RegionRecord | None = None
+    counterexample: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""What a worker does: explain one instance, or carry an earlier explanation over."""
+"""What a worker does: explain one instance, or carry an earlier explanation over.
+
+Tasks about regions go to ``certifying``, which loads torch; a campaign without regions does not.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ import hashlib
 import resource
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from verifier.bounds.device import require_device
 from verifier.campaign.engine import Outcome, Server, Task
 from verifier.campaign.record import (
+    STATE_OF,
     Options,
     Record,
     named_prototypes,
@@ -28,9 +34,9 @@ from verifier.errors import ModelError
 from verifier.explanation import Explanation
 from verifier.network import Network, load
 from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
-_STATES = {Status.PROVED: "proved", Status.REFUTED: "refuted", Status.UNKNOWN: "undecided"}
+if TYPE_CHECKING:
+    from verifier.robustness import Certifier
 
 
 @dataclass(frozen=True)
@@ -41,25 +47,42 @@ class ExplainJob:
         model: the model file, at the same path for every worker.
         sha256: of the file that was planned with.
         options: how to explain.
+        device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
+        seconds: after which no further method is tried on a region.
     """
 
     model: Path
     sha256: str
     options: Options
+    device: str = "cpu"
+    seconds: float | None = None
 
     def __call__(self) -> Server:
         """Load the network once.
 
         Raises:
             ModelError: the file cannot be read, or is another one by now.
+            UsageError: the device is not there.
         """
+        require_device(self.device)
         network = load(self.model)
         if network.sha256 != self.sha256:
             raise ModelError(f"{self.model}: the file changed after the campaign was planned")
         explainer = Explainer(network)
 
+        @cache
+        def certifier() -> Certifier:
+            from verifier.robustness import Certifier  # loads torch
+
+            return Certifier(explainer, self.device)
+
         def serve(task: Task) -> Outcome:
-            outcome = carried_over(explainer, task) or explained(explainer, task, self.options)
+            if task.region is not None:
+                from verifier.campaign.certifying import certified
+
+                outcome = certified(certifier(), task, task.region, self.seconds)
+            else:
+                outcome = carried_over(explainer, task) or explained(explainer, task, self.options)
             return replace(outcome, megabytes=_peak_megabytes())
 
         return serve
@@ -77,15 +100,23 @@ def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
         for attempt in found.attempts
     }
     record = Record(
-        state=_STATES[found.verdict.status],  # type: ignore[arg-type]
+        state=STATE_OF[found.verdict.status],
         reason=found.verdict.reason,
         predicted=found.predicted,
         margin=found.margin,
+        top=top_prototype(explainer, found),
         sizes=sizes,
     )
     if found.certificate is None or found.check is None or not found.check.accepted:
         return Outcome(record)
     return _certified(explainer, record, found, found.certificate)
+
+
+def top_prototype(explainer: Explainer, found: Explanation) -> int:
+    """The most activated prototype; the first of several."""
+    head = explainer.network.head
+    latent = found.observation.latent.astype(np.float64)
+    return int(np.argmax(head.activation(head.measurement(latent))))
 
 
 def _certified(

@@ -20,29 +20,33 @@ from typing import Any
 
 from verifier.campaign.identity import ModelFacts
 from verifier.campaign.record import STATES, Record, Row
+from verifier.campaign.regions import RegionRecord, region_key
 from verifier.errors import InputError, OutputError, ProtoProofError
 from verifier.files import make_directory, write_atomic
 
 LEDGER = "ledger.sqlite"
 CERTIFICATES = "certificates"
-_FORMAT = "protoproof.ledger/1"
+REGIONS = "regions"  # certificates and counterexamples of regions
+_FORMAT = "protoproof.ledger/2"
 
 _TABLES = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE models (sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 CREATE TABLE results (key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
-  predicted INTEGER, margin REAL, vocabulary TEXT, oracle TEXT, size INTEGER, possible INTEGER,
-  necessary INTEGER, sizes TEXT NOT NULL, prototypes TEXT NOT NULL, signature TEXT,
-  certificate TEXT, core TEXT, "limit" REAL) STRICT;
+  predicted INTEGER, margin REAL, top INTEGER, vocabulary TEXT, oracle TEXT, size INTEGER,
+  possible INTEGER, necessary INTEGER, sizes TEXT NOT NULL, prototypes TEXT NOT NULL,
+  signature TEXT, certificate TEXT, core TEXT, "limit" REAL) STRICT;
 CREATE TABLE timings (key TEXT PRIMARY KEY, seconds REAL NOT NULL, ended TEXT NOT NULL,
   worker INTEGER NOT NULL, megabytes REAL, carried INTEGER NOT NULL) STRICT;
 CREATE TABLE plan (position INTEGER PRIMARY KEY, idx INTEGER NOT NULL, label INTEGER NOT NULL,
   instance TEXT NOT NULL, key TEXT NOT NULL) STRICT;
-CREATE TABLE regions (key TEXT NOT NULL, region TEXT NOT NULL, verdict TEXT NOT NULL,
-  reason TEXT NOT NULL, PRIMARY KEY (key, region)) STRICT;
+CREATE TABLE regions (key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
+  predicted INTEGER, method TEXT, certificate TEXT, counterexample TEXT, instead INTEGER,
+  "limit" REAL) STRICT;
 INSERT INTO about VALUES ('format', '{_FORMAT}');
 """  # noqa: S608  # a constant
 _FIELDS = tuple(field.name for field in dataclasses.fields(Record))
+_REGION_FIELDS = tuple(field.name for field in dataclasses.fields(RegionRecord))
 _JSON = ("sizes", "prototypes")
 
 
@@ -84,6 +88,7 @@ class Ledger:
             InputError: the file is something else, or of another version.
         """
         make_directory(directory / CERTIFICATES)
+        make_directory(directory / REGIONS)
         with _clear_errors(directory), _closing(directory / LEDGER, "rwc") as connection:
             _prepare(connection, directory)
             yield Ledger(directory, connection)
@@ -135,38 +140,76 @@ class Ledger:
         values = dataclasses.asdict(record)
         for name in _JSON:
             values[name] = json.dumps(values[name], sort_keys=True)
+        self._insert("results", [key, *(values[name] for name in _FIELDS)], key, timing)
+
+    def store_region(
+        self,
+        record: RegionRecord,
+        timing: Timing,
+        certificate: bytes | None = None,
+        counterexample: bytes | None = None,
+    ) -> None:
+        """Remember what came of one region around an instance: first the files, then the row.
+
+        Raises:
+            OutputError: disk full or read-only.
+        """
+        for content, path in zip(
+            (certificate, counterexample), self.region_paths(record.key), strict=True
+        ):
+            if content is not None:
+                write_atomic(path, content)
+        self._insert("regions", dataclasses.astuple(record), record.key, timing)
+
+    def _insert(self, table: str, values: Sequence[Any], key: str, timing: Timing) -> None:
         with self._sql:
             self._sql.execute(
-                f"INSERT OR REPLACE INTO results VALUES (?{', ?' * len(_FIELDS)})",  # noqa: S608
-                (key, *(values[name] for name in _FIELDS)),
+                f"INSERT OR REPLACE INTO {table} VALUES (?{', ?' * (len(values) - 1)})",  # noqa: S608
+                tuple(values),
             )
             self._sql.execute(
                 "INSERT OR REPLACE INTO timings VALUES (?, ?, ?, ?, ?, ?)",
                 (key, *dataclasses.astuple(timing)),
             )
 
-    def store_region(self, key: str, region: str, verdict: str, reason: str = "") -> None:
-        """Remember whether the prediction of a result's instance was certified over a region.
+    def region(self, key: str) -> RegionRecord | None:
+        """The result under a region's key, if its files are still as they were."""
+        names = ", ".join(f'"{name}"' for name in _REGION_FIELDS)
+        row = self._sql.execute(
+            f"SELECT {names} FROM regions WHERE key = ?",  # noqa: S608  # names of our own
+            (key,),
+        ).fetchone()
+        if row is None:
+            return None
+        record = RegionRecord(*row)
+        self._require_state(record.state)
+        digests = (record.certificate, record.counterexample)
+        for path, digest in zip(self.region_paths(key), digests, strict=True):
+            if digest is not None and _unchanged(path, digest) is None:
+                return None
+        return record
 
-        Args:
-            key: of the instance's result.
-            region: its name, as policies write it (``linf:0.1``).
-            verdict: ``proved``, ``refuted`` or ``unknown``.
-            reason: why it is unknown, or empty.
-        """
-        with self._sql:
-            self._sql.execute(
-                "INSERT OR REPLACE INTO regions VALUES (?, ?, ?, ?)", (key, region, verdict, reason)
-            )
-
-    def regions(self) -> dict[str, dict[str, str]]:
-        """Per region, the verdicts by key."""
-        found: dict[str, dict[str, str]] = {}
-        for key, region, verdict in self._sql.execute(
-            "SELECT key, region, verdict FROM regions ORDER BY region, key"
-        ):
-            found.setdefault(region, {})[key] = verdict
+    def regions(self) -> dict[str, dict[str, RegionRecord]]:
+        """Per region of the plan, what came of it, by the key of the instance's explanation."""
+        model = self.model()
+        planned = self._sql.execute("SELECT instance, key FROM plan ORDER BY position").fetchall()
+        found: dict[str, dict[str, RegionRecord]] = {}
+        for name, text in self.about()["regions"].items():
+            results = found[name] = {}
+            for instance, key in planned:
+                own = region_key(model.sha256, model.description_sha256, instance, text)
+                missing = RegionRecord(own, "not_run", "not run yet")
+                results[key] = self.region(own) or missing
         return found
+
+    def region_paths(self, key: str) -> tuple[Path, Path]:
+        """Where a region's certificate lies, and its counterexample."""
+        folder = self.directory / REGIONS
+        return folder / f"{key}.cert.json", folder / f"{key}.npy"
+
+    def _require_state(self, state: str) -> None:
+        if state not in STATES:
+            raise InputError(f"{self.directory}: a row has the unknown state {state!r}")
 
     def result(self, key: str) -> Record | None:
         """The outcome under a key, if there is one and its certificate is still as it was."""
@@ -178,8 +221,7 @@ class Ledger:
         if row is None:
             return None
         values = dict(zip(_FIELDS, row, strict=True))
-        if values["state"] not in STATES:
-            raise InputError(f"{self.directory}: a row has the unknown state {values['state']!r}")
+        self._require_state(values["state"])
         for name in _JSON:
             values[name] = json.loads(values[name])
         record = Record(**values | {"prototypes": tuple(values["prototypes"])})
@@ -193,11 +235,9 @@ class Ledger:
 
     def certificate(self, key: str, record: Record) -> bytes | None:
         """The certificate's bytes, or None where they are missing or not those that were stored."""
-        path = self.certificate_path(key)
-        if record.certificate is None or not path.is_file():
+        if record.certificate is None:
             return None
-        data = path.read_bytes()
-        return data if hashlib.sha256(data).hexdigest() == record.certificate else None
+        return _unchanged(self.certificate_path(key), record.certificate)
 
     def about(self) -> dict[str, Any]:
         """What the plan says: data, model, options, selection.
@@ -236,6 +276,14 @@ class Ledger:
             key: Timing(seconds, ended, worker, megabytes, bool(carried))
             for key, seconds, ended, worker, megabytes, carried in found
         }
+
+
+def _unchanged(path: Path, digest: str) -> bytes | None:
+    """The file's content, or None where it is missing or another one."""
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    return data if hashlib.sha256(data).hexdigest() == digest else None
 
 
 @contextmanager

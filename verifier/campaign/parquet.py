@@ -29,6 +29,7 @@ def export_parquet(directory: Path, path: Path) -> int:
         ) from error
     with Ledger.read(directory) as ledger:
         rows, spent, about = ledger.rows(), ledger.timings(), ledger.about()
+        regions = ledger.regions()
     integer, real, text = pa.int64(), pa.float64(), pa.string()
     schema = pa.schema(
         [
@@ -41,6 +42,7 @@ def export_parquet(directory: Path, path: Path) -> int:
             ("reason", text),
             ("predicted", integer),
             ("margin", real),
+            ("top", integer),
             ("vocabulary", text),
             ("oracle", text),
             ("size", integer),
@@ -51,19 +53,20 @@ def export_parquet(directory: Path, path: Path) -> int:
             ("signature", text),
             ("certificate", text),
             ("core", text),
+            ("regions", text),
             ("seconds", real),
             ("megabytes", real),
             ("carried", pa.bool_()),
         ]
     )
-    table = pa.Table.from_pylist([_row(row, spent, about) for row in rows], schema=schema)
+    table = pa.Table.from_pylist([_row(row, spent, about, regions) for row in rows], schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     write_atomic(path, buffer.getvalue())
     return len(rows)
 
 
-def _row(row: Any, spent: Any, about: dict[str, Any]) -> dict[str, Any]:
+def _row(row: Any, spent: Any, about: dict[str, Any], regions: Any) -> dict[str, Any]:
     record, timing = row.record, spent.get(row.key)
     return {
         "index": row.index,
@@ -75,6 +78,7 @@ def _row(row: Any, spent: Any, about: dict[str, Any]) -> dict[str, Any]:
         "reason": record.reason,
         "predicted": record.predicted,
         "margin": record.margin,
+        "top": record.top,
         "vocabulary": record.vocabulary,
         "oracle": record.oracle,
         "size": record.size,
@@ -85,6 +89,8 @@ def _row(row: Any, spent: Any, about: dict[str, Any]) -> dict[str, Any]:
         "signature": record.signature,
         "certificate": record.certificate,
         "core": record.core,
+        # which regions the prediction is the same over: states by name, as JSON
+        "regions": json.dumps({name: found[row.key].state for name, found in regions.items()}),
         "seconds": None if timing is None else timing.seconds,
         "megabytes": None if timing is None else timing.megabytes,
         "carried": None if timing is None else timing.carried,

@@ -22,6 +22,9 @@ from verifier.campaign.engine import (
 from verifier.campaign.local import limit_memory
 from verifier.errors import MissingDependencyError, ProtoProofError, UsageError
 
+# What a worker claims of a GPU: networks that can be verified are small, and share one.
+_GPU_SHARE = 0.125
+
 
 class _Actor:
     """A worker's life inside an actor; the same as a local one's."""
@@ -83,7 +86,9 @@ class RayEngine:
         UsageError: the cluster cannot be reached.
     """
 
-    def __init__(self, make: MakeServer, megabytes: int | None, address: str | None) -> None:
+    def __init__(
+        self, make: MakeServer, megabytes: int | None, address: str | None, gpu: bool = False
+    ) -> None:
         try:
             import ray
         except ImportError as error:
@@ -105,10 +110,15 @@ class RayEngine:
                 line = " ".join(str(error).split())[:200]
                 raise UsageError(f"--address {address}: no Ray there ({line})") from error
         self._make, self._megabytes = make, megabytes
+        self._share = _GPU_SHARE if gpu else 0.0
+        resources: Any = ray.cluster_resources  # untyped
+        if gpu and not resources().get("GPU"):
+            self.close()
+            raise UsageError("--device cuda: no node of the cluster has a GPU; use --device cpu")
 
     def start(self) -> RayWorker:
-        """A new actor on one core."""
-        actor = self._ray.remote(num_cpus=1, max_restarts=0)(_Actor)
+        """A new actor on one core, and on a part of a GPU where one is asked for."""
+        actor = self._ray.remote(num_cpus=1, num_gpus=self._share, max_restarts=0)(_Actor)
         return RayWorker(actor.remote(self._make, self._megabytes), self._ray)
 
     def wait(self, workers: Sequence[RayWorker], seconds: float) -> list[tuple[RayWorker, Message]]:

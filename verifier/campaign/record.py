@@ -5,13 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, Protocol, get_args
 
-from verifier.certificate.schema import CeilingFact, Core, PairFact
+from verifier.certificate.schema import SCHEMA, CeilingFact, Core, PairFact
+from verifier.verdict import Status
 from verifier.version import TOOL
 
 State = Literal["proved", "refuted", "undecided", "not_run", "timeout", "memory", "error"]
 STATES: tuple[State, ...] = get_args(State)
+STATE_OF: dict[Status, State] = {
+    Status.PROVED: "proved",
+    Status.REFUTED: "refuted",
+    Status.UNKNOWN: "undecided",
+}
+# What decides latents, proofs and their acceptance; another version may find other facts.
+SOLVERS = ("numpy", "scipy", "onnxruntime", "torch", "auto-LiRPA", "python-flint")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions that every result depends on: the tool, the certificate's format, solvers."""
+    found = {"tool": TOOL, "certificate": SCHEMA}
+    for name in SOLVERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # an optional one; results without it are others
+            found[name] = "none"
+    return found
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,7 @@ class Record:
         reason: why it is not proved, or empty.
         predicted: the network's class, or None where it was never observed.
         margin: least observed margin over a rival, or None.
+        top: the most activated prototype, or None.
         vocabulary: of the chosen explanation.
         oracle: the one that found it.
         size: number of facts of the chosen explanation.
@@ -71,6 +94,7 @@ class Record:
     reason: str = ""
     predicted: int | None = None
     margin: float | None = None
+    top: int | None = None
     vocabulary: str | None = None
     oracle: str | None = None
     size: int | None = None
@@ -84,18 +108,30 @@ class Record:
     limit: float | None = None
 
     def settled(self, limits: Limits) -> bool:
-        """Whether running again under ``limits`` could tell nothing new."""
-        now: float | None
-        match self.state:
-            case "not_run":
-                return False
-            case "timeout":
-                now = limits.seconds
-            case "memory":
-                now = limits.megabytes
-            case _:
-                return True
-        return now is not None and self.limit is not None and now <= self.limit
+        """See :func:`settled`."""
+        return settled(self, limits)
+
+
+class _Limited(Protocol):
+    @property
+    def state(self) -> State: ...
+    @property
+    def limit(self) -> float | None: ...
+
+
+def settled(result: _Limited, limits: Limits) -> bool:
+    """Whether computing a result again under ``limits`` could tell nothing new."""
+    now: float | None
+    match result.state:
+        case "not_run":
+            return False
+        case "timeout":
+            now = limits.seconds
+        case "memory":
+            now = limits.megabytes
+        case _:
+            return True
+    return now is not None and result.limit is not None and now <= result.limit
 
 
 @dataclass(frozen=True)
@@ -121,9 +157,9 @@ def result_key(model: str, description: str, instance: str, options: Options) ->
         model: sha256 of the model file.
         description: sha256 of the head description.
         instance: sha256 of the input tensor.
-        options: how it is explained. The tool's version enters too.
+        options: how it is explained. :func:`versions` enter too.
     """
-    parts = [TOOL, model, description, instance, options.to_json()]
+    parts = [versions(), model, description, instance, options.to_json()]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,14 +13,16 @@ from types import FrameType
 from typing import Any
 
 from verifier.assembly import input_digest
-from verifier.campaign.engine import Engine, MakeServer, Task, compute
+from verifier.bounds.device import require_device
+from verifier.campaign.engine import Engine, MakeServer, Outcome, Task, compute
 from verifier.campaign.explaining import ExplainJob
 from verifier.campaign.identity import ModelFacts, model_facts
 from verifier.campaign.instances import Instances, Selection
-from verifier.campaign.ledger import Ledger, Planned
+from verifier.campaign.ledger import Ledger, Planned, Timing
 from verifier.campaign.local import LocalEngine
 from verifier.campaign.lock import only_writer
-from verifier.campaign.record import Limits, Options, Record, Row, State, result_key
+from verifier.campaign.record import Limits, Options, Record, Row, State, result_key, versions
+from verifier.campaign.regions import RegionRecord, region_key, wording
 from verifier.campaign.summary import state_counts, summary, timings, to_bytes
 from verifier.errors import UsageError
 from verifier.files import make_directory, require_writable, write_together
@@ -31,7 +34,10 @@ MakeEngine = Callable[[MakeServer, "Limits"], Engine]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a campaign is: ``done`` of ``total``, of which ``reused`` were there before."""
+    """How far a campaign is: ``done`` results of ``total``, of which ``reused`` were there before.
+
+    Every instance has one result for its explanation, and one for each region.
+    """
 
     done: int
     total: int
@@ -44,14 +50,15 @@ class Campaign:
     """What a campaign's directory holds.
 
     ``stopped`` is the number of the signal that ended it early; ``computed``, ``reused`` and
-    ``carried`` (a part of ``computed``) say how the rows came about in this run.
+    ``carried`` (a part of ``computed``) say how the results came about in this run. ``regions``
+    holds, per region as users write it and by the key of each row, what came of it.
     """
 
     directory: Path
     about: dict[str, Any]
     model: ModelFacts
     rows: tuple[Row, ...]
-    regions: dict[str, dict[str, str]]
+    regions: dict[str, dict[str, RegionRecord]]
     computed: int = 0
     reused: int = 0
     carried: int = 0
@@ -65,7 +72,7 @@ class Campaign:
     @property
     def summary(self) -> dict[str, Any]:
         """The document ``summary.json``."""
-        return summary(self.about, self.model, self.rows)
+        return summary(self.about, self.model, self.rows, self.regions)
 
 
 def read_campaign(directory: Path) -> Campaign:
@@ -85,8 +92,10 @@ def run_campaign(
     *,
     selection: Selection | None = None,
     options: Options | None = None,
+    regions: Sequence[str] = (),
     limits: Limits | None = None,
     workers: int = 1,
+    device: str = "cpu",
     engine: str | MakeEngine = "local",
     address: str | None = None,
     earlier: Path | None = None,
@@ -101,8 +110,11 @@ def run_campaign(
         out: directory of ledger, certificates, ``summary.json`` and ``timings.json``.
         selection: which instances; all by default.
         options: how to explain.
+        regions: over which every instance is certified too, such as ``linf:0.1``.
         limits: what one instance may cost.
         workers: how many processes.
+        device: where they falsify and bound regions: ``cpu`` or ``cuda``. Like the number of
+            workers, it does not enter the keys: a proof is a proof.
         engine: ``local``, ``ray``, or a function that makes an engine.
         address: of a Ray cluster; None is one of this machine's own.
         earlier: directory of another campaign. Where its network has an equal head and this one
@@ -122,29 +134,40 @@ def run_campaign(
     instances.fit(network.class_names)
     chosen = selection.choose(instances)
     require_writable(out)
-    facts = model_facts(network)
+    if engine != "ray":  # the nodes of a cluster speak for themselves
+        require_device(device)
+    facts, words, domain = model_facts(network), wording(regions, network), options.domain
+    if ":" in domain:
+        domain = wording([domain], network, "--domain")[domain]
     make_directory(out)
     with only_writer(out), _catching_signals() as caught:
         known = {} if earlier is None else _earlier_results(earlier, facts, options)
         with Ledger.create(out) as ledger:
             planned = [_planned(instances, i, facts, network, options) for i in chosen]
-            ledger.plan(_about(network, instances, selection, options), facts, planned)
-            tasks = _tasks(ledger, planned, instances, network, limits, known)
-            reused = len(planned) - sum(_occurrences(planned, task.key) for task in tasks)
-            job = make_server or ExplainJob(network.path.resolve(), facts.sha256, options)
-            where = _engine(engine, address, job, limits)
+            about = _about(network, instances, selection, options)
+            about |= {"regions": words, "domain": domain}
+            ledger.plan(about, facts, planned)
+            todo = _tasks(ledger, planned, instances, network, limits, known)
+            todo += _region_tasks(ledger, planned, instances, network, limits, words)
+            tasks, occurrences = [task for task, _ in todo], {t.key: n for t, n in todo}
+            total = len(planned) * (1 + len(words))
+            reused = total - sum(occurrences.values())
+            job = make_server or ExplainJob(
+                network.path.resolve(), facts.sha256, options, device, limits.seconds
+            )
+            where = _engine(engine, address, job, limits, device)
             done, carried = reused, 0
-            progress(Progress(done, len(planned), reused))
+            progress(Progress(done, total, reused))
             answers = compute(
                 where, tasks, workers=workers, limits=limits, stopped=lambda: bool(caught)
             )
             try:
                 with closing(answers):
                     for task, outcome, timing in answers:
-                        ledger.store(task.key, outcome.record, timing, outcome.certificate)
-                        done += _occurrences(planned, task.key)
+                        _store(ledger, task, outcome, timing)
+                        done += occurrences[task.key]
                         carried += outcome.carried
-                        progress(Progress(done, len(planned), reused, outcome.record.state))
+                        progress(Progress(done, total, reused, outcome.record.state))
             finally:
                 if close := getattr(where, "close", None):
                     close()
@@ -184,20 +207,49 @@ def _tasks(
     network: Network,
     limits: Limits,
     known: dict[str, tuple[Record, bytes]],
-) -> list[Task]:
-    """What is left to do; equal inputs are one task."""
-    tasks: dict[str, Task] = {}
+) -> list[tuple[Task, int]]:
+    """What is left to explain, and for how many planned instances; equal inputs are one task."""
+    counts, tasks = Counter(plan.key for plan in planned), dict[str, Task]()
     for plan in planned:
         record = ledger.result(plan.key)
         if plan.key in tasks or (record is not None and record.settled(limits)):
             continue
         x = instances.scaled(plan.index, *network.input_range)
         tasks[plan.key] = Task(plan.key, plan.index, x, known.get(plan.instance))
+    return [(task, counts[key]) for key, task in tasks.items()]
+
+
+def _region_tasks(
+    ledger: Ledger,
+    planned: Sequence[Planned],
+    instances: Instances,
+    network: Network,
+    limits: Limits,
+    words: dict[str, str],
+) -> list[tuple[Task, int]]:
+    """What is left to certify, likewise."""
+    counts, tasks = Counter(plan.instance for plan in planned), dict[str, tuple[Task, int]]()
+    identity = network.sha256, network.description_sha256
+    for name, text in words.items():
+        for plan in planned:
+            key = region_key(*identity, plan.instance, text)
+            record = ledger.region(key)
+            if key in tasks or (record is not None and record.settled(limits)):
+                continue
+            x = instances.scaled(plan.index, *network.input_range)
+            tasks[key] = Task(key, plan.index, x, region=name), counts[plan.instance]
     return list(tasks.values())
 
 
-def _occurrences(planned: Sequence[Planned], key: str) -> int:
-    return sum(plan.key == key for plan in planned)
+def _store(ledger: Ledger, task: Task, outcome: Outcome, timing: Timing) -> None:
+    if task.region is None:
+        ledger.store(task.key, outcome.record, timing, outcome.certificate)
+        return
+    plain = outcome.record  # of a task that came to no answer: too slow, too large, an error
+    record = outcome.region or RegionRecord(
+        task.key, plain.state, plain.reason, plain.predicted, limit=plain.limit
+    )
+    ledger.store_region(record, timing, outcome.certificate, outcome.counterexample)
 
 
 def _earlier_results(
@@ -226,10 +278,13 @@ def _about(
         "data": {"name": instances.name, "sha256": instances.sha256},
         "selection": selection.to_json(),
         "options": options.to_json(),
+        "versions": versions(),
     }
 
 
-def _engine(engine: str | MakeEngine, address: str | None, job: MakeServer, limits: Limits) -> Any:
+def _engine(
+    engine: str | MakeEngine, address: str | None, job: MakeServer, limits: Limits, device: str
+) -> Any:
     if callable(engine):
         return engine(job, limits)
     if engine not in ENGINES:
@@ -237,7 +292,7 @@ def _engine(engine: str | MakeEngine, address: str | None, job: MakeServer, limi
     if engine == "ray":
         from verifier.campaign.ray_engine import RayEngine
 
-        return RayEngine(job, limits.megabytes, address)
+        return RayEngine(job, limits.megabytes, address, gpu=device != "cpu")
     if address is not None:
         raise UsageError("--address is for --engine ray")
     return LocalEngine(job, limits.megabytes)

@@ -6,12 +6,13 @@ import json
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from verifier.campaign.identity import ModelFacts
 from verifier.campaign.ledger import Timing
 from verifier.campaign.record import STATES, Row
+from verifier.campaign.regions import RegionRecord
 from verifier.version import TOOL
 
 SCHEMA = "protoproof.campaign/1"
@@ -43,11 +44,43 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 def state_counts(rows: Sequence[Row]) -> dict[str, int]:
     """How many rows are in each state; every state is named."""
-    found = Counter(row.record.state for row in rows)
+    return _counts(row.record.state for row in rows)
+
+
+def _counts(states: Iterable[str]) -> dict[str, int]:
+    found = Counter(states)
     return {state: found[state] for state in STATES}
 
 
-def summary(about: Mapping[str, Any], model: ModelFacts, rows: Sequence[Row]) -> dict[str, Any]:
+def unused_prototypes(model: ModelFacts, rows: Sequence[Row]) -> dict[int, str]:
+    """Prototypes that do nothing over these rows, and why.
+
+    One has the same weight for every class, so that no margin depends on it; or it is neither the
+    most activated prototype of any row nor named by any explanation. Explanations alone would be
+    too narrow: they are minimal, and name one prototype where several would do.
+    """
+    used = {j for row in rows for j in row.record.prototypes}
+    used |= {row.record.top for row in rows if row.record.top is not None}
+    found = dict.fromkeys(range(model.prototypes), "")
+    for j in found:
+        if j in model.idle:
+            found[j] = "has the same weight for every class"
+        elif j not in used:
+            found[j] = "is the best match of no instance, and no explanation names it"
+    return {j: why for j, why in found.items() if why}
+
+
+def certified(rows: Sequence[Row], found: Mapping[str, RegionRecord]) -> int:
+    """How many are predicted right, and provably so over the region of the results ``found``."""
+    return sum(row.correct is True and found[row.key].state == "proved" for row in rows)
+
+
+def summary(
+    about: Mapping[str, Any],
+    model: ModelFacts,
+    rows: Sequence[Row],
+    regions: Mapping[str, Mapping[str, RegionRecord]],
+) -> dict[str, Any]:
     """The document ``summary.json``."""
     vocabularies = sorted({v for row in rows for v in row.record.sizes})
     proved = [row.record for row in rows if row.record.state == "proved"]
@@ -63,6 +96,7 @@ def summary(about: Mapping[str, Any], model: ModelFacts, rows: Sequence[Row]) ->
         "data": about["data"],
         "selection": about["selection"],
         "options": about["options"],
+        "versions": about["versions"],
         "states": state_counts(rows),
         "accuracy": _accuracy(rows),
         "classes": [
@@ -77,7 +111,18 @@ def summary(about: Mapping[str, Any], model: ModelFacts, rows: Sequence[Row]) ->
             "facts": sum(r.size or 0 for r in proved),
             "necessary": sum(r.necessary or 0 for r in proved),
         },
-        "instances": [_instance(row) for row in rows],
+        "regions": {
+            name: {
+                "states": _counts(r.state for r in found.values()),
+                "certified": certified(rows, found),
+            }
+            for name, found in regions.items()
+        },
+        "instances": [
+            _instance(row)
+            | {"regions": {name: _region(found[row.key]) for name, found in regions.items()}}
+            for row in rows
+        ],
     }
 
 
@@ -132,4 +177,14 @@ def _instance(row: Row) -> dict[str, Any]:
         "necessary": record.necessary,
         "core": record.core,
         "certificate": None if record.certificate is None else f"{row.key}.cert.json",
+    }
+
+
+def _region(record: RegionRecord) -> dict[str, Any]:
+    return {
+        "state": record.state,
+        "reason": record.reason,
+        "instead": record.instead,
+        "certificate": None if record.certificate is None else f"{record.key}.cert.json",
+        "counterexample": None if record.counterexample is None else f"{record.key}.npy",
     }

@@ -38,6 +38,10 @@ Engine = Annotated[str, typer.Option("--engine", help="local (processes here) or
 Address = Annotated[
     str | None, typer.Option("--address", help="Of a Ray cluster; default: one on this machine.")
 ]
+Device = Annotated[
+    str,
+    typer.Option("--device", help="cpu or cuda: where regions are falsified and bounded."),
+]
 CORES = os.cpu_count() or 1
 
 
@@ -59,13 +63,20 @@ def campaign(
         bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
     ] = True,
     inflate: Inflate = False,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds per instance.")] = 60.0,
+    region: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="Certify every instance over it, like linf:0.1; repeatable."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Seconds per instance, and per region of one.")
+    ] = 60.0,
     memory: Annotated[
         int | None, typer.Option("--memory", min=1, help="Megabytes per worker process.")
     ] = None,
     workers: Workers = CORES,
     engine: Engine = "local",
     address: Address = None,
+    device: Device = "cpu",
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", help="Earlier campaign whose certificates may carry over."),
@@ -87,8 +98,10 @@ def campaign(
             out,
             selection=selection,
             options=Options(vocabulary, domain, oracle, witnesses, inflate),
+            regions=region or (),
             limits=Limits(timeout, memory),
             workers=workers,
+            device=device,
             engine=engine,
             address=address,
             earlier=baseline,
@@ -103,7 +116,7 @@ def campaign(
     elif not quiet:
         print_campaign(result)
     end_by_signal(result.stopped)
-    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} else 3)
+    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
 
 
 def read_instances(source: str) -> Instances:
@@ -129,7 +142,7 @@ def print_campaign(result: Campaign) -> None:
     out, document = console(), result.summary
     out.print(
         f"[bold]{safe(result.model.name)}[/bold] on {safe(result.about['data']['name'])}: "
-        f"{len(result.rows)} instances ({result.reused} known before, {result.computed} computed"
+        f"{len(result.rows)} instances ({_results(result)}"
         + (f", {result.carried} of them carried over)" if result.carried else ")")
     )
     out.print("states      " + ", ".join(f"{n} {state}" for state, n in _seen(result).items()))
@@ -142,6 +155,10 @@ def print_campaign(result: Campaign) -> None:
         )
     if document["sizes"]:
         out.print(table)
+    for name, found in document["regions"].items():
+        states = ", ".join(f"{n} {state}" for state, n in found["states"].items() if n)
+        certified = f"{found['certified']} of {len(result.rows)} certified"
+        out.print(f"region      {safe(name)}: {certified} ({states})", highlight=False)
     reasons = {row.record.reason: row.index for row in reversed(result.rows) if row.record.reason}
     for reason, index in sorted(reasons.items(), key=lambda item: item[1])[:5]:
         out.print(f"not proved  instance {index}: {safe(reason)}", highlight=False)
@@ -150,8 +167,23 @@ def print_campaign(result: Campaign) -> None:
         out.print("[bold]stopped early[/bold]; run the same command again to go on")
 
 
+def _results(result: Campaign) -> str:
+    known = (
+        f"{result.reused} results known before"
+        if result.regions
+        else f"{result.reused} known before"
+    )
+    return f"{known}, {result.computed} computed"
+
+
 def _seen(result: Campaign) -> dict[str, int]:
     return {state: n for state, n in result.states.items() if n}
+
+
+def _decided(result: Campaign) -> bool:
+    """Whether every region is proved or refuted: both are answers."""
+    records = (record for found in result.regions.values() for record in found.values())
+    return all(record.state in ("proved", "refuted") for record in records)
 
 
 def _document(result: Campaign) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from verifier.console.campaigning import (
     CORES,
     Address,
     Data,
+    Device,
     Engine,
     Workers,
     end_by_signal,
@@ -43,6 +44,7 @@ def gate(
     workers: Workers = CORES,
     engine: Engine = "local",
     address: Address = None,
+    device: Device = "cpu",
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Also write the result to this file.")
     ] = None,
@@ -64,6 +66,7 @@ def gate(
             workers=workers,
             engine=engine,
             address=address,
+            device=device,
             progress=step,
         )
     if markdown is not None:

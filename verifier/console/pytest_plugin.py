@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from verifier.gate import GateResult
 
 _RESULT = pytest.StashKey["GateResult"]()
-_NEEDED, _KNOWN = {"model", "policy", "data"}, {"model", "policy", "data", "baseline", "workers"}
+_NEEDED = {"model", "policy", "data"}
+_KNOWN = _NEEDED | {"baseline", "workers", "device"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "protoproof(model, policy, data, baseline=None, workers=1): the network passes the "
-        "policy's gate",
+        "protoproof(model, policy, data, baseline=None, workers=1, device='cpu'): "
+        "the network passes the policy's gate",
     )
 
 
@@ -103,6 +104,7 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
             _directory(item, wanted),
             baseline=baseline,
             workers=int(wanted.get("workers", 1)),
+            device=str(wanted.get("device", "cpu")),
         )
     except ProtoProofError as error:
         pytest.fail(f"gate refused: {error}", pytrace=False)

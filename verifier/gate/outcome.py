@@ -20,7 +20,7 @@ RULES = {
     "vacuous": "Few explanations need nearly every fact there is.",
     "ambiguous": "Few explanations name what another one names for a different class.",
     "contradictory_prototypes": "No prototype speaks against the class that it belongs to.",
-    "unused_prototypes": "Prototypes are named by explanations.",
+    "unused_prototypes": "Prototypes match some instance best, or explanations name them.",
     "duplicate_prototypes": "Prototypes differ from each other.",
     "head_binding": "The head was recognised in the graph, not only declared.",
     "certificates": "The independent checker accepts every certificate.",

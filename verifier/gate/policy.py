@@ -77,7 +77,9 @@ class Vacuous(_Closed):
     """Explanations that need nearly every fact there is, and so explain nothing.
 
     One is vacuous if its facts are at least ``share_of_possible`` of those that its vocabulary
-    could need at most.
+    could need at most: for pairs, at every location as many as channels + 1, or prototypes if these
+    are fewer; for activations, one per prototype, and the ceilings; for mixed facts, both.
+    ``at_most`` is a share of the proved explanations.
     """
 
     share_of_possible: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -85,7 +87,11 @@ class Vacuous(_Closed):
 
 
 class Duplicates(_Closed):
-    """Prototypes with another one within ``squared_distance`` (squared L2; 0: equal vectors)."""
+    """Prototypes with another one within ``squared_distance`` (squared L2; 0: equal vectors).
+
+    Each of two equal prototypes counts. Their weights, and the classes that they belong to, are not
+    compared.
+    """
 
     squared_distance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     at_most: Count
@@ -128,17 +134,65 @@ class Rules(_Closed):
     """
 
     accuracy: Accuracy | None = None
-    certified_accuracy: Annotated[tuple[CertifiedAccuracy, ...], Field(min_length=1)] | None = None
-    explanation_size: Annotated[tuple[ExplanationSize, ...], Field(min_length=1)] | None = None
-    witness_share: AtLeast | None = None
+    certified_accuracy: Annotated[
+        tuple[CertifiedAccuracy, ...] | None,
+        Field(
+            min_length=1,
+            description="Each region (linf:R, l2:R, brightness:R, contrast:R, occlude:...) is "
+            "certified around every instance. Certified is an instance that is predicted as "
+            "labelled, with a certificate, accepted now, that every input of the region is too.",
+        ),
+    ] = None
+    explanation_size: Annotated[
+        tuple[ExplanationSize, ...] | None,
+        Field(
+            min_length=1,
+            description="Over the proved instances; one without a proof in the vocabulary counts "
+            "as infinitely large. The 95th percentile is by nearest rank.",
+        ),
+    ] = None
+    witness_share: Annotated[
+        AtLeast | None,
+        Field(
+            description="Of all facts of the proved explanations, the share with a witness: a "
+            "latent that meets all other facts and is certainly predicted otherwise."
+        ),
+    ] = None
     vacuous: Vacuous | None = None
-    ambiguous: AtMostShare | None = None
-    contradictory_prototypes: AtMostCount | None = None
-    unused_prototypes: AtMostCount | None = None
+    ambiguous: Annotated[
+        AtMostShare | None,
+        Field(
+            description="Of the proved explanations, the share that name the same prototypes, by "
+            "the same kinds of facts at the same places, as one of an instance that is predicted "
+            "another class. The values of the facts are not compared."
+        ),
+    ] = None
+    contradictory_prototypes: Annotated[
+        AtMostCount | None,
+        Field(
+            description="Prototypes on which another class has at least the weight of the class "
+            "that they belong to, by the head description: to see one supports its class against "
+            "some rivals and opposes it against others. Needs prototype_class in the description."
+        ),
+    ] = None
+    unused_prototypes: Annotated[
+        AtMostCount | None,
+        Field(
+            description="Prototypes with the same weight for every class, and prototypes that over "
+            "all instances of the campaign are neither the most activated one of any nor named by "
+            "any proved explanation. The fewer the instances, the more are unused."
+        ),
+    ] = None
     duplicate_prototypes: Duplicates | None = None
     head_binding: Literal["recognised"] | None = None
     certificates: Certificates | None = None
-    undecided: AtMostShare = AtMostShare(at_most=0.0)
+    undecided: Annotated[
+        AtMostShare,
+        Field(
+            description="Share of the instances that are not proved, for whatever reason: refuted, "
+            "undecided, timeout, memory, error, not_run. Always asked for; none by default."
+        ),
+    ] = AtMostShare(at_most=0.0)
     baseline: BaselineRules | None = None
 
     @model_validator(mode="after")

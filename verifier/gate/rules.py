@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from verifier.campaign import Campaign, Row
-from verifier.campaign.summary import percentile
-from verifier.checker import ModelFile, check
+from verifier.campaign import Campaign, Row, recheck
+from verifier.campaign.summary import percentile, unused_prototypes
+from verifier.checker import ModelFile
 from verifier.gate.compare import Comparison
 from verifier.gate.outcome import Check, Finding, Outcome
 from verifier.gate.policy import (
@@ -36,12 +36,20 @@ if TYPE_CHECKING:
     from verifier.gate.policy_file import Place
 
 
-def checks(rules: Rules, campaign: Campaign, model: bytes) -> Iterator[Check]:
-    """Every check that the policy asks for, except those about a baseline."""
+def checks(rules: Rules, campaign: Campaign, content: bytes) -> Iterator[Check]:
+    """Every check that the policy asks for, except those about a baseline.
+
+    Args:
+        rules: the policy's.
+        campaign: what they are about.
+        content: of the network's file.
+    """
+    model = ModelFile(content)
+    declared = rules.certificates is not None and rules.certificates.allow_declared
     if rules.accuracy is not None:
         yield from _accuracy(rules.accuracy, campaign)
     for number, region in enumerate(rules.certified_accuracy or ()):
-        yield _certified(region, number, campaign)
+        yield _certified(region, number, campaign, model, declared)
     for number, size in enumerate(rules.explanation_size or ()):
         yield from _sizes(size, number, campaign)
     if rules.witness_share is not None:
@@ -162,19 +170,30 @@ def _share_right(rows: Sequence[Row]) -> tuple[float, float, str]:
     return right / len(rows), (right + unknown) / len(rows), words
 
 
-def _certified(rule: CertifiedAccuracy, number: int, campaign: Campaign) -> Check:
-    verdicts = campaign.regions[rule.region]
+def _certified(
+    rule: CertifiedAccuracy, number: int, campaign: Campaign, model: ModelFile, declared: bool
+) -> Check:
+    """What counts is a certificate that the checker accepts now, about this input and region."""
+    found = campaign.regions[rule.region]
     certified = unknown = 0
     findings = []
     for row in campaign.rows:
-        verdict = verdicts.get(row.key, "not_run")
-        if verdict == "proved" and row.correct is True:
-            certified += 1
-        elif verdict in ("proved", "refuted"):
-            findings.append(Finding(f"{verdict}, {_wrong(row, campaign).text}", row.index))
+        record = found[row.key]
+        if record.state == "proved" and row.correct is True:
+            again = recheck.region(campaign, rule.region, row, model, declared)
+            if again is not None and again.accepted:
+                certified += 1
+            else:
+                findings.append(Finding(again.complaint if again else "not proved", row.index))
+        elif row.correct is False:
+            findings.append(_wrong(row, campaign))
+        elif record.state == "refuted":
+            seen = campaign.model.classes[record.instead or 0]
+            findings.append(Finding(f"an input of the region is predicted {seen}", row.index))
         else:  # nobody knows: it could be counted either way
             unknown += 1
-            findings.append(Finding(f"undecided over {rule.region} ({verdict})", row.index))
+            reason = f"{record.state}: {record.reason}" if record.reason else record.state
+            findings.append(Finding(f"undecided over {rule.region} ({reason})", row.index))
     total = len(campaign.rows)
     words = f"{certified} of {total} certified over {rule.region} ({certified / total:.2%})"
     if unknown:
@@ -265,17 +284,8 @@ def _contradictory(rule: AtMostCount, campaign: Campaign) -> Check:
 
 
 def _unused(rule: AtMostCount, campaign: Campaign) -> Check:
-    used = {j for row in _proved(campaign) for j in row.record.prototypes}
-    findings = tuple(
-        Finding(
-            "has the same weight for every class"
-            if j in campaign.model.idle
-            else "no explanation of this campaign names it",
-            prototype=j,
-        )
-        for j in range(campaign.model.prototypes)
-        if j not in used or j in campaign.model.idle
-    )
+    found = unused_prototypes(campaign.model, campaign.rows)
+    findings = tuple(Finding(why, prototype=j) for j, why in found.items())
     return _counted("unused_prototypes", findings, rule.at_most)
 
 
@@ -295,20 +305,14 @@ def _binding(campaign: Campaign) -> Check:
     return Check("head_binding", ("rules", "head_binding"), status, words, "recognised")
 
 
-def _certificates(rule: Certificates, campaign: Campaign, model: bytes) -> Check:
+def _certificates(rule: Certificates, campaign: Campaign, model: ModelFile) -> Check:
     """Every certificate is read from its file and proved again, against the model's bytes."""
-    file = ModelFile(model)
     findings, accepted = [], 0
     for row in _proved(campaign):
-        path = campaign.directory / "certificates" / f"{row.key}.cert.json"
-        report = check(path, file, row.instance, allow_declared=rule.allow_declared)
-        predicted = dict(report.subject).get("predicted")
-        if report.accepted and predicted == str(row.record.predicted):
-            accepted += 1
-        else:
-            failed = report.failures[0] if report.failures else None
-            why = f"{failed.name}: {failed.detail}" if failed else "another class than recorded"
-            findings.append(Finding(f"certificate {report.status}: {why}", row.index))
+        found = recheck.explanation(campaign, row, model, rule.allow_declared)
+        accepted += found.accepted
+        if not found.accepted:
+            findings.append(Finding(found.complaint, row.index))
     place, limit = ("rules", "certificates", "accepted"), "all accepted by the checker"
     words = f"{accepted} of {accepted + len(findings)} certificates accepted"
     if not accepted and not findings:

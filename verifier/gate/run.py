@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.campaign import Campaign, Instances, Progress, read_campaign, run_campaign
-from verifier.campaign.ledger import LEDGER
+from verifier.campaign.regions import KINDS
 from verifier.campaign.summary import to_bytes
 from verifier.errors import InputError, UsageError
 from verifier.files import require_writable, write_together
@@ -32,6 +32,7 @@ def run_gate(
     workers: int = 1,
     engine: Any = "local",
     address: str | None = None,
+    device: str = "cpu",
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
@@ -48,6 +49,7 @@ def run_gate(
         workers: see :func:`verifier.campaign.run_campaign`.
         engine: likewise.
         address: likewise.
+        device: likewise.
         progress: likewise.
 
     Raises:
@@ -57,7 +59,7 @@ def run_gate(
     file = read_policy(policy)
     plan, rules = file.policy.campaign, file.policy.rules
     require_writable(out)
-    _refuse_unanswerable(file, out / CAMPAIGN, baseline)
+    _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
     old = None if earlier is None else read_campaign(earlier)
     if old is not None and rules.baseline is not None:
@@ -68,10 +70,12 @@ def run_gate(
         out / CAMPAIGN,
         selection=plan.selection,
         options=plan.options,
+        regions=[rule.region for rule in rules.certified_accuracy or ()],
         limits=plan.limits,
         workers=workers,
         engine=engine,
         address=address,
+        device=device,
         earlier=earlier,
         progress=progress,
     )
@@ -118,7 +122,7 @@ def evaluate(
     )
 
 
-def _refuse_unanswerable(file: PolicyFile, campaign: Path, baseline: Path | None) -> None:
+def _refuse_unanswerable(file: PolicyFile, baseline: Path | None) -> None:
     """Before any work: rules that no outcome of the campaign could fulfil or break."""
     plan, rules = file.policy.campaign, file.policy.rules
     if rules.baseline is not None and baseline is None:
@@ -129,18 +133,18 @@ def _refuse_unanswerable(file: PolicyFile, campaign: Path, baseline: Path | None
         if plan.vocabulary not in ("auto", size.vocabulary):
             text = f"the campaign tries {plan.vocabulary} only, not {size.vocabulary}"
             raise UsageError(_at(file, "explanation_size", text, number))
-    known: set[str] = set()
-    if rules.certified_accuracy is not None and (campaign / LEDGER).is_file():
-        known = set(read_campaign(campaign).regions)
-    _refuse_regions(rules, known, campaign, file)
+    for number, rule in enumerate(rules.certified_accuracy or ()):
+        if rule.region.partition(":")[0] not in KINDS:
+            text = f"the region {rule.region!r} is none of {', '.join(KINDS)}"
+            raise UsageError(_at(file, "certified_accuracy", text, number))
 
 
 def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile) -> None:
     for number, rule in enumerate(rules.certified_accuracy or ()):
         if rule.region not in known:
             text = (
-                f"{where} holds no results over the region {rule.region}; certify the instances "
-                "over it first, or remove the rule"
+                f"{where} holds no results over the region {rule.region}; run it again with that "
+                "--region"
             )
             raise UsageError(_at(file, "certified_accuracy", text, number))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from verifier.errors import InternalError, MissingDependencyError
 from verifier.report.audit_page import AuditPage
-from verifier.report.figures import HEIGHT, WIDTH, curve, histogram, matrix, waterfall
+from verifier.report.figures import HEIGHT, WIDTH, curves, histogram, matrix, waterfall
 from verifier.report.html import TEMPLATES, environment
 from verifier.report.images import data_uri
 from verifier.report.page import Image
@@ -46,7 +46,7 @@ def render_audit(page: AuditPage) -> str:
             picture=picture,
             waterfall=waterfall,
             histograms=[histogram(name, sizes) for name, sizes in page.sizes if sizes],
-            curve=curve(page.regions),
+            curves=curves(page.regions, page.correct),
             matrix=matrix(page.use),
             width=WIDTH,
             height=HEIGHT,

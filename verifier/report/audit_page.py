@@ -120,13 +120,43 @@ class AuditGate:
 
 @dataclass(frozen=True)
 class AuditRegion:
-    """How many of the instances are certified over a region; ``radius`` where it is a ball."""
+    """Results over one region around every instance.
+
+    Attributes:
+        name: as users wrote it.
+        certified: right, and provably so: certificates that were accepted again for this report.
+        refuted: an input of the region is predicted otherwise.
+        open: neither proved nor refuted, among those that are predicted right.
+        total: instances.
+        rejected: certificates that were not accepted.
+        norm: ``linf`` or ``l2`` where it is a ball, else None.
+        radius: of the ball, else None.
+    """
 
     name: str
     certified: int
     refuted: int
+    open: int
     total: int
+    rejected: int = 0
+    norm: str | None = None
     radius: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AuditCounterexample:
+    """An input of a region that is predicted otherwise than the instance in its middle.
+
+    ``original`` is the instance, and ``largest`` the largest change of an input number.
+    """
+
+    index: int
+    region: str
+    predicted: str
+    instead: str
+    original: Image
+    picture: Image
+    largest: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +172,7 @@ class AuditPage:
         use: per class (row) and prototype (column), how many explanations of instances that are
             predicted so name the prototype.
         instances: those with a section of their own; ``unlisted`` more have none.
+        counterexamples: that refute regions, a few of each; ``hidden`` more are not shown.
         wrong: those worth a look: predicted wrongly, refuted or not proved.
         recheck: commands that check again.
     """
@@ -155,7 +186,7 @@ class AuditPage:
     accepted: int
     rejected: int
     identity: tuple[tuple[str, str], ...]
-    claim: str
+    claim: tuple[str, ...]
     domain: str
     level: str
     regions: tuple[AuditRegion, ...]
@@ -168,6 +199,8 @@ class AuditPage:
     class_names: tuple[str, ...]
     instances: tuple[AuditInstance, ...]
     unlisted: int
+    counterexamples: tuple[AuditCounterexample, ...]
+    hidden: int
     wrong: tuple[AuditInstance, ...]
     assumptions: tuple[str, ...]
     limits: tuple[str, ...]

@@ -15,6 +15,7 @@ from verifier.report.audit_page import AuditRegion, Step
 
 WIDTH, HEIGHT = 560.0, 180.0  # of the plotting area, in drawing units
 _BARS = 24
+_LABEL = 48.0  # the room that a number below an axis takes
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Histogram:
     median: float
     p95: int
     largest: int
+    tallest: int
 
 
 def histogram(vocabulary: str, sizes: Sequence[int]) -> Histogram:
@@ -65,7 +67,7 @@ def histogram(vocabulary: str, sizes: Sequence[int]) -> Histogram:
     middle = len(ordered) // 2
     median = (ordered[middle] + ordered[~middle]) / 2
     p95 = ordered[max(0, math.ceil(0.95 * len(ordered)) - 1)]
-    return Histogram(vocabulary, bars, len(ordered), median, p95, high)
+    return Histogram(vocabulary, bars, len(ordered), median, p95, high, tallest)
 
 
 @dataclass(frozen=True)
@@ -104,27 +106,43 @@ def waterfall(steps: Sequence[Step]) -> tuple[Fall, ...]:
 
 @dataclass(frozen=True)
 class Point:
-    """Certified accuracy at one radius, and its place in the drawing."""
+    """Certified share at one radius, its place in the drawing, and what to write below it."""
 
     x: float
     y: float
-    region: AuditRegion
+    radius: float
+    certified: int
+    label: str
 
 
-def curve(regions: Sequence[AuditRegion]) -> tuple[Point, ...]:
-    """Certified share against the radius, ascending; empty with fewer than two balls."""
-    balls = sorted((r for r in regions if r.radius is not None), key=lambda r: r.radius or 0.0)
-    if len(balls) < 2:
-        return ()
-    widest = max(ball.radius or 0.0 for ball in balls) or 1.0
-    return tuple(
-        Point(
-            round(WIDTH * (ball.radius or 0.0) / widest, 2),
-            round(HEIGHT * (1 - ball.certified / ball.total), 2),
-            ball,
-        )
-        for ball in balls
-    )
+@dataclass(frozen=True)
+class Curve:
+    """Certified accuracy against the radius, in one norm."""
+
+    norm: str
+    total: int
+    points: tuple[Point, ...]
+
+
+def curves(regions: Sequence[AuditRegion], correct: int) -> tuple[Curve, ...]:
+    """One curve per norm, for radii of different norms do not compare.
+
+    Each begins at radius 0, where certified accuracy is accuracy: ``correct`` instances.
+    """
+    found = []
+    for norm in sorted({region.norm for region in regions if region.norm is not None}):
+        balls = [region for region in regions if region.norm == norm]
+        shares = {0.0: correct} | {ball.radius or 0.0: ball.certified for ball in balls}
+        total, widest = balls[0].total, max(shares) or 1.0
+        points, free = [], -math.inf
+        for radius in sorted(shares):
+            x = WIDTH * radius / widest
+            label = f"{radius:g}" if x >= free else ""
+            free = x + _LABEL if label else free
+            y = HEIGHT * (1 - shares[radius] / total)
+            points.append(Point(round(x, 2), round(y, 2), radius, shares[radius], label))
+        found.append(Curve(norm, total, tuple(points)))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
