@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from verifier.assembly import certificate_core
 from verifier.bounds.attack import Counterexample, attack
+from verifier.bounds.branch import worth_cutting
 from verifier.bounds.device import require_device
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.linear import UNITS
@@ -113,9 +114,10 @@ class Certifier:
 
         Args:
             region: the inputs.
-            method: ``auto`` (intervals, then ``linear``, ``linear-deep`` and ``branch``, which the
-                checker replays), or the one to try after intervals: any of these, or by auto_LiRPA
-                ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries no other.
+            method: ``auto`` (intervals, then ``linear``, ``linear-deep``, and ``branch`` where few
+                quantities vary; the checker replays all), or the one to try after intervals: any of
+                these, or by auto_LiRPA ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval``
+                tries no other.
             expected: the class that must be predicted; None for that of the centre.
             falsify: search counterexamples first.
             seed: of the falsifier.
@@ -229,8 +231,7 @@ class Certifier:
                 say("proved" if found is not None else f"{len(open_)} rivals open")
             if found is not None:
                 return found
-        further = {"auto": (*UNITS, "branch"), "interval": ()}.get(task.method, (task.method,))
-        for name in further:
+        for name in _further(task.method, region):
             if task.late:
                 return unknown("timeout") if reason is open_margin else reason
             if reach is None or not open_:
@@ -391,3 +392,10 @@ def certify(
     """
     known = network if isinstance(network, Network) else load(network)
     return Certifier(known, device).certify(region, **options)
+
+
+def _further(method: str, region: Region) -> tuple[str, ...]:
+    """What is tried after intervals."""
+    if method != "auto":
+        return () if method == "interval" else (method,)
+    return (*UNITS, "branch") if worth_cutting(region) else tuple(UNITS)

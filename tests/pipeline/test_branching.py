@@ -246,3 +246,12 @@ def test_the_limits_are_the_checkers() -> None:
     assert branch.MOST_DEPTH == cases.MAX_DEPTH
     assert branch.MOST_UNITS == cases.MAX_NUMBERS
     assert branch.MOST_PRODUCTS == cases.MAX_PRODUCTS
+
+
+@pytest.mark.parametrize(
+    ("text", "few"),
+    [("linf:0.1", False), (LIGHT, True), ("occlude:2,2,4,4", True), ("occlude:2,2,5,5", False),
+     ("linf:0", False), ("shift:1", False)],
+)  # fmt: skip
+def test_only_few_quantities_are_cut_unasked(text: str, few: bool) -> None:
+    assert branch.worth_cutting(region_of(text, 0)) is few

@@ -29,6 +29,7 @@ MOST_PARTS = 1 << 12
 MOST_DEPTH = 64
 MOST_UNITS = 1 << 23
 MOST_PRODUCTS = 1 << 30
+FEW = 16  # quantities that vary; a ball has one per input number
 
 Slope = Float[NDArray[np.float64], "channel_in row column"]
 
@@ -175,6 +176,12 @@ def whole(region: Region) -> Part | None:
         return LightPart(region, 1.0, 0, region, (-shift, shift, -scale, scale))
     cover = region.cover()
     return BoxPart(region, 1.0, 0, cover[0]) if len(cover) == 1 else None
+
+
+def worth_cutting(region: Region) -> bool:
+    """Whether so few quantities vary that halving them one at a time soon makes a difference."""
+    part = whole(region)
+    return part is not None and 0 < part.freedom <= FEW
 
 
 def slopes(network: Network, parts: Sequence[Part], predicted: int) -> list[Slope]:
