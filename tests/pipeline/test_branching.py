@@ -75,12 +75,15 @@ def descended(network: Network, part: Part, predicted: int) -> NDArray[np.float3
     return np.asarray(x.detach().numpy())
 
 
-@pytest.mark.parametrize(("text", "number"), [(LIGHT, 0), (LIGHT, 2), ("occlude:2,2,2,2", 5)])
-def test_samples_never_contradict_parts(text: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "number", "count"),
+    [(LIGHT, 0, SAMPLES), (LIGHT, 2, 1000), ("occlude:2,2,2,2", 5, 1000)],
+)
+def test_samples_never_contradict_parts(text: str, number: int, count: int) -> None:
     """Uniform, corners and descents, over the region and over a part of it."""
     known, region, answer = certifier(), region_of(text, number), branched(text, number)
     assert answer.verdict.status is Status.PROVED
-    samples = region.sample(np.random.default_rng(0), SAMPLES)
+    samples = region.sample(np.random.default_rng(0), count)
     assert (logits(known.network, samples).argmax(axis=1) == answer.predicted).all()
     part = whole(region)
     assert part is not None
@@ -228,7 +231,7 @@ def test_a_large_region_has_no_explanation() -> None:
 
 def test_many_parts_on_a_network_that_was_not_trained_for_it() -> None:
     known = Certifier(load(zoo_path("mnist-1x1")))
-    answer = known.certify(region_of("contrast:0.01", 0), method="branch", falsify=False)
+    answer = known.certify(region_of("contrast:0.005", 0), method="branch", falsify=False)
     assert answer.method == "branch"
     assert answer.checks[0].claims == ("robust",)
     assert len(answer.certificates[0].core.cases) > 4
