@@ -45,6 +45,7 @@ OBLIGATIONS = {
     "differently.",
     "size": "What is said about smaller explanations is proved.",
     "contrast": "Every contrast is certainly predicted as its class.",
+    "holding": "Where the certificate names a region of inputs, every fact holds all over it.",
 }
 
 VOCABULARIES = {
