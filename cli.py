@@ -21,8 +21,8 @@ from verifier.console import (
     gating,
     reporting,
 )
-from verifier.console.explaining import print_explanation
 from verifier.console.options import Json, Quiet, Seed
+from verifier.console.telling import print_explanation
 from verifier.console.terminal import print_json, program
 from verifier.errors import InternalError, OutputError, ProtoProofError, UsageError
 from verifier.report.text import visible

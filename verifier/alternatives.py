@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from verifier.assembly import stored_contrast
-from verifier.certificate.schema import About
+from verifier.assembly import stored_contrast, stored_witnesses
+from verifier.certificate.schema import About, Envelope
+from verifier.checker import CheckReport
 from verifier.errors import UsageError
 from verifier.explanation import Explanation
+from verifier.latent.domain import Domain
+from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from verifier.minimise.attribution import Attribution, attribute
 from verifier.minimise.contrastive import Contrastive, contrastive
 from verifier.minimise.decide import KINDS
@@ -29,10 +33,32 @@ from verifier.minimise.enumerate import (
     because,
     minimal_explanations,
 )
-from verifier.minimise.refute import Refuter
-from verifier.minimise.search import Vocabulary
+from verifier.minimise.refute import Refuter, of_facts
+from verifier.minimise.search import VOCABULARIES, Vocabulary
+from verifier.minimise.witness import Found, find_witnesses
 from verifier.oracle.interface import Instance
 from verifier.pipeline import Explainer
+from verifier.smallest import Proof
+
+# Share of the time in which explanations are looked for; the rest shows why facts are necessary.
+_SEARCH = 0.8
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A minimal explanation that the checker accepted, with its own certificate.
+
+    Its witnesses were searched as far as time allowed.
+    """
+
+    facts: FactSet
+    certificate: Envelope
+    check: CheckReport
+
+    @property
+    def necessary(self) -> frozenset[int]:
+        """Indices of the facts whose witness the checker accepted."""
+        return frozenset(self.check.necessary)
 
 
 @dataclass(frozen=True)
@@ -40,29 +66,37 @@ class Alternatives:
     """The minimal explanations of one prediction.
 
     Attributes:
-        vocabulary: ``pairs``, or ``mixed``, which contains all others.
+        vocabulary: ``pairs``, or ``mixed``, which contains the facts of all others.
         explanations: those that the checker accepted.
         refused: how many it did not accept.
-        contrasts: sets of facts to release so that the class can change.
+        contrasts: minimal sets of facts whose release lets the class change.
         end: whether these are all of them, and if not, why.
         attribution: what the explanations say about single facts.
     """
 
     vocabulary: Vocabulary
-    explanations: tuple[Minimal, ...]
+    explanations: tuple[Listed, ...]
     refused: int
     contrasts: tuple[Contrast, ...]
     end: End
     attribution: Attribution
     instance: Instance
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; facts as in the document of ``explain``."""
+    def to_json(
+        self, words: Callable[[Fact], str], certificates: Sequence[str | None] = ()
+    ) -> dict[str, Any]:
+        """Plain data; facts as in the document of ``explain``, each with its sentence.
+
+        Args:
+            words: a fact's sentence.
+            certificates: where the certificates of the explanations are, in their order.
+        """
         found = self.attribution
 
-        def spelled(facts: Any) -> list[dict[str, Any]]:
-            return [describe(fact, self.instance) for fact in facts]
+        def told(fact: Fact) -> dict[str, Any]:
+            return {**describe(fact, self.instance), "words": words(fact)}
 
+        paths = [*certificates, *[None] * (len(self.explanations) - len(certificates))]
         return {
             "vocabulary": self.vocabulary,
             "complete": self.end.complete,
@@ -71,48 +105,43 @@ class Alternatives:
             "refused": self.refused,
             "explanations": [
                 {
-                    "facts": spelled(m.facts),
-                    "necessary": len(because(m.facts, self.contrasts)),
+                    "facts": [told(fact) for fact in listed.facts],
+                    "necessary": sorted(listed.necessary),
+                    "certificate": path,
                 }
-                for m in self.explanations
+                for listed, path in zip(self.explanations, paths, strict=True)
             ],
             "contrastive": [
-                {
-                    "facts": spelled(c.facts),
-                    "class": c.refutation.rival,
-                }
+                {"facts": [told(fact) for fact in c.facts], "class": c.refutation.rival}
                 for c in self.contrasts
             ],
             "attribution": {
                 "explanations": found.explanations,
                 "exact": found.complete,
-                "core": spelled(found.core),
-                "irrelevant": None if found.irrelevant is None else spelled(found.irrelevant),
+                "core": [told(fact) for fact in found.core],
+                "irrelevant": None
+                if found.irrelevant is None
+                else [describe(fact, self.instance) for fact in found.irrelevant],
                 "counts": [
-                    {"fact": describe(fact, self.instance), "count": count}
+                    {"fact": told(fact), "count": count, "share": round(found.share(fact), 6)}
                     for fact, count in found.counts
                 ],
             },
         }
 
-    def sentences(self) -> tuple[str, ...]:
-        """For the page."""
-        count, found = len(self.explanations), self.attribution
-        known = "exactly" if self.end.complete else "at least"
-        plural = "" if count == 1 else "s"
-        lines = [f"There {'is' if count == 1 else 'are'} {known} {count} such explanation{plural}."]
-        if not self.end.complete:
-            lines[0] = lines[0][:-1] + f" ({self.end.reason or 'some sets are undecided'})."
-        number = f"{len(found.core)} fact{' is' if len(found.core) == 1 else 's are'}"
-        if self.end.complete:
-            lines.append(f"{number} in every one of them.")
-        else:
-            lines.append(
-                f"{number} proved to be in every one, found or not; for the others that is open."
-            )
-        if found.irrelevant is not None:
-            lines.append(f"{len(found.irrelevant)} facts are in none of them.")
-        return tuple(lines)
+
+def require_enumerable(vocabulary: str) -> None:
+    """Refuse a vocabulary whose explanations are not enumerated.
+
+    Raises:
+        UsageError: ``topk`` or ``ceiling``.
+    """
+    if vocabulary in VOCABULARIES and vocabulary not in ENUMERABLE:
+        raise UsageError(
+            f"--minimal all --vocabulary {vocabulary}: all explanations are listed for "
+            f"{' and '.join(ENUMERABLE)} (mixed has the facts of topk and ceiling); use one of "
+            "these, or auto"
+        )
 
 
 def alternatives(
@@ -120,22 +149,32 @@ def alternatives(
 ) -> Alternatives:
     """All minimal explanations of an explained prediction, up to a limit.
 
+    The given explanation leads, where it belongs to the vocabulary: ``pairs`` for an explanation of
+    that vocabulary, else ``mixed``.
+
     Args:
         explanation: of the same network; its observation, domain and vocabulary are used.
         limit: the most explanations.
-        timeout: seconds.
+        timeout: seconds; what was found until then is kept.
     """
-    vocabulary: Vocabulary = "mixed"
-    if explanation.vocabulary in ENUMERABLE:
-        vocabulary = explanation.vocabulary
+    vocabulary: Vocabulary = "pairs" if explanation.vocabulary == "pairs" else "mixed"
     instance = explainer.instance(explanation.observation)
     domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
     now = time.perf_counter
-    deadline = math.inf if timeout is None else now() + timeout
+    begun, seconds = now(), math.inf if timeout is None else timeout
     items: list[Minimal | Contrast | End] = []
+    proofs: dict[int, Proof] = {}  # by the place in ``items``
     refused = 0
+    elements = Refuter(instance, domain, kinds=KINDS[vocabulary]).elements()
     for item in minimal_explanations(
-        instance, domain, vocabulary, limit=limit, deadline=deadline, now=now
+        instance,
+        domain,
+        vocabulary,
+        limit=limit,
+        early=True,
+        start=_as_recorded(elements, explanation.facts),
+        deadline=begun + _SEARCH * seconds,
+        now=now,
     ):
         if isinstance(item, Minimal):
             proof = explainer.certified(
@@ -144,22 +183,66 @@ def alternatives(
             if proof is None:
                 refused += 1
                 continue
+            proofs[len(items)] = proof
         items.append(item)
     ends = [item for item in items if isinstance(item, End)]
     end = ends[-1] if ends else End(False, 0, "nothing was searched")
     if refused:
         end = End(False, end.undecided, "the checker did not accept some of them")
         items[-1] = end
-    elements = Refuter(instance, domain, kinds=KINDS[vocabulary]).elements()
-    return Alternatives(
-        vocabulary,
-        tuple(item for item in items if isinstance(item, Minimal)),
-        refused,
-        tuple(item for item in items if isinstance(item, Contrast)),
-        end,
-        attribute(elements, items),
-        instance,
+    contrasts = tuple(item for item in items if isinstance(item, Contrast))
+    listed = tuple(
+        _listed(explainer, proof, _why(instance, domain, proof.facts, contrasts))
+        if now() < begun + seconds
+        else Listed(proof.facts, proof.certificate, proof.check)
+        for proof in proofs.values()
     )
+    return Alternatives(
+        vocabulary, listed, refused, contrasts, end, attribute(elements, items), instance
+    )
+
+
+def _as_recorded(elements: Sequence[Fact], facts: FactSet) -> FactSet | None:
+    """The vocabulary's own facts about what some facts are about; None where one has none."""
+    place = {_subject(fact): fact for fact in elements}
+    found = [place.get(_subject(fact)) for fact in facts]
+    known = [fact for fact in found if fact is not None]
+    return of_facts(known) if known and len(known) == len(found) else None
+
+
+def _subject(fact: Fact) -> tuple[object, ...]:
+    match fact:
+        case PairFact(location, prototype):
+            return "pair", location, prototype
+        case ActivationFact(prototype):
+            return "activation", prototype
+        case CeilingFact(exempt=exempt):
+            return "ceiling", exempt
+
+
+def _why(
+    instance: Instance, domain: Domain, facts: FactSet, contrasts: Sequence[Contrast]
+) -> list[Found]:
+    """Why facts are necessary: latents of contrastive sets, and of a search where those lack."""
+    known = because(facts, contrasts)
+    searched = find_witnesses(instance, domain, facts) if len(known) < len(facts) else ()
+    found = {witness.fact: witness for witness in searched}
+    for index, fact in enumerate(facts):
+        if index not in found and fact in known:
+            refutation = known[fact].refutation
+            found[index] = Found(index, refutation.rival, refutation.moves)
+    return [found[index] for index in sorted(found)]
+
+
+def _listed(explainer: Explainer, proof: Proof, witnesses: Sequence[Found]) -> Listed:
+    """An explanation with its witnesses, where the checker accepts them."""
+    if witnesses:
+        core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(witnesses)})
+        envelope = proof.certificate.model_copy(update={"core": core})
+        report = explainer.checked(envelope)
+        if report.accepted:
+            return Listed(proof.facts, envelope, report)
+    return Listed(proof.facts, proof.certificate, proof.check)
 
 
 def contrasted(
@@ -201,12 +284,12 @@ def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance
     return {
         "class": found.target,
         "class_name": names[found.target],
-        "sentence": found.sentence(names[found.target]),
         "released": [describe(fact, instance) for fact in found.released],
         "minimal": found.minimal,
         "changes": [
             {
                 "prototype": change.prototype,
+                "location": change.place,
                 "similarity": [change.before, change.after],
                 "effect": change.effect,
             }

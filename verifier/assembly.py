@@ -83,7 +83,7 @@ def certificate_core(
         domain=_domain(domain),
         vocabulary=vocabulary,  # type: ignore[arg-type]  # pydantic checks the word
         premises="exact",
-        facts=tuple(_fact(fact) for fact in facts),
+        facts=tuple(stored_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
         evidence=_evidence(state, facts, short),
     )
@@ -91,7 +91,7 @@ def certificate_core(
 
 def restated(core: schema.Core, facts: FactSet) -> schema.Core:
     """The same certificate about ``facts``, which are those of ``core`` or wider intervals."""
-    stored = tuple(_fact(fact) for fact in facts)
+    stored = tuple(stored_fact(fact) for fact in facts)
     return core.model_copy(update={"facts": stored, "premises": "interval"})
 
 
@@ -175,7 +175,8 @@ def _doubles(values: NDArray[np.float64]) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
 
 
-def _fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.CeilingFact:
+def stored_fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.CeilingFact:
+    """A fact in the certificate's words."""
     match fact:
         case PairFact(location, prototype, lower, upper):
             return schema.PairFact(

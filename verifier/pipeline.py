@@ -31,7 +31,17 @@ from verifier.oracle.memory import require_memory
 from verifier.smallest import Proof, smallest, stated
 from verifier.verdict import PROVED, Verdict, unknown
 
-MINIMAL = ("subset", "minimum")
+MINIMAL = ("subset", "minimum", "all")
+
+
+def require_minimal(name: str) -> None:
+    """Refuse a word that names no kind of minimality.
+
+    Raises:
+        UsageError: it is not one of :data:`MINIMAL`.
+    """
+    if name not in MINIMAL:
+        raise UsageError(f"--minimal {name}: unknown; use " + ", ".join(MINIMAL))
 
 
 class Explainer:
@@ -105,8 +115,12 @@ class Explainer:
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
         require_oracle(oracle)
-        if minimal not in MINIMAL:
-            raise UsageError(f"--minimal {minimal}: unknown; use " + ", ".join(MINIMAL))
+        require_minimal(minimal)
+        if minimal == "all":
+            raise UsageError(
+                "one explanation is asked for: use minimal=subset or minimum, and "
+                "verifier.alternatives for all of them"
+            )
         require_memory(self.network.head, vocabulary, oracle)
         observation = self.network.observe(x)
         where = self.domain(domain, observation)

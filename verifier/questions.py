@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from verifier.errors import UsageError
 from verifier.explanation import Explanation
 from verifier.files import write_atomic
 from verifier.network import Network
-from verifier.oracle.nonlinear import smtlib
+from verifier.oracle.nonlinear import RATIONAL, smtlib
 from verifier.pipeline import Explainer
+
+
+def require_question(network: Network, domain: str) -> None:
+    """Refuse, before any work, what has no exact question in rational arithmetic.
+
+    Raises:
+        UsageError: the similarity or the domain has none.
+    """
+    kind = network.head.similarity.kind
+    if kind not in RATIONAL:
+        raise UsageError(
+            f"--dump-smt2: the similarity {kind!r} has no exact encoding in rational arithmetic "
+            f"(only {' and '.join(RATIONAL)} have one)"
+        )
+    if domain not in ("free", "box"):
+        raise UsageError(f"--dump-smt2: for --domain free and box only, not {domain}")
 
 
 def write_smt2(network: Network, explanation: Explanation, path: Path) -> None:
     """One query per rival, each after ``(reset)``: all unsatisfiable means that the facts suffice.
 
     Raises:
-        UsageError: the similarity has no exact encoding in rational arithmetic.
+        UsageError: see :func:`require_question`.
         OutputError: the file cannot be written.
     """
+    require_question(network, explanation.domain)
     explainer = Explainer(network)
     instance = explainer.instance(explanation.observation)
     domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from verifier.alternatives import require_enumerable
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import About
@@ -23,12 +24,19 @@ from verifier.errors import InputError, InternalError, OutputError
 from verifier.explanation import Explanation
 from verifier.extras import Extras, beside
 from verifier.files import make_directory, require_writable, write_together
+from verifier.nearby import Training
 from verifier.network import Network
-from verifier.pipeline import Explainer
+from verifier.pipeline import Explainer, require_minimal
 from verifier.report.build import explanation_page
 from verifier.report.html import render_explanation
 from verifier.report.images import to_picture
-from verifier.report.page import ExplanationPage, PageCertificate, PageModel, PageSize
+from verifier.report.page import (
+    ExplanationPage,
+    PageCertificate,
+    PageModel,
+    PageNote,
+    PageSize,
+)
 from verifier.report.patches import Patches, load_patches
 from verifier.report.reading import Reading, ReceptiveField
 from verifier.verdict import PROVED, REFUTED, Verdict, unknown
@@ -41,7 +49,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """An explanation and where its files are; the paths are None where nothing was proved."""
+    """An explanation and where its files are; the paths are None where nothing was proved.
+
+    ``notes`` and ``extras`` say what was found beside it, in words and as data.
+    """
 
     explanation: Explanation
     input_name: str
@@ -50,11 +61,12 @@ class Session:
     page: Path | None = None
     recheck: str = ""
     sentences: tuple[str, ...] = ()
-    extras: Extras = field(default_factory=Extras)
+    notes: tuple[PageNote, ...] = ()
+    extras: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
-        document = self.explanation.to_json(_text(self.certificate)) | self.extras.document
+        document = self.explanation.to_json(_text(self.certificate)) | self.extras
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -78,6 +90,7 @@ def explain_to_files(
     protected: Sequence[Path] = (),
     explainer: Explainer | None = None,
     page: bool = True,
+    training: Training | None = None,
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
 
@@ -102,12 +115,16 @@ def explain_to_files(
         protected: files that must not be written over, besides the model.
         explainer: of the same network, for calls about many inputs.
         page: whether to write the page; certificate and check result are written in any case.
+        training: images among which a contrast finds patches that look like its latent.
 
     Raises:
         OutputError: a file cannot be written.
         InputError, UsageError, FragileError: see the explainer.
     """
     # found out before any work starts
+    require_minimal(minimal)
+    if minimal == "all":
+        require_enumerable(vocabulary)
     kept = [network.path, *beside_the_network(network.path), *protected]
     paths = _outputs(out, kept)
     about = About(
@@ -127,7 +144,9 @@ def explain_to_files(
         timeout=timeout,
         about=about,
     )
-    result, extras = beside(explainer, result, contrast, most if minimal == "all" else 0, timeout)
+    result, extras = beside(
+        explainer, result, contrast, most if minimal == "all" else 0, timeout, training
+    )
     if result.certificate is None or result.check is None:
         return Session(result, input_name)
     content = canonical_bytes(result.certificate)
@@ -135,36 +154,68 @@ def explain_to_files(
     recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
     files = {paths[0]: content, paths[1]: checked}
+    reading, listed = _reading(network, result), _listed(out, extras, about)
+    names = [_utf8(str(path)) for path in listed]
+    patches = _patches(network) if page else None
+    notes = extras.notes(reading, names, patches)
     sentences: tuple[str, ...] = ()
     if page:
-        shown = _page(network, result, _utf8(input_name), out.name, content, recheck, extras)
+        identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
+        shown = _page(network, result, _utf8(input_name), identity, reading, patches, notes)
         files[paths[2]] = render_explanation(shown).encode("utf-8")
         sentences = tuple(fact.sentence for fact in shown.facts)
     make_directory(out.parent)
-    write_together(files)
-    written = paths[2] if page else None
-    return Session(result, input_name, paths[0], paths[1], written, recheck, sentences, extras)
+    if listed:
+        make_directory(next(iter(listed)).parent)
+    write_together(files | listed)
+    return Session(
+        result,
+        input_name,
+        paths[0],
+        paths[1],
+        paths[2] if page else None,
+        recheck,
+        sentences,
+        notes,
+        extras.to_json(reading, names),
+    )
+
+
+def _listed(out: Path, extras: Extras, about: About) -> dict[Path, bytes]:
+    """The certificates of all minimal explanations, in a folder beside the first one's."""
+    others = extras.others
+    folder = _beside(out, ".explanations")
+    return {
+        folder / f"{number:03d}.cert.json": canonical_bytes(
+            listed.certificate.model_copy(
+                update={
+                    "about": about.model_copy(update={"oracle": listed.certificate.about.oracle})
+                }
+            )
+        )
+        for number, listed in enumerate(() if others is None else others.explanations, 1)
+    }
 
 
 def _page(
     network: Network,
     result: Explanation,
     input_name: str,
-    certificate_name: str,
-    content: bytes,
-    recheck: str,
-    extras: Extras,
+    certificate: PageCertificate,
+    reading: Reading,
+    patches: Patches | None,
+    notes: tuple[PageNote, ...],
 ) -> ExplanationPage:
     if result.certificate is None or result.check is None:
         raise InternalError("a page needs a certificate")
     return explanation_page(
         envelope=result.certificate,
         check=result.check,
-        reading=_reading(network, result),
+        reading=reading,
         picture=to_picture(result.observation.x, *network.input_range),
         input_name=input_name,
         model=_model(network),
-        certificate=PageCertificate(certificate_name, hashlib.sha256(content).hexdigest(), recheck),
+        certificate=certificate,
         sizes=tuple(
             PageSize(
                 a.vocabulary,
@@ -176,8 +227,8 @@ def _page(
             for a in result.attempts
         ),
         seconds=result.seconds,
-        patches=_patches(network),
-        notes=extras.notes(_patches(network)),
+        patches=patches,
+        notes=notes,
     )
 
 

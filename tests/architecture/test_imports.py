@@ -82,8 +82,11 @@ ARROWS: dict[str, set[str]] = {
         "verifier.pipeline",
         "verifier.reaching",
     },
+    # training patches that look like a latent: observed, never proved
+    "verifier.nearby": {"verifier.network"},
     # all explanations of one prediction, and contrasts
     "verifier.alternatives": {
+        "verifier.smallest",
         "verifier.explanation",
         *PROVER,
         "verifier.assembly",
@@ -127,7 +130,9 @@ ARROWS: dict[str, set[str]] = {
     "verifier.extras": {
         "verifier.explanation",
         "verifier.alternatives",
-        "verifier.minimise",
+        *PROVER,
+        "verifier.assembly",
+        "verifier.nearby",
         "verifier.pipeline",
         "verifier.report",
     },
@@ -143,6 +148,8 @@ ARROWS: dict[str, set[str]] = {
     },
     # one explanation with the files it leaves behind: certificate, check result, page
     "verifier.session": {
+        "verifier.alternatives",
+        "verifier.nearby",
         "verifier.explanation",
         "verifier.assembly",
         "verifier.extras",
@@ -154,7 +161,12 @@ ARROWS: dict[str, set[str]] = {
         "verifier.report",
     },
     # many of them, one after another
-    "verifier.stream": {"verifier.network", "verifier.pipeline", "verifier.session"},
+    "verifier.stream": {
+        "verifier.files",
+        "verifier.network",
+        "verifier.pipeline",
+        "verifier.session",
+    },
 }
 
 # What the trusted part may load besides the standard library.

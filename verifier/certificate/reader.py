@@ -9,6 +9,18 @@ from verifier.certificate.strict_json import parse
 from verifier.errors import CertificateError
 
 
+def require_certificate(data: bytes, name: str) -> None:
+    """Refuse a file that does not even claim to be a certificate.
+
+    Raises:
+        CertificateError: not JSON, or no object whose field ``schema`` names a certificate.
+    """
+    document = parse(data, name)
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith(SCHEMA.split("/")[0]):
+        raise CertificateError(f"{name}: no certificate; pass the file that explain wrote")
+
+
 def read_certificate(data: bytes) -> Envelope:
     """Parse and validate a certificate.
 

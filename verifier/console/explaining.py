@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from click.core import ParameterSource
 
+from verifier.console.asking import Asked, require_coherent, require_for_many, require_new
 from verifier.console.options import (
     Contrast,
     Domain,
@@ -25,11 +26,10 @@ from verifier.console.options import (
     Vocabulary,
     Witnesses,
 )
-from verifier.console.streaming import from_array, from_data, run_stream
-from verifier.console.terminal import console, print_json, program, safe
+from verifier.console.streaming import from_array, from_data, run_stream, training_images
+from verifier.console.telling import print_check, print_explanation
+from verifier.console.terminal import console, print_json, program
 from verifier.errors import UsageError
-
-SHOWN = 12  # facts that the terminal spells out
 
 
 def inspect(model: Model, as_json: Json = False) -> None:
@@ -46,6 +46,7 @@ def inspect(model: Model, as_json: Json = False) -> None:
 
 
 def explain(
+    context: typer.Context,
     model: Model,
     input_: Annotated[
         Path | None,
@@ -67,6 +68,14 @@ def explain(
     minimal: Minimal = "subset",
     timeout: Timeout = 60.0,
     contrast: Contrast = None,
+    training: Annotated[
+        str | None,
+        typer.Option(
+            "--training",
+            help="mnist5k, an .npz or a folder: its training images are searched for patches that "
+            "look like the latent of --contrast. Default: the patches of the prototypes.",
+        ),
+    ] = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
     out: Annotated[
@@ -87,13 +96,35 @@ def explain(
     """
     from verifier.network import load
     from verifier.network.inputs import open_inputs, read_input
+    from verifier.pipeline import require_minimal
+    from verifier.questions import require_question, write_smt2
     from verifier.session import explain_to_files
 
-    if (input_ is None) == (data is None):
-        raise UsageError("give the inputs by --input or by --data, one of the two")
-    if index is not None and data is not None:
-        raise UsageError("--index chooses an entry of --input; with --data, use --limit")
+    asked = Asked(
+        frozenset(
+            name
+            for name in context.params
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ),
+        vocabulary,
+        oracle,
+        minimal,
+        contrast,
+        dump_smt2,
+        training,
+        out,
+        limit,
+        index,
+        data,
+        input_,
+    )
+    require_minimal(minimal)
+    require_coherent(asked)
+    if dump_smt2 is not None:
+        require_new(dump_smt2)
     network = load(model)
+    if dump_smt2 is not None:
+        require_question(network, domain)
     options: dict[str, Any] = {
         "vocabulary": vocabulary,
         "domain": domain,
@@ -106,6 +137,8 @@ def explain(
         "most": most,
         "protected": [] if input_ is None else [input_],
     }
+    if training is not None:
+        options["training"] = training_images(network, training)
     many = None
     if data is not None:
         many = from_data(network, data)
@@ -113,6 +146,7 @@ def explain(
         array = open_inputs(input_, network.input_shape, network.input_range)
         many = None if array is None else from_array(array)
     if many is not None or input_ is None:
+        require_for_many(asked)
         folder = out or Path("out/explain")
         show = bool(pages)
         code = run_stream(
@@ -135,8 +169,6 @@ def explain(
         **options,
     )
     if dump_smt2 is not None and result.explanation.certificate is not None:
-        from verifier.questions import write_smt2
-
         write_smt2(network, result.explanation, dump_smt2)
     if as_json:
         print_json(result.to_json())
@@ -159,11 +191,15 @@ def check(
             help="Take it on trust that the graph computes a head that is only declared.",
         ),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Re-prove a certificate from the model file alone, in exact arithmetic."""
     from verifier import checker
+    from verifier.certificate.reader import require_certificate
 
     if index is not None and input_ is None:
         raise UsageError("--index chooses an entry of --input; give both, or neither")
@@ -179,6 +215,7 @@ def check(
         network = load(model)
         x = read_input(input_, network.input_shape, network.input_range, index)
         digest, subject = input_digest(x), network.data
+    require_certificate(content, str(certificate))
     report = checker.check(content, subject, digest, allow_declared=allow_declared)
     code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
     if input_ is not None and report.accepted:
@@ -189,83 +226,5 @@ def check(
     if as_json:
         print_json(report.to_json() | {"observed": observed, "exit_code": code})
     elif not quiet:
-        print_check(report, observed, code)
+        print_check(report, observed, code, verbose)
     raise typer.Exit(code)
-
-
-def print_explanation(result: Any, model_name: str) -> None:
-    """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
-    explanation, out = result.explanation, console()
-    out.print(
-        f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
-        f"[bold]{safe(explanation.predicted_name)}[/bold]"
-        f"  (margin {explanation.margin:.3f} over the closest rival)"
-    )
-    table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
-    for attempt in explanation.attempts:
-        table.add_row(
-            attempt.vocabulary,
-            "-" if attempt.size is None else str(attempt.size),
-            safe(str(attempt.verdict)),
-            f"{attempt.seconds * 1e3:.0f} ms",
-        )
-    if explanation.attempts:
-        out.print(table)
-    if explanation.certificate is None:
-        out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
-        return
-    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
-    if explanation.size:
-        out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
-    else:
-        out.print("\nNo fact is needed: the domain alone forces the prediction.")
-    for sentence in result.sentences[:SHOWN]:
-        out.print(f"  - {safe(sentence)}", highlight=False)
-    if len(result.sentences) > SHOWN:
-        out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
-    proved = len(explanation.necessary)
-    out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
-    out.print(f"domain      {safe(explanation.domain_name)}")
-    out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
-    least = explanation.lower_bound
-    if least is not None:
-        open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
-        word = "proved: none of this vocabulary has fewer facts over this domain"
-        if least < explanation.size:
-            word = f"open: at least {least} of these {explanation.size} are needed{open_}"
-        out.print(f"smallest    {word}")
-    elif explanation.gap_reason:
-        out.print(f"smallest    open: {safe(explanation.gap_reason)}")
-    for note in result.extras.notes(None):
-        out.print(f"\n{safe(note.title)}:")
-        for sentence in note.sentences:
-            out.print(f"  - {safe(sentence)}", highlight=False)
-    out.print(f"checker     certificate {explanation.check.status}")
-    out.print(f"certificate {safe(str(result.certificate))}")
-    if result.page is not None:
-        out.print(f"page        {safe(str(result.page))}")
-    out.print(f"re-check    {safe(result.recheck)}")
-
-
-def print_check(report: Any, observed: str | None, code: int) -> None:
-    """The outcome of ``check``: one line per obligation, then what is proved of what."""
-    out = console()
-    for obligation in report.obligations:
-        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
-        out.print(
-            f"{obligation.number:>3}  {mark:<8} {safe(obligation.name)}"
-            + (f": {safe(obligation.detail)}" if obligation.detail else ""),
-            highlight=False,
-        )
-    for word, value in report.subject:
-        out.print(f"about    {word}: {safe(value)}", highlight=False)
-    for assumption in report.assumptions:
-        out.print(f"assumes  {safe(assumption)}", highlight=False)
-    for claim in report.claims:
-        out.print(f"claim    {safe(claim)}", highlight=False)
-    if observed is not None:
-        out.print(f"observed {safe(observed)}", highlight=False)
-    if report.accepted and code:
-        out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
-    else:
-        out.print(f"certificate [bold]{report.status}[/bold]")

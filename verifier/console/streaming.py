@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,8 @@ from verifier.console.terminal import console, program, safe
 from verifier.errors import InputError
 
 if TYPE_CHECKING:
+    from models.data import Dataset
+    from verifier.nearby import Training
     from verifier.network import Network
     from verifier.network.inputs import InputArray
     from verifier.stream import Source, Streamed, Summary
@@ -34,24 +36,46 @@ def from_data(network: Network, source: str) -> Iterator[Source]:
     Raises:
         InputError: there is no such data set, or its images do not fit the network.
     """
+    data, read = _opened(network, source, "--data")
+    stem = Path(data.name).stem
+    return (
+        (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
+        for index in range(len(data.x_test))
+    )
+
+
+def training_images(network: Network, source: str) -> Training:
+    """The training images of a data set, scaled to the range that the network declares.
+
+    Raises:
+        InputError: there is no such data set, or its images do not fit the network.
+    """
+    from verifier.nearby import Training
+
+    data, read = _opened(network, source, "--training")
+    return Training(
+        data.name, [data.classes[int(label)] for label in data.y_train], partial(read, data.x_train)
+    )
+
+
+def _opened(
+    network: Network, source: str, option: str
+) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
+    """A data set that fits the network, and how one of its images becomes an input."""
     from models.data import load_data
 
     data = load_data(source)
     if data.input_shape != network.input_shape:
         raise InputError(
-            f"--data {source}: images of shape {list(data.input_shape)} do not fit the network's "
+            f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
             f"input {list(network.input_shape)}; inputs are never resized"
         )
     low, high = network.input_range
-    stem = Path(data.name).stem
 
-    def read(index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return np.asarray(data.x_test[index] * np.float32(high - low) + np.float32(low))
+    def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.asarray(images[index] * np.float32(high - low) + np.float32(low))
 
-    return (
-        (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, index))
-        for index in range(len(data.x_test))
-    )
+    return data, read
 
 
 def run_stream(
@@ -103,9 +127,11 @@ def _print_item(item: Streamed) -> None:
     if explanation.certificate is None:
         out.print(words + safe(str(explanation.verdict)), highlight=False)
         return
+    count = f"{explanation.size} fact{'' if explanation.size == 1 else 's'}"
+    beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
     out.print(
-        f"{words}proved by {explanation.size} facts ({explanation.vocabulary}), "
-        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s",
+        f"{words}proved by {count} ({explanation.vocabulary}), "
+        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}",
         highlight=False,
     )
 

@@ -338,7 +338,10 @@ def domain_from_name(name: str | Domain, latent_range: str, channels: int) -> Do
             )
         return Box(*OUTPUT_RANGES[latent_range])
     if name not in _NEEDS:
-        raise UsageError(f"--domain {name}: unknown domain; use " + ", ".join(NAMES))
+        raise UsageError(
+            f"--domain {name}: unknown domain; use {', '.join(NAMES)}, or a region of inputs such "
+            "as linf:0.02"
+        )
     if latent_range != _NEEDS[name]:
         operator = {"sphere": "LpNormalization (p=2)", "simplex": "Softmax"}[name]
         raise UsageError(

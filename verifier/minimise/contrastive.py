@@ -33,13 +33,15 @@ _NEAR = 3
 class Change:
     """What happens to one prototype at a contrastive latent: similarity before and after.
 
-    ``weight`` is what a unit of its similarity adds to the new class's lead over the old one.
+    ``weight`` is what a unit of its similarity adds to the new class's lead over the old one;
+    ``place`` is the location that saw it most if it is seen less now, else the one that does now.
     """
 
     prototype: int
     before: float
     after: float
     weight: float
+    place: int
 
     @property
     def effect(self) -> float:
@@ -68,22 +70,6 @@ class Contrastive:
     minimal: bool
     changes: tuple[Change, ...]
     nearest: tuple[tuple[int, tuple[int, ...]], ...]
-
-    def sentence(self, class_name: str, most: int = 2) -> str:
-        """Such as: would be an “8” if it looked less like prototype 31 (similarity 3.1 to 0.8)."""
-        words = [
-            f"{'less' if change.after < change.before else 'more'} like prototype "
-            f"{change.prototype} (similarity {change.before:.3g} to {change.after:.3g})"
-            for change in self.changes[:most]
-            if change.effect > 0
-        ]
-        rest = sum(change.effect > 0 for change in self.changes) - len(words)
-        if rest > 0:
-            words.append(f"{rest} more such change{'' if rest == 1 else 's'}")
-        listed = (
-            " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])}, and {words[-1]}"
-        )
-        return f"would be “{class_name}” if it looked {listed}"
 
 
 def contrastive(
@@ -145,11 +131,20 @@ def _starts(refuter: Refuter, first: Refutation) -> list[tuple[FactSet, Refutati
 
 def _changes(instance: Instance, target: int, latent: Latent) -> tuple[Change, ...]:
     head = instance.head
-    after = head.activation(head.measurement(latent))
+    measured = head.measurement(latent)
+    after = head.activation(measured)
+    # activations are largest where distances are least
+    was, is_ = instance.measurement.argmin(axis=0), measured.argmin(axis=0)
     weight = head.weight[target] - head.weight[instance.predicted]
     moved = np.flatnonzero(np.abs(after - instance.activation) > 1e-6)
     changes = (
-        Change(int(j), float(instance.activation[j]), float(after[j]), float(weight[j]))
+        Change(
+            int(j),
+            float(instance.activation[j]),
+            float(after[j]),
+            float(weight[j]),
+            int((was if after[j] < instance.activation[j] else is_)[j]),
+        )
         for j in moved
     )
     return tuple(sorted(changes, key=lambda change: (-change.effect, change.prototype)))

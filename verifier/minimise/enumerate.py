@@ -10,7 +10,12 @@ facts of the vocabulary:
         a latent that meets U - C loses: C is a contrastive set
         neither: C is undecided; from then on the enumeration is not complete
 
-A contrastive set that is found this way is minimal: without one of its facts it would miss a known
+Where both kinds are wanted early, some explanations also lead to a contrastive set: a latent
+that meets all of it but one fact is made to violate as few facts as possible (``refute.grow``), and
+counts where an oracle proves that none of the violated facts can stay. Every set of facts that is
+released with a known contrast among it is left out of the loop, so it stays complete.
+
+A contrastive set that the loop finds is minimal: without one of its facts it would miss a known
 explanation E, so U less that smaller set contains E and is sufficient. Contrastive sets come
 smallest first. An explanation is one from which the oracle could drop no fact; a fact of it is
 *necessary* where some contrastive set meets it in this fact alone (:func:`because`).
@@ -18,6 +23,7 @@ smallest first. An explanation is one from which the oracle could drop no fact; 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -27,7 +33,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
-from verifier.minimise.decide import KINDS, decided, shrunk
+from verifier.minimise.decide import KINDS, OutOfTimeError, decided, shrunk
 from verifier.minimise.hitting_set import quiet
 from verifier.minimise.refute import Refutation, Refuter, of_facts
 from verifier.minimise.search import Candidate, Vocabulary
@@ -37,6 +43,8 @@ from verifier.oracle.interface import Instance
 ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
 # Rounds without a deadline; undecided sets after which the search ends.
 _ROUNDS, _UNDECIDED = 4000, 100
+# Share of the time that is left which one contrastive set beside an explanation may take.
+_BESIDE = 0.2
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ def minimal_explanations(
     *,
     limit: int,
     rounds: int = _ROUNDS,
+    start: FactSet | None = None,
+    early: bool = False,
     deadline: float = float("inf"),
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[Item]:
@@ -87,6 +97,9 @@ def minimal_explanations(
         vocabulary: one of :data:`ENUMERABLE`.
         limit: the most explanations to find.
         rounds: the most sets to look at.
+        start: facts of the vocabulary that are known to be sufficient: a minimal part of them
+            comes first.
+        early: spend time on a contrastive set beside some explanations.
         deadline: when to stop, by the clock ``now``.
     """
     refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
@@ -101,6 +114,29 @@ def minimal_explanations(
             reason = "some sets are neither proved nor refuted"
         return End(not reason, undecided, reason)
 
+    def beside(facts: FactSet) -> Iterator[Contrast]:
+        count = len(explanations)
+        if not early or count & (count - 1):  # beside the 1st, 2nd, 4th, 8th, ...
+            return
+        # another fact each time, so that the sets differ
+        fact = list(facts)[(count - 1) % len(facts)]
+        begun = now()
+        until = begun + _BESIDE * (deadline - begun)
+        found = _grown_contrast(refuter, facts.without(fact), until, now)
+        if found is None:
+            return
+        released = frozenset(number[fact] for fact in found.facts)
+        if released not in contrasts:
+            contrasts.append(released)
+            yield found
+
+    if start is not None and decided(instance, domain, start) is not None:
+        with contextlib.suppress(OutOfTimeError):
+            known = shrunk(instance, domain, start, deadline=deadline, now=now)
+            if known is not None:
+                explanations.append(frozenset(number[fact] for fact in known.facts))
+                yield Minimal(known)
+                yield from beside(known.facts)
     for _ in range(rounds):
         if len(explanations) >= limit:
             yield end(f"the limit of {limit} explanations")
@@ -115,13 +151,18 @@ def minimal_explanations(
             return
         kept = of_facts(fact for index, fact in enumerate(elements) if index not in released)
         if decided(instance, domain, kept) is not None:
-            found = shrunk(instance, domain, kept)
+            try:
+                found = shrunk(instance, domain, kept, deadline=deadline, now=now)
+            except OutOfTimeError:
+                yield end("out of time")
+                return
             if found is None:  # deletion ends with a proved set, up to rounding of its margin
                 undecided += 1
                 contrasts.append(released)
                 continue
             explanations.append(frozenset(number[fact] for fact in found.facts))
             yield Minimal(found)
+            yield from beside(found.facts)
             continue
         contrasts.append(released)
         (refutation,) = refuter.refute([kept])
@@ -133,6 +174,23 @@ def minimal_explanations(
             continue
         yield Contrast(of_facts(elements[index] for index in released), refutation)
     yield end(f"{rounds} rounds")
+
+
+def _grown_contrast(
+    refuter: Refuter, facts: FactSet, deadline: float, now: Callable[[], float]
+) -> Contrast | None:
+    """A minimal contrastive set from a latent that meets some facts and loses, if one is found."""
+    (first,) = refuter.refute([facts])
+    if first is None:
+        return None
+    grown = refuter.grow(facts, first, deadline)
+    instance, domain = refuter.instance, refuter.domain
+    kept = [fact for fact in refuter.elements() if fact not in grown.violated]
+    released = [fact for fact in refuter.elements() if fact in grown.violated]
+    for fact in released:
+        if now() >= deadline or decided(instance, domain, of_facts([*kept, fact])) is None:
+            return None
+    return Contrast(of_facts(released), grown)
 
 
 def _next(

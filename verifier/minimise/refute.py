@@ -284,11 +284,15 @@ class Refuter:
             )
         return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][-1])
 
+    @cached_property
+    def _apart(self) -> NDArray[np.float64]:
+        """Squared distances between prototypes."""
+        return self.descent.squared_distances(self.instance.head.prototypes)
+
     def _lifted(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
         """Above every prototype, as far aside as the limits of all others ask."""
         prototypes = self.instance.head.prototypes
-        apart = self.descent.squared_distances(prototypes)
-        missing = np.maximum(limit * (1 + _SPARE) - apart, 0.0).max(axis=1)
+        missing = np.maximum(limit * (1 + _SPARE) - self._apart, 0.0).max(axis=1)
         return np.asarray(prototypes + np.sqrt(missing)[:, None] * self._aside)
 
     def _settled(

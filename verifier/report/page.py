@@ -126,13 +126,23 @@ class PageCertificate:
     recheck: str
 
 
+@dataclass(frozen=True)
+class PageList:
+    """A list that is folded away: its title, its lines, and what stands below them, if anything."""
+
+    title: str
+    items: tuple[str, ...]
+    footer: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class PageNote:
-    """Something besides the explanation: a title, sentences, pictures with their captions."""
+    """Something besides the explanation: a title, sentences, pictures with captions, lists."""
 
     title: str
     sentences: tuple[str, ...]
     pictures: tuple[tuple[Image, str], ...] = ()
+    lists: tuple[PageList, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
