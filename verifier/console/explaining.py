@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from verifier.console.asking import Asked, require_coherent, require_for_many, require_new
 from verifier.console.options import (
@@ -104,7 +103,7 @@ def explain(
         frozenset(
             name
             for name in context.params
-            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
         ),
         vocabulary,
         oracle,

@@ -1,0 +1,145 @@
+"""Options of ``explain`` that would have no effect are refused in one line, before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli import app
+from models.data import load_data
+from models.zoo import zoo_path
+from tests.cli.support import protoproof
+from verifier.errors import ProtoProofError
+from verifier.pipeline import explain
+
+MODEL = zoo_path("mnist-1x1")
+
+
+@pytest.fixture(scope="module")
+def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("digit") / "x.npy"
+    np.save(path, load_data("mnist5k").x_test[0])
+    return path
+
+
+def called(*arguments: object) -> int:
+    """The exit code of a command in this process; what it refuses is raised."""
+    return int(app([*map(str, arguments)], standalone_mode=False) or 0)
+
+
+def refused(*arguments: object, words: list[str]) -> None:
+    with pytest.raises(ProtoProofError) as caught:
+        called(*arguments)
+    assert caught.value.exit_code == 2
+    line = str(caught.value)
+    assert "\n" not in line
+    assert all(word in line for word in words), line
+
+
+def test_a_refusal_is_one_line_and_exit_code_2(digit: Path, tmp_path: Path) -> None:
+    result = protoproof("explain", MODEL, "--input", digit, "--timeout", "5", cwd=tmp_path)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--timeout", "5"], ["--timeout", "--minimal minimum", "--contrast"]),
+        (["--most", "5"], ["--most", "--minimal all"]),
+        (["--training", "mnist5k"], ["--training", "--contrast"]),
+        (["--oracle", "relational", "--vocabulary", "topk"], ["--oracle relational", "topk"]),
+        (["--oracle", "exact", "--vocabulary", "ceiling"], ["--oracle exact", "ceiling"]),
+        (["--oracle", "triangle", "--vocabulary", "mixed"], ["--oracle triangle", "relational"]),
+        (["--oracle", "exact", "--minimal", "minimum"], ["--oracle exact", "--minimal minimum"]),
+        (["--minimal", "all", "--vocabulary", "topk"], ["topk", "pairs", "mixed"]),
+        (["--minimal", "all", "--vocabulary", "ceiling"], ["ceiling", "pairs", "mixed"]),
+        (["--minimal", "foo"], ["subset", "minimum", "all"]),
+        (["--domain", "foo"], ["free", "box", "sphere", "simplex", "linf:0.02"]),
+        (["--dump-smt2", "q.smt2"], ["log_ratio", "negated", "reciprocal"]),
+        (["--limit", "3"], ["--limit", "many inputs"]),
+        (["--index", "0", "--limit", "3"], ["--limit", "--index"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_one_input(options: list[str], words: list[str], digit: Path, tmp_path: Path) -> None:
+    out = tmp_path / "files" / "x.cert.json"
+    refused("explain", MODEL, "--input", digit, "--out", out, *options, words=words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dump-smt2", "q.smt2"], ["--dump-smt2", "one input"]),
+        (["--contrast", "8"], ["--contrast 8", "closest"]),
+        (["--out", "x.json"], ["--out x.json", "directory"]),
+        (["--index", "1"], ["--index", "--limit"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_many_inputs(options: list[str], words: list[str], tmp_path: Path) -> None:
+    refused("explain", MODEL, "--data", "mnist5k", *options, words=words)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "word"), [("there", "exists already"), ("no/q", "no directory")])
+def test_a_question_needs_a_new_file(name: str, word: str, digit: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    refused("explain", MODEL, "--input", digit, "--dump-smt2", tmp_path / name, words=[word])
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_a_contrast_searches_the_given_training_images(digit: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = load_data("mnist5k")
+    few = rng.choice(len(data.x_train), size=60, replace=False)
+    np.savez(
+        tmp_path / "few.npz",
+        x_train=np.concatenate([data.x_train[few], data.x_test[:1]]),
+        y_train=np.concatenate([data.y_train[few], data.y_test[:1]]),
+        x_test=data.x_test[:2],
+        y_test=data.y_test[:2],
+    )
+    result = protoproof(
+        *("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--timeout", "5"),
+        *("--contrast", "closest", "--training", tmp_path / "few.npz", "--json"),
+        *("--out", tmp_path / "x.cert.json", "--no-witnesses"),
+    )
+    assert result.code == 0, result.err
+    contrast = json.loads(result.out)["contrast"]
+    assert contrast["searched"] == "all 61 training images of few.npz"
+    found = contrast["nearest_patches"]
+    assert len(found) == 3
+    assert [patch["squared_distance"] for patch in found] == sorted(
+        patch["squared_distance"] for patch in found
+    )
+    assert contrast["violates"]  # the explanation forces the class, so the latent breaks some of it
+    page = (tmp_path / "x.html").read_text()
+    assert "among all 61 training images of few.npz" in page
+
+
+def test_a_file_that_is_no_certificate_is_bad_input(tmp_path: Path) -> None:
+    for content in ("no json", "[]", "{}", '{"schema": "something else"}'):
+        (tmp_path / "c.json").write_text(content)
+        refused("check", tmp_path / "c.json", MODEL, words=["c.json"])
+    (tmp_path / "c.json").write_text('{"schema": "protoproof.certificate/1"}')
+    assert called("check", tmp_path / "c.json", MODEL, "--quiet") == 1
+
+
+def test_necessary_facts_are_counted_and_listed_on_demand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = zoo_path("mnist-certified"), tmp_path / "x.cert.json"
+    explanation = explain(model, load_data("mnist5k").x_test[881], vocabulary="pairs")
+    assert len(explanation.necessary) >= 2
+    explanation.save(out)
+    assert called("check", out, model) == 0
+    short = capsys.readouterr().out
+    assert called("check", out, model, "--verbose") == 0
+    full = capsys.readouterr().out
+    assert short.count("necessary:") == 1
+    assert full.count("necessary:") >= 2
