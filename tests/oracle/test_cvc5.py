@@ -18,15 +18,15 @@ from verifier.questions import write_smt2
 
 cvc5 = pytest.importorskip("cvc5")
 
-# steps of cvc5 for one query; the same number gives the same answer
-STEPS = "100000"
+# Tiny networks whose questions cvc5 decides within a tenth of a second each; on some others it does
+# not end, and does not heed its own limits.
+SEEDS = (2, 3, 8, 17, 18, 21, 28, 34, 36)
 
 
 def second_opinion(script: str) -> list[str]:
     """What cvc5 answers to every ``check-sat`` of a script."""
     terms = cvc5.TermManager()
     solver = cvc5.Solver(terms)
-    solver.setOption("tlimit-per", "2000")
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, script, "query")
     answers = []
@@ -40,21 +40,20 @@ def second_opinion(script: str) -> list[str]:
 def test_both_solvers_agree_on_tiny_questions() -> None:
     agreed: Counter[str] = Counter()
     with Solver() as solver:
-        for seed in range(12):
+        for seed in SEEDS:
             case = tiny_case(seed)
             for rival in case.instance.rivals:
                 script = smtlib(case.instance, case.domain, case.facts, rival)
-                first = solver.solve(script, logic="QF_NRA", steps=300_000, seconds=20).status
+                first = solver.solve(script, logic="QF_NRA", seconds=60).status
                 (second,) = second_opinion(script)
-                assert {first, second} != {"sat", "unsat"}, f"seed {seed}, rival {rival}"
-                if first == second:
-                    agreed[first] += 1
+                assert first == second, f"seed {seed}, rival {rival}"
+                agreed[first] += 1
     assert agreed["sat"] >= 3
     assert agreed["unsat"] >= 3
 
 
 def test_a_dumped_file_is_read_as_it_is(tmp_path: Path) -> None:
-    here = scene(3, similarity="reciprocal", grid=(1, 1), count=4, channels=2, classes=3)
+    here = scene(3, similarity="negated", grid=(1, 1), count=3, channels=1, classes=3)
     (tmp_path / "m.onnx").write_bytes(here.data)
     network = load(tmp_path / "m.onnx")
     x = np.random.default_rng(0).random(network.input_shape).astype(np.float32)
