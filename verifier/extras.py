@@ -289,7 +289,9 @@ def _summary(others: Alternatives) -> Iterator[str]:
         reason = others.end.reason or "some sets are undecided"
         yield f"The first {plural(count, 'minimal explanation')} {kind}, not complete: {reason}."
     yield "Each has a certificate of its own, accepted by the independent checker."
-    if others.end.complete:
+    if not found.core and not others.end.complete:
+        yield "No core fact is known: one that is in every explanation, found or not."
+    elif others.end.complete:
         yield f"{plural(len(found.core), 'core fact')}: in every one of them."
     else:
         yield (

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +91,7 @@ def explain_to_files(
     explainer: Explainer | None = None,
     page: bool = True,
     training: Training | None = None,
+    pictures: Callable[[], Patches | None] | None = None,
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
 
@@ -116,6 +117,7 @@ def explain_to_files(
         explainer: of the same network, for calls about many inputs.
         page: whether to write the page; certificate and check result are written in any case.
         training: images among which a contrast finds patches that look like its latent.
+        pictures: the prototypes' pictures, for calls about many inputs; read here if not given.
 
     Raises:
         OutputError: a file cannot be written.
@@ -156,7 +158,9 @@ def explain_to_files(
     files = {paths[0]: content, paths[1]: checked}
     reading, listed = _reading(network, result), _listed(out, extras, about)
     names = [_utf8(str(path)) for path in listed]
-    patches = _patches(network) if page else None
+    patches = None
+    if page:
+        patches = prototype_pictures(network) if pictures is None else pictures()
     notes = extras.notes(reading, names, patches)
     sentences: tuple[str, ...] = ()
     if page:
@@ -280,7 +284,7 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
     return paths
 
 
-def _patches(network: Network) -> Patches | None:
+def prototype_pictures(network: Network) -> Patches | None:
     """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
     try:
         return load_patches(network.path, len(network.head.prototypes))

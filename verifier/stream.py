@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from verifier.errors import FragileError, InputError
 from verifier.network import Network
 from verifier.pipeline import Explainer
-from verifier.session import Session, explain_to_files
+from verifier.session import Session, explain_to_files, prototype_pictures
 from verifier.verdict import Status
 
 # name, the stem of its files, and how to get it (which may fail for this one input alone)
@@ -128,6 +129,8 @@ def explain_stream(
             exception: it comes with its error, and the next one follows.
     """
     explainer = Explainer(network)
+    # read once, and complained about once
+    pictures = cache(lambda: prototype_pictures(network))
     for name, stem, read in sources:
         try:
             session = explain_to_files(
@@ -140,6 +143,7 @@ def explain_stream(
                 protected=protected,
                 explainer=explainer,
                 page=pages,
+                pictures=pictures,
                 **options,
             )
         except (InputError, FragileError) as error:

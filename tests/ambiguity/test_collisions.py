@@ -15,7 +15,7 @@ import pytest
 
 from models.data import load_data
 from models.zoo import zoo_path
-from verifier.ambiguity import Ambiguity, ambiguity, ambiguity_to_files
+from verifier.ambiguity import Ambiguity, ambiguity, ambiguity_to_files, spread
 from verifier.errors import OutputError, UsageError
 from verifier.network import Network, Observation, load
 
@@ -137,3 +137,35 @@ def test_the_command(tmp_path: Path) -> None:
     assert document["inputs"] == 40
     assert len(document["levels"]) == 2
     assert (tmp_path / "a.html").is_file()
+
+
+def test_a_part_of_the_data_is_spread_over_all_of_it() -> None:
+    assert spread(10, None) == spread(10, 99) == tuple(range(10))
+    assert spread(1000, 4) == (0, 250, 500, 750)
+    labels = np.repeat(np.arange(10), 100)  # sorted by class, as folders are
+    assert set(labels[list(spread(1000, 30))]) == set(range(10))
+
+
+def test_the_page_names_inputs_by_their_place_in_the_data(tmp_path: Path) -> None:
+    small = load(zoo_path("mnist-1x1"))
+    data = load_data("mnist5k").x_test
+    chosen = spread(len(data), 300)
+    files = ambiguity_to_files(
+        small,
+        data[list(chosen)],
+        out=tmp_path / "a.json",
+        data_name="mnist5k",
+        most=1,
+        indices=chosen,
+        of=len(data),
+    )
+    assert files.used == "300 of 1,000 inputs, spread evenly"
+    found = files.result.example
+    assert found is not None
+    assert {found.first, found.second} <= set(chosen)
+    assert found.second > 300
+    for index, predicted in zip((found.first, found.second), found.predicted, strict=True):
+        assert small.observe(data[index]).predicted == predicted
+    page = files.page.read_text()
+    assert files.used in page
+    assert f"Input {found.second}" in page

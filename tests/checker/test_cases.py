@@ -25,7 +25,8 @@ from verifier.certificate.schema import (
 from verifier.checker import cases as cases_module
 from verifier.robustness import Certifier
 
-LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"
+LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"from verifier.checker.walk import Walk
+
 
 
 @cache
@@ -175,12 +176,12 @@ def test_one_unproved_part_leaves_the_claim_open() -> None:
 
 
 def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    walks = []
+    walks: list[int] = []
     real = cases_module.latent_range
 
-    def counted(*arguments: Any) -> Any:
-        found = real(*arguments)
-        walks.append(found[2])
+    def counted(walk: Walk, tensor: str) -> Any:
+        found = real(walk, tensor)
+        walks.append(walk.work)
         return found
 
     monkeypatch.setattr(cases_module, "latent_range", counted)

@@ -127,3 +127,12 @@ def test_the_worst_exit_code_counts() -> None:
 @pytest.mark.parametrize("sample", [[1], [1, 2], [3, 1, 2], [1, 1, 9, 9], [4, 4, 5, 6, 6, 6]])
 def test_the_median_of_counts_is_the_median(sample: list[int]) -> None:
     assert _median(Counter(sample)) == np.median(sample)
+
+
+def test_missing_pictures_are_mentioned_once(digits: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(SMALL.read_bytes())
+    (tmp_path / "m.json").write_text("{}")
+    result = protoproof("explain", model, "--input", digits, "--out", tmp_path / "o", "--pages")
+    assert result.err.count("no pictures of prototypes") == 1
+    assert "proved by 1 fact (" in result.out

@@ -1,7 +1,7 @@
 """Same explanation, different class: how often an explanation does not tell classes apart."""
 
 from verifier.ambiguity.collisions import Ambiguity, Collision, Level, ambiguity
-from verifier.ambiguity.files import AmbiguityFiles, ambiguity_to_files
+from verifier.ambiguity.files import AmbiguityFiles, ambiguity_to_files, spread
 
 __all__ = [
     "Ambiguity",
@@ -10,4 +10,5 @@ __all__ = [
     "Level",
     "ambiguity",
     "ambiguity_to_files",
+    "spread",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,26 @@ from verifier.report.ambiguity import AmbiguityPage, PageInput, PageLevel, PageP
 from verifier.report.html import render_ambiguity
 from verifier.report.images import to_picture
 from verifier.report.patches import Patches, load_patches
+from verifier.report.text import plural
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class AmbiguityFiles:
-    """The counts and where they were written."""
+    """The counts, where they were written, and which inputs were used, in words."""
 
     result: Ambiguity
     numbers: Path
     page: Path
+    used: str
+
+
+def spread(count: int, limit: int | None) -> tuple[int, ...]:
+    """At most ``limit`` of the indices 0 to ``count`` - 1, evenly spread, the first among them."""
+    if limit is None or limit >= count:
+        return tuple(range(count))
+    return tuple(index * count // limit for index in range(limit))
 
 
 def ambiguity_to_files(
@@ -38,6 +48,8 @@ def ambiguity_to_files(
     out: Path,
     data_name: str,
     most: int = 10,
+    indices: Sequence[int] | None = None,
+    of: int | None = None,
 ) -> AmbiguityFiles:
     """Count collisions among some inputs; write the numbers to ``out``, a page beside it.
 
@@ -47,6 +59,8 @@ def ambiguity_to_files(
         out: a ``.json`` file; its directory is created.
         data_name: what the user called the data.
         most: the largest k.
+        indices: where in the data the inputs are; their places in ``images`` if not given.
+        of: how many the data has.
 
     Raises:
         OutputError: a file cannot be written, or would replace the model.
@@ -60,15 +74,35 @@ def ambiguity_to_files(
         raise OutputError(f"--out {out}: would write over {network.path}; choose another name")
     require_writable(out.parent)
     result = ambiguity(network, network.observe_batch(images), most)
-    page = render_ambiguity(_page(network, images, result, data_name))
-    numbers = json.dumps(result.to_json() | {"model": network.sha256}, indent=2) + "\n"
+    used = plural(len(images), "input")
+    if of is not None and of > len(images):
+        used = f"{len(images):,} of {of:,} inputs, spread evenly"
+    place = range(len(images)) if indices is None else indices
+    page = render_ambiguity(_page(network, images, result, data_name, place, used))
+    result = _placed(result, place)
+    document = result.to_json() | {"model": network.sha256, "used": used}
+    numbers = json.dumps(document, indent=2) + "\n"
     make_directory(out.parent)
     write_together({out: numbers.encode(), page_path: page.encode("utf-8")})
-    return AmbiguityFiles(result, out, page_path)
+    return AmbiguityFiles(result, out, page_path, used)
+
+
+def _placed(result: Ambiguity, place: Sequence[int]) -> Ambiguity:
+    """The example by where its inputs are in the data."""
+    found = result.example
+    if found is None:
+        return result
+    moved = replace(found, first=place[found.first], second=place[found.second])
+    return replace(result, example=moved)
 
 
 def _page(
-    network: Network, images: NDArray[np.float32], result: Ambiguity, data_name: str
+    network: Network,
+    images: NDArray[np.float32],
+    result: Ambiguity,
+    data_name: str,
+    place: Sequence[int],
+    used: str,
 ) -> AmbiguityPage:
     found = result.example
     inputs: tuple[PageInput, ...] = ()
@@ -77,7 +111,7 @@ def _page(
         sides = zip((found.first, found.second), found.predicted, found.margin, strict=True)
         inputs = tuple(
             PageInput(
-                index,
+                place[index],
                 to_picture(images[index], *network.input_range),
                 network.class_names[predicted],
                 margin,
@@ -99,7 +133,7 @@ def _page(
         model=network.description.name,
         sha256=network.sha256,
         data=data_name,
-        inputs=result.inputs,
+        used=used,
         levels=tuple(
             PageLevel(level.k, level.explanations, level.same, level.colliding, level.inputs)
             for level in result.levels

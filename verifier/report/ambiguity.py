@@ -51,12 +51,15 @@ class PagePrototype:
 
 @dataclass(frozen=True, eq=False)
 class AmbiguityPage:
-    """Everything on the page; ``example`` holds two inputs, or none where nothing collides."""
+    """Everything on the page; ``example`` holds two inputs, or none where nothing collides.
+
+    ``used`` says in words which inputs of the data were used.
+    """
 
     model: str
     sha256: str
     data: str
-    inputs: int
+    used: str
     levels: tuple[PageLevel, ...]
     example: tuple[PageInput, ...]
     shared: tuple[PagePrototype, ...]
