@@ -55,7 +55,10 @@ def _left(
     if vocabulary == "topk":
         return _shorter(instance, facts, suffices)
     names_only = vocabulary == "ceiling"
-    order = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
+    order: list[Fact] = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
+    if not (facts.activations or facts.ceilings or domain.box(*instance.latent.shape)):
+        # a location without any fact could match every prototype perfectly
+        order = [fact for fact in facts.pairs if len(facts.at(fact.location)) > 1]
     return _dropped(_by_margin(instance, domain, facts, order), facts, suffices)
 
 
