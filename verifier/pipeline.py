@@ -95,6 +95,7 @@ class Explainer:
                 guarantees), a region of inputs (``linf:0.02``), or one of ``verifier.latent``.
             oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
                 ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
+                ``smt``: all kinds, by cases, after ``cascade``.
             witnesses: search, for every fact, a latent that shows why it is needed.
             widen: give the facts the widest intervals that keep the proof, instead of the
                 recorded values.

@@ -21,6 +21,9 @@ from verifier.oracle.smt import Solver
 from verifier.oracle.smt_split import SmtOracle, SplitState
 from verifier.verdict import Status
 
+# Cases of one search: so many squared distances times channels, and no fewer than the second.
+_WORK, _FEWEST = 1 << 24, 60
+
 
 def fewer(
     instance: Instance, domain: Domain, vocabulary: str, facts: FactSet, slack: float = SLACK
@@ -33,6 +36,8 @@ def fewer(
     with Solver() as solver:
         oracle = SmtOracle(slack, solver=solver)
         state = oracle.prepare(instance, domain)
+        size = instance.measurement.size * instance.latent.shape[1]
+        state.budget = max(_WORK // size, _FEWEST)
 
         def suffices(rest: FactSet) -> bool:
             return bool(rest) and oracle.decide(state, rest).verdict.status is Status.PROVED
@@ -41,7 +46,7 @@ def fewer(
     if len(left) == len(facts):
         return None
     # the state outlives the solver: what is asked of it from here on it has found before
-    state.solver = None
+    state.solver = state.budget = None
     return left, state
 
 
@@ -55,7 +60,10 @@ def _left(
     if vocabulary == "topk":
         return _shorter(instance, facts, suffices)
     names_only = vocabulary == "ceiling"
-    order = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
+    order: list[Fact] = [f for f in facts if isinstance(f, ActivationFact) or not names_only]
+    if not (facts.activations or facts.ceilings or domain.box(*instance.latent.shape)):
+        # a location without any fact could match every prototype perfectly
+        order = [fact for fact in facts.pairs if len(facts.at(fact.location)) > 1]
     return _dropped(_by_margin(instance, domain, facts, order), facts, suffices)
 
 

@@ -82,6 +82,7 @@ class SplitState(RelationalState):
     """Bounds as in the relational oracle, and trees of cases for the rivals that those miss.
 
     ``trees`` are those of the last set of facts that was proved: row of the margin -> tree.
+    ``budget`` limits ``cases``: beyond it no further margin is put to the search (None: no limit).
     ``asked`` counts margins that were put to the search, ``cases`` the cases it looked at.
     """
 
@@ -100,6 +101,7 @@ class SplitState(RelationalState):
         self.most = most or (_SMALL_CASES if self.small else _CASES)
         self.trees: dict[int, Tree] = {}
         self.proved: FactSet | None = None
+        self.budget: int | None = None
         self.asked = self.cases = 0
 
     def entails(self, facts: FactSet, slack: float) -> tuple[bool, Margins]:
@@ -114,6 +116,8 @@ class SplitState(RelationalState):
         trees: dict[int, Tree] = {}
         cases = Cases(self, facts, missed.tolist())
         for row in missed[np.argsort(margins[missed], kind="stable")].tolist():
+            if self.budget is not None and self.cases >= self.budget:
+                return False, margins
             self.asked += 1
             most = self.most if self.solver is None else min(self.most, _CASES)
             search = Search(cases, row, slack, most, deep=self.small)
