@@ -23,10 +23,10 @@ from verifier.certificate.schema import (
     Tangent,
 )
 from verifier.checker import cases as cases_module
+from verifier.checker.walk import Walk
 from verifier.robustness import Certifier
 
-LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"from verifier.checker.walk import Walk
-
+LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"
 
 
 @cache
