@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from models.zoo import NAMES
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
+from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
@@ -44,6 +45,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"sweep-{name}": partial(sweep, name) for name in NAMES},
     "region": region,
     "branch": branch,
+    "end-to-end": end_to_end,
     "truth": truth,
     "minimum": minimum,
 }

@@ -31,16 +31,12 @@ NETWORK = "mnist-certified"
 RADIUS = Fraction(1, 10)
 NEAR = Fraction(1, 50)  # of region-relative explanations
 APART = "intervals, prototypes apart"
-ORDER = (APART, "interval", "crown-ibp", "crown", "alpha-crown")
+ORDER = (APART, "interval", "linear", "linear-deep", "crown", "alpha-crown")
 
 
 def region(settings: Settings) -> list[dict[str, Any]]:
     """The table."""
-    data = load_data("mnist5k")
-    x = np.concatenate([data.x_train, data.x_test])
-    labels = np.concatenate([data.y_train, data.y_test])
-    step = max(1, len(x) // settings.regions)
-    x, labels = x[::step][: settings.regions], labels[::step][: settings.regions]
+    x, labels = images(settings.regions)
     known = explainer(NETWORK)
     answers = [_answer(Certifier(known), image) for image in x]
     right = [a.predicted == int(label) for a, label in zip(answers, labels, strict=True)]
@@ -80,6 +76,15 @@ def region(settings: Settings) -> list[dict[str, Any]]:
         },
         _explanations(settings, known, x),
     ]
+
+
+def images(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every n-th image of the whole data set, and its label."""
+    data = load_data("mnist5k")
+    x = np.concatenate([data.x_train, data.x_test])
+    labels = np.concatenate([data.y_train, data.y_test])
+    step = max(1, len(x) // count)
+    return x[::step][:count], labels[::step][:count]
 
 
 def _answer(certifier: Certifier, image: np.ndarray) -> Certified:

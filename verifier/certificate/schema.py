@@ -94,11 +94,9 @@ class LinearBound(Frozen):
 class ReachDomain(Frozen):
     """lower <= z <= upper per unit ([L, D], float64 in base64), and every linear bound.
 
-    With ``region`` the box holds the latents of a region of inputs; the checker walks the encoder
-    over it and finds out. With ``propagated`` it also finds the linear bounds, back through the
-    encoder, and bounds inputs of activations in the same way in layers of at most so many units.
-    What is left, nothing in the model file guarantees: that the latent stays there is an
-    assumption, and ``source`` says who vouches for it.
+    With ``region`` the checker walks the encoder over that region of inputs and finds the box; with
+    ``propagated`` also the linear bounds, and bounds inputs of activations likewise in layers of at
+    most so many units. The rest is an assumption, and ``source`` says who vouches for it.
     """
 
     kind: Literal["reach"] = "reach"

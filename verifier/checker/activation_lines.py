@@ -41,7 +41,8 @@ def leaky_lines(x: Range, slope: float) -> Lines:
         outward.above(np.where(low < 0, slope * low, low)),
         np.where(high < 0, outward.above(slope * high), high),
     )  # f at l and u, rounded up
-    chord = np.clip(np.where(crosses, (ends[1] - ends[0]) / (high - low), 0.0), slope, 1.0)
+    width = np.where(crosses, high - low, 1.0)
+    chord = np.clip((ends[1] - ends[0]) / width, slope, 1.0)
     known = np.where(low >= 0, 1.0, slope)  # on one side, the function itself
     above = np.where(crosses, chord, known)
     over = [outward.above(end - outward.below(above * at)) for end, at in zip(ends, x, strict=True)]
