@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
+from verifier.bounds import lirpa
 from verifier.bounds import lirpa_compat as compat
 
 OLD, NEW = (0, 3), (0, 7, 1)
@@ -84,6 +86,45 @@ def test_nothing_is_touched_for_current_releases(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(compat, name, lambda: pytest.fail("patched"))
     with compat.patched_import(NEW):
         pass
+
+
+PATCHES = (
+    "opset_setter", "node_attributes", "array_set_operations", "eager_script", "named_members",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["0.6", "0.6rc1", "0.7.1+cpu", "1.0.0"])
+def test_the_engine_patches_nothing_where_a_current_release_is_installed(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stated version decides, up to the call of the package; nothing else is asked."""
+
+    def not_wanted(*_: object) -> None:
+        pytest.fail("patched")
+
+    monkeypatch.setattr(compat, "version", lambda _: text)
+    for name in PATCHES:
+        monkeypatch.setattr(compat, name, not_wanted)
+    monkeypatch.setitem(sys.modules, "auto_LiRPA", ModuleType("auto_LiRPA"))
+    release = compat.installed_version()
+    assert release is not None
+    assert release >= (0, 6)
+    assert lirpa._package(release) is sys.modules["auto_LiRPA"]
+
+
+def test_the_engine_patches_an_old_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(compat, "version", lambda _: "0.3")
+    for name in ("opset_setter", "node_attributes"):
+        monkeypatch.setattr(compat, name, lambda name=name: called.append(name))
+    monkeypatch.setattr(compat, "named_members", lambda module: called.append(module))
+    fake = ModuleType("auto_LiRPA")
+    fake.BoundedModule = "module"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "auto_LiRPA", fake)
+    release = compat.installed_version()
+    assert release == (0, 3)
+    lirpa._package(release)
+    assert called == ["opset_setter", "node_attributes", "module"]
 
 
 def test_an_absent_package_has_no_release(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from verifier.bounds.region_file import load_region
-from verifier.bounds.vnnlib import Comparison, parse_vnnlib, read_vnnlib
+from verifier.bounds.region_file import expected_class, load_region
+from verifier.bounds.vnnlib import Comparison, VnnLib, parse_vnnlib, read_vnnlib
 from verifier.errors import InputError
 
 EXAMPLE = Path(__file__).parents[2] / "specs" / "properties" / "robust.vnnlib"
@@ -49,6 +50,54 @@ def test_conditions_become_a_disjunction_of_conjunctions() -> None:
         (Comparison(1, None, Fraction(3)), last),
     )
     assert found.robust_class() is None
+
+
+THREE = HEAD + "(declare-const Y_2 Real)" + BOX
+ROBUST = [
+    "(assert (or (<= Y_1 Y_0) (<= Y_1 Y_2)))",
+    "(assert (or (>= Y_2 Y_1) (and (>= Y_0 Y_1) (>= Y_0 Y_2))))",
+    "(assert (or (and (<= Y_1 Y_0) (<= Y_2 Y_0)) (and (<= Y_0 Y_2) (<= Y_1 Y_2))))",
+    "(assert (or (<= Y_1 Y_0) (<= Y_1 Y_2) (and (<= Y_1 Y_0) (<= Y_2 Y_0))))",
+]
+OTHERWISE = [
+    "(assert (<= Y_1 Y_0))",  # Y_2 may be the largest
+    "(assert (and (<= Y_1 Y_0) (<= Y_1 Y_2)))",  # both at once
+    "(assert (or (<= Y_1 Y_0) (<= Y_1 Y_2) (<= Y_0 Y_1)))",
+    "(assert (or (<= Y_1 Y_0) (and (<= Y_1 Y_2) (<= Y_2 Y_0))))",
+    "(assert (or (<= Y_1 Y_0) (and (<= Y_1 Y_2) (<= Y_1 0.5))))",
+    "(assert (or (<= Y_1 Y_0) (<= Y_0 Y_2)))",
+]
+
+
+@pytest.mark.parametrize("text", ROBUST)
+def test_forms_of_robustness_are_equivalent_to_one_class_being_the_largest(text: str) -> None:
+    found = parse_vnnlib(THREE + text)
+    assert found.robust_class() == 1
+    assert all(unsafe(found, y) == (y[1] <= max(y[0], y[2])) for y in OUTPUTS)
+
+
+@pytest.mark.parametrize("text", OTHERWISE)
+def test_other_conditions_are_no_robustness(text: str, tmp_path: Path) -> None:
+    assert parse_vnnlib(THREE + text).robust_class() is None
+    path = tmp_path / "other.vnnlib"
+    path.write_text(THREE + text)
+    with pytest.raises(InputError, match="only that is proved here"):
+        expected_class(str(path))
+
+
+OUTPUTS = list(product((-1.0, 0.0, 1.0), repeat=3))
+
+
+def unsafe(found: VnnLib, y: tuple[float, ...]) -> bool:
+    """The condition as it is written."""
+
+    def value(index: int | None) -> float:
+        return 0.0 if index is None else y[index]
+
+    return any(
+        all(value(c.smaller) <= value(c.larger) + c.offset for c in disjunct)
+        for disjunct in found.unsafe
+    )
 
 
 @pytest.mark.parametrize(

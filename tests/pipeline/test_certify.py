@@ -144,6 +144,10 @@ def test_crown_proves_what_intervals_do_not_and_names_the_assumption() -> None:
         if result.verdict.status is not Status.PROVED or result.method == "interval":
             continue
         further += 1
+        ours = known.certify(region, falsify=False)
+        assert ours.method in ("linear", "linear-deep")
+        assert "robust" in ours.checks[0].claims
+        assert not any("encoder" in text for text in ours.assumptions)
         assert any("auto_LiRPA" in text and "not replayed" in text for text in result.assumptions)
         assert "robust" not in result.checks[0].claims
         seen = logits(known.network, region.sample(np.random.default_rng(2), 500)).argmax(axis=1)

@@ -7,6 +7,7 @@ is not there, or accept an argument more.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,10 +26,11 @@ FIRST_CURRENT = (0, 6)  # from here on upstream follows torch by itself
 def installed_version() -> tuple[int, ...] | None:
     """The installed release as numbers; None where there is none."""
     try:
-        words = version(PACKAGE).split(".")
+        text = version(PACKAGE)
     except PackageNotFoundError:
         return None
-    return tuple(int(word) for word in words if word.isdigit())
+    numbers = re.match(r"\d+(\.\d+)*", text)  # what follows says how it was built
+    return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def needs_patches(release: tuple[int, ...]) -> bool:

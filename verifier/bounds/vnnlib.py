@@ -55,19 +55,28 @@ class VnnLib:
     unsafe: tuple[tuple[Comparison, ...], ...]
 
     def robust_class(self) -> int | None:
-        """c where ``unsafe`` says "some other class is at least as large as Y_c", else None."""
-        losing = set()
+        """c where ``unsafe`` says "some other class is at least as large as Y_c", else None.
+
+        Two forms of that are read: a disjunct ``Y_c <= Y_k`` per other class k, and one that says
+        more, "Y_k is at least as large as Y_c and these others". They are equivalent: where some
+        class reaches Y_c, the largest of the other classes meets the whole disjunct of its own.
+        """
+        largest: dict[int | None, set[int | None]] = {}
+        common: set[int | None] | None = None
         for disjunct in self.unsafe:
-            if len(disjunct) != 1 or disjunct[0].offset != 0:
+            tops = {comparison.larger for comparison in disjunct}
+            if len(tops) != 1 or any(comparison.offset for comparison in disjunct):
                 return None
-            losing.add((disjunct[0].smaller, disjunct[0].larger))
-        classes = {smaller for smaller, _ in losing}
-        if len(classes) != 1 or None in classes:
+            below = {comparison.smaller for comparison in disjunct}
+            largest.setdefault(tops.pop(), set()).update(below)
+            common = below if common is None else common & below
+        rivals = set(largest)
+        classes = {c for c in common or () if c is not None and c not in rivals}
+        named = set().union(*largest.values()) | rivals
+        if len(classes) != 1 or None in named:
             return None
         best = classes.pop()
-        rivals = {larger for _, larger in losing}
-        wanted = {k for k in range(self.outputs) if k != best}
-        return best if rivals == wanted else None
+        return best if rivals == set(range(self.outputs)) - {best} else None
 
 
 def read_vnnlib(path: Path) -> VnnLib:
