@@ -17,7 +17,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from verifier.bounds.interval import LatentBox, encoder_bounds
-from verifier.bounds.linear import UNITS, linear_bounds
+from verifier.bounds.linear import affordable, linear_bounds
 from verifier.bounds.lirpa import FormBounds, Lirpa
 from verifier.bounds.region import Region
 from verifier.bounds.region_file import load_region
@@ -177,7 +177,10 @@ def with_propagation(
     if stated is None:
         raise UsageError(f"region {region}: a certificate has no words for it")
     latent, steep = instance.latent, steepest(instance, rivals)
-    found = linear_bounds(network, region.cover(), steep, UNITS[method])
+    cover = region.cover()
+    found = linear_bounds(
+        network, cover, steep, affordable(network.encoder_graph, method, len(cover))
+    )
     lower, upper = found.box.lower[0], found.box.upper[0]
     here = (steep * latent).sum(axis=(1, 2))
     bounds = np.minimum(found.lower, here - 1e-9 * (1 + np.abs(here)))
@@ -188,7 +191,7 @@ def with_propagation(
         steep,
         bounds,
         region=stated,
-        propagated=UNITS[method],
+        propagated=found.units,
     )
     return reach, FormBounds(bounds, np.full(len(bounds), np.inf), method)
 

@@ -21,7 +21,7 @@ from models.zoo import zoo_path
 from tests.checker.test_walk import MORE, graph_of, input_name
 from tests.network.cases import Case, ints, weight
 from tests.network.test_ops import call_of, run_torch
-from verifier.bounds.linear import Passage, linear_bounds
+from verifier.bounds.linear import Passage, affordable, linear_bounds
 from verifier.bounds.region import BoxRegion, InputBox, L2Ball, LinfBall, Region
 from verifier.bounds.region_maps import Brightness
 from verifier.bounds.statement import statement
@@ -314,6 +314,15 @@ def test_other_forms_than_the_stated_ones_are_rejected() -> None:
 
 def test_every_line_is_tested() -> None:
     assert set(LINES) == {"Relu", "LeakyRelu", "Sigmoid", "Tanh"}
+
+
+def test_layers_are_sharpened_as_far_as_the_work_allows() -> None:
+    small = certifier().network.encoder_graph
+    grid = load(zoo_path("mnist-7x7")).encoder_graph
+    assert affordable(small, "linear") == 128
+    assert affordable(small, "linear-deep") > 1000
+    assert affordable(small, "linear-deep", 1 << 12) <= 128
+    assert affordable(grid, "linear-deep") == 0
 
 
 def test_the_prover_bounds_all_parts_together() -> None:

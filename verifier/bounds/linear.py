@@ -12,6 +12,7 @@ propagates again with code, lines and rounding of its own, and a certificate say
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,8 +34,10 @@ from verifier.network.ops import OPERATORS, Trait, lookup
 
 Coefficients = Float[NDArray[np.float64], "row location channel"]
 
-# Units of a layer up to which its bounds are sharpened, by method.
+# Units of a layer up to which its bounds are sharpened, at most, by method.
 UNITS = {"linear": 256, "linear-deep": 1 << 20}
+# Multiply-adds over a region, some seconds to half a minute; the checker refuses twice as much.
+_WORK = 1 << 36
 
 # Relative. The best slope of a sigmoid is where a height is flat, so the checker's may differ by
 # 1e-8; rounding costs far less.
@@ -75,6 +78,26 @@ def linear_bounds(
         found.append(passage.least(graph.outputs[0], rows).numpy())
     whole = LatentBox(np.minimum.reduce(lows), np.maximum.reduce(highs))
     return LinearBounds(np.minimum.reduce(found), whole, units)
+
+
+def affordable(graph: Graph, method: str, parts: int = 1) -> int:
+    """The largest number of units per layer that a method may sharpen within its work.
+
+    Every unit of the input of an activation costs two passages back through what comes before.
+    """
+    work, layers = 0, []
+    for node in graph.nodes:
+        if node.op in _LINES and node.inputs[0] != graph.input:
+            size = math.prod(graph.shapes[node.inputs[0]])
+            layers.append((size, 2 * size * work))
+        work += lookup(node).work(graph.call(node), graph.shapes[node.output])
+    sizes = {size for size, _ in layers if size <= UNITS[method]}
+    fitting = [
+        limit
+        for limit in sizes
+        if parts * sum(cost for size, cost in layers if size <= limit) <= _WORK
+    ]
+    return max(fitting, default=0)
 
 
 class Passage:
