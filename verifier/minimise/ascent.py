@@ -32,6 +32,10 @@ Columns = Int[NDArray[np.intp], " column"]
 # Limits hold with this relative distance to spare in the search, and with the next one at the end.
 _SOFT, _HARD = 1e-5, 1e-9
 _GROW, _SHRINK, _FIRST, _LONGEST = 1.6, 0.4, 0.4, 2.0
+# A step has to gain this much of the score: where rounding decides, every engine stays.
+_LEAST = 1e-9
+# What is left of a gradient when all but this share of its terms cancel points anywhere.
+_NOISE = 1e-12
 # Arrays [start, location, column] that one step has alive at once.
 _ALIVE = 12
 
@@ -184,7 +188,8 @@ class _Problem:
             step = pace * scale / xp.where(length > 0, length, 1.0)
             trial = self.spheres.onto(points - step[:, None, None] * value.gradient)
             new = self._value(trial)
-            better, wins = new.score < value.score, new.margin < found
+            least = _LEAST * xp.maximum(xp.abs(value.score), 1.0)
+            better, wins = new.score < value.score - least, new.margin < found - least
             points = xp.where(better[:, None, None], trial, points)
             value = _Value(
                 xp.where(better, new.score, value.score),
@@ -202,7 +207,8 @@ class _Problem:
         # one product for all starts and locations; what rounding leaves below zero is cut off later
         flat = xp.reshape(points, (-1, channels))
         measured = flat @ self.inner
-        measured += xp.sum(flat**2, axis=1)[:, None]
+        own = xp.sum(flat**2, axis=1)
+        measured += own[:, None]
         measured += self.norms
         # the similarity decreases: the nearest location is the one that counts
         seen = xp.reshape(measured[:, : len(self.weighed)], (count, locations, -1))
@@ -220,15 +226,23 @@ class _Problem:
             falling = xp.where(here, falling, 0.0)
         falling = xp.reshape(falling, (count * locations, -1))
         total, pulled = xp.sum(falling, axis=1), falling @ self.weighed
-        good = xp.all(self.spheres.inside(points), axis=1)
+        noise = _NOISE * xp.sqrt(own) * xp.sum(xp.abs(falling), axis=1)
+        good, broken = xp.all(self.spheres.inside(points), axis=1), None
         if self.soft is not None:
             low = measured < self.soft
             if xp.any(low):
                 penalty, broken = self._penalise(measured, low, total, pulled)
                 score = margin + xp.sum(xp.reshape(penalty, (count, locations)), axis=1)
-                good &= ~xp.any(xp.reshape(broken, (count, locations)), axis=1)
+                broken = xp.reshape(broken, (count, locations))
+                good &= ~xp.any(broken, axis=1)
         gradient = 2.0 * (total[:, None] * flat - pulled)
         gradient = self._tangent(points, xp.reshape(gradient, points.shape))
+        steep = xp.sqrt(xp.sum(gradient**2, axis=2)) > xp.reshape(noise, (count, locations))
+        gradient = xp.where(steep[..., None], gradient, 0.0)
+        if broken is not None and xp.any(broken & ~steep):
+            # on top of what a penalty keeps away, every way is down: towards v, which is admissible
+            back = self._tangent(points, points - self.spheres.home)
+            gradient = xp.where((broken & ~steep)[..., None], back, gradient)
         return _Value(score, xp.where(good, margin, np.inf), gradient)
 
     def _penalise(
