@@ -39,6 +39,7 @@ from verifier.errors import (
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation, load
+from verifier.network.arrays import engine_named
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
@@ -84,12 +85,8 @@ class Certifier:
     """
 
     def __init__(self, network: Network | Explainer, device: str = "cpu") -> None:
-        if device != "cpu":
-            import torch
-
-            if not (device.split(":")[0] == "cuda" and torch.cuda.is_available()):
-                raise UsageError(f"--device {device}: no such device here; use --device cpu")
-        self.explainer = network if isinstance(network, Explainer) else Explainer(network)
+        engine = engine_named(device)
+        self.explainer = network if isinstance(network, Explainer) else Explainer(network, engine)
         self.network, self.device = self.explainer.network, device
         self._engine: Lirpa | None = None
 

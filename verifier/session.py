@@ -77,6 +77,7 @@ def explain_to_files(
     most: int = 100,
     protected: Sequence[Path] = (),
     explainer: Explainer | None = None,
+    device: str = "cpu",
     page: bool = True,
 ) -> Session:
     """Explain one input; write the certificate to ``out``, check result and page beside it.
@@ -101,6 +102,7 @@ def explain_to_files(
         most: explanations to enumerate with ``minimal="all"``.
         protected: files that must not be written over, besides the model.
         explainer: of the same network, for calls about many inputs.
+        device: see the explainer; for calls without one.
         page: whether to write the page; certificate and check result are written in any case.
 
     Raises:
@@ -115,7 +117,7 @@ def explain_to_files(
         command=_utf8(shlex.join([*program, *arguments])),
         input_name=_utf8(input_name),
     )
-    explainer = explainer or Explainer(network)
+    explainer = explainer or Explainer(network, device)
     result = explainer.explain(
         x,
         vocabulary=vocabulary,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from verifier.console.options import (
     Contrast,
+    Device,
     Domain,
     DumpSmt2,
     Index,
@@ -69,6 +70,7 @@ def explain(
     contrast: Contrast = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
+    device: Device = "cpu",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
@@ -104,6 +106,7 @@ def explain(
         "timeout": timeout,
         "contrast": contrast,
         "most": most,
+        "device": device,
         "protected": [] if input_ is None else [input_],
     }
     many = None

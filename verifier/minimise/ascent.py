@@ -170,6 +170,11 @@ class _Problem:
         else:
             flat = xp.reshape(limit, (-1, limit.shape[2]))
             self.soft = xp.where(flat > 0, flat * (1 + _SOFT), -np.inf)
+        # what a unit of similarity beyond a limit costs: no margin weight reaches it
+        fine = xp.ones_like(offset)
+        if weights.shape[1]:
+            fine = 4.0 * xp.max(xp.abs(weights), axis=1) + fine
+        self.fine = xp.broadcast_to(fine[:, None], spheres.radius.shape)
         self.norms = xp.sum(self.prototypes**2, axis=1)
         self.inner = -2.0 * self.prototypes.T
         self._round = ~xp.isinf(spheres.radius)
@@ -258,9 +263,7 @@ class _Problem:
         low = low[rows, :][:, columns]
         near = xp.maximum(measured[rows, :][:, columns][low], 0.0)
         soft = self.soft[rows, :][:, columns][low]  # type: ignore[index]
-        weight = 4.0 * xp.max(xp.abs(self.weights), axis=1) + 1.0
-        weight = xp.broadcast_to(weight[:, None], self.spheres.radius.shape)
-        weight = xp.reshape(weight, (-1,))[rows][:, None]
+        weight = xp.reshape(self.fine, (-1,))[rows][:, None]
         cost, steep = (xp.zeros_like(low, dtype=measured.dtype) for _ in range(2))
         cost[low] = self.similarity.value(near) - self.similarity.value(soft)
         steep[low] = self.similarity.derivative(near)

@@ -43,7 +43,8 @@ def namespace(array: Array) -> Any:
 class Engine:
     """A place to compute. ``device``: ``cpu`` (numpy), or ``cuda``, ``cuda:1`` ... (torch).
 
-    ``torch:cpu`` is torch on the processor: the code path of a device, without one.
+    ``torch:cpu`` is torch on the processor: the code path of a device, without one. No option
+    names it.
     """
 
     device: str = "cpu"
@@ -86,16 +87,16 @@ PROCESSOR = Engine()
 
 
 def engine_named(device: str) -> Engine:
-    """The engine of a ``--device``.
+    """The engine of a ``--device``: ``cpu``, ``cuda``, ``cuda:1`` ...
 
     Raises:
         UsageError: there is no such device here.
     """
-    if device in ("cpu", _ON_PROCESSOR):
-        return Engine(device)
+    if device == "cpu":
+        return PROCESSOR
     refused = UsageError(f"--device {device}: no such device here; use --device cpu")
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or (number and not (number.isascii() and number.isdigit())):
+    kind, colon, number = device.partition(":")
+    if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
         raise refused
     import torch
 
