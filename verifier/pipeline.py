@@ -26,6 +26,7 @@ from verifier.minimise.prediction import undecided_prediction
 from verifier.minimise.search import VOCABULARIES, Candidate, Vocabulary, candidates, require_oracle
 from verifier.minimise.witness import find_witnesses
 from verifier.network import Network, Observation, load
+from verifier.network.arrays import Engine, engine_named
 from verifier.oracle.interface import Instance
 from verifier.oracle.memory import require_memory
 from verifier.smallest import Proof, smallest, stated
@@ -45,10 +46,20 @@ def require_minimal(name: str) -> None:
 
 
 class Explainer:
-    """Explains predictions of one network; what does not depend on the input is computed once."""
+    """Explains predictions of one network; what does not depend on the input is computed once.
 
-    def __init__(self, network: Network) -> None:
+    Args:
+        network: the network.
+        device: where searches for witnesses and refutations run, ``cpu`` or ``cuda``. Whatever
+            they find is replayed exactly, so a device changes how long they take and nothing else.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+
+    def __init__(self, network: Network, device: str | Engine = "cpu") -> None:
         self.network = network
+        self.engine = engine_named(device) if isinstance(device, str) else device
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data)
 
@@ -70,6 +81,7 @@ class Explainer:
             head.activation(measurement),
             observation.predicted,
             self.gram,
+            self.engine,
         )
 
     def explain(
@@ -294,14 +306,15 @@ def explain(
     widen: bool = False,
     minimal: str = "subset",
     timeout: float | None = None,
+    device: str = "cpu",
 ) -> Explanation:
-    """Explain one prediction; see :meth:`Explainer.explain`.
+    """Explain one prediction; see :class:`Explainer` and :meth:`Explainer.explain`.
 
     For many inputs of one network, keep an :class:`Explainer`: it computes what the inputs share
     once.
     """
     known = network if isinstance(network, Network) else load(network)
-    return Explainer(known).explain(
+    return Explainer(known, device).explain(
         x,
         vocabulary=vocabulary,
         domain=domain,

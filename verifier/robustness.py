@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from verifier.assembly import certificate_core
 from verifier.bounds.attack import Counterexample, attack
 from verifier.bounds.branch import worth_cutting
-from verifier.bounds.device import require_device
 from verifier.bounds.interval import encoder_bounds
 from verifier.bounds.linear import UNITS
 from verifier.bounds.lirpa import METHODS, Lirpa
@@ -45,6 +44,7 @@ from verifier.holding import candidates
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation, load
+from verifier.network.arrays import engine_named
 from verifier.oracle.exact import SLACK
 from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
@@ -91,8 +91,8 @@ class Certifier:
     """
 
     def __init__(self, network: Network | Explainer, device: str = "cpu") -> None:
-        require_device(device)
-        self.explainer = network if isinstance(network, Explainer) else Explainer(network)
+        engine = engine_named(device)
+        self.explainer = network if isinstance(network, Explainer) else Explainer(network, engine)
         self.network, self.device = self.explainer.network, device
         self._engine: Lirpa | None = None
 

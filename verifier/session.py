@@ -89,6 +89,7 @@ def explain_to_files(
     most: int = 100,
     protected: Sequence[Path] = (),
     explainer: Explainer | None = None,
+    device: str = "cpu",
     page: bool = True,
     training: Training | None = None,
     pictures: Callable[[], Patches | None] | None = None,
@@ -115,6 +116,7 @@ def explain_to_files(
         most: explanations to enumerate with ``minimal="all"``.
         protected: files that must not be written over, besides the model.
         explainer: of the same network, for calls about many inputs.
+        device: see the explainer; for calls without one.
         page: whether to write the page; certificate and check result are written in any case.
         training: images among which a contrast finds patches that look like its latent.
         pictures: the prototypes' pictures, for calls about many inputs; read here if not given.
@@ -134,7 +136,7 @@ def explain_to_files(
         command=_utf8(shlex.join([*program, *arguments])),
         input_name=_utf8(input_name),
     )
-    explainer = explainer or Explainer(network)
+    explainer = explainer or Explainer(network, device)
     result = explainer.explain(
         x,
         vocabulary=vocabulary,

@@ -105,6 +105,7 @@ def explain_stream(
     arguments: Sequence[str],
     pages: bool = False,
     protected: Sequence[Path] = (),
+    device: str = "cpu",
     **options: Any,
 ) -> Iterator[Streamed]:
     """Explain inputs as they are asked for; files go to ``out`` as each one is proved.
@@ -121,6 +122,7 @@ def explain_stream(
         arguments: likewise.
         pages: whether to write pages as well.
         protected: files that must not be written over.
+        device: see the explainer.
         options: vocabulary, domain, oracle, witnesses, widen; see the explainer.
 
     Raises:
@@ -128,7 +130,7 @@ def explain_stream(
         UsageError: options that make no sense. An input that cannot be read or decided is no
             exception: it comes with its error, and the next one follows.
     """
-    explainer = Explainer(network)
+    explainer = Explainer(network, device)
     # read once, and complained about once
     pictures = cache(lambda: prototype_pictures(network))
     for name, stem, read in sources:

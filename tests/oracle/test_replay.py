@@ -62,6 +62,7 @@ def test_measurements_are_those_of_the_construction(kept: int, seed: int) -> Non
     move = random_move(instance, seed, kept)
     row = Replay(instance, Free())._row(move)
     assert row is not None
+    row.require(range(len(instance.head.prototypes)))
     point = reflected(instance, move)
     for j, prototype in enumerate(instance.head.prototypes):
         apart = minus(point, fractions(prototype))
@@ -115,6 +116,7 @@ def test_one_ulp_is_too_much() -> None:
     row = replay._row(move)
     assert row is not None
     other = (fact.prototype + 1) % len(instance.activation)
+    row.require([other])
     value = Fraction(int(row.numerators[other]), int(row.denominator))
     nearest = float(value)
     low = nearest if Fraction(nearest) <= value else float(np.nextafter(nearest, -np.inf))

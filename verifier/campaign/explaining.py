@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from verifier.bounds.device import require_device
 from verifier.campaign.engine import Outcome, Server, Task
 from verifier.campaign.record import (
     STATE_OF,
@@ -33,6 +32,7 @@ from verifier.checker import check
 from verifier.errors import ModelError
 from verifier.explanation import Explanation
 from verifier.network import Network, load
+from verifier.network.arrays import engine_named
 from verifier.pipeline import Explainer
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class ExplainJob:
             ModelError: the file cannot be read, or is another one by now.
             UsageError: the device is not there.
         """
-        require_device(self.device)
+        engine = engine_named(self.device)
         network = load(self.model)
         if network.sha256 != self.sha256:
             raise ModelError(f"{self.model}: the file changed after the campaign was planned")
-        explainer = Explainer(network)
+        explainer = Explainer(network, engine)
 
         @cache
         def certifier() -> Certifier:

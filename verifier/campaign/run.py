@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 from verifier.assembly import input_digest
-from verifier.bounds.device import require_device
 from verifier.campaign.engine import Engine, MakeServer, Outcome, Task, compute
 from verifier.campaign.explaining import ExplainJob
 from verifier.campaign.identity import ModelFacts, model_facts
@@ -27,6 +26,7 @@ from verifier.campaign.summary import state_counts, summary, timings, to_bytes
 from verifier.errors import UsageError
 from verifier.files import make_directory, require_writable, write_together
 from verifier.network import Network, load
+from verifier.network.arrays import engine_named
 
 ENGINES = ("local", "ray")
 MakeEngine = Callable[[MakeServer, "Limits"], Engine]
@@ -135,7 +135,7 @@ def run_campaign(
     chosen = selection.choose(instances)
     require_writable(out)
     if engine != "ray":  # the nodes of a cluster speak for themselves
-        require_device(device)
+        engine_named(device)  # refuses one that is not here
     facts, words, domain = model_facts(network), wording(regions, network), options.domain
     if ":" in domain:
         domain = wording([domain], network, "--domain")[domain]

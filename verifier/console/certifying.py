@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from verifier.console.options import Index, Json, Model, Quiet, Seed
+from verifier.console.options import Device, Index, Json, Model, Quiet, Seed
 from verifier.console.terminal import console, print_json, program, progress_bar, safe
 
 
@@ -65,7 +65,7 @@ def certify(
         float,
         typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
     ] = 60.0,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -11,6 +11,7 @@ import typer
 from verifier.console.asking import Asked, require_coherent, require_for_many, require_new
 from verifier.console.options import (
     Contrast,
+    Device,
     Domain,
     DumpSmt2,
     Index,
@@ -77,6 +78,7 @@ def explain(
     ] = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
+    device: Device = "cpu",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
@@ -134,6 +136,7 @@ def explain(
         "timeout": timeout,
         "contrast": contrast,
         "most": most,
+        "device": device,
         "protected": [] if input_ is None else [input_],
     }
     if training is not None:

@@ -48,6 +48,9 @@ Minimal = Annotated[
         "all (every minimal set of pairs or mixed facts, up to --most).",
     ),
 ]
+Device = Annotated[
+    str, typer.Option("--device", help="Where searches run that pay there: cpu or cuda.")
+]
 Timeout = Annotated[
     float,
     typer.Option(

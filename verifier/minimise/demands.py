@@ -67,7 +67,10 @@ class Demands:
 
         Kept distances are left out: they cannot change.
         """
-        bound = np.zeros(self.instance.measurement.shape[1])
+        shape = self.instance.measurement.shape
+        if not self.facts.ceilings and not self.facts.activations:
+            return np.broadcast_to(0.0, shape)  # nothing is written to it, and it takes no memory
+        bound = np.zeros(shape[1])
         for ceiling in self.facts.ceilings:
             under = np.maximum(bound, ceiling.bound)
             exempt = list(ceiling.exempt)

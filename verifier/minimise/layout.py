@@ -122,16 +122,18 @@ class Layout:
         rows = np.tile(np.repeat(np.arange(len(self.weights)), count), len(sites))
         aims = np.tile(each, len(sites))
         which = np.repeat(np.arange(len(sites)), len(each))
-        limit = np.stack([site.demands.limit[site.location] for site in sites])
+        limits = [site.demands.limit[site.location][None] for site in sites]
         other = np.stack([self._elsewhere(site) for site in sites])
         task = Task(
-            self.spheres.take(np.array([site.sphere for site in sites])[which][:, None]),
+            self.spheres,
+            np.array([site.sphere for site in sites])[which][:, None],
+            self.weights,
+            self.offset,
+            rows,
+            [limits[number] for number in which],
             other[which],
-            self.weights[rows],
-            self.offset[rows],
-            limit[which][:, None],
         )
-        start = self._aimed(rows, aims, limit[which, aims])
+        start = self._aimed(rows, aims, np.vstack(limits)[which, aims])
         points, margins = self.descent.solve(task, start[:, None], _STEPS)
         similar = self.instance.similarity(self.descent.squared_distances(points[:, 0]))
         good = np.isfinite(margins)

@@ -73,8 +73,11 @@ def moves_that_matter(
     instance, places = deviation.instance, np.array(deviation.places, dtype=int)
     if not len(places):
         return []
-    moved = instance.similarity(descent.squared_distances(deviation.rebuilt()))
-    unmoved = instance.similarity(instance.measurement)
+    # prototypes without weight change no margin; of a large head most have none
+    columns = np.flatnonzero(weights)
+    weights = weights[columns]
+    moved = instance.similarity(descent.squared_distances(deviation.rebuilt(), columns))
+    unmoved = instance.similarity(instance.measurement[:, columns])
     stays = np.setdiff1d(np.arange(len(unmoved)), places)
     floor = unmoved[stays].max(axis=0, initial=-np.inf)
     order = _by_use(moved, unmoved[places], floor, weights)

@@ -76,7 +76,7 @@ class Refuter:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.instance, self.domain, self.kinds = instance, domain, kinds
-        self.descent = Descent(instance.head)
+        self.descent = Descent(instance.head, instance.engine)
         self._now = now
         self.target = target
         rows = np.argsort(instance.margins, kind="stable")
@@ -215,13 +215,7 @@ class Refuter:
             if not still.any():
                 break
             some, row = which[still], rows[still]
-            task = Task(
-                spheres.take(sites[some]),
-                np.full((len(some), instance.measurement.shape[1]), -np.inf),
-                self._weights[row],
-                self._offset[row],
-                limits[some],
-            )
+            task = Task(spheres, sites[some], self._weights, self._offset, row, [*limits[some]])
             reached, margins = self.descent.solve(task, points[still], steps)
             # on from where the search is, where it has been anywhere admissible
             ahead = np.isfinite(margins)[:, None, None]

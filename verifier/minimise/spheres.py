@@ -4,6 +4,7 @@ Keeping the distances to some prototypes leaves a sphere: with Q an orthonormal 
 directions between them, c the projection of v on their affine hull and r = |v - c|, it is
 { c + r u : |u| = 1, Q u = 0 }. Keeping none leaves the whole space. Everything here is float64 and
 batched: the search may stray by rounding, because what it finds is rebuilt exactly afterwards.
+Spheres are made in numpy; projections run wherever an engine puts them (``network.arrays``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from verifier.errors import InternalError
 from verifier.latent.domain import Domain
+from verifier.network.arrays import Array, Engine, namespace
 
 Points = Float[NDArray[np.float64], "*batch channel"]
 
@@ -75,6 +77,12 @@ class Spheres:
             box = box[0][list(places)], box[1][list(places)]
         return cls(latents, centre, basis, radius, box)
 
+    def on(self, engine: Engine) -> Spheres:
+        """The same spheres where an engine computes."""
+        box = None if self.box is None else (engine.put(self.box[0]), engine.put(self.box[1]))
+        put = engine.put
+        return Spheres(put(self.home), put(self.centre), put(self.basis), put(self.radius), box)
+
     def take(self, sites: Int[NDArray[np.intp], "..."]) -> Spheres:
         """The spheres at some indices, in the shape of the indices."""
         box = None if self.box is None else (self.box[0][sites], self.box[1][sites])
@@ -86,8 +94,10 @@ class Spheres:
         """The nearest points of the spheres; in a box, near points of both."""
         points = self._round(points)
         if self.box is not None:
+            xp = namespace(points)
+            low, high = self._ends(_INSET)
             for _ in range(_ALTERNATIONS):
-                points = self._round(np.clip(points, *self._ends(_INSET)))
+                points = self._round(xp.minimum(xp.maximum(points, low), high))
         return points
 
     def polished(self, points: Points) -> Points:
@@ -98,38 +108,46 @@ class Spheres:
 
     def inside(self, points: Points) -> NDArray[np.bool_]:
         """Which points respect the box, with half the inset to spare for rounding."""
+        xp = namespace(points)
         if self.box is None:
-            return np.ones(points.shape[:-1], dtype=bool)
+            return xp.ones_like(points[..., 0], dtype=xp.bool)  # type: ignore[no-any-return]
         low, high = self._ends(_INSET / 2)
-        return np.asarray(((points >= low) & (points <= high)).all(axis=-1))
+        return xp.all((points >= low) & (points <= high), axis=-1)  # type: ignore[no-any-return]
 
-    def _ends(self, inset: float) -> tuple[Points, Points]:
+    def _ends(self, inset: float) -> tuple[Array, Array]:
         """The box, made smaller by ``inset`` but where that would exclude the latent itself."""
         if self.box is None:
             raise InternalError("no box to stay in")
         lower, upper = self.box
-        return np.minimum(lower + inset, self.home), np.maximum(upper - inset, self.home)
+        xp = namespace(lower)
+        return xp.minimum(lower + inset, self.home), xp.maximum(upper - inset, self.home)
 
     def across(self, directions: Points) -> Points:
         """The parts of some directions that are orthogonal to the kept prototypes' hull."""
         if not self.basis.shape[-2]:
             return directions
-        along = np.matmul(self.basis, directions[..., None])
-        return np.asarray(directions - np.matmul(along.swapaxes(-1, -2), self.basis)[..., 0, :])
+        if len(self.basis) == 1 and self.basis.ndim == 3 and directions.ndim == 2:
+            basis = self.basis[0]  # one for all: a product of matrices
+            result: Points = directions - directions @ basis.mT @ basis
+        else:
+            along = self.basis @ directions[..., None]
+            result = directions - (along.mT @ self.basis)[..., 0, :]
+        return result
 
     def _round(self, points: Points) -> Points:
-        free = np.isinf(self.radius)
-        radius = np.where(free, 0.0, self.radius)
+        xp = namespace(points)
+        free = xp.isinf(self.radius)
+        radius = xp.where(free, 0.0, self.radius)
         straight = points - self.centre
         away = self.across(straight)
-        length = np.sqrt((away**2).sum(axis=-1))
+        length = xp.sqrt(xp.sum(away**2, axis=-1))
         # a point of the kept prototypes' hull has no nearest point on the sphere, and what rounding
         # leaves of it points nowhere: it goes home
-        lost = length <= _RANK_TOLERANCE * np.sqrt((straight**2).sum(axis=-1))
-        scale = radius / np.where(lost, 1.0, length)
+        lost = length <= _RANK_TOLERANCE * xp.sqrt(xp.sum(straight**2, axis=-1))
+        scale = radius / xp.where(lost, 1.0, length)
         ends = self.centre + scale[..., None] * away
-        ends = np.where(lost[..., None], self.home, ends)
-        return np.where(free[..., None], points, ends)
+        ends = xp.where(lost[..., None], self.home, ends)
+        return xp.where(free[..., None], points, ends)  # type: ignore[no-any-return]
 
 
 def _frame(points: Float[NDArray[np.float64], "point channel"]) -> Points:

@@ -38,7 +38,8 @@ from verifier.oracle.replay import Move, Replay
 
 Latent = Float[NDArray[np.float64], "location channel"]
 
-# Squared distances in one batch of the search: 64 MiB.
+# Coordinates of latents in one batch of the search: 64 MiB. (The engine sees to the memory that a
+# step needs on top of them.)
 _BATCH = 1 << 23
 # Rivals tried (those that most facts guard against), starts per fact, exact replays per fact,
 # steps: times effort.
@@ -102,12 +103,14 @@ class _Search:
 
     def __init__(self, instance: Instance, domain: Domain, facts: FactSet, effort: int) -> None:
         self.instance, self.domain, self.facts, self.effort = instance, domain, facts, effort
-        self.descent = Descent(instance.head)
+        self.descent = Descent(instance.head, instance.engine)
         self.demands = Demands(instance, facts)
         self.guarded = self._guarded_by_each()
         rows = self.rows = self._rows()
         self.rivals = [instance.rivals[row] for row in rows]
         self.weights = instance.margin_weights[rows]
+        # the prototypes whose weights are not the same for all of these classes
+        self.weighed = np.flatnonzero((self.weights != 0).any(axis=0))
         self.offset = instance.margin_offset[rows]
         self.locations = len(instance.latent)
         # one site per location, and one per location that some fact releases
@@ -215,17 +218,15 @@ class _Search:
         places = demands.places(fact)
         starts: list[_Start] = []
         for location in places:
-            sphere = self.sites.take(np.repeat(self._site(demands, location), len(self.aims)))
+            sphere = self.sites.take(np.array([self._site(demands, location)]))
             points = sphere.polished(self.instance.head.prototypes[self.aims])
-            limit = demands.limit[location]
-            measured = self.descent.squared_distances(points)
+            excess, good = self._excess(points, demands.limit[location])
+            good &= sphere.inside(points)
+            measured = self.descent.squared_distances(points, self.weighed)
             similar = self.instance.similarity(measured)
-            allowed = self.instance.similarity(limit)
-            excess = np.where(limit > 0, np.maximum(similar - allowed, 0.0), 0.0).sum(axis=1)
-            good = self.descent.admissible(measured, limit).all(axis=1) & sphere.inside(points)
             for row, weights in enumerate(self.weights):
-                activation = np.maximum(similar, self.others[row, location])
-                margin = activation @ weights + self.offset[row]
+                activation = np.maximum(similar, self.others[row, location, self.weighed])
+                margin = activation @ weights[self.weighed] + self.offset[row]
                 score = margin + 4.0 * np.abs(weights).max() * excess
                 margin = np.where(good, margin, np.inf)
                 starts.extend(
@@ -233,6 +234,20 @@ class _Search:
                     for best in sorted({int(np.argmin(score)), int(np.argmin(margin))})
                 )
         return sorted(starts, key=lambda s: (s.score, s.row, s.location))
+
+    def _excess(
+        self, points: NDArray[np.float64], limit: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """By how much similarity each point breaks limits, and which points break none."""
+        columns = np.flatnonzero(limit)
+        limit = limit[columns]
+        measured = self.descent.squared_distances(points, columns)
+        low = measured < limit
+        allowed = self.instance.similarity(np.broadcast_to(limit, low.shape)[low])
+        excess = np.zeros(measured.shape)
+        excess[low] = self.instance.similarity(measured[low]) - allowed
+        good = self.descent.admissible(measured, limit)
+        return excess.sum(axis=1), np.asarray(good.all(axis=1))
 
     def as_aimed(self, waiting: Waiting) -> Iterable[Proposal]:
         """The starting points themselves."""
@@ -245,7 +260,7 @@ class _Search:
         most = _STARTS * self.effort
         for starts in (starts for _, _, starts in waiting):
             del starts[most:]
-        size = max(1, _BATCH // (most * self.instance.measurement.shape[1]))
+        size = max(1, _BATCH // (most * self.instance.head.channels))
         for first in range(0, len(waiting), size):
             part = waiting[first : first + size]
             self._descend_alone(part)
@@ -259,11 +274,13 @@ class _Search:
         rows = np.array([start.row for _, start in flat])
         places = np.array([start.location for _, start in flat])
         task = Task(
-            self.sites.take(np.array([[self._site(d, start.location)] for d, start in flat])),
+            self.sites,
+            np.array([[self._site(d, start.location)] for d, start in flat]),
+            self.weights,
+            self.offset,
+            rows,
+            [d.limit[start.location][None] for d, start in flat],
             self.others[rows, places],
-            self.weights[rows],
-            self.offset[rows],
-            np.stack([d.limit[start.location] for d, start in flat])[:, None],
         )
         begin = np.stack([start.point for _, start in flat])[:, None]
         points, margins = self.descent.solve(task, begin, _STEPS * self.effort)
@@ -292,7 +309,7 @@ class _Search:
         """Joint descent of all locations from the best start of every fact."""
         if self.locations == 1:
             return
-        size = max(1, _BATCH // (self.effort * self.instance.measurement.size))
+        size = max(1, _BATCH // (self.effort * self.instance.latent.size))
         for first in range(0, len(waiting), size):
             part = waiting[first : first + size]
             flat = [(self._relaxed[f], s) for _, f, found in part for s in found[: self.effort]]
@@ -342,13 +359,8 @@ class _Search:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         places = range(self.locations)
         sites = np.array([[self._site(some, place) for place in places] for some in demands])
-        task = Task(
-            self.sites.take(sites),
-            np.full(self.weights[rows].shape, -np.inf),
-            self.weights[rows],
-            self.offset[rows],
-            np.stack([some.limit for some in demands]),
-        )
+        limits = [some.limit for some in demands]
+        task = Task(self.sites, sites, self.weights, self.offset, rows, limits)
         return self.descent.solve(task, start, steps)
 
     def _site(self, demands: Demands, location: int) -> int:

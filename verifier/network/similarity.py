@@ -3,6 +3,7 @@
 Every similarity here is decreasing and convex in the squared distance q >= 0; later stages rely on
 both (interval ends, tangents, chords), and the tests check both on every row. Values are float64
 and *not* outward-rounded: the prover searches with them, the checker proves with its own balls.
+The rows take arrays of numpy or of a device (``arrays``) and give arrays of the same kind.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float
-from numpy.typing import NDArray
 
 from verifier.errors import InternalError
+from verifier.network.arrays import Array, namespace
 
-Array = Float[NDArray[np.float64], "..."]
+# an array of numpy, or of a device
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,23 @@ class Row:
 
 def _log_ratio(q: Array, epsilon: float) -> Array:
     # (q + 1) / (q + eps) = 1 + (1 - eps) / (q + eps): no cancellation for large q
-    return np.asarray(np.log1p((1.0 - epsilon) / (q + epsilon)))
+    return namespace(q).log1p((1.0 - epsilon) / (q + epsilon))
 
 
 def _log_ratio_slope(q: Array, epsilon: float) -> Array:
-    return np.asarray((epsilon - 1.0) / (q + 1.0) / (q + epsilon))
+    return (epsilon - 1.0) / (q + 1.0) / (q + epsilon)
 
 
 def _exponential(q: Array, temperature: float) -> Array:
-    return np.asarray(np.exp(-q / temperature))
+    return namespace(q).exp(-q / temperature)
 
 
 def _exponential_slope(q: Array, temperature: float) -> Array:
-    return np.asarray(-np.exp(-q / temperature) / temperature)
+    return -namespace(q).exp(-q / temperature) / temperature
 
 
 def _reciprocal_slope(q: Array, _: float) -> Array:
-    return np.asarray(-1.0 / (q + 1.0) / (q + 1.0))
+    return -1.0 / (q + 1.0) / (q + 1.0)
 
 
 ROWS: dict[str, Row] = {
@@ -88,8 +90,8 @@ ROWS: dict[str, Row] = {
         Row(
             kind="negated",
             parameter=None,
-            value=lambda q, _: np.asarray(-q),
-            derivative=lambda q, _: np.full_like(q, -1.0),
+            value=lambda q, _: -q,
+            derivative=lambda q, _: namespace(q).full_like(q, -1.0),
             infimum=-math.inf,
             supremum=lambda _: 0.0,
         ),
@@ -97,7 +99,7 @@ ROWS: dict[str, Row] = {
         Row(
             kind="reciprocal",
             parameter=None,
-            value=lambda q, _: np.asarray(1.0 / (q + 1.0)),
+            value=lambda q, _: 1.0 / (q + 1.0),
             derivative=_reciprocal_slope,
             infimum=0.0,
             supremum=lambda _: 1.0,
@@ -128,21 +130,23 @@ class Similarity:
         """The row of the table."""
         return ROWS[self.kind]
 
-    def value(self, measurement: Array) -> Array:
+    def value(self, measurement: Kind) -> Kind:
         """Similarity of squared distances, elementwise; infinity gives the infimum.
 
         Raises:
             InternalError: a negative or NaN squared distance.
         """
-        return self.row.value(_squared_distance(measurement), self.constant)
+        result: Kind = self.row.value(_squared_distance(measurement), self.constant)
+        return result
 
-    def derivative(self, measurement: Array) -> Array:
+    def derivative(self, measurement: Kind) -> Kind:
         """d similarity / d q, elementwise; never positive.
 
         Raises:
             InternalError: a negative or NaN squared distance.
         """
-        return self.row.derivative(_squared_distance(measurement), self.constant)
+        result: Kind = self.row.derivative(_squared_distance(measurement), self.constant)
+        return result
 
     @property
     def infimum(self) -> float:
@@ -166,7 +170,8 @@ class Similarity:
 
 
 def _squared_distance(measurement: Array) -> Array:
-    q = np.asarray(measurement, dtype=np.float64)
-    if not (q >= 0).all():  # also False for NaN
+    if isinstance(measurement, np.ndarray | np.generic | float | int | list):
+        measurement = np.asarray(measurement, dtype=np.float64)
+    if not (measurement >= 0).all():  # also False for NaN
         raise InternalError("a squared distance is negative or NaN")
-    return q
+    return measurement

@@ -26,6 +26,7 @@ from scipy.sparse import csr_array
 from verifier.latent.domain import Domain
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import Gram
+from verifier.network.arrays import PROCESSOR, Engine
 from verifier.network.head import Head
 from verifier.verdict import Verdict
 
@@ -43,7 +44,8 @@ class Instance:
     """One explained latent and what the head says about it, in float64.
 
     ``latent`` [L, D]; ``measurement`` [L, P] squared distances; ``activation`` [P];
-    ``gram`` [P, P] squared distances between prototypes (shared by all instances of a head).
+    ``gram`` [P, P] squared distances between prototypes (shared by all instances of a head);
+    ``engine`` where searches run that are worth a device.
     """
 
     head: Head
@@ -52,6 +54,7 @@ class Instance:
     activation: Vector
     predicted: int
     gram: Gram
+    engine: Engine = PROCESSOR
 
     @property
     def rivals(self) -> list[int]:

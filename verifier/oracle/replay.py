@@ -15,8 +15,9 @@ which is |v - p|^2 where d.(p - c) = 0, that is for the kept ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -48,22 +49,38 @@ class Move:
     direction: Float[NDArray[np.float32], " channel"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Row:
-    """One moved location: q_j = ``numerators[j] / denominator`` for all j; is it in the domain.
+    """One moved location, ``point / scale``: is it in the domain, and how far is it from what.
 
-    The location itself is ``point / scale``.
+    q_j = ``numerators[j] / denominator`` for the prototypes asked for so far; ``measure`` gives
+    the numerators of others.
     """
 
-    numerators: list[int]
     denominator: int
     inside: bool
     point: list[int]
     scale: int
+    measure: Callable[[list[int]], Iterable[int]]
+    numerators: dict[int, int] = field(default_factory=dict)
+
+    def require(self, prototypes: Iterable[int]) -> None:
+        """Make the numerators of some prototypes known."""
+        missing = [j for j in prototypes if j not in self.numerators]
+        if missing:
+            self.numerators.update(zip(missing, self.measure(missing), strict=True))
+
+
+# per prototype, the least q_lj over all locations, as a fraction that is not reduced
+_Best = dict[int, tuple[int, int]]
 
 
 class Replay:
-    """The recorded latent of one instance in exact arithmetic, ready to be moved."""
+    """The recorded latent of one instance in exact arithmetic, ready to be moved.
+
+    Distances are worked out for the prototypes that a question is about: those of its facts, and
+    those whose weights the compared classes do not share. Of a large head these are few.
+    """
 
     def __init__(self, instance: Instance, domain: Domain) -> None:
         self._instance = instance
@@ -72,14 +89,12 @@ class Replay:
         own, shift = integers(instance.latent)
         self._shift = max(shift, self._head.shift)
         self._latent = [[n << (self._shift - shift) for n in row] for row in own]
+        self._matrix = fmpz_mat(self._latent)
+        self._squares = [sum(n * n for n in z) for z in self._latent]
         self._rows: dict[tuple[int, tuple[int, ...], bytes], _Row | None] = {}
-        up = self._shift - self._head.shift
-        norms = [n << (2 * up) for n in self._head.norms]
-        dots = (fmpz_mat(self._latent) * self._head.transposed).tolist()
-        self._measurement = [
-            [own - (int(dot) << (up + 1)) + norm for dot, norm in zip(row, norms, strict=True)]
-            for row, own in zip(dots, (sum(n * n for n in z) for z in self._latent), strict=True)
-        ]
+        # per prototype that was asked for: q_lj of all locations, and the locations by distance
+        self._measurement: dict[int, list[int]] = {}
+        self._nearest: dict[int, list[int]] = {}
         self._unit = 1 << (2 * self._shift)
 
     def survives(
@@ -101,14 +116,18 @@ class Replay:
         points = {location: (row.point, row.scale) for location, row in rows.items()}
         if not self._membership.jointly(self._latent, 1 << self._shift, points):
             return False
-        best = self._best(rows)
-        met = all(self._holds(fact, rows, best) for fact in facts if fact != dropped)
-        return met and self._loses(rival, best)
+        kept = [fact for fact in facts if fact != dropped]
+        predicted = self._instance.predicted
+        best = self._best(rows, self._named(kept) | self._weighed(rival, predicted))
+        self._know_pairs(kept, rows)
+        met = all(self._holds(fact, rows, best) for fact in kept)
+        return met and self._beats(rival, predicted, best)
 
     def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
         """Whether the moved latent certainly has ``class_`` ahead of every other class."""
-        best = self._best(self._moved(moves))
-        others = (k for k in range(len(self._instance.head.weight)) if k != class_)
+        others = [k for k in range(len(self._instance.head.weight)) if k != class_]
+        weighed = set().union(*(self._weighed(class_, k) for k in others))
+        best = self._best(self._moved(moves), weighed)
         return all(self._beats(class_, k, best) for k in others)
 
     def broken(self, facts: Iterable[Fact], moves: Sequence[Move]) -> list[Fact]:
@@ -117,9 +136,10 @@ class Replay:
         Raises:
             InternalError: the moves make no sense (:meth:`survives` is asked first).
         """
-        rows = self._moved(moves)
-        best = self._best(rows)
-        return [fact for fact in facts if not self._holds(fact, rows, best)]
+        rows, listed = self._moved(moves), list(facts)
+        best = self._best(rows, self._named(listed))
+        self._know_pairs(listed, rows)
+        return [fact for fact in listed if not self._holds(fact, rows, best)]
 
     def _moved(self, moves: Sequence[Move]) -> dict[int, _Row]:
         rows: dict[int, _Row] = {}
@@ -142,14 +162,16 @@ class Replay:
         up, down = total - self._shift, total - self._head.shift
         along = [n << (total - shift) for n in own[0]]
         point = [(n << up) + d for n, d in zip(self._latent[move.location], along, strict=True)]
-        dots = (fmpz_mat([point]) * self._head.transposed).tolist()[0]
         square = sum(n * n for n in point)
-        numerators = [
-            square - (int(dot) << (down + 1)) + (norm << (2 * down))
-            for dot, norm in zip(dots, self._head.norms, strict=True)
-        ]
+        matrix = fmpz_mat([point])
+
+        def measure(prototypes: list[int]) -> Iterable[int]:
+            (dots,) = self._head.products(matrix, prototypes)
+            for j, dot in zip(prototypes, dots, strict=True):
+                yield square - (dot << (down + 1)) + (self._head.norm(j) << (2 * down))
+
         inside = self._membership.inside(move.location, point, 1 << total)
-        return _Row(numerators, 1 << (2 * total), inside, point, 1 << total)
+        return _Row(1 << (2 * total), inside, point, 1 << total, measure)
 
     def _reflected(self, move: Move) -> _Row | None:
         here = self._latent[move.location]
@@ -160,64 +182,113 @@ class Replay:
         if not square:
             return None
         # over 2**shift of the latent: d.p_j, then s = d.(v - c)
-        up = self._shift - self._head.shift
-        dots = [int(n) << up for n in (fmpz_mat([along]) * self._head.transposed).tolist()[0]]
-        centre = dots[move.keep[0]]
+        up, matrix = self._shift - self._head.shift, fmpz_mat([along])
+        centre = self._head.products(matrix, move.keep[:1])[0][0] << up
         product = sum(d * n for d, n in zip(along, here, strict=True)) - centre
-        numerators = [
-            measured * square + 4 * product * (dot - centre)
-            for measured, dot in zip(self._measurement[move.location], dots, strict=True)
-        ]
+
+        def measure(prototypes: list[int]) -> Iterable[int]:
+            self._know(prototypes)
+            (dots,) = self._head.products(matrix, prototypes)
+            for j, dot in zip(prototypes, dots, strict=True):
+                measured = self._measurement[j][move.location]
+                yield measured * square + 4 * product * ((dot << up) - centre)
+
         point = [n * square - 2 * product * d for n, d in zip(here, along, strict=True)]
         scale = square << self._shift
         inside = self._membership.inside(move.location, point, scale)
-        return _Row(numerators, square * self._unit, inside, point, scale)
+        return _Row(square * self._unit, inside, point, scale, measure)
 
-    def _best(self, rows: dict[int, _Row]) -> list[tuple[int, int]]:
-        """Per prototype, the least q_lj over all locations, as a fraction that is not reduced."""
-        still = [row for place, row in enumerate(self._measurement) if place not in rows]
-        result = []
-        for j in range(len(self._head.norms)):
-            least, unit = (min(row[j] for row in still), self._unit) if still else (1, 0)
+    def _know(self, prototypes: Iterable[int]) -> None:
+        """Measure the recorded latent against some prototypes, at all locations."""
+        missing = [j for j in prototypes if j not in self._measurement]
+        if not missing:
+            return
+        up, places = self._shift - self._head.shift, range(len(self._latent))
+        columns = zip(*self._head.products(self._matrix, missing), strict=True)
+        for j, dots in zip(missing, columns, strict=True):
+            norm = self._head.norm(j) << (2 * up)
+            measured = self._measurement[j] = [
+                own - (dot << (up + 1)) + norm for own, dot in zip(self._squares, dots, strict=True)
+            ]
+            self._nearest[j] = sorted(places, key=measured.__getitem__)
+
+    def _know_pairs(self, facts: Iterable[Fact], rows: dict[int, _Row]) -> None:
+        """Measure what pair facts are about."""
+        still: set[int] = set()
+        moved: defaultdict[int, set[int]] = defaultdict(set)
+        for fact in facts:
+            if isinstance(fact, PairFact):
+                (moved[fact.location] if fact.location in rows else still).add(fact.prototype)
+        self._know(sorted(still))
+        for location, prototypes in moved.items():
+            rows[location].require(sorted(prototypes))
+
+    def _named(self, facts: Iterable[Fact]) -> set[int]:
+        """The prototypes whose nearest distance facts are about."""
+        named: set[int] = set()
+        for fact in facts:
+            if isinstance(fact, ActivationFact):
+                named.add(fact.prototype)
+            elif isinstance(fact, CeilingFact):
+                named |= set(range(self._head.count)) - set(fact.exempt)
+        return named
+
+    def _weighed(self, first: int, second: int) -> set[int]:
+        """The prototypes whose weights two classes do not share."""
+        weight = self._instance.head.weight
+        return set(np.flatnonzero(weight[first] != weight[second]).tolist())
+
+    def _best(self, rows: dict[int, _Row], prototypes: Iterable[int]) -> _Best:
+        """The nearest distance to some prototypes."""
+        wanted = sorted(prototypes)
+        self._know(wanted)
+        for row in rows.values():
+            row.require(wanted)
+        result: _Best = {}
+        for j in wanted:
+            least, unit = 1, 0  # infinite
+            for place in self._nearest[j]:
+                if place not in rows:
+                    least, unit = self._measurement[j][place], self._unit
+                    break
             for row in rows.values():
                 if row.numerators[j] * unit < least * row.denominator:
                     least, unit = row.numerators[j], row.denominator
-            result.append((least, unit))
+            result[j] = least, unit
         return result
 
-    def _holds(self, fact: Fact, rows: dict[int, _Row], best: list[tuple[int, int]]) -> bool:
+    def _holds(self, fact: Fact, rows: dict[int, _Row], best: _Best) -> bool:
         match fact:
             case CeilingFact(bound, exempt):
                 free = set(exempt)
-                return all(
-                    _ordered(bound, value, None) for j, value in enumerate(best) if j not in free
-                )
+                named = (j for j in range(self._head.count) if j not in free)
+                return all(_ordered(bound, best[j], None) for j in named)
             case ActivationFact(prototype, lower, upper):
                 return _ordered(lower, best[prototype], upper)
             case PairFact(location, prototype, lower, upper):
                 row = rows.get(location)
-                value = self._measurement[location][prototype], self._unit
                 if row is not None:
                     value = row.numerators[prototype], row.denominator
+                else:
+                    value = self._measurement[prototype][location], self._unit
                 return _ordered(lower, value, upper)
 
-    def _loses(self, rival: int, best: list[tuple[int, int]]) -> bool:
-        """Whether the margin over ``rival`` is certainly negative."""
-        return self._beats(rival, self._instance.predicted, best)
-
-    def _beats(self, winner: int, loser: int, best: list[tuple[int, int]]) -> bool:
+    def _beats(self, winner: int, loser: int, best: _Best) -> bool:
         """Whether the logit of ``winner`` is certainly above that of ``loser``."""
         head = self._instance.head
         constant = head.similarity.constant
-        weights = list(zip(head.weight[winner].tolist(), head.weight[loser].tolist(), strict=True))
+        weights = [
+            (j, float(head.weight[winner, j]), float(head.weight[loser, j]))
+            for j in sorted(self._weighed(winner, loser))
+        ]
         for precision in _PRECISIONS:
             with ctx.workprec(precision):
                 total = arb(float(head.bias[winner])) - arb(float(head.bias[loser]))
-                for (own, other), (numerator, denominator) in zip(weights, best, strict=True):
-                    if own != other:
-                        q = arb(numerator) / arb(denominator)
-                        activation = _similarity(head.similarity.kind, q, arb(constant))
-                        total += (arb(own) - arb(other)) * activation
+                for j, own, other in weights:
+                    numerator, denominator = best[j]
+                    q = arb(numerator) / arb(denominator)
+                    activation = _similarity(head.similarity.kind, q, arb(constant))
+                    total += (arb(own) - arb(other)) * activation
                 if total > 0:  # true only where every number of the ball is positive
                     return True
                 if total <= 0:
@@ -226,12 +297,33 @@ class Replay:
 
 
 class _ExactHead:
-    """Prototypes as integers over ``2**shift``, and their squared norms over ``2**(2 * shift)``."""
+    """Prototypes as integers over ``2**shift``."""
 
     def __init__(self, head: Head) -> None:
         self._points, self.shift = integers(head.prototypes)
-        self.norms = [sum(n * n for n in point) for point in self._points]
-        self.transposed = fmpz_mat(self._points).transpose()
+        self._norms: dict[int, int] = {}
+        self._transposed: fmpz_mat | None = None
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self._points)
+
+    def norm(self, prototype: int) -> int:
+        """The squared norm of a prototype over ``2**(2 * shift)``."""
+        if prototype not in self._norms:
+            self._norms[prototype] = sum(n * n for n in self._points[prototype])
+        return self._norms[prototype]
+
+    def products(self, vectors: fmpz_mat, prototypes: Sequence[int]) -> list[list[int]]:
+        """The inner products of some vectors with some prototypes, a row per vector."""
+        if 2 * len(prototypes) < self.count:
+            chosen = fmpz_mat([self._points[j] for j in prototypes]).transpose()
+            return [[int(n) for n in row] for row in (vectors * chosen).tolist()]
+        if self._transposed is None:
+            self._transposed = fmpz_mat(self._points).transpose()
+        rows = (vectors * self._transposed).tolist()
+        return [[int(row[j]) for j in prototypes] for row in rows]
 
     def rows(self, indices: Sequence[int]) -> list[list[int]]:
         """p_i - p_first for all but the first of ``indices``."""
