@@ -36,8 +36,8 @@ from verifier.bounds.margins import activations, margin_ends
 from verifier.bounds.region import Region
 from verifier.bounds.region_maps import Brightness
 from verifier.bounds.statement import statement
-from verifier.certificate.cases import CaseNode, InputCut, LightCut
-from verifier.certificate.cases import Part as Leaf
+from verifier.certificate.parts import InputCut, LightCut, PartNode
+from verifier.certificate.parts import Part as Leaf
 from verifier.certificate.schema import Core, IntervalEvidence
 from verifier.errors import UsageError
 from verifier.latent.facts import FactSet
@@ -86,13 +86,13 @@ class _Node:
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class Proved:
     """A region in parts that are all proved: nodes in preorder, and the evidence they use.
 
     ``box`` holds the latents of all parts.
     """
 
-    nodes: tuple[CaseNode, ...]
+    nodes: tuple[PartNode, ...]
     evidence: tuple[IntervalEvidence, ...]
     box: LatentBox
     progress: Progress
@@ -131,7 +131,7 @@ class Branching:
         self._low: NDArray[np.float64] | None = None
         self._high: NDArray[np.float64] | None = None
 
-    def run(self, region: Region) -> Cases | Counterexample | Undecided:
+    def run(self, region: Region) -> Proved | Counterexample | Undecided:
         """Cut until every part is proved.
 
         Raises:
@@ -158,7 +158,7 @@ class Branching:
             if stuck:
                 self._put(stuck)
                 return Undecided("a part cannot be cut further", self._progress())
-        return self._cases(root)
+        return self._parts_proved(root)
 
     def _ended(self, first: float) -> str:
         """Why no further round starts; empty where one does."""
@@ -261,11 +261,11 @@ class Branching:
         if decision.verdict.status is Status.PROVED:
             node.evidence = evidence_of(state, FactSet())
 
-    def _cases(self, root: _Node) -> Cases:
+    def _parts_proved(self, root: _Node) -> Proved:
         if self._low is None or self._high is None:
             raise ValueError("no part was bounded")
         evidence: list[IntervalEvidence] = []
-        nodes: list[CaseNode] = []
+        nodes: list[PartNode] = []
         for node in _preorder(root):
             if node.cut is not None:
                 nodes.append(_stored(node.cut))
@@ -275,11 +275,11 @@ class Branching:
                 nodes.append(Leaf(evidence=len(evidence)))
                 evidence.append(node.evidence)
         box = LatentBox(self._low[None], self._high[None])
-        return Cases(tuple(nodes), tuple(evidence), box, self._progress())
+        return Proved(tuple(nodes), tuple(evidence), box, self._progress())
 
 
-def case_core(
-    network: Network, observation: Observation, instance: Instance, region: Region, cases: Cases
+def core_of_parts(
+    network: Network, observation: Observation, instance: Instance, region: Region, proved: Proved
 ) -> Core:
     """The certificate of a region whose parts are all proved.
 
@@ -290,13 +290,13 @@ def case_core(
     stated = statement(plain)
     if stated is None:
         raise UsageError(f"region {region}: a certificate has no words for it")
-    reach = around(cases.box, instance.latent, stated)
+    reach = around(proved.box, instance.latent, stated)
     state = ExactOracle().prepare(instance, reach)
     core = certificate_core(network, observation, reach, "pairs", FactSet(), state)
     update = {
         "evidence": IntervalEvidence(),
-        "cases": cases.nodes,
-        "case_evidence": cases.evidence,
+        "parts": proved.nodes,
+        "part_evidence": proved.evidence,
     }
     return core.model_copy(update=update)
 

@@ -28,7 +28,7 @@ from verifier.bounds.margins import TopK, activations, top_k
 from verifier.bounds.radius import ball, bisect
 from verifier.bounds.region import LinfBall, Region
 from verifier.bounds.region_maps import Shifts
-from verifier.branching import Branching, Progress, Undecided, case_core
+from verifier.branching import Branching, Progress, Undecided, core_of_parts
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Core, Envelope
 from verifier.certified import Certified, Sandwich, StageLog
@@ -291,7 +291,7 @@ class Certifier:
         say(f"{found.progress.done} parts proved, {found.progress.open} open")
         if isinstance(found, Undecided):
             return unknown(f"{found.reason}: {found.progress}")
-        core = case_core(self.network, task.observation, instance, region, found)
+        core = core_of_parts(self.network, task.observation, instance, region, found)
         proof = self._checked(core, "branch", task)
         return proof or unknown("uncertified: the checker did not accept the parts")
 
@@ -396,6 +396,5 @@ def certify(
 
 def _further(method: str, region: Region) -> tuple[str, ...]:
     """What is tried after intervals."""
-    if method != "auto":
-        return () if method == "interval" else (method,)
-    return (*UNITS, "branch") if worth_cutting(region) else tuple(UNITS)
+    unasked = (*UNITS, "branch") if worth_cutting(region) else tuple(UNITS)
+    return {"auto": unasked, "interval": ()}.get(method, (method,))

@@ -26,7 +26,7 @@ from verifier.bounds.branch import BoxPart, whole
 from verifier.bounds.region import Region
 from verifier.bounds.region_syntax import parse_region
 from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.cases import Part
+from verifier.certificate.parts import Part
 from verifier.certified import Certified
 from verifier.checker import check
 from verifier.network import Network
@@ -97,7 +97,7 @@ def _row(known: Certifier, text: str, images: np.ndarray) -> dict[str, Any]:
 
 
 def _parts(answer: Certified) -> int:
-    return sum(isinstance(node, Part) for node in answer.certificates[0].core.cases)
+    return sum(isinstance(node, Part) for node in answer.certificates[0].core.parts)
 
 
 def _checked(known: Certifier, answer: Certified) -> float:

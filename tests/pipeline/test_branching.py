@@ -24,9 +24,9 @@ from verifier.bounds.region import LinfBall, Region
 from verifier.bounds.region_maps import Brightness
 from verifier.bounds.region_syntax import parse_region
 from verifier.branching import Progress
-from verifier.certificate.cases import Part as Leaf
+from verifier.certificate.parts import Part as Leaf
 from verifier.certified import Certified
-from verifier.checker import cases, check
+from verifier.checker import check, parts
 from verifier.errors import InputError, UsageError
 from verifier.network import Network, load
 from verifier.robustness import Certifier
@@ -103,7 +103,7 @@ def test_parts_prove_what_intervals_leave_open() -> None:
     assert answer.checks[0].claims == ("robust",)
     assert not any("auto_LiRPA" in text for text in answer.assumptions)
     stage = next(s for s in answer.stages if s.name == "branch")
-    leaves = sum(isinstance(node, Leaf) for node in answer.certificates[0].core.cases)
+    leaves = sum(isinstance(node, Leaf) for node in answer.certificates[0].core.parts)
     assert leaves > 1
     assert stage.outcome == f"{leaves} parts proved, 0 open"
 
@@ -234,7 +234,7 @@ def test_many_parts_on_a_network_that_was_not_trained_for_it() -> None:
     answer = known.certify(region_of("contrast:0.005", 0), method="branch", falsify=False)
     assert answer.method == "branch"
     assert answer.checks[0].claims == ("robust",)
-    assert len(answer.certificates[0].core.cases) > 4
+    assert len(answer.certificates[0].core.parts) > 4
 
 
 def test_hopeless_cuts_are_given_up() -> None:
@@ -245,10 +245,10 @@ def test_hopeless_cuts_are_given_up() -> None:
 
 def test_the_limits_are_the_checkers() -> None:
     """The two sides state them apart; what the prover builds, the checker must walk."""
-    assert branch.MOST_PARTS == cases.MAX_PARTS
-    assert branch.MOST_DEPTH == cases.MAX_DEPTH
-    assert branch.MOST_UNITS == cases.MAX_NUMBERS
-    assert branch.MOST_PRODUCTS == cases.MAX_PRODUCTS
+    assert branch.MOST_PARTS == parts.MAX_PARTS
+    assert branch.MOST_DEPTH == parts.MAX_DEPTH
+    assert branch.MOST_UNITS == parts.MAX_NUMBERS
+    assert branch.MOST_PRODUCTS == parts.MAX_PRODUCTS
 
 
 @pytest.mark.parametrize(

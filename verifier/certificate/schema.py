@@ -17,12 +17,12 @@ from typing import Annotated, Final, Literal
 from pydantic import FailFast, Field
 
 from verifier.certificate.basics import Base64, Frozen, HexFloat, Index, Indices, Sha256, Text
-from verifier.certificate.cases import CaseNode
 from verifier.certificate.covers import Cover as Cover
 from verifier.certificate.covers import Node as Node
 from verifier.certificate.covers import Packing as Packing
 from verifier.certificate.covers import Split as Split
 from verifier.certificate.inputs import InputRegion
+from verifier.certificate.parts import PartNode
 from verifier.certificate.rules import Chord as Chord
 from verifier.certificate.rules import DomainBlock as DomainBlock
 from verifier.certificate.rules import ImpliedBound as ImpliedBound
@@ -214,9 +214,9 @@ class SizeBound(Frozen):
 class Core(Frozen):
     """Everything that is claimed and everything the proof needs besides the model file.
 
-    With ``cases``, the domain's region of inputs is cut into parts, and the claim (which then needs
+    With ``parts``, the domain's region of inputs is cut into parts, and the claim (which then needs
     no fact) is proved part by part, over the box of latents that the checker finds for each: by
-    intervals, or with the numbered entry of ``case_evidence``.
+    intervals, or with the numbered entry of ``part_evidence``.
 
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.
@@ -235,8 +235,8 @@ class Core(Frozen):
     witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
     size_bound: SizeBound | None = None
     contrasts: Annotated[tuple[Refutation, ...], FailFast()] = ()
-    cases: Annotated[tuple[CaseNode, ...], FailFast()] = ()
-    case_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
+    parts: Annotated[tuple[PartNode, ...], FailFast()] = ()
+    part_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
     holds: InputRegion | None = None
 
 

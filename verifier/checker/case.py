@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator
 from functools import cached_property
 
-from verifier.certificate.cases import Part
+from verifier.certificate.parts import Part
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.head import Head
@@ -89,14 +89,14 @@ class Case:
 
         A part is the same claim over its own box of latents (see ``parts``), with its own evidence.
         """
-        if not self.core.cases:
+        if not self.core.parts:
             yield "", self.core, self.region
             return
-        leaves = [node for node in self.core.cases if isinstance(node, Part)]
+        leaves = [node for node in self.core.parts if isinstance(node, Part)]
         for number, (leaf, ends) in enumerate(zip(leaves, self.parts, strict=True)):
             evidence = IntervalEvidence()
             if leaf.evidence is not None:
-                evidence = self.core.case_evidence[leaf.evidence]
+                evidence = self.core.part_evidence[leaf.evidence]
             low, high = (base64.b64encode(end.astype("<f8").tobytes()).decode() for end in ends)
             domain = ReachDomain(lower=low, upper=high, source="walked")
             core = self.core.model_copy(update={"domain": domain, "evidence": evidence})

@@ -182,7 +182,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         core = case.core
         necessary = tuple(sorted(case.necessary))
         claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
-        if core.cases:  # proved over the parts' boxes, not over the box around them
+        if core.parts:  # proved over the parts' boxes, not over the box around them
             claims.clear()
         if core.holds is not None:
             claims += ["robust", "robust-explanation"]
@@ -195,7 +195,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             claims.append("subset-minimal")
         if case.at_least:
             claims.append(f"at-least:{case.at_least}")
-        if case.at_least == len(core.facts) and not core.cases:
+        if case.at_least == len(core.facts) and not core.parts:
             claims.append("minimum-size")
         claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
         return CheckReport(

@@ -27,13 +27,13 @@ from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_rati
 from verifier.checker.blocks import block_complaints, implied_complaints
 from verifier.checker.bounds import Bounds
 from verifier.checker.case import Case
-from verifier.checker.cases import case_complaints, walked
 from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
 from verifier.checker.head import Head
 from verifier.checker.holding import unheld
 from verifier.checker.input_region import Inputs, escapes, outside
 from verifier.checker.margins import Ends, Margin, margins
+from verifier.checker.parts import part_complaints, walked
 from verifier.checker.regions import Region
 from verifier.checker.size import size_bound
 from verifier.checker.splits import Cases, tree_complaints, tree_numbers
@@ -63,7 +63,7 @@ def certificate_format(case: Case) -> Iterator[str]:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
             hex_ratio(end)
-    for evidence in (core.evidence, *core.case_evidence):
+    for evidence in (core.evidence, *core.part_evidence):
         for entry in evidence.implied:
             hex_ratio(entry.stretch)
         for form in evidence.forms:
@@ -124,8 +124,8 @@ def domain(case: Case) -> Iterator[str]:
         IncompleteError: the encoder cannot be walked over the region.
     """
     domain, region = case.core.domain, case.region
-    if case.core.cases or case.core.case_evidence:
-        complaints = list(case_complaints(case.core, case.head))
+    if case.core.parts or case.core.part_evidence:
+        complaints = list(part_complaints(case.core, case.head))
         yield from complaints
         if complaints:
             return
@@ -158,7 +158,7 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
         yield "the region lies around another input than the one with the recorded hash"
     latent = case.bound.latent
     try:
-        if case.core.cases:
+        if case.core.parts:
             places = _part_escapes(case, domain, inputs)
         else:
             places = escapes(case.model.graph, latent, inputs, domain)

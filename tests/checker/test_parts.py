@@ -11,7 +11,7 @@ import pytest
 
 from tests.checker.test_input_region import certifier, examine, image
 from verifier.bounds.region_syntax import parse_region
-from verifier.certificate.cases import CaseNode, InputCut, LightCut, Part
+from verifier.certificate.parts import InputCut, LightCut, Part, PartNode
 from verifier.certificate.schema import (
     Core,
     IntervalEvidence,
@@ -22,7 +22,7 @@ from verifier.certificate.schema import (
     RivalForm,
     Tangent,
 )
-from verifier.checker import cases as cases_module
+from verifier.checker import parts as parts_module
 from verifier.checker.walk import Walk
 from verifier.robustness import Certifier
 
@@ -36,16 +36,16 @@ def cut(text: str) -> Core:
     known: Certifier = certifier()
     found = known.certify(region, falsify=False, method="branch")
     core = found.certificates[0].core
-    if core.cases:
+    if core.parts:
         return core
     # proved as a whole: so are the halves
     return core.model_copy(
-        update={"cases": (InputCut(number=12 * 28 + 12, at=(0.5).hex()), Part(), Part())}
+        update={"parts": (InputCut(number=12 * 28 + 12, at=(0.5).hex()), Part(), Part())}
     )
 
 
-def changed(core: Core, nodes: tuple[CaseNode, ...], **changes: Any) -> Core:
-    return core.model_copy(update={"cases": nodes, **changes})
+def changed(core: Core, nodes: tuple[PartNode, ...], **changes: Any) -> Core:
+    return core.model_copy(update={"parts": nodes, **changes})
 
 
 @pytest.mark.parametrize("text", [LIGHT, FREED])
@@ -59,12 +59,12 @@ def test_parts_prove_a_region_without_assumptions(text: str) -> None:
 
 def with_first(**changes: Any) -> Core:
     core = cut(LIGHT)
-    return changed(core, (core.cases[0].model_copy(update=changes), *core.cases[1:]))
+    return changed(core, (core.parts[0].model_copy(update=changes), *core.parts[1:]))
 
 
-def nodes(*more: CaseNode) -> Core:
+def nodes(*more: PartNode) -> Core:
     core = cut(FREED)
-    return changed(core, more, case_evidence=())
+    return changed(core, more, part_evidence=())
 
 
 HALF = (0.5).hex()
@@ -80,7 +80,7 @@ def chain(depth: int) -> Core:
 def bomb(levels: int) -> Core:
     """A complete binary tree over several input numbers, in preorder."""
 
-    def tree(level: int) -> list[CaseNode]:
+    def tree(level: int) -> list[PartNode]:
         if level == levels:
             return [Part()]
         number = 12 * 28 + 12 + 28 * (level % 2) + (level // 2) % 2
@@ -126,20 +126,20 @@ WRONG = {
     ),
     "an input number of a family": (
         lambda: changed(cut(LIGHT), (InputCut(number=FREE, at=HALF), Part(), Part()),
-                        case_evidence=()),
+                        part_evidence=()),
         "does not have",
     ),
     "a parameter outside its range": (lambda: with_first(at="2/3"), "range of its parameter"),
     "the largest parameter": (lambda: with_first(at="1/5"), "range of its parameter"),
-    "too deep": (lambda: chain(cases_module.MAX_DEPTH + 1), "cuts above one part"),
+    "too deep": (lambda: chain(parts_module.MAX_DEPTH + 1), "cuts above one part"),
     "too many leaves": (lambda: bomb(13), "8192 parts are too many"),
     "evidence that does not exist": (
         lambda: nodes(InputCut(number=FREE, at=HALF), Part(), Part(evidence=0)),
         "every evidence once",
     ),
     "evidence that nobody uses": (
-        lambda: changed(cut(FREED), cut(FREED).cases, case_evidence=(
-            *cut(FREED).case_evidence, cut(FREED).evidence)),
+        lambda: changed(cut(FREED), cut(FREED).parts, part_evidence=(
+            *cut(FREED).part_evidence, cut(FREED).evidence)),
         "every evidence once",
     ),
 }  # fmt: skip
@@ -169,25 +169,25 @@ def test_a_deep_tree_within_the_limit_is_walked() -> None:
 def test_one_unproved_part_leaves_the_claim_open() -> None:
     """The whole as one part is what intervals could not prove."""
     core = cut(LIGHT)
-    assert len(core.cases) > 1
-    report = examine(changed(core, (Part(),), case_evidence=()))
+    assert len(core.parts) > 1
+    report = examine(changed(core, (Part(),), part_evidence=()))
     assert report.status == "incomplete"
     assert "margins are not proved" in next(o.detail for o in report.obligations if o.number == 8)
 
 
 def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     walks: list[int] = []
-    real = cases_module.latent_range
+    real = parts_module.latent_range
 
     def counted(walk: Walk, tensor: str) -> Any:
         found = real(walk, tensor)
         walks.append(walk.work)
         return found
 
-    monkeypatch.setattr(cases_module, "latent_range", counted)
+    monkeypatch.setattr(parts_module, "latent_range", counted)
     examine(cut(LIGHT))
-    assert len(walks) == sum(isinstance(node, Part) for node in cut(LIGHT).cases)
-    monkeypatch.setattr(cases_module, "MAX_WORK", walks[0] + 1)
+    assert len(walks) == sum(isinstance(node, Part) for node in cut(LIGHT).parts)
+    monkeypatch.setattr(parts_module, "MAX_WORK", walks[0] + 1)
     walks.clear()
     report = examine(cut(LIGHT))
     assert report.status == "incomplete"
@@ -212,7 +212,7 @@ def test_parts_prove_claims_without_facts_over_walked_regions_only() -> None:
     ):
         report = examine(core.model_copy(update=changes))
         assert report.status == "rejected"
-        assert "cases: " in next(o.detail for o in report.obligations if o.number == 5)
+        assert "parts: " in next(o.detail for o in report.obligations if o.number == 5)
 
 
 def tangent_form(rival: int) -> IntervalEvidence:
@@ -229,7 +229,7 @@ def tangent_form(rival: int) -> IntervalEvidence:
 
 
 def one_part(evidence: IntervalEvidence) -> Core:
-    return changed(cut(FREED), (Part(evidence=0),), case_evidence=(evidence,))
+    return changed(cut(FREED), (Part(evidence=0),), part_evidence=(evidence,))
 
 
 def test_the_evidence_of_a_part_is_examined() -> None:

@@ -31,11 +31,11 @@ class LightCut(Frozen):
 
 
 class Part(Frozen):
-    """A leaf. ``evidence`` numbers an entry of the certificate's ``case_evidence``; None:
+    """A leaf. ``evidence`` numbers an entry of the certificate's ``part_evidence``; None:
     intervals alone prove every margin over this part."""
 
     kind: Literal["part"] = "part"
     evidence: Index | None = None
 
 
-CaseNode = Annotated[InputCut | LightCut | Part, Field(discriminator="kind")]
+PartNode = Annotated[InputCut | LightCut | Part, Field(discriminator="kind")]

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifier.certificate.cases import CaseNode, InputCut, LightCut, Part
 from verifier.certificate.inputs import LightRegion
+from verifier.certificate.parts import InputCut, LightCut, Part, PartNode
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.arithmetic import hex_ratio
 from verifier.checker.cloud import Cloud
@@ -36,54 +36,54 @@ MAX_PRODUCTS = 1 << 30  # of a latent unit with a prototype, over all parts
 _Ends = tuple[Fraction, Fraction]
 
 
-def case_complaints(core: Core, head: Head) -> Iterator[str]:
-    """What is wrong with the cases before anything is walked; nothing: :func:`walked` may start."""
+def part_complaints(core: Core, head: Head) -> Iterator[str]:
+    """What is wrong with the parts before anything is walked; nothing: :func:`walked` may start."""
     domain = core.domain
     if not isinstance(domain, ReachDomain) or domain.region is None or domain.bounds:
-        yield "cases: the domain is not a region of inputs that the checker walks itself"
+        yield "parts: the domain is not a region of inputs that the checker walks itself"
     if core.facts or core.witnesses or core.size_bound or core.contrasts or core.holds:
-        yield "cases: they prove a claim about inputs, without facts and what belongs to facts"
+        yield "parts: they prove a claim about inputs, without facts and what belongs to facts"
     if core.evidence != IntervalEvidence():
-        yield "cases: evidence that belongs to no part"
-    yield from _shape_complaints(core.cases)
-    count = sum(isinstance(node, Part) for node in core.cases)
+        yield "parts: evidence that belongs to no part"
+    yield from _shape_complaints(core.parts)
+    count = sum(isinstance(node, Part) for node in core.parts)
     units = head.location_count * head.channels * count
     if count > MAX_PARTS or units > MAX_NUMBERS or units * head.prototype_count > MAX_PRODUCTS:
-        yield f"cases: {count} parts are too many for this network"
-    used = [n.evidence for n in core.cases if isinstance(n, Part) and n.evidence is not None]
-    if used != list(range(len(core.case_evidence))):
-        yield "cases: the parts do not use every evidence once, in order"
+        yield f"parts: {count} parts are too many for this network"
+    used = [n.evidence for n in core.parts if isinstance(n, Part) and n.evidence is not None]
+    if used != list(range(len(core.part_evidence))):
+        yield "parts: the parts do not use every evidence once, in order"
 
 
-def _shape_complaints(nodes: tuple[CaseNode, ...]) -> Iterator[str]:
+def _shape_complaints(nodes: tuple[PartNode, ...]) -> Iterator[str]:
     """One tree in preorder: as many halves as cuts ask for, none below the depth limit."""
     waiting = [0]  # depths
     for node in nodes:
         if not waiting:
-            yield "cases: nodes after the end of the tree"
+            yield "parts: nodes after the end of the tree"
             return
         depth = waiting.pop()
         if not isinstance(node, Part):
             if depth >= MAX_DEPTH:
-                yield f"cases: more than {MAX_DEPTH} cuts above one part"
+                yield f"parts: more than {MAX_DEPTH} cuts above one part"
                 return
             waiting += [depth + 1] * 2
     if waiting:
-        yield f"cases: {len(waiting)} parts are missing"
+        yield f"parts: {len(waiting)} parts are missing"
 
 
 def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tuple[Array, Array]]:
     """Bounds [L, D] of the latent over every part, in order.
 
-    Assumes that :func:`case_complaints` found nothing.
+    Assumes that :func:`part_complaints` found nothing.
 
     Raises:
         ReplayError: the encoder cannot be walked, or not so often.
         CertificateError, ModelError: a cut that is none; malformed numbers or model.
     """
     work = 0
-    left = sum(isinstance(node, Part) for node in core.cases)
-    for box, cloud in boxes(core.cases, inputs):
+    left = sum(isinstance(node, Part) for node in core.parts)
+    for box, cloud in boxes(core.parts, inputs):
         before = work
         walk = Walk(graph, box, work, cloud)
         low, high = latent_range(walk, tensor)
@@ -95,7 +95,7 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
         yield low, high
 
 
-def boxes(nodes: tuple[CaseNode, ...], inputs: Inputs) -> Iterator[tuple[Range, Cloud | None]]:
+def boxes(nodes: tuple[PartNode, ...], inputs: Inputs) -> Iterator[tuple[Range, Cloud | None]]:
     """A box of inputs [1, C, H, W] around every part, in order, each with its cloud, if any.
 
     Raises:
@@ -131,7 +131,7 @@ class _Piece:
             box, cloud = next(inputs.starts())
             return cls(inputs, box, cloud=cloud)
         if region.parts != 1:
-            raise CertificateError("cases: the region is cut into pieces already")
+            raise CertificateError("parts: the region is cut into pieces already")
         shift, scale = Fraction(region.brightness), Fraction(region.contrast)
         return cls(inputs, None, (-shift, shift), (-scale, scale))
 
@@ -146,7 +146,7 @@ class _Piece:
         bright = cut.parameter == "brightness"
         low, high = self.brightness if bright else self.contrast
         if self.range is not None or not low < at < high:
-            raise CertificateError("cases: a cut that is not inside the range of its parameter")
+            raise CertificateError("parts: a cut that is not inside the range of its parameter")
         halves = (low, at), (at, high)
         if bright:
             first, second = (_Piece(self.inputs, None, half, self.contrast) for half in halves)
@@ -158,10 +158,10 @@ class _Piece:
         numerator, unit = hex_ratio(cut.at)
         at = numerator / unit  # exact: it was a float64
         if self.range is None or cut.number >= self.range.low.size:
-            raise CertificateError("cases: a cut of an input number that the region does not have")
+            raise CertificateError("parts: a cut of an input number that the region does not have")
         low, high = self.range
         if not low.flat[cut.number] < at < high.flat[cut.number]:
-            raise CertificateError("cases: a cut that is not inside the range of its input number")
+            raise CertificateError("parts: a cut that is not inside the range of its input number")
         below, above = high.copy(), low.copy()
         below.flat[cut.number] = above.flat[cut.number] = at
         return replace(self, range=Range(low, below)), replace(self, range=Range(above, high))
