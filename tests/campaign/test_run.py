@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -22,6 +23,7 @@ from verifier.campaign import (
     record,
     run_campaign,
 )
+from verifier.campaign.ledger import Ledger
 from verifier.campaign.lock import only_writer
 from verifier.campaign.record import STATES, Record
 from verifier.certificate.schema import SCHEMA
@@ -158,6 +160,30 @@ def test_an_equal_head_carries_certificates_over(tmp_path: Path) -> None:
         content = (tmp_path / "new" / "certificates" / f"{row.key}.cert.json").read_bytes()
         assert check(content, other, row.instance).accepted
         assert check(content, MODEL).status == "rejected"
+
+
+@pytest.mark.parametrize("harm", ["domain", "facts", "instance", "nonsense"])
+def test_a_tampered_baseline_is_computed_again(tmp_path: Path, harm: str) -> None:
+    """Certificates that the checker would accept, for a claim that nobody asked for."""
+    data = some(2)
+    run(tmp_path / "old", data)
+    if harm == "domain":
+        run(tmp_path / "source", data, options=replace(QUICK, domain="box"))
+    else:
+        run(tmp_path / "source", data, options=replace(QUICK, vocabulary="ceiling"))
+    rows = read_campaign(tmp_path / ("old" if harm == "instance" else "source")).rows
+    source = tmp_path / ("old" if harm == "instance" else "source") / "certificates"
+    content = (source / f"{rows[1].key}.cert.json").read_bytes()
+    content = b"{}" if harm == "nonsense" else content
+    with Ledger.create(tmp_path / "old") as ledger:
+        row = ledger.rows()[0 if harm == "instance" else 1]
+        forged = replace(row.record, certificate=hashlib.sha256(content).hexdigest())
+        ledger.store(row.key, forged, ledger.timings()[row.key], content)
+    other = renamed(tmp_path / "other.onnx")
+    settings: dict[str, Any] = {"options": QUICK, "engine": InlineEngine}
+    new = run_campaign(other, data, tmp_path / "new", earlier=tmp_path / "old", **settings)
+    assert (new.computed, new.carried) == (2, 1)
+    assert new.rows == run_campaign(other, data, tmp_path / "plain", **settings).rows
 
 
 def test_another_head_carries_nothing_over(tmp_path: Path) -> None:

@@ -82,7 +82,11 @@ def test_certified_accuracy(
     states: list[Any], limit: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
-    regions = {"linf:0.1": {f"k{i}": RegionRecord("r", state) for i, state in enumerate(states)}}
+    regions = {
+        "linf:0.1": {
+            f"k{i}": RegionRecord("r", state, predicted=0) for i, state in enumerate(states)
+        }
+    }
     rules = {"certified_accuracy": ({"region": "linf:0.1", "at_least": limit},)}
     assert status(rules, campaign(right(10), regions=regions)) == [expected]
 
@@ -91,14 +95,17 @@ def test_a_certified_wrong_prediction_is_not_certified_accuracy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
-    regions = {"r": {f"k{i}": RegionRecord("r", "proved") for i in range(10)}}
+    rows = right(9, 1)
+    regions = {
+        "r": {r.key: RegionRecord("r", "proved", predicted=r.record.predicted) for r in rows}
+    }
     rules = {"certified_accuracy": ({"region": "r", "at_least": 1.0},)}
-    assert status(rules, campaign(right(9, 1), regions=regions)) == ["failed"]
+    assert status(rules, campaign(rows, regions=regions)) == ["failed"]
 
 
 def test_a_ledger_s_word_certifies_nothing() -> None:
     """Rows say proved, and there is no certificate: the rule fails."""
-    regions = {"r": {f"k{i}": RegionRecord("r", "proved") for i in range(10)}}
+    regions = {"r": {f"k{i}": RegionRecord("r", "proved", predicted=0) for i in range(10)}}
     rules = {"certified_accuracy": ({"region": "r", "at_least": 0.1},)}
     assert status(rules, campaign(right(10), regions=regions)) == ["failed"]
 

@@ -18,6 +18,7 @@ from verifier.assembly import input_digest
 from verifier.campaign import Campaign, Instances, Row, recheck
 from verifier.campaign.ledger import REGIONS
 from verifier.campaign.regions import RegionRecord, lies_in
+from verifier.campaign.summary import is_certified
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import ActivationFact, Core, PairFact
 from verifier.checker import CheckReport, ModelFile
@@ -99,7 +100,7 @@ class Sections:
             again = recheck.region(campaign, name, row, self._file, self._declared)
             accepted = again is not None and again.accepted
             self.regions_accepted += accepted
-            certified += accepted and row.correct is True
+            certified += accepted and is_certified(row, found[row.key])
             rejected += again is not None and not accepted
             open_ += row.correct is True and not accepted and state != "refuted"
             if again is not None and again.report is not None and accepted:

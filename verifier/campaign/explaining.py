@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from verifier.assembly import input_digest
 from verifier.campaign.engine import Outcome, Server, Task
 from verifier.campaign.record import (
     STATE_OF,
@@ -29,7 +30,7 @@ from verifier.certificate.canonical import canonical_bytes, core_digest
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import Envelope, ModelIdentity
 from verifier.checker import check
-from verifier.errors import ModelError
+from verifier.errors import CertificateError, ModelError
 from verifier.explanation import Explanation
 from verifier.network import Network, load
 from verifier.network.arrays import engine_named
@@ -82,7 +83,8 @@ class ExplainJob:
 
                 outcome = certified(certifier(), task, task.region, self.seconds)
             else:
-                outcome = carried_over(explainer, task) or explained(explainer, task, self.options)
+                carried = carried_over(explainer, task, self.options)
+                outcome = carried or explained(explainer, task, self.options)
             return replace(outcome, megabytes=_peak_megabytes())
 
         return serve
@@ -139,33 +141,50 @@ def _certified(
     return Outcome(full, content)
 
 
-def carried_over(explainer: Explainer, task: Task) -> Outcome | None:
+def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome | None:
     """An earlier explanation, if the network computes the very same latent for the input.
 
     The caller made sure that the heads are equal. Then the prover would find the same facts: it
-    reads nothing but head and latent. Only the model's identity in the certificate changes, and
-    the checker proves the result again for the network at hand; None if it does not accept it.
+    reads nothing but head and latent (and, for the latents of a region, the encoder: these are
+    explained again). Only the model's identity in the certificate changes, and the checker proves
+    the result again for the network at hand; None if it does not accept it, or if it is about
+    another domain or other facts than the earlier campaign recorded.
     """
-    if task.earlier is None:
+    if task.earlier is None or ":" in options.domain:
         return None
     record, content = task.earlier
-    envelope = read_certificate(content)
+    try:
+        envelope = read_certificate(content)
+    except CertificateError:
+        return None
     network = explainer.network
     seen = network.observe(task.x)
-    explainer.instance(seen)  # raises where runtime and head disagree, as explaining would
+    instance = explainer.instance(seen)  # raises where runtime and head disagree, as explaining
     stored = envelope.core.instance
     recorded = base64.b64decode(stored.latent)
     latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
     if recorded != latent or stored.predicted != seen.predicted:
         return None
     core = envelope.core.model_copy(update={"model": _identity(network)})
+    told = (core.domain.kind, core.vocabulary, len(core.facts), signature(core))
+    if told != (options.domain, record.vocabulary, record.size, record.signature):
+        return None
     envelope = envelope.model_copy(update={"core": core})
     content = canonical_bytes(envelope)
-    report = check(content, explainer.model_file, stored.input_sha256, allow_declared=True)
+    digest = input_digest(task.x)
+    report = check(content, explainer.model_file, digest, allow_declared=True)
     if not report.accepted or len(report.necessary) != record.necessary:
         return None
-    digest = hashlib.sha256(content).hexdigest()
-    return Outcome(replace(record, certificate=digest, core=core_digest(core)), content, True)
+    full = replace(
+        record,
+        predicted=seen.predicted,
+        margin=float(instance.margins.min()),
+        possible=possible_facts(core, len(network.head.prototypes)),
+        prototypes=named_prototypes(core),
+        certificate=hashlib.sha256(content).hexdigest(),
+        core=core_digest(core),
+    )
+    return Outcome(full, content, True)
 
 
 def _identity(network: Network) -> ModelIdentity:

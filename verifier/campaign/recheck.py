@@ -32,7 +32,8 @@ class Rechecked:
 
 def explanation(campaign: Campaign, row: Row, model: ModelFile, declared: bool) -> Rechecked:
     """The certificate of a row's explanation; ``declared``: see :func:`verifier.checker.check`."""
-    found = _read(campaign, f"{CERTIFICATES}/{row.key}.cert.json", row, model, declared)
+    name = f"{CERTIFICATES}/{row.key}.cert.json"
+    found = _read(campaign, name, row, row.record.predicted, model, declared)
     if found.report is None or not found.accepted:
         return found
     about, asked = dict(found.report.subject), campaign.about["domain"]
@@ -52,7 +53,8 @@ def region(
     record = campaign.regions[name][row.key]
     if record.state != "proved":
         return None
-    found = _read(campaign, f"{REGIONS}/{record.key}.cert.json", row, model, declared)
+    path = f"{REGIONS}/{record.key}.cert.json"
+    found = _read(campaign, path, row, record.predicted, model, declared)
     if found.report is None or not found.accepted:
         return found
     about = dict(found.report.subject)
@@ -61,7 +63,14 @@ def region(
     return found
 
 
-def _read(campaign: Campaign, name: str, row: Row, model: ModelFile, declared: bool) -> Rechecked:
+def _read(
+    campaign: Campaign,
+    name: str,
+    row: Row,
+    predicted: int | None,
+    model: ModelFile,
+    declared: bool,
+) -> Rechecked:
     try:
         content = read_file(campaign.directory / name)
     except CertificateError as error:
@@ -71,7 +80,7 @@ def _read(campaign: Campaign, name: str, row: Row, model: ModelFile, declared: b
     if not report.accepted:
         why = next((f"{o.name}: {o.detail}" for o in report.failures), "nothing was examined")
         return _not(f"is {report.status}: {why}", found)
-    if dict(report.subject)["predicted"] != str(row.record.predicted):
+    if dict(report.subject)["predicted"] != str(predicted):
         return _not("is about another class than recorded", found)
     return found
 

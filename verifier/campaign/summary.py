@@ -72,7 +72,12 @@ def unused_prototypes(model: ModelFacts, rows: Sequence[Row]) -> dict[int, str]:
 
 def certified(rows: Sequence[Row], found: Mapping[str, RegionRecord]) -> int:
     """How many are predicted right, and provably so over the region of the results ``found``."""
-    return sum(row.correct is True and found[row.key].state == "proved" for row in rows)
+    return sum(is_certified(row, found[row.key]) for row in rows)
+
+
+def is_certified(row: Row, record: RegionRecord) -> bool:
+    """Whether all of the region is predicted as the instance is labelled, as recorded."""
+    return record.state == "proved" and record.predicted == row.label
 
 
 def summary(

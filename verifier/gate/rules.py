@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from verifier.campaign import Campaign, Row, recheck
-from verifier.campaign.summary import percentile, unused_prototypes
+from verifier.campaign.summary import is_certified, percentile, unused_prototypes
 from verifier.checker import ModelFile
 from verifier.gate.compare import Comparison
 from verifier.gate.outcome import Check, Finding, Outcome
@@ -179,7 +179,7 @@ def _certified(
     findings = []
     for row in campaign.rows:
         record = found[row.key]
-        if record.state == "proved" and row.correct is True:
+        if is_certified(row, record):
             again = recheck.region(campaign, rule.region, row, model, declared)
             if again is not None and again.accepted:
                 certified += 1
