@@ -243,6 +243,32 @@ def test_lost_proofs() -> None:
     assert against(old, new, {"lost_proofs": {"at_most": 1}})[0].status == "passed"
 
 
+def test_lost_regions() -> None:
+    rows = right(3)
+    old, new = (
+        campaign(
+            rows,
+            regions={
+                "r": {
+                    r.key: RegionRecord("r", s, predicted=0)
+                    for r, s in zip(rows, states, strict=True)
+                },
+                other: {r.key: RegionRecord("r", "proved", predicted=0) for r in rows},
+            },
+        )
+        for other, states in (("then", ["proved"] * 3), ("now", ["proved", "refuted", "timeout"]))
+    )
+    found = compare(old, new)
+    assert found.regions() == {"r": (3, 1)}
+    rules = BaselineRules.model_validate({"lost_proofs": {"at_most": 0}})
+    (check,) = baseline_checks(rules, found)
+    assert check.status == "failed"
+    assert [(f.instance, f.text) for f in check.findings] == [
+        (1, "was certified over r, is refuted now"),
+        (2, "was certified over r, is timeout now"),
+    ]
+
+
 def test_drift_is_the_mean_jaccard_distance() -> None:
     old = [row(0, prototypes=(1, 2)), row(1, prototypes=(1, 2, 3))]
     new = [row(0, prototypes=(1, 2)), row(1, prototypes=(3, 4), signature="new")]

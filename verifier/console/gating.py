@@ -150,6 +150,9 @@ def print_diff(found: Comparison) -> None:
     if document["drift"]["mean"] is not None:
         drift = document["drift"]
         screen.print(f"drift       mean {drift['mean']:.4f}, largest {drift['max']:.4f} (Jaccard)")
+    for name, region in document["regions"].items():
+        moved = f"{region['certified_old']} -> {region['certified_new']} certified"
+        screen.print(f"region      {safe(name)}: {moved}", highlight=False)
     classes = Table("class", "same", "changed", "lost", "won", "open", "right", box=None)
     for row in document["classes"]:
         counts = [str(row["changes"].get(c, 0)) for c in ("same", "changed", "lost", "won", "open")]

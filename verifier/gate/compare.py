@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from verifier.campaign import Campaign, Row, read_campaign
 from verifier.campaign.ledger import LEDGER
+from verifier.campaign.summary import is_certified
 from verifier.errors import InputError
 
 Change = Literal["same", "changed", "lost", "won", "open"]
@@ -61,6 +63,24 @@ class Comparison:
         """How many instances changed so."""
         return sum(pair.change == change for pair in self.pairs)
 
+    def regions(self) -> dict[str, tuple[int, int]]:
+        """Per region that both certified: how many common instances then, and now."""
+        names = [name for name in self.new.regions if name in self.old.regions]
+        return {
+            name: (
+                sum(_certified(self.old, name, pair.old) for pair in self.pairs),
+                sum(_certified(self.new, name, pair.new) for pair in self.pairs),
+            )
+            for name in names
+        }
+
+    def lost_regions(self) -> Iterator[tuple[Row, str, str]]:
+        """Instances that were certified over a region and are not now: row, region, state now."""
+        for name in self.regions():
+            for pair in self.pairs:
+                if _certified(self.old, name, pair.old) > _certified(self.new, name, pair.new):
+                    yield pair.new, name, self.new.regions[name][pair.new.key].state
+
     def correct(self, class_: int) -> tuple[int, int, int]:
         """Of the class's common instances: how many there are, were right then, are right now."""
         own = [pair for pair in self.pairs if pair.new.label == class_]
@@ -97,6 +117,10 @@ class Comparison:
                 if (found := self.correct(class_))[0]
             ],
             "prototypes": self._prototypes(),
+            "regions": {
+                name: {"certified_old": old, "certified_new": new}
+                for name, (old, new) in self.regions().items()
+            },
             "instances": [
                 {
                     "index": pair.new.index,
@@ -176,6 +200,10 @@ def compare_directories(old: Path, new: Path) -> Comparison:
         InputError: likewise, or a directory holds no campaign.
     """
     return compare(read_campaign(find_campaign(old)), read_campaign(find_campaign(new)))
+
+
+def _certified(campaign: Campaign, name: str, row: Row) -> bool:
+    return is_certified(row, campaign.regions[name][row.key])
 
 
 def _identity(campaign: Campaign) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Certificates(_Closed):
 class BaselineRules(_Closed):
     """Rules about the instances that an earlier campaign has in common with this one.
 
-    ``lost_proofs``: proved then and not now. ``drift``: mean Jaccard distance between the sets of
+    ``lost_proofs``: proved then and not now, or certified over a region that both ask for then and
+    not now. ``drift``: mean Jaccard distance between the sets of
     prototypes that the explanations named then and now. ``class_loss``: the largest share of a
     class's instances that were predicted right then and are lost on balance.
     """

@@ -82,6 +82,9 @@ def baseline_checks(rules: BaselineRules, found: Comparison) -> Iterator[Check]:
             )
             for pair in found.pairs
             if pair.change == "lost"
+        ) + tuple(
+            Finding(f"was certified over {name}, is {state} now", instance=row.index)
+            for row, name, state in found.lost_regions()
         )
         yield _counted("lost_proofs", lost, rules.lost_proofs.at_most, "baseline.lost_proofs")
     if rules.drift is not None:
