@@ -105,7 +105,7 @@ def _certified(shape: Shape, settings: Settings) -> dict[str, Any]:
     for vocabulary in ("topk", "pairs"):
         x = model_input(head, 0)
         started = time.process_time()
-        # the search for witnesses takes minutes at this size, and is not what is measured here
+        # the search for witnesses takes seconds at this size, and is not what is measured here
         result = explainer.explain(x, vocabulary=vocabulary, oracle="exact", witnesses=False)
         seconds = time.process_time() - started
         if result.certificate is None:

@@ -110,7 +110,12 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "word"),
-    [("--vocabulary", "everything"), ("--domain", "moon"), ("--oracle", "delphi")],
+    [
+        ("--vocabulary", "everything"),
+        ("--domain", "moon"),
+        ("--oracle", "delphi"),
+        ("--device", "abacus"),
+    ],
 )
 def test_unknown_words(option: str, word: str, tmp_path: Path) -> None:
     image = blank(tmp_path / "x.png")

@@ -71,6 +71,7 @@ def test_a_data_set_with_pages(tmp_path: Path) -> None:
         (("--data", "mnist5k", "--index", 1), "--limit"),
         (("--data", "absent.npz"), "does not exist"),
         (("--data", "mnist5k", "--vocabulary", "nonsense"), "unknown"),
+        (("--data", "mnist5k", "--device", "abacus"), "no such device"),
     ],
 )
 def test_combinations_that_make_no_sense(

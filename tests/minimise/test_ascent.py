@@ -16,9 +16,9 @@ from models.data import load_data
 from models.zoo import zoo_path
 from tests.strategies import random_instance
 from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise.ascent import Descent, Task
+from verifier.minimise.ascent import Descent, Task, _Problem
 from verifier.minimise.spheres import Spheres
-from verifier.network import load
+from verifier.network import load, similarity
 from verifier.network.arrays import PROCESSOR, Engine
 from verifier.oracle.interface import Instance
 from verifier.pipeline import Explainer
@@ -192,3 +192,28 @@ def test_the_size_of_batches_changes_rounding_only(monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(others, margins, atol=1e-9)
         found = np.isfinite(margins)
         np.testing.assert_allclose(points[found], expected[found], atol=1e-9)
+
+
+def test_nothing_is_left_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On torch's device without data: arrays of two devices do not mix, with or without a GPU."""
+    monkeypatch.setattr(similarity, "_squared_distance", lambda measured: measured)
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: False)  # there is no data to ask
+
+    def empty(*shape: int) -> torch.Tensor:
+        return torch.empty(*shape, dtype=torch.float64, device="meta")
+
+    starts, places, channels, weighed, all_ = 4, 3, 5, 6, 10
+    box = empty(starts, places, channels), empty(starts, places, channels)
+    spheres = Spheres(*box, empty(starts, places, 2, channels), empty(starts, places), box)  # type: ignore[arg-type]
+    problem = _Problem(
+        similarity.Similarity("log_ratio", 1e-4),
+        spheres,
+        empty(all_, channels),
+        empty(starts, weighed),
+        empty(starts),
+        empty(starts, places, all_),
+        empty(starts, weighed),
+    )
+    points, margins = problem.descend(empty(starts, places, channels), 2, 1.0)
+    assert points.device.type == margins.device.type == "meta"
+    assert points.shape == (starts, places, channels)

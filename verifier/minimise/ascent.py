@@ -113,7 +113,9 @@ class Descent:
         columns = np.concatenate([weighed, limited])
         prototypes, spheres = put(self.prototypes[columns]), task.spheres.on(self.engine)
         weights, offset = put(task.weights[:, weighed]), put(task.offset)
-        cells = start.shape[1] * max(len(columns), self.prototypes.shape[1])
+        # per location: distances, or coordinates, or a basis (of which there are fewer at a time)
+        directions, channels = task.spheres.basis.shape[-2:]
+        cells = start.shape[1] * max(len(columns), channels, directions * channels // 4)
         size = max(1, self.engine.cells(_ALIVE) // cells)
         for first in range(0, len(start), size):
             part = slice(first, first + size)

@@ -40,10 +40,13 @@ _FAR = 64.0
 
 
 class Stock(NamedTuple):
-    """Admissible points of one site, and their similarities; the last one is the fallback."""
+    """Admissible points of one site, and their similarities; the last one is the fallback.
+
+    Similarities are those to the prototypes that have a weight.
+    """
 
     points: Float[NDArray[np.float64], "point channel"]
-    similar: Float[NDArray[np.float64], "point prototype"]
+    similar: Float[NDArray[np.float64], "point column"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,16 @@ class Layout:
         self.weights, self.offset = weights, offset
         self.instance = sites[0].demands.instance
         self.still = self.instance.similarity(self.instance.measurement)
+        # prototypes that have a weight for any of the rivals: no other one costs a margin anything
+        self.columns = np.flatnonzero((weights != 0).any(axis=0))
         different = {site.key: site for site in reversed(sites)}
         self.stocks = self._stocks([s for s in different.values() if s.key[1]], _OPPONENTS)
         self.stocks |= self._stocks([s for s in different.values() if not s.key[1]], _OF_FREE)
 
     def latent(self, demands: Demands, row: int) -> Latent:
         """A latent that meets the demands and comes close to losing to one rival."""
-        weights, free = self.weights[row], demands.free
-        latent, similar = self.instance.latent.copy(), self.still.copy()
+        weights, free = self.weights[row, self.columns], demands.free
+        latent, similar = self.instance.latent.copy(), self.still[:, self.columns]
         bound = [place for place in range(len(latent)) if place not in free]
         similar[free] = -np.inf
         for _ in range(_PASSES if len(bound) > 1 else 1):
@@ -135,12 +140,12 @@ class Layout:
         )
         start = self._aimed(rows, aims, np.vstack(limits)[which, aims])
         points, margins = self.descent.solve(task, start[:, None], _STEPS)
-        similar = self.instance.similarity(self.descent.squared_distances(points[:, 0]))
+        similar = self._similar(points[:, 0])
         good = np.isfinite(margins)
         result: dict[Key, list[Stock]] = {}
         for number, site in enumerate(sites):
             last = self._fallback(site)
-            at_last = self.instance.similarity(self.descent.squared_distances(last[None]))
+            at_last = self._similar(last[None])
             result[site.key] = [
                 Stock(
                     np.vstack([points[mine, 0], last]),
@@ -152,6 +157,11 @@ class Layout:
                 )
             ]
         return result
+
+    def _similar(
+        self, points: Float[NDArray[np.float64], "point channel"]
+    ) -> Float[NDArray[np.float64], "point column"]:
+        return self.instance.similarity(self.descent.squared_distances(points, self.columns))
 
     def _elsewhere(self, site: Site) -> Vector:
         """The similarities at the locations that keep something, other than the site's."""
