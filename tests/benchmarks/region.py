@@ -31,7 +31,7 @@ NETWORK = "mnist-certified"
 RADIUS = Fraction(1, 10)
 NEAR = Fraction(1, 50)  # of region-relative explanations
 APART = "intervals, prototypes apart"
-ORDER = (APART, "interval", "linear", "linear-deep", "crown", "alpha-crown")
+ORDER = (APART, "interval", "linear", "linear-deep", "alpha-crown")
 
 
 def region(settings: Settings) -> list[dict[str, Any]]:
