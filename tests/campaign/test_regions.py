@@ -12,13 +12,13 @@ import pytest
 
 from tests.campaign.support import MODEL, InlineEngine, Poisoned, network, small_file, some
 from tests.cli.support import protoproof
-from verifier.bounds import device
 from verifier.campaign import Campaign, Limits, Options, read_campaign, recheck, run_campaign
 from verifier.campaign.explaining import ExplainJob
 from verifier.campaign.record import STATES
 from verifier.checker import ModelFile, check
 from verifier.errors import UsageError
 from verifier.network import load
+from verifier.network.arrays import engine_named
 
 QUICK = Options(vocabulary="topk", witnesses=False)
 REGIONS = ("linf:0.02", "linf:0.2", "brightness:0.01")
@@ -170,9 +170,9 @@ def test_a_device_that_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for name in ("cuda", "cuda:1"):
-        device.require_device(name)
+        engine_named(name)
     with pytest.raises(UsageError):
-        device.require_device("cuda:2")
+        engine_named("cuda:2")
     from verifier.robustness import Certifier
 
     assert Certifier(load(MODEL), "cuda:1").device == "cuda:1"

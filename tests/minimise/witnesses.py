@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.checker.builders import Scene
-from verifier.assembly import _fact
+from verifier.assembly import stored_fact
 from verifier.certificate import schema
 from verifier.latent.facts import FactSet
 from verifier.latent.geometry import squared_distances
@@ -40,4 +40,4 @@ def instance_of(here: Scene) -> Instance:
 
 
 def stored_facts(facts: FactSet) -> list[schema.Fact]:
-    return [_fact(fact) for fact in facts]
+    return [stored_fact(fact) for fact in facts]
