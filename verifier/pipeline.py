@@ -101,7 +101,8 @@ class Explainer:
 
         Args:
             x: the input, in the range that the head description declares.
-            vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling``, ``mixed`` or
+            vocabulary: ``auto`` (the smallest over all; ``pairs`` that are far more than another
+                needs are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or
                 ``pairs``.
             domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
                 guarantees), a region of inputs (``linf:0.02``), or one of ``verifier.latent``.
@@ -145,8 +146,9 @@ class Explainer:
         proofs: list[tuple[int, int, Vocabulary, Proof]] = []
         for word in wanted if undecided is None else []:
             begun = time.perf_counter()
+            known = min(proofs)[0] if proofs else None
             outcome = self._prove(
-                instance, observation, where, word, oracle, widen, about or About()
+                instance, observation, where, word, oracle, widen, about or About(), known
             )
             spent = time.perf_counter() - begun
             if isinstance(outcome, Verdict):
@@ -228,10 +230,12 @@ class Explainer:
         oracle: str,
         widen: bool,
         about: About,
+        known: int | None,
     ) -> Proof | Verdict:
-        """A certified explanation in one vocabulary, or why there is none."""
+        """A certified explanation in one vocabulary, or why there is none; ``known``: the size of
+        the best so far, next to which far larger sets are not polished."""
         reason = unknown("no set of facts of this vocabulary suffices")
-        for found in candidates(instance, domain, vocabulary, oracle):
+        for found in candidates(instance, domain, vocabulary, oracle, known):
             proof = self.certified(observation, domain, vocabulary, found, widen, about)
             if proof is not None:
                 return proof

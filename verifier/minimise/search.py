@@ -48,6 +48,8 @@ ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
 
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
 _SLACKS = (SLACK, 1e-6, 1e-4)
+# Exchange and the relational oracle have never spared more than a third of the pairs.
+_HOPELESS = 2
 
 
 def require_oracle(name: str) -> None:
@@ -76,7 +78,11 @@ class Candidate:
 
 
 def candidates(
-    instance: Instance, domain: Domain, vocabulary: Vocabulary, oracle: str
+    instance: Instance,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    oracle: str,
+    known: int | None = None,
 ) -> Iterator[Candidate]:
     """Sufficient sets of facts in the order in which to offer them to the checker.
 
@@ -85,6 +91,8 @@ def candidates(
         domain: the latents that are quantified over.
         vocabulary: the kinds of facts.
         oracle: one of :data:`ORACLES`.
+        known: the size of the best set of another vocabulary. With oracle ``auto``, pairs that
+            are far more are only deleted from, neither exchanged nor bounded together.
     """
     if oracle == "smt":
         yield from _by_cases(instance, domain, vocabulary)
@@ -101,6 +109,7 @@ def candidates(
                 slack,
                 from_exact=oracle in ("auto", "cascade"),
                 from_triangle=oracle == "cascade",
+                known=known if oracle == "auto" else None,
             )
     for slack in _SLACKS:
         state = ExactOracle(slack).prepare(instance, domain)
@@ -154,8 +163,9 @@ def _relational(
     *,
     from_exact: bool,
     from_triangle: bool = False,
+    known: int | None = None,
 ) -> Iterator[Candidate]:
-    """A set that the relational oracle cannot shrink.
+    """A set that the relational oracle cannot shrink; see ``candidates`` for ``known``.
 
     With ``from_exact``, deletion goes on where the exact oracle's ends; the exact oracle's proof is
     kept where nothing more can be dropped. With ``from_triangle``, the exact oracle goes on where
@@ -172,6 +182,9 @@ def _relational(
         return
     if from_exact:
         delete(exact, by_worth(exact))
+        if known is not None and len(exact.pairs) > _HOPELESS * known:
+            yield from _decided(_pairs(exact), exact)
+            return
         exchange(exact)
     state = RelationalOracle(slack).prepare(instance, domain)
     for location, prototypes in enumerate(exact.chosen):
