@@ -11,7 +11,7 @@ SOURCES := verifier models tests cli.py
 
 help:
 	@echo "make demo    explain one real prediction, check the certificate, write a page"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, on all cores"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
 	@echo "make bench   measure; results under tests/benchmarks/results"
@@ -22,7 +22,7 @@ demo: $(STAMP)
 	$(PY) cli.py demo
 
 test: $(STAMP)
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(PY) -m ruff check $(SOURCES)
