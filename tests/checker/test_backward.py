@@ -28,13 +28,14 @@ from verifier.bounds.statement import statement
 from verifier.certificate import canonical_bytes
 from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import Core, Envelope, ReachDomain
-from verifier.checker import CheckReport, check
+from verifier.checker import CheckReport, backward, check, walk_step
 from verifier.checker.activation_lines import LINES, leaky_lines, sigmoid_lines, tanh_lines
 from verifier.checker.backward import LinearWalk, least, least_of_forms
 from verifier.checker.graph import Graph
-from verifier.checker.input_region import Inputs
+from verifier.checker.input_region import Inputs, escapes
 from verifier.checker.outward import Range, sigmoid
 from verifier.checker.walk import Walk
+from verifier.checker.walk_step import ReplayError
 from verifier.network import load
 from verifier.network.graph import build_graph
 from verifier.network.torch_graph import TorchGraph
@@ -334,3 +335,66 @@ def test_the_prover_bounds_all_parts_together() -> None:
     alone = [linear_bounds(network, (box,), rows, 0) for box in region.cover()]
     assert np.array_equal(together.lower, np.minimum.reduce([part.lower for part in alone]))
     assert np.array_equal(together.box.upper, np.maximum.reduce([part.box.upper for part in alone]))
+
+
+def reached(most: int = 1000) -> LinearWalk:
+    """A walk over a small encoder."""
+    x = np.zeros((1, 2, 4, 4))
+    walk = LinearWalk(Graph(encoder(0)), Range(x - 0.5, x + 0.5), 0, None, most)
+    walk.reach("y")
+    return walk
+
+
+def test_many_rows_are_propagated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by the largest tensor, not by the number of forms; lines are found once."""
+    found: list[str] = []
+    for kind, lines in list(LINES.items()):
+        monkeypatch.setitem(
+            LINES, kind, lambda step, f=lines, k=kind: (found.append(k), f(step))[1]
+        )
+    rows = np.random.default_rng(2).normal(size=(50, 5, 1, 1))
+    together = least_of_forms(reached(), "y", rows)
+    sizes: list[int] = []
+    plain = backward.least
+
+    def recording(some: NDArray[np.float64], values: Range) -> NDArray[np.float64]:
+        sizes.append(some.size)
+        return plain(some, values)
+
+    monkeypatch.setattr(backward, "least", recording)
+    monkeypatch.setattr(backward, "_MANY", 100)  # the largest tensor has 64 numbers
+    found.clear()
+    apart = least_of_forms(reached(), "y", rows)
+    assert np.abs(apart - together).max() < 1e-9
+    assert max(sizes) <= 100
+    assert sorted(found) == ["LeakyRelu", "Relu", "Sigmoid", "Tanh"]
+
+
+def test_everything_that_takes_time_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves need balls, and pieces of a region fractions: far more than sums of products."""
+    walk = reached()
+    before = walk.work
+    least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
+    assert walk.work - before > 5 << 16  # the sigmoid's lines
+    again = walk.work
+    least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
+    assert walk.work - again < 5 << 16
+    x = np.random.default_rng(3).uniform(-1.5, 1.5, (2, 4, 4)).astype(np.float32)
+    region = Brightness(x, DOMAIN, Fraction(1, 10), Fraction(1, 10), 3)
+    inputs = Inputs(ADAPTER.validate_python(dict(statement(region) or {})))
+    domain = ReachDomain(
+        lower=base64.b64encode(np.full(5, -9.0).tobytes()).decode(),
+        upper=base64.b64encode(np.full(5, 9.0).tobytes()).decode(),
+        source="tests",
+    )
+    assert list(escapes(Graph(encoder(0)), "y", inputs, domain)) == []
+    monkeypatch.setattr(walk_step, "MAX_WORK", 8 * inputs.work)
+    with pytest.raises(ReplayError, match="too large"):
+        list(escapes(Graph(encoder(0)), "y", inputs, domain))
+
+
+def test_a_network_without_any_product_is_charged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.zeros((1, 2, 4, 4))
+    monkeypatch.setattr(walk_step, "MAX_WORK", 32)
+    with pytest.raises(ReplayError, match="too large"):
+        Walk(Graph(encoder(0)), Range(x, x)).reach("x2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -246,3 +247,13 @@ def test_evidence_beside_the_parts_is_refused() -> None:
     report = examine(cut(FREED).model_copy(update={"evidence": used}))
     assert report.status == "rejected"
     assert "belongs to no part" in report.failures[0].detail
+
+
+def test_parts_times_classes_are_limited() -> None:
+    """Every part proves every margin: weights count, however small the latent is."""
+    core = nodes(InputCut(number=FREE, at=HALF), Part(), Part())
+    small = SimpleNamespace(location_count=1, channels=1, prototype_count=2000)
+    few, many = (SimpleNamespace(**vars(small), class_count=k) for k in (10, 1 << 20))
+    assert list(parts_module.part_complaints(core, few)) == []  # type: ignore[arg-type]
+    (text,) = parts_module.part_complaints(core, many)  # type: ignore[arg-type]
+    assert "too many for this network" in text

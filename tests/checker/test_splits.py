@@ -7,22 +7,33 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.checker.builders import Scene, core, distance, exact, scene
+from tests.checker.builders import Scene, core, distance, exact, file, scene, topk_core
 from verifier.certificate.schema import Core
 from verifier.certificate.splits import (
+    CaseNode,
+    CaseTree,
     ChannelSplit,
     DistanceSplit,
     Leaf,
     NearestSplit,
     PlaceSplit,
 )
-from verifier.checker import ModelFile
+from verifier.checker import ModelFile, check, obligations
 from verifier.checker.arithmetic import GRID
 from verifier.checker.bounds import Bounds
 from verifier.checker.case_bounds import CaseBounds
 from verifier.checker.head import Head
 from verifier.checker.regions import Region
-from verifier.checker.splits import MAX_DEPTH, Step, _boxed, _follow, children, walk
+from verifier.checker.splits import (
+    MAX_DEPTH,
+    MAX_LOOKS,
+    Step,
+    _boxed,
+    _follow,
+    children,
+    looks,
+    walk,
+)
 from verifier.errors import CertificateError
 
 UNIT = 1 << GRID
@@ -162,3 +173,33 @@ def test_walks_visit_every_leaf_in_order() -> None:
     deep = [split] * (MAX_DEPTH + 1) + [leaf] * (MAX_DEPTH + 2)
     with pytest.raises(CertificateError, match="deeper"):
         list(walk(deep, 3))
+
+
+def test_what_cases_cost_is_known_before_any_is_examined() -> None:
+    here = scene(5, grid=(1, 3), count=5, channels=2, operator="Sigmoid")
+    head, *_ = start(here, box=True)
+    rival = here.rivals[0]
+
+    def comb(split: CaseNode) -> int:
+        return looks(head, [CaseTree(rival=rival, nodes=(split, Leaf()) * 40 + (Leaf(),))])
+
+    cheap = comb(NearestSplit(prototype=0, at=(0.25).hex()))
+    boxes = comb(ChannelSplit(location=0, channel=0, at=(0.25).hex()))
+    # 41 cases of 5 prototypes, of which those with a box look at 2 channels and 3 locations
+    assert 41 * 5 <= cheap < boxes
+    assert boxes >= 41 * 5 * (2 + 3)
+    assert boxes < MAX_LOOKS
+
+
+def test_more_cases_than_can_be_examined_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = scene(2, grid=(2, 2), bias=None)
+    content = topk_core(here)
+    trees = tuple(CaseTree(rival=rival, nodes=(Leaf(),)) for rival in here.rivals)
+    evidence = content.evidence.model_copy(update={"cases": trees})
+    certificate = file(content.model_copy(update={"evidence": evidence}))
+    assert check(certificate, here.data).accepted
+    head = ModelFile(here.data).bound(None).head
+    monkeypatch.setattr(obligations, "MAX_LOOKS", looks(head, trees) - 1)
+    report = check(certificate, here.data)
+    assert report.status == "rejected"
+    assert "more cases" in report.obligations[6].detail

@@ -38,6 +38,7 @@ Coefficients = Float[NDArray[np.float64], "row location channel"]
 UNITS = {"linear": 256, "linear-deep": 1 << 20}
 # Multiply-adds over a region, some seconds to half a minute; the checker refuses twice as much.
 _WORK = 1 << 36
+_PER_NUMBER = 256  # what one number of a row costs besides, as much as in the checker
 
 # Relative. The best slope of a sigmoid is where a height is flat, so the checker's may differ by
 # 1e-8; rounding costs far less.
@@ -90,7 +91,8 @@ def affordable(graph: Graph, method: str, parts: int = 1) -> int:
         if node.op in _LINES and node.inputs[0] != graph.input:
             size = math.prod(graph.shapes[node.inputs[0]])
             layers.append((size, 2 * size * work))
-        work += lookup(node).work(graph.call(node), graph.shapes[node.output])
+        shape = graph.shapes[node.output]
+        work += lookup(node).work(graph.call(node), shape) + _PER_NUMBER * math.prod(shape)
     sizes = {size for size, _ in layers if size <= UNITS[method]}
     fitting = [
         limit

@@ -36,6 +36,9 @@ from verifier.checker.walk_rules import MOVES
 from verifier.checker.walk_step import ReplayError, Step
 
 _MANY = 1 << 22  # numbers of the rows that are propagated at once
+# What it costs to bound one number of a row, to pass it on, and to find the lines of one
+# activation, in multiply-adds; lines of curves need balls.
+_PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 16
 
 
 class LinearWalk(Walk):
@@ -64,7 +67,7 @@ class LinearWalk(Walk):
         if low.size > self.most or not len(units) or self._first(name):
             return
         found = [low.ravel().copy(), -high.ravel()]
-        step = max(1, _MANY // max(v.low.size for v in self.known.values()))
+        step = _at_once(self)
         for start in range(0, len(units), step):
             some = units[start : start + step]
             rows = np.zeros((len(some), low.size))
@@ -102,11 +105,18 @@ def least_of_forms(walk: Walk, tensor: str, rows: Array) -> Array:
     Raises:
         ReplayError: too much work, or numbers that are not finite.
     """
+    some = _at_once(walk)
     with np.errstate(all="ignore"):  # what is not finite is refused at the end
-        found = _Forms(walk, tensor, rows).run()
+        parts = [rows[start : start + some] for start in range(0, len(rows), some)]
+        found = np.concatenate([_Forms(walk, tensor, part).run() for part in parts])
     if not np.isfinite(found).all():
         raise ReplayError("a linear bound is not finite")
     return found
+
+
+def _at_once(walk: Walk) -> int:
+    """How many rows may be propagated together: they become as large as the largest tensor."""
+    return max(1, _MANY // max(v.low.size for v in walk.known.values()))
 
 
 class _Forms:
@@ -127,7 +137,7 @@ class _Forms:
                 continue
             rows = self.open.pop(name)
             step = Step(self.walk, self.walk.graph.producers[name][0])
-            self.walk.charge(2 * rows.size)
+            self.walk.charge(_PER_NUMBER * rows.size)
             if not self._passed(step, rows):
                 self._add(least(rows, self.walk.known[name]))
         self._stop_here()
@@ -152,7 +162,7 @@ class _Forms:
         if kind in AFFINE:
             self._affine(step, rows)
         elif kind in LINES:
-            self._lines(names[0], LINES[kind](step), rows)
+            self._lines(names[0], self._lines_of(step), rows)
         elif kind in MOVES:
             self._moved(step, rows)
         elif (scale := scale_of(step)) is not None:
@@ -178,6 +188,15 @@ class _Forms:
         self._add(least(rows, Range(offset, offset)))
         self._lose(np.abs(rows), (linear.back_terms + 16) * UNIT * reach, size)
         self._keep(name, linear.back(rows))
+
+    def _lines_of(self, step: Step) -> Lines:
+        """The lines of a node: found once per walk, because the first bounds of x stay bounds."""
+        kind, output = step.node.op_type, step.node.output[0]
+        if output not in self.walk.lines:
+            curved = kind in ("Sigmoid", "Tanh")
+            self.walk.charge((_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
+            self.walk.lines[output] = LINES[kind](step)
+        return self.walk.lines[output]
 
     def _lines(self, name: str, lines: Lines, rows: Array) -> None:
         """Positive coefficients take the line below, negative ones that above."""

@@ -21,11 +21,12 @@ class CaseBounds:
     """
 
     def __init__(self, known: Bounds, locations: int) -> None:
-        self._known, self._locations = known, locations
+        self._known = known
         self.best: list[Interval] = list(known.best)
         self._low: dict[tuple[int, int], int] = {}
         self._high: dict[tuple[int, int], int] = {}
-        self._among: dict[int, set[int]] = {}
+        self._all = frozenset(range(locations))
+        self._among: dict[int, frozenset[int]] = {}
         self._touched: set[int] = set()
 
     def at(self, location: int, prototype: int) -> Interval:
@@ -64,8 +65,8 @@ class CaseBounds:
 
     def place(self, prototype: int, locations: Sequence[int], child: int) -> None:
         """m_j is attained at ``locations[child]``, or, after the last, at none of them."""
-        listed = set(locations)
-        here = {locations[child]} if child < len(locations) else self._all() - listed
+        last = child == len(locations)
+        here = self._all.difference(locations) if last else frozenset({locations[child]})
         self._among[prototype] = self._may_attain(prototype) & here
         self._touched.add(prototype)
 
@@ -76,7 +77,7 @@ class CaseBounds:
         bounds; and it is at most every q_lj.
         """
         for prototype in self._touched:
-            ends = {k: self.at(k, prototype) for k in self._all()}
+            ends = {k: self.at(k, prototype) for k in self._all}
             low, high = self.best[prototype]
             among = self._may_attain(prototype)
             low = max([low, min((ends[k][0] for k in among), default=low)])
@@ -95,11 +96,8 @@ class CaseBounds:
             for low, high in (self.at(*key) for key in (*self._low, *self._high))
         )
 
-    def _may_attain(self, prototype: int) -> set[int]:
-        return self._among[prototype] if prototype in self._among else self._all()
-
-    def _all(self) -> set[int]:
-        return set(range(self._locations))
+    def _may_attain(self, prototype: int) -> frozenset[int]:
+        return self._among.get(prototype, self._all)
 
 
 def _least(known: int | None, new: int | None) -> int | None:

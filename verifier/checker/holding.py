@@ -65,7 +65,7 @@ def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interva
     low = high = None
     work = 0
     for box, cloud in inputs.starts():
-        walk = Walk(graph, box, work, cloud)
+        walk = Walk(graph, box, work + inputs.work, cloud)
         least, most = latent_range(walk, bound.latent)
         work = walk.work
         low = least if low is None else np.minimum(low, least)

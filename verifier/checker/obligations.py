@@ -36,7 +36,7 @@ from verifier.checker.margins import Ends, Margin, margins
 from verifier.checker.parts import part_complaints, walked
 from verifier.checker.regions import Region
 from verifier.checker.size import size_bound
-from verifier.checker.splits import Cases, tree_complaints, tree_numbers
+from verifier.checker.splits import MAX_LOOKS, Cases, looks, tree_complaints, tree_numbers
 from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
@@ -190,9 +190,14 @@ def multipliers(case: Case) -> Iterator[str]:
     charges no open end); every form is about one rival, lists each prototype once and on the side
     of its weight; every implied bound uses a stated activation fact and a positive stretch; every
     tree of cases is complete, and so is what its leaves hold."""
+    work = 0
     for name, core, region in case.proofs():
-        for text in _evidence_complaints(case.head, core, region):
-            yield name + text
+        complaints = [name + text for text in _evidence_complaints(case.head, core, region)]
+        yield from complaints
+        work += 0 if complaints else looks(case.head, core.evidence.cases)
+        if work > MAX_LOOKS:
+            yield f"{name}more cases than this network can be examined in"
+            return
 
 
 def _evidence_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:

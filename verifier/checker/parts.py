@@ -31,7 +31,7 @@ from verifier.errors import CertificateError
 MAX_PARTS = 1 << 12
 MAX_DEPTH = 64  # cuts above one part
 MAX_NUMBERS = 1 << 23  # latent units of all parts together
-MAX_PRODUCTS = 1 << 30  # of a latent unit with a prototype, over all parts
+MAX_PRODUCTS = 1 << 30  # of a prototype with a latent unit or a class, over all parts
 
 _Ends = tuple[Fraction, Fraction]
 
@@ -48,7 +48,9 @@ def part_complaints(core: Core, head: Head) -> Iterator[str]:
     yield from _shape_complaints(core.parts)
     count = sum(isinstance(node, Part) for node in core.parts)
     units = head.location_count * head.channels * count
-    if count > MAX_PARTS or units > MAX_NUMBERS or units * head.prototype_count > MAX_PRODUCTS:
+    weights = head.class_count * head.prototype_count * count
+    products = max(units * head.prototype_count, weights)
+    if count > MAX_PARTS or units > MAX_NUMBERS or products > MAX_PRODUCTS:
         yield f"parts: {count} parts are too many for this network"
     used = [n.evidence for n in core.parts if isinstance(n, Part) and n.evidence is not None]
     if used != list(range(len(core.part_evidence))):
@@ -85,7 +87,7 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
     left = sum(isinstance(node, Part) for node in core.parts)
     for box, cloud in boxes(core.parts, inputs):
         before = work
-        walk = Walk(graph, box, work, cloud)
+        walk = Walk(graph, box, work + inputs.work, cloud)
         low, high = latent_range(walk, tensor)
         work = walk.work
         left -= 1

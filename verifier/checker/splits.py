@@ -46,8 +46,8 @@ from verifier.checker.margins import Ends, Margin, margins
 from verifier.checker.regions import Region
 from verifier.errors import CertificateError
 
-# Nodes of all trees together, and splits on one path.
-MAX_NODES, MAX_DEPTH = 1 << 14, 48
+# Nodes of all trees together, splits on one path, and numbers looked at in all cases together.
+MAX_NODES, MAX_DEPTH, MAX_LOOKS = 1 << 14, 48, 1 << 25
 
 _ONE = 1 << GRID
 
@@ -149,6 +149,24 @@ def walk(nodes: Sequence[CaseNode], locations: int) -> Iterator[tuple[tuple[Step
         open_ += [(*path, (node, child)) for child in reversed(range(count))]
     if open_:
         raise CertificateError("a tree of cases that ends too early: a case is missing")
+
+
+def looks(head: Head, trees: Iterable[CaseTree]) -> int:
+    """How many numbers all cases of well-formed trees look at, roughly: a limit before any work."""
+    everything = head.prototype_count * head.location_count
+    box = head.prototype_count * head.channels
+    total = 0
+    for tree in trees:
+        for path, leaf in walk(tree.nodes, head.location_count):
+            cut = {node.location for node, _ in path if isinstance(node, ChannelSplit)}
+            blocks: list[PairBlock | DomainBlock] = [*leaf.blocks, *leaf.domain_blocks]
+            rows = sum(len(side.theta) for block in blocks for side in (block.lower, block.upper))
+            places = 0 if leaf.form is None else len(leaf.form.multipliers)
+            named = {node.prototype for node, _ in path if not isinstance(node, ChannelSplit)}
+            touched = everything if cut or rows else len(named) * head.location_count
+            total += len(path) + 4 * (head.prototype_count + touched + box * len(cut))
+            total += head.channels * (2 * rows + 16 * places)
+    return total
 
 
 class Cases:

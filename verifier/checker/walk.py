@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from verifier.checker.activation_lines import Lines
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import DEFAULT_DOMAINS, Graph
 from verifier.checker.outward import Array, Range
@@ -16,6 +17,8 @@ from verifier.checker.walk_affine import AFFINE, MAX_NUMBERS, scale_of
 from verifier.checker.walk_rules import MOVES, RULES
 from verifier.checker.walk_step import ReplayError, Step, Values
 from verifier.errors import ModelError
+
+_PER_NUMBER = 64  # what an operator costs per number of its output, in multiply-adds
 
 
 def encoder_range(graph: Graph, tensor: str, start: Range, cloud: Cloud | None = None) -> Range:
@@ -56,6 +59,7 @@ class Walk(Values):
         super().__init__(graph, {name: start}, work)
         self.input = name
         self.clouds = {} if cloud is None else {name: cloud}
+        self.lines: dict[str, Lines] = {}  # of activations, by output; see ``backward``
 
     def reach(self, tensor: str) -> Range:
         """Bounds of a tensor; everything it depends on comes first."""
@@ -84,6 +88,7 @@ class Walk(Values):
         with np.errstate(all="ignore"):  # what is not finite is refused below
             step = Step(self, node)
             found = rule(step)
+            self.charge(_PER_NUMBER * found.low.size)
             if self.clouds:
                 found = self._clouded(step, found)
         if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):

@@ -114,8 +114,7 @@ def _conv(step: Step) -> Affine:
         return np.asarray((w.reshape(count, terms) @ gathered).reshape(1, count, rows, columns))
 
     def back(given: Array) -> Array:
-        spread = weight.reshape(count, terms).T @ given.reshape(len(given), count, -1)
-        return _scattered(spread, x.low.shape[1:], shape, (rows, columns))
+        return _scattered(weight, given, x.low.shape[1:], shape)
 
     return Affine(
         weight,
@@ -128,21 +127,24 @@ def _conv(step: Step) -> Affine:
     )
 
 
-def _scattered(
-    spread: Array, image: tuple[int, ...], window: Window, places: tuple[int, int]
-) -> Array:
-    """The transpose of gathering windows: [row, C * kernel, places] -> [row, C, H, W]."""
+def _scattered(weight: Array, given: Array, image: tuple[int, ...], window: Window) -> Array:
+    """The transpose of a convolution: [row, K, rows, columns] -> [row, C, H, W].
+
+    One place of the kernel after the other: all together would take as many times the memory.
+    """
     top, left, bottom, right = window.pads
     channels, height, width = image
-    padded = np.zeros((len(spread), channels, height + top + bottom, width + left + right))
-    parts = spread.reshape(len(spread), channels, *window.kernel, *places)
+    padded = np.zeros((len(given), channels, height + top + bottom, width + left + right))
+    places = given.shape[2:]
+    flat = given.reshape(len(given), len(weight), -1)
     for i, j in np.ndindex(*window.kernel):
         row, column = i * window.dilations[0], j * window.dilations[1]
         down, across = (
             slice(start, start + (count - 1) * stride + 1, stride)
             for start, count, stride in zip((row, column), places, window.strides, strict=True)
         )
-        padded[:, :, down, across] += parts[:, :, i, j]
+        part = weight[:, :, i, j].T @ flat
+        padded[:, :, down, across] += part.reshape(len(given), channels, *places)
     return padded[:, :, top : top + height, left : left + width]
 
 

@@ -22,6 +22,8 @@ from verifier.checker.walk_affine import (
 )
 from verifier.checker.walk_step import Step
 
+_PER_BALL = 1 << 13  # what an activation costs that needs balls, in multiply-adds
+
 
 def _affine(step: Step) -> Range:
     w = AFFINE[step.node.op_type](step)
@@ -111,7 +113,7 @@ def _clip(step: Step) -> Range:
 def _sigmoid(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
-    step.charge(64 * step.data().low.size)
+    step.charge(_PER_BALL * step.data().low.size)
     found = outward.increasing(step.data(), outward.sigmoid)
     return Range(np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
 
@@ -119,7 +121,7 @@ def _sigmoid(step: Step) -> Range:
 def _tanh(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
-    step.charge(64 * step.data().low.size)
+    step.charge(_PER_BALL * step.data().low.size)
     found = outward.increasing(step.data(), lambda v: v.tanh())
     return Range(np.maximum(found.low, -1.0), np.minimum(found.high, 1.0))
 
