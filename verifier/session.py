@@ -39,6 +39,7 @@ from verifier.report.page import (
 )
 from verifier.report.patches import Patches, load_patches
 from verifier.report.reading import Reading, ReceptiveField
+from verifier.report.words import fact_words
 from verifier.verdict import PROVED, REFUTED, Verdict, unknown
 
 # Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
@@ -164,12 +165,11 @@ def explain_to_files(
     if page:
         patches = prototype_pictures(network) if pictures is None else pictures()
     notes = extras.notes(reading, names, patches)
-    sentences: tuple[str, ...] = ()
+    sentences = tuple(fact_words(fact, reading) for fact in result.certificate.core.facts)
     if page:
         identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
         shown = _page(network, result, _utf8(input_name), identity, reading, patches, notes)
         files[paths[2]] = render_explanation(shown).encode("utf-8")
-        sentences = tuple(fact.sentence for fact in shown.facts)
     make_directory(out.parent)
     if listed:
         make_directory(next(iter(listed)).parent)

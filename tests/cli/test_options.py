@@ -122,6 +122,28 @@ def test_a_contrast_searches_the_given_training_images(digit: Path, tmp_path: Pa
     assert "among all 61 training images of few.npz" in page
 
 
+def test_cases_drop_facts_that_are_no_pairs(digit: Path, tmp_path: Path) -> None:
+    options = ("explain", MODEL, "--input", digit, "--vocabulary", "topk", "--no-witnesses")
+    sizes = {}
+    for oracle in ("auto", "smt"):
+        out = tmp_path / f"{oracle}.cert.json"
+        result = protoproof(*options, "--oracle", oracle, "--out", out, "--json")
+        assert result.code == 0, result.err
+        sizes[oracle] = json.loads(result.out)["size"]
+    assert sizes["smt"] < sizes["auto"]
+
+
+def test_facts_are_in_words_without_a_page(digit: Path, tmp_path: Path) -> None:
+    options = ("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--no-witnesses")
+    out = tmp_path / "x.cert.json"
+    result = protoproof(*options, "--out", out, "--no-pages")
+    assert result.code == 0, result.err
+    facts = [line for line in result.out.splitlines() if line.startswith("  - ")]
+    assert f"ceiling ({len(facts)} facts)" in result.out
+    assert all("similarity" in fact for fact in facts)
+    assert not (tmp_path / "x.html").exists()
+
+
 def test_a_file_that_is_no_certificate_is_bad_input(tmp_path: Path) -> None:
     for content in ("no json", "[]", "{}", '{"schema": "something else"}'):
         (tmp_path / "c.json").write_text(content)

@@ -57,7 +57,9 @@ def require_coherent(asked: Asked) -> None:
 
 
 def _require_effective_oracle(asked: Asked, searches: bool) -> None:
-    """The oracle bounds pairs: where there are none, or where all oracles are used, it is nothing.
+    """An oracle bounds pairs: where there are none, or where all oracles are used, it is nothing.
+
+    ``smt`` alone drops facts of every kind, by cases.
 
     Raises:
         UsageError: the chosen oracle would not be used.
@@ -65,15 +67,16 @@ def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     require_oracle(asked.oracle)
     if asked.oracle == "auto":
         return
-    if asked.vocabulary in ("topk", "ceiling"):
+    by_cases = asked.oracle == "smt"
+    if asked.vocabulary in ("topk", "ceiling") and not by_cases:
         raise UsageError(
             f"--oracle {asked.oracle}: bounds pairs, and --vocabulary {asked.vocabulary} has none; "
-            "use --vocabulary pairs, mixed or auto, or leave --oracle out"
+            "use --oracle smt, --vocabulary pairs, mixed or auto, or leave --oracle out"
         )
-    if asked.vocabulary == "mixed" and asked.oracle not in ("exact", "relational"):
+    if asked.vocabulary == "mixed" and asked.oracle not in ("exact", "relational", "smt"):
         raise UsageError(
             f"--oracle {asked.oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
-            "exact or relational"
+            "exact, relational or smt"
         )
     if searches:
         raise UsageError(
