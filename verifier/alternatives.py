@@ -310,7 +310,8 @@ def _class(explainer: Explainer, instance: Instance, target: str) -> int:
     elif target.isdigit() and int(target) < len(names):
         found = int(target)
     else:
-        raise UsageError(f"--contrast {target}: no such class; use closest, or one of {names[:12]}")
+        some = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise UsageError(f"--contrast {target}: no such class; use closest, or one of {some}")
     if found == instance.predicted:
         raise UsageError(f"--contrast {target}: that is the predicted class; choose another")
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from decimal import ROUND_CEILING, ROUND_FLOOR
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from models.data import load_data
 from models.zoo import zoo_path
 from tests.cli.support import protoproof
+from verifier.console.certifying import radius_words
 
 MODEL = zoo_path("mnist-certified")
 
@@ -65,6 +68,14 @@ def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:
     assert result.code == 0
     radius = json.loads(result.out)["radius"]
     assert 0.1 < radius["proved"] < radius["refuted"] <= 0.3
+
+
+def test_a_radius_is_shown_rounded_to_the_safe_side() -> None:
+    radius = Fraction(158209, 1000000)
+    assert radius_words(radius, ROUND_FLOOR) == "0.15820"
+    assert radius_words(radius, ROUND_CEILING) == "0.15821"
+    assert Fraction(radius_words(Fraction(1, 3), ROUND_FLOOR)) < Fraction(1, 3)
+    assert radius_words(Fraction(1, 100), ROUND_FLOOR) == "0.01"
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,25 @@ def test_a_contrast_searches_the_given_training_images(digit: Path, tmp_path: Pa
     assert "among all 61 training images of few.npz" in page
 
 
+def test_rows_that_cannot_be_written_are_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    refused(
+        *("campaign", MODEL, "--data", "mnist5k", "--indices", "0", "--out", tmp_path / "c"),
+        *("--parquet", tmp_path / "file" / "rows.parquet"),
+        words=["file is no directory"],
+    )
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_file_that_is_missing_is_called_missing(tmp_path: Path) -> None:
+    refused("check", tmp_path / "c.json", MODEL, words=["c.json", "no such file"])
+
+
+def test_classes_are_listed_in_words(digit: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "x.cert.json")
+    refused("explain", MODEL, "--input", digit, "--contrast", "99", *out, words=["0, 1, 2, 3"])
+
+
 def test_cases_drop_facts_that_are_no_pairs(digit: Path, tmp_path: Path) -> None:
     options = ("explain", MODEL, "--input", digit, "--vocabulary", "topk", "--no-witnesses")
     sizes = {}

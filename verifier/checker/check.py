@@ -136,6 +136,8 @@ def read_file(path: Path) -> bytes:
     Raises:
         CertificateError: no regular file, or unreadable.
     """
+    if not path.exists():
+        raise CertificateError(f"cannot read certificate {str(path)!r}: no such file")
     if not path.is_file():  # a pipe or device would never end
         raise CertificateError(f"cannot read certificate {str(path)!r}: not a regular file")
     try:

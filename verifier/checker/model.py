@@ -74,6 +74,8 @@ class ModelFile:
         Raises:
             ModelError: it cannot be read, or is too large.
         """
+        if not Path(path).exists():
+            raise ModelError(f"cannot read model {str(path)!r}: no such file")
         if not Path(path).is_file():  # a pipe or device would never end
             raise ModelError(f"cannot read model {str(path)!r}: not a regular file")
         try:

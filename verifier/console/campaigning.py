@@ -89,7 +89,10 @@ def campaign(
 ) -> None:
     """Explain many instances, resumably; certificates, ledger and summary go to --out."""
     from verifier.campaign import Limits, Options, Selection, parse_indices, run_campaign
+    from verifier.files import require_writable
 
+    if parquet is not None:
+        require_writable(parquet.parent)
     selection = Selection(per_class, seed, None if indices is None else parse_indices(indices))
     with progress_bar(quiet or as_json) as step:
         result = run_campaign(

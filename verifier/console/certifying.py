@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -160,8 +162,8 @@ def print_certified(
         )
     band = result.sandwich
     if band is not None:
-        proved = "none" if band.proved is None else f"{float(band.proved):.5g}"
-        refuted = "none" if band.refuted is None else f"{float(band.refuted):.5g}"
+        proved = "none" if band.proved is None else radius_words(band.proved, ROUND_FLOOR)
+        refuted = "none" if band.refuted is None else radius_words(band.refuted, ROUND_CEILING)
         out.print(f"radius      proved up to {proved}, refuted from {refuted} ({band.kind})")
     if result.top is not None:
         sets = result.top
@@ -177,7 +179,14 @@ def print_certified(
         more = f" and {len(certificates) - 1} more" if len(certificates) > 1 else ""
         out.print(f"certificate {safe(path)}{more}")
         again = shlex.join([*program(), "check", path, str(model)])
-        out.print(f"re-check    {safe(again)}")
+        each = " (and so on: the claim needs them all)" if more else ""
+        out.print(f"re-check    {safe(again)}{each}")
+
+
+def radius_words(radius: Fraction, rounding: str) -> str:
+    """Five digits, rounded so that what was found of this radius still holds for the one shown."""
+    with localcontext(prec=5, rounding=rounding):
+        return f"{Decimal(radius.numerator) / Decimal(radius.denominator):f}"
 
 
 def _utf8(text: str) -> str:

@@ -77,6 +77,9 @@ def report(
     elif not quiet:
         screen = console()
         screen.print(f"certificates {page.accepted} accepted, {page.rejected} not")
+        absent = page.total - page.count("proved")
+        if absent:
+            screen.print(f"instances    {absent} of {page.total} not proved")
         for sentence in page.missing:
             screen.print(safe(sentence))
         screen.print(f"report       {safe(str(out))}")
@@ -130,5 +133,8 @@ def _single(
         document = {"report": str(out), "pdf": None if target is None else str(target)}
         print_json(document | {"accepted": accepted})
     elif not quiet:
-        console().print(f"report       {safe(str(out))}")
+        screen = console()
+        screen.print(f"report       {safe(str(out))}")
+        if target is not None:
+            screen.print(f"pdf          {safe(str(target))}")
     raise typer.Exit(0 if accepted else 1)

@@ -103,5 +103,5 @@ def _first_problem(error: ValidationError, path: Path, lines: Mapping[Place, int
         known = known[:-1]
     where = f", line {lines[known]}" if known else ""
     field = ".".join(map(str, place)) or "policy"
-    line = f"--policy {path}{where}: {field}: {problem['msg']}"
+    line = f"--policy {path}{where}: {field}: {problem['msg'].removeprefix('Value error, ')}"
     return "".join(c if c.isprintable() else "?" for c in line)[:400]
