@@ -17,10 +17,11 @@ from verifier.oracle.interface import Instance
 from verifier.oracle.nonlinear import Truth, truth
 from verifier.oracle.relational import RelationalOracle
 from verifier.oracle.smt import Solver
+from verifier.oracle.smt_split import SmtOracle
 from verifier.oracle.triangle import TriangleOracle
 from verifier.verdict import Status
 
-ORACLES = (TriangleOracle(), ExactOracle(), RelationalOracle())
+ORACLES = (TriangleOracle(), ExactOracle(), RelationalOracle(), SmtOracle())
 
 
 @dataclass(frozen=True)
