@@ -141,7 +141,9 @@ class Certified:
         Args:
             out: name of the certificate; several are numbered. A counterexample goes beside it,
                 with the ending ``.counterexample.npy``.
-            protected: files that must not be written over.
+            protected: files that must not be written over, or removed.
+
+        What an earlier run left under these names and this one does not write is removed.
 
         Raises:
             OutputError: a file cannot be written.
@@ -153,13 +155,17 @@ class Certified:
             buffer = io.BytesIO()
             np.save(buffer, self.counterexample.x, allow_pickle=False)
             contents[out.with_name(_stem(out) + ".counterexample.npy")] = buffer.getvalue()
-        if not contents:
-            return ()
-        make_directory(out.parent)
-        for path in contents:
+        # what an earlier run left under these names would be read as the result of this one
+        names = (out, out.with_name(_stem(out) + ".counterexample.npy"))
+        stale = [path for path in names if path not in contents and path.is_file()]
+        for path in (*contents, *stale):
             if any(path.resolve() == other.resolve() for other in protected):
                 raise OutputError(f"--out {out}: would write over {path}; choose another name")
-        write_together(contents)
+        if contents:
+            make_directory(out.parent)
+            write_together(contents)
+        for path in stale:
+            path.unlink()
         return tuple(contents)
 
 

@@ -214,7 +214,7 @@ class Certifier:
             return unknown("tie: exact arithmetic does not separate the prediction at the centre")
         if task.explanation is not None:
             return self._held(region, instance, task, task.explanation)
-        reason = open_margin = unknown("margin: no bound proves it")
+        reason = open_margin = unknown("margin: no bound that was tried proves it")
         reach: Reach | None = None
         covers = refinements(region)
         # parts that are cut where it matters do better than equal ones

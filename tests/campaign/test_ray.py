@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 
 from tests.campaign.support import MODEL, small_file
 from tests.cli.support import protoproof
+from verifier.campaign.ray_engine import RayEngine
+from verifier.errors import UsageError
 
 CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
+@pytest.mark.skipif(" " in sys.executable, reason="Ray cannot start a path with a space")
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
     data, two = small_file(tmp_path, 10), ("--workers", "2")
     ray = protoproof(
@@ -40,3 +44,10 @@ def test_without_ray_one_line_says_what_to_install(tmp_path: Path) -> None:
     result = protoproof(*CAMPAIGN, data, "--out", tmp_path, "--engine", "ray")
     assert result.code == 2
     assert "protoproof[ray]" in result.err
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
+def test_a_python_that_ray_cannot_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/a path/python")
+    with pytest.raises(UsageError, match="--engine ray: Ray cannot start '/a path/python'"):
+        RayEngine(lambda: None, None, None)  # type: ignore[arg-type,return-value]

@@ -201,7 +201,9 @@ def test_files_and_json(tmp_path: Path) -> None:
     assert len(paths) == 9
     assert check(paths[4], known.network.path).accepted
     refuted = known.certify(LinfBall(images()[1], DOMAIN, Fraction(3, 10)))
+    out.write_text("what an earlier run proved")
     (image,) = refuted.save(out)
+    assert not out.exists()  # it would be read as the answer to this question
     assert image.name == "r.counterexample.npy"
     assert refuted.counterexample is not None
     assert np.array_equal(np.load(image), refuted.counterexample.x)

@@ -158,6 +158,21 @@ def test_a_certificate_that_is_not_accepted_is_not_hidden(tmp_path: Path, data: 
     assert "certificate not accepted</span>" in html
 
 
+@pytest.mark.parametrize("content", [None, b"{}"])
+def test_a_certificate_that_was_lost_or_altered_is_told(
+    directory: Path, data: Instances, tmp_path: Path, content: bytes | None
+) -> None:
+    copy = shutil.copytree(directory, tmp_path / "copy")
+    path = next((copy / "certificates").iterdir())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    page = audit_page(copy, MODEL, data)
+    assert page.rejected == 1
+    assert "Missing or altered since the campaign ran: 1 certificate." in page.missing
+    assert "was altered since" in render_audit(page)
+
+
 def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) -> None:
     other = Instances("other", "0" * 64, data.x[::-1].copy(), data.y, data.classes)
     page = audit_page(directory, MODEL, other)
@@ -320,7 +335,7 @@ def test_files_of_regions_are_not_trusted(
     assert small_now.rejected == (1 if harm == "another" else 0)
     assert large_now.certified == 0
     assert len(page.counterexamples) == (5 if harm == "another" else 4)
-    assert page.rejected == (1 if harm == "another" else 0)
+    assert page.rejected == (1 if harm == "another" else 2)
 
 
 def test_without_a_browser_one_line_says_what_to_do(

@@ -13,7 +13,7 @@ import numpy as np
 
 from verifier.audit.sections import Sections, patches_of
 from verifier.campaign import Campaign, Instances, Row, read_campaign
-from verifier.campaign.ledger import CERTIFICATES, LEDGER, REGIONS
+from verifier.campaign.ledger import ALTERED, CERTIFICATES, LEDGER, REGIONS
 from verifier.campaign.summary import unused_prototypes
 from verifier.errors import InputError
 from verifier.files import write_atomic
@@ -93,6 +93,13 @@ def audit_page(
     proved = [row for row in campaign.rows if row.record.state == "proved"]
     regions = tuple(audit.region(name) for name in campaign.regions)
     counterexamples = tuple(audit.counterexamples())
+    reasons = [row.record.reason for row in campaign.rows]
+    reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
+    altered = reasons.count(ALTERED)
+    if altered:
+        audit.missing.append(
+            f"Missing or altered since the campaign ran: {plural(altered, 'certificate')}."
+        )
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,
@@ -102,7 +109,8 @@ def audit_page(
         correct=sum(row.correct is True for row in campaign.rows),
         accepted=sum(item.accepted is True for item in every) + audit.regions_accepted,
         rejected=sum(item.accepted is False for item in every)
-        + sum(region.rejected for region in regions),
+        + sum(region.rejected for region in regions)
+        + altered,
         identity=_identity(campaign),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from verifier.campaign.identity import ModelFacts
 from verifier.campaign.record import STATES, Record, Row
@@ -69,6 +69,10 @@ class Planned:
     label: int
     instance: str
     key: str
+
+
+# Why a planned instance has no result although it once had one.
+ALTERED = "its certificate is missing or was altered since; run the campaign again"
 
 
 class Ledger:
@@ -198,8 +202,9 @@ class Ledger:
             results = found[name] = {}
             for instance, key in planned:
                 own = region_key(model.sha256, model.description_sha256, instance, text)
-                missing = RegionRecord(own, "not_run", "not run yet")
-                results[key] = self.region(own) or missing
+                results[key] = self.region(own) or RegionRecord(
+                    own, "not_run", self._why_absent("regions", own)
+                )
         return found
 
     def region_paths(self, key: str) -> tuple[Path, Path]:
@@ -262,9 +267,20 @@ class Ledger:
         """The plan with its outcomes; what has none is ``not_run``."""
         planned = self._sql.execute("SELECT idx, label, instance, key FROM plan ORDER BY position")
         return tuple(
-            Row(index, label, instance, key, self.result(key) or Record("not_run", "not run yet"))
+            Row(
+                index,
+                label,
+                instance,
+                key,
+                self.result(key) or Record("not_run", self._why_absent("results", key)),
+            )
             for index, label, instance, key in planned.fetchall()
         )
+
+    def _why_absent(self, table: Literal["results", "regions"], key: str) -> str:
+        """Why a key has no result: it was never found, or its files are not as stored."""
+        known = self._sql.execute(f"SELECT 1 FROM {table} WHERE key = ?", (key,))  # noqa: S608
+        return "not run yet" if known.fetchone() is None else ALTERED
 
     def timings(self) -> dict[str, Timing]:
         """What the outcomes of the plan cost, by key."""

@@ -6,6 +6,7 @@ The model file must be readable at the same path on every node; each worker comp
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +84,7 @@ class RayEngine:
 
     Raises:
         MissingDependencyError: ray is not installed.
-        UsageError: the cluster cannot be reached.
+        UsageError: the cluster cannot be reached; a Python whose path Ray cannot start.
     """
 
     def __init__(
@@ -96,6 +97,12 @@ class RayEngine:
                 "--engine ray needs ray, which is not installed: pip install 'protoproof[ray]'"
             ) from error
         self._ray, self._mine = ray, not ray.is_initialized()
+        if self._mine and address is None and " " in sys.executable:
+            # Ray starts its workers by an unquoted shell line, and would try for ever
+            raise UsageError(
+                f"--engine ray: Ray cannot start {sys.executable!r}, whose path has a space; move "
+                "the environment or use --engine local"
+            )
         if self._mine:
             try:
                 ray.init(
