@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from verifier.assembly import stored_contrast, stored_witnesses
+from verifier.assembly import stored_contrast
 from verifier.certificate.schema import About, Envelope
 from verifier.checker import CheckReport
 from verifier.errors import UsageError
@@ -237,11 +237,7 @@ def _why(
 def _listed(explainer: Explainer, proof: Proof, witnesses: Sequence[Found]) -> Listed:
     """An explanation with its witnesses, where the checker accepts them."""
     if witnesses:
-        core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(witnesses)})
-        envelope = proof.certificate.model_copy(update={"core": core})
-        report = explainer.checked(envelope)
-        if report.accepted:
-            return Listed(proof.facts, envelope, report)
+        proof = explainer.with_witnesses(proof, witnesses)
     return Listed(proof.facts, proof.certificate, proof.check)
 
 

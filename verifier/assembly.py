@@ -194,7 +194,10 @@ def stored_fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.
 
 def evidence_of(state: ExactState, facts: FactSet, short: bool = True) -> schema.IntervalEvidence:
     """What proves the margins from a set of facts: multipliers, and nothing else."""
-    trees = _trees(state, facts)
+    trees: tuple[CaseTree, ...] = ()
+    if isinstance(state, SplitState):
+        state.renew(facts)
+        trees = case_trees(state)
     state.adopt(facts)
     forms = _open_forms(state) if isinstance(state, RelationalState) else None
     wanted = _wanted(state, forms, short)
@@ -210,18 +213,15 @@ def evidence_of(state: ExactState, facts: FactSet, short: bool = True) -> schema
     )
 
 
-def _trees(state: ExactState, facts: FactSet) -> tuple[CaseTree, ...]:
-    """The cases of the rivals that need them."""
-    if not isinstance(state, SplitState):
-        return ()
-    state.renew(facts)
-    return case_trees(state)
+def _by_cases(state: ExactState) -> list[int]:
+    """Rivals (rows of the margin weights) that are proved case by case."""
+    return list(state.trees) if isinstance(state, SplitState) else []
 
 
 def _open_forms(state: RelationalState) -> Forms | None:
     """Linear forms for the rivals whose interval margin does not suffice."""
     margins = margins_between(state.instance, *state.nearest())
-    by_cases = state.trees if isinstance(state, SplitState) else {}
+    by_cases = _by_cases(state)
     missed = [k for k in np.flatnonzero(~(margins > state.slack)).tolist() if k not in by_cases]
     return state.forms(missed) if missed else None
 
@@ -258,8 +258,7 @@ def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
     # what facts imply is in it, too: a prototype whose target lies above needs rows of its own
     floor, _ = state.nearest()
     if short:
-        by_cases = state.trees if isinstance(state, SplitState) else {}
-        floor = loosened(state, [*([] if forms is None else forms.rivals), *by_cases])
+        floor = loosened(state, [*([] if forms is None else forms.rivals), *_by_cases(state)])
     told = state.implied
     opposing = (alone & (weights < 0)).any(axis=0)
     alone_low, alone_high = state.near.min(axis=0), state.far.min(axis=0)

@@ -35,11 +35,10 @@ from verifier.bounds.interval import LatentBox, encoder_bounds
 from verifier.bounds.margins import activations, margin_ends
 from verifier.bounds.region import Region
 from verifier.bounds.region_maps import Brightness
-from verifier.bounds.statement import statement
+from verifier.bounds.statement import require_statement
 from verifier.certificate.parts import InputCut, LightCut, PartNode
 from verifier.certificate.parts import Part as Leaf
 from verifier.certificate.schema import Core, IntervalEvidence
-from verifier.errors import UsageError
 from verifier.latent.facts import FactSet
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation
@@ -287,10 +286,7 @@ def core_of_parts(
         UsageError: a region that a certificate has no words for.
     """
     plain = replace(region, parts=1) if isinstance(region, Brightness) else region
-    stated = statement(plain)
-    if stated is None:
-        raise UsageError(f"region {region}: a certificate has no words for it")
-    reach = around(proved.box, instance.latent, stated)
+    reach = around(proved.box, instance.latent, require_statement(plain))
     state = ExactOracle().prepare(instance, reach)
     core = certificate_core(network, observation, reach, "pairs", FactSet(), state)
     update = {

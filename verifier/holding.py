@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +21,7 @@ from verifier.assembly import certificate_core, input_digest
 from verifier.bounds.interval import LatentBox
 from verifier.bounds.margins import measurement_ends
 from verifier.bounds.region import Region
-from verifier.bounds.statement import statement
+from verifier.bounds.statement import require_statement
 from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import ActivationFact as StoredActivation
 from verifier.certificate.schema import CeilingFact as StoredCeiling
@@ -28,6 +29,7 @@ from verifier.certificate.schema import Core, Fact, ReachDomain
 from verifier.errors import InputError, UsageError
 from verifier.latent.domain import domain_from_name
 from verifier.latent.facts import ActivationFact, CeilingFact, FactSet
+from verifier.minimise.deletion import drop_facts
 from verifier.network import Network, Observation
 from verifier.oracle.exact import ExactOracle
 from verifier.oracle.interface import Instance
@@ -62,9 +64,7 @@ class Held:
             UsageError: a region that a certificate has no words for.
         """
         finest = refinements(region)[-1]
-        words = statement(finest)
-        if words is None:
-            raise UsageError(f"region {region}: a certificate has no words for it")
+        words = require_statement(finest)
         known: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
         box = latent_box(network, finest)
         lower, upper = widened(box.lower[0], box.upper[0])
@@ -168,15 +168,8 @@ def of_region(
     if oracle.decide(state, facts).verdict.status is not Status.PROVED:
         return None
     for kind in (ActivationFact, CeilingFact):
-        left = {
-            fact: float(oracle.decide(state, facts.without(fact)).margins.min())
-            for fact in facts
-            if isinstance(fact, kind)
-        }
-        for fact in sorted(left, key=lambda fact: -left[fact]):
-            rest = facts.without(fact)
-            if oracle.decide(state, rest).verdict.status is Status.PROVED:
-                facts = rest
+        tried = [fact for fact in facts if isinstance(fact, kind)]
+        facts = drop_facts(facts, tried, partial(oracle.decide, state))
     core = certificate_core(network, observation, domain, "mixed", facts, state)
     return core.model_copy(update={"premises": "interval", "holds": held.stated})
 

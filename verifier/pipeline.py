@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from verifier.latent.geometry import distances_between
 from verifier.minimise.describe import describe
 from verifier.minimise.prediction import undecided_prediction
 from verifier.minimise.search import VOCABULARIES, Candidate, Vocabulary, candidates, require_oracle
-from verifier.minimise.witness import find_witnesses
+from verifier.minimise.witness import Found, find_witnesses
 from verifier.network import Network, Observation, load
 from verifier.network.arrays import Engine, engine_named
 from verifier.oracle.interface import Instance
@@ -279,8 +279,11 @@ class Explainer:
         return replace(better or proof, gap_reason=reason)
 
     def _witnessed(self, instance: Instance, domain: Domain, proof: Proof) -> Proof:
-        """The same proof with the witnesses that the checker accepts."""
-        found = find_witnesses(instance, domain, proof.facts)
+        """The same proof with the witnesses that a search finds."""
+        return self.with_witnesses(proof, find_witnesses(instance, domain, proof.facts))
+
+    def with_witnesses(self, proof: Proof, found: Sequence[Found]) -> Proof:
+        """The same proof with witnesses, if the checker accepts them."""
         core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})
         envelope = proof.certificate.model_copy(update={"core": core})
         report = self.checked(envelope)

@@ -22,7 +22,7 @@ from verifier.bounds.lirpa import FormBounds, Lirpa
 from verifier.bounds.region import Region
 from verifier.bounds.region_file import load_region
 from verifier.bounds.region_maps import Brightness
-from verifier.bounds.statement import statement
+from verifier.bounds.statement import require_statement, statement
 from verifier.errors import UsageError
 from verifier.latent.reach import Reach
 from verifier.network import Network, Observation
@@ -139,9 +139,7 @@ def with_forms(
     found = engine.forms(region, np.concatenate([steep, units]), method)
     if found.method == "interval":  # nothing that the box does not say already
         return reach, found
-    # rounding may put the recorded latent a little outside; it belongs to the domain
-    here = (steep * latent).sum(axis=(1, 2))
-    bounds = np.minimum(found.lower[: len(steep)], here - 1e-9 * (1 + np.abs(here)))
+    bounds = _with_recorded(found.lower[: len(steep)], steep, latent)
     source = engine.assumption(found.method)
     if not len(units):
         return replace(reach, coefficients=steep, bounds=bounds, source=source), found
@@ -173,27 +171,34 @@ def with_propagation(
     """
     every = refinements(region)
     region = every[len(every) // 2]  # forms need far fewer parts than intervals
-    stated = statement(region)
-    if stated is None:
-        raise UsageError(f"region {region}: a certificate has no words for it")
+    stated = require_statement(region)
     latent, steep = instance.latent, steepest(instance, rivals)
     cover = region.cover()
     found = linear_bounds(
         network, cover, steep, affordable(network.encoder_graph, method, len(cover))
     )
-    lower, upper = found.box.lower[0], found.box.upper[0]
-    here = (steep * latent).sum(axis=(1, 2))
-    bounds = np.minimum(found.lower, here - 1e-9 * (1 + np.abs(here)))
-    reach = Reach(
-        np.minimum(lower - _SPARE * (1 + np.abs(lower)), latent),
-        np.maximum(upper + _SPARE * (1 + np.abs(upper)), latent),
-        PROPAGATED,
-        steep,
-        bounds,
-        region=stated,
+    bounds = _with_recorded(found.lower, steep, latent)
+    reach = replace(
+        around(found.box, latent, stated),
+        source=PROPAGATED,
+        coefficients=steep,
+        bounds=bounds,
         propagated=found.units,
     )
     return reach, FormBounds(bounds, np.full(len(bounds), np.inf), method)
+
+
+def _with_recorded(
+    lower: Float[NDArray[np.float64], " form"],
+    forms: Float[NDArray[np.float64], "form location channel"],
+    latent: Float[NDArray[np.float64], "location channel"],
+) -> Float[NDArray[np.float64], " form"]:
+    """Lower bounds of forms that the recorded latent meets, which belongs to the domain.
+
+    Rounding may put it a little outside.
+    """
+    here = (forms * latent).sum(axis=(1, 2))
+    return np.asarray(np.minimum(lower, here - 1e-9 * (1 + np.abs(here))))
 
 
 def steepest(

@@ -89,4 +89,4 @@ def test_no_file_mentions_a_machine() -> None:
 
 def test_machine_paths_are_recognised() -> None:
     assert MACHINE_PATH.search('open("' + "/" + 'home/someone/x")')
-    assert not MACHINE_PATH.search("see docs/home/page or ~/work/x")
+    assert not MACHINE_PATH.search("see docs" + "/" + "home/page or ~" + "/" + "work/x")

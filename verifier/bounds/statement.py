@@ -10,6 +10,7 @@ import numpy as np
 
 from verifier.bounds.region import BoxRegion, L2Ball, LinfBall, Occlusion, Region
 from verifier.bounds.region_maps import Brightness
+from verifier.errors import UsageError
 
 
 def statement(region: Region) -> Mapping[str, Any] | None:
@@ -35,6 +36,18 @@ def statement(region: Region) -> Mapping[str, Any] | None:
         case Brightness(brightness=shift, contrast=scale, parts=parts):
             return around | {"brightness": str(shift), "contrast": str(scale), "parts": parts}
     return None
+
+
+def require_statement(region: Region) -> Mapping[str, Any]:
+    """What a certificate says about a region.
+
+    Raises:
+        UsageError: a certificate has no words for its kind.
+    """
+    words = statement(region)
+    if words is None:
+        raise UsageError(f"region {region}: a certificate has no words for it")
+    return words
 
 
 def _base64(values: Any, kind: str) -> str:

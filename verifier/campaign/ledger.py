@@ -178,11 +178,7 @@ class Ledger:
 
     def region(self, key: str) -> RegionRecord | None:
         """The result under a region's key, if its files are still as they were."""
-        names = ", ".join(f'"{name}"' for name in _REGION_FIELDS)
-        row = self._sql.execute(
-            f"SELECT {names} FROM regions WHERE key = ?",  # noqa: S608  # names of our own
-            (key,),
-        ).fetchone()
+        row = self._stored("regions", _REGION_FIELDS, key)
         if row is None:
             return None
         record = RegionRecord(*row)
@@ -212,17 +208,23 @@ class Ledger:
         folder = self.directory / REGIONS
         return folder / f"{key}.cert.json", folder / f"{key}.npy"
 
+    def _stored(
+        self, table: Literal["results", "regions"], fields: Sequence[str], key: str
+    ) -> tuple[Any, ...] | None:
+        names = ", ".join(f'"{name}"' for name in fields)
+        row: tuple[Any, ...] | None = self._sql.execute(
+            f"SELECT {names} FROM {table} WHERE key = ?",  # noqa: S608  # names of our own
+            (key,),
+        ).fetchone()
+        return row
+
     def _require_state(self, state: str) -> None:
         if state not in STATES:
             raise InputError(f"{self.directory}: a row has the unknown state {state!r}")
 
     def result(self, key: str) -> Record | None:
         """The outcome under a key, if there is one and its certificate is still as it was."""
-        names = ", ".join(f'"{name}"' for name in _FIELDS)
-        row = self._sql.execute(
-            f"SELECT {names} FROM results WHERE key = ?",  # noqa: S608  # names of our own
-            (key,),
-        ).fetchone()
+        row = self._stored("results", _FIELDS, key)
         if row is None:
             return None
         values = dict(zip(_FIELDS, row, strict=True))
@@ -279,8 +281,7 @@ class Ledger:
 
     def _why_absent(self, table: Literal["results", "regions"], key: str) -> str:
         """Why a key has no result: it was never found, or its files are not as stored."""
-        known = self._sql.execute(f"SELECT 1 FROM {table} WHERE key = ?", (key,))  # noqa: S608
-        return "not run yet" if known.fetchone() is None else ALTERED
+        return "not run yet" if self._stored(table, ("key",), key) is None else ALTERED
 
     def timings(self) -> dict[str, Timing]:
         """What the outcomes of the plan cost, by key."""

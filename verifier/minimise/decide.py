@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
+from verifier.minimise.deletion import drop_facts
 from verifier.minimise.quickxplain import quickxplain
 from verifier.minimise.refute import Kinds, of_facts
 from verifier.minimise.search import Candidate, Vocabulary
@@ -75,12 +76,7 @@ def shrunk(
         fewer = of_facts(quickxplain(list(facts), suffices))
         # halving is exact for a monotone oracle; with forms over a box it is nearly one
         facts = fewer if suffices(fewer) else facts
-    left = {fact: suffices.margin(facts.without(fact)) for fact in facts}
-    for fact in sorted(facts, key=lambda fact: -left[fact]):
-        rest = facts.without(fact)
-        if suffices(rest):
-            facts = rest
-    return decided(instance, domain, facts)
+    return decided(instance, domain, drop_facts(facts, facts, suffices.decide))
 
 
 class _Suffices:
@@ -106,15 +102,16 @@ class _Suffices:
             state = exact.prepare(instance, domain)
             self._decide = lambda some: exact.decide(state, some)
 
-    def _asked(self, facts: FactSet) -> Decision:
+    def decide(self, facts: FactSet) -> Decision:
+        """What the oracle says.
+
+        Raises:
+            OutOfTimeError: the deadline passed.
+        """
         if self._now() >= self._deadline:
             raise OutOfTimeError
         return self._decide(facts)
 
     def __call__(self, facts: Iterable[Fact]) -> bool:
         some = facts if isinstance(facts, FactSet) else of_facts(facts)
-        return self._asked(some).verdict.status is Status.PROVED
-
-    def margin(self, facts: FactSet) -> float:
-        """The least margin that the facts prove."""
-        return float(self._asked(facts).margins.min())
+        return self.decide(some).verdict.status is Status.PROVED

@@ -9,12 +9,13 @@ the oracle is monotone: a fact that could not be dropped once can never be dropp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from verifier.latent.facts import FactSet
+from verifier.latent.facts import Fact, FactSet
 from verifier.minimise.order import Pair
 from verifier.oracle.exact import ExactState
-from verifier.oracle.interface import Oracle, State
+from verifier.oracle.interface import Decision, Oracle, State
 from verifier.verdict import Status
 
 
@@ -35,9 +36,19 @@ def delete_facts(oracle: Oracle[State], state: State, facts: FactSet) -> FactSet
     The facts that leave the largest margin when dropped alone are tried first; ties go by the
     order of the set.
     """
-    left = {fact: oracle.decide(state, facts.without(fact)).margins.min() for fact in facts}
-    for fact in sorted(facts, key=lambda fact: -left[fact]):
+    return drop_facts(facts, facts, partial(oracle.decide, state))
+
+
+def drop_facts(
+    facts: FactSet, tried: Iterable[Fact], decide: Callable[[FactSet], Decision]
+) -> FactSet:
+    """``facts``, which ``decide`` proves, less every one of ``tried`` that it does not need.
+
+    The order is that of :func:`delete_facts`.
+    """
+    left = {fact: decide(facts.without(fact)).margins.min() for fact in tried}
+    for fact in sorted(left, key=lambda fact: -left[fact]):
         rest = facts.without(fact)
-        if oracle.decide(state, rest).verdict.status is Status.PROVED:
+        if decide(rest).verdict.status is Status.PROVED:
             facts = rest
     return facts

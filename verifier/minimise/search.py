@@ -220,15 +220,14 @@ def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:
 
     These are a shade wider than the values that the search worked with, hence half the slack.
     """
+    half = state.slack / 2
     if isinstance(state, SplitState):
-        decision = SmtOracle(state.slack / 2).decide(state, facts)
+        word, decision = SmtOracle.name, SmtOracle(half).decide(state, facts)
     elif isinstance(state, RelationalState):
-        decision = RelationalOracle(state.slack / 2).decide(state, facts)
+        word, decision = RelationalOracle.name, RelationalOracle(half).decide(state, facts)
     else:
-        decision = ExactOracle(state.slack / 2).decide(state, facts)
+        word, decision = ExactOracle.name, ExactOracle(half).decide(state, facts)
     if decision.verdict.status is Status.PROVED:
-        word = "relational" if isinstance(state, RelationalState) else "exact"
-        word = "smt" if isinstance(state, SplitState) else word
         yield Candidate(facts, word, state)
 
 

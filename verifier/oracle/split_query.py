@@ -17,7 +17,6 @@ float64, which is enough for guidance. The same text is what other solvers can b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -233,8 +232,3 @@ def ask(cases: Cases, domain: Domain, row: int, solver: Solver, rounds: int = _R
         if not query.refine(values):
             return Outcome("open", count + 1, cuts=cuts)
     return Outcome("open", rounds, cuts=list(dict.fromkeys(reversed(query.cuts))))
-
-
-def split_scripts(cases: Cases, rows: Sequence[int]) -> list[str]:
-    """The first questions about some rivals, without any lemma yet."""
-    return [Query(cases, row).script() for row in rows]
