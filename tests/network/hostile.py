@@ -303,6 +303,15 @@ def _overload(model: onnx.ModelProto) -> None:
     model.graph.node[0].overload = "other"
 
 
+def _annotated_twice(model: onnx.ModelProto) -> None:
+    for _ in range(2):
+        model.graph.value_info.append(helper.make_tensor_value_info("r1", TensorProto.FLOAT, None))
+
+
+def _quantized(model: onnx.ModelProto) -> None:
+    model.graph.quantization_annotation.add(tensor_name="w1")
+
+
 def _annotated_input(model: onnx.ModelProto) -> None:
     value = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 1, 1, 36])
     model.graph.value_info.append(value)
@@ -326,6 +335,8 @@ REFUSALS: list[tuple[Change, type[ModelError], str]] = [
     (_negative, ModelError, "'w1': a dimension is below 1"),
     (_empty, ModelError, "'w1': a dimension is below 1"),
     (_segment, ModelError, "segmented tensors"),
+    (_quantized, ModelError, "quantized tensors"),
+    (_annotated_twice, ModelError, "annotated tensor 'r1' is defined twice"),
     (_sparse, ModelError, "sparse initializers"),
     (_custom_node, UnsupportedOperatorError, "custom operator domain 'com.evil'"),
     (custom_import, ModelError, "custom operator domain 'com.evil'"),

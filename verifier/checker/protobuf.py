@@ -20,7 +20,9 @@ from typing import Any
 
 from verifier.errors import ModelError
 
-MOST_VALUES = 1 << 20  # on the wire, of all messages of a file together
+# On the wire, of all messages of a file together: about a second and 100 MB. A network of a hundred
+# layers has a few thousand.
+MOST_VALUES = 1 << 18
 
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
@@ -82,6 +84,8 @@ class Record:
     FLOAT and DOUBLE are kept as the bytes that the file has (of one number, or of many where they
     are packed), so that no bit of a NaN gets lost on the way.
     """
+
+    __slots__ = ("found", "where")
 
     def __init__(self, where: str) -> None:
         self.where = where

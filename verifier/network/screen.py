@@ -141,6 +141,7 @@ def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         ("initializer", initializers),
         ("graph input", inputs),
         ("graph output", [value.name for value in graph.output]),
+        ("annotated tensor", [value.name for value in graph.value_info]),
         ("operator output", outputs),
         ("node", [node.name for node in graph.node if node.name]),
         ("tensor", [*set(initializers), *set(inputs), *set(outputs)]),
@@ -203,6 +204,8 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
 def _tensors(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
     if len(model.graph.sparse_initializer):
         yield ModelError("sparse initializers are not supported; export dense weights")
+    if len(model.graph.quantization_annotation):
+        yield ModelError("quantized tensors are not supported; export float32 weights")
     for tensor in _all_tensors(model):
         problem = _tensor_problem(tensor, limits)
         if problem:
