@@ -10,34 +10,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx import AttributeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, helper, numpy_helper
 
 from tests.checker.builders import Scene, file, scene, topk_core
 from tests.checker.graphs import constant, node
 from tests.checker.models import model_proto, sha256
+from tests.checker.runtime import annotate, image, session
 from verifier.checker import CheckReport, ModelFile, check
 from verifier.checker.graph import Graph
-from verifier.checker.outward import Range
-from verifier.checker.walk import encoder_range
 from verifier.errors import ModelError
 
 BIAS = np.array([0.5, -1, 0.25], dtype=np.float32)
 HERE = scene(4, grid=(2, 2), bias=BIAS, classes=3)
 OTHER = np.roll(np.array([0.0, 40.0, 80.0], dtype=np.float32), HERE.predicted)
-
-
-def image(*shape: int) -> NDArray[np.float32]:
-    return np.random.default_rng(0).random(shape or (1, 1, 2, 2)).astype(np.float32)
-
-
-def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    data = model.SerializeToString()
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def logits(model: onnx.ModelProto) -> NDArray[np.float32]:
@@ -178,47 +165,6 @@ def test_values_of_constants_bit_for_bit(value: Any) -> None:
     assert ours.dimensions("c") == expected.shape
     found: Any = ours.integers("c") if word == "int" else ours.floats("c")
     assert np.array(found).tolist() == expected.reshape(-1).tolist()
-
-
-def annotate(model: onnx.ModelProto, where: str, name: str, shape: list[int | str]) -> None:
-    value = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    getattr(model.graph, where).append(value)
-
-
-@pytest.mark.parametrize("where", ["value_info", "output"])
-@pytest.mark.parametrize("shape", [[1, 1, 1, 9], ["N", 1, 1, 9], [1, 1, 3, 3]])
-def test_an_annotation_does_not_change_the_input(where: str, shape: list[int | str]) -> None:
-    """The runtime takes 1x1x2x2 images, whatever else the file says about its input."""
-    model = model_proto(HERE.tiny)
-    annotate(model, where, "input", shape)
-    size = [n if isinstance(n, int) else 1 for n in shape]
-    logits(model)
-    with pytest.raises(Exception, match="invalid dimensions for input"):
-        session(model).run(["logits"], {"input": image(*size)})
-    graph = Graph(model.SerializeToString())
-    assert graph.input_shape("input") == (None, 1, 2, 2)
-    with pytest.raises(ModelError, match="input has shape"):
-        encoder_range(graph, "latent", Range(np.zeros(size), np.ones(size)))
-    ends = Range(np.zeros((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
-    assert encoder_range(graph, "latent", ends).low.shape[2:] == (2, 2)
-
-
-@pytest.mark.parametrize("where", ["value_info", "output"])
-def test_an_annotation_of_an_input_without_shape_is_no_shape(where: str) -> None:
-    model = model_proto(HERE.tiny)
-    model.graph.input[0].type.tensor_type.ClearField("shape")
-    annotate(model, where, "input", [1, 1, 1, 9])
-    graph = Graph(model.SerializeToString())
-    with pytest.raises(ModelError, match="input has shape None"):
-        encoder_range(graph, "latent", Range(np.zeros((1, 1, 1, 9)), np.ones((1, 1, 1, 9))))
-
-
-def test_inputs_of_other_numbers_are_not_walked() -> None:
-    model = model_proto(HERE.tiny)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    graph = Graph(model.SerializeToString())
-    with pytest.raises(ModelError, match="input has shape None"):
-        encoder_range(graph, "latent", Range(np.zeros((1, 1, 2, 2)), np.ones((1, 1, 2, 2))))
 
 
 def test_the_subject_names_what_goes_in_and_what_comes_out() -> None:
