@@ -191,7 +191,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 # What the trusted part may load besides the standard library.
-CHECKER_PACKAGES = {"flint", "numpy", "onnx"}
+CHECKER_PACKAGES = {"flint", "numpy"}
 CERTIFICATE_PACKAGES = {"pydantic"}
 
 # Packages that stay behind one file each, so that a change of theirs is a change in one place.

@@ -31,7 +31,10 @@ loaded = sorted(name for name in sys.modules if blocked(name))
 print(report.status, loaded)
 """
 
-LIBRARIES = ("torch", "z3", "auto_LiRPA", "scipy", "onnxruntime", "sklearn", "ray", "jinja2")
+LIBRARIES = (
+    "torch", "z3", "auto_LiRPA", "scipy", "onnx", "onnxruntime", "google", "sklearn", "ray",
+    "jinja2",
+)  # fmt: skip
 ROOMS = tuple(
     f"verifier.{room}"
     for room in ("network", "latent", "oracle", "explain", "bounds", "pipeline", "report")

@@ -75,6 +75,19 @@ def logits_elsewhere(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Neg", ["logits"], ["published"]))
 
 
+def logits_second(model: onnx.ModelProto) -> None:
+    """Whoever takes the arg-max of the first output takes that of another tensor."""
+    outputs = list(model.graph.output)
+    del model.graph.output[:]
+    model.graph.output.extend([outputs[1], outputs[0], *outputs[2:]])
+
+
+def annotated_grid(model: onnx.ModelProto) -> None:
+    shape = ["N", HERE.tiny.prototypes.shape[1], 1, 5]
+    value = helper.make_tensor_value_info("latent", onnx.TensorProto.FLOAT, shape)
+    model.graph.value_info.append(value)
+
+
 def stated_grid(model: onnx.ModelProto) -> None:
     latent = next(value for value in model.graph.output if value.name == "latent")
     latent.type.tensor_type.shape.dim[3].dim_value = 5
@@ -86,9 +99,8 @@ DEPARTURES: dict[str, Change] = {
     "transA": attribute("logits", transA=1),
     "unknown attribute": attribute("logits", magic=1),
     "attribute of another type": attribute("logits", transB=[1]),
-    "attribute twice": lambda model: node(model, "logits").attribute.append(
-        helper.make_attribute("transB", 1)
-    ),
+    "attribute of another type, same value": attribute("logits", transB=1.0),
+    "float written as integer": attribute("logits", alpha=1),
     "hidden bias": gemm_bias,
     "convolution with bias": conv_bias,
     "convolution with stride": attribute("z_dot_p", strides=[2, 2]),
@@ -118,6 +130,8 @@ DEPARTURES: dict[str, Change] = {
     "other prototypes in the norm": other_prototypes_in_the_norm,
     "foreign domain": lambda model: setattr(node(model, "activation"), "domain", "custom"),
     "logits are not published": logits_elsewhere,
+    "logits are not the first output": logits_second,
+    "annotated with another grid": annotated_grid,
     "another grid": stated_grid,
 }
 

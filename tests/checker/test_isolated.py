@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 sys.path[:0] = {paths!r}
-FORBIDDEN = ("torch", "z3", "auto_LiRPA", "scipy", "onnxruntime", "jaxtyping")
+FORBIDDEN = ("torch", "z3", "auto_LiRPA", "scipy", "onnxruntime", "jaxtyping", "onnx")
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in FORBIDDEN:

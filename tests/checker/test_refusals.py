@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.checker.graphs import HERE, Change, constant, put, report_for
+from tests.checker.graphs import HERE, Change, constant, node, put, report_for
 from tests.checker.models import model_proto
 from verifier.checker import ModelFile
 from verifier.errors import ModelError, ProtoProofError
@@ -80,7 +80,12 @@ def segment(model: onnx.ModelProto) -> None:
     constant(model, "prototypes").segment.begin = 0
 
 
+def attribute_twice(model: onnx.ModelProto) -> None:
+    node(model, "logits").attribute.append(helper.make_attribute("transB", 1))
+
+
 REFUSED: dict[str, Change] = {
+    "attribute twice": attribute_twice,
     "external data": external,
     "external data beside raw": external_and_raw,
     "overridable weight": overridable,
@@ -109,6 +114,7 @@ REFUSED: dict[str, Change] = {
     "segment": segment,
 }
 REASONS = {
+    "attribute twice": "written twice",
     "external data": "another file",
     "external data beside raw": "another file",
     "overridable weight": "not [",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -278,10 +279,49 @@ def _tensor_attribute(model: onnx.ModelProto) -> None:
     model.graph.node[1].attribute.append(helper.make_attribute("t", value))
 
 
+def _payloads(**fields: Any) -> Change:
+    """An attribute that says one type and holds something else, or more."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.node[1].attribute.add(name="odd", **fields)
+
+    return change
+
+
+def _constant(name: str, **fields: Any) -> Change:
+    """A Constant whose attribute has a name and a type that do not belong together."""
+
+    def change(model: onnx.ModelProto) -> None:
+        made = helper.make_node("Constant", [], ["unused"], name="c")
+        made.attribute.add(name=name, **fields)
+        model.graph.node.insert(0, made)
+
+    return change
+
+
+def _overload(model: onnx.ModelProto) -> None:
+    model.graph.node[0].overload = "other"
+
+
+def _annotated_twice(model: onnx.ModelProto) -> None:
+    for _ in range(2):
+        model.graph.value_info.append(helper.make_tensor_value_info("r1", TensorProto.FLOAT, None))
+
+
+def _quantized(model: onnx.ModelProto) -> None:
+    model.graph.quantization_annotation.add(tensor_name="w1")
+
+
+def _annotated_input(model: onnx.ModelProto) -> None:
+    value = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 1, 1, 36])
+    model.graph.value_info.append(value)
+
+
 def _string_constant(model: onnx.ModelProto) -> None:
     model.graph.node.insert(0, helper.make_node("Constant", [], ["s"], name="c", value_string="x"))
 
 
+_ONE = numpy_helper.from_array(np.ones(1, dtype=np.float32))
 REFUSALS: list[tuple[Change, type[ModelError], str]] = [
     (external, ModelError, "'w1': external data is never opened"),
     (_external_in_constant, ModelError, "'hidden': external data is never opened"),
@@ -295,6 +335,8 @@ REFUSALS: list[tuple[Change, type[ModelError], str]] = [
     (_negative, ModelError, "'w1': a dimension is below 1"),
     (_empty, ModelError, "'w1': a dimension is below 1"),
     (_segment, ModelError, "segmented tensors"),
+    (_quantized, ModelError, "quantized tensors"),
+    (_annotated_twice, ModelError, "annotated tensor 'r1' is defined twice"),
     (_sparse, ModelError, "sparse initializers"),
     (_custom_node, UnsupportedOperatorError, "custom operator domain 'com.evil'"),
     (custom_import, ModelError, "custom operator domain 'com.evil'"),
@@ -312,6 +354,21 @@ REFUSALS: list[tuple[Change, type[ModelError], str]] = [
     ],
     (added("Softsign"), UnsupportedOperatorError, "node 'odd' (Softsign, opset 17)"),
     (added("Relu", extra=1), UnsupportedOperatorError, "attribute 'extra'"),
+    (_payloads(type=1, t=_ONE), UnsupportedOperatorError, "one value of its type"),
+    (_payloads(type=1, f=1.0, t=_ONE), UnsupportedOperatorError, "one value of its type"),
+    (_payloads(type=2, i=1, floats=[1.0]), UnsupportedOperatorError, "one value of its type"),
+    (_payloads(type=7, ints=[1], i=1), UnsupportedOperatorError, "one value of its type"),
+    (_payloads(type=2), UnsupportedOperatorError, "one value of its type"),
+    (_payloads(type=2, ref_attr_name="x"), UnsupportedOperatorError, "one value of its type"),
+    (_constant("value", type=6, floats=[1.0], t=_ONE), UnsupportedOperatorError, "one value of"),
+    (_constant("value", type=1, f=1.0), UnsupportedOperatorError, "only a float32 or int64"),
+    (_constant("value_float", type=2, i=1), UnsupportedOperatorError, "only a float32 or int64"),
+    (_constant("value_int", type=1, f=1.0), UnsupportedOperatorError, "only a float32 or int64"),
+    (_constant("value_ints", type=6, floats=[1]), UnsupportedOperatorError, "only a float32 or"),
+    (_constant("value_floats", type=7, ints=[1]), UnsupportedOperatorError, "only a float32 or"),
+    (_constant("value_float", type=4, t=_ONE), UnsupportedOperatorError, "only a float32 or"),
+    (_overload, UnsupportedOperatorError, "an overload of a function"),
+    (_annotated_input, ModelError, "tensor 'input' has shape [1, 1, 6, 6]"),
     (_constant_of_shape, UnsupportedOperatorError, "node 'bomb' (ConstantOfShape, opset 17)"),
     (_pad_bomb, ModelError, "node 'bomb' (Pad, opset 17): its output has shape"),
     (twice_initializer, ModelError, "initializer 'w1' is defined twice"),

@@ -55,7 +55,12 @@ def _dropout(parts: Draft) -> None:
     parts.node("logits").input[0] = "activation"
 
 
+def _logits_second(parts: Draft) -> None:
+    parts.outputs = dict(sorted(parts.outputs.items(), key=lambda item: item[0] == "logits"))
+
+
 AGREEING = {
+    "not the first output": _logits_second,
     "p_norm": _stored_norm,
     "expected Gemm": _matrix_product,
     "expected Relu": _no_relu,

@@ -105,6 +105,10 @@ def test_two_models_in_one_file(data: bytes) -> None:
         (b"\x12\xff\xff\xff\xff\x7f", "truncated"),
         (b"\x12", "truncated"),
         (b"\x00\x00", "truncated or not an ONNX file"),
+        (b"\x28\x81\x00", "not spelled as protobuf"),
+        (b"\xa8\x00\x01", "not spelled as protobuf"),
+        (b"\x32\x80\x00", "not spelled as protobuf"),
+        (b"\x28" + b"\xff" * 9 + b"\x02", "not spelled as protobuf"),
         (b"\x42\x82\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", "truncated"),
     ],
 )

@@ -1,7 +1,8 @@
 """The trusted part: proves a certificate again from the model's bytes.
 
-It imports the proof format, the error tree, onnx, numpy and python-flint: no prover, no solver, no
-torch. Its formulas are written again on purpose, and tested against the prover's.
+It imports the proof format, the error tree, numpy and python-flint: no prover, no solver, no torch,
+and no ONNX library (it reads the files itself). Its formulas are written again on purpose, and
+tested against the prover's.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def _intercept(slope: arb, low: arb, high: arb) -> float:
 
 
 def _leaky(step: Step) -> Lines:
-    alpha = step.attributes.get("alpha", 0.01)
+    (alpha,) = step.only(alpha=0.01)
+    if not isinstance(alpha, float):
+        raise step.refuse("the slope is no number")
     return leaky_lines(step.data(), float(np.float32(alpha)))
 
 

@@ -23,12 +23,12 @@ each, bounded in the same way (:class:`LinearWalk`).
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
 from verifier.checker import outward
 from verifier.checker.activation_lines import LINES, Lines
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
+from verifier.checker.onnx_reader import OnnxNode
 from verifier.checker.outward import FLOOR, UNIT, Array, Range
 from verifier.checker.walk import Walk
 from verifier.checker.walk_affine import AFFINE, scale_of
@@ -54,7 +54,7 @@ class LinearWalk(Walk):
         super().__init__(graph, start, work, cloud)
         self.most = most
 
-    def _run(self, node: onnx.NodeProto) -> Range:
+    def _run(self, node: OnnxNode) -> Range:
         if node.op_type in LINES and node.input[0] in self.known:
             self._refine(node.input[0], node.op_type in ("Relu", "LeakyRelu"))
         return super()._run(node)

@@ -224,6 +224,9 @@ def _subject(case: Case) -> tuple[tuple[str, str], ...]:
     return (
         ("model", core.model.sha256),
         ("head", core.model.binding),
+        ("input tensor", ", ".join(case.bound.inputs)),
+        ("latent tensor", case.bound.latent),
+        ("output tensor", case.bound.logits),
         ("input", core.instance.input_sha256),
         ("predicted", str(core.instance.predicted)),
         ("domain", _domain_words(core.domain)),

@@ -1,18 +1,26 @@
 """The checker's own view of an ONNX file: who produces which tensor, and the stored constants.
 
 Only bytes that were handed in are read; nothing is opened. Whatever could make two readers of the
-same bytes see two different networks (functions, duplicate names, external data) is refused.
+same bytes see two different networks is refused: by ``onnx_reader`` within a message, here among
+names (every tensor has one origin) and for nodes that hold constants.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
+from verifier.checker.onnx_reader import (
+    FLOAT,
+    INT64,
+    AttributeType,
+    OnnxNode,
+    OnnxTensor,
+    read_onnx,
+)
 from verifier.errors import DescriptionError, ModelError
 
 MAX_BYTES = 1 << 30
@@ -20,9 +28,27 @@ METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
 OPSETS = range(13, 27)
 
+Shape = tuple[int | None, ...]
+
+# The attributes that may hold the value of a Constant node, with the type each has, and the type
+# of numbers that it stands for (None: the tensor says it).
+_CONSTANTS: dict[str, tuple[AttributeType, int | None]] = {
+    "value": (AttributeType.TENSOR, None),
+    "value_float": (AttributeType.FLOAT, FLOAT),
+    "value_floats": (AttributeType.FLOATS, FLOAT),
+    "value_int": (AttributeType.INT, INT64),
+    "value_ints": (AttributeType.INTS, INT64),
+}
+
 
 class Graph:
     """An ONNX graph, indexed.
+
+    Attributes:
+        inputs: names of the inputs, in order.
+        outputs: names of the outputs, in order.
+        constants: stored tensors that nothing can replace at run time, by name.
+        producers: per computed tensor, its node and which of the node's outputs it is.
 
     Raises:
         ModelError: not an ONNX model, or one of the refusals above.
@@ -31,54 +57,45 @@ class Graph:
     def __init__(self, data: bytes) -> None:
         if len(data) > MAX_BYTES:
             raise ModelError(f"model: larger than {MAX_BYTES >> 20} MiB")
-        try:
-            self._model = onnx.load_model_from_string(data)
-        except Exception as error:  # the parser's errors share no other base
-            raise ModelError("model: not an ONNX file; pass the file that was explained") from error
-        graph = self._model.graph
-        if self._model.functions or graph.sparse_initializer:
-            raise ModelError("model: model-local functions and sparse weights are not supported")
+        self._model = read_onnx(data)
         self.opset = self._opset()
-        self.inputs = {value.name for value in graph.input}
-        self.outputs = {value.name for value in graph.output}
-        self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.producers: dict[str, tuple[onnx.NodeProto, int]] = {}
-        self._index(graph)
+        self.inputs = tuple(value.name for value in self._model.inputs)
+        self.outputs = tuple(value.name for value in self._model.outputs)
+        self.constants = {tensor.name: tensor for tensor in self._model.initializers}
+        self.producers: dict[str, tuple[OnnxNode, int]] = {}
+        self._index()
 
     def _opset(self) -> int:
-        versions = [i.version for i in self._model.opset_import if i.domain in DEFAULT_DOMAINS]
+        versions = [version for domain, version in self._model.opsets if domain in DEFAULT_DOMAINS]
         if len(versions) != 1 or versions[0] not in OPSETS:
             raise ModelError(f"model: opset {versions} is not one of {OPSETS.start}..{OPSETS[-1]}")
-        return int(versions[0])
+        return versions[0]
 
-    def _index(self, graph: onnx.GraphProto) -> None:
+    def _index(self) -> None:
         """Fill ``producers``; every name has one origin."""
-        if len(self.constants) != len(graph.initializer) or len(self.inputs) != len(graph.input):
-            raise ModelError("model: two tensors of one name")
+        stored = self._model.initializers
+        noted = [value.name for value in self._model.annotations]
+        for names in (self.inputs, self.outputs, noted, [tensor.name for tensor in stored]):
+            if len(set(names)) != len(names) or "" in names:
+                raise ModelError("model: two tensors of one name, or one without")
         # an input with a stored default is whatever the caller passes, hence no constant
-        for name in self.inputs & set(self.constants):
+        for name in set(self.inputs) & set(self.constants):
             del self.constants[name]
-        for node in graph.node:
+        for node in self._model.nodes:
             for position, name in enumerate(node.output):
                 if name in self.producers or name in self.constants or name in self.inputs:
                     raise ModelError("model: two tensors of one name")
                 if name:
                     self.producers[name] = node, position
+        for node in self._model.nodes:
             if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS:
-                self._constant(node)
-
-    def _constant(self, node: onnx.NodeProto) -> None:
-        stored = [a for a in node.attribute if a.name == "value" and a.HasField("t")]
-        if len(node.attribute) == len(stored) == 1 and len(node.output) == 1:
-            self.constants[node.output[0]] = stored[0].t
+                self.constants[node.output[0]] = _constant(node)
 
     def root(self, tensor: str) -> str:
         """The tensor that a chain of Identity nodes passes on."""
         for _ in range(len(self.producers)):
             node, _ = self.producers.get(tensor, (None, 0))
-            if node is None or node.op_type != "Identity" or node.domain not in DEFAULT_DOMAINS:
-                return tensor
-            if len(node.input) != 1:
+            if node is None or node.op_type != "Identity" or not plain(node):
                 return tensor
             tensor = node.input[0]
         return tensor
@@ -92,12 +109,15 @@ class Graph:
     def attributes(self, tensor: str) -> dict[str, int | None]:
         """Attributes of the operator behind a tensor; None for one that is not a single integer."""
         node, _ = self.producers.get(self.root(tensor), (None, 0))
-        found: dict[str, int | None] = {}
-        for attribute in () if node is None else node.attribute:
-            plain = attribute.type == onnx.AttributeProto.INT and not attribute.ref_attr_name
-            once = attribute.name not in found
-            found[attribute.name] = attribute.i if plain and once else None
-        return found
+        return {
+            a.name: a.value if a.type == AttributeType.INT and isinstance(a.value, int) else None
+            for a in (() if node is None else node.attribute)
+        }
+
+    def simple(self, tensor: str) -> bool:
+        """Whether the operator behind a tensor has one input and one output, and no others."""
+        node, _ = self.producers.get(self.root(tensor), (None, 0))
+        return node is not None and len(node.input) == len(node.output) == 1
 
     def dimensions(self, name: str) -> tuple[int, ...] | None:
         """Stored shape of a constant; None where the name is no constant."""
@@ -108,15 +128,11 @@ class Graph:
         """A float32 constant, flattened in row-major order, bit for bit.
 
         Raises:
-            ModelError: absent, of another type, stored elsewhere, of a wrong length, not finite.
+            ModelError: absent, of another type, empty, or not finite.
         """
-        tensor = self._stored(name, onnx.TensorProto.FLOAT, "float32")
-        if tensor.raw_data:
-            values = np.frombuffer(tensor.raw_data, dtype="<f4") if _whole(tensor, 4) else None
-        else:
-            values = np.array(tensor.float_data, dtype="<f4")
-        if values is None or values.size != math.prod(tensor.dims) or not values.size:
-            raise ModelError(f"model: constant {name!r} does not fill its shape")
+        values = np.frombuffer(self._stored(name, FLOAT, "float32").data, dtype="<f4")
+        if not values.size:
+            raise ModelError(f"model: constant {name!r} is empty")
         if not np.isfinite(values).all():
             raise ModelError(f"model: constant {name!r} holds NaN or infinity")
         return values
@@ -125,37 +141,35 @@ class Graph:
         """An int64 constant.
 
         Raises:
-            ModelError: absent, of another type, stored elsewhere, or of a wrong length.
+            ModelError: absent, or of another type.
         """
-        tensor = self._stored(name, onnx.TensorProto.INT64, "int64")
-        values = tuple(tensor.int64_data)
-        if tensor.raw_data and _whole(tensor, 8):
-            values = tuple(np.frombuffer(tensor.raw_data, dtype="<i8").tolist())
-        elif tensor.raw_data or len(values) != math.prod(tensor.dims):
-            raise ModelError(f"model: constant {name!r} does not fill its shape")
-        return values
+        tensor = self._stored(name, INT64, "int64")
+        return tuple(np.frombuffer(tensor.data, dtype="<i8").tolist())
 
-    def _stored(self, name: str, kind: int, word: str) -> onnx.TensorProto:
-        tensor: onnx.TensorProto | None = self.constants.get(self.root(name))
+    def _stored(self, name: str, kind: int, word: str) -> OnnxTensor:
+        tensor = self.constants.get(self.root(name))
         if tensor is None or tensor.data_type != kind:
             raise ModelError(f"model: {name!r} is not a stored {word} constant")
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise ModelError(f"model: constant {name!r} is stored in another file")
-        if tensor.HasField("segment") or min(tensor.dims, default=0) < 0:
-            raise ModelError(f"model: constant {name!r} has a shape that is not supported")
         return tensor
 
-    def declared_shape(self, name: str) -> tuple[int | None, ...] | None:
-        """Shape that the file states for a tensor (None for a symbolic axis); None if unstated."""
-        graph = self._model.graph
-        for value in (*graph.output, *graph.value_info, *graph.input):
-            kind = value.type.tensor_type
-            if value.name == name and kind.HasField("shape"):
-                return tuple(
-                    axis.dim_value if axis.HasField("dim_value") else None
-                    for axis in kind.shape.dim
-                )
+    def input_shape(self, name: str) -> Shape | None:
+        """Shape that a float32 input of the graph takes; None for a free size or where unstated.
+
+        The runtime holds callers to it: the shape of an input is part of the network. (Those of
+        other tensors follow from it, the weights and the operators; see :meth:`statements`.)
+        """
+        for value in self._model.inputs:
+            if value.name == name:
+                return value.shape if value.elem_type == FLOAT else None
         return None
+
+    def statements(self, name: str) -> Iterator[Shape]:
+        """Shapes that the file states for a tensor. Nothing may be concluded from them; a file that
+        contradicts itself is one to be refused."""
+        model = self._model
+        for value in (*model.inputs, *model.outputs, *model.annotations):
+            if value.name == name and value.shape is not None:
+                yield value.shape
 
     @cached_property
     def description(self) -> str | None:
@@ -164,13 +178,31 @@ class Graph:
         Raises:
             DescriptionError: the file holds several.
         """
-        texts = [p.value for p in self._model.metadata_props if p.key == METADATA_KEY]
+        texts = [value for key, value in self._model.metadata if key == METADATA_KEY]
         if len(texts) > 1:
             raise DescriptionError("model: several head descriptions in one file")
         return texts[0] if texts else None
 
 
-def _whole(tensor: onnx.TensorProto, width: int) -> bool:
-    """Whether the raw bytes fill the shape exactly, and nothing is stored a second time."""
-    typed = len(tensor.float_data) + len(tensor.int64_data)
-    return not typed and len(tensor.raw_data) == width * math.prod(tensor.dims)
+def plain(node: OnnxNode) -> bool:
+    """Whether a node of ONNX's own has one input, one output, and nothing else."""
+    own = node.domain in DEFAULT_DOMAINS
+    return own and len(node.input) == len(node.output) == 1 and not node.attribute
+
+
+def _constant(node: OnnxNode) -> OnnxTensor:
+    """The value of a Constant node: its one attribute, whose name and type agree."""
+    if node.input or len(node.output) != 1 or not node.output[0] or len(node.attribute) != 1:
+        raise ModelError("model: a Constant has inputs, several outputs or several values")
+    (attribute,) = node.attribute
+    wanted, kind = _CONSTANTS.get(attribute.name, (None, None))
+    value, name = attribute.value, node.output[0]
+    if attribute.type != wanted:
+        raise ModelError(
+            f"model: Constant {name!r} has {attribute.name!r} of type {attribute.type.name}, which "
+            "is not supported"
+        )
+    if isinstance(value, OnnxTensor):
+        return value
+    values = np.array(value, dtype="<f4" if kind == FLOAT else "<i8")
+    return OnnxTensor(name, values.shape, FLOAT if kind == FLOAT else INT64, values.tobytes())

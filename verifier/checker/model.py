@@ -31,7 +31,9 @@ class BoundHead:
 
     Attributes:
         head: the exact numbers.
+        inputs: the names of the graph's inputs.
         latent: the name of the latent tensor.
+        logits: the name of the tensor whose largest entry is the predicted class.
         departure: where the graph departs from the canonical head; None where it is recognised.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
@@ -42,15 +44,23 @@ class BoundHead:
         self.departure = why_not_recognised(graph, description)
         self.latent = description.latent
         self.latent_operator = graph.operator(description.latent)
-        self.latent_range = OUTPUT_RANGES.get(self.latent_operator)
+        self.inputs = graph.inputs
+        self.logits = description.logits
+        self.latent_range = _range(graph, description.latent)
         self.normalised = _normalised(graph, description.latent)
+
+
+def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:
+    """What the operator behind a tensor guarantees; it has no attributes that could change it."""
+    bare = graph.simple(tensor) and not graph.attributes(tensor)
+    return OUTPUT_RANGES.get(graph.operator(tensor)) if bare else None
 
 
 def _normalised(graph: Graph, tensor: str) -> str:
     """The domain that the operator behind a tensor puts every location in, or ''."""
     domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
     stated = graph.attributes(tensor) if domain else {}
-    if not set(stated) <= set(wanted):
+    if not set(stated) <= set(wanted) or not graph.simple(tensor):
         return ""
     known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
     return domain if known else ""

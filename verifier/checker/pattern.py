@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import onnx
-
 from verifier.checker.graph import Graph
+from verifier.checker.onnx_reader import AttributeType, OnnxNode
 
 Attributes = dict[str, object]
 Bound = dict[str, str]
@@ -120,7 +119,7 @@ class Matcher:
             self._fail(depth, f"{tensor!r} comes from {found}, not {pattern.kind}")
             return
         defaults = DEFAULTS.get(pattern.kind, {})
-        if {**defaults, **_attributes(node)} != {**defaults, **dict(pattern.attributes)}:
+        if not _same({**defaults, **_attributes(node)}, {**defaults, **dict(pattern.attributes)}):
             self._fail(depth, f"{pattern.kind} behind {tensor!r} has other attributes")
             return
         inputs = list(node.input)
@@ -154,23 +153,16 @@ class Matcher:
             self._depth, self.mismatch = depth, text
 
 
-def _attributes(node: onnx.NodeProto) -> Attributes:
-    """All attributes by name; one of an unforeseen type, or written twice, equals nothing."""
-    found: Attributes = {}
-    for attribute in node.attribute:
-        kinds = onnx.AttributeProto
-        value: object
-        if attribute.type == kinds.INT:
-            value = attribute.i
-        elif attribute.type == kinds.FLOAT:
-            value = attribute.f
-        elif attribute.type == kinds.INTS:
-            value = tuple(attribute.ints)
-        elif attribute.type == kinds.STRING:
-            value = attribute.s.decode("utf-8", "replace")
-        else:
-            value = object()
-        if attribute.name in found or attribute.ref_attr_name:
-            value = object()
-        found[attribute.name] = value
-    return found
+_READ = (AttributeType.INT, AttributeType.FLOAT, AttributeType.INTS, AttributeType.STRING)
+
+
+def _attributes(node: OnnxNode) -> Attributes:
+    """All attributes by name; one of an unforeseen type equals nothing."""
+    return {a.name: a.value if a.type in _READ else object() for a in node.attribute}
+
+
+def _same(found: Attributes, wanted: Attributes) -> bool:
+    """Equal in names, values and types: 1 is not 1.0."""
+    return found.keys() == wanted.keys() and all(
+        type(value) is type(wanted[name]) and value == wanted[name] for name, value in found.items()
+    )

@@ -90,14 +90,14 @@ def why_not_recognised(graph: Graph, description: Description) -> str | None:
     Raises:
         ModelError: a constant inside the head cannot be read.
     """
-    if description.logits not in graph.outputs:
-        return f"{description.logits!r} is not an output of the graph"
-    stated = graph.declared_shape(description.latent)
+    if graph.outputs[:1] != (description.logits,):
+        return f"{description.logits!r} is not the first output of the graph"
     wanted = (description.channels, *description.grid)
-    if stated is not None and not (
-        len(stated) == 4 and all(a in (None, b) for a, b in zip(stated[1:], wanted, strict=True))
-    ):
-        return f"the file states shape {stated} for {description.latent!r}, not [N, *{wanted}]"
+    for stated in graph.statements(description.latent):
+        if len(stated) != 4 or any(
+            a not in (None, b) for a, b in zip(stated[1:], wanted, strict=True)
+        ):
+            return f"the file states shape {stated} for {description.latent!r}, not [N, *{wanted}]"
     matcher = Matcher(graph)
     pattern = head_pattern(description)
     bound = next(matcher.match(pattern, description.logits, {}), None)

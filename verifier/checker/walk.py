@@ -7,11 +7,11 @@ An interval walk of the checker's own, in outward-rounded float64 (see ``outward
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
 from verifier.checker.activation_lines import Lines
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import DEFAULT_DOMAINS, Graph
+from verifier.checker.onnx_reader import OnnxNode
 from verifier.checker.outward import Array, Range
 from verifier.checker.walk_affine import AFFINE, MAX_NUMBERS, scale_of
 from verifier.checker.walk_rules import MOVES, RULES
@@ -50,8 +50,8 @@ class Walk(Values):
     ) -> None:
         if len(graph.inputs) != 1:
             raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
-        name = next(iter(graph.inputs))
-        stated = graph.declared_shape(name)
+        (name,) = graph.inputs
+        stated = graph.input_shape(name)
         if stated is None or len(stated) != start.low.ndim or any(
             axis not in (None, size) for axis, size in zip(stated, start.low.shape, strict=True)
         ):  # fmt: skip
@@ -81,7 +81,7 @@ class Walk(Values):
             waiting.extend(missing)
         return self.known[tensor]
 
-    def _run(self, node: onnx.NodeProto) -> Range:
+    def _run(self, node: OnnxNode) -> Range:
         rule = RULES.get(node.op_type)
         if rule is None:
             raise ReplayError(f"operator {node.op_type} cannot be replayed")
@@ -117,7 +117,7 @@ class Walk(Values):
             return Range(np.where(cross, found.low, low), np.where(cross, found.high, high))
         return found
 
-    def moved(self, node: onnx.NodeProto, part: Array) -> Array:
+    def moved(self, node: OnnxNode, part: Array) -> Array:
         """What a node that only moves numbers makes of an array."""
         alone = Values(self.graph, {node.input[0]: Range(part, part)})
         return RULES[node.op_type](Step(alone, node)).low

@@ -77,7 +77,7 @@ def windows(x: Array, window: Window, fill: float) -> Array:
 def geometry(
     step: Step, kernel: object, strides: object, dilations: object, pads: object, auto: object
 ) -> Window:
-    if auto not in (b"NOTSET", "NOTSET"):
+    if auto != "NOTSET":
         raise step.refuse("automatic padding is not known here")
     shape = pairs(step, kernel, 2), pairs(step, strides, 2), pairs(step, dilations, 2)
     if any(v < 1 for part in shape for v in part):

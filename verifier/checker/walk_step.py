@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
 from verifier.checker.graph import Graph
+from verifier.checker.onnx_reader import AttributeType, OnnxAttribute, OnnxNode
 from verifier.checker.outward import Array, Range
 from verifier.errors import ModelError
 
@@ -50,11 +50,11 @@ class Values:
 class Step:
     """One node: its inputs, and its attributes, each of which has to be asked for."""
 
-    def __init__(self, values: Values, node: onnx.NodeProto) -> None:
+    def __init__(self, values: Values, node: OnnxNode) -> None:
         self.values, self.node = values, node
-        self.attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        if len(self.attributes) != len(node.attribute) or len(node.output) != 1:
-            raise ReplayError(f"{node.op_type}: a repeated attribute, or more than one output")
+        self.attributes = {a.name: _value(a) for a in node.attribute}
+        if len(node.output) != 1:
+            raise ReplayError(f"{node.op_type}: more than one output")
 
     def inputs(self, least: int, most: int) -> list[str]:
         """Names, with the number of them checked."""
@@ -64,10 +64,16 @@ class Step:
         return names
 
     def only(self, **defaults: object) -> list[object]:
-        """Values of the attributes that a rule knows; any other ends the walk."""
+        """Values of the attributes that a rule knows; any other ends the walk, and so does one of
+        another type than its default. (None stands for a list that has to be written.)
+        """
         odd = sorted(set(self.attributes) - set(defaults))
         if odd:
-            raise ReplayError(f"{self.node.op_type}: attribute {odd[0]!r} is not known here")
+            raise self.refuse(f"attribute {odd[0]!r} is not known here")
+        for name, value in self.attributes.items():
+            default = [] if defaults[name] is None else defaults[name]
+            if type(value) is not type(default):
+                raise self.refuse(f"attribute {name!r} has another type than it should")
         return [self.attributes.get(name, value) for name, value in defaults.items()]
 
     def data(self, position: int = 0) -> Range:
@@ -85,3 +91,12 @@ class Step:
     def refuse(self, problem: str) -> ReplayError:
         """The error of this node."""
         return ReplayError(f"{self.node.op_type}: {problem}")
+
+
+def _value(attribute: OnnxAttribute) -> object:
+    """A number, a text, or a list of integers; what else an attribute may hold fits no rule."""
+    if attribute.type in (AttributeType.INT, AttributeType.FLOAT, AttributeType.STRING):
+        return attribute.value
+    if attribute.type == AttributeType.INTS and isinstance(attribute.value, tuple):
+        return list(attribute.value)
+    return None

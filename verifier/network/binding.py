@@ -126,6 +126,11 @@ def bind(model: ModelProto, graph: Graph, description: HeadDescription) -> Bound
     binding: Binding = "recognised"
     reason = ""
     try:
+        if graph.outputs[0] != logits:
+            raise NotRecognisedError(
+                f"the logits '{printable(logits)}' are not the first output of the graph, which "
+                f"is '{printable(graph.outputs[0])}'"
+            )
         core = part(plain.graph, names.latent, (names.logits,))
         head = _recognised(recognise(core, names, description), description)
     except NotRecognisedError as error:

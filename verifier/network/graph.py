@@ -26,6 +26,13 @@ _KINDS = {
     AttributeProto.STRING: "STRING",
     AttributeProto.INTS: "INTS",
 }
+# how a Constant node may hold its value besides a tensor: type, field, type of numbers
+_CONSTANTS: dict[str, tuple[int, str, type[np.generic]]] = {
+    "value_float": (AttributeProto.FLOAT, "f", np.float32),
+    "value_floats": (AttributeProto.FLOATS, "floats", np.float32),
+    "value_int": (AttributeProto.INT, "i", np.int64),
+    "value_ints": (AttributeProto.INTS, "ints", np.int64),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +111,11 @@ def _constant(proto: NodeProto, opset: int) -> Constant:
         name, attribute = next(iter(attributes.items()))
         if name == "value" and attribute.type == AttributeProto.TENSOR:
             return tensor_values(attribute.t)
-        if name == "value_float" and math.isfinite(attribute.f):
-            return np.array(attribute.f, dtype=np.float32)
-        if name == "value_int":
-            return np.array(attribute.i, dtype=np.int64)
-        if name == "value_ints":
-            return np.array(attribute.ints, dtype=np.int64)
+        typed = _CONSTANTS.get(name)
+        if typed is not None and attribute.type == typed[0]:
+            values = np.array(getattr(attribute, typed[1]), dtype=typed[2])
+            if values.size and np.isfinite(values).all():
+                return values
     raise UnsupportedOperatorError(f"{node.where}: only a float32 or int64 value is supported")
 
 

@@ -13,7 +13,7 @@ class Limits:
     tensor. ``activations``: numbers in all computed tensors of one image together. ``work``:
     multiply-adds for one image (the default is about ten times a ResNet-152 at 224x224).
     ``constant_work``: the part of it that depends on no input (done while loading). ``fields``:
-    protobuf fields in the file.
+    protobuf fields in the file (the checker reads no more either).
     """
 
     file_bytes: int = 512 << 20
@@ -22,7 +22,7 @@ class Limits:
     activations: int = 1 << 28
     work: int = 1 << 37
     constant_work: int = 1 << 28
-    fields: int = 1_000_000
+    fields: int = 1 << 18
 
 
 DEFAULT_LIMITS = Limits()

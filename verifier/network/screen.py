@@ -26,6 +26,17 @@ _DTYPES: dict[int, tuple[str, Any]] = {
     TensorProto.FLOAT: ("float_data", np.dtype("<f4")),
     TensorProto.INT64: ("int64_data", np.dtype("<i8")),
 }
+# where each type of attribute keeps its value
+_PAYLOADS = {
+    AttributeProto.FLOAT: "f",
+    AttributeProto.INT: "i",
+    AttributeProto.STRING: "s",
+    AttributeProto.TENSOR: "t",
+    AttributeProto.FLOATS: "floats",
+    AttributeProto.INTS: "ints",
+    AttributeProto.STRINGS: "strings",
+}
+_REMARKS = {"name", "type", "doc_string"}
 _TYPED_DATA = (
     "float_data",
     "int32_data",
@@ -99,6 +110,26 @@ def _nodes(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
             yield UnsupportedOperatorError(f"{where}: random operator; export in eval mode")
         elif any(len(a.graphs) or a.HasField("g") for a in node.attribute):
             yield UnsupportedOperatorError(f"{where}: a graph inside a graph; export without it")
+        elif node.overload:
+            yield UnsupportedOperatorError(f"{where}: an overload of a function; export inlined")
+        for attribute in node.attribute:
+            if not _one_payload(attribute):
+                yield UnsupportedOperatorError(
+                    f"{where}: attribute '{printable(attribute.name)}' does not hold one value of "
+                    "its type; export the model again"
+                )
+
+
+def _one_payload(attribute: AttributeProto) -> bool:
+    """Whether an attribute holds what its type says, and nothing that another reader might take.
+
+    An empty list looks like none. (Types that no operator here has are refused with the operator.)
+    """
+    wanted = _PAYLOADS.get(attribute.type)
+    if wanted is None:
+        return True
+    present = {field.name for field, _ in attribute.ListFields()} - _REMARKS
+    return present == {wanted} or (not present and wanted.endswith("s") and wanted != "s")
 
 
 def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
@@ -110,6 +141,7 @@ def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         ("initializer", initializers),
         ("graph input", inputs),
         ("graph output", [value.name for value in graph.output]),
+        ("annotated tensor", [value.name for value in graph.value_info]),
         ("operator output", outputs),
         ("node", [node.name for node in graph.node if node.name]),
         ("tensor", [*set(initializers), *set(inputs), *set(outputs)]),
@@ -172,6 +204,8 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
 def _tensors(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
     if len(model.graph.sparse_initializer):
         yield ModelError("sparse initializers are not supported; export dense weights")
+    if len(model.graph.quantization_annotation):
+        yield ModelError("quantized tensors are not supported; export float32 weights")
     for tensor in _all_tensors(model):
         problem = _tensor_problem(tensor, limits)
         if problem:

@@ -2,8 +2,8 @@
 
 Protobuf parsers are lenient in ways that let two readers see two models in one file. A singular
 field that occurs twice is merged, so two models written one after the other parse as one graph; a
-field that is unknown, has the wrong wire type, or holds an unknown enum value is skipped. All of
-this is refused here, in every message of the file.
+field that is unknown, has the wrong wire type, or holds an unknown enum value is skipped; a number
+that is too long is cut. All of this is refused here, in every message of the file.
 """
 
 from __future__ import annotations
@@ -144,5 +144,8 @@ def _varint(data: bytes, position: int, end: int, path: str) -> tuple[int, int]:
         byte = data[position + index]
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
+            if (index and not byte) or value >> 64:
+                raise ModelError(f"{path}: a number at byte {position} is not spelled as protobuf "
+                                 f"writes it; {_AGAIN}")  # fmt: skip
             return value, position + index + 1
     raise ModelError(f"{path}: truncated or not an ONNX file (byte {position}); {_AGAIN}")
