@@ -13,12 +13,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from verifier.checker.budget import FILE_BYTE, hold, spend
 from verifier.errors import DescriptionError, ModelError
 
 MAX_BYTES = 1 << 30
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
 OPSETS = range(13, 27)
+_PER_NODE = 1 << 17  # steps
 
 
 class Graph:
@@ -31,8 +33,12 @@ class Graph:
     def __init__(self, data: bytes) -> None:
         if len(data) > MAX_BYTES:
             raise ModelError(f"model: larger than {MAX_BYTES >> 20} MiB")
+        spend("the model", FILE_BYTE * len(data))
+        hold("the model", len(data))
         try:
             self._model = onnx.load_model_from_string(data)
+        except MemoryError:
+            raise
         except Exception as error:  # the parser's errors share no other base
             raise ModelError("model: not an ONNX file; pass the file that was explained") from error
         graph = self._model.graph
@@ -43,6 +49,7 @@ class Graph:
         self.outputs = {value.name for value in graph.output}
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.producers: dict[str, tuple[onnx.NodeProto, int]] = {}
+        self._roots: dict[str, str] = {}
         self._index(graph)
 
     def _opset(self) -> int:
@@ -53,6 +60,9 @@ class Graph:
 
     def _index(self, graph: onnx.GraphProto) -> None:
         """Fill ``producers``; every name has one origin."""
+        count = len(graph.node) + len(graph.initializer) + len(graph.value_info)
+        spend("the graph", _PER_NODE * count)
+        hold("the graph", 2048 * count)
         if len(self.constants) != len(graph.initializer) or len(self.inputs) != len(graph.input):
             raise ModelError("model: two tensors of one name")
         # an input with a stored default is whatever the caller passes, hence no constant
@@ -74,14 +84,20 @@ class Graph:
 
     def root(self, tensor: str) -> str:
         """The tensor that a chain of Identity nodes passes on."""
-        for _ in range(len(self.producers)):
+        passed: list[str] = []
+        while tensor not in self._roots:
+            self._roots[tensor] = tensor  # of itself, until the chain says otherwise; ends a cycle
+            passed.append(tensor)
             node, _ = self.producers.get(tensor, (None, 0))
             if node is None or node.op_type != "Identity" or node.domain not in DEFAULT_DOMAINS:
-                return tensor
+                break
             if len(node.input) != 1:
-                return tensor
+                break
             tensor = node.input[0]
-        return tensor
+        root = self._roots[tensor]
+        for name in passed:  # each chain is followed once
+            self._roots[name] = root
+        return root
 
     def operator(self, tensor: str) -> str:
         """The operator behind a tensor, '' for an input, a constant, or a foreign domain."""
