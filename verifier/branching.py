@@ -300,7 +300,8 @@ def core_of_parts(
 def _most_parts(network: Network) -> int:
     """How many parts the checker walks for this network, and this machine can hold."""
     units = network.head.locations * network.head.channels
-    products = units * len(network.head.prototypes)
+    # every part proves every margin: a weight costs about two products
+    products = max(units, 2 * len(network.head.weight)) * len(network.head.prototypes)
     held = _HELD // math.prod(network.input_shape)
     return min(MOST_PARTS, MOST_UNITS // units, MOST_PRODUCTS // products, held)
 

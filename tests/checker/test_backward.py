@@ -28,14 +28,14 @@ from verifier.bounds.statement import statement
 from verifier.certificate import canonical_bytes
 from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import Core, Envelope, ReachDomain
-from verifier.checker import CheckReport, backward, check, walk_step
+from verifier.checker import CheckReport, backward, check
 from verifier.checker.activation_lines import LINES, leaky_lines, sigmoid_lines, tanh_lines
 from verifier.checker.backward import LinearWalk, least, least_of_forms
+from verifier.checker.budget import Budget, OutOfBudgetError
 from verifier.checker.graph import Graph
 from verifier.checker.input_region import Inputs, escapes
 from verifier.checker.outward import Range, sigmoid
 from verifier.checker.walk import Walk
-from verifier.checker.walk_step import ReplayError
 from verifier.network import load
 from verifier.network.graph import build_graph
 from verifier.network.torch_graph import TorchGraph
@@ -176,8 +176,8 @@ def test_whole_encoders_against_samples_and_the_prover(seed: int, index: int) ->
     stated = Inputs(ADAPTER.validate_python(dict(statement(region) or {})))
     whole: dict[int, list[NDArray[np.float64]]] = {0: [], 1000: []}
     for (start, cloud), box in zip(stated.starts(), region.cover(), strict=True):
-        plain = LinearWalk(Graph(data), start, 0, cloud, 0)
-        deep = LinearWalk(Graph(data), start, 0, cloud, 1000)
+        plain = LinearWalk(Graph(data), start, cloud, 0)
+        deep = LinearWalk(Graph(data), start, cloud, 1000)
         ends, better = plain.reach("y"), deep.reach("y")
         assert (better.low >= ends.low - 1e-12).all()
         assert (better.high <= ends.high + 1e-12).all()
@@ -340,7 +340,7 @@ def test_the_prover_bounds_all_parts_together() -> None:
 def reached(most: int = 1000) -> LinearWalk:
     """A walk over a small encoder."""
     x = np.zeros((1, 2, 4, 4))
-    walk = LinearWalk(Graph(encoder(0)), Range(x - 0.5, x + 0.5), 0, None, most)
+    walk = LinearWalk(Graph(encoder(0)), Range(x - 0.5, x + 0.5), None, most)
     walk.reach("y")
     return walk
 
@@ -370,15 +370,16 @@ def test_many_rows_are_propagated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatc
     assert sorted(found) == ["LeakyRelu", "Relu", "Sigmoid", "Tanh"]
 
 
-def test_everything_that_takes_time_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_takes_time_is_charged() -> None:
     """Curves need balls, and pieces of a region fractions: far more than sums of products."""
-    walk = reached()
-    before = walk.work
-    least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
-    assert walk.work - before > 5 << 16  # the sigmoid's lines
-    again = walk.work
-    least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
-    assert walk.work - again < 5 << 16
+    with Budget().active() as first:
+        walk = reached()
+        before = first.steps
+        least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
+    with Budget().active() as again:
+        least_of_forms(walk, "y", np.ones((1, 5, 1, 1)))
+    # the lines of five sigmoids, which are kept
+    assert first.steps - before > again.steps + (5 << 16)
     x = np.random.default_rng(3).uniform(-1.5, 1.5, (2, 4, 4)).astype(np.float32)
     region = Brightness(x, DOMAIN, Fraction(1, 10), Fraction(1, 10), 3)
     inputs = Inputs(ADAPTER.validate_python(dict(statement(region) or {})))
@@ -388,13 +389,15 @@ def test_everything_that_takes_time_is_charged(monkeypatch: pytest.MonkeyPatch) 
         source="tests",
     )
     assert list(escapes(Graph(encoder(0)), "y", inputs, domain)) == []
-    monkeypatch.setattr(walk_step, "MAX_WORK", 8 * inputs.work)
-    with pytest.raises(ReplayError, match="too large"):
+    with (
+        Budget(max_steps=8 * inputs.work).active(),
+        pytest.raises(OutOfBudgetError, match="the pieces of the region"),
+    ):
         list(escapes(Graph(encoder(0)), "y", inputs, domain))
 
 
-def test_a_network_without_any_product_is_charged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_without_any_product_is_charged_too() -> None:
     x = np.zeros((1, 2, 4, 4))
-    monkeypatch.setattr(walk_step, "MAX_WORK", 32)
-    with pytest.raises(ReplayError, match="too large"):
-        Walk(Graph(encoder(0)), Range(x, x)).reach("x2")
+    graph = Graph(encoder(0))
+    with Budget(max_steps=32).active(), pytest.raises(OutOfBudgetError, match="a walk"):
+        Walk(graph, Range(x, x)).reach("x2")

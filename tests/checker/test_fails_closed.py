@@ -10,6 +10,7 @@ import pytest
 
 from tests.checker.builders import file, pair_core, scene
 from verifier.checker import CheckReport, check
+from verifier.checker.budget import OutOfBudgetError
 from verifier.checker.case import Case
 from verifier.checker.obligations import RULES, IncompleteError
 
@@ -39,8 +40,6 @@ def run_with(monkeypatch: pytest.MonkeyPatch, number: int, outcome: object) -> C
     "outcome",
     [
         RuntimeError("broken"),
-        MemoryError(),
-        RecursionError(),
         AssertionError(),
         ZeroDivisionError("division"),
         "complaint",
@@ -67,6 +66,26 @@ def test_an_undecided_obligation_is_incomplete(
     report = run_with(monkeypatch, number, IncompleteError(text))
     assert report.status == "incomplete"
     assert report.obligations[number - 1].passed is None
+
+
+@pytest.mark.parametrize("number", range(1, 14))
+@pytest.mark.parametrize(
+    "outcome",
+    [MemoryError(), MemoryError("cannot allocate"), RecursionError(), OverflowError("too many"),
+     OutOfBudgetError("too large")],
+    ids=repr,
+)  # fmt: skip
+def test_want_of_memory_or_steps_is_undecided(
+    monkeypatch: pytest.MonkeyPatch, number: int, outcome: Exception
+) -> None:
+    report = run_with(monkeypatch, number, outcome)
+    assert report.status == "incomplete"
+    assert report.obligations[number - 1].passed is None
+    assert not [o for o in report.obligations if o.passed is False]
+    assert report.obligations[number - 1].detail
+    assert report.claims == report.necessary == ()
+    # what was found to be false before stays false
+    assert run_with(monkeypatch, number, ("complaint", outcome)).status == "rejected"
 
 
 @pytest.mark.parametrize("number", range(1, 14))

@@ -23,6 +23,7 @@ from verifier.certificate import canonical_bytes
 from verifier.certificate.inputs import BoxInputs, InputRegion
 from verifier.certificate.schema import Core, Envelope, LinearBound, ReachDomain
 from verifier.checker import CheckReport, ModelFile, check
+from verifier.checker.budget import OutOfBudgetError
 from verifier.checker.input_region import Inputs, describe
 from verifier.errors import CertificateError
 from verifier.network import load
@@ -252,7 +253,6 @@ def test_covers_contain_exact_members() -> None:
 MALFORMED: list[tuple[str, dict[str, Any]]] = [
     ("occlude:0,0,4,4", {"circle": (1, 1, 1)}),
     ("occlude:0,0,4,4", {"rectangle": None}),
-    ("brightness:0.1,0.1", {"parts": 4096}),
     ("linf:0.1", {"shape": (1, 28, 27)}),
     ("linf:0.1", {"centre": "AAAA"}),
 ]
@@ -264,6 +264,14 @@ def test_malformed_regions_are_refused(text: str, changes: dict[str, Any]) -> No
     stated = ADAPTER.validate_python(dict(statement(region) or {}) | changes)
     with pytest.raises(CertificateError):
         list(Inputs(stated).boxes())
+
+
+def test_more_pieces_than_can_be_examined_are_undecided() -> None:
+    region = parse_region("brightness:0.1,0.1", image(), image().shape, DOMAIN)
+    stated = ADAPTER.validate_python(dict(statement(region) or {}) | {"parts": 4096})
+    for pieces in (Inputs(stated).boxes, Inputs(stated).starts):
+        with pytest.raises(OutOfBudgetError, match="the pieces of the region"):
+            next(pieces())
 
 
 def test_the_digest_is_the_one_of_inputs() -> None:

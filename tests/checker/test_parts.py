@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import cache
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ from verifier.certificate.schema import (
     Tangent,
 )
 from verifier.checker import parts as parts_module
+from verifier.checker.budget import MAX_STEPS, Budget, OutOfBudgetError, current
 from verifier.checker.walk import Walk
 from verifier.robustness import Certifier
 
@@ -133,7 +135,6 @@ WRONG = {
     "a parameter outside its range": (lambda: with_first(at="2/3"), "range of its parameter"),
     "the largest parameter": (lambda: with_first(at="1/5"), "range of its parameter"),
     "too deep": (lambda: chain(parts_module.MAX_DEPTH + 1), "cuts above one part"),
-    "too many leaves": (lambda: bomb(13), "8192 parts are too many"),
     "evidence that does not exist": (
         lambda: nodes(InputCut(number=FREE, at=HALF), Part(), Part(evidence=0)),
         "every evidence once",
@@ -167,6 +168,18 @@ def test_a_deep_tree_within_the_limit_is_walked() -> None:
     assert examine(chain(12)).accepted
 
 
+def test_more_parts_than_can_be_examined_are_undecided_before_any_is_walked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: object) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(parts_module, "latent_range", never)
+    report = examine(bomb(17))
+    assert report.status == "incomplete"
+    assert "over 131072 parts" in next(o.detail for o in report.obligations if o.number == 5)
+
+
 def test_one_unproved_part_leaves_the_claim_open() -> None:
     """The whole as one part is what intervals could not prove."""
     core = cut(LIGHT)
@@ -177,23 +190,28 @@ def test_one_unproved_part_leaves_the_claim_open() -> None:
 
 
 def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    walks: list[int] = []
+    core = cut(LIGHT)
+    left: list[int] = []  # after each walk
     real = parts_module.latent_range
 
     def counted(walk: Walk, tensor: str) -> Any:
         found = real(walk, tensor)
-        walks.append(walk.work)
+        left.append(MAX_STEPS - current().steps)
         return found
 
     monkeypatch.setattr(parts_module, "latent_range", counted)
-    examine(cut(LIGHT))
-    assert len(walks) == sum(isinstance(node, Part) for node in cut(LIGHT).parts)
-    monkeypatch.setattr(parts_module, "MAX_WORK", walks[0] + 1)
-    walks.clear()
-    report = examine(cut(LIGHT))
+    examine(core)
+    assert len(left) == sum(isinstance(node, Part) for node in core.parts) > 2
+    # enough for two walks, not for all
+    limit = MAX_STEPS - left[1]
+    limited = import_module("verifier.checker.check")
+    monkeypatch.setattr(limited, "Budget", lambda: Budget(max_steps=limit))
+    monkeypatch.setattr(parts_module, "part_cost", lambda _: 0)
+    left.clear()
+    report = examine(core)
     assert report.status == "incomplete"
-    assert "more walks" in next(o.detail for o in report.obligations if o.number == 5)
-    assert len(walks) == 1
+    assert "times more asks for" in next(o.detail for o in report.obligations if o.number == 5)
+    assert len(left) == 1
 
 
 def test_parts_prove_claims_without_facts_over_walked_regions_only() -> None:
@@ -255,5 +273,5 @@ def test_parts_times_classes_are_limited() -> None:
     small = SimpleNamespace(location_count=1, channels=1, prototype_count=2000)
     few, many = (SimpleNamespace(**vars(small), class_count=k) for k in (10, 1 << 20))
     assert list(parts_module.part_complaints(core, few)) == []  # type: ignore[arg-type]
-    (text,) = parts_module.part_complaints(core, many)  # type: ignore[arg-type]
-    assert "too many for this network" in text
+    with pytest.raises(OutOfBudgetError, match="the margins over 2 parts"):
+        list(parts_module.part_complaints(core, many))  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from models.data import load_data
 from models.zoo import zoo_path
+from verifier import branching
 from verifier.bounds import attack, branch
 from verifier.bounds.branch import BoxPart, LightPart, Part, slopes, whole
 from verifier.bounds.region import LinfBall, Region
@@ -27,6 +29,7 @@ from verifier.branching import Progress
 from verifier.certificate.parts import Part as Leaf
 from verifier.certified import Certified
 from verifier.checker import check, parts
+from verifier.checker.budget import MAX_STEPS
 from verifier.errors import InputError, UsageError
 from verifier.network import Network, load
 from verifier.robustness import Certifier
@@ -245,10 +248,24 @@ def test_hopeless_cuts_are_given_up() -> None:
 
 def test_the_limits_are_the_checkers() -> None:
     """The two sides state them apart; what the prover builds, the checker must walk."""
-    assert branch.MOST_PARTS == parts.MAX_PARTS
     assert branch.MOST_DEPTH == parts.MAX_DEPTH
-    assert branch.MOST_UNITS == parts.MAX_NUMBERS
-    assert branch.MOST_PRODUCTS == parts.MAX_PRODUCTS
+    for locations, channels, prototypes, classes in (
+        (49, 128, 2000, 200), (49, 64, 20, 10), (1, 128, 100, 10), (9, 16, 40, 1000)
+    ):  # fmt: skip
+        head = SimpleNamespace(
+            location_count=locations, channels=channels, prototype_count=prototypes,
+            class_count=classes,
+        )  # fmt: skip
+        network = SimpleNamespace(
+            head=SimpleNamespace(
+                locations=locations, channels=channels, prototypes=range(prototypes),
+                weight=range(classes),
+            ),
+            input_shape=(1, 28, 28),
+        )  # fmt: skip
+        most = branching._most_parts(network)  # type: ignore[arg-type]
+        assert most > 1
+        assert most * parts.part_cost(head) < MAX_STEPS * 3 // 4  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ from verifier.bounds.region import Boxed, Image, InputBox, L2Ball, Region
 from verifier.bounds.region_maps import Brightness
 from verifier.network import Network
 
-# The checker replays no more parts, cuts above one part, latent units of all parts together, and
-# products of a latent unit with a prototype.
+# The checker replays no more cuts above one part, and can afford as many parts, latent units of all
+# parts together, and products of a latent unit with a prototype.
 MOST_PARTS = 1 << 12
 MOST_DEPTH = 64
 MOST_UNITS = 1 << 23
-MOST_PRODUCTS = 1 << 30
+MOST_PRODUCTS = 1 << 26
 FEW = 16  # quantities that vary; a ball has one per input number
 
 Slope = Float[NDArray[np.float64], "channel_in row column"]

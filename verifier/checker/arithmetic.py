@@ -47,6 +47,13 @@ def float32_integers(values: NDArray[np.float32]) -> tuple[list[int], int]:
     return [n << up for n, up in zip(integers.tolist(), ups, strict=True)], shift
 
 
+def float32_width(values: NDArray[np.float32]) -> int:
+    """64-bit words that no number of :func:`float32_integers` exceeds, from the exponents alone."""
+    _, exponents = np.frexp(values[values != 0].astype(np.float64))
+    least, most = int(exponents.min(initial=24)), int(exponents.max(initial=0))
+    return 1 + (max(most, 0) + max(24 - least, 0)) // 64
+
+
 def decode_floats(
     text: str, count: int, kind: type[_Float]
 ) -> np.ndarray[tuple[int], np.dtype[_Float]]:

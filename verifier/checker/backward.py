@@ -22,10 +22,13 @@ each, bounded in the same way (:class:`LinearWalk`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from verifier.checker import outward
 from verifier.checker.activation_lines import LINES, Lines
+from verifier.checker.budget import NODE, current, room, spend
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.onnx_reader import OnnxNode
@@ -38,7 +41,9 @@ from verifier.checker.walk_step import ReplayError, Step
 _MANY = 1 << 22  # numbers of the rows that are propagated at once
 # What it costs to bound one number of a row, to pass it on, and to find the lines of one
 # activation, in multiply-adds; lines of curves need balls.
-_PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 16
+_PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 18
+# What it costs to pass any row through one operator, and copies of the rows that this needs.
+_PER_NODE, _COPIES = 4 * NODE, 10
 
 
 class LinearWalk(Walk):
@@ -48,11 +53,15 @@ class LinearWalk(Walk):
     sums of products of the input itself, whose bounds are exact but for rounding.
     """
 
-    def __init__(
-        self, graph: Graph, start: Range, work: int, cloud: Cloud | None, most: int
-    ) -> None:
-        super().__init__(graph, start, work, cloud)
+    def __init__(self, graph: Graph, start: Range, cloud: Cloud | None, most: int) -> None:
+        super().__init__(graph, start, cloud)
         self.most = most
+
+    def _charge(self, order: Sequence[OnnxNode]) -> None:
+        """Every layer of activations is propagated back through all operators before it, twice."""
+        super()._charge(order)
+        places = [place for place, node in enumerate(order, 1) if node.op_type in LINES]
+        current().afford("linear bounds of every layer", 2 * _PER_NODE * sum(places))
 
     def _run(self, node: OnnxNode) -> Range:
         if node.op_type in LINES and node.input[0] in self.known:
@@ -137,7 +146,8 @@ class _Forms:
                 continue
             rows = self.open.pop(name)
             step = Step(self.walk, self.walk.graph.producers[name][0])
-            self.walk.charge(_PER_NUMBER * rows.size)
+            spend("linear bounds", _PER_NODE + _PER_NUMBER * rows.size)
+            room("linear bounds", 8 * _COPIES * rows.size)
             if not self._passed(step, rows):
                 self._add(least(rows, self.walk.known[name]))
         self._stop_here()
@@ -180,8 +190,9 @@ class _Forms:
     def _affine(self, step: Step, rows: Array) -> None:
         """<a, W x + c> = <a W, x> + <a, c>; every number of a W is a sum of products."""
         linear, name = AFFINE[step.node.op_type](step), step.node.input[0]
-        self.walk.charge(len(rows) * linear.work)
         size = self.walk.known[name].size
+        spend("linear bounds", len(rows) * linear.work)
+        room("linear bounds", 8 * _COPIES * len(rows) * size.size)
         reach = linear.apply(np.abs(linear.weight), size)  # sum_i |W_ji| |x_i|
         shape = reach.shape
         offset = np.broadcast_to(linear.offset, shape)
@@ -194,7 +205,7 @@ class _Forms:
         kind, output = step.node.op_type, step.node.output[0]
         if output not in self.walk.lines:
             curved = kind in ("Sigmoid", "Tanh")
-            self.walk.charge((_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
+            spend("lines", (_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
             self.walk.lines[output] = LINES[kind](step)
         return self.walk.lines[output]
 

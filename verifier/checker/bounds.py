@@ -29,6 +29,7 @@ from verifier.checker.arithmetic import (
     hex_ratio,
 )
 from verifier.checker.boxed import domain_rows
+from verifier.checker.budget import OPERATION, integer, product, room, spend, width
 from verifier.checker.head import Head
 from verifier.checker.ranges import domain_ranges
 from verifier.checker.regions import Region
@@ -56,6 +57,7 @@ class Bounds:
         self._alone = domain_ranges(head, region)
         self._uniform = region.uniform
         self._locations = head.location_count
+        self._charge(head, core)
         count = range(head.prototype_count)
         self._lower: list[dict[int, int]] = [{} for _ in count]  # prototype -> location -> bound
         self._upper: list[dict[int, int]] = [{} for _ in count]
@@ -68,6 +70,14 @@ class Bounds:
                 self._upper[prototype][location] = min(known, high)
         nearest = [self._nearest(j) for j in count]
         self.best = _with_implied(_with_activations(nearest, core), head, core)
+
+    def _charge(self, head: Head, core: Core) -> None:
+        """Charge what is looked at once per prototype, or once per prototype and location."""
+        ceilings = sum(isinstance(fact, CeilingFact) for fact in core.facts)
+        each = 16 + 4 * ceilings + (0 if self._uniform else 8 * self._locations)
+        rows = len(core.evidence.implied) + 4 * len(core.facts)
+        spend("the bounds of all prototypes", OPERATION * (head.prototype_count * each + 16 * rows))
+        room("the bounds of all prototypes", 400 * head.prototype_count)
 
     def _nearest(self, prototype: int) -> Interval:
         """Bounds of m_j from all locations."""
@@ -207,6 +217,7 @@ def row_bounds(
     """
     if not rows.prototypes:
         return []
+    _charge_rows(head, block, rows, ends)
     scale = 1 << block.shift
     squares = _squares(head, block, rows, sign * scale)
     unit = max([2 * head.shift, *(d.bit_length() - 1 for pair in ends for _, d in pair)])
@@ -228,6 +239,15 @@ def row_bounds(
         numerator = leading * linear - (square << finer)
         result.append((prototype, (numerator << GRID) // (scale * leading << unit)))
     return result
+
+
+def _charge_rows(
+    head: Head, block: PairBlock, rows: Rows, ends: Sequence[tuple[Ratio, Ratio]]
+) -> None:
+    count, size = len(block.facts), width(*rows.theta) + block.shift // 64
+    long = 2 * head.size + width(*(end for pair in ends for end in pair))
+    each = count * (count * product(size, 2 * head.size) + 8 * integer(size, long))
+    spend("rows of multipliers", len(rows.prototypes) * (each + 24 * integer(size + long)))
 
 
 def _squares(head: Head, block: PairBlock, rows: Rows, lead: int) -> list[int]:

@@ -22,6 +22,7 @@ from flint import arb, fmpz_mat
 
 from verifier.certificate.schema import DomainBlock, Rows
 from verifier.checker.arithmetic import GRID, Ratio
+from verifier.checker.budget import integer, product, spend, width
 from verifier.checker.head import Head
 from verifier.checker.regions import Constraint, Region
 
@@ -86,6 +87,15 @@ def domain_rows(
     corner = Corner.of(head, region, block.location)
     constraints = region.constraints(block.location)
     count = len(block.facts)
+    size = width(*rows.theta) + block.shift // 64
+    long = head.size + region.size
+    each = 12 + 2 * len(constraints)
+    spend(
+        "rows of multipliers over the domain",
+        len(rows.prototypes)
+        * head.channels
+        * (each * integer(size + long, size + long) + count * product(size, head.size)),
+    )
     up, finer = corner.shift - head.shift, corner.shift - region.shift
     scale, unit = 1 << block.shift, 1 << (2 * corner.shift)
     charges: list[Charge] = [*ends, *((c.low, c.high) for c in constraints)]

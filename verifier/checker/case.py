@@ -9,6 +9,7 @@ from functools import cached_property
 from verifier.certificate.parts import Part
 from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
+from verifier.checker.budget import FILE_BYTE, FILE_VALUE, current, hold, spend
 from verifier.checker.head import Head
 from verifier.checker.margins import Margin
 from verifier.checker.measure import Latent
@@ -49,7 +50,11 @@ class Case:
         Raises:
             CertificateError: the bytes are not a certificate.
         """
-        return read_certificate(self.certificate).core
+        data = self.certificate
+        values = data.count(b",") + data.count(b'"') // 2 + data.count(b"[") + data.count(b"{")
+        spend("the certificate", FILE_BYTE * len(data) + FILE_VALUE * values)
+        hold("the certificate", 8 * len(data) + 128 * values)
+        return read_certificate(data).core
 
     @cached_property
     def bound(self) -> BoundHead:
@@ -100,5 +105,6 @@ class Case:
             low, high = (base64.b64encode(end.astype("<f8").tobytes()).decode() for end in ends)
             domain = ReachDomain(lower=low, upper=high, source="walked")
             core = self.core.model_copy(update={"domain": domain, "evidence": evidence})
-            region = Region(domain, self.head.location_count, self.head.channels)
-            yield f"part {number}: ", core, region
+            with current().scope():  # one part after the other
+                region = Region(domain, self.head.location_count, self.head.channels)
+                yield f"part {number}: ", core, region

@@ -52,6 +52,7 @@ class CaseRegion(Region):
         units = [end.denominator for ends in boxes.values() for side in ends for end in side]
         self.shift = max([base.shift, *(unit.bit_length() - 1 for unit in units)])
         up = self.shift - base.shift
+        self.size = base.size + (up + GRID) // 64 + 1
         self._known: dict[int, _Ends] = {}
         for location in range(base.locations):
             if location in boxes:

@@ -16,6 +16,7 @@ from verifier.certificate.schema import (
     SphereDomain,
 )
 from verifier.certificate.strict_json import MAX_BYTES
+from verifier.checker.budget import Budget, OutOfBudgetError, room
 from verifier.checker.case import Case
 from verifier.checker.input_region import describe
 from verifier.checker.model import ModelFile
@@ -23,6 +24,10 @@ from verifier.checker.obligations import RULES, IncompleteError, Rule
 from verifier.errors import CertificateError
 
 _SHOWN = 8  # complaints of one obligation that are spelled out
+_RESERVE = 1 << 25  # bytes that must be free before an obligation is examined
+# What Python raises where this process may not have as much memory, or as deep a stack, as it asks
+# for, or where a number is too large for it.
+_RESOURCES = (MemoryError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class CheckReport:
 
     Attributes:
         status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
-            (nothing is false, but the evidence does not prove every margin).
+            (nothing is false, but the evidence does not prove every margin, or the check would
+            cost more than it may: see ``budget``).
         obligations: all thirteen, in order.
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
@@ -125,8 +131,9 @@ def check(
         model = ModelFile.read(model)
     case = Case(content, model, input_sha256, allow_declared)
     outcomes: dict[int, Obligation] = {}
-    for rule in RULES:
-        outcomes[rule.number] = _outcome(rule, case, outcomes)
+    with Budget().active():
+        for rule in RULES:
+            outcomes[rule.number] = _outcome(rule, case, outcomes)
     return _report(case, tuple(outcomes.values()))
 
 
@@ -150,7 +157,10 @@ def read_file(path: Path) -> bytes:
 
 
 def _outcome(rule: Rule, case: Case, earlier: dict[int, Obligation]) -> Obligation:
-    """Examine one obligation. Fails closed: only a run without complaint or exception passes."""
+    """Examine one obligation. Fails closed: only a run without complaint or exception passes.
+
+    What broke off for want of memory or steps is undecided: it says nothing about the certificate.
+    """
     unmet = [str(number) for number in rule.needs if earlier[number].passed is not True]
     if unmet:
         reason = f"not examined: needs obligation {', '.join(unmet)}"
@@ -158,10 +168,13 @@ def _outcome(rule: Rule, case: Case, earlier: dict[int, Obligation]) -> Obligati
     complaints: list[str] = []
     unproved: str | None = None
     try:
+        room("the examination", _RESERVE)
         for complaint in rule.examine(case):
             complaints.append(complaint)  # noqa: PERF402  # those before an exception count too
-    except IncompleteError as error:
+    except (IncompleteError, OutOfBudgetError) as error:
         unproved = str(error)
+    except _RESOURCES as error:
+        unproved = f"the machine's limits were reached ({type(error).__name__}): {error}"
     except Exception as error:  # noqa: BLE001  # whatever broke, this obligation is not met
         complaints.append(str(error) or type(error).__name__)
     if not complaints and unproved is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.certificate.schema import Core
+from verifier.checker.budget import OPERATION, SIMILARITY, current, integer, spend
 from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent
 from verifier.checker.regions import Region
@@ -24,6 +25,8 @@ def contrasts(core: Core, region: Region, latent: Latent) -> Iterator[tuple[int,
         CertificateError: one leaves the domain, or is not certainly predicted as its class.
     """
     classes = range(latent.head.class_count)
+    each = len(classes) * latent.head.prototype_count * SIMILARITY
+    current().afford("all contrasts", each * len(core.contrasts))
     for index, contrast in enumerate(core.contrasts):
         name = f"contrast {index}"
         if contrast.rival not in core.rivals:
@@ -32,6 +35,8 @@ def contrasts(core: Core, region: Region, latent: Latent) -> Iterator[tuple[int,
         for text in departures(region, latent, points):
             raise CertificateError(f"{name}: {text}")
         moved = latent.moved(points)
+        pairs = len(points) * latent.head.prototype_count
+        spend("a contrast", 8 * pairs * (OPERATION + integer(moved.size, moved.size)))
         others = [k for k in classes if k != contrast.rival]
         if any(
             observed_margin(latent.head, contrast.rival, k, moved.best).sign <= 0 for k in others

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from verifier.certificate.schema import ActivationFact, CeilingFact, Core, Fact, PairFact
 from verifier.checker.arithmetic import Ratio, at_most, hex_ratio, round_down, round_up
+from verifier.checker.budget import OPERATION, integer, spend
 from verifier.checker.head import Head
 from verifier.checker.measure import Latent, Moved
 
@@ -39,6 +40,7 @@ def violated(fact: Fact, at: Moved) -> bool:
     if isinstance(fact, CeilingFact):
         bound, exempt = hex_ratio(fact.bound), set(fact.exempt)
         count = at.latent.head.prototype_count
+        spend("a ceiling", 8 * count * integer(at.size))
         return any(not at_most(bound, at.best(j)) for j in range(count) if j not in exempt)
     value = _subject(fact, at)
     return not (at_most(hex_ratio(fact.lower), value) and at_most(value, hex_ratio(fact.upper)))
@@ -47,6 +49,7 @@ def violated(fact: Fact, at: Moved) -> bool:
 def untrue(core: Core, latent: Latent) -> Iterator[str]:
     """Complaints about facts that do not hold at v, or are not exact where they must be."""
     here = Moved(latent, {})
+    spend("the facts", 16 * OPERATION * len(core.facts))
     for index, fact in enumerate(core.facts):
         if violated(fact, here):
             yield f"fact {index} ({fact.kind}) is false at the recorded latent"
@@ -76,6 +79,7 @@ def _is_exact_bound(fact: CeilingFact, latent: Latent) -> bool:
     bound = float.fromhex(fact.bound)
     above = math.nextafter(bound, math.inf).as_integer_ratio()
     scale = latent.scale
+    spend("a ceiling", 4 * len(latent.best) * integer(2 * latent.size))
     return any(
         at_most(bound.as_integer_ratio(), (best, scale)) and not at_most(above, (best, scale))
         for best in latent.best
@@ -100,7 +104,8 @@ def _topk_complaints(core: Core, ceiling: CeilingFact, latent: Latent) -> Iterat
         yield "vocabulary 'topk': the ceiling must exempt exactly the named prototypes"
         return
     last = max(latent.best[j] for j in named)
-    if any(best < last for j, best in enumerate(latent.best) if j not in ceiling.exempt):
+    exempt = set(named)
+    if any(best < last for j, best in enumerate(latent.best) if j not in exempt):
         yield "vocabulary 'topk': a prototype that is not named is more activated than a named one"
     # a lower bound of distances, so a widened one may only be smaller; claims about size need that
     bound, exact = float.fromhex(ceiling.bound), round_down((last, latent.scale))

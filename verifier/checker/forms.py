@@ -26,6 +26,7 @@ from verifier.certificate.schema import (
 )
 from verifier.checker.arithmetic import GRID, Ratio, ball, decided, float_below, hex_ratio
 from verifier.checker.boxed import Corner, ball_minimum, charged_open_end
+from verifier.checker.budget import BALL, OPERATION, SIMILARITY, spend
 from verifier.checker.head import Head
 from verifier.checker.margins import Ends, Margin
 from verifier.checker.regions import Region
@@ -155,7 +156,10 @@ class Forms:
         if self._ends.unbounded(weights, listed):
             return Margin(form.rival, 0, -math.inf)
 
+        cost = self._cost(form)
+
         def least() -> arb:
+            spend("a form", cost)
             total = self._ends.least(weights, listed) + offset
             linear: dict[int, dict[int, arb]] = {e.location: {} for e in form.multipliers}
             for tangent in form.supports:
@@ -176,6 +180,17 @@ class Forms:
         # everything in `least` is over 2**weight_shift, as the integer weights are
         sign, value = decided(least, PRECISIONS)
         return Margin(form.rival, max(sign, 0), float_below(value, head.weight_shift))
+
+    def _cost(self, form: RivalForm) -> int:
+        """Steps of one evaluation: every listed prototype and fact enters in every channel."""
+        head, region = self._head, self._region
+        places = region.locations if form.joint is not None else len(form.multipliers)
+        columns = sum(len(entry.facts) for entry in form.multipliers)
+        columns += len(form.supports) + len(form.opposes)
+        per_place = 12 + 2 * len(region.local()) + (0 if form.joint is None else len(form.joint.nu))
+        others = len(form.opposes) * region.locations * 8 * OPERATION
+        functions = 4 * SIMILARITY * (len(form.supports) + len(form.opposes))
+        return others + functions + head.channels * BALL * (2 * columns + per_place * places)
 
     def interval(self, location: int, prototype: int) -> tuple[Ratio, Ratio | None]:
         """The interval of q_lj that multipliers may charge: that of the stated fact."""

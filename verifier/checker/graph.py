@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from verifier.checker.budget import FILE_BYTE, hold, spend
 from verifier.checker.onnx_reader import (
     FLOAT,
     INT64,
@@ -27,6 +28,7 @@ MAX_BYTES = 1 << 30
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
 OPSETS = range(13, 27)
+_PER_NODE = 1 << 17  # steps
 
 Shape = tuple[int | None, ...]
 
@@ -57,12 +59,15 @@ class Graph:
     def __init__(self, data: bytes) -> None:
         if len(data) > MAX_BYTES:
             raise ModelError(f"model: larger than {MAX_BYTES >> 20} MiB")
+        spend("the model", FILE_BYTE * len(data))
+        hold("the model", len(data))
         self._model = read_onnx(data)
         self.opset = self._opset()
         self.inputs = tuple(value.name for value in self._model.inputs)
         self.outputs = tuple(value.name for value in self._model.outputs)
         self.constants = {tensor.name: tensor for tensor in self._model.initializers}
         self.producers: dict[str, tuple[OnnxNode, int]] = {}
+        self._roots: dict[str, str] = {}
         self._index()
 
     def _opset(self) -> int:
@@ -74,6 +79,9 @@ class Graph:
     def _index(self) -> None:
         """Fill ``producers``; every name has one origin."""
         stored = self._model.initializers
+        count = len(self._model.nodes) + len(stored) + len(self._model.annotations)
+        spend("the graph", _PER_NODE * count)
+        hold("the graph", 2048 * count)
         noted = [value.name for value in self._model.annotations]
         for names in (self.inputs, self.outputs, noted, [tensor.name for tensor in stored]):
             if len(set(names)) != len(names) or "" in names:
@@ -93,12 +101,18 @@ class Graph:
 
     def root(self, tensor: str) -> str:
         """The tensor that a chain of Identity nodes passes on."""
-        for _ in range(len(self.producers)):
+        passed: list[str] = []
+        while tensor not in self._roots:
+            self._roots[tensor] = tensor  # of itself, until the chain says otherwise; ends a cycle
+            passed.append(tensor)
             node, _ = self.producers.get(tensor, (None, 0))
             if node is None or node.op_type != "Identity" or not plain(node):
-                return tensor
+                break
             tensor = node.input[0]
-        return tensor
+        root = self._roots[tensor]
+        for name in passed:  # each chain is followed once
+            self._roots[name] = root
+        return root
 
     def operator(self, tensor: str) -> str:
         """The operator behind a tensor, '' for an input, a constant, or a foreign domain."""

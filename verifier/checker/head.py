@@ -8,7 +8,8 @@ from operator import sub
 
 from flint import fmpz, fmpz_mat
 
-from verifier.checker.arithmetic import Ratio, float32_integers
+from verifier.checker.arithmetic import Ratio, float32_integers, float32_width
+from verifier.checker.budget import OPERATION, current, hold, integer, product, spend, stored
 from verifier.checker.description import Description
 from verifier.checker.graph import Graph
 from verifier.checker.similarity import Similarity
@@ -24,6 +25,7 @@ class Head:
     Attributes:
         prototypes: [P, D] integers over ``2**shift``.
         norms: |p_j|^2 over ``2**(2 * shift)``.
+        size: limbs of a coordinate.
         weight, bias: [K, P] and [K] integers over ``2**weight_shift``.
 
     Raises:
@@ -42,7 +44,12 @@ class Head:
                 f"not [P, {self.channels}, 1, 1]"
             )
         self.prototype_count, self.class_count = shape[0], description.classes
-        flat, self.shift = float32_integers(graph.floats(description.prototypes))
+        count = self.prototype_count * self.channels
+        spend("the prototypes", 8 * count * integer(5))
+        values = graph.floats(description.prototypes)
+        self.size = float32_width(values)
+        hold("the prototypes", 2 * stored(count, self.size))
+        flat, self.shift = float32_integers(values)
         self.prototypes = fmpz_mat(self.prototype_count, self.channels, flat)
         self.norms = [
             sum(n * n for n in flat[start : start + self.channels])
@@ -62,7 +69,10 @@ class Head:
             raise ModelError(
                 f"model: {description.weight!r} has shape {shape}, not [{classes}, {count}]"
             )
-        flat, shift = float32_integers(graph.floats(description.weight))
+        spend("the decision's weights", 6 * classes * count * integer(5))
+        weights = graph.floats(description.weight)
+        hold("the decision's weights", 2 * stored(classes * count, float32_width(weights)))
+        flat, shift = float32_integers(weights)
         bias, bias_shift = [0] * classes, 0
         if description.bias is not None:
             shape = graph.dimensions(description.bias)
@@ -96,14 +106,28 @@ class Head:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
         wanted = set(indices)
         missing = sorted(wanted - set(self._gram))
+        self._pay(wanted)
         if missing:
             if (len(self._gram) + len(missing)) * self.prototype_count > _KEPT:
-                # certificate after certificate must not fill the memory
-                self._gram = {i: row for i, row in self._gram.items() if i in wanted}
+                # certificate after certificate must not fill the memory; what this one paid for
+                # stays, so that no row is computed twice in one check
+                paid = current().paid
+                self._gram = {
+                    i: row for i, row in self._gram.items() if i in wanted or paid(("row", i))
+                }
             chosen = fmpz_mat([self.prototype(i) for i in missing])
             rows = (chosen * self.prototypes.transpose()).tolist()
             self._gram.update(zip(missing, rows, strict=True))
         return self._gram
+
+    def _pay(self, wanted: set[int]) -> None:
+        """Charge rows of inner products, also those that an earlier check left here."""
+        budget = current()
+        count = sum(budget.first(("row", i)) for i in wanted)
+        entries = count * self.prototype_count
+        each = self.channels * product(self.size, self.size) + 2 * OPERATION
+        budget.spend("inner products of prototypes", entries * each)
+        budget.hold("inner products of prototypes", stored(entries, 2 * self.size))
 
     def box_bounds(self, lower: Ratio, upper: Ratio | None) -> list[tuple[Ratio, Ratio | None]]:
         """Per prototype, the squared distance to the box and to its farthest corner.
@@ -112,6 +136,9 @@ class Head:
         leaves the box unbounded and the farthest corner infinite.
         """
         key = lower, upper
+        each = 8 * integer(2 * (self.size + lower[1].bit_length() // 64))
+        spend("the distances to the box", self.prototype_count * self.channels * each)
+        hold("the distances to the box", 400 * self.prototype_count)
         if key not in self._boxes:
             self._boxes[key] = [
                 self._box_bound(self.prototype(j), lower, upper)

@@ -21,6 +21,7 @@ from verifier.certificate.inputs import InputRegion
 from verifier.certificate.schema import (
     ActivationFact,
     BoxDomain,
+    CeilingFact,
     Core,
     Fact,
     FreeDomain,
@@ -28,6 +29,7 @@ from verifier.certificate.schema import (
     ReachDomain,
 )
 from verifier.checker.arithmetic import GRID, at_most, hex_ratio
+from verifier.checker.budget import OPERATION, current, rounds, spend
 from verifier.checker.graph import Graph
 from verifier.checker.input_region import Inputs, latent_range
 from verifier.checker.model import BoundHead
@@ -55,7 +57,10 @@ def unheld(core: Core, region: InputRegion, graph: Graph, bound: BoundHead) -> I
     if inputs.digest != core.instance.input_sha256:
         yield "over the region: it lies around another input than the one with the recorded hash"
     ranges = _ranges(inputs, graph, bound)
+    each = 4 * OPERATION * bound.head.location_count
     for index, fact in enumerate(core.facts):
+        several = bound.head.prototype_count if isinstance(fact, CeilingFact) else 1
+        spend("the facts over the region", each * several)
         if not _holds(fact, ranges):
             yield f"over the region: fact {index} may fail"
 
@@ -63,11 +68,9 @@ def unheld(core: Core, region: InputRegion, graph: Graph, bound: BoundHead) -> I
 def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interval]]:
     """[L][P] bounds of every q_lj over the region, over ``2**GRID``, rounded outwards."""
     low = high = None
-    work = 0
-    for box, cloud in inputs.starts():
-        walk = Walk(graph, box, work + inputs.work, cloud)
-        least, most = latent_range(walk, bound.latent)
-        work = walk.work
+    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
+        with current().scope():
+            least, most = latent_range(Walk(graph, box, cloud, keep=False), bound.latent)
         low = least if low is None else np.minimum(low, least)
         high = most if high is None else np.maximum(high, most)
     if low is None or high is None:

@@ -35,6 +35,7 @@ from verifier.certificate.inputs import (
 from verifier.certificate.schema import ReachDomain
 from verifier.checker.arithmetic import at_most, hex_ratio, round_down, round_up
 from verifier.checker.backward import LinearWalk, least_of_forms
+from verifier.checker.budget import current, hold, rounds, spend
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.outward import Array, Range
@@ -43,8 +44,7 @@ from verifier.checker.walk import Walk
 from verifier.checker.witness import decode_float32
 from verifier.errors import CertificateError, ModelError
 
-MAX_BOXES = 1 << 12
-# What a piece of a region costs per value and per number, in multiply-adds.
+# What a piece of a region costs per value and per number, in steps.
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
 Ends = tuple[Fraction, Fraction]
 
@@ -53,7 +53,7 @@ class Inputs:
     """The region's exact numbers.
 
     The members of a brightness family move all numbers of one value alike, so fractions are
-    computed once per value. ``work``: what one piece costs, in the multiply-adds of a walk.
+    computed once per value. ``work``: what one piece costs.
 
     Raises:
         CertificateError: numbers that are malformed, a domain that is empty, a centre outside it.
@@ -62,8 +62,11 @@ class Inputs:
     def __init__(self, region: InputRegion) -> None:
         self.region = region
         count = region.shape[0] * region.shape[1] * region.shape[2]
+        spend("the region", _PER_NUMBER * count)
         flat = decode_float32(region.centre, count)
         values, self._places = np.unique(flat, return_inverse=True)
+        spend("the region", _PER_VALUE * len(values) + 64 * _PER_NUMBER * count)
+        hold("the region", 256 * len(values) + 64 * count)
         self._values = [Fraction(*value.as_integer_ratio()) for value in values.tolist()]
         self.centre = [self._values[place] for place in self._places.tolist()]
         self.low, self.high = Fraction(*hex_ratio(region.low)), Fraction(*hex_ratio(region.high))
@@ -117,13 +120,25 @@ class Inputs:
         sides = self._rounded(rest)
         return Cloud(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
 
+    @property
+    def pieces(self) -> int:
+        """How many boxes there are."""
+        region = self.region
+        if not isinstance(region, LightRegion):
+            return 1
+        varying = sum(Fraction(v) != 0 for v in (region.brightness, region.contrast))
+        return int(region.parts**varying)
+
     def boxes(self) -> Iterator[Range]:
         """Boxes [1, C, H, W] that together contain the region.
 
         Raises:
-            CertificateError: an empty or ambiguous region, or too many boxes.
+            CertificateError: an empty or ambiguous region.
+            OutOfBudgetError: too many boxes.
         """
         region = self.region
+        if not isinstance(region, LightRegion):
+            spend("the region", self.work + _PER_VALUE * len(self.centre))
         if isinstance(region, BallRegion):
             radius = Fraction(region.radius)
             yield self._box([(c - radius, c + radius) for c in self.centre])
@@ -144,15 +159,15 @@ class Inputs:
 
     def piece(self, shift: Ends, scale: Ends) -> Range:
         """A box around the members of a brightness family with parameters in these ranges."""
+        spend("a piece of the region", self.work)
         products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self._values]
         ends = [(min(p) + shift[0], max(p) + shift[1]) for p in products]
         return self._shaped(*(end[self._places] for end in self._clipped(ends)))
 
     def _cuts(self, region: LightRegion) -> tuple[list[Ends], list[Ends]]:
+        current().afford("the pieces of the region", self.pieces * self.work)
         shifts = _pieces(Fraction(region.brightness), region.parts)
         scales = _pieces(Fraction(region.contrast), region.parts)
-        if len(shifts) * len(scales) > MAX_BOXES:
-            raise CertificateError(f"region: more than {MAX_BOXES} pieces")
         return shifts, scales
 
     def _rounded(self, values: list[Fraction]) -> Range:
@@ -230,17 +245,17 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
         ReplayError: the walk cannot go on.
         CertificateError, ModelError: malformed numbers or model.
     """
-    work = 0
-    for box, cloud in inputs.starts():
-        work += inputs.work
-        walk = Walk(graph, box, work, cloud)
-        if domain.propagated is not None:
-            walk = LinearWalk(graph, box, work, cloud, domain.propagated)
-        low, high = latent_range(walk, tensor)
-        yield from outside(low, high, domain)
-        if domain.propagated is not None and domain.bounds:
-            yield from _broken(walk, tensor, domain)
-        work = walk.work
+    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
+        with current().scope():
+            walk = Walk(graph, box, cloud, keep=False)
+            if domain.propagated is not None:
+                walk = LinearWalk(graph, box, cloud, domain.propagated)
+            low, high = latent_range(walk, tensor)
+            places = list(outside(low, high, domain))
+            if domain.propagated is not None and domain.bounds:
+                places += _broken(walk, tensor, domain)
+            del walk
+        yield from places
 
 
 def latent_range(walk: Walk, tensor: str) -> tuple[Array, Array]:
@@ -272,6 +287,7 @@ def _broken(walk: Walk, tensor: str, domain: ReachDomain) -> Iterator[str]:
     """Linear bounds that do not follow over one part of the region."""
     shape = walk.reach(tensor).low.shape[1:]
     count, channels = math.prod(shape), shape[0]
+    hold("the linear bounds", 24 * len(domain.bounds) * count)
     rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
     by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
     least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))

@@ -10,6 +10,7 @@ from itertools import compress
 from flint import arb, ctx
 
 from verifier.checker.arithmetic import Ratio, ball, decided, float_below
+from verifier.checker.budget import BALL, OPERATION, SIMILARITY, spend
 from verifier.checker.head import Head
 
 
@@ -53,6 +54,7 @@ class Ends:
         """At the nearest and at the farthest end, at the working precision."""
         similarity = self._head.similarity
         if ctx.prec not in self._known:
+            spend("the similarities", 2 * SIMILARITY * len(self._low))
             self._known[ctx.prec] = (
                 [similarity.value(ball(end)) for end in self._low],
                 [
@@ -73,6 +75,7 @@ class Ends:
         """
         total = arb(0)
         nearest, farthest = self.balls()
+        spend("the margins", BALL * len(weights))
         for j in compress(range(len(weights)), weights):  # those with a weight
             weight, far = weights[j], farthest[j]
             if j in apart:
@@ -85,6 +88,7 @@ class Ends:
 
 
 def _margin(head: Head, predicted: int, rival: int, ends: Ends) -> Margin:
+    spend("the margins", OPERATION * head.prototype_count)
     weights, offset = head.margin_weights(predicted, rival)
     if ends.unbounded(weights):
         return Margin(rival, 0, -math.inf)
@@ -97,10 +101,14 @@ def observed_margin(head: Head, predicted: int, rival: int, best: Callable[[int]
 
     Prototypes without weight are not asked for.
     """
+    spend("the margin at a latent", OPERATION * head.prototype_count)
     weights, offset = head.margin_weights(predicted, rival)
     charged = [(weights[j], best(j)) for j in compress(range(len(weights)), weights)]
 
+    each = SIMILARITY + BALL
+
     def margin() -> arb:
+        spend("the margin at a latent", each * len(charged))
         terms = (head.similarity.value(ball(q)) * weight for weight, q in charged)
         return sum(terms, arb(offset))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from pathlib import Path
 
 from verifier.checker.arithmetic import Ratio
+from verifier.checker.budget import Budget, current
 from verifier.checker.description import Description, read_description
 from verifier.checker.graph import MAX_BYTES, Graph
 from verifier.checker.head import Head
@@ -75,7 +75,8 @@ class ModelFile:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self._heads: dict[str, BoundHead] = {}
+        self._heads: dict[str, tuple[BoundHead, Budget]] = {}
+        self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> ModelFile:
@@ -97,14 +98,21 @@ class ModelFile:
             raise ModelError(f"model {str(path)!r} is larger than {MAX_BYTES >> 20} MiB")
         return cls(data)
 
-    @cached_property
+    @property
     def graph(self) -> Graph:
-        """The parsed graph.
+        """The parsed graph. Every check pays for it once, also where an earlier one parsed it.
 
         Raises:
             ModelError: see :class:`Graph`.
         """
-        return Graph(self.data)
+        budget = current()
+        if self._graph is None:
+            with budget.recorded() as cost:
+                self._graph = Graph(self.data), cost
+            budget.first("graph")
+        elif budget.first("graph"):
+            budget.repeat("the graph", self._graph[1])
+        return self._graph[0]
 
     def description(self, external: str | None) -> str:
         """The JSON text of the head description: the file's own, else the certificate's.
@@ -125,11 +133,18 @@ class ModelFile:
     def bound(self, external: str | None) -> BoundHead:
         """The head under the applicable description; computed once per description.
 
+        Every check pays for it, also where an earlier one left it here.
+
         Raises:
             CertificateError, DescriptionError, ModelError: description or tensors are not usable.
         """
-        text = self.description(external)
+        graph, text = self.graph, self.description(external)
         if text not in self._heads:
             self._heads.clear()  # certificates that bring descriptions must not fill the memory
-            self._heads[text] = BoundHead(self.graph, read_description(text))
-        return self._heads[text]
+            with current().recorded() as cost:
+                head = BoundHead(graph, read_description(text))
+            self._heads[text] = head, cost
+            return head
+        head, cost = self._heads[text]
+        current().repeat("the head", cost)
+        return head

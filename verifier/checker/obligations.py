@@ -26,6 +26,7 @@ from verifier.checker import facts
 from verifier.checker.arithmetic import GRID, grid_ceiling, grid_floor, hex_ratio
 from verifier.checker.blocks import block_complaints, implied_complaints
 from verifier.checker.bounds import Bounds
+from verifier.checker.budget import OPERATION, current, integer, spend
 from verifier.checker.case import Case
 from verifier.checker.contrast import contrasts
 from verifier.checker.forms import Forms, form_complaints
@@ -36,7 +37,7 @@ from verifier.checker.margins import Ends, Margin, margins
 from verifier.checker.parts import part_complaints, walked
 from verifier.checker.regions import Region
 from verifier.checker.size import size_bound
-from verifier.checker.splits import MAX_LOOKS, Cases, looks, tree_complaints, tree_numbers
+from verifier.checker.splits import LOOK, Cases, looks, tree_complaints, tree_numbers
 from verifier.checker.walk_step import ReplayError
 from verifier.checker.witness import witness_complaints
 from verifier.errors import CertificateError
@@ -142,6 +143,9 @@ def domain(case: Case) -> Iterator[str]:
     if isinstance(domain, ReachDomain) and domain.region is not None:
         yield from _region_complaints(case, domain, domain.region)
     unit = 1 << case.latent.shift
+    each = integer(case.latent.size + region.size, region.size)
+    numbers = case.head.location_count * case.head.channels * (2 + len(region.joints))
+    spend("the recorded latent in the domain", 6 * numbers * each)
     for location, point in enumerate(case.latent.points):
         place = region.outside(location, point, unit)
         if place is not None:
@@ -190,14 +194,11 @@ def multipliers(case: Case) -> Iterator[str]:
     charges no open end); every form is about one rival, lists each prototype once and on the side
     of its weight; every implied bound uses a stated activation fact and a positive stretch; every
     tree of cases is complete, and so is what its leaves hold."""
-    work = 0
     for name, core, region in case.proofs():
         complaints = [name + text for text in _evidence_complaints(case.head, core, region)]
         yield from complaints
-        work += 0 if complaints else looks(case.head, core.evidence.cases)
-        if work > MAX_LOOKS:
-            yield f"{name}more cases than this network can be examined in"
-            return
+        if not complaints:
+            spend(f"{name}all cases", LOOK * looks(case.head, core.evidence.cases))
 
 
 def _evidence_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
@@ -289,6 +290,10 @@ def prediction(case: Case) -> Iterator[str]:
 def witnesses(case: Case) -> Iterator[str]:
     """10. Every witness meets all facts but its own, lies in the domain, and certainly loses."""
     core = case.core
+    current().afford(
+        "all witnesses",
+        8 * OPERATION * len(core.witnesses) * (case.head.prototype_count + len(core.facts)),
+    )
     for index, witness in enumerate(core.witnesses):
         if witness.fact >= len(core.facts) or witness.fact in case.necessary:
             yield f"witness {index}: no such fact, or a second witness for it"

@@ -19,19 +19,18 @@ from verifier.certificate.inputs import LightRegion
 from verifier.certificate.parts import InputCut, LightCut, Part, PartNode
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.arithmetic import hex_ratio
+from verifier.checker.budget import BALL, NODE, OPERATION, SIMILARITY, current, hold, rounds
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
 from verifier.checker.head import Head
 from verifier.checker.input_region import Inputs, latent_range
 from verifier.checker.outward import Array, Range
+from verifier.checker.ranges import box_cost
 from verifier.checker.walk import Walk
-from verifier.checker.walk_step import MAX_WORK, ReplayError
 from verifier.errors import CertificateError
 
-MAX_PARTS = 1 << 12
 MAX_DEPTH = 64  # cuts above one part
-MAX_NUMBERS = 1 << 23  # latent units of all parts together
-MAX_PRODUCTS = 1 << 30  # of a prototype with a latent unit or a class, over all parts
+_PER_WALK = 4 * NODE
 
 _Ends = tuple[Fraction, Fraction]
 
@@ -47,14 +46,17 @@ def part_complaints(core: Core, head: Head) -> Iterator[str]:
         yield "parts: evidence that belongs to no part"
     yield from _shape_complaints(core.parts)
     count = sum(isinstance(node, Part) for node in core.parts)
-    units = head.location_count * head.channels * count
-    weights = head.class_count * head.prototype_count * count
-    products = max(units * head.prototype_count, weights)
-    if count > MAX_PARTS or units > MAX_NUMBERS or products > MAX_PRODUCTS:
-        yield f"parts: {count} parts are too many for this network"
+    current().afford(f"the margins over {count} parts", count * part_cost(head))
     used = [n.evidence for n in core.parts if isinstance(n, Part) and n.evidence is not None]
     if used != list(range(len(core.part_evidence))):
         yield "parts: the parts do not use every evidence once, in order"
+
+
+def part_cost(head: Head) -> int:
+    """Steps that no part can do without: a walk, ranges over its box, and every rival's margin."""
+    locations, count = head.location_count, head.prototype_count
+    ranges = locations * (box_cost(count, head.channels) + 64 * OPERATION * head.channels)
+    return _PER_WALK + ranges + count * (2 * SIMILARITY + head.class_count * BALL)
 
 
 def _shape_complaints(nodes: tuple[PartNode, ...]) -> Iterator[str]:
@@ -80,20 +82,15 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
     Assumes that :func:`part_complaints` found nothing.
 
     Raises:
-        ReplayError: the encoder cannot be walked, or not so often.
+        ReplayError: the encoder cannot be walked.
+        OutOfBudgetError: not so often.
         CertificateError, ModelError: a cut that is none; malformed numbers or model.
     """
-    work = 0
-    left = sum(isinstance(node, Part) for node in core.parts)
-    for box, cloud in boxes(core.parts, inputs):
-        before = work
-        walk = Walk(graph, box, work + inputs.work, cloud)
-        low, high = latent_range(walk, tensor)
-        work = walk.work
-        left -= 1
-        # every part costs the same, so the first tells whether there is room for all
-        if work + left * (work - before) > MAX_WORK:
-            raise ReplayError(f"the encoder is too large for {left + 1} more walks")
+    count = sum(isinstance(node, Part) for node in core.parts)
+    for box, cloud in rounds(boxes(core.parts, inputs), count, "a walk"):
+        with current().scope():
+            low, high = latent_range(Walk(graph, box, cloud, keep=False), tensor)
+        hold("the boxes of latents", 16 * low.size)
         yield low, high
 
 

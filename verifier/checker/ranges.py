@@ -20,21 +20,28 @@ from math import isqrt
 
 from verifier.certificate.schema import BoxDomain, FreeDomain, SimplexDomain, SphereDomain
 from verifier.checker.arithmetic import GRID, Ratio, grid_ceiling, grid_floor, hex_ratio
+from verifier.checker.budget import OPERATION, hold, integer, room, spend
 from verifier.checker.head import Head
 from verifier.checker.regions import Region
 
 Interval = tuple[int, int | None]
 
+_PER_RANGE = 160  # bytes of two bounds
+_FRACTIONS = 64 * OPERATION  # of one prototype and channel, for a simplex
+
 
 def domain_ranges(head: Head, region: Region) -> list[list[Interval]]:
     """[L][P] bounds; locations that are alike share one list."""
     if not region.uniform:
+        room("the ranges over the domain", _PER_RANGE * region.locations * head.prototype_count)
         return [box_ranges(head, region, location) for location in range(region.locations)]
     return [_everywhere(head, region)] * region.locations
 
 
 def _everywhere(head: Head, region: Region) -> list[Interval]:
-    domain = region.domain
+    domain, count = region.domain, head.prototype_count
+    hold("the ranges over the domain", _PER_RANGE * count)
+    spend("the ranges over the domain", 16 * count * integer(3))
     if isinstance(domain, FreeDomain):
         return [(0, None)] * head.prototype_count
     if isinstance(domain, BoxDomain):
@@ -47,6 +54,7 @@ def _everywhere(head: Head, region: Region) -> list[Interval]:
         return [_to_shell((norm, 1 << (2 * head.shift)), domain) for norm in head.norms]
     if isinstance(domain, SimplexDomain):
         slack = Fraction(*hex_ratio(domain.slack))
+        spend("the ranges over the domain", _FRACTIONS * count * head.channels)
         unit = 1 << head.shift
         return [
             _to_simplex([Fraction(n, unit) for n in head.prototype(j)], 1 - slack, 1 + slack)
@@ -57,6 +65,10 @@ def _everywhere(head: Head, region: Region) -> list[Interval]:
 
 def box_ranges(head: Head, region: Region, location: int) -> list[Interval]:
     """[P] bounds over the box of one location, whose ends are finite."""
+    spend(
+        "the ranges over a box",
+        box_cost(head.prototype_count, head.channels, region.size + head.size),
+    )
     lower, upper = region.ends(location)
     shift = max(region.shift, head.shift)
     own, theirs = shift - head.shift, shift - region.shift
@@ -78,6 +90,11 @@ def box_ranges(head: Head, region: Region, location: int) -> list[Interval]:
                 far += max(below, above) ** 2
         result.append((grid_floor((near, unit)), grid_ceiling((far, unit))))
     return result
+
+
+def box_cost(prototypes: int, channels: int, size: int = 1) -> int:
+    """Steps of :func:`box_ranges` for numbers of so many limbs."""
+    return prototypes * (16 * OPERATION + 4 * channels * integer(size, size))
 
 
 def _to_shell(norm: Ratio, domain: SphereDomain) -> Interval:

@@ -24,6 +24,7 @@ from verifier.certificate.schema import (
     SphereDomain,
 )
 from verifier.checker.arithmetic import Ratio, at_most, decode_floats, hex_ratio
+from verifier.checker.budget import OPERATION, hold, integer, limbs, spend, stored
 from verifier.errors import CertificateError
 
 _Ends = tuple[list[int], list[int | None]]
@@ -58,6 +59,7 @@ class Region:
 
     Attributes:
         shift: box ends and slopes are integers over ``2**shift``.
+        size: limbs of the longest of them.
         bounded: whether there is a box.
         uniform: whether all locations are alike.
         joints: the linear bounds of a reach domain.
@@ -71,7 +73,7 @@ class Region:
         self.domain, self.locations, self.channels = domain, locations, channels
         self.bounded = not isinstance(domain, FreeDomain)
         self.uniform = not isinstance(domain, ReachDomain)
-        self.shift = 0
+        self.shift, self.size = 0, 1
         self.joints: list[Joint] = []
         self._slack: Ratio = (0, 1)
         self._ends: list[_Ends] = []
@@ -96,6 +98,8 @@ class Region:
         self.shift = max(lower[1], 1 if upper is None else upper[1]).bit_length() - 1
         low = (lower[0] << self.shift) // lower[1]
         high = None if upper is None else (upper[0] << self.shift) // upper[1]
+        hold("the domain", 16 * self.channels + 8 * self.locations)
+        self.size = limbs(max(abs(low), abs(high or 0)).bit_length())
         self._ends = [([low] * self.channels, [high] * self.channels)] * self.locations
 
     def _read(self, domain: ReachDomain) -> None:
@@ -104,7 +108,11 @@ class Region:
         tables += [decode_float64(bound.coefficients, count) for bound in domain.bounds]
         if (tables[0] > tables[1]).any():
             raise CertificateError("domain: an interval of the reach box is empty")
-        numbers, self.shift = float64_integers(np.concatenate(tables))
+        together = np.concatenate(tables)
+        self.size = float64_width(together)
+        spend("the stated box and bounds", together.size * (16 * OPERATION + 64 * self.size))
+        hold("the stated box and bounds", 2 * stored(together.size, self.size))
+        numbers, self.shift = float64_integers(together)
         rows = [
             [
                 numbers[start + place * self.channels : start + (place + 1) * self.channels]
@@ -129,11 +137,16 @@ class Region:
         with m the most that <c, z> can be over the boxes of all the others.
         """
         if location not in self._seen:
+            spend("the domain's constraints", self._constraints_cost())
             self._seen[location] = [
                 *self.local(),
                 *(self._alone(joint, location) for joint in self.joints),
             ]
         return self._seen[location]
+
+    def _constraints_cost(self) -> int:
+        each = self.locations * integer(2 * self.size)
+        return OPERATION * self.channels + 4 * len(self.joints) * each
 
     def local(self) -> list[Constraint]:
         """The constraints that concern one location at a time."""
@@ -174,11 +187,14 @@ class Region:
     def outside_jointly(self, points: Mapping[int, tuple[Sequence[int], int]]) -> str | None:
         """The first linear bound that a latent (all locations) breaks, or None."""
         for index, joint in enumerate(self.joints):
-            total = (0, 1)
+            sums: dict[int, int] = {}  # by unit: most locations share one
             for location, (numerators, denominator) in points.items():
                 slopes = joint.slopes[location]
                 part = sum(s * n for s, n in zip(slopes, numerators, strict=True))
                 unit = denominator << self.shift
+                sums[unit] = sums.get(unit, 0) + part
+            total = (0, 1)
+            for unit, part in sums.items():
                 total = total[0] * unit + part * total[1], total[1] * unit
             if not at_most(joint.bound, total):
                 return f"linear bound {index}"
@@ -203,6 +219,13 @@ def decode_float64(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.
         CertificateError: another length or alphabet, stray bits, NaN or infinity.
     """
     return decode_floats(text, count, np.float64)
+
+
+def float64_width(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> int:
+    """64-bit words that no number of :func:`float64_integers` exceeds, from the exponents alone."""
+    _, exponents = np.frexp(values[values != 0])
+    least, most = int(exponents.min(initial=53)), int(exponents.max(initial=0))
+    return limbs(max(most, 0) + max(53 - least, 0))
 
 
 def float64_integers(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[list[int], int]:

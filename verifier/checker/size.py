@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from verifier.certificate.schema import Core, Cover, Node, Packing, Refutation
 from verifier.checker.arithmetic import Ratio, at_most, round_down, round_up
+from verifier.checker.budget import OPERATION, SIMILARITY, current, hold, integer, room, spend
 from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent, Moved
 from verifier.checker.regions import Region
@@ -30,6 +31,8 @@ from verifier.errors import CertificateError
 
 # Splits on one path of a tree.
 _DEPTH = 300
+# Bytes of a member of a set of integers.
+_PER_MEMBER = 100
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def size_bound(core: Core, region: Region, latent: Latent) -> int:
     bound = core.size_bound
     if bound is None:
         return 0
+    each = latent.head.prototype_count * (SIMILARITY + 4 * _comparison(2 * latent.size))
+    current().afford("all refutations", each * len(bound.refutations))
     clauses = [
         _clause(core, region, latent, index, refutation)
         for index, refutation in enumerate(bound.refutations)
@@ -75,6 +80,7 @@ def _over_ceilings(covers: Sequence[Cover], clauses: Sequence[Clause], count: in
         if last >= count:
             raise CertificateError("a cover about ceilings that do not exist")
         here = range(first, last + 1)
+        spend("the covers", OPERATION * len(here) * (1 + len(clauses)))
         covered.update(here)
         # a latent says something about explanations whose ceiling it respects
         usable = [clause if clause.ceilings.issuperset(here) else None for clause in clauses]
@@ -104,6 +110,7 @@ class _Tree:
         node = next(self._nodes, None)
         if node is None:
             raise CertificateError("a tree that ends too early")
+        spend("a tree of cases", OPERATION * (16 + len(inside) + len(outside)))
         if isinstance(node, Packing):
             return len(inside) + self._packed(node, inside, outside)
         if node.fact in inside or node.fact in outside:
@@ -130,6 +137,7 @@ class _Tree:
                 )
             if clause.facts & inside:
                 raise CertificateError(f"a packing uses refutation {index}, which is met already")
+            spend("a packing", OPERATION * (4 + len(clause.facts)))
             total += weight
             for fact in clause.facts - outside:
                 load[fact] = load.get(fact, 0) + weight
@@ -150,6 +158,8 @@ def _clause(
         raise CertificateError(f"{name}: {text}")
     moved = latent.moved(points)
     count = latent.head.prototype_count
+    spend("a refutation", (len(points) + 4) * count * _comparison(moved.size))
+    room("a refutation", _PER_MEMBER * (len(points) + 4) * count)
     for location in points:
         moved.need(location, range(count))
     if (
@@ -160,6 +170,14 @@ def _clause(
     violated = frozenset(
         j for j in range(count) if not _encloses((latent.best[j], latent.scale), moved.best(j))
     )
+    clause = _said(core, latent, moved, violated)
+    hold("what the refutations say", _PER_MEMBER * (len(clause.facts) + len(clause.ceilings)))
+    return clause
+
+
+def _said(core: Core, latent: Latent, moved: Moved, violated: frozenset[int]) -> Clause:
+    """The clause of a losing latent, which violates the activations in ``violated``."""
+    count = latent.head.prototype_count
     match core.vocabulary:
         case "pairs":
             return Clause(frozenset(violated_pairs(latent, moved)), frozenset())
@@ -179,6 +197,11 @@ def _clause(
             )
 
 
+def _comparison(size: int) -> int:
+    """Steps of a comparison of a measurement with what was recorded."""
+    return 8 * OPERATION + 8 * integer(size, size)
+
+
 def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
     """Numbers l * P + j of the pair facts, true at v, that another latent violates."""
     count = latent.head.prototype_count
@@ -193,11 +216,26 @@ def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
 def _respected(latent: Latent, moved: Moved) -> Iterator[int]:
     """Numbers of the ceilings that a latent respects."""
     order = sorted(range(len(latent.best)), key=lambda j: latent.best[j])
+    above = _least_from(order, moved)
+    first = 0
     for number, j in enumerate(order):
+        if latent.best[j] > latent.best[order[first]]:
+            first = number  # of those that measure the same, which are all bounded
         bound = round_down((latent.best[j], latent.scale)).as_integer_ratio()
-        bounded = (i for i in order if latent.best[i] >= latent.best[j])
-        if all(at_most(bound, moved.best(i)) for i in bounded):
+        if at_most(bound, above[first]):
             yield number
+
+
+def _least_from(order: Sequence[int], moved: Moved) -> list[Ratio]:
+    """Per place in an order of prototypes, the least best measurement from there to its end.
+
+    So that a bound of all of them is one comparison, not one for each.
+    """
+    result = [moved.best(j) for j in order]
+    for place in range(len(result) - 2, -1, -1):
+        if at_most(result[place + 1], result[place]):
+            result[place] = result[place + 1]
+    return result
 
 
 def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int:
@@ -208,13 +246,18 @@ def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int
     names are kept, and whatever it bounds is either kept, and measured at least as much, or is
     still at least m rounded down, which is no less than its own bound.
     """
-    order = sorted(latent.best)
+    order = sorted(range(len(latent.best)), key=lambda j: latent.best[j])
+    above = _least_from(order, moved)
+    kept = next((place for place, j in enumerate(order) if j in violated), len(order))
+    beyond = len(order)  # the first place that measures more than m
     for k in range(len(order), 0, -1):
-        bound = round_down((order[k - 1], latent.scale)).as_integer_ratio()
-        near = {j for j, best in enumerate(latent.best) if best <= order[k - 1]}
-        if not near & violated and all(
-            at_most(bound, moved.best(j)) for j in range(len(order)) if j not in near
-        ):
+        last = latent.best[order[k - 1]]
+        if k < len(order) and latent.best[order[k]] > last:
+            beyond = k
+        if kept < beyond:
+            continue
+        bound = round_down((last, latent.scale)).as_integer_ratio()
+        if beyond == len(order) or at_most(bound, above[beyond]):
             return k
     return 0
 

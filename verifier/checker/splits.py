@@ -38,6 +38,7 @@ from verifier.checker.arithmetic import GRID, Ratio
 from verifier.checker.blocks import block_complaints, implied_complaints
 from verifier.checker.bounds import Bounds, implied_bound, row_bounds
 from verifier.checker.boxed import domain_rows
+from verifier.checker.budget import OPERATION, spend
 from verifier.checker.case_bounds import CaseBounds
 from verifier.checker.case_region import CaseRegion, EmptyBoxError
 from verifier.checker.forms import Forms, entry_complaints
@@ -46,8 +47,10 @@ from verifier.checker.margins import Ends, Margin, margins
 from verifier.checker.regions import Region
 from verifier.errors import CertificateError
 
-# Nodes of all trees together, splits on one path, and numbers looked at in all cases together.
-MAX_NODES, MAX_DEPTH, MAX_LOOKS = 1 << 14, 48, 1 << 25
+# Splits on one path.
+MAX_DEPTH = 48
+# Steps of one look: see :func:`looks`.
+LOOK = 8 * OPERATION
 
 _ONE = 1 << GRID
 
@@ -84,9 +87,8 @@ def tree_numbers(trees: Iterable[CaseTree]) -> Iterator[str]:
 def tree_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
     """What is malformed about the trees; nothing means that :func:`walk` reaches every leaf."""
     trees = core.evidence.cases
-    if sum(len(tree.nodes) for tree in trees) > MAX_NODES:
-        yield f"more than {MAX_NODES} cases"
-        return
+    nodes = sum(len(tree.nodes) for tree in trees)
+    spend("the trees of cases", 64 * OPERATION * nodes)
     seen: set[int] = set()
     for tree in trees:
         place = f"cases against class {tree.rival}"
@@ -152,7 +154,7 @@ def walk(nodes: Sequence[CaseNode], locations: int) -> Iterator[tuple[tuple[Step
 
 
 def looks(head: Head, trees: Iterable[CaseTree]) -> int:
-    """How many numbers all cases of well-formed trees look at, roughly: a limit before any work."""
+    """How many numbers all cases of well-formed trees look at, roughly; charged before any work."""
     everything = head.prototype_count * head.location_count
     box = head.prototype_count * head.channels
     total = 0
@@ -164,7 +166,7 @@ def looks(head: Head, trees: Iterable[CaseTree]) -> int:
             places = 0 if leaf.form is None else len(leaf.form.multipliers)
             named = {node.prototype for node, _ in path if not isinstance(node, ChannelSplit)}
             touched = everything if cut or rows else len(named) * head.location_count
-            total += len(path) + 4 * (head.prototype_count + touched + box * len(cut))
+            total += len(path) + 4 * (head.prototype_count + touched + 4 * box * len(cut))
             total += head.channels * (2 * rows + 16 * places)
     return total
 

@@ -6,14 +6,18 @@ An interval walk of the checker's own, in outward-rounded float64 (see ``outward
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from verifier.checker.activation_lines import Lines
+from verifier.checker.budget import NODE, current
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import DEFAULT_DOMAINS, Graph
 from verifier.checker.onnx_reader import OnnxNode
 from verifier.checker.outward import Array, Range
-from verifier.checker.walk_affine import AFFINE, MAX_NUMBERS, scale_of
+from verifier.checker.walk_affine import AFFINE, TEMPORARY, scale_of
 from verifier.checker.walk_rules import MOVES, RULES
 from verifier.checker.walk_step import ReplayError, Step, Values
 from verifier.errors import ModelError
@@ -31,10 +35,11 @@ def encoder_range(graph: Graph, tensor: str, start: Range, cloud: Cloud | None =
         cloud: more about these inputs, for the first layer.
 
     Raises:
-        ReplayError: an operator or a form of one that is not known here, or too much work.
+        ReplayError: an operator or a form of one that is not known here.
+        OutOfBudgetError: too much work, or tensors that are too large.
         ModelError: the graph has several inputs, or its input another shape.
     """
-    return Walk(graph, start, cloud=cloud).reach(tensor)
+    return Walk(graph, start, cloud, keep=False).reach(tensor)
 
 
 class Walk(Values):
@@ -43,10 +48,12 @@ class Walk(Values):
     Where the inputs are no box, ``cloud`` says what they are. It is carried through operators that
     only scale, shift or move single numbers, and bounds sums of products behind them; both bounds
     of such a sum hold, hence their intersection.
+
+    ``keep``: keep all tensors, not only those that are still needed.
     """
 
     def __init__(
-        self, graph: Graph, start: Range, work: int = 0, cloud: Cloud | None = None
+        self, graph: Graph, start: Range, cloud: Cloud | None = None, *, keep: bool = True
     ) -> None:
         if len(graph.inputs) != 1:
             raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
@@ -56,45 +63,78 @@ class Walk(Values):
             axis not in (None, size) for axis, size in zip(stated, start.low.shape, strict=True)
         ):  # fmt: skip
             raise ModelError(f"model: the input has shape {stated}, not {start.low.shape}")
-        super().__init__(graph, {name: start}, work)
-        self.input = name
+        super().__init__(graph, {name: start})
+        self.input, self.keep = name, keep
         self.clouds = {} if cloud is None else {name: cloud}
         self.lines: dict[str, Lines] = {}  # of activations, by output; see ``backward``
 
     def reach(self, tensor: str) -> Range:
         """Bounds of a tensor; everything it depends on comes first."""
+        order = self._order(tensor)
+        self._charge(list(order.values()))
+        uses = Counter(i for node in order.values() for i in self._computed(node))
+        for name, node in order.items():
+            self.known[name] = self._run(node)
+            current().hold("the tensors of a walk", self._size(name))
+            for given in self._computed(node):
+                uses[given] -= 1
+                if not (self.keep or uses[given] or given in (self.input, tensor)):
+                    current().release(self._size(given))
+                    del self.known[given]
+                    self.clouds.pop(given, None)
+        return self.known[tensor]
+
+    def _computed(self, node: OnnxNode) -> set[str]:
+        return {name for name in node.input if name and not self.stored(name)}
+
+    def _order(self, tensor: str) -> dict[str, OnnxNode]:
+        """The operators that are missing for a tensor, by their output, inputs first."""
+        order: dict[str, OnnxNode] = {}
         waiting, entered = [tensor], set()
         while waiting:
             name = waiting[-1]
-            if name in self.known:
+            if name in self.known or name in order:
                 waiting.pop()
                 continue
             node, position = self.graph.producers.get(name, (None, 0))
             if node is None or position or node.domain not in DEFAULT_DOMAINS:
                 raise ModelError(f"model: nothing known computes {name!r}")
-            missing = [i for i in node.input if i and not self.stored(i) and i not in self.known]
+            if node.op_type not in RULES:
+                raise ReplayError(f"operator {node.op_type} cannot be replayed")
+            missing = [i for i in self._computed(node) if i not in self.known and i not in order]
             if not missing:
-                self.known[name] = self._run(node)
+                order[name] = node
             elif name in entered:
                 raise ModelError(f"model: {name!r} depends on itself")
             entered.add(name)
             waiting.extend(missing)
-        return self.known[tensor]
+        return order
+
+    def _charge(self, order: Sequence[OnnxNode]) -> None:
+        """Charge what every operator costs, however small its tensors."""
+        current().spend("the operators of a walk", NODE * len(order))
+
+    def _size(self, name: str) -> int:
+        """Bytes of a tensor's bounds and cloud."""
+        arrays = 2
+        if name in self.clouds:
+            arrays += 5 + 2 * len(self.clouds[name].generators)
+        return 8 * arrays * self.known[name].low.size
 
     def _run(self, node: OnnxNode) -> Range:
-        rule = RULES.get(node.op_type)
-        if rule is None:
-            raise ReplayError(f"operator {node.op_type} cannot be replayed")
         with np.errstate(all="ignore"):  # what is not finite is refused below
             step = Step(self, node)
-            found = rule(step)
-            self.charge(_PER_NUMBER * found.low.size)
+            given = sum(self.numbers(name) for name in {*node.input} - {""})
+            step.charge(_PER_NUMBER * given)
+            step.room(TEMPORARY * given)
+            found = RULES[node.op_type](step)
+            step.charge(_PER_NUMBER * found.low.size)
             if self.clouds:
                 found = self._clouded(step, found)
         if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):
             raise ReplayError(f"the bounds of {node.output[0]!r} are not finite")
-        if (found.low > found.high).any() or found.low.size > MAX_NUMBERS:
-            raise ReplayError(f"the bounds of {node.output[0]!r} cross, or are too many")
+        if (found.low > found.high).any():
+            raise ReplayError(f"the bounds of {node.output[0]!r} cross")
         return found
 
     def _clouded(self, step: Step, found: Range) -> Range:

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from verifier.checker import outward
+from verifier.checker.budget import room
 from verifier.checker.outward import Array, Range
 from verifier.checker.walk_step import ReplayError, Step
 
-MAX_NUMBERS = 1 << 26  # of one array
+# Arrays of the size of an operator's inputs, or of its output, that are alive at once while it is
+# computed: both ends, corners of products, sums of absolute values, and what rounds them.
+TEMPORARY = 12
 
 
 class Affine(NamedTuple):
@@ -64,8 +67,8 @@ class Window(NamedTuple):
 def windows(x: Array, window: Window, fill: float) -> Array:
     """[1, C, H, W] -> [C, rows, columns, kernel rows, kernel columns]."""
     kernel, strides, dilations, (top, left, bottom, right) = window
-    if len(x[0]) * (x.shape[2] + top + bottom) * (x.shape[3] + left + right) > MAX_NUMBERS:
-        raise ReplayError("too many numbers under a window to be replayed")
+    numbers = len(x[0]) * (x.shape[2] + top + bottom) * (x.shape[3] + left + right)
+    room("a window", 24 * numbers)
     padded = np.pad(x[0], ((0, 0), (top, bottom), (left, right)), constant_values=fill)
     span = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     if span[0] > padded.shape[1] or span[1] > padded.shape[2]:
@@ -106,8 +109,7 @@ def _conv(step: Step) -> Affine:
     terms = math.prod(weight.shape[1:])
     rows, columns = windows(x.low, shape, 0.0).shape[1:3]
     step.charge(5 * terms * count * rows * columns)
-    if terms * rows * columns > MAX_NUMBERS:
-        raise step.refuse("too large to be replayed")
+    step.room((3 * terms + TEMPORARY * count) * rows * columns)
 
     def apply(w: Array, image: Array) -> Array:
         gathered = windows(image, shape, 0.0).transpose(0, 3, 4, 1, 2).reshape(terms, -1)
@@ -172,6 +174,7 @@ def _rows(step: Step, weight: Array, offset: Array) -> Affine:
     if offset.ndim > 2 or np.broadcast_shapes(offset.shape, (1, len(weight))) != (1, len(weight)):
         raise step.refuse("the addend does not fit")
     step.charge(5 * weight.size)
+    step.room(TEMPORARY * (weight.size + len(weight)))
     return Affine(
         weight,
         offset,

@@ -14,7 +14,7 @@ from verifier.checker import outward
 from verifier.checker.outward import Array, Range
 from verifier.checker.walk_affine import (
     AFFINE,
-    MAX_NUMBERS,
+    TEMPORARY,
     Window,
     batch_scale,
     geometry,
@@ -22,7 +22,7 @@ from verifier.checker.walk_affine import (
 )
 from verifier.checker.walk_step import Step
 
-_PER_BALL = 1 << 13  # what an activation costs that needs balls, in multiply-adds
+_PER_BALL = 1 << 16  # what an activation costs that needs balls, in multiply-adds
 
 
 def _affine(step: Step) -> Range:
@@ -38,8 +38,8 @@ def _broadcast(step: Step) -> tuple[Range, Range]:
         shape = np.broadcast_shapes(left.low.shape, right.low.shape)
     except ValueError as error:
         raise step.refuse("shapes do not broadcast") from error
-    if math.prod(shape) > MAX_NUMBERS:
-        raise step.refuse("too many numbers to be replayed")
+    step.room(TEMPORARY * math.prod(shape))
+    step.charge(16 * math.prod(shape))
     return left, right
 
 
@@ -110,10 +110,16 @@ def _clip(step: Step) -> Range:
     return _both_ends(step, lambda v: np.minimum(np.maximum(v, low), high))
 
 
+def _charge_balls(step: Step) -> None:
+    count = step.data().low.size
+    step.charge(_PER_BALL * count)
+    step.room(16 * count)  # lists of Python's floats
+
+
 def _sigmoid(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
-    step.charge(_PER_BALL * step.data().low.size)
+    _charge_balls(step)
     found = outward.increasing(step.data(), outward.sigmoid)
     return Range(np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
 
@@ -121,7 +127,7 @@ def _sigmoid(step: Step) -> Range:
 def _tanh(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
-    step.charge(_PER_BALL * step.data().low.size)
+    _charge_balls(step)
     found = outward.increasing(step.data(), lambda v: v.tanh())
     return Range(np.maximum(found.low, -1.0), np.minimum(found.high, 1.0))
 
@@ -139,6 +145,7 @@ def _pool_shape(step: Step, **more: object) -> Window:
     top, left, bottom, right = shape.pads
     places = (rows + top + bottom) * (columns + left + right) // math.prod(shape.strides)
     step.charge(2 * channels * (places + 1) * math.prod(shape.kernel))
+    step.room(TEMPORARY * channels * (places + 1))
     return shape
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from verifier.checker.budget import room, spend
 from verifier.checker.graph import Graph
 from verifier.checker.onnx_reader import AttributeType, OnnxAttribute, OnnxNode
 from verifier.checker.outward import Array, Range
 from verifier.errors import ModelError
-
-MAX_WORK = 1 << 37  # multiply-adds of the whole walk
 
 
 class ReplayError(ModelError):
@@ -17,10 +18,10 @@ class ReplayError(ModelError):
 
 
 class Values:
-    """Bounds of the tensors known so far, and the work that was done, earlier walks' included."""
+    """Bounds of the tensors known so far."""
 
-    def __init__(self, graph: Graph, known: dict[str, Range], work: int = 0) -> None:
-        self.graph, self.known, self.work = graph, known, work
+    def __init__(self, graph: Graph, known: dict[str, Range]) -> None:
+        self.graph, self.known = graph, known
 
     def stored(self, name: str) -> bool:
         """Whether a tensor is a constant of the file."""
@@ -33,18 +34,18 @@ class Values:
         exact = self.constant(name)
         return Range(exact, exact)
 
-    def charge(self, work: int) -> None:
-        """Refuse to spend hours on a hostile graph."""
-        self.work += work
-        if self.work > MAX_WORK:
-            raise ReplayError("the encoder is too large to be replayed")
-
     def constant(self, name: str) -> Array:
         """A stored float32 tensor in float64, exactly."""
         shape = self.graph.dimensions(name)
         if shape is None:
             raise ReplayError(f"{name!r} is computed; only stored numbers are known here")
+        spend("a stored tensor", 4 * math.prod(shape))
         return self.graph.floats(name).astype(np.float64).reshape(shape)
+
+    def numbers(self, name: str) -> int:
+        """How many numbers a tensor has."""
+        shape = self.graph.dimensions(name)
+        return self.known[name].low.size if shape is None else math.prod(shape)
 
 
 class Step:
@@ -85,8 +86,12 @@ class Step:
         return self.values.constant(self.node.input[position])
 
     def charge(self, work: int) -> None:
-        """Refuse to spend hours on a hostile graph."""
-        self.values.charge(work)
+        """Charge multiply-adds that are about to be made."""
+        spend(self.node.op_type, work)
+
+    def room(self, numbers: int) -> None:
+        """Refuse arrays of so many numbers together, next to what is held."""
+        room(self.node.op_type, 8 * numbers)
 
     def refuse(self, problem: str) -> ReplayError:
         """The error of this node."""

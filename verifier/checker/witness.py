@@ -22,6 +22,17 @@ from verifier.certificate.schema import (
     Witness,
 )
 from verifier.checker.arithmetic import decode_floats, float32_integers
+from verifier.checker.budget import (
+    OPERATION,
+    hold,
+    integer,
+    limbs,
+    product,
+    room,
+    spend,
+    stored,
+    width,
+)
 from verifier.checker.facts import violated
 from verifier.checker.margins import observed_margin
 from verifier.checker.measure import Latent, Moved, Point
@@ -40,6 +51,7 @@ def witness_complaints(
     points = materialise(latent, witness)
     yield from departures(region, latent, points)
     moved = latent.moved(points)
+    spend("the facts at a witness", 8 * OPERATION * len(core.facts))
     _measure(core, moved, witness.rival)
     for index, fact in enumerate(core.facts):
         if isinstance(fact, PairFact) and fact.location not in points:
@@ -53,10 +65,14 @@ def witness_complaints(
 
 def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> Iterator[str]:
     """Where a latent, moved to ``points`` at some locations, leaves the domain."""
+    moves = sum(integer(point.size + region.size, point.size) for point in points.values())
+    spend("a latent in the domain", 8 * latent.head.channels * moves)
     for location, point in points.items():
         place = region.outside(location, point.numerators, point.denominator << latent.shift)
         if place is not None:
             yield f"leaves the domain at {place}"
+    if region.joints:
+        _charge_bounds(region, latent, points)
     joint = region.outside_jointly(
         {
             location: (point.numerators, point.denominator << latent.shift)
@@ -69,6 +85,16 @@ def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> I
         yield f"leaves the domain: {joint}"
 
 
+def _charge_bounds(region: Region, latent: Latent, points: Mapping[int, Point]) -> None:
+    """Charge the linear bounds at a latent; every moved location has a denominator of its own."""
+    sizes = [point.size + region.size for point in points.values()]
+    each = len(latent.points) * integer(latent.size, region.size)
+    each += sum(integer(size, size) for size in sizes)
+    common = sum(integer(sum(sizes[: i + 1]), sizes[i]) for i in range(len(sizes)))
+    steps = 2 * latent.head.channels * each + 4 * common
+    spend("the linear bounds at a latent", len(region.joints) * steps)
+
+
 def _measure(core: Core, moved: Moved, rival: int) -> None:
     """Compute together what facts and margin will ask for; a matter of speed alone."""
     head = moved.latent.head
@@ -77,6 +103,7 @@ def _measure(core: Core, moved: Moved, rival: int) -> None:
     local: dict[int, set[int]] = {location: set() for location in moved.points}
     for fact in core.facts:
         if isinstance(fact, CeilingFact):
+            spend("the ceilings at a witness", OPERATION * head.prototype_count)
             everywhere |= set(range(head.prototype_count)) - set(fact.exempt)
         elif isinstance(fact, ActivationFact):
             everywhere.add(fact.prototype)
@@ -109,6 +136,8 @@ def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]
 
 def _apply(latent: Latent, move: Move) -> Point:
     head, here = latent.head, latent.points[move.location]
+    spend("a moved location", 16 * head.channels * integer(latent.size, 5))
+    hold("a moved location", stored(2 * head.channels, latent.size + 5))
     direction, shift = float32_integers(decode_float32(move.direction, head.channels))
     if not move.keep:
         # both over 2**max(shift): the denominator makes up for the finer of the two
@@ -149,9 +178,10 @@ def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
     """
     head = latent.head
     base = head.prototype(move.keep[0])
-    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in move.keep[1:]]
-    if not rows:
+    if len(move.keep) == 1:
         return direction
+    _charge_projection(latent, len(move.keep) - 1, width(direction))
+    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in move.keep[1:]]
     spanning = fmpz_mat(rows)
     column = fmpz_mat([[n] for n in direction])
     transposed = spanning.transpose()
@@ -166,6 +196,25 @@ def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
     along = [int(denominator) * d - int(part[k, 0]) for k, d in enumerate(direction)]
     common = math.gcd(*along) or 1
     return [n // common for n in along]
+
+
+def _charge_projection(latent: Latent, count: int, along: int) -> None:
+    """Charge the projection away from so many differences of prototypes.
+
+    The Gram determinant and the solution's numerators are at most products of ``count`` entries,
+    each of at most twice the bits of a coordinate (Hadamard); the system is solved modulo enough
+    primes for that, at a cost of their number times ``count``**2, measured to be below 2**11 steps.
+    """
+    channels, size = latent.head.channels, latent.head.size
+    longest = limbs(count * (128 * size + 2 * channels.bit_length())) + along
+    steps = count * count * (channels * product(size, size) + 2048 * longest)
+    spend(
+        "a projection", steps + channels * (count * product(longest, size) + 8 * integer(longest))
+    )
+    final = 3 * longest + 2 * latent.size  # of the point that it leads to
+    spend("a projection", 8 * channels * integer(final, final))
+    room("a projection", 16 * longest * (2 * count + channels) + 16 * count * (count + channels))
+    hold("a projection", stored(channels, final))
 
 
 def decode_float32(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
