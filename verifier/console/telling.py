@@ -58,11 +58,12 @@ def print_explanation(result: Any, model_name: str) -> None:
     if cases:
         out.print(f"cases       {cases}")
     out.print(f"domain      {safe(explanation.domain_name)}")
-    out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    if_so = "conditionally " if conditions else ""
+    out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
     least = explanation.lower_bound
     if least is not None:
         open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
-        word = "proved: none of this vocabulary has fewer facts over this domain"
+        word = f"{if_so}proved: none of this vocabulary has fewer facts over this domain"
         if least < explanation.size:
             word = f"open: at least {least} of these {explanation.size} are needed{open_}"
         out.print(f"smallest    {word}")

@@ -189,7 +189,7 @@ def _certified(
             else:
                 findings.append(Finding(again.complaint if again else "not proved", row.index))
                 # what rests on somebody's word is neither proved nor refuted
-                unknown += bool(again and again.report and again.report.conditions)
+                unknown += bool(again and again.report and again.report.exit_code == 3)
         elif row.correct is False:
             findings.append(_wrong(row, campaign))
         elif record.state == "refuted":
@@ -319,7 +319,7 @@ def _certificates(rule: Certificates, campaign: Campaign, model: ModelFile) -> C
         if not found.accepted:
             findings.append(Finding(found.complaint, row.index))
             # what rests on somebody's word is no proof, and not wrong either
-            wrong |= found.report is None or not found.report.conditions
+            wrong |= found.report is None or found.report.exit_code != 3
     place, limit = ("rules", "certificates", "accepted"), "all accepted by the checker"
     words = f"{accepted} of {accepted + len(findings)} certificates accepted"
     if not accepted and not findings:
