@@ -46,7 +46,7 @@ _SEARCH = 0.8
 
 @dataclass(frozen=True)
 class Listed:
-    """A minimal explanation that the checker accepted, with its own certificate.
+    """A minimal explanation whose certificate the checker accepted, perhaps conditionally.
 
     Its witnesses were searched as far as time allowed.
     """
@@ -270,7 +270,7 @@ def contrasted(
     )
     envelope = explanation.certificate.model_copy(update={"core": core})
     report = explainer.checked(envelope)
-    if not report.accepted:
+    if not report.met:
         return explanation, None
     return replace(explanation, certificate=envelope, check=report), found
 

@@ -21,7 +21,7 @@ from verifier.checker import CheckReport
 from verifier.errors import OutputError
 from verifier.files import make_directory, require_writable, write_together
 from verifier.network import Observation
-from verifier.verdict import Verdict
+from verifier.verdict import CONDITIONAL, Status, Verdict, judged
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,25 @@ class StageLog:
             self.stages.append(Stage(name, outcome[0], time.perf_counter() - begun))
 
 
+@dataclass(frozen=True, eq=False)
+class Proven:
+    """Certificates that met every obligation, what made them, and what the checker said of each."""
+
+    method: str
+    certificates: tuple[Envelope, ...]
+    checks: tuple[CheckReport, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """PROVED, or UNKNOWN where a certificate rests on somebody's word."""
+        return judged([text for report in self.checks for text in report.conditions])
+
+    @property
+    def outcome(self) -> str:
+        """The stage's outcome in a word."""
+        return "proved" if self.verdict.status is Status.PROVED else CONDITIONAL
+
+
 @dataclass(frozen=True)
 class Sandwich:
     """The largest radius that was proved and the smallest that was refuted; None for none."""
@@ -63,7 +82,8 @@ class Certified:
     """The answer for one region.
 
     ``method`` names the bounds that proved it. ``certificates`` (one, or one per image of a finite
-    region) were accepted by the checker, with ``checks`` in the same order. ``top`` says which
+    region) met every obligation of the checker, with ``checks`` in the same order; where they rest
+    on somebody's word (``conditions``), the verdict is UNKNOWN. ``top`` says which
     prototypes can be or must be among the most activated over the region.
     """
 
@@ -88,8 +108,13 @@ class Certified:
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the accepted certificates rest on, each once."""
+        """What the certificates rest on, each once."""
         return tuple(dict.fromkeys(a for report in self.checks for a in report.assumptions))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the certificates rest on by somebody's word, each once."""
+        return tuple(dict.fromkeys(c for report in self.checks for c in report.conditions))
 
     def to_json(self, paths: tuple[str, ...] = (), image: str | None = None) -> dict[str, Any]:
         """The document of ``certify --json``; ``image``: the counterexample's file."""
@@ -130,6 +155,7 @@ class Certified:
                 "may_leave": list(self.top.may_leave),
             },
             "assumptions": list(self.assumptions),
+            "conditions": list(self.conditions),
             "level": "R",
             "time_s": round(self.seconds, 4),
             "certificates": list(paths),

@@ -34,7 +34,9 @@ class Attempt:
 class Explanation:
     """A prediction, the facts that force it, and the certificate that proves it.
 
-    ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
+    ``verdict`` is PROVED only if the independent checker accepted ``certificate``. Where the proof
+    is right but rests on somebody's word (a declared head, a box that nobody derived here), there
+    is a certificate, and the verdict is UNKNOWN: ``conditions`` says whose word it is.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
     is not proved to be one. ``where`` is the set of latents that was quantified over, ``asked`` the
@@ -79,6 +81,11 @@ class Explanation:
         return None if self.check is None else self.check.lower_bound
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the certificate's proof rests on by somebody's word; with any, nothing is proved."""
+        return () if self.check is None else self.check.conditions
+
+    @property
     def evidence(self) -> IntervalEvidence | None:
         """What the certificate holds besides the facts, or None without a certificate."""
         return None if self.certificate is None else self.certificate.core.evidence
@@ -118,6 +125,7 @@ class Explanation:
             },
             "level": "R",
             "assumptions": list(self.check.assumptions) if self.check is not None else [],
+            "conditions": list(self.conditions),
             "time_s": round(self.seconds, 4),
             "certificate": certificate_path,
         }

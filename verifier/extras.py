@@ -288,7 +288,16 @@ def _summary(others: Alternatives) -> Iterator[str]:
     else:
         reason = others.end.reason or "some sets are undecided"
         yield f"The first {plural(count, 'minimal explanation')} {kind}, not complete: {reason}."
-    yield "Each has a certificate of its own, accepted by the independent checker."
+    listed = [item.check.conditions for item in others.explanations]
+    if any(listed):
+        yield (
+            "Each has a certificate of its own, which proves something only if what somebody "
+            "says, and nobody checked, holds: "
+            + "; ".join(dict.fromkeys(text for said in listed for text in said))
+            + "."
+        )
+    else:
+        yield "Each has a certificate of its own, accepted by the independent checker."
     if not found.core and not others.end.complete:
         yield "No core fact is known: one that is in every explanation, found or not."
     elif others.end.complete:

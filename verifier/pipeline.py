@@ -30,7 +30,7 @@ from verifier.network.arrays import Engine, engine_named
 from verifier.oracle.interface import Instance
 from verifier.oracle.memory import require_memory
 from verifier.smallest import Proof, smallest, stated
-from verifier.verdict import PROVED, Verdict, unknown
+from verifier.verdict import Verdict, judged, unknown
 
 MINIMAL = ("subset", "minimum", "all")
 
@@ -154,7 +154,8 @@ class Explainer:
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
             else:
-                attempts.append(Attempt(word, PROVED, len(outcome.facts), spent))
+                verdict = judged(outcome.check.conditions)
+                attempts.append(Attempt(word, verdict, len(outcome.facts), spent))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
         if best is not None and minimal == "minimum":
@@ -168,7 +169,7 @@ class Explainer:
             best = (*best[:3], self._witnessed(instance, where, best[3]))
         verdict = undecided if undecided is not None else attempts[0].verdict
         if best is not None:
-            verdict = PROVED
+            verdict = judged(best[3].check.conditions)
         return Explanation(
             verdict,
             observation,
@@ -252,12 +253,12 @@ class Explainer:
         about: About,
         size_bound: SizeBound | None = None,
     ) -> Proof | None:
-        """The certificate of a set, if the checker accepts it."""
+        """The certificate of a set, if the checker finds every obligation met."""
         core, facts = stated(self.network, observation, domain, vocabulary, found, widen)
         core = core.model_copy(update={"size_bound": size_bound})
         envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
         report = self.checked(envelope)
-        return Proof(facts, found, envelope, report) if report.accepted else None
+        return Proof(facts, found, envelope, report) if report.met else None
 
     def _smallest(
         self,
@@ -289,11 +290,11 @@ class Explainer:
         report = self.checked(envelope)
         # a witness that the checker refuses would take the whole certificate with it
         better = replace(proof, certificate=envelope, check=report)
-        return better if report.accepted else proof
+        return better if report.met else proof
 
     def checked(self, envelope: Envelope) -> CheckReport:
         """What the checker says about a certificate of this network."""
-        # loading the network compared a declared head with the runtime
+        # what rests on a declared head is then conditional on it, and never counts as proved
         return check(
             canonical_bytes(envelope),
             self.model_file,

@@ -24,16 +24,13 @@ from verifier.bounds.region_file import load_region
 from verifier.bounds.region_maps import Brightness
 from verifier.bounds.statement import require_statement, statement
 from verifier.errors import UsageError
-from verifier.latent.reach import Reach
+from verifier.latent.reach import SPARE, Reach
 from verifier.network import Network, Observation
 from verifier.oracle.interface import Instance
 
 REPLAYED = "encoder bound: interval, replayed"
 PROPAGATED = "encoder bound: linear, replayed"
 
-# The two walks differ by rounding, about 1e-9 on latents in [0, 1]; a hundred times that costs
-# no proof.
-_SPARE = 1e-7
 _FEW = 256  # latent units that are bounded one by one
 _PARTS = (1, 16, 64)  # of a parameter, tried in this order
 
@@ -101,7 +98,7 @@ def widened(
     lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A box of latents with room for the rounding of the checker's own walk."""
-    return lower - _SPARE * (1 + np.abs(lower)), upper + _SPARE * (1 + np.abs(upper))
+    return lower - SPARE * (1 + np.abs(lower)), upper + SPARE * (1 + np.abs(upper))
 
 
 def named_reach(network: Network, text: str, observation: Observation) -> Reach:

@@ -2,8 +2,9 @@
 
 Falsify; bound the encoder by intervals and prove every margin over the box of latents, prototypes
 together; refine the cover; bound linear forms by our own propagation; cut the region into parts; or
-ask auto_LiRPA for the forms. PROVED counts only when the checker has accepted the certificate,
-REFUTED only with an input that ONNX Runtime predicts differently.
+ask auto_LiRPA for the forms. PROVED counts only when the checker has accepted the certificate (what
+rests on auto_LiRPA's word, or on a declared head, is UNKNOWN: conditional), REFUTED only with an
+input that ONNX Runtime predicts differently.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from verifier.bounds.region_maps import Shifts
 from verifier.branching import Branching, Progress, Undecided, core_of_parts
 from verifier.certificate.canonical import canonical_bytes
 from verifier.certificate.schema import About, Core, Envelope
-from verifier.certified import Certified, Sandwich, StageLog
-from verifier.checker import CheckReport, check
+from verifier.certified import Certified, Proven, Sandwich, StageLog
+from verifier.checker import check
 from verifier.errors import (
     BoundsError,
     InputError,
@@ -50,19 +51,12 @@ from verifier.oracle.interface import Instance
 from verifier.oracle.relational import RelationalOracle
 from verifier.pipeline import Explainer
 from verifier.reaching import interval_name, reach_of, refinements, with_forms, with_propagation
-from verifier.verdict import PROVED, REFUTED, Status, Verdict, unknown
+from verifier.verdict import REFUTED, Status, Verdict, unknown
 
 WAYS = ("auto", *UNITS, "branch", *METHODS)
 TOP = 10
 Watch = Callable[[Progress], None]
 _ORACLE = RelationalOracle()
-
-
-@dataclass(frozen=True, eq=False)
-class _Proof:
-    method: str
-    certificates: tuple[Envelope, ...]
-    checks: tuple[CheckReport, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +148,7 @@ class Certifier:
             if falsify or wanted != observation.predicted:
                 found = attack(self.network, region, wanted, seed=seed, device=self.device)
             say("skipped" if not falsify else "nothing found" if found is None else "refuted")
-        proof: _Proof | Counterexample | Verdict | None = found
+        proof: Proven | Counterexample | Verdict | None = found
         if found is not None:
             pass
         elif wanted != observation.predicted:
@@ -175,7 +169,7 @@ class Certifier:
         elif proof is not None:
             answer = replace(
                 answer,
-                verdict=PROVED,
+                verdict=proof.verdict,
                 method=proof.method,
                 certificates=proof.certificates,
                 checks=proof.checks,
@@ -186,27 +180,27 @@ class Certifier:
         spent = time.perf_counter() - begun
         return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent)
 
-    def _prove(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
+    def _prove(self, region: Region, task: _Task) -> Proven | Counterexample | Verdict:
         """A certificate per piece of the region, or why there is none."""
         if not isinstance(region, Shifts):
             return self._one(region, task)
-        proofs: list[_Proof] = []
+        proofs: list[Proven] = []
         for image in region.images():
             point = LinfBall(image, region.domain, Fraction(0))
             seen = self.network.observe(image)
             if seen.predicted != task.observation.predicted:
                 return unknown("numerically fragile: a shifted image is predicted otherwise")
             proof = self._one(point, replace(task, observation=seen, log=StageLog()))
-            if not isinstance(proof, _Proof):
+            if not isinstance(proof, Proven):
                 return proof
             proofs.append(proof)
-        return _Proof(
+        return Proven(
             f"{proofs[0].method}, {len(proofs)} images",
             tuple(p.certificates[0] for p in proofs),
             tuple(p.checks[0] for p in proofs),
         )
 
-    def _one(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
+    def _one(self, region: Region, task: _Task) -> Proven | Counterexample | Verdict:
         instance = self.explainer.instance(task.observation)
         if not instance.rivals:
             raise InputError("the network has one class only: every prediction is the same")
@@ -228,7 +222,7 @@ class Certifier:
                     say(str(error))
                     return unknown(f"bounds: {error}")
                 found, open_ = self._attempt(instance, task, reach, "interval")
-                say("proved" if found is not None else f"{len(open_)} rivals open")
+                say(found.outcome if found is not None else f"{len(open_)} rivals open")
             if found is not None:
                 return found
         for name in _further(task.method, region):
@@ -256,14 +250,14 @@ class Certifier:
                     continue
                 found, left = self._attempt(instance, task, more, forms.method)
                 tried = "".join(f" ({text})" for text in forms.fallbacks)
-                say(("proved" if found is not None else f"{len(left)} rivals open") + tried)
+                say((found.outcome if found is not None else f"{len(left)} rivals open") + tried)
             if found is not None:
                 return found
         return reason
 
     def _held(
         self, region: Region, instance: Instance, task: _Task, asked: Core | Literal["region"]
-    ) -> _Proof | Verdict:
+    ) -> Proven | Verdict:
         """An explanation whose facts hold all over the region."""
         with task.log.stage("explanation") as say:
             given = None if asked == "region" else asked
@@ -282,7 +276,7 @@ class Certifier:
 
     def _branch(
         self, region: Region, instance: Instance, task: _Task, say: Callable[[str], None]
-    ) -> _Proof | Counterexample | Verdict:
+    ) -> Proven | Counterexample | Verdict:
         """Cut the region into parts that are proved one by one."""
         found = Branching(self.network, instance, task.deadline, task.watch).run(region)
         if isinstance(found, Counterexample):
@@ -297,7 +291,7 @@ class Certifier:
 
     def _attempt(
         self, instance: Instance, task: _Task, reach: Reach, method: str
-    ) -> tuple[_Proof | None, list[int]]:
+    ) -> tuple[Proven | None, list[int]]:
         """A certificate over a domain without any fact, or the margins that stay open."""
         state = _ORACLE.prepare(instance, reach)
         decision = _ORACLE.decide(state, FactSet())
@@ -307,7 +301,7 @@ class Certifier:
         proof = self._checked(core, method, task)
         return proof, [] if proof is not None else list(range(len(instance.rivals)))
 
-    def _checked(self, core: Core, method: str, task: _Task) -> _Proof | None:
+    def _checked(self, core: Core, method: str, task: _Task) -> Proven | None:
         envelope = Envelope(core=core, about=task.about.model_copy(update={"oracle": method}))
         report = check(
             canonical_bytes(envelope),
@@ -315,7 +309,7 @@ class Certifier:
             core.instance.input_sha256,
             allow_declared=True,
         )
-        return _Proof(method, (envelope,), (report,)) if report.accepted else None
+        return Proven(method, (envelope,), (report,)) if report.met else None
 
     def _top(self, region: Region, observation: Observation, k: int) -> TopK | None:
         """Which prototypes can be, and must be, among the k most activated over the region."""

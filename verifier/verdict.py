@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
+
+CONDITIONAL = "conditional"  # how the reason begins where a proof rests on somebody's word
 
 
 class Status(Enum):
@@ -44,6 +47,16 @@ class Verdict:
 
 PROVED = Verdict(Status.PROVED)
 REFUTED = Verdict(Status.REFUTED)
+
+
+def judged(conditions: Sequence[str]) -> Verdict:
+    """PROVED, unless the proof rests on somebody's word: then UNKNOWN, and whose word it is.
+
+    Args:
+        conditions: see :attr:`verifier.checker.CheckReport.conditions`.
+    """
+    said = "; ".join(dict.fromkeys(conditions))
+    return unknown(f"{CONDITIONAL}: {said}") if said else PROVED
 
 
 def unknown(reason: str) -> Verdict:

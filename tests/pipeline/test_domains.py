@@ -109,10 +109,14 @@ def test_every_certificate_is_accepted(
     kind: str, vocabulary: str, oracle: str, folder: Path
 ) -> None:
     result = explained(kind, vocabulary, oracle, folder)
-    assert result.verdict.status is Status.PROVED
-    assert result.check is not None
-    assert result.check.accepted
     word = {"relu": "box", "linear": "reach"}.get(kind, kind)
+    assert result.check is not None
+    if word == "reach":  # nobody derived this box: it is somebody's word
+        assert (result.verdict.status, result.check.status) == (Status.UNKNOWN, "conditional")
+        assert "vouched for by: tests" in result.verdict.reason
+    else:
+        assert result.verdict.status is Status.PROVED
+        assert result.check.accepted
     assert result.domain == word
     assumed = " ".join(result.check.assumptions)
     assert ("vouched for by: tests" in assumed) == (word == "reach")
@@ -190,7 +194,7 @@ def jointly(folder: Path) -> Envelope:
 def test_linear_bounds_over_all_locations_are_used(folder: Path) -> None:
     envelope = jointly(folder)
     report = check(canonical_bytes(envelope), network("linear", folder).data)
-    assert report.accepted
+    assert report.status == "conditional"  # on the word of whoever states the bounds
     assert all(form.joint is not None for form in envelope.core.evidence.forms)
 
     def without(core: Any) -> None:
@@ -206,9 +210,9 @@ def test_a_small_region_needs_no_fact(folder: Path) -> None:
     result = Explainer(known).explain(
         x, domain=Reach(latent - 1e-4, latent + 1e-4, "tests"), vocabulary="pairs"
     )
-    assert (result.verdict.status, result.size) == (Status.PROVED, 0)
     assert result.check is not None
-    assert result.check.accepted
+    assert (result.check.status, result.size) == ("conditional", 0)
+    assert not {"subset-minimal", "minimum-size"} & set(result.check.claims)
 
 
 @pytest.mark.parametrize("oracle", ["exact", "relational"])
@@ -229,9 +233,8 @@ def test_facts_are_widened_no_further_than_each_location_of_a_region_allows(
             oracle=oracle,
             widen=True,
         )
-        assert result.verdict.status is Status.PROVED
         assert result.check is not None
-        assert result.check.accepted
+        assert result.check.status == "conditional"
         assert any(fact.lower < fact.upper for fact in result.facts.pairs) or not result.size
 
 

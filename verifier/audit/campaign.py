@@ -29,7 +29,7 @@ from verifier.report.audit_page import (
 )
 from verifier.report.patches import Patches
 from verifier.report.text import label, plural
-from verifier.report.words import LEVELS
+from verifier.report.words import LEVELS, REGIONS_TOO
 from verifier.version import TOOL
 
 SECTIONS = 200  # instances with a section of their own, by default
@@ -111,10 +111,11 @@ def audit_page(
         rejected=sum(item.accepted is False for item in every)
         + sum(region.rejected for region in regions)
         + altered,
+        conditional=audit.conditional,
         identity=_identity(campaign),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
-        level=LEVELS["R"],
+        level=LEVELS["R"] + (f" {REGIONS_TOO}" if campaign.regions else ""),
         regions=regions,
         classes=_classes(campaign),
         sizes=_sizes(proved),

@@ -54,6 +54,7 @@ class Sections:
         self._file = ModelFile(network.data)
         self._declared = network.binding == "declared"
         self.regions_accepted = 0
+        self.conditional = 0  # certificates whose proofs rest on somebody's word
         self.assumptions: set[str] = set()
         self.domain = ""
         self.missing: list[str] = []
@@ -83,7 +84,9 @@ class Sections:
         name = f"{row.key}.cert.json"
         base |= {"accepted": found.accepted, "certificate": (name, record.certificate)}
         if not found.accepted or report is None or found.content is None:
-            return AuditInstance(**base | {"reason": found.complaint})
+            word = report is not None and bool(report.conditions)
+            self.conditional += word
+            return AuditInstance(**base | {"reason": found.complaint, "conditional": word})
         core = read_certificate(found.content).core
         self.assumptions.update(report.assumptions)
         self.domain = self.domain or domain_words(core)
@@ -102,6 +105,8 @@ class Sections:
             self.regions_accepted += accepted
             certified += accepted and is_certified(row, found[row.key])
             rejected += again is not None and not accepted
+            if again is not None and again.report is not None and again.report.conditions:
+                self.conditional += 1
             open_ += row.correct is True and not accepted and state != "refuted"
             if again is not None and again.report is not None and accepted:
                 self.assumptions.update(again.report.assumptions)

@@ -10,7 +10,7 @@ from pathlib import Path
 from verifier.assembly import input_digest
 from verifier.audit.sections import patches_of, reading_of
 from verifier.certificate.reader import read_certificate
-from verifier.checker import check, read_file
+from verifier.checker import CheckReport, check, read_file
 from verifier.errors import InputError
 from verifier.files import write_atomic
 from verifier.network import load
@@ -31,8 +31,8 @@ def page_to_files(
     index: int | None = None,
     pdf: Path | None = None,
     program: Sequence[str] = ("protoproof",),
-) -> bool:
-    """Write the one-page report of a certificate; returns whether the checker accepted it.
+) -> CheckReport:
+    """Write the one-page report of a certificate; returns what the checker says about it.
 
     Args:
         certificate: its file.
@@ -81,4 +81,4 @@ def page_to_files(
     write_atomic(out, render_explanation(page).encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
-    return report.accepted
+    return report

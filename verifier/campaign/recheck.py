@@ -78,7 +78,8 @@ def _read(
     report = check(content, model, row.instance, allow_declared=declared)
     found = Rechecked(content, report, "")
     if not report.accepted:
-        why = next((f"{o.name}: {o.detail}" for o in report.failures), "nothing was examined")
+        unmet = [f"{o.name}: {o.detail}" for o in report.failures]
+        why = next(iter((*unmet, *report.conditions)), "nothing was examined")
         return _not(f"is {report.status}: {why}", found)
     if dict(report.subject)["predicted"] != str(predicted):
         return _not("is about another class than recorded", found)

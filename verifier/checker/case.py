@@ -11,6 +11,7 @@ from verifier.certificate.reader import read_certificate
 from verifier.certificate.schema import Core, IntervalEvidence, ReachDomain
 from verifier.checker.budget import FILE_BYTE, FILE_VALUE, current, hold, spend
 from verifier.checker.head import Head
+from verifier.checker.hull import Hull
 from verifier.checker.margins import Margin
 from verifier.checker.measure import Latent
 from verifier.checker.model import BoundHead, ModelFile
@@ -23,7 +24,8 @@ class Case:
     """The properties raise what is wrong with their part; the obligation about it reports that.
 
     ``margins``, ``necessary``, ``at_least``, ``contrasts`` and ``parts`` (per part of a region, the
-    ends [L, D] of its box of latents) are filled by the obligations that establish them.
+    ends [L, D] of its box of latents) are filled by the obligations that establish them; so is
+    ``hull``, all that the walks over a region found.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Case:
         self.at_least = 0
         self.contrasts: list[tuple[int, int]] = []
         self.parts: list[tuple[Array, Array]] = []
+        self.hull = Hull()
 
     @cached_property
     def core(self) -> Core:
@@ -78,6 +81,23 @@ class Case:
             CertificateError: see :class:`Region`.
         """
         return Region(self.core.domain, self.head.location_count, self.head.channels)
+
+    @cached_property
+    def refuting(self) -> Region:
+        """The domain that claims of necessity, size and contrast are about.
+
+        Under a region of inputs that is what the checker's walk found, never the stated box: any
+        larger one would do for sufficiency, so a latent outside the walked one shows nothing.
+        Assumes that the obligation about the domain is met.
+
+        Raises:
+            CertificateError: see :class:`Region`.
+        """
+        stated = self.core.domain
+        if not isinstance(stated, ReachDomain) or stated.region is None:
+            return self.region
+        found = self.hull.domain(stated, self.latent.points, 1 << self.latent.shift)
+        return Region(found, self.head.location_count, self.head.channels)
 
     @cached_property
     def latent(self) -> Latent:

@@ -18,6 +18,7 @@ from verifier.certificate.schema import (
 from verifier.certificate.strict_json import MAX_BYTES
 from verifier.checker.budget import Budget, OutOfBudgetError, room
 from verifier.checker.case import Case
+from verifier.checker.conditions import conditions, vouched, walked_words
 from verifier.checker.input_region import describe
 from verifier.checker.model import ModelFile
 from verifier.checker.obligations import RULES, IncompleteError, Rule
@@ -45,33 +46,49 @@ class CheckReport:
     """What the checker found.
 
     Attributes:
-        status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
-            (nothing is false, but the evidence does not prove every margin, or the check would
-            cost more than it may: see ``budget``).
+        status: ``accepted``; ``conditional`` (every obligation is met, but something rests on
+            somebody's word: see ``conditions``); ``rejected`` (something is false or malformed);
+            or ``incomplete`` (nothing is false, but the evidence does not prove every margin, or
+            the check would cost more than it may: see ``budget``).
         obligations: all thirteen, in order.
         margins: (rival, a number below its margin over all latents that meet the facts).
         necessary: indices of the facts whose witness was accepted.
-        assumptions: what an accepted certificate still rests on.
-        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
+        assumptions: what an accepted or conditional certificate still rests on.
+        claims: what is proved (of a conditional one: what is, if the conditions hold):
+            ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
             ``at-least:N`` (no explanation in this vocabulary and domain has fewer than N facts),
             ``minimum-size`` (N is the number of facts), ``contrast:K:N`` (a latent that meets all
             pair facts but N is predicted K), ``robust`` (all of a region of inputs has the class),
-            ``robust-explanation`` (and all of it meets every fact).
-        subject: what an accepted certificate is about, (word, value) in reading order.
+            ``robust-explanation`` (and all of it meets every fact). Under a region of inputs,
+            necessity, size and contrasts are about the latents that the checker's own walk finds.
+        subject: what the certificate is about, (word, value) in reading order.
+        conditions: those of the assumptions that are somebody's word, and whose. With any of them
+            nothing is proved yet.
     """
 
-    status: Literal["accepted", "rejected", "incomplete"]
+    status: Literal["accepted", "conditional", "rejected", "incomplete"]
     obligations: tuple[Obligation, ...]
     margins: tuple[tuple[int, float], ...]
     necessary: tuple[int, ...]
     assumptions: tuple[str, ...]
     claims: tuple[str, ...]
     subject: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
-        """Whether every obligation is met."""
+        """Whether every obligation is met, and nothing rests on anybody's word."""
         return self.status == "accepted"
+
+    @property
+    def met(self) -> bool:
+        """Whether every obligation is met: the proof holds where the ``conditions`` do."""
+        return self.status in ("accepted", "conditional")
+
+    @property
+    def exit_code(self) -> int:
+        """0 accepted, 1 rejected, 3 conditional or incomplete."""
+        return {"accepted": 0, "rejected": 1, "conditional": 3, "incomplete": 3}[self.status]
 
     @property
     def lower_bound(self) -> int | None:
@@ -101,6 +118,7 @@ class CheckReport:
             "assumptions": list(self.assumptions),
             "claims": list(self.claims),
             "subject": dict(self.subject),
+            "conditions": list(self.conditions),
         }
 
 
@@ -117,8 +135,8 @@ def check(
         certificate: the file's content or path.
         model: the ONNX file's content or path, or a :class:`ModelFile` to share among many calls.
         input_sha256: hash of the input that the certificate is presented with, if any.
-        allow_declared: take it on trust that the graph computes a head that is only declared;
-            otherwise such a certificate is incomplete.
+        allow_declared: go on as if the graph computed a head that is only declared; what is then
+            found is conditional on that. Otherwise such a certificate is incomplete.
 
     Raises:
         CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
@@ -197,6 +215,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         core = case.core
         necessary = tuple(sorted(case.necessary))
         claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
+        rests_on = conditions(core)
         if core.parts:  # proved over the parts' boxes, not over the box around them
             claims.clear()
         if core.holds is not None:
@@ -205,22 +224,23 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
         if not core.facts and isinstance(domain, ReachDomain) and domain.region:
             # linear bounds that were not propagated are an assumption: then nothing is claimed
             # about the inputs
-            claims += [] if _vouched(domain) else ["robust"]
-        elif len(necessary) == len(core.facts):
+            claims += [] if vouched(domain) else ["robust"]
+        elif core.facts and len(necessary) == len(core.facts):
             claims.append("subset-minimal")
         if case.at_least:
             claims.append(f"at-least:{case.at_least}")
-        if case.at_least == len(core.facts) and not core.parts:
+        if core.facts and case.at_least == len(core.facts):
             claims.append("minimum-size")
         claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
         return CheckReport(
-            "accepted",
+            "conditional" if rests_on else "accepted",
             obligations,
             _lower(case),
             necessary,
-            _assumptions(case),
+            (*_assumptions(case), *rests_on),
             tuple(claims),
             _subject(case),
+            rests_on,
         )
     rejected = any(o.passed is False for o in obligations)
     status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"
@@ -234,6 +254,8 @@ def _subject(case: Case) -> tuple[tuple[str, str], ...]:
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
     stated = (("region", region), ("facts hold over", core.holds))
     about = tuple((word, describe(inputs)) for word, inputs in stated if inputs is not None)
+    walked = walked_words(core) if core.facts or core.contrasts else ""
+    about += (("necessity and size over", walked),) if walked else ()
     return (
         ("model", core.model.sha256),
         ("head", core.model.binding),
@@ -267,8 +289,9 @@ def _lower(case: Case) -> tuple[tuple[int, float], ...]:
 
 def _assumptions(case: Case) -> tuple[str, ...]:
     core = case.core
-    result = ["level R: the head with exactly these float32 weights, over the real numbers"]
     replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    what = "encoder and head" if replayed or core.holds is not None else "the head"
+    result = [f"level R: {what} with exactly these float32 weights, over the real numbers"]
     if not (replayed and not core.facts):
         # over a region that the checker walked itself, without facts, nothing rests on the latent
         result.append(
@@ -276,26 +299,10 @@ def _assumptions(case: Case) -> tuple[str, ...]:
         )
     if case.input_sha256 is None:
         result.append("no input was presented, so the recorded input hash was not compared")
-    if core.model.binding == "declared":
-        result.append("the graph computes the declared head (its structure was not recognised)")
     if core.model.description is not None:
         result.append("the head description came with the certificate, not with the model")
     if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
         result.append(f"the latent is an output of {case.bound.latent_operator}, over the reals")
     if isinstance(core.domain, SphereDomain):
         result.append("what is normalised is not zero at any location")
-    if isinstance(core.domain, ReachDomain):
-        result.extend(_vouched(core.domain))
     return tuple(result)
-
-
-def _vouched(domain: ReachDomain) -> list[str]:
-    """What a reach domain leaves unchecked: not its box where the walk over a region found it, nor
-    linear bounds that were propagated over that region."""
-    count = 0 if domain.region and domain.propagated is not None else len(domain.bounds)
-    also = f"meets the {count} stated linear bounds" if count else ""
-    if domain.region is None:
-        said = "stays in the stated box" + (f" and {also}" if also else "")
-    else:
-        said = also
-    return [f"the latent {said}; not checked, vouched for by: {domain.source}"] if said else []

@@ -38,6 +38,7 @@ from verifier.checker.backward import LinearWalk, least_of_forms
 from verifier.checker.budget import current, hold, rounds, spend
 from verifier.checker.cloud import Cloud
 from verifier.checker.graph import Graph
+from verifier.checker.hull import Hull
 from verifier.checker.outward import Array, Range
 from verifier.checker.regions import decode_float64
 from verifier.checker.walk import Walk
@@ -236,10 +237,13 @@ def input_digest(region: InputRegion, data: bytes) -> str:
     return hashlib.sha256(header + data).hexdigest()
 
 
-def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> Iterator[str]:
+def escapes(
+    graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain, hull: Hull
+) -> Iterator[str]:
     """Places where the latents over the region may leave the stated box, or break linear bounds.
 
-    Linear bounds count only where the certificate has them propagated.
+    Linear bounds count only where the certificate has them propagated. ``hull`` is given what the
+    walks find.
 
     Raises:
         ReplayError: the walk cannot go on.
@@ -251,9 +255,10 @@ def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> I
             if domain.propagated is not None:
                 walk = LinearWalk(graph, box, cloud, domain.propagated)
             low, high = latent_range(walk, tensor)
+            hull.add(low, high)
             places = list(outside(low, high, domain))
             if domain.propagated is not None and domain.bounds:
-                places += _broken(walk, tensor, domain)
+                places += _broken(walk, tensor, domain, hull)
             del walk
         yield from places
 
@@ -283,7 +288,7 @@ def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
         yield f"location {location}, channel {channel}"
 
 
-def _broken(walk: Walk, tensor: str, domain: ReachDomain) -> Iterator[str]:
+def _broken(walk: Walk, tensor: str, domain: ReachDomain, hull: Hull) -> Iterator[str]:
     """Linear bounds that do not follow over one part of the region."""
     shape = walk.reach(tensor).low.shape[1:]
     count, channels = math.prod(shape), shape[0]
@@ -291,6 +296,7 @@ def _broken(walk: Walk, tensor: str, domain: ReachDomain) -> Iterator[str]:
     rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
     by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
     least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
+    hull.add_forms(least.tolist())
     for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
         if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
             yield f"linear bound {index}"

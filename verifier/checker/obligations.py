@@ -165,7 +165,7 @@ def _region_complaints(case: Case, domain: ReachDomain, region: InputRegion) -> 
         if case.core.parts:
             places = _part_escapes(case, domain, inputs)
         else:
-            places = escapes(case.model.graph, latent, inputs, domain)
+            places = escapes(case.model.graph, latent, inputs, domain, case.hull)
         for place in places:
             yield f"over the region the latent may leave the stated box or bounds at {place}"
     except ReplayError as error:
@@ -176,6 +176,7 @@ def _part_escapes(case: Case, domain: ReachDomain, inputs: Inputs) -> Iterator[s
     """The same for a region in parts, whose boxes of latents are kept for the margins."""
     for low, high in walked(case.core, inputs, case.model.graph, case.bound.latent):
         case.parts.append((low, high))
+        case.hull.add(low, high)
         yield from outside(low, high, domain)
 
 
@@ -288,7 +289,10 @@ def prediction(case: Case) -> Iterator[str]:
 
 
 def witnesses(case: Case) -> Iterator[str]:
-    """10. Every witness meets all facts but its own, lies in the domain, and certainly loses."""
+    """10. Every witness meets all facts but its own, lies in the domain, and certainly loses.
+
+    Here and in the next two, under a region of inputs the domain is what the checker's own walk
+    found, not the larger box that is stated (see ``Case.refuting``)."""
     core = case.core
     current().afford(
         "all witnesses",
@@ -302,7 +306,7 @@ def witnesses(case: Case) -> Iterator[str]:
         else:
             case.necessary.append(witness.fact)
             try:
-                complaints = list(witness_complaints(core, case.region, case.latent, witness))
+                complaints = list(witness_complaints(core, case.refuting, case.latent, witness))
             except CertificateError as error:
                 complaints = [str(error)]
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
@@ -310,7 +314,7 @@ def witnesses(case: Case) -> Iterator[str]:
 
 def size(case: Case) -> Iterator[str]:
     """11. The size bound, if there is one, is proved: every refutation loses, every tree holds."""
-    case.at_least = size_bound(case.core, case.region, case.latent)
+    case.at_least = size_bound(case.core, case.refuting, case.latent)
     if case.at_least > len(case.core.facts):
         yield (
             f"contradiction: {len(case.core.facts)} facts are stated, and every explanation is "
@@ -320,7 +324,7 @@ def size(case: Case) -> Iterator[str]:
 
 def contrast(case: Case) -> Iterator[str]:
     """12. Every contrast lies in the domain and is certainly predicted as its class."""
-    case.contrasts = list(contrasts(case.core, case.region, case.latent))
+    case.contrasts = list(contrasts(case.core, case.refuting, case.latent))
     yield from ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
@@ -145,6 +146,8 @@ def print_certified(
     result: Any, name: str, model: Path, certificates: tuple[str, ...], image: str | None
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
+    from verifier.report.words import REGION_LEVEL
+
     out = console()
     out.print(
         f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
@@ -154,8 +157,13 @@ def print_certified(
     for stage in result.stages:
         table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
     out.print(table)
-    level = ", level R (real arithmetic, float32 weights)" if result.certificates else ""
-    out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    if result.conditions:
+        out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
+        for condition in result.conditions:
+            out.print(f"  - {safe(condition)}", highlight=False)
+    else:
+        level = f", level R ({REGION_LEVEL})" if result.certificates else ""
+        out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
     if result.counterexample is not None:
         out.print(
             f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"
@@ -172,13 +180,18 @@ def print_certified(
             f"{len(sets.may_join)} may join"
         )
     if result.checks:
-        out.print(f"checker     {len(result.checks)} accepted")
+        states = Counter(report.status for report in result.checks)
+        out.print("checker     " + ", ".join(f"{n} {state}" for state, n in states.items()))
         for assumption in result.assumptions:
+            if assumption in result.conditions:
+                continue
             out.print(f"assumes     {safe(assumption)}", highlight=False)
     for path in certificates[:1]:
         more = f" and {len(certificates) - 1} more" if len(certificates) > 1 else ""
         out.print(f"certificate {safe(path)}{more}")
-        again = shlex.join([*program(), "check", path, str(model)])
+        declared = result.certificates[0].core.model.binding == "declared"
+        trust = ["--allow-declared"] if declared else []
+        again = shlex.join([*program(), "check", path, str(model), *trust])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
 

@@ -190,7 +190,8 @@ def check(
         bool,
         typer.Option(
             "--allow-declared",
-            help="Take it on trust that the graph computes a head that is only declared.",
+            help="Examine the rest as if the graph computed a head that is only declared; the "
+            "result is conditional on that (exit code 3).",
         ),
     ] = False,
     verbose: Annotated[
@@ -219,12 +220,12 @@ def check(
         digest, subject = input_digest(x), network.data
     require_certificate(content, str(certificate))
     report = checker.check(content, subject, digest, allow_declared=allow_declared)
-    code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
-    if input_ is not None and report.accepted:
+    code = report.exit_code
+    if input_ is not None and report.met:
         from verifier.session import confirm_latent
 
         verdict, observed = confirm_latent(content, network, x)
-        code = verdict.exit_code
+        code = verdict.exit_code or code  # what is conditional stays so
     if as_json:
         print_json(report.to_json() | {"observed": observed, "exit_code": code})
     elif not quiet:

@@ -62,7 +62,6 @@ def report(
         sections=instances,
         program=program(),
     )
-    accepted = page.rejected == 0
     if as_json:
         print_json(
             {
@@ -71,12 +70,14 @@ def report(
                 "instances": page.total,
                 "accepted": page.accepted,
                 "rejected": page.rejected,
+                "conditional": page.conditional,
                 "bytes": out.stat().st_size,
             }
         )
     elif not quiet:
         screen = console()
-        screen.print(f"certificates {page.accepted} accepted, {page.rejected} not")
+        word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
+        screen.print(f"certificates {page.accepted} accepted, {page.rejected} not{word}")
         absent = page.total - page.count("proved")
         if absent:
             screen.print(f"instances    {absent} of {page.total} not proved")
@@ -85,7 +86,7 @@ def report(
         screen.print(f"report       {safe(str(out))}")
         if target is not None:
             screen.print(f"pdf          {safe(str(target))}")
-    raise typer.Exit(0 if accepted else 1)
+    raise typer.Exit(page.exit_code)
 
 
 def _where(directory: Path) -> dict[str, str]:
@@ -126,15 +127,19 @@ def _single(
     require_writable(out.parent)
     make_directory(out.parent)
     target = out.with_suffix(".pdf") if pdf else None
-    accepted = page_to_files(
+    found = page_to_files(
         certificate, out, model=model, input_=input_, index=index, pdf=target, program=program()
     )
     if as_json:
         document = {"report": str(out), "pdf": None if target is None else str(target)}
-        print_json(document | {"accepted": accepted})
+        told = {"accepted": found.accepted, "status": found.status}
+        print_json(document | told | {"conditions": list(found.conditions)})
     elif not quiet:
         screen = console()
+        screen.print(f"certificate  {found.status}")
+        for condition in found.conditions:
+            screen.print(f"holds if     {safe(condition)}", highlight=False)
         screen.print(f"report       {safe(str(out))}")
         if target is not None:
             screen.print(f"pdf          {safe(str(target))}")
-    raise typer.Exit(0 if accepted else 1)
+    raise typer.Exit(found.exit_code)

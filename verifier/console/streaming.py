@@ -129,8 +129,9 @@ def _print_item(item: Streamed) -> None:
         return
     count = f"{explanation.size} fact{'' if explanation.size == 1 else 's'}"
     beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
+    held = "conditionally proved" if explanation.conditions else "proved"
     out.print(
-        f"{words}proved by {count} ({explanation.vocabulary}), "
+        f"{words}{held} by {count} ({explanation.vocabulary}), "
         f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}",
         highlight=False,
     )

@@ -15,7 +15,7 @@ _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
 
 def print_explanation(result: Any, model_name: str) -> None:
     """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
-    from verifier.report.words import cases_words
+    from verifier.report.words import cases_words, level_words
 
     explanation, out = result.explanation, console()
     out.print(
@@ -46,16 +46,24 @@ def print_explanation(result: Any, model_name: str) -> None:
     if len(result.sentences) > SHOWN:
         out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
     proved = len(explanation.necessary)
-    out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    conditions = explanation.conditions
+    if conditions:
+        out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
+        for condition in conditions:
+            out.print(f"  - {safe(condition)}", highlight=False)
+    else:
+        what = level_words(explanation.certificate.core)
+        out.print(f"\nverdict     [bold]proved[/bold], level R ({what})")
     cases = cases_words(explanation.certificate.core)
     if cases:
         out.print(f"cases       {cases}")
     out.print(f"domain      {safe(explanation.domain_name)}")
-    out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    if_so = "conditionally " if conditions else ""
+    out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
     least = explanation.lower_bound
     if least is not None:
         open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
-        word = "proved: none of this vocabulary has fewer facts over this domain"
+        word = f"{if_so}proved: none of this vocabulary has fewer facts over this domain"
         if least < explanation.size:
             word = f"open: at least {least} of these {explanation.size} are needed{open_}"
         out.print(f"smallest    {word}")
@@ -114,12 +122,17 @@ def print_check(report: Any, observed: str | None, code: int, verbose: bool = Fa
     for word, value in report.subject:
         out.print(f"about    {word}: {safe(value)}", highlight=False)
     for assumption in report.assumptions:
-        out.print(f"assumes  {safe(assumption)}", highlight=False)
-    for claim in report.claims if verbose else _summed_up(report.claims):
-        out.print(f"claim    {safe(claim)}", highlight=False)
+        word = "holds if" if assumption in report.conditions else "assumes "
+        out.print(f"{word} {safe(assumption)}", highlight=False)
+    claims = report.claims if verbose else _summed_up(report.claims)
+    for claim in claims:
+        then = "would be proved then: " if report.conditions else ""
+        out.print(f"claim    {then}{safe(claim)}", highlight=False)
     if observed is not None:
         out.print(f"observed {safe(observed)}", highlight=False)
     if report.accepted and code:
         out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
+    elif report.conditions:
+        out.print("certificate [bold]conditional[/bold]: it rests on somebody's word, see above")
     else:
         out.print(f"certificate [bold]{report.status}[/bold]")

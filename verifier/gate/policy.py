@@ -100,7 +100,8 @@ class Duplicates(_Closed):
 class Certificates(_Closed):
     """Every certificate is accepted by the checker.
 
-    ``allow_declared`` takes it on trust that the graph computes a head that is only declared.
+    ``allow_declared`` examines the rest as if the graph computed a head that is only declared. Such
+    certificates rest on somebody's word: they do not count, and the check is undecided.
     """
 
     accepted: Literal["all"]

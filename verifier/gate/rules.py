@@ -188,6 +188,8 @@ def _certified(
                 certified += 1
             else:
                 findings.append(Finding(again.complaint if again else "not proved", row.index))
+                # what rests on somebody's word is neither proved nor refuted
+                unknown += bool(again and again.report and again.report.exit_code == 3)
         elif row.correct is False:
             findings.append(_wrong(row, campaign))
         elif record.state == "refuted":
@@ -310,17 +312,20 @@ def _binding(campaign: Campaign) -> Check:
 
 def _certificates(rule: Certificates, campaign: Campaign, model: ModelFile) -> Check:
     """Every certificate is read from its file and proved again, against the model's bytes."""
-    findings, accepted = [], 0
+    findings, accepted, wrong = [], 0, False
     for row in _proved(campaign):
         found = recheck.explanation(campaign, row, model, rule.allow_declared)
         accepted += found.accepted
         if not found.accepted:
             findings.append(Finding(found.complaint, row.index))
+            # what rests on somebody's word is no proof, and not wrong either
+            wrong |= found.report is None or found.report.exit_code != 3
     place, limit = ("rules", "certificates", "accepted"), "all accepted by the checker"
     words = f"{accepted} of {accepted + len(findings)} certificates accepted"
     if not accepted and not findings:
         return Check("certificates", place, "undecided", "there are no certificates", limit)
-    return Check("certificates", place, _status(not findings), words, limit, tuple(findings))
+    status: Outcome = "failed" if wrong else "undecided" if findings else "passed"
+    return Check("certificates", place, status, words, limit, tuple(findings))
 
 
 def _undecided(rule: AtMostShare, campaign: Campaign) -> Check:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from verifier.latent.reach import refuting
 from verifier.minimise.ascent import Descent, Task
 from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
 from verifier.minimise.demands import Demands
@@ -75,7 +76,8 @@ class Refuter:
         target: int | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.instance, self.domain, self.kinds = instance, domain, kinds
+        self.instance, self.kinds = instance, kinds
+        self.domain = refuting(domain, instance.latent)
         self.descent = Descent(instance.head, instance.engine)
         self._now = now
         self.target = target

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from verifier.latent.domain import Domain
 from verifier.latent.facts import Fact, FactSet
+from verifier.latent.reach import refuting
 from verifier.minimise.ascent import Descent, Task
 from verifier.minimise.demands import Demands
 from verifier.minimise.layout import Layout, Site
@@ -102,7 +103,8 @@ class _Search:
     """What the search for all facts of one set shares."""
 
     def __init__(self, instance: Instance, domain: Domain, facts: FactSet, effort: int) -> None:
-        self.instance, self.domain, self.facts, self.effort = instance, domain, facts, effort
+        self.instance, self.facts, self.effort = instance, facts, effort
+        self.domain = refuting(domain, instance.latent)
         self.descent = Descent(instance.head, instance.engine)
         self.demands = Demands(instance, facts)
         self.guarded = self._guarded_by_each()

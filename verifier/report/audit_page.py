@@ -62,6 +62,7 @@ class AuditInstance:
     state: str
     reason: str
     accepted: bool | None = None
+    conditional: bool = False
     size: int | None = None
     necessary: int | None = None
     vocabulary: str | None = None
@@ -175,6 +176,8 @@ class AuditPage:
         counterexamples: that refute regions, a few of each; ``hidden`` more are not shown.
         wrong: those worth a look: predicted wrongly, refuted or not proved.
         recheck: commands that check again.
+        rejected: certificates that were not accepted; ``conditional`` of them because they rest on
+            somebody's word.
     """
 
     title: str
@@ -206,6 +209,14 @@ class AuditPage:
     limits: tuple[str, ...]
     recheck: tuple[str, ...]
     missing: tuple[str, ...] = field(default_factory=tuple)
+    conditional: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all certificates accepted, 3 those that were not rest on somebody's word, else 1."""
+        if not self.rejected:
+            return 0
+        return 3 if self.rejected == self.conditional else 1
 
     def count(self, state: str) -> int:
         """How many instances are in a state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from verifier.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
@@ -21,15 +22,16 @@ from verifier.report.patches import Patches
 from verifier.report.reading import Reading
 from verifier.report.text import label
 from verifier.report.words import (
-    LEVELS,
     OBLIGATIONS,
     brief_words,
     claims_words,
     domain_words,
     fact_words,
+    level_sentence,
     limits_words,
     scope_words,
 )
+from verifier.verdict import CONDITIONAL
 
 if TYPE_CHECKING:
     from verifier.checker import CheckReport
@@ -51,8 +53,8 @@ def explanation_page(
 ) -> ExplanationPage:
     """The page of a certificate that was checked.
 
-    The verdict is the check's: ``proved`` if the checker accepted the certificate, else
-    ``unknown``. Facts keep the certificate's order.
+    The verdict is the check's: ``proved`` if the checker accepted the certificate, ``conditional``
+    if that rests on somebody's word, else ``unknown``. Facts keep the certificate's order.
 
     Args:
         envelope: the certificate.
@@ -78,7 +80,7 @@ def explanation_page(
         input_name=input_name,
         predicted=predicted,
         others=tuple(n for k, n in enumerate(reading.classes) if k != reading.predicted),
-        verdict="proved" if check.accepted else "unknown",
+        verdict={"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown"),
         reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
         vocabulary=core.vocabulary,
         facts=tuple(
@@ -89,15 +91,20 @@ def explanation_page(
         sizes=sizes,
         domain=domain_words(core),
         scope=scope_words(core),
-        level=LEVELS[core.level],
+        level=level_sentence(core),
         proved=claims_words(core, check.claims, predicted),
-        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in check.assumptions),
+        assumptions=_sentences(a for a in check.assumptions if a not in check.conditions),
+        conditions=_sentences(check.conditions),
         not_proved=limits_words(core, len(necessary), bound),
         check=_check(check),
         certificate=certificate,
         seconds=seconds,
         notes=notes,
     )
+
+
+def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{text[0].upper()}{text[1:]}." for text in texts)
 
 
 def _page_fact(
@@ -138,7 +145,7 @@ def _page_fact(
 
 
 def _margins(core: Core, check: CheckReport, reading: Reading) -> tuple[PageMargin, ...]:
-    proved = dict(check.margins) if check.accepted else {}
+    proved = dict(check.margins) if check.met else {}
     return tuple(
         PageMargin(reading.classes[rival], float(reading.margins[rival]), proved.get(rival))
         for rival in core.rivals

@@ -96,7 +96,7 @@ class PageObligation:
 
 @dataclass(frozen=True)
 class PageCheck:
-    """The checker's answer: ``status`` is accepted, rejected or incomplete."""
+    """The checker's answer: ``status`` is accepted, conditional, rejected or incomplete."""
 
     accepted: bool
     status: str
@@ -156,8 +156,9 @@ class ExplanationPage:
         input_name: what the user called the input.
         predicted: name of the predicted class.
         others: names of all other classes.
-        verdict: ``proved``, ``refuted`` or ``unknown``, with the reason of an unknown one.
-        reason: why the verdict is unknown, or empty.
+        verdict: ``proved``, ``conditional`` (proved if ``conditions`` hold, which somebody says and
+            nobody checked), ``refuted`` or ``unknown``, with the reason of an unknown one.
+        reason: why the verdict is unknown or conditional, or empty.
         vocabulary: which kind of facts: ``topk``, ``ceiling``, ``pairs`` or ``mixed``.
         facts: the explanation.
         margins: one per rival.
@@ -172,6 +173,7 @@ class ExplanationPage:
         seconds: time for the whole explanation.
         notes: further sections.
         scope: which latents the headline is about, as the beginning of a sentence.
+        conditions: what the proof rests on by somebody's word, in sentences.
     """
 
     title: str
@@ -196,3 +198,4 @@ class ExplanationPage:
     seconds: float
     notes: tuple[PageNote, ...] = ()
     scope: str = "Whatever else the network may have seen"
+    conditions: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any
 from verifier.report.images import LARGE, SMALL, crop, data_uri
 from verifier.report.page import Box, ExplanationPage, PageFact, PageMargin
 from verifier.report.text import label
+from verifier.verdict import CONDITIONAL
 
 FOR, AGAINST = 6, 3  # how many prototypes are shown as pictures
 LISTED = 1000  # facts written out; the certificate holds all of them
@@ -102,6 +103,7 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "weakest": min((m.proved for m in page.margins if m.proved is not None), default=None),
         "passed": sum(o.passed is True for o in page.check.obligations) if page.check else 0,
         "good": page.verdict == "proved" and page.check is not None and page.check.accepted,
+        "conditional": page.verdict == CONDITIONAL,
     }
 
 

@@ -17,6 +17,7 @@ from verifier.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
+from verifier.checker.conditions import vouched, walked_words
 from verifier.checker.input_region import describe
 from verifier.report.reading import Reading
 from verifier.report.text import at_least, at_most, label, nearest, plural
@@ -25,9 +26,20 @@ UNBOUNDED = 2.0**500  # the end of an interval that nothing bounds, as inflation
 _LISTED = 20  # prototypes that one sentence names
 _EXEMPT = 6  # exempt prototypes that the sentence of a ceiling names
 
+HEAD_LEVEL = "the head over the real numbers, with exactly these float32 weights"
+REGION_LEVEL = "encoder and head over the real numbers, with exactly these float32 weights"
 LEVELS = {
     "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
     "weights, computed over the real numbers, and about the latent exactly as recorded.",
+}
+REGIONS_TOO = (
+    "Over a region of inputs it is about encoder and head, both over the real numbers; what a "
+    "float32 execution of the encoder makes of inputs of the region is not covered."
+)
+_REGION_LEVELS = {
+    "R": "Level R, real arithmetic: the proof is about encoder and head with exactly these float32 "
+    "weights, both computed over the real numbers. What a float32 execution of the encoder makes "
+    "of an input of the region is not covered.",
 }
 
 # What a passed obligation of the checker establishes.
@@ -177,6 +189,22 @@ def domain_words(core: Core) -> str:
     return f"Every latent with values from {lower:g} to {upper:g} at {shape}"
 
 
+def _is_walked(core: Core) -> bool:
+    """Whether the claim is about a region of inputs, over which the encoder was walked."""
+    domain = core.domain
+    return core.holds is not None or (isinstance(domain, ReachDomain) and domain.region is not None)
+
+
+def level_words(core: Core) -> str:
+    """What is computed over the real numbers, in a few words."""
+    return REGION_LEVEL if _is_walked(core) else HEAD_LEVEL
+
+
+def level_sentence(core: Core) -> str:
+    """The semantics level in a sentence."""
+    return (_REGION_LEVELS if _is_walked(core) else LEVELS)[core.level]
+
+
 def region_words(domain: ReachDomain) -> str:
     """The inputs that a box of latents was computed from, as the checker names them."""
     region = domain.region
@@ -188,7 +216,7 @@ def scope_words(core: Core) -> str:
     domain = core.domain
     if isinstance(domain, FreeDomain):
         return "Whatever else the network may have seen"
-    if isinstance(domain, ReachDomain) and domain.region is not None:
+    if isinstance(domain, ReachDomain) and not vouched(domain):
         return f"For every input of {region_words(domain)}"
     if isinstance(domain, ReachDomain):
         return "Over the stated box of latents"
@@ -199,6 +227,9 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
     """The checker's claims in sentences; a claim that this page does not know is not made."""
     facts = len(core.facts)
     necessary = sum(claim.startswith("necessary:") for claim in claims)
+    walked = walked_words(core)
+    over = f"over {walked}" if walked else "over this domain"
+    within = f", in {walked}," if walked else ""
     met = f" that meets the {plural(facts, 'fact')}" if facts else ""
     sentences = []
     if "sufficient" in claims:
@@ -212,33 +243,33 @@ def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[s
         sentences.append(
             f"Robust explanation: every input of the region {describe(core.holds)} meets "
             f"the {plural(facts, 'fact')}, and is classified “{label(predicted)}” for this reason, "
-            "in real arithmetic."
+            "by encoder and head in real arithmetic."
         )
     elif "robust" in claims and isinstance(core.domain, ReachDomain):
         sentences.append(
             f"Robust: every input of {region_words(core.domain)} is classified "
-            f"“{label(predicted)}”, in real arithmetic."
+            f"“{label(predicted)}”, by encoder and head in real arithmetic."
         )
     least = next((c.removeprefix("at-least:") for c in claims if c.startswith("at-least:")), "")
     if "minimum-size" in claims and facts:
         sentences.append(
             f"Minimum-size: no set of fewer than {plural(facts, 'fact')} of this kind forces the "
-            "prediction over this domain."
+            f"prediction {over}."
         )
     elif least:
         sentences.append(
             f"At least {plural(int(least), 'fact')} of this kind are needed to force the "
-            "prediction over this domain."
+            f"prediction {over}."
         )
     if "subset-minimal" in claims and facts:
         sentences.append(
-            "Subset-minimal: for every fact, a recorded latent meets all the others and is "
-            "classified differently."
+            f"Subset-minimal: for every fact, a recorded latent{within} meets all the others and "
+            "is classified differently."
         )
     elif necessary:
         sentences.append(
-            f"Necessary: for {necessary} of the facts, a recorded latent meets all the others and "
-            "is classified differently."
+            f"Necessary: for {necessary} of the facts, a recorded latent{within} meets all the "
+            "others and is classified differently."
         )
     return tuple(sentences)
 
