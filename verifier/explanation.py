@@ -22,12 +22,16 @@ from verifier.verdict import Verdict
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one vocabulary gave: the number of proved facts, or why there are none."""
+    """What one vocabulary gave: the number of proved facts, or why there are none.
+
+    ``certificate`` is that of the explanation in this vocabulary, accepted by the checker, or None.
+    """
 
     vocabulary: Vocabulary
     verdict: Verdict
     size: int | None
     seconds: float
+    certificate: Envelope | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,47 @@
-"""Writing files so that nothing half-written is ever left behind."""
+"""Writing files so that nothing half-written is left behind; reading those nobody vouches for."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from verifier.errors import OutputError
+from verifier.errors import InputError, OutputError
+
+
+def read_regular(path: Path, most: int) -> bytes | None:
+    """A file's content; None where there is nothing of this name.
+
+    Nothing else is ever read: a link may lead out of a directory, a pipe or device never ends.
+
+    Raises:
+        InputError: a link or no regular file, larger than ``most`` bytes, or unreadable.
+    """
+    try:
+        # not blocking: opening a pipe would wait for its other end
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise InputError(f"{path}: is a link or no regular file, so it is not read") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path}: is a link or no regular file, so it is not read")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(most + 1) if os.fstat(descriptor).st_size <= most else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    finally:
+        os.close(descriptor)
+    if content is None or len(content) > most:
+        raise InputError(f"{path}: is larger than {most} bytes, so it is not read")
+    return content
 
 
 def write_atomic(path: Path, data: bytes) -> None:

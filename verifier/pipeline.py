@@ -154,8 +154,9 @@ class Explainer:
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
             else:
+                size, envelope = len(outcome.facts), outcome.certificate
                 verdict = judged(outcome.check.conditions)
-                attempts.append(Attempt(word, verdict, len(outcome.facts), spent))
+                attempts.append(Attempt(word, verdict, size, spent, envelope))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         best = min(proofs, default=None)
         if best is not None and minimal == "minimum":
@@ -163,7 +164,10 @@ class Explainer:
             proof = self._smallest(instance, observation, where, best[2], best[3], widen, deadline)
             best = (len(proof.facts), *best[1:3], proof)
             attempts = [
-                replace(a, size=best[0]) if a.vocabulary == best[2] else a for a in attempts
+                replace(a, size=best[0], certificate=proof.certificate)
+                if a.vocabulary == best[2]
+                else a
+                for a in attempts
             ]
         if best is not None and witnesses:
             best = (*best[:3], self._witnessed(instance, where, best[3]))

@@ -128,9 +128,9 @@ ARROWS: dict[str, set[str]] = {
     "verifier.gate": {
         "verifier.plain_yaml",
         "verifier.campaign",
-        "verifier.certificate",
-        "verifier.checker",
         "verifier.files",
+        # one network for the campaign and for finding it out again
+        "verifier.network",
     },
     "verifier.report": {
         "verifier.campaign",

@@ -19,6 +19,7 @@ from verifier.campaign import (
     Instances,
     Limits,
     Options,
+    Row,
     read_campaign,
     record,
     run_campaign,
@@ -146,6 +147,11 @@ def renamed(path: Path) -> Path:
     return path
 
 
+def sizes(row: Row) -> dict[str, Any]:
+    """Per vocabulary; the certificates name the network, so their hashes differ."""
+    return {name: found["size"] for name, found in row.record.sizes.items()}
+
+
 def test_an_equal_head_carries_certificates_over(tmp_path: Path) -> None:
     old = run(tmp_path / "old", options=Options())
     other = renamed(tmp_path / "other.onnx")
@@ -153,7 +159,7 @@ def test_an_equal_head_carries_certificates_over(tmp_path: Path) -> None:
         other, some(6), tmp_path / "new", earlier=tmp_path / "old", engine=InlineEngine
     )
     assert new.carried == new.computed == 6
-    assert [row.record.sizes for row in new.rows] == [row.record.sizes for row in old.rows]
+    assert [sizes(row) for row in new.rows] == [sizes(row) for row in old.rows]
     plain = run_campaign(other, some(6), tmp_path / "plain", engine=InlineEngine)
     assert plain.rows == new.rows  # carrying over changes nothing but the time
     for row in new.rows:

@@ -12,8 +12,9 @@ import onnx
 from onnx import numpy_helper
 
 from tests.campaign.support import MODEL, InlineEngine, network, some
-from verifier.campaign import Campaign, Instances, Record, Row
+from verifier.campaign import Confirmed, Instances, Record, Row
 from verifier.campaign.identity import ModelFacts, model_facts
+from verifier.campaign.recheck import Complaint
 from verifier.campaign.regions import RegionRecord
 from verifier.gate import GateResult, run_gate
 
@@ -100,8 +101,9 @@ def campaign(
     model: ModelFacts | None = None,
     regions: dict[str, dict[str, RegionRecord]] | None = None,
     directory: Path = Path("nowhere"),
-) -> Campaign:
-    """A campaign with these rows."""
+    complaints: dict[str, Complaint] | None = None,
+) -> Confirmed:
+    """A campaign with these rows, as if they had been found out again."""
     about = {
         "data": {"name": "made up", "sha256": "0" * 64},
         "selection": {},
@@ -110,7 +112,10 @@ def campaign(
         "domain": "free",
         "regions": {name: name for name in regions or {}},
     }
-    return Campaign(directory, about, model or facts(), tuple(rows), regions or {})
+    found = regions or {}
+    return Confirmed(
+        directory, about, model or facts(), tuple(rows), found, complaints=complaints or {}
+    )
 
 
 def without_proof(one: Row, state: Any = "undecided") -> Row:

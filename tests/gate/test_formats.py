@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.campaign.support import MODEL
 from tests.gate.sarif import NotSarifError, validate
 from tests.gate.support import HEADER, campaign, facts, row, without_proof
 from verifier.gate import GateResult, evaluate, read_policy
@@ -41,7 +40,7 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def result(policy: Path, name: str = "net", wrong: int = 2) -> GateResult:
     rows = [row(i, predicted=int(i < wrong)) for i in range(9)] + [without_proof(row(9))]
     model = facts(name=name, classes=(name, *"123456789"))
-    return evaluate(read_policy(policy), campaign(rows, model), MODEL.read_bytes(), None)
+    return evaluate(read_policy(policy), campaign(rows, model))
 
 
 def test_failures_are_in_junit_and_nothing_else_is(policy: Path) -> None:

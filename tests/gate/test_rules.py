@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.campaign.support import MODEL
 from tests.gate.support import campaign, facts, row, without_proof
-from verifier.campaign import Campaign, Row, recheck
-from verifier.campaign.recheck import Rechecked
+from verifier.campaign import Confirmed, Row
+from verifier.campaign.recheck import Complaint
 from verifier.campaign.regions import RegionRecord
 from verifier.gate.compare import compare
 from verifier.gate.outcome import Check, overall
@@ -19,13 +18,13 @@ from verifier.gate.policy import BaselineRules, Rules
 from verifier.gate.rules import baseline_checks, checks
 
 
-def only(rules: dict[str, Any], found: Campaign) -> list[Check]:
+def only(rules: dict[str, Any], found: Confirmed) -> list[Check]:
     """The checks of the rules that were set."""
-    outcomes = checks(Rules.model_validate(rules), found, MODEL.read_bytes())
+    outcomes = checks(Rules.model_validate(rules), found)
     return [check for check in outcomes if check.rule in rules]
 
 
-def status(rules: dict[str, Any], found: Campaign) -> list[str]:
+def status(rules: dict[str, Any], found: Confirmed) -> list[str]:
     return [check.status for check in only(rules, found)]
 
 
@@ -78,10 +77,7 @@ def test_an_undecided_class_does_not_hide_a_failing_one() -> None:
         (["proved"] * 8 + ["refuted", "not_run"], 0.9, "undecided"),
     ],
 )
-def test_certified_accuracy(
-    states: list[Any], limit: float, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
+def test_certified_accuracy(states: list[Any], limit: float, expected: str) -> None:
     regions = {
         "linf:0.1": {
             f"k{i}": RegionRecord("r", state, predicted=0) for i, state in enumerate(states)
@@ -91,10 +87,7 @@ def test_certified_accuracy(
     assert status(rules, campaign(right(10), regions=regions)) == [expected]
 
 
-def test_a_certified_wrong_prediction_is_not_certified_accuracy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(recheck, "region", lambda *_: Rechecked(b"", None, ""))
+def test_a_certified_wrong_prediction_is_not_certified_accuracy() -> None:
     rows = right(9, 1)
     regions = {
         "r": {r.key: RegionRecord("r", "proved", predicted=r.record.predicted) for r in rows}
@@ -103,14 +96,20 @@ def test_a_certified_wrong_prediction_is_not_certified_accuracy(
     assert status(rules, campaign(rows, regions=regions)) == ["failed"]
 
 
-def test_a_ledger_s_word_certifies_nothing() -> None:
-    """Rows say proved, and there is no certificate: the rule fails."""
-    regions = {"r": {f"k{i}": RegionRecord("r", "proved", predicted=0) for i in range(10)}}
+@pytest.mark.parametrize(("final", "expected"), [(True, "failed"), (False, "undecided")])
+def test_what_is_false_fails_and_what_is_unproved_is_undecided(final: bool, expected: str) -> None:
+    rows = [row(0), without_proof(row(1))]
+    regions = {"r": {r.key: RegionRecord(f"r{r.key}", "undecided", predicted=0) for r in rows}}
+    complaints = {key: Complaint("not so", final) for key in ("k1", "rk0", "rk1")}
+    found = campaign(rows, regions=regions, complaints=complaints)
     rules = {"certified_accuracy": ({"region": "r", "at_least": 0.1},)}
-    assert status(rules, campaign(right(10), regions=regions)) == ["failed"]
+    assert status(rules, found) == [expected]
+    (check,) = only({"certificates": {"accepted": "all"}}, found)
+    assert (check.status, check.measured) == (expected, "1 of 2 certificates accepted")
+    assert [(f.instance, f.text) for f in check.findings] == [(1, "not so")]
 
 
-def sized(*sizes: int | None) -> Campaign:
+def sized(*sizes: int | None) -> Confirmed:
     return campaign(
         [
             row(i, sizes={"topk": {"status": "", "reason": "", "size": s}})
@@ -206,7 +205,7 @@ def test_whatever_is_not_proved_counts(state: str) -> None:
 
 def test_by_default_nothing_may_be_undecided() -> None:
     found = campaign([row(0), without_proof(row(1))])
-    outcomes = list(checks(Rules.model_validate({"ambiguous": {"at_most": 1.0}}), found, b""))
+    outcomes = list(checks(Rules.model_validate({"ambiguous": {"at_most": 1.0}}), found))
     assert overall(outcomes) == "undecided"
 
 
@@ -227,7 +226,7 @@ def test_nothing_proved_is_nothing_passed(rules: dict[str, Any]) -> None:
 def test_failed_outweighs_undecided() -> None:
     found = campaign([row(0, predicted=1), without_proof(row(1))])
     rules = Rules.model_validate({"accuracy": {"at_least": 1.0}})
-    assert overall(list(checks(rules, found, b""))) == "failed"
+    assert overall(list(checks(rules, found))) == "failed"
 
 
 def against(old: Sequence[Row], new: Sequence[Row], rules: dict[str, Any]) -> list[Check]:

@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 
 from verifier.audit.sections import Sections, patches_of
-from verifier.campaign import Campaign, Instances, Row, read_campaign
-from verifier.campaign.ledger import ALTERED, CERTIFICATES, LEDGER, REGIONS
+from verifier.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
+from verifier.campaign.ledger import ALTERED
+from verifier.campaign.places import CERTIFICATES, LEDGER, REGIONS
+from verifier.campaign.recheck import Rechecked
 from verifier.campaign.summary import unused_prototypes
 from verifier.errors import InputError
-from verifier.files import write_atomic
+from verifier.files import read_regular, write_atomic
 from verifier.network import Network, load
 from verifier.report.audit_html import print_pdf, render_audit
 from verifier.report.audit_page import (
     AuditCheck,
     AuditClass,
     AuditGate,
+    AuditInstance,
     AuditPage,
     AuditPrototype,
     AuditRegion,
@@ -32,6 +35,7 @@ from verifier.report.text import label, plural
 from verifier.report.words import LEVELS, REGIONS_TOO
 from verifier.version import TOOL
 
+_LARGEST = 1 << 28  # bytes of a gate's result
 SECTIONS = 200  # instances with a section of their own, by default
 
 
@@ -75,30 +79,28 @@ def audit_page(
     sections: int = SECTIONS,
     program: Sequence[str] = ("protoproof",),
 ) -> AuditPage:
-    """What the report says; see :func:`audit_to_files`."""
+    """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
-    campaign = read_campaign(inside)
-    network = load(model)
-    if network.sha256 != campaign.model.sha256:
+    stored, network = read_campaign(inside), load(model)
+    if network.sha256 != stored.model.sha256:
         raise InputError(
             f"{model}: is not the network of the campaign in {inside} (sha256 differs); give that "
             "one with --model"
         )
+    audit = Sections(network, instances)
+    campaign, every = _found_again(stored, network, instances, audit, sections)
     gate = _gate(directory, campaign)
-    audit = Sections(campaign, network, instances)
-    chosen = campaign.rows[:sections]
-    shown = [audit.instance(row) for row in chosen]
-    rest = [audit.instance(row, brief=True) for row in campaign.rows[sections:]]
-    every = [*shown, *rest]
+    shown, rest = every[:sections], every[sections:]
     proved = [row for row in campaign.rows if row.record.state == "proved"]
-    regions = tuple(audit.region(name) for name in campaign.regions)
-    counterexamples = tuple(audit.counterexamples())
-    reasons = [row.record.reason for row in campaign.rows]
-    reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
-    altered = reasons.count(ALTERED)
+    regions = tuple(audit.region(campaign, name) for name in campaign.regions)
+    counterexamples = tuple(audit.counterexamples(campaign))
+    around = {r.key: r for known in campaign.regions.values() for r in known.values()}
+    altered = [key for key, found in campaign.complaints.items() if found.text == ALTERED]
+    lost = sum(key in around for key in altered)
+    over = sum(record.state == "proved" for record in around.values())
     if altered:
         audit.missing.append(
-            f"Missing or altered since the campaign ran: {plural(altered, 'certificate')}."
+            f"Missing or altered since the campaign ran: {plural(len(altered), 'certificate')}."
         )
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
@@ -107,11 +109,11 @@ def audit_page(
         states=tuple((state, n) for state, n in campaign.states.items() if n),
         total=len(campaign.rows),
         correct=sum(row.correct is True for row in campaign.rows),
-        accepted=sum(item.accepted is True for item in every) + audit.regions_accepted,
+        accepted=sum(item.accepted is True for item in every) + over,
         rejected=sum(item.accepted is False for item in every)
         + sum(region.rejected for region in regions)
-        + altered,
-        conditional=audit.conditional,
+        + lost,
+        conditional=sum(found.conditional for found in campaign.complaints.values()),
         identity=_identity(campaign),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
@@ -129,24 +131,42 @@ def audit_page(
         counterexamples=counterexamples,
         hidden=sum(region.refuted for region in regions) - len(counterexamples),
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
-        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(audit.assumptions)),
-        limits=_limits(campaign),
-        recheck=_recheck(inside, model, network, program, bool(audit.regions_accepted)),
+        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
+        limits=_limits(campaign, gate is not None),
+        recheck=_recheck(inside, model, network, program, bool(over)),
         missing=tuple(audit.missing),
     )
 
 
-def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
+def _found_again(
+    stored: Campaign,
+    network: Network,
+    instances: Instances | None,
+    audit: Sections,
+    sections: int,
+) -> tuple[Confirmed, list[AuditInstance]]:
+    """The campaign found out again, and a section for each instance, the first ones in full."""
+    every: list[AuditInstance] = []
+
+    def watch(row: Row, found: Rechecked | None) -> None:
+        every.append(audit.instance(row, found, brief=len(every) >= sections))
+
+    declared = network.binding == "declared"
+    return confirm(stored, network, instances, declared=declared, watch=watch), every
+
+
+def _gate(directory: Path, campaign: Confirmed) -> AuditGate | None:
     """The answer in ``gate.json``.
 
     Raises:
         InputError: it is malformed, or about another network.
     """
     path = directory / "gate.json"
-    if not path.is_file():
+    content = read_regular(path, _LARGEST)
+    if content is None:
         return None
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(content)
         if found["schema"] != "protoproof.gate/1":
             raise ValueError("another version")
         if found["model"]["sha256"] != campaign.model.sha256:
@@ -161,7 +181,7 @@ def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
         raise InputError(f"{path}: not the result of this gate ({error}); run it again") from error
 
 
-def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     similarity = model.similarity
@@ -188,7 +208,7 @@ def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _claim(campaign: Campaign, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
+def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
     explained = (
         f"For each of {plural(accepted, 'instance')}, a few facts about what the "
         f"network sees force its prediction: every latent of the domain that meets the facts is "
@@ -219,7 +239,7 @@ def _option(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def _classes(campaign: Campaign) -> tuple[AuditClass, ...]:
+def _classes(campaign: Confirmed) -> tuple[AuditClass, ...]:
     found = []
     for class_, name in enumerate(campaign.model.classes):
         own = [row for row in campaign.rows if row.label == class_]
@@ -246,7 +266,7 @@ def _sizes(proved: Sequence[Row]) -> tuple[tuple[str, tuple[int, ...]], ...]:
 
 
 def _prototypes(
-    campaign: Campaign, proved: Sequence[Row], patches: Patches | None
+    campaign: Confirmed, proved: Sequence[Row], patches: Patches | None
 ) -> tuple[AuditPrototype, ...]:
     model, found = campaign.model, []
     unused = unused_prototypes(model, campaign.rows)
@@ -277,7 +297,7 @@ def _prototypes(
     return tuple(found)
 
 
-def _use(campaign: Campaign, proved: Sequence[Row]) -> tuple[tuple[int, ...], ...]:
+def _use(campaign: Confirmed, proved: Sequence[Row]) -> tuple[tuple[int, ...], ...]:
     table = np.zeros((len(campaign.model.classes), campaign.model.prototypes), dtype=int)
     for row in proved:
         if row.record.predicted is not None:
@@ -285,7 +305,7 @@ def _use(campaign: Campaign, proved: Sequence[Row]) -> tuple[tuple[int, ...], ..
     return tuple(tuple(line) for line in table.tolist())
 
 
-def _limits(campaign: Campaign) -> tuple[str, ...]:
+def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
     open_ = len(campaign.rows) - campaign.states["proved"]
     limits = [
         "Nothing is said about inputs that are not in this campaign, however similar.",
@@ -296,6 +316,17 @@ def _limits(campaign: Campaign) -> tuple[str, ...]:
     ]
     if open_:
         limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
+    if gate:
+        limits.append(
+            "The gate's answer is as its file recorded it; this report did not decide it again."
+        )
+    if not campaign.labelled:
+        limits.insert(
+            0,
+            "The data was not at hand: labels, and which inputs these are, are as the campaign "
+            "recorded them. A prediction is what the certificate proves of the recorded latent.",
+        )
+    limits.append("Why an instance is not proved is told as recorded; it was not tried again.")
     if not campaign.regions:
         limits.append("No region around the inputs was certified in this campaign.")
     return tuple(limits)

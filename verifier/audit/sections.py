@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import logging
 import re
 from collections import Counter
@@ -14,14 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.assembly import input_digest
-from verifier.campaign import Campaign, Instances, Row, recheck
-from verifier.campaign.ledger import REGIONS
-from verifier.campaign.regions import RegionRecord, lies_in
-from verifier.campaign.summary import is_certified
-from verifier.certificate.reader import read_certificate
+from verifier.campaign import Confirmed, Instances, Row
+from verifier.campaign.ledger import ALTERED
+from verifier.campaign.recheck import FOREIGN, Rechecked, stored_input
+from verifier.campaign.summary import certified
 from verifier.certificate.schema import ActivationFact, Core, PairFact
-from verifier.checker import CheckReport, ModelFile
+from verifier.checker import CheckReport
 from verifier.errors import InputError
 from verifier.network import Network
 from verifier.report.audit_page import (
@@ -47,23 +44,20 @@ _log = logging.getLogger(__name__)
 
 
 class Sections:
-    """Turns rows into sections, proving each certificate again."""
+    """Turns rows and what was found out again into sections."""
 
-    def __init__(self, campaign: Campaign, network: Network, instances: Instances | None) -> None:
-        self._campaign, self._network, self._instances = campaign, network, instances
-        self._file = ModelFile(network.data)
-        self._declared = network.binding == "declared"
-        self.regions_accepted = 0
-        self.conditional = 0  # certificates whose proofs rest on somebody's word
-        self.assumptions: set[str] = set()
+    def __init__(self, network: Network, instances: Instances | None) -> None:
+        self._network, self._instances = network, instances
         self.domain = ""
         self.missing: list[str] = []
         if instances is None:
-            self.missing.append("The data was not at hand, so the inputs are not shown.")
+            self.missing.append(
+                "The data was not at hand, so the inputs are not shown, and labels are as stored."
+            )
 
-    def instance(self, row: Row, brief: bool = False) -> AuditInstance:
-        """One row as a section; ``brief``: only what overviews need."""
-        names, record = self._campaign.model.classes, row.record
+    def instance(self, row: Row, found: Rechecked | None, brief: bool = False) -> AuditInstance:
+        """One row as a section, with its certificate; ``brief``: only what overviews need."""
+        names, record = self._network.class_names, row.record
         picture = None if brief and row.correct is True else self._picture(row)
         base: dict[str, Any] = {
             "index": row.index,
@@ -77,45 +71,37 @@ class Sections:
             "vocabulary": record.vocabulary,
             "picture": picture,
         }
-        if record.certificate is None:
+        if found is None:
             return AuditInstance(**base)
-        found = recheck.explanation(self._campaign, row, self._file, self._declared)
-        report = found.report
-        name = f"{row.key}.cert.json"
-        base |= {"accepted": found.accepted, "certificate": (name, record.certificate)}
-        if not found.accepted or report is None or found.content is None:
-            word = report is not None and bool(report.conditions)
-            self.conditional += word
-            return AuditInstance(**base | {"reason": found.complaint, "conditional": word})
-        core = read_certificate(found.content).core
-        self.assumptions.update(report.assumptions)
-        self.domain = self.domain or domain_words(core)
+        base["accepted"] = found.accepted
+        if found.content is not None:
+            digest = hashlib.sha256(found.content).hexdigest()
+            base["certificate"] = (f"{row.key}.cert.json", digest)
+        if not found.accepted or found.report is None or found.core is None:
+            word = found.complaint is not None and found.complaint.conditional
+            return AuditInstance(**base | {"conditional": word})
+        self.domain = self.domain or domain_words(found.core)
         if brief:
             return AuditInstance(**base)
-        return AuditInstance(**base, **_explained(core, report, reading_of(self._network, core)))
+        reading = reading_of(self._network, found.core)
+        return AuditInstance(**base, **_explained(found.core, found.report, reading))
 
-    def region(self, name: str) -> AuditRegion:
-        """Results over one region, every certificate proved again."""
-        campaign, found = self._campaign, self._campaign.regions[name]
-        certified = rejected = open_ = 0
-        for row in campaign.rows:
-            state = found[row.key].state
-            again = recheck.region(campaign, name, row, self._file, self._declared)
-            accepted = again is not None and again.accepted
-            self.regions_accepted += accepted
-            certified += accepted and is_certified(row, found[row.key])
-            rejected += again is not None and not accepted
-            if again is not None and again.report is not None and again.report.conditions:
-                self.conditional += 1
-            open_ += row.correct is True and not accepted and state != "refuted"
-            if again is not None and again.report is not None and accepted:
-                self.assumptions.update(again.report.assumptions)
-        refuted = sum(record.state == "refuted" for record in found.values())
+    def region(self, campaign: Confirmed, name: str) -> AuditRegion:
+        """Results over one region."""
+        found = campaign.regions[name]
+        rejected = sum(
+            record.key in campaign.complaints and campaign.complaints[record.key].text != ALTERED
+            for record in found.values()
+        )
+        open_ = sum(
+            row.correct is True and found[row.key].state not in ("proved", "refuted")
+            for row in campaign.rows
+        )
         ball = _BALL.match(name)
         return AuditRegion(
             name,
-            certified,
-            refuted,
+            certified(campaign.rows, found),
+            sum(record.state == "refuted" for record in found.values()),
             open_,
             len(campaign.rows),
             rejected,
@@ -123,46 +109,25 @@ class Sections:
             None if ball is None else float(ball[2]) / float(ball[3] or 1),
         )
 
-    def counterexamples(self) -> Iterator[AuditCounterexample]:
+    def counterexamples(self, campaign: Confirmed) -> Iterator[AuditCounterexample]:
         """Inputs that refute regions, the first few of each, as the network sees them now."""
         network, names = self._network, self._network.class_names
-        for name, found in self._campaign.regions.items():
-            shown = 0
-            for row in self._campaign.rows:
-                x = self._refuting(found[row.key])
-                if x is None or shown == _COUNTEREXAMPLES:
+        for found in campaign.regions.items():
+            refuted = [row for row in campaign.rows if found[1][row.key].state == "refuted"]
+            for row in refuted[:_COUNTEREXAMPLES]:
+                record, original = found[1][row.key], self._input(row)
+                x = stored_input(campaign.directory, record.key, network)
+                if x is None or original is None or row.record.predicted is None:
                     continue
-                original, seen = self._input(row), network.observe(x).predicted
-                if seen == row.record.predicted or row.record.predicted is None:
-                    continue  # it refutes nothing
-                if original is None or not lies_in(x, name, original, network):
-                    continue  # nor does this, or nobody can tell
-                shown += 1
                 yield AuditCounterexample(
                     row.index,
-                    name,
+                    found[0],
                     names[row.record.predicted],
-                    names[seen],
+                    names[network.observe(x).predicted],
                     to_picture(original, *network.input_range),
                     to_picture(x, *network.input_range),
                     float(np.abs(x - original).max()),
                 )
-
-    def _refuting(self, record: RegionRecord) -> NDArray[np.float32] | None:
-        """A counterexample from its file, if that is as it was stored and fits the network."""
-        if record.state != "refuted" or record.counterexample is None:
-            return None
-        path = self._campaign.directory / REGIONS / f"{record.key}.npy"
-        try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != record.counterexample:
-                return None
-            x = np.load(io.BytesIO(content), allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        low, high = self._network.input_range
-        fits = x.shape == self._network.input_shape and x.dtype == np.float32
-        return x if fits and bool(((x >= low) & (x <= high)).all()) else None
 
     def _picture(self, row: Row) -> Image | None:
         x = self._input(row)
@@ -171,15 +136,14 @@ class Sections:
     def _input(self, row: Row) -> NDArray[np.float32] | None:
         """The input, if the data at hand holds the very one that was explained."""
         data, bounds = self._instances, self._network.input_range
-        if data is None or row.index >= len(data.x):
+        if data is None:
             return None
-        x = data.scaled(row.index, *bounds)
-        if input_digest(x) != row.instance:
+        if row.record.reason == FOREIGN or row.index >= len(data.x):
             note = "Some inputs are not shown: the data at hand is not what was explained."
             if note not in self.missing:
                 self.missing.append(note)
             return None
-        return x
+        return data.scaled(row.index, *bounds)
 
 
 def _explained(core: Core, report: CheckReport, reading: Reading) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verifier.campaign.confirmed import Confirmed, confirm
 from verifier.campaign.instances import Instances, Selection, parse_indices
 from verifier.campaign.record import STATES, Limits, Options, Record, Row
 from verifier.campaign.run import Campaign, Progress, read_campaign, run_campaign
@@ -9,6 +10,7 @@ from verifier.campaign.run import Campaign, Progress, read_campaign, run_campaig
 __all__ = [
     "STATES",
     "Campaign",
+    "Confirmed",
     "Instances",
     "Limits",
     "Options",
@@ -16,6 +18,7 @@ __all__ = [
     "Record",
     "Row",
     "Selection",
+    "confirm",
     "parse_indices",
     "read_campaign",
     "run_campaign",

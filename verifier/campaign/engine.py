@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -29,6 +29,15 @@ _TRIES = 3  # workers that may die while starting, one after another
 
 
 @dataclass(frozen=True, eq=False)
+class Earlier:
+    """A proved result of another campaign: certificate, and those in ``others`` vocabularies."""
+
+    record: Record
+    certificate: bytes
+    others: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """One instance to explain, or to certify over a region.
 
@@ -39,13 +48,16 @@ class Task:
     key: str
     index: int
     x: NDArray[np.float32]
-    earlier: tuple[Record, bytes] | None = None
+    earlier: Earlier | None = None
     region: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of a task; ``region`` where one was certified, with an input that refutes it."""
+    """What came of a task; ``region`` where one was certified, with an input that refutes it.
+
+    ``others``: certificates of explanations that were not chosen, by vocabulary.
+    """
 
     record: Record
     certificate: bytes | None = None
@@ -53,6 +65,7 @@ class Outcome:
     megabytes: float | None = None
     region: RegionRecord | None = None
     counterexample: bytes | None = None
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

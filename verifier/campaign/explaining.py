@@ -28,11 +28,11 @@ from verifier.campaign.record import (
 )
 from verifier.certificate.canonical import canonical_bytes, core_digest
 from verifier.certificate.reader import read_certificate
-from verifier.certificate.schema import Envelope, ModelIdentity
-from verifier.checker import check
+from verifier.certificate.schema import Core, Envelope, ModelIdentity
+from verifier.checker import CheckReport, check
 from verifier.errors import CertificateError, ModelError
 from verifier.explanation import Explanation
-from verifier.network import Network, load
+from verifier.network import Network, Observation, load
 from verifier.network.arrays import engine_named
 from verifier.pipeline import Explainer
 
@@ -101,6 +101,11 @@ def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
         }
         for attempt in found.attempts
     }
+    others: dict[str, bytes] = {}
+    for attempt in found.attempts:
+        if attempt.certificate is not None and attempt.vocabulary != found.vocabulary:
+            others[attempt.vocabulary] = canonical_bytes(attempt.certificate)
+            sizes[attempt.vocabulary]["certificate"] = _digest(others[attempt.vocabulary])
     record = Record(
         state=STATE_OF[found.verdict.status],
         reason=found.verdict.reason,
@@ -111,7 +116,7 @@ def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
     )
     if found.certificate is None or found.check is None or not found.check.accepted:
         return Outcome(record)
-    return _certified(explainer, record, found, found.certificate)
+    return replace(_certified(explainer, record, found, found.certificate), others=others)
 
 
 def top_prototype(explainer: Explainer, found: Explanation) -> int:
@@ -135,7 +140,7 @@ def _certified(
         necessary=len(found.necessary),
         prototypes=named_prototypes(core),
         signature=signature(core),
-        certificate=hashlib.sha256(content).hexdigest(),
+        certificate=_digest(content),
         core=core_digest(core),
     )
     return Outcome(full, content)
@@ -152,39 +157,61 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
     """
     if task.earlier is None or ":" in options.domain:
         return None
-    record, content = task.earlier
-    try:
-        envelope = read_certificate(content)
-    except CertificateError:
-        return None
-    network = explainer.network
+    record, network = task.earlier.record, explainer.network
     seen = network.observe(task.x)
     instance = explainer.instance(seen)  # raises where runtime and head disagree, as explaining
-    stored = envelope.core.instance
-    recorded = base64.b64decode(stored.latent)
-    latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
-    if recorded != latent or stored.predicted != seen.predicted:
+    main = _moved(explainer, task.earlier.certificate, seen, options.domain)
+    if main is None:
         return None
-    core = envelope.core.model_copy(update={"model": _identity(network)})
-    told = (core.domain.kind, core.vocabulary, len(core.facts), signature(core))
-    if told != (options.domain, record.vocabulary, record.size, record.signature):
+    core, report, content = main
+    told = (core.vocabulary, len(core.facts), signature(core), len(report.necessary))
+    if told != (record.vocabulary, record.size, record.signature, record.necessary):
         return None
-    envelope = envelope.model_copy(update={"core": core})
-    content = canonical_bytes(envelope)
-    digest = input_digest(task.x)
-    report = check(content, explainer.model_file, digest, allow_declared=True)
-    if not report.accepted or len(report.necessary) != record.necessary:
-        return None
+    sizes, others = {name: dict(entry) for name, entry in record.sizes.items()}, dict[str, bytes]()
+    for name, entry in sizes.items():
+        if name == record.vocabulary or entry.get("size") is None:
+            continue
+        moved = _moved(explainer, task.earlier.others.get(name, b""), seen, options.domain)
+        if moved is None or (moved[0].vocabulary, len(moved[0].facts)) != (name, entry["size"]):
+            return None
+        others[name] = moved[2]
+        entry["certificate"] = _digest(others[name])
     full = replace(
         record,
         predicted=seen.predicted,
         margin=float(instance.margins.min()),
+        top=int(np.argmax(instance.activation)),
         possible=possible_facts(core, len(network.head.prototypes)),
+        sizes=sizes,
         prototypes=named_prototypes(core),
-        certificate=hashlib.sha256(content).hexdigest(),
+        certificate=_digest(content),
         core=core_digest(core),
     )
-    return Outcome(full, content, True)
+    return Outcome(full, content, True, others=others)
+
+
+def _moved(
+    explainer: Explainer, content: bytes, seen: Observation, domain: str
+) -> tuple[Core, CheckReport, bytes] | None:
+    """A certificate restated for the network at hand, if the checker accepts it there."""
+    try:
+        envelope = read_certificate(content)
+    except CertificateError:
+        return None
+    stored = envelope.core.instance
+    latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
+    if base64.b64decode(stored.latent) != latent or stored.predicted != seen.predicted:
+        return None
+    core = envelope.core.model_copy(update={"model": _identity(explainer.network)})
+    if core.domain.kind != domain:
+        return None
+    moved = canonical_bytes(envelope.model_copy(update={"core": core}))
+    report = check(moved, explainer.model_file, input_digest(seen.x), allow_declared=True)
+    return (core, report, moved) if report.accepted else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _identity(network: Network) -> ModelIdentity:

@@ -3,51 +3,91 @@
 A row is committed only after its certificate lies complete under its final name, so whatever
 stops the process, a row that claims a certificate has one. Rows are addressed by the key of what
 they depend on; plans come and go, results stay.
+
+The memory serves resuming. What it says is nobody's proof: :mod:`verifier.campaign.recheck` finds
+out again whatever a gate or a report tells. Here it is only made sure that a file from somewhere
+else costs no more than one clear line.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from verifier.campaign.database import (
+    clear_errors,
+    opened,
+    prepare,
+    refuse_special,
+    require_format,
+)
 from verifier.campaign.identity import ModelFacts
-from verifier.campaign.record import STATES, Record, Row
+from verifier.campaign.places import (
+    CERTIFICATES,
+    LEDGER,
+    REGIONS,
+    SIZES,
+    certificate_path,
+    region_paths,
+    size_path,
+    unchanged,
+)
+from verifier.campaign.record import Options, Record, Row
 from verifier.campaign.regions import RegionRecord, region_key
-from verifier.errors import InputError, OutputError, ProtoProofError
+from verifier.errors import InputError
 from verifier.files import make_directory, write_atomic
 
-LEDGER = "ledger.sqlite"
-CERTIFICATES = "certificates"
-REGIONS = "regions"  # certificates and counterexamples of regions
-_FORMAT = "protoproof.ledger/2"
+_MOST_ROWS = 1 << 22  # of a plan
 
-_TABLES = f"""
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE models (sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
-CREATE TABLE results (key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
-  predicted INTEGER, margin REAL, top INTEGER, vocabulary TEXT, oracle TEXT, size INTEGER,
-  possible INTEGER, necessary INTEGER, sizes TEXT NOT NULL, prototypes TEXT NOT NULL,
-  signature TEXT, certificate TEXT, core TEXT, "limit" REAL) STRICT;
-CREATE TABLE timings (key TEXT PRIMARY KEY, seconds REAL NOT NULL, ended TEXT NOT NULL,
-  worker INTEGER NOT NULL, megabytes REAL, carried INTEGER NOT NULL) STRICT;
-CREATE TABLE plan (position INTEGER PRIMARY KEY, idx INTEGER NOT NULL, label INTEGER NOT NULL,
-  instance TEXT NOT NULL, key TEXT NOT NULL) STRICT;
-CREATE TABLE regions (key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
-  predicted INTEGER, method TEXT, certificate TEXT, counterexample TEXT, instead INTEGER,
-  "limit" REAL) STRICT;
-INSERT INTO about VALUES ('format', '{_FORMAT}');
-"""  # noqa: S608  # a constant
 _FIELDS = tuple(field.name for field in dataclasses.fields(Record))
 _REGION_FIELDS = tuple(field.name for field in dataclasses.fields(RegionRecord))
 _JSON = ("sizes", "prototypes")
+_KEY = re.compile(r"[0-9a-f]{64}")
+_T = TypeVar("_T")
+_RECORD, _REGION = TypeAdapter(Record), TypeAdapter(RegionRecord)
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Where(_Closed):
+    model: str
+    data: str
+
+
+class _Data(_Closed):
+    name: str
+    sha256: str
+
+
+class _Selection(_Closed):
+    kind: Literal["all", "per_class", "listed"]
+    per_class: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] | None = None
+
+
+class _About(_Closed):
+    """What a plan says of itself."""
+
+    where: _Where
+    data: _Data
+    selection: _Selection
+    options: Options
+    versions: dict[str, str]
+    regions: dict[str, str]
+    domain: str
+    model: str
 
 
 @dataclass(frozen=True)
@@ -91,10 +131,13 @@ class Ledger:
             OutputError: they cannot be made or written.
             InputError: the file is something else, or of another version.
         """
-        make_directory(directory / CERTIFICATES)
-        make_directory(directory / REGIONS)
-        with _clear_errors(directory), _closing(directory / LEDGER, "rwc") as connection:
-            _prepare(connection, directory)
+        for folder in (CERTIFICATES, REGIONS, SIZES):
+            if (directory / folder).is_symlink():  # it would lead out of the directory
+                raise InputError(f"{directory / folder}: is a link; choose another directory")
+            make_directory(directory / folder)
+        refuse_special(directory)
+        with clear_errors(directory), opened(directory / LEDGER, "rwc") as connection:
+            prepare(connection, directory)
             yield Ledger(directory, connection)
 
     @staticmethod
@@ -105,15 +148,16 @@ class Ledger:
         Raises:
             InputError: the directory holds no campaign.
         """
-        if not (directory / LEDGER).is_file():
+        if not (directory / LEDGER).exists():
             raise InputError(
                 f"{directory}: holds no {LEDGER}; give the directory that campaign --out made"
             )
+        refuse_special(directory)
         # a run that was killed in the middle of a commit left a journal, which the next reader
         # rolls back; that is a write
         mode = "rw" if os.access(directory, os.W_OK) else "ro"
-        with _clear_errors(directory), _closing(directory / LEDGER, mode) as connection:
-            _require_format(connection, directory)
+        with clear_errors(directory), opened(directory / LEDGER, mode) as connection:
+            require_format(connection, directory)
             yield Ledger(directory, connection)
 
     def plan(self, about: dict[str, Any], model: ModelFacts, planned: Sequence[Planned]) -> None:
@@ -133,12 +177,21 @@ class Ledger:
                 [(n, p.index, p.label, p.instance, p.key) for n, p in enumerate(planned)],
             )
 
-    def store(self, key: str, record: Record, timing: Timing, certificate: bytes | None) -> None:
-        """Remember an outcome: first the certificate's file, then the row.
+    def store(
+        self,
+        key: str,
+        record: Record,
+        timing: Timing,
+        certificate: bytes | None,
+        others: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Remember an outcome: first the certificates' files, then the row.
 
         Raises:
             OutputError: disk full or read-only.
         """
+        for vocabulary, content in (others or {}).items():
+            write_atomic(self.size_path(key, vocabulary), content)
         if certificate is not None:
             write_atomic(self.certificate_path(key), certificate)
         values = dataclasses.asdict(record)
@@ -181,18 +234,18 @@ class Ledger:
         row = self._stored("regions", _REGION_FIELDS, key)
         if row is None:
             return None
-        record = RegionRecord(*row)
-        self._require_state(record.state)
+        values = dict(zip(_REGION_FIELDS, row, strict=True))
+        record = self._parsed(lambda: _REGION.validate_python(values))
         digests = (record.certificate, record.counterexample)
         for path, digest in zip(self.region_paths(key), digests, strict=True):
-            if digest is not None and _unchanged(path, digest) is None:
+            if digest is not None and unchanged(path, digest) is None:
                 return None
         return record
 
     def regions(self) -> dict[str, dict[str, RegionRecord]]:
         """Per region of the plan, what came of it, by the key of the instance's explanation."""
         model = self.model()
-        planned = self._sql.execute("SELECT instance, key FROM plan ORDER BY position").fetchall()
+        planned = [(instance, key) for *_, instance, key in self._planned()]
         found: dict[str, dict[str, RegionRecord]] = {}
         for name, text in self.about()["regions"].items():
             results = found[name] = {}
@@ -205,8 +258,7 @@ class Ledger:
 
     def region_paths(self, key: str) -> tuple[Path, Path]:
         """Where a region's certificate lies, and its counterexample."""
-        folder = self.directory / REGIONS
-        return folder / f"{key}.cert.json", folder / f"{key}.npy"
+        return region_paths(self.directory, key)
 
     def _stored(
         self, table: Literal["results", "regions"], fields: Sequence[str], key: str
@@ -218,33 +270,62 @@ class Ledger:
         ).fetchone()
         return row
 
-    def _require_state(self, state: str) -> None:
-        if state not in STATES:
-            raise InputError(f"{self.directory}: a row has the unknown state {state!r}")
+    def _parsed(self, parse: Callable[[], _T]) -> _T:
+        """What a value says, if it is one that a campaign writes."""
+        try:
+            return parse()
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{self.directory / LEDGER}: holds what no campaign writes "
+                f"({type(error).__name__}); run the campaign again in another directory"
+            ) from error
 
     def result(self, key: str) -> Record | None:
-        """The outcome under a key, if there is one and its certificate is still as it was."""
+        """The outcome under a key, if there is one and its certificates are still as they were."""
         row = self._stored("results", _FIELDS, key)
         if row is None:
             return None
         values = dict(zip(_FIELDS, row, strict=True))
-        self._require_state(values["state"])
-        for name in _JSON:
-            values[name] = json.loads(values[name])
-        record = Record(**values | {"prototypes": tuple(values["prototypes"])})
+        record = self._parsed(
+            lambda: _RECORD.validate_python(
+                values | {name: json.loads(values[name]) for name in _JSON}
+            )
+        )
+        if record.state == "proved" and record.certificate is None:
+            return None
         if record.certificate is not None and self.certificate(key, record) is None:
             return None
-        return record
+        return record if self.others(key, record) is not None else None
 
     def certificate_path(self, key: str) -> Path:
         """Where the certificate of a result lies."""
-        return self.directory / CERTIFICATES / f"{key}.cert.json"
+        return certificate_path(self.directory, key)
+
+    def size_path(self, key: str, vocabulary: str) -> Path:
+        """Where the certificate of a result in another vocabulary lies."""
+        return size_path(self.directory, key, vocabulary)
 
     def certificate(self, key: str, record: Record) -> bytes | None:
         """The certificate's bytes, or None where they are missing or not those that were stored."""
         if record.certificate is None:
             return None
-        return _unchanged(self.certificate_path(key), record.certificate)
+        return unchanged(self.certificate_path(key), record.certificate)
+
+    def others(self, key: str, record: Record) -> dict[str, bytes] | None:
+        """The certificates in vocabularies that were not chosen; None where one is not as stored.
+
+        A size without a certificate is as good as lost.
+        """
+        found = {}
+        for vocabulary, entry in record.sizes.items():
+            if entry.get("size") is None or vocabulary == record.vocabulary:
+                continue
+            path = self.size_path(key, vocabulary)
+            content = unchanged(path, str(entry.get("certificate")))
+            if content is None:
+                return None
+            found[vocabulary] = content
+        return found
 
     def about(self) -> dict[str, Any]:
         """What the plan says: data, model, options, selection.
@@ -255,19 +336,21 @@ class Ledger:
         row = self._sql.execute("SELECT value FROM about WHERE name = 'plan'").fetchone()
         if row is None:
             raise InputError(f"{self.directory}: the campaign has no plan; run it again")
-        about: dict[str, Any] = json.loads(row[0])
-        return about
+        about = self._parsed(lambda: _About.model_validate_json(row[0]))
+        return about.model_dump(exclude_none=True)
 
     def model(self) -> ModelFacts:
         """The network of the plan."""
         row = self._sql.execute(
             "SELECT facts FROM models WHERE sha256 = ?", (self.about()["model"],)
         ).fetchone()
-        return ModelFacts.model_validate_json(row[0])
+        if row is None:
+            raise InputError(f"{self.directory}: does not say what its network is; run it again")
+        return self._parsed(lambda: ModelFacts.model_validate_json(row[0]))
 
     def rows(self) -> tuple[Row, ...]:
         """The plan with its outcomes; what has none is ``not_run``."""
-        planned = self._sql.execute("SELECT idx, label, instance, key FROM plan ORDER BY position")
+        planned = self._planned()
         return tuple(
             Row(
                 index,
@@ -276,8 +359,23 @@ class Ledger:
                 key,
                 self.result(key) or Record("not_run", self._why_absent("results", key)),
             )
-            for index, label, instance, key in planned.fetchall()
+            for index, label, instance, key in planned
         )
+
+    def _planned(self) -> list[tuple[int, int, str, str]]:
+        """The plan in order, if there can be such a one."""
+        classes = len(self.model().classes)
+        found = self._sql.execute(
+            "SELECT idx, label, instance, key FROM plan ORDER BY position LIMIT ?",
+            (_MOST_ROWS + 1,),
+        ).fetchall()
+        if len(found) > _MOST_ROWS:
+            raise InputError(f"{self.directory}: plans more than {_MOST_ROWS} instances")
+        for index, label, instance, key in found:
+            known = _KEY.fullmatch(instance) and _KEY.fullmatch(key)
+            if not known or index < 0 or not 0 <= label < classes:
+                raise InputError(f"{self.directory}: plans what no campaign plans; run it again")
+        return found
 
     def _why_absent(self, table: Literal["results", "regions"], key: str) -> str:
         """Why a key has no result: it was never found, or its files are not as stored."""
@@ -293,61 +391,3 @@ class Ledger:
             key: Timing(seconds, ended, worker, megabytes, bool(carried))
             for key, seconds, ended, worker, megabytes, carried in found
         }
-
-
-def _unchanged(path: Path, digest: str) -> bytes | None:
-    """The file's content, or None where it is missing or another one."""
-    if not path.is_file():
-        return None
-    data = path.read_bytes()
-    return data if hashlib.sha256(data).hexdigest() == digest else None
-
-
-@contextmanager
-def _closing(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
-    address = f"{path.resolve().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(address, uri=True, timeout=30)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def _prepare(connection: sqlite3.Connection, directory: Path) -> None:
-    # a rollback journal, not WAL: a finished campaign is one file that read-only media can hold
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = FULL")
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if not tables:
-        connection.executescript(f"BEGIN;{_TABLES}COMMIT;")
-    _require_format(connection, directory)
-
-
-def _require_format(connection: sqlite3.Connection, directory: Path) -> None:
-    try:
-        row = connection.execute("SELECT value FROM about WHERE name = 'format'").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        row = None
-    if row != (_FORMAT,):
-        raise InputError(
-            f"{directory / LEDGER}: not a ledger of this version ({_FORMAT}); choose another "
-            "directory"
-        )
-
-
-@contextmanager
-def _clear_errors(directory: Path) -> Iterator[None]:
-    """What SQLite reports, in one line that says what to do."""
-    path = directory / LEDGER
-    try:
-        yield
-    except ProtoProofError:
-        raise
-    except sqlite3.OperationalError as error:
-        raise OutputError(
-            f"cannot write {path}: {error}; free space, or choose a writable directory"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: not a readable ledger ({error})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,10 @@ def only_writer(directory: Path) -> Iterator[None]:
     """
     path = directory / "lock"
     try:
-        stream = path.open("a")
+        # neither through a link nor waiting for the other end of a pipe: nobody vouches for what
+        # lies in the directory
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        stream = os.fdopen(os.open(path, flags, 0o666), "rb", buffering=0)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error.strerror or error}; choose a writable --out"

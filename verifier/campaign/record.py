@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from verifier.version import TOOL
 
 State = Literal["proved", "refuted", "undecided", "not_run", "timeout", "memory", "error"]
 STATES: tuple[State, ...] = get_args(State)
+VOCABULARIES: tuple[str, ...] = get_args(Core.model_fields["vocabulary"].annotation)
 STATE_OF: dict[Status, State] = {
     Status.PROVED: "proved",
     Status.REFUTED: "refuted",
@@ -49,6 +51,11 @@ class Options:
     witnesses: bool = True
     widen: bool = False
 
+    @property
+    def vocabularies(self) -> tuple[str, ...]:
+        """Those that are tried."""
+        return VOCABULARIES if self.vocabulary == "auto" else (self.vocabulary,)
+
     def to_json(self) -> dict[str, Any]:
         """Every option by name."""
         return asdict(self)
@@ -82,7 +89,8 @@ class Record:
         size: number of facts of the chosen explanation.
         possible: the largest number of facts that its vocabulary could need.
         necessary: how many of the facts have an accepted witness.
-        sizes: per vocabulary that was tried: status, reason, size.
+        sizes: per vocabulary that was tried: status, reason, size, and ``certificate``, the sha256
+            of the file that proves the size where that is not the chosen explanation's.
         prototypes: those that the chosen explanation names, ascending.
         signature: equal for explanations that name the same prototypes at the same places.
         certificate: sha256 of the certificate's file.
@@ -150,16 +158,23 @@ class Row:
         return None if self.record.predicted is None else self.record.predicted == self.label
 
 
-def result_key(model: str, description: str, instance: str, options: Options) -> str:
+def result_key(
+    model: str,
+    description: str,
+    instance: str,
+    options: Options,
+    made_with: Mapping[str, str] | None = None,
+) -> str:
     """sha256 over everything that a result depends on.
 
     Args:
         model: sha256 of the model file.
         description: sha256 of the head description.
         instance: sha256 of the input tensor.
-        options: how it is explained. :func:`versions` enter too.
+        options: how it is explained.
+        made_with: the versions that it was made with; :func:`versions` by default.
     """
-    parts = [versions(), model, description, instance, options.to_json()]
+    parts = [made_with or versions(), model, description, instance, options.to_json()]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,15 @@ def wording(names: Sequence[str], network: Network, option: str = "--region") ->
     return found
 
 
+def domain_words(name: str, network: Network) -> str:
+    """The words that a certificate about a domain of latents has to use.
+
+    Raises:
+        UsageError: see :func:`wording`.
+    """
+    return wording([name], network, "--domain")[name] if ":" in name else name
+
+
 def region_at(name: str, x: np.ndarray, network: Network, option: str = "--region") -> Region:
     """The region around an input.
 
@@ -114,7 +123,13 @@ def lies_in(x: np.ndarray, name: str, centre: np.ndarray, network: Network) -> b
     )
 
 
-def region_key(model: str, description: str, instance: str, text: str) -> str:
+def region_key(
+    model: str,
+    description: str,
+    instance: str,
+    text: str,
+    made_with: Mapping[str, str] | None = None,
+) -> str:
     """sha256 over everything that a result over a region depends on.
 
     Args:
@@ -122,7 +137,8 @@ def region_key(model: str, description: str, instance: str, text: str) -> str:
         description: sha256 of the head description.
         instance: sha256 of the input tensor.
         text: the region's words; two spellings of one region share results.
+        made_with: the versions that it was made with; those at hand by default.
     """
-    parts = ["region", versions(), model, description, instance, text]
+    parts = ["region", made_with or versions(), model, description, instance, text]
     written = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(written.encode("ascii")).hexdigest()

@@ -13,15 +13,15 @@ from types import FrameType
 from typing import Any
 
 from verifier.assembly import input_digest
-from verifier.campaign.engine import Engine, MakeServer, Outcome, Task, compute
+from verifier.campaign.engine import Earlier, Engine, MakeServer, Outcome, Task, compute
 from verifier.campaign.explaining import ExplainJob
 from verifier.campaign.identity import ModelFacts, model_facts
 from verifier.campaign.instances import Instances, Selection
 from verifier.campaign.ledger import Ledger, Planned, Timing
 from verifier.campaign.local import LocalEngine
 from verifier.campaign.lock import only_writer
-from verifier.campaign.record import Limits, Options, Record, Row, State, result_key, versions
-from verifier.campaign.regions import RegionRecord, region_key, wording
+from verifier.campaign.record import Limits, Options, Row, State, result_key, versions
+from verifier.campaign.regions import RegionRecord, domain_words, region_key, wording
 from verifier.campaign.summary import state_counts, summary, timings, to_bytes
 from verifier.errors import UsageError
 from verifier.files import make_directory, require_writable, write_together
@@ -76,13 +76,14 @@ class Campaign:
 
 
 def read_campaign(directory: Path) -> Campaign:
-    """What an earlier campaign left behind.
+    """What an earlier campaign left behind: its word, which :mod:`recheck` does not take.
 
     Raises:
         InputError: the directory holds none.
     """
     with Ledger.read(directory) as ledger:
-        return _campaign(ledger)
+        about, model = ledger.about(), ledger.model()
+        return Campaign(directory, about, model, ledger.rows(), ledger.regions())
 
 
 def run_campaign(
@@ -136,16 +137,15 @@ def run_campaign(
     require_writable(out)
     if engine != "ray":  # the nodes of a cluster speak for themselves
         engine_named(device)  # refuses one that is not here
-    facts, words, domain = model_facts(network), wording(regions, network), options.domain
-    if ":" in domain:
-        domain = wording([domain], network, "--domain")[domain]
+    facts, words = model_facts(network), wording(regions, network)
+    domain = domain_words(options.domain, network)
     make_directory(out)
     with only_writer(out), _catching_signals() as caught:
         known = {} if earlier is None else _earlier_results(earlier, facts, options)
         with Ledger.create(out) as ledger:
             planned = [_planned(instances, i, facts, network, options) for i in chosen]
             about = _about(network, instances, selection, options)
-            about |= {"regions": words, "domain": domain}
+            about |= {"regions": words, "domain": domain, "model": facts.sha256}
             ledger.plan(about, facts, planned)
             todo = _tasks(ledger, planned, instances, network, limits, known)
             todo += _region_tasks(ledger, planned, instances, network, limits, words)
@@ -171,7 +171,17 @@ def run_campaign(
             finally:
                 if close := getattr(where, "close", None):
                     close()
-            result = _campaign(ledger, done - reused, reused, carried, next(iter(caught), None))
+            result = Campaign(
+                out,
+                about,
+                facts,
+                ledger.rows(),
+                ledger.regions(),
+                done - reused,
+                reused,
+                carried,
+                next(iter(caught), None),
+            )
             write_together(
                 {
                     out / "summary.json": to_bytes(result.summary),
@@ -206,7 +216,7 @@ def _tasks(
     instances: Instances,
     network: Network,
     limits: Limits,
-    known: dict[str, tuple[Record, bytes]],
+    known: dict[str, Earlier],
 ) -> list[tuple[Task, int]]:
     """What is left to explain, and for how many planned instances; equal inputs are one task."""
     counts, tasks = Counter(plan.key for plan in planned), dict[str, Task]()
@@ -243,7 +253,7 @@ def _region_tasks(
 
 def _store(ledger: Ledger, task: Task, outcome: Outcome, timing: Timing) -> None:
     if task.region is None:
-        ledger.store(task.key, outcome.record, timing, outcome.certificate)
+        ledger.store(task.key, outcome.record, timing, outcome.certificate, outcome.others)
         return
     plain = outcome.record  # of a task that came to no answer: too slow, too large, an error
     record = outcome.region or RegionRecord(
@@ -252,9 +262,7 @@ def _store(ledger: Ledger, task: Task, outcome: Outcome, timing: Timing) -> None
     ledger.store_region(record, timing, outcome.certificate, outcome.counterexample)
 
 
-def _earlier_results(
-    directory: Path, facts: ModelFacts, options: Options
-) -> dict[str, tuple[Record, bytes]]:
+def _earlier_results(directory: Path, facts: ModelFacts, options: Options) -> dict[str, Earlier]:
     """Proved results of another campaign on an equal head with equal options, by instance."""
     with Ledger.read(directory) as ledger:
         about, model = ledger.about(), ledger.model()
@@ -264,8 +272,9 @@ def _earlier_results(
         found = {}
         for row in ledger.rows():
             content = ledger.certificate(row.key, row.record)
-            if row.record.state == "proved" and content is not None:
-                found[row.instance] = (row.record, content)
+            others = ledger.others(row.key, row.record)
+            if row.record.state == "proved" and content is not None and others is not None:
+                found[row.instance] = Earlier(row.record, content, others)
         return found
 
 
@@ -296,22 +305,6 @@ def _engine(
     if address is not None:
         raise UsageError("--address is for --engine ray")
     return LocalEngine(job, limits.megabytes)
-
-
-def _campaign(
-    ledger: Ledger, computed: int = 0, reused: int = 0, carried: int = 0, stopped: int | None = None
-) -> Campaign:
-    return Campaign(
-        ledger.directory,
-        ledger.about(),
-        ledger.model(),
-        ledger.rows(),
-        ledger.regions(),
-        computed,
-        reused,
-        carried,
-        stopped,
-    )
 
 
 @contextmanager

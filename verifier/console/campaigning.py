@@ -27,6 +27,7 @@ from rich.text import Text
 
 from verifier.console.options import Domain, Inflate, Json, Model, Oracle, Quiet, Seed, Vocabulary
 from verifier.console.terminal import console, print_json, safe
+from verifier.errors import ProtoProofError
 
 if TYPE_CHECKING:
     from verifier.campaign import Campaign, Instances
@@ -130,6 +131,25 @@ def read_instances(source: str) -> Instances:
     data = load_data(source)
     where = str(Path(source).resolve()) if Path(source).exists() else source
     return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
+
+
+def where_it_lay(directory: Path) -> dict[str, str]:
+    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
+    from verifier.campaign import read_campaign
+    from verifier.gate.compare import find_campaign
+
+    found = read_campaign(find_campaign(directory)).about.get("where", {})
+    return {word: str(found.get(word, "")) for word in ("model", "data")}
+
+
+def data_of(given: str | None, before: str) -> Instances | None:
+    """The data: what was asked for must be there, what lay there may be gone."""
+    if given is not None:
+        return read_instances(given)
+    try:
+        return read_instances(before) if before else None
+    except ProtoProofError:
+        return None
 
 
 def end_by_signal(number: int | None) -> None:

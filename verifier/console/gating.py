@@ -16,9 +16,11 @@ from verifier.console.campaigning import (
     Device,
     Engine,
     Workers,
+    data_of,
     end_by_signal,
     progress_bar,
     read_instances,
+    where_it_lay,
 )
 from verifier.console.options import Json, Quiet
 from verifier.console.terminal import console, print_json, safe
@@ -40,6 +42,10 @@ def gate(
     baseline: Annotated[
         Path | None,
         typer.Option("--baseline", help="Earlier campaign or gate to compare with."),
+    ] = None,
+    baseline_model: Annotated[
+        Path | None,
+        typer.Option("--baseline-model", help="Its network, if it does not lie where it did."),
     ] = None,
     workers: Workers = CORES,
     engine: Engine = "local",
@@ -63,6 +69,7 @@ def gate(
             read_instances(data),
             out,
             baseline=baseline,
+            baseline_model=baseline_model,
             workers=workers,
             engine=engine,
             address=address,
@@ -124,13 +131,30 @@ def print_gate(result: GateResult, out: Path) -> None:
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="Directory of a campaign or gate.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Directory of a later one.")],
+    old_model: Annotated[
+        Path | None,
+        typer.Option("--old-model", help="Its network, if it does not lie where it did."),
+    ] = None,
+    new_model: Annotated[Path | None, typer.Option("--new-model", help="Likewise.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="The data, if it does not lie where it did.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare two campaigns: proofs lost, won, changed. Exit code 1 if any was lost."""
+    """Compare two campaigns: proofs lost, won, changed. Exit code 1 if any was lost.
+
+    Both are found out again, from their certificates, networks and data.
+    """
     from verifier.gate import compare_directories
 
-    found = compare_directories(old, new)
+    found = compare_directories(
+        old,
+        new,
+        old_model=old_model,
+        new_model=new_model,
+        instances=data_of(data, where_it_lay(new)["data"]),
+    )
     if as_json:
         print_json(found.to_json())
     elif not quiet:
@@ -146,6 +170,8 @@ def print_diff(found: Comparison) -> None:
         f"{safe(found.old.model.name)} -> [bold]{safe(found.new.model.name)}[/bold]: {head}, "
         f"{len(found.pairs)} common instances"
     )
+    if not found.labelled:
+        screen.print("labels      as stored: the data is not at hand; give it with --data")
     screen.print("proofs      " + ", ".join(f"{n} {c}" for c, n in document["changes"].items()))
     if document["drift"]["mean"] is not None:
         drift = document["drift"]

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 _RESULT = pytest.StashKey["GateResult"]()
 _NEEDED = {"model", "policy", "data"}
-_KNOWN = _NEEDED | {"baseline", "workers", "device"}
+_KNOWN = _NEEDED | {"baseline", "baseline_model", "workers", "device"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "protoproof(model, policy, data, baseline=None, workers=1, device='cpu'): "
+        "protoproof(model, policy, data, baseline=None, baseline_model=None, workers=1, "
+        "device='cpu'): "
         "the network passes the policy's gate",
     )
 
@@ -95,7 +96,9 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
 
     data = str(wanted["data"])
     source = str(root / data) if (root / data).exists() else data
-    baseline = None if wanted.get("baseline") is None else path("baseline")
+    baseline, earlier_model = (
+        None if wanted.get(word) is None else path(word) for word in ("baseline", "baseline_model")
+    )
     try:
         return run_gate(
             path("policy"),
@@ -103,6 +106,7 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
             read_instances(source),
             _directory(item, wanted),
             baseline=baseline,
+            baseline_model=earlier_model,
             workers=int(wanted.get("workers", 1)),
             device=str(wanted.get("device", "cpu")),
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from verifier.console.campaigning import read_instances
+from verifier.console.campaigning import data_of, where_it_lay
 from verifier.console.options import Index, Json, Quiet
 from verifier.console.terminal import console, print_json, program, safe
-from verifier.errors import ProtoProofError, UsageError
+from verifier.errors import UsageError
 
 
 def report(
@@ -47,7 +47,7 @@ def report(
         return
     if input_ is not None or index is not None:
         raise UsageError("--input and --index are for a single certificate")
-    where = _where(subject)
+    where = where_it_lay(subject)
     if model is None and not where["model"]:
         raise UsageError(f"{subject}: does not say where the network lies; give it with --model")
     require_writable(out.parent)
@@ -57,7 +57,7 @@ def report(
         subject,
         out,
         model=model or Path(where["model"]),
-        instances=_data(data, where["data"]),
+        instances=data_of(data, where["data"]),
         pdf=target,
         sections=instances,
         program=program(),
@@ -87,25 +87,6 @@ def report(
         if target is not None:
             screen.print(f"pdf          {safe(str(target))}")
     raise typer.Exit(page.exit_code)
-
-
-def _where(directory: Path) -> dict[str, str]:
-    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
-    from verifier.campaign import read_campaign
-    from verifier.gate.compare import find_campaign
-
-    found = read_campaign(find_campaign(directory)).about.get("where", {})
-    return {word: str(found.get(word, "")) for word in ("model", "data")}
-
-
-def _data(given: str | None, before: str) -> Any:
-    """The data for the pictures: what was asked for must be there, what lay there may be gone."""
-    if given is not None:
-        return read_instances(given)
-    try:
-        return read_instances(before) if before else None
-    except ProtoProofError:
-        return None
 
 
 def _single(

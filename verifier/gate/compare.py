@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from verifier.campaign import Campaign, Row, read_campaign
-from verifier.campaign.ledger import LEDGER
+from verifier.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
+from verifier.campaign.places import LEDGER
 from verifier.campaign.summary import is_certified
 from verifier.errors import InputError
+from verifier.network import Network, load
+from verifier.network.node import printable
 
 Change = Literal["same", "changed", "lost", "won", "open"]
 CHANGES: tuple[Change, ...] = ("same", "changed", "lost", "won", "open")
@@ -50,14 +52,19 @@ class Pair:
 class Comparison:
     """Two campaigns, and the instances that both planned."""
 
-    old: Campaign
-    new: Campaign
+    old: Confirmed
+    new: Confirmed
     pairs: tuple[Pair, ...]
 
     @property
     def same_head(self) -> bool:
         """Whether prototypes, weights, similarity and grid are equal, value by value."""
         return self.old.model.head_sha256 == self.new.model.head_sha256
+
+    @property
+    def labelled(self) -> bool:
+        """Whether inputs and labels are the data's, and ONNX Runtime ran."""
+        return self.old.labelled and self.new.labelled
 
     def count(self, change: Change) -> int:
         """How many instances changed so."""
@@ -97,6 +104,7 @@ class Comparison:
             "old": _identity(self.old),
             "new": _identity(self.new),
             "same_head": self.same_head,
+            "labels": "from the data" if self.labelled else "as stored, not recomputed",
             "common": len(self.pairs),
             "only_old": len(self.old.rows) - len(self.pairs),
             "only_new": len(self.new.rows) - len(self.pairs),
@@ -166,8 +174,8 @@ class Comparison:
         return found
 
 
-def compare(old: Campaign, new: Campaign) -> Comparison:
-    """Match the instances of two campaigns by their hashes.
+def compare(old: Confirmed, new: Confirmed) -> Comparison:
+    """Match the instances of two campaigns by their hashes; the newer one's labels count.
 
     Raises:
         InputError: options differ, or no instance is in both.
@@ -180,7 +188,9 @@ def compare(old: Campaign, new: Campaign) -> Comparison:
         )
     by_instance = {row.instance: row for row in old.rows}
     pairs = tuple(
-        Pair(by_instance[row.instance], row) for row in new.rows if row.instance in by_instance
+        Pair(replace(by_instance[row.instance], label=row.label), row)
+        for row in new.rows
+        if row.instance in by_instance
     )
     if not pairs:
         raise InputError(f"{old.directory}: has no instance in common with {new.directory}")
@@ -193,20 +203,61 @@ def find_campaign(directory: Path) -> Path:
     return inside if not (directory / LEDGER).is_file() and inside.is_dir() else directory
 
 
-def compare_directories(old: Path, new: Path) -> Comparison:
-    """See :func:`compare`.
+def network_of(campaign: Campaign, model: Path | None, option: str) -> Network:
+    """The network of a campaign: the file given, or the one that lay where the campaign says.
 
     Raises:
-        InputError: likewise, or a directory holds no campaign.
+        InputError: there is none, or it is another one: without it nothing can be proved again.
     """
-    return compare(read_campaign(find_campaign(old)), read_campaign(find_campaign(new)))
+    path = model or Path(campaign.about["where"]["model"])
+    if not path.is_file():
+        raise InputError(
+            f"{campaign.directory}: its network does not lie at {printable(str(path), 200)}, and "
+            f"certificates are proved from its bytes; give it with {option}"
+        )
+    network = load(path)
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(
+            f"{printable(str(path), 200)}: is not the network of {campaign.directory} (sha256 "
+            f"differs); give that one with {option}"
+        )
+    return network
 
 
-def _certified(campaign: Campaign, name: str, row: Row) -> bool:
+def compare_directories(
+    old: Path,
+    new: Path,
+    *,
+    old_model: Path | None = None,
+    new_model: Path | None = None,
+    instances: Instances | None = None,
+) -> Comparison:
+    """See :func:`compare`. Both campaigns are found out again.
+
+    Args:
+        old: directory of a campaign or gate.
+        new: likewise.
+        old_model: the network of ``old``; by default the file that it names.
+        new_model: likewise.
+        instances: the data; None: labels are as stored, and predictions are the certificates'.
+
+    Raises:
+        InputError: likewise, or a directory holds no campaign, or a network is not there.
+    """
+    found = []
+    for where, model, option in ((old, old_model, "--old-model"), (new, new_model, "--new-model")):
+        campaign = read_campaign(find_campaign(where))
+        network = network_of(campaign, model, option)
+        declared = network.binding == "declared"
+        found.append(confirm(campaign, network, instances, declared=declared))
+    return compare(*found)
+
+
+def _certified(campaign: Confirmed, name: str, row: Row) -> bool:
     return is_certified(row, campaign.regions[name][row.key])
 
 
-def _identity(campaign: Campaign) -> dict[str, Any]:
+def _identity(campaign: Confirmed) -> dict[str, Any]:
     return {
         "model": campaign.model.name,
         "sha256": campaign.model.sha256,

@@ -1,4 +1,7 @@
-"""The rules, one function each: a campaign and a limit in, a check out.
+"""The rules, one function each: a confirmed campaign and a limit in, a check out.
+
+What a campaign's directory says of itself reaches no rule: rules take campaigns that were found out
+again, and of these only ``reason`` and the kind of an unproved state are the ledger's words.
 
 Statistics of explanations are over the proved ones; how many may be missing is the business of the
 rule ``undecided``. Where a prediction is unknown, an accuracy is an interval, and a limit inside
@@ -13,9 +16,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from verifier.campaign import Campaign, Row, recheck
+from verifier.campaign import Confirmed, Row
 from verifier.campaign.summary import is_certified, percentile, unused_prototypes
-from verifier.checker import ModelFile
 from verifier.gate.compare import Comparison
 from verifier.gate.outcome import Check, Finding, Outcome
 from verifier.gate.policy import (
@@ -24,7 +26,6 @@ from verifier.gate.policy import (
     AtMostCount,
     AtMostShare,
     BaselineRules,
-    Certificates,
     CertifiedAccuracy,
     Duplicates,
     ExplanationSize,
@@ -36,20 +37,12 @@ if TYPE_CHECKING:
     from verifier.gate.policy_file import Place
 
 
-def checks(rules: Rules, campaign: Campaign, content: bytes) -> Iterator[Check]:
-    """Every check that the policy asks for, except those about a baseline.
-
-    Args:
-        rules: the policy's.
-        campaign: what they are about.
-        content: of the network's file.
-    """
-    model = ModelFile(content)
-    declared = rules.certificates is not None and rules.certificates.allow_declared
+def checks(rules: Rules, campaign: Confirmed) -> Iterator[Check]:
+    """Every check that the policy asks for, except those about a baseline."""
     if rules.accuracy is not None:
         yield from _accuracy(rules.accuracy, campaign)
     for number, region in enumerate(rules.certified_accuracy or ()):
-        yield _certified(region, number, campaign, model, declared)
+        yield _certified(region, number, campaign)
     for number, size in enumerate(rules.explanation_size or ()):
         yield from _sizes(size, number, campaign)
     if rules.witness_share is not None:
@@ -67,7 +60,7 @@ def checks(rules: Rules, campaign: Campaign, content: bytes) -> Iterator[Check]:
     if rules.head_binding is not None:
         yield _binding(campaign)
     if rules.certificates is not None:
-        yield _certificates(rules.certificates, campaign, model)
+        yield _certificates(campaign)
     yield _undecided(rules.undecided, campaign)
 
 
@@ -129,7 +122,7 @@ def _class_loss(rule: AtMostShare, found: Comparison) -> Check:
     return Check("class_loss", place, status, words, f"at most {rule.at_most:.2%}", findings)
 
 
-def _accuracy(rule: Accuracy, campaign: Campaign) -> Iterator[Check]:
+def _accuracy(rule: Accuracy, campaign: Confirmed) -> Iterator[Check]:
     wrong = tuple(_wrong(row, campaign) for row in campaign.rows if row.correct is not True)
     if rule.at_least is not None:
         low, high, words = _share_right(campaign.rows)
@@ -156,7 +149,7 @@ def _accuracy(rule: Accuracy, campaign: Campaign) -> Iterator[Check]:
     yield Check("accuracy", place, overall, worst[1], limit_words, tuple(findings))
 
 
-def _wrong(row: Row, campaign: Campaign) -> Finding:
+def _wrong(row: Row, campaign: Confirmed) -> Finding:
     names = campaign.model.classes
     if row.record.predicted is None:
         return Finding(f"no prediction: {row.record.state}, {row.record.reason}", row.index)
@@ -173,28 +166,23 @@ def _share_right(rows: Sequence[Row]) -> tuple[float, float, str]:
     return right / len(rows), (right + unknown) / len(rows), words
 
 
-def _certified(
-    rule: CertifiedAccuracy, number: int, campaign: Campaign, model: ModelFile, declared: bool
-) -> Check:
+def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Check:
     """What counts is a certificate that the checker accepts now, about this input and region."""
     found = campaign.regions[rule.region]
     certified = unknown = 0
     findings = []
     for row in campaign.rows:
         record = found[row.key]
+        complaint = campaign.complaints.get(record.key)
         if is_certified(row, record):
-            again = recheck.region(campaign, rule.region, row, model, declared)
-            if again is not None and again.accepted:
-                certified += 1
-            else:
-                findings.append(Finding(again.complaint if again else "not proved", row.index))
-                # what rests on somebody's word is neither proved nor refuted
-                unknown += bool(again and again.report and again.report.exit_code == 3)
+            certified += 1
         elif row.correct is False:
             findings.append(_wrong(row, campaign))
         elif record.state == "refuted":
             seen = campaign.model.classes[record.instead or 0]
             findings.append(Finding(f"an input of the region is predicted {seen}", row.index))
+        elif complaint is not None and complaint.final:
+            findings.append(Finding(complaint.text, row.index))
         else:  # nobody knows: it could be counted either way
             unknown += 1
             reason = f"{record.state}: {record.reason}" if record.reason else record.state
@@ -209,7 +197,7 @@ def _certified(
     return Check("certified_accuracy", place, status, words, limit, tuple(findings))
 
 
-def _sizes(rule: ExplanationSize, number: int, campaign: Campaign) -> Iterator[Check]:
+def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[Check]:
     """A proved instance without a proof in this vocabulary counts as infinitely large."""
     sizes: list[tuple[float, Row]] = []
     for row in _proved(campaign):
@@ -236,7 +224,7 @@ def _sizes(rule: ExplanationSize, number: int, campaign: Campaign) -> Iterator[C
         yield Check("explanation_size", place, _status(value <= limit), measured, words, findings)
 
 
-def _witnesses(rule: AtLeast, campaign: Campaign) -> Check:
+def _witnesses(rule: AtLeast, campaign: Confirmed) -> Check:
     facts = sum(row.record.size or 0 for row in _proved(campaign))
     necessary = sum(row.record.necessary or 0 for row in _proved(campaign))
     place, limit = ("rules", "witness_share", "at_least"), f"at least {rule.at_least:.2%}"
@@ -246,7 +234,7 @@ def _witnesses(rule: AtLeast, campaign: Campaign) -> Check:
     return Check("witness_share", place, _status(necessary / facts >= rule.at_least), words, limit)
 
 
-def _vacuous(rule: Vacuous, campaign: Campaign) -> Check:
+def _vacuous(rule: Vacuous, campaign: Confirmed) -> Check:
     findings = tuple(
         Finding(f"{row.record.size} of at most {row.record.possible} facts", row.index)
         for row in _proved(campaign)
@@ -255,7 +243,7 @@ def _vacuous(rule: Vacuous, campaign: Campaign) -> Check:
     return _rated("vacuous", findings, rule.at_most, campaign, "need nearly every fact")
 
 
-def _ambiguous(rule: AtMostShare, campaign: Campaign) -> Check:
+def _ambiguous(rule: AtMostShare, campaign: Confirmed) -> Check:
     """Facts without their values: the pointing that a reader of prototypes sees."""
     classes: dict[str | None, dict[int | None, int]] = defaultdict(dict)
     for row in _proved(campaign):
@@ -275,7 +263,7 @@ def _ambiguous(rule: AtMostShare, campaign: Campaign) -> Check:
     return _rated("ambiguous", tuple(findings), rule.at_most, campaign, words)
 
 
-def _contradictory(rule: AtMostCount, campaign: Campaign) -> Check:
+def _contradictory(rule: AtMostCount, campaign: Confirmed) -> Check:
     model = campaign.model
     owners = model.prototype_class or ()
     findings = tuple(
@@ -288,13 +276,13 @@ def _contradictory(rule: AtMostCount, campaign: Campaign) -> Check:
     return _counted("contradictory_prototypes", findings, rule.at_most)
 
 
-def _unused(rule: AtMostCount, campaign: Campaign) -> Check:
+def _unused(rule: AtMostCount, campaign: Confirmed) -> Check:
     found = unused_prototypes(campaign.model, campaign.rows)
     findings = tuple(Finding(why, prototype=j) for j, why in found.items())
     return _counted("unused_prototypes", findings, rule.at_most)
 
 
-def _duplicates(rule: Duplicates, campaign: Campaign) -> Check:
+def _duplicates(rule: Duplicates, campaign: Confirmed) -> Check:
     findings = tuple(
         Finding(f"squared distance {distance:.3g} to prototype {other}", prototype=j)
         for j, (other, distance) in enumerate(campaign.model.nearest)
@@ -303,32 +291,28 @@ def _duplicates(rule: Duplicates, campaign: Campaign) -> Check:
     return _counted("duplicate_prototypes", findings, rule.at_most)
 
 
-def _binding(campaign: Campaign) -> Check:
+def _binding(campaign: Confirmed) -> Check:
     model = campaign.model
     words = f"the head is {model.binding}" + (f" ({model.reason})" if model.reason else "")
     status = _status(model.binding == "recognised")
     return Check("head_binding", ("rules", "head_binding"), status, words, "recognised")
 
 
-def _certificates(rule: Certificates, campaign: Campaign, model: ModelFile) -> Check:
-    """Every certificate is read from its file and proved again, against the model's bytes."""
-    findings, accepted, wrong = [], 0, False
-    for row in _proved(campaign):
-        found = recheck.explanation(campaign, row, model, rule.allow_declared)
-        accepted += found.accepted
-        if not found.accepted:
-            findings.append(Finding(found.complaint, row.index))
-            # what rests on somebody's word is no proof, and not wrong either
-            wrong |= found.report is None or found.report.exit_code != 3
+def _certificates(campaign: Confirmed) -> Check:
+    """Every certificate was read from its file and proved again, against the model's bytes."""
+    told = [(row, campaign.complaints.get(row.key)) for row in campaign.rows]
+    findings = tuple(Finding(found.text, row.index) for row, found in told if found is not None)
+    accepted = len(_proved(campaign))
     place, limit = ("rules", "certificates", "accepted"), "all accepted by the checker"
     words = f"{accepted} of {accepted + len(findings)} certificates accepted"
     if not accepted and not findings:
         return Check("certificates", place, "undecided", "there are no certificates", limit)
-    status: Outcome = "failed" if wrong else "undecided" if findings else "passed"
-    return Check("certificates", place, status, words, limit, tuple(findings))
+    final = any(found.final for _, found in told if found is not None)
+    status: Outcome = "failed" if final else "undecided" if findings else "passed"
+    return Check("certificates", place, status, words, limit, findings)
 
 
-def _undecided(rule: AtMostShare, campaign: Campaign) -> Check:
+def _undecided(rule: AtMostShare, campaign: Confirmed) -> Check:
     findings = tuple(
         Finding(f"{row.record.state}: {row.record.reason}", row.index)
         for row in campaign.rows
@@ -347,7 +331,7 @@ def _undecided(rule: AtMostShare, campaign: Campaign) -> Check:
     return Check("undecided", place, status, words, f"at most {rule.at_most:.2%}", findings)
 
 
-def _proved(campaign: Campaign) -> list[Row]:
+def _proved(campaign: Confirmed) -> list[Row]:
     return [row for row in campaign.rows if row.record.state == "proved"]
 
 
@@ -370,7 +354,7 @@ def _counted(
 
 
 def _rated(
-    rule: str, findings: tuple[Finding, ...], at_most: float, campaign: Campaign, what: str
+    rule: str, findings: tuple[Finding, ...], at_most: float, campaign: Confirmed, what: str
 ) -> Check:
     """A share of the proved explanations."""
     place, limit = ("rules", rule, "at_most"), f"at most {at_most:.2%}"

@@ -6,18 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from verifier.campaign import Campaign, Instances, Progress, read_campaign, run_campaign
+from verifier.campaign import (
+    Campaign,
+    Confirmed,
+    Instances,
+    Progress,
+    confirm,
+    read_campaign,
+    run_campaign,
+)
 from verifier.campaign.regions import KINDS
 from verifier.campaign.summary import to_bytes
 from verifier.errors import InputError, UsageError
 from verifier.files import require_writable, write_together
-from verifier.gate.compare import Comparison, compare, find_campaign
+from verifier.gate.compare import Comparison, compare, find_campaign, network_of
 from verifier.gate.junit import to_junit
 from verifier.gate.outcome import Check, GateResult, overall
 from verifier.gate.policy import Rules
 from verifier.gate.policy_file import PolicyFile, read_policy
 from verifier.gate.rules import baseline_checks, checks
 from verifier.gate.sarif import to_sarif
+from verifier.network import Network, load
 
 CAMPAIGN = "campaign"
 
@@ -29,6 +38,7 @@ def run_gate(
     out: Path,
     *,
     baseline: Path | None = None,
+    baseline_model: Path | None = None,
     workers: int = 1,
     engine: Any = "local",
     address: str | None = None,
@@ -37,7 +47,8 @@ def run_gate(
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
 
-    The campaign behind it lies in ``out/campaign`` and is resumed.
+    The campaign behind it lies in ``out/campaign`` and is resumed. Then it is found out again:
+    rules read what ONNX Runtime and the checker say now about the data's inputs.
 
     Args:
         policy: the YAML file.
@@ -45,7 +56,9 @@ def run_gate(
         instances: the data.
         out: output directory.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
-            head is unchanged, its certificates are carried over and checked again.
+            head is unchanged, its certificates are carried over and checked again. What it tells
+            of the instances is found out again, too.
+        baseline_model: the network of the baseline; by default the file that it names.
         workers: see :func:`verifier.campaign.run_campaign`.
         engine: likewise.
         address: likewise.
@@ -61,11 +74,11 @@ def run_gate(
     require_writable(out)
     _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
-    old = None if earlier is None else read_campaign(earlier)
-    if old is not None and rules.baseline is not None:
-        _require_comparable(old, plan.options.to_json(), earlier)
+    network, old = load(model), None
+    if earlier is not None and rules.baseline is not None:
+        old = _baseline(earlier, baseline_model, network, plan.options.to_json())
     campaign = run_campaign(
-        model,
+        network,
         instances,
         out / CAMPAIGN,
         selection=plan.selection,
@@ -80,8 +93,7 @@ def run_gate(
         progress=progress,
     )
     _refuse_unknown_owners(rules, campaign, file)
-    found = None if old is None or rules.baseline is None else compare(old, campaign)
-    result = evaluate(file, campaign, _model_bytes(model), found)
+    result = evaluate(file, *_found_again(file, campaign, network, instances, old))
     write_together(
         {
             out / "gate.json": to_bytes(result.to_json()),
@@ -92,10 +104,49 @@ def run_gate(
     return result
 
 
-def evaluate(
-    file: PolicyFile, campaign: Campaign, model: bytes, found: Comparison | None
-) -> GateResult:
-    """The policy's checks on a finished campaign; ``model`` is the network file's content.
+def _baseline(
+    directory: Path, model: Path | None, network: Network, options: dict[str, Any]
+) -> tuple[Campaign, Network]:
+    """The earlier campaign and its network, before any work.
+
+    Raises:
+        InputError: other options, or the network is not there.
+    """
+    old = read_campaign(directory)
+    _require_comparable(old, options, directory)
+    if old.model.sha256 == network.sha256:
+        return old, network
+    return old, network_of(old, model, "--baseline-model")
+
+
+def _found_again(
+    file: PolicyFile,
+    campaign: Campaign,
+    network: Network,
+    instances: Instances,
+    old: tuple[Campaign, Network] | None,
+) -> tuple[Confirmed, Comparison | None]:
+    """The campaign, and the baseline beside it, about the instances that the policy chooses.
+
+    Neither directory has a say in what is asked: it is the policy's question about the data.
+    """
+    plan, rules = file.policy.campaign, file.policy.rules
+    ask: dict[str, Any] = {
+        "chosen": plan.selection.choose(instances),
+        "regions": [rule.region for rule in rules.certified_accuracy or ()],
+        "declared": rules.certificates is not None and rules.certificates.allow_declared,
+        "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
+    }
+    confirmed = confirm(campaign, network, instances, **ask)
+    if old is None:
+        return confirmed, None
+    before = confirm(*old, instances, **ask, only_known=True)
+    _require_intact(before)
+    return confirmed, compare(before, confirmed)
+
+
+def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = None) -> GateResult:
+    """The policy's checks on a finished campaign that was found out again.
 
     Raises:
         UsageError: the policy asks for something that the campaign does not hold.
@@ -103,7 +154,7 @@ def evaluate(
     rules = file.policy.rules
     _refuse_regions(rules, set(campaign.regions), campaign.directory, file)
     _refuse_vocabularies(rules, campaign, file)
-    outcomes: list[Check] = list(checks(rules, campaign, model))
+    outcomes: list[Check] = list(checks(rules, campaign))
     if rules.baseline is not None:
         if found is None:
             raise UsageError(_needs_baseline(file))
@@ -173,12 +224,14 @@ def _require_comparable(old: Campaign, options: dict[str, Any], where: Path | No
         )
 
 
-def _model_bytes(path: Path) -> bytes:
-    """The file's content; certificates bind its hash, so another file proves nothing."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+def _require_intact(old: Confirmed) -> None:
+    """A baseline that tells of proofs which are not there would excuse their loss."""
+    lost = [found.text for found in old.complaints.values() if found.final]
+    if lost:
+        raise InputError(
+            f"--baseline {old.directory}: {len(lost)} of its results are not what it tells of "
+            f"them ({lost[0]}); run it again, and keep it where nobody else can write"
+        )
 
 
 def _needs_baseline(file: PolicyFile) -> str:
