@@ -11,10 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from tests.checker.builders import INPUT, file, identity
-from tests.checker.models import Tiny, model_proto
-from verifier.certificate.inputs import BallRegion
-from verifier.certificate.schema import (
+from protoproof.certificate.input_region import BallRegion
+from protoproof.certificate.schema import (
     Core,
     FreeDomain,
     Instance,
@@ -23,7 +21,9 @@ from verifier.certificate.schema import (
     Refutation,
     SizeBound,
 )
-from verifier.checker.input_region import Inputs
+from protoproof.kernel.encoder.input_region import Inputs
+from tests.checker.builders import INPUT, file, identity
+from tests.checker.models import Tiny, model_proto
 
 
 @dataclass(frozen=True)

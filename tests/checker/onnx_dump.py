@@ -13,8 +13,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, numpy_helper
 
-from tests.checker.models import model_proto, random_tiny
-from verifier.checker.onnx_reader import (
+from protoproof.kernel.model.onnx_reader import (
     AttributeType,
     OnnxAttribute,
     OnnxModel,
@@ -22,6 +21,7 @@ from verifier.checker.onnx_reader import (
     OnnxValue,
     read_onnx,
 )
+from tests.checker.models import model_proto, random_tiny
 
 SILENT = {"doc_string", "metadata_props", "denotation"}
 MEANING: dict[str, tuple[set[str], set[str]]] = {  # per message: what is read, what is silent

@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.arithmetic.outward import Range
+from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
+from protoproof.kernel.encoder import partition as parts
+from protoproof.kernel.encoder.backward import LinearWalk
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.latent.size import _least_from
+from protoproof.kernel.model.graph import Graph
 from tests.checker import hostile
 from tests.checker.builders import file, pair_core, scene, topk_core
 from tests.checker.hostile import Files
-from verifier.checker import CheckReport, ModelFile, check, parts
-from verifier.checker.backward import LinearWalk
-from verifier.checker.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
-from verifier.checker.graph import Graph
-from verifier.checker.outward import Range
-from verifier.checker.size import _least_from
-from verifier.checker.walk import Walk
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +52,7 @@ def budgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Budget]]:
         return made[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("verifier.checker.check"), "Budget", budget)
+        patch.setattr(import_module("protoproof.kernel.check"), "Budget", budget)
         yield made
 
 
@@ -193,7 +194,7 @@ def test_less_than_a_check_costs_is_never_enough_and_never_a_rejection(
     with budgets(monkeypatch) as made:
         assert check(certificate, data).accepted
     steps, peak = made[0].steps, made[0].peak
-    limited = import_module("verifier.checker.check")
+    limited = import_module("protoproof.kernel.check")
     limits = [(steps * i // 40, MAX_BYTES) for i in range(41)]
     limits += [(MAX_STEPS, peak * i // 40) for i in range(41)]
     for most in limits:
@@ -255,7 +256,7 @@ def test_a_loop_is_refused_after_its_first_turn() -> None:
 SCRIPT = """
 import resource, sys
 from pathlib import Path
-from verifier.checker import check
+from protoproof.kernel import check
 certificate, model = (Path(name).read_bytes() for name in sys.argv[1:3])
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 limit = used + int(sys.argv[3])

@@ -13,18 +13,18 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from protoproof.certificate.input_region import BallRegion
+from protoproof.certificate.schema import ReachDomain
+from protoproof.errors import ModelError
+from protoproof.kernel import CheckReport, check
+from protoproof.kernel.arithmetic.outward import Range
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.interval import encoder_range
+from protoproof.kernel.model.graph import Graph
 from tests.checker.builders import Scene, core, file, scene
 from tests.checker.graphs import node
 from tests.checker.models import model_proto, sha256
 from tests.checker.runtime import annotate, image, session
-from verifier.certificate.inputs import BallRegion
-from verifier.certificate.schema import ReachDomain
-from verifier.checker import CheckReport, check
-from verifier.checker.graph import Graph
-from verifier.checker.input_region import Inputs
-from verifier.checker.outward import Range
-from verifier.checker.walk import encoder_range
-from verifier.errors import ModelError
 
 HERE = scene(2, grid=(2, 2), bias=None)
 

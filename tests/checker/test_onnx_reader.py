@@ -12,18 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-import models.zoo
+import protoproof.resources
+from protoproof.errors import ModelError
+from protoproof.kernel.model.onnx_reader import read_onnx
 from tests.checker.models import model_proto
 from tests.checker.onnx_dump import TINY, agree, from_onnx, from_ours, with_attribute
 from tests.checker.wire import FIXED32, FIXED64, LENGTH, VARINT, put, tamper, varint
 from tests.network.builders import DISTANCES, POOLINGS, SIMILARITIES, draft
 from tests.network.cases import CASES
-from verifier.checker.onnx_reader import read_onnx
-from verifier.errors import ModelError
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(models.zoo.__file__).parent.glob("*.onnx")), ids=lambda path: path.stem
+    "path",
+    sorted(Path(protoproof.resources.__file__).parent.glob("*.onnx")),
+    ids=lambda path: path.stem,
 )
 def test_the_zoo(path: Path) -> None:
     agree(path.read_bytes())

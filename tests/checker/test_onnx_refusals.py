@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
+from protoproof.errors import ModelError
+from protoproof.kernel.model.graph import Graph
+from protoproof.kernel.model.onnx_reader import read_onnx
 from tests.checker.models import model_proto
 from tests.checker.onnx_dump import TINY, agree, with_attribute
-from verifier.checker.graph import Graph
-from verifier.checker.onnx_reader import read_onnx
-from verifier.errors import ModelError
 
 Change = Callable[[onnx.ModelProto], None]
 

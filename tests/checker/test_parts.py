@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.checker.test_input_region import certifier, examine, image
-from verifier.bounds.region_syntax import parse_region
-from verifier.certificate.parts import InputCut, LightCut, Part, PartNode
-from verifier.certificate.schema import (
+from protoproof.certificate.partition import InputCut, LightCut, Part, PartNode
+from protoproof.certificate.schema import (
     Core,
     IntervalEvidence,
     LinearBound,
@@ -24,10 +22,12 @@ from verifier.certificate.schema import (
     RivalForm,
     Tangent,
 )
-from verifier.checker import parts as parts_module
-from verifier.checker.budget import MAX_STEPS, Budget, OutOfBudgetError, current
-from verifier.checker.walk import Walk
-from verifier.robustness import Certifier
+from protoproof.certification.certify import Certifier
+from protoproof.kernel.budget import MAX_STEPS, Budget, OutOfBudgetError, current
+from protoproof.kernel.encoder import partition as parts_module
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.region.sets.syntax import parse_region
+from tests.checker.test_input_region import certifier, examine, image
 
 LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"
 
@@ -204,7 +204,7 @@ def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.Mo
     assert len(left) == sum(isinstance(node, Part) for node in core.parts) > 2
     # enough for two walks, not for all
     limit = MAX_STEPS - left[1]
-    limited = import_module("verifier.checker.check")
+    limited = import_module("protoproof.kernel.check")
     monkeypatch.setattr(limited, "Budget", lambda: Budget(max_steps=limit))
     monkeypatch.setattr(parts_module, "part_cost", lambda _: 0)
     left.clear()

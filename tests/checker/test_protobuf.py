@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.errors import ModelError
+from protoproof.kernel.model.protobuf import Field, Kind, MessageType, Reader, Record
 from tests.checker.wire import FIXED32, FIXED64, LENGTH, VARINT, put, varint
-from verifier.checker.protobuf import Field, Kind, MessageType, Reader, Record
-from verifier.errors import ModelError
 
 INNER = MessageType("Inner", {1: Field("one", Kind.INT64)})
 TABLE = MessageType(

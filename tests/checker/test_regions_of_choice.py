@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.certificate import canonical_bytes
-from verifier.certificate.schema import (
+from protoproof.certificate import canonical_bytes
+from protoproof.certificate.schema import (
     Core,
     Cover,
     Envelope,
@@ -25,11 +23,13 @@ from verifier.certificate.schema import (
     SizeBound,
     Witness,
 )
-from verifier.checker import CheckReport, check
-from verifier.explanation import Explanation
-from verifier.network import load
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import CheckReport, check
+from protoproof.network import load
+from protoproof.resources import zoo_path
+from protoproof.verdict import Status
 
 NAME = "mnist-certified"
 WIDE, NARROW = "linf:0.2", "linf:0.02"  # facts are needed; none is

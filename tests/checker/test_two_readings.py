@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import AttributeProto, helper, numpy_helper
 
+from protoproof.errors import ModelError
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.model.graph import Graph
 from tests.checker.builders import Scene, file, scene, topk_core
 from tests.checker.graphs import constant, node
 from tests.checker.models import model_proto, sha256
 from tests.checker.runtime import annotate, image, session
-from verifier.checker import CheckReport, ModelFile, check
-from verifier.checker.graph import Graph
-from verifier.errors import ModelError
 
 BIAS = np.array([0.5, -1, 0.25], dtype=np.float32)
 HERE = scene(4, grid=(2, 2), bias=BIAS, classes=3)

@@ -8,25 +8,25 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cli
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import cli
+from protoproof.campaign import Instances, Options, read_campaign, run_campaign
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.explanation.explainer import Explainer
+from protoproof.gate import run_gate
+from protoproof.gate.policy_file import read_policy
+from protoproof.gate.rules import checks
+from protoproof.kernel import check
+from protoproof.network import Network, load
+from protoproof.prover.latent.reach import Reach
+from protoproof.report.audit import audit_page
+from protoproof.verdict import Status
 from tests.campaign.support import InlineEngine
 from tests.gate.support import HEADER
 from tests.network.builders import draft
-from verifier.audit import audit_page
-from verifier.campaign import Instances, Options, read_campaign, run_campaign
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import check
-from verifier.gate import run_gate
-from verifier.gate.policy_file import read_policy
-from verifier.gate.rules import checks
-from verifier.latent.reach import Reach
-from verifier.network import Network, load
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
 SOURCE = "the author of this box"
 

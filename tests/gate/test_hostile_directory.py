@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.campaign import Confirmed, Instances, Options, confirm, read_campaign, run_campaign
+from protoproof.campaign.database import TABLES
+from protoproof.campaign.lock import only_writer
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.reader import read_certificate
+from protoproof.errors import InputError, OutputError, ProtoProofError
+from protoproof.gate import compare_directories
+from protoproof.gate.compare import compare
+from protoproof.gate.outcome import Check
+from protoproof.gate.policy import BaselineRules, Rules
+from protoproof.gate.rules import baseline_checks, checks
+from protoproof.kernel import check
+from protoproof.network import load
+from protoproof.report.audit import audit_page
 from tests.campaign.support import MODEL, InlineEngine, digits, network
 from tests.gate.support import classes_swapped, gate, nothing, sabotaged
-from verifier.audit import audit_page
-from verifier.campaign import Confirmed, Instances, Options, confirm, read_campaign, run_campaign
-from verifier.campaign.database import TABLES
-from verifier.campaign.lock import only_writer
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.reader import read_certificate
-from verifier.checker import check
-from verifier.errors import InputError, OutputError, ProtoProofError
-from verifier.gate import compare_directories
-from verifier.gate.compare import compare
-from verifier.gate.outcome import Check
-from verifier.gate.policy import BaselineRules, Rules
-from verifier.gate.rules import baseline_checks, checks
-from verifier.network import load
 
 SMALL, LARGE = "linf:0.005", "linf:0.2"
 # every rule, most of them beyond what the honest campaign reaches
@@ -306,9 +306,9 @@ def count_proofs(found: Confirmed) -> dict[str, int]:
 def test_a_certificate_of_another_region_does_not_count(
     copy: Path, data: Instances, harm: str
 ) -> None:
-    from verifier.campaign.regions import region_at
-    from verifier.pipeline import Explainer
-    from verifier.robustness import Certifier
+    from protoproof.campaign.regions import region_at
+    from protoproof.certification.certify import Certifier
+    from protoproof.explanation.explainer import Explainer
 
     rows = again(copy, data).rows
     records = again(copy, data).regions[SMALL]

@@ -1,0 +1,217 @@
+"""A campaign found out again, instance by instance: what gates, comparisons and reports tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from protoproof.campaign.instances import Instances, Selection
+from protoproof.campaign.model_identity import model_facts
+from protoproof.campaign.places import certificate_path
+from protoproof.campaign.recheck import FOREIGN, Complaint, Rechecked, Rechecker, Seen
+from protoproof.campaign.record import Options, Record, Row, result_key
+from protoproof.campaign.regions import RegionRecord, region_key, wording
+from protoproof.campaign.run import Campaign
+from protoproof.errors import InputError
+from protoproof.network import Network
+
+Watch = Callable[[Row, Rechecked | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmed(Campaign):
+    """A campaign of which nothing is the ledger's word, except why something is not proved.
+
+    Attributes:
+        complaints: by key of a row or of a region's result, why what is stored does not count.
+        assumptions: what the accepted certificates still rest on.
+        labelled: inputs and labels are the data's, and ONNX Runtime ran. Otherwise the data was
+            not at hand: labels are as stored, and a prediction is a certificate's.
+    """
+
+    complaints: dict[str, Complaint] = field(default_factory=dict)
+    assumptions: frozenset[str] = frozenset()
+    labelled: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """One instance to look at: ``row`` holds what is told of it, if anything is."""
+
+    row: Row
+    seen: Seen
+
+
+def confirm(
+    campaign: Campaign,
+    network: Network,
+    instances: Instances | None,
+    *,
+    chosen: Sequence[int] | None = None,
+    regions: Collection[str] | None = None,
+    declared: bool = False,
+    vocabularies: Collection[str] | None = None,
+    only_known: bool = False,
+    watch: Watch = lambda row, found: None,
+) -> Confirmed:
+    """Find out again what a campaign tells: one forward pass and one check per instance.
+
+    Args:
+        campaign: as its directory has it.
+        network: the network that it is about.
+        instances: the data; None where it is not at hand, see :class:`Confirmed`.
+        chosen: which of the data; by default those that the plan chooses.
+        regions: over which; by default those that the plan names.
+        declared: see ``allow_declared`` of :func:`protoproof.kernel.check`.
+        vocabularies: whose sizes are of interest; all by default.
+        only_known: leave out instances of which the directory holds nothing at all.
+        watch: is called with every row and its certificate, in order.
+
+    Raises:
+        InputError: another network, or data that does not fit it.
+        UsageError: the plan names options or regions that do not exist.
+    """
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(f"{campaign.directory}: is about another network (sha256 differs)")
+    options = Options(**campaign.about["options"])
+    words = wording(list(campaign.about["regions"] if regions is None else regions), network)
+    again = Rechecker(campaign.directory, network, options, declared)
+    if instances is not None:
+        instances.fit(network.class_names)
+    places = _places(campaign, again, instances, options, chosen, only_known)
+    names = options.vocabularies if vocabularies is None else vocabularies
+    told = {name: campaign.regions.get(name, {}) for name in words}
+    found = _Found(campaign, again, words, told, names)
+    for place in places:
+        watch(*found.add(place))
+    return Confirmed(
+        campaign.directory,
+        campaign.about | {"regions": words},
+        model_facts(network),
+        tuple(found.rows),
+        found.regions,
+        campaign.computed,
+        campaign.reused,
+        campaign.carried,
+        campaign.stopped,
+        found.complaints,
+        frozenset(found.assumptions),
+        instances is not None,
+    )
+
+
+class _Found:
+    """What has been found out so far."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        again: Rechecker,
+        words: dict[str, str],
+        told: dict[str, dict[str, RegionRecord]],
+        vocabularies: Collection[str],
+    ) -> None:
+        self._campaign, self._again, self._words = campaign, again, words
+        self._told, self._vocabularies = told, vocabularies
+        self._hints = {row.key: row.record for row in campaign.rows}
+        self.rows: list[Row] = []
+        self.regions: dict[str, dict[str, RegionRecord]] = {name: {} for name in words}
+        self.complaints: dict[str, Complaint] = {}
+        self.assumptions: set[str] = set()
+
+    def add(self, place: _Place) -> tuple[Row, Rechecked | None]:
+        """Look at one instance and the regions around it."""
+        key, seen = place.row.key, place.seen
+        if place.row.record.reason == FOREIGN:
+            return self._foreign(place.row), None
+        hint = self._hints.get(key)
+        record, found = self._again.explanation(key, seen, hint, self._vocabularies)
+        row = replace(place.row, record=record)
+        self.rows.append(row)
+        self._keep(key, found)
+        for name in self._words:
+            self._region(name, row, seen)
+        return row, found
+
+    def _foreign(self, row: Row) -> Row:
+        """Nothing is known about an input that is not the one that the plan means."""
+        self.rows.append(row)
+        for name, words in self._words.items():
+            record = RegionRecord(self._region_key(row, words), "not_run", FOREIGN)
+            self.regions[name][row.key] = record
+        return row
+
+    def _region_key(self, row: Row, words: str) -> str:
+        identity = self._again.network.sha256, self._again.network.description_sha256
+        return region_key(*identity, row.instance, words, self._campaign.about["versions"])
+
+    def _region(self, name: str, row: Row, seen: Seen) -> None:
+        words = self._words[name]
+        key = self._region_key(row, words)
+        told = self._told[name].get(row.key)
+        record, found = self._again.region(key, name, words, seen, told)
+        self.regions[name][row.key] = record
+        self._keep(key, found)
+
+    def _keep(self, key: str, found: Rechecked | None) -> None:
+        if found is not None and found.complaint is not None:
+            self.complaints[key] = found.complaint
+        elif found is not None and found.report is not None:
+            self.assumptions.update(found.report.assumptions)
+
+
+def _places(
+    campaign: Campaign,
+    again: Rechecker,
+    instances: Instances | None,
+    options: Options,
+    chosen: Sequence[int] | None,
+    only_known: bool,
+) -> Iterator[_Place]:
+    """The instances, each once, under the keys that they must have."""
+    told: dict[int, Row] = {}
+    for row in campaign.rows:
+        if row.label >= len(again.network.class_names):
+            raise InputError(f"{campaign.directory}: instance {row.index} has an impossible label")
+        told.setdefault(row.index, row)  # an instance that is planned twice counts once
+    known = {row.key for row in campaign.rows}
+    if instances is None:
+        for row in told.values():
+            key = _key(again.network, row.instance, options, campaign.about)
+            yield _Place(replace(row, key=key), Seen(row.instance))
+        return
+    for index in _chosen(campaign, instances) if chosen is None else chosen:
+        old = told.get(index)
+        if index >= len(instances.y):  # an index of the plan
+            yield _Place(_foreign(told[index]), Seen(told[index].instance, trouble=FOREIGN))
+            continue
+        seen = again.see(instances.scaled(index, *again.network.input_range))
+        key = _key(again.network, seen.digest, options, campaign.about)
+        there = key in known or os.path.lexists(certificate_path(campaign.directory, key))
+        if only_known and not there:
+            continue
+        row = Row(index, int(instances.y[index]), seen.digest, key, Record("not_run"))
+        # an earlier campaign of other data may well number its inputs in another way
+        differs = chosen is None and old is not None and old.instance != seen.digest
+        yield _Place(_foreign(row) if differs else row, seen)
+
+
+def _foreign(row: Row) -> Row:
+    return replace(row, record=Record("not_run", FOREIGN))
+
+
+def _key(network: Network, digest: str, options: Options, about: dict[str, Any]) -> str:
+    """The name of a result is computed, not read: names lead nowhere else."""
+    identity = network.sha256, network.description_sha256
+    return result_key(*identity, digest, options, about["versions"])
+
+
+def _chosen(campaign: Campaign, instances: Instances) -> Sequence[int]:
+    """The plan's choice made again, where the data is the plan's; else what it lists."""
+    choice = campaign.about["selection"]
+    if choice["kind"] != "listed" and campaign.about["data"]["sha256"] == instances.sha256:
+        selection = Selection(choice.get("per_class"), choice.get("seed", 0))
+        return selection.choose(instances)
+    return tuple(dict.fromkeys(row.index for row in campaign.rows))

@@ -1,0 +1,224 @@
+"""Sections of the audit report: one instance each, its certificate proved again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.campaign import Confirmed, Instances, Row
+from protoproof.campaign.recheck import FOREIGN, Rechecked, stored_input
+from protoproof.campaign.store import ALTERED
+from protoproof.campaign.summary import certified
+from protoproof.certificate.schema import ActivationFact, Core, PairFact
+from protoproof.errors import InputError
+from protoproof.kernel import CheckReport
+from protoproof.network import Network
+from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
+from protoproof.report.page.images import to_picture
+from protoproof.report.page.page import Image
+from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.reading import Reading, ReceptiveField
+from protoproof.report.page.text import plural
+from protoproof.report.page.words import domain_words, fact_words, prototype_words
+
+_SENTENCES = 60  # facts of one instance that are spelled out
+_STEPS = 6
+_COUNTEREXAMPLES = 12  # of one region, shown as pictures
+_BALL = re.compile(r"^(linf|l2):(\d+(?:\.\d*)?(?:[eE]-?\d+)?)(?:/(\d+))?$")
+
+_log = logging.getLogger(__name__)
+
+
+class Sections:
+    """Turns rows and what was found out again into sections."""
+
+    def __init__(self, network: Network, instances: Instances | None) -> None:
+        self._network, self._instances = network, instances
+        self.domain = ""
+        self.missing: list[str] = []
+        if instances is None:
+            self.missing.append(
+                "The data was not at hand, so the inputs are not shown, and labels are as stored."
+            )
+
+    def instance(self, row: Row, found: Rechecked | None, brief: bool = False) -> AuditInstance:
+        """One row as a section, with its certificate; ``brief``: only what overviews need."""
+        names, record = self._network.class_names, row.record
+        picture = None if brief and row.correct is True else self._picture(row)
+        base: dict[str, Any] = {
+            "index": row.index,
+            "label": names[row.label],
+            "predicted": None if record.predicted is None else names[record.predicted],
+            "correct": row.correct,
+            "state": record.state,
+            "reason": record.reason,
+            "size": record.size,
+            "necessary": record.necessary,
+            "vocabulary": record.vocabulary,
+            "picture": picture,
+        }
+        if found is None:
+            return AuditInstance(**base)
+        base["accepted"] = found.accepted
+        if found.content is not None:
+            digest = hashlib.sha256(found.content).hexdigest()
+            base["certificate"] = (f"{row.key}.cert.json", digest)
+        if not found.accepted or found.report is None or found.core is None:
+            word = found.complaint is not None and found.complaint.conditional
+            return AuditInstance(**base | {"conditional": word})
+        self.domain = self.domain or domain_words(found.core)
+        if brief:
+            return AuditInstance(**base)
+        reading = reading_of(self._network, found.core)
+        return AuditInstance(**base, **_explained(found.core, found.report, reading))
+
+    def region(self, campaign: Confirmed, name: str) -> AuditRegion:
+        """Results over one region."""
+        found = campaign.regions[name]
+        rejected = sum(
+            record.key in campaign.complaints and campaign.complaints[record.key].text != ALTERED
+            for record in found.values()
+        )
+        open_ = sum(
+            row.correct is True and found[row.key].state not in ("proved", "refuted")
+            for row in campaign.rows
+        )
+        ball = _BALL.match(name)
+        return AuditRegion(
+            name,
+            certified(campaign.rows, found),
+            sum(record.state == "refuted" for record in found.values()),
+            open_,
+            len(campaign.rows),
+            rejected,
+            None if ball is None else ball[1],
+            None if ball is None else float(ball[2]) / float(ball[3] or 1),
+        )
+
+    def counterexamples(self, campaign: Confirmed) -> Iterator[AuditCounterexample]:
+        """Inputs that refute regions, the first few of each, as the network sees them now."""
+        network, names = self._network, self._network.class_names
+        for found in campaign.regions.items():
+            refuted = [row for row in campaign.rows if found[1][row.key].state == "refuted"]
+            for row in refuted[:_COUNTEREXAMPLES]:
+                record, original = found[1][row.key], self._input(row)
+                x = stored_input(campaign.directory, record.key, network)
+                if x is None or original is None or row.record.predicted is None:
+                    continue
+                yield AuditCounterexample(
+                    row.index,
+                    found[0],
+                    names[row.record.predicted],
+                    names[network.observe(x).predicted],
+                    to_picture(original, *network.input_range),
+                    to_picture(x, *network.input_range),
+                    float(np.abs(x - original).max()),
+                )
+
+    def _picture(self, row: Row) -> Image | None:
+        x = self._input(row)
+        return None if x is None else to_picture(x, *self._network.input_range)
+
+    def _input(self, row: Row) -> NDArray[np.float32] | None:
+        """The input, if the data at hand holds the very one that was explained."""
+        data, bounds = self._instances, self._network.input_range
+        if data is None:
+            return None
+        if row.record.reason == FOREIGN or row.index >= len(data.x):
+            note = "Some inputs are not shown: the data at hand is not what was explained."
+            if note not in self.missing:
+                self.missing.append(note)
+            return None
+        return data.scaled(row.index, *bounds)
+
+
+def _explained(core: Core, report: CheckReport, reading: Reading) -> dict[str, Any]:
+    """The parts of a section that an accepted certificate fills."""
+    rival = reading.closest_rival
+    sentences = [fact_words(fact, reading) for fact in core.facts[:_SENTENCES]]
+    if len(core.facts) > _SENTENCES:
+        more = plural(len(core.facts) - _SENTENCES, "further fact")
+        sentences.append(f"And {more}, in the certificate.")
+    return {
+        "heat": _heat(core, reading),
+        "sentences": tuple(sentences),
+        "rival": reading.classes[rival],
+        "observed": float(reading.margins[rival]),
+        "proved": min(lower for _, lower in report.margins),
+        "steps": _steps(reading),
+    }
+
+
+def _heat(core: Core, reading: Reading) -> tuple[Heat, ...]:
+    """Facts per cell of the grid, in units of one cell; an activation counts where it is best."""
+    if reading.single:
+        return ()
+    places = Counter(
+        fact.location if isinstance(fact, PairFact) else reading.best_location(fact.prototype)
+        for fact in core.facts
+        if isinstance(fact, PairFact | ActivationFact)
+    )
+    most = max(places.values(), default=1)
+    rows, columns = reading.grid
+    return tuple(
+        Heat(
+            x=round(column / columns, 4),
+            y=round(row / rows, 4),
+            width=round(1 / columns, 4),
+            height=round(1 / rows, 4),
+            facts=count,
+            opacity=round(0.2 + 0.5 * count / most, 2),
+        )
+        for location, count in sorted(places.items())
+        for row, column in [reading.place(location)]
+    )
+
+
+def _steps(reading: Reading) -> tuple[Step, ...]:
+    """The observed margin over the closest rival as a sum: the largest parts, then the rest."""
+    rival, seen = reading.closest_rival, reading.predicted
+    parts = (reading.weight[seen] - reading.weight[rival]) * reading.activation
+    order = np.argsort(-np.abs(parts))[:_STEPS].tolist()
+    steps = [Step(prototype_words(j, reading), float(parts[j])) for j in order if parts[j]]
+    bias = float(reading.bias[seen] - reading.bias[rival])
+    if bias:
+        steps.insert(0, Step("Bias", bias))
+    rest = float(parts.sum() - parts[order].sum())
+    return (*steps, Step("All other prototypes", rest)) if rest else tuple(steps)
+
+
+def reading_of(network: Network, core: Core) -> Reading:
+    """What the network measures at the recorded latent, in float64."""
+    head, field = network.head, network.description.latent.receptive_field
+    values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
+    latent = values.reshape(core.instance.locations, core.instance.channels)
+    return Reading(
+        classes=network.class_names,
+        grid=head.grid,
+        measurement=head.measurement(latent.astype(np.float64)),
+        similarity=head.similarity.value,
+        weight=head.weight,
+        bias=head.bias,
+        predicted=core.instance.predicted,
+        prototype_class=head.prototype_class,
+        receptive_field=None
+        if field is None
+        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+    )
+
+
+def patches_of(network: Network) -> Patches | None:
+    """Pictures only illustrate: a broken file costs no more than them."""
+    try:
+        return load_patches(network.path, len(network.head.prototypes))
+    except InputError as error:
+        _log.warning("no pictures of prototypes: %s", error)
+        return None
