@@ -8,11 +8,11 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cli
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import cli
 from protoproof.campaign import Instances, Options, read_campaign, run_campaign
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.explanation.explainer import Explainer
