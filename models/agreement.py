@@ -10,7 +10,7 @@ import torch
 
 from models.protopnet import EPSILON, ProtoPNet
 from models.runtime import Runtime, chunk
-from verifier.errors import TrainingError
+from protoproof.errors import TrainingError
 
 LATENT_TOLERANCE = 1e-4
 """Latents lie in [0,1]. Reordered float32 sums and folded batch norms differ by about 1e-6; a

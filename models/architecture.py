@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from verifier.errors import UsageError
+from protoproof.errors import UsageError
 
 SMALLEST, LARGEST = 8, 64
 """Image sizes (rows or columns) for which an encoder can be planned."""

@@ -14,8 +14,8 @@ from models.architecture import Architecture
 from models.projection import Origin
 from models.protopnet import ProtoPNet
 from models.recipe import Recipe
-from verifier.errors import TrainingError
-from verifier.files import make_directory, write_atomic
+from protoproof.errors import TrainingError
+from protoproof.files import make_directory, write_atomic
 
 RECORD = "checkpoint.json"
 TENSORS = "checkpoint.safetensors"

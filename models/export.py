@@ -17,15 +17,15 @@ import torch
 
 from models.agreement import Agreement, compare
 from models.checkpoint import Checkpoint, load_checkpoint
-from models.data import Dataset, load_data
 from models.onnx_graph import build_graph
 from models.projection import Origin
 from models.protopnet import EPSILON, ProtoPNet
 from models.runtime import Runtime
 from models.sheet import COLUMNS, contact_sheet
-from verifier.errors import InputError, TrainingError, UsageError
-from verifier.files import make_directory, write_atomic
-from verifier.version import TOOL
+from protoproof.data.dataset import Dataset, load_data
+from protoproof.errors import InputError, TrainingError, UsageError
+from protoproof.files import make_directory, write_atomic
+from protoproof.version import TOOL
 
 PROVENANCE = "protoproof.provenance/1"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from models.protopnet import ProtoPNet
-from verifier.errors import TrainingError
+from protoproof.errors import TrainingError
 
 CANDIDATES = 2048
 """Nearest patches remembered per prototype, to choose distinct ones from."""

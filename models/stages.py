@@ -27,7 +27,7 @@ from models.progress import Progress
 from models.projection import BATCH, batches
 from models.protopnet import ProtoPNet, cluster_cost, separation_cost
 from models.recipe import Recipe
-from verifier.errors import TrainingError
+from protoproof.errors import TrainingError
 
 RAMP = (0.05, 0.6)
 """Share of the joint stage at which the training radius starts to grow, and is fully grown."""

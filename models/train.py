@@ -22,7 +22,6 @@ import torch
 
 from models.architecture import Architecture, plan
 from models.checkpoint import Checkpoint, DataRecord, save_checkpoint
-from models.data import Dataset, load_data
 from models.evaluate import accuracy, certified_accuracy
 from models.export import ExportResult, export_model
 from models.progress import Progress
@@ -30,8 +29,9 @@ from models.projection import Origin, project
 from models.protopnet import ProtoPNet
 from models.recipe import Recipe
 from models.stages import Samples, joint, last_layer
-from verifier.errors import UsageError
-from verifier.files import make_directory, write_atomic
+from protoproof.data.dataset import Dataset, load_data
+from protoproof.errors import UsageError
+from protoproof.files import make_directory, write_atomic
 
 FAMILIES = ("protopnet",)
 

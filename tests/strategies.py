@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from verifier.latent.geometry import squared_distances
-from verifier.network.head import Head
-from verifier.network.similarity import Similarity
-from verifier.oracle.interface import Instance
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.latent.instance import Instance
 
 Matrix = NDArray[np.float64]
 

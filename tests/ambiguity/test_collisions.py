@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.ambiguity import Ambiguity, ambiguity, ambiguity_to_files, spread
-from verifier.errors import OutputError, UsageError
-from verifier.network import Network, Observation, load
+from protoproof.data.dataset import load_data
+from protoproof.errors import OutputError, UsageError
+from protoproof.network import Network, Observation, load
+from protoproof.report.ambiguity import Ambiguity, ambiguity, ambiguity_to_files, spread
+from protoproof.resources import zoo_path
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 150

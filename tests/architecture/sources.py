@@ -36,7 +36,7 @@ class Source:
 
     @property
     def room(self) -> str:
-        """``verifier.network`` for all that is in it; ``models``; ``cli``; a top module's name."""
+        """``protoproof.network`` for all that is in it; ``models``; ``cli``; a top module's name."""
         parts = self.module.split(".")
         return parts[0] if parts[0] == "models" else ".".join(parts[:2])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from protoproof.version import VERSION
 from tests.architecture.sources import ROOT
-from verifier.version import VERSION
 
 DOCUMENTS = sorted(ROOT.glob("*.md"))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

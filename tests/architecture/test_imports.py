@@ -9,184 +9,201 @@ import pytest
 from tests.architecture.sources import Source, product
 
 # Modules that every room may use: they know nothing of any room.
-BASE = {"verifier.errors", "verifier.verdict", "verifier.version"}
-PROVER = ("verifier.network", "verifier.latent", "verifier.oracle", "verifier.minimise")
+BASE = {"protoproof.errors", "protoproof.verdict", "protoproof.version"}
+PROVER = (
+    "protoproof.network",
+    "protoproof.prover.latent",
+    "protoproof.prover.oracle",
+    "protoproof.prover.search",
+)
 
 # room -> the rooms it may import besides itself and BASE
 ARROWS: dict[str, set[str]] = {
-    "verifier.errors": set(),
-    "verifier.verdict": set(),
-    "verifier.version": set(),
-    "verifier.files": set(),
-    "verifier.plain_yaml": set(),
+    "protoproof.errors": set(),
+    "protoproof.verdict": set(),
+    "protoproof.version": set(),
+    "protoproof.files": set(),
+    "protoproof.strict_yaml": set(),
     # the prover: later stages import earlier ones, never back
-    "verifier.network": {"verifier.files", "verifier.plain_yaml"},
-    "verifier.latent": {*PROVER[:1]},
-    "verifier.oracle": {*PROVER[:2]},
-    "verifier.minimise": {*PROVER[:3]},
-    "verifier.bounds": {"verifier.network"},
+    "protoproof.network": {"protoproof.files", "protoproof.strict_yaml"},
+    "protoproof.prover.latent": {*PROVER[:1]},
+    "protoproof.prover.oracle": {*PROVER[:2]},
+    "protoproof.prover.search": {*PROVER[:3]},
+    "protoproof.region.bounds": {"protoproof.network"},
     # proofs: data, and the trusted part
-    "verifier.certificate": set(),
-    "verifier.checker": {"verifier.certificate"},
+    "protoproof.certificate": set(),
+    "protoproof.kernel": {"protoproof.certificate"},
     # the order of stages; a claim counts only when the checker accepted its certificate
-    "verifier.assembly": {
+    "protoproof.prover.proof.encode": {
         *PROVER,
-        "verifier.bounds",
-        "verifier.case_evidence",
-        "verifier.certificate",
-        "verifier.domain_evidence",
+        "protoproof.region.bounds",
+        "protoproof.prover.proof.encode_cases",
+        "protoproof.certificate",
+        "protoproof.prover.proof.encode_boxed",
     },
-    "verifier.case_evidence": {*PROVER, "verifier.certificate", "verifier.domain_evidence"},
-    "verifier.domain_evidence": {*PROVER, "verifier.certificate"},
-    "verifier.smallest": {
+    "protoproof.prover.proof.encode_cases": {
         *PROVER,
-        "verifier.assembly",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.widening",
+        "protoproof.certificate",
+        "protoproof.prover.proof.encode_boxed",
     },
-    "verifier.evidence": {*PROVER, "verifier.certificate"},
-    "verifier.widening": {*PROVER, "verifier.certificate", "verifier.evidence"},
-    "verifier.explanation": {
+    "protoproof.prover.proof.encode_boxed": {*PROVER, "protoproof.certificate"},
+    "protoproof.explanation.minimum": {
         *PROVER,
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
+        "protoproof.prover.proof.encode",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.prover.proof.inflation",
     },
-    "verifier.pipeline": {
+    "protoproof.prover.proof.evaluate": {*PROVER, "protoproof.certificate"},
+    "protoproof.prover.proof.inflation": {
         *PROVER,
-        "verifier.explanation",
-        "verifier.smallest",
-        "verifier.assembly",
-        "verifier.bounds",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.widening",
-        "verifier.reaching",
+        "protoproof.certificate",
+        "protoproof.prover.proof.evaluate",
+    },
+    "protoproof.explanation.result": {
+        *PROVER,
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+    },
+    "protoproof.explanation.explainer": {
+        *PROVER,
+        "protoproof.explanation.result",
+        "protoproof.explanation.minimum",
+        "protoproof.prover.proof.encode",
+        "protoproof.region.bounds",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.prover.proof.inflation",
+        "protoproof.region.bounds.latent_bounds",
     },
     # regions of inputs: what the encoder reaches, whether all of it is predicted alike
-    "verifier.reaching": {*PROVER[:3], "verifier.bounds"},
-    "verifier.certified": {
-        "verifier.bounds",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.network",
+    "protoproof.region.bounds.latent_bounds": {*PROVER[:3], "protoproof.region.bounds"},
+    "protoproof.certification.result": {
+        "protoproof.region.bounds",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.network",
     },
-    "verifier.branching": {
+    "protoproof.certification.branch_and_bound": {
         *PROVER[:3],
-        "verifier.assembly",
-        "verifier.bounds",
-        "verifier.certificate",
-        "verifier.reaching",
+        "protoproof.prover.proof.encode",
+        "protoproof.region.bounds",
+        "protoproof.certificate",
+        "protoproof.region.bounds.latent_bounds",
     },
-    "verifier.holding": {
+    "protoproof.certification.invariance": {
         *PROVER,
-        "verifier.assembly",
-        "verifier.bounds",
-        "verifier.certificate",
-        "verifier.pipeline",
-        "verifier.reaching",
+        "protoproof.prover.proof.encode",
+        "protoproof.region.bounds",
+        "protoproof.certificate",
+        "protoproof.explanation.explainer",
+        "protoproof.region.bounds.latent_bounds",
     },
-    "verifier.robustness": {
-        "verifier.holding",
+    "protoproof.certification.certify": {
+        "protoproof.certification.invariance",
         *PROVER[:3],
-        "verifier.assembly",
-        "verifier.bounds",
-        "verifier.branching",
-        "verifier.certificate",
-        "verifier.certified",
-        "verifier.checker",
-        "verifier.pipeline",
-        "verifier.reaching",
+        "protoproof.prover.proof.encode",
+        "protoproof.region.bounds",
+        "protoproof.certification.branch_and_bound",
+        "protoproof.certificate",
+        "protoproof.certification.result",
+        "protoproof.kernel",
+        "protoproof.explanation.explainer",
+        "protoproof.region.bounds.latent_bounds",
     },
     # training patches that look like a latent: observed, never proved
-    "verifier.nearby": {"verifier.network"},
+    "protoproof.report.files.nearest_patches": {"protoproof.network"},
     # all explanations of one prediction, and contrasts
-    "verifier.alternatives": {
-        "verifier.smallest",
-        "verifier.explanation",
+    "protoproof.explanation.alternatives": {
+        "protoproof.explanation.minimum",
+        "protoproof.explanation.result",
         *PROVER,
-        "verifier.assembly",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.pipeline",
+        "protoproof.prover.proof.encode",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.explanation.explainer",
     },
     # readers of certificates and check results, never of live solver objects
-    "verifier.campaign": {
-        "verifier.explanation",
-        "verifier.assembly",
-        "verifier.bounds",
-        "verifier.robustness",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.network",
-        "verifier.pipeline",
+    "protoproof.campaign": {
+        "protoproof.explanation.result",
+        "protoproof.prover.proof.encode",
+        "protoproof.region.bounds",
+        "protoproof.certification.certify",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.network",
+        "protoproof.explanation.explainer",
     },
-    "verifier.gate": {
-        "verifier.plain_yaml",
-        "verifier.campaign",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
+    "protoproof.gate": {
+        "protoproof.strict_yaml",
+        "protoproof.campaign",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
     },
-    "verifier.report": {
-        "verifier.campaign",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.gate",
+    "protoproof.report.page": {
+        "protoproof.campaign",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.gate",
     },
     # what inputs share an explanation: observed, never proved
-    "verifier.ambiguity": {"verifier.files", "verifier.network", "verifier.report"},
-    # the question behind an explanation, for other solvers
-    "verifier.questions": {
-        *PROVER,
-        "verifier.explanation",
-        "verifier.files",
-        "verifier.pipeline",
+    "protoproof.report.ambiguity": {
+        "protoproof.files",
+        "protoproof.network",
+        "protoproof.report.page",
     },
-    "verifier.extras": {
-        "verifier.explanation",
-        "verifier.alternatives",
+    # the question behind an explanation, for other solvers
+    "protoproof.explanation.smtlib": {
         *PROVER,
-        "verifier.assembly",
-        "verifier.nearby",
-        "verifier.pipeline",
-        "verifier.report",
+        "protoproof.explanation.result",
+        "protoproof.files",
+        "protoproof.explanation.explainer",
+    },
+    "protoproof.report.files.alternatives_view": {
+        "protoproof.explanation.result",
+        "protoproof.explanation.alternatives",
+        *PROVER,
+        "protoproof.prover.proof.encode",
+        "protoproof.report.files.nearest_patches",
+        "protoproof.explanation.explainer",
+        "protoproof.report.page",
     },
     # the audit report of many explanations; every certificate is proved again
-    "verifier.audit": {
-        "verifier.assembly",
-        "verifier.campaign",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.network",
-        "verifier.report",
+    "protoproof.report.audit": {
+        "protoproof.prover.proof.encode",
+        "protoproof.campaign",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.network",
+        "protoproof.report.page",
     },
     # one explanation with the files it leaves behind: certificate, check result, page
-    "verifier.session": {
-        "verifier.alternatives",
-        "verifier.nearby",
-        "verifier.explanation",
-        "verifier.assembly",
-        "verifier.extras",
-        "verifier.certificate",
-        "verifier.checker",
-        "verifier.files",
-        "verifier.network",
-        "verifier.pipeline",
-        "verifier.report",
+    "protoproof.report.files.explanation_files": {
+        "protoproof.explanation.alternatives",
+        "protoproof.report.files.nearest_patches",
+        "protoproof.explanation.result",
+        "protoproof.prover.proof.encode",
+        "protoproof.report.files.alternatives_view",
+        "protoproof.certificate",
+        "protoproof.kernel",
+        "protoproof.files",
+        "protoproof.network",
+        "protoproof.explanation.explainer",
+        "protoproof.report.page",
     },
     # many of them, one after another
-    "verifier.stream": {
-        "verifier.files",
-        "verifier.network",
-        "verifier.pipeline",
-        "verifier.session",
+    "protoproof.report.files.batch": {
+        "protoproof.files",
+        "protoproof.network",
+        "protoproof.explanation.explainer",
+        "protoproof.report.files.explanation_files",
     },
 }
 
@@ -205,16 +222,16 @@ def _allowed(source: Source, target: str) -> bool:
     room = ".".join(target.split(".")[:2])
     if source.room == "models":
         inside = target.split(".")[0] == "models"
-        free = BASE | {"verifier.files"}
+        free = BASE | {"protoproof.files"}
         # the demonstration uses the product as a user does; nothing else in models/ may
-        return inside or room in free or source.module == "models.demo"
+        return inside or room in free or source.module == "protoproof.cli.demo"
     if target.split(".")[0] == "models":
-        return source.room in ("cli", "verifier.console")
+        return source.room in ("cli", "protoproof.cli")
     if source.room in (
         "cli",
         "verifier",
-        "verifier.console",
-    ):  # the command line, and what `import verifier` offers
+        "protoproof.cli",
+    ):  # the command line, and what `import protoproof` offers
         return True
     return room == source.room or room in BASE or room in ARROWS[source.room]
 
@@ -231,12 +248,12 @@ def test_only_the_allowed_arrows() -> None:
 
 
 def test_every_room_has_a_row() -> None:
-    rooms = {source.room for source in SOURCES} - {"cli", "models", "verifier", "verifier.console"}
+    rooms = {source.room for source in SOURCES} - {"cli", "models", "verifier", "protoproof.cli"}
     assert rooms <= set(ARROWS)
 
 
 def test_no_import_is_hidden() -> None:
-    # `import verifier` resolves its public names lazily, from a table of constants
+    # `import protoproof` resolves its public names lazily, from a table of constants
     computed = {
         source.module
         for source in SOURCES
@@ -247,7 +264,7 @@ def test_no_import_is_hidden() -> None:
 
 @pytest.mark.parametrize(
     ("room", "packages"),
-    [("verifier.checker", CHECKER_PACKAGES), ("verifier.certificate", CERTIFICATE_PACKAGES)],
+    [("protoproof.kernel", CHECKER_PACKAGES), ("protoproof.certificate", CERTIFICATE_PACKAGES)],
 )
 def test_the_trusted_part_uses_few_packages(room: str, packages: set[str]) -> None:
     allowed = {*packages, *sys.stdlib_module_names, "verifier"}

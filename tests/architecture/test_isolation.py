@@ -25,7 +25,7 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 sys.path[:0] = {path!r}
-from verifier.checker import check
+from protoproof.kernel import check
 report = check(sys.argv[1], sys.argv[2])
 loaded = sorted(name for name in sys.modules if blocked(name))
 print(report.status, loaded)

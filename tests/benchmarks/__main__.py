@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from models.zoo import NAMES
+from protoproof.files import make_directory, write_atomic
+from protoproof.resources import NAMES
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
@@ -34,7 +35,6 @@ from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
 from tests.benchmarks.truth import truth
-from verifier.files import make_directory, write_atomic
 
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
 

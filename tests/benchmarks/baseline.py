@@ -11,7 +11,7 @@ Every question recomputes the bounds of every location from its facts. Top-k:
     for k = 1, 2, ...: name the k largest activations; every other one lies in [0, a_(k)]
 
 with 0 as the *assumed* least similarity, whatever the similarity's range is. The intervals are
-those of ``verifier.oracle``'s comparison oracles; the search shares nothing with ``verifier``.
+those of ``protoproof.prover.oracle``'s comparison oracles; the search shares nothing with ``verifier``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verifier.latent.domain import Free
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.oracle.hypersphere import HypersphereOracle
-from verifier.oracle.interface import Instance, interval_margins
-from verifier.oracle.triangle import TriangleOracle
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.instance import Instance, interval_margins
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.triangle import TriangleOracle
+from protoproof.prover.relaxation.intervals import ExactState
+from tests.benchmarks.hypersphere import HypersphereOracle
 
 # The published code asks for a positive margin, with no reserve for rounding.
 PARADIGMS: dict[str, ExactOracle] = {

@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.data import load_data
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.partition import Part
+from protoproof.certification.certify import Certifier
+from protoproof.certification.result import Certified
+from protoproof.data.dataset import load_data
+from protoproof.kernel import check
+from protoproof.network import Network
+from protoproof.region.bounds.attack import margins
+from protoproof.region.bounds.partition import BoxPart, whole
+from protoproof.region.sets.region import Region
+from protoproof.region.sets.syntax import parse_region
+from protoproof.verdict import Status
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import explainer
-from verifier.bounds.attack import margins
-from verifier.bounds.branch import BoxPart, whole
-from verifier.bounds.region import Region
-from verifier.bounds.region_syntax import parse_region
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.parts import Part
-from verifier.certified import Certified
-from verifier.checker import check
-from verifier.network import Network
-from verifier.robustness import Certifier
-from verifier.verdict import Status
 
 NETWORK = "mnist-certified"
 REGIONS = (

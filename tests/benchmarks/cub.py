@@ -9,6 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import ModelFile, check
+from protoproof.network import load
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
 from tests.benchmarks.measure import Settings, in_a_process_of_its_own, median_seconds, spread
 from tests.benchmarks.synthetic import (
     Shape,
@@ -17,17 +28,6 @@ from tests.benchmarks.synthetic import (
     model_bytes,
     model_input,
 )
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import ModelFile, check
-from verifier.latent.domain import Free
-from verifier.latent.geometry import squared_distances
-from verifier.minimise.deletion import delete
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.network import load
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.pipeline import Explainer
 
 
 @dataclass(frozen=True)

@@ -32,16 +32,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from protoproof.certification.certify import Certifier
+from protoproof.network import Network
+from protoproof.network.onnx.graph import Graph
+from protoproof.network.onnx.torch_graph import TorchGraph
+from protoproof.region.bounds import lirpa
+from protoproof.region.sets.region import LinfBall, Region
+from protoproof.verdict import Status
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import explainer
 from tests.benchmarks.region import images
-from verifier.bounds import lirpa
-from verifier.bounds.region import LinfBall, Region
-from verifier.network import Network
-from verifier.network.graph import Graph
-from verifier.network.torch_graph import TorchGraph
-from verifier.robustness import Certifier
-from verifier.verdict import Status
 
 METHODS = ("IBP", "CROWN-IBP", "CROWN")
 FORMS = ("expanded", "apart")

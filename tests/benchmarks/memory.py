@@ -11,13 +11,13 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.network import load
+from protoproof.resources import zoo_path
 from tests.benchmarks.cub import prove
 from tests.benchmarks.measure import peak_mib
 from tests.benchmarks.synthetic import Shape, make_head, make_instance
-from verifier.network import load
-from verifier.pipeline import Explainer
 
 
 def explanation(name: str) -> Callable[[], object]:

@@ -6,10 +6,10 @@ import statistics
 import time
 from typing import Any
 
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.kernel import ModelFile, check
 from tests.benchmarks.measure import Settings, share
 from tests.benchmarks.mnist import explainer, images, lowest_margins, random_images
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import ModelFile, check
 
 NAME = "mnist-1x1"
 # seconds per image: random ones, lowest margins

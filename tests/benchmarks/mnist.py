@@ -11,8 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import ModelFile, check
+from protoproof.network import load
+from protoproof.prover.latent.instance import Instance
+from protoproof.resources import zoo_path
 from tests.benchmarks import baseline
 from tests.benchmarks.measure import (
     Settings,
@@ -23,11 +28,6 @@ from tests.benchmarks.measure import (
     spread,
 )
 from tests.benchmarks.ways import Way, smallest, ways
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import ModelFile, check
-from verifier.network import load
-from verifier.oracle.interface import Instance
-from verifier.pipeline import Explainer
 
 SEED = 0
 Row = dict[str, Any]

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from models.data import load_data
+from protoproof.certification.certify import Certified, Certifier
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.region.bounds.interval import encoder_bounds
+from protoproof.region.bounds.latent_bounds import reach_of
+from protoproof.region.bounds.margins import activations, margin_ends
+from protoproof.region.sets.region import LinfBall
+from protoproof.verdict import Status
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import explainer
-from verifier.bounds.interval import encoder_bounds
-from verifier.bounds.margins import activations, margin_ends
-from verifier.bounds.region import LinfBall
-from verifier.pipeline import Explainer
-from verifier.reaching import reach_of
-from verifier.robustness import Certified, Certifier
-from verifier.verdict import Status
 
 NETWORK = "mnist-certified"
 RADIUS = Fraction(1, 10)

@@ -13,11 +13,11 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.kernel import ModelFile, check
 from tests.benchmarks.measure import Settings, spread
 from tests.benchmarks.mnist import explainer, images
 from tests.benchmarks.ways import Way, ways
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import ModelFile, check
 
 
 def sweep(name: str, settings: Settings) -> list[dict[str, Any]]:

@@ -16,12 +16,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.instance import Instance
 from tests import strategies
 from tests.checker.models import Tiny, description, model_proto
 from tests.strategies import float32
-from verifier.network.head import Head
-from verifier.network.similarity import Similarity
-from verifier.oracle.interface import Instance
 
 RANK = 24
 # How far, per channel, a location lies from the prototype of its class that it resembles, and from

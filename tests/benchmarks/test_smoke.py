@@ -8,6 +8,7 @@ from math import dist
 import numpy as np
 import pytest
 
+from protoproof.prover.latent.instance import Instance
 from tests.benchmarks import baseline
 from tests.benchmarks.cub import cub_size, prove
 from tests.benchmarks.measure import Settings
@@ -17,7 +18,6 @@ from tests.benchmarks.synthetic import Shape, make_head, make_instance
 from tests.benchmarks.table import markdown
 from tests.benchmarks.ways import ways
 from tests.strategies import random_instance
-from verifier.oracle.interface import Instance
 
 TINY = Shape(prototypes=40, channels=8, classes=5, grid=(2, 3))
 FEW = Settings(1, lowest=1, random=1, grid=1, baseline=1, slow=1, synthetic=1, sweep=1)

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from typing import Any
 
+from protoproof.prover.oracle.smt import Solver
 from tests.benchmarks.measure import Settings
 from tests.oracle.tiny import ORACLES, judge, tiny_case
-from verifier.oracle.smt import Solver
 
 # per rival; the limit on time only guards against what the limit on steps does not count
 STEPS, SECONDS = 1_000_000, 3.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from verifier.explanation import Explanation
-from verifier.minimise.search import VOCABULARIES
-from verifier.pipeline import Explainer
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.prover.search.search import VOCABULARIES
 
 _ORACLES = {
     "mixed": ("exact", "relational"),

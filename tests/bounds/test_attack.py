@@ -10,15 +10,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.bounds.attack import attack, margins, replay
-from verifier.bounds.interval import encoder_bounds
-from verifier.bounds.margins import activations, margin_ends
-from verifier.bounds.region import InputBox, LinfBall
-from verifier.bounds.region_syntax import parse_region
-from verifier.network import Network, load
-from verifier.network.similarity import ROWS, Similarity
+from protoproof.data.dataset import load_data
+from protoproof.network import Network, load
+from protoproof.network.head.similarity import ROWS, Similarity
+from protoproof.region.bounds.attack import attack, margins, replay
+from protoproof.region.bounds.interval import encoder_bounds
+from protoproof.region.bounds.margins import activations, margin_ends
+from protoproof.region.sets.region import InputBox, LinfBall
+from protoproof.region.sets.syntax import parse_region
+from protoproof.resources import zoo_path
 
 DOMAIN = (0.0, 1.0)
 
@@ -113,7 +113,7 @@ def test_the_margin_is_the_head_s() -> None:
 def test_every_similarity_has_a_gradient(kind: str) -> None:
     from dataclasses import replace as changed
 
-    from verifier.bounds.attack import similarity
+    from protoproof.region.bounds.attack import similarity
 
     constant = 0.5 if ROWS[kind].parameter else 1.0
     head = changed(network().head, similarity=Similarity(kind, constant))

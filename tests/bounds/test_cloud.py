@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from protoproof.arithmetic.interval import Interval
+from protoproof.certificate.input_region import InputRegion
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.interval import encoder_range
+from protoproof.kernel.model.graph import Graph
+from protoproof.network.onnx.graph import Graph as ProverGraph
+from protoproof.network.onnx.graph import build_graph
+from protoproof.network.onnx.torch_graph import TorchGraph
+from protoproof.region.bounds.interval import walk
+from protoproof.region.sets.region import InputBox, L2Ball, Region
+from protoproof.region.sets.statement import statement
+from protoproof.region.sets.transformations import Brightness
 from tests.network.cases import Case, weight
-from verifier.bounds.enclosure import Interval
-from verifier.bounds.interval import walk
-from verifier.bounds.region import InputBox, L2Ball, Region
-from verifier.bounds.region_maps import Brightness
-from verifier.bounds.statement import statement
-from verifier.certificate.inputs import InputRegion
-from verifier.checker.graph import Graph
-from verifier.checker.input_region import Inputs
-from verifier.checker.walk import encoder_range
-from verifier.network.graph import Graph as ProverGraph
-from verifier.network.graph import build_graph
-from verifier.network.torch_graph import TorchGraph
 
 DOMAIN = (0.0, 1.0)
 ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)

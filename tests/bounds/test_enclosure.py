@@ -10,8 +10,8 @@ import pytest
 import torch
 from flint import arb, ctx
 
-from verifier.bounds import enclosure as en
-from verifier.bounds.enclosure import Interval
+from protoproof.arithmetic import interval as en
+from protoproof.arithmetic.interval import Interval
 
 WIDTHS = (0.0, 1e-16, 1e-7, 1e-3, 1.0, 10.0)
 

@@ -10,19 +10,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import NAMES, zoo_path
+from protoproof.arithmetic.interval import Interval, point
+from protoproof.data.dataset import load_data
+from protoproof.errors import BoundsError
+from protoproof.network import Network, load
+from protoproof.network.onnx.graph import build_graph, part
+from protoproof.network.onnx.node import Call
+from protoproof.network.onnx.ops import OPERATORS, lookup
+from protoproof.region.bounds.interval import LatentBox, encoder_bounds, rule_of
+from protoproof.region.sets.region import LinfBall
+from protoproof.region.sets.transformations import Brightness
+from protoproof.resources import NAMES, zoo_path
 from tests.network.cases import CASES, Case
 from tests.network.test_ops import call_of, run_torch
-from verifier.bounds.enclosure import Interval, point
-from verifier.bounds.interval import LatentBox, encoder_bounds, rule_of
-from verifier.bounds.region import LinfBall
-from verifier.bounds.region_maps import Brightness
-from verifier.errors import BoundsError
-from verifier.network import Network, load
-from verifier.network.graph import build_graph, part
-from verifier.network.node import Call
-from verifier.network.ops import OPERATORS, lookup
 
 WIDTHS = (0.0, 1e-7, 0.1, 10.0)
 ROWS = [
@@ -128,7 +128,7 @@ def test_undefined_values_are_refused(case: Case, problem: str) -> None:
 
 def test_overflow_is_refused() -> None:
     graph = build_graph(Case("Exp", [(1, 4, 7, 6)]).model(17))
-    from verifier.bounds.interval import walk
+    from protoproof.region.bounds.interval import walk
 
     wide = torch.full((1, 4, 7, 6), 1e3, dtype=torch.float64)
     with pytest.raises(BoundsError, match="not finite"):

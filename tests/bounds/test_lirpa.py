@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.errors import BoundsError, UnsupportedOperatorError
+from protoproof.network import Network, load
+from protoproof.region.bounds.lirpa import ALLOWED, METHODS, Lirpa, available
+from protoproof.region.sets.region import InputBox, L2Ball, LinfBall
+from protoproof.region.sets.transformations import Brightness
+from protoproof.resources import zoo_path
 from tests.network.builders import Draft, draft, node
-from verifier.bounds.lirpa import ALLOWED, METHODS, Lirpa, available
-from verifier.bounds.region import InputBox, L2Ball, LinfBall
-from verifier.bounds.region_maps import Brightness
-from verifier.errors import BoundsError, UnsupportedOperatorError
-from verifier.network import Network, load
 
 pytestmark = pytest.mark.skipif(not available(), reason="auto_LiRPA is not installed")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from verifier.bounds import lirpa
-from verifier.bounds import lirpa_compat as compat
+from protoproof.region.bounds import lirpa
+from protoproof.region.bounds import lirpa_compat as compat
 
 OLD, NEW = (0, 3), (0, 7, 1)
 

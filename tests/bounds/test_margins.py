@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from verifier.bounds.interval import LatentBox
-from verifier.bounds.margins import activations, margin_ends, measurement_ends, top_k
-from verifier.network.head import Head
-from verifier.network.similarity import ROWS, Similarity
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import ROWS, Similarity
+from protoproof.region.bounds.interval import LatentBox
+from protoproof.region.bounds.margins import activations, margin_ends, measurement_ends, top_k
 
 
 def random_head(seed: int, kind: str = "log_ratio") -> Head:

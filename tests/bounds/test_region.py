@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.bounds.region import BoxRegion, InputBox, L2Ball, LinfBall, Occlusion, Region
-from verifier.bounds.region_maps import Brightness, Shifts, hull
-from verifier.bounds.region_syntax import parse_number, parse_region
-from verifier.bounds.rounding import add_down, add_up, float_above, float_below
-from verifier.errors import InputError, UsageError
+from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
+from protoproof.errors import InputError, UsageError
+from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Occlusion, Region
+from protoproof.region.sets.syntax import parse_number, parse_region
+from protoproof.region.sets.transformations import Brightness, Shifts, hull
 
 DOMAIN = (0.0, 1.0)
 SHAPE = (2, 5, 4)

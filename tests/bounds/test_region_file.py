@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verifier.bounds.region_file import json_schema, load_region, read_property
-from verifier.errors import InputError, UsageError
+from protoproof.errors import InputError, UsageError
+from protoproof.region.sets.yaml_file import json_schema, load_region, read_property
 
 SPECS = Path(__file__).parents[2] / "specs"
 CENTRE = np.full((1, 6, 6), 0.5, dtype=np.float32)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verifier.bounds.region_file import expected_class, load_region
-from verifier.bounds.vnnlib import Comparison, VnnLib, parse_vnnlib, read_vnnlib
-from verifier.errors import InputError
+from protoproof.errors import InputError
+from protoproof.region.sets.vnnlib import Comparison, VnnLib, parse_vnnlib, read_vnnlib
+from protoproof.region.sets.yaml_file import expected_class, load_region
 
 EXAMPLE = Path(__file__).parents[2] / "specs" / "properties" / "robust.vnnlib"
 HEAD = "(declare-const X_0 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)"

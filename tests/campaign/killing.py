@@ -14,10 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from protoproof.campaign import Options, read_campaign, run_campaign
+from protoproof.campaign.executor import Outcome, Task
+from protoproof.errors import InputError
 from tests.campaign.support import Canned, Counting, InlineEngine, network, some
-from verifier.campaign import Options, read_campaign, run_campaign
-from verifier.campaign.engine import Outcome, Task
-from verifier.errors import InputError
 
 QUICK = Options(witnesses=False)
 COUNT = 12

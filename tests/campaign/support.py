@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.campaign.engine import MakeServer, Message, Outcome, Ready, Server, Task, answer
-from verifier.campaign.explaining import ExplainJob
-from verifier.campaign.instances import Instances
-from verifier.campaign.record import Limits, Options, Record
-from verifier.errors import FragileError, InputError
-from verifier.network import Network, load
+from protoproof.campaign.executor import MakeServer, Message, Outcome, Ready, Server, Task, answer
+from protoproof.campaign.explain_task import ExplainJob
+from protoproof.campaign.instances import Instances
+from protoproof.campaign.record import Limits, Options, Record
+from protoproof.data.dataset import load_data
+from protoproof.errors import FragileError, InputError
+from protoproof.network import Network, load
+from protoproof.resources import zoo_path
 
 MODEL = zoo_path("mnist-certified")
 

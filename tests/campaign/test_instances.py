@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.campaign import Instances, Selection, parse_indices
+from protoproof.errors import InputError, UsageError
 from tests.campaign.support import digits
-from verifier.campaign import Instances, Selection, parse_indices
-from verifier.errors import InputError, UsageError
 
 
 def tiny(labels: list[int]) -> Instances:

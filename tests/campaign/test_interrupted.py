@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from protoproof.campaign import read_campaign
 from tests.campaign.support import MODEL, small_file
 from tests.cli.support import ROOT, protoproof
-from verifier.campaign import read_campaign
 
 COMMAND = [sys.executable, str(ROOT / "cli.py"), "campaign", str(MODEL)]
 

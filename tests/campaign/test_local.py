@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.campaign import Campaign, Limits, Options, run_campaign
+from protoproof.campaign.executor import GRACE
+from protoproof.errors import InternalError, ModelError
 from tests.campaign.support import MODEL, Poisoned, network, some
-from verifier.campaign import Campaign, Limits, Options, run_campaign
-from verifier.campaign.engine import GRACE
-from verifier.errors import InternalError, ModelError
 
 LIMITS = Limits(seconds=3.0, megabytes=1500)
 
@@ -89,7 +89,7 @@ def test_one_worker_or_three_give_equal_rows(tmp_path: Path) -> None:
 
 
 def test_a_model_that_changes_under_the_campaign_is_noticed(tmp_path: Path) -> None:
-    from verifier.network import load
+    from protoproof.network import load
 
     path = tmp_path / "model.onnx"
     path.write_bytes(MODEL.read_bytes())
@@ -114,6 +114,6 @@ def test_workers_that_cannot_start_end_the_campaign(tmp_path: Path) -> None:
 def test_inputs_are_sent_bit_for_bit(tmp_path: Path) -> None:
     data = some(2)
     result = run_campaign(network(), data, tmp_path, options=Options(witnesses=False))
-    from verifier.assembly import input_digest
+    from protoproof.prover.proof.encode import input_digest
 
     assert [row.instance for row in result.rows] == [input_digest(np.asarray(x)) for x in data.x]

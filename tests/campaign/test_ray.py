@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from protoproof.campaign.executor_ray import RayEngine
+from protoproof.errors import UsageError
 from tests.campaign.support import MODEL, small_file
 from tests.cli.support import protoproof
-from verifier.campaign.ray_engine import RayEngine
-from verifier.errors import UsageError
 
 CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 

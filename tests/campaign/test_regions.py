@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.backend import engine_named
+from protoproof.campaign import Campaign, Limits, Options, read_campaign, recheck, run_campaign
+from protoproof.campaign.explain_task import ExplainJob
+from protoproof.campaign.record import STATES
+from protoproof.errors import UsageError
+from protoproof.kernel import ModelFile, check
+from protoproof.network import load
 from tests.campaign.support import MODEL, InlineEngine, Poisoned, network, small_file, some
 from tests.cli.support import protoproof
-from verifier.campaign import Campaign, Limits, Options, read_campaign, recheck, run_campaign
-from verifier.campaign.explaining import ExplainJob
-from verifier.campaign.record import STATES
-from verifier.checker import ModelFile, check
-from verifier.errors import UsageError
-from verifier.network import load
-from verifier.network.arrays import engine_named
 
 QUICK = Options(vocabulary="topk", witnesses=False)
 REGIONS = ("linf:0.02", "linf:0.2", "brightness:0.01")
@@ -173,7 +173,7 @@ def test_a_device_that_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None
         engine_named(name)
     with pytest.raises(UsageError):
         engine_named("cuda:2")
-    from verifier.robustness import Certifier
+    from protoproof.certification.certify import Certifier
 
     assert Certifier(load(MODEL), "cuda:1").device == "cuda:1"
 

@@ -13,8 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.campaign.support import MODEL, Counting, InlineEngine, network, some
-from verifier.campaign import (
+from protoproof.campaign import (
     Campaign,
     Instances,
     Limits,
@@ -23,12 +22,13 @@ from verifier.campaign import (
     record,
     run_campaign,
 )
-from verifier.campaign.ledger import Ledger
-from verifier.campaign.lock import only_writer
-from verifier.campaign.record import STATES, Record
-from verifier.certificate.schema import SCHEMA
-from verifier.checker import check
-from verifier.errors import InputError, OutputError, UsageError
+from protoproof.campaign.lock import only_writer
+from protoproof.campaign.record import STATES, Record
+from protoproof.campaign.store import Ledger
+from protoproof.certificate.schema import SCHEMA
+from protoproof.errors import InputError, OutputError, UsageError
+from protoproof.kernel import check
+from tests.campaign.support import MODEL, Counting, InlineEngine, network, some
 
 QUICK = Options(witnesses=False)
 

@@ -7,9 +7,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.certificate import canonical_bytes, core_digest, read_certificate
+from protoproof.certificate.schema import About, Envelope
 from tests.checker.builders import pair_core, scene
-from verifier.certificate import canonical_bytes, core_digest, read_certificate
-from verifier.certificate.schema import About, Envelope
 
 CORE = pair_core(scene(2))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

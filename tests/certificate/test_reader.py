@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from protoproof.certificate import canonical_bytes, read_certificate
+from protoproof.certificate.strict_json import MAX_BYTES, parse
+from protoproof.errors import CertificateError
 from tests.checker.builders import core, file, scene, topk_core
-from verifier.certificate import canonical_bytes, read_certificate
-from verifier.certificate.strict_json import MAX_BYTES, parse
-from verifier.errors import CertificateError
 
 ROOT = Path(__file__).parents[2]
 GOOD = file(topk_core(scene(1)))
@@ -141,8 +141,8 @@ BOMBS = {
 MEASURE = """
 import resource, sys, time
 sys.path[:0] = {paths!r}
-from verifier.certificate import read_certificate
-from verifier.errors import CertificateError
+from protoproof.certificate import read_certificate
+from protoproof.errors import CertificateError
 data = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 best = 9.0

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.checker.models import Tiny, random_tiny, sha256
-from verifier.certificate import canonical_bytes
-from verifier.certificate.schema import (
+from protoproof.certificate import canonical_bytes
+from protoproof.certificate.schema import (
     ActivationFact,
     BoxDomain,
     CeilingFact,
@@ -35,6 +34,7 @@ from verifier.certificate.schema import (
     PairFact,
     Rows,
 )
+from tests.checker.models import Tiny, random_tiny, sha256
 
 SHIFT = 40
 INPUT = sha256("input")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from protoproof.kernel import CheckReport, ModelFile, check
 from tests.checker.builders import INPUT, file, pair_core, scene, topk_core
-from verifier.checker import CheckReport, ModelFile, check
 
 HERE = next(
     s

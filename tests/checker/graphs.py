@@ -8,9 +8,9 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
+from protoproof.kernel import CheckReport, check
 from tests.checker.builders import file, scene, topk_core
 from tests.checker.models import sha256
-from verifier.checker import CheckReport, check
 
 HERE = scene(2, grid=(2, 2), bias=None)
 Change = Callable[[onnx.ModelProto], None]

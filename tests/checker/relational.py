@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.checker.builders import SHIFT, Scene, core, file, pair_core, project, scene
-from verifier.certificate.schema import (
+from protoproof.certificate.schema import (
     Chord,
     Core,
     IntervalEvidence,
@@ -21,7 +20,8 @@ from verifier.certificate.schema import (
     RivalForm,
     Tangent,
 )
-from verifier.checker import check
+from protoproof.kernel import check
+from tests.checker.builders import SHIFT, Scene, core, file, pair_core, project, scene
 
 Named = Sequence[Sequence[int]]
 

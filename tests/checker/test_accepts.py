@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.certificate.schema import IntervalEvidence
+from protoproof.errors import CertificateError, ModelError
+from protoproof.kernel import CheckReport, ModelFile, check
 from tests.checker.builders import INPUT, Scene, core, file, pair_core, scene, topk_core
 from tests.checker.models import random_tiny
-from verifier.certificate.schema import IntervalEvidence
-from verifier.checker import CheckReport, ModelFile, check
-from verifier.errors import CertificateError, ModelError
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 

@@ -11,7 +11,8 @@ from flint import arb, ctx
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from verifier.checker.arithmetic import (
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import (
     GRID,
     ball,
     certain_sign,
@@ -24,7 +25,6 @@ from verifier.checker.arithmetic import (
     round_down,
     round_up,
 )
-from verifier.errors import CertificateError
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
 RATIOS = st.tuples(st.integers(-(10**40), 10**40), st.integers(1, 10**40))

@@ -16,30 +16,32 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from pydantic import TypeAdapter
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate import canonical_bytes
+from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.schema import Core, Envelope, ReachDomain
+from protoproof.certification.certify import Certifier
+from protoproof.data.dataset import load_data
+from protoproof.kernel import CheckReport, check
+from protoproof.kernel.arithmetic.outward import Range, sigmoid
+from protoproof.kernel.encoder import backward
+from protoproof.kernel.encoder import step as walk_step
+from protoproof.kernel.encoder.activation import LINES, leaky_lines, sigmoid_lines, tanh_lines
+from protoproof.kernel.encoder.backward import LinearWalk, least, least_of_forms
+from protoproof.kernel.encoder.input_region import Inputs, escapes
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.step import ReplayError
+from protoproof.kernel.model.graph import Graph
+from protoproof.network import load
+from protoproof.network.onnx.graph import build_graph
+from protoproof.network.onnx.torch_graph import TorchGraph
+from protoproof.region.bounds.linear import Passage, affordable, linear_bounds
+from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Region
+from protoproof.region.sets.statement import statement
+from protoproof.region.sets.transformations import Brightness
+from protoproof.resources import zoo_path
 from tests.checker.test_walk import MORE, graph_of, input_name
 from tests.network.cases import Case, ints, weight
 from tests.network.test_ops import call_of, run_torch
-from verifier.bounds.linear import Passage, affordable, linear_bounds
-from verifier.bounds.region import BoxRegion, InputBox, L2Ball, LinfBall, Region
-from verifier.bounds.region_maps import Brightness
-from verifier.bounds.statement import statement
-from verifier.certificate import canonical_bytes
-from verifier.certificate.inputs import InputRegion
-from verifier.certificate.schema import Core, Envelope, ReachDomain
-from verifier.checker import CheckReport, backward, check, walk_step
-from verifier.checker.activation_lines import LINES, leaky_lines, sigmoid_lines, tanh_lines
-from verifier.checker.backward import LinearWalk, least, least_of_forms
-from verifier.checker.graph import Graph
-from verifier.checker.input_region import Inputs, escapes
-from verifier.checker.outward import Range, sigmoid
-from verifier.checker.walk import Walk
-from verifier.checker.walk_step import ReplayError
-from verifier.network import load
-from verifier.network.graph import build_graph
-from verifier.network.torch_graph import TorchGraph
-from verifier.robustness import Certifier
 
 DOMAIN = (-2.0, 2.0)
 ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from protoproof.certificate import read_certificate
+from protoproof.errors import CertificateError
+from protoproof.kernel import ModelFile, check
 from tests.checker.builders import INPUT, file, pair_core, scene, topk_core
-from verifier.certificate import read_certificate
-from verifier.checker import ModelFile, check
-from verifier.errors import CertificateError
 
 SMALL = {
     "pairs": lambda: (scene(1, grid=(1, 1), count=3, channels=2, classes=2), pair_core),

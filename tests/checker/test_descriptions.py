@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from protoproof.kernel import CheckReport
 from tests.checker.graphs import HERE, report_for
 from tests.checker.models import description, model_proto, sha256
-from verifier.checker import CheckReport
 
 
 def described(change: Callable[[dict[str, Any]], None]) -> CheckReport:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from protoproof.kernel import check
 from tests.checker.builders import Scene, file, pair_core, topk_core
 from tests.checker.models import Tiny, random_tiny
-from verifier.checker import check
 
 
 def test_a_box_needs_an_operator_that_bounds_the_latent() -> None:

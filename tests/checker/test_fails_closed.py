@@ -8,10 +8,10 @@ from importlib import import_module
 
 import pytest
 
+from protoproof.kernel import CheckReport, check
+from protoproof.kernel.context import Case
+from protoproof.kernel.obligations import RULES, IncompleteError
 from tests.checker.builders import file, pair_core, scene
-from verifier.checker import CheckReport, check
-from verifier.checker.case import Case
-from verifier.checker.obligations import RULES, IncompleteError
 
 HERE = scene(1)
 GOOD = file(pair_core(HERE))
@@ -29,8 +29,8 @@ def run_with(monkeypatch: pytest.MonkeyPatch, number: int, outcome: object) -> C
         yield str(outcome)
 
     rules = [replace(r, examine=examine) if r.number == number else r for r in RULES]
-    # by name, verifier.checker.check is the function
-    monkeypatch.setattr(import_module("verifier.checker.check"), "RULES", rules)
+    # by name, protoproof.kernel.check is the function
+    monkeypatch.setattr(import_module("protoproof.kernel.check"), "RULES", rules)
     return check(GOOD, HERE.data)
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protoproof.certificate.schema import Chord, PlaceMultipliers, RivalForm
+from protoproof.kernel import CheckReport, check
 from tests.checker.builders import Scene, few_pairs, file, scene
 from tests.checker.models import Tiny
 from tests.checker.relational import fewest, latents, needs_forms, relational_core
-from verifier.certificate.schema import Chord, PlaceMultipliers, RivalForm
-from verifier.checker import CheckReport, check
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 GRIDS = ((1, 1), (1, 2))

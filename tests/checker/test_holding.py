@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 
+from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, PairFact, SphereDomain
+from protoproof.certification.invariance import Held, of_region
+from protoproof.kernel import CheckReport
+from protoproof.region.sets.syntax import parse_region
 from tests.checker.test_input_region import ADAPTER, certifier, examine, image
-from verifier.bounds.region_syntax import parse_region
-from verifier.certificate.inputs import InputRegion
-from verifier.certificate.schema import (
-    ActivationFact,
-    CeilingFact,
-    Core,
-    PairFact,
-    SphereDomain,
-)
-from verifier.checker import CheckReport
-from verifier.holding import Held, of_region
 
 REGION = "linf:0.05"
 

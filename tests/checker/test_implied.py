@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.certificate.schema import Core, Fact, ImpliedBound
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.latent.bounds import implied_bound
 from tests.checker.builders import Scene, core, file, scene
 from tests.checker.second_checker import second_check
-from verifier.certificate.schema import Core, Fact, ImpliedBound
-from verifier.checker import CheckReport, ModelFile, check
-from verifier.checker.bounds import implied_bound
 
 
 def ceiling_core(here: Scene, names: int, above: int) -> Core:

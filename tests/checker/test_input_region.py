@@ -13,20 +13,20 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.bounds.region import LinfBall, Region
-from verifier.bounds.region_maps import Brightness
-from verifier.bounds.region_syntax import parse_region
-from verifier.bounds.statement import statement
-from verifier.certificate import canonical_bytes
-from verifier.certificate.inputs import BoxInputs, InputRegion
-from verifier.certificate.schema import Core, Envelope, LinearBound, ReachDomain
-from verifier.checker import CheckReport, ModelFile, check
-from verifier.checker.input_region import Inputs, describe
-from verifier.errors import CertificateError
-from verifier.network import load
-from verifier.robustness import Certifier
+from protoproof.certificate import canonical_bytes
+from protoproof.certificate.input_region import BoxInputs, InputRegion
+from protoproof.certificate.schema import Core, Envelope, LinearBound, ReachDomain
+from protoproof.certification.certify import Certifier
+from protoproof.data.dataset import load_data
+from protoproof.errors import CertificateError
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.encoder.input_region import Inputs, describe
+from protoproof.network import load
+from protoproof.region.sets.region import LinfBall, Region
+from protoproof.region.sets.statement import statement
+from protoproof.region.sets.syntax import parse_region
+from protoproof.region.sets.transformations import Brightness
+from protoproof.resources import zoo_path
 
 DOMAIN = (0.0, 1.0)
 ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
@@ -190,7 +190,7 @@ def test_a_class_that_is_not_predicted_everywhere_is_never_accepted() -> None:
 
 
 def test_an_encoder_that_cannot_be_walked_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    from verifier.checker import walk
+    from protoproof.kernel.encoder import interval as walk
 
     monkeypatch.delitem(walk.RULES, "Conv")
     model = ModelFile(certifier().network.data)

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from protoproof.kernel import check
 from tests.checker.builders import INPUT, file, pair_core, scene, topk_core
-from verifier.checker import check
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import json
 from pathlib import Path
-from verifier.checker import check
+from protoproof.kernel import check
 rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("verifier.")}}
 allowed = {{"certificate", "checker", "errors", "verdict"}}
 folder = Path({folder!r})

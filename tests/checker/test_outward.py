@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from verifier.checker import outward
-from verifier.checker.outward import Array, Range
+from protoproof.kernel.arithmetic import outward
+from protoproof.kernel.arithmetic.outward import Array, Range
 
 WIDTHS = (0.0, 1e-16, 1e-6, 1.0)
 

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.checker.test_input_region import certifier, examine, image
-from verifier.bounds.region_syntax import parse_region
-from verifier.certificate.parts import InputCut, LightCut, Part, PartNode
-from verifier.certificate.schema import (
+from protoproof.certificate.partition import InputCut, LightCut, Part, PartNode
+from protoproof.certificate.schema import (
     Core,
     IntervalEvidence,
     LinearBound,
@@ -23,9 +21,11 @@ from verifier.certificate.schema import (
     RivalForm,
     Tangent,
 )
-from verifier.checker import parts as parts_module
-from verifier.checker.walk import Walk
-from verifier.robustness import Certifier
+from protoproof.certification.certify import Certifier
+from protoproof.kernel.encoder import partition as parts_module
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.region.sets.syntax import parse_region
+from tests.checker.test_input_region import certifier, examine, image
 
 LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"
 

@@ -10,10 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from protoproof.kernel import ModelFile
 from tests.checker.builders import Scene
 from tests.checker.graphs import HERE, Change, constant, node, report_for, swap, unstated_grid
 from tests.checker.models import model_proto, random_tiny
-from verifier.checker import ModelFile
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "canonical": {},

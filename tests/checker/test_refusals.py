@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from protoproof.errors import ModelError, ProtoProofError
+from protoproof.kernel import ModelFile
 from tests.checker.graphs import HERE, Change, constant, put, report_for
 from tests.checker.models import model_proto
-from verifier.checker import ModelFile
-from verifier.errors import ModelError, ProtoProofError
 
 
 def external(model: onnx.ModelProto) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from flint import arb
 
-from tests.checker.builders import scene
-from verifier.certificate.schema import (
+from protoproof.certificate.schema import (
     BoxDomain,
     Domain,
     DomainBlock,
@@ -21,13 +20,14 @@ from verifier.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
-from verifier.checker import ModelFile
-from verifier.checker.arithmetic import GRID
-from verifier.checker.boxed import Corner, ball_minimum, box_minimum, domain_rows
-from verifier.checker.head import Head
-from verifier.checker.ranges import domain_ranges
-from verifier.checker.regions import Region
-from verifier.errors import CertificateError
+from protoproof.errors import CertificateError
+from protoproof.kernel import ModelFile
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.lagrangian import Corner, ball_minimum, box_minimum, domain_rows
+from protoproof.kernel.latent.ranges import domain_ranges
+from protoproof.kernel.model.head import Head
+from tests.checker.builders import scene
 
 KINDS = ("box", "relu", "sphere", "simplex", "reach", "linear")
 
@@ -107,7 +107,7 @@ def test_the_simplex_and_the_shell_are_exact_at_known_points() -> None:
     head, region, _, _ = setting("simplex", 0)
     for point, near in (((2.0, 0.0, 0.0, 0.0), 1.0), ((0.25,) * 4, 0.0), ((0.0,) * 4, 0.25)):
         values = [Fraction(x) for x in point]
-        from verifier.checker.ranges import _to_simplex
+        from protoproof.kernel.latent.ranges import _to_simplex
 
         low, high = _to_simplex(values, 1 - slack, 1 + slack)
         assert near - 1e-8 <= low / 2**GRID <= near

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.certificate import read_certificate
+from protoproof.kernel import check
+from protoproof.kernel.latent.bounds import Bounds
 from tests.checker.builders import Scene, file, pair_core, scene, topk_core
 from tests.checker.forging import HERE, MODEL, PAIRS, TOPK, edit, failed, forged, verdict
 from tests.checker.models import Tiny, random_tiny
-from verifier.certificate import read_certificate
-from verifier.checker import check
-from verifier.checker.bounds import Bounds
 
 
 def test_the_originals_are_accepted() -> None:
@@ -279,7 +279,7 @@ def test_bounds_that_exclude_the_recorded_latent_are_a_contradiction(
                 super().__init__(*arguments)
                 self.best[0] = wrong  # noqa: B023
 
-        monkeypatch.setattr("verifier.checker.obligations.Bounds", Wrong)
+        monkeypatch.setattr("protoproof.kernel.obligations.Bounds", Wrong)
         report = verdict(PAIRS)
         assert failed(report) == [8]
         assert "contradiction" in report.obligations[7].detail

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.kernel import check
 from tests.checker.builders import Scene, core, file, pair_core, scene, topk_core
 from tests.checker.relational import fewest, relational_core
 from tests.checker.second_checker import second_check
-from verifier.checker import check
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 

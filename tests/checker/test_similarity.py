@@ -10,9 +10,9 @@ from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.checker.arithmetic import ball
-from verifier.checker.similarity import PARAMETERS, Similarity
-from verifier.errors import DescriptionError
+from protoproof.errors import DescriptionError
+from protoproof.kernel.arithmetic.exact import ball
+from protoproof.kernel.model.similarity import PARAMETERS, Similarity
 
 CONSTANTS = {"log_ratio": Fraction(0.0001), "exponential": Fraction(0.75)}
 ROWS = [Similarity(kind, CONSTANTS.get(kind, Fraction(1))) for kind in PARAMETERS]

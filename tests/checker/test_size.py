@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.checker.builders import Scene, core, distance, down, exact, file, scene, topk_core, up
-from tests.checker.test_witness import encode, second_point
-from verifier.certificate.schema import (
+from protoproof.certificate.schema import (
     Core,
     Cover,
     Move,
@@ -23,7 +21,9 @@ from verifier.certificate.schema import (
     SizeBound,
     Split,
 )
-from verifier.checker import CheckReport, check
+from protoproof.kernel import CheckReport, check
+from tests.checker.builders import Scene, core, distance, down, exact, file, scene, topk_core, up
+from tests.checker.test_witness import encode, second_point
 
 COUNT, LOCATIONS = 3, 2
 SEEDS = range(4)

@@ -7,9 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.checker.builders import Scene, core, distance, exact, file, scene, topk_core
-from verifier.certificate.schema import Core
-from verifier.certificate.splits import (
+from protoproof.certificate.cases import (
     CaseNode,
     CaseTree,
     ChannelSplit,
@@ -18,13 +16,13 @@ from verifier.certificate.splits import (
     NearestSplit,
     PlaceSplit,
 )
-from verifier.checker import ModelFile, check, obligations
-from verifier.checker.arithmetic import GRID
-from verifier.checker.bounds import Bounds
-from verifier.checker.case_bounds import CaseBounds
-from verifier.checker.head import Head
-from verifier.checker.regions import Region
-from verifier.checker.splits import (
+from protoproof.certificate.schema import Core
+from protoproof.errors import CertificateError
+from protoproof.kernel import ModelFile, check, obligations
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.bounds import Bounds
+from protoproof.kernel.latent.case_bounds import CaseBounds
+from protoproof.kernel.latent.cases import (
     MAX_DEPTH,
     MAX_LOOKS,
     Step,
@@ -34,7 +32,9 @@ from verifier.checker.splits import (
     looks,
     walk,
 )
-from verifier.errors import CertificateError
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.model.head import Head
+from tests.checker.builders import Scene, core, distance, exact, file, scene, topk_core
 
 UNIT = 1 << GRID
 

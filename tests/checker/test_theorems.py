@@ -10,6 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from protoproof.certificate.schema import PairBlock, Rows
+from protoproof.kernel import ModelFile, check
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.bounds import Bounds, row_bounds
+from protoproof.kernel.latent.domain import Region
 from tests.checker.builders import (
     SHIFT,
     Scene,
@@ -24,11 +29,6 @@ from tests.checker.builders import (
     topk_core,
 )
 from tests.checker.models import Tiny
-from verifier.certificate.schema import PairBlock, Rows
-from verifier.checker import ModelFile, check
-from verifier.checker.arithmetic import GRID
-from verifier.checker.bounds import Bounds, row_bounds
-from verifier.checker.regions import Region
 
 Vector = NDArray[np.float64]
 

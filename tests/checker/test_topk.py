@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from protoproof.kernel import check
 from tests.checker.builders import file, topk_core
 from tests.checker.forging import HERE, MODEL, TOPK, edit, failed, forged
-from verifier.checker import check
 
 TOPK_FORGERIES: dict[str, Callable[[Any], None]] = {
     "exempt more than named": lambda core: core["facts"].pop(),

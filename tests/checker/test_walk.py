@@ -14,19 +14,19 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.data import load_data
-from models.zoo import NAMES, zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.errors import ModelError
+from protoproof.kernel.arithmetic.outward import Range
+from protoproof.kernel.encoder.interval import encoder_range
+from protoproof.kernel.encoder.operators import RULES
+from protoproof.kernel.encoder.step import ReplayError
+from protoproof.kernel.model.graph import Graph
+from protoproof.network import Network, load
+from protoproof.region.bounds.interval import encoder_bounds
+from protoproof.region.sets.region import InputBox
+from protoproof.resources import NAMES, zoo_path
 from tests.network.cases import CASES, Case, ints, number, weight
 from tests.network.test_ops import call_of, run_torch
-from verifier.bounds.interval import encoder_bounds
-from verifier.bounds.region import InputBox
-from verifier.checker.graph import Graph
-from verifier.checker.outward import Range
-from verifier.checker.walk import encoder_range
-from verifier.checker.walk_rules import RULES
-from verifier.checker.walk_step import ReplayError
-from verifier.errors import ModelError
-from verifier.network import Network, load
 
 WIDTHS = (0.0, 1e-7, 1e-3, 1.0)
 

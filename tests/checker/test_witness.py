@@ -13,13 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from protoproof.certificate.schema import Core, Move, Witness
+from protoproof.errors import CertificateError
+from protoproof.kernel import ModelFile, check
+from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.witness import materialise
 from tests.checker.builders import Scene, core, distance, exact, few_pairs, file, project, scene
 from tests.checker.models import Tiny
-from verifier.certificate.schema import Core, Move, Witness
-from verifier.checker import ModelFile, check
-from verifier.checker.measure import Latent
-from verifier.checker.witness import materialise
-from verifier.errors import CertificateError
 
 Vector = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from models.zoo import zoo_path
+from protoproof.resources import zoo_path
 from tests.cli.support import ROOT, Result, protoproof
 
 MODEL = zoo_path("mnist-1x1")

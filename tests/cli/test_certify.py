@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.cli.certify import radius_words
+from protoproof.data.dataset import load_data
+from protoproof.resources import zoo_path
 from tests.cli.support import protoproof
-from verifier.console.certifying import radius_words
 
 MODEL = zoo_path("mnist-certified")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.resources import zoo_path
 from tests.cli.support import Result, protoproof
 
 MODEL = zoo_path("mnist-7x7")

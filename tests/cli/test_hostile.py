@@ -13,10 +13,10 @@ import onnx
 import pytest
 from PIL import Image
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.prover.proof.encode import input_digest
+from protoproof.resources import zoo_path
 from tests.cli.support import ROOT, protoproof
-from verifier.assembly import input_digest
 
 MODEL = zoo_path("mnist-1x1")
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from cli import app
-from models.data import load_data
-from models.zoo import zoo_path
+
+from protoproof.data.dataset import load_data
+from protoproof.errors import ProtoProofError
+from protoproof.explanation.explainer import explain
+from protoproof.resources import zoo_path
 from tests.cli.support import protoproof
-from verifier.errors import ProtoProofError
-from verifier.pipeline import explain
 
 MODEL = zoo_path("mnist-1x1")
 

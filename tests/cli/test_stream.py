@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.errors import FragileError, InputError
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.network import load
+from protoproof.report.files.batch import Streamed, Summary, _median
+from protoproof.resources import zoo_path
 from tests.cli.support import protoproof
-from verifier.errors import FragileError, InputError
-from verifier.explanation import Explanation
-from verifier.network import load
-from verifier.pipeline import Explainer
-from verifier.stream import Streamed, Summary, _median
 
 SMALL = zoo_path("mnist-1x1")
 

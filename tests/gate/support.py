@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from protoproof.campaign import Campaign, Instances, Record, Row
+from protoproof.campaign.model_identity import ModelFacts, model_facts
+from protoproof.campaign.regions import RegionRecord
+from protoproof.gate import GateResult, run_gate
 from tests.campaign.support import MODEL, InlineEngine, network, some
-from verifier.campaign import Campaign, Instances, Record, Row
-from verifier.campaign.identity import ModelFacts, model_facts
-from verifier.campaign.regions import RegionRecord
-from verifier.gate import GateResult, run_gate
 
 RNG_SEED = 0
 HEADER = "schema: protoproof.policy/1\nname: test\n"

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from protoproof.gate import GateResult, evaluate, read_policy
+from protoproof.gate.junit import to_junit
+from protoproof.gate.markdown import to_markdown
+from protoproof.gate.sarif import fingerprint, to_sarif
 from tests.campaign.support import MODEL
 from tests.gate.sarif import NotSarifError, validate
 from tests.gate.support import HEADER, campaign, facts, row, without_proof
-from verifier.gate import GateResult, evaluate, read_policy
-from verifier.gate.junit import to_junit
-from verifier.gate.markdown import to_markdown
-from verifier.gate.sarif import fingerprint, to_sarif
 
 RULES = (
     HEADER + "rules:\n"

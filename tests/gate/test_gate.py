@@ -15,6 +15,11 @@ import numpy as np
 import onnx
 import pytest
 
+from protoproof.campaign import read_campaign
+from protoproof.campaign.store import Ledger
+from protoproof.cli.gate import print_diff, print_gate
+from protoproof.errors import InputError, UsageError
+from protoproof.gate import compare_directories
 from tests.campaign.support import MODEL, some
 from tests.cli.support import ROOT, protoproof
 from tests.gate.sarif import validate
@@ -27,11 +32,6 @@ from tests.gate.support import (
     sabotaged,
     weights_perturbed,
 )
-from verifier.campaign import read_campaign
-from verifier.campaign.ledger import Ledger
-from verifier.console.gating import print_diff, print_gate
-from verifier.errors import InputError, UsageError
-from verifier.gate import compare_directories
 
 EXAMPLE = ROOT / "specs" / "policies" / "release.yaml"
 
@@ -299,7 +299,7 @@ def test_a_baseline_with_other_options_or_data_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="other options"):
         gate(tmp_path / "new", rules, baseline=tmp_path / "old" / "out")
     gate(tmp_path / "few", "rules:\n  ambiguous: {at_most: 1}\n", data=some(2))
-    from verifier.campaign import Instances
+    from protoproof.campaign import Instances
 
     every = some(4)
     others = Instances("others", "1" * 64, every.x[1:2], every.y[1:2], every.classes)

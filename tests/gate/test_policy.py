@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from protoproof.errors import UsageError
+from protoproof.gate import read_policy
+from protoproof.gate.policy import Rules, json_schema
 from tests.cli.support import ROOT
 from tests.gate.support import HEADER
-from verifier.errors import UsageError
-from verifier.gate import read_policy
-from verifier.gate.policy import Rules, json_schema
 
 EXAMPLE = ROOT / "specs" / "policies" / "release.yaml"
 SCHEMA = ROOT / "specs" / "schema" / "policy.schema.json"

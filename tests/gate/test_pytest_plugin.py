@@ -50,7 +50,7 @@ class Suite:
 
 def run(directory: Path) -> Suite:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "verifier.console.pytest_plugin", "-rA", "-q",
+        [sys.executable, "-m", "pytest", "-p", "protoproof.pytest_plugin", "-rA", "-q",
          "--strict-markers", "--junitxml", "junit.xml"],
         cwd=directory,
         env={
@@ -118,4 +118,4 @@ def test_the_entry_point_is_declared() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"protoproof": "verifier.console.pytest_plugin"}
+    assert project["entry-points"]["pytest11"] == {"protoproof": "protoproof.pytest_plugin"}

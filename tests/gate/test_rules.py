@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from protoproof.campaign import Campaign, Row, recheck
+from protoproof.campaign.recheck import Rechecked
+from protoproof.campaign.regions import RegionRecord
+from protoproof.gate.compare import compare
+from protoproof.gate.outcome import Check, overall
+from protoproof.gate.policy import BaselineRules, Rules
+from protoproof.gate.rules import baseline_checks, checks
 from tests.campaign.support import MODEL
 from tests.gate.support import campaign, facts, row, without_proof
-from verifier.campaign import Campaign, Row, recheck
-from verifier.campaign.recheck import Rechecked
-from verifier.campaign.regions import RegionRecord
-from verifier.gate.compare import compare
-from verifier.gate.outcome import Check, overall
-from verifier.gate.policy import BaselineRules, Rules
-from verifier.gate.rules import baseline_checks, checks
 
 
 def only(rules: dict[str, Any], found: Campaign) -> list[Check]:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
 from tests.strategies import float32, seeds
-from verifier.latent.enclosure import enclose_nearest, enclose_squared_distance
 
 unit = st.floats(-4, 4, width=32)
 

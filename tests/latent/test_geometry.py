@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.relaxation.pair_bounds import Hull
 from tests.strategies import Sphere, float32, random_instance, seeds
-from verifier.latent.geometry import Hull, squared_distances
 
 # Intervals come from float64 Gram matrices of unit-sized points in few dimensions: a square root
 # of a difference of such numbers is good to about 1e-8.

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protoproof.prover.latent.facts import ActivationFact, CeilingFact
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.latent.observed import activation_fact
+from protoproof.prover.relaxation.implied import implied
 from tests.strategies import random_instance
-from verifier.latent.facts import ActivationFact, CeilingFact
-from verifier.latent.geometry import squared_distances
-from verifier.latent.implied import implied
-from verifier.minimise.build import activation_fact
 
 seeds = st.integers(0, 10**6)
 

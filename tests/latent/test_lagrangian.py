@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given
 
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.relaxation.multipliers import lower_rows, upper_rows
+from protoproof.prover.relaxation.pair_bounds import Hull
 from tests.strategies import random_instance, seeds
-from verifier.latent.geometry import Hull
-from verifier.latent.lagrangian import lower_rows, upper_rows
-from verifier.oracle.interface import Instance
 
 
 def value(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from protoproof.prover.latent.gram import GramRows, distances_between, squared_distances
+from protoproof.prover.relaxation.pair_bounds import Hull
+from protoproof.prover.relaxation.sparsify import SHIFTS, lower_groups
 from tests.latent.test_lagrangian import value
 from tests.strategies import random_instance
-from verifier.latent.geometry import GramRows, Hull, distances_between, squared_distances
-from verifier.latent.sparse import SHIFTS, lower_groups
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.backend import PROCESSOR, Engine
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.network import load
+from protoproof.network.head import similarity
+from protoproof.prover.counterexample.ascent import Descent, Task, _Problem
+from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.instance import Instance
+from protoproof.resources import zoo_path
 from tests.strategies import random_instance
-from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise.ascent import Descent, Task, _Problem
-from verifier.minimise.spheres import Spheres
-from verifier.network import load, similarity
-from verifier.network.arrays import PROCESSOR, Engine
-from verifier.oracle.interface import Instance
-from verifier.pipeline import Explainer
 
 TORCH = Engine("torch:cpu")
 CUDA = Engine("cuda")

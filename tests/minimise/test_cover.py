@@ -7,18 +7,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search import greedy_cover as module
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.greedy_cover import Cover
+from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.search import candidates
+from protoproof.prover.search.topk import topk
+from protoproof.verdict import Status
 from tests.checker.builders import scene
 from tests.minimise.witnesses import instance_of
 from tests.strategies import random_instance
-from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise import cover as module
-from verifier.minimise.ceiling import ceiling
-from verifier.minimise.cover import Cover
-from verifier.minimise.mixed import mixed
-from verifier.minimise.search import candidates
-from verifier.minimise.topk import topk
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.verdict import Status
 
 seeds = st.integers(0, 10**6)
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])

@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.errors import InternalError
+from protoproof.kernel import check
+from protoproof.prover.counterexample.witness import find_witnesses
+from protoproof.prover.latent.domain import Box, Free
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.proof.encode import stored_witnesses
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search.exchange import exchange
+from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.search import VOCABULARIES, candidates
 from tests.checker import builders
 from tests.checker.builders import Scene, scene
 from tests.minimise.witnesses import instance_of, stored_facts
 from tests.strategies import make_instance, random_instance
-from verifier.assembly import stored_witnesses
-from verifier.checker import check
-from verifier.errors import InternalError
-from verifier.latent.domain import Box, Free
-from verifier.minimise.exchange import exchange
-from verifier.minimise.pairs import grow
-from verifier.minimise.search import VOCABULARIES, candidates
-from verifier.minimise.witness import find_witnesses
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.oracle.interface import Instance
 
 
 def duplicated(seed: int) -> Scene:

@@ -6,14 +6,16 @@ import itertools
 
 import pytest
 
-from tests.strategies import random_instance
-from verifier.errors import UsageError
-from verifier.latent.domain import Box, Free
-from verifier.latent.facts import Fact, FactSet
-from verifier.minimise.attribution import attribute
-from verifier.minimise.contrastive import contrastive
-from verifier.minimise.decide import KINDS, decided
-from verifier.minimise.enumerate import (
+from protoproof.errors import UsageError
+from protoproof.prover.counterexample.refute import Refuter, of_facts
+from protoproof.prover.latent.domain import Box, Free
+from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.replay import Replay
+from protoproof.prover.search.attribution import attribute
+from protoproof.prover.search.contrastive import contrastive
+from protoproof.prover.search.entailment import KINDS, decided
+from protoproof.prover.search.enumerate import (
     Contrast,
     End,
     Item,
@@ -21,9 +23,7 @@ from verifier.minimise.enumerate import (
     because,
     minimal_explanations,
 )
-from verifier.minimise.refute import Refuter, of_facts
-from verifier.oracle.interface import Instance
-from verifier.oracle.replay import Replay
+from tests.strategies import random_instance
 
 PROTOTYPES = 5
 

@@ -7,17 +7,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.exchange import exchange
+from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
 from tests.benchmarks.synthetic import Shape, make_head
 from tests.benchmarks.synthetic import make_instance as synthetic
 from tests.strategies import random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise.deletion import delete
-from verifier.minimise.exchange import exchange
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.minimise.trial import facts_to_try, margins_with_each
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.oracle.interface import Instance
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.certificate import schema
-from verifier.checker.size import Clause, _Tree
-from verifier.minimise import hitting_set
-from verifier.minimise.hitting_set import SCALE, Node, Packing, Split, prove, smallest
-from verifier.oracle.smt import Solver
+from protoproof.certificate import schema
+from protoproof.kernel.latent.size import Clause, _Tree
+from protoproof.prover.oracle.smt import Solver
+from protoproof.prover.search import hitting_set
+from protoproof.prover.search.hitting_set import SCALE, Node, Packing, Split, prove, smallest
 
 MEMBERS = 7
 Clauses = list[frozenset[int]]
@@ -119,7 +119,7 @@ def test_standard_output_stays_clean() -> None:
     """What a library writes to the descriptor itself does not reach the one JSON document."""
     program = (
         "import os\n"
-        "from verifier.minimise.hitting_set import quiet, smallest\n"
+        "from protoproof.prover.search.hitting_set import quiet, smallest\n"
         "print('before', flush=True)\n"
         "with quiet(): os.write(1, b'noise')\n"
         "smallest([frozenset({1, 2}), frozenset({2, 3})])\n"

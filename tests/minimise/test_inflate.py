@@ -8,26 +8,27 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import check
+from protoproof.network import load
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.proof.encode import certificate_core
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.inflation import UNBOUNDED, inflate
+from protoproof.prover.search.search import candidates
+from protoproof.prover.search.topk import topk
+from protoproof.resources import zoo_path
+from protoproof.verdict import Status
 from tests.checker import builders
 from tests.minimise.witnesses import instance_of, stored_facts
 from tests.strategies import random_instance, seeds
-from verifier.assembly import certificate_core
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.checker import check
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import ActivationFact, CeilingFact, FactSet
-from verifier.minimise.build import pair_fact
-from verifier.minimise.ceiling import ceiling
-from verifier.minimise.inflate import UNBOUNDED, inflate
-from verifier.minimise.search import candidates
-from verifier.minimise.topk import topk
-from verifier.network import load
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 PROPOSERS = pytest.mark.parametrize("propose", [topk, ceiling], ids=["topk", "ceiling"])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
+from protoproof.prover.counterexample.witness import _Search
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.topk import topk
 from tests.strategies import random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise.ceiling import ceiling
-from verifier.minimise.topk import topk
-from verifier.minimise.witness import _Search
-from verifier.oracle.exact import ExactOracle
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 

@@ -7,17 +7,17 @@ from typing import Literal
 
 import pytest
 
+from protoproof.prover.counterexample.refute import Refuter, ceilings_of, of_facts
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import CeilingFact, FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.search.entailment import KINDS
+from protoproof.prover.search.minimum import Minimum, minimum
+from protoproof.prover.search.search import Candidate, Vocabulary, candidates
+from protoproof.verdict import Status
 from tests.strategies import random_instance
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import CeilingFact, FactSet
-from verifier.minimise.decide import KINDS
-from verifier.minimise.minimum import Minimum, minimum
-from verifier.minimise.refute import Refuter, ceilings_of, of_facts
-from verifier.minimise.search import Candidate, Vocabulary, candidates
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.oracle.relational import RelationalOracle
-from verifier.verdict import Status
 
 Word = Literal["pairs", "ceiling", "topk", "mixed"]
 WORDS: tuple[Word, ...] = ("pairs", "ceiling", "topk", "mixed")

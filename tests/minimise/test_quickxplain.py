@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.quickxplain import WORTHWHILE, quickxplain, quickxplain_pairs
 from tests.strategies import random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.minimise.quickxplain import WORTHWHILE, quickxplain, quickxplain_pairs
-from verifier.oracle.exact import ExactOracle
 
 
 @given(st.lists(st.sets(st.integers(0, 11), min_size=1, max_size=4), min_size=1, max_size=6))

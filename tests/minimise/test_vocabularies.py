@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.topk import topk
+from protoproof.verdict import Status
 from tests.strategies import random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.minimise.ceiling import ceiling
-from verifier.minimise.deletion import delete
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.minimise.topk import topk
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.oracle.interface import Instance
-from verifier.verdict import Status
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 # The final decision sees float64 enclosures of the facts, a shade wider than the values that the

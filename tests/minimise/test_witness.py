@@ -8,32 +8,32 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import check
+from protoproof.network import load
+from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.latent.replay import Replay
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.proof.encode import certificate_core, stored_witnesses
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.search import Candidate, candidates
+from protoproof.prover.search.topk import topk
+from protoproof.resources import zoo_path
+from protoproof.verdict import PROVED
 from tests.checker import builders
 from tests.minimise.witnesses import instance_of, stored_facts
 from tests.strategies import make_instance, random_instance, seeds
-from verifier.assembly import certificate_core, stored_witnesses
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.checker import check
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.minimise.ceiling import ceiling
-from verifier.minimise.deletion import delete
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.minimise.search import Candidate, candidates
-from verifier.minimise.spheres import Spheres
-from verifier.minimise.topk import topk
-from verifier.minimise.witness import Found, find_witnesses
-from verifier.network import load
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.oracle.replay import Replay
-from verifier.pipeline import Explainer
-from verifier.verdict import PROVED
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 VOCABULARIES = pytest.mark.parametrize("vocabulary", ["pairs", "topk", "ceiling"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from protoproof.certificate import schema
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import ROWS, Similarity
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.proof.encode import stored_fact
 from tests.checker.builders import Scene
-from verifier.assembly import stored_fact
-from verifier.certificate import schema
-from verifier.latent.facts import FactSet
-from verifier.latent.geometry import squared_distances
-from verifier.network.head import Head
-from verifier.network.similarity import ROWS, Similarity
-from verifier.oracle.interface import Instance
 
 
 def instance_of(here: Scene) -> Instance:

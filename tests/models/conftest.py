@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import Dataset, load_data
 from models.train import TrainResult, train_model
+from protoproof.data.dataset import Dataset, load_data
 
 SMALL = {"epochs": 4, "prototypes_per_class": 3, "channels": 8, "quiet": True}
 """Options of a training run of a few seconds."""

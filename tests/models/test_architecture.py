@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.architecture import plan
 from models.protopnet import Encoder
-from verifier.errors import UsageError
+from protoproof.errors import UsageError
 
 
 @st.composite

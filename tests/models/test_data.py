@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import data_npz
-from models.data import load_data
+from protoproof.data import npz as data_npz
+from protoproof.data.dataset import load_data
+from protoproof.errors import InputError
 from tests.models.conftest import stripes
-from verifier.errors import InputError
 
 Arrays = dict[str, Any]
 MNIST5K = "812f1cbed27510b749efdb5d9fcf3f625fdfdb6960193c75a3018d81846d5e97"

@@ -14,13 +14,13 @@ from PIL import Image
 
 from models import export
 from models.checkpoint import load_checkpoint
-from models.data import Dataset
 from models.onnx_graph import OUTPUTS, build_graph
 from models.protopnet import ProtoPNet
 from models.runtime import Runtime
 from models.train import TrainResult
-from verifier.errors import TrainingError
-from verifier.network.spec import parse_description
+from protoproof.data.dataset import Dataset
+from protoproof.errors import TrainingError
+from protoproof.network.head.description import parse_description
 
 HEAD = "Unsqueeze Sub Mul ReduceSum Neg MaxPool Neg Flatten Add Add Div Log Gemm"
 

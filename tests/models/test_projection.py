@@ -8,11 +8,11 @@ import torch
 
 from models.architecture import plan
 from models.checkpoint import load_checkpoint
-from models.data import Dataset
 from models.projection import DISTINCT, project
 from models.protopnet import ProtoPNet
 from models.train import TrainResult
-from verifier.errors import TrainingError
+from protoproof.data.dataset import Dataset
+from protoproof.errors import TrainingError
 
 
 def _network(prototypes_per_class: int) -> ProtoPNet:

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from models.checkpoint import RECORD, TENSORS, load_checkpoint
-from models.data import load_data
 from models.evaluate import certified_accuracy
 from models.export import export_checkpoint
 from models.recipe import Recipe
 from models.train import TrainResult, train_model
+from protoproof.data.dataset import load_data
+from protoproof.errors import InputError, OutputError, TrainingError, UsageError
 from tests.models.conftest import SMALL, stripes
-from verifier.errors import InputError, OutputError, TrainingError, UsageError
 
 
 def test_a_small_colour_data_set_is_learnt(trained: TrainResult) -> None:

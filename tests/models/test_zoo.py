@@ -11,13 +11,13 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from models.data import load_data
+from models.build_zoo import ENTRIES, build, everything
 from models.runtime import Runtime
-from models.zoo import NAMES, zoo_path
-from models.zoo.build import ENTRIES, build, everything
+from protoproof.data.dataset import load_data
+from protoproof.errors import UsageError
+from protoproof.network.head.description import parse_description
+from protoproof.resources import NAMES, zoo_path
 from tests.models.zoo_intervals import certified_images
-from verifier.errors import UsageError
-from verifier.network.spec import parse_description
 
 PROMISED = {"mnist-7x7": 0.97, "mnist-1x1": 0.98, "mnist-certified": 0.93}
 PROMISED_CERTIFIED = 0.80

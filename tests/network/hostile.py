@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from protoproof.errors import ModelError, UnsupportedOperatorError
 from tests.network.builders import node
-from verifier.errors import ModelError, UnsupportedOperatorError
 
 Change = Callable[[onnx.ModelProto], None]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from verifier.errors import UsageError
-from verifier.network.arrays import PROCESSOR, Engine, engine_named, namespace
-from verifier.network.similarity import ROWS, Similarity
+from protoproof.backend import PROCESSOR, Engine, engine_named, namespace
+from protoproof.errors import UsageError
+from protoproof.network.head.similarity import ROWS, Similarity
 
 TORCH = Engine("torch:cpu")
 

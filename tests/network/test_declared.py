@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.errors import DescriptionError
+from protoproof.network import load
+from protoproof.network.head.declared import affordable, cut_model, probes
+from protoproof.network.onnx.runtime import Session
 from tests.network.builders import Draft, draft, node
-from verifier.errors import DescriptionError
-from verifier.network import load
-from verifier.network.declared import affordable, cut_model, probes
-from verifier.network.runtime import Session
 
 
 def _stored_norm(parts: Draft) -> None:

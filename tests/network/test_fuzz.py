@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protoproof.errors import ProtoProofError
+from protoproof.network import load
+from protoproof.network.inspect import inspect_file
 from tests.network.builders import draft
-from verifier.errors import ProtoProofError
-from verifier.network import load
-from verifier.network.inspect import inspect_file
 
 VALID = draft(bias=True).build().SerializeToString()
 OTHER = draft("exponential", "reduce_min", "direct").build().SerializeToString()

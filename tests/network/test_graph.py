@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from protoproof.errors import InternalError
+from protoproof.network import Network, load
+from protoproof.network.onnx.graph import Graph, build_graph, part
+from protoproof.network.onnx.rewrite import drop_identities
+from protoproof.network.onnx.torch_graph import TorchGraph
 from tests.network.builders import DISTANCES, POOLINGS, SIMILARITIES, Draft, draft, node
-from verifier.errors import InternalError
-from verifier.network import Network, load
-from verifier.network.graph import Graph, build_graph, part
-from verifier.network.rewrite import drop_identities
-from verifier.network.torch_graph import TorchGraph
 
 OUTPUTS = ("logits", "activation", "measurement", "latent")
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifier.errors import InternalError
-from verifier.network import head as module
-from verifier.network.head import Head
-from verifier.network.similarity import Similarity
+from protoproof.errors import InternalError
+from protoproof.network.head import head as module
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import Similarity
 
 
 def make(prototypes: int = 5, channels: int = 4, classes: int = 3, seed: int = 0) -> Head:

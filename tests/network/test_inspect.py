@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.network.inspect import duplicates, inspect_file
 from tests.network.builders import SIMILARITIES, draft, node
-from verifier.network.inspect import duplicates, inspect_file
 
 
 def test_a_good_model(tmp_path: Path) -> None:

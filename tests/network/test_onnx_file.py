@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.errors import ModelError
+from protoproof.network import load
+from protoproof.network.onnx.file import parse, read_model
+from protoproof.network.onnx.limits import Limits
 from tests.network.builders import draft
-from verifier.errors import ModelError
-from verifier.network import load
-from verifier.network.limits import Limits
-from verifier.network.onnx_file import parse, read_model
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_one_read_serves_hash_parser_and_runtime(
     """The file is swapped as soon as it was read: nothing may look again."""
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
-    import verifier.network.onnx_file as module
+    import protoproof.network.onnx.file as module
 
     original = module.read_regular_file
 

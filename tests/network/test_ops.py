@@ -10,11 +10,11 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from protoproof.errors import UnsupportedOperatorError
+from protoproof.network.onnx.node import Call, Node
+from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
+from protoproof.network.onnx.screen import attribute_value
 from tests.network.cases import CASES, Case, ints, number, weight
-from verifier.errors import UnsupportedOperatorError
-from verifier.network.node import Call, Node
-from verifier.network.ops import OPERATORS, Trait, lookup
-from verifier.network.screen import attribute_value
 
 ROWS = [
     pytest.param(case, opset, id=f"{i}-{case.label}-{opset}")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from protoproof.errors import DescriptionError
+from protoproof.network import load
 from tests.network.builders import (
     DISTANCES,
     EPSILON,
@@ -17,8 +19,6 @@ from tests.network.builders import (
     draft,
     node,
 )
-from verifier.errors import DescriptionError
-from verifier.network import load
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.errors import FragileError, InputError, ModelError
+from protoproof.network import Network, load
+from protoproof.network.onnx.runtime import Session
 from tests.network.builders import draft, node
-from verifier.errors import FragileError, InputError, ModelError
-from verifier.network import Network, load
-from verifier.network.runtime import Session
 
 
 @pytest.fixture

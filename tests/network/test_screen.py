@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.errors import ModelError
+from protoproof.network import load
+from protoproof.network.inspect import inspect_file
+from protoproof.network.onnx.limits import DEFAULT_LIMITS
 from tests.network.builders import Draft, draft, node
 from tests.network.hostile import (
     REFUSALS,
@@ -21,10 +25,6 @@ from tests.network.hostile import (
     twice_initializer,
     two_inputs,
 )
-from verifier.errors import ModelError
-from verifier.network import load
-from verifier.network.inspect import inspect_file
-from verifier.network.limits import DEFAULT_LIMITS
 
 
 def broken(change: Change, folder: Path) -> Path:

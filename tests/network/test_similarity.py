@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.errors import InternalError
-from verifier.network.similarity import ROWS, Similarity
+from protoproof.errors import InternalError
+from protoproof.network.head.similarity import ROWS, Similarity
 
 ALL = [
     Similarity("log_ratio", float(np.float32(1e-4))),

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.network.builders import SIMILARITIES, describe, draft
-from verifier.errors import DescriptionError
-from verifier.network import load
-from verifier.network.spec import (
+from protoproof.errors import DescriptionError
+from protoproof.network import load
+from protoproof.network.head.description import (
     HeadDescription,
     described_similarity,
     json_schema,
     parse_description,
 )
+from tests.network.builders import SIMILARITIES, describe, draft
 
 SCHEMA = Path(__file__).parents[2] / "specs" / "schema" / "head.schema.json"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verifier.network import load
-from verifier.network.inspect import inspect_file
+from protoproof.network import load
+from protoproof.network.inspect import inspect_file
 
 ZOO = sorted((Path(__file__).parents[2] / "models" / "zoo").glob("*.onnx"))
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize
 
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.domain import Box, Domain, Free, Simplex, Sphere, rounding_slack
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.reach import Reach
 from tests.strategies import Matrix, float32, make_head, make_instance, random_instance
-from verifier.latent.domain import Box, Domain, Free, Simplex, Sphere, rounding_slack
-from verifier.latent.facts import FactSet
-from verifier.latent.reach import Reach
-from verifier.network.similarity import Similarity
-from verifier.oracle.interface import Instance
 
 KINDS = ("free", "box", "relu", "sphere", "simplex", "reach", "linear")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.smtlib import write_smt2
+from protoproof.network import load
+from protoproof.prover.oracle.nonlinear import smtlib
+from protoproof.prover.oracle.smt import Solver
 from tests.checker.builders import scene
 from tests.oracle.tiny import tiny_case
-from verifier.network import load
-from verifier.oracle.nonlinear import smtlib
-from verifier.oracle.smt import Solver
-from verifier.pipeline import Explainer
-from verifier.questions import write_smt2
 
 cvc5 = pytest.importorskip("cvc5")
 

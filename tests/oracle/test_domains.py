@@ -5,6 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.latent.reach import Reach
+from protoproof.prover.oracle.cascade import CascadeOracle
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.oracle.triangle import TriangleOracle
+from protoproof.verdict import Status
 from tests.oracle.domains import (
     KINDS,
     adversaries,
@@ -15,16 +25,6 @@ from tests.oracle.domains import (
     violation,
 )
 from tests.oracle.test_exact import margins_at, some_pairs
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.latent.reach import Reach
-from verifier.minimise.build import pair_fact
-from verifier.oracle.cascade import CascadeOracle
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.oracle.relational import RelationalOracle
-from verifier.oracle.triangle import TriangleOracle
-from verifier.verdict import Status
 
 ORACLES = {
     "triangle": TriangleOracle(np.inf),

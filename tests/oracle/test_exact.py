@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from protoproof.errors import InternalError
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet, PairFact
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.verdict import Status
 from tests.strategies import Sphere, float32, make_head, make_instance, random_instance, seeds
-from verifier.errors import InternalError
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet, PairFact
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.verdict import Status
 
 
 def some_pairs(instance: Instance, seed: int, most: int = 3) -> FactSet:

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.triangle import TriangleOracle
+from tests.benchmarks.hypersphere import HypersphereOracle, HypersphereState, intersect
 from tests.oracle.test_exact import margins_at, some_pairs
 from tests.strategies import Sphere, float32, make_head, make_instance, random_instance, seeds
-from verifier.latent.domain import Free
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.hypersphere import HypersphereOracle, HypersphereState, intersect
-from verifier.oracle.interface import Instance
-from verifier.oracle.triangle import TriangleOracle
 
 
 def planar() -> Instance:

@@ -8,16 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from protoproof.errors import UsageError
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.gram import GramRows
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.memory import machine_bytes, needed_bytes, require_memory
+from protoproof.prover.oracle.slack import SHARE, loosened
+from protoproof.prover.relaxation.intervals import margins_between
+from protoproof.prover.search.lookahead import facts_to_try
 from tests.benchmarks.cub import prove
 from tests.benchmarks.synthetic import Shape, make_head, make_instance
 from tests.strategies import random_instance
-from verifier.errors import UsageError
-from verifier.latent.domain import Free
-from verifier.latent.geometry import GramRows
-from verifier.minimise.trial import facts_to_try
-from verifier.oracle.exact import ExactOracle, margins_between
-from verifier.oracle.loosen import SHARE, loosened
-from verifier.oracle.memory import machine_bytes, needed_bytes, require_memory
 
 
 def shaped(prototypes: int, locations: int = 49) -> SimpleNamespace:

@@ -9,16 +9,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from protoproof.errors import UsageError
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.latent.replay import Replay
+from protoproof.prover.oracle.nonlinear import refutes, smtlib, truth
+from protoproof.prover.oracle.smt import Solver
 from tests.oracle.tiny import Judgement, judge, tiny_case
 from tests.strategies import make_head, make_instance, random_instance
-from verifier.errors import UsageError
-from verifier.latent.domain import Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import pair_fact
-from verifier.network.similarity import Similarity
-from verifier.oracle.nonlinear import refutes, smtlib, truth
-from verifier.oracle.replay import Replay
-from verifier.oracle.smt import Solver
 
 # networks of the slice; the benchmark workload `truth` asks about 500
 SLICE = 60

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
+from protoproof.verdict import Status
 from tests.oracle.test_exact import margins_at, some_pairs
 from tests.strategies import Sphere, make_instance, random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact
-from verifier.minimise.deletion import delete
-from verifier.minimise.order import by_worth
-from verifier.minimise.pairs import grow
-from verifier.network.similarity import Similarity
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.oracle.relational import RelationalOracle, RelationalState
-from verifier.verdict import Status
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 KINDS = pytest.mark.parametrize("kind", ["log_ratio", "exponential", "negated", "reciprocal"])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from protoproof.prover.latent.domain import Box, Free
+from protoproof.prover.latent.facts import FactSet, PairFact
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.latent.replay import Move, Replay, integers
 from tests.strategies import random_instance, seeds
-from verifier.latent.domain import Box, Free
-from verifier.latent.facts import FactSet, PairFact
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.oracle.interface import Instance
-from verifier.oracle.replay import Move, Replay, integers
 
 
 def fractions(values: object) -> list[Fraction]:

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from verifier.oracle.smt import Enclosure, Solver
+from protoproof.prover.oracle.smt import Enclosure, Solver
 
 HARD = """
 (declare-const a Int) (declare-const b Int)

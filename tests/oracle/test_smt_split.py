@@ -7,20 +7,20 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.latent.replay import Replay
+from protoproof.prover.oracle.branch_and_bound import Branch, Leaf, SmtOracle, SplitState, Tree
+from protoproof.prover.oracle.nonlinear import truth
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.oracle.smt import Enclosure, Solver
+from protoproof.prover.oracle.smt_query import Query, ask
+from protoproof.prover.relaxation.case_split import Cases
+from protoproof.prover.search.deletion_by_cases import fewer
+from protoproof.verdict import Status
 from tests.oracle.tiny import TinyCase, tiny_case
 from tests.strategies import random_instance
-from verifier.latent.domain import Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.minimise.cases import fewer
-from verifier.oracle.nonlinear import truth
-from verifier.oracle.relational import RelationalOracle
-from verifier.oracle.replay import Replay
-from verifier.oracle.smt import Enclosure, Solver
-from verifier.oracle.smt_split import Branch, Leaf, SmtOracle, SplitState, Tree
-from verifier.oracle.split_cases import Cases
-from verifier.oracle.split_query import Query, ask
-from verifier.verdict import Status
 
 SLICE = 12
 # entailed, and missed by the relational oracle

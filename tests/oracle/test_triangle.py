@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.triangle import TriangleOracle
+from protoproof.prover.relaxation.intervals import ExactState
 from tests.oracle.test_exact import margins_at, some_pairs
 from tests.strategies import Sphere, random_instance, seeds
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import pair_fact
-from verifier.oracle.exact import ExactOracle, ExactState
-from verifier.oracle.triangle import TriangleOracle
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.oracle.branch_and_bound import SmtOracle
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.nonlinear import Truth, truth
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.oracle.smt import Solver
+from protoproof.prover.oracle.triangle import TriangleOracle
+from protoproof.verdict import Status
 from tests.strategies import make_instance
-from verifier.latent.domain import Box, Domain, Free
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact, pair_fact
-from verifier.network.head import Head
-from verifier.network.similarity import Similarity
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.interface import Instance
-from verifier.oracle.nonlinear import Truth, truth
-from verifier.oracle.relational import RelationalOracle
-from verifier.oracle.smt import Solver
-from verifier.oracle.smt_split import SmtOracle
-from verifier.oracle.triangle import TriangleOracle
-from verifier.verdict import Status
 
 ORACLES = (TriangleOracle(), ExactOracle(), RelationalOracle(), SmtOracle())
 

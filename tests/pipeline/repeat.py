@@ -16,14 +16,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.data.dataset import load_data
+from protoproof.explanation.alternatives import alternatives
+from protoproof.explanation.explainer import Explainer
+from protoproof.network import load
+from protoproof.resources import zoo_path
 from tests.checker.builders import scene
-from verifier.alternatives import alternatives
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.network import load
-from verifier.pipeline import Explainer
 
 Task = tuple[Literal["tiny", "mnist-1x1"], int, str, Literal["minimum", "all"]]
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Refutation
+from protoproof.data.dataset import load_data
+from protoproof.errors import UsageError
+from protoproof.explanation.alternatives import alternatives, contrasted
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import check
+from protoproof.network import load
+from protoproof.resources import zoo_path
 from tests.checker.builders import scene
-from verifier.alternatives import alternatives, contrasted
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Refutation
-from verifier.checker import check
-from verifier.errors import UsageError
-from verifier.explanation import Explanation
-from verifier.network import load
-from verifier.pipeline import Explainer
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "mnist-certified"
@@ -139,8 +139,8 @@ def test_the_command_shows_all_of_it(tmp_path: Path) -> None:
 def test_questions_for_other_solvers(tmp_path: Path) -> None:
     here = scene(3, similarity="reciprocal", grid=(1, 1), count=4, channels=2, classes=3)
     (tmp_path / "m.onnx").write_bytes(here.data)
-    from verifier.oracle.smt import Solver
-    from verifier.questions import write_smt2
+    from protoproof.explanation.smtlib import write_smt2
+    from protoproof.prover.oracle.smt import Solver
 
     network = load(tmp_path / "m.onnx")
     x = np.random.default_rng(0).random(network.input_shape).astype(np.float32)
@@ -156,7 +156,7 @@ def test_questions_for_other_solvers(tmp_path: Path) -> None:
 
 
 def test_logarithms_have_no_such_question(tmp_path: Path) -> None:
-    from verifier.questions import write_smt2
+    from protoproof.explanation.smtlib import write_smt2
 
     explainer, explanation = explained()
     with pytest.raises(UsageError, match="log_ratio"):

@@ -6,22 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-import verifier
-from models.data import load_data
-from models.zoo import zoo_path
+import protoproof
+from protoproof.data.dataset import load_data
+from protoproof.resources import zoo_path
 
 MODEL = zoo_path("mnist-1x1")
 
 
 def test_the_documented_calls_work_again_and_again(tmp_path: Path) -> None:
     x = load_data("mnist5k").x_test[0]
-    network = verifier.load(MODEL)
+    network = protoproof.load(MODEL)
     for _ in range(2):
-        explanation = verifier.explain(network, x)
+        explanation = protoproof.explain(network, x)
         explanation.save(tmp_path / "digit.cert.json")
-        report = verifier.check(tmp_path / "digit.cert.json", MODEL)
+        report = protoproof.check(tmp_path / "digit.cert.json", MODEL)
         assert report.accepted
-        assert explanation.verdict.status is verifier.Status.PROVED
+        assert explanation.verdict.status is protoproof.Status.PROVED
         assert explanation.evidence is not None
 
 
@@ -31,7 +31,7 @@ def test_public_names_are_not_shadowed_by_rooms() -> None:
         "import importlib, pkgutil, verifier\n"
         "for m in pkgutil.walk_packages(verifier.__path__, 'verifier.'):\n"
         "    importlib.import_module(m.name)\n"
-        "assert all(callable(getattr(verifier, name)) for name in verifier.__all__)\n"
+        "assert all(callable(getattr(verifier, name)) for name in protoproof.__all__)\n"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, check=False)
@@ -39,7 +39,7 @@ def test_public_names_are_not_shadowed_by_rooms() -> None:
 
 
 def test_a_notebook_shows_an_explanation() -> None:
-    explanation = verifier.explain(MODEL, load_data("mnist5k").x_test[0])
+    explanation = protoproof.explain(MODEL, load_data("mnist5k").x_test[0])
     shown = explanation._repr_html_()
     assert "proved" in shown
     assert explanation.predicted_name in shown

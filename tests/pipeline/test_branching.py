@@ -16,21 +16,23 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.bounds import attack, branch
-from verifier.bounds.branch import BoxPart, LightPart, Part, slopes, whole
-from verifier.bounds.region import LinfBall, Region
-from verifier.bounds.region_maps import Brightness
-from verifier.bounds.region_syntax import parse_region
-from verifier.branching import Progress
-from verifier.certificate.parts import Part as Leaf
-from verifier.certified import Certified
-from verifier.checker import check, parts
-from verifier.errors import InputError, UsageError
-from verifier.network import Network, load
-from verifier.robustness import Certifier
-from verifier.verdict import Status
+from protoproof.certificate.partition import Part as Leaf
+from protoproof.certification.branch_and_bound import Progress
+from protoproof.certification.certify import Certifier
+from protoproof.certification.result import Certified
+from protoproof.data.dataset import load_data
+from protoproof.errors import InputError, UsageError
+from protoproof.kernel import check
+from protoproof.kernel.encoder import partition as parts
+from protoproof.network import Network, load
+from protoproof.region.bounds import attack
+from protoproof.region.bounds import partition as branch
+from protoproof.region.bounds.partition import BoxPart, LightPart, Part, slopes, whole
+from protoproof.region.sets.region import LinfBall, Region
+from protoproof.region.sets.syntax import parse_region
+from protoproof.region.sets.transformations import Brightness
+from protoproof.resources import zoo_path
+from protoproof.verdict import Status
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000

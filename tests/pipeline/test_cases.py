@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import CheckReport, check
+from protoproof.kernel.latent.cases import MAX_DEPTH, MAX_NODES
+from protoproof.network import Network, load
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.oracle.branch_and_bound import SmtOracle
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.proof.encode import certificate_core
+from protoproof.verdict import Status
 from tests.checker.builders import scene
-from verifier.assembly import certificate_core
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.checker import CheckReport, check
-from verifier.checker.splits import MAX_DEPTH, MAX_NODES
-from verifier.latent.facts import FactSet
-from verifier.minimise.build import activation_fact, ceiling_fact
-from verifier.network import Network, load
-from verifier.oracle.relational import RelationalOracle
-from verifier.oracle.smt_split import SmtOracle
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 # seeds whose proofs split by these, besides leaves

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certification.certify import Certifier
+from protoproof.data.dataset import load_data
+from protoproof.errors import BoundsError, UsageError
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import check
+from protoproof.network import Network, load
+from protoproof.prover.latent.facts import FactSet
+from protoproof.region.bounds.latent_bounds import reach_of
+from protoproof.region.bounds.lirpa import available
+from protoproof.region.sets.region import LinfBall
+from protoproof.region.sets.syntax import parse_region
+from protoproof.resources import zoo_path
+from protoproof.verdict import Status
 from tests.network.builders import draft
-from verifier.bounds.lirpa import available
-from verifier.bounds.region import LinfBall
-from verifier.bounds.region_syntax import parse_region
-from verifier.checker import check
-from verifier.errors import BoundsError, UsageError
-from verifier.latent.facts import FactSet
-from verifier.network import Network, load
-from verifier.pipeline import Explainer
-from verifier.reaching import reach_of
-from verifier.robustness import Certifier
-from verifier.verdict import Status
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000
@@ -159,7 +159,7 @@ def test_a_region_that_no_engine_bounds_is_undecided(monkeypatch: pytest.MonkeyP
     def fails(*_: object) -> None:
         raise BoundsError("bounds of the latent are NaN or infinite; use a smaller region")
 
-    monkeypatch.setattr("verifier.robustness.reach_of", fails)
+    monkeypatch.setattr("protoproof.certification.certify.reach_of", fails)
     result = certifier().certify(LinfBall(images()[0], DOMAIN, Fraction(1, 100)), falsify=False)
     assert result.verdict.status is Status.UNKNOWN
     assert "NaN" in result.verdict.reason

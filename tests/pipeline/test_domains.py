@@ -13,23 +13,23 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.errors import UsageError
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import CheckReport, check
+from protoproof.network import Network, load
+from protoproof.prover.latent.domain import Domain, rounding_slack
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.latent.reach import Reach
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.proof.encode import certificate_core
+from protoproof.report.page.words import domain_words
+from protoproof.verdict import Status
 from tests.network.builders import draft
-from verifier.assembly import certificate_core
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.checker import CheckReport, check
-from verifier.errors import UsageError
-from verifier.explanation import Explanation
-from verifier.latent.domain import Domain, rounding_slack
-from verifier.latent.facts import FactSet
-from verifier.latent.reach import Reach
-from verifier.minimise.build import pair_fact
-from verifier.network import Network, load
-from verifier.oracle.exact import ExactOracle
-from verifier.oracle.relational import RelationalOracle
-from verifier.pipeline import Explainer
-from verifier.report.words import domain_words
-from verifier.verdict import Status
 
 LAST = {"box": "Sigmoid", "relu": "Relu", "sphere": "LpNormalization", "simplex": "Softmax"}
 KINDS = (*LAST, "reach", "linear")

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.data import load_data
-from models.zoo import zoo_path
-from verifier.certificate.canonical import canonical_bytes
-from verifier.checker import check
-from verifier.errors import UsageError
-from verifier.network import load
-from verifier.pipeline import Explainer
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.data.dataset import load_data
+from protoproof.errors import UsageError
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import check
+from protoproof.network import load
+from protoproof.resources import zoo_path
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "mnist-certified"

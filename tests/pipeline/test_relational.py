@@ -12,29 +12,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.data.dataset import load_data
+from protoproof.errors import UsageError
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import check
+from protoproof.network import Network, Observation, load
+from protoproof.network.head.head import Head
+from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.gram import squared_distances
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
+from protoproof.prover.proof.encode import certificate_core
+from protoproof.prover.relaxation.intervals import margins_between
+from protoproof.resources import zoo_path
+from protoproof.verdict import Status
 from tests.checker.builders import Scene, scene
 from tests.checker.models import sha256
 from tests.checker.relational import latents
-from verifier.assembly import certificate_core
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Envelope
-from verifier.checker import check
-from verifier.errors import UsageError
-from verifier.explanation import Explanation
-from verifier.latent.domain import Free
-from verifier.latent.facts import FactSet
-from verifier.latent.geometry import squared_distances
-from verifier.minimise.build import pair_fact
-from verifier.network import Network, Observation, load
-from verifier.network.head import Head
-from verifier.network.similarity import Similarity
-from verifier.oracle.exact import margins_between
-from verifier.oracle.interface import Instance
-from verifier.oracle.relational import RelationalOracle, RelationalState
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 LOWEST = (299, 640, 213, 298)  # test images of mnist-1x1 with the smallest margins

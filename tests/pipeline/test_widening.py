@@ -12,26 +12,26 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from models.data import load_data
-from models.zoo import zoo_path
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Core, Envelope
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.kernel import CheckReport, check
+from protoproof.network import Network, Observation, load
+from protoproof.prover.latent.domain import Free
+from protoproof.prover.latent.facts import FactSet, PairFact
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.oracle.relational import RelationalState
+from protoproof.prover.proof.encode import certificate_core, restated
+from protoproof.prover.proof.evaluate import Evidence
+from protoproof.prover.proof.inflation import widest
+from protoproof.prover.search.inflation import UNBOUNDED
+from protoproof.prover.search.search import Candidate, candidates
+from protoproof.resources import zoo_path
 from tests.checker.builders import Scene, scene
 from tests.checker.models import sha256
 from tests.checker.relational import latents
 from tests.minimise.witnesses import instance_of
-from verifier.assembly import certificate_core, restated
-from verifier.certificate.canonical import canonical_bytes
-from verifier.certificate.schema import Core, Envelope
-from verifier.checker import CheckReport, check
-from verifier.evidence import Evidence
-from verifier.latent.domain import Free
-from verifier.latent.facts import FactSet, PairFact
-from verifier.minimise.build import activation_fact, ceiling_fact
-from verifier.minimise.inflate import UNBOUNDED
-from verifier.minimise.search import Candidate, candidates
-from verifier.network import Network, Observation, load
-from verifier.oracle.relational import RelationalState
-from verifier.pipeline import Explainer
-from verifier.widening import widest
 
 SIMILARITIES = st.sampled_from(["log_ratio", "exponential", "negated", "reciprocal"])
 GRIDS = st.sampled_from([(1, 1), (1, 3)])

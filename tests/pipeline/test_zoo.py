@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.data import load_data
-from models.zoo import NAMES, zoo_path
+from protoproof.data.dataset import load_data
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.network import load
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.search.search import VOCABULARIES
+from protoproof.resources import NAMES, zoo_path
+from protoproof.verdict import Status
 from tests.strategies import Sphere
-from verifier.explanation import Explanation
-from verifier.latent.facts import FactSet
-from verifier.minimise.search import VOCABULARIES
-from verifier.network import load
-from verifier.oracle.interface import Instance
-from verifier.pipeline import Explainer
-from verifier.verdict import Status
 
 IMAGES = 12
 ZOO = pytest.mark.parametrize("name", NAMES)

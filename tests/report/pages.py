@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.checker.builders import Scene, core, file, pair_core, scene, topk_core
-from verifier.certificate.reader import read_certificate
-from verifier.certificate.schema import Core
-from verifier.checker import CheckReport, check
-from verifier.report.build import explanation_page
-from verifier.report.page import (
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import Core
+from protoproof.kernel import CheckReport, check
+from protoproof.report.page.build import explanation_page
+from protoproof.report.page.page import (
     ExplanationPage,
     Image,
     PageCertificate,
@@ -20,8 +19,9 @@ from verifier.report.page import (
     PageModel,
     PageSize,
 )
-from verifier.report.patches import Patches
-from verifier.report.reading import Reading, ReceptiveField
+from protoproof.report.page.patches import Patches
+from protoproof.report.page.reading import Reading, ReceptiveField
+from tests.checker.builders import Scene, core, file, pair_core, scene, topk_core
 
 NAMES = ("albatross", "bunting", "cormorant")
 FIELD = ReceptiveField(size=(5, 5), stride=(4, 4), start=(-1, -1))

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.campaign import Instances, Options, read_campaign, run_campaign
+from protoproof.campaign.store import Ledger
+from protoproof.errors import InputError, MissingDependencyError
+from protoproof.report.audit import audit_page, audit_to_files
+from protoproof.report.audit import html as audit_html
+from protoproof.report.audit.figures import curves, histogram, matrix, waterfall
+from protoproof.report.audit.html import find_browser, print_pdf, render_audit
+from protoproof.report.audit.page import AuditPage, AuditRegion, Step
 from tests.campaign.support import MODEL, InlineEngine, digits, network, small_file, some
 from tests.cli.support import protoproof
 from tests.gate.support import gate
-from verifier.audit import audit_page, audit_to_files
-from verifier.campaign import Instances, Options, read_campaign, run_campaign
-from verifier.campaign.ledger import Ledger
-from verifier.errors import InputError, MissingDependencyError
-from verifier.report import audit_html
-from verifier.report.audit_html import find_browser, print_pdf, render_audit
-from verifier.report.audit_page import AuditPage, AuditRegion, Step
-from verifier.report.figures import curves, histogram, matrix, waterfall
 
 BROWSER = find_browser()
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from protoproof.certificate.reader import read_certificate
+from protoproof.kernel import check
+from protoproof.report.page.build import explanation_page
+from protoproof.report.page.page import PageCertificate, PageModel
 from tests.checker.builders import file
 from tests.report.pages import gray, make_core, make_page, make_reading, make_scene, rejected
-from verifier.certificate.reader import read_certificate
-from verifier.checker import check
-from verifier.report.build import explanation_page
-from verifier.report.page import PageCertificate, PageModel
 
 
 @pytest.mark.parametrize("vocabulary", ["topk", "ceiling", "pairs"])

@@ -13,11 +13,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from protoproof.errors import InternalError, MissingDependencyError
+from protoproof.report.page.html import render_explanation
+from protoproof.report.page.page import ExplanationPage, PageMargin
+from protoproof.report.page.view import LISTED, RIVALS
 from tests.report.pages import NAMES, bare_fact, gray, make_page
-from verifier.errors import InternalError, MissingDependencyError
-from verifier.report.html import render_explanation
-from verifier.report.page import ExplanationPage, PageMargin
-from verifier.report.view import LISTED, RIVALS
 
 VOID = {"meta", "img", "br", "link", "input", "image", "rect", "circle", "path"}
 HOSTILE = (

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image as Picture
 
-from verifier.report.images import crop, data_uri, to_picture
+from protoproof.report.page.images import crop, data_uri, to_picture
 
 
 def test_a_tensor_in_its_range_becomes_bytes() -> None:

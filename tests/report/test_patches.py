@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from verifier.errors import InputError
-from verifier.report.patches import load_patches
+from protoproof.errors import InputError
+from protoproof.report.page.patches import load_patches
 
 TILES, COLUMNS = 5, 3
 

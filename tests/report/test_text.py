@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verifier.report.text import (
+from protoproof.report.page.text import (
     LONGEST_LABEL,
     at_least,
     at_most,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.report.pages import make_core, make_reading, make_scene
-from verifier.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
-from verifier.checker.obligations import RULES
-from verifier.minimise import inflate
-from verifier.report import words
-from verifier.report.reading import Reading
-from verifier.report.words import (
+from protoproof.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
+from protoproof.kernel.obligations import RULES
+from protoproof.prover.search import inflation as inflate
+from protoproof.report.page import words
+from protoproof.report.page.reading import Reading
+from protoproof.report.page.words import (
     OBLIGATIONS,
     brief_words,
     claims_words,
@@ -19,6 +18,7 @@ from verifier.report.words import (
     fact_words,
     limits_words,
 )
+from tests.report.pages import make_core, make_reading, make_scene
 
 # q of location l and prototype j; the similarity is 1 / (q + 1)
 MEASUREMENT = np.array([[4.0, 1.0], [0.25, 3.0], [9.0, 9.0], [9.0, 9.0]])

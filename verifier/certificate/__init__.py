@@ -1,8 +1,0 @@
-"""The proof format: frozen data, its canonical bytes, and a strict reader. No behaviour."""
-
-from __future__ import annotations
-
-from verifier.certificate.canonical import canonical_bytes, core_digest
-from verifier.certificate.reader import read_certificate
-
-__all__ = ["canonical_bytes", "core_digest", "read_certificate"]

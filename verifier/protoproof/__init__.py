@@ -1,0 +1,52 @@
+"""ProtoProof: formal verification of the explanations that prototype networks give.
+
+    import protoproof
+    network = protoproof.load("model.onnx")
+    explanation = protoproof.explain(network, x)
+    explanation.save("certificate.json")
+    protoproof.check("certificate.json", "model.onnx")
+
+Names are imported on first use, so that the checker can be imported without any solver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from protoproof.certification.certify import certify as certify
+    from protoproof.certification.result import Certified as Certified
+    from protoproof.explanation.explainer import Explainer as Explainer
+    from protoproof.explanation.explainer import explain as explain
+    from protoproof.explanation.result import Explanation as Explanation
+    from protoproof.kernel import CheckReport as CheckReport
+    from protoproof.kernel import check as check
+    from protoproof.network import Network as Network
+    from protoproof.network import load as load
+    from protoproof.prover.latent.reach import Reach as Reach
+    from protoproof.verdict import Status as Status
+    from protoproof.verdict import Verdict as Verdict
+
+_HOME = {
+    "CheckReport": "protoproof.kernel",
+    "Explainer": "protoproof.explanation.explainer",
+    "Certified": "protoproof.certification.result",
+    "Explanation": "protoproof.explanation.result",
+    "Network": "protoproof.network",
+    "Reach": "protoproof.prover.latent.reach",
+    "Status": "protoproof.verdict",
+    "Verdict": "protoproof.verdict",
+    "certify": "protoproof.certification.certify",
+    "check": "protoproof.kernel",
+    "explain": "protoproof.explanation.explainer",
+    "load": "protoproof.network",
+}
+
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'verifier' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

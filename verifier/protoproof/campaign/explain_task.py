@@ -1,0 +1,202 @@
+"""What a worker does: explain one instance, or carry an earlier explanation over.
+
+Tasks about regions go to ``certifying``, which loads torch; a campaign without regions does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import resource
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from protoproof.backend import engine_named
+from protoproof.campaign.executor import Outcome, Server, Task
+from protoproof.campaign.record import (
+    STATE_OF,
+    Options,
+    Record,
+    named_prototypes,
+    possible_facts,
+    signature,
+)
+from protoproof.certificate.canonical import canonical_bytes, core_digest
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import Envelope, ModelIdentity
+from protoproof.errors import CertificateError, ModelError
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import check
+from protoproof.network import Network, load
+from protoproof.prover.proof.encode import input_digest
+
+if TYPE_CHECKING:
+    from protoproof.certification.certify import Certifier
+
+
+@dataclass(frozen=True)
+class ExplainJob:
+    """How to make a worker's server; travels to workers.
+
+    Attributes:
+        model: the model file, at the same path for every worker.
+        sha256: of the file that was planned with.
+        options: how to explain.
+        device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
+        seconds: after which no further method is tried on a region.
+    """
+
+    model: Path
+    sha256: str
+    options: Options
+    device: str = "cpu"
+    seconds: float | None = None
+
+    def __call__(self) -> Server:
+        """Load the network once.
+
+        Raises:
+            ModelError: the file cannot be read, or is another one by now.
+            UsageError: the device is not there.
+        """
+        engine = engine_named(self.device)
+        network = load(self.model)
+        if network.sha256 != self.sha256:
+            raise ModelError(f"{self.model}: the file changed after the campaign was planned")
+        explainer = Explainer(network, engine)
+
+        @cache
+        def certifier() -> Certifier:
+            from protoproof.certification.certify import Certifier
+
+            return Certifier(explainer, self.device)
+
+        def serve(task: Task) -> Outcome:
+            if task.region is not None:
+                from protoproof.campaign.certify_task import certified
+
+                outcome = certified(certifier(), task, task.region, self.seconds)
+            else:
+                carried = carried_over(explainer, task, self.options)
+                outcome = carried or explained(explainer, task, self.options)
+            return replace(outcome, megabytes=_peak_megabytes())
+
+        return serve
+
+
+def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
+    """Explain from nothing."""
+    found = explainer.explain(task.x, **options.to_json())
+    sizes: dict[str, dict[str, Any]] = {
+        str(attempt.vocabulary): {
+            "status": attempt.verdict.status.value,
+            "reason": attempt.verdict.reason,
+            "size": attempt.size,
+        }
+        for attempt in found.attempts
+    }
+    record = Record(
+        state=STATE_OF[found.verdict.status],
+        reason=found.verdict.reason,
+        predicted=found.predicted,
+        margin=found.margin,
+        top=top_prototype(explainer, found),
+        sizes=sizes,
+    )
+    if found.certificate is None or found.check is None or not found.check.accepted:
+        return Outcome(record)
+    return _certified(explainer, record, found, found.certificate)
+
+
+def top_prototype(explainer: Explainer, found: Explanation) -> int:
+    """The most activated prototype; the first of several."""
+    head = explainer.network.head
+    latent = found.observation.latent.astype(np.float64)
+    return int(np.argmax(head.activation(head.measurement(latent))))
+
+
+def _certified(
+    explainer: Explainer, record: Record, found: Explanation, envelope: Envelope
+) -> Outcome:
+    core = envelope.core
+    content = canonical_bytes(envelope)
+    full = replace(
+        record,
+        vocabulary=core.vocabulary,
+        oracle=found.oracle,
+        size=len(core.facts),
+        possible=possible_facts(core, len(explainer.network.head.prototypes)),
+        necessary=len(found.necessary),
+        prototypes=named_prototypes(core),
+        signature=signature(core),
+        certificate=hashlib.sha256(content).hexdigest(),
+        core=core_digest(core),
+    )
+    return Outcome(full, content)
+
+
+def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome | None:
+    """An earlier explanation, if the network computes the very same latent for the input.
+
+    The caller made sure that the heads are equal. Then the prover would find the same facts: it
+    reads nothing but head and latent (and, for the latents of a region, the encoder: these are
+    explained again). Only the model's identity in the certificate changes, and the checker proves
+    the result again for the network at hand; None if it does not accept it, or if it is about
+    another domain or other facts than the earlier campaign recorded.
+    """
+    if task.earlier is None or ":" in options.domain:
+        return None
+    record, content = task.earlier
+    try:
+        envelope = read_certificate(content)
+    except CertificateError:
+        return None
+    network = explainer.network
+    seen = network.observe(task.x)
+    instance = explainer.instance(seen)  # raises where runtime and head disagree, as explaining
+    stored = envelope.core.instance
+    recorded = base64.b64decode(stored.latent)
+    latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
+    if recorded != latent or stored.predicted != seen.predicted:
+        return None
+    core = envelope.core.model_copy(update={"model": _identity(network)})
+    told = (core.domain.kind, core.vocabulary, len(core.facts), signature(core))
+    if told != (options.domain, record.vocabulary, record.size, record.signature):
+        return None
+    envelope = envelope.model_copy(update={"core": core})
+    content = canonical_bytes(envelope)
+    digest = input_digest(task.x)
+    report = check(content, explainer.model_file, digest, allow_declared=True)
+    if not report.accepted or len(report.necessary) != record.necessary:
+        return None
+    full = replace(
+        record,
+        predicted=seen.predicted,
+        margin=float(instance.margins.min()),
+        possible=possible_facts(core, len(network.head.prototypes)),
+        prototypes=named_prototypes(core),
+        certificate=hashlib.sha256(content).hexdigest(),
+        core=core_digest(core),
+    )
+    return Outcome(full, content, True)
+
+
+def _identity(network: Network) -> ModelIdentity:
+    return ModelIdentity(
+        sha256=network.sha256,
+        binding=network.binding,
+        description_sha256=network.description_sha256,
+        description=network.description_external,
+    )
+
+
+def _peak_megabytes() -> float:
+    """The process's largest resident memory so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(used / 2 ** (20 if sys.platform == "darwin" else 10), 1)

@@ -1,0 +1,143 @@
+"""Which inputs a campaign is about: a labelled data set, and a reproducible choice from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from protoproof.errors import InputError, UsageError
+
+_MOST_LISTED = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Labelled inputs in [0, 1].
+
+    Attributes:
+        name: what users call the data set.
+        sha256: its fingerprint.
+        x: the inputs, float32.
+        y: one class index per input.
+        classes: one name per class index.
+        source: where the data can be read again; a note for reports.
+
+    Raises:
+        InputError: no inputs, or labels that do not fit.
+    """
+
+    name: str
+    sha256: str
+    x: Float32[NDArray[np.float32], "image channel row column"]
+    y: Int64[NDArray[np.int64], " image"]
+    classes: tuple[str, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.x):
+            raise InputError(f"data {self.name}: holds no instances; give at least one")
+        if len(self.x) != len(self.y):
+            raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
+
+    def scaled(self, index: int, low: float, high: float) -> NDArray[np.float32]:
+        """Input ``index`` in the range [low, high] that a network declares."""
+        x = self.x[index]
+        return np.asarray(x * np.float32(high - low) + np.float32(low))
+
+    def fit(self, classes: tuple[str, ...]) -> None:
+        """Make sure that labels mean what the network's class names mean.
+
+        Raises:
+            InputError: another number of classes, or the same names in another order.
+        """
+        if len(self.classes) != len(classes):
+            raise InputError(
+                f"data {self.name}: {len(self.classes)} classes, the network has {len(classes)}; "
+                "use the data that the network was made for"
+            )
+        if self.classes != classes and sorted(self.classes) == sorted(classes):
+            raise InputError(
+                f"data {self.name}: its classes are the network's in another order; "
+                "renumber the labels"
+            )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All instances, ``per_class`` of each class drawn with ``seed``, or the listed ``indices``.
+
+    Raises:
+        UsageError: both ``per_class`` and ``indices``, or an empty list.
+    """
+
+    per_class: int | None = None
+    seed: int = 0
+    indices: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_class is not None and self.indices is not None:
+            raise UsageError("--per-class and --indices exclude each other; give one of them")
+        if self.indices == ():
+            raise UsageError("--indices: the list is empty; give at least one index")
+        if self.per_class is not None and self.per_class < 1:
+            raise UsageError("--per-class: must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The choice as plain data; the seed only where it was used."""
+        if self.indices is not None:
+            return {"kind": "listed"}
+        if self.per_class is not None:
+            return {"kind": "per_class", "per_class": self.per_class, "seed": self.seed}
+        return {"kind": "all"}
+
+    def choose(self, instances: Instances) -> tuple[int, ...]:
+        """Indices into the data set, ascending and distinct.
+
+        Raises:
+            InputError: a class has fewer instances than asked for, or an index is out of range.
+        """
+        count = len(instances.y)
+        if self.indices is not None:
+            wrong = [index for index in self.indices if not 0 <= index < count]
+            if wrong:
+                raise InputError(
+                    f"data {instances.name}: no instance {wrong[0]}; it has 0 to {count - 1}"
+                )
+            return tuple(sorted(set(self.indices)))
+        if self.per_class is None:
+            return tuple(range(count))
+        chosen: list[int] = []
+        for class_ in range(len(instances.classes)):
+            members = np.flatnonzero(instances.y == class_)
+            if len(members) < self.per_class:
+                raise InputError(
+                    f"data {instances.name}: class {class_} has {len(members)} instances, "
+                    f"--per-class asks for {self.per_class}"
+                )
+            # a generator per class: the choice in one class does not move with another's size
+            generator = np.random.default_rng([self.seed, class_])
+            chosen += generator.permutation(members)[: self.per_class].tolist()
+        return tuple(sorted(chosen))
+
+
+def parse_indices(text: str) -> tuple[int, ...]:
+    """``0,5,10-19`` as numbers.
+
+    Raises:
+        UsageError: not of this form, or absurdly many.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        ends = (first, last if dash else first)
+        if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
+            raise UsageError(f"--indices {text[:80]!r}: write numbers and ranges, like 0,5,10-19")
+        low, high = map(int, ends)
+        if high < low or len(found) + high - low >= _MOST_LISTED:
+            raise UsageError(f"--indices {text[:80]!r}: {part.strip()!r} is no sensible range")
+        found += range(low, high + 1)
+    return tuple(found)

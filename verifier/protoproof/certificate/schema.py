@@ -1,0 +1,258 @@
+"""Certificate, version 1: frozen data, no behaviour.
+
+A certificate states *premises* (facts), *multipliers* and *witness constructions*. It states no
+bound, margin or other conclusion: the checker computes those itself, exactly.
+
+Numbers that must be exact are written as hexadecimal floats (``float.hex``), as integers, or as
+base64 of little-endian float32. Lengths are squared L2 throughout.
+
+``Core`` is a function of model, instance, options and tool version alone; whatever differs
+between two equal runs (time, host) lives in ``Envelope.about``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import FailFast, Field
+
+from protoproof.certificate.cases import CaseTree
+from protoproof.certificate.evidence import Chord as Chord
+from protoproof.certificate.evidence import DomainBlock as DomainBlock
+from protoproof.certificate.evidence import ImpliedBound as ImpliedBound
+from protoproof.certificate.evidence import JointMultipliers as JointMultipliers
+from protoproof.certificate.evidence import PairBlock as PairBlock
+from protoproof.certificate.evidence import PlaceMultipliers as PlaceMultipliers
+from protoproof.certificate.evidence import RivalForm as RivalForm
+from protoproof.certificate.evidence import Rows as Rows
+from protoproof.certificate.evidence import Tangent as Tangent
+from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.partition import PartNode
+from protoproof.certificate.trees import Cover as Cover
+from protoproof.certificate.trees import Node as Node
+from protoproof.certificate.trees import Packing as Packing
+from protoproof.certificate.trees import Split as Split
+from protoproof.certificate.values import Base64, Frozen, HexFloat, Index, Indices, Sha256, Text
+
+SCHEMA: Final = "protoproof.certificate/1"
+
+
+class ModelIdentity(Frozen):
+    """Which network. ``description`` is the head description's JSON when it is not in the file."""
+
+    sha256: Sha256
+    binding: Literal["recognised", "declared"]
+    description_sha256: Sha256
+    description: Annotated[str, Field(max_length=1 << 24)] | None = None
+
+
+class Instance(Frozen):
+    """The explained input. ``latent`` is v in R^(L x D), row-major, exactly as observed."""
+
+    input_sha256: Sha256
+    locations: Annotated[int, Field(ge=1)]
+    channels: Annotated[int, Field(ge=1)]
+    latent: Base64
+    predicted: Index
+
+
+class FreeDomain(Frozen):
+    """All of R^(L x D)."""
+
+    kind: Literal["free"] = "free"
+
+
+class BoxDomain(Frozen):
+    """[lower, upper] for every latent unit; ``upper`` None is plus infinity."""
+
+    kind: Literal["box"] = "box"
+    lower: HexFloat
+    upper: HexFloat | None
+
+
+class SphereDomain(Frozen):
+    """1 - slack <= |z_l|^2 <= 1 + slack at every location (slack covers float32 rounding)."""
+
+    kind: Literal["sphere"] = "sphere"
+    slack: HexFloat
+
+
+class SimplexDomain(Frozen):
+    """z >= 0, and 1 - slack <= sum over channels <= 1 + slack at every location."""
+
+    kind: Literal["simplex"] = "simplex"
+    slack: HexFloat
+
+
+class LinearBound(Frozen):
+    """<coefficients, z> >= bound; ``coefficients`` [L, D], float64 in base64, row-major."""
+
+    coefficients: Base64
+    bound: HexFloat
+
+
+class ReachDomain(Frozen):
+    """lower <= z <= upper per unit ([L, D], float64 in base64), and every linear bound.
+
+    With ``region`` the checker walks the encoder over that region of inputs and finds the box; with
+    ``propagated`` also the linear bounds, and bounds inputs of activations likewise in layers of at
+    most so many units. The rest is an assumption, and ``source`` says who vouches for it.
+    """
+
+    kind: Literal["reach"] = "reach"
+    lower: Base64
+    upper: Base64
+    bounds: Annotated[tuple[LinearBound, ...], FailFast()] = ()
+    source: Annotated[str, Field(min_length=1, max_length=1024)]
+    region: InputRegion | None = None
+    propagated: Annotated[int, Field(ge=0, le=1 << 24)] | None = None
+
+
+class PairFact(Frozen):
+    """lower <= q_lj <= upper for one location and one prototype."""
+
+    kind: Literal["pair"] = "pair"
+    location: Index
+    prototype: Index
+    lower: HexFloat
+    upper: HexFloat
+
+
+class ActivationFact(Frozen):
+    """lower <= min over locations of q_lj <= upper: the activation, in measurement units."""
+
+    kind: Literal["activation"] = "activation"
+    prototype: Index
+    lower: HexFloat
+    upper: HexFloat
+
+
+class CeilingFact(Frozen):
+    """min over locations of q_lj >= bound for every prototype outside ``exempt``.
+
+    ``exempt`` (sorted) is part of the fact itself, so that dropping an activation fact never
+    changes what the ceiling says.
+    """
+
+    kind: Literal["ceiling"] = "ceiling"
+    bound: HexFloat
+    exempt: Indices
+
+
+Fact = Annotated[PairFact | ActivationFact | CeilingFact, Field(discriminator="kind")]
+Domain = Annotated[
+    FreeDomain | BoxDomain | SphereDomain | SimplexDomain | ReachDomain,
+    Field(discriminator="kind"),
+]
+
+
+class IntervalEvidence(Frozen):
+    """Bound every prototype's best measurement on its own, then every margin by intervals.
+
+    ``implied`` are bounds that activation facts give for other prototypes; ``forms`` improve the
+    margins over the rivals that the intervals do not separate, and ``cases`` where one form for
+    all latents does not do: they follow in order of the rival.
+    """
+
+    rule: Literal["intervals"] = "intervals"
+    blocks: Annotated[tuple[PairBlock, ...], FailFast()] = ()
+    implied: Annotated[tuple[ImpliedBound, ...], FailFast()] = ()
+    forms: Annotated[tuple[RivalForm, ...], FailFast()] = ()
+    domain_blocks: Annotated[tuple[DomainBlock, ...], FailFast()] = ()
+    cases: Annotated[tuple[CaseTree, ...], FailFast()] = ()
+
+
+class Move(Frozen):
+    """Where a witness puts one location.
+
+    ``keep`` empty: z_l = v_l + direction. Otherwise the direction is projected (exactly) onto
+    the orthogonal complement of { p_i - p_keep[0] : i in keep } and z_l is the second point in
+    which the line through v_l along it meets the sphere around p_keep[0] through v_l; so every
+    kept squared distance is unchanged, exactly.
+    """
+
+    location: Index
+    keep: Indices
+    direction: Base64
+
+
+class Witness(Frozen):
+    """A latent in the domain that meets every fact but ``fact`` and loses to ``rival``.
+
+    Locations without a move stay at v. The checker evaluates every fact at the result; how the
+    point was built carries no weight.
+    """
+
+    fact: Index
+    rival: Index
+    moves: Annotated[tuple[Move, ...], FailFast()]
+
+
+class Refutation(Frozen):
+    """A latent in the domain that certainly loses to ``rival``; see :class:`Witness`.
+
+    Which facts of the vocabulary it violates, and which ceilings it respects, the checker finds
+    out itself. Every explanation contains one of the former (its *clause*), unless its ceiling is
+    one that the latent does not respect.
+    """
+
+    rival: Index
+    moves: Annotated[tuple[Move, ...], FailFast()]
+
+
+class SizeBound(Frozen):
+    """Why no explanation in this vocabulary is smaller than what the checker derives from this.
+
+    For ``pairs`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
+    ``topk`` none, because a refutation of the k most activated prototypes refutes all smaller k.
+    """
+
+    refutations: Annotated[tuple[Refutation, ...], FailFast()]
+    covers: Annotated[tuple[Cover, ...], FailFast()]
+
+
+class Core(Frozen):
+    """Everything that is claimed and everything the proof needs besides the model file.
+
+    With ``parts``, the domain's region of inputs is cut into parts, and the claim (which then needs
+    no fact) is proved part by part, over the box of latents that the checker finds for each: by
+    intervals, or with the numbered entry of ``part_evidence``.
+
+    ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
+    all of it is predicted alike, and for this reason.
+    """
+
+    tool: Text
+    level: Literal["R"]
+    model: ModelIdentity
+    instance: Instance
+    domain: Domain
+    vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
+    premises: Literal["exact", "interval"]
+    facts: Annotated[tuple[Fact, ...], FailFast()]
+    rivals: Annotated[Indices, Field(min_length=1)]
+    evidence: IntervalEvidence
+    witnesses: Annotated[tuple[Witness, ...], FailFast()] = ()
+    size_bound: SizeBound | None = None
+    contrasts: Annotated[tuple[Refutation, ...], FailFast()] = ()
+    parts: Annotated[tuple[PartNode, ...], FailFast()] = ()
+    part_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
+    holds: InputRegion | None = None
+
+
+class About(Frozen):
+    """What differs between equal runs. Nothing here is checked."""
+
+    created: Text = ""
+    command: Text = ""
+    input_name: Text = ""
+    seconds: float | None = None
+    oracle: Text = ""
+
+
+class Envelope(Frozen):
+    """The file: schema, core, and what surrounds it."""
+
+    schema_: Annotated[Literal["protoproof.certificate/1"], Field(alias="schema")] = SCHEMA
+    core: Core
+    about: About = About()

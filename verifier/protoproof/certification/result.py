@@ -1,0 +1,188 @@
+"""The answer for one region, and the files that it leaves behind."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope
+from protoproof.errors import OutputError
+from protoproof.files import make_directory, require_writable, write_together
+from protoproof.kernel import CheckReport
+from protoproof.network import Observation
+from protoproof.region.bounds.attack import Counterexample
+from protoproof.region.bounds.margins import TopK
+from protoproof.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing that was tried: what came of it, in a few words, and the seconds it took."""
+
+    name: str
+    outcome: str
+    seconds: float
+
+
+@dataclass
+class StageLog:
+    """The stages so far."""
+
+    stages: list[Stage] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Time what happens inside; call the yielded function with the outcome."""
+        begun, outcome = time.perf_counter(), ["failed"]
+        try:
+            yield lambda text: outcome.__setitem__(0, text)
+        finally:
+            self.stages.append(Stage(name, outcome[0], time.perf_counter() - begun))
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """The largest radius that was proved and the smallest that was refuted; None for none."""
+
+    kind: str
+    proved: Fraction | None
+    refuted: Fraction | None
+
+
+@dataclass(frozen=True, eq=False)
+class Certified:
+    """The answer for one region.
+
+    ``method`` names the bounds that proved it. ``certificates`` (one, or one per image of a finite
+    region) were accepted by the checker, with ``checks`` in the same order. ``top`` says which
+    prototypes can be or must be among the most activated over the region.
+    """
+
+    verdict: Verdict
+    region: str
+    observation: Observation
+    predicted_name: str
+    method: str
+    stages: tuple[Stage, ...]
+    certificates: tuple[Envelope, ...] = ()
+    checks: tuple[CheckReport, ...] = ()
+    counterexample: Counterexample | None = None
+    counterexample_name: str = ""
+    top: TopK | None = None
+    sandwich: Sandwich | None = None
+    seconds: float = 0.0
+
+    @property
+    def predicted(self) -> int:
+        """Class of the centre."""
+        return self.observation.predicted
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the accepted certificates rest on, each once."""
+        return tuple(dict.fromkeys(a for report in self.checks for a in report.assumptions))
+
+    def to_json(self, paths: tuple[str, ...] = (), image: str | None = None) -> dict[str, Any]:
+        """The document of ``certify --json``; ``image``: the counterexample's file."""
+        found, band = self.counterexample, self.sandwich
+        return {
+            "verdict": self.verdict.status.value,
+            "reason": self.verdict.reason,
+            "region": self.region,
+            "predicted": self.predicted,
+            "predicted_name": self.predicted_name,
+            "method": self.method,
+            "stages": [
+                {"name": s.name, "outcome": s.outcome, "time_s": round(s.seconds, 4)}
+                for s in self.stages
+            ],
+            "counterexample": None
+            if found is None
+            else {
+                "predicted": found.observation.predicted,
+                "predicted_name": self.counterexample_name,
+                "image": image,
+            },
+            "radius": None
+            if band is None
+            else {
+                "kind": band.kind,
+                "proved": None if band.proved is None else float(band.proved),
+                "refuted": None if band.refuted is None else float(band.refuted),
+            },
+            "top_k": None
+            if self.top is None
+            else {
+                "k": self.top.k,
+                "observed": list(self.top.observed),
+                "certain": list(self.top.certain),
+                "possible": list(self.top.possible),
+                "may_join": list(self.top.may_join),
+                "may_leave": list(self.top.may_leave),
+            },
+            "assumptions": list(self.assumptions),
+            "level": "R",
+            "time_s": round(self.seconds, 4),
+            "certificates": list(paths),
+        }
+
+    def save(self, out: Path, protected: Sequence[Path] = ()) -> tuple[Path, ...]:
+        """Write what was proved, or the input that refutes it.
+
+        Args:
+            out: name of the certificate; several are numbered. A counterexample goes beside it,
+                with the ending ``.counterexample.npy``.
+            protected: files that must not be written over, or removed.
+
+        What an earlier run left under these names and this one does not write is removed.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        contents: dict[Path, bytes] = {}
+        for index, envelope in enumerate(self.certificates):
+            contents[_numbered(out, index, len(self.certificates))] = canonical_bytes(envelope)
+        if self.counterexample is not None:
+            buffer = io.BytesIO()
+            np.save(buffer, self.counterexample.x, allow_pickle=False)
+            contents[out.with_name(_stem(out) + ".counterexample.npy")] = buffer.getvalue()
+        # what an earlier run left under these names would be read as the result of this one
+        names = (out, out.with_name(_stem(out) + ".counterexample.npy"))
+        stale = [path for path in names if path not in contents and path.is_file()]
+        for path in (*contents, *stale):
+            if any(path.resolve() == other.resolve() for other in protected):
+                raise OutputError(f"--out {out}: would write over {path}; choose another name")
+        if contents:
+            make_directory(out.parent)
+            write_together(contents)
+        for path in stale:
+            path.unlink()
+        return tuple(contents)
+
+
+def check_out(out: Path) -> None:
+    """Find out before any work whether results can be written.
+
+    Raises:
+        OutputError: the name does not end in .json, or its directory cannot be written to.
+    """
+    if not out.name.endswith(".json") or not _stem(out):
+        raise OutputError(f"--out {out}: a certificate's name must end in .json")
+    require_writable(out.parent)
+
+
+def _stem(out: Path) -> str:
+    return out.name.removesuffix(".json").removesuffix(".cert")
+
+
+def _numbered(out: Path, index: int, count: int) -> Path:
+    return out if count == 1 else out.with_name(f"{_stem(out)}-{index:03}.cert.json")

@@ -1,0 +1,60 @@
+"""``ambiguity``: how often two inputs share a top-k explanation and not the class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from protoproof.cli.options import Json, Model, Quiet
+from protoproof.cli.terminal import console, print_json, safe
+
+
+def ambiguity(
+    model: Model,
+    data: Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder.")],
+    most: Annotated[int, typer.Option("--most", min=1, help="The largest k.")] = 10,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=2, help="Use only so many test images, spread evenly."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="The numbers' file; the page is written beside it.")
+    ] = Path("out/ambiguity.json"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find test images with the same most activated prototypes and different predictions."""
+    from protoproof.data.dataset import load_data
+    from protoproof.network import load
+    from protoproof.report.ambiguity import ambiguity_to_files, spread
+
+    network = load(model)
+    images = load_data(data).x_test
+    # data sorted by class must not lose classes, so a part of it is spread over all of it
+    chosen = spread(len(images), limit)
+    low, high = network.input_range
+    files = ambiguity_to_files(
+        network,
+        (low + (high - low) * images[list(chosen)]).astype("f4"),
+        out=out,
+        data_name=data,
+        most=most,
+        indices=chosen,
+        of=len(images),
+    )
+    if as_json:
+        print_json(files.result.to_json() | {"numbers": str(out), "page": str(files.page)})
+        return
+    if quiet:
+        return
+    table = Table("k", "pairs with the same", "different class", "rate", box=None, pad_edge=False)
+    for level in files.result.levels:
+        rate = "-" if level.rate is None else f"{level.rate:.3%}"
+        table.add_row(str(level.k), str(level.same), str(level.colliding), rate)
+    console().print(f"inputs      {files.used}", highlight=False)
+    console().print(table)
+    console().print(f"numbers     {safe(str(out))}")
+    console().print(f"page        {safe(str(files.page))}")

@@ -1,0 +1,231 @@
+"""``campaign``: many instances, resumably."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from protoproof.cli.options import Domain, Inflate, Json, Model, Oracle, Quiet, Seed, Vocabulary
+from protoproof.cli.terminal import console, print_json, safe
+
+if TYPE_CHECKING:
+    from protoproof.campaign import Campaign, Instances
+    from protoproof.campaign import Progress as Step
+
+Data = Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test).")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes (default: all cores).")]
+Engine = Annotated[str, typer.Option("--engine", help="local (processes here) or ray.")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Of a Ray cluster; default: one on this machine.")
+]
+Device = Annotated[
+    str,
+    typer.Option("--device", help="cpu or cuda: where regions are falsified and bounded."),
+]
+CORES = os.cpu_count() or 1
+
+
+def campaign(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Directory; resumes what it holds.")],
+    per_class: Annotated[
+        int | None, typer.Option("--per-class", min=1, help="So many of each class, by --seed.")
+    ] = None,
+    indices: Annotated[
+        str | None, typer.Option("--indices", help="Only these, like 0,5,10-19.")
+    ] = None,
+    seed: Seed = 0,
+    vocabulary: Vocabulary = "auto",
+    domain: Domain = "free",
+    oracle: Oracle = "auto",
+    witnesses: Annotated[
+        bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
+    ] = True,
+    inflate: Inflate = False,
+    region: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="Certify every instance over it, like linf:0.1; repeatable."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Seconds per instance, and per region of one.")
+    ] = 60.0,
+    memory: Annotated[
+        int | None, typer.Option("--memory", min=1, help="Megabytes per worker process.")
+    ] = None,
+    workers: Workers = CORES,
+    engine: Engine = "local",
+    address: Address = None,
+    device: Device = "cpu",
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="Earlier campaign whose certificates may carry over."),
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Also write the rows to this file.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Explain many instances, resumably; certificates, ledger and summary go to --out."""
+    from protoproof.campaign import Limits, Options, Selection, parse_indices, run_campaign
+    from protoproof.files import require_writable
+
+    if parquet is not None:
+        require_writable(parquet.parent)
+    selection = Selection(per_class, seed, None if indices is None else parse_indices(indices))
+    with progress_bar(quiet or as_json) as step:
+        result = run_campaign(
+            model,
+            read_instances(data),
+            out,
+            selection=selection,
+            options=Options(vocabulary, domain, oracle, witnesses, inflate),
+            regions=region or (),
+            limits=Limits(timeout, memory),
+            workers=workers,
+            device=device,
+            engine=engine,
+            address=address,
+            earlier=baseline,
+            progress=step,
+        )
+    if parquet is not None:
+        from protoproof.campaign.parquet import export_parquet
+
+        export_parquet(out, parquet)
+    if as_json:
+        print_json(_document(result))
+    elif not quiet:
+        print_campaign(result)
+    end_by_signal(result.stopped)
+    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
+
+
+def read_instances(source: str) -> Instances:
+    """The test part of a data source, as a campaign takes it."""
+    from protoproof.campaign import Instances
+    from protoproof.data.dataset import load_data
+
+    data = load_data(source)
+    where = str(Path(source).resolve()) if Path(source).exists() else source
+    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
+
+
+def end_by_signal(number: int | None) -> None:
+    """End as the signal would have ended the program, now that everything is in order."""
+    if number is not None:
+        sys.stdout.flush()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def print_campaign(result: Campaign) -> None:
+    """States, accuracy and sizes, and where everything is."""
+    out, document = console(), result.summary
+    out.print(
+        f"[bold]{safe(result.model.name)}[/bold] on {safe(result.about['data']['name'])}: "
+        f"{len(result.rows)} instances ({_results(result)}"
+        + (f", {result.carried} of them carried over)" if result.carried else ")")
+    )
+    out.print("states      " + ", ".join(f"{n} {state}" for state, n in _seen(result).items()))
+    accuracy = document["accuracy"]
+    out.print(f"correct     {accuracy['correct']} of {len(result.rows)}")
+    table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
+    for vocabulary, sizes in document["sizes"].items():
+        table.add_row(
+            safe(vocabulary), *("-" if v is None else f"{v:g}" for v in list(sizes.values()))
+        )
+    if document["sizes"]:
+        out.print(table)
+    for name, found in document["regions"].items():
+        states = ", ".join(f"{n} {state}" for state, n in found["states"].items() if n)
+        certified = f"{found['certified']} of {len(result.rows)} certified"
+        out.print(f"region      {safe(name)}: {certified} ({states})", highlight=False)
+    reasons = {row.record.reason: row.index for row in reversed(result.rows) if row.record.reason}
+    for reason, index in sorted(reasons.items(), key=lambda item: item[1])[:5]:
+        out.print(f"not proved  instance {index}: {safe(reason)}", highlight=False)
+    out.print(f"summary     {safe(str(result.directory / 'summary.json'))}")
+    if result.stopped is not None:
+        out.print("[bold]stopped early[/bold]; run the same command again to go on")
+
+
+def _results(result: Campaign) -> str:
+    known = (
+        f"{result.reused} results known before"
+        if result.regions
+        else f"{result.reused} known before"
+    )
+    return f"{known}, {result.computed} computed"
+
+
+def _seen(result: Campaign) -> dict[str, int]:
+    return {state: n for state, n in result.states.items() if n}
+
+
+def _decided(result: Campaign) -> bool:
+    """Whether every region is proved or refuted: both are answers."""
+    records = (record for found in result.regions.values() for record in found.values())
+    return all(record.state in ("proved", "refuted") for record in records)
+
+
+def _document(result: Campaign) -> dict[str, Any]:
+    run = {"computed": result.computed, "reused": result.reused, "carried": result.carried}
+    return result.summary | {"run": run, "directory": str(result.directory)}
+
+
+class _Rate(ProgressColumn):
+    """Instances per second of this run."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s")
+
+
+@contextmanager
+def progress_bar(hidden: bool) -> Iterator[Callable[[Step], None]]:
+    """A bar on standard error with count, rate and time left."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=hidden,
+    )
+    started: list[TaskID] = []
+
+    def step(now: Step) -> None:
+        if not started:  # not before there is something to show: a refusal is one line
+            bar.start()
+            started.append(bar.add_task("explaining", total=now.total, completed=now.done))
+        elif now.state is not None:
+            bar.update(started[0], completed=now.done)
+
+    try:
+        yield step
+    finally:
+        if started:
+            bar.stop()

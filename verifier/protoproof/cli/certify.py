@@ -1,0 +1,193 @@
+"""``certify``: one region of inputs, and whether all of it is predicted alike."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from protoproof.cli.options import Device, Index, Json, Model, Quiet, Seed
+from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
+
+
+def certify(
+    model: Model,
+    region: Annotated[
+        str,
+        typer.Option(
+            "--region",
+            help="linf:R, l2:R, box:FILE.npz, occlude:ROW,COLUMN,HEIGHT,WIDTH, "
+            "occlude:ROW,COLUMN,RADIUS, brightness:R[,CONTRAST], contrast:R, shift:N, "
+            "vnnlib:FILE, or a property in YAML.",
+        ),
+    ],
+    input_: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="The centre: an image or array. A box or VNN-LIB file needs none."
+        ),
+    ] = None,
+    index: Index = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="auto, interval, linear, linear-deep, branch; crown-ibp, crown, alpha-crown "
+            "(auto_LiRPA).",
+        ),
+    ] = "auto",
+    explanation: Annotated[
+        str | None,
+        typer.Option(
+            "--explanation",
+            help="CERT.json of explain, or region (facts are chosen then): prove that the facts "
+            "hold all over the region.",
+        ),
+    ] = None,
+    radius_up_to: Annotated[
+        str | None,
+        typer.Option(
+            "--radius-up-to",
+            help="Also find the largest proved and the smallest refuted radius up to this one.",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="k of the most activated prototypes.")
+    ] = 10,
+    falsify: Annotated[bool, typer.Option(help="Search a counterexample first.")] = True,
+    seed: Seed = 0,
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
+    ] = 60.0,
+    device: Device = "cpu",
+    out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Prove or refute that every input of a region is predicted alike."""
+    from dataclasses import replace
+
+    from protoproof.certificate.schema import About
+    from protoproof.certification.certify import Certifier
+    from protoproof.certification.result import check_out
+    from protoproof.network import load
+    from protoproof.network.inputs import read_input
+    from protoproof.region.sets.syntax import parse_number
+    from protoproof.region.sets.yaml_file import expected_class, load_region
+
+    network = load(model)
+    shape, domain = network.input_shape, network.input_range
+    x = None if input_ is None else read_input(input_, shape, domain, index)
+    asked = load_region(region, x, shape, domain)
+    expected = expected_class(region)
+    most = None if radius_up_to is None else parse_number(radius_up_to, "--radius-up-to")
+    stem = "region" if input_ is None else input_.stem
+    path = out or Path("out/certify") / (
+        f"{stem}.cert.json" if index is None else f"{stem}-{index}.cert.json"
+    )
+    check_out(path)
+    about = About(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
+        input_name=_utf8("" if input_ is None else input_.name),
+    )
+    certifier = Certifier(network, device)
+    with progress_bar(not quiet) as move:
+        result = certifier.certify(
+            asked,
+            method=method,
+            expected=expected,
+            falsify=falsify,
+            seed=seed,
+            timeout=timeout,
+            top=top,
+            about=about,
+            explanation=_explanation(explanation),
+            watch=None if move is None else lambda far: move(far.proved, _far(far)),
+        )
+    if most is not None:
+        band = certifier.sandwich(asked.centre, asked.kind, most, seed=seed, timeout=timeout)
+        result = replace(result, sandwich=band)
+    protected = [model, *([] if input_ is None else [input_])]
+    paths = [str(p) for p in result.save(path, protected)]
+    image = next((p for p in paths if p.endswith(".npy")), None)
+    certificates = tuple(p for p in paths if p.endswith(".json"))
+    if as_json:
+        print_json(result.to_json(certificates, image))
+    elif not quiet:
+        print_certified(result, network.description.name, model, certificates, image)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+def _explanation(text: str | None) -> Any:
+    """The core of a certificate file; the word ``region``; or None."""
+    from protoproof.certificate.reader import read_certificate
+    from protoproof.kernel.check import read_file
+
+    return text if text in (None, "region") else read_certificate(read_file(Path(text))).core
+
+
+def _far(progress: Any) -> str:
+    """How far branch and bound is."""
+    worst = f", worst bound {progress.worst:.3g}" if progress.open else ""
+    return f"{progress.done} parts proved, {progress.open} open{worst}"
+
+
+def print_certified(
+    result: Any, name: str, model: Path, certificates: tuple[str, ...], image: str | None
+) -> None:
+    """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
+    out = console()
+    out.print(
+        f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
+        f"of {safe(result.region)}"
+    )
+    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
+    for stage in result.stages:
+        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
+    out.print(table)
+    level = ", level R (real arithmetic, float32 weights)" if result.certificates else ""
+    out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    if result.counterexample is not None:
+        out.print(
+            f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"
+        )
+    band = result.sandwich
+    if band is not None:
+        proved = "none" if band.proved is None else radius_words(band.proved, ROUND_FLOOR)
+        refuted = "none" if band.refuted is None else radius_words(band.refuted, ROUND_CEILING)
+        out.print(f"radius      proved up to {proved}, refuted from {refuted} ({band.kind})")
+    if result.top is not None:
+        sets = result.top
+        out.print(
+            f"top {sets.k:<8}{len(sets.certain)} prototypes stay, {len(sets.may_leave)} may leave, "
+            f"{len(sets.may_join)} may join"
+        )
+    if result.checks:
+        out.print(f"checker     {len(result.checks)} accepted")
+        for assumption in result.assumptions:
+            out.print(f"assumes     {safe(assumption)}", highlight=False)
+    for path in certificates[:1]:
+        more = f" and {len(certificates) - 1} more" if len(certificates) > 1 else ""
+        out.print(f"certificate {safe(path)}{more}")
+        again = shlex.join([*program(), "check", path, str(model)])
+        each = " (and so on: the claim needs them all)" if more else ""
+        out.print(f"re-check    {safe(again)}{each}")
+
+
+def radius_words(radius: Fraction, rounding: str) -> str:
+    """Five digits, rounded so that what was found of this radius still holds for the one shown."""
+    with localcontext(prec=5, rounding=rounding):
+        return f"{Decimal(radius.numerator) / Decimal(radius.denominator):f}"
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

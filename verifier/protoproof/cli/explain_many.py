@@ -1,0 +1,150 @@
+"""``explain`` for many inputs: which ones, one line for each, and the summary."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from protoproof.cli.terminal import console, program, safe
+from protoproof.errors import InputError
+
+if TYPE_CHECKING:
+    from protoproof.data.dataset import Dataset
+    from protoproof.network import Network
+    from protoproof.network.inputs import InputArray
+    from protoproof.report.files.batch import Source, Streamed, Summary
+    from protoproof.report.files.nearest_patches import Training
+
+
+def from_array(array: InputArray) -> Iterator[Source]:
+    """The entries of a file, called ``FILE[INDEX]``."""
+    path = array.path
+    for index in range(len(array)):
+        yield f"{path.name}[{index}]", f"{path.stem}-{index}", partial(array.entry, index)
+
+
+def from_data(network: Network, source: str) -> Iterator[Source]:
+    """The test images of a data set, scaled to the range that the network declares.
+
+    Raises:
+        InputError: there is no such data set, or its images do not fit the network.
+    """
+    data, read = _opened(network, source, "--data")
+    stem = Path(data.name).stem
+    return (
+        (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
+        for index in range(len(data.x_test))
+    )
+
+
+def training_images(network: Network, source: str) -> Training:
+    """The training images of a data set, scaled to the range that the network declares.
+
+    Raises:
+        InputError: there is no such data set, or its images do not fit the network.
+    """
+    from protoproof.report.files.nearest_patches import Training
+
+    data, read = _opened(network, source, "--training")
+    return Training(
+        data.name, [data.classes[int(label)] for label in data.y_train], partial(read, data.x_train)
+    )
+
+
+def _opened(
+    network: Network, source: str, option: str
+) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
+    """A data set that fits the network, and how one of its images becomes an input."""
+    from protoproof.data.dataset import load_data
+
+    data = load_data(source)
+    if data.input_shape != network.input_shape:
+        raise InputError(
+            f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
+            f"input {list(network.input_shape)}; inputs are never resized"
+        )
+    low, high = network.input_range
+
+    def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.asarray(images[index] * np.float32(high - low) + np.float32(low))
+
+    return data, read
+
+
+def run_stream(
+    network: Network,
+    sources: Iterator[Source],
+    limit: int | None,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Explain, print as results come, and return the exit code."""
+    from protoproof.report.files.batch import Summary, explain_stream
+
+    summary = Summary()
+    items = explain_stream(
+        network,
+        islice(sources, limit),
+        out=out,
+        program=program(),
+        arguments=sys.argv[1:],
+        **options,
+    )
+    for item in items:
+        summary.add(item)
+        if as_json:
+            _print_line(item.to_json())
+        elif not quiet:
+            _print_item(item)
+    if as_json:
+        _print_line({"summary": summary.to_json()})
+    elif not quiet:
+        _print_summary(summary, out)
+    return summary.exit_code
+
+
+def _print_line(document: Any) -> None:
+    """One line of JSON Lines, at once."""
+    print(json.dumps(document, ensure_ascii=True, allow_nan=False), flush=True)
+
+
+def _print_item(item: Streamed) -> None:
+    out = console()
+    if item.session is None:
+        out.print(f"{safe(item.name)}: error: {safe(str(item.error))}", highlight=False)
+        return
+    explanation = item.session.explanation
+    words = f"{safe(item.name)}: {safe(explanation.predicted_name)}, "
+    if explanation.certificate is None:
+        out.print(words + safe(str(explanation.verdict)), highlight=False)
+        return
+    count = f"{explanation.size} fact{'' if explanation.size == 1 else 's'}"
+    beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
+    out.print(
+        f"{words}proved by {count} ({explanation.vocabulary}), "
+        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}",
+        highlight=False,
+    )
+
+
+def _print_summary(summary: Summary, out_directory: Path) -> None:
+    found, out = summary.to_json(), console()
+    counts = ", ".join(f"{count} {word}" for word, count in found["verdicts"].items())
+    out.print(f"\ninputs      {found['inputs']}: {counts}", highlight=False)
+    if found["size_max"] is not None:
+        out.print(
+            f"facts       mean {found['size_mean']}, median {found['size_median']:g}, "
+            f"max {found['size_max']}; {found['witness_share']:.0%} with a witness",
+            highlight=False,
+        )
+    out.print(f"time        {found['seconds']:.1f} s", highlight=False)
+    out.print(f"files       {safe(str(out_directory))}", highlight=False)

@@ -1,0 +1,125 @@
+"""What ``explain`` was asked for: options that would have no effect are refused before any work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from protoproof.errors import OutputError, UsageError
+from protoproof.files import require_writable
+from protoproof.prover.search.search import require_oracle
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of one call of ``explain``; ``given`` are the names that the user wrote."""
+
+    given: frozenset[str]
+    vocabulary: str
+    oracle: str
+    minimal: str
+    contrast: str | None
+    dump_smt2: Path | None
+    training: str | None
+    out: Path | None
+    limit: int | None
+    index: int | None
+    data: str | None
+    input_: Path | None
+
+
+def require_coherent(asked: Asked) -> None:
+    """Refuse options that contradict each other, or of which one makes another do nothing.
+
+    Raises:
+        UsageError: naming both options and what to do.
+    """
+    if (asked.input_ is None) == (asked.data is None):
+        raise UsageError("give the inputs by --input or by --data, one of the two")
+    if asked.index is not None and asked.data is not None:
+        raise UsageError("--index chooses an entry of --input; with --data, use --limit")
+    if asked.index is not None and asked.limit is not None:
+        raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
+    searches = asked.minimal in ("minimum", "all")
+    if "timeout" in asked.given and not searches and asked.contrast is None:
+        raise UsageError(
+            "--timeout limits the searches of --minimal minimum, --minimal all and --contrast; "
+            "ask for one of these, or leave it out"
+        )
+    if "most" in asked.given and asked.minimal != "all":
+        raise UsageError("--most limits what --minimal all lists; add that, or leave it out")
+    if asked.training is not None and asked.contrast is None:
+        raise UsageError("--training is searched for --contrast; add that, or leave it out")
+    _require_effective_oracle(asked, searches)
+    if asked.data is not None:
+        require_for_many(asked)
+
+
+def _require_effective_oracle(asked: Asked, searches: bool) -> None:
+    """An oracle bounds pairs: where there are none, or where all oracles are used, it is nothing.
+
+    ``smt`` alone drops facts of every kind, by cases.
+
+    Raises:
+        UsageError: the chosen oracle would not be used.
+    """
+    require_oracle(asked.oracle)
+    if asked.oracle == "auto":
+        return
+    by_cases = asked.oracle == "smt"
+    if asked.vocabulary in ("topk", "ceiling") and not by_cases:
+        raise UsageError(
+            f"--oracle {asked.oracle}: bounds pairs, and --vocabulary {asked.vocabulary} has none; "
+            "use --oracle smt, --vocabulary pairs, mixed or auto, or leave --oracle out"
+        )
+    if asked.vocabulary == "mixed" and asked.oracle not in ("exact", "relational", "smt"):
+        raise UsageError(
+            f"--oracle {asked.oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
+            "exact, relational or smt"
+        )
+    if searches:
+        raise UsageError(
+            f"--oracle {asked.oracle}: --minimal {asked.minimal} asks the strongest oracle in any "
+            "case; leave --oracle out, or use --minimal subset"
+        )
+
+
+def require_for_many(asked: Asked) -> None:
+    """Refuse what makes no sense for many inputs.
+
+    Raises:
+        UsageError, OutputError: see the lines.
+    """
+    if asked.dump_smt2 is not None:
+        raise UsageError(
+            "--dump-smt2 writes the question about one input; give one (--input with --index)"
+        )
+    if asked.contrast not in (None, "closest"):
+        raise UsageError(
+            f"--contrast {asked.contrast}: of many inputs some may be predicted as that class; use "
+            "--contrast closest, or give one input"
+        )
+    if asked.out is None:
+        return
+    if asked.out.suffix == ".json":
+        raise OutputError(
+            f"--out {asked.out}: of many inputs, --out is a directory for their certificates; give "
+            "a name that does not end in .json"
+        )
+    if os.path.lexists(asked.out) and not asked.out.is_dir():
+        raise OutputError(f"--out {asked.out}: exists and is no directory; choose another")
+    require_writable(asked.out)
+
+
+def require_new(path: Path) -> None:
+    """Refuse a file for ``--dump-smt2`` that exists or cannot be written.
+
+    Raises:
+        OutputError: it is there, or its directory is missing or read-only.
+    """
+    if os.path.lexists(path):
+        raise OutputError(f"--dump-smt2 {path}: exists already; choose another name")
+    if not path.parent.is_dir():
+        raise OutputError(f"--dump-smt2 {path}: {path.parent} is no directory; create it first")
+    require_writable(path.parent)

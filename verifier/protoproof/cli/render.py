@@ -1,0 +1,125 @@
+"""What ``explain`` and ``check`` print for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from protoproof.cli.terminal import console, safe
+
+SHOWN = 12  # facts that the terminal spells out
+_LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
+
+
+def print_explanation(result: Any, model_name: str) -> None:
+    """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
+    from protoproof.report.page.words import cases_words
+
+    explanation, out = result.explanation, console()
+    out.print(
+        f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
+        f"[bold]{safe(explanation.predicted_name)}[/bold]"
+        f"  (margin {explanation.margin:.3f} over the closest rival)"
+    )
+    table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
+    for attempt in explanation.attempts:
+        table.add_row(
+            attempt.vocabulary,
+            "-" if attempt.size is None else str(attempt.size),
+            safe(str(attempt.verdict)),
+            f"{attempt.seconds * 1e3:.0f} ms",
+        )
+    if explanation.attempts:
+        out.print(table)
+    if explanation.certificate is None:
+        out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
+        return
+    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
+    if explanation.size:
+        out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+    else:
+        out.print("\nNo fact is needed: the domain alone forces the prediction.")
+    for sentence in result.sentences[:SHOWN]:
+        out.print(f"  - {safe(sentence)}", highlight=False)
+    if len(result.sentences) > SHOWN:
+        out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
+    proved = len(explanation.necessary)
+    out.print("\nverdict     [bold]proved[/bold], level R (real arithmetic, float32 weights)")
+    cases = cases_words(explanation.certificate.core)
+    if cases:
+        out.print(f"cases       {cases}")
+    out.print(f"domain      {safe(explanation.domain_name)}")
+    out.print(f"necessary   {proved} proved by a witness, {explanation.size - proved} open")
+    least = explanation.lower_bound
+    if least is not None:
+        open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
+        word = "proved: none of this vocabulary has fewer facts over this domain"
+        if least < explanation.size:
+            word = f"open: at least {least} of these {explanation.size} are needed{open_}"
+        out.print(f"smallest    {word}")
+    elif explanation.gap_reason:
+        out.print(f"smallest    open: {safe(explanation.gap_reason)}")
+    for note in result.notes:
+        _print_note(out, note)
+    if result.notes:
+        out.print()
+    out.print(f"checker     certificate {explanation.check.status}")
+    out.print(f"certificate {safe(str(result.certificate))}")
+    if result.page is not None:
+        out.print(f"page        {safe(str(result.page))}")
+    out.print(f"re-check    {safe(result.recheck)}")
+
+
+def _print_note(out: Console, note: Any) -> None:
+    """A section beside the explanation; long lists are cut, the page and the JSON have them."""
+    out.print(f"\n{safe(note.title)}")
+    for sentence in note.sentences:
+        out.print(f"  {safe(sentence)}", highlight=False)
+    for caption in (caption for _, caption in note.pictures):
+        out.print(f"  - {safe(caption)}", highlight=False)
+    for listed in note.lists[:_LISTS]:
+        out.print(f"  {safe(listed.title)}", highlight=False)
+        for item in listed.items[:_ITEMS]:
+            out.print(f"    - {safe(item)}", highlight=False)
+        if len(listed.items) > _ITEMS:
+            out.print(f"    - and {len(listed.items) - _ITEMS} more (see the page)")
+        if listed.footer:
+            out.print(f"    {safe(listed.footer)}", highlight=False)
+    if len(note.lists) > _LISTS:
+        out.print(f"  and {len(note.lists) - _LISTS} more lists (see the page)")
+
+
+def _summed_up(claims: tuple[str, ...]) -> list[str]:
+    """The claims, with one line for all facts that are proved necessary."""
+    necessary = [claim for claim in claims if claim.startswith("necessary:")]
+    lines = [claim for claim in claims if not claim.startswith("necessary:")]
+    if necessary:
+        count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
+        lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
+    return lines
+
+
+def print_check(report: Any, observed: str | None, code: int, verbose: bool = False) -> None:
+    """The outcome of ``check``: one line per obligation, then what is proved of what."""
+    out = console()
+    for obligation in report.obligations:
+        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
+        out.print(
+            f"{obligation.number:>3}  {mark:<8} {safe(obligation.name)}"
+            + (f": {safe(obligation.detail)}" if obligation.detail else ""),
+            highlight=False,
+        )
+    for word, value in report.subject:
+        out.print(f"about    {word}: {safe(value)}", highlight=False)
+    for assumption in report.assumptions:
+        out.print(f"assumes  {safe(assumption)}", highlight=False)
+    for claim in report.claims if verbose else _summed_up(report.claims):
+        out.print(f"claim    {safe(claim)}", highlight=False)
+    if observed is not None:
+        out.print(f"observed {safe(observed)}", highlight=False)
+    if report.accepted and code:
+        out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
+    else:
+        out.print(f"certificate [bold]{report.status}[/bold]")

@@ -1,0 +1,56 @@
+"""What every verb prints with: text made safe, one JSON document, a console."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from protoproof.report.page.text import visible
+
+
+def safe(text: str) -> str:
+    """Text from files and users: no markup, no terminal escape, nothing hidden."""
+    return escape(visible(text))
+
+
+def print_json(document: Any) -> None:
+    """The one document of ``--json``."""
+    print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def console() -> Console:
+    """Standard output, without breaking long lines."""
+    return Console(soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
+    """A bar on standard error, if that is a terminal; gives what moves it, or None.
+
+    The function takes the share that is done, from 0 to 1, and a few words.
+    """
+    where = Console(stderr=True)
+    if not shown or not where.is_terminal:
+        yield None
+        return
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=where, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda share, words: bar.update(task, completed=share, description=escape(words))
+
+
+def program() -> list[str]:
+    """How this program was started: the console script, or this file."""
+    if Path(sys.argv[0]).name != "cli.py":
+        return ["protoproof"]
+    python = Path(sys.executable)
+    below = python.is_relative_to(Path.cwd())  # the environment that make creates
+    return [str(python.relative_to(Path.cwd())) if below else "python", sys.argv[0]]

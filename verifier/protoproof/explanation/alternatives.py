@@ -1,0 +1,313 @@
+"""Beside one explanation: all others, what they share, and what would change the class.
+
+Every enumerated explanation is certified on its own before it counts, and a contrast becomes part
+of the explanation's certificate, where the checker verifies its latent.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from protoproof.certificate.schema import About, Envelope
+from protoproof.errors import UsageError
+from protoproof.explanation.describe import describe
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.minimum import Proof
+from protoproof.explanation.result import Explanation
+from protoproof.kernel import CheckReport
+from protoproof.prover.counterexample.refute import Refuter, of_facts
+from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.proof.encode import stored_contrast
+from protoproof.prover.search.attribution import Attribution, attribute
+from protoproof.prover.search.contrastive import Contrastive, contrastive
+from protoproof.prover.search.entailment import KINDS
+from protoproof.prover.search.enumerate import (
+    ENUMERABLE,
+    Contrast,
+    End,
+    Minimal,
+    because,
+    minimal_explanations,
+)
+from protoproof.prover.search.search import VOCABULARIES, Vocabulary
+
+# Share of the time in which explanations are looked for; the rest shows why facts are necessary.
+_SEARCH = 0.8
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A minimal explanation that the checker accepted, with its own certificate.
+
+    Its witnesses were searched as far as time allowed.
+    """
+
+    facts: FactSet
+    certificate: Envelope
+    check: CheckReport
+
+    @property
+    def necessary(self) -> frozenset[int]:
+        """Indices of the facts whose witness the checker accepted."""
+        return frozenset(self.check.necessary)
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The minimal explanations of one prediction.
+
+    Attributes:
+        vocabulary: ``pairs``, or ``mixed``, which contains the facts of all others.
+        explanations: those that the checker accepted.
+        refused: how many it did not accept.
+        contrasts: minimal sets of facts whose release lets the class change.
+        end: whether these are all of them, and if not, why.
+        attribution: what the explanations say about single facts.
+    """
+
+    vocabulary: Vocabulary
+    explanations: tuple[Listed, ...]
+    refused: int
+    contrasts: tuple[Contrast, ...]
+    end: End
+    attribution: Attribution
+    instance: Instance
+
+    def to_json(
+        self, words: Callable[[Fact], str], certificates: Sequence[str | None] = ()
+    ) -> dict[str, Any]:
+        """Plain data; facts as in the document of ``explain``, each with its sentence.
+
+        Args:
+            words: a fact's sentence.
+            certificates: where the certificates of the explanations are, in their order.
+        """
+        found = self.attribution
+
+        def told(fact: Fact) -> dict[str, Any]:
+            return {**describe(fact, self.instance), "words": words(fact)}
+
+        paths = [*certificates, *[None] * (len(self.explanations) - len(certificates))]
+        return {
+            "vocabulary": self.vocabulary,
+            "complete": self.end.complete,
+            "reason": self.end.reason,
+            "undecided": self.end.undecided,
+            "refused": self.refused,
+            "explanations": [
+                {
+                    "facts": [told(fact) for fact in listed.facts],
+                    "necessary": sorted(listed.necessary),
+                    "certificate": path,
+                }
+                for listed, path in zip(self.explanations, paths, strict=True)
+            ],
+            "contrastive": [
+                {"facts": [told(fact) for fact in c.facts], "class": c.refutation.rival}
+                for c in self.contrasts
+            ],
+            "attribution": {
+                "explanations": found.explanations,
+                "exact": found.complete,
+                "core": [told(fact) for fact in found.core],
+                "irrelevant": None
+                if found.irrelevant is None
+                else [describe(fact, self.instance) for fact in found.irrelevant],
+                "counts": [
+                    {"fact": told(fact), "count": count, "share": round(found.share(fact), 6)}
+                    for fact, count in found.counts
+                ],
+            },
+        }
+
+
+def require_enumerable(vocabulary: str) -> None:
+    """Refuse a vocabulary whose explanations are not enumerated.
+
+    Raises:
+        UsageError: ``topk`` or ``ceiling``.
+    """
+    if vocabulary in VOCABULARIES and vocabulary not in ENUMERABLE:
+        raise UsageError(
+            f"--minimal all --vocabulary {vocabulary}: all explanations are listed for "
+            f"{' and '.join(ENUMERABLE)} (mixed has the facts of topk and ceiling); use one of "
+            "these, or auto"
+        )
+
+
+def alternatives(
+    explainer: Explainer, explanation: Explanation, limit: int, timeout: float | None = None
+) -> Alternatives:
+    """All minimal explanations of an explained prediction, up to a limit.
+
+    The given explanation leads, where it belongs to the vocabulary: ``pairs`` for an explanation of
+    that vocabulary, else ``mixed``.
+
+    Args:
+        explanation: of the same network; its observation, domain and vocabulary are used.
+        limit: the most explanations.
+        timeout: seconds; what was found until then is kept.
+    """
+    vocabulary: Vocabulary = "pairs" if explanation.vocabulary == "pairs" else "mixed"
+    instance = explainer.instance(explanation.observation)
+    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
+    now = time.perf_counter
+    begun, seconds = now(), math.inf if timeout is None else timeout
+    items: list[Minimal | Contrast | End] = []
+    proofs: dict[int, Proof] = {}  # by the place in ``items``
+    refused = 0
+    elements = Refuter(instance, domain, kinds=KINDS[vocabulary]).elements()
+    for item in minimal_explanations(
+        instance,
+        domain,
+        vocabulary,
+        limit=limit,
+        early=True,
+        start=_as_recorded(elements, explanation.facts),
+        deadline=begun + _SEARCH * seconds,
+        now=now,
+    ):
+        if isinstance(item, Minimal):
+            proof = explainer.certified(
+                explanation.observation, domain, vocabulary, item.found, False, About()
+            )
+            if proof is None:
+                refused += 1
+                continue
+            proofs[len(items)] = proof
+        items.append(item)
+    ends = [item for item in items if isinstance(item, End)]
+    end = ends[-1] if ends else End(False, 0, "nothing was searched")
+    if refused:
+        end = End(False, end.undecided, "the checker did not accept some of them")
+        items[-1] = end
+    contrasts = tuple(item for item in items if isinstance(item, Contrast))
+    listed = tuple(
+        _listed(explainer, proof, _why(instance, domain, proof.facts, contrasts))
+        if now() < begun + seconds
+        else Listed(proof.facts, proof.certificate, proof.check)
+        for proof in proofs.values()
+    )
+    return Alternatives(
+        vocabulary, listed, refused, contrasts, end, attribute(elements, items), instance
+    )
+
+
+def _as_recorded(elements: Sequence[Fact], facts: FactSet) -> FactSet | None:
+    """The vocabulary's own facts about what some facts are about; None where one has none."""
+    place = {_subject(fact): fact for fact in elements}
+    found = [place.get(_subject(fact)) for fact in facts]
+    known = [fact for fact in found if fact is not None]
+    return of_facts(known) if known and len(known) == len(found) else None
+
+
+def _subject(fact: Fact) -> tuple[object, ...]:
+    match fact:
+        case PairFact(location, prototype):
+            return "pair", location, prototype
+        case ActivationFact(prototype):
+            return "activation", prototype
+        case CeilingFact(exempt=exempt):
+            return "ceiling", exempt
+
+
+def _why(
+    instance: Instance, domain: Domain, facts: FactSet, contrasts: Sequence[Contrast]
+) -> list[Found]:
+    """Why facts are necessary: latents of contrastive sets, and of a search where those lack."""
+    known = because(facts, contrasts)
+    searched = find_witnesses(instance, domain, facts) if len(known) < len(facts) else ()
+    found = {witness.fact: witness for witness in searched}
+    for index, fact in enumerate(facts):
+        if index not in found and fact in known:
+            refutation = known[fact].refutation
+            found[index] = Found(index, refutation.rival, refutation.moves)
+    return [found[index] for index in sorted(found)]
+
+
+def _listed(explainer: Explainer, proof: Proof, witnesses: Sequence[Found]) -> Listed:
+    """An explanation with its witnesses, where the checker accepts them."""
+    if witnesses:
+        proof = explainer.with_witnesses(proof, witnesses)
+    return Listed(proof.facts, proof.certificate, proof.check)
+
+
+def contrasted(
+    explainer: Explainer, explanation: Explanation, target: str, timeout: float | None = None
+) -> tuple[Explanation, Contrastive | None]:
+    """The explanation with a contrast in its certificate, and the contrast; None where none is.
+
+    Args:
+        explanation: one with a certificate.
+        target: a class's name or number, or ``closest``: the rival with the least margin.
+        timeout: seconds for making the contrast small.
+
+    Raises:
+        UsageError: no such class, or the predicted one.
+    """
+    instance = explainer.instance(explanation.observation)
+    class_ = _class(explainer, instance, target)
+    if explanation.certificate is None:
+        return explanation, None
+    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
+    now = time.perf_counter
+    deadline = math.inf if timeout is None else now() + timeout
+    found = contrastive(instance, domain, class_, deadline=deadline, now=now)
+    if found is None:
+        return explanation, None
+    core = explanation.certificate.core
+    core = core.model_copy(
+        update={"contrasts": (*core.contrasts, stored_contrast(found.refutation))}
+    )
+    envelope = explanation.certificate.model_copy(update={"core": core})
+    report = explainer.checked(envelope)
+    if not report.accepted:
+        return explanation, None
+    return replace(explanation, certificate=envelope, check=report), found
+
+
+def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance) -> dict[str, Any]:
+    """A contrast as plain data."""
+    return {
+        "class": found.target,
+        "class_name": names[found.target],
+        "released": [describe(fact, instance) for fact in found.released],
+        "minimal": found.minimal,
+        "changes": [
+            {
+                "prototype": change.prototype,
+                "location": change.place,
+                "similarity": [change.before, change.after],
+                "effect": change.effect,
+            }
+            for change in found.changes
+        ],
+        "nearest_prototypes": [
+            {"location": location, "prototypes": list(near)} for location, near in found.nearest
+        ],
+    }
+
+
+def _class(explainer: Explainer, instance: Instance, target: str) -> int:
+    names = explainer.network.class_names
+    if target == "closest":
+        return instance.rivals[int(np.argmin(instance.margins))]
+    if target in names:
+        found = names.index(target)
+    elif target.isdigit() and int(target) < len(names):
+        found = int(target)
+    else:
+        some = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise UsageError(f"--contrast {target}: no such class; use closest, or one of {some}")
+    if found == instance.predicted:
+        raise UsageError(f"--contrast {target}: that is the predicted class; choose another")
+    return found

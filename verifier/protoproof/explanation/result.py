@@ -1,0 +1,146 @@
+"""What ``explain`` answers: the prediction, the facts that force it, and the certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Envelope, IntervalEvidence
+from protoproof.errors import UsageError
+from protoproof.explanation.describe import table
+from protoproof.files import write_atomic
+from protoproof.kernel import CheckReport
+from protoproof.network import Observation
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.search.search import Vocabulary
+from protoproof.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one vocabulary gave: the number of proved facts, or why there are none."""
+
+    vocabulary: Vocabulary
+    verdict: Verdict
+    size: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A prediction, the facts that force it, and the certificate that proves it.
+
+    ``verdict`` is PROVED only if the independent checker accepted ``certificate``.
+    ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
+    ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
+    is not proved to be one. ``where`` is the set of latents that was quantified over, ``asked`` the
+    word by which it was asked for.
+    """
+
+    verdict: Verdict
+    observation: Observation
+    predicted_name: str
+    margin: float
+    domain: str
+    oracle: str
+    attempts: tuple[Attempt, ...]
+    vocabulary: Vocabulary | None
+    facts: FactSet
+    certificate: Envelope | None
+    check: CheckReport | None
+    seconds: float
+    facts_json: tuple[dict[str, Any], ...] = ()
+    gap_reason: str = ""
+    where: Domain | None = None
+    asked: str = ""
+
+    @property
+    def domain_name(self) -> str:
+        """The domain as it was asked for, such as ``free`` or ``linf:0.02``."""
+        return self.asked or self.domain
+
+    @property
+    def predicted(self) -> int:
+        """Index of the predicted class."""
+        return self.observation.predicted
+
+    @property
+    def size(self) -> int:
+        """Number of facts."""
+        return len(self.facts)
+
+    @property
+    def lower_bound(self) -> int | None:
+        """No explanation in this vocabulary has fewer facts: proved by the checker, or None."""
+        return None if self.check is None else self.check.lower_bound
+
+    @property
+    def evidence(self) -> IntervalEvidence | None:
+        """What the certificate holds besides the facts, or None without a certificate."""
+        return None if self.certificate is None else self.certificate.core.evidence
+
+    @cached_property
+    def necessary(self) -> frozenset[int]:
+        """Indices of the facts whose witness the checker accepted."""
+        return frozenset(self.check.necessary if self.check is not None else ())
+
+    def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
+        """The document of ``explain --json``; ``lower_bound`` None: none was proved."""
+        return {
+            "verdict": self.verdict.status.value,
+            "reason": self.verdict.reason,
+            "predicted": self.predicted,
+            "predicted_name": self.predicted_name,
+            "margin": self.margin,
+            "vocabulary": self.vocabulary,
+            "oracle": self.oracle,
+            "domain": self.domain,
+            "size": self.size,
+            "lower_bound": self.lower_bound,
+            "gap_reason": self.gap_reason,
+            "facts": list(self.facts_json),
+            "necessity": {
+                "proved": len(self.necessary),
+                "open": self.size - len(self.necessary),
+            },
+            "sizes": {
+                attempt.vocabulary: {
+                    "verdict": attempt.verdict.status.value,
+                    "reason": attempt.verdict.reason,
+                    "size": attempt.size,
+                    "time_s": round(attempt.seconds, 4),
+                }
+                for attempt in self.attempts
+            },
+            "level": "R",
+            "assumptions": list(self.check.assumptions) if self.check is not None else [],
+            "time_s": round(self.seconds, 4),
+            "certificate": certificate_path,
+        }
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        return table(
+            "ProtoProof explanation",
+            predicted=self.predicted_name,
+            verdict=str(self.verdict),
+            vocabulary=self.vocabulary or "none",
+            facts=f"{self.size} ({len(self.necessary)} with a witness)",
+            domain=self.domain,
+            margin=f"{self.margin:.4g} observed at least",
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate.
+
+        Raises:
+            UsageError: there is none, because nothing was proved.
+            OutputError: the file cannot be written.
+        """
+        if self.certificate is None:
+            raise UsageError(f"nothing was proved ({self.verdict}), so there is no certificate")
+        write_atomic(Path(path), canonical_bytes(self.certificate))

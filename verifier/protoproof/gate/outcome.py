@@ -1,0 +1,160 @@
+"""What a gate finds: one outcome per check, each with the place in the policy that asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from protoproof.campaign import Row
+from protoproof.gate.policy_file import Place, PolicyFile
+
+Outcome = Literal["passed", "failed", "undecided"]
+
+# Every rule: what it asks, in one sentence. Reports describe rules with these words.
+RULES = {
+    "accuracy": "Predictions are right often enough, over all and in every class.",
+    "certified_accuracy": "Predictions are right, and provably so over a region around the input.",
+    "explanation_size": "Proved explanations are short enough to be read.",
+    "witness_share": "Enough facts are proved to be necessary.",
+    "vacuous": "Few explanations need nearly every fact there is.",
+    "ambiguous": "Few explanations name what another one names for a different class.",
+    "contradictory_prototypes": "No prototype speaks against the class that it belongs to.",
+    "unused_prototypes": "Prototypes match some instance best, or explanations name them.",
+    "duplicate_prototypes": "Prototypes differ from each other.",
+    "head_binding": "The head was recognised in the graph, not only declared.",
+    "certificates": "The independent checker accepts every certificate.",
+    "undecided": "Explanations are proved; what is not proved is within the allowed share.",
+    "lost_proofs": "What was proved in the baseline is still proved.",
+    "drift": "Explanations name nearly the same prototypes as in the baseline.",
+    "class_loss": "No class is predicted worse than in the baseline.",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule complains about.
+
+    ``instance`` is an index into the data, ``prototype`` an index into the head; ``key`` is the
+    campaign's key of the instance.
+    """
+
+    text: str
+    instance: int | None = None
+    prototype: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is about, in short."""
+        if self.instance is not None:
+            return f"instance {self.instance}"
+        return "the rule" if self.prototype is None else f"prototype {self.prototype}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"text": self.text, "instance": self.instance, "prototype": self.prototype}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of a measured value with the policy's.
+
+    Attributes:
+        rule: a key of :data:`RULES`.
+        place: of the limit in the policy.
+        status: ``undecided`` where what is unknown could decide either way.
+        measured: in words.
+        limit: in words.
+        findings: what the rule complains about, also where few enough of them are allowed.
+    """
+
+    rule: str
+    place: Place
+    status: Outcome
+    measured: str
+    limit: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Where the policy asks for it, in short: ``accuracy``, ``accuracy.per_class_at_least``."""
+        place = self.place[1:]
+        if len(place) > 1 and place[-1] in ("at_least", "at_most", "accepted"):
+            place = place[:-1]
+        return ".".join(str(part) for part in place)
+
+    @property
+    def message(self) -> str:
+        """One sentence."""
+        return f"{self.id}: {self.measured}, the policy asks for {self.limit}"
+
+
+@dataclass(frozen=True, eq=False)
+class GateResult:
+    """The gate's answer and everything it rests on.
+
+    ``failed`` if a check failed, else ``undecided`` if one is, else ``passed``.
+    """
+
+    outcome: Outcome
+    policy: PolicyFile
+    checks: tuple[Check, ...]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    states: dict[str, int]
+    rows: tuple[Row, ...]
+    baseline: dict[str, Any] | None = None
+    stopped: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 passed, 1 failed, 3 undecided."""
+        return {"passed": 0, "failed": 1, "undecided": 3}[self.outcome]
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if check.status != "passed")
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``gate --json``; equal for equal campaigns and policies."""
+        return {
+            "schema": "protoproof.gate/1",
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
+            "policy": {
+                "name": self.policy.policy.name,
+                "file": self.policy.path.as_posix(),
+                "sha256": self.policy.sha256,
+            },
+            "model": self.model,
+            "data": self.data,
+            "states": self.states,
+            "baseline": self.baseline,
+            "checks": [
+                {
+                    "id": check.id,
+                    "rule": check.rule,
+                    "line": self.policy.line(check.place),
+                    "status": check.status,
+                    "measured": check.measured,
+                    "limit": check.limit,
+                    "message": check.message,
+                    "findings": [finding.to_json() for finding in check.findings],
+                }
+                for check in self.checks
+            ],
+        }
+
+
+def overall(checks: Sequence[Check]) -> Outcome:
+    """The gate's answer from those of its checks."""
+    statuses = {check.status for check in checks}
+    return (
+        "failed" if "failed" in statuses else "undecided" if "undecided" in statuses else "passed"
+    )
+
+
+def clean(text: str) -> str:
+    """Text from files made harmless: one line, nothing that controls a terminal or hides."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

@@ -1,0 +1,190 @@
+"""The gate: refuse what cannot be answered, run the campaign, compare it with the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from protoproof.campaign import Campaign, Instances, Progress, read_campaign, run_campaign
+from protoproof.campaign.regions import KINDS
+from protoproof.campaign.summary import to_bytes
+from protoproof.errors import InputError, UsageError
+from protoproof.files import require_writable, write_together
+from protoproof.gate.compare import Comparison, compare, find_campaign
+from protoproof.gate.junit import to_junit
+from protoproof.gate.outcome import Check, GateResult, overall
+from protoproof.gate.policy import Rules
+from protoproof.gate.policy_file import PolicyFile, read_policy
+from protoproof.gate.rules import baseline_checks, checks
+from protoproof.gate.sarif import to_sarif
+
+CAMPAIGN = "campaign"
+
+
+def run_gate(
+    policy: Path,
+    model: Path,
+    instances: Instances,
+    out: Path,
+    *,
+    baseline: Path | None = None,
+    workers: int = 1,
+    engine: Any = "local",
+    address: str | None = None,
+    device: str = "cpu",
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> GateResult:
+    """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
+
+    The campaign behind it lies in ``out/campaign`` and is resumed.
+
+    Args:
+        policy: the YAML file.
+        model: the network's file.
+        instances: the data.
+        out: output directory.
+        baseline: directory of an earlier campaign or gate, for the rules about one; where the
+            head is unchanged, its certificates are carried over and checked again.
+        workers: see :func:`protoproof.campaign.run_campaign`.
+        engine: likewise.
+        address: likewise.
+        device: likewise.
+        progress: likewise.
+
+    Raises:
+        UsageError: the policy is malformed, or asks for what the options cannot tell.
+        InputError, ModelError, OutputError: see :func:`protoproof.campaign.run_campaign`.
+    """
+    file = read_policy(policy)
+    plan, rules = file.policy.campaign, file.policy.rules
+    require_writable(out)
+    _refuse_unanswerable(file, baseline)
+    earlier = None if baseline is None else find_campaign(baseline)
+    old = None if earlier is None else read_campaign(earlier)
+    if old is not None and rules.baseline is not None:
+        _require_comparable(old, plan.options.to_json(), earlier)
+    campaign = run_campaign(
+        model,
+        instances,
+        out / CAMPAIGN,
+        selection=plan.selection,
+        options=plan.options,
+        regions=[rule.region for rule in rules.certified_accuracy or ()],
+        limits=plan.limits,
+        workers=workers,
+        engine=engine,
+        address=address,
+        device=device,
+        earlier=earlier,
+        progress=progress,
+    )
+    _refuse_unknown_owners(rules, campaign, file)
+    found = None if old is None or rules.baseline is None else compare(old, campaign)
+    result = evaluate(file, campaign, _model_bytes(model), found)
+    write_together(
+        {
+            out / "gate.json": to_bytes(result.to_json()),
+            out / "gate.junit.xml": to_junit(result),
+            out / "gate.sarif": to_bytes(to_sarif(result)),
+        }
+    )
+    return result
+
+
+def evaluate(
+    file: PolicyFile, campaign: Campaign, model: bytes, found: Comparison | None
+) -> GateResult:
+    """The policy's checks on a finished campaign; ``model`` is the network file's content.
+
+    Raises:
+        UsageError: the policy asks for something that the campaign does not hold.
+    """
+    rules = file.policy.rules
+    _refuse_regions(rules, set(campaign.regions), campaign.directory, file)
+    _refuse_vocabularies(rules, campaign, file)
+    outcomes: list[Check] = list(checks(rules, campaign, model))
+    if rules.baseline is not None:
+        if found is None:
+            raise UsageError(_needs_baseline(file))
+        outcomes += baseline_checks(rules.baseline, found)
+    facts = campaign.model
+    return GateResult(
+        overall(outcomes),
+        file,
+        tuple(outcomes),
+        {"name": facts.name, "sha256": facts.sha256, "binding": facts.binding},
+        dict(campaign.about["data"]),
+        campaign.states,
+        campaign.rows,
+        None if found is None else {"sha256": found.old.model.sha256, "common": len(found.pairs)},
+        campaign.stopped,
+    )
+
+
+def _refuse_unanswerable(file: PolicyFile, baseline: Path | None) -> None:
+    """Before any work: rules that no outcome of the campaign could fulfil or break."""
+    plan, rules = file.policy.campaign, file.policy.rules
+    if rules.baseline is not None and baseline is None:
+        raise UsageError(_needs_baseline(file))
+    if rules.witness_share is not None and not plan.witnesses:
+        raise UsageError(_at(file, "witness_share", "needs campaign.witnesses: true"))
+    for number, size in enumerate(rules.explanation_size or ()):
+        if plan.vocabulary not in ("auto", size.vocabulary):
+            text = f"the campaign tries {plan.vocabulary} only, not {size.vocabulary}"
+            raise UsageError(_at(file, "explanation_size", text, number))
+    for number, rule in enumerate(rules.certified_accuracy or ()):
+        if rule.region.partition(":")[0] not in KINDS:
+            text = f"the region {rule.region!r} is none of {', '.join(KINDS)}"
+            raise UsageError(_at(file, "certified_accuracy", text, number))
+
+
+def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile) -> None:
+    for number, rule in enumerate(rules.certified_accuracy or ()):
+        if rule.region not in known:
+            text = (
+                f"{where} holds no results over the region {rule.region}; run it again with that "
+                "--region"
+            )
+            raise UsageError(_at(file, "certified_accuracy", text, number))
+
+
+def _refuse_vocabularies(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
+    """A vocabulary that was never tried is a misspelt one."""
+    tried = {vocabulary for row in campaign.rows for vocabulary in row.record.sizes}
+    for number, size in enumerate(rules.explanation_size or ()):
+        if tried and size.vocabulary not in tried:
+            text = f"no {size.vocabulary} in this campaign, which tries {', '.join(sorted(tried))}"
+            raise UsageError(_at(file, "explanation_size", text, number))
+
+
+def _refuse_unknown_owners(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
+    if rules.contradictory_prototypes is not None and campaign.model.contradictory is None:
+        text = "the head description does not say which class a prototype belongs to"
+        raise UsageError(_at(file, "contradictory_prototypes", text))
+
+
+def _require_comparable(old: Campaign, options: dict[str, Any], where: Path | None) -> None:
+    """Before any work: the baseline was explained in the same way."""
+    if old.about["options"] != options:
+        raise InputError(
+            f"--baseline {where}: was run with other options than the policy's campaign; run it "
+            "again with the same"
+        )
+
+
+def _model_bytes(path: Path) -> bytes:
+    """The file's content; certificates bind its hash, so another file proves nothing."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _needs_baseline(file: PolicyFile) -> str:
+    return _at(file, "baseline", "give the earlier campaign's directory with --baseline")
+
+
+def _at(file: PolicyFile, rule: str, text: str, number: int | None = None) -> str:
+    place = ("rules", rule) if number is None else ("rules", rule, number)
+    return f"--policy {file.path}, line {file.line(place)}: {rule}: {text}"

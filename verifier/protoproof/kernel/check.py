@@ -1,0 +1,285 @@
+"""Run all obligations of a certificate and report every failure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from protoproof.certificate.schema import (
+    BoxDomain,
+    Domain,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
+)
+from protoproof.certificate.strict_json import MAX_BYTES
+from protoproof.errors import CertificateError
+from protoproof.kernel.context import Case
+from protoproof.kernel.encoder.input_region import describe
+from protoproof.kernel.model.file import ModelFile
+from protoproof.kernel.obligations import RULES, IncompleteError, Rule
+
+_SHOWN = 8  # complaints of one obligation that are spelled out
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """Outcome of one obligation; ``passed`` None: undecided, or not examined."""
+
+    number: int
+    name: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What the checker found.
+
+    Attributes:
+        status: ``accepted``; ``rejected`` (something is false or malformed); or ``incomplete``
+            (nothing is false, but the evidence does not prove every margin).
+        obligations: all thirteen, in order.
+        margins: (rival, a number below its margin over all latents that meet the facts).
+        necessary: indices of the facts whose witness was accepted.
+        assumptions: what an accepted certificate still rests on.
+        claims: what is proved: ``sufficient``, ``necessary:I`` per fact, ``subset-minimal``,
+            ``at-least:N`` (no explanation in this vocabulary and domain has fewer than N facts),
+            ``minimum-size`` (N is the number of facts), ``contrast:K:N`` (a latent that meets all
+            pair facts but N is predicted K), ``robust`` (all of a region of inputs has the class),
+            ``robust-explanation`` (and all of it meets every fact).
+        subject: what an accepted certificate is about, (word, value) in reading order.
+    """
+
+    status: Literal["accepted", "rejected", "incomplete"]
+    obligations: tuple[Obligation, ...]
+    margins: tuple[tuple[int, float], ...]
+    necessary: tuple[int, ...]
+    assumptions: tuple[str, ...]
+    claims: tuple[str, ...]
+    subject: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every obligation is met."""
+        return self.status == "accepted"
+
+    @property
+    def lower_bound(self) -> int | None:
+        """The proved least size of an explanation in this vocabulary, or None."""
+        known = [claim for claim in self.claims if claim.startswith("at-least:")]
+        return int(known[0].removeprefix("at-least:")) if known else None
+
+    @property
+    def failures(self) -> tuple[Obligation, ...]:
+        """The obligations that are not met."""
+        return tuple(o for o in self.obligations if o.passed is not True)
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data; a margin of minus infinity becomes None."""
+        return {
+            "accepted": self.accepted,
+            "status": self.status,
+            "obligations": [
+                {"number": o.number, "name": o.name, "passed": o.passed, "detail": o.detail}
+                for o in self.obligations
+            ],
+            "margins": [
+                {"rival": rival, "lower": lower if math.isfinite(lower) else None}
+                for rival, lower in self.margins
+            ],
+            "necessary": list(self.necessary),
+            "assumptions": list(self.assumptions),
+            "claims": list(self.claims),
+            "subject": dict(self.subject),
+        }
+
+
+def check(
+    certificate: bytes | str | Path,
+    model: bytes | str | Path | ModelFile,
+    input_sha256: str | None = None,
+    *,
+    allow_declared: bool = False,
+) -> CheckReport:
+    """Prove a certificate again, from its bytes and the model's bytes alone.
+
+    Args:
+        certificate: the file's content or path.
+        model: the ONNX file's content or path, or a :class:`ModelFile` to share among many calls.
+        input_sha256: hash of the input that the certificate is presented with, if any.
+        allow_declared: take it on trust that the graph computes a head that is only declared;
+            otherwise such a certificate is incomplete.
+
+    Raises:
+        CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
+            certificate or model is reported as rejected.)
+    """
+    content = certificate if isinstance(certificate, bytes) else read_file(Path(certificate))
+    if isinstance(model, bytes):
+        model = ModelFile(model)
+    elif not isinstance(model, ModelFile):
+        model = ModelFile.read(model)
+    case = Case(content, model, input_sha256, allow_declared)
+    outcomes: dict[int, Obligation] = {}
+    for rule in RULES:
+        outcomes[rule.number] = _outcome(rule, case, outcomes)
+    return _report(case, tuple(outcomes.values()))
+
+
+def read_file(path: Path) -> bytes:
+    """A certificate's bytes, one too many at most.
+
+    Raises:
+        CertificateError: no regular file, or unreadable.
+    """
+    if not path.exists():
+        raise CertificateError(f"cannot read certificate {str(path)!r}: no such file")
+    if not path.is_file():  # a pipe or device would never end
+        raise CertificateError(f"cannot read certificate {str(path)!r}: not a regular file")
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)  # one byte too many is refused by the reader
+    except OSError as error:
+        raise CertificateError(
+            f"cannot read certificate {str(path)!r}: {error.strerror}"
+        ) from error
+
+
+def _outcome(rule: Rule, case: Case, earlier: dict[int, Obligation]) -> Obligation:
+    """Examine one obligation. Fails closed: only a run without complaint or exception passes."""
+    unmet = [str(number) for number in rule.needs if earlier[number].passed is not True]
+    if unmet:
+        reason = f"not examined: needs obligation {', '.join(unmet)}"
+        return Obligation(rule.number, rule.name, None, reason)
+    complaints: list[str] = []
+    unproved: str | None = None
+    try:
+        for complaint in rule.examine(case):
+            complaints.append(complaint)  # noqa: PERF402  # those before an exception count too
+    except IncompleteError as error:
+        unproved = str(error)
+    except Exception as error:  # noqa: BLE001  # whatever broke, this obligation is not met
+        complaints.append(str(error) or type(error).__name__)
+    if not complaints and unproved is not None:
+        return Obligation(rule.number, rule.name, None, _printable(unproved))
+    if not complaints:
+        return Obligation(rule.number, rule.name, True, "met")
+    text = "; ".join(complaints[:_SHOWN])
+    if len(complaints) > _SHOWN:
+        text += f"; and {len(complaints) - _SHOWN} more"
+    return Obligation(rule.number, rule.name, False, _printable(text))
+
+
+def _printable(text: str) -> str:
+    """Escaped and shortened: details quote names from files that nobody vouches for."""
+    return text.encode("unicode_escape").decode("ascii")[:2000]
+
+
+def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
+    if all(o.passed is True for o in obligations):
+        core = case.core
+        necessary = tuple(sorted(case.necessary))
+        claims = ["sufficient", *(f"necessary:{index}" for index in necessary)]
+        if core.parts:  # proved over the parts' boxes, not over the box around them
+            claims.clear()
+        if core.holds is not None:
+            claims += ["robust", "robust-explanation"]
+        domain = core.domain
+        if not core.facts and isinstance(domain, ReachDomain) and domain.region:
+            # linear bounds that were not propagated are an assumption: then nothing is claimed
+            # about the inputs
+            claims += [] if _vouched(domain) else ["robust"]
+        elif len(necessary) == len(core.facts):
+            claims.append("subset-minimal")
+        if case.at_least:
+            claims.append(f"at-least:{case.at_least}")
+        if case.at_least == len(core.facts) and not core.parts:
+            claims.append("minimum-size")
+        claims += [f"contrast:{rival}:{count}" for rival, count in case.contrasts]
+        return CheckReport(
+            "accepted",
+            obligations,
+            _lower(case),
+            necessary,
+            _assumptions(case),
+            tuple(claims),
+            _subject(case),
+        )
+    rejected = any(o.passed is False for o in obligations)
+    status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"
+    return CheckReport(status, obligations, _lower(case), (), (), ())
+
+
+def _subject(case: Case) -> tuple[tuple[str, str], ...]:
+    """What the certificate is about, so that nobody accepts a true claim about something else."""
+    core = case.core
+    premises = {"exact": "exactly as recorded", "interval": "within stated intervals"}
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    stated = (("region", region), ("facts hold over", core.holds))
+    about = tuple((word, describe(inputs)) for word, inputs in stated if inputs is not None)
+    return (
+        ("model", core.model.sha256),
+        ("head", core.model.binding),
+        ("input", core.instance.input_sha256),
+        ("predicted", str(core.instance.predicted)),
+        ("domain", _domain_words(core.domain)),
+        *about,
+        ("vocabulary", core.vocabulary),
+        ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
+    )
+
+
+def _domain_words(domain: Domain) -> str:
+    """The domain's kind and every number of it, or their hash: what size and necessity rest on."""
+    if isinstance(domain, SphereDomain | SimplexDomain):
+        return f"{domain.kind}, slack {float.fromhex(domain.slack)!r}"
+    if isinstance(domain, ReachDomain):
+        numbers = [domain.lower, domain.upper]
+        numbers += [part for bound in domain.bounds for part in (bound.coefficients, bound.bound)]
+        digest = hashlib.sha256("\n".join(numbers).encode()).hexdigest()
+        return f"{domain.kind}, box and bounds with sha256 {digest[:16]}"
+    return domain.kind
+
+
+def _lower(case: Case) -> tuple[tuple[int, float], ...]:
+    return tuple((margin.rival, margin.lower) for margin in case.margins)
+
+
+def _assumptions(case: Case) -> tuple[str, ...]:
+    core = case.core
+    result = ["level R: the head with exactly these float32 weights, over the real numbers"]
+    replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    if not (replayed and not core.facts):
+        # over a region that the checker walked itself, without facts, nothing rests on the latent
+        result.append(
+            "the recorded latent is what the encoder computes for the input with the recorded hash"
+        )
+    if case.input_sha256 is None:
+        result.append("no input was presented, so the recorded input hash was not compared")
+    if core.model.binding == "declared":
+        result.append("the graph computes the declared head (its structure was not recognised)")
+    if core.model.description is not None:
+        result.append("the head description came with the certificate, not with the model")
+    if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
+        result.append(f"the latent is an output of {case.bound.latent_operator}, over the reals")
+    if isinstance(core.domain, SphereDomain):
+        result.append("what is normalised is not zero at any location")
+    if isinstance(core.domain, ReachDomain):
+        result.extend(_vouched(core.domain))
+    return tuple(result)
+
+
+def _vouched(domain: ReachDomain) -> list[str]:
+    """What a reach domain leaves unchecked: not its box where the walk over a region found it, nor
+    linear bounds that were propagated over that region."""
+    count = 0 if domain.region and domain.propagated is not None else len(domain.bounds)
+    also = f"meets the {count} stated linear bounds" if count else ""
+    if domain.region is None:
+        said = "stays in the stated box" + (f" and {also}" if also else "")
+    else:
+        said = also
+    return [f"the latent {said}; not checked, vouched for by: {domain.source}"] if said else []

@@ -1,0 +1,268 @@
+"""Linear bounds of the latent, propagated back through the encoder to the inputs.
+
+*Theorem* (Zhang et al., Efficient Neural Network Robustness Certification with General Activation
+Functions, 2018; "CROWN"). Let f = <a, y> + b with y = op(x). If op is affine, f is <a W, x> plus a
+constant. If op acts on single numbers and s x + t <= op(x) <= s' x + t' holds over bounds of x,
+f is at least <a+ s + a- s', x> + <a+, t> + <a-, t'>. So a lower bound of a form of a tensor turns
+into one of a form of the tensor before, and at the input it is bounded over the region.
+
+*Rounding.* Every coefficient below is a float64 number that was *chosen*, next to the exact one.
+What the choice leaves out, the exact coefficient less the chosen one times x, is at most the
+rounding error times the magnitude of x, and the walk has bounds of x already. The sum of all that
+is lost, per form, is computed upwards and subtracted at the end. No coefficient is an interval.
+
+*Slopes.* Any slopes serve that the lines are proved for: these here are the usual ones, and the
+intercepts are computed upwards (``activation_lines``). An operator without a rule here ends its
+part of the form: <a, y> is bounded over the bounds of y that the walk has. Stopping anywhere is
+sound, so the best of all places counts.
+
+*Layers.* The lines of an activation depend on bounds of its input. Those are forms, too: one unit
+each, bounded in the same way (:class:`LinearWalk`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from protoproof.kernel.arithmetic import outward
+from protoproof.kernel.arithmetic.outward import FLOOR, UNIT, Array, Range
+from protoproof.kernel.encoder.activation import LINES, Lines
+from protoproof.kernel.encoder.affine import AFFINE, scale_of
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.operators import MOVES
+from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.encoder.step import ReplayError, Step
+from protoproof.kernel.model.graph import Graph
+
+_MANY = 1 << 22  # numbers of the rows that are propagated at once
+# What it costs to bound one number of a row, to pass it on, and to find the lines of one
+# activation, in multiply-adds; lines of curves need balls.
+_PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 16
+
+
+class LinearWalk(Walk):
+    """A walk that bounds the inputs of activations by linear bounds, too.
+
+    ``most``: layers with more units than this keep the bounds of the walk. So do layers that are
+    sums of products of the input itself, whose bounds are exact but for rounding.
+    """
+
+    def __init__(
+        self, graph: Graph, start: Range, work: int, cloud: Cloud | None, most: int
+    ) -> None:
+        super().__init__(graph, start, work, cloud)
+        self.most = most
+
+    def _run(self, node: onnx.NodeProto) -> Range:
+        if node.op_type in LINES and node.input[0] in self.known:
+            self._refine(node.input[0], node.op_type in ("Relu", "LeakyRelu"))
+        return super()._run(node)
+
+    def _refine(self, name: str, only_crossing: bool) -> None:
+        """Units that are on one side of a ReLU's kink need no better bounds."""
+        low, high = self.known[name]
+        wanted = (low < 0) & (high > 0) if only_crossing else low < high
+        units = np.flatnonzero(wanted)
+        if low.size > self.most or not len(units) or self._first(name):
+            return
+        found = [low.ravel().copy(), -high.ravel()]
+        step = _at_once(self)
+        for start in range(0, len(units), step):
+            some = units[start : start + step]
+            rows = np.zeros((len(some), low.size))
+            rows[np.arange(len(some)), some] = 1.0
+            rows = rows.reshape(len(some), *low.shape[1:])
+            for sign, end in zip((1.0, -1.0), found, strict=True):
+                end[some] = np.maximum(end[some], least_of_forms(self, name, sign * rows))
+        self.known[name] = Range(found[0].reshape(low.shape), -found[1].reshape(low.shape))
+
+    def _first(self, name: str) -> bool:
+        """Whether only operators that act on single numbers come before one sum of products."""
+        sums = 0
+        while name != self.input:
+            node = self.graph.producers[name][0]
+            computed = [i for i in node.input if i and not self.stored(i)]
+            sums += node.op_type in AFFINE
+            if len(computed) != 1 or (
+                node.op_type not in AFFINE
+                and node.op_type not in MOVES
+                and scale_of(Step(self, node)) is None
+            ):
+                return False
+            name = computed[0]
+        return sums == 1
+
+
+def least_of_forms(walk: Walk, tensor: str, rows: Array) -> Array:
+    """Lower bounds of <row, y> for every y that the tensor can be over the walk's inputs.
+
+    Args:
+        walk: that has reached the tensor.
+        tensor: the name of y.
+        rows: [row, ...] float64, with the shape of y but for its first axis.
+
+    Raises:
+        ReplayError: too much work, or numbers that are not finite.
+    """
+    some = _at_once(walk)
+    with np.errstate(all="ignore"):  # what is not finite is refused at the end
+        parts = [rows[start : start + some] for start in range(0, len(rows), some)]
+        found = np.concatenate([_Forms(walk, tensor, part).run() for part in parts])
+    if not np.isfinite(found).all():
+        raise ReplayError("a linear bound is not finite")
+    return found
+
+
+def _at_once(walk: Walk) -> int:
+    """How many rows may be propagated together: they become as large as the largest tensor."""
+    return max(1, _MANY // max(v.low.size for v in walk.known.values()))
+
+
+class _Forms:
+    """Forms of several tensors at once whose sum, plus ``fixed``, is a lower bound."""
+
+    def __init__(self, walk: Walk, tensor: str, rows: Array) -> None:
+        self.walk, self.open = walk, {tensor: rows}
+        self.fixed = np.zeros(len(rows))
+        self.best = np.full(len(rows), -np.inf)
+
+    def run(self) -> Array:
+        """From outputs to inputs: the walk knows tensors in the order in which it reached them."""
+        for name in reversed(list(self.walk.known)):
+            if name not in self.open:
+                continue
+            self._stop_here()
+            if name == self.walk.input:
+                continue
+            rows = self.open.pop(name)
+            step = Step(self.walk, self.walk.graph.producers[name][0])
+            self.walk.charge(_PER_NUMBER * rows.size)
+            if not self._passed(step, rows):
+                self._add(least(rows, self.walk.known[name]))
+        self._stop_here()
+        return self.best
+
+    def _stop_here(self) -> None:
+        total = self.fixed
+        for name, rows in self.open.items():
+            bound = least(rows, self.walk.known[name])
+            cloud = self.walk.clouds.get(name)
+            if cloud is not None:
+                flat = rows.reshape(len(rows), -1)
+                zero = np.zeros(len(rows))
+                along = cloud.affine(flat, zero, lambda w, v: v.reshape(1, -1) @ w.T, flat.shape[1])
+                bound = np.maximum(bound, along.low[0])
+            total = outward.below(total + bound)
+        self.best = np.maximum(self.best, total)
+
+    def _passed(self, step: Step, rows: Array) -> bool:
+        """Whether the form got past a node, to what goes into it."""
+        kind, names = step.node.op_type, list(step.node.input)
+        if kind in AFFINE:
+            self._affine(step, rows)
+        elif kind in LINES:
+            self._lines(names[0], self._lines_of(step), rows)
+        elif kind in MOVES:
+            self._moved(step, rows)
+        elif (scale := scale_of(step)) is not None:
+            factor = scale.factor
+            chosen = _middle(factor)
+            away = outward.above(np.maximum(factor.high - chosen, chosen - factor.low))
+            self._add(least(rows, scale.offset))
+            self._push(scale.name, rows * chosen, np.abs(rows), away + UNIT * np.abs(chosen))
+        elif kind in ("Add", "Sub") and not any(map(self.walk.stored, names)):
+            return self._sum(names, rows, -1.0 if kind == "Sub" else 1.0)
+        else:
+            return False
+        return True
+
+    def _affine(self, step: Step, rows: Array) -> None:
+        """<a, W x + c> = <a W, x> + <a, c>; every number of a W is a sum of products."""
+        linear, name = AFFINE[step.node.op_type](step), step.node.input[0]
+        self.walk.charge(len(rows) * linear.work)
+        size = self.walk.known[name].size
+        reach = linear.apply(np.abs(linear.weight), size)  # sum_i |W_ji| |x_i|
+        shape = reach.shape
+        offset = np.broadcast_to(linear.offset, shape)
+        self._add(least(rows, Range(offset, offset)))
+        self._lose(np.abs(rows), (linear.back_terms + 16) * UNIT * reach, size)
+        self._keep(name, linear.back(rows))
+
+    def _lines_of(self, step: Step) -> Lines:
+        """The lines of a node: found once per walk, because the first bounds of x stay bounds."""
+        kind, output = step.node.op_type, step.node.output[0]
+        if output not in self.walk.lines:
+            curved = kind in ("Sigmoid", "Tanh")
+            self.walk.charge((_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
+            self.walk.lines[output] = LINES[kind](step)
+        return self.walk.lines[output]
+
+    def _lines(self, name: str, lines: Lines, rows: Array) -> None:
+        """Positive coefficients take the line below, negative ones that above."""
+        up, down = np.maximum(rows, 0.0), np.minimum(rows, 0.0)
+        self._add(least(up, Range(lines.low_offset, lines.low_offset)))
+        self._add(least(down, Range(lines.high_offset, lines.high_offset)))
+        slopes = np.where(rows >= 0, lines.low_slope, lines.high_slope)
+        most = np.maximum(np.abs(lines.low_slope), np.abs(lines.high_slope))
+        self._push(name, rows * slopes, np.abs(rows), UNIT * most)
+
+    def _moved(self, step: Step, rows: Array) -> None:
+        """Back to where the numbers came from: a permutation of positions tells."""
+        name = step.node.input[0]
+        shape = self.walk.known[name].low.shape
+        count = int(np.prod(shape))
+        places = self.walk.moved(step.node, np.arange(count, dtype=np.float64).reshape(shape))
+        flat = np.empty((len(rows), count))
+        flat[:, places.ravel().astype(np.int64)] = rows.reshape(len(rows), -1)
+        self._keep(name, flat.reshape(len(rows), *shape[1:]))
+
+    def _sum(self, names: list[str], rows: Array, sign: float) -> bool:
+        """Both terms of a sum, where nothing is broadcast."""
+        shapes = {self.walk.known[name].low.shape for name in names}
+        if len(shapes) != 1 or next(iter(shapes))[1:] != rows.shape[1:]:
+            return False
+        self._keep(names[0], rows)
+        self._keep(names[1], rows * sign)
+        return True
+
+    def _push(self, name: str, rows: Array, size: Array, error: Array) -> None:
+        """Keep rows, each number of which is off by at most ``size * error``."""
+        magnitude = self.walk.known[name].size
+        self._lose(size, error * magnitude, magnitude)
+        self._keep(name, rows)
+
+    def _keep(self, name: str, rows: Array) -> None:
+        """A tensor that is used several times collects the sum of its forms."""
+        before = self.open.get(name)
+        if before is not None:
+            rows = before + rows
+            size = self.walk.known[name].size
+            self._lose(np.abs(rows), UNIT * size, size)
+        self.open[name] = rows
+
+    def _lose(self, rows: Array, error: Array, size: Array) -> None:
+        """Subtract at least <rows, error>, all numbers of which are non-negative.
+
+        The products and sums that lead to the result, those in ``error`` included, err by less than
+        half of it (fewer than 2**50 operations in a row); FLOOR pays for what underflowed in a
+        coefficient, times all magnitudes.
+        """
+        lost = 2.0 * (rows.reshape(len(rows), -1) @ error.ravel())
+        self._add(-outward.above(lost + FLOOR * (1.0 + float(size.sum()))))
+
+    def _add(self, bound: Array) -> None:
+        self.fixed = outward.below(self.fixed + bound)
+
+
+def least(rows: Array, values: Range) -> Array:
+    """Lower bounds of <row, v> over all v in a box; [row]."""
+    flat = rows.reshape(len(rows), -1)
+    box = Range(values.low.reshape(1, -1), values.high.reshape(1, -1))
+    zero = np.zeros(len(rows))
+    found: Array = outward.affine(box, flat, zero, lambda w, v: v @ w.T, flat.shape[1]).low[0]
+    return found
+
+
+def _middle(values: Range) -> Array:
+    return np.asarray(values.low / 2 + values.high / 2)

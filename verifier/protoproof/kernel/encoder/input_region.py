@@ -1,0 +1,303 @@
+"""A region of inputs, and whether the stated box of latents holds all that the encoder makes of it.
+
+Every region is covered by boxes of inputs, computed from its exact parameters and rounded
+outwards; the walk bounds the latent over each. What a claim quantifies over is the region itself:
+the covers below contain it.
+
+* linf: [c - r, c + r] per input number, cut at the domain.
+* l2: no number moves farther than the whole input, so the same box. Inside it, the ball itself is
+  handed to the walk as a cloud (see ``cloud``): numbers at an end of the domain move one way only.
+* box: itself. occlude: the whole domain for freed pixels, the centre for the others.
+* brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
+  affine in each parameter, hence between the least and the largest of its four corners; clipping
+  is increasing. The pieces of both parameters together cover them. Over one piece, a number that
+  is never clipped is (1 + t') c + s' plus a parameter times half the piece's width, twice; every
+  other one is anywhere between its ends. That is a cloud, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+
+from protoproof.certificate.input_region import (
+    BallRegion,
+    BoxInputs,
+    InputRegion,
+    LightRegion,
+    OcclusionRegion,
+)
+from protoproof.certificate.schema import ReachDomain
+from protoproof.errors import CertificateError, ModelError
+from protoproof.kernel.arithmetic.exact import at_most, hex_ratio, round_down, round_up
+from protoproof.kernel.arithmetic.outward import Array, Range
+from protoproof.kernel.encoder.backward import LinearWalk, least_of_forms
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.latent.domain import decode_float64
+from protoproof.kernel.latent.witness import decode_float32
+from protoproof.kernel.model.graph import Graph
+
+MAX_BOXES = 1 << 12
+# What a piece of a region costs per value and per number, in multiply-adds.
+_PER_VALUE, _PER_NUMBER = 1 << 17, 64
+Ends = tuple[Fraction, Fraction]
+
+
+class Inputs:
+    """The region's exact numbers.
+
+    The members of a brightness family move all numbers of one value alike, so fractions are
+    computed once per value. ``work``: what one piece costs, in the multiply-adds of a walk.
+
+    Raises:
+        CertificateError: numbers that are malformed, a domain that is empty, a centre outside it.
+    """
+
+    def __init__(self, region: InputRegion) -> None:
+        self.region = region
+        count = region.shape[0] * region.shape[1] * region.shape[2]
+        flat = decode_float32(region.centre, count)
+        values, self._places = np.unique(flat, return_inverse=True)
+        self._values = [Fraction(*value.as_integer_ratio()) for value in values.tolist()]
+        self.centre = [self._values[place] for place in self._places.tolist()]
+        self.low, self.high = Fraction(*hex_ratio(region.low)), Fraction(*hex_ratio(region.high))
+        if not self.low < self.high:
+            raise CertificateError("region: the input domain is empty")
+        if min(self.centre) < self.low or max(self.centre) > self.high:
+            raise CertificateError("region: its centre lies outside the input domain")
+        self.work = _PER_VALUE * len(self._values) + _PER_NUMBER * count
+        self.digest = input_digest(region, flat.tobytes())
+
+    def starts(self) -> Iterator[tuple[Range, Cloud | None]]:
+        """The boxes, each with the cloud inside it that contains the region's part, if any."""
+        region = self.region
+        if isinstance(region, BallRegion) and region.kind == "l2":
+            radius = Fraction(region.radius)
+            for box in self.boxes():
+                yield box, self._ball(radius)
+        elif isinstance(region, LightRegion):
+            shifts, scales = self._cuts(region)
+            pieces = [(shift, scale) for shift in shifts for scale in scales]
+            for box, (shift, scale) in zip(self.boxes(), pieces, strict=True):
+                yield box, self.lit(shift, scale)
+        else:
+            for box in self.boxes():
+                yield box, None
+
+    def _ball(self, radius: Fraction) -> Cloud:
+        centre = self._shaped(*[np.array([float(c) for c in self.centre])] * 2)  # exact
+        rise, fall = (
+            np.array([float(c != end) for c in self.centre]).reshape(centre.low.shape)
+            for end in (self.high, self.low)
+        )
+        most = round_up(radius.as_integer_ratio())
+        return Cloud(centre, most, rise, fall, (), np.zeros_like(rise))
+
+    def lit(self, shift: Ends, scale: Ends) -> Cloud:
+        """The members of a brightness family with parameters in these ranges."""
+        (s, ds), (t, dt) = (((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
+        middle, first, second, rest = [], [], [], []
+        for c in self._values:
+            value, reach = (1 + t) * c + s, ds + abs(dt * c)
+            least, most = value - reach, value + reach
+            free = self.low <= least and most <= self.high
+            ends = _clip(least, self.low, self.high), _clip(most, self.low, self.high)
+            middle.append(value if free else (ends[0] + ends[1]) / 2)
+            first.append(ds if free else Fraction(0))
+            second.append(dt * c if free else Fraction(0))
+            rest.append(Fraction(0) if free else (ends[1] - ends[0]) / 2)
+        none = np.zeros((1, *self.region.shape))
+        parts = [self._rounded(v) for v, d in ((first, ds), (second, dt)) if d]
+        sides = self._rounded(rest)
+        return Cloud(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
+
+    def boxes(self) -> Iterator[Range]:
+        """Boxes [1, C, H, W] that together contain the region.
+
+        Raises:
+            CertificateError: an empty or ambiguous region, or too many boxes.
+        """
+        region = self.region
+        if isinstance(region, BallRegion):
+            radius = Fraction(region.radius)
+            yield self._box([(c - radius, c + radius) for c in self.centre])
+        elif isinstance(region, BoxInputs):
+            yield self._stated(region)
+        elif isinstance(region, OcclusionRegion):
+            free = _mask(region)
+            ends = self.low, self.high
+            yield self._box([ends if f else (c, c) for c, f in zip(self.centre, free, strict=True)])
+        else:
+            yield from self._light(region)
+
+    def _light(self, region: LightRegion) -> Iterator[Range]:
+        shifts, scales = self._cuts(region)
+        for shift in shifts:
+            for scale in scales:
+                yield self.piece(shift, scale)
+
+    def piece(self, shift: Ends, scale: Ends) -> Range:
+        """A box around the members of a brightness family with parameters in these ranges."""
+        products = [((1 + scale[0]) * c, (1 + scale[1]) * c) for c in self._values]
+        ends = [(min(p) + shift[0], max(p) + shift[1]) for p in products]
+        return self._shaped(*(end[self._places] for end in self._clipped(ends)))
+
+    def _cuts(self, region: LightRegion) -> tuple[list[Ends], list[Ends]]:
+        shifts = _pieces(Fraction(region.brightness), region.parts)
+        scales = _pieces(Fraction(region.contrast), region.parts)
+        if len(shifts) * len(scales) > MAX_BOXES:
+            raise CertificateError(f"region: more than {MAX_BOXES} pieces")
+        return shifts, scales
+
+    def _rounded(self, values: list[Fraction]) -> Range:
+        """Float64 neighbours of exact numbers, one for each value of the centre; 0 stays 0."""
+        low = [round_down(v.as_integer_ratio()) for v in values]
+        high = [round_up(v.as_integer_ratio()) for v in values]
+        return self._shaped(np.array(low)[self._places], np.array(high)[self._places])
+
+    def _box(self, ends: list[Ends]) -> Range:
+        """Clipped to the domain, rounded outwards."""
+        return self._shaped(*self._clipped(ends))
+
+    def _clipped(self, ends: list[Ends]) -> tuple[Array, Array]:
+        low, high = [], []
+        for least, most in ends:
+            low.append(round_down(_clip(least, self.low, self.high).as_integer_ratio()))
+            high.append(round_up(_clip(most, self.low, self.high).as_integer_ratio()))
+        return np.array(low), np.array(high)
+
+    def _stated(self, region: BoxInputs) -> Range:
+        count = len(self.centre)
+        low, high = decode_float64(region.lower, count), decode_float64(region.upper, count)
+        centre = np.array([float(c) for c in self.centre])  # exact: float32 numbers
+        domain = float(self.low), float(self.high)  # exact: float64 numbers
+        inside = (domain[0] <= low) & (low <= centre) & (centre <= high) & (high <= domain[1])
+        if not inside.all():
+            raise CertificateError("region: the box is not around its centre, inside the domain")
+        return self._shaped(low, high)
+
+    def _shaped(self, low: Array, high: Array) -> Range:
+        shape = (1, *self.region.shape)
+        return Range(low.reshape(shape), high.reshape(shape))
+
+
+def _clip(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    return min(max(value, low), high)
+
+
+def _pieces(radius: Fraction, parts: int) -> list[Ends]:
+    if not radius:
+        return [(radius, radius)]
+    ends = [radius * (2 * i - parts) / parts for i in range(parts + 1)]
+    return list(pairwise(ends))
+
+
+def _mask(region: OcclusionRegion) -> list[bool]:
+    """Which input numbers are free, channel by channel in row-major order."""
+    channels, rows, columns = region.shape
+    if (region.rectangle is None) == (region.circle is None):
+        raise CertificateError("region: neither a rectangle nor a circle, or both")
+    pixels = []
+    for row in range(rows):
+        for column in range(columns):
+            if region.rectangle is not None:
+                top, left, height, width = region.rectangle
+                pixels.append(top <= row < top + height and left <= column < left + width)
+            elif region.circle is not None:
+                y, x, radius = region.circle
+                pixels.append((row - y) ** 2 + (column - x) ** 2 <= radius**2)
+    return pixels * channels
+
+
+def input_digest(region: InputRegion, data: bytes) -> str:
+    """The hash by which certificates name an input: type, shape, and bytes."""
+    header = b"<f4" + repr(tuple(region.shape)).encode()
+    return hashlib.sha256(header + data).hexdigest()
+
+
+def escapes(graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain) -> Iterator[str]:
+    """Places where the latents over the region may leave the stated box, or break linear bounds.
+
+    Linear bounds count only where the certificate has them propagated.
+
+    Raises:
+        ReplayError: the walk cannot go on.
+        CertificateError, ModelError: malformed numbers or model.
+    """
+    work = 0
+    for box, cloud in inputs.starts():
+        work += inputs.work
+        walk = Walk(graph, box, work, cloud)
+        if domain.propagated is not None:
+            walk = LinearWalk(graph, box, work, cloud, domain.propagated)
+        low, high = latent_range(walk, tensor)
+        yield from outside(low, high, domain)
+        if domain.propagated is not None and domain.bounds:
+            yield from _broken(walk, tensor, domain)
+        work = walk.work
+
+
+def latent_range(walk: Walk, tensor: str) -> tuple[Array, Array]:
+    """Bounds [L, D] of the latent over the inputs where a walk starts.
+
+    Raises:
+        ReplayError: the walk cannot go on.
+        ModelError: malformed model, or a latent that is not one image of channels.
+    """
+    found = walk.reach(tensor)
+    if found.low.ndim != 4 or found.low.shape[0] != 1:
+        raise ModelError("the latent has not one image of channels, rows and columns")
+    low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
+    return low, high
+
+
+def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
+    """The first places where bounds of the latent leave the stated box.
+
+    Raises:
+        CertificateError: the box is not one of so many numbers.
+    """
+    stated = stated_ends(domain, low.size, low.shape)
+    for location, channel in np.argwhere((low < stated[0]) | (high > stated[1]))[:3].tolist():
+        yield f"location {location}, channel {channel}"
+
+
+def _broken(walk: Walk, tensor: str, domain: ReachDomain) -> Iterator[str]:
+    """Linear bounds that do not follow over one part of the region."""
+    shape = walk.reach(tensor).low.shape[1:]
+    count, channels = math.prod(shape), shape[0]
+    rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
+    by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
+    least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
+    for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
+        if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
+            yield f"linear bound {index}"
+
+
+def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The stated ends, [L, D]."""
+    return (
+        decode_float64(domain.lower, count).reshape(shape),
+        decode_float64(domain.upper, count).reshape(shape),
+    )
+
+
+def describe(region: InputRegion) -> str:
+    """The region in a few words, with its domain."""
+    if isinstance(region, BallRegion):
+        text = f"{region.kind}:{region.radius}"
+    elif isinstance(region, OcclusionRegion):
+        text = f"occlude:{','.join(map(str, region.rectangle or region.circle or ()))}"
+    elif isinstance(region, LightRegion):
+        text = f"brightness:{region.brightness},{region.contrast}"
+    else:
+        digest = hashlib.sha256((region.lower + region.upper).encode()).hexdigest()
+        text = f"box with sha256 {digest[:16]}"
+    low, high = float.fromhex(region.low), float.fromhex(region.high)
+    return f"{text} around the input, inside [{low!r}, {high!r}]"  # all digits: no rounding

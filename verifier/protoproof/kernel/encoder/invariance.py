@@ -1,0 +1,106 @@
+"""Whether every fact of an explanation holds over a region of inputs.
+
+The walk gives a box of latents that holds all that the encoder makes of the region. Over a box,
+q_lj lies between the squared distance to its nearest and to its farthest corner, and the best
+measurement m_j, the least over locations, between the least of the lower bounds and the least of
+the upper ones. A fact whose interval contains such a range holds for every input of the region; and
+where the facts force a class, all of the region has it, for this reason.
+
+That argument needs the reachable latents to be in the explanation's domain: they are where the
+domain is free, what the encoder's last operator guarantees, or what the same region reaches.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import numpy as np
+
+from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.schema import (
+    ActivationFact,
+    BoxDomain,
+    Core,
+    Fact,
+    FreeDomain,
+    PairFact,
+    ReachDomain,
+)
+from protoproof.kernel.arithmetic.exact import GRID, at_most, hex_ratio
+from protoproof.kernel.encoder.input_region import Inputs, latent_range
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.ranges import Interval, domain_ranges
+from protoproof.kernel.model.file import BoundHead
+from protoproof.kernel.model.graph import Graph
+
+_ONE = 1 << GRID
+
+
+def unheld(core: Core, region: InputRegion, graph: Graph, bound: BoundHead) -> Iterator[str]:
+    """Facts that may fail somewhere in the region, and what else keeps the claim from being one.
+
+    Raises:
+        ReplayError: the walk cannot go on.
+        CertificateError, ModelError: malformed numbers or model.
+    """
+    domain = core.domain
+    same = isinstance(domain, ReachDomain) and domain.region == region and not domain.bounds
+    if not (same or isinstance(domain, FreeDomain | BoxDomain)):
+        yield "over the region: the domain does not hold all that the region can reach"
+    if not core.facts:
+        yield "over the region: there is no fact"
+    inputs = Inputs(region)
+    if inputs.digest != core.instance.input_sha256:
+        yield "over the region: it lies around another input than the one with the recorded hash"
+    ranges = _ranges(inputs, graph, bound)
+    for index, fact in enumerate(core.facts):
+        if not _holds(fact, ranges):
+            yield f"over the region: fact {index} may fail"
+
+
+def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interval]]:
+    """[L][P] bounds of every q_lj over the region, over ``2**GRID``, rounded outwards."""
+    low = high = None
+    work = 0
+    for box, cloud in inputs.starts():
+        walk = Walk(graph, box, work + inputs.work, cloud)
+        least, most = latent_range(walk, bound.latent)
+        work = walk.work
+        low = least if low is None else np.minimum(low, least)
+        high = most if high is None else np.maximum(high, most)
+    if low is None or high is None:
+        raise ValueError("a region without a box")
+    ends = [base64.b64encode(end.astype("<f8").tobytes()).decode() for end in (low, high)]
+    box_of_latents = ReachDomain(lower=ends[0], upper=ends[1], source="walked")
+    head = bound.head
+    return domain_ranges(head, Region(box_of_latents, head.location_count, head.channels))
+
+
+def _holds(fact: Fact, ranges: list[list[Interval]]) -> bool:
+    if isinstance(fact, PairFact):
+        return _within(ranges[fact.location][fact.prototype], fact.lower, fact.upper)
+    if isinstance(fact, ActivationFact):
+        return _within(_best(ranges, fact.prototype), fact.lower, fact.upper)
+    least, exempt = hex_ratio(fact.bound), set(fact.exempt)
+    return all(
+        at_most(least, (_best(ranges, prototype)[0], _ONE))
+        for prototype in range(len(ranges[0]))
+        if prototype not in exempt
+    )
+
+
+def _best(ranges: list[list[Interval]], prototype: int) -> Interval:
+    """Bounds of m_j, the least of all locations."""
+    columns = [row[prototype] for row in ranges]
+    return min(low for low, _ in columns), min(
+        (high for _, high in columns if high is not None), default=None
+    )
+
+
+def _within(found: Interval, lower: str, upper: str) -> bool:
+    low, high = found
+    if high is None or not at_most(hex_ratio(lower), (low, _ONE)):
+        return False
+    return at_most((high, _ONE), hex_ratio(upper))

@@ -1,0 +1,121 @@
+"""The boxes of one case of a proof by cases: those of the domain, cut by splits of channels.
+
+Where q_lj <= h, every channel of z_l is within sqrt(h) of that of p_j; so a location has a box
+even in free space as soon as one distance there has an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import isqrt
+
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.case_bounds import CaseBounds
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.ranges import Interval, box_ranges
+from protoproof.kernel.model.head import Head
+
+# channel, child (0: at most, 1: at least), threshold
+Half = tuple[int, int, float]
+_Ends = tuple[list[int], list[int | None]]
+
+
+class EmptyBoxError(Exception):
+    """A box with crossed ends: there is no latent in this case."""
+
+
+class CaseRegion(Region):
+    """A domain whose locations in ``halves`` have narrower boxes.
+
+    The domain's own constraints at a location stay as they are. Domains with linear bounds over
+    all locations are not split.
+
+    Raises:
+        CertificateError: linear bounds, or a channel that nothing bounds on some side.
+        EmptyBoxError: an interval whose ends are crossed.
+    """
+
+    def __init__(
+        self, head: Head, base: Region, bounds: CaseBounds, halves: Mapping[int, Sequence[Half]]
+    ) -> None:
+        if base.joints:
+            raise CertificateError("channels are not split under linear bounds")
+        self.domain, self.locations, self.channels = base.domain, base.locations, base.channels
+        self.bounded, self.uniform, self.joints = True, False, []
+        self._slack, self._seen, self._head = base._slack, {}, head
+        boxes = {
+            location: _cut(_box(head, base, bounds, location), parts)
+            for location, parts in halves.items()
+        }
+        units = [end.denominator for ends in boxes.values() for side in ends for end in side]
+        self.shift = max([base.shift, *(unit.bit_length() - 1 for unit in units)])
+        up = self.shift - base.shift
+        self._known: dict[int, _Ends] = {}
+        for location in range(base.locations):
+            if location in boxes:
+                low, high = ([int(end * (1 << self.shift)) for end in s] for s in boxes[location])
+                self._known[location] = low, list(high)
+            elif base.bounded:
+                lower, upper = base.ends(location)
+                self._known[location] = (
+                    [n << up for n in lower],
+                    [None if n is None else n << up for n in upper],
+                )
+
+    def ends(self, location: int) -> _Ends:
+        """Lower and upper end of every channel at a location (None: infinite).
+
+        Raises:
+            CertificateError: the location has no box.
+        """
+        if location not in self._known:
+            raise CertificateError(f"location {location} has no box")
+        return self._known[location]
+
+    def ranges(self, location: int) -> list[Interval]:
+        """Bounds of q_lj over the box of a location."""
+        return box_ranges(self._head, self, location)
+
+
+def _box(
+    head: Head, base: Region, bounds: CaseBounds, location: int
+) -> tuple[list[Fraction], list[Fraction]]:
+    """The box before any split: the domain's, and the ones around prototypes."""
+    lower: list[Fraction | None] = [None] * head.channels
+    upper: list[Fraction | None] = [None] * head.channels
+    if base.bounded:
+        unit = 1 << base.shift
+        low, high = base.ends(location)
+        lower = [Fraction(n, unit) for n in low]
+        upper = [None if n is None else Fraction(n, unit) for n in high]
+    for prototype in range(head.prototype_count):
+        far = bounds.at(location, prototype)[1]
+        if far is None:
+            continue
+        half = Fraction(isqrt(max(far, 0) << GRID) + 1, 1 << GRID)
+        for channel, n in enumerate(head.prototype(prototype)):
+            centre = Fraction(n, 1 << head.shift)
+            near, end = lower[channel], upper[channel]
+            lower[channel] = centre - half if near is None else max(near, centre - half)
+            upper[channel] = centre + half if end is None else min(end, centre + half)
+    known_lower = [end for end in lower if end is not None]
+    known_upper = [end for end in upper if end is not None]
+    if min(len(known_lower), len(known_upper)) < head.channels:
+        raise CertificateError(f"a channel is split at location {location}, which has no box")
+    return known_lower, known_upper
+
+
+def _cut(
+    box: tuple[list[Fraction], list[Fraction]], halves: Sequence[Half]
+) -> tuple[list[Fraction], list[Fraction]]:
+    lower, upper = box
+    for channel, child, at in halves:
+        if child == 0:
+            upper[channel] = min(upper[channel], Fraction(at))
+        else:
+            lower[channel] = max(lower[channel], Fraction(at))
+    if any(low > high for low, high in zip(lower, upper, strict=True)):
+        raise EmptyBoxError
+    return lower, upper

@@ -1,0 +1,108 @@
+"""Whether a fact holds at exact measurements, and whether it is as tight as it claims to be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Fact, PairFact
+from protoproof.kernel.arithmetic.exact import Ratio, at_most, hex_ratio, round_down, round_up
+from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.model.head import Head
+
+
+def malformed(head: Head, facts: Sequence[Fact]) -> Iterator[str]:
+    """Complaints about indices and repetitions; facts without any can be evaluated."""
+    seen: set[tuple[object, ...]] = set()
+    for index, fact in enumerate(facts):
+        prototypes = fact.exempt if isinstance(fact, CeilingFact) else (fact.prototype,)
+        if any(prototype >= head.prototype_count for prototype in prototypes):
+            yield f"fact {index}: prototype out of range"
+        if isinstance(fact, PairFact) and fact.location >= head.location_count:
+            yield f"fact {index}: location out of range"
+        if list(prototypes) != sorted(set(prototypes)):
+            yield f"fact {index}: exempt prototypes are not sorted or repeat"
+        subject: tuple[object, ...] = (fact.kind,)
+        if isinstance(fact, PairFact):
+            subject = (fact.kind, fact.location, fact.prototype)
+        elif isinstance(fact, ActivationFact):
+            subject = (fact.kind, fact.prototype)
+        else:
+            subject = (fact.kind, fact.bound, fact.exempt)
+        if subject in seen:
+            yield f"fact {index}: a second fact about the same subject"
+        seen.add(subject)
+
+
+def violated(fact: Fact, at: Moved) -> bool:
+    """Whether a latent breaks a fact, compared exactly."""
+    if isinstance(fact, CeilingFact):
+        bound, exempt = hex_ratio(fact.bound), set(fact.exempt)
+        count = at.latent.head.prototype_count
+        return any(not at_most(bound, at.best(j)) for j in range(count) if j not in exempt)
+    value = _subject(fact, at)
+    return not (at_most(hex_ratio(fact.lower), value) and at_most(value, hex_ratio(fact.upper)))
+
+
+def untrue(core: Core, latent: Latent) -> Iterator[str]:
+    """Complaints about facts that do not hold at v, or are not exact where they must be."""
+    here = Moved(latent, {})
+    for index, fact in enumerate(core.facts):
+        if violated(fact, here):
+            yield f"fact {index} ({fact.kind}) is false at the recorded latent"
+        elif core.premises == "exact" and not _is_exact(fact, here):
+            yield (
+                f"fact {index} ({fact.kind}): widened premise; 'exact' premises are the tightest "
+                "float64 enclosure of the value at the recorded latent"
+            )
+
+
+def _subject(fact: PairFact | ActivationFact, at: Moved) -> Ratio:
+    if isinstance(fact, PairFact):
+        return at.measurement(fact.location, fact.prototype)
+    return at.best(fact.prototype)
+
+
+def _is_exact(fact: Fact, here: Moved) -> bool:
+    if isinstance(fact, CeilingFact):
+        return _is_exact_bound(fact, here.latent)
+    value = _subject(fact, here)
+    ends = float.fromhex(fact.lower), float.fromhex(fact.upper)
+    return ends == (round_down(value), round_up(value))
+
+
+def _is_exact_bound(fact: CeilingFact, latent: Latent) -> bool:
+    """Whether the bound is some best measurement at v, rounded down to float64."""
+    bound = float.fromhex(fact.bound)
+    above = math.nextafter(bound, math.inf).as_integer_ratio()
+    scale = latent.scale
+    return any(
+        at_most(bound.as_integer_ratio(), (best, scale)) and not at_most(above, (best, scale))
+        for best in latent.best
+    )
+
+
+def vocabulary_complaints(core: Core, latent: Latent) -> Iterator[str]:
+    """Complaints about facts that the certificate's vocabulary does not have."""
+    kinds = [fact.kind for fact in core.facts]
+    ceilings = [fact for fact in core.facts if isinstance(fact, CeilingFact)]
+    if core.vocabulary == "pairs" and not set(kinds) <= {"pair"}:
+        yield "vocabulary 'pairs' has pair facts only"
+    if core.vocabulary in ("topk", "ceiling") and ("pair" in kinds or len(ceilings) != 1):
+        yield f"vocabulary {core.vocabulary!r} has activation facts and one ceiling"
+    elif core.vocabulary == "topk":
+        yield from _topk_complaints(core, ceilings[0], latent)
+
+
+def _topk_complaints(core: Core, ceiling: CeilingFact, latent: Latent) -> Iterator[str]:
+    named = sorted(fact.prototype for fact in core.facts if isinstance(fact, ActivationFact))
+    if not named or list(ceiling.exempt) != named:
+        yield "vocabulary 'topk': the ceiling must exempt exactly the named prototypes"
+        return
+    last = max(latent.best[j] for j in named)
+    if any(best < last for j, best in enumerate(latent.best) if j not in ceiling.exempt):
+        yield "vocabulary 'topk': a prototype that is not named is more activated than a named one"
+    # a lower bound of distances, so a widened one may only be smaller; claims about size need that
+    bound, exact = float.fromhex(ceiling.bound), round_down((last, latent.scale))
+    if bound > exact or (core.premises == "exact" and bound != exact):
+        yield "vocabulary 'topk': the ceiling is not the activation of the last named prototype"

@@ -1,0 +1,227 @@
+"""How small an explanation can be: a lower bound from latents that lose, in integers.
+
+Let E be any set of facts of the certificate's vocabulary, true at the recorded latent, that entails
+the prediction. A latent of the domain that loses cannot meet E, so E contains a fact that it
+violates. E's facts are at best the tightest float64 enclosures of what was recorded (a wider fact
+is violated only where the tight one is), so the violated ones among those are a *clause*: E
+contains a fact about one of its subjects.
+
+Ceilings. A ceiling that is true at v bounds by b all prototypes outside a list X. Let m be the
+least best measurement at v outside X: then b is at most m rounded down, and everything that
+measures less than m is in X. The ceiling that bounds by m, rounded down, and exempts exactly what
+measures less therefore implies it. So there are at most P ceilings to consider, numbered by the
+rank of m; a losing latent that respects ceiling number t must violate another fact of any E whose
+ceiling is implied by number t. Where a vocabulary has any number of ceilings, each of the P is a
+fact like others, and those that the latent does not respect belong to its clause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from protoproof.certificate.schema import Core, Cover, Node, Packing, Refutation
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import Ratio, at_most, round_down, round_up
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.margins import observed_margin
+from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.latent.witness import departures, materialise_moves
+
+# Splits on one path of a tree.
+_DEPTH = 300
+
+
+@dataclass(frozen=True)
+class Clause:
+    """What a losing latent violates: numbers of facts, and the ceilings that it respects."""
+
+    facts: frozenset[int]
+    ceilings: frozenset[int]
+
+
+def size_bound(core: Core, region: Region, latent: Latent) -> int:
+    """The least number of facts that the certificate's size bound proves; 0 without one.
+
+    Raises:
+        CertificateError: a refutation or a tree is wrong.
+    """
+    bound = core.size_bound
+    if bound is None:
+        return 0
+    clauses = [
+        _clause(core, region, latent, index, refutation)
+        for index, refutation in enumerate(bound.refutations)
+    ]
+    if core.vocabulary == "topk":
+        if bound.covers:
+            raise CertificateError("vocabulary 'topk' needs no covers")
+        # the named ones are fixed by their number, and there is a ceiling
+        return 2 + max((len(clause.ceilings) for clause in clauses), default=0)
+    if core.vocabulary == "ceiling":
+        return 1 + min(_over_ceilings(bound.covers, clauses, latent.head.prototype_count))
+    if len(bound.covers) != 1 or bound.covers[0].ceilings is not None:
+        raise CertificateError(f"vocabulary {core.vocabulary!r} needs one cover, of all ceilings")
+    return _Tree(bound.covers[0].nodes, clauses).least()
+
+
+def _over_ceilings(covers: Sequence[Cover], clauses: Sequence[Clause], count: int) -> Iterator[int]:
+    """The bound of every cover; together they speak about every ceiling."""
+    covered: set[int] = set()
+    for cover in covers:
+        if cover.ceilings is None or cover.ceilings[0] > cover.ceilings[1]:
+            raise CertificateError("a cover about no ceiling")
+        first, last = cover.ceilings
+        if last >= count:
+            raise CertificateError("a cover about ceilings that do not exist")
+        here = range(first, last + 1)
+        covered.update(here)
+        # a latent says something about explanations whose ceiling it respects
+        usable = [clause if clause.ceilings.issuperset(here) else None for clause in clauses]
+        yield _Tree(cover.nodes, usable).least()
+    if len(covered) != count:
+        raise CertificateError("the covers leave out a ceiling")
+
+
+class _Tree:
+    """A case distinction in preorder, with a packing at every leaf."""
+
+    def __init__(self, nodes: Sequence[Node], clauses: Sequence[Clause | None]) -> None:
+        self._nodes, self._clauses = iter(nodes), clauses
+
+    def least(self) -> int:
+        """The least size over all cases.
+
+        Raises:
+            CertificateError: nodes are missing or left over, or a packing is none.
+        """
+        result = self._case(frozenset(), frozenset())
+        if next(self._nodes, None) is not None:
+            raise CertificateError("a tree with nodes after its end")
+        return result
+
+    def _case(self, inside: frozenset[int], outside: frozenset[int]) -> int:
+        node = next(self._nodes, None)
+        if node is None:
+            raise CertificateError("a tree that ends too early")
+        if isinstance(node, Packing):
+            return len(inside) + self._packed(node, inside, outside)
+        if node.fact in inside or node.fact in outside:
+            raise CertificateError("a tree that splits twice on a fact")
+        if len(inside) + len(outside) >= _DEPTH:
+            raise CertificateError("a tree that is too deep")
+        within = self._case(inside | {node.fact}, outside)
+        return min(within, self._case(inside, outside | {node.fact}))
+
+    def _packed(self, node: Packing, inside: frozenset[int], outside: frozenset[int]) -> int:
+        """Least number of further facts.
+
+        An explanation E in this case meets every clause, and those used here without any fact of
+        ``inside`` or ``outside``. So sum of weights <= sum over E's further facts of what they
+        carry <= scale * their number; the sum is rounded up because a number of facts is whole.
+        """
+        load: dict[int, int] = {}
+        total = 0
+        for index, weight in node.weights:
+            clause = self._clauses[index] if index < len(self._clauses) else None
+            if clause is None:
+                raise CertificateError(
+                    f"a packing uses refutation {index}, which says nothing here"
+                )
+            if clause.facts & inside:
+                raise CertificateError(f"a packing uses refutation {index}, which is met already")
+            total += weight
+            for fact in clause.facts - outside:
+                load[fact] = load.get(fact, 0) + weight
+        if any(weight > node.scale for weight in load.values()):
+            raise CertificateError("a packing in which a fact carries more than its scale")
+        return -(-total // node.scale)
+
+
+def _clause(
+    core: Core, region: Region, latent: Latent, index: int, refutation: Refutation
+) -> Clause:
+    """What one losing latent says, after everything about it was checked."""
+    name = f"refutation {index}"
+    if refutation.rival not in core.rivals:
+        raise CertificateError(f"{name}: class {refutation.rival} is not a rival")
+    points = materialise_moves(latent, refutation.moves)
+    for text in departures(region, latent, points):
+        raise CertificateError(f"{name}: {text}")
+    moved = latent.moved(points)
+    count = latent.head.prototype_count
+    for location in points:
+        moved.need(location, range(count))
+    if (
+        observed_margin(latent.head, core.instance.predicted, refutation.rival, moved.best).sign
+        >= 0
+    ):
+        raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
+    violated = frozenset(
+        j for j in range(count) if not _encloses((latent.best[j], latent.scale), moved.best(j))
+    )
+    match core.vocabulary:
+        case "pairs":
+            return Clause(frozenset(violated_pairs(latent, moved)), frozenset())
+        case "ceiling":
+            return Clause(violated, frozenset(_respected(latent, moved)))
+        case "topk":
+            return Clause(violated, frozenset(range(_refuted_topk(latent, moved, violated))))
+        case "mixed":
+            # numbers: pairs, then activations, then ceilings
+            first = latent.head.location_count * count
+            broken = frozenset(range(count)) - frozenset(_respected(latent, moved))
+            return Clause(
+                frozenset(violated_pairs(latent, moved))
+                | {first + j for j in violated}
+                | {first + count + number for number in broken},
+                frozenset(),
+            )
+
+
+def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
+    """Numbers l * P + j of the pair facts, true at v, that another latent violates."""
+    count = latent.head.prototype_count
+    for location in moved.points:
+        moved.need(location, range(count))
+        for j in range(count):
+            here = latent.measurement[location][j], latent.scale
+            if not _encloses(here, moved.measurement(location, j)):
+                yield location * count + j
+
+
+def _respected(latent: Latent, moved: Moved) -> Iterator[int]:
+    """Numbers of the ceilings that a latent respects."""
+    order = sorted(range(len(latent.best)), key=lambda j: latent.best[j])
+    for number, j in enumerate(order):
+        bound = round_down((latent.best[j], latent.scale)).as_integer_ratio()
+        bounded = (i for i in order if latent.best[i] >= latent.best[j])
+        if all(at_most(bound, moved.best(i)) for i in bounded):
+            yield number
+
+
+def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int:
+    """The largest k such that a latent meets every top-k explanation of up to k names.
+
+    With m the k-th smallest best measurement: it keeps everything that measures at most m, and
+    brings nothing else below m rounded down. A top-k explanation of k' <= k names is then met: its
+    names are kept, and whatever it bounds is either kept, and measured at least as much, or is
+    still at least m rounded down, which is no less than its own bound.
+    """
+    order = sorted(latent.best)
+    for k in range(len(order), 0, -1):
+        bound = round_down((order[k - 1], latent.scale)).as_integer_ratio()
+        near = {j for j, best in enumerate(latent.best) if best <= order[k - 1]}
+        if not near & violated and all(
+            at_most(bound, moved.best(j)) for j in range(len(order)) if j not in near
+        ):
+            return k
+    return 0
+
+
+def _encloses(here: Ratio, value: Ratio) -> bool:
+    """Whether a value lies in the tightest float64 enclosure of what was recorded."""
+    if here[0] * value[1] == value[0] * here[1]:
+        return True
+    low, high = round_down(here).as_integer_ratio(), round_up(here).as_integer_ratio()
+    return at_most(low, value) and at_most(value, high)

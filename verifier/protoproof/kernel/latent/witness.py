@@ -1,0 +1,170 @@
+"""Witnesses: latents that meet every fact but one and are predicted something else, exactly.
+
+A witness proves that its fact is necessary. How it was built carries no weight: the point is
+materialised in rationals, and everything that is claimed about it is evaluated there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
+
+import numpy as np
+from flint import fmpq_mat, fmpz_mat
+
+from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Move, PairFact, Witness
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import decode_floats, float32_integers
+from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.facts import violated
+from protoproof.kernel.latent.margins import observed_margin
+from protoproof.kernel.latent.measurement import Latent, Moved, Point
+
+
+def witness_complaints(
+    core: Core, region: Region, latent: Latent, witness: Witness
+) -> Iterator[str]:
+    """Everything that is wrong with one witness; nothing means that its fact is necessary.
+
+    Raises:
+        CertificateError: the construction itself makes no sense.
+    """
+    points = materialise(latent, witness)
+    yield from departures(region, latent, points)
+    moved = latent.moved(points)
+    _measure(core, moved, witness.rival)
+    for index, fact in enumerate(core.facts):
+        if isinstance(fact, PairFact) and fact.location not in points:
+            continue  # true at v (obligation 6), and this location is still there
+        if index != witness.fact and violated(fact, moved):
+            yield f"violates fact {index} too"
+    predicted = core.instance.predicted
+    if observed_margin(latent.head, predicted, witness.rival, moved.best).sign >= 0:
+        yield f"does not certainly lose to class {witness.rival}"
+
+
+def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> Iterator[str]:
+    """Where a latent, moved to ``points`` at some locations, leaves the domain."""
+    for location, point in points.items():
+        place = region.outside(location, point.numerators, point.denominator << latent.shift)
+        if place is not None:
+            yield f"leaves the domain at {place}"
+    joint = region.outside_jointly(
+        {
+            location: (point.numerators, point.denominator << latent.shift)
+            for location, point in enumerate(
+                points.get(location, Point(here)) for location, here in enumerate(latent.points)
+            )
+        }
+    )
+    if joint is not None:
+        yield f"leaves the domain: {joint}"
+
+
+def _measure(core: Core, moved: Moved, rival: int) -> None:
+    """Compute together what facts and margin will ask for; a matter of speed alone."""
+    head = moved.latent.head
+    weights, _ = head.margin_weights(core.instance.predicted, rival)
+    everywhere = set(compress(range(len(weights)), weights))
+    local: dict[int, set[int]] = {location: set() for location in moved.points}
+    for fact in core.facts:
+        if isinstance(fact, CeilingFact):
+            everywhere |= set(range(head.prototype_count)) - set(fact.exempt)
+        elif isinstance(fact, ActivationFact):
+            everywhere.add(fact.prototype)
+        elif fact.location in local:
+            local[fact.location].add(fact.prototype)
+    for location, prototypes in local.items():
+        moved.need(location, everywhere | prototypes)
+
+
+def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
+    """The locations that a witness moves; see :func:`materialise_moves`."""
+    return materialise_moves(latent, witness.moves)
+
+
+def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]:
+    """The moved locations, as exact points.
+
+    Raises:
+        CertificateError: an index out of range, a location moved twice, or a malformed move.
+    """
+    points: dict[int, Point] = {}
+    for move in moves:
+        if move.location >= latent.head.location_count or move.location in points:
+            raise CertificateError(f"moves location {move.location}: out of range, or twice")
+        if move not in latent.reached:
+            latent.reached[move] = _apply(latent, move)
+        points[move.location] = latent.reached[move]
+    return points
+
+
+def _apply(latent: Latent, move: Move) -> Point:
+    head, here = latent.head, latent.points[move.location]
+    direction, shift = float32_integers(decode_float32(move.direction, head.channels))
+    if not move.keep:
+        # both over 2**max(shift): the denominator makes up for the finer of the two
+        finer = max(0, shift - latent.shift)
+        coarser = latent.shift + finer - shift
+        moved = [(a << finer) + (b << coarser) for a, b in zip(here, direction, strict=True)]
+        return Point(moved, 1 << finer)
+    if len(set(move.keep)) != len(move.keep) or max(move.keep) >= head.prototype_count:
+        raise CertificateError("keeps a prototype twice, or one that does not exist")
+    if len(move.keep) > head.channels + 1:
+        raise CertificateError("keeps more prototypes than an affine basis has")
+    up = latent.shift - head.shift
+    centre = [n << up for n in head.prototype(move.keep[0])]
+    return second_intersection(here, centre, _project(latent, move, direction))
+
+
+def second_intersection(here: list[int], centre: list[int], along: list[int]) -> Point:
+    """Where the line through ``here`` along ``along`` meets the sphere around ``centre`` again.
+
+    |here + t along - centre| = |here - centre| has the solutions t = 0 and
+    t = -2 along.(here - centre) / |along|^2. A tangent gives ``here`` itself.
+
+    Raises:
+        CertificateError: the direction is zero.
+    """
+    square = sum(n * n for n in along)
+    if not square:
+        raise CertificateError("its direction vanishes after the projection")
+    product = sum(a * (v - c) for a, v, c in zip(along, here, centre, strict=True))
+    return Point([v * square - 2 * product * a for v, a in zip(here, along, strict=True)], square)
+
+
+def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
+    """A multiple of the direction's part that is orthogonal to p_i - p_keep[0], i in keep.
+
+    Moving along it changes no difference |z - p_i|^2 - |z - p_keep[0]|^2, because these are linear
+    in z with gradient -2 (p_i - p_keep[0]).
+    """
+    head = latent.head
+    base = head.prototype(move.keep[0])
+    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in move.keep[1:]]
+    if not rows:
+        return direction
+    spanning = fmpz_mat(rows)
+    column = fmpz_mat([[n] for n in direction])
+    transposed = spanning.transpose()
+    try:  # the Gram matrix is singular exactly where the rows are dependent
+        weights = fmpq_mat(spanning * transposed).solve(fmpq_mat(spanning * column))
+    except ZeroDivisionError as error:
+        raise CertificateError(
+            "the prototypes it keeps are affinely dependent; keep fewer"
+        ) from error
+    numerators, denominator = weights.numer_denom()
+    part = transposed * numerators
+    along = [int(denominator) * d - int(part[k, 0]) for k, d in enumerate(direction)]
+    common = math.gcd(*along) or 1
+    return [n // common for n in along]
+
+
+def decode_float32(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Finite little-endian float32 values from base64, of exactly the expected number.
+
+    Raises:
+        CertificateError: another length or alphabet, stray bits, NaN or infinity.
+    """
+    return decode_floats(text, count, np.float32)

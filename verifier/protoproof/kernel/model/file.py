@@ -1,0 +1,125 @@
+"""A model file, read once and used for any number of certificates."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from protoproof.errors import DescriptionError, ModelError
+from protoproof.kernel.arithmetic.exact import Ratio
+from protoproof.kernel.model.description import Description, read_description
+from protoproof.kernel.model.graph import MAX_BYTES, Graph
+from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.recognise import why_not_recognised
+
+# What the operator that outputs the latent can output: all that justifies a box domain.
+OUTPUT_RANGES: dict[str, tuple[Ratio, Ratio | None]] = {
+    "Sigmoid": ((0, 1), (1, 1)),
+    "Relu": ((0, 1), None),
+}
+# Operators that normalise, with the attributes (ONNX's defaults filled in) with which they do so
+# over the channels of [N, D, H, W]: all that justifies a sphere or a simplex domain.
+NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
+    "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
+    "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
+}
+
+
+class BoundHead:
+    """A head as one description reads it from one graph.
+
+    Attributes:
+        head: the exact numbers.
+        latent: the name of the latent tensor.
+        departure: where the graph departs from the canonical head; None where it is recognised.
+        latent_range: range of the latent that its operator guarantees; None if it guarantees none.
+        normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
+    """
+
+    def __init__(self, graph: Graph, description: Description) -> None:
+        self.head = Head(graph, description)
+        self.departure = why_not_recognised(graph, description)
+        self.latent = description.latent
+        self.latent_operator = graph.operator(description.latent)
+        self.latent_range = OUTPUT_RANGES.get(self.latent_operator)
+        self.normalised = _normalised(graph, description.latent)
+
+
+def _normalised(graph: Graph, tensor: str) -> str:
+    """The domain that the operator behind a tensor puts every location in, or ''."""
+    domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
+    stated = graph.attributes(tensor) if domain else {}
+    if not set(stated) <= set(wanted):
+        return ""
+    known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
+    return domain if known else ""
+
+
+class ModelFile:
+    """The bytes of an ONNX file. Hash and parser share them; parsing waits until it is needed.
+
+    Pass one object to many calls of :func:`protoproof.kernel.check` to parse the model only once.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._heads: dict[str, BoundHead] = {}
+
+    @classmethod
+    def read(cls, path: str | Path) -> ModelFile:
+        """Read a file.
+
+        Raises:
+            ModelError: it cannot be read, or is too large.
+        """
+        if not Path(path).exists():
+            raise ModelError(f"cannot read model {str(path)!r}: no such file")
+        if not Path(path).is_file():  # a pipe or device would never end
+            raise ModelError(f"cannot read model {str(path)!r}: not a regular file")
+        try:
+            with Path(path).open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise ModelError(f"cannot read model {str(path)!r}: {error.strerror}") from error
+        if len(data) > MAX_BYTES:
+            raise ModelError(f"model {str(path)!r} is larger than {MAX_BYTES >> 20} MiB")
+        return cls(data)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The parsed graph.
+
+        Raises:
+            ModelError: see :class:`Graph`.
+        """
+        return Graph(self.data)
+
+    def description(self, external: str | None) -> str:
+        """The JSON text of the head description: the file's own, else the certificate's.
+
+        Raises:
+            DescriptionError: there is none, or the certificate brings one although the file has
+                its own (then the file's author, not the certificate's, has the word).
+        """
+        embedded = self.graph.description
+        if embedded is not None and external is not None:
+            raise DescriptionError("the model has its own head description; the certificate's is "
+                                   "not needed and not believed")  # fmt: skip
+        text = external if embedded is None else embedded
+        if text is None:
+            raise DescriptionError("neither the model nor the certificate has a head description")
+        return text
+
+    def bound(self, external: str | None) -> BoundHead:
+        """The head under the applicable description; computed once per description.
+
+        Raises:
+            CertificateError, DescriptionError, ModelError: description or tensors are not usable.
+        """
+        text = self.description(external)
+        if text not in self._heads:
+            self._heads.clear()  # certificates that bring descriptions must not fill the memory
+            self._heads[text] = BoundHead(self.graph, read_description(text))
+        return self._heads[text]

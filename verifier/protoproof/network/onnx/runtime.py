@@ -1,0 +1,112 @@
+"""ONNX Runtime: the truth about predictions. Everything else is compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from protoproof.errors import FragileError, InputError, ModelError
+from protoproof.network.onnx.node import printable
+
+Image = Float[NDArray[np.float32], "channel_in row column"]
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What ONNX Runtime computed for one image, bit for bit.
+
+    ``latent`` [L, D], ``measurement`` [L, P] (squared L2), ``activation`` [P], ``logits`` [K], all
+    float32; ``predicted`` is the first largest logit. Location index is ``row * W + column``.
+    """
+
+    x: Image
+    latent: Float[NDArray[np.float32], "location channel"]
+    measurement: Float[NDArray[np.float32], "location prototype"]
+    activation: Float[NDArray[np.float32], " prototype"]
+    logits: Float[NDArray[np.float32], " class_"]
+    predicted: int
+
+
+class Session:
+    """One single-threaded ONNX Runtime session over model bytes.
+
+    One thread, sequential execution and deterministic kernels: the same bytes and the same input
+    give the same bits on one machine. It is made again from the bytes after unpickling.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        import onnxruntime
+
+        self._data = data
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.use_deterministic_compute = True
+        options.log_severity_level = 4  # fatal: errors come back as exceptions
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's exceptions share no root but Exception
+            raise ModelError(
+                f"ONNX Runtime refuses the model ({printable(error)}); export it again"
+            ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Session, (self._data,)
+
+    def run(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[NDArray[np.float32]]:
+        """Tensors by name.
+
+        Raises:
+            FragileError: a result is NaN or infinite.
+            ModelError: ONNX Runtime fails.
+        """
+        try:
+            results = self._session.run(list(outputs), dict(feed))
+        except Exception as error:  # see above
+            raise ModelError(
+                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
+            ) from error
+        for name, result in zip(outputs, results, strict=True):
+            if not np.isfinite(result).all():
+                raise FragileError(
+                    f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
+                    "be decided about it"
+                )
+            result.setflags(write=False)
+        return [np.asarray(result) for result in results]
+
+
+def check_image(x: NDArray[Any], shape: tuple[int, ...], range_: tuple[float, float]) -> Image:
+    """The image as contiguous float32, if it is one that the model declares to accept.
+
+    Raises:
+        InputError: not float32, wrong shape, NaN or infinite, or outside the declared range.
+    """
+    if not isinstance(x, np.ndarray) or x.dtype != np.float32:
+        kind = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+        raise InputError(f"input is {kind}; give a float32 array of shape {list(shape)}")
+    if x.shape != shape:
+        raise InputError(f"input has shape {list(x.shape)}; this model needs {list(shape)}")
+    if not np.isfinite(x).all():
+        raise InputError("input holds NaN or infinity; clean it first")
+    low, high = range_
+    # the declared ends in float32: 0.1 declared as a decimal admits the float32 next to it
+    if x.min() < np.float32(low) or x.max() > np.float32(high):
+        raise InputError(
+            f"input values span [{x.min()}, {x.max()}], the model declares [{low}, {high}]; "
+            "scale the input"
+        )
+    image = np.array(x, order="C")  # a private copy: the caller's array may change
+    image.setflags(write=False)
+    return image

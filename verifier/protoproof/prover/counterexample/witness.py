@@ -1,0 +1,372 @@
+"""Witnesses: for each fact of an explanation, a latent that shows why it cannot be left out.
+
+For a fact e of a set E, a witness is a latent of the domain that meets E - {e} and is predicted
+differently. The search goes from cheap to dear, and stops at a fact's first witness:
+
+    base  = per rival, the worst latent that meets all of E            (one joint descent)
+    for e in E, all at once:
+        try the nearest points to every prototype, at the location that e releases, others at base
+        descend from the best of them, that location alone
+        choose a place for every location that moves (facts about activations; layout.py)
+        descend from the best of all, every location together
+
+Whatever has a negative margin in float64 is reduced to the moves that matter, rebuilt from
+float32 directions, and replayed exactly; only what survives is returned. There is no randomness.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from protoproof.prover.counterexample.ascent import Descent, Task
+from protoproof.prover.counterexample.candidates import Layout, Site
+from protoproof.prover.counterexample.constraints import Demands
+from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.counterexample.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.oracle.interval import ExactOracle
+
+Latent = Float[NDArray[np.float64], "location channel"]
+
+# Coordinates of latents in one batch of the search: 64 MiB. (The engine sees to the memory that a
+# step needs on top of them.)
+_BATCH = 1 << 23
+# Rivals tried (those that most facts guard against), starts per fact, exact replays per fact,
+# steps: times effort.
+_RIVALS, _STARTS, _REPLAYS, _STEPS = 9, 5, 3, 30
+_BASE_STEPS, _JOINT_STEPS = 30, 30
+# Rivals per fact: those that are proved least without it.
+_GUARDED = 2
+# Prototypes that the search aims at, per fact.
+_AIMS = 128
+
+
+@dataclass(frozen=True)
+class Found:
+    """A witness: the fact (its index in the set's order), the winning rival, the moves."""
+
+    fact: int
+    rival: int
+    moves: tuple[Move, ...]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A latent to continue from: rival ``row`` of the search, one location moved to ``point``."""
+
+    score: float
+    margin: float
+    row: int
+    location: int
+    point: NDArray[np.float64]
+
+
+def find_witnesses(
+    instance: Instance, domain: Domain, facts: FactSet, *, effort: int = 1
+) -> tuple[Found, ...]:
+    """Exactly verified witnesses of as many facts as can be found, in the order of the facts.
+
+    Args:
+        facts: a sufficient set; facts that are not necessary simply get no witness.
+        effort: multiplies starts and steps.
+    """
+    search = _Search(instance, domain, facts, max(effort, 1))
+    order = list(facts)
+    starts = [search.aim(fact) for fact in order]
+    found: dict[int, Found] = {}
+    for stage in (search.as_aimed, search.alone, search.laid_out, search.together):
+        waiting = [index for index in range(len(order)) if index not in found]
+        for index, fact, latents in stage([(i, order[i], starts[i]) for i in waiting]):
+            witness = search.settle(index, fact, latents)
+            if witness is not None:
+                found[index] = witness
+    return tuple(found[index] for index in sorted(found))
+
+
+Waiting = list[tuple[int, Fact, list[_Start]]]
+# the index of a fact, the fact, and latents (with the row of their rival), most promising first
+Proposal = tuple[int, Fact, list[tuple[int, Latent]]]
+
+
+class _Search:
+    """What the search for all facts of one set shares."""
+
+    def __init__(self, instance: Instance, domain: Domain, facts: FactSet, effort: int) -> None:
+        self.instance, self.domain, self.facts, self.effort = instance, domain, facts, effort
+        self.descent = Descent(instance.head, instance.engine)
+        self.demands = Demands(instance, facts)
+        self.guarded = self._guarded_by_each()
+        rows = self.rows = self._rows()
+        self.rivals = [instance.rivals[row] for row in rows]
+        self.weights = instance.margin_weights[rows]
+        # the prototypes whose weights are not the same for all of these classes
+        self.weighed = np.flatnonzero((self.weights != 0).any(axis=0))
+        self.offset = instance.margin_offset[rows]
+        self.locations = len(instance.latent)
+        # one site per location, and one per location that some fact releases
+        self._wanted = [*self.demands.kept]
+        self._index = {(place, kept): place for place, kept in enumerate(self.demands.kept)}
+        self._places = list(range(self.locations))
+        self._relaxed: dict[Fact, Demands] = {}
+        for fact in facts:
+            relaxed = self._relaxed[fact] = self.demands.dropping(fact)
+            for place in self.demands.released(fact):
+                key = place, relaxed.kept[place]
+                if key not in self._index:
+                    self._index[key] = len(self._places)
+                    self._places.append(place)
+                    self._wanted.append(relaxed.kept[place])
+        worth = self.weights.min(axis=0) if len(rows) else np.zeros(len(instance.activation))
+        self.aims = np.sort(np.argsort(worth, kind="stable")[: _AIMS * effort])
+
+    def _guarded_by_each(self) -> dict[Fact, list[int]]:
+        """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
+        oracle = ExactOracle()
+        state = oracle.prepare(self.instance, self.domain)
+        count = _GUARDED * self.effort
+        return {
+            fact: np.argsort(oracle.decide(state, self.facts.without(fact)).margins, kind="stable")[
+                :count
+            ].tolist()
+            for fact in self.facts
+        }
+
+    def _rows(self) -> Int[NDArray[np.intp], " rival"]:
+        """The rivals that most facts guard against, the closest first."""
+        often = Counter(row for rows in self.guarded.values() for row in rows)
+        chosen = sorted(often, key=lambda row: (-often[row], row))[: _RIVALS * self.effort]
+        return np.array(
+            sorted(chosen, key=lambda row: (self.instance.margins[row], row)), dtype=int
+        )
+
+    @cached_property
+    def replay(self) -> Replay:
+        """Made when the first candidate appears: it is the costly part of an easy search."""
+        return Replay(self.instance, self.domain)
+
+    @cached_property
+    def sites(self) -> Spheres:
+        """The sphere of every location, and of every location that loses one fact."""
+        return Spheres.around(
+            self.instance.head.prototypes,
+            self.instance.latent[self._places],
+            self._wanted,
+            self.domain,
+            self._places,
+            self.locations,
+        )
+
+    @property
+    def _about_activations(self) -> bool:
+        """Whether places can be laid out: on a grid, with other facts than pairs."""
+        return self.locations > 1 and len(self.facts.pairs) < len(self.facts)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The stock of points for every site."""
+        sites = [
+            Site(place, demands, self._site(demands, place))
+            for demands in (self.demands, *self._relaxed.values())
+            for place in range(self.locations)
+        ]
+        return Layout(self.descent, self.domain, self.sites, sites, self.weights, self.offset)
+
+    @cached_property
+    def base(self) -> Float[NDArray[np.float64], "rival location channel"]:
+        """Per rival, a latent that meets all facts and comes close to losing."""
+        count = len(self.rivals)
+        if self.locations == 1:
+            return np.tile(self.instance.latent, (count, 1, 1))
+        if self._about_activations:
+            return np.stack([self.layout.latent(self.demands, row) for row in range(count)])
+        spheres = self.sites.take(np.arange(self.locations))
+        start = [self.demands.spread(weights) for weights in self.weights]
+        start += [self.demands.nearest(weights, spheres) for weights in self.weights]
+        points, margin = self._joint(
+            [self.demands] * 2 * count,
+            np.tile(np.arange(count), 2),
+            np.stack(start),
+            _BASE_STEPS * self.effort,
+        )
+        chosen = np.argmin(margin.reshape(2, count), axis=0) * count + np.arange(count)
+        known = np.isfinite(margin[chosen])
+        return np.where(known[:, None, None], points[chosen], self.instance.latent)
+
+    @cached_property
+    def others(self) -> Float[NDArray[np.float64], "rival location prototype"]:
+        """Per rival and location, the largest similarity at all *other* locations of the base."""
+        similar = self.instance.similarity(self.descent.squared_distances(self.base))
+        if self.locations == 1:
+            return np.full_like(similar, -np.inf)
+        ranked = np.partition(similar, self.locations - 2, axis=1)
+        first, second = ranked[:, -1:], ranked[:, -2:-1]
+        return np.where(similar == first, second, first)
+
+    def aim(self, fact: Fact) -> list[_Start]:
+        """The best admissible and the best overall points nearest to some prototype."""
+        demands = self._relaxed[fact]
+        places = demands.places(fact)
+        starts: list[_Start] = []
+        for location in places:
+            sphere = self.sites.take(np.array([self._site(demands, location)]))
+            points = sphere.polished(self.instance.head.prototypes[self.aims])
+            excess, good = self._excess(points, demands.limit[location])
+            good &= sphere.inside(points)
+            measured = self.descent.squared_distances(points, self.weighed)
+            similar = self.instance.similarity(measured)
+            for row, weights in enumerate(self.weights):
+                activation = np.maximum(similar, self.others[row, location, self.weighed])
+                margin = activation @ weights[self.weighed] + self.offset[row]
+                score = margin + 4.0 * np.abs(weights).max() * excess
+                margin = np.where(good, margin, np.inf)
+                starts.extend(
+                    _Start(score[best], margin[best], row, location, points[best])
+                    for best in sorted({int(np.argmin(score)), int(np.argmin(margin))})
+                )
+        return sorted(starts, key=lambda s: (s.score, s.row, s.location))
+
+    def _excess(
+        self, points: NDArray[np.float64], limit: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """By how much similarity each point breaks limits, and which points break none."""
+        columns = np.flatnonzero(limit)
+        limit = limit[columns]
+        measured = self.descent.squared_distances(points, columns)
+        low = measured < limit
+        allowed = self.instance.similarity(np.broadcast_to(limit, low.shape)[low])
+        excess = np.zeros(measured.shape)
+        excess[low] = self.instance.similarity(measured[low]) - allowed
+        good = self.descent.admissible(measured, limit)
+        return excess.sum(axis=1), np.asarray(good.all(axis=1))
+
+    def as_aimed(self, waiting: Waiting) -> Iterable[Proposal]:
+        """The starting points themselves."""
+        for index, fact, starts in waiting:
+            ready = sorted((s for s in starts if s.margin < -CLEAR), key=lambda s: s.margin)
+            yield index, fact, [(s.row, self._placed(s)) for s in ready[:_REPLAYS]]
+
+    def alone(self, waiting: Waiting) -> Iterable[Proposal]:
+        """Descent at the released location, all facts together; improves the starts in place."""
+        most = _STARTS * self.effort
+        for starts in (starts for _, _, starts in waiting):
+            del starts[most:]
+        size = max(1, _BATCH // (most * self.instance.head.channels))
+        for first in range(0, len(waiting), size):
+            part = waiting[first : first + size]
+            self._descend_alone(part)
+            yield from self.as_aimed(part)
+
+    def _descend_alone(self, part: Waiting) -> None:
+        demands = [self._relaxed[fact] for _, fact, _ in part]
+        flat = [(d, s) for d, (_, _, starts) in zip(demands, part, strict=True) for s in starts]
+        if not flat:
+            return
+        rows = np.array([start.row for _, start in flat])
+        places = np.array([start.location for _, start in flat])
+        task = Task(
+            self.sites,
+            np.array([[self._site(d, start.location)] for d, start in flat]),
+            self.weights,
+            self.offset,
+            rows,
+            [d.limit[start.location][None] for d, start in flat],
+            self.others[rows, places],
+        )
+        begin = np.stack([start.point for _, start in flat])[:, None]
+        points, margins = self.descent.solve(task, begin, _STEPS * self.effort)
+        results = iter(zip(points[:, 0], margins.tolist(), strict=True))
+        for _, _, starts in part:
+            for place, start in enumerate(starts):
+                point, margin = next(results)
+                if margin < np.inf:
+                    starts[place] = _Start(margin, margin, start.row, start.location, point)
+            starts.sort(key=lambda s: (s.margin, s.score))
+
+    def laid_out(self, waiting: Waiting) -> Iterable[Proposal]:
+        """Places for all locations at once, against the rivals that each fact guards against most.
+
+        Pair facts leave no location free, so there is nothing to lay out without other facts.
+        """
+        if not self._about_activations:
+            return
+        rows = self.rows.tolist()
+        for index, fact, _ in waiting:
+            against = [rows.index(row) for row in self.guarded[fact] if row in rows]
+            relaxed = self._relaxed[fact]
+            yield index, fact, [(row, self.layout.latent(relaxed, row)) for row in against]
+
+    def together(self, waiting: Waiting) -> Iterable[Proposal]:
+        """Joint descent of all locations from the best start of every fact."""
+        if self.locations == 1:
+            return
+        size = max(1, _BATCH // (self.effort * self.instance.latent.size))
+        for first in range(0, len(waiting), size):
+            part = waiting[first : first + size]
+            flat = [(self._relaxed[f], s) for _, f, found in part for s in found[: self.effort]]
+            if not flat:
+                continue
+            rows = np.array([start.row for _, start in flat])
+            points, margins = self._joint(
+                [demands for demands, _ in flat],
+                rows,
+                np.stack([self._placed(start) for _, start in flat]),
+                _JOINT_STEPS * self.effort,
+            )
+            first_row = 0
+            for index, fact, starts in part:
+                mine = range(first_row, first_row + len(starts[: self.effort]))
+                first_row = mine.stop
+                ready = sorted((i for i in mine if margins[i] < -CLEAR), key=margins.__getitem__)
+                yield index, fact, [(int(rows[i]), points[i]) for i in ready[:_REPLAYS]]
+
+    def settle(self, index: int, fact: Fact, latents: list[tuple[int, Latent]]) -> Found | None:
+        """The first latent that survives the exact replay, as a witness."""
+        demands = self._relaxed[fact]
+        for row, latent in latents:
+            moves = self._moves(demands, row, latent)
+            rival = self.rivals[row]
+            if moves and self.replay.survives(self.facts, fact, rival, moves):
+                return Found(index, rival, tuple(moves))
+        return None
+
+    def _moves(self, demands: Demands, row: int, latent: Latent) -> list[Move]:
+        places = moved_places(self.instance, latent)
+        sites = np.array([self._site(demands, place) for place in places], dtype=int)
+        return moves_that_matter(
+            self.descent,
+            Deviation(self.instance, latent, places, self.sites.take(sites)),
+            demands.kept,
+            self.weights[row],
+            float(self.offset[row]),
+        )
+
+    def _joint(
+        self,
+        demands: list[Demands],
+        rows: Int[NDArray[np.intp], " start"],
+        start: Latent,
+        steps: int,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        places = range(self.locations)
+        sites = np.array([[self._site(some, place) for place in places] for some in demands])
+        limits = [some.limit for some in demands]
+        task = Task(self.sites, sites, self.weights, self.offset, rows, limits)
+        return self.descent.solve(task, start, steps)
+
+    def _site(self, demands: Demands, location: int) -> int:
+        return self._index[location, demands.kept[location]]
+
+    def _placed(self, start: _Start) -> Latent:
+        latent: Latent = self.base[start.row].copy()
+        latent[start.location] = start.point
+        return latent

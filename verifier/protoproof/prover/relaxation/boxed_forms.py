@@ -1,0 +1,294 @@
+"""The relational oracle over bounded domains: linear forms bounded over facts and domain together.
+
+As in ``relational``, a rival's margin becomes one linear form per location. Here each form is
+bounded by the Lagrangian bound over the location's box, so that locations without any fact take
+part too, and a leading coefficient may have either sign. Linear bounds over all locations enter
+with multipliers nu >= 0 that every location shares: with <c, z> >= d,
+
+    sum of forms  >=  nu d + sum over locations of min ( form_l - nu <c_l, z_l> ).
+
+Tangents are moved to the point where the last forms were least, as in free space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from protoproof.errors import InternalError
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.relaxation.boxed import Bounded
+from protoproof.prover.relaxation.duality import Dual, Sites
+from protoproof.prover.relaxation.forms import Forms, Side, chord
+from protoproof.prover.relaxation.intervals import ExactState, Margins
+
+Coefficients = Float[NDArray[np.float64], "rival prototype"]
+Matrix = Float[NDArray[np.float64], "row term"]
+Points = Float[NDArray[np.float64], "rival place channel"]
+
+# Re-linearisations, the Newton steps in each, and those of the final multipliers; more of the
+# first two for problems (rows times channels) so small that they cost next to nothing.
+_STEPS, _INNER, _FINAL = 4, 2, 16
+_SMALL, _THOROUGH = 1 << 10, 8
+_DAMPING = 0.6
+# Shares of the estimated multipliers of linear bounds that are tried.
+_SHARES = (1.0, 0.7, 0.3)
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """What proves one rival's forms: ``places``, their multipliers [place, term], and nu [K].
+
+    ``spans[i]`` are the prototypes whose facts the first columns of row i belong to; the domain's
+    own constraints have the last ones.
+    """
+
+    places: tuple[int, ...]
+    spans: tuple[tuple[int, ...], ...]
+    x: Matrix
+    nu: Float[NDArray[np.float64], " bound"]
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Bounds [R] of the forms less their value at the instance, points, and multipliers.
+
+    ``settled``: the domain played no part, so that free space has the same to say.
+    """
+
+    bound: Margins
+    point: Points
+    x: Matrix
+    nu: Float[NDArray[np.float64], "rival bound"]
+    settled: bool = False
+
+
+class _Places:
+    """The locations that take part, and the forms there: A [R, M] and b [R, M, D]."""
+
+    def __init__(self, state: ExactState, bounded: Bounded, places: Sequence[int]) -> None:
+        self.instance, self.bounded = state.instance, bounded
+        self.places = list(places)
+        self.hulls = [state.places[place].hull for place in places]
+        self.spans = [() if hull is None else hull.spanning for hull in self.hulls]
+        self.sites: Sites = bounded.sites(self.places, self.spans, joint=True)
+        self.most = max([len(span) for span in self.spans], default=0)
+        self.affine = [None if hull is None else hull.affine() for hull in self.hulls]
+        channels = self.sites.lower.shape[1]
+        self.normals = np.zeros((0, len(self.places), channels))
+        self.spare = np.zeros(0)
+        if bounded.coupling is not None:
+            self.normals, self.spare = bounded.coupling  # then all locations take part
+
+    def start(self, coefficients: Sequence[Coefficients]) -> Matrix:
+        """The multipliers that are best in free space, [R * M, term]; see ``lagrangian``."""
+        count = len(coefficients[0])
+        x = np.zeros((count, len(self.places), self.sites.square.shape[1]))
+        prototypes = self.instance.head.prototypes
+        for index, (hull, affine) in enumerate(zip(self.hulls, self.affine, strict=True)):
+            if hull is None or affine is None:
+                continue
+            own, (of_prototype, of_latent) = coefficients[index], affine
+            spanned = own @ of_prototype
+            across = own @ prototypes - spanned @ prototypes[list(hull.spanning)]
+            length = np.sqrt((across**2).sum(axis=1))
+            leading = length / max(float(np.sqrt(hull.radius)), 1e-9)
+            x[:, index, : len(hull.spanning)] = leading[:, None] * of_latent - spanned
+        return x.reshape(count * len(self.places), -1)
+
+    def solve(
+        self,
+        coefficients: Sequence[Coefficients],
+        start: Matrix,
+        nu: Float[NDArray[np.float64], "rival bound"],
+        steps: int,
+    ) -> _Solution:
+        """Bound every rival's forms; ``coefficients[m]`` [R, P] are those at place m."""
+        head, latent = self.instance.head, self.instance.latent
+        leading = np.stack([own.sum(axis=1) for own in coefficients], axis=1)
+        slope = np.stack(
+            [
+                own @ head.prototypes - own.sum(axis=1, keepdims=True) * latent[place]
+                for own, place in zip(coefficients, self.places, strict=True)
+            ],
+            axis=1,
+        )
+        best = self._with(leading, slope, start, nu, steps)
+        if not len(self.spare):
+            return best
+        estimate = self._estimate(leading, slope, best.x)
+        for share in _SHARES:
+            trial = self._with(leading, slope, best.x, share * estimate, steps)
+            best = _better(best, trial)
+        # the estimate does not know what a bound costs that is far from tight
+        for bound in np.flatnonzero(best.nu.any(axis=0)).tolist():
+            fewer = best.nu.copy()
+            fewer[:, bound] = 0.0
+            best = _better(best, self._with(leading, slope, best.x, fewer, steps))
+        return best
+
+    def _with(
+        self,
+        leading: Float[NDArray[np.float64], "rival place"],
+        slope: Points,
+        x: Matrix,
+        nu: Float[NDArray[np.float64], "rival bound"],
+        steps: int,
+    ) -> _Solution:
+        count, places, channels = slope.shape
+        # -nu <c, e> is -2 <nu c / 2, e>
+        pushed = slope + 0.5 * np.einsum("rk,kmd->rmd", nu, self.normals)
+        dual = Dual(
+            self.sites,
+            np.tile(np.arange(places), count),
+            leading.reshape(-1),
+            pushed.reshape(-1, channels),
+        )
+        settled = not self.bounded.terms and bool(dual.settled(x).all())
+        x, value, point = dual.ascend(x, 0 if settled else steps)
+        bound = value.reshape(count, places).sum(axis=1) - nu @ self.spare
+        return _Solution(bound, point.reshape(slope.shape), x, nu, settled)
+
+    def _estimate(
+        self, leading: Float[NDArray[np.float64], "rival place"], slope: Points, x: Matrix
+    ) -> Float[NDArray[np.float64], "rival bound"]:
+        """The nu >= 0 that leave the least slope, weighted by the widths of the box."""
+        count, places, channels = slope.shape
+        dual = Dual(
+            self.sites, np.tile(np.arange(places), count), leading.reshape(-1),
+            slope.reshape(-1, channels),
+        )  # fmt: skip
+        _, total = dual.totals(x)
+        width = np.minimum(self.sites.upper - self.sites.lower, 1.0).reshape(-1)
+        normals = (self.normals.reshape(len(self.normals), -1) * width).T
+        rows = total.reshape(count, -1) * width
+        return np.stack([nnls(0.5 * normals, -row)[0] for row in rows])
+
+
+def _better(one: _Solution, other: _Solution) -> _Solution:
+    wins = other.bound > one.bound
+    rows = np.repeat(wins, len(one.x) // len(wins))
+    return _Solution(
+        np.where(wins, other.bound, one.bound),
+        np.where(wins[:, None, None], other.point, one.point),
+        np.where(rows[:, None], other.x, one.x),
+        np.where(wins[:, None], other.nu, one.nu),
+    )
+
+
+class BoundedRelaxation:
+    """The relaxation of some margins over facts and domain, solved for all of them at once."""
+
+    def __init__(self, state: ExactState, bounded: Bounded, rivals: Sequence[int]) -> None:
+        instance = state.instance
+        self.instance: Instance = instance
+        self.rivals = tuple(int(k) for k in rivals)
+        self.similarity = instance.head.similarity
+        self.weights = instance.margin_weights[list(rivals)]
+        low, high = state.nearest()
+        self.support = Side(state, np.argmin(instance.measurement, axis=0), bare=True)
+        self.oppose = Side(state, np.argmin(state.low, axis=0), bare=True)
+        self.positive = (self.weights > 0) & self.support.known
+        self.negative = (self.weights < 0) & self.oppose.known
+        self.location = np.where(self.positive, self.support.location, self.oppose.location)
+        slope, value = chord(state, self.oppose, self.similarity)
+        self.falling = np.where(self.negative, self.weights * slope, 0.0)
+        linear = self.positive | self.negative
+        ends = self.similarity.value(np.where(self.weights > 0, high, low))
+        fixed = ~linear & (self.weights != 0)
+        with np.errstate(invalid="ignore"):
+            constant = np.where(fixed, self.weights * ends, 0.0)
+        index = np.arange(len(low))
+        self.observed = instance.measurement[self.support.location, index]
+        opposed = instance.measurement[self.oppose.location, index]
+        at_instance = value + slope * (opposed - self.oppose.low)
+        constant = constant + np.where(self.negative, self.weights * at_instance, 0.0)
+        self.constant = constant.sum(axis=1) + instance.margin_offset[list(rivals)]
+        used = np.unique(self.location[linear])
+        places = range(len(state.places)) if bounded.coupling is not None else used.tolist()
+        self.places = _Places(state, bounded, places)
+
+    def solve(self, enough: float = np.inf) -> Forms:
+        """The best forms found; stops when every bound exceeds ``enough``."""
+        tangent = np.tile(self.observed, (len(self.rivals), 1))
+        best: Forms | None = None
+        x: Matrix | None = None
+        nu = np.zeros((len(self.rivals), len(self.places.spare)))
+        if not self.places.places:  # nothing moves
+            return self._forms(np.clip(tangent, self.support.low, self.support.high))[0]
+        small = len(self.rivals) * self.places.sites.lower.size <= _SMALL
+        steps, inner = (_THOROUGH, _THOROUGH) if small else (_STEPS, _INNER)
+        for _ in range(steps):
+            tangent = np.clip(tangent, self.support.low, self.support.high)
+            forms, start = self._forms(tangent)
+            parts = _by_place(forms, self.places.places)
+            begin = self.places.start(parts) if x is None else x
+            solution = self.places.solve(parts, begin, nu, inner)
+            if small and not solution.settled:
+                other = self.places.solve(parts, np.zeros_like(begin), nu, inner)
+                solution = _better(solution, other)
+            forms = replace(forms, bound=start + solution.bound)
+            best = forms if best is None else best.better(forms)
+            if (best.bound > enough).all() or solution.settled:
+                break
+            x, nu = solution.x, solution.nu
+            aim = self._measured(solution.point)
+            tangent = (1 - _DAMPING) * tangent + _DAMPING * aim
+        if best is None:  # the loop runs at least once
+            raise InternalError("no relaxation step was taken")
+        return best
+
+    def _forms(self, tangent: Coefficients) -> tuple[Forms, Margins]:
+        """Forms with these tangents, and their values at the instance."""
+        slope = self.similarity.derivative(tangent)
+        rising = np.where(self.positive, self.weights * slope, 0.0)
+        at_instance = self.similarity.value(tangent) + slope * (self.observed - tangent)
+        start = self.constant + np.where(self.positive, self.weights * at_instance, 0.0).sum(axis=1)
+        linear = self.positive | self.negative
+        forms = Forms(
+            self.rivals,
+            self.location,
+            linear,
+            np.where(self.positive, tangent, 1.0),
+            rising + self.falling,
+            start,
+            np.ones(len(self.rivals), dtype=bool),
+        )
+        return forms, start
+
+    def _measured(self, point: Points) -> Coefficients:
+        """q_lj of the supporting prototypes at the points, [R, P]."""
+        prototypes, latent = self.instance.head.prototypes, self.instance.latent
+        result = np.tile(self.observed, (len(point), 1))
+        supporting = self.positive.any(axis=0)
+        for index, place in enumerate(self.places.places):
+            own = np.flatnonzero(supporting & (self.support.location == place))
+            e = point[:, index]
+            inner = e @ (prototypes[own] - latent[place]).T
+            result[:, own] = self.observed[own] + (e**2).sum(axis=1)[:, None] - 2.0 * inner
+        return np.asarray(np.maximum(result, 0.0))
+
+
+def _by_place(forms: Forms, places: Sequence[int]) -> list[Coefficients]:
+    """The coefficients of the measurements at each place."""
+    return [
+        np.where(forms.linear & (forms.location == place), forms.slope, 0.0) for place in places
+    ]
+
+
+def multipliers(state: ExactState, bounded: Bounded, forms: Forms, row: int) -> Multipliers:
+    """Multipliers that prove one rival's forms; recomputed from the coefficients alone."""
+    linear = forms.linear[row]
+    used = np.unique(forms.location[row][linear]).tolist()
+    every = range(len(state.places))
+    places = _Places(state, bounded, every if bounded.coupling is not None else used)
+    slope = np.where(linear, forms.slope[row], 0.0)
+    parts = [np.where(forms.location[row] == place, slope, 0.0)[None] for place in places.places]
+    nu = np.zeros((1, len(places.spare)))
+    found = places.solve(parts, places.start(parts), nu, _FINAL)
+    return Multipliers(tuple(places.places), tuple(places.spans), found.x, found.nu[0])

@@ -1,0 +1,167 @@
+"""The exact oracle: the tightest interval of every measurement on its own, then interval margins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance, interval_margins
+from protoproof.prover.relaxation.boxed import Bounded
+from protoproof.prover.relaxation.implied import implied, nothing_implied
+from protoproof.prover.relaxation.pair_bounds import Hull
+
+Vector = Float[NDArray[np.float64], " prototype"]
+
+
+Matrix = Float[NDArray[np.float64], "location prototype"]
+
+
+Margins = Float[NDArray[np.float64], " rival"]
+
+
+# Float64 margins closer to zero than this are not worth sending to the checker: they are within
+# reach of rounding in the prover. It is a filter, never a proof.
+SLACK = 1e-9
+
+
+class Place(NamedTuple):
+    """What is known at one location: bounds of all q_lj, and the hull of its facts, if any."""
+
+    low: Vector
+    high: Vector
+    hull: Hull | None
+    facts: tuple[int, ...]
+
+
+class ExactState:
+    """Bounds of one instance's measurements under a growing and shrinking set of facts.
+
+    ``low``, ``high`` are [L, P] bounds of q_lj given the pair facts at location l and the domain;
+    ``near``, ``far`` [L, P] the domain's own ranges, and ``floor``, ``roof`` [P] what the domain
+    alone says about the nearest distance; ``implied`` is what activation facts and ceilings say.
+    A margin counts as proved above ``slack``.
+    """
+
+    def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
+        self.instance = instance
+        self.slack = slack
+        near, far = domain.measurement_range(instance.head.prototypes)
+        shape = instance.measurement.shape
+        self.near: Matrix = np.array(np.broadcast_to(near, shape))
+        self.far: Matrix = np.array(np.broadcast_to(far, shape))
+        self.bounded = Bounded.of(instance, domain)
+        self.places = [self._bare(location) for location in range(shape[0])]
+        self.low: Matrix = np.stack([place.low for place in self.places])
+        self.high: Matrix = np.stack([place.high for place in self.places])
+        # of m_j, the least of all locations
+        self.floor, self.roof = self.seen()
+        self.implied = nothing_implied(shape[1])
+
+    @property
+    def chosen(self) -> list[tuple[int, ...]]:
+        """Per location, the prototypes that have a fact there."""
+        return [place.facts for place in self.places]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """All (location, prototype) that have a fact, in order of location."""
+        return [(location, j) for location, place in enumerate(self.places) for j in place.facts]
+
+    def place(self, location: int, prototypes: Sequence[int]) -> Place:
+        """What would be known at a location whose facts were exactly ``prototypes``."""
+        if not prototypes:
+            return self._bare(location)
+        measurement = self.instance.measurement[location]
+        known = self.places[location]
+        if known.hull is not None and known.facts == tuple(prototypes[:-1]):
+            hull = known.hull.adding(self.instance.gram, measurement, prototypes[-1])
+        else:
+            hull = Hull.of(self.instance.gram, measurement, prototypes)
+        low, high = hull.bounds()
+        low, high = np.maximum(low, self.near[location]), np.minimum(high, self.far[location])
+        if self.bounded is not None:
+            low, high = self.bounded.tighten(location, hull, low, high)
+        named = list(prototypes)
+        low[named] = high[named] = measurement[named]
+        return Place(low, high, hull, tuple(named))
+
+    def _bare(self, location: int) -> Place:
+        """What the domain alone says about a location."""
+        low, high = self.near[location], self.far[location]
+        if self.bounded is not None:
+            low, high = self.bounded.tighten(location, None, low, high)
+        return Place(low, high, None, ())
+
+    def put(self, location: int, place: Place) -> Place:
+        """Make ``place`` what is known at a location; returns what was known before."""
+        before = self.places[location]
+        self.places[location] = place
+        self.low[location], self.high[location] = place.low, place.high
+        return before
+
+    def set_location(self, location: int, prototypes: Sequence[int]) -> None:
+        """Make ``prototypes`` the facts of a location; no other location is touched."""
+        self.put(location, self.place(location, prototypes))
+
+    def adopt(self, facts: FactSet) -> None:
+        """Make ``facts`` what the state is about; locations whose facts stay are not touched."""
+        wanted: list[list[int]] = [[] for _ in self.places]
+        for fact in facts.pairs:
+            wanted[fact.location].append(fact.prototype)
+        for location, prototypes in enumerate(wanted):
+            if sorted(self.places[location].facts) != prototypes:
+                self.set_location(location, prototypes)
+        self.implied = implied(self.instance.gram, facts.activations, facts.ceilings)
+
+    def seen(self) -> tuple[Vector, Vector]:
+        """Bounds of min over locations of q_lj from domain and pair facts alone."""
+        return self.low.min(axis=0), self.high.min(axis=0)
+
+    def nearest(self) -> tuple[Vector, Vector]:
+        """Bounds of min over locations of q_lj."""
+        low, high = self.seen()
+        return np.maximum(low, self.implied.low), np.minimum(high, self.implied.high)
+
+    def margins(self) -> Margins:
+        """Lower bounds of all margins under the present facts."""
+        return margins_between(self.instance, *self.nearest())
+
+    def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
+        """Lower bounds of all margins if one location had other facts; nothing changes."""
+        before = self.put(location, self.place(location, prototypes))
+        try:
+            return self.margins()
+        finally:
+            self.put(location, before)
+
+    def suffices(self) -> bool:
+        """Whether the present pair facts prove every margin."""
+        return self.proves(self.margins())
+
+    def reduce(self, location: int, prototypes: Sequence[int]) -> bool:
+        """Make ``prototypes`` the facts of a location if that suffices; whether it did."""
+        before = self.put(location, self.place(location, prototypes))
+        if self.suffices():
+            return True
+        self.put(location, before)
+        return False
+
+    def proves(self, margins: Margins) -> bool:
+        """Whether every margin is above the slack; False for NaN, so it fails closed."""
+        return bool((margins > self.slack).all())
+
+
+def margins_between(instance: Instance, low: Vector, high: Vector) -> Margins:
+    """Lower bounds of all margins when each nearest distance lies in [low, high]."""
+    return interval_margins(
+        *instance.charges,
+        instance.margin_offset,
+        instance.similarity(high),  # decreasing: the farthest distance is the least activation
+        instance.similarity(low),
+    )

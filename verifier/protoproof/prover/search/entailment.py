@@ -1,0 +1,119 @@
+"""What a vocabulary chooses among, and whether an oracle proves a set of its facts."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+from protoproof.prover.counterexample.refute import Kinds, of_facts
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.oracle import Decision
+from protoproof.prover.oracle.relational import RelationalOracle
+from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.search.deletion import drop_facts
+from protoproof.prover.search.quickxplain import quickxplain
+from protoproof.prover.search.search import Candidate, Vocabulary
+from protoproof.verdict import Status
+
+# What a vocabulary chooses among. (In `ceiling` every explanation has one ceiling, so these are
+# cases; in `topk` the sets are a chain.)
+KINDS: dict[Vocabulary, Kinds] = {
+    "topk": frozenset({"activations"}),
+    "ceiling": frozenset({"activations"}),
+    "mixed": frozenset({"pairs", "activations", "ceilings"}),
+    "pairs": frozenset({"pairs"}),
+}
+
+# Sets that are halved before their facts are tried one by one.
+_LARGE = 64
+
+
+class OutOfTimeError(Exception):
+    """A deadline passed; never leaves the searches that set it."""
+
+
+def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
+    """A set as a candidate for the checker, if the strongest oracle for its facts proves it."""
+    if not facts:
+        return None
+    state: ExactState
+    if facts.pairs:
+        relational = RelationalOracle(SLACK)
+        state = relational.prepare(instance, domain)
+        verdict = relational.decide(state, facts).verdict
+    else:
+        exact = ExactOracle(SLACK)
+        state = exact.prepare(instance, domain)
+        verdict = exact.decide(state, facts).verdict
+    if verdict.status is not Status.PROVED:
+        return None
+    return Candidate(facts, "relational" if facts.pairs else "exact", state)
+
+
+def shrunk(
+    instance: Instance,
+    domain: Domain,
+    facts: FactSet,
+    *,
+    deadline: float = math.inf,
+    now: Callable[[], float] = time.monotonic,
+) -> Candidate | None:
+    """A proved subset of a proved set, from which the oracle can drop no fact.
+
+    Large sets are halved first (few of their facts are needed), then every fact is tried alone.
+
+    Args:
+        deadline: when to give up, by the clock ``now``.
+
+    Raises:
+        OutOfTimeError: the deadline passed before the set was minimal.
+    """
+    suffices = _Suffices(instance, domain, facts, deadline, now)
+    if len(facts) > _LARGE:
+        # what is about the whole latent is kept rather than what is about one location
+        fewer = of_facts(quickxplain(list(facts), suffices))
+        # halving is exact for a monotone oracle; with forms over a box it is nearly one
+        facts = fewer if suffices(fewer) else facts
+    return decided(instance, domain, drop_facts(facts, facts, suffices.decide))
+
+
+class _Suffices:
+    """The strongest oracle for a set's facts, asked about its subsets until a deadline."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        domain: Domain,
+        facts: FactSet,
+        deadline: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._deadline, self._now = deadline, now
+        if facts.pairs:
+            relational = RelationalOracle(SLACK)
+            related = relational.prepare(instance, domain)
+            self._decide: Callable[[FactSet], Decision] = lambda some: relational.decide(
+                related, some
+            )
+        else:
+            exact = ExactOracle(SLACK)
+            state = exact.prepare(instance, domain)
+            self._decide = lambda some: exact.decide(state, some)
+
+    def decide(self, facts: FactSet) -> Decision:
+        """What the oracle says.
+
+        Raises:
+            OutOfTimeError: the deadline passed.
+        """
+        if self._now() >= self._deadline:
+            raise OutOfTimeError
+        return self._decide(facts)
+
+    def __call__(self, facts: Iterable[Fact]) -> bool:
+        some = facts if isinstance(facts, FactSet) else of_facts(facts)
+        return self.decide(some).verdict.status is Status.PROVED

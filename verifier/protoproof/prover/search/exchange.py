@@ -1,0 +1,102 @@
+"""Exchange: two facts of a location for one, where deletion alone cannot go on.
+
+A set from which no fact can be dropped need not be small: another fact may do the work of two.
+
+    repeat while the set shrinks:
+        for every location with several facts: replace two of them by one that suffices as well
+        for every location: replace one fact by the one that leaves the largest least margin
+        delete what has become redundant
+
+The second step changes no size; it makes room for the next round. Trials (trial.py) propose, the
+state decides: a replacement counts only where every margin stays proved. At a location with many
+facts, only the ones of least worth are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search.deletion import delete
+from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
+from protoproof.prover.search.order import by_worth
+
+# Rounds, facts of a location that are tried for replacement, rivals that a trial looks at.
+_ROUNDS, _FACTS, _RIVALS = 4, 4, 8
+
+
+def exchange(state: ExactState) -> None:
+    """Make the pair facts of ``state``, which suffice, fewer where one can stand for two."""
+    for _ in range(_ROUNDS):
+        before = len(state.pairs)
+        _two_for_one(state)
+        _one_for_one(state)
+        delete(state, by_worth(state))
+        if len(state.pairs) == before:
+            return
+
+
+def _two_for_one(state: ExactState) -> None:
+    """Replace two facts by one, location by location, the ones with most facts first."""
+    locations = sorted(
+        range(len(state.places)), key=lambda place: (-len(state.places[place].facts), place)
+    )
+    for location in locations:
+        while len(state.places[location].facts) > 1 and _replace(state, location, 2, -np.inf):
+            pass
+
+
+def _one_for_one(state: ExactState) -> None:
+    """Replace single facts where that raises the least margin."""
+    for location in range(len(state.places)):
+        if state.places[location].facts:
+            _replace(state, location, 1, float(state.margins().min()))
+
+
+def _replace(state: ExactState, location: int, count: int, least: float) -> bool:
+    """Put one fact in the place of ``count`` of a location, if its least margin exceeds ``least``.
+
+    The replacement with the largest least margin is put to the state.
+    """
+    facts = state.places[location].facts
+    margins = state.margins()
+    rows = np.argsort(margins, kind="stable")[:_RIVALS]
+    best: list[int] | None = None
+    for gone in combinations(_spare(state, location), count):
+        kept = [j for j in facts if j not in gone]
+        tried = [j for j in facts_to_try(state, location) if j not in facts]
+        if not tried:
+            return False
+        trials = _least(state, location, kept, tried, rows)
+        index = int(np.argmax(trials))
+        if trials[index] > max(least, state.slack):
+            best, least = [*kept, tried[index]], float(trials[index])
+    return best is not None and state.reduce(location, best)
+
+
+def _spare(state: ExactState, location: int) -> list[int]:
+    """Facts of a location that are tried for replacement, those of least worth first."""
+    facts = state.places[location].facts
+    if len(facts) <= _FACTS:
+        return list(facts)
+
+    def left(prototype: int) -> float:
+        rest = [j for j in facts if j != prototype]
+        return float(state.margins_with(location, rest).min())
+
+    return sorted(facts, key=lambda j: (-left(j), j))[:_FACTS]
+
+
+def _least(
+    state: ExactState,
+    location: int,
+    kept: Sequence[int],
+    tried: Sequence[int],
+    rows: Int[NDArray[np.intp], " rival"],
+) -> NDArray[np.float64]:
+    return np.asarray(margins_with_each(state, location, kept, tried, rows).min(axis=1))

@@ -1,0 +1,350 @@
+"""Smallest explanations by implicit hitting sets, with a lower bound at every moment.
+
+    clauses = []
+    while the smallest set H that hits all clauses is smaller than the best explanation:
+        if an oracle proves H: H is a smallest explanation
+        else if a latent refutes H: grow it; clauses += { facts that it violates }
+        else: H is undecided; look for another one
+
+The size of a smallest hitting set bounds every explanation from below, because every explanation
+hits every clause. In vocabulary ``ceiling`` each of the P possible ceilings has hitting sets of its
+own, and a clause belongs to the ceilings that its latent respects; the bound is the least of them.
+In ``topk`` the sets are a chain, so one latent settles it.
+
+An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
+which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
+deadline cuts it short and keeps what is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from protoproof.prover.counterexample.refute import Refutation, Refuter, ceilings_of, of_facts
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import CeilingFact, FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.search.entailment import KINDS, decided
+from protoproof.prover.search.enumerate import Contrast, Minimal, minimal_explanations
+from protoproof.prover.search.hitting_set import Node, Packing, prove, smallest
+from protoproof.prover.search.search import Candidate, Vocabulary
+
+# Proposals and undecided sets after which the search gives up, and proposals per round.
+_PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
+# Sets that are looked at from above, before.
+_FROM_ABOVE = 300
+
+
+@dataclass(frozen=True)
+class SizeProof:
+    """Refutations and case trees from which the checker derives the lower bound.
+
+    ``covers`` are (first and last number of the ceilings, or None, and the tree).
+    """
+
+    refutations: tuple[Refutation, ...]
+    covers: tuple[tuple[tuple[int, int] | None, tuple[Node, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The best explanation found and what bounds all others from below.
+
+    Attributes:
+        best: a sufficient set; the start where nothing smaller was found.
+        lower: no explanation of the vocabulary is smaller (what ``proof`` proves).
+        proof: evidence for ``lower``; None where there is none.
+        reason: why it is not, or empty.
+    """
+
+    best: Candidate
+    lower: int
+    proof: SizeProof | None
+    reason: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the best explanation is a smallest one."""
+        return self.lower == len(self.best.facts)
+
+
+def minimum(
+    instance: Instance,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    start: Candidate,
+    *,
+    deadline: float = float("inf"),
+    now: Callable[[], float] = time.monotonic,
+    progress: Callable[[int, int], None] | None = None,
+) -> Minimum:
+    """A smallest explanation, or the best one and a lower bound when work or time is over.
+
+    Args:
+        instance: the explained latent.
+        domain: the latents that are quantified over.
+        vocabulary: the kinds of facts.
+        start: a sufficient set to improve on.
+        deadline: when to stop, by the clock ``now``.
+        progress: told (lower bound, size of the best) whenever one of them changes.
+    """
+    if vocabulary == "topk":
+        return _topk(instance, domain, start, now)
+    return _Search(instance, domain, vocabulary, start, deadline, now, progress).run()
+
+
+@dataclass
+class _Part:
+    """The explanations with one ceiling (or none): their clauses, and a smallest hitting set."""
+
+    ceiling: CeilingFact | None
+    clauses: list[int] = field(default_factory=list)  # indices of refutations
+    guesses: list[frozenset[int]] = field(default_factory=list)  # undecided sets
+    hitting: list[int] | None = field(default_factory=list)
+    lower: int = 0
+    stale: bool = False
+
+
+class _Search:
+    """One run of the algorithm."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        start: Candidate,
+        deadline: float,
+        now: Callable[[], float],
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.instance, self.domain, self.vocabulary = instance, domain, vocabulary
+        self.best, self.deadline, self.now = start, deadline, now
+        self._progress, self._told = progress, (-1, -1)
+        self.refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
+        self.elements = self.refuter.elements()
+        self._number = {fact: index for index, fact in enumerate(self.elements)}
+        self.ceilings = ceilings_of(instance) if vocabulary == "ceiling" else []
+        self.parts = [_Part(fact) for fact in self.ceilings] or [_Part(None)]
+        self.refutations: list[Refutation] = []
+        self.clauses: list[frozenset[int]] = []
+        self.reason = ""
+
+    @property
+    def extra(self) -> int:
+        """Facts besides the elements: the ceiling."""
+        return int(self.vocabulary == "ceiling")
+
+    @property
+    def lower(self) -> int:
+        """The bound that the hitting sets give."""
+        return min(part.lower for part in self.parts) + self.extra
+
+    def run(self) -> Minimum:
+        """Rounds of proposals until bound and size meet, or work or time is over."""
+        if not self.ceilings and len(self.best.facts) > 1:
+            self._from_above()
+        proposals = undecided = 0
+        while self.lower < len(self.best.facts):
+            if self.now() >= self.deadline:
+                self.reason = "out of time"
+                break
+            if proposals >= _PROPOSALS or undecided >= _UNDECIDED:
+                self.reason = (
+                    "out of proposals"
+                    if proposals >= _PROPOSALS
+                    else ("some sets are neither proved nor refuted")
+                )
+                break
+            round_ = list(self._proposals())
+            if not round_:
+                self.reason = "no further set to propose"
+                break
+            proposals += len(round_)
+            undecided += self._decide(round_)
+            self._refresh()
+            self._tell()
+        return self._result()
+
+    def _from_above(self) -> None:
+        """Small contrastive sets are the strongest clauses: look for them first, for a while."""
+        half = self.now() + (self.deadline - self.now()) / 2
+        for item in minimal_explanations(
+            self.instance,
+            self.domain,
+            self.vocabulary,
+            limit=_FROM_ABOVE,
+            rounds=_FROM_ABOVE,
+            deadline=half,
+            now=self.now,
+        ):
+            if isinstance(item, Minimal) and len(item.facts) < len(self.best.facts):
+                self.best = item.found
+            elif isinstance(item, Contrast):
+                self._add(item.refutation)
+        self._refresh()
+        self._tell()
+
+    def _proposals(self) -> Iterator[tuple[_Part, FactSet]]:
+        """The least hitting sets of the parts that hold the bound down."""
+        room = len(self.best.facts) - self.extra
+        open_ = [p for p in self.parts if p.hitting is not None and len(p.hitting) < room]
+        least = min((len(part.hitting or ()) for part in open_), default=0)
+        chosen = [part for part in open_ if len(part.hitting or ()) == least]
+        # spread over the ceilings: one latent often respects many of them
+        step = max(1, len(chosen) // _ROUND)
+        for part in chosen[::-step][:_ROUND]:
+            yield part, self._facts(part, part.hitting or [])
+
+    def _facts(self, part: _Part, members: Sequence[int]) -> FactSet:
+        chosen = [self.elements[member] for member in members]
+        return of_facts(chosen if part.ceiling is None else [*chosen, part.ceiling])
+
+    def _decide(self, round_: Sequence[tuple[_Part, FactSet]]) -> int:
+        """Prove or refute every proposal; the number of those that resisted both."""
+        for _, facts in round_:
+            proved = decided(self.instance, self.domain, facts)
+            if proved is not None and len(facts) < len(self.best.facts):
+                self.best = proved
+                return 0
+        undecided = 0
+        found = self.refuter.refute([facts for _, facts in round_])
+        for (part, facts), refutation in zip(round_, found, strict=True):
+            if refutation is None:
+                undecided += 1
+                part.guesses.append(frozenset(part.hitting or ()))
+                part.stale = True
+            elif not any(self.clauses[c].isdisjoint(part.hitting or ()) for c in part.clauses):
+                # a clause that was added in this round may have met the proposal already
+                self._add(self._grown(facts, refutation))
+        return undecided
+
+    def _grown(self, facts: FactSet, refutation: Refutation) -> Refutation:
+        """Growing pays where a bound of more than the first fact is wanted."""
+        if len(self.best.facts) - self.extra < 2 or self.now() >= self.deadline:
+            return refutation
+        return self.refuter.grow(facts, refutation, self.deadline)
+
+    def _add(self, refutation: Refutation) -> None:
+        index = len(self.refutations)
+        self.refutations.append(refutation)
+        self.clauses.append(frozenset(self._number[fact] for fact in refutation.violated))
+        met = self.refuter.met(refutation, self.ceilings) if self.ceilings else [0]
+        for place in met:
+            self.parts[place].clauses.append(index)
+            self.parts[place].stale = True
+
+    def _refresh(self) -> None:
+        """Smallest hitting sets of the parts that changed."""
+        for part in self.parts:
+            if not part.stale:
+                continue
+            part.stale = False
+            left = min(max(self.deadline - self.now(), 0.1), 60.0)
+            clauses = [self.clauses[index] for index in part.clauses]
+            everything = frozenset(range(len(self.elements)))
+            found = smallest(clauses, left)
+            if found is None:
+                continue  # the old bound still holds, and the old set is still proposed
+            part.lower = max(part.lower, len(found))
+            if part.guesses:
+                # "something outside": for proposals only
+                guessed = [everything - guess for guess in part.guesses]
+                found = smallest([*clauses, *guessed], left) if all(guessed) else None
+            part.hitting = found
+
+    def _tell(self) -> None:
+        now = self.lower, len(self.best.facts)
+        if self._progress is not None and now != self._told:
+            self._progress(*now)
+        self._told = now
+
+    def _result(self) -> Minimum:
+        """The best set with the largest bound that a tree proves."""
+        for lower in range(min(self.lower, len(self.best.facts)), self.extra, -1):
+            covers = self._covers(lower - self.extra)
+            if covers is not None:
+                proof = _used(SizeProof(tuple(self.refutations), covers))
+                return Minimum(self.best, lower, proof, self.reason)
+        return Minimum(self.best, self.extra, None, self.reason)
+
+    def _covers(
+        self, size: int
+    ) -> tuple[tuple[tuple[int, int] | None, tuple[Node, ...]], ...] | None:
+        """Trees for all parts; one tree serves neighbouring ceilings where its clauses do."""
+        covers: list[tuple[tuple[int, int] | None, tuple[Node, ...]]] = []
+        first = 0
+        while first < len(self.parts):
+            last = first
+            shared = set(self.parts[first].clauses)
+            nodes = self._tree(shared, size)
+            if nodes is None:
+                return None
+            while last + 1 < len(self.parts):
+                fewer = shared & set(self.parts[last + 1].clauses)
+                more = self._tree(fewer, size)
+                if more is None:
+                    break
+                last, shared, nodes = last + 1, fewer, more
+            covers.append(((first, last) if self.ceilings else None, nodes))
+            first = last + 1
+        return tuple(covers)
+
+    def _tree(self, indices: set[int], size: int) -> tuple[Node, ...] | None:
+        order = sorted(indices)
+        nodes = prove([self.clauses[index] for index in order], size)
+        return None if nodes is None else _renumbered(nodes, dict(enumerate(order)))
+
+
+def _topk(
+    instance: Instance, domain: Domain, start: Candidate, now: Callable[[], float]
+) -> Minimum:
+    """The least k by refuting the next smaller one."""
+    names = len(start.facts.activations)
+    if names < 2:
+        return Minimum(start, len(start.facts), SizeProof((), ()))
+    refuter = Refuter(instance, domain, kinds=KINDS["topk"], now=now)
+    nearest = instance.measurement.min(axis=0)
+    ranking = np.lexsort((np.arange(len(nearest)), nearest))
+    for k in range(names - 1, 0, -1):
+        named = [int(j) for j in ranking[:k]]
+        facts = FactSet(
+            activations=tuple(activation_fact(instance, j) for j in named),
+            ceilings=(ceiling_fact(instance, named[-1], named),),
+        )
+        (found,) = refuter.refute([facts])
+        if found is not None:
+            reason = "" if k == names - 1 else "some sets are neither proved nor refuted"
+            return Minimum(start, k + 2, SizeProof((found,), ()), reason)
+    return Minimum(start, 2, SizeProof((), ()), "some sets are neither proved nor refuted")
+
+
+def _renumbered(nodes: Sequence[Node], place: Mapping[int, int]) -> tuple[Node, ...]:
+    """The same tree with other numbers for its clauses."""
+    return tuple(
+        Packing(tuple((place[index], weight) for index, weight in node.weights))
+        if isinstance(node, Packing)
+        else node
+        for node in nodes
+    )
+
+
+def _used(proof: SizeProof) -> SizeProof:
+    """Without the refutations that no packing uses."""
+    used = sorted(
+        {
+            index
+            for _, nodes in proof.covers
+            for node in nodes
+            if isinstance(node, Packing)
+            for index, _ in node.weights
+        }
+    )
+    place = {index: number for number, index in enumerate(used)}
+    covers = tuple((numbers, _renumbered(nodes, place)) for numbers, nodes in proof.covers)
+    return SizeProof(tuple(proof.refutations[index] for index in used), covers)

@@ -1,0 +1,101 @@
+"""Vocabulary *pairs*: a sufficient set of (location, prototype) facts, grown by gain.
+
+    E = the nearest prototype of every location
+    while some margin is not proved:
+        k = the rival with the least proved margin
+        for the locations at which prototypes cost margin_k most:
+            try every fact there (trial.py)
+        add the one after which the margins that are not proved lack least altogether
+    return E
+
+The fact that helps most is often not the one about the prototype that costs most: a fact bounds
+all distances of its location. Where no trial gains anything, the costliest interval is closed by
+its own fact, so that the set always grows until nothing is left to add. The set is then minimised
+by deletion and exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from protoproof.prover.relaxation.intervals import ExactState, Margins
+from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
+
+Vector = Float[NDArray[np.float64], " prototype"]
+
+# Locations tried per step (one where prototypes are many), rivals that a trial looks at (those that
+# lack most), and intervals that are looked at for locations to try.
+_LOCATIONS, _RIVALS, _INTERVALS = 4, 16, 64
+_FEW = 1000
+
+
+def grow(state: ExactState) -> bool:
+    """Add pair facts to ``state`` until every margin is proved; False when nothing is left to add.
+
+    Starts from one fact per location: over a free domain a location without any fact could match
+    every prototype perfectly, so no smaller start can succeed there.
+    """
+    instance = state.instance
+    for location, row in enumerate(instance.measurement):
+        state.set_location(location, [int(np.argmin(row))])
+    while True:
+        margins = state.margins()
+        if state.proves(margins):
+            return True
+        wanted = list(islice(_wanted(state, int(np.argmin(margins))), _INTERVALS))
+        if not wanted:
+            return False
+        location, prototype = _most_gainful(state, margins, wanted) or wanted[0]
+        state.set_location(location, [*state.places[location].facts, prototype])
+
+
+def _most_gainful(
+    state: ExactState, margins: Margins, wanted: list[tuple[int, int]]
+) -> tuple[int, int] | None:
+    """The new fact that leaves the least lacking at the most wanted locations, if any gains."""
+    rows = np.flatnonzero(~(margins > state.slack))
+    rows = rows[np.argsort(margins[rows], kind="stable")][:_RIVALS]
+    best, least = None, float(np.maximum(state.slack - margins[rows], 0.0).sum())
+    most = _LOCATIONS if len(state.floor) <= _FEW else 1
+    for location in list(dict.fromkeys(location for location, _ in wanted))[:most]:
+        facts = state.places[location].facts
+        asked = [prototype for place, prototype in wanted if place == location]
+        tried = [j for j in facts_to_try(state, location, asked) if j not in facts]
+        if not tried:
+            continue
+        trials = margins_with_each(state, location, facts, tried, rows)
+        lacking = np.maximum(state.slack - trials, 0.0).sum(axis=1)
+        index = int(np.argmin(lacking))
+        if lacking[index] < least:
+            best, least = (location, tried[index]), float(lacking[index])
+    return best
+
+
+def _wanted(state: ExactState, rival: int) -> Iterator[tuple[int, int]]:
+    """The (location, prototype) whose facts close the intervals that cost a rival's margin, the
+    costliest first."""
+    instance = state.instance
+    weights = instance.margin_weights[rival]
+    low, high = state.nearest()
+    least, most = instance.similarity(high), instance.similarity(low)
+    with np.errstate(invalid="ignore"):
+        loss = np.where(
+            weights > 0,
+            weights * (instance.activation - least),
+            -weights * (most - instance.activation),
+        )
+    loss = np.where(weights == 0, 0.0, loss)
+    for prototype in np.argsort(-loss, kind="stable").tolist():
+        if not loss[prototype] > 0:
+            return
+        # an upper bound is improved where the instance attains its minimum; a lower bound where
+        # the present minimum of the lower bounds lies
+        column = instance.measurement if weights[prototype] > 0 else state.low
+        location = int(np.argmin(column[:, prototype]))
+        if prototype not in state.places[location].facts:
+            yield location, prototype

@@ -1,0 +1,240 @@
+"""Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
+
+    topk, ceiling:      the exact oracle
+    mixed:              the exact oracle, then the relational one where there are pair facts; pairs
+                        alone where they are fewer
+    pairs, triangle:    grow until proved, delete by the published triangle inequality
+    pairs, exact:       grow until proved, delete by the exact oracle
+    pairs, relational:  grow until proved, delete by the relational oracle
+    pairs, cascade:     grow and delete by the triangle inequality, go on by the exact oracle, then
+                        by the relational one (auto without its first link costs less)
+    all, smt:           as cascade, then drop what a proof by cases leaves out
+    pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
+
+Each set comes with the state that proved it. A prover's yes is float64; where the checker does
+not accept the proof, the next candidate asks for more margin, and at last for less ambition: the
+exact oracle's set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal
+
+from protoproof.errors import UsageError
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.oracle.branch_and_bound import SmtOracle, SplitState
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
+from protoproof.prover.oracle.triangle import TriangleOracle
+from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.deletion import delete, delete_facts
+from protoproof.prover.search.deletion_by_cases import fewer
+from protoproof.prover.search.exchange import exchange
+from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.topk import topk
+from protoproof.verdict import Status
+
+Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
+ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
+
+# Where the checker does not accept, the prover asks itself for more margin and tries again.
+_SLACKS = (SLACK, 1e-6, 1e-4)
+# Exchange and the relational oracle have never spared more than a third of the pairs.
+_HOPELESS = 2
+
+
+def require_oracle(name: str) -> None:
+    """Refuse a word that names no oracle to search with.
+
+    Raises:
+        UsageError: it is not one of :data:`ORACLES`.
+    """
+    known = ", ".join(ORACLES)
+    if name == "hypersphere":
+        raise UsageError(
+            "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
+            f"may be dropped on its word; use {known}"
+        )
+    if name not in ORACLES:
+        raise UsageError(f"--oracle {name}: unknown; use {known}")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A set of facts that an oracle calls sufficient, and the state that describes its pairs."""
+
+    facts: FactSet
+    oracle: str
+    state: ExactState
+
+
+def candidates(
+    instance: Instance,
+    domain: Domain,
+    vocabulary: Vocabulary,
+    oracle: str,
+    known: int | None = None,
+) -> Iterator[Candidate]:
+    """Sufficient sets of facts in the order in which to offer them to the checker.
+
+    Args:
+        instance: the explained latent.
+        domain: the latents that are quantified over.
+        vocabulary: the kinds of facts.
+        oracle: one of :data:`ORACLES`.
+        known: the size of the best set of another vocabulary. With oracle ``auto``, pairs that
+            are far more are only deleted from, neither exchanged nor bounded together.
+    """
+    if oracle == "smt":
+        yield from _by_cases(instance, domain, vocabulary)
+        return
+    if vocabulary == "pairs" and oracle == "triangle":
+        for slack in _SLACKS:
+            yield from _triangle(instance, domain, slack)
+        return
+    if vocabulary == "pairs" and oracle != "exact":
+        for slack in _SLACKS:
+            yield from _relational(
+                instance,
+                domain,
+                slack,
+                from_exact=oracle in ("auto", "cascade"),
+                from_triangle=oracle == "cascade",
+                known=known if oracle == "auto" else None,
+            )
+    for slack in _SLACKS:
+        state = ExactOracle(slack).prepare(instance, domain)
+        facts = _propose(vocabulary, state)
+        if facts is None:
+            return  # asking for more margin finds nothing either
+        if vocabulary == "mixed" and len(facts) > len(instance.measurement):
+            # over free latents pairs need one fact per location at least
+            pairs = candidates(instance, domain, "pairs", oracle)
+            yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
+        if vocabulary == "mixed" and oracle not in ("exact", "triangle") and facts.pairs:
+            yield from _related(instance, domain, slack, facts)
+        yield from _decided(facts, state)
+
+
+def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
+    """A sufficient set of facts that the exact oracle cannot shrink, or None."""
+    if vocabulary == "topk":
+        return topk(state, state.slack)
+    if vocabulary == "ceiling":
+        return ceiling(state, state.slack)
+    if vocabulary == "mixed":
+        return mixed(state, state.slack)
+    if not grow(state):
+        return None
+    delete(state, by_worth(state))
+    exchange(state)
+    return _pairs(state)
+
+
+def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Candidate]:
+    """A set that the triangle inequality cannot shrink.
+
+    The exact oracle, which is never looser, supplies the proof: a certificate has one kind of row.
+    """
+    triangle = TriangleOracle(slack).prepare(instance, domain)
+    if not grow(triangle):
+        return
+    delete(triangle, by_worth(triangle))
+    state = ExactOracle(slack).prepare(instance, domain)
+    for location, prototypes in enumerate(triangle.chosen):
+        state.set_location(location, prototypes)
+    for candidate in _decided(_pairs(state), state):
+        yield replace(candidate, oracle="triangle")
+
+
+def _relational(
+    instance: Instance,
+    domain: Domain,
+    slack: float,
+    *,
+    from_exact: bool,
+    from_triangle: bool = False,
+    known: int | None = None,
+) -> Iterator[Candidate]:
+    """A set that the relational oracle cannot shrink; see ``candidates`` for ``known``.
+
+    With ``from_exact``, deletion goes on where the exact oracle's ends; the exact oracle's proof is
+    kept where nothing more can be dropped. With ``from_triangle``, the exact oracle goes on where
+    the triangle inequality ends.
+    """
+    exact = ExactOracle(slack).prepare(instance, domain)
+    if from_triangle:
+        triangle = TriangleOracle(slack).prepare(instance, domain)
+        if grow(triangle):
+            delete(triangle, by_worth(triangle))
+            for location, prototypes in enumerate(triangle.chosen):
+                exact.set_location(location, prototypes)
+    if not exact.suffices() and not grow(exact):
+        return
+    if from_exact:
+        delete(exact, by_worth(exact))
+        if known is not None and len(exact.pairs) > _HOPELESS * known:
+            yield from _decided(_pairs(exact), exact)
+            return
+        exchange(exact)
+    state = RelationalOracle(slack).prepare(instance, domain)
+    for location, prototypes in enumerate(exact.chosen):
+        state.set_location(location, prototypes)
+    # interval margins order the facts as well as relational ones would, and are cheaper
+    delete(state, by_worth(exact))
+    kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
+    yield from _decided(_pairs(kept), kept)
+
+
+def _by_cases(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> Iterator[Candidate]:
+    """What a proof by cases leaves of the cascade's set, where that is less; then that set."""
+    for number, candidate in enumerate(candidates(instance, domain, vocabulary, "cascade")):
+        if number == 0:
+            found = fewer(instance, domain, vocabulary, candidate.facts)
+            if found is not None:
+                yield from _decided(*found)
+        yield candidate
+
+
+def _related(
+    instance: Instance, domain: Domain, slack: float, facts: FactSet
+) -> Iterator[Candidate]:
+    """What the relational oracle leaves of a set with pair facts, where that is less."""
+    state = RelationalOracle(slack).prepare(instance, domain)
+    fewer = delete_facts(RelationalOracle(slack), state, facts)
+    if len(fewer) < len(facts):
+        yield from _decided(fewer, state)
+
+
+def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:
+    """The candidate, if the oracle still agrees now that the facts are float64 enclosures.
+
+    These are a shade wider than the values that the search worked with, hence half the slack.
+    """
+    half = state.slack / 2
+    if isinstance(state, SplitState):
+        word, decision = SmtOracle.name, SmtOracle(half).decide(state, facts)
+    elif isinstance(state, RelationalState):
+        word, decision = RelationalOracle.name, RelationalOracle(half).decide(state, facts)
+    else:
+        word, decision = ExactOracle.name, ExactOracle(half).decide(state, facts)
+    if decision.verdict.status is Status.PROVED:
+        yield Candidate(facts, word, state)
+
+
+def _pairs(state: ExactState) -> FactSet:
+    return FactSet(
+        pairs=tuple(
+            pair_fact(state.instance, location, prototype) for location, prototype in state.pairs
+        )
+    )

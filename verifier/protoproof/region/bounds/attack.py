@@ -1,0 +1,227 @@
+"""The falsifier: projected gradient descent on the margin, before anything expensive starts.
+
+What it finds counts only after a replay: ONNX Runtime predicts another class, and so do intervals
+around the very point, in real arithmetic. A candidate on which the two disagree is no
+counterexample (and a sign of numerical fragility). Deterministic for a given seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from protoproof.errors import FragileError, InternalError
+from protoproof.network import Network, Observation
+from protoproof.network.head.head import Head
+from protoproof.region.bounds.interval import encoder_bounds
+from protoproof.region.bounds.margins import activations, margin_ends
+from protoproof.region.sets.region import Boxed, Image, Images, InputBox, L2Ball, Region
+from protoproof.region.sets.transformations import Brightness, Shifts
+
+STEPS, RESTARTS = 30, 4
+_GRID = 65  # parameter values per axis of a brightness family
+
+
+@dataclass(frozen=True, eq=False)
+class Counterexample:
+    """An input of the region that is predicted differently, as ONNX Runtime ran it.
+
+    ``x`` is float32. A member of a brightness family is in general no float32 image: then ``x`` is
+    the member rounded, and ``box`` encloses the member itself.
+    """
+
+    x: Image
+    observation: Observation
+    box: InputBox
+
+
+def attack(
+    network: Network,
+    region: Region,
+    predicted: int,
+    *,
+    seed: int = 0,
+    steps: int = STEPS,
+    restarts: int = RESTARTS,
+    device: str = "cpu",
+) -> Counterexample | None:
+    """Search an input of the region that is not predicted ``predicted``; None where none is found.
+
+    The centre comes first, then finite regions and parameter families point by point, then balls
+    and boxes by gradients of the smallest margin from random starts.
+    """
+    rng = np.random.default_rng(seed)
+    if isinstance(region, Shifts):
+        found = _first(network, predicted, ((x, _around(x)) for x in region.images()))
+    elif isinstance(region, Brightness):
+        found = _first(network, predicted, _family(region))
+    else:
+        found = _first(network, predicted, [(region.centre, _around(region.centre))])
+        if found is None and isinstance(region, Boxed | L2Ball):
+            found = _descend(network, region, predicted, rng, steps, restarts, device)
+    return found
+
+
+def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Counterexample | None:
+    """The point as a counterexample, if runtime and real arithmetic both say so.
+
+    ``box`` is a tiny box that holds the point of the region which ``x`` stands for: if some rival
+    is certainly ahead all over it, it is ahead at that point.
+    """
+    try:
+        seen = network.observe(x)
+    except FragileError:
+        return None
+    if seen.predicted == predicted:
+        return None
+    found = activations(network.head, encoder_bounds(network, [box]))
+    _, upper = margin_ends(network.head, found, predicted)
+    return Counterexample(x, seen, box) if upper[0, seen.predicted] < 0 else None
+
+
+def _around(x: Image) -> InputBox:
+    """The point itself."""
+    return InputBox(x.astype(np.float64), x.astype(np.float64))
+
+
+def _first(
+    network: Network,
+    predicted: int,
+    points: Iterator[tuple[Image, InputBox]] | list[tuple[Image, InputBox]],
+) -> Counterexample | None:
+    """The first point that is a counterexample."""
+    for x, box in points:
+        found = replay(network, x, box, predicted)
+        if found is not None:
+            return found
+    return None
+
+
+def _family(region: Brightness) -> Iterator[tuple[Image, InputBox]]:
+    """A grid of parameters, extremes first, each with the box around its exact member."""
+    shifts = _values(float(region.brightness))
+    scales = _values(float(region.contrast))
+    if len(shifts) > 1 and len(scales) > 1:
+        shifts, scales = shifts[:17], scales[:17]
+    for s in shifts:
+        for t in scales:
+            yield region.member(s, t)
+
+
+def _values(radius: float) -> list[float]:
+    if not radius:
+        return [0.0]
+    radius = float(np.nextafter(radius, 0.0))
+    return sorted(np.linspace(-radius, radius, _GRID).tolist(), key=lambda v: (-abs(v), v))
+
+
+def _descend(
+    network: Network,
+    region: Boxed | L2Ball,
+    predicted: int,
+    rng: np.random.Generator,
+    steps: int,
+    restarts: int,
+    device: str,
+) -> Counterexample | None:
+    """Signed or normalised gradient steps from the centre and from random members."""
+    start: Images = np.concatenate([region.centre[None], region.sample(rng, restarts)])
+    encoder = network.encoder.to(device)
+    free = network.encoder_graph.free_batch
+    low, high = (_wide(region, end, device) for end in (0, 1))
+    for batch in [start] if free else [start[i : i + 1] for i in range(len(start))]:
+        x = torch.from_numpy(np.array(batch)).to(device)
+        for step in range(steps):
+            x = x.detach().requires_grad_()
+            margin = margins(network.head, encoder(x), predicted)
+            for index in torch.nonzero(margin < 0).flatten().tolist():
+                image = _member(region, x[index].detach())
+                found = replay(network, image, _around(image), predicted)
+                if found is not None:
+                    return found
+            (gradient,) = torch.autograd.grad(margin.sum(), x)
+            share = 2.0 / (step + 4) if step else 0.5
+            with torch.no_grad():
+                x = _step(region, x, gradient, share, low, high)
+        image = _member(region, x[int(torch.argmin(margins(network.head, encoder(x), predicted)))])
+        found = replay(network, image, _around(image), predicted)
+        if found is not None:
+            return found
+    return None
+
+
+def _wide(region: Boxed | L2Ball, end: int, device: str) -> Tensor:
+    """Ends of the region per input number, in float32."""
+    if isinstance(region, Boxed):
+        return torch.from_numpy(region.float32_ends()[end]).to(device)
+    box = region.cover()[0]
+    return torch.from_numpy((box.lower, box.upper)[end].astype(np.float32)).to(device)
+
+
+def _step(
+    region: Boxed | L2Ball, x: Tensor, gradient: Tensor, share: float, low: Tensor, high: Tensor
+) -> Tensor:
+    if isinstance(region, Boxed):
+        return torch.clamp(x - share * (high - low) * gradient.sign(), low, high)
+    centre = torch.from_numpy(np.array(region.centre)).to(x.device)
+    radius = float(region.radius)
+    length = gradient.flatten(1).norm(dim=1).clamp(min=1e-30).view(-1, 1, 1, 1)
+    away = torch.clamp(x - 2 * share * radius * gradient / length, low, high) - centre
+    size = away.flatten(1).norm(dim=1).clamp(min=1e-30).view(-1, 1, 1, 1)
+    return centre + away * torch.clamp(radius / size, max=1.0)
+
+
+def _member(region: Boxed | L2Ball, x: Tensor) -> Image:
+    """An image that exactly belongs to the region.
+
+    Raises:
+        InternalError: it does not; a law of the region was broken.
+    """
+    image: NDArray[np.float32] = x.detach().cpu().numpy()
+    if isinstance(region, L2Ball):
+        image = region.nearest(image.astype(np.float64))
+    else:
+        image = np.clip(image, *region.float32_ends())
+    if not region.inside(image):
+        raise InternalError("the falsifier left the region")
+    return image
+
+
+def margins(head: Head, latent: Tensor, predicted: int) -> Tensor:
+    """The smallest margin of the predicted class, per image; differentiable, float32."""
+    prototypes, weight, offset = (
+        torch.tensor(values, dtype=latent.dtype, device=latent.device)
+        for values in (
+            head.prototypes,
+            head.weight[predicted] - head.weight,
+            head.bias[predicted] - head.bias,
+        )
+    )
+    points = latent.flatten(2).transpose(1, 2)
+    nearest = torch.cdist(points, prototypes[None].expand(len(points), -1, -1)).square().amin(dim=1)
+    activation = similarity(head, nearest)
+    rivals = torch.arange(len(head.bias), device=latent.device) != predicted
+    return (activation @ weight.T + offset)[:, rivals].amin(dim=1)
+
+
+def similarity(head: Head, q: Tensor) -> Tensor:
+    """The similarity table's functions in torch.
+
+    Raises:
+        InternalError: a kind without a function here.
+    """
+    kind, constant = head.similarity.kind, head.similarity.constant
+    if kind == "log_ratio":
+        return torch.log1p((1 - constant) / (q + constant))
+    if kind == "exponential":
+        return torch.exp(-q / constant)
+    if kind == "negated":
+        return -q
+    if kind == "reciprocal":
+        return 1 / (q + 1)
+    raise InternalError(f"similarity '{kind}' has no gradient here")

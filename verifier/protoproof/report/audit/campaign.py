@@ -1,0 +1,311 @@
+"""The audit report of a campaign."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from protoproof.campaign import Campaign, Instances, Row, read_campaign
+from protoproof.campaign.store import ALTERED, CERTIFICATES, LEDGER, REGIONS
+from protoproof.campaign.summary import unused_prototypes
+from protoproof.errors import InputError
+from protoproof.files import write_atomic
+from protoproof.network import Network, load
+from protoproof.report.audit.html import print_pdf, render_audit
+from protoproof.report.audit.page import (
+    AuditCheck,
+    AuditClass,
+    AuditGate,
+    AuditPage,
+    AuditPrototype,
+    AuditRegion,
+)
+from protoproof.report.audit.sections import Sections, patches_of
+from protoproof.report.page.patches import Patches
+from protoproof.report.page.text import label, plural
+from protoproof.report.page.words import LEVELS
+from protoproof.version import TOOL
+
+SECTIONS = 200  # instances with a section of their own, by default
+
+
+def audit_to_files(
+    directory: Path,
+    out: Path,
+    *,
+    model: Path,
+    instances: Instances | None,
+    pdf: Path | None = None,
+    sections: int = SECTIONS,
+    program: Sequence[str] = ("protoproof",),
+) -> AuditPage:
+    """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
+
+    Args:
+        directory: what ``campaign`` or ``gate`` made.
+        out: the HTML file.
+        model: the network's file.
+        instances: the data, for pictures; None: without.
+        pdf: the PDF file, or None.
+        sections: how many instances get a section of their own.
+        program: how the program is started, for the commands that check again.
+
+    Raises:
+        InputError: no campaign there, or model or gate result are about another network.
+        OutputError: a file cannot be written.
+        MissingDependencyError: jinja2, or a Chromium for the PDF.
+    """
+    page = audit_page(directory, model, instances, sections, program)
+    write_atomic(out, render_audit(page).encode("utf-8"))
+    if pdf is not None:
+        write_atomic(pdf, print_pdf(out))
+    return page
+
+
+def audit_page(
+    directory: Path,
+    model: Path,
+    instances: Instances | None,
+    sections: int = SECTIONS,
+    program: Sequence[str] = ("protoproof",),
+) -> AuditPage:
+    """What the report says; see :func:`audit_to_files`."""
+    inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
+    campaign = read_campaign(inside)
+    network = load(model)
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(
+            f"{model}: is not the network of the campaign in {inside} (sha256 differs); give that "
+            "one with --model"
+        )
+    gate = _gate(directory, campaign)
+    audit = Sections(campaign, network, instances)
+    chosen = campaign.rows[:sections]
+    shown = [audit.instance(row) for row in chosen]
+    rest = [audit.instance(row, brief=True) for row in campaign.rows[sections:]]
+    every = [*shown, *rest]
+    proved = [row for row in campaign.rows if row.record.state == "proved"]
+    regions = tuple(audit.region(name) for name in campaign.regions)
+    counterexamples = tuple(audit.counterexamples())
+    reasons = [row.record.reason for row in campaign.rows]
+    reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
+    altered = reasons.count(ALTERED)
+    if altered:
+        audit.missing.append(
+            f"Missing or altered since the campaign ran: {plural(altered, 'certificate')}."
+        )
+    return AuditPage(
+        title=f"Audit of {campaign.model.name}",
+        tool=TOOL,
+        gate=gate,
+        states=tuple((state, n) for state, n in campaign.states.items() if n),
+        total=len(campaign.rows),
+        correct=sum(row.correct is True for row in campaign.rows),
+        accepted=sum(item.accepted is True for item in every) + audit.regions_accepted,
+        rejected=sum(item.accepted is False for item in every)
+        + sum(region.rejected for region in regions)
+        + altered,
+        identity=_identity(campaign),
+        claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
+        domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
+        level=LEVELS["R"],
+        regions=regions,
+        classes=_classes(campaign),
+        sizes=_sizes(proved),
+        facts=sum(row.record.size or 0 for row in proved),
+        necessary=sum(row.record.necessary or 0 for row in proved),
+        prototypes=_prototypes(campaign, proved, patches_of(network)),
+        use=_use(campaign, proved),
+        class_names=campaign.model.classes,
+        instances=tuple(shown),
+        unlisted=len(rest),
+        counterexamples=counterexamples,
+        hidden=sum(region.refuted for region in regions) - len(counterexamples),
+        wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
+        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(audit.assumptions)),
+        limits=_limits(campaign),
+        recheck=_recheck(inside, model, network, program, bool(audit.regions_accepted)),
+        missing=tuple(audit.missing),
+    )
+
+
+def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
+    """The answer in ``gate.json``.
+
+    Raises:
+        InputError: it is malformed, or about another network.
+    """
+    path = directory / "gate.json"
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        if found["schema"] != "protoproof.gate/1":
+            raise ValueError("another version")
+        if found["model"]["sha256"] != campaign.model.sha256:
+            raise ValueError("about another network")
+        checks = tuple(
+            AuditCheck(*(str(item[word]) for word in ("id", "status", "measured", "limit")))
+            for item in found["checks"]
+        )
+        policy = found["policy"]
+        return AuditGate(str(found["outcome"]), str(policy["name"]), str(policy["sha256"]), checks)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not the result of this gate ({error}); run it again") from error
+
+
+def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
+    model, about = campaign.model, campaign.about
+    size = f"{model.prototypes} prototypes of {model.channels} channels"
+    similarity = model.similarity
+    if model.constant != 1.0:
+        similarity += f" (constant {model.constant:.6g})"
+    options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
+    regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
+    trained = (("Training data", model.training_data),) if model.training_data else ()
+    return (
+        ("Model", f"{model.name} ({model.family})"),
+        ("Model sha256", model.sha256),
+        ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
+        ("Head sha256", model.head_sha256),
+        ("Head description sha256", model.description_sha256),
+        ("Similarity", similarity),
+        ("Producer", model.producer or "not stated"),
+        *trained,
+        ("Data", about["data"]["name"]),
+        ("Data sha256", about["data"]["sha256"]),
+        ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
+        ("Options", options),
+        *regions,
+        ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
+    )
+
+
+def _claim(campaign: Campaign, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
+    explained = (
+        f"For each of {plural(accepted, 'instance')}, a few facts about what the "
+        f"network sees force its prediction: every latent of the domain that meets the facts is "
+        f"classified the same, and no other of the {len(campaign.model.classes)} classes is "
+        "possible. Each claim is proved by a certificate that the independent checker accepted, "
+        "again, while this report was made."
+    )
+    certified = [
+        f"Over the region {label(region.name)}, {plural(region.certified, 'instance')} of "
+        f"{region.total}: every input of the region around the instance is predicted as the "
+        "instance is labelled."
+        for region in regions
+    ]
+    return (explained, *certified)
+
+
+def _choice(selection: Mapping[str, Any]) -> str:
+    """How the instances were chosen, in words."""
+    match selection.get("kind"):
+        case "all":
+            return "every instance of the data"
+        case "per_class":
+            return f"{selection['per_class']} of each class, drawn with seed {selection['seed']}"
+    return "chosen one by one"
+
+
+def _option(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _classes(campaign: Campaign) -> tuple[AuditClass, ...]:
+    found = []
+    for class_, name in enumerate(campaign.model.classes):
+        own = [row for row in campaign.rows if row.label == class_]
+        states = Counter(row.record.state for row in own)
+        if own:
+            found.append(
+                AuditClass(
+                    name,
+                    len(own),
+                    sum(row.correct is True for row in own),
+                    states.pop("proved", 0),
+                    tuple(sorted(states.items())),
+                )
+            )
+    return tuple(found)
+
+
+def _sizes(proved: Sequence[Row]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    names = sorted({name for row in proved for name in row.record.sizes})
+    return tuple(
+        (name, tuple(size for row in proved if (size := row.record.sizes[name]["size"])))
+        for name in names
+    )
+
+
+def _prototypes(
+    campaign: Campaign, proved: Sequence[Row], patches: Patches | None
+) -> tuple[AuditPrototype, ...]:
+    model, found = campaign.model, []
+    unused = unused_prototypes(model, campaign.rows)
+    for j in range(model.prototypes):
+        used = tuple(row.index for row in proved if j in row.record.prototypes)
+        notes = []
+        if model.nearest and model.nearest[j][1] == 0.0:
+            notes.append(f"equal to prototype {model.nearest[j][0]}")
+        if j in (model.contradictory or ()):
+            notes.append("contradictory: another class has at least its own class's weight")
+        if j in model.idle:
+            notes.append("idle: all classes have the same weight")
+        if j in unused and not used:
+            notes.append("named by no explanation, best match of no instance")
+        elif not used:
+            notes.append("named by no explanation")
+        owners = model.prototype_class
+        found.append(
+            AuditPrototype(
+                j,
+                None if owners is None else model.classes[owners[j]],
+                None if patches is None else patches.pictures[j],
+                "" if patches is None else patches.origins[j],
+                used,
+                tuple(notes),
+            )
+        )
+    return tuple(found)
+
+
+def _use(campaign: Campaign, proved: Sequence[Row]) -> tuple[tuple[int, ...], ...]:
+    table = np.zeros((len(campaign.model.classes), campaign.model.prototypes), dtype=int)
+    for row in proved:
+        if row.record.predicted is not None:
+            table[row.record.predicted, list(row.record.prototypes)] += 1
+    return tuple(tuple(line) for line in table.tolist())
+
+
+def _limits(campaign: Campaign) -> tuple[str, ...]:
+    open_ = len(campaign.rows) - campaign.states["proved"]
+    limits = [
+        "Nothing is said about inputs that are not in this campaign, however similar.",
+        "A wrong prediction is explained like a right one: a proof says why, not that it is good.",
+        "Where a fact has no witness, its necessity is open; a smaller explanation may exist.",
+        "Rounding inside a float32 execution of the head is not covered at level R.",
+        "Pictures of prototypes and places on the input illustrate; no proof uses them.",
+    ]
+    if open_:
+        limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
+    if not campaign.regions:
+        limits.append("No region around the inputs was certified in this campaign.")
+    return tuple(limits)
+
+
+def _recheck(
+    directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
+) -> tuple[str, ...]:
+    trust = " --allow-declared" if network.binding == "declared" else ""
+    start, file = shlex.join(program), shlex.quote(str(model))
+    folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
+    places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
+    loop = f'for certificate in {places}; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{start} check CERTIFICATE {file}{trust}", loop)

@@ -1,0 +1,212 @@
+"""What an audit report says: frozen plain data, filled by the caller, rendered by ``audit_html``.
+
+As in ``page``, nothing here is computed from a proof; every verdict was the checker's or the
+gate's before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protoproof.report.page.page import Image
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A place of the latent grid in the picture's own units, and how many facts look there."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    facts: int
+    opacity: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One part of the observed margin over the closest rival, and what it adds."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class AuditInstance:
+    """One instance of the campaign.
+
+    Attributes:
+        index: in the data.
+        label: name of the labelled class.
+        predicted: name of the predicted class, or None where there was no prediction.
+        correct: whether they are the same, or None.
+        state: as the campaign recorded it.
+        reason: why it is not proved, or empty.
+        accepted: whether the checker accepted the certificate again for this report; None where
+            there is none.
+        size, necessary, vocabulary: of the explanation, or None.
+        picture: the input, or None where the data was not at hand.
+        heat: where the facts look.
+        sentences: the facts in words, with intervals.
+        rival: name of the closest rival.
+        observed: margin over it.
+        proved: the smallest proved margin over any rival, or None.
+        steps: how the observed margin adds up.
+        certificate: (file name, sha256), or None.
+    """
+
+    index: int
+    label: str
+    predicted: str | None
+    correct: bool | None
+    state: str
+    reason: str
+    accepted: bool | None = None
+    size: int | None = None
+    necessary: int | None = None
+    vocabulary: str | None = None
+    picture: Image | None = None
+    heat: tuple[Heat, ...] = ()
+    sentences: tuple[str, ...] = ()
+    rival: str = ""
+    observed: float | None = None
+    proved: float | None = None
+    steps: tuple[Step, ...] = ()
+    certificate: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AuditPrototype:
+    """One prototype: whose it is, what it looks like, who names it, what is odd about it."""
+
+    index: int
+    owner: str | None
+    patch: Image | None
+    origin: str
+    used_by: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditClass:
+    """Results of one labelled class."""
+
+    name: str
+    instances: int
+    correct: int
+    proved: int
+    others: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class AuditCheck:
+    """One check of the gate, as ``gate.json`` has it."""
+
+    id: str
+    status: str
+    measured: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class AuditGate:
+    """The gate's answer."""
+
+    outcome: str
+    policy: str
+    sha256: str
+    checks: tuple[AuditCheck, ...]
+
+
+@dataclass(frozen=True)
+class AuditRegion:
+    """Results over one region around every instance.
+
+    Attributes:
+        name: as users wrote it.
+        certified: right, and provably so: certificates that were accepted again for this report.
+        refuted: an input of the region is predicted otherwise.
+        open: neither proved nor refuted, among those that are predicted right.
+        total: instances.
+        rejected: certificates that were not accepted.
+        norm: ``linf`` or ``l2`` where it is a ball, else None.
+        radius: of the ball, else None.
+    """
+
+    name: str
+    certified: int
+    refuted: int
+    open: int
+    total: int
+    rejected: int = 0
+    norm: str | None = None
+    radius: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AuditCounterexample:
+    """An input of a region that is predicted otherwise than the instance in its middle.
+
+    ``original`` is the instance, and ``largest`` the largest change of an input number.
+    """
+
+    index: int
+    region: str
+    predicted: str
+    instead: str
+    original: Image
+    picture: Image
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class AuditPage:
+    """Everything in the report, in the order in which reviewers read it.
+
+    Attributes:
+        gate: the gate's answer, or None where no policy was applied.
+        states: (state, count) of every state that occurs.
+        identity: (word, value) about model, data and campaign.
+        claim, domain, level: sentences.
+        sizes: per vocabulary, the sizes of all proved explanations.
+        use: per class (row) and prototype (column), how many explanations of instances that are
+            predicted so name the prototype.
+        instances: those with a section of their own; ``unlisted`` more have none.
+        counterexamples: that refute regions, a few of each; ``hidden`` more are not shown.
+        wrong: those worth a look: predicted wrongly, refuted or not proved.
+        recheck: commands that check again.
+    """
+
+    title: str
+    tool: str
+    gate: AuditGate | None
+    states: tuple[tuple[str, int], ...]
+    total: int
+    correct: int
+    accepted: int
+    rejected: int
+    identity: tuple[tuple[str, str], ...]
+    claim: tuple[str, ...]
+    domain: str
+    level: str
+    regions: tuple[AuditRegion, ...]
+    classes: tuple[AuditClass, ...]
+    sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    facts: int
+    necessary: int
+    prototypes: tuple[AuditPrototype, ...]
+    use: tuple[tuple[int, ...], ...]
+    class_names: tuple[str, ...]
+    instances: tuple[AuditInstance, ...]
+    unlisted: int
+    counterexamples: tuple[AuditCounterexample, ...]
+    hidden: int
+    wrong: tuple[AuditInstance, ...]
+    assumptions: tuple[str, ...]
+    limits: tuple[str, ...]
+    recheck: tuple[str, ...]
+    missing: tuple[str, ...] = field(default_factory=tuple)
+
+    def count(self, state: str) -> int:
+        """How many instances are in a state."""
+        return dict(self.states).get(state, 0)

@@ -1,0 +1,345 @@
+"""One explanation with the files it leaves behind: certificate, check result, page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import About
+from protoproof.errors import InputError, InternalError, OutputError
+from protoproof.explanation.alternatives import require_enumerable
+from protoproof.explanation.explainer import Explainer, require_minimal
+from protoproof.explanation.result import Explanation
+from protoproof.files import make_directory, require_writable, write_together
+from protoproof.network import Network
+from protoproof.report.files.alternatives_view import Extras, beside
+from protoproof.report.files.nearest_patches import Training
+from protoproof.report.page.build import explanation_page
+from protoproof.report.page.html import render_explanation
+from protoproof.report.page.images import to_picture
+from protoproof.report.page.page import (
+    ExplanationPage,
+    PageCertificate,
+    PageModel,
+    PageNote,
+    PageSize,
+)
+from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.reading import Reading, ReceptiveField
+from protoproof.report.page.words import fact_words
+from protoproof.verdict import PROVED, REFUTED, Verdict, unknown
+
+# Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
+_OTHER_MACHINE = 1e-4
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """An explanation and where its files are; the paths are None where nothing was proved.
+
+    ``notes`` and ``extras`` say what was found beside it, in words and as data.
+    """
+
+    explanation: Explanation
+    input_name: str
+    certificate: Path | None = None
+    report: Path | None = None
+    page: Path | None = None
+    recheck: str = ""
+    sentences: tuple[str, ...] = ()
+    notes: tuple[PageNote, ...] = ()
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``explain --json``."""
+        document = self.explanation.to_json(_text(self.certificate)) | self.extras
+        return document | {"check": _text(self.report), "page": _text(self.page)}
+
+
+def explain_to_files(
+    network: Network,
+    x: NDArray[np.float32],
+    *,
+    out: Path,
+    input_name: str,
+    program: Sequence[str],
+    arguments: Sequence[str],
+    vocabulary: str = "auto",
+    domain: str = "free",
+    oracle: str = "auto",
+    witnesses: bool = True,
+    widen: bool = False,
+    minimal: str = "subset",
+    timeout: float | None = None,
+    contrast: str | None = None,
+    most: int = 100,
+    protected: Sequence[Path] = (),
+    explainer: Explainer | None = None,
+    device: str = "cpu",
+    page: bool = True,
+    training: Training | None = None,
+    pictures: Callable[[], Patches | None] | None = None,
+) -> Session:
+    """Explain one input; write the certificate to ``out``, check result and page beside it.
+
+    Nothing is written unless something was proved.
+
+    Args:
+        network: the network.
+        x: the input [C, H, W].
+        out: the certificate's file; its directory is created.
+        input_name: what the user called the input.
+        program: how the program was started, for the command that checks again.
+        arguments: what it was given; recorded beside the certificate's core.
+        vocabulary: see :meth:`protoproof.explanation.explainer.Explainer.explain`.
+        domain: likewise.
+        oracle: likewise.
+        witnesses: likewise.
+        widen: likewise.
+        minimal: likewise.
+        timeout: likewise.
+        contrast: a class to show a contrast to; see :func:`protoproof.explanation.alternatives.contrasted`.
+        most: explanations to enumerate with ``minimal="all"``.
+        protected: files that must not be written over, besides the model.
+        explainer: of the same network, for calls about many inputs.
+        device: see the explainer; for calls without one.
+        page: whether to write the page; certificate and check result are written in any case.
+        training: images among which a contrast finds patches that look like its latent.
+        pictures: the prototypes' pictures, for calls about many inputs; read here if not given.
+
+    Raises:
+        OutputError: a file cannot be written.
+        InputError, UsageError, FragileError: see the explainer.
+    """
+    # found out before any work starts
+    require_minimal(minimal)
+    if minimal == "all":
+        require_enumerable(vocabulary)
+    kept = [network.path, *beside_the_network(network.path), *protected]
+    paths = _outputs(out, kept)
+    about = About(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=_utf8(shlex.join([*program, *arguments])),
+        input_name=_utf8(input_name),
+    )
+    explainer = explainer or Explainer(network, device)
+    result = explainer.explain(
+        x,
+        vocabulary=vocabulary,
+        domain=domain,
+        oracle=oracle,
+        witnesses=witnesses,
+        widen=widen,
+        minimal="subset" if minimal == "all" else minimal,
+        timeout=timeout,
+        about=about,
+    )
+    result, extras = beside(
+        explainer, result, contrast, most if minimal == "all" else 0, timeout, training
+    )
+    if result.certificate is None or result.check is None:
+        return Session(result, input_name)
+    content = canonical_bytes(result.certificate)
+    trust = ["--allow-declared"] if network.binding == "declared" else []
+    recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
+    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
+    files = {paths[0]: content, paths[1]: checked}
+    reading, listed = _reading(network, result), _listed(out, extras, about)
+    names = [_utf8(str(path)) for path in listed]
+    patches = None
+    if page:
+        patches = prototype_pictures(network) if pictures is None else pictures()
+    notes = extras.notes(reading, names, patches)
+    sentences = tuple(fact_words(fact, reading) for fact in result.certificate.core.facts)
+    if page:
+        identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
+        shown = _page(network, result, _utf8(input_name), identity, reading, patches, notes)
+        files[paths[2]] = render_explanation(shown).encode("utf-8")
+    make_directory(out.parent)
+    if listed:
+        make_directory(next(iter(listed)).parent)
+    write_together(files | listed)
+    return Session(
+        result,
+        input_name,
+        paths[0],
+        paths[1],
+        paths[2] if page else None,
+        recheck,
+        sentences,
+        notes,
+        extras.to_json(reading, names),
+    )
+
+
+def _listed(out: Path, extras: Extras, about: About) -> dict[Path, bytes]:
+    """The certificates of all minimal explanations, in a folder beside the first one's."""
+    others = extras.others
+    folder = _beside(out, ".explanations")
+    return {
+        folder / f"{number:03d}.cert.json": canonical_bytes(
+            listed.certificate.model_copy(
+                update={
+                    "about": about.model_copy(update={"oracle": listed.certificate.about.oracle})
+                }
+            )
+        )
+        for number, listed in enumerate(() if others is None else others.explanations, 1)
+    }
+
+
+def _page(
+    network: Network,
+    result: Explanation,
+    input_name: str,
+    certificate: PageCertificate,
+    reading: Reading,
+    patches: Patches | None,
+    notes: tuple[PageNote, ...],
+) -> ExplanationPage:
+    if result.certificate is None or result.check is None:
+        raise InternalError("a page needs a certificate")
+    return explanation_page(
+        envelope=result.certificate,
+        check=result.check,
+        reading=reading,
+        picture=to_picture(result.observation.x, *network.input_range),
+        input_name=input_name,
+        model=_model(network),
+        certificate=certificate,
+        sizes=tuple(
+            PageSize(
+                a.vocabulary,
+                a.size,
+                str(a.verdict),
+                a.seconds,
+                result.lower_bound if a.vocabulary == result.vocabulary else None,
+            )
+            for a in result.attempts
+        ),
+        seconds=result.seconds,
+        patches=patches,
+        notes=notes,
+    )
+
+
+def confirm_latent(
+    certificate: bytes, network: Network, x: NDArray[np.float32]
+) -> tuple[Verdict, str]:
+    """Whether the runtime on this machine computes the recorded latent for ``x``, in a sentence.
+
+    An observation (level X), and the only link between an input and a certificate: the checker
+    compares the input's hash, which anybody can write into a certificate. PROVED means equal bit
+    for bit; UNKNOWN that float32 rounding on another machine may explain the difference.
+
+    Raises:
+        CertificateError, InputError: see reader and network.
+    """
+    here = read_certificate(certificate).core.instance
+    observed = network.observe(x)
+    recorded = np.frombuffer(base64.b64decode(here.latent), dtype="<f4")
+    if recorded.size != observed.latent.size:
+        return REFUTED, "the recorded latent has another shape than the network's"
+    gap = float(np.abs(recorded - observed.latent.ravel()).max())
+    if here.predicted == observed.predicted and recorded.tobytes() == observed.latent.tobytes():
+        return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"
+    sentence = f"the runtime here computes another latent for this input (by up to {gap:.3g})"
+    if here.predicted == observed.predicted and gap <= _OTHER_MACHINE:
+        return unknown("another machine's rounding"), sentence
+    return REFUTED, sentence
+
+
+def beside_the_network(path: Path) -> list[Path]:
+    """Provenance and prototype sheet of a network, which nothing may write over."""
+    return [path.with_suffix(".json"), path.with_suffix(".prototypes.png")]
+
+
+def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
+    """Certificate, check result and page.
+
+    Raises:
+        OutputError: ``out`` is no ``.json`` name, its directory cannot be written to, or one of
+            the three would replace a file that is needed.
+    """
+    if not out.name.endswith(".json") or out.name in (".json", ".cert.json"):
+        raise OutputError(f"--out {out}: a certificate's name must end in .json")
+    paths = (out, _beside(out, ".check.json"), _beside(out, ".html"))
+    for path in paths:
+        if any(path.resolve() == other.resolve() for other in protected):
+            raise OutputError(f"--out {out}: would write over {path}; choose another name")
+    require_writable(out.parent)
+    return paths
+
+
+def prototype_pictures(network: Network) -> Patches | None:
+    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
+    try:
+        return load_patches(network.path, len(network.head.prototypes))
+    except InputError as error:
+        _log.warning("no pictures of prototypes: %s", error)
+        return None
+
+
+def _reading(network: Network, result: Explanation) -> Reading:
+    field = network.description.latent.receptive_field
+    head = network.head
+    return Reading(
+        classes=network.class_names,
+        grid=head.grid,
+        measurement=head.measurement(result.observation.latent.astype(np.float64)),
+        similarity=head.similarity.value,
+        weight=head.weight,
+        bias=head.bias,
+        predicted=result.predicted,
+        prototype_class=head.prototype_class,
+        receptive_field=None
+        if field is None
+        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+    )
+
+
+def _model(network: Network) -> PageModel:
+    description, head = network.description, network.head
+    about = (
+        ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
+        ("similarity", description.similarity.kind),
+        ("producer", description.producer),
+    )
+    return PageModel(description.name, network.sha256, network.binding, head.grid, about)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """``digit.cert.json`` -> ``digit.html``: the certificate's name with another ending."""
+    stem = path.name.removesuffix(".json").removesuffix(".cert")
+    return path.with_name(stem + ending)
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where the path lies below it."""
+    absolute = path.resolve()
+    below = absolute.is_relative_to(Path.cwd())
+    return str(absolute.relative_to(Path.cwd()) if below else path)
+
+
+def _utf8(text: str) -> str:
+    """File names may hold bytes that are no text; they are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else _utf8(str(path))

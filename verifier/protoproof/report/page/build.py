@@ -1,0 +1,161 @@
+"""A page from a certificate, its check, and what the network measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
+from protoproof.report.page.page import (
+    ExplanationPage,
+    Image,
+    PageCertificate,
+    PageCheck,
+    PageFact,
+    PageMargin,
+    PageModel,
+    PageNote,
+    PageObligation,
+    PageSize,
+)
+from protoproof.report.page.patches import Patches
+from protoproof.report.page.reading import Reading
+from protoproof.report.page.text import label
+from protoproof.report.page.words import (
+    LEVELS,
+    OBLIGATIONS,
+    brief_words,
+    claims_words,
+    domain_words,
+    fact_words,
+    limits_words,
+    scope_words,
+)
+
+if TYPE_CHECKING:
+    from protoproof.kernel import CheckReport
+
+
+def explanation_page(
+    *,
+    envelope: Envelope,
+    check: CheckReport,
+    reading: Reading,
+    picture: Image,
+    input_name: str,
+    model: PageModel,
+    certificate: PageCertificate,
+    sizes: tuple[PageSize, ...],
+    seconds: float,
+    patches: Patches | None = None,
+    notes: tuple[PageNote, ...] = (),
+) -> ExplanationPage:
+    """The page of a certificate that was checked.
+
+    The verdict is the check's: ``proved`` if the checker accepted the certificate, else
+    ``unknown``. Facts keep the certificate's order.
+
+    Args:
+        envelope: the certificate.
+        check: what the checker said about it.
+        reading: what the network measured on the input.
+        picture: the input as an image.
+        input_name: what the user called the input.
+        model: the network.
+        certificate: the certificate's file.
+        sizes: every vocabulary that was tried.
+        seconds: time for the whole explanation.
+        patches: pictures of the prototypes, where the model has them.
+        notes: further sections, for what does not stand in the certificate's facts.
+    """
+    core = envelope.core
+    predicted = reading.classes[reading.predicted]
+    necessary = frozenset(check.necessary)
+    bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
+    return ExplanationPage(
+        title=f"Why the network says “{label(predicted)}”",
+        model=model,
+        picture=picture,
+        input_name=input_name,
+        predicted=predicted,
+        others=tuple(n for k, n in enumerate(reading.classes) if k != reading.predicted),
+        verdict="proved" if check.accepted else "unknown",
+        reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
+        vocabulary=core.vocabulary,
+        facts=tuple(
+            _page_fact(fact, number in necessary, reading, picture, patches)
+            for number, fact in enumerate(core.facts)
+        ),
+        margins=_margins(core, check, reading),
+        sizes=sizes,
+        domain=domain_words(core),
+        scope=scope_words(core),
+        level=LEVELS[core.level],
+        proved=claims_words(core, check.claims, predicted),
+        assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in check.assumptions),
+        not_proved=limits_words(core, len(necessary), bound),
+        check=_check(check),
+        certificate=certificate,
+        seconds=seconds,
+        notes=notes,
+    )
+
+
+def _page_fact(
+    fact: Fact, necessary: bool, reading: Reading, picture: Image, patches: Patches | None
+) -> PageFact:
+    sentence = fact_words(fact, reading)
+    if isinstance(fact, CeilingFact):
+        bound = float.fromhex(fact.bound)
+        return PageFact(
+            kind="ceiling",
+            sentence=sentence,
+            necessary=necessary,
+            similarity=reading.similarity_of(bound),
+            squared_distance=bound,
+            interval=(bound, float("inf")),
+        )
+    prototype = fact.prototype
+    best = reading.best_location(prototype)
+    location = fact.location if isinstance(fact, PairFact) else best
+    observed = float(reading.measurement[location, prototype])
+    return PageFact(
+        kind=fact.kind,
+        sentence=sentence,
+        brief="" if reading.single else brief_words(fact, reading),
+        necessary=necessary,
+        prototype=prototype,
+        class_=reading.owner(prototype),
+        patch=None if patches is None else patches.pictures[prototype],
+        origin="" if patches is None else patches.origins[prototype],
+        location=None if reading.single else reading.place(location),
+        box=reading.box(location, picture),
+        similarity=reading.similarity_of(observed),
+        squared_distance=observed,
+        interval=(float.fromhex(fact.lower), float.fromhex(fact.upper)),
+        # elsewhere a pair does not decide the activation, so it adds nothing that can be named
+        contribution=reading.contribution(prototype) if location == best else None,
+    )
+
+
+def _margins(core: Core, check: CheckReport, reading: Reading) -> tuple[PageMargin, ...]:
+    proved = dict(check.margins) if check.accepted else {}
+    return tuple(
+        PageMargin(reading.classes[rival], float(reading.margins[rival]), proved.get(rival))
+        for rival in core.rivals
+    )
+
+
+def _check(check: CheckReport) -> PageCheck:
+    return PageCheck(
+        check.accepted,
+        check.status,
+        tuple(
+            PageObligation(
+                number=item.number,
+                name=item.name,
+                passed=item.passed,
+                detail=OBLIGATIONS.get(item.name, "") if item.passed is True else item.detail,
+            )
+            for item in check.obligations
+        ),
+    )

@@ -1,0 +1,51 @@
+"""Arrays as pictures that a page can carry inside itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+
+import numpy as np
+from jaxtyping import Float32
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from protoproof.errors import InternalError
+from protoproof.report.page.page import Box, Image
+
+LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones are shown smaller
+
+
+def to_picture(
+    x: Float32[NDArray[np.float32], "channel row column"], low: float, high: float
+) -> Image:
+    """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean."""
+    channels = x if len(x) in (1, 3) else x.mean(axis=0, keepdims=True)
+    scaled = (channels.astype(np.float64) - low) / (high - low)
+    pixels = np.rint(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)
+    return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)
+
+
+def crop(image: Image, box: Box) -> Image:
+    """The part of an image inside a box; at least one pixel."""
+    y0, x0, y1, x1 = box
+    return image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+
+
+def data_uri(image: Image, longest: int) -> str:
+    """The image as a PNG inside a ``data:`` address, its longer side at most ``longest``.
+
+    Raises:
+        InternalError: not an 8-bit image of [h, w] or [h, w, 3].
+    """
+    right_shape = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not right_shape or not image.size:
+        raise InternalError(f"a page cannot show an array of {image.dtype} {list(image.shape)}")
+    picture = Picture.fromarray(np.ascontiguousarray(image))
+    shrink = math.ceil(max(picture.size) / longest)
+    if shrink > 1:
+        picture = picture.reduce(shrink)
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

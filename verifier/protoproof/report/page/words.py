@@ -1,0 +1,284 @@
+"""Facts, domains and claims in plain words.
+
+Words say what a fact fixes and no more: an activation fact fixes *how strongly* a prototype is
+seen, not *where*, so its place is given as an observation ("here at").
+"""
+
+from __future__ import annotations
+
+from protoproof.certificate.schema import (
+    ActivationFact,
+    CeilingFact,
+    Core,
+    Fact,
+    FreeDomain,
+    PairFact,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
+)
+from protoproof.kernel.encoder.input_region import describe
+from protoproof.report.page.reading import Reading
+from protoproof.report.page.text import at_least, at_most, label, nearest, plural
+
+UNBOUNDED = 2.0**500  # the end of an interval that nothing bounds, as inflation writes it
+_LISTED = 20  # prototypes that one sentence names
+_EXEMPT = 6  # exempt prototypes that the sentence of a ceiling names
+
+LEVELS = {
+    "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
+    "weights, computed over the real numbers, and about the latent exactly as recorded.",
+}
+
+# What a passed obligation of the checker establishes.
+OBLIGATIONS = {
+    "format": "The bytes are one certificate of a known version.",
+    "model hash": "The model file is the one that the certificate speaks about.",
+    "head": "The head is described and bound to the graph as the certificate says.",
+    "instance": "Input, latent, prediction and rivals fit the head; no rival is missing.",
+    "domain": "The domain is one that the network guarantees, or is assumed; the latent is in it.",
+    "premises": "Every fact is true at the recorded latent.",
+    "multipliers": "Every bound comes from facts that the certificate states.",
+    "margins": "Over all latents of the domain that meet the facts, every margin is positive.",
+    "prediction": "The recorded latent itself is predicted as claimed, without a tie.",
+    "witnesses": "Every witness meets all facts but its own, and is certainly classified "
+    "differently.",
+    "size": "What is said about smaller explanations is proved.",
+    "contrast": "Every contrast is certainly predicted as its class.",
+    "holding": "Where the certificate names a region of inputs, every fact holds all over it.",
+}
+
+VOCABULARIES = {
+    "topk": "The most activated prototypes keep their similarity, and no other prototype exceeds "
+    "the weakest of them.",
+    "ceiling": "A few prototypes keep their similarity, and no other prototype exceeds a ceiling.",
+    "pairs": "Single locations keep their distance to single prototypes; nothing is said about "
+    "any other pair.",
+    "mixed": "A few prototypes keep their similarity, some of them at the place where they are "
+    "seen, and ceilings, each lower for fewer prototypes, hold for the rest.",
+}
+
+
+# What no certificate of this version says, whatever its facts.
+_LIMITS = (
+    "Nothing is said about other inputs, however similar: the facts are about one latent.",
+    "Rounding inside a float32 execution of the head is not covered at level R.",
+    "The pictures of prototypes and the boxes on the input illustrate; no proof uses them.",
+)
+_REGION_LIMITS = (
+    "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
+    *_LIMITS[1:],
+)
+
+
+def prototype_words(prototype: int, reading: Reading) -> str:
+    """``Prototype 37 (a “7”)``."""
+    owner = reading.owner(prototype)
+    return f"Prototype {prototype}" + ("" if owner is None else f" (a “{label(owner)}”)")
+
+
+def place_words(location: int, reading: Reading) -> str:
+    """``row 2, column 5``: rows and columns of the latent grid, counted from 0."""
+    row, column = reading.place(location)
+    return f"row {row}, column {column}"
+
+
+def fact_words(fact: Fact, reading: Reading) -> str:
+    """One sentence for a fact; an equality in the premises reads as a value, else as a range."""
+    match fact:
+        case PairFact():
+            observed = reading.measurement[fact.location, fact.prototype]
+            name = prototype_words(fact.prototype, reading)
+            place = f"location at {place_words(fact.location, reading)}"
+            return (
+                f"The {'latent' if reading.single else place} keeps its distance to "
+                f"{name[0].lower()}{name[1:]}: {_values(observed, fact, reading)}."
+            )
+        case ActivationFact():
+            where = reading.best_location(fact.prototype)
+            observed = reading.measurement[where, fact.prototype]
+            here = "" if reading.single else f", here at {place_words(where, reading)}"
+            return (
+                f"{prototype_words(fact.prototype, reading)} is seen with "
+                f"{_values(observed, fact, reading)}{here}."
+            )
+        case CeilingFact():
+            return _ceiling_words(fact, reading)
+
+
+def brief_words(fact: Fact, reading: Reading) -> str:
+    """The sentence of a fact where its location is already named, as in a list by location."""
+    if not isinstance(fact, PairFact):
+        return fact_words(fact, reading)
+    observed = reading.measurement[fact.location, fact.prototype]
+    return f"{prototype_words(fact.prototype, reading)}: {_values(observed, fact, reading)}."
+
+
+def _values(observed: float, fact: PairFact | ActivationFact, reading: Reading) -> str:
+    lower, upper = float.fromhex(fact.lower), float.fromhex(fact.upper)
+    if is_value(lower, upper):
+        similarity = nearest(reading.similarity_of(observed))
+        return f"similarity {similarity} (squared distance {nearest(observed)})"
+    least, most = reading.similarity_of(upper), reading.similarity_of(lower)
+    if upper >= UNBOUNDED:
+        return f"similarity of at most {at_most(most)} (squared distance from {at_least(lower)})"
+    if lower == 0.0:
+        return f"similarity of at least {at_least(least)} (squared distance up to {at_most(upper)})"
+    return (
+        f"similarity between {at_least(least)} and {at_most(most)} "
+        f"(squared distance {at_least(lower)} to {at_most(upper)})"
+    )
+
+
+def is_value(lower: float, upper: float) -> bool:
+    """Whether an interval only encloses one value's rounding (relative width up to 1e-9)."""
+    return upper - lower <= 1e-9 * max(abs(upper), 1e-9)
+
+
+def _ceiling_words(fact: CeilingFact, reading: Reading) -> str:
+    bound = float.fromhex(fact.bound)
+    limit = at_most(reading.similarity_of(bound)) + ("" if reading.single else " anywhere")
+    if not fact.exempt:
+        return f"No prototype exceeds similarity {limit}."
+    others = reading.prototypes - len(fact.exempt)
+    named = ", ".join(map(str, fact.exempt[:_EXEMPT])) + (
+        f" and {len(fact.exempt) - _EXEMPT} more" if len(fact.exempt) > _EXEMPT else ""
+    )
+    return (
+        f"No prototype but {plural(len(fact.exempt), 'exempt one', 'exempt ones')} ({named}) "
+        f"exceeds similarity {limit}: {plural(others, 'prototype is', 'prototypes are')} under "
+        "this ceiling."
+    )
+
+
+def domain_words(core: Core) -> str:
+    """The set of latents that is quantified over."""
+    instance = core.instance
+    channels = plural(instance.channels, "channel")
+    shape = f"{plural(instance.locations, 'location')} with {channels} each."
+    domain = core.domain
+    if isinstance(domain, SphereDomain):
+        return f"Every latent of length 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, SimplexDomain):
+        return f"Every latent of non-negative values with sum 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, ReachDomain):
+        count = len(domain.bounds)
+        also = f" that meets {plural(count, 'linear bound')} too," if count else ""
+        kept = f"That the network stays in it is an assumption (source: {label(domain.source)})."
+        if domain.region is not None and (not count or domain.propagated is not None):
+            kept = f"It holds all that the encoder makes of {region_words(domain)}."
+        return f"Every latent in a box around the recorded one,{also} at {shape} {kept}"
+    if isinstance(domain, FreeDomain):
+        return f"Every latent there is: any real numbers whatever at {shape}"
+    lower = float.fromhex(domain.lower)
+    if domain.upper is None:
+        return f"Every latent with values of at least {lower:g} at {shape}"
+    upper = float.fromhex(domain.upper)
+    return f"Every latent with values from {lower:g} to {upper:g} at {shape}"
+
+
+def region_words(domain: ReachDomain) -> str:
+    """The inputs that a box of latents was computed from, as the checker names them."""
+    region = domain.region
+    return "the region" if region is None else f"the region {describe(region)}"
+
+
+def scope_words(core: Core) -> str:
+    """Which latents a claim is about, as the beginning of a sentence."""
+    domain = core.domain
+    if isinstance(domain, FreeDomain):
+        return "Whatever else the network may have seen"
+    if isinstance(domain, ReachDomain) and domain.region is not None:
+        return f"For every input of {region_words(domain)}"
+    if isinstance(domain, ReachDomain):
+        return "Over the stated box of latents"
+    return "Whatever the encoder's last operator can output"
+
+
+def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[str, ...]:
+    """The checker's claims in sentences; a claim that this page does not know is not made."""
+    facts = len(core.facts)
+    necessary = sum(claim.startswith("necessary:") for claim in claims)
+    met = f" that meets the {plural(facts, 'fact')}" if facts else ""
+    sentences = []
+    if "sufficient" in claims:
+        sentences.append(
+            f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
+            f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
+        )
+        cases = cases_words(core)
+        sentences += [f"{cases[0].upper()}{cases[1:]}."] if cases else []
+    if "robust-explanation" in claims and core.holds is not None:
+        sentences.append(
+            f"Robust explanation: every input of the region {describe(core.holds)} meets "
+            f"the {plural(facts, 'fact')}, and is classified “{label(predicted)}” for this reason, "
+            "in real arithmetic."
+        )
+    elif "robust" in claims and isinstance(core.domain, ReachDomain):
+        sentences.append(
+            f"Robust: every input of {region_words(core.domain)} is classified "
+            f"“{label(predicted)}”, in real arithmetic."
+        )
+    least = next((c.removeprefix("at-least:") for c in claims if c.startswith("at-least:")), "")
+    if "minimum-size" in claims and facts:
+        sentences.append(
+            f"Minimum-size: no set of fewer than {plural(facts, 'fact')} of this kind forces the "
+            "prediction over this domain."
+        )
+    elif least:
+        sentences.append(
+            f"At least {plural(int(least), 'fact')} of this kind are needed to force the "
+            "prediction over this domain."
+        )
+    if "subset-minimal" in claims and facts:
+        sentences.append(
+            "Subset-minimal: for every fact, a recorded latent meets all the others and is "
+            "classified differently."
+        )
+    elif necessary:
+        sentences.append(
+            f"Necessary: for {necessary} of the facts, a recorded latent meets all the others and "
+            "is classified differently."
+        )
+    return tuple(sentences)
+
+
+def cases_words(core: Core) -> str:
+    """How many cases the proof distinguishes; empty where one argument is about all latents."""
+    trees = core.evidence.cases
+    count = sum(node.kind == "leaf" for tree in trees for node in tree.nodes)
+    if not count:
+        return ""
+    return (
+        f"{plural(len(trees), 'rival')} ruled out case by case: proved by {plural(count, 'case')}"
+    )
+
+
+def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[str, ...]:
+    """What a reader could wrongly take as proved, and is not."""
+    facts = len(core.facts)
+    open_ = facts - necessary
+    sentences = []
+    if open_:
+        sentences.append(
+            f"Necessity is open for {plural(open_, 'fact')}: no latent is known that meets all "
+            "other facts and is classified differently."
+        )
+    if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
+        floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
+        sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    limits = _LIMITS if region is None else _REGION_LIMITS
+    return (*sentences, *_unbound(core), *limits)
+
+
+def _unbound(core: Core) -> tuple[str, ...]:
+    """Prototypes that neither a ceiling nor a name binds: the proof allows them anything."""
+    named = {fact.prototype for fact in core.facts if not isinstance(fact, CeilingFact)}
+    exempt = [set(fact.exempt) for fact in core.facts if isinstance(fact, CeilingFact)]
+    free = sorted(set.intersection(*exempt) - named) if exempt else []
+    if not free:
+        return ()
+    which = ", ".join(map(str, free[:_LISTED])) + (", ..." if len(free) > _LISTED else "")
+    sentence = f"Nothing is said about {plural(len(free), 'prototype')} ({which}): the proof holds "
+    return (sentence + "whatever their similarity is.",)
