@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.complete
-SOURCES := verifier models tests cli.py
+SOURCES := verifier models tests cli.py setup.py
 
 .PHONY: help demo test lint types bench lock clean
 .DELETE_ON_ERROR:

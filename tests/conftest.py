@@ -1,8 +1,19 @@
-"""Hypothesis: the same examples in every run, and no deadline (nothing here measures time)."""
+"""Hypothesis: the same examples in every run, and no deadline (nothing here measures time).
+
+Programs that tests start find the package where the tests do, installed or not.
+"""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "verifier"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)

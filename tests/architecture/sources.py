@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCE_ROOT = ROOT / "verifier"
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Source:
 
     @property
     def room(self) -> str:
-        """``protoproof.network`` for all that is in it; ``models``; ``cli``; a top module's name."""
+        """``protoproof.network`` for all that is in it; ``models``; a top module's name."""
         parts = self.module.split(".")
-        return parts[0] if parts[0] == "models" else ".".join(parts[:2])
+        return ".".join(parts[:2]) if parts[0] == "protoproof" else parts[0]
 
     def imports(self) -> Iterator[Import]:
         """Every import, wherever it stands: nested, type checking only, or by name at run time."""
@@ -75,16 +76,19 @@ def _imports_by_name(function: ast.expr) -> bool:
 
 def is_module(name: str) -> bool:
     """Whether the dotted name is a file or package of the product."""
-    path = ROOT.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
+    return any(
+        path.is_dir() or path.with_suffix(".py").is_file()
+        for path in (root.joinpath(*name.split(".")) for root in (SOURCE_ROOT, ROOT))
+    )
 
 
 def product() -> list[Source]:
-    """Every Python file of ``verifier/``, ``models/`` and ``cli.py``."""
-    paths = [*ROOT.glob("verifier/**/*.py"), *ROOT.glob("models/**/*.py"), ROOT / "cli.py"]
+    """Every Python file of ``verifier/`` and ``models/``, and the shim ``cli.py``."""
+    paths = [*SOURCE_ROOT.glob("**/*.py"), *ROOT.glob("models/**/*.py"), ROOT / "cli.py"]
     return [Source(path, _module(path)) for path in sorted(paths)]
 
 
 def _module(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    root = SOURCE_ROOT if path.is_relative_to(SOURCE_ROOT) else ROOT
+    parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

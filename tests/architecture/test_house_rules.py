@@ -55,7 +55,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
     found = [
         f"{source.module}:{node.lineno} uses {_name(node)}"
         for source in SOURCES
-        if source.module != "cli" and source.room != "protoproof.cli"
+        if source.module not in ("cli", "models.verbs") and source.room != "protoproof.cli"
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Name | ast.Attribute) and _name(node) in SPEAKING
     ]

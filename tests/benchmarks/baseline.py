@@ -11,7 +11,8 @@ Every question recomputes the bounds of every location from its facts. Top-k:
     for k = 1, 2, ...: name the k largest activations; every other one lies in [0, a_(k)]
 
 with 0 as the *assumed* least similarity, whatever the similarity's range is. The intervals are
-those of ``protoproof.prover.oracle``'s comparison oracles; the search shares nothing with ``verifier``.
+those of ``protoproof.prover.oracle``'s comparison oracles; the search shares nothing with
+the product.
 """
 
 from __future__ import annotations

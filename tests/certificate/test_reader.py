@@ -161,7 +161,7 @@ sys.stdout.write(f"{{best}} {{(after - before) / 1024}}")
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_without_much_time_or_memory(name: str) -> None:
-    script = MEASURE.format(paths=[str(ROOT), *sys.path[1:]])
+    script = MEASURE.format(paths=[str(ROOT / "verifier"), *sys.path[1:]])
     done = subprocess.run(
         [sys.executable, "-c", script], input=BOMBS[name], capture_output=True, check=True
     )

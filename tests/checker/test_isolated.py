@@ -24,8 +24,8 @@ sys.meta_path.insert(0, Refuse())
 import json
 from pathlib import Path
 from protoproof.kernel import check
-rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("verifier.")}}
-allowed = {{"certificate", "checker", "errors", "verdict"}}
+rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("protoproof.")}}
+allowed = {{"certificate", "kernel", "errors", "verdict"}}
 folder = Path({folder!r})
 reports = [
     check(folder / (name + ".json"), folder / "model.onnx", {digest!r}).to_json()
@@ -50,7 +50,7 @@ def test_the_checker_gives_the_same_verdicts_alone(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(here.data)
     for name, data in files.items():
         (tmp_path / f"{name}.json").write_bytes(data)
-    paths = [str(ROOT), *(path for path in sys.path[1:] if path)]
+    paths = [str(ROOT / "verifier"), *(path for path in sys.path[1:] if path)]
     script = SCRIPT.format(paths=paths, folder=str(tmp_path), digest=INPUT, names=list(files))
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-O", "-c", script],

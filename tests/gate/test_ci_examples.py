@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import cli
 import pytest
 import typer
 import yaml
 
+import cli
 from tests.cli.support import ROOT
 
 ACTION = ROOT / ".github" / "actions" / "gate" / "action.yml"

@@ -54,7 +54,7 @@ def run(directory: Path) -> Suite:
          "--strict-markers", "--junitxml", "junit.xml"],
         cwd=directory,
         env={
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT / "verifier"),
             "OMP_NUM_THREADS": "1",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # an installed copy would be loaded twice
         },

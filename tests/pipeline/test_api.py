@@ -28,10 +28,10 @@ def test_the_documented_calls_work_again_and_again(tmp_path: Path) -> None:
 def test_public_names_are_not_shadowed_by_rooms() -> None:
     """In a fresh process, after every submodule was imported, the names are still functions."""
     script = (
-        "import importlib, pkgutil, verifier\n"
-        "for m in pkgutil.walk_packages(verifier.__path__, 'verifier.'):\n"
+        "import importlib, pkgutil, protoproof\n"
+        "for m in pkgutil.walk_packages(protoproof.__path__, 'protoproof.'):\n"
         "    importlib.import_module(m.name)\n"
-        "assert all(callable(getattr(verifier, name)) for name in protoproof.__all__)\n"
+        "assert all(callable(getattr(protoproof, name)) for name in protoproof.__all__)\n"
     )
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, check=False)

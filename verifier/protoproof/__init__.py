@@ -48,5 +48,5 @@ __all__ = [*_HOME]
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"module 'verifier' has no attribute {name!r}")
+        raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

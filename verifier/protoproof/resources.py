@@ -1,4 +1,7 @@
-"""Three small trained networks, ready to verify: ``zoo_path("mnist-7x7")`` and its siblings."""
+"""What rides along with the package: trained networks, policies, JSON schemas.
+
+In a wheel these are folders of the package; in a checkout they lie where they are made and edited.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,31 @@ from protoproof.errors import UsageError
 
 NAMES = ("mnist-7x7", "mnist-1x1", "mnist-certified")
 
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parents[1]
+
 
 def zoo_path(name: str) -> Path:
     """The ONNX file of a zoo network; NAME.json and NAME.prototypes.png lie beside it.
 
-    Raises UsageError for an unknown name.
+    Raises:
+        UsageError: there is no network of that name.
     """
     if name not in NAMES:
         raise UsageError(f"zoo network '{name}' does not exist: choose {', '.join(NAMES)}")
-    return Path(__file__).resolve().parent / f"{name}.onnx"
+    return _folder("zoo", "models/zoo") / f"{name}.onnx"
+
+
+def policy_path(name: str) -> Path:
+    """A policy that comes with the package, for example ``release``."""
+    return _folder("policies", "specs/policies") / f"{name}.yaml"
+
+
+def schema_path(name: str) -> Path:
+    """The JSON schema of what users write: ``head``, ``policy`` or ``property``."""
+    return _folder("schema", "specs/schema") / f"{name}.schema.json"
+
+
+def _folder(installed: str, checkout: str) -> Path:
+    inside = _PACKAGE / installed
+    return inside if inside.is_dir() else _CHECKOUT / checkout

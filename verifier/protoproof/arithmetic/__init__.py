@@ -1,1 +1,1 @@
-"""Room."""
+"""Float64 intervals with outward rounding."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""The order of stages for one region of inputs."""

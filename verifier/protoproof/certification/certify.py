@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from protoproof.backend import engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Core, Envelope
-from protoproof.certification.branch_and_bound import Branching, Progress, Undecided, core_of_parts
+from protoproof.certification.branch_and_bound import Branching, Undecided, core_of_parts
 from protoproof.certification.invariance import candidates
 from protoproof.certification.result import Certified, Sandwich, StageLog
+from protoproof.certification.task import StageProof, Task, Watch
 from protoproof.errors import (
     BoundsError,
     InputError,
@@ -32,7 +33,7 @@ from protoproof.errors import (
     UsageError,
 )
 from protoproof.explanation.explainer import Explainer
-from protoproof.kernel import CheckReport, check
+from protoproof.kernel import check
 from protoproof.network import Network, Observation, load
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -60,32 +61,7 @@ from protoproof.verdict import PROVED, REFUTED, Status, Verdict, unknown
 
 WAYS = ("auto", *UNITS, "branch", *METHODS)
 TOP = 10
-Watch = Callable[[Progress], None]
 _ORACLE = RelationalOracle()
-
-
-@dataclass(frozen=True, eq=False)
-class _Proof:
-    method: str
-    certificates: tuple[Envelope, ...]
-    checks: tuple[CheckReport, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What is asked of one region, besides which one."""
-
-    observation: Observation
-    method: str
-    log: StageLog
-    deadline: float
-    about: About
-    watch: Watch | None
-    explanation: Core | Literal["region"] | None
-
-    @property
-    def late(self) -> bool:
-        return time.perf_counter() > self.deadline
 
 
 class Certifier:
@@ -160,14 +136,14 @@ class Certifier:
             if falsify or wanted != observation.predicted:
                 found = attack(self.network, region, wanted, seed=seed, device=self.device)
             say("skipped" if not falsify else "nothing found" if found is None else "refuted")
-        proof: _Proof | Counterexample | Verdict | None = found
+        proof: StageProof | Counterexample | Verdict | None = found
         if found is not None:
             pass
         elif wanted != observation.predicted:
             name = self.network.class_names[wanted]
             proof = unknown(f"numerically fragile: the centre is not {name}")
         else:
-            task = _Task(
+            task = Task(
                 observation, method, log, begun + timeout, about or About(), watch, explanation
             )
             proof = self._prove(region, task)
@@ -192,27 +168,27 @@ class Certifier:
         spent = time.perf_counter() - begun
         return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent)
 
-    def _prove(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
+    def _prove(self, region: Region, task: Task) -> StageProof | Counterexample | Verdict:
         """A certificate per piece of the region, or why there is none."""
         if not isinstance(region, Shifts):
             return self._one(region, task)
-        proofs: list[_Proof] = []
+        proofs: list[StageProof] = []
         for image in region.images():
             point = LinfBall(image, region.domain, Fraction(0))
             seen = self.network.observe(image)
             if seen.predicted != task.observation.predicted:
                 return unknown("numerically fragile: a shifted image is predicted otherwise")
             proof = self._one(point, replace(task, observation=seen, log=StageLog()))
-            if not isinstance(proof, _Proof):
+            if not isinstance(proof, StageProof):
                 return proof
             proofs.append(proof)
-        return _Proof(
+        return StageProof(
             f"{proofs[0].method}, {len(proofs)} images",
             tuple(p.certificates[0] for p in proofs),
             tuple(p.checks[0] for p in proofs),
         )
 
-    def _one(self, region: Region, task: _Task) -> _Proof | Counterexample | Verdict:
+    def _one(self, region: Region, task: Task) -> StageProof | Counterexample | Verdict:
         instance = self.explainer.instance(task.observation)
         if not instance.rivals:
             raise InputError("the network has one class only: every prediction is the same")
@@ -268,8 +244,8 @@ class Certifier:
         return reason
 
     def _held(
-        self, region: Region, instance: Instance, task: _Task, asked: Core | Literal["region"]
-    ) -> _Proof | Verdict:
+        self, region: Region, instance: Instance, task: Task, asked: Core | Literal["region"]
+    ) -> StageProof | Verdict:
         """An explanation whose facts hold all over the region."""
         with task.log.stage("explanation") as say:
             given = None if asked == "region" else asked
@@ -287,8 +263,8 @@ class Certifier:
         return unknown("explanation: no facts that hold over the region force the class")
 
     def _branch(
-        self, region: Region, instance: Instance, task: _Task, say: Callable[[str], None]
-    ) -> _Proof | Counterexample | Verdict:
+        self, region: Region, instance: Instance, task: Task, say: Callable[[str], None]
+    ) -> StageProof | Counterexample | Verdict:
         """Cut the region into parts that are proved one by one."""
         found = Branching(self.network, instance, task.deadline, task.watch).run(region)
         if isinstance(found, Counterexample):
@@ -302,8 +278,8 @@ class Certifier:
         return proof or unknown("uncertified: the checker did not accept the parts")
 
     def _attempt(
-        self, instance: Instance, task: _Task, reach: Reach, method: str
-    ) -> tuple[_Proof | None, list[int]]:
+        self, instance: Instance, task: Task, reach: Reach, method: str
+    ) -> tuple[StageProof | None, list[int]]:
         """A certificate over a domain without any fact, or the margins that stay open."""
         state = _ORACLE.prepare(instance, reach)
         decision = _ORACLE.decide(state, FactSet())
@@ -313,7 +289,7 @@ class Certifier:
         proof = self._checked(core, method, task)
         return proof, [] if proof is not None else list(range(len(instance.rivals)))
 
-    def _checked(self, core: Core, method: str, task: _Task) -> _Proof | None:
+    def _checked(self, core: Core, method: str, task: Task) -> StageProof | None:
         envelope = Envelope(core=core, about=task.about.model_copy(update={"oracle": method}))
         report = check(
             canonical_bytes(envelope),
@@ -321,7 +297,7 @@ class Certifier:
             core.instance.input_sha256,
             allow_declared=True,
         )
-        return _Proof(method, (envelope,), (report,)) if report.accepted else None
+        return StageProof(method, (envelope,), (report,)) if report.accepted else None
 
     def _top(self, region: Region, observation: Observation, k: int) -> TopK | None:
         """Which prototypes can be, and must be, among the k most activated over the region."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from protoproof.data.dataset import load_data
+import typer
+
+from protoproof.cli.options import Json
+from protoproof.cli.render import print_explanation
+from protoproof.cli.terminal import print_json, program
 from protoproof.errors import InputError
-from protoproof.network import load
-from protoproof.report.files.explanation_files import Session, explain_to_files
 from protoproof.resources import zoo_path
+
+if TYPE_CHECKING:
+    from protoproof.report.files.explanation_files import Session
 
 NETWORK = "mnist-7x7"
 
@@ -20,6 +27,10 @@ def run_demo(out: Path, index: int, program: Sequence[str], arguments: Sequence[
     Raises:
         InputError: there is no such image.
     """
+    from protoproof.data.dataset import load_data
+    from protoproof.network import load
+    from protoproof.report.files.explanation_files import explain_to_files
+
     data = load_data("mnist5k")
     if index >= len(data.x_test):
         raise InputError(f"--index {index}: mnist5k has test images 0 to {len(data.x_test) - 1}")
@@ -31,3 +42,17 @@ def run_demo(out: Path, index: int, program: Sequence[str], arguments: Sequence[
         program=program,
         arguments=arguments,
     )
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Output directory.")] = Path("out/demo"),
+    index: Annotated[int, typer.Option("--index", min=0, help="Which test image.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Explain one real handwritten digit with the 7x7 zoo network, and check the proof."""
+    result = run_demo(out, index, program(), sys.argv[1:])
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_explanation(result, NETWORK)
+    raise typer.Exit(result.explanation.verdict.exit_code)

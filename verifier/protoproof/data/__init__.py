@@ -1,1 +1,1 @@
-"""Room."""
+"""Labelled images: built-in, .npz files, folders of pictures."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""The order of stages for one prediction: observe, search, write down, check."""

@@ -111,7 +111,8 @@ class Explainer:
                 needs are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or
                 ``pairs``.
             domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
-                guarantees), a region of inputs (``linf:0.02``), or one of ``protoproof.prover.latent``.
+                guarantees), a region of inputs (``linf:0.02``), or one of
+                ``protoproof.prover.latent``.
             oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
                 ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
                 ``smt``: all kinds, by cases, after ``cascade``.

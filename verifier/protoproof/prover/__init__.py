@@ -1,1 +1,1 @@
-"""Room."""
+"""The untrusted search for facts and proofs. Whatever it finds, the kernel proves again."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""Sets of inputs, and what the encoder makes of them."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""What people read. No verdict is computed here."""

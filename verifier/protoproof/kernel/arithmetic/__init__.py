@@ -1,1 +1,1 @@
-"""Room."""
+"""Integers, rationals and balls; float64 with a rigorous error."""

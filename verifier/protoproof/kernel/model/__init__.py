@@ -1,1 +1,1 @@
-"""Room."""
+"""The model's bytes become a graph and a head with exact numbers."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""The head of a network: description, recognition, similarities."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""Bytes to a screened graph: reader, operator table, runtime."""

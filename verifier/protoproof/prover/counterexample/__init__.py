@@ -1,1 +1,1 @@
-"""Room."""
+"""Latents that meet facts and are predicted otherwise: witnesses, refutations."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""What the prover found, written down as a certificate."""

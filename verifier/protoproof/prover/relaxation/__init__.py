@@ -1,1 +1,1 @@
-"""Room."""
+"""Lower bounds of margins: weak duality, tangents and chords, case splits."""

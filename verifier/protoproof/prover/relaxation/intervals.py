@@ -1,4 +1,4 @@
-"""The exact oracle: the tightest interval of every measurement on its own, then interval margins."""
+"""The tightest interval of every measurement on its own, and interval margins from them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Room *bounds*: sets of inputs, and what the encoder can output over them."""
+"""What the encoder can output over a set of inputs: intervals, linear bounds, attacks."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""Which inputs: balls, boxes, transformations, occlusions, property files."""

@@ -1,1 +1,1 @@
-"""Room."""
+"""Which files an answer leaves behind, and under which names."""

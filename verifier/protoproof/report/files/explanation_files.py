@@ -113,7 +113,8 @@ def explain_to_files(
         widen: likewise.
         minimal: likewise.
         timeout: likewise.
-        contrast: a class to show a contrast to; see :func:`protoproof.explanation.alternatives.contrasted`.
+        contrast: a class to show a contrast to; see
+            :func:`protoproof.explanation.alternatives.contrasted`.
         most: explanations to enumerate with ``minimal="all"``.
         protected: files that must not be written over, besides the model.
         explainer: of the same network, for calls about many inputs.

@@ -1,1 +1,1 @@
-"""Reports: certificates and check results made readable. No verdict is computed here."""
+"""The page about one explanation or one region, and the words in it."""
