@@ -16,6 +16,7 @@ SOURCES = product()
 TOP = (
     ".ci/**/*",
     ".github/**/*",
+    "docs/**/*",
     "models/**/*",
     "specs/**/*",
     "tests/**/*",
