@@ -13,7 +13,7 @@ import pytest
 from protoproof.cli.certify import radius_words
 from protoproof.data.dataset import load_data
 from protoproof.resources import zoo_path
-from tests.cli.support import protoproof
+from tests.support.cli import protoproof
 
 MODEL = zoo_path("mnist-certified")
 

@@ -14,7 +14,7 @@ from protoproof.errors import UnsupportedOperatorError
 from protoproof.network.onnx.node import Call, Node
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
 from protoproof.network.onnx.screen import attribute_value
-from tests.network.cases import CASES, Case, ints, number, weight
+from tests.support.network.cases import CASES, Case, ints, number, weight
 
 ROWS = [
     pytest.param(case, opset, id=f"{i}-{case.label}-{opset}")
