@@ -33,15 +33,11 @@ from protoproof.region.sets.syntax import parse_region
 from protoproof.region.sets.transformations import Brightness
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support.certification import certifier
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000
 LIGHT = "brightness:0.2,0.2"
-
-
-@cache
-def certifier() -> Certifier:
-    return Certifier(load(zoo_path("mnist-certified")))
 
 
 @cache

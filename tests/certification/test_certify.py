@@ -22,17 +22,12 @@ from protoproof.region.bounds.latent_bounds import reach_of
 from protoproof.region.bounds.lirpa import available
 from protoproof.region.sets.region import LinfBall
 from protoproof.region.sets.syntax import parse_region
-from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support.certification import certifier
 from tests.support.network.builders import draft
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000
-
-
-@cache
-def certifier(name: str = "mnist-certified") -> Certifier:
-    return Certifier(load(zoo_path(name)))
 
 
 @cache

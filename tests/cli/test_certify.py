@@ -28,9 +28,7 @@ def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.cert.json"
-    proved = protoproof(
-        *CERTIFY, "--input", digit, "--region", "linf:0.1", "--out", out, "--json"
-    )
+    proved = protoproof(*CERTIFY, "--input", digit, "--region", "linf:0.1", "--out", out, "--json")
     assert proved.code == 0
     document = json.loads(proved.out)
     assert document["verdict"] == "proved"
@@ -113,9 +111,7 @@ def test_explanations_over_a_region(digit: Path, tmp_path: Path) -> None:
 
 def test_a_region_in_parts(digit: Path, tmp_path: Path) -> None:
     out = tmp_path / "b.cert.json"
-    result = protoproof(
-        *CERTIFY, "--input", digit, "--region", "brightness:0.2,0.2", "--out", out
-    )
+    result = protoproof(*CERTIFY, "--input", digit, "--region", "brightness:0.2,0.2", "--out", out)
     assert result.code == 0, result.err
     assert "branch" in result.out
     assert "parts proved, 0 open" in result.out

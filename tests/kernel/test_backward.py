@@ -14,12 +14,9 @@ import torch
 from flint import arb, ctx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from pydantic import TypeAdapter
 
 from protoproof.certificate import canonical_bytes
-from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Core, Envelope, ReachDomain
-from protoproof.certification.certify import Certifier
 from protoproof.data.dataset import load_data
 from protoproof.kernel import CheckReport, check
 from protoproof.kernel.arithmetic.outward import Range, sigmoid
@@ -39,12 +36,12 @@ from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall,
 from protoproof.region.sets.statement import statement
 from protoproof.region.sets.transformations import Brightness
 from protoproof.resources import zoo_path
-from tests.kernel.test_walk import MORE, graph_of, input_name
-from tests.network.test_ops import call_of, run_torch
+from tests.support.certification import ADAPTER, certifier
+from tests.support.kernel.encoders import MORE, graph_of, input_name
 from tests.support.network.cases import Case, ints, weight
+from tests.support.network.operators import call_of, run_torch
 
 DOMAIN = (-2.0, 2.0)
-ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
 ACTIVATIONS = {
     "relu": (lambda x: leaky_lines(x, 0.0), lambda v: max(v, arb(0))),
     "leaky": (lambda x: leaky_lines(x, 0.125), lambda v: max(v, v / 8)),
@@ -221,11 +218,6 @@ def test_a_residual_form_is_bounded_as_a_whole() -> None:
     )
     assert walk.reach("y").low.min() <= -2
     assert least_of_forms(walk, "y", np.ones((1, 1, 2, 2)))[0] > -1e-9
-
-
-@cache
-def certifier() -> Certifier:
-    return Certifier(load(zoo_path("mnist-certified")))
 
 
 @cache

@@ -12,7 +12,7 @@ from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Pai
 from protoproof.certification.invariance import Held, of_region
 from protoproof.kernel import CheckReport
 from protoproof.region.sets.syntax import parse_region
-from tests.kernel.test_input_region import ADAPTER, certifier, examine, image
+from tests.support.certification import ADAPTER, certifier, examine, image
 
 REGION = "linf:0.05"
 

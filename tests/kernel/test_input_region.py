@@ -10,36 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from protoproof.certificate import canonical_bytes
-from protoproof.certificate.input_region import BoxInputs, InputRegion
+from protoproof.certificate.input_region import BoxInputs
 from protoproof.certificate.schema import Core, Envelope, LinearBound, ReachDomain
-from protoproof.certification.certify import Certifier
-from protoproof.data.dataset import load_data
 from protoproof.errors import CertificateError
-from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel import ModelFile, check
 from protoproof.kernel.encoder.input_region import Inputs, describe
-from protoproof.network import load
 from protoproof.region.sets.region import LinfBall, Region
 from protoproof.region.sets.statement import statement
 from protoproof.region.sets.syntax import parse_region
 from protoproof.region.sets.transformations import Brightness
-from protoproof.resources import zoo_path
+from tests.support.certification import ADAPTER, certifier, examine, image
 
 DOMAIN = (0.0, 1.0)
-ADAPTER: TypeAdapter[InputRegion] = TypeAdapter(InputRegion)
-
-
-@cache
-def certifier() -> Certifier:
-    return Certifier(load(zoo_path("mnist-certified")))
-
-
-@cache
-def image() -> NDArray[np.float32]:
-    return np.asarray(load_data("mnist5k").x_test[3])
 
 
 @cache
@@ -48,10 +32,6 @@ def proved(text: str = "linf:0.1") -> Core:
     result = certifier().certify(region, falsify=False, method="interval")
     assert len(result.certificates) == 1, result.stages
     return result.certificates[0].core
-
-
-def examine(core: Core) -> CheckReport:
-    return check(canonical_bytes(Envelope(core=core)), certifier().explainer.model_file)
 
 
 def forged(core: Core, **changes: Any) -> Core:

@@ -25,7 +25,7 @@ from protoproof.certification.certify import Certifier
 from protoproof.kernel.encoder import partition as parts_module
 from protoproof.kernel.encoder.interval import Walk
 from protoproof.region.sets.syntax import parse_region
-from tests.kernel.test_input_region import certifier, examine, image
+from tests.support.certification import certifier, examine, image
 
 LIGHT, FREED = "brightness:0.2,0.2", "occlude:12,12,2,2"
 

@@ -22,7 +22,6 @@ from protoproof.certificate.schema import (
     Split,
 )
 from protoproof.kernel import CheckReport, check
-from tests.kernel.test_witness import encode, second_point
 from tests.support.kernel.builders import (
     Scene,
     core,
@@ -34,6 +33,7 @@ from tests.support.kernel.builders import (
     topk_core,
     up,
 )
+from tests.support.kernel.moves import encode, second_point
 
 COUNT, LOCATIONS = 3, 2
 SEEDS = range(4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from fractions import Fraction
 from typing import Any
@@ -25,27 +24,12 @@ from tests.support.kernel.builders import (
     exact,
     few_pairs,
     file,
-    project,
     scene,
 )
 from tests.support.kernel.models import Tiny
+from tests.support.kernel.moves import encode, second_point
 
 Vector = NDArray[np.float64]
-
-
-def encode(direction: Any) -> str:
-    return base64.b64encode(np.asarray(direction, dtype="<f4").tobytes()).decode()
-
-
-def second_point(here: Scene, move: Move) -> Vector:
-    """Where the move leads, in float64."""
-    v = here.latent[move.location].astype(np.float64)
-    d = np.frombuffer(base64.b64decode(move.direction), "<f4").astype(np.float64)
-    if not move.keep:
-        return v + d
-    p = here.tiny.prototypes.astype(np.float64)[list(move.keep)]
-    along = v + d - project(v + d, p) - (v - project(v, p))
-    return v - 2 * along * (along @ (v - p[0])) / (along @ along)
 
 
 def losing(here: Scene, location: int, z: Vector) -> int | None:

@@ -21,8 +21,8 @@ from protoproof.region.bounds.interval import LatentBox, encoder_bounds, rule_of
 from protoproof.region.sets.region import LinfBall
 from protoproof.region.sets.transformations import Brightness
 from protoproof.resources import NAMES, zoo_path
-from tests.network.test_ops import call_of, run_torch
 from tests.support.network.cases import CASES, Case
+from tests.support.network.operators import call_of, run_torch
 
 WIDTHS = (0.0, 1e-7, 0.1, 10.0)
 ROWS = [

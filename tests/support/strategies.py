@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from protoproof.network.head.head import Head
 from protoproof.network.head.similarity import Similarity
+from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import pair_fact
 
 Matrix = NDArray[np.float64]
 
@@ -94,3 +96,20 @@ class Sphere:
 
 
 seeds = st.integers(min_value=0, max_value=2**31 - 1)
+
+
+def some_pairs(instance: Instance, seed: int, most: int = 3) -> FactSet:
+    rng = np.random.default_rng(seed)
+    locations, prototypes = instance.measurement.shape
+    return FactSet(
+        pairs=tuple(
+            pair_fact(instance, location, int(j))
+            for location in range(locations)
+            for j in rng.permutation(prototypes)[: rng.integers(1, most + 1)]
+        )
+    )
+
+
+def margins_at(instance: Instance, latent: np.ndarray) -> np.ndarray:
+    activation = instance.head.activation(instance.head.measurement(latent))
+    return np.asarray(instance.margin_weights @ activation + instance.margin_offset)

@@ -15,7 +15,6 @@ from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.verdict import Status
-from tests.prover.oracle.test_exact import margins_at, some_pairs
 from tests.support.domains import (
     KINDS,
     adversaries,
@@ -25,6 +24,7 @@ from tests.support.domains import (
     small_head_instance,
     violation,
 )
+from tests.support.strategies import margins_at, some_pairs
 
 ORACLES = {
     "triangle": TriangleOracle(np.inf),

@@ -11,7 +11,6 @@ from hypothesis import given
 from protoproof.errors import InternalError
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet, PairFact
-from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.verdict import Status
@@ -20,26 +19,11 @@ from tests.support.strategies import (
     float32,
     make_head,
     make_instance,
+    margins_at,
     random_instance,
     seeds,
+    some_pairs,
 )
-
-
-def some_pairs(instance: Instance, seed: int, most: int = 3) -> FactSet:
-    rng = np.random.default_rng(seed)
-    locations, prototypes = instance.measurement.shape
-    return FactSet(
-        pairs=tuple(
-            pair_fact(instance, location, int(j))
-            for location in range(locations)
-            for j in rng.permutation(prototypes)[: rng.integers(1, most + 1)]
-        )
-    )
-
-
-def margins_at(instance: Instance, latent: np.ndarray) -> np.ndarray:
-    activation = instance.head.activation(instance.head.measurement(latent))
-    return np.asarray(instance.margin_weights @ activation + instance.margin_offset)
 
 
 @given(seeds)

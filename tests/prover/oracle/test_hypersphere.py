@@ -12,14 +12,15 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from tests.benchmarks.hypersphere import HypersphereOracle, HypersphereState, intersect
-from tests.prover.oracle.test_exact import margins_at, some_pairs
 from tests.support.strategies import (
     Sphere,
     float32,
     make_head,
     make_instance,
+    margins_at,
     random_instance,
     seeds,
+    some_pairs,
 )
 
 

@@ -19,8 +19,14 @@ from protoproof.prover.search.deletion import delete
 from protoproof.prover.search.order import by_worth
 from protoproof.prover.search.pairs import grow
 from protoproof.verdict import Status
-from tests.prover.oracle.test_exact import margins_at, some_pairs
-from tests.support.strategies import Sphere, make_instance, random_instance, seeds
+from tests.support.strategies import (
+    Sphere,
+    make_instance,
+    margins_at,
+    random_instance,
+    seeds,
+    some_pairs,
+)
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 KINDS = pytest.mark.parametrize("kind", ["log_ratio", "exponential", "negated", "reciprocal"])

@@ -12,8 +12,7 @@ from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.prover.relaxation.intervals import ExactState
-from tests.prover.oracle.test_exact import margins_at, some_pairs
-from tests.support.strategies import Sphere, random_instance, seeds
+from tests.support.strategies import Sphere, margins_at, random_instance, seeds, some_pairs
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 

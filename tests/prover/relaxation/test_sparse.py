@@ -8,7 +8,7 @@ import pytest
 from protoproof.prover.latent.gram import GramRows, distances_between, squared_distances
 from protoproof.prover.relaxation.pair_bounds import Hull
 from protoproof.prover.relaxation.sparsify import SHIFTS, lower_groups
-from tests.prover.relaxation.test_lagrangian import value
+from tests.support.lagrangian import value
 from tests.support.strategies import random_instance
 
 
