@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from protoproof.version import VERSION
-from tests.architecture.sources import ROOT
+from tests.support.sources import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

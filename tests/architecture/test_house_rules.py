@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.architecture.sources import ROOT, product
+from tests.support.sources import ROOT, product
 
 LONGEST = 400  # lines of one source file
 

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from tests.architecture.sources import ROOT, SOURCE_ROOT, product
+from tests.support.sources import ROOT, SOURCE_ROOT, product
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
     "importlinter"

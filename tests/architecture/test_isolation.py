@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import SOURCE_ROOT
-from tests.checker.builders import file, pair_core, scene
+from tests.support.kernel.builders import file, pair_core, scene
+from tests.support.sources import SOURCE_ROOT
 
 # Blocks imports before anything else runs, then checks the certificate on the command line.
 SCRIPT = """

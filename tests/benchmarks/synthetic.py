@@ -19,9 +19,9 @@ from onnx import TensorProto, helper
 from protoproof.network.head.head import Head
 from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.instance import Instance
-from tests import strategies
-from tests.checker.models import Tiny, description, model_proto
-from tests.strategies import float32
+from tests.support import strategies
+from tests.support.kernel.models import Tiny, description, model_proto
+from tests.support.strategies import float32
 
 RANK = 24
 # How far, per channel, a location lies from the prototype of its class that it resembles, and from

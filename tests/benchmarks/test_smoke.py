@@ -17,7 +17,7 @@ from tests.benchmarks.sweep import one
 from tests.benchmarks.synthetic import Shape, make_head, make_instance
 from tests.benchmarks.table import markdown
 from tests.benchmarks.ways import ways
-from tests.strategies import random_instance
+from tests.support.strategies import random_instance
 
 TINY = Shape(prototypes=40, channels=8, classes=5, grid=(2, 3))
 FEW = Settings(1, lowest=1, random=1, grid=1, baseline=1, slow=1, synthetic=1, sweep=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from protoproof.prover.oracle.smt import Solver
 from tests.benchmarks.measure import Settings
-from tests.oracle.tiny import ORACLES, judge, tiny_case
+from tests.support.tiny import ORACLES, judge, tiny_case
 
 # per rival; the limit on time only guards against what the limit on steps does not count
 STEPS, SECONDS = 1_000_000, 3.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protoproof.campaign import Instances, Selection, parse_indices
 from protoproof.errors import InputError, UsageError
-from tests.campaign.support import digits
+from tests.support.campaign import digits
 
 
 def tiny(labels: list[int]) -> Instances:

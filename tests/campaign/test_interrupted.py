@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from protoproof.campaign import read_campaign
-from tests.campaign.support import MODEL, small_file
-from tests.cli.support import ROOT, protoproof
+from tests.support.campaign import MODEL, small_file
+from tests.support.cli import ROOT, protoproof
 
 COMMAND = [sys.executable, str(ROOT / "cli.py"), "campaign", str(MODEL)]
 
 
 def test_killed_at_random_points_and_resumed_is_the_same(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.campaign.killing", str(tmp_path), "40"],
+        [sys.executable, "-m", "tests.support.killing", str(tmp_path), "40"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

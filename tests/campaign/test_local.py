@@ -12,7 +12,7 @@ import pytest
 from protoproof.campaign import Campaign, Limits, Options, run_campaign
 from protoproof.campaign.executor import GRACE
 from protoproof.errors import InternalError, ModelError
-from tests.campaign.support import MODEL, Poisoned, network, some
+from tests.support.campaign import MODEL, Poisoned, network, some
 
 LIMITS = Limits(seconds=3.0, megabytes=1500)
 

@@ -10,7 +10,7 @@ import pytest
 from protoproof.campaign import Options, run_campaign
 from protoproof.campaign.parquet import export_parquet
 from protoproof.errors import MissingDependencyError
-from tests.campaign.support import InlineEngine, network, some
+from tests.support.campaign import InlineEngine, network, some
 
 
 def test_every_row_is_there(tmp_path: Path) -> None:

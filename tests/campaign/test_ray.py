@@ -11,8 +11,8 @@ import pytest
 
 from protoproof.campaign.executor_ray import RayEngine
 from protoproof.errors import UsageError
-from tests.campaign.support import MODEL, small_file
-from tests.cli.support import protoproof
+from tests.support.campaign import MODEL, small_file
+from tests.support.cli import protoproof
 
 CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 

@@ -17,8 +17,8 @@ from protoproof.campaign.record import STATES
 from protoproof.errors import UsageError
 from protoproof.kernel import check
 from protoproof.network import load
-from tests.campaign.support import MODEL, InlineEngine, Poisoned, network, small_file, some
-from tests.cli.support import protoproof
+from tests.support.campaign import MODEL, InlineEngine, Poisoned, network, small_file, some
+from tests.support.cli import protoproof
 
 QUICK = Options(vocabulary="topk", witnesses=False)
 REGIONS = ("linf:0.02", "linf:0.2", "brightness:0.01")

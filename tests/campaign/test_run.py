@@ -29,7 +29,7 @@ from protoproof.campaign.store import Ledger
 from protoproof.certificate.schema import SCHEMA
 from protoproof.errors import InputError, OutputError, UsageError
 from protoproof.kernel import check
-from tests.campaign.support import MODEL, Counting, InlineEngine, network, some
+from tests.support.campaign import MODEL, Counting, InlineEngine, network, some
 
 QUICK = Options(witnesses=False)
 

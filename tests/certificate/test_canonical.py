@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protoproof.certificate import canonical_bytes, core_digest, read_certificate
 from protoproof.certificate.schema import About, Envelope
-from tests.checker.builders import pair_core, scene
+from tests.support.kernel.builders import pair_core, scene
 
 CORE = pair_core(scene(2))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

@@ -13,7 +13,7 @@ import pytest
 from protoproof.certificate import canonical_bytes, read_certificate
 from protoproof.certificate.strict_json import MAX_BYTES, parse
 from protoproof.errors import CertificateError
-from tests.checker.builders import core, file, scene, topk_core
+from tests.support.kernel.builders import core, file, scene, topk_core
 
 ROOT = Path(__file__).parents[2]
 GOOD = file(topk_core(scene(1)))

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from protoproof.resources import zoo_path
-from tests.cli.support import ROOT, Result, protoproof
+from tests.support.cli import ROOT, Result, protoproof
 
 MODEL = zoo_path("mnist-1x1")
 

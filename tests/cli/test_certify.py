@@ -13,9 +13,10 @@ import pytest
 from protoproof.cli.certify import radius_words
 from protoproof.data.dataset import load_data
 from protoproof.resources import zoo_path
-from tests.cli.support import protoproof
+from tests.support.cli import protoproof
 
 MODEL = zoo_path("mnist-certified")
+CERTIFY = ("certify", MODEL, "--timeout", "1e6")  # what is proved does not depend on the machine
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +28,7 @@ def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.cert.json"
-    proved = protoproof(
-        "certify", MODEL, "--input", digit, "--region", "linf:0.1", "--out", out, "--json"
-    )
+    proved = protoproof(*CERTIFY, "--input", digit, "--region", "linf:0.1", "--out", out, "--json")
     assert proved.code == 0
     document = json.loads(proved.out)
     assert document["verdict"] == "proved"
@@ -38,7 +37,7 @@ def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
     checked = protoproof("check", out, MODEL, "--input", digit, "--json")
     assert checked.code == 0
     assert "robust" in json.loads(checked.out)["claims"]
-    refuted = protoproof("certify", MODEL, "--input", digit, "--region", "linf:0.3", "--out", out)
+    refuted = protoproof(*CERTIFY, "--input", digit, "--region", "linf:0.3", "--out", out)
     assert refuted.code == 1
     assert "refuted" in refuted.out
     assert (tmp_path / "r.counterexample.npy").is_file()
@@ -46,7 +45,7 @@ def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
 
 def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
     undecided = protoproof(
-        "certify", MODEL, "--input", digit, "--region", "linf:0.18", "--no-falsify",
+        *CERTIFY, "--input", digit, "--region", "linf:0.18", "--no-falsify",
         "--method", "interval", "--out", tmp_path / "u.cert.json", "--json",
     )  # fmt: skip
     assert undecided.code == 3
@@ -62,7 +61,7 @@ def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:
         "schema: protoproof.property/1\nregion: {kind: linf, radius: 2/255}\nexpect: 0\n"
     )
     result = protoproof(
-        "certify", MODEL, "--input", digit, "--region", path, "--radius-up-to", "0.3",
+        *CERTIFY, "--input", digit, "--region", path, "--radius-up-to", "0.3",
         "--method", "interval", "--out", tmp_path / "p.cert.json", "--json",
     )  # fmt: skip
     assert result.code == 0
@@ -89,7 +88,7 @@ def test_a_radius_is_shown_rounded_to_the_safe_side() -> None:
 def test_bad_input_is_one_line(
     arguments: list[str], problem: str, digit: Path, tmp_path: Path
 ) -> None:
-    result = protoproof("certify", MODEL, "--input", digit, *arguments, cwd=tmp_path)
+    result = protoproof(*CERTIFY, "--input", digit, *arguments, cwd=tmp_path)
     assert result.code == 2
     assert problem in result.err
     assert len(result.err.strip().splitlines()) == 1
@@ -112,9 +111,7 @@ def test_explanations_over_a_region(digit: Path, tmp_path: Path) -> None:
 
 def test_a_region_in_parts(digit: Path, tmp_path: Path) -> None:
     out = tmp_path / "b.cert.json"
-    result = protoproof(
-        "certify", MODEL, "--input", digit, "--region", "brightness:0.2,0.2", "--out", out
-    )
+    result = protoproof(*CERTIFY, "--input", digit, "--region", "brightness:0.2,0.2", "--out", out)
     assert result.code == 0, result.err
     assert "branch" in result.out
     assert "parts proved, 0 open" in result.out
@@ -129,7 +126,7 @@ def test_an_explanation_that_holds_over_a_region(digit: Path, tmp_path: Path) ->
         "explain", MODEL, "--input", digit, "--vocabulary", "pairs", "--inflate", "--out", first
     )
     result = protoproof(
-        "certify", MODEL, "--input", digit, "--region", "linf:0.02", "--explanation", first,
+        *CERTIFY, "--input", digit, "--region", "linf:0.02", "--explanation", first,
         "--out", out, "--json",
     )  # fmt: skip
     assert result.code == 0, result.err

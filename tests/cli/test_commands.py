@@ -11,7 +11,7 @@ from PIL import Image
 
 from protoproof.data.dataset import load_data
 from protoproof.resources import zoo_path
-from tests.cli.support import Result, protoproof
+from tests.support.cli import Result, protoproof
 
 MODEL = zoo_path("mnist-7x7")
 SMALL = zoo_path("mnist-1x1")

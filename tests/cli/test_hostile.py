@@ -16,7 +16,7 @@ from PIL import Image
 from protoproof.data.dataset import load_data
 from protoproof.prover.proof.encode import input_digest
 from protoproof.resources import zoo_path
-from tests.cli.support import ROOT, protoproof
+from tests.support.cli import ROOT, protoproof
 
 MODEL = zoo_path("mnist-1x1")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli import app
+from protoproof.cli.app import app
 from protoproof.data.dataset import load_data
 from protoproof.errors import ProtoProofError
 from protoproof.explanation.explainer import explain
 from protoproof.resources import zoo_path
-from tests.cli.support import protoproof
+from tests.support.cli import protoproof
 
 MODEL = zoo_path("mnist-1x1")
 

@@ -24,9 +24,9 @@ from protoproof.network import Network, load
 from protoproof.prover.latent.reach import Reach
 from protoproof.report.audit import audit_page
 from protoproof.verdict import Status
-from tests.campaign.support import InlineEngine
-from tests.gate.support import HEADER
-from tests.network.builders import draft
+from tests.support.campaign import InlineEngine
+from tests.support.gate import HEADER
+from tests.support.network.builders import draft
 
 SOURCE = "the author of this box"
 

@@ -16,7 +16,7 @@ from protoproof.explanation.result import Explanation
 from protoproof.network import load
 from protoproof.report.files.batch import Streamed, Summary, _median
 from protoproof.resources import zoo_path
-from tests.cli.support import protoproof
+from tests.support.cli import protoproof
 
 SMALL = zoo_path("mnist-1x1")
 

@@ -13,7 +13,7 @@ import typer
 import yaml
 
 import cli
-from tests.cli.support import ROOT
+from tests.support.cli import ROOT
 
 ACTION = ROOT / ".github" / "actions" / "gate" / "action.yml"
 EXAMPLES = sorted((ROOT / "specs" / "ci").iterdir())

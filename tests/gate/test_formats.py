@@ -14,8 +14,8 @@ from protoproof.gate import GateResult, evaluate, read_policy
 from protoproof.gate.junit import to_junit
 from protoproof.gate.markdown import to_markdown
 from protoproof.gate.sarif import fingerprint, to_sarif
-from tests.gate.sarif import NotSarifError, validate
-from tests.gate.support import HEADER, campaign, facts, row, without_proof
+from tests.support.gate import HEADER, campaign, facts, row, without_proof
+from tests.support.sarif import NotSarifError, validate
 
 RULES = (
     HEADER + "rules:\n"

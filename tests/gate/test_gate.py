@@ -20,10 +20,9 @@ from protoproof.campaign.store import Ledger
 from protoproof.cli.gate import print_diff, print_gate
 from protoproof.errors import InputError, UsageError
 from protoproof.gate import compare_directories
-from tests.campaign.support import MODEL, some
-from tests.cli.support import ROOT, protoproof
-from tests.gate.sarif import validate
-from tests.gate.support import (
+from tests.support.campaign import MODEL, some
+from tests.support.cli import ROOT, protoproof
+from tests.support.gate import (
     HEADER,
     classes_swapped,
     gate,
@@ -32,6 +31,7 @@ from tests.gate.support import (
     sabotaged,
     weights_perturbed,
 )
+from tests.support.sarif import validate
 
 EXAMPLE = ROOT / "specs" / "policies" / "release.yaml"
 
@@ -128,7 +128,7 @@ def test_against_a_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert not found.same_head
     document = found.to_json()
     changed = {row["prototype"] for row in document["prototypes"] if row["changed"]}
-    from tests.campaign.support import network
+    from tests.support.campaign import network
 
     owner = np.array(network().head.prototype_class)
     assert changed == set(np.flatnonzero((owner == 3) | (owner == 8)).tolist())

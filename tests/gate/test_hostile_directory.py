@@ -32,8 +32,8 @@ from protoproof.gate.rules import baseline_checks, checks
 from protoproof.kernel import check
 from protoproof.network import load
 from protoproof.report.audit import audit_page
-from tests.campaign.support import MODEL, InlineEngine, digits, network
-from tests.gate.support import classes_swapped, gate, nothing, sabotaged
+from tests.support.campaign import MODEL, InlineEngine, digits, network
+from tests.support.gate import classes_swapped, gate, nothing, sabotaged
 
 SMALL, LARGE = "linf:0.005", "linf:0.2"
 # every rule, most of them beyond what the honest campaign reaches

@@ -10,8 +10,8 @@ import pytest
 from protoproof.errors import UsageError
 from protoproof.gate import read_policy
 from protoproof.gate.policy import Rules, json_schema
-from tests.cli.support import ROOT
-from tests.gate.support import HEADER
+from tests.support.cli import ROOT
+from tests.support.gate import HEADER
 
 EXAMPLE = ROOT / "specs" / "policies" / "release.yaml"
 SCHEMA = ROOT / "specs" / "schema" / "policy.schema.json"

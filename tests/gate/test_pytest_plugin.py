@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.campaign.support import MODEL, some
-from tests.cli.support import ROOT
-from tests.gate.support import HEADER, prototype_duplicated, sabotaged
+from tests.support.campaign import MODEL, some
+from tests.support.cli import ROOT
+from tests.support.gate import HEADER, prototype_duplicated, sabotaged
 
 TESTS = """
 import pytest

@@ -15,7 +15,7 @@ from protoproof.gate.compare import compare
 from protoproof.gate.outcome import Check, overall
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
-from tests.gate.support import campaign, facts, row, without_proof
+from tests.support.gate import campaign, facts, row, without_proof
 
 
 def only(rules: dict[str, Any], found: Confirmed) -> list[Check]:

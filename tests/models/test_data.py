@@ -15,7 +15,7 @@ from PIL import Image
 from protoproof.data import npz as data_npz
 from protoproof.data.dataset import load_data
 from protoproof.errors import InputError
-from tests.models.conftest import stripes
+from tests.support.training import stripes
 
 Arrays = dict[str, Any]
 MNIST5K = "812f1cbed27510b749efdb5d9fcf3f625fdfdb6960193c75a3018d81846d5e97"

@@ -18,7 +18,7 @@ from models.recipe import Recipe
 from models.train import TrainResult, train_model
 from protoproof.data.dataset import load_data
 from protoproof.errors import InputError, OutputError, TrainingError, UsageError
-from tests.models.conftest import SMALL, stripes
+from tests.support.training import SMALL, stripes
 
 
 def test_a_small_colour_data_set_is_learnt(trained: TrainResult) -> None:

@@ -17,7 +17,7 @@ from protoproof.data.dataset import load_data
 from protoproof.errors import UsageError
 from protoproof.network.head.description import parse_description
 from protoproof.resources import NAMES, zoo_path
-from tests.models.zoo_intervals import certified_images
+from tests.support.zoo_intervals import certified_images
 
 PROMISED = {"mnist-7x7": 0.97, "mnist-1x1": 0.98, "mnist-certified": 0.93}
 PROMISED_CERTIFIED = 0.80

@@ -12,7 +12,7 @@ from protoproof.errors import DescriptionError
 from protoproof.network import load
 from protoproof.network.head.declared import affordable, cut_model, probes
 from protoproof.network.onnx.runtime import Session
-from tests.network.builders import Draft, draft, node
+from tests.support.network.builders import Draft, draft, node
 
 
 def _stored_norm(parts: Draft) -> None:

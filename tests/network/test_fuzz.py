@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from protoproof.errors import ProtoProofError
 from protoproof.network import load
 from protoproof.network.inspect import inspect_file
-from tests.network.builders import draft
+from tests.support.network.builders import draft
 
 VALID = draft(bias=True).build().SerializeToString()
 OTHER = draft("exponential", "reduce_min", "direct").build().SerializeToString()

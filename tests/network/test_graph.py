@@ -15,7 +15,7 @@ from protoproof.network import Network, load
 from protoproof.network.onnx.graph import Graph, build_graph, part
 from protoproof.network.onnx.rewrite import drop_identities
 from protoproof.network.onnx.torch_graph import TorchGraph
-from tests.network.builders import DISTANCES, POOLINGS, SIMILARITIES, Draft, draft, node
+from tests.support.network.builders import DISTANCES, POOLINGS, SIMILARITIES, Draft, draft, node
 
 OUTPUTS = ("logits", "activation", "measurement", "latent")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from protoproof.network.inspect import duplicates, inspect_file
-from tests.network.builders import SIMILARITIES, draft, node
+from tests.support.network.builders import SIMILARITIES, draft, node
 
 
 def test_a_good_model(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from protoproof.errors import ModelError
 from protoproof.network import load
 from protoproof.network.onnx.file import parse, read_model
 from protoproof.network.onnx.limits import Limits
-from tests.network.builders import draft
+from tests.support.network.builders import draft
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from onnx import helper
 
 from protoproof.errors import DescriptionError
 from protoproof.network import load
-from tests.network.builders import (
+from tests.support.network.builders import (
     DISTANCES,
     EPSILON,
     SIMILARITIES,

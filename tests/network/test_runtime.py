@@ -11,7 +11,7 @@ import pytest
 from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.network import Network, load
 from protoproof.network.onnx.runtime import Session
-from tests.network.builders import draft, node
+from tests.support.network.builders import draft, node
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from protoproof.errors import ModelError
 from protoproof.network import load
 from protoproof.network.inspect import inspect_file
 from protoproof.network.onnx.limits import DEFAULT_LIMITS
-from tests.network.builders import Draft, draft, node
-from tests.network.hostile import (
+from tests.support.network.builders import Draft, draft, node
+from tests.support.network.hostile import (
     REFUSALS,
     Change,
     added,

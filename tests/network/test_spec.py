@@ -21,7 +21,7 @@ from protoproof.network.head.description import (
     json_schema,
     parse_description,
 )
-from tests.network.builders import SIMILARITIES, describe, draft
+from tests.support.network.builders import SIMILARITIES, describe, draft
 
 SCHEMA = Path(__file__).parents[2] / "specs" / "schema" / "head.schema.json"
 

@@ -24,9 +24,9 @@ from protoproof.report.audit import html as audit_html
 from protoproof.report.audit.figures import curves, histogram, matrix, waterfall
 from protoproof.report.audit.html import find_browser, print_pdf, render_audit
 from protoproof.report.audit.page import AuditPage, AuditRegion, Step
-from tests.campaign.support import MODEL, InlineEngine, digits, network, small_file, some
-from tests.cli.support import protoproof
-from tests.gate.support import gate
+from tests.support.campaign import MODEL, InlineEngine, digits, network, small_file, some
+from tests.support.cli import protoproof
+from tests.support.gate import gate
 
 BROWSER = find_browser()
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"

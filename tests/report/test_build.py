@@ -8,8 +8,8 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.kernel import check
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.page import PageCertificate, PageModel
-from tests.checker.builders import file
-from tests.report.pages import gray, make_core, make_page, make_reading, make_scene, rejected
+from tests.support.kernel.builders import file
+from tests.support.pages import gray, make_core, make_page, make_reading, make_scene, rejected
 
 
 @pytest.mark.parametrize("vocabulary", ["topk", "ceiling", "pairs"])

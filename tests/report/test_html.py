@@ -17,7 +17,7 @@ from protoproof.errors import InternalError, MissingDependencyError
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.page import ExplanationPage, PageMargin
 from protoproof.report.page.view import LISTED, RIVALS
-from tests.report.pages import NAMES, bare_fact, gray, make_page
+from tests.support.pages import NAMES, bare_fact, gray, make_page
 
 VOID = {"meta", "img", "br", "link", "input", "image", "rect", "circle", "path"}
 HOSTILE = (

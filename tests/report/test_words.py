@@ -18,7 +18,7 @@ from protoproof.report.page.words import (
     fact_words,
     limits_words,
 )
-from tests.report.pages import make_core, make_reading, make_scene
+from tests.support.pages import make_core, make_reading, make_scene
 
 # q of location l and prototype j; the similarity is 1 / (q + 1)
 MEASUREMENT = np.array([[4.0, 1.0], [0.25, 3.0], [9.0, 9.0], [9.0, 9.0]])

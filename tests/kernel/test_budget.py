@@ -1,0 +1,294 @@
+"""What a check may cost: small files that ask for much are undecided, before the cost is paid."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.arithmetic.outward import Range
+from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
+from protoproof.kernel.encoder import partition as parts
+from protoproof.kernel.encoder.backward import LinearWalk
+from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.latent.size import _least_from
+from protoproof.kernel.model.graph import Graph
+from tests.support.kernel import hostile
+from tests.support.kernel.builders import file, pair_core, scene, topk_core
+from tests.support.kernel.hostile import Files
+
+ROOT = Path(__file__).parents[2]
+
+# a small file, the obligation that asks for too much, and for what
+ATTACKS: dict[str, tuple[Callable[[], Files], int, str]] = {
+    "measurements": (lambda: hostile.many_measurements(300, 2000), 4, "measurements"),
+    "measurements of few locations": (lambda: hostile.many_measurements(40, 30000), 4, "measure"),
+    "measurements of few prototypes": (lambda: hostile.many_measurements(1500, 20), 4, "measure"),
+    "refutations": (lambda: hostile.many_refutations(4000, 4000), 11, "all refutations"),
+    "a padded tensor": (lambda: hostile.large_tensors(1 << 14, 1, None), 5, "a window"),
+    "tensors that are all kept": (lambda: hostile.large_tensors(600, 150, 9), 5, "bytes"),
+    "layers": (lambda: hostile.many_layers(400), 5, "every layer"),
+}
+
+
+@contextmanager
+def budgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Budget]]:
+    """The budgets of the checks inside."""
+    made: list[Budget] = []
+
+    def budget() -> Budget:
+        made.append(Budget())
+        return made[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("protoproof.kernel.check"), "Budget", budget)
+        yield made
+
+
+def undecided(report: CheckReport, number: int, word: str) -> None:
+    assert report.status == "incomplete"
+    assert report.claims == ()
+    assert not [o for o in report.obligations if o.passed is False]
+    detail = report.obligations[number - 1].detail
+    assert report.obligations[number - 1].passed is None
+    assert detail.startswith("too large to be checked")
+    assert word in detail
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_small_files_that_ask_for_much_are_undecided(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, number, word = ATTACKS[name]
+    files = make()
+    assert len(files.model) < 1 << 20
+    assert len(files.certificate) < 13 << 20
+    with budgets(monkeypatch) as made:
+        undecided(check(files.certificate, files.model), number, word)
+    assert made[0].steps < MAX_STEPS
+    assert made[0].alive <= made[0].peak <= MAX_BYTES
+
+
+def test_nothing_is_allocated_before_it_is_refused() -> None:
+    files = hostile.many_measurements(300, 2000)  # 180 million integers
+    tracemalloc.start()
+    try:
+        undecided(check(files.certificate, files.model), 4, "measurements")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 27
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand", "Tile", "Resize"])
+def test_operators_that_make_tensors_of_any_size_are_not_walked(kind: str) -> None:
+    files = hostile.unknown_operator(kind, [1 << 10] * 4)
+    report = check(files.certificate, files.model)
+    assert report.status == "incomplete"
+    assert "cannot be replayed" in report.obligations[4].detail
+
+
+@pytest.mark.parametrize(
+    ("locations", "channels", "prototypes", "classes", "count"),
+    [(49, 512, 100, 10, 4096), (9, 64, 2000, 200, 4096), (1, 1, 20, 100000, 2048),
+     (196, 16, 100, 10, 4096), (1, 1, 1, 2, 1 << 18)],
+)  # fmt: skip
+def test_parts_times_anything_is_limited(
+    locations: int, channels: int, prototypes: int, classes: int, count: int
+) -> None:
+    head = SimpleNamespace(
+        location_count=locations, channels=channels, prototype_count=prototypes,
+        class_count=classes,
+    )  # fmt: skip
+    assert count * parts.part_cost(head) > MAX_STEPS  # type: ignore[arg-type]
+    assert parts.part_cost(head) < MAX_STEPS // 4  # type: ignore[arg-type]
+
+
+def test_a_plain_walk_keeps_what_is_needed_and_no_more() -> None:
+    def peak(layers: int, keep: bool) -> int:
+        graph = Graph(hostile.large_tensors(100, layers, None).model)
+        zero = np.zeros((1, 1, 1, 1))
+        with Budget().active() as budget:
+            found = Walk(graph, Range(zero, zero + 1), keep=keep).reach("deep")
+        assert 1.0 <= found.high.item() < 1.0 + 1e-9
+        assert budget.alive < budget.peak
+        return budget.peak
+
+    assert peak(5, False) == peak(80, False)
+    tensor = 16 * 201 * 201
+    assert peak(80, True) - peak(5, True) == 75 * tensor
+
+
+def test_layers_are_affordable_up_to_some_number() -> None:
+    zero = np.zeros((1, 1, 1, 1))
+
+    def reach(layers: int) -> Range:
+        graph = Graph(hostile.many_layers(layers).model)
+        return LinearWalk(graph, Range(zero - 1, zero + 1), None, 1000).reach("deep")
+
+    assert reach(20).high.item() >= 1.0
+    with pytest.raises(OutOfBudgetError, match="every layer"):
+        reach(300)
+
+
+def test_refutations_cost_prototypes_and_not_their_squares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def steps(prototypes: int) -> int:
+        files = hostile.many_refutations(prototypes, 1)
+        with budgets(monkeypatch) as made:
+            check(files.certificate, files.model)
+        return made[0].steps
+
+    few, some, many = (steps(count) for count in (100, 200, 400))
+    assert many - some < 2.2 * (some - few)
+
+
+def test_the_least_from_a_place_on_is_the_least_of_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        values = [(int(n), int(d)) for n, d in rng.integers(1, 9, (rng.integers(1, 9), 2))]
+        order = rng.permutation(len(values)).tolist()
+        moved: Any = SimpleNamespace(best=values.__getitem__)
+        for place, (n, d) in enumerate(_least_from(order, moved)):
+            rest = [values[j][0] / values[j][1] for j in order[place:]]
+            assert n / d == min(rest)
+
+
+HONEST = {
+    "pairs": lambda: pair_core(scene(1)),
+    "topk": lambda: topk_core(scene(2, grid=(2, 2), bias=None)),
+}
+SCENES = {"pairs": lambda: scene(1), "topk": lambda: scene(2, grid=(2, 2), bias=None)}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_the_same_is_charged_whatever_an_earlier_check_left(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, data = file(HONEST[name]()), SCENES[name]().data
+    shared = ModelFile(data)
+    with budgets(monkeypatch) as made:
+        for model in (shared, shared, data, shared):
+            assert check(certificate, model).accepted
+    assert len({(budget.steps, budget.alive, budget.peak) for budget in made}) == 1
+    assert made[0].steps < MAX_STEPS // 1000
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_less_than_a_check_costs_is_never_enough_and_never_a_rejection(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the budget ends, the answer is undecided; with all that is needed, accepted."""
+    certificate, data = file(HONEST[name]()), SCENES[name]().data
+    with budgets(monkeypatch) as made:
+        assert check(certificate, data).accepted
+    steps, peak = made[0].steps, made[0].peak
+    limited = import_module("protoproof.kernel.check")
+    limits = [(steps * i // 40, MAX_BYTES) for i in range(41)]
+    limits += [(MAX_STEPS, peak * i // 40) for i in range(41)]
+    for most in limits:
+        monkeypatch.setattr(limited, "Budget", lambda most=most: Budget(*most))
+        report = check(certificate, data)
+        enough = most[0] >= steps and most[1] >= peak
+        assert report.status == ("accepted" if enough else "incomplete")
+
+
+def test_a_large_head_is_far_from_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 prototypes, 200 classes, 49 locations, 128 channels, and every fact of a location."""
+    rng = np.random.default_rng(0)
+    here = hostile.tiny(2000, channels=128, side=7)
+    here = here.but(
+        prototypes=rng.random((2000, 128)).astype(np.float32),
+        weight=rng.normal(size=(200, 2000)).astype(np.float32),
+    )
+    core = hostile.about(here, here.data, rivals=tuple(range(1, 200)))
+    with budgets(monkeypatch) as made:
+        report = check(file(core), here.data)
+    # nothing proves the margins; all that a plain explanation costs is charged
+    assert not [o for o in report.obligations if "too large" in o.detail]
+    assert 49 * 2000 * 128 < made[0].steps < MAX_STEPS // 10
+    assert made[0].peak < MAX_BYTES // 10
+
+
+def test_recorded_costs_are_repeated() -> None:
+    with Budget(max_steps=100, max_bytes=100).active() as budget:
+        with current().recorded() as cost:
+            current().spend("a", 30)
+            current().hold("a", 20)
+        assert (budget.steps, budget.alive) == (cost.steps, cost.alive) == (30, 20)
+        budget.repeat("b", cost)
+        assert (budget.steps, budget.alive) == (60, 40)
+        with pytest.raises(OutOfBudgetError, match="41 steps, 40 of 40"), budget.recorded():
+            current().spend("c", 41)
+        with budget.scope():
+            budget.hold("d", 60)
+            with pytest.raises(OutOfBudgetError, match="1 bytes, 0 of 100"):
+                budget.room("e", 1)
+        assert budget.alive == 40
+
+
+def test_a_loop_is_refused_after_its_first_turn() -> None:
+    def run(count: int) -> None:
+        for turn in rounds(range(count), count, "a turn"):
+            current().spend("a turn", 10)
+            turns.append(turn)
+
+    turns: list[int] = []
+    with Budget(max_steps=100).active(), pytest.raises(OutOfBudgetError, match="10 times more"):
+        run(11)
+    assert turns == [0]
+    with Budget(max_steps=100).active() as budget:
+        run(10)
+    assert budget.steps == 100
+
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from protoproof.kernel import check
+certificate, model = (Path(name).read_bytes() for name in sys.argv[1:3])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+limit = used + int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+report = check(certificate, model)
+print(report.status, [o.number for o in report.obligations if o.passed is False])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("megabytes", [16, 64, 150])
+def test_less_memory_than_the_budget_allows_is_undecided(tmp_path: Path, megabytes: int) -> None:
+    """FLINT ends a process that gets no memory, so that large requests are tried before."""
+    files = hostile.many_measurements(60, 2000)  # 7 million integers: 600 MB
+    (tmp_path / "c.json").write_bytes(files.certificate)
+    (tmp_path / "m.onnx").write_bytes(files.model)
+    command = [sys.executable, "-c", SCRIPT, "c.json", "m.onnx", str(megabytes << 20)]
+    environment = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "incomplete []\n"
+
+
+def test_the_command_line_says_undecided(tmp_path: Path) -> None:
+    files = hostile.many_measurements(300, 2000)
+    (tmp_path / "c.json").write_bytes(files.certificate)
+    (tmp_path / "m.onnx").write_bytes(files.model)
+    command = [sys.executable, str(ROOT / "cli.py"), "check", "c.json", "m.onnx", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["status"], report["exit_code"], report["claims"]) == ("incomplete", 3, [])
+    assert "too large to be checked" in report["obligations"][3]["detail"]

@@ -1,0 +1,139 @@
+"""The greedy cover: submodular, lazy without consequence, and nothing in it is superfluous."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from protoproof.prover.latent.domain import Box, Domain, Free
+from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.search import greedy_cover as module
+from protoproof.prover.search.ceiling import ceiling
+from protoproof.prover.search.greedy_cover import Cover
+from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.search import candidates
+from protoproof.prover.search.topk import topk
+from protoproof.verdict import Status
+from tests.support.kernel.builders import scene
+from tests.support.strategies import random_instance
+from tests.support.witnesses import instance_of
+
+seeds = st.integers(0, 10**6)
+DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
+
+
+def state_of(seed: int, domain: Domain, slack: float = 1e-8) -> ExactState:
+    instance = random_instance(seed)
+    assume(bool((instance.margins > 1e-5).all()))
+    return ExactOracle(slack).prepare(instance, domain)
+
+
+@given(seeds)
+@DOMAINS
+def test_what_a_fact_adds_shrinks_as_the_set_grows(domain: Domain, seed: int) -> None:
+    state = state_of(seed, domain)
+    cover = Cover(state, 1e-2)
+    rng = np.random.default_rng(seed)
+    facts = rng.permutation(2 * cover.count).tolist()
+    small, large, rest = facts[:2], facts[:5], facts[5:]
+    before = cover.gains(np.array(rest), cover.after(small))
+    after = cover.gains(np.array(rest), cover.after(large))
+    assert (after <= before + 1e-9 * (1 + np.abs(before))).all()
+    for fact, gain in zip(rest, before, strict=True):
+        grown, here = cover.after([*small, fact]).margins, cover.after(small).margins
+        assert gain == pytest.approx(float(cover.score(grown) - cover.score(here)), abs=1e-6)
+
+
+@given(seeds)
+def test_lazy_evaluation_changes_nothing(seed: int) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    chosen = [cover.count + 2]
+    lazy = cover.greedy(chosen, 99, ceilings=True)
+    pool = range(2 * cover.count)
+    while not cover.closes(chosen):
+        reached = cover.after(chosen)
+        rest = [f for f in pool if f not in chosen]
+        chosen.append(rest[int(np.argmax(cover.gains(np.array(rest), reached)))])
+    assert lazy == cover.pruned(chosen)
+
+
+@given(seeds, st.integers(2, 12), st.booleans())
+def test_only_hopeless_searches_are_given_up(seed: int, most: int, ceilings: bool) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    starts = [[cover.count + level] for level in cover.levels]
+    found = [cover.greedy(start, most, ceilings=ceilings) for start in starts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cover, "_out_of_reach", lambda self, bound, count, reached: count <= 0)
+        assert found == [cover.greedy(start, most, ceilings=ceilings) for start in starts]
+
+
+@given(seeds)
+def test_rows_on_demand_are_the_same_rows(seed: int) -> None:
+    state = state_of(seed, Free())
+    whole = Cover(state, 1e-8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK", 20)
+        parts = Cover(state, 1e-8)
+        assert parts._rows is None
+        for start in (8, 11):
+            assert whole.greedy([start], 99, ceilings=True) == parts.greedy(
+                [start], 99, ceilings=True
+            )
+
+
+def test_few_levels_are_kept_of_many() -> None:
+    levels = module._levels(5000)
+    assert len(levels) <= module._LEVELS
+    assert levels[:3] == [0, 1, 2]
+    assert levels[-1] == 4999
+    assert module._levels(7) == list(range(7))
+
+
+@settings(max_examples=40)
+@given(seeds)
+@DOMAINS
+def test_mixed_is_sufficient_and_never_larger(domain: Domain, seed: int) -> None:
+    state = state_of(seed, domain)
+    facts = mixed(state, state.slack)
+    assert facts is not None
+    decide = ExactOracle(0.0).decide
+    assert decide(state, facts).verdict.status is Status.PROVED
+    for fact in facts:
+        assert ExactOracle(1e-7).decide(state, facts.without(fact)).verdict.status is not (
+            Status.PROVED
+        )
+    one, other = topk(state, state.slack), ceiling(state, state.slack)
+    assert one is not None
+    assert other is not None
+    assert len(other) <= len(one)
+
+
+def test_an_unbounded_similarity_needs_names() -> None:
+    """With -q as similarity a prototype that nothing bounds can cost anything."""
+    instance = instance_of(scene(3, similarity="negated"))
+    state = ExactOracle(1e-8).prepare(instance, Free())
+    facts = mixed(state, state.slack)
+    assert facts is not None
+    assert ExactOracle(0.0).decide(state, facts).verdict.status is Status.PROVED
+
+
+def test_no_cover_where_the_prediction_itself_is_not_clear() -> None:
+    instance = random_instance(1)
+    state = ExactOracle(1e-8).prepare(instance, Free())
+    slack = float(instance.margins.min()) + 1.0
+    assert topk(state, slack) is None
+    assert ceiling(state, slack) is None
+    assert mixed(state, slack) is None
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_at_one_location_mixed_names_no_more_than_pairs_do(seed: int) -> None:
+    instance = random_instance(seed, prototypes=9, channels=4, grid=(1, 1))
+    sizes = [
+        len(next(candidates(instance, Free(), word, "auto")).facts) for word in ("mixed", "pairs")
+    ]
+    assert sizes[0] <= sizes[1]
