@@ -23,7 +23,7 @@ from protoproof.certificate.schema import ActivationFact, Core, PairFact
 from protoproof.errors import InputError
 from protoproof.kernel import CheckReport, ModelFile
 from protoproof.network import Network
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import Image
