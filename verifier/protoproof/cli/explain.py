@@ -1,4 +1,4 @@
-"""``inspect``, ``explain`` and ``check``: one prediction, its explanation, its certificate."""
+"""``explain``: one prediction or many, with certificates and pages."""
 
 from __future__ import annotations
 
@@ -27,22 +27,9 @@ from protoproof.cli.options import (
     Vocabulary,
     Witnesses,
 )
-from protoproof.cli.render import print_check, print_explanation
-from protoproof.cli.terminal import console, print_json, program
+from protoproof.cli.render import print_explanation
+from protoproof.cli.terminal import print_json, program
 from protoproof.errors import UsageError
-
-
-def inspect(model: Model, as_json: Json = False) -> None:
-    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
-    from protoproof.network.inspect import inspect_file
-
-    found = inspect_file(model)
-    if as_json:
-        print_json(found.to_json())
-    else:
-        console().print(found.to_text(), markup=False, highlight=False)
-    if found.refusals:
-        raise typer.Exit(2)
 
 
 def explain(
@@ -177,56 +164,3 @@ def explain(
     elif not quiet:
         print_explanation(result, network.description.name)
     raise typer.Exit(result.explanation.verdict.exit_code)
-
-
-def check(
-    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
-    model: Model,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
-    ] = None,
-    index: Index = None,
-    allow_declared: Annotated[
-        bool,
-        typer.Option(
-            "--allow-declared",
-            help="Take it on trust that the graph computes a head that is only declared.",
-        ),
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
-    ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from protoproof import kernel as checker
-    from protoproof.certificate.reader import require_certificate
-
-    if index is not None and input_ is None:
-        raise UsageError("--index chooses an entry of --input; give both, or neither")
-    # what is proved and what is observed are about the same bytes: each file is read once
-    content = checker.read_file(certificate)
-    subject: Path | bytes = model
-    digest, observed = None, None
-    if input_ is not None:
-        from protoproof.network import load
-        from protoproof.network.inputs import read_input
-        from protoproof.prover.proof.encode import input_digest
-
-        network = load(model)
-        x = read_input(input_, network.input_shape, network.input_range, index)
-        digest, subject = input_digest(x), network.data
-    require_certificate(content, str(certificate))
-    report = checker.check(content, subject, digest, allow_declared=allow_declared)
-    code = {"accepted": 0, "rejected": 1, "incomplete": 3}[report.status]
-    if input_ is not None and report.accepted:
-        from protoproof.report.files.explanation_files import confirm_latent
-
-        verdict, observed = confirm_latent(content, network, x)
-        code = verdict.exit_code
-    if as_json:
-        print_json(report.to_json() | {"observed": observed, "exit_code": code})
-    elif not quiet:
-        print_check(report, observed, code, verbose)
-    raise typer.Exit(code)

@@ -1,4 +1,4 @@
-"""What ``explain`` and ``check`` print for people."""
+"""What ``explain`` and ``demo`` print for people."""
 
 from __future__ import annotations
 
@@ -89,37 +89,3 @@ def _print_note(out: Console, note: Any) -> None:
             out.print(f"    {safe(listed.footer)}", highlight=False)
     if len(note.lists) > _LISTS:
         out.print(f"  and {len(note.lists) - _LISTS} more lists (see the page)")
-
-
-def _summed_up(claims: tuple[str, ...]) -> list[str]:
-    """The claims, with one line for all facts that are proved necessary."""
-    necessary = [claim for claim in claims if claim.startswith("necessary:")]
-    lines = [claim for claim in claims if not claim.startswith("necessary:")]
-    if necessary:
-        count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
-        lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
-    return lines
-
-
-def print_check(report: Any, observed: str | None, code: int, verbose: bool = False) -> None:
-    """The outcome of ``check``: one line per obligation, then what is proved of what."""
-    out = console()
-    for obligation in report.obligations:
-        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
-        out.print(
-            f"{obligation.number:>3}  {mark:<8} {safe(obligation.name)}"
-            + (f": {safe(obligation.detail)}" if obligation.detail else ""),
-            highlight=False,
-        )
-    for word, value in report.subject:
-        out.print(f"about    {word}: {safe(value)}", highlight=False)
-    for assumption in report.assumptions:
-        out.print(f"assumes  {safe(assumption)}", highlight=False)
-    for claim in report.claims if verbose else _summed_up(report.claims):
-        out.print(f"claim    {safe(claim)}", highlight=False)
-    if observed is not None:
-        out.print(f"observed {safe(observed)}", highlight=False)
-    if report.accepted and code:
-        out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
-    else:
-        out.print(f"certificate [bold]{report.status}[/bold]")

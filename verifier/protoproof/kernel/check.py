@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from protoproof.certificate.schema import (
     BoxDomain,
     Domain,
+    Instance,
     ReachDomain,
     SimplexDomain,
     SphereDomain,
@@ -52,6 +53,7 @@ class CheckReport:
             pair facts but N is predicted K), ``robust`` (all of a region of inputs has the class),
             ``robust-explanation`` (and all of it meets every fact).
         subject: what an accepted certificate is about, (word, value) in reading order.
+        instance: what an accepted certificate records of the input, for whoever runs it again.
     """
 
     status: Literal["accepted", "rejected", "incomplete"]
@@ -61,6 +63,7 @@ class CheckReport:
     assumptions: tuple[str, ...]
     claims: tuple[str, ...]
     subject: tuple[tuple[str, str], ...] = ()
+    instance: Instance | None = field(default=None, repr=False)
 
     @property
     def accepted(self) -> bool:
@@ -208,6 +211,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             _assumptions(case),
             tuple(claims),
             _subject(case),
+            core.instance,
         )
     rejected = any(o.passed is False for o in obligations)
     status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"

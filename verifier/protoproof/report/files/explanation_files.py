@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
@@ -17,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import About
 from protoproof.errors import InputError, InternalError, OutputError
 from protoproof.explanation.alternatives import require_enumerable
@@ -40,10 +38,6 @@ from protoproof.report.page.page import (
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, ReceptiveField
 from protoproof.report.page.words import fact_words
-from protoproof.verdict import PROVED, REFUTED, Verdict, unknown
-
-# Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
-_OTHER_MACHINE = 1e-4
 
 _log = logging.getLogger(__name__)
 
@@ -237,32 +231,6 @@ def _page(
         patches=patches,
         notes=notes,
     )
-
-
-def confirm_latent(
-    certificate: bytes, network: Network, x: NDArray[np.float32]
-) -> tuple[Verdict, str]:
-    """Whether the runtime on this machine computes the recorded latent for ``x``, in a sentence.
-
-    An observation (level X), and the only link between an input and a certificate: the checker
-    compares the input's hash, which anybody can write into a certificate. PROVED means equal bit
-    for bit; UNKNOWN that float32 rounding on another machine may explain the difference.
-
-    Raises:
-        CertificateError, InputError: see reader and network.
-    """
-    here = read_certificate(certificate).core.instance
-    observed = network.observe(x)
-    recorded = np.frombuffer(base64.b64decode(here.latent), dtype="<f4")
-    if recorded.size != observed.latent.size:
-        return REFUTED, "the recorded latent has another shape than the network's"
-    gap = float(np.abs(recorded - observed.latent.ravel()).max())
-    if here.predicted == observed.predicted and recorded.tobytes() == observed.latent.tobytes():
-        return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"
-    sentence = f"the runtime here computes another latent for this input (by up to {gap:.3g})"
-    if here.predicted == observed.predicted and gap <= _OTHER_MACHINE:
-        return unknown("another machine's rounding"), sentence
-    return REFUTED, sentence
 
 
 def beside_the_network(path: Path) -> list[Path]:
