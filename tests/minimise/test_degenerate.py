@@ -17,7 +17,8 @@ from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.relaxation.intervals import ExactState
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.pairs import grow
-from protoproof.prover.search.search import VOCABULARIES, candidates
+from protoproof.prover.search.names import VOCABULARIES
+from protoproof.prover.search.search import candidates
 from tests.checker import builders
 from tests.checker.builders import Scene, scene
 from tests.minimise.witnesses import instance_of, stored_facts

@@ -51,7 +51,7 @@ class Session:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._session = _started(data) if installed("onnxruntime") else None
+        self._session: Any = _started(data) if installed("onnxruntime") else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Session, (self._data,)
