@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
-from protoproof.prover.search.search import VOCABULARIES
+from protoproof.prover.search.names import VOCABULARIES
 
 _ORACLES = {
     "mixed": ("exact", "relational"),

@@ -114,6 +114,6 @@ def test_workers_that_cannot_start_end_the_campaign(tmp_path: Path) -> None:
 def test_inputs_are_sent_bit_for_bit(tmp_path: Path) -> None:
     data = some(2)
     result = run_campaign(network(), data, tmp_path, options=Options(witnesses=False))
-    from protoproof.prover.proof.encode import input_digest
+    from protoproof.network.recorded import input_digest
 
     assert [row.instance for row in result.rows] == [input_digest(np.asarray(x)) for x in data.x]

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from protoproof.data.dataset import load_data
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 from protoproof.resources import zoo_path
 from tests.support.cli import ROOT, protoproof
 

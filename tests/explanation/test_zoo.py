@@ -14,7 +14,7 @@ from protoproof.explanation.result import Explanation
 from protoproof.network import load
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.search.search import VOCABULARIES
+from protoproof.prover.search.names import VOCABULARIES
 from protoproof.resources import NAMES, zoo_path
 from protoproof.verdict import Status
 from tests.support.strategies import Sphere

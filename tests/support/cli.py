@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.verbs import add_training
-from protoproof.cli.app import app, main
+from protoproof.cli.app import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = str(ROOT / "cli.py")
@@ -107,7 +107,7 @@ def _descriptor(number: int, other: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _own_surroundings() -> Iterator[None]:
     """All that a process has to itself; a closed pipe never ends the tests by a signal."""
-    root, verbs = logging.getLogger(), list(app.registered_commands)
+    root = logging.getLogger()
     here, environment, arguments = Path.cwd(), dict(os.environ), sys.argv
     handlers, level = root.handlers[:], root.level
     signals = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
@@ -129,7 +129,6 @@ def _own_surroundings() -> Iterator[None]:
             handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
-        app.registered_commands[:] = verbs
         os.chdir(here)
         sys.argv = arguments
         os.environ.clear()

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
+from protoproof.extras import require
 
 # An array of numpy, or of what an engine computes with.
 Array = Any
@@ -36,7 +36,11 @@ _ON_PROCESSOR = "torch:cpu"
 
 def namespace(array: Array) -> Any:
     """The functions of the library that an array belongs to, as the array API standard has them."""
-    return np if isinstance(array, np.ndarray) else array_namespace(array)
+    if isinstance(array, np.ndarray):
+        return np
+    from array_api_compat import array_namespace
+
+    return array_namespace(array)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def engine_named(device: str) -> Engine:
 
     Raises:
         UsageError: there is no such device here.
+        MissingDependencyError: a device other than the processor, without torch.
     """
     if device == "cpu":
         return PROCESSOR
@@ -98,6 +103,7 @@ def engine_named(device: str) -> Engine:
     kind, colon, number = device.partition(":")
     if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
         raise refused
+    require("certify", f"--device {device}")
     import torch
 
     if not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count():

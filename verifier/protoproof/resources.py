@@ -26,6 +26,11 @@ def zoo_path(name: str) -> Path:
     return _folder("zoo", "models/zoo") / f"{name}.onnx"
 
 
+def digit_path() -> Path:
+    """The picture of the demonstration: test image 0 of mnist5k, a zero."""
+    return _folder("zoo", "models/zoo") / "digit.png"
+
+
 def policy_path(name: str) -> Path:
     """A policy that comes with the package, for example ``release``."""
     return _folder("policies", "specs/policies") / f"{name}.yaml"

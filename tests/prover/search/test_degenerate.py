@@ -16,8 +16,9 @@ from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.relaxation.intervals import ExactState
 from protoproof.prover.search.exchange import exchange
+from protoproof.prover.search.names import VOCABULARIES
 from protoproof.prover.search.pairs import grow
-from protoproof.prover.search.search import VOCABULARIES, candidates
+from protoproof.prover.search.search import candidates
 from tests.support.kernel import builders
 from tests.support.kernel.builders import Scene, scene
 from tests.support.strategies import make_instance, random_instance

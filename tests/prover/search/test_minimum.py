@@ -15,7 +15,8 @@ from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.search.entailment import KINDS
 from protoproof.prover.search.minimum import Minimum, minimum
-from protoproof.prover.search.search import Candidate, Vocabulary, candidates
+from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Status
 from tests.support.strategies import random_instance
 

@@ -34,7 +34,7 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport, check
 from protoproof.network import Network, Observation, load
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 
 if TYPE_CHECKING:
     from protoproof.certification.certify import Certifier

@@ -32,7 +32,7 @@ from protoproof.errors import InputError, ProtoProofError
 from protoproof.files import read_regular
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 
 FOREIGN = "the data at hand holds another input in its place"
 _HEADER = 1 << 12  # bytes that a stored array may have besides its numbers

@@ -26,7 +26,7 @@ from protoproof.campaign.summary import state_counts, summary, timings, to_bytes
 from protoproof.errors import UsageError
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network, load
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 
 ENGINES = ("local", "ray")
 MakeEngine = Callable[[MakeServer, "Limits"], Engine]

@@ -24,11 +24,12 @@ from protoproof.certificate.schema import Core, Fact, ReachDomain
 from protoproof.errors import InputError, UsageError
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, Observation
+from protoproof.network.recorded import input_digest
 from protoproof.prover.latent.domain import domain_from_name
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.proof.encode import certificate_core, input_digest
+from protoproof.prover.proof.encode import certificate_core
 from protoproof.prover.search.deletion import drop_facts
 from protoproof.region.bounds.interval import LatentBox
 from protoproof.region.bounds.latent_bounds import latent_box, refinements, widened

@@ -1,62 +1,151 @@
-"""Command line: the verbs, one file each, and how a failure ends."""
+"""Command line: the verbs, one file each, and how a failure ends.
+
+A verb's file is loaded when it is asked for, and ``--version`` loads none: ``check`` runs the
+trusted checker in a process that holds no prover, and every verb starts in the time it needs.
+"""
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Callable
-from typing import Annotated, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
-from protoproof.cli import ambiguity, campaign, certify, demo, explain, gate, report
 from protoproof.errors import InternalError, OutputError, ProtoProofError, UsageError
-from protoproof.report.page.text import visible
+from protoproof.extras import told
 from protoproof.version import VERSION
 
-app = typer.Typer(
-    name="protoproof",
-    help="Prove why a prototype network predicts what it predicts.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+if TYPE_CHECKING:
+    import typer
+
+Verb = Callable[..., None]
 
 
-@app.callback(invoke_without_command=True)
-def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Prove why a prototype network predicts what it predicts."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr)
-    if version:
-        print(f"protoproof {VERSION}")
-        raise typer.Exit
+def _inspect() -> Verb:
+    from protoproof.cli.inspect import inspect
+
+    return inspect
 
 
-for verb in (
-    explain.inspect,
-    explain.explain,
-    certify.certify,
-    explain.check,
-    ambiguity.ambiguity,
-    campaign.campaign,
-    gate.gate,
-    gate.diff,
-    report.report,
-    demo.demo,
-):
-    app.command()(verb)
+def _explain() -> Verb:
+    from protoproof.cli.explain import explain
+
+    return explain
+
+
+def _certify() -> Verb:
+    from protoproof.cli.certify import certify
+
+    return certify
+
+
+def _check() -> Verb:
+    from protoproof.cli.check import check
+
+    return check
+
+
+def _ambiguity() -> Verb:
+    from protoproof.cli.ambiguity import ambiguity
+
+    return ambiguity
+
+
+def _campaign() -> Verb:
+    from protoproof.cli.campaign import campaign
+
+    return campaign
+
+
+def _gate() -> Verb:
+    from protoproof.cli.gate import gate
+
+    return gate
+
+
+def _diff() -> Verb:
+    from protoproof.cli.diff import diff
+
+    return diff
+
+
+def _report() -> Verb:
+    from protoproof.cli.report import report
+
+    return report
+
+
+def _demo() -> Verb:
+    from protoproof.cli.demo import demo
+
+    return demo
+
+
+# in the order of `protoproof --help`
+VERBS: dict[str, Callable[[], Verb]] = {
+    "inspect": _inspect,
+    "explain": _explain,
+    "certify": _certify,
+    "check": _check,
+    "ambiguity": _ambiguity,
+    "campaign": _campaign,
+    "gate": _gate,
+    "diff": _diff,
+    "report": _report,
+    "demo": _demo,
+}
+
+
+def program(
+    arguments: Sequence[str] = (), add_verbs: Callable[[typer.Typer], None] | None = None
+) -> typer.Typer:
+    """The program, with the verb that ``arguments`` ask for; with every verb if they name none.
+
+    Args:
+        arguments: the command line, without the program's name.
+        add_verbs: adds the verbs that only a checkout has.
+    """
+    from protoproof.cli.common import new_program
+
+    app = new_program()
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for name in [asked] if asked in VERBS else VERBS:
+        app.command(name)(VERBS[name]())
+    if asked not in VERBS and add_verbs is not None:
+        add_verbs(app)
+    return app
+
+
+def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
+    """Entry point of the console script; ``add_verbs`` as for :func:`program`."""
+    arguments = sys.argv[1:]
+    # a reader that has seen enough ends the program by the signal, never by exit code 1
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    debug = "--debug" in arguments
+    try:
+        if arguments == ["--version"]:
+            print(f"protoproof {VERSION}")
+            sys.exit()
+        program(arguments, add_verbs)()
+    except SystemExit as end:
+        sys.exit(_flushed(end.code))
+    except MemoryError:
+        _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
+    except ImportError as error:
+        _fail(told(error) or error, debug)
+    except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
+        _fail(error, debug)
 
 
 def _fail(error: Exception, debug: bool) -> NoReturn:
     """One line on stderr; a bug says how to report it, and is never exit code 1."""
+    from protoproof.report.page.text import visible
+
     if debug:
+        import traceback
+
         traceback.print_exception(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = OutputError("no space left on the device that was written to")
@@ -72,24 +161,7 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
     sys.exit(InternalError.exit_code)
 
 
-def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
-    """Entry point of the console script; ``add_verbs`` adds those that only a checkout has."""
-    if add_verbs is not None:
-        add_verbs(app)
-    debug = "--debug" in sys.argv[1:]
-    # a reader that has seen enough ends the program by the signal, never by exit code 1
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    try:
-        app()
-    except SystemExit as end:
-        sys.exit(_flushed(end.code))
-    except MemoryError:
-        _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
-    except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
-        _fail(error, debug)
-
-
-def _flushed(code: str | int | None) -> str | int | None:
+def _flushed(code: Any) -> Any:
     """The exit code, once standard output has taken everything; else that of bad output."""
     try:
         sys.stdout.flush()

@@ -1,16 +1,24 @@
-"""``inspect``, ``explain`` and ``check``: one prediction, its explanation, its certificate."""
+"""``explain``: one prediction or many, with certificates and pages."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from protoproof.cli.explain_many import from_array, from_data, run_stream, training_images
-from protoproof.cli.explain_options import Asked, require_coherent, require_for_many, require_new
+from protoproof.cli.explain_options import (
+    Asked,
+    given,
+    require_coherent,
+    require_for_many,
+    require_new,
+)
 from protoproof.cli.options import (
+    AllOf,
+    AnyInput,
     Contrast,
     Device,
     Domain,
@@ -18,48 +26,38 @@ from protoproof.cli.options import (
     Index,
     Inflate,
     Json,
+    Limit,
     Minimal,
     Model,
     Most,
     Oracle,
+    Out,
+    Pages,
     Quiet,
     Timeout,
+    Training,
     Vocabulary,
     Witnesses,
 )
-from protoproof.cli.render import print_check, print_explanation
-from protoproof.cli.terminal import console, print_json, program
+from protoproof.cli.terminal import print_json, program
 from protoproof.errors import UsageError
+from protoproof.explanation.options import ExplainOptions
+from protoproof.extras import require
 
-
-def inspect(model: Model, as_json: Json = False) -> None:
-    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
-    from protoproof.network.inspect import inspect_file
-
-    found = inspect_file(model)
-    if as_json:
-        print_json(found.to_json())
-    else:
-        console().print(found.to_text(), markup=False, highlight=False)
-    if found.refusals:
-        raise typer.Exit(2)
+if TYPE_CHECKING:
+    from protoproof.explanation.explainer import Explainer
+    from protoproof.network import Network
+    from protoproof.report.files.alternatives_view import Beside
+    from protoproof.report.files.batch import Source
 
 
 def explain(
     context: typer.Context,
     model: Model,
-    input_: Annotated[
-        Path | None,
-        typer.Option("--input", help="An image (.png, .jpg) or array (.npy, .npz) of inputs."),
-    ] = None,
+    input_: AnyInput = None,
     index: Index = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="mnist5k, an .npz or a folder: explain all its test images."),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Of many inputs, only the first so many.")
-    ] = None,
+    data: AllOf = None,
+    limit: Limit = None,
     vocabulary: Vocabulary = "auto",
     domain: Domain = "free",
     oracle: Oracle = "auto",
@@ -68,25 +66,12 @@ def explain(
     minimal: Minimal = "subset",
     timeout: Timeout = 60.0,
     contrast: Contrast = None,
-    training: Annotated[
-        str | None,
-        typer.Option(
-            "--training",
-            help="mnist5k, an .npz or a folder: its training images are searched for patches that "
-            "look like the latent of --contrast. Default: the patches of the prototypes.",
-        ),
-    ] = None,
+    training: Training = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
     device: Device = "cpu",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
-    ] = None,
-    pages: Annotated[
-        bool | None,
-        typer.Option("--pages/--no-pages", help="Write pages. Default: for a single input."),
-    ] = None,
+    out: Out = None,
+    pages: Pages = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -95,139 +80,109 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    from protoproof.explanation.explainer import require_minimal
-    from protoproof.explanation.smtlib import require_question, write_smt2
-    from protoproof.network import load
-    from protoproof.network.inputs import open_inputs, read_input
-    from protoproof.report.files.explanation_files import explain_to_files
-
+    options = ExplainOptions(vocabulary, domain, oracle, witnesses, inflate, minimal, timeout)
     asked = Asked(
-        frozenset(
-            name
-            for name in context.params
-            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-        ),
-        vocabulary,
-        oracle,
-        minimal,
-        contrast,
-        dump_smt2,
-        training,
-        out,
-        limit,
+        model,
+        options,
+        given(context),
+        input_,
         index,
         data,
-        input_,
+        limit,
+        contrast,
+        training,
+        most,
+        dump_smt2,
+        device,
+        out,
+        pages,
+        as_json,
+        quiet,
     )
-    require_minimal(minimal)
     require_coherent(asked)
-    if dump_smt2 is not None:
-        require_new(dump_smt2)
-    network = load(model)
-    if dump_smt2 is not None:
-        require_question(network, domain)
-    options: dict[str, Any] = {
-        "vocabulary": vocabulary,
-        "domain": domain,
-        "oracle": oracle,
-        "witnesses": witnesses,
-        "widen": inflate,
-        "minimal": minimal,
-        "timeout": timeout,
-        "contrast": contrast,
-        "most": most,
-        "device": device,
-        "protected": [] if input_ is None else [input_],
-    }
-    if training is not None:
-        options["training"] = training_images(network, training)
-    many = None
-    if data is not None:
-        many = from_data(network, data)
-    elif input_ is not None and index is None:
-        array = open_inputs(input_, network.input_shape, network.input_range)
-        many = None if array is None else from_array(array)
-    if many is not None or input_ is None:
+    raise typer.Exit(_run(asked))
+
+
+def _run(asked: Asked) -> int:
+    """Explain what was asked for; the exit code."""
+    require("explain", "explaining")
+    if asked.dump_smt2 is not None:
+        require_new(asked.dump_smt2)
+    from protoproof.cli.explain_many import training_images
+    from protoproof.explanation.explainer import Explainer
+    from protoproof.explanation.smtlib import require_question
+    from protoproof.network import load
+    from protoproof.report.files.alternatives_view import Beside
+
+    network = load(asked.model)
+    if asked.dump_smt2 is not None:
+        require_question(network, str(asked.options.domain))
+    searched = None if asked.training is None else training_images(network, asked.training)
+    beside = Beside(asked.contrast, asked.most, searched)
+    many = _many(network, asked)
+    if many is not None:
         require_for_many(asked)
-        folder = out or Path("out/explain")
-        show = bool(pages)
-        code = run_stream(
-            network, many or iter(()), limit, folder, as_json, quiet, pages=show, **options
-        )
-        raise typer.Exit(code)
-    if limit is not None:
+    elif asked.limit is not None:
         raise UsageError("--limit is for many inputs, and this is one")
-    x = read_input(input_, network.input_shape, network.input_range, index)
-    name = input_.name if index is None else f"{input_.name}[{index}]"
-    stem = input_.stem if index is None else f"{input_.stem}-{index}"
-    result = explain_to_files(
-        network,
-        x,
-        out=out or Path("out/explain") / f"{stem}.cert.json",
-        input_name=name,
-        program=program(),
-        arguments=sys.argv[1:],
-        page=pages is not False,
-        **options,
+    explainer = Explainer(network, asked.device)
+    if many is not None:
+        return _explain_many(explainer, many, beside, asked)
+    return _explain_one(explainer, beside, asked)
+
+
+def _many(network: Network, asked: Asked) -> Iterator[Source] | None:
+    """The inputs, where they are many; None for a single one."""
+    from protoproof.cli.explain_many import from_array, from_data
+    from protoproof.network.inputs import open_inputs
+
+    if asked.data is not None:
+        return from_data(network, asked.data)
+    if asked.input_ is None or asked.index is not None:
+        return None
+    array = open_inputs(asked.input_, network.input_shape, network.input_range)
+    return None if array is None else from_array(array)
+
+
+def _explain_many(
+    explainer: Explainer, many: Iterator[Source], beside: Beside, asked: Asked
+) -> int:
+    from protoproof.cli.explain_many import run_stream
+    from protoproof.report.files.explanation_files import Files
+
+    files = Files(
+        asked.out or Path("out/explain"),
+        program(),
+        sys.argv[1:],
+        asked.protected,
+        page=bool(asked.pages),
     )
-    if dump_smt2 is not None and result.explanation.certificate is not None:
-        write_smt2(network, result.explanation, dump_smt2)
-    if as_json:
+    return run_stream(explainer, many, asked.limit, files, asked.options, beside, asked.printed)
+
+
+def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
+    from protoproof.cli.render import print_explanation
+    from protoproof.explanation.smtlib import write_smt2
+    from protoproof.network.inputs import read_input
+    from protoproof.report.files.explanation_files import Files, explain_to_files
+
+    network, path, index = explainer.network, asked.input_, asked.index
+    if path is None:
+        raise UsageError("give the input with --input")
+    x = read_input(path, network.input_shape, network.input_range, index)
+    name = path.name if index is None else f"{path.name}[{index}]"
+    stem = path.stem if index is None else f"{path.stem}-{index}"
+    files = Files(
+        asked.out or Path("out/explain") / f"{stem}.cert.json",
+        program(),
+        sys.argv[1:],
+        asked.protected,
+        page=asked.pages is not False,
+    )
+    result = explain_to_files(explainer, x, name, files, asked.options, beside)
+    if asked.dump_smt2 is not None and result.explanation.certificate is not None:
+        write_smt2(network, result.explanation, asked.dump_smt2)
+    if asked.as_json:
         print_json(result.to_json())
-    elif not quiet:
+    elif not asked.quiet:
         print_explanation(result, network.description.name)
-    raise typer.Exit(result.explanation.verdict.exit_code)
-
-
-def check(
-    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
-    model: Model,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
-    ] = None,
-    index: Index = None,
-    allow_declared: Annotated[
-        bool,
-        typer.Option(
-            "--allow-declared",
-            help="Examine the rest as if the graph computed a head that is only declared; the "
-            "result is conditional on that (exit code 3).",
-        ),
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
-    ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from protoproof import kernel as checker
-    from protoproof.certificate.reader import require_certificate
-
-    if index is not None and input_ is None:
-        raise UsageError("--index chooses an entry of --input; give both, or neither")
-    # what is proved and what is observed are about the same bytes: each file is read once
-    content = checker.read_file(certificate)
-    subject: Path | bytes = model
-    digest, observed = None, None
-    if input_ is not None:
-        from protoproof.network import load
-        from protoproof.network.inputs import read_input
-        from protoproof.prover.proof.encode import input_digest
-
-        network = load(model)
-        x = read_input(input_, network.input_shape, network.input_range, index)
-        digest, subject = input_digest(x), network.data
-    require_certificate(content, str(certificate))
-    report = checker.check(content, subject, digest, allow_declared=allow_declared)
-    code = report.exit_code
-    if input_ is not None and report.met:
-        from protoproof.report.files.explanation_files import confirm_latent
-
-        verdict, observed = confirm_latent(content, network, x)
-        code = verdict.exit_code or code  # what is conditional stays so
-    if as_json:
-        print_json(report.to_json() | {"observed": observed, "exit_code": code})
-    elif not quiet:
-        print_check(report, observed, code, verbose)
-    raise typer.Exit(code)
+    return result.explanation.verdict.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -12,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from protoproof.cli.terminal import console, program, safe
+from protoproof.cli.explain_options import Printed
+from protoproof.cli.terminal import console, safe
 from protoproof.errors import InputError
 
 if TYPE_CHECKING:
     from protoproof.data.dataset import Dataset
+    from protoproof.explanation.explainer import Explainer
+    from protoproof.explanation.options import ExplainOptions
     from protoproof.network import Network
     from protoproof.network.inputs import InputArray
+    from protoproof.report.files.alternatives_view import Beside
     from protoproof.report.files.batch import Source, Streamed, Summary
+    from protoproof.report.files.explanation_files import Files
     from protoproof.report.files.nearest_patches import Training
 
 
@@ -79,36 +83,28 @@ def _opened(
 
 
 def run_stream(
-    network: Network,
+    explainer: Explainer,
     sources: Iterator[Source],
     limit: int | None,
-    out: Path,
-    as_json: bool,
-    quiet: bool,
-    **options: Any,
+    files: Files,
+    options: ExplainOptions,
+    beside: Beside,
+    printed: Printed,
 ) -> int:
     """Explain, print as results come, and return the exit code."""
     from protoproof.report.files.batch import Summary, explain_stream
 
     summary = Summary()
-    items = explain_stream(
-        network,
-        islice(sources, limit),
-        out=out,
-        program=program(),
-        arguments=sys.argv[1:],
-        **options,
-    )
-    for item in items:
+    for item in explain_stream(explainer, islice(sources, limit), files, options, beside):
         summary.add(item)
-        if as_json:
+        if printed == "json":
             _print_line(item.to_json())
-        elif not quiet:
+        elif printed == "words":
             _print_item(item)
-    if as_json:
+    if printed == "json":
         _print_line({"summary": summary.to_json()})
-    elif not quiet:
-        _print_summary(summary, out)
+    elif printed == "words":
+        _print_summary(summary, files.out)
     return summary.exit_code
 
 

@@ -5,28 +5,56 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import typer
 
 from protoproof.errors import OutputError, UsageError
+from protoproof.explanation.options import ExplainOptions
 from protoproof.files import require_writable
-from protoproof.prover.search.search import require_oracle
+
+Printed = Literal["json", "words", "nothing"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of one call of ``explain``; ``given`` are the names that the user wrote."""
+    """One call of ``explain``; ``given`` are the names that the user wrote."""
 
+    model: Path
+    options: ExplainOptions
     given: frozenset[str]
-    vocabulary: str
-    oracle: str
-    minimal: str
-    contrast: str | None
-    dump_smt2: Path | None
-    training: str | None
-    out: Path | None
-    limit: int | None
+    input_: Path | None
     index: int | None
     data: str | None
-    input_: Path | None
+    limit: int | None
+    contrast: str | None
+    training: str | None
+    most: int
+    dump_smt2: Path | None
+    device: str
+    out: Path | None
+    pages: bool | None
+    as_json: bool
+    quiet: bool
+
+    @property
+    def printed(self) -> Printed:
+        """What standard output is for."""
+        return "json" if self.as_json else "nothing" if self.quiet else "words"
+
+    @property
+    def protected(self) -> list[Path]:
+        """Files that must not be written over, besides the model."""
+        return [] if self.input_ is None else [self.input_]
+
+
+def given(context: typer.Context) -> frozenset[str]:
+    """The names of the parameters that stand on the command line."""
+    return frozenset(
+        name
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    )
 
 
 def require_coherent(asked: Asked) -> None:
@@ -41,13 +69,14 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--index chooses an entry of --input; with --data, use --limit")
     if asked.index is not None and asked.limit is not None:
         raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
-    searches = asked.minimal in ("minimum", "all")
+    minimal = asked.options.minimal
+    searches = minimal in ("minimum", "all")
     if "timeout" in asked.given and not searches and asked.contrast is None:
         raise UsageError(
             "--timeout limits the searches of --minimal minimum, --minimal all and --contrast; "
             "ask for one of these, or leave it out"
         )
-    if "most" in asked.given and asked.minimal != "all":
+    if "most" in asked.given and minimal != "all":
         raise UsageError("--most limits what --minimal all lists; add that, or leave it out")
     if asked.training is not None and asked.contrast is None:
         raise UsageError("--training is searched for --contrast; add that, or leave it out")
@@ -64,24 +93,24 @@ def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     Raises:
         UsageError: the chosen oracle would not be used.
     """
-    require_oracle(asked.oracle)
-    if asked.oracle == "auto":
+    oracle, vocabulary = asked.options.oracle, asked.options.vocabulary
+    if oracle == "auto":
         return
-    by_cases = asked.oracle == "smt"
-    if asked.vocabulary in ("topk", "ceiling") and not by_cases:
+    by_cases = oracle == "smt"
+    if vocabulary in ("topk", "ceiling") and not by_cases:
         raise UsageError(
-            f"--oracle {asked.oracle}: bounds pairs, and --vocabulary {asked.vocabulary} has none; "
+            f"--oracle {oracle}: bounds pairs, and --vocabulary {vocabulary} has none; "
             "use --oracle smt, --vocabulary pairs, mixed or auto, or leave --oracle out"
         )
-    if asked.vocabulary == "mixed" and asked.oracle not in ("exact", "relational", "smt"):
+    if vocabulary == "mixed" and oracle not in ("exact", "relational", "smt"):
         raise UsageError(
-            f"--oracle {asked.oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
+            f"--oracle {oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
             "exact, relational or smt"
         )
     if searches:
         raise UsageError(
-            f"--oracle {asked.oracle}: --minimal {asked.minimal} asks the strongest oracle in any "
-            "case; leave --oracle out, or use --minimal subset"
+            f"--oracle {oracle}: --minimal {asked.options.minimal} asks the strongest oracle "
+            "in any case; leave --oracle out, or use --minimal subset"
         )
 
 

@@ -76,3 +76,30 @@ Oracle = Annotated[
         "together), cascade (one after the other), smt (cascade, then case by case).",
     ),
 ]
+AnyInput = Annotated[
+    Path | None,
+    typer.Option("--input", help="An image (.png, .jpg) or array (.npy, .npz) of inputs."),
+]
+AllOf = Annotated[
+    str | None,
+    typer.Option("--data", help="mnist5k, an .npz or a folder: explain all its test images."),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Of many inputs, only the first so many.")
+]
+Training = Annotated[
+    str | None,
+    typer.Option(
+        "--training",
+        help="mnist5k, an .npz or a folder: its training images are searched for patches that "
+        "look like the latent of --contrast. Default: the patches of the prototypes.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
+]
+Pages = Annotated[
+    bool | None,
+    typer.Option("--pages/--no-pages", help="Write pages. Default: for a single input."),
+]

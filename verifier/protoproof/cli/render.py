@@ -1,4 +1,4 @@
-"""What ``explain`` and ``check`` print for people."""
+"""What ``explain`` and ``demo`` print for people."""
 
 from __future__ import annotations
 
@@ -97,42 +97,3 @@ def _print_note(out: Console, note: Any) -> None:
             out.print(f"    {safe(listed.footer)}", highlight=False)
     if len(note.lists) > _LISTS:
         out.print(f"  and {len(note.lists) - _LISTS} more lists (see the page)")
-
-
-def _summed_up(claims: tuple[str, ...]) -> list[str]:
-    """The claims, with one line for all facts that are proved necessary."""
-    necessary = [claim for claim in claims if claim.startswith("necessary:")]
-    lines = [claim for claim in claims if not claim.startswith("necessary:")]
-    if necessary:
-        count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
-        lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
-    return lines
-
-
-def print_check(report: Any, observed: str | None, code: int, verbose: bool = False) -> None:
-    """The outcome of ``check``: one line per obligation, then what is proved of what."""
-    out = console()
-    for obligation in report.obligations:
-        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
-        out.print(
-            f"{obligation.number:>3}  {mark:<8} {safe(obligation.name)}"
-            + (f": {safe(obligation.detail)}" if obligation.detail else ""),
-            highlight=False,
-        )
-    for word, value in report.subject:
-        out.print(f"about    {word}: {safe(value)}", highlight=False)
-    for assumption in report.assumptions:
-        word = "holds if" if assumption in report.conditions else "assumes "
-        out.print(f"{word} {safe(assumption)}", highlight=False)
-    claims = report.claims if verbose else _summed_up(report.claims)
-    for claim in claims:
-        then = "would be proved then: " if report.conditions else ""
-        out.print(f"claim    {then}{safe(claim)}", highlight=False)
-    if observed is not None:
-        out.print(f"observed {safe(observed)}", highlight=False)
-    if report.accepted and code:
-        out.print("[bold]the certificate is sound, but not confirmed for this input[/bold]")
-    elif report.conditions:
-        out.print("certificate [bold]conditional[/bold]: it rests on somebody's word, see above")
-    else:
-        out.print(f"certificate [bold]{report.status}[/bold]")

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from typing import TYPE_CHECKING, Any
 
 from protoproof.report.page.text import visible
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 def safe(text: str) -> str:
-    """Text from files and users: no markup, no terminal escape, nothing hidden."""
+    """Text from files and users for a console: no markup, no terminal escape, nothing hidden."""
+    from rich.markup import escape
+
     return escape(visible(text))
+
+
+def strong(text: str) -> str:
+    """Bold, where standard output is a terminal that can do it; for text without markup."""
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
+    return text if plain else f"\033[1m{text}\033[0m"
 
 
 def print_json(document: Any) -> None:
@@ -28,6 +38,8 @@ def print_json(document: Any) -> None:
 
 def console() -> Console:
     """Standard output, without breaking long lines."""
+    from rich.console import Console
+
     return Console(soft_wrap=True)
 
 
@@ -37,6 +49,10 @@ def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
 
     The function takes the share that is done, from 0 to 1, and a few words.
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
     where = Console(stderr=True)
     if not shown or not where.is_terminal:
         yield None

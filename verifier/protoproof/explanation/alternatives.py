@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from protoproof.certificate.schema import About, Envelope
+from protoproof.certificate.schema import Envelope
 from protoproof.errors import UsageError
 from protoproof.explanation.describe import describe
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.minimum import Proof
+from protoproof.explanation.options import ExplainOptions
+from protoproof.explanation.question import Question
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport
 from protoproof.prover.counterexample.refute import Refuter, of_facts
@@ -31,14 +33,13 @@ from protoproof.prover.search.attribution import Attribution, attribute
 from protoproof.prover.search.contrastive import Contrastive, contrastive
 from protoproof.prover.search.entailment import KINDS
 from protoproof.prover.search.enumerate import (
-    ENUMERABLE,
     Contrast,
     End,
     Minimal,
     because,
     minimal_explanations,
 )
-from protoproof.prover.search.search import VOCABULARIES, Vocabulary
+from protoproof.prover.search.names import Vocabulary
 
 # Share of the time in which explanations are looked for; the rest shows why facts are necessary.
 _SEARCH = 0.8
@@ -130,20 +131,6 @@ class Alternatives:
         }
 
 
-def require_enumerable(vocabulary: str) -> None:
-    """Refuse a vocabulary whose explanations are not enumerated.
-
-    Raises:
-        UsageError: ``topk`` or ``ceiling``.
-    """
-    if vocabulary in VOCABULARIES and vocabulary not in ENUMERABLE:
-        raise UsageError(
-            f"--minimal all --vocabulary {vocabulary}: all explanations are listed for "
-            f"{' and '.join(ENUMERABLE)} (mixed has the facts of topk and ceiling); use one of "
-            "these, or auto"
-        )
-
-
 def alternatives(
     explainer: Explainer, explanation: Explanation, limit: int, timeout: float | None = None
 ) -> Alternatives:
@@ -158,12 +145,11 @@ def alternatives(
         timeout: seconds; what was found until then is kept.
     """
     vocabulary: Vocabulary = "pairs" if explanation.vocabulary == "pairs" else "mixed"
-    instance = explainer.instance(explanation.observation)
-    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
-    now = time.perf_counter
+    question = _again(explainer, explanation)
+    instance, domain, now = question.instance, question.domain, time.perf_counter
     begun, seconds = now(), math.inf if timeout is None else timeout
     items: list[Minimal | Contrast | End] = []
-    proofs: dict[int, Proof] = {}  # by the place in ``items``
+    proofs: list[Proof] = []
     refused = 0
     elements = Refuter(instance, domain, kinds=KINDS[vocabulary]).elements()
     for item in minimal_explanations(
@@ -177,13 +163,11 @@ def alternatives(
         now=now,
     ):
         if isinstance(item, Minimal):
-            proof = explainer.certified(
-                explanation.observation, domain, vocabulary, item.found, False, About()
-            )
+            proof = explainer.certified(question, vocabulary, item.found)
             if proof is None:
                 refused += 1
                 continue
-            proofs[len(items)] = proof
+            proofs.append(proof)
         items.append(item)
     ends = [item for item in items if isinstance(item, End)]
     end = ends[-1] if ends else End(False, 0, "nothing was searched")
@@ -195,11 +179,17 @@ def alternatives(
         _listed(explainer, proof, _why(instance, domain, proof.facts, contrasts))
         if now() < begun + seconds
         else Listed(proof.facts, proof.certificate, proof.check)
-        for proof in proofs.values()
+        for proof in proofs
     )
     return Alternatives(
         vocabulary, listed, refused, contrasts, end, attribute(elements, items), instance
     )
+
+
+def _again(explainer: Explainer, explanation: Explanation) -> Question:
+    """The question that was answered, for further answers; facts as recorded."""
+    domain = explanation.where or explanation.domain
+    return explainer.question(explanation.observation, ExplainOptions(domain=domain))
 
 
 def _as_recorded(elements: Sequence[Fact], facts: FactSet) -> FactSet | None:
@@ -254,11 +244,11 @@ def contrasted(
     Raises:
         UsageError: no such class, or the predicted one.
     """
-    instance = explainer.instance(explanation.observation)
+    question = _again(explainer, explanation)
+    instance, domain = question.instance, question.domain
     class_ = _class(explainer, instance, target)
     if explanation.certificate is None:
         return explanation, None
-    domain = explanation.where or explainer.domain(explanation.domain, explanation.observation)
     now = time.perf_counter
     deadline = math.inf if timeout is None else now() + timeout
     found = contrastive(instance, domain, class_, deadline=deadline, now=now)

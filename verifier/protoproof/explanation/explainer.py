@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.errors import FragileError, InputError, UsageError
+from protoproof.errors import FragileError, InputError
 from protoproof.explanation.describe import describe
 from protoproof.explanation.minimum import Proof, smallest, stated
+from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
+from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
+from protoproof.extras import require
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
 from protoproof.prover.counterexample.witness import Found, find_witnesses
@@ -29,26 +32,12 @@ from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.memory import require_memory
 from protoproof.prover.proof.encode import stored_witnesses
-from protoproof.prover.search.search import (
-    VOCABULARIES,
-    Candidate,
-    Vocabulary,
-    candidates,
-    require_oracle,
-)
+from protoproof.prover.search.names import VOCABULARIES, Vocabulary
+from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
 
-MINIMAL = ("subset", "minimum", "all")
-
-
-def require_minimal(name: str) -> None:
-    """Refuse a word that names no kind of minimality.
-
-    Raises:
-        UsageError: it is not one of :data:`MINIMAL`.
-    """
-    if name not in MINIMAL:
-        raise UsageError(f"--minimal {name}: unknown; use " + ", ".join(MINIMAL))
+# The best proof so far: its size, when it was found, its vocabulary, itself. The least is best.
+_Best = tuple[int, int, Vocabulary, Proof]
 
 
 class Explainer:
@@ -93,70 +82,72 @@ class Explainer:
     def explain(
         self,
         x: NDArray[np.float32],
+        options: ExplainOptions | None = None,
         *,
-        vocabulary: str = "auto",
-        domain: str | Domain = "free",
-        oracle: str = "auto",
-        witnesses: bool = True,
-        widen: bool = False,
-        minimal: str = "subset",
-        timeout: float | None = None,
         about: About | None = None,
+        **keywords: Unpack[ExplainKeywords],
     ) -> Explanation:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
 
         Args:
             x: the input, in the range that the head description declares.
-            vocabulary: ``auto`` (the smallest over all; ``pairs`` that are far more than another
-                needs are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or
-                ``pairs``.
-            domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
-                guarantees), a region of inputs (``linf:0.02``), or one of
-                ``protoproof.prover.latent``.
-            oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
-                ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
-                ``smt``: all kinds, by cases, after ``cascade``.
-            witnesses: search, for every fact, a latent that shows why it is needed.
-            widen: give the facts the widest intervals that keep the proof, instead of the
-                recorded values.
-            minimal: ``subset`` (no single fact can be dropped) or ``minimum`` (no smaller set
-                exists, or the gap to a proved lower bound is reported).
-            timeout: seconds after which the search for a smallest set ends with what it has.
+            options: how to explain; the defaults if not given.
             about: what to record beside the certificate's core.
+            keywords: fields of the options that differ from those given.
 
         Raises:
             InputError: ``x`` has the wrong shape, type or range.
-            UsageError: an unknown vocabulary, domain, oracle or kind of minimality; a domain that
-                the network does not guarantee, or that the latent of ``x`` is not in.
+            UsageError: see the options; a domain that is unknown, that the network does not
+                guarantee, or that the latent of ``x`` is not in.
             FragileError: runtime and exact arithmetic disagree about ``x``.
         """
         started = time.perf_counter()
-        if vocabulary != "auto" and vocabulary not in VOCABULARIES:
-            raise UsageError(
-                f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
-            )
-        require_oracle(oracle)
-        require_minimal(minimal)
-        if minimal == "all":
-            raise UsageError(
-                "one explanation is asked for: use minimal=subset or minimum, and "
-                "protoproof.explanation.alternatives for all of them"
-            )
-        require_memory(self.network.head, vocabulary, oracle)
-        observation = self.network.observe(x)
-        where = self.domain(domain, observation)
+        options = replace(options or ExplainOptions(), **keywords)
+        options.require_one()
+        require_memory(self.network.head, options.vocabulary, options.oracle)
+        question = self.question(self.network.observe(x), options, about)
+        undecided = undecided_prediction(
+            question.instance, question.observation, self.network.class_names
+        )
+        if undecided is not None:
+            return self._answer(question, undecided, (), None, started)
+        attempts, best = self._tried(question)
+        if best is not None and options.minimal == "minimum":
+            seconds = math.inf if options.timeout is None else options.timeout
+            proof = self._smallest(question, best[2], best[3], started + seconds)
+            best = (len(proof.facts), *best[1:3], proof)
+            attempts = [
+                replace(a, size=best[0], certificate=proof.certificate)
+                if a.vocabulary == best[2]
+                else a
+                for a in attempts
+            ]
+        if best is not None and options.witnesses:
+            best = (*best[:3], self._witnessed(question, best[3]))
+        verdict = attempts[0].verdict if best is None else judged(best[3].check.conditions)
+        return self._answer(question, verdict, attempts, best, started)
+
+    def question(
+        self, observation: Observation, options: ExplainOptions, about: About | None = None
+    ) -> Question:
+        """What is asked about an observed input.
+
+        Raises:
+            UsageError: see :meth:`domain`; the latent is not in the domain.
+            FragileError: see :meth:`instance`.
+        """
+        domain = self.domain(options.domain, observation)
         instance = self.instance(observation)
-        where.require(instance.latent)
-        undecided = undecided_prediction(instance, observation, self.network.class_names)
-        wanted = [v for v in VOCABULARIES if vocabulary in ("auto", v)]
+        domain.require(instance.latent)
+        return Question(observation, instance, domain, options, about or About())
+
+    def _tried(self, question: Question) -> tuple[list[Attempt], _Best | None]:
+        """What each vocabulary gave, and the smallest proof."""
         attempts: list[Attempt] = []
-        proofs: list[tuple[int, int, Vocabulary, Proof]] = []
-        for word in wanted if undecided is None else []:
+        proofs: list[_Best] = []
+        for word in (v for v in VOCABULARIES if question.options.vocabulary in ("auto", v)):
             begun = time.perf_counter()
-            known = min(proofs)[0] if proofs else None
-            outcome = self._prove(
-                instance, observation, where, word, oracle, widen, about or About(), known
-            )
+            outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
             spent = time.perf_counter() - begun
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
@@ -165,39 +156,36 @@ class Explainer:
                 verdict = judged(outcome.check.conditions)
                 attempts.append(Attempt(word, verdict, size, spent, envelope))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
-        best = min(proofs, default=None)
-        if best is not None and minimal == "minimum":
-            deadline = math.inf if timeout is None else started + timeout
-            proof = self._smallest(instance, observation, where, best[2], best[3], widen, deadline)
-            best = (len(proof.facts), *best[1:3], proof)
-            attempts = [
-                replace(a, size=best[0], certificate=proof.certificate)
-                if a.vocabulary == best[2]
-                else a
-                for a in attempts
-            ]
-        if best is not None and witnesses:
-            best = (*best[:3], self._witnessed(instance, where, best[3]))
-        verdict = undecided if undecided is not None else attempts[0].verdict
-        if best is not None:
-            verdict = judged(best[3].check.conditions)
+        return attempts, min(proofs, default=None)
+
+    def _answer(
+        self,
+        question: Question,
+        verdict: Verdict,
+        attempts: Sequence[Attempt],
+        best: _Best | None,
+        started: float,
+    ) -> Explanation:
+        asked, observation = question.options, question.observation
+        proof = None if best is None else best[3]
+        facts = FactSet() if proof is None else proof.facts
         return Explanation(
-            verdict,
-            observation,
-            self.network.class_names[observation.predicted],
-            float(instance.margins.min()),
-            where.name,
-            best[3].oracle if best else oracle,
-            tuple(attempts),
-            best[2] if best else None,
-            best[3].facts if best else FactSet(),
-            best[3].certificate if best else None,
-            best[3].check if best else None,
-            time.perf_counter() - started,
-            tuple(describe(f, instance) for f in best[3].facts) if best else (),
-            best[3].gap_reason if best else "",
-            where,
-            domain if isinstance(domain, str) else "",
+            verdict=verdict,
+            observation=observation,
+            predicted_name=self.network.class_names[observation.predicted],
+            margin=float(question.instance.margins.min()),
+            domain=question.domain.name,
+            oracle=asked.oracle if proof is None else proof.oracle,
+            attempts=tuple(attempts),
+            vocabulary=None if best is None else best[2],
+            facts=facts,
+            certificate=None if proof is None else proof.certificate,
+            check=None if proof is None else proof.check,
+            seconds=time.perf_counter() - started,
+            facts_json=tuple(describe(fact, question.instance) for fact in facts),
+            gap_reason="" if proof is None else proof.gap_reason,
+            where=question.domain,
+            asked=asked.domain if isinstance(asked.domain, str) else "",
         )
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
@@ -210,12 +198,16 @@ class Explainer:
             return name
         if ":" not in name:
             return domain_from_name(name, self.network.latent_range, self.network.head.channels)
+        require("certify", f"--domain {name}")
         from protoproof.region.bounds.latent_bounds import named_reach
 
         return named_reach(self.network, name, observation)
 
     def explain_many(
-        self, inputs: Iterable[NDArray[np.float32]], **options: Any
+        self,
+        inputs: Iterable[NDArray[np.float32]],
+        options: ExplainOptions | None = None,
+        **keywords: Unpack[ExplainKeywords],
     ) -> Iterator[Explanation | InputError | FragileError]:
         """Explain one input after another, as they are asked for; nothing is kept in between.
 
@@ -226,29 +218,23 @@ class Explainer:
         Args:
             inputs: arrays [C, H, W].
             options: as for :meth:`explain`.
+            keywords: likewise.
         """
         for x in inputs:
             try:
-                yield self.explain(x, **options)
+                yield self.explain(x, options, **keywords)
             except (InputError, FragileError) as error:
                 yield error
 
     def _prove(
-        self,
-        instance: Instance,
-        observation: Observation,
-        domain: Domain,
-        vocabulary: Vocabulary,
-        oracle: str,
-        widen: bool,
-        about: About,
-        known: int | None,
+        self, question: Question, vocabulary: Vocabulary, known: int | None
     ) -> Proof | Verdict:
         """A certified explanation in one vocabulary, or why there is none; ``known``: the size of
         the best so far, next to which far larger sets are not polished."""
         reason = unknown("no set of facts of this vocabulary suffices")
-        for found in candidates(instance, domain, vocabulary, oracle, known):
-            proof = self.certified(observation, domain, vocabulary, found, widen, about)
+        oracle = question.options.oracle
+        for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
+            proof = self.certified(question, vocabulary, found)
             if proof is not None:
                 return proof
             reason = unknown("uncertified: the checker did not accept the proof")
@@ -256,43 +242,43 @@ class Explainer:
 
     def certified(
         self,
-        observation: Observation,
-        domain: Domain,
+        question: Question,
         vocabulary: Vocabulary,
         found: Candidate,
-        widen: bool,
-        about: About,
         size_bound: SizeBound | None = None,
     ) -> Proof | None:
         """The certificate of a set, if the checker finds every obligation met."""
-        core, facts = stated(self.network, observation, domain, vocabulary, found, widen)
+        core, facts = stated(
+            self.network,
+            question.observation,
+            question.domain,
+            vocabulary,
+            found,
+            question.options.widen,
+        )
         core = core.model_copy(update={"size_bound": size_bound})
-        envelope = Envelope(core=core, about=about.model_copy(update={"oracle": found.oracle}))
+        about = question.about.model_copy(update={"oracle": found.oracle})
+        envelope = Envelope(core=core, about=about)
         report = self.checked(envelope)
         return Proof(facts, found, envelope, report) if report.met else None
 
     def _smallest(
-        self,
-        instance: Instance,
-        observation: Observation,
-        domain: Domain,
-        vocabulary: Vocabulary,
-        proof: Proof,
-        widen: bool,
-        deadline: float,
+        self, question: Question, vocabulary: Vocabulary, proof: Proof, deadline: float
     ) -> Proof:
         """A smallest explanation, or the best one with what the checker accepts of the bound."""
 
         def certify(found: Candidate, bound: SizeBound | None) -> Proof | None:
-            about = proof.certificate.about
-            return self.certified(observation, domain, vocabulary, found, widen, about, bound)
+            return self.certified(question, vocabulary, found, bound)
 
-        better, reason = smallest(instance, domain, vocabulary, proof.found, deadline, certify)
+        better, reason = smallest(
+            question.instance, question.domain, vocabulary, proof.found, deadline, certify
+        )
         return replace(better or proof, gap_reason=reason)
 
-    def _witnessed(self, instance: Instance, domain: Domain, proof: Proof) -> Proof:
+    def _witnessed(self, question: Question, proof: Proof) -> Proof:
         """The same proof with the witnesses that a search finds."""
-        return self.with_witnesses(proof, find_witnesses(instance, domain, proof.facts))
+        found = find_witnesses(question.instance, question.domain, proof.facts)
+        return self.with_witnesses(proof, found)
 
     def with_witnesses(self, proof: Proof, found: Sequence[Found]) -> Proof:
         """The same proof with witnesses, if the checker accepts them."""
@@ -317,29 +303,16 @@ class Explainer:
 def explain(
     network: Network | str | Path,
     x: NDArray[np.float32],
+    options: ExplainOptions | None = None,
     *,
-    vocabulary: str = "auto",
-    domain: str | Domain = "free",
-    oracle: str = "auto",
-    witnesses: bool = True,
-    widen: bool = False,
-    minimal: str = "subset",
-    timeout: float | None = None,
     device: str = "cpu",
+    **keywords: Unpack[ExplainKeywords],
 ) -> Explanation:
     """Explain one prediction; see :class:`Explainer` and :meth:`Explainer.explain`.
 
-    For many inputs of one network, keep an :class:`Explainer`: it computes what the inputs share
-    once.
+    ``explain(network, x, vocabulary="pairs", minimal="minimum")``: the keywords are the fields of
+    :class:`protoproof.explanation.options.ExplainOptions`. For many inputs of one network, keep an
+    :class:`Explainer`: it computes what the inputs share once.
     """
     known = network if isinstance(network, Network) else load(network)
-    return Explainer(known, device).explain(
-        x,
-        vocabulary=vocabulary,
-        domain=domain,
-        oracle=oracle,
-        witnesses=witnesses,
-        widen=widen,
-        minimal=minimal,
-        timeout=timeout,
-    )
+    return Explainer(known, device).explain(x, options, **keywords)

@@ -16,7 +16,8 @@ from protoproof.prover.proof.encode import certificate_core, restated, stored_si
 from protoproof.prover.proof.inflation import widest
 from protoproof.prover.search.inflation import inflate
 from protoproof.prover.search.minimum import minimum
-from protoproof.prover.search.search import Candidate, Vocabulary
+from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.search import Candidate
 
 
 @dataclass(frozen=True)

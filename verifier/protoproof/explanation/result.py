@@ -16,7 +16,7 @@ from protoproof.kernel import CheckReport
 from protoproof.network import Observation
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
-from protoproof.prover.search.search import Vocabulary
+from protoproof.prover.search.names import Vocabulary
 from protoproof.verdict import Verdict
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from protoproof.certificate.schema import (
     BoxDomain,
     Domain,
+    Instance,
     ReachDomain,
     SimplexDomain,
     SphereDomain,
@@ -64,6 +65,7 @@ class CheckReport:
         subject: what the certificate is about, (word, value) in reading order.
         conditions: those of the assumptions that are somebody's word, and whose. With any of them
             nothing is proved yet.
+        instance: what the certificate records of the input, for whoever runs it again.
     """
 
     status: Literal["accepted", "conditional", "rejected", "incomplete"]
@@ -74,6 +76,7 @@ class CheckReport:
     claims: tuple[str, ...]
     subject: tuple[tuple[str, str], ...] = ()
     conditions: tuple[str, ...] = ()
+    instance: Instance | None = field(default=None, repr=False)
 
     @property
     def accepted(self) -> bool:
@@ -241,6 +244,7 @@ def _report(case: Case, obligations: tuple[Obligation, ...]) -> CheckReport:
             tuple(claims),
             _subject(case),
             rests_on,
+            core.instance,
         )
     rejected = any(o.passed is False for o in obligations)
     status: Literal["rejected", "incomplete"] = "rejected" if rejected else "incomplete"

@@ -6,13 +6,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from protoproof.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float32
 
 # A tenfold margin over any image this tool is meant for; stops decompression bombs early.
 _MAX_PIXELS = 1 << 24

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from protoproof.errors import ModelError, ProtoProofError
+from protoproof.extras import installed
 from protoproof.network.network import Network, assemble, find_description
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph, check_node
@@ -40,7 +41,8 @@ class Inspection:
 
     ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``latent``,
     ``prototypes``, ``similarity``, ``decision``: see ``to_json``; ``binding``: ``recognised``,
-    ``declared`` or None, with ``reason`` in plain words; ``refusals``: one line each.
+    ``declared`` or None, with ``reason`` in plain words; ``compared``: whether ONNX Runtime, where
+    it is installed, computed the described head; ``refusals``: one line each.
     """
 
     path: str
@@ -59,6 +61,7 @@ class Inspection:
     decision: dict[str, Any] | None = None
     binding: str | None = None
     reason: str | None = None
+    compared: bool | None = None
     refusals: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -88,6 +91,8 @@ class Inspection:
         yield "decision", _decision_text(self.decision)
         if self.binding:
             yield "head", f"{self.binding}: {self.reason}"
+        if self.compared is False:
+            yield "runtime", "not compared: ONNX Runtime is not installed"
         for refusal in self.refusals:
             yield "refused", refusal
 
@@ -148,7 +153,8 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
     if not problems:
         try:
             network = assemble(file, build_graph(file.model, limits))
-            _cross_check(network)
+            if installed("onnxruntime"):
+                _compare(network)
             return _describe(found, network)
         except ProtoProofError as error:
             problems = [str(error)]
@@ -158,8 +164,8 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
     return dataclasses.replace(found, refusals=tuple(problems))
 
 
-def _cross_check(network: Network) -> None:
-    """The translated graph against the runtime, on both ends of the range and in between.
+def _compare(network: Network) -> None:
+    """The described head against the runtime, on both ends of the range and in between.
 
     Raises:
         FragileError: they differ by more than rounding explains.
@@ -167,7 +173,7 @@ def _cross_check(network: Network) -> None:
     low, high = network.input_range
     middle = np.random.default_rng(0).uniform(low, high, network.input_shape)
     for x in (np.full(network.input_shape, low), np.full(network.input_shape, high), middle):
-        network.cross_check(np.clip(x, low, high).astype(np.float32))
+        network.check_head(network.observe(np.clip(x, low, high).astype(np.float32)))
 
 
 def _problems(file: OnnxFile, limits: Limits) -> Iterator[ProtoProofError]:
@@ -245,6 +251,7 @@ def _describe(found: Inspection, network: Network) -> Inspection:
         },
         binding=network.binding,
         reason=how,
+        compared=installed("onnxruntime"),
     )
 
 

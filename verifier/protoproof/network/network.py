@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 from onnx import ModelProto
 
@@ -32,6 +31,7 @@ from protoproof.network.onnx.runtime import Image, Observation, Session, check_i
 from protoproof.network.onnx.screen import refusals
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import nn
 
 

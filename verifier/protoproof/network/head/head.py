@@ -7,16 +7,19 @@ values here are float64 evaluations of it, good for searching and never a proof.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 from protoproof.network.head.similarity import Similarity
 
-Vector = Float[NDArray[np.float64], " prototype"]
-Logits = Float[NDArray[np.float64], " class_"]
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Vector = Float[NDArray[np.float64], " prototype"]
+    Logits = Float[NDArray[np.float64], " class_"]
 
 # float64 numbers in one block of differences [L, block, D]: 512 KiB, inside the second-level cache
 _BLOCK = 1 << 16

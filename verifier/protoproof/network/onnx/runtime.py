@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, InputError, ModelError
+from protoproof.extras import installed, require
 from protoproof.network.onnx.node import printable
 
-Image = Float[NDArray[np.float32], "channel_in row column"]
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    Image = Float[NDArray[np.float32], "channel_in row column"]
+else:
+    Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,28 +43,15 @@ class Session:
     One thread, sequential execution and deterministic kernels: the same bytes and the same input
     give the same bits on one machine. It is made again from the bytes after unpickling.
 
+    Without ONNX Runtime a model can be read and described, but not run.
+
     Raises:
         ModelError: ONNX Runtime refuses the model.
     """
 
     def __init__(self, data: bytes) -> None:
-        import onnxruntime
-
         self._data = data
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.use_deterministic_compute = True
-        options.log_severity_level = 4  # fatal: errors come back as exceptions
-        try:
-            self._session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the runtime's exceptions share no root but Exception
-            raise ModelError(
-                f"ONNX Runtime refuses the model ({printable(error)}); export it again"
-            ) from error
+        self._session: Any = _started(data) if installed("onnxruntime") else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Session, (self._data,)
@@ -70,7 +62,10 @@ class Session:
         Raises:
             FragileError: a result is NaN or infinite.
             ModelError: ONNX Runtime fails.
+            MissingDependencyError: it is not installed.
         """
+        if self._session is None:
+            require("explain", "running the network")
         try:
             results = self._session.run(list(outputs), dict(feed))
         except Exception as error:  # see above
@@ -85,6 +80,23 @@ class Session:
                 )
             result.setflags(write=False)
         return [np.asarray(result) for result in results]
+
+
+def _started(data: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4  # fatal: errors come back as exceptions
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's exceptions share no root but Exception
+        raise ModelError(
+            f"ONNX Runtime refuses the model ({printable(error)}); export it again"
+        ) from error
 
 
 def check_image(x: NDArray[Any], shape: tuple[int, ...], range_: tuple[float, float]) -> Image:

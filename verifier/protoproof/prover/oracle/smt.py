@@ -191,7 +191,7 @@ def _answer(query: Mapping[str, Any]) -> dict[str, Any]:
         import z3
     except ImportError as error:
         raise MissingDependencyError(
-            "the SMT oracle needs z3, which is not installed: pip install z3-solver"
+            "the SMT oracle needs z3, which is not installed: pip install 'protoproof[smt]'"
         ) from error
     z3.set_param("memory_max_size", int(query["memory"]))
     try:

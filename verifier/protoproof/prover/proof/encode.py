@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from protoproof.certificate.cases import CaseTree
 from protoproof.certificate.input_region import InputRegion
 from protoproof.errors import InternalError
 from protoproof.network import Network, Observation
+from protoproof.network.recorded import input_digest
 from protoproof.prover.counterexample.refute import Refutation
 from protoproof.prover.counterexample.witness import Found
 from protoproof.prover.latent.domain import Box, Domain, Simplex, Sphere
@@ -41,13 +41,6 @@ from protoproof.version import TOOL
 _NO_ROWS = schema.Rows(prototypes=(), theta=())
 # Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
 _STRETCH = (2.0**-30, 2.0**30)
-
-
-def input_digest(x: NDArray[np.float32]) -> str:
-    """sha256 of an input tensor: dtype, shape and bytes, so that no other input can stand in."""
-    data = np.ascontiguousarray(x, dtype="<f4")
-    header = b"<f4" + repr(tuple(int(n) for n in data.shape)).encode()
-    return hashlib.sha256(header + data.tobytes()).hexdigest()
 
 
 def certificate_core(

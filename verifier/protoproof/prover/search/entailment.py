@@ -15,8 +15,9 @@ from protoproof.prover.oracle.oracle import Decision
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.relaxation.intervals import SLACK, ExactState
 from protoproof.prover.search.deletion import drop_facts
+from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.quickxplain import quickxplain
-from protoproof.prover.search.search import Candidate, Vocabulary
+from protoproof.prover.search.search import Candidate
 from protoproof.verdict import Status
 
 # What a vocabulary chooses among. (In `ceiling` every explanation has one ceiling, so these are

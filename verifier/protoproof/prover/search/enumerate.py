@@ -37,10 +37,10 @@ from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.search.entailment import KINDS, OutOfTimeError, decided, shrunk
 from protoproof.prover.search.hitting_set import quiet
-from protoproof.prover.search.search import Candidate, Vocabulary
+from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.search import Candidate
 
 # Vocabularies in which every set of facts is an explanation's candidate.
-ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
 # Rounds without a deadline; undecided sets after which the search ends.
 _ROUNDS, _UNDECIDED = 4000, 100
 # Share of the time that is left which one contrastive set beside an explanation may take.

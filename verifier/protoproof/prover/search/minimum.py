@@ -32,7 +32,8 @@ from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.search.entailment import KINDS, decided
 from protoproof.prover.search.enumerate import Contrast, Minimal, minimal_explanations
 from protoproof.prover.search.hitting_set import Node, Packing, prove, smallest
-from protoproof.prover.search.search import Candidate, Vocabulary
+from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.search import Candidate
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32

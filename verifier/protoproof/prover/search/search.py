@@ -21,9 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
 
-from protoproof.errors import UsageError
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -38,35 +36,16 @@ from protoproof.prover.search.deletion import delete, delete_facts
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.order import by_worth
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
 
-Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
-VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
-ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
-
 # Where the checker does not accept, the prover asks itself for more margin and tries again.
 _SLACKS = (SLACK, 1e-6, 1e-4)
 # Exchange and the relational oracle have never spared more than a third of the pairs.
 _HOPELESS = 2
-
-
-def require_oracle(name: str) -> None:
-    """Refuse a word that names no oracle to search with.
-
-    Raises:
-        UsageError: it is not one of :data:`ORACLES`.
-    """
-    known = ", ".join(ORACLES)
-    if name == "hypersphere":
-        raise UsageError(
-            "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
-            f"may be dropped on its word; use {known}"
-        )
-    if name not in ORACLES:
-        raise UsageError(f"--oracle {name}: unknown; use {known}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport, check, read_file
 from protoproof.network import load
 from protoproof.network.inputs import read_input
-from protoproof.prover.proof.encode import input_digest
+from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
 from protoproof.report.audit.sections import patches_of, reading_of
 from protoproof.report.page.build import explanation_page

@@ -6,9 +6,13 @@ The page, the terminal and the JSON document take them from here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.certificate.schema import About
 from protoproof.explanation.alternatives import (
     Alternatives,
     alternatives,
@@ -16,6 +20,7 @@ from protoproof.explanation.alternatives import (
     contrasted,
 )
 from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.network import Network
 from protoproof.prover.latent.facts import Fact
@@ -194,39 +199,52 @@ def contrast_sentence(contrast: Contrastive, reading: Reading, most: int = 2) ->
     return f"would be “{label(reading.classes[contrast.target])}” if it looked {listed}"
 
 
-def beside(
+@dataclass(frozen=True)
+class Beside:
+    """What to show beside an explanation.
+
+    Attributes:
+        contrast: a class to show a contrast to, ``closest``, or None; see
+            :func:`protoproof.explanation.alternatives.contrasted`.
+        most: how many minimal explanations to enumerate, where all are asked for.
+        training: where to look for patches that look like the contrast's latent.
+    """
+
+    contrast: str | None = None
+    most: int = 100
+    training: Training | None = None
+
+
+def explained_beside(
     explainer: Explainer,
-    explanation: Explanation,
-    contrast: str | None,
-    most: int,
-    timeout: float | None,
-    training: Training | None = None,
+    x: NDArray[np.float32],
+    options: ExplainOptions,
+    beside: Beside,
+    about: About,
 ) -> tuple[Explanation, Extras]:
     """The explanation, with a contrast in its certificate where asked for, and the extras.
 
-    Args:
-        contrast: a class, ``closest``, or None for no contrast.
-        most: how many explanations to enumerate; 0 for none.
-        timeout: seconds for each of the two.
-        training: where to look for patches that look like the contrast's latent.
-
     Raises:
-        UsageError: no such class.
+        InputError, UsageError, FragileError: see the explainer; no such class.
     """
+    every = options.minimal == "all"
+    one = replace(options, minimal="subset") if every else options
+    explanation = explainer.explain(x, one, about=about)
     found: Contrastive | None = None
     broken: tuple[Fact, ...] = ()
-    if contrast is not None:
-        explanation, found = contrasted(explainer, explanation, contrast, timeout)
+    if beside.contrast is not None:
+        explanation, found = contrasted(explainer, explanation, beside.contrast, options.timeout)
     if found is not None and explanation.where is not None:
         replay = Replay(explainer.instance(explanation.observation), explanation.where)
         broken = tuple(replay.broken(list(explanation.facts), found.refutation.moves))
     others = None
-    if most and explanation.certificate is not None:
-        others = alternatives(explainer, explanation, most, timeout)
+    if every and explanation.certificate is not None:
+        others = alternatives(explainer, explanation, beside.most, options.timeout)
+    training = beside.training
     return explanation, Extras(
         others,
         found,
-        contrast is not None,
+        beside.contrast is not None,
         broken,
         explanation.size,
         explainer.instance(explanation.observation),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,14 @@ from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, InputError
 from protoproof.explanation.explainer import Explainer
-from protoproof.network import Network
-from protoproof.report.files.explanation_files import Session, explain_to_files, prototype_pictures
+from protoproof.explanation.options import ExplainOptions
+from protoproof.report.files.alternatives_view import Beside
+from protoproof.report.files.explanation_files import (
+    Files,
+    Session,
+    explain_to_files,
+    prototype_pictures,
+)
 from protoproof.verdict import Status
 
 # name, the stem of its files, and how to get it (which may fail for this one input alone)
@@ -97,57 +102,36 @@ class Summary:
 
 
 def explain_stream(
-    network: Network,
+    explainer: Explainer,
     sources: Iterable[Source],
-    *,
-    out: Path,
-    program: Sequence[str],
-    arguments: Sequence[str],
-    pages: bool = False,
-    protected: Sequence[Path] = (),
-    device: str = "cpu",
-    **options: Any,
+    files: Files,
+    options: ExplainOptions | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[Streamed]:
-    """Explain inputs as they are asked for; files go to ``out`` as each one is proved.
+    """Explain inputs as they are asked for; files are written as each one is proved.
 
     Each input is run on its own: ONNX Runtime may give other bits in a batch, and ``check --input``
     must see the latent that the certificate holds. Nothing is kept from one input to the next but
     what all share (the head, distances between prototypes).
 
     Args:
-        network: the network.
+        explainer: of the network.
         sources: the inputs, see :data:`Source`.
-        out: directory of certificates, check results and pages.
-        program: see :func:`protoproof.report.files.explanation_files.explain_to_files`.
-        arguments: likewise.
-        pages: whether to write pages as well.
-        protected: files that must not be written over.
-        device: see the explainer.
-        options: vocabulary, domain, oracle, witnesses, widen; see the explainer.
+        files: where to write; ``out`` is the directory of certificates, check results and pages.
+        options: how to explain.
+        beside: what to show beside each explanation.
 
     Raises:
         OutputError: a file cannot be written.
         UsageError: options that make no sense. An input that cannot be read or decided is no
             exception: it comes with its error, and the next one follows.
     """
-    explainer = Explainer(network, device)
     # read once, and complained about once
-    pictures = cache(lambda: prototype_pictures(network))
+    pictures = cache(lambda: prototype_pictures(explainer.network))
     for name, stem, read in sources:
+        here = replace(files, out=files.out / f"{stem}.cert.json")
         try:
-            session = explain_to_files(
-                network,
-                read(),
-                out=out / f"{stem}.cert.json",
-                input_name=name,
-                program=program,
-                arguments=arguments,
-                protected=protected,
-                explainer=explainer,
-                page=pages,
-                pictures=pictures,
-                **options,
-            )
+            session = explain_to_files(explainer, read(), name, here, options, beside, pictures)
         except (InputError, FragileError) as error:
             yield Streamed(name, None, error)
         else:

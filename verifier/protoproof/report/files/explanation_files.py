@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import About
 from protoproof.errors import InputError, InternalError, OutputError
-from protoproof.explanation.alternatives import require_enumerable
-from protoproof.explanation.explainer import Explainer, require_minimal
+from protoproof.explanation.explainer import Explainer
+from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network
-from protoproof.report.files.alternatives_view import Extras, beside
-from protoproof.report.files.nearest_patches import Training
+from protoproof.report.files.alternatives_view import Beside, Extras, explained_beside
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.images import to_picture
@@ -40,12 +37,27 @@ from protoproof.report.page.page import (
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, ReceptiveField
 from protoproof.report.page.words import fact_words
-from protoproof.verdict import PROVED, REFUTED, Verdict, unknown
-
-# Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
-_OTHER_MACHINE = 1e-4
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where an answer goes, and how it was asked for.
+
+    Attributes:
+        out: the certificate's file; its directory is created. Check result and page lie beside it.
+        program: how the program was started, for the command that checks again.
+        arguments: what it was given; recorded beside the certificate's core.
+        protected: files that must not be written over, besides the model.
+        page: whether to write the page; certificate and check result are written in any case.
+    """
+
+    out: Path
+    program: Sequence[str]
+    arguments: Sequence[str]
+    protected: Sequence[Path] = ()
+    page: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,55 +84,25 @@ class Session:
 
 
 def explain_to_files(
-    network: Network,
+    explainer: Explainer,
     x: NDArray[np.float32],
-    *,
-    out: Path,
     input_name: str,
-    program: Sequence[str],
-    arguments: Sequence[str],
-    vocabulary: str = "auto",
-    domain: str = "free",
-    oracle: str = "auto",
-    witnesses: bool = True,
-    widen: bool = False,
-    minimal: str = "subset",
-    timeout: float | None = None,
-    contrast: str | None = None,
-    most: int = 100,
-    protected: Sequence[Path] = (),
-    explainer: Explainer | None = None,
-    device: str = "cpu",
-    page: bool = True,
-    training: Training | None = None,
+    files: Files,
+    options: ExplainOptions | None = None,
+    beside: Beside | None = None,
     pictures: Callable[[], Patches | None] | None = None,
 ) -> Session:
-    """Explain one input; write the certificate to ``out``, check result and page beside it.
+    """Explain one input; write certificate, check result and page.
 
     Nothing is written unless something was proved.
 
     Args:
-        network: the network.
+        explainer: of the network.
         x: the input [C, H, W].
-        out: the certificate's file; its directory is created.
         input_name: what the user called the input.
-        program: how the program was started, for the command that checks again.
-        arguments: what it was given; recorded beside the certificate's core.
-        vocabulary: see :meth:`protoproof.explanation.explainer.Explainer.explain`.
-        domain: likewise.
-        oracle: likewise.
-        witnesses: likewise.
-        widen: likewise.
-        minimal: likewise.
-        timeout: likewise.
-        contrast: a class to show a contrast to; see
-            :func:`protoproof.explanation.alternatives.contrasted`.
-        most: explanations to enumerate with ``minimal="all"``.
-        protected: files that must not be written over, besides the model.
-        explainer: of the same network, for calls about many inputs.
-        device: see the explainer; for calls without one.
-        page: whether to write the page; certificate and check result are written in any case.
-        training: images among which a contrast finds patches that look like its latent.
+        files: where to write.
+        options: how to explain.
+        beside: what to show beside the explanation.
         pictures: the prototypes' pictures, for calls about many inputs; read here if not given.
 
     Raises:
@@ -128,63 +110,60 @@ def explain_to_files(
         InputError, UsageError, FragileError: see the explainer.
     """
     # found out before any work starts
-    require_minimal(minimal)
-    if minimal == "all":
-        require_enumerable(vocabulary)
-    kept = [network.path, *beside_the_network(network.path), *protected]
-    paths = _outputs(out, kept)
+    options, network = options or ExplainOptions(), explainer.network
+    options.require_enumerable()
+    kept = [network.path, *beside_the_network(network.path), *files.protected]
+    paths = _outputs(files.out, kept)
     about = About(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_utf8(shlex.join([*program, *arguments])),
+        command=_utf8(shlex.join([*files.program, *files.arguments])),
         input_name=_utf8(input_name),
     )
-    explainer = explainer or Explainer(network, device)
-    result = explainer.explain(
-        x,
-        vocabulary=vocabulary,
-        domain=domain,
-        oracle=oracle,
-        witnesses=witnesses,
-        widen=widen,
-        minimal="subset" if minimal == "all" else minimal,
-        timeout=timeout,
-        about=about,
-    )
-    result, extras = beside(
-        explainer, result, contrast, most if minimal == "all" else 0, timeout, training
-    )
+    result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
         return Session(result, input_name)
-    content = canonical_bytes(result.certificate)
-    trust = ["--allow-declared"] if network.binding == "declared" else []
-    recheck = shlex.join([*program, "check", str(out), _short(network.path), *trust])
-    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
-    files = {paths[0]: content, paths[1]: checked}
-    reading, listed = _reading(network, result), _listed(out, extras, about)
-    names = [_utf8(str(path)) for path in listed]
     patches = None
-    if page:
+    if files.page:
         patches = prototype_pictures(network) if pictures is None else pictures()
+    return _written(network, result, extras, Session(result, input_name, *paths), files, patches)
+
+
+def _written(
+    network: Network,
+    result: Explanation,
+    extras: Extras,
+    session: Session,
+    files: Files,
+    patches: Patches | None,
+) -> Session:
+    """Write what was found; ``session`` says under which names, and comes back complete."""
+    certificate, check = session.certificate, session.report
+    if result.certificate is None or result.check is None or certificate is None or check is None:
+        raise InternalError("files need a certificate")
+    out, content = files.out, canonical_bytes(result.certificate)
+    trust = ["--allow-declared"] if network.binding == "declared" else []
+    recheck = shlex.join([*files.program, "check", str(out), _short(network.path), *trust])
+    checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
+    written = {certificate: content, check: checked}
+    reading, listed = _reading(network, result), _listed(out, extras, result.certificate.about)
+    names = [_utf8(str(path)) for path in listed]
     notes = extras.notes(reading, names, patches)
-    sentences = tuple(fact_words(fact, reading) for fact in result.certificate.core.facts)
-    if page:
+    if files.page and session.page is not None:
         identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
-        shown = _page(network, result, _utf8(input_name), identity, reading, patches, notes)
-        files[paths[2]] = render_explanation(shown).encode("utf-8")
+        name = _utf8(session.input_name)
+        shown = _page(network, result, name, identity, reading, patches, notes)
+        written[session.page] = render_explanation(shown).encode("utf-8")
     make_directory(out.parent)
     if listed:
         make_directory(next(iter(listed)).parent)
-    write_together(files | listed)
-    return Session(
-        result,
-        input_name,
-        paths[0],
-        paths[1],
-        paths[2] if page else None,
-        recheck,
-        sentences,
-        notes,
-        extras.to_json(reading, names),
+    write_together(written | listed)
+    return replace(
+        session,
+        page=session.page if files.page else None,
+        recheck=recheck,
+        sentences=tuple(fact_words(fact, reading) for fact in result.certificate.core.facts),
+        notes=notes,
+        extras=extras.to_json(reading, names),
     )
 
 
@@ -237,32 +216,6 @@ def _page(
         patches=patches,
         notes=notes,
     )
-
-
-def confirm_latent(
-    certificate: bytes, network: Network, x: NDArray[np.float32]
-) -> tuple[Verdict, str]:
-    """Whether the runtime on this machine computes the recorded latent for ``x``, in a sentence.
-
-    An observation (level X), and the only link between an input and a certificate: the checker
-    compares the input's hash, which anybody can write into a certificate. PROVED means equal bit
-    for bit; UNKNOWN that float32 rounding on another machine may explain the difference.
-
-    Raises:
-        CertificateError, InputError: see reader and network.
-    """
-    here = read_certificate(certificate).core.instance
-    observed = network.observe(x)
-    recorded = np.frombuffer(base64.b64decode(here.latent), dtype="<f4")
-    if recorded.size != observed.latent.size:
-        return REFUTED, "the recorded latent has another shape than the network's"
-    gap = float(np.abs(recorded - observed.latent.ravel()).max())
-    if here.predicted == observed.predicted and recorded.tobytes() == observed.latent.tobytes():
-        return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"
-    sentence = f"the runtime here computes another latent for this input (by up to {gap:.3g})"
-    if here.predicted == observed.predicted and gap <= _OTHER_MACHINE:
-        return unknown("another machine's rounding"), sentence
-    return REFUTED, sentence
 
 
 def beside_the_network(path: Path) -> list[Path]:

@@ -1,0 +1,127 @@
+"""``check``: a certificate, proved again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from protoproof.cli.options import Index, Json, Model, Quiet
+from protoproof.cli.terminal import print_json, strong
+from protoproof.errors import UsageError
+from protoproof.report.page.text import visible
+
+if TYPE_CHECKING:
+    from protoproof.kernel import CheckReport
+
+
+def check(
+    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="The certificate.")],
+    model: Model,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
+    ] = None,
+    index: Index = None,
+    allow_declared: Annotated[
+        bool,
+        typer.Option(
+            "--allow-declared",
+            help="Examine the rest as if the graph computed a head that is only declared; the "
+            "result is conditional on that (exit code 3).",
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Re-prove a certificate from the model file alone, in exact arithmetic."""
+    from protoproof import kernel
+
+    if index is not None and input_ is None:
+        raise UsageError("--index chooses an entry of --input; give both, or neither")
+    # what is proved and what is observed are about the same bytes: each file is read once
+    content = kernel.read_file(certificate)
+    if input_ is None:
+        report, code, observed = _proved(content, certificate, model, None, allow_declared)
+    else:
+        report, code, observed = _observed(
+            content, certificate, model, input_, index, allow_declared
+        )
+    if as_json:
+        print_json(report.to_json() | {"observed": observed, "exit_code": code})
+    elif not quiet:
+        print_check(report, observed, code, verbose)
+    raise typer.Exit(code)
+
+
+def _proved(
+    content: bytes, name: Path, model: Path | bytes, digest: str | None, allow_declared: bool
+) -> tuple[CheckReport, int, str | None]:
+    """What the checker says, and the exit code.
+
+    Raises:
+        CertificateError: the file does not even claim to be a certificate.
+    """
+    from protoproof import kernel
+    from protoproof.certificate.reader import require_certificate
+
+    report = kernel.check(content, model, digest, allow_declared=allow_declared)
+    if report.obligations[0].passed is not True:  # is it a certificate at all?
+        require_certificate(content, str(name))
+    return report, report.exit_code, None
+
+
+def _observed(
+    content: bytes, name: Path, model: Path, input_: Path, index: int | None, allow_declared: bool
+) -> tuple[CheckReport, int, str | None]:
+    """The same, with what the runtime computes here for the input that was presented."""
+    from protoproof.extras import require
+    from protoproof.network import load
+    from protoproof.network.inputs import read_input
+    from protoproof.network.recorded import confirm_latent, input_digest
+
+    require("explain", "--input")
+    network = load(model)
+    x = read_input(input_, network.input_shape, network.input_range, index)
+    report, code, _ = _proved(content, name, network.data, input_digest(x), allow_declared)
+    if not report.met or report.instance is None:
+        return report, code, None
+    verdict, sentence = confirm_latent(report.instance, network, x)
+    return report, verdict.exit_code or code, sentence  # what is conditional stays so
+
+
+def _summed_up(claims: tuple[str, ...]) -> list[str]:
+    """The claims, with one line for all facts that are proved necessary."""
+    necessary = [claim for claim in claims if claim.startswith("necessary:")]
+    lines = [claim for claim in claims if not claim.startswith("necessary:")]
+    if necessary:
+        count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
+        lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
+    return lines
+
+
+def print_check(report: CheckReport, observed: str | None, code: int, verbose: bool) -> None:
+    """The outcome of ``check``: one line per obligation, then what is proved of what."""
+    for obligation in report.obligations:
+        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
+        detail = f": {visible(obligation.detail)}" if obligation.detail else ""
+        print(f"{obligation.number:>3}  {mark:<8} {visible(obligation.name)}{detail}")
+    for word, value in report.subject:
+        print(f"about    {word}: {visible(value)}")
+    for assumption in report.assumptions:
+        word = "holds if" if assumption in report.conditions else "assumes "
+        print(f"{word} {visible(assumption)}")
+    then = "would be proved then: " if report.conditions else ""
+    for claim in report.claims if verbose else _summed_up(report.claims):
+        print(f"claim    {then}{visible(claim)}")
+    if observed is not None:
+        print(f"observed {visible(observed)}")
+    if report.accepted and code:
+        print(strong("the certificate is sound, but not confirmed for this input"))
+    elif report.conditions:
+        print(f"certificate {strong('conditional')}: it rests on somebody's word, see above")
+    else:
+        print(f"certificate {strong(report.status)}")

@@ -1,0 +1,35 @@
+"""What every verb of the program shares: its name, ``--debug``, ``--version``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from protoproof.version import VERSION
+
+
+def new_program() -> typer.Typer:
+    """The program without any verb."""
+    app = typer.Typer(
+        name="protoproof",
+        help="Prove why a prototype network predicts what it predicts.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(common)
+    return app
+
+
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Prove why a prototype network predicts what it predicts."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, stream=sys.stderr)
+    if version:
+        print(f"protoproof {VERSION}")
+        raise typer.Exit

@@ -1,0 +1,21 @@
+"""``inspect``: what would be verified of a model."""
+
+from __future__ import annotations
+
+import typer
+
+from protoproof.cli.options import Json, Model
+from protoproof.cli.terminal import print_json
+
+
+def inspect(model: Model, as_json: Json = False) -> None:
+    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
+    from protoproof.network.inspect import inspect_file
+
+    found = inspect_file(model)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print(found.to_text())
+    if found.refusals:
+        raise typer.Exit(2)

@@ -1,0 +1,101 @@
+"""How a prediction is explained. One frozen object travels from whoever asks to whoever searches.
+
+Nothing of the prover is imported here but its words, so that options are read and refused before
+anything is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from protoproof.errors import UsageError
+from protoproof.prover.search.names import (
+    ENUMERABLE,
+    VOCABULARIES,
+    require_oracle,
+    require_vocabulary,
+)
+
+if TYPE_CHECKING:
+    from protoproof.prover.latent.domain import Domain
+
+MINIMAL = ("subset", "minimum", "all")
+
+
+class ExplainKeywords(TypedDict, total=False):
+    """The fields of :class:`ExplainOptions`, as keywords of the calls that build them."""
+
+    vocabulary: str
+    domain: str | Domain
+    oracle: str
+    witnesses: bool
+    widen: bool
+    minimal: str
+    timeout: float | None
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """How to explain one prediction.
+
+    Attributes:
+        vocabulary: ``auto`` (the smallest over all; ``pairs`` that are far more than another needs
+            are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or ``pairs``.
+        domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
+            guarantees), a region of inputs (``linf:0.02``), or one of
+            ``protoproof.prover.latent``.
+        oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
+            ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
+            ``smt``: all kinds, by cases, after ``cascade``.
+        witnesses: search, for every fact, a latent that shows why it is needed.
+        widen: give the facts the widest intervals that keep the proof, instead of the recorded
+            values.
+        minimal: ``subset`` (no single fact can be dropped), ``minimum`` (no smaller set exists, or
+            the gap to a proved lower bound is reported), or ``all`` (every minimal set).
+        timeout: seconds after which each search for smallest or further sets, and for a contrast,
+            ends with what it has; None for never.
+
+    Raises:
+        UsageError: an unknown vocabulary, oracle or kind of minimality.
+    """
+
+    vocabulary: str = "auto"
+    domain: str | Domain = "free"
+    oracle: str = "auto"
+    witnesses: bool = True
+    widen: bool = False
+    minimal: str = "subset"
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        require_vocabulary(self.vocabulary)
+        require_oracle(self.oracle)
+        if self.minimal not in MINIMAL:
+            raise UsageError(f"--minimal {self.minimal}: unknown; use " + ", ".join(MINIMAL))
+
+    def require_one(self) -> None:
+        """Refuse a question about all explanations where one is asked for.
+
+        Raises:
+            UsageError: ``minimal`` is ``all``.
+        """
+        if self.minimal == "all":
+            raise UsageError(
+                "one explanation is asked for: use minimal=subset or minimum, and "
+                "protoproof.explanation.alternatives for all of them"
+            )
+
+    def require_enumerable(self) -> None:
+        """Refuse ``all`` for a vocabulary whose explanations are not enumerated.
+
+        Raises:
+            UsageError: ``topk`` or ``ceiling``.
+        """
+        word = self.vocabulary
+        if self.minimal == "all" and word in VOCABULARIES and word not in ENUMERABLE:
+            raise UsageError(
+                f"--minimal all --vocabulary {word}: all explanations are listed for "
+                f"{' and '.join(ENUMERABLE)} (mixed has the facts of topk and ceiling); use one "
+                "of these, or auto"
+            )

@@ -1,0 +1,39 @@
+"""The words by which vocabularies and oracles are asked for. Imports nothing but errors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from protoproof.errors import UsageError
+
+Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
+VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
+# those of which all minimal explanations are listed; mixed has the facts of topk and ceiling
+ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
+ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
+
+
+def require_vocabulary(name: str) -> None:
+    """Refuse a word that names no vocabulary.
+
+    Raises:
+        UsageError: it is neither ``auto`` nor one of :data:`VOCABULARIES`.
+    """
+    if name != "auto" and name not in VOCABULARIES:
+        raise UsageError(f"--vocabulary {name}: unknown; use auto, " + ", ".join(VOCABULARIES))
+
+
+def require_oracle(name: str) -> None:
+    """Refuse a word that names no oracle to search with.
+
+    Raises:
+        UsageError: it is not one of :data:`ORACLES`.
+    """
+    known = ", ".join(ORACLES)
+    if name == "hypersphere":
+        raise UsageError(
+            "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
+            f"may be dropped on its word; use {known}"
+        )
+    if name not in ORACLES:
+        raise UsageError(f"--oracle {name}: unknown; use {known}")
