@@ -10,11 +10,9 @@ from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.latent.reach import Reach
-from protoproof.prover.oracle.cascade import CascadeOracle
 from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
-from protoproof.verdict import Status
 from tests.oracle.domains import (
     KINDS,
     adversaries,
@@ -30,7 +28,6 @@ ORACLES = {
     "triangle": TriangleOracle(np.inf),
     "exact": ExactOracle(np.inf),
     "relational": RelationalOracle(np.inf),
-    "cascade": CascadeOracle(np.inf),
 }
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -194,15 +191,3 @@ def test_degenerate_heads_and_latents(kind: str) -> None:
             some = margins(name, instance, domain, FactSet(pairs=facts.pairs[:1]))
             assert np.isfinite(some).all()
             assert (some <= instance.margins + 1e-9).all()
-
-
-def test_the_cascade_asks_the_cheapest_first() -> None:
-    instance, _ = placed("reach", 1)
-    oracle = CascadeOracle()
-    point = Reach(instance.latent, instance.latent, "tests")
-    state = oracle.prepare(instance, point)
-    assert oracle.decide(state, FactSet()).verdict.status is Status.PROVED
-    assert state.asked == {"triangle": 1, "exact": 0, "relational": 0}
-    hopeless = oracle.prepare(instance, Free())
-    assert oracle.decide(hopeless, FactSet()).verdict.status is Status.UNKNOWN
-    assert hopeless.asked == {"triangle": 1, "exact": 1, "relational": 1}
