@@ -12,9 +12,8 @@ from protoproof.kernel import check
 from protoproof.prover.counterexample.witness import find_witnesses
 from protoproof.prover.latent.domain import Box, Free
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.proof.encode import stored_witnesses
-from protoproof.prover.relaxation.intervals import ExactState
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.search import VOCABULARIES, candidates
@@ -122,7 +121,7 @@ def test_exchange_among_equal_prototypes_is_deterministic() -> None:
     """Equal prototypes are equally good: the one with the smaller index is taken."""
 
     def chosen() -> list[tuple[int, ...]]:
-        state: ExactState = ExactOracle().prepare(instance_of(duplicated(1)), Free())
+        state: IntervalState = IntervalOracle().prepare(instance_of(duplicated(1)), Free())
         assert grow(state)
         exchange(state)
         return state.chosen

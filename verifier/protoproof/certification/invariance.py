@@ -27,7 +27,7 @@ from protoproof.network import Network, Observation
 from protoproof.prover.latent.domain import domain_from_name
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.proof.encode import certificate_core, input_digest
 from protoproof.prover.search.deletion import drop_facts
 from protoproof.region.bounds.interval import LatentBox
@@ -159,7 +159,7 @@ def of_region(
         float(low[order[k]]): tuple(np.flatnonzero(low < low[order[k]]).tolist()) for k in levels
     }
     ceilings = tuple(CeilingFact(bound, exempt) for bound, exempt in steps.items())
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     channels = network.head.channels
     bounded = network.latent_range in ("sigmoid", "relu")
     domain = domain_from_name("box" if bounded else "free", network.latent_range, channels)
