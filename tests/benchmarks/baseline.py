@@ -23,13 +23,12 @@ import numpy as np
 
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.instance import Instance, interval_margins
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.triangle import TriangleOracle
-from protoproof.prover.relaxation.intervals import ExactState
 from tests.benchmarks.hypersphere import HypersphereOracle
 
 # The published code asks for a positive margin, with no reserve for rounding.
-PARADIGMS: dict[str, ExactOracle] = {
+PARADIGMS: dict[str, IntervalOracle] = {
     "triangle": TriangleOracle(slack=0.0),
     "hypersphere": HypersphereOracle(slack=0.0),
 }
@@ -46,7 +45,7 @@ class Outcome:
     proved: bool
 
 
-def verified(state: ExactState, chosen: Chosen) -> bool:
+def verified(state: IntervalState, chosen: Chosen) -> bool:
     """Whether the facts prove every margin; every location's bounds are computed anew."""
     for location, prototypes in enumerate(chosen):
         state.set_location(location, prototypes)
@@ -66,7 +65,7 @@ def pairs(instance: Instance, paradigm: str) -> Outcome:
     return Outcome(tuple(inserted), forward, proved)
 
 
-def _forward(instance: Instance, state: ExactState) -> tuple[list[tuple[int, int]], bool]:
+def _forward(instance: Instance, state: IntervalState) -> tuple[list[tuple[int, int]], bool]:
     """Pairs in order of insertion, and whether they are verified."""
     closeness = np.argsort(instance.measurement, axis=1, kind="stable")
     locations, prototypes = instance.measurement.shape

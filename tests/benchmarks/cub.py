@@ -16,9 +16,8 @@ from protoproof.network import load
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.search.deletion import delete
-from protoproof.prover.search.order import by_worth
+from protoproof.prover.oracle.interval import IntervalOracle
+from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from tests.benchmarks.measure import Settings, in_a_process_of_its_own, median_seconds, spread
 from tests.benchmarks.synthetic import (
@@ -50,7 +49,7 @@ class Run:
 def prove(instance: Instance) -> Run:
     """Forward set and deletion with the exact oracle over the free domain."""
     started = time.process_time()
-    state = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, Free())
     proved = grow(state)
     forward = len(state.pairs)
     grown = time.process_time()
@@ -131,7 +130,7 @@ def growth(settings: Settings) -> dict[str, Any]:
 
     def decision(shape: Shape) -> float:
         instance = make_instance(make_head(shape), 0)
-        state = ExactOracle().prepare(instance, Free())
+        state = IntervalOracle().prepare(instance, Free())
         for location in range(shape.locations):
             state.set_location(location, [0])
         return median_seconds(lambda: state.margins_with(0, range(8)), 5 * settings.repeats)

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.gram import Gram
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import ExactState, Place
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
+from protoproof.prover.relaxation.intervals import Place
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -41,7 +41,7 @@ Vector = Float[NDArray[np.float64], " prototype"]
 _COINCIDES = 1e-12
 
 
-class HypersphereState(ExactState):
+class HypersphereState(IntervalState):
     """Bounds of one instance's measurements from one running sphere per location."""
 
     def place(self, location: int, prototypes: Sequence[int]) -> Place:
@@ -79,7 +79,7 @@ def intersect(gram: Gram, measurement: Vector, prototypes: Sequence[int]) -> tup
 
 
 @dataclass(frozen=True)
-class HypersphereOracle(ExactOracle):
+class HypersphereOracle(IntervalOracle):
     """See the module's docstring; decides like the exact oracle, from looser intervals."""
 
     name: str = "hypersphere"

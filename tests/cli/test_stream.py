@@ -11,9 +11,6 @@ import pytest
 
 from protoproof.data.dataset import load_data
 from protoproof.errors import FragileError, InputError
-from protoproof.explanation.explainer import Explainer
-from protoproof.explanation.result import Explanation
-from protoproof.network import load
 from protoproof.report.files.batch import Streamed, Summary, _median
 from protoproof.resources import zoo_path
 from tests.support.cli import protoproof
@@ -91,28 +88,6 @@ def test_an_array_of_the_wrong_shape_fails_line_by_line(tmp_path: Path) -> None:
     assert result.code == 2
     assert result.out.count("never resized") == 2
     assert "2 error" in result.out
-
-
-def test_the_generator_is_lazy_and_goes_on_after_errors() -> None:
-    images = load_data("mnist5k").x_test
-    asked = []
-
-    def inputs() -> object:
-        for index in range(3):
-            asked.append(index)
-            yield images[index] if index != 1 else images[index] + np.float32(5)
-
-    stream = Explainer(load(SMALL)).explain_many(inputs(), vocabulary="pairs")  # type: ignore[arg-type]
-    first = next(stream)
-    assert asked == [0]
-    assert isinstance(first, Explanation)
-    assert isinstance(next(stream), InputError)
-    again = next(stream)
-    assert isinstance(again, Explanation)
-    alone = Explainer(load(SMALL)).explain(images[2], vocabulary="pairs")
-    assert again.certificate is not None
-    assert alone.certificate is not None
-    assert again.certificate.core == alone.certificate.core
 
 
 def test_the_worst_exit_code_counts() -> None:

@@ -21,7 +21,7 @@ from protoproof.kernel.latent.cases import MAX_DEPTH
 from protoproof.network import Network, load
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.oracle.branch_and_bound import SmtOracle
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.verdict import Status
@@ -76,7 +76,7 @@ def proved(seed: int) -> Proved:
     )
     weaker = RelationalOracle()
     assert weaker.decide(weaker.prepare(instance, domain), facts).verdict.status is Status.UNKNOWN
-    oracle = SmtOracle(most=60)
+    oracle = BranchAndBoundOracle(most=60)
     state = oracle.prepare(instance, domain)
     assert oracle.decide(state, facts).verdict.status is Status.PROVED
     core = certificate_core(network, seen, domain, "mixed", facts, state)

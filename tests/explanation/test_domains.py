@@ -24,7 +24,7 @@ from protoproof.prover.latent.domain import Domain, rounding_slack
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.latent.reach import Reach
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.report.page.words import domain_words
@@ -182,7 +182,7 @@ def jointly(folder: Path) -> Envelope:
         state = RelationalOracle().prepare(instance, where)
         verdicts = [
             oracle.decide(oracle.prepare(instance, place), facts).verdict.status
-            for oracle, place in ((ExactOracle(), where), (RelationalOracle(), alone))
+            for oracle, place in ((IntervalOracle(), where), (RelationalOracle(), alone))
         ]
         proved = RelationalOracle().decide(state, facts).verdict.status
         if proved is Status.PROVED and Status.PROVED not in verdicts:

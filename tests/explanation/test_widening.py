@@ -23,9 +23,9 @@ from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.oracle.relational import RelationalState
 from protoproof.prover.proof.encode import certificate_core, restated
+from protoproof.prover.proof.ends import UNBOUNDED
 from protoproof.prover.proof.evaluate import Evidence
 from protoproof.prover.proof.inflation import widest
-from protoproof.prover.search.inflation import UNBOUNDED
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.resources import zoo_path
 from tests.support.kernel.builders import Scene, scene

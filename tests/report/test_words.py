@@ -7,7 +7,7 @@ import pytest
 
 from protoproof.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
 from protoproof.kernel.obligations import RULES
-from protoproof.prover.search import inflation as inflate
+from protoproof.prover.proof import ends as inflate
 from protoproof.report.page import words
 from protoproof.report.page.reading import Reading
 from protoproof.report.page.words import (

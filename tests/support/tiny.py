@@ -12,8 +12,8 @@ from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
-from protoproof.prover.oracle.branch_and_bound import SmtOracle
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.nonlinear import Truth, truth
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.smt import Solver
@@ -21,7 +21,7 @@ from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.verdict import Status
 from tests.support.strategies import make_instance
 
-ORACLES = (TriangleOracle(), ExactOracle(), RelationalOracle(), SmtOracle())
+ORACLES = (TriangleOracle(), IntervalOracle(), RelationalOracle(), BranchAndBoundOracle())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 
 from protoproof.prover.counterexample.witness import _Search
 from protoproof.prover.latent.domain import Box, Domain, Free
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.topk import topk
 from tests.support.strategies import random_instance, seeds
@@ -23,7 +23,7 @@ DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free"
 def test_laid_out_latents_meet_the_facts(propose: object, domain: Domain, seed: int) -> None:
     instance = random_instance(seed, prototypes=10, grid=(3, 3))
     assume(bool((instance.margins > 1e-6).all()))
-    facts = propose(ExactOracle().prepare(instance, domain))  # type: ignore[operator]
+    facts = propose(IntervalOracle().prepare(instance, domain))  # type: ignore[operator]
     assert facts is not None
     search = _Search(instance, domain, facts, 1)
     for row in range(len(search.weights)):
@@ -46,7 +46,7 @@ def test_they_come_closer_to_losing() -> None:
         instance = random_instance(seed, prototypes=10, grid=(3, 3))
         if not (instance.margins > 1e-6).all():
             continue
-        facts = ceiling(ExactOracle().prepare(instance, Free()))
+        facts = ceiling(IntervalOracle().prepare(instance, Free()))
         assert facts is not None
         search = _Search(instance, Free(), facts, 1)
         for row, weights in enumerate(search.weights):
@@ -61,7 +61,7 @@ def test_they_come_closer_to_losing() -> None:
 def test_every_location_may_be_free() -> None:
     """A ceiling alone: nothing is kept anywhere."""
     instance = random_instance(4, prototypes=10, grid=(2, 2))
-    facts = topk(ExactOracle().prepare(instance, Free()))
+    facts = topk(IntervalOracle().prepare(instance, Free()))
     assert facts is not None
     bare = type(facts)(ceilings=facts.ceilings)
     search = _Search(instance, Free(), bare, 1)

@@ -21,11 +21,10 @@ from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.latent.replay import Replay
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.proof.encode import certificate_core, stored_witnesses
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import delete
-from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.prover.search.topk import topk
@@ -41,7 +40,7 @@ VOCABULARIES = pytest.mark.parametrize("vocabulary", ["pairs", "topk", "ceiling"
 
 def minimal(instance: Instance, domain: Domain, vocabulary: str) -> FactSet | None:
     """What the exact oracle cannot shrink, as the product proposes it."""
-    state = ExactOracle().prepare(instance, domain)
+    state = IntervalOracle().prepare(instance, domain)
     if vocabulary != "pairs":
         return topk(state) if vocabulary == "topk" else ceiling(state)
     if not grow(state):
@@ -159,7 +158,7 @@ def test_duplicate_prototypes_and_perfect_matches() -> None:
     )
     here = make_instance(head, prototypes[[1]])
     facts = FactSet(pairs=tuple(pair_fact(here, 0, j) for j in range(6) if j != 1))
-    if ExactOracle().decide(ExactOracle().prepare(here, Free()), facts).verdict != PROVED:
+    if IntervalOracle().decide(IntervalOracle().prepare(here, Free()), facts).verdict != PROVED:
         facts = FactSet(pairs=(*facts.pairs, pair_fact(here, 0, 1)))
     equal = {index for index, fact in enumerate(facts.pairs) if fact.prototype in (0, 3)}
     # either of two equal facts is implied by the other

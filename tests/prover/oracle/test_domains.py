@@ -10,11 +10,9 @@ from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.latent.reach import Reach
-from protoproof.prover.oracle.cascade import CascadeOracle
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
-from protoproof.verdict import Status
 from tests.support.domains import (
     KINDS,
     adversaries,
@@ -28,9 +26,8 @@ from tests.support.strategies import margins_at, some_pairs
 
 ORACLES = {
     "triangle": TriangleOracle(np.inf),
-    "exact": ExactOracle(np.inf),
+    "exact": IntervalOracle(np.inf),
     "relational": RelationalOracle(np.inf),
-    "cascade": CascadeOracle(np.inf),
 }
 SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -92,7 +89,7 @@ def test_a_smaller_domain_never_loses(name: str, seed: int) -> None:
 def test_order_and_history_do_not_matter(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed)
     facts = some_pairs(instance, seed, most=3)
-    exact = ExactOracle()
+    exact = IntervalOracle()
     fresh = exact.decide(exact.prepare(instance, domain), facts).margins
     # multipliers of a search that starts elsewhere, hence the tolerance
     np.testing.assert_allclose(backwards(exact, instance, domain, facts), fresh, rtol=0, atol=1e-2)
@@ -107,7 +104,7 @@ def test_order_and_history_do_not_matter(kind: str, seed: int) -> None:
 
 
 def backwards(
-    oracle: ExactOracle | RelationalOracle, instance: Instance, domain: Domain, facts: FactSet
+    oracle: IntervalOracle | RelationalOracle, instance: Instance, domain: Domain, facts: FactSet
 ) -> np.ndarray:
     """Margins after the facts of every location were put in the opposite order."""
     state = oracle.prepare(instance, domain)
@@ -134,8 +131,8 @@ def test_relational_and_cascade_are_never_looser_than_exact(kind: str, seed: int
 def test_never_looser_than_facts_or_domain_alone(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed)
     facts = some_pairs(instance, seed, most=2)
-    state = ExactOracle().prepare(instance, domain)
-    free = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, domain)
+    free = IntervalOracle().prepare(instance, Free())
     for location in range(len(instance.latent)):
         named = [fact.prototype for fact in facts.at(location)]
         state.set_location(location, named)
@@ -151,7 +148,7 @@ def test_bounds_over_a_box_are_attained() -> None:
         rng = np.random.default_rng(seed)
         instance = small_head_instance(rng.random((5, 2)), 0.2 + 0.6 * rng.random((1, 2)))
         domain = domain_of("reach", instance, seed, half_width=0.25)
-        state = ExactOracle().prepare(instance, domain)
+        state = IntervalOracle().prepare(instance, domain)
         state.set_location(0, [0])
         centre, radius = instance.head.prototypes[0], np.sqrt(instance.measurement[0, 0])
         angle = np.linspace(0, 2 * np.pi, 200_001)
@@ -164,7 +161,7 @@ def test_bounds_over_a_box_are_attained() -> None:
         assert (state.high[0, used] >= measured[:, used].max(axis=0) - 1e-6).all()
         width = measured[:, used].max(axis=0) - measured[:, used].min(axis=0)
         found = state.high[0, used] - state.low[0, used]
-        free = ExactOracle().prepare(instance, Free())
+        free = IntervalOracle().prepare(instance, Free())
         free.set_location(0, [0])
         loose = free.high[0, used] - free.low[0, used]
         gaps.append(((found - width)[1:].mean(), (loose - width)[1:].mean()))
@@ -194,15 +191,3 @@ def test_degenerate_heads_and_latents(kind: str) -> None:
             some = margins(name, instance, domain, FactSet(pairs=facts.pairs[:1]))
             assert np.isfinite(some).all()
             assert (some <= instance.margins + 1e-9).all()
-
-
-def test_the_cascade_asks_the_cheapest_first() -> None:
-    instance, _ = placed("reach", 1)
-    oracle = CascadeOracle()
-    point = Reach(instance.latent, instance.latent, "tests")
-    state = oracle.prepare(instance, point)
-    assert oracle.decide(state, FactSet()).verdict.status is Status.PROVED
-    assert state.asked == {"triangle": 1, "exact": 0, "relational": 0}
-    hopeless = oracle.prepare(instance, Free())
-    assert oracle.decide(hopeless, FactSet()).verdict.status is Status.UNKNOWN
-    assert hopeless.asked == {"triangle": 1, "exact": 1, "relational": 1}

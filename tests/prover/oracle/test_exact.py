@@ -12,7 +12,7 @@ from protoproof.errors import InternalError
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.verdict import Status
 from tests.support.strategies import (
     Sphere,
@@ -30,7 +30,7 @@ from tests.support.strategies import (
 def test_no_sampled_latent_beats_the_bound(seed: int) -> None:
     instance = random_instance(seed)
     facts = some_pairs(instance, seed)
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     decision = oracle.decide(oracle.prepare(instance, Free()), facts)
     rng = np.random.default_rng(seed)
     spheres = [
@@ -50,7 +50,7 @@ def test_no_sampled_latent_beats_the_bound(seed: int) -> None:
 def test_monotone_and_independent_of_history(domain: Domain, seed: int) -> None:
     instance = random_instance(seed)
     facts = some_pairs(instance, seed)
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     state = oracle.prepare(instance, domain)
     full = oracle.decide(state, facts).margins
     for fact in facts:
@@ -63,7 +63,7 @@ def test_monotone_and_independent_of_history(domain: Domain, seed: int) -> None:
 @given(seeds)
 def test_box_is_never_looser_than_free(seed: int) -> None:
     instance = random_instance(seed)
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     nearest = instance.measurement.min(axis=0)
     third = int(np.argsort(nearest)[2])
     named = [int(j) for j in np.argsort(nearest)[:3]]
@@ -80,7 +80,7 @@ def test_box_is_never_looser_than_free(seed: int) -> None:
 def test_activation_facts_against_sampled_latents(seed: int) -> None:
     """Latents of the box that happen to meet a ceiling never fall below the proved margins."""
     instance = random_instance(seed, prototypes=5, channels=2, grid=(1, 2))
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     nearest = instance.measurement.min(axis=0)
     top = int(np.argmax(nearest))
     facts = FactSet(ceilings=(ceiling_fact(instance, top, [j for j in range(5) if j != top]),))
@@ -95,7 +95,7 @@ def test_activation_facts_against_sampled_latents(seed: int) -> None:
 def test_all_pairs_leave_nothing_open() -> None:
     instance = random_instance(5)
     facts = FactSet(pairs=tuple(pair_fact(instance, loc, j) for loc in range(4) for j in range(8)))
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     decision = oracle.decide(oracle.prepare(instance, Free()), facts)
     np.testing.assert_allclose(decision.margins, instance.margins, atol=1e-8)
 
@@ -109,7 +109,7 @@ def test_tie_is_not_proved() -> None:
     )
     instance = make_instance(head, float32(np.array([[0.5, 0.5]])))
     facts = FactSet(pairs=tuple(pair_fact(instance, 0, j) for j in range(2)))
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     decision = oracle.decide(oracle.prepare(instance, Free()), facts)
     assert decision.verdict.status is Status.UNKNOWN
 
@@ -117,7 +117,7 @@ def test_tie_is_not_proved() -> None:
 def test_nan_fails_closed() -> None:
     instance = random_instance(2)
     instance.measurement[0, :] = np.nan
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     facts = FactSet(pairs=tuple(PairFact(location, 0, np.nan, np.nan) for location in range(4)))
     with pytest.raises(InternalError):
         oracle.decide(oracle.prepare(instance, Free()), facts)

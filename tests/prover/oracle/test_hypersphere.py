@@ -9,7 +9,7 @@ from hypothesis import given
 
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from tests.benchmarks.hypersphere import HypersphereOracle, HypersphereState, intersect
 from tests.support.strategies import (
@@ -81,7 +81,7 @@ def test_never_tighter_than_exact(seed: int) -> None:
     instance = random_instance(seed)
     order = np.random.default_rng(seed).permutation(8)[:3].tolist()
     loose = HypersphereOracle().prepare(instance, Free()).place(0, order)
-    exact = ExactOracle().prepare(instance, Free()).place(0, order)
+    exact = IntervalOracle().prepare(instance, Free()).place(0, order)
     assert (loose.low <= exact.low + 1e-7).all()
     assert (loose.high >= exact.high - 1e-7).all()
 
@@ -92,7 +92,7 @@ def test_the_order_of_the_facts_matters() -> None:
     widths = [width(instance, order, 3) for order in orders]
     assert max(widths) - min(widths) > 0.05
     # the exact oracle does not care
-    exact = ExactOracle().prepare(instance, Free())
+    exact = IntervalOracle().prepare(instance, Free())
     highs = [exact.place(0, order).high[3] for order in orders]
     np.testing.assert_allclose(highs, highs[0], atol=1e-12)
 

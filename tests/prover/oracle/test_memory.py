@@ -11,7 +11,7 @@ import pytest
 from protoproof.errors import UsageError
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.gram import GramRows
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.memory import machine_bytes, needed_bytes, require_memory
 from protoproof.prover.oracle.slack import SHARE, loosened
 from protoproof.prover.relaxation.intervals import margins_between
@@ -55,7 +55,7 @@ def test_measured_memory_stays_below_the_estimate_and_grows_linearly() -> None:
         head = make_head(Shape(prototypes=count, channels=24, classes=20, grid=(3, 3)))
         instance = make_instance(head, 0, GramRows(head.prototypes, kept=2))  # type: ignore[arg-type]
         tracemalloc.start()
-        state = ExactOracle().prepare(instance, Free())
+        state = IntervalOracle().prepare(instance, Free())
         for location in range(9):
             state.set_location(location, [0, 7, 31])
         state.margins()
@@ -80,7 +80,7 @@ def test_an_explanation_asks_for_a_few_rows_per_fact(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(GramRows, "row", counted)
     instance = make_instance(head, 0, GramRows(head.prototypes))  # type: ignore[arg-type]
-    state = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, Free())
     run = prove(instance)
     tried = len(facts_to_try(state, 0))
     assert tried <= 16
@@ -90,7 +90,7 @@ def test_an_explanation_asks_for_a_few_rows_per_fact(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("seed", range(5))
 def test_loosened_bounds_still_prove_every_margin(seed: int) -> None:
     instance = random_instance(seed, prototypes=12, channels=8, grid=(1, 2), near=0.05)
-    state = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, Free())
     for location in range(2):
         state.set_location(location, list(range(6)))
     margins = state.margins()

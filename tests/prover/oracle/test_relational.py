@@ -13,10 +13,9 @@ from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
-from protoproof.prover.search.deletion import delete
-from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.verdict import Status
 from tests.support.strategies import (
@@ -72,7 +71,7 @@ def test_no_latent_on_the_spheres_beats_the_bound(kind: str, seed: int) -> None:
 def test_never_looser_than_exact(kind: str, domain: Domain, seed: int) -> None:
     instance = instance_with(seed, kind)
     facts = some_pairs(instance, seed)
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     exact = oracle.decide(oracle.prepare(instance, domain), facts).margins
     assert (all_margins(instance, domain, facts) >= exact - 1e-12).all()
 
@@ -82,7 +81,7 @@ def test_often_tighter_than_exact() -> None:
     for seed in range(40):
         instance = instance_with(seed)
         facts = some_pairs(instance, seed)
-        oracle = ExactOracle()
+        oracle = IntervalOracle()
         exact = oracle.decide(oracle.prepare(instance, Free()), facts).margins
         gains.append((all_margins(instance, Free(), facts) - exact).max())
     assert np.mean(np.array(gains) > 1e-3) > 0.5
@@ -134,7 +133,7 @@ def test_the_quick_answer_is_the_answer(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_deletion_goes_on_where_the_exact_oracle_ends(seed: int) -> None:
     instance = instance_with(seed)
-    exact = ExactOracle().prepare(instance, Free())
+    exact = IntervalOracle().prepare(instance, Free())
     assert grow(exact)
     delete(exact, by_worth(exact))
     state = RelationalState(instance, Free(), exact.slack)
@@ -158,7 +157,7 @@ def test_facts_of_all_kinds_together(seed: int) -> None:
     )
     decisions = [
         oracle.decide(oracle.prepare(instance, Free()), facts)
-        for oracle in (ExactOracle(), RelationalOracle())
+        for oracle in (IntervalOracle(), RelationalOracle())
     ]
     assert (decisions[1].margins >= decisions[0].margins - 1e-9).all()
     assert (instance.margins >= decisions[1].margins - 1e-9).all()

@@ -11,11 +11,12 @@ from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.latent.replay import Replay
-from protoproof.prover.oracle.branch_and_bound import Branch, Leaf, SmtOracle, SplitState, Tree
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle, CaseState
 from protoproof.prover.oracle.nonlinear import truth
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.smt import Enclosure, Solver
 from protoproof.prover.oracle.smt_query import Query, ask
+from protoproof.prover.relaxation.case_forms import Branch, Leaf, Tree
 from protoproof.prover.relaxation.case_split import Cases
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.verdict import Status
@@ -31,8 +32,8 @@ REFUTED = (44, 71)
 
 def decided(
     case: TinyCase, solver: Solver | None = None, most: int = 80
-) -> tuple[Status, SplitState]:
-    oracle = SmtOracle(most=most, solver=solver)
+) -> tuple[Status, CaseState]:
+    oracle = BranchAndBoundOracle(most=most, solver=solver)
     state = oracle.prepare(case.instance, case.domain)
     return oracle.decide(state, case.facts).verdict.status, state
 
@@ -152,7 +153,7 @@ def _nodes(tree: Tree) -> list:
 def test_the_question_in_linear_arithmetic_is_a_relaxation() -> None:
     """The instance itself satisfies every lemma; only the margin excludes it."""
     case = tiny_case(65)
-    oracle = SmtOracle()
+    oracle = BranchAndBoundOracle()
     state = oracle.prepare(case.instance, case.domain)
     state.adopt(case.facts)
     query = Query(Cases(state, case.facts, [0]), 0)
@@ -180,13 +181,13 @@ def test_the_question_in_linear_arithmetic_is_a_relaxation() -> None:
 def test_no_model_is_not_a_proof() -> None:
     """z3 finds none where the facts entail; that alone never makes the oracle say proved."""
     case = tiny_case(65)
-    oracle = SmtOracle(most=1)
+    oracle = BranchAndBoundOracle(most=1)
     state = oracle.prepare(case.instance, case.domain)
     with Solver() as solver:
         state.adopt(case.facts)
         rows = [int(np.argmin(state.margins()))]
         outcome = ask(Cases(state, case.facts, rows), case.domain, rows[0], solver)
-        limited = SmtOracle(most=1, solver=solver)
+        limited = BranchAndBoundOracle(most=1, solver=solver)
         verdict = limited.decide(limited.prepare(case.instance, case.domain), case.facts).verdict
     assert outcome.status == "none"
     assert verdict.status is Status.UNKNOWN

@@ -9,9 +9,8 @@ from hypothesis import given
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.triangle import TriangleOracle
-from protoproof.prover.relaxation.intervals import ExactState
 from tests.support.strategies import Sphere, margins_at, random_instance, seeds, some_pairs
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
@@ -66,9 +65,9 @@ def test_monotone_and_independent_of_history(domain: Domain, seed: int) -> None:
 def test_never_tighter_than_exact(domain: Domain, seed: int) -> None:
     instance = random_instance(seed)
     facts = some_pairs(instance, seed)
-    states: list[ExactState] = []
+    states: list[IntervalState] = []
     margins = []
-    for oracle in (TriangleOracle(), ExactOracle()):
+    for oracle in (TriangleOracle(), IntervalOracle()):
         states.append(oracle.prepare(instance, domain))
         margins.append(oracle.decide(states[-1], facts).margins)
     triangle, exact = states
@@ -85,6 +84,6 @@ def test_one_fact_says_the_same_as_exact(seed: int) -> None:
     facts = FactSet(pairs=tuple(pair_fact(instance, location, 0) for location in range(4)))
     margins = [
         oracle.decide(oracle.prepare(instance, Free()), facts).margins
-        for oracle in (TriangleOracle(), ExactOracle())
+        for oracle in (TriangleOracle(), IntervalOracle())
     ]
     np.testing.assert_allclose(*margins, rtol=0, atol=1e-8)

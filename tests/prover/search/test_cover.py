@@ -8,8 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from protoproof.prover.latent.domain import Box, Domain, Free
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.search import greedy_cover as module
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.greedy_cover import Cover
@@ -25,10 +24,10 @@ seeds = st.integers(0, 10**6)
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 
 
-def state_of(seed: int, domain: Domain, slack: float = 1e-8) -> ExactState:
+def state_of(seed: int, domain: Domain, slack: float = 1e-8) -> IntervalState:
     instance = random_instance(seed)
     assume(bool((instance.margins > 1e-5).all()))
-    return ExactOracle(slack).prepare(instance, domain)
+    return IntervalOracle(slack).prepare(instance, domain)
 
 
 @given(seeds)
@@ -99,10 +98,10 @@ def test_mixed_is_sufficient_and_never_larger(domain: Domain, seed: int) -> None
     state = state_of(seed, domain)
     facts = mixed(state, state.slack)
     assert facts is not None
-    decide = ExactOracle(0.0).decide
+    decide = IntervalOracle(0.0).decide
     assert decide(state, facts).verdict.status is Status.PROVED
     for fact in facts:
-        assert ExactOracle(1e-7).decide(state, facts.without(fact)).verdict.status is not (
+        assert IntervalOracle(1e-7).decide(state, facts.without(fact)).verdict.status is not (
             Status.PROVED
         )
     one, other = topk(state, state.slack), ceiling(state, state.slack)
@@ -114,15 +113,15 @@ def test_mixed_is_sufficient_and_never_larger(domain: Domain, seed: int) -> None
 def test_an_unbounded_similarity_needs_names() -> None:
     """With -q as similarity a prototype that nothing bounds can cost anything."""
     instance = instance_of(scene(3, similarity="negated"))
-    state = ExactOracle(1e-8).prepare(instance, Free())
+    state = IntervalOracle(1e-8).prepare(instance, Free())
     facts = mixed(state, state.slack)
     assert facts is not None
-    assert ExactOracle(0.0).decide(state, facts).verdict.status is Status.PROVED
+    assert IntervalOracle(0.0).decide(state, facts).verdict.status is Status.PROVED
 
 
 def test_no_cover_where_the_prediction_itself_is_not_clear() -> None:
     instance = random_instance(1)
-    state = ExactOracle(1e-8).prepare(instance, Free())
+    state = IntervalOracle(1e-8).prepare(instance, Free())
     slack = float(instance.margins.min()) + 1.0
     assert topk(state, slack) is None
     assert ceiling(state, slack) is None

@@ -12,9 +12,8 @@ from protoproof.kernel import check
 from protoproof.prover.counterexample.witness import find_witnesses
 from protoproof.prover.latent.domain import Box, Free
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.proof.encode import stored_witnesses
-from protoproof.prover.relaxation.intervals import ExactState
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.names import VOCABULARIES
 from protoproof.prover.search.pairs import grow
@@ -123,7 +122,7 @@ def test_exchange_among_equal_prototypes_is_deterministic() -> None:
     """Equal prototypes are equally good: the one with the smaller index is taken."""
 
     def chosen() -> list[tuple[int, ...]]:
-        state: ExactState = ExactOracle().prepare(instance_of(duplicated(1)), Free())
+        state: IntervalState = IntervalOracle().prepare(instance_of(duplicated(1)), Free())
         assert grow(state)
         exchange(state)
         return state.chosen

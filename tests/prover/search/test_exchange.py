@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import ExactState
-from protoproof.prover.search.deletion import delete
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
+from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
-from protoproof.prover.search.order import by_worth
 from protoproof.prover.search.pairs import grow
 from tests.benchmarks.synthetic import Shape, make_head
 from tests.benchmarks.synthetic import make_instance as synthetic
@@ -27,8 +25,8 @@ def clear(instance: Instance) -> bool:
     return bool((instance.margins > 1e-6).all())
 
 
-def deleted(instance: Instance, domain: Domain) -> ExactState:
-    state = ExactOracle().prepare(instance, domain)
+def deleted(instance: Instance, domain: Domain) -> IntervalState:
+    state = IntervalOracle().prepare(instance, domain)
     assert grow(state)
     delete(state, by_worth(state))
     return state
@@ -40,7 +38,7 @@ def test_trials_agree_with_the_state(
     domain: Domain, seed: int, count: int, grid: tuple[int, int]
 ) -> None:
     instance = random_instance(seed, grid=grid)
-    state = ExactOracle().prepare(instance, domain)
+    state = IntervalOracle().prepare(instance, domain)
     rng = np.random.default_rng(seed)
     for location in range(len(instance.latent)):
         state.set_location(location, rng.permutation(8)[:2].tolist())
@@ -92,9 +90,9 @@ def test_exchange_finds_smaller_sets() -> None:
 def test_few_facts_are_tried_of_many_prototypes() -> None:
     head = make_head(Shape(prototypes=3000, channels=8, classes=30, grid=(1, 2)))
     instance = synthetic(head, 0)
-    state = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, Free())
     tried = facts_to_try(state, 1, [2999])
     assert 2999 in tried
     assert len(tried) <= 16
     assert int(np.argmin(instance.measurement[1])) in tried
-    assert facts_to_try(ExactOracle().prepare(random_instance(0), Free()), 0) == list(range(8))
+    assert facts_to_try(IntervalOracle().prepare(random_instance(0), Free()), 0) == list(range(8))

@@ -17,11 +17,11 @@ from protoproof.network import load
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
 from protoproof.prover.latent.observed import pair_fact
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.proof.encode import certificate_core
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.proof.ends import UNBOUNDED
+from protoproof.prover.proof.inflation import inflate
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.inflation import UNBOUNDED, inflate
 from protoproof.prover.search.search import candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
@@ -34,8 +34,8 @@ DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free"
 PROPOSERS = pytest.mark.parametrize("propose", [topk, ceiling], ids=["topk", "ceiling"])
 
 
-def proved(state: ExactState, facts: FactSet) -> bool:
-    return ExactOracle(state.slack).decide(state, facts).verdict.status is Status.PROVED
+def proved(state: IntervalState, facts: FactSet) -> bool:
+    return IntervalOracle(state.slack).decide(state, facts).verdict.status is Status.PROVED
 
 
 def wider(facts: FactSet, share: float, limits: tuple[np.ndarray, np.ndarray]) -> list[FactSet]:
@@ -70,7 +70,7 @@ def wider(facts: FactSet, share: float, limits: tuple[np.ndarray, np.ndarray]) -
 def test_as_wide_as_the_proof_allows(domain: Domain, propose: object, seed: int) -> None:
     instance = random_instance(seed)
     assume(bool((instance.margins > 1e-4).all()))
-    state = ExactOracle(1e-6).prepare(instance, domain)
+    state = IntervalOracle(1e-6).prepare(instance, domain)
     facts = propose(state, state.slack)  # type: ignore[operator]
     assume(facts is not None)
     inflated = inflate(state, facts)
@@ -93,7 +93,7 @@ def test_what_no_margin_needs_goes_to_its_limit() -> None:
         instance = random_instance(seed, classes=2)
         if not (instance.margins > 1e-4).all():
             continue
-        state = ExactOracle(1e-6).prepare(instance, Free())
+        state = IntervalOracle(1e-6).prepare(instance, Free())
         facts = topk(state, state.slack)
         assert facts is not None
         for fact in inflate(state, facts).activations:
@@ -106,7 +106,7 @@ def test_what_no_margin_needs_goes_to_its_limit() -> None:
 
 def test_what_is_not_proved_stays_as_it_is() -> None:
     instance = random_instance(0)
-    state = ExactOracle().prepare(instance, Free())
+    state = IntervalOracle().prepare(instance, Free())
     facts = FactSet(pairs=(pair_fact(instance, 0, 0),))
     assert inflate(state, facts) == facts
 
@@ -120,7 +120,7 @@ def test_the_checker_accepts_tiny_ones(
     domain: Domain, propose: object, similarity: str, seed: int
 ) -> None:
     here = builders.scene(seed, similarity=similarity)
-    state = ExactOracle(1e-6).prepare(instance_of(here), domain)
+    state = IntervalOracle(1e-6).prepare(instance_of(here), domain)
     facts = propose(state, state.slack)  # type: ignore[operator]
     assume(facts is not None)
     core = builders.core(

@@ -11,7 +11,7 @@ from protoproof.prover.counterexample.refute import Refuter, ceilings_of, of_fac
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import CeilingFact, FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.search.entailment import KINDS
 from protoproof.prover.search.minimum import Minimum, minimum
@@ -35,7 +35,7 @@ def started(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> Candi
 def proved(instance: Instance, domain: Domain, facts: FactSet) -> bool:
     return any(
         o.decide(o.prepare(instance, domain), facts).verdict.status is Status.PROVED  # type: ignore[attr-defined]
-        for o in (ExactOracle(), RelationalOracle())
+        for o in (IntervalOracle(), RelationalOracle())
     )
 
 

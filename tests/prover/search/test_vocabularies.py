@@ -12,11 +12,9 @@ from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import delete
-from protoproof.prover.search.order import by_worth
+from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
@@ -25,11 +23,11 @@ from tests.support.strategies import random_instance, seeds
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 # The final decision sees float64 enclosures of the facts, a shade wider than the values that the
 # minimisers worked with, hence half the slack.
-JUDGE = ExactOracle(slack=5e-10)
+JUDGE = IntervalOracle(slack=5e-10)
 
 
-def prepared(instance: Instance, domain: Domain) -> ExactState:
-    return ExactOracle().prepare(instance, domain)
+def prepared(instance: Instance, domain: Domain) -> IntervalState:
+    return IntervalOracle().prepare(instance, domain)
 
 
 def proved(instance: Instance, domain: Domain, facts: FactSet) -> bool:
@@ -57,7 +55,7 @@ def test_topk_is_the_least_k(domain: Domain, seed: int) -> None:
             activations=tuple(activation_fact(instance, j) for j in named),
             ceilings=(ceiling_fact(instance, named[-1], named),),
         )
-        decision = ExactOracle(1e-8).decide(prepared(instance, domain), fewer)
+        decision = IntervalOracle(1e-8).decide(prepared(instance, domain), fewer)
         assert decision.verdict.status is not Status.PROVED
 
 
@@ -71,7 +69,7 @@ def test_ceiling_is_the_smallest_over_all_ceilings_and_names(domain: Domain, see
     assert len(facts.ceilings) == 1
     assert proved(instance, domain, facts)
     ranking = [int(j) for j in np.argsort(instance.measurement.min(axis=0), kind="stable")]
-    strict = ExactOracle(slack=1e-7)
+    strict = IntervalOracle(slack=1e-7)
     state = strict.prepare(instance, domain)
     for count in range(len(facts.activations)):
         for above in range(6):
@@ -93,7 +91,7 @@ def test_pairs_are_sufficient_and_none_can_go(domain: Domain, seed: int) -> None
     delete(state, by_worth(state))
     facts = FactSet(pairs=tuple(pair_fact(instance, location, j) for location, j in state.pairs))
     assert proved(instance, domain, facts)
-    strict = ExactOracle(slack=1e-7)
+    strict = IntervalOracle(slack=1e-7)
     fresh = strict.prepare(instance, domain)
     for fact in facts:
         assert strict.decide(fresh, facts.without(fact)).verdict.status is not Status.PROVED

@@ -26,9 +26,10 @@ from protoproof.network import Network, Observation
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import Reach
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
-from protoproof.prover.proof.encode import certificate_core, evidence_of
+from protoproof.prover.proof.encode import certificate_core
+from protoproof.prover.proof.evidence import encoded
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.region.bounds.attack import Counterexample, replay
 from protoproof.region.bounds.interval import LatentBox, encoder_bounds
@@ -259,7 +260,7 @@ class Branching:
         decision = _ORACLE.decide(state, FactSet())
         node.bound = max(node.bound, float(decision.margins.min()))
         if decision.verdict.status is Status.PROVED:
-            node.evidence = evidence_of(state, FactSet())
+            node.evidence = encoded(state.evidence(FactSet()))
 
     def _parts_proved(self, root: _Node) -> Proved:
         if self._low is None or self._high is None:
@@ -288,7 +289,7 @@ def core_of_parts(
     """
     plain = replace(region, parts=1) if isinstance(region, Brightness) else region
     reach = around(proved.box, instance.latent, require_statement(plain))
-    state = ExactOracle().prepare(instance, reach)
+    state = IntervalOracle().prepare(instance, reach)
     core = certificate_core(network, observation, reach, "pairs", FactSet(), state)
     update = {
         "evidence": IntervalEvidence(),

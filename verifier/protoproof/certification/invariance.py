@@ -28,7 +28,7 @@ from protoproof.network.recorded import input_digest
 from protoproof.prover.latent.domain import domain_from_name
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.prover.search.deletion import drop_facts
 from protoproof.region.bounds.interval import LatentBox
@@ -160,7 +160,7 @@ def of_region(
         float(low[order[k]]): tuple(np.flatnonzero(low < low[order[k]]).tolist()) for k in levels
     }
     ceilings = tuple(CeilingFact(bound, exempt) for bound, exempt in steps.items())
-    oracle = ExactOracle()
+    oracle = IntervalOracle()
     channels = network.head.channels
     bounded = network.latent_range in ("sigmoid", "relu")
     domain = domain_from_name("box" if bounded else "free", network.latent_range, channels)

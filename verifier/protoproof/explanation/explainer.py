@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.errors import FragileError, InputError
 from protoproof.explanation.describe import describe
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
@@ -202,29 +201,6 @@ class Explainer:
         from protoproof.region.bounds.latent_bounds import named_reach
 
         return named_reach(self.network, name, observation)
-
-    def explain_many(
-        self,
-        inputs: Iterable[NDArray[np.float32]],
-        options: ExplainOptions | None = None,
-        **keywords: Unpack[ExplainKeywords],
-    ) -> Iterator[Explanation | InputError | FragileError]:
-        """Explain one input after another, as they are asked for; nothing is kept in between.
-
-        Each is observed on its own, because ONNX Runtime may give other bits in a batch, and the
-        certificate holds the latent bit for bit. An input that cannot be explained gives its
-        error instead of an explanation, and the next one follows.
-
-        Args:
-            inputs: arrays [C, H, W].
-            options: as for :meth:`explain`.
-            keywords: likewise.
-        """
-        for x in inputs:
-            try:
-                yield self.explain(x, options, **keywords)
-            except (InputError, FragileError) as error:
-                yield error
 
     def _prove(
         self, question: Question, vocabulary: Vocabulary, known: int | None

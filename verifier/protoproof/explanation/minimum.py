@@ -13,8 +13,7 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import certificate_core, restated, stored_size_bound
-from protoproof.prover.proof.inflation import widest
-from protoproof.prover.search.inflation import inflate
+from protoproof.prover.proof.inflation import inflate, widest
 from protoproof.prover.search.minimum import minimum
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
@@ -75,11 +74,11 @@ def stated(
     """The core of a set, and its facts as they are stated there: widened where asked for."""
     facts = found.facts
     if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
-        facts = inflate(found.state, facts)
+        facts = inflate(found.state.intervals, facts)
     follows = widen and bool(facts.pairs)
     core = certificate_core(
         network, observation, domain, vocabulary, facts, found.state, short=not follows
     )
     if follows:  # multipliers: the facts follow the proof
-        facts = widest(found.state, facts, core)
+        facts = widest(found.state.intervals, facts, core)
     return (core if facts == found.facts else restated(core, facts)), facts

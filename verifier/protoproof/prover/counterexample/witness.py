@@ -35,7 +35,7 @@ from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import refuting
 from protoproof.prover.latent.replay import Move, Replay
-from protoproof.prover.oracle.interval import ExactOracle
+from protoproof.prover.oracle.interval import IntervalOracle
 
 Latent = Float[NDArray[np.float64], "location channel"]
 
@@ -133,7 +133,7 @@ class _Search:
 
     def _guarded_by_each(self) -> dict[Fact, list[int]]:
         """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
-        oracle = ExactOracle()
+        oracle = IntervalOracle()
         state = oracle.prepare(self.instance, self.domain)
         count = _GUARDED * self.effort
         return {

@@ -1,91 +1,49 @@
-"""Branch and bound over cases: the oracle ``smt`` (theory, sections 4 and 6).
+"""The branch-and-bound oracle: proofs by cases for what one relaxation misses (theory, 4 and 6).
 
-    open = { all latents that meet the facts }
-    while open:
-        take the case with the least bound of the margin
-        split it where its relaxation loses most; bound the children; keep those not proved
-    proved where nothing is left open
-
-Every case is proved by a form of its own (``split_forms``), which the certificate stores; nothing
-else counts. Which split comes next is read off the relaxation itself. Small networks for which a
-few cases do not suffice are put to z3 (``split_query``), whose models may be counterexamples and
-whose lemmas say where to split. Where a form is least, the true margin is computed too: a latent
-that meets the facts and loses ends the search. The number of cases is limited, never the time, so
-that equal runs agree.
+A tree of cases (``case_search``) proves a margin where all its leaves do. Small networks for which
+a few cases do not suffice are put to z3 (``smt_query``), whose models may be counterexamples and
+whose lemmas say where to split; nothing rests on its word. The number of cases is limited, never
+the time, so that equal runs agree.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.oracle.case_search import CaseSearch
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.nonlinear import counterexample_moves
-from protoproof.prover.oracle.oracle import Decision
+from protoproof.prover.oracle.oracle import Decision, Evidence
 from protoproof.prover.oracle.relational import RelationalState
 from protoproof.prover.oracle.smt import Solver
 from protoproof.prover.oracle.smt_query import ask
-from protoproof.prover.relaxation.case import Cut, Node
-from protoproof.prover.relaxation.case_forms import CaseForm, CaseRelaxation
+from protoproof.prover.relaxation.case_forms import Tree
 from protoproof.prover.relaxation.case_split import Cases
-from protoproof.prover.relaxation.intervals import SLACK, Margins
+from protoproof.prover.relaxation.intervals import Margins
 from protoproof.verdict import PROVED, REFUTED, unknown
 
 # Cases per rival: for networks so small that a case costs next to nothing, and for all others.
 _CASES, _SMALL_CASES = 24, 300
 _SMALL = 64  # locations times channels, or prototypes
-_DEPTH = 40
-# After so many cases, the least bound has to be this share of the first one, unless all is small.
-_PATIENCE, _SHARE = 8, 0.85
-# A point that loses by less than this, or leaves the facts by more, is no reason to give up.
-_CLEAR = 1e-7
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """A case that is proved, or impossible (``form`` None)."""
-
-    node: Node
-    form: CaseForm | None
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A split and its cases, in order."""
-
-    cut: Cut
-    children: tuple[Branch | Leaf, ...]
-
-
-Tree = Branch | Leaf
-
-
-@dataclass
-class _Slot:
-    """A case under construction: its form while it is open, a split or a proof afterwards."""
-
-    node: Node
-    form: CaseForm | None
-    cut: Cut | None = None
-    children: tuple[_Slot, ...] = ()
-
-
-class SplitState(RelationalState):
+class CaseState(RelationalState):
     """Bounds as in the relational oracle, and trees of cases for the rivals that those miss.
 
     ``trees`` are those of the last set of facts that was proved: row of the margin -> tree.
+    ``refutation`` is the rival and the moves of a latent that meets the facts and loses to it.
     ``budget`` limits ``cases``: beyond it no further margin is put to the search (None: no limit).
     ``asked`` counts margins that were put to the search, ``cases`` the cases it looked at.
     """
+
+    oracle = "smt"
 
     def __init__(
         self,
@@ -105,6 +63,23 @@ class SplitState(RelationalState):
         self.budget: int | None = None
         self.asked = self.cases = 0
 
+    def decide(self, facts: FactSet, slack: float | None = None) -> Decision:
+        """PROVED where every margin is above the slack in every case.
+
+        REFUTED where a latent survived the exact replay; ``refutation`` has it.
+        """
+        proved, margins = self.entails(facts, self.slack if slack is None else slack)
+        if self.refutation is not None:
+            return Decision(REFUTED, margins)
+        return Decision(PROVED if proved else unknown("margin not proved"), margins)
+
+    def evidence(self, facts: FactSet) -> Evidence:
+        """Trees of cases, and forms for the other rivals that intervals do not prove."""
+        if self.proved != facts and not self.entails(facts, self.slack / 2)[0]:
+            self.trees, self.proved = {}, None
+        self.adopt(facts)
+        return Evidence(self, self.open_forms(self.trees), self.trees)
+
     def entails(self, facts: FactSet, slack: float) -> tuple[bool, Margins]:
         """Whether the facts prove every margin, and the best bounds found until that was settled.
 
@@ -121,7 +96,7 @@ class SplitState(RelationalState):
                 return False, margins
             self.asked += 1
             most = self.most if self.solver is None else min(self.most, _CASES)
-            search = Search(cases, row, slack, most, deep=self.small)
+            search = CaseSearch(cases, row, slack, most, deep=self.small)
             tree = search.run()
             self.cases += search.count
             margins[row] = max(margins[row], search.bound)
@@ -151,176 +126,19 @@ class SplitState(RelationalState):
             self.refutation = self.instance.rivals[row], outcome.moves
         if outcome.status != "none":
             return None
-        search = Search(cases, row, slack, self.most, deep=True, hints=outcome.cuts)
+        search = CaseSearch(cases, row, slack, self.most, deep=True, hints=outcome.cuts)
         tree = search.run()
         self.cases += search.count
         return tree
 
-    def renew(self, facts: FactSet) -> None:
-        """Make ``trees`` those of ``facts``; none where the search does not prove them."""
-        if self.proved != facts and not self.entails(facts, self.slack / 2)[0]:
-            self.trees, self.proved = {}, None
-
-
-class Search:
-    """Branch and bound for one margin; ``bound`` is the least over all cases when it ends."""
-
-    def __init__(
-        self,
-        cases: Cases,
-        row: int,
-        slack: float,
-        most: int,
-        *,
-        deep: bool,
-        hints: Sequence[Cut] = (),
-    ) -> None:
-        self.cases, self.row, self.slack, self.most, self.deep = cases, row, slack, most, deep
-        self.hints = hints
-        self.bound = -math.inf
-        self.count = 0
-        self.refuted: Float[NDArray[np.float64], "location channel"] | None = None
-
-    def run(self) -> Tree | None:
-        """A tree whose leaves are all proved, or None."""
-        root = self._slot(self.cases.root)
-        heap = [(self._rank(root), 0, root)]
-        first = heap[0][0]
-        while heap and heap[0][0] <= self.slack:
-            self.bound, _, slot = heapq.heappop(heap)
-            hopeless = not self.deep and self.count >= _PATIENCE and self.bound < _SHARE * first
-            spent = self.count >= self.most or len(slot.node.path) >= _DEPTH
-            if hopeless or spent or self._loses(slot):
-                return None
-            cut = self._choose(slot)
-            if cut is None:
-                return None
-            slot.cut = cut
-            slot.children = tuple(
-                self._slot(self.cases.child(slot.node, cut, number))
-                for number in range(cut.children(len(slot.node.among)))
-            )
-            for child in slot.children:
-                heapq.heappush(heap, (self._rank(child), self.count + len(heap), child))
-        self.bound = heap[0][0] if heap else math.inf
-        return _tree(root)
-
-    def _rank(self, slot: _Slot) -> float:
-        return math.inf if slot.form is None else slot.form.bound
-
-    def _slot(self, node: Node) -> _Slot:
-        if node.empty:
-            return _Slot(node, None)
-        self.count += 1
-        relaxation = CaseRelaxation(self.cases, node, self.row)
-        return _Slot(node, relaxation.solve(self.slack))
-
-    def _choose(self, slot: _Slot) -> Cut | None:
-        if slot.form is None:
-            return None
-        for hint in self.hints:
-            if self.cases.divides(slot.node, hint):
-                return hint
-        relaxation = CaseRelaxation(self.cases, slot.node, self.row)
-        found = relaxation.cuts(slot.form, self.deep)
-        return found[0][1] if found else None
-
-    def _loses(self, slot: _Slot) -> bool:
-        """Whether a latent near the form's points meets the facts and loses to the rival."""
-        if slot.form is None:
-            return False
-        point = projected(self.cases, slot.form.points)
-        if not _meets(self.cases, point):
-            return False
-        instance = self.cases.instance
-        q = instance.head.measurement(point)
-        activation = instance.similarity(np.maximum(q.min(axis=0), 0.0))
-        margin = instance.margin_weights[self.row] @ activation + instance.margin_offset[self.row]
-        if margin < -_CLEAR:
-            self.refuted = point
-            return True
-        return False
-
-
-def projected(
-    cases: Cases, points: Float[NDArray[np.float64], "location channel"]
-) -> Float[NDArray[np.float64], "location channel"]:
-    """The latent at the points, put on the sphere of the pair facts of every location."""
-    instance = cases.instance
-    latent = instance.latent + points
-    prototypes = instance.head.prototypes
-    for location, place in enumerate(cases.state.places):
-        hull = place.hull
-        if hull is None or not points[location].any():
-            continue
-        base = prototypes[hull.base]
-        spanned = prototypes[list(hull.spanning[1:])] - base
-        own, there = instance.latent[location] - base, latent[location] - base
-        if len(spanned):
-            basis = np.linalg.qr(spanned.T)[0]
-            foot = basis @ (basis.T @ own)
-            across = there - basis @ (basis.T @ there)
-        else:
-            foot, across = np.zeros_like(own), there
-        length, radius = float(np.linalg.norm(across)), float(np.linalg.norm(own - foot))
-        if length > 0:
-            latent[location] = base + foot + across * (radius / length)
-    return np.asarray(latent)
-
-
-def _meets(cases: Cases, latent: NDArray[np.float64]) -> bool:
-    """Whether a latent is in the domain and meets the facts, up to rounding."""
-    facts, head = cases.facts, cases.instance.head
-    if cases.bounded is not None:
-        e = latent - cases.instance.latent
-        if (e < cases.bounded.lower - _CLEAR).any() or (e > cases.bounded.upper + _CLEAR).any():
-            return False
-        if cases.bounded.extra is not None:
-            return False  # norms and sums are left to the witness search
-    q = head.measurement(latent)
-    best = q.min(axis=0)
-
-    def within(value: float, low: float, high: float) -> bool:
-        return low - _CLEAR * (1 + abs(low)) <= value <= high + _CLEAR * (1 + abs(high))
-
-    return (
-        all(within(float(q[f.location, f.prototype]), f.lower, f.upper) for f in facts.pairs)
-        and all(within(float(best[f.prototype]), f.lower, f.upper) for f in facts.activations)
-        and all(
-            within(float(value), ceiling.bound, math.inf)
-            for ceiling in facts.ceilings
-            for j, value in enumerate(best)
-            if j not in ceiling.exempt
-        )
-    )
-
-
-def _tree(slot: _Slot) -> Tree:
-    """The finished tree; at most ``_DEPTH`` deep."""
-    if slot.cut is None:
-        return Leaf(slot.node, slot.form)
-    return Branch(slot.cut, tuple(_tree(child) for child in slot.children))
-
 
 @dataclass(frozen=True)
-class SmtOracle:
+class BranchAndBoundOracle(IntervalOracle):
     """See the module's docstring. ``most`` limits the cases per rival."""
 
-    slack: float = SLACK
     most: int | None = None
     solver: Solver | None = None
-    name: str = "smt"
 
-    def prepare(self, instance: Instance, domain: Domain) -> SplitState:
+    def prepare(self, instance: Instance, domain: Domain) -> CaseState:
         """Bounds from the domain alone."""
-        return SplitState(instance, domain, self.slack, self.most, self.solver)
-
-    def decide(self, state: SplitState, facts: FactSet) -> Decision:
-        """PROVED where every margin is above the slack in every case.
-
-        REFUTED where a latent survived the exact replay; ``state.refutation`` has it.
-        """
-        proved, margins = state.entails(facts, self.slack)
-        if state.refutation is not None:
-            return Decision(REFUTED, margins)
-        return Decision(PROVED if proved else unknown("margin not proved"), margins)
+        return CaseState(instance, domain, self.slack, self.most, self.solver)

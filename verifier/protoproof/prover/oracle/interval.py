@@ -1,41 +1,101 @@
-"""The exact oracle: the tightest interval of every measurement on its own, then interval margins.
+"""The interval oracle: the tightest interval of every measurement alone, then interval margins.
 
-Facts at one location bound all other squared distances there by the exact interval of
-``latent.geometry``; activation and ceiling facts bound the nearest distances by
-``latent.implied``. It is monotone and independent of order because each interval is. It is *not*
-complete: prototypes are bounded one at a time, so what they have in common is lost.
+Facts at one location bound all other squared distances there by the interval of
+``relaxation.pair_bounds``; activation and ceiling facts bound the nearest distances by
+``relaxation.implied``. It is monotone and independent of order because each interval is. It is
+*not* complete: prototypes are bounded one at a time, so what they have in common is lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.oracle import Decision
-from protoproof.prover.relaxation.intervals import (
-    SLACK,
-    ExactState,
-    margins_between,
-)
+from protoproof.prover.oracle.oracle import Decision, Evidence, Oracle
+from protoproof.prover.relaxation.intervals import Intervals, Margins, margins_between
 from protoproof.verdict import PROVED, unknown
 
 
-@dataclass(frozen=True)
-class ExactOracle:
-    """See the module's docstring. ``slack`` is the least float64 margin it calls proved."""
+class IntervalState(Intervals):
+    """The bounds of one instance and what they prove; see :class:`.oracle.State`."""
 
-    slack: float = SLACK
-    name: str = "exact"
+    oracle = "exact"
 
-    def prepare(self, instance: Instance, domain: Domain) -> ExactState:
-        """Bounds from the domain alone."""
-        return ExactState(instance, domain, self.slack)
+    @property
+    def intervals(self) -> Intervals:
+        """Itself."""
+        return self
 
-    def decide(self, state: ExactState, facts: FactSet) -> Decision:
-        """PROVED where every margin is above the slack under all three kinds of facts."""
-        state.adopt(facts)
-        margins = margins_between(state.instance, *state.nearest())
-        proved = bool((margins > self.slack).all())
+    def decide(self, facts: FactSet, slack: float | None = None) -> Decision:
+        """PROVED where every margin is above the slack."""
+        margins = self.margins(facts)
+        proved = bool((margins > (self.slack if slack is None else slack)).all())
         return Decision(PROVED if proved else unknown("margin not proved"), margins)
+
+    def margins(self, facts: FactSet | None = None) -> Margins:
+        """Lower bounds of all margins, under other facts from now on if any are given."""
+        if facts is not None:
+            self.adopt(facts)
+        return margins_between(self.instance, *self.nearest())
+
+    def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
+        """Lower bounds of all margins if one location had other facts; nothing changes."""
+        before = self.put(location, self.place(location, prototypes))
+        try:
+            return self.margins()
+        finally:
+            self.put(location, before)
+
+    def margins_without(self, fact: Fact) -> Margins:
+        """Lower bounds of all margins were one fact not assumed; nothing changes."""
+        if isinstance(fact, PairFact):
+            return self.margins_with(fact.location, self._others(fact))
+        before = self.implied
+        try:
+            self.imply(self.facts.without(fact))
+            return self.margins()
+        finally:
+            self.implied = before
+
+    def suffices(self) -> bool:
+        """Whether the present facts prove every margin; as cheaply as that can be told."""
+        return self.proves(self.margins())
+
+    def drop(self, fact: Fact) -> bool:
+        """Assume a fact no longer if the rest proves every margin; whether it does."""
+        if isinstance(fact, PairFact):
+            return self.reduce(fact.location, self._others(fact))
+        facts = self.facts
+        self.adopt(facts.without(fact))
+        if self.suffices():
+            return True
+        self.adopt(facts)
+        return False
+
+    def reduce(self, location: int, prototypes: Sequence[int]) -> bool:
+        """Make ``prototypes`` the facts of a location if that suffices; whether it did."""
+        before = self.put(location, self.place(location, prototypes))
+        if self.suffices():
+            return True
+        self.put(location, before)
+        return False
+
+    def evidence(self, facts: FactSet) -> Evidence:
+        """Intervals alone."""
+        self.adopt(facts)
+        return Evidence(self)
+
+    def _others(self, fact: PairFact) -> list[int]:
+        return [j for j in self.places[fact.location].facts if j != fact.prototype]
+
+
+@dataclass(frozen=True)
+class IntervalOracle(Oracle):
+    """See the module's docstring."""
+
+    def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
+        """Bounds from the domain alone."""
+        return IntervalState(instance, domain, self.slack)

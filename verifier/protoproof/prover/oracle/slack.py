@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from protoproof.prover.relaxation.intervals import ExactState, margins_between
+from protoproof.prover.relaxation.intervals import Intervals, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -24,7 +24,7 @@ SHARE = 2.0**-6
 _STEPS = 80
 
 
-def loosened(state: ExactState, fixed: Sequence[int] = ()) -> Vector:
+def loosened(state: Intervals, fixed: Sequence[int] = ()) -> Vector:
     """Lower bounds of the nearest distances that still prove every margin, as low as is simple.
 
     Every opposing prototype of a rival may gain the same similarity, the rival's spare margin

@@ -93,14 +93,7 @@ class Solver:
             steps: z3's resource limit; the same limit gives the same answer.
             seconds: wall time after which the child is killed.
         """
-        return self._ask({"do": "solve", "script": script, "logic": logic, "steps": steps}, seconds)
-
-    def hit(
-        self, clauses: Sequence[Sequence[int]], *, steps: int = STEPS, seconds: float = 600.0
-    ) -> Answer:
-        """A smallest set that meets every clause; the model gives each member the value 1."""
-        text = [sorted(set(clause)) for clause in clauses]
-        return self._ask({"do": "hit", "clauses": text, "steps": steps}, seconds)
+        return self._ask({"script": script, "logic": logic, "steps": steps}, seconds)
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -144,7 +137,7 @@ class Solver:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None:
-            root = str(Path(__file__).parents[2])
+            root = str(Path(__file__).parents[3])
             known = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
             call = f"from {__name__} import serve; serve()"
             self._child = subprocess.Popen(  # noqa: S603  # this interpreter
@@ -195,8 +188,6 @@ def _answer(query: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
     z3.set_param("memory_max_size", int(query["memory"]))
     try:
-        if query["do"] == "hit":
-            return _hit(z3, query)
         return _solve(z3, query)
     except z3.Z3Exception as error:
         text = str(error)
@@ -217,26 +208,6 @@ def _solve(z3: Any, query: Mapping[str, Any]) -> dict[str, Any]:
     found = solver.model()
     values = {str(item): _value(z3, found[item]) for item in found.decls() if item.arity() == 0}
     return {"status": status, "model": values}
-
-
-def _hit(z3: Any, query: Mapping[str, Any]) -> dict[str, Any]:
-    context = z3.Context()
-    optimiser = z3.Optimize(ctx=context)
-    optimiser.set("rlimit", int(query["steps"]))
-    members = sorted({member for clause in query["clauses"] for member in clause})
-    chosen = {member: z3.Bool(f"x{member}", context) for member in members}
-    for clause in query["clauses"]:
-        optimiser.add(z3.Or([chosen[member] for member in clause]))
-    for member in members:
-        optimiser.add_soft(z3.Not(chosen[member]), 1)
-    status = str(optimiser.check())
-    if status == "unknown":
-        return {"status": status, "reason": f"z3: {optimiser.reason_unknown()}"}
-    if status != "sat":
-        return {"status": status}
-    model = optimiser.model()
-    met = [m for m in members if z3.is_true(model.eval(chosen[m], model_completion=True))]
-    return {"status": status, "model": {str(member): ["1"] for member in met}}
 
 
 def _value(z3: Any, value: Any) -> list[str]:

@@ -5,7 +5,7 @@ best of these bounds counts (theory, section 3):
 
     max_i | |p_i - p_j| - d_li |  <=  d_lj  <=  min_i ( |p_i - p_j| + d_li ),   d = sqrt q.
 
-Sound, monotone and independent of order, and never tighter than the exact oracle, whose interval
+Sound, monotone and independent of order, and never tighter than the interval oracle, whose interval
 holds for all facts of the location together.
 """
 
@@ -18,12 +18,14 @@ import numpy as np
 
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import ExactState, Place
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
+from protoproof.prover.relaxation.intervals import Place
 
 
-class TriangleState(ExactState):
+class TriangleState(IntervalState):
     """Bounds of one instance's measurements by the triangle inequality."""
+
+    oracle = "triangle"
 
     def place(self, location: int, prototypes: Sequence[int]) -> Place:
         """What would be known at a location whose facts were exactly ``prototypes``."""
@@ -40,10 +42,8 @@ class TriangleState(ExactState):
 
 
 @dataclass(frozen=True)
-class TriangleOracle(ExactOracle):
-    """See the module's docstring; decides like the exact oracle, from looser intervals."""
-
-    name: str = "triangle"
+class TriangleOracle(IntervalOracle):
+    """See the module's docstring; decides like the interval oracle, from looser intervals."""
 
     def prepare(self, instance: Instance, domain: Domain) -> TriangleState:
         """Bounds from the domain alone."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from protoproof.certificate import schema
-from protoproof.certificate.cases import CaseTree
 from protoproof.certificate.input_region import InputRegion
-from protoproof.errors import InternalError
 from protoproof.network import Network, Observation
 from protoproof.network.recorded import input_digest
 from protoproof.prover.counterexample.refute import Refutation
@@ -25,22 +21,11 @@ from protoproof.prover.latent.domain import Box, Domain, Simplex, Sphere
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.reach import Reach
 from protoproof.prover.latent.replay import Move
-from protoproof.prover.oracle.branch_and_bound import SplitState
-from protoproof.prover.oracle.relational import RelationalState
-from protoproof.prover.oracle.slack import loosened
-from protoproof.prover.proof.encode_boxed import SHIFT, domain_block, domain_form, dyadic, sort_out
-from protoproof.prover.proof.encode_cases import case_trees, needed_bounds
-from protoproof.prover.relaxation.forms import Forms
-from protoproof.prover.relaxation.intervals import ExactState, margins_between
-from protoproof.prover.relaxation.multipliers import Rows, form_multipliers, upper_rows
-from protoproof.prover.relaxation.sparsify import Group, lower_groups
+from protoproof.prover.oracle.oracle import State
+from protoproof.prover.proof.evidence import encoded
 from protoproof.prover.search.hitting_set import SCALE, Node, Split
 from protoproof.prover.search.minimum import SizeProof
 from protoproof.version import TOOL
-
-_NO_ROWS = schema.Rows(prototypes=(), theta=())
-# Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
-_STRETCH = (2.0**-30, 2.0**30)
 
 
 def certificate_core(
@@ -49,15 +34,14 @@ def certificate_core(
     domain: Domain,
     vocabulary: str,
     facts: FactSet,
-    state: ExactState,
+    state: State,
     *,
     short: bool = True,
 ) -> schema.Core:
     """The certificate of one sufficient set of facts.
 
-    ``state`` is the one that proved them, and is made to describe ``facts``. With a relational
-    one, margins that intervals do not prove get linear forms. ``short`` evidence spends part of the
-    margins on having fewer and smaller multipliers; otherwise its bounds are as tight as they get.
+    ``state`` is the one that proved them, and is made to assume ``facts``. ``short``: see
+    :func:`.evidence.encoded`.
     """
     locations, channels = observation.latent.shape
     return schema.Core(
@@ -81,7 +65,7 @@ def certificate_core(
         premises="exact",
         facts=tuple(stored_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=evidence_of(state, facts, short),
+        evidence=encoded(state.evidence(facts), short=short),
     )
 
 
@@ -183,210 +167,3 @@ def stored_fact(fact: Fact) -> schema.PairFact | schema.ActivationFact | schema.
             return schema.ActivationFact(prototype=prototype, lower=lower.hex(), upper=upper.hex())
         case CeilingFact(bound, exempt):
             return schema.CeilingFact(bound=bound.hex(), exempt=exempt)
-
-
-def evidence_of(state: ExactState, facts: FactSet, short: bool = True) -> schema.IntervalEvidence:
-    """What proves the margins from a set of facts: multipliers, and nothing else."""
-    trees: tuple[CaseTree, ...] = ()
-    if isinstance(state, SplitState):
-        state.renew(facts)
-        trees = case_trees(state)
-    state.adopt(facts)
-    forms = _open_forms(state) if isinstance(state, RelationalState) else None
-    wanted = _wanted(state, forms, short)
-    blocks, regional = _blocks(state, wanted)
-    return schema.IntervalEvidence(
-        blocks=blocks,
-        domain_blocks=regional,
-        implied=_implied(state, wanted, facts),
-        forms=()
-        if forms is None
-        else tuple(_rival_form(state, forms, row) for row in range(len(forms.rivals))),
-        cases=trees,
-    )
-
-
-def _by_cases(state: ExactState) -> list[int]:
-    """Rivals (rows of the margin weights) that are proved case by case."""
-    return list(state.trees) if isinstance(state, SplitState) else []
-
-
-def _open_forms(state: RelationalState) -> Forms | None:
-    """Linear forms for the rivals whose interval margin does not suffice."""
-    margins = margins_between(state.instance, *state.nearest())
-    by_cases = _by_cases(state)
-    missed = [k for k in np.flatnonzero(~(margins > state.slack)).tolist() if k not in by_cases]
-    return state.forms(missed) if missed else None
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """The bounds of q_lj that the margins use.
-
-    ``below[l, j]`` is the value that a lower bound has to reach (minus infinity: any will do),
-    ``above[l, j]`` whether an upper bound is needed; ``implied[j]`` whether that of an activation
-    fact about another prototype is.
-    """
-
-    below: Float[NDArray[np.float64], "location prototype"]
-    above: NDArray[np.bool_]
-    implied: NDArray[np.bool_]
-
-
-def _wanted(state: ExactState, forms: Forms | None, short: bool) -> _Wanted:
-    """What intervals and chords use; tangents need no bounds.
-
-    By interval, a lower bound of q_lj is needed only up to min over locations of q_lj, an upper
-    bound only at the one location that gives the least. A chord needs both ends at its own
-    location, and lower bounds up to the least of the others everywhere else.
-    """
-    weights = state.instance.margin_weights
-    alone = weights != 0
-    chord = np.zeros(weights.shape, dtype=bool)
-    if forms is not None:
-        rows = list(forms.rivals)
-        alone[rows] &= ~forms.linear
-        chord[rows] = forms.linear & (weights[rows] < 0)
-    _, roof = state.seen()
-    # what facts imply is in it, too: a prototype whose target lies above needs rows of its own
-    floor, _ = state.nearest()
-    if short:
-        floor = loosened(state, [*([] if forms is None else forms.rivals), *_by_cases(state)])
-    told = state.implied
-    opposing = (alone & (weights < 0)).any(axis=0)
-    alone_low, alone_high = state.near.min(axis=0), state.far.min(axis=0)
-    needed = opposing & (floor > np.maximum(alone_low, told.low))
-    below = np.tile(np.where(needed, floor, -np.inf), (len(state.places), 1))
-    supporting = (alone & (weights > 0)).any(axis=0)
-    by_name = told.via == np.arange(len(floor))
-    implied = supporting & (told.high < roof) & (told.high < alone_high) & ~by_name
-    supporting &= (roof < alone_high) & (roof <= told.high)
-    index = np.arange(len(floor))
-    above = np.zeros(below.shape, dtype=bool)
-    above[np.argmin(state.high, axis=0), index] = supporting
-    if forms is not None:
-        for j in np.flatnonzero(chord.any(axis=0)).tolist():
-            location = int(forms.location[np.argmax(chord[np.array(forms.rivals), j]), j])
-            others = np.delete(state.low[:, j], location)
-            least = float(others.min()) if len(others) else -np.inf
-            below[:, j] = np.maximum(below[:, j], least if least > alone_low[j] else -np.inf)
-            below[location, j] = state.low[location, j]
-            above[location, j] = True
-    if isinstance(state, SplitState):
-        cases_below, cases_above = needed_bounds(state)
-        below = np.where(cases_below, np.maximum(below, state.low), below)
-        above |= cases_above
-    return _Wanted(below, above, implied)
-
-
-def _implied(state: ExactState, wanted: _Wanted, facts: FactSet) -> tuple[schema.ImpliedBound, ...]:
-    """The bounds that activation facts give for other prototypes, each with its best stretch."""
-    upper = {fact.prototype: fact.upper for fact in facts.activations}
-    found = []
-    for j in np.flatnonzero(wanted.implied).tolist():
-        via = int(state.implied.via[j])
-        # (1 + s) h + (1 + 1/s) g is least, and equal to (sqrt h + sqrt g)^2, at s = sqrt(g / h)
-        apart, near = float(state.instance.gram[via][j]), upper[via]
-        ratio = math.sqrt(apart / near) if near > 0 else math.inf
-        stretch = min(max(ratio, _STRETCH[0]), _STRETCH[1])
-        found.append(schema.ImpliedBound(prototype=j, via=via, stretch=stretch.hex()))
-    return tuple(found)
-
-
-def _blocks(
-    state: ExactState, wanted: _Wanted
-) -> tuple[tuple[schema.PairBlock, ...], tuple[schema.DomainBlock, ...]]:
-    """Evidence for the bounds that are wanted, and for no others: free, and over the domain."""
-    blocks: list[schema.PairBlock] = []
-    regional = []
-    for location, place in enumerate(state.places):
-        measurement, target = state.instance.measurement[location], wanted.below[location]
-        rows = sort_out(state, location, target, wanted.above[location])
-        block = domain_block(state, location, rows)
-        if block is not None:
-            regional.append(block)
-        hull = place.hull
-        if hull is None:
-            continue
-        groups = list(lower_groups(hull, state.instance.gram, measurement, rows.below, target))
-        blocks += [_block(location, group) for group in groups]
-        if rows.above:
-            upper = _rows(upper_rows(hull, rows.above))
-            blocks = _with_upper(blocks, location, hull.spanning, upper)
-    return tuple(blocks), tuple(regional)
-
-
-def _block(location: int, group: Group) -> schema.PairBlock:
-    rows = schema.Rows(prototypes=group.prototypes, theta=group.theta)
-    return schema.PairBlock(
-        location=location, facts=group.facts, shift=group.shift, lower=rows, upper=_NO_ROWS
-    )
-
-
-def _with_upper(
-    blocks: list[schema.PairBlock], location: int, facts: tuple[int, ...], upper: schema.Rows
-) -> list[schema.PairBlock]:
-    """Rows of upper bounds in the block of the same facts and bits, or in one of their own."""
-    for index, block in enumerate(blocks):
-        if (block.location, block.facts, block.shift) == (location, facts, SHIFT):
-            blocks[index] = block.model_copy(update={"upper": upper})
-            return blocks
-    alone = schema.PairBlock(
-        location=location, facts=facts, shift=SHIFT, lower=_NO_ROWS, upper=upper
-    )
-    return [*blocks, alone]
-
-
-def _rival_form(state: ExactState, forms: Forms, row: int) -> schema.RivalForm:
-    """The premises and multipliers of one rival's forms."""
-    rival = forms.rivals[row]
-    weights = state.instance.margin_weights[rival]
-    location, linear = forms.location[row], forms.linear[row]
-    support, oppose = (
-        np.flatnonzero(linear & side).tolist() for side in (weights > 0, weights < 0)
-    )
-    places = np.unique(location[linear]).tolist()
-    if forms.bounded[row]:
-        entries, joint = domain_form(state, forms, row)
-    else:
-        entries, joint = _free_form(state, forms, row, places), None
-    return schema.RivalForm(
-        rival=state.instance.rivals[rival],
-        supports=tuple(
-            schema.Tangent(
-                prototype=j, location=int(location[j]), at=float(forms.tangent[row, j]).hex()
-            )
-            for j in support
-        ),
-        opposes=tuple(schema.Chord(prototype=j, location=int(location[j])) for j in oppose),
-        multipliers=entries,
-        joint=joint,
-    )
-
-
-def _free_form(
-    state: ExactState, forms: Forms, row: int, places: list[int]
-) -> tuple[schema.PlaceMultipliers, ...]:
-    """The multipliers of one rival's forms in free space."""
-    here = [forms.linear[row] & (forms.location[row] == place) for place in places]
-    return tuple(
-        _place_multipliers(state, place, np.where(own, forms.slope[row], 0.0))
-        for place, own in zip(places, here, strict=True)
-    )
-
-
-def _place_multipliers(
-    state: ExactState, location: int, coefficients: Float[NDArray[np.float64], " prototype"]
-) -> schema.PlaceMultipliers:
-    hull = state.places[location].hull
-    if hull is None:
-        raise InternalError(f"location {location} has linear forms but no facts")
-    across = float(np.linalg.norm(coefficients @ hull.off(state.instance.head.prototypes)))
-    mu = form_multipliers(hull, state.instance.measurement[location], coefficients, across)
-    return schema.PlaceMultipliers(
-        location=location, facts=hull.spanning, shift=SHIFT, mu=dyadic(mu[None])[0]
-    )
-
-
-def _rows(rows: Rows) -> schema.Rows:
-    return schema.Rows(prototypes=rows.prototypes, theta=dyadic(rows.theta))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from protoproof.certificate import schema
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance, interval_margins
+from protoproof.prover.relaxation.forms import chord, elsewhere
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Matrix = Float[NDArray[np.float64], "location prototype"]
@@ -233,7 +234,9 @@ class Form:
             near, far = np.maximum(low[at, j], least[j]), high[at, j]
             known = np.isfinite(far) & (near < far)
             alone[j[known]] = False
-            constant, slope = self._lines(low, least, near, np.where(known, far, near + 1.0))
+            others = self._elsewhere(low, least)
+            slope, at_near = chord(self._instance.similarity, near, far, known, others)
+            constant = at_near - slope * near
             falling = np.where(known, self._weights[j] * slope, 0.0)
             total += float(self._weights[j[known]] @ constant[known])
             np.add.at(leading, self._place, falling)
@@ -253,17 +256,7 @@ class Form:
             )
         return total
 
-    def _lines(
-        self, low: Matrix, least: Vector, near: Vector, far: Vector
-    ) -> tuple[Vector, Vector]:
-        """Constant and slope of the chords over [near, far]."""
-        similarity = self._instance.similarity
-        at_near, at_far = similarity(near), similarity(far)
-        if len(low) > 1:
-            j, at = self._chords, self._where
-            column = low[:, j]
-            column[at, np.arange(len(j))] = np.inf
-            others = similarity(np.maximum(column.min(axis=0), least[j]))
-            at_near, at_far = np.maximum(at_near, others), np.maximum(at_far, others)
-        slope = (at_far - at_near) / (far - near)
-        return at_near - slope * near, slope
+    def _elsewhere(self, low: Matrix, least: Vector) -> Vector:
+        """Lower bounds at all other locations, for the prototypes of the chords."""
+        column = low[:, self._chords]
+        return np.maximum(elsewhere(column, self._where), least[self._chords])

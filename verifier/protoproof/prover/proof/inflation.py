@@ -1,70 +1,73 @@
-"""Inflation of a certificate's facts with the multipliers of its proof held fixed.
+"""Inflation: intervals instead of recorded values, as wide as the proof allows.
 
-A certificate of equalities is about one latent; a person can use intervals. With fixed multipliers
-a proof stays a proof for any intervals, only its bounds get looser, so the ends may move outwards
-until some margin is used up:
+A certificate of equalities is about one latent; a person can use intervals ("as long as the
+similarity to prototype 7 stays above 0.81"). The ends may move outwards until some margin is used
+up:
 
     reach[end] = how far the end could move alone
     share      = the largest s in [0, 1] such that all ends at s * reach keep every margin proved
     then, in order: every end moves on as far as the margins that are left allow
 
-The first pass is fair, the second makes the result maximal for these multipliers: no end can move
-any further by itself. Positions are measured on the scale q / (1 + q) of squared distances, on
-which even an end that nothing bounds has a finite way to go.
+The first pass is fair (everybody gets the same share of what it could have alone), the second makes
+the result maximal: no end can move any further by itself. What an end may do is written in
+``ends`` (sets without pair facts: the proof follows the facts) and ``ends_of_proof`` (sets with
+pair facts: the multipliers of a proof are held fixed, and only its bounds get looser).
 
-Here pair facts, activation facts and ceilings are moved together. Sets without pair facts need no
-multipliers: ``minimise.inflate`` widens them on the scale of their similarities.
+Reference: Y. Izza, A. Ignatiev, P. J. Stuckey, J. Marques-Silva, "Delivering Inflated
+Explanations", AAAI 2024.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 
 from protoproof.certificate import schema
-from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet, PairFact
-from protoproof.prover.proof.evaluate import Evidence
-from protoproof.prover.relaxation.intervals import ExactState
-from protoproof.prover.search.inflation import UNBOUNDED
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.proof.ends import SimilarityEnds
+from protoproof.prover.proof.ends_of_proof import ProofEnds
+from protoproof.prover.relaxation.intervals import Intervals
 
-# Halvings of the bisections: for the fair share, and for where an end finally stops.
-_COARSE, _FINE = 16, 40
+Position = Float[NDArray[np.float64], " end"]
 
 
-@dataclass(frozen=True)
-class _End:
-    """One end of one fact, between where it was observed and where the domain ends.
+class Ends(Protocol):
+    """All ends that can move; a position gives each of them a place on a scale of its own.
 
-    ``prototype`` of a ceiling is its number.
+    ``start``: where they are recorded. ``steps``: halvings of a bisection when an end moves alone,
+    when all move together, and when an end moves last.
     """
 
-    kind: Literal["pair", "activation", "ceiling"]
-    location: int
-    prototype: int
-    up: bool
-    observed: float
-    limit: float
+    start: Position
+    steps: tuple[int, int, int]
 
-    def at(self, share: float) -> float:
-        """The squared distance at a share of the way from ``observed`` to ``limit``."""
-        if share <= 0.0:
-            return self.observed
-        if share >= 1.0:
-            return self.limit
-        here = _scaled(self.observed)
-        place = here + share * (_scaled(self.limit) - here)
-        value = place / (1.0 - place) if place < 1.0 else self.limit
-        outward = max if self.up else min
-        inward = min if self.up else max
-        return inward(outward(value, self.observed), self.limit)
+    def least(self, position: Position, index: int) -> float:
+        """The share of its way that an end has gone already."""
+
+    def moved(self, position: Position, index: int, share: float) -> float:
+        """The place of an end at a share of its way, from where it is to where nothing stops it."""
+
+    def proves(self, position: Position) -> bool:
+        """Whether every margin is proved with the facts that ``facts_at`` gives."""
+
+    def facts_at(self, position: Position) -> FactSet:
+        """The facts with their ends at a position."""
 
 
-def _scaled(measurement: float) -> float:
-    return measurement / (1.0 + measurement) if measurement < UNBOUNDED else 1.0
+def inflate(state: Intervals, facts: FactSet) -> FactSet:
+    """Facts without pairs, with the widest intervals found that intervals still prove.
+
+    ``state`` describes the pair facts of ``facts`` (usually none). A set that the interval margins
+    do not prove is returned unchanged.
+    """
+    return _inflated(SimilarityEnds(state, facts), facts)
 
 
-def widest(state: ExactState, facts: FactSet, core: schema.Core) -> FactSet:
+def widest(state: Intervals, facts: FactSet, core: schema.Core) -> FactSet:
     """``facts`` with the widest intervals found that the evidence of ``core`` still proves.
 
     Args:
@@ -74,108 +77,36 @@ def widest(state: ExactState, facts: FactSet, core: schema.Core) -> FactSet:
 
     A set that float64 does not confirm is returned unchanged.
     """
-    search = _Search(state, facts, core)
-    if not search.proves():
+    return _inflated(ProofEnds(state, facts, core), facts)
+
+
+def _inflated(ends: Ends, facts: FactSet) -> FactSet:
+    start = ends.start
+    if not ends.proves(start):
         return facts
-    return search.run()
+    alone_steps, together, last = ends.steps
+    alone = np.array([_alone(ends, start, index, alone_steps) for index in range(len(start))])
+    share = _largest(lambda s: ends.proves(_between(start, alone, s)), 0.0, together)
+    position = _between(start, alone, share)
+    for index in range(len(position)):
+        position[index] = _alone(ends, position, index, last)
+    return ends.facts_at(position)
 
 
-class _Search:
-    """The position of every end, and whether the margins are proved there."""
+def _alone(ends: Ends, position: Position, index: int, steps: int) -> float:
+    """Where one end can go while all others stay where they are."""
 
-    def __init__(self, state: ExactState, facts: FactSet, core: schema.Core) -> None:
-        self.state, self.facts = state, facts
-        self.evidence = Evidence(state.instance, state.near, state.far, facts, core.evidence)
-        self.ends: list[_End] = []
-        for fact in facts:
-            match fact:
-                case CeilingFact(bound=bound):
-                    number = len(self.ends)  # ceilings come first, with one end each
-                    self.ends.append(_End("ceiling", 0, number, False, bound, 0.0))
-                case ActivationFact(prototype=j, lower=lower, upper=upper):
-                    self._add("activation", 0, j, lower, upper, (state.floor[j], state.roof[j]))
-                case PairFact(location=location, prototype=j, lower=lower, upper=upper):
-                    ends = state.near[location, j], state.far[location, j]
-                    self._add("pair", location, j, lower, upper, ends)
-        self.places = [end.observed for end in self.ends]
+    def proves(share: float) -> bool:
+        trial = position.copy()
+        trial[index] = ends.moved(position, index, share)
+        return ends.proves(trial)
 
-    def _add(
-        self,
-        kind: Literal["pair", "activation"],
-        location: int,
-        j: int,
-        lower: float,
-        upper: float,
-        ends: tuple[float, float],
-    ) -> None:
-        least, most = min(float(ends[0]), lower), max(min(float(ends[1]), UNBOUNDED), upper)
-        self.ends.append(_End(kind, location, j, True, upper, most))
-        self.ends.append(_End(kind, location, j, False, lower, least))
+    share = _largest(proves, ends.least(position, index), steps)
+    return ends.moved(position, index, share)
 
-    def run(self) -> FactSet:
-        """The three passes."""
-        reach = [self._reach(index, 0.0, _COARSE) for index in range(len(self.ends))]
-        self._put_all([0.0] * len(reach))
-        share = _largest(lambda s: self._holds([s * r for r in reach]), 0.0, _FINE)
-        position = [share * r for r in reach]
-        self._put_all(position)
-        for index, start in enumerate(position):
-            self._put(index, self._reach(index, start, _FINE))
-        return self._widest()
 
-    def proves(self) -> bool:
-        """Whether every margin is proved where the ends are now."""
-        return self.state.proves(self.evidence.margins())
-
-    def _reach(self, index: int, start: float, steps: int) -> float:
-        """The largest share found that one end can take alone; it is left at ``start``."""
-
-        def holds(share: float) -> bool:
-            self._put(index, share)
-            return self.proves()
-
-        found = _largest(holds, start, steps)
-        self._put(index, start)
-        return found
-
-    def _holds(self, position: list[float]) -> bool:
-        self._put_all(position)
-        return self.proves()
-
-    def _put_all(self, position: list[float]) -> None:
-        for index, share in enumerate(position):
-            if self.places[index] != self.ends[index].at(share):
-                self._put(index, share)
-
-    def _put(self, index: int, share: float) -> None:
-        end = self.ends[index]
-        self.places[index] = end.at(share)
-        if end.kind == "ceiling":
-            self.evidence.set_ceiling(index, self.places[index])
-            return
-        first = index if end.up else index - 1  # the upper end of a fact comes first
-        lower, upper = self.places[first + 1], self.places[first]
-        if end.kind == "pair":
-            self.evidence.set_pair(end.location, end.prototype, lower, upper)
-        else:
-            self.evidence.set_activation(end.prototype, lower, upper)
-
-    def _widest(self) -> FactSet:
-        evidence = self.evidence
-        return FactSet(
-            tuple(
-                PairFact(f.location, f.prototype, *evidence.pairs[f.location, f.prototype])
-                for f in self.facts.pairs
-            ),
-            tuple(
-                ActivationFact(f.prototype, *evidence.activations[f.prototype])
-                for f in self.facts.activations
-            ),
-            tuple(
-                CeilingFact(bound, fact.exempt)
-                for bound, fact in zip(evidence.ceilings, self.facts.ceilings, strict=True)
-            ),
-        )
+def _between(start: Position, end: Position, share: float) -> Position:
+    return end.copy() if share == 1.0 else start + share * (end - start)
 
 
 def _largest(holds: Callable[[float], bool], start: float, steps: int) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.domain import Constraints, Domain
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.relaxation.duality import Dual, Sites
 from protoproof.prover.relaxation.multipliers import optimal
@@ -44,6 +44,39 @@ class Rows:
 
     x: Matrix
     bound: Float[NDArray[np.float64], " row"]
+
+
+def constrained(
+    lower: Matrix,
+    upper: Matrix,
+    given: Sequence[tuple[Matrix, Vector, Vector]],
+    extra: Constraints | None,
+    places: Sequence[int],
+) -> Sites:
+    """Boxes and constraints of some locations: given distances first, the domain's own last.
+
+    Padded to the most distances that a location has; padding comes between the two.
+
+    Args:
+        lower, upper: [location, D] the boxes of e = z - v.
+        given: per location, p - v [term, D] of some prototypes, and between which ends the squared
+            distances from them may differ from those of v.
+        extra: the domain's own constraints at all locations, or None.
+        places: the locations.
+    """
+    most = max([len(centre) for centre, _, _ in given], default=0)
+    shape = len(places), most + (0 if extra is None else extra.square.shape[1])
+    square, centres = np.zeros(shape), np.zeros((*shape, lower.shape[1]))
+    low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
+    for site, (centre, least, greatest) in enumerate(given):
+        count = len(centre)
+        square[site, :count] = 1.0
+        centres[site, :count] = centre
+        low[site, :count], high[site, :count] = least, greatest
+    if extra is not None:
+        for own, part in zip((square, centres, low, high), extra, strict=True):
+            own[:, most:] = part[list(places)]
+    return Sites(lower, upper, square, centres, low, high)
 
 
 class Bounded:
@@ -84,23 +117,12 @@ class Bounded:
         over several locations are left out: they get multipliers of their own.
         """
         extra = None if joint and self.coupling is not None else self.extra
-        most = max([len(span) for span in spans], default=0)
-        shape = len(places), most + (0 if extra is None else self.terms)
-        channels = self.instance.latent.shape[1]
-        square, centre = np.zeros(shape), np.zeros((*shape, channels))
-        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
-        for site, (location, span) in enumerate(zip(places, spans, strict=True)):
-            count = len(span)
-            square[site, :count] = 1.0
-            centre[site, :count] = (
-                self.instance.head.prototypes[list(span)] - self.instance.latent[location]
-            )
-            low[site, :count] = high[site, :count] = 0.0
+        given = []
+        for location, span in zip(places, spans, strict=True):
+            centre = self.instance.head.prototypes[list(span)] - self.instance.latent[location]
+            given.append((centre, np.zeros(len(span)), np.zeros(len(span))))
         index = list(places)
-        if extra is not None:
-            for own, part in zip((square, centre, low, high), extra, strict=True):
-                own[:, most:] = part[index]
-        return Sites(self.lower[index], self.upper[index], square, centre, low, high)
+        return constrained(self.lower[index], self.upper[index], given, extra, index)
 
     def tighten(
         self, location: int, hull: Hull | None, low: Vector, high: Vector

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from protoproof.errors import InternalError
-from protoproof.prover.latent.instance import Instance
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.duality import Dual, Sites
-from protoproof.prover.relaxation.forms import Forms, Side, chord
-from protoproof.prover.relaxation.intervals import ExactState, Margins
+from protoproof.prover.relaxation.forms import Forms, Linearisation
+from protoproof.prover.relaxation.intervals import Intervals, Margins
+from protoproof.prover.relaxation.multipliers import minimising
 
 Coefficients = Float[NDArray[np.float64], "rival prototype"]
 Matrix = Float[NDArray[np.float64], "row term"]
@@ -71,7 +71,7 @@ class _Solution:
 class _Places:
     """The locations that take part, and the forms there: A [R, M] and b [R, M, D]."""
 
-    def __init__(self, state: ExactState, bounded: Bounded, places: Sequence[int]) -> None:
+    def __init__(self, state: Intervals, bounded: Bounded, places: Sequence[int]) -> None:
         self.instance, self.bounded = state.instance, bounded
         self.places = list(places)
         self.hulls = [state.places[place].hull for place in places]
@@ -98,7 +98,7 @@ class _Places:
             across = own @ prototypes - spanned @ prototypes[list(hull.spanning)]
             length = np.sqrt((across**2).sum(axis=1))
             leading = length / max(float(np.sqrt(hull.radius)), 1e-9)
-            x[:, index, : len(hull.spanning)] = leading[:, None] * of_latent - spanned
+            x[:, index, : len(hull.spanning)] = minimising(leading, of_latent, spanned)
         return x.reshape(count * len(self.places), -1)
 
     def solve(
@@ -181,35 +181,14 @@ def _better(one: _Solution, other: _Solution) -> _Solution:
     )
 
 
-class BoundedRelaxation:
+class BoxForms(Linearisation):
     """The relaxation of some margins over facts and domain, solved for all of them at once."""
 
-    def __init__(self, state: ExactState, bounded: Bounded, rivals: Sequence[int]) -> None:
-        instance = state.instance
-        self.instance: Instance = instance
-        self.rivals = tuple(int(k) for k in rivals)
-        self.similarity = instance.head.similarity
-        self.weights = instance.margin_weights[list(rivals)]
-        low, high = state.nearest()
-        self.support = Side(state, np.argmin(instance.measurement, axis=0), bare=True)
-        self.oppose = Side(state, np.argmin(state.low, axis=0), bare=True)
-        self.positive = (self.weights > 0) & self.support.known
-        self.negative = (self.weights < 0) & self.oppose.known
-        self.location = np.where(self.positive, self.support.location, self.oppose.location)
-        slope, value = chord(state, self.oppose, self.similarity)
-        self.falling = np.where(self.negative, self.weights * slope, 0.0)
-        linear = self.positive | self.negative
-        ends = self.similarity.value(np.where(self.weights > 0, high, low))
-        fixed = ~linear & (self.weights != 0)
-        with np.errstate(invalid="ignore"):
-            constant = np.where(fixed, self.weights * ends, 0.0)
-        index = np.arange(len(low))
-        self.observed = instance.measurement[self.support.location, index]
-        opposed = instance.measurement[self.oppose.location, index]
-        at_instance = value + slope * (opposed - self.oppose.low)
-        constant = constant + np.where(self.negative, self.weights * at_instance, 0.0)
-        self.constant = constant.sum(axis=1) + instance.margin_offset[list(rivals)]
-        used = np.unique(self.location[linear])
+    def __init__(self, state: Intervals, bounded: Bounded, rivals: Sequence[int]) -> None:
+        super().__init__(state, rivals, state.instance.measurement, bare=True)
+        index = np.arange(len(self.support.low))
+        self.observed = self.instance.measurement[self.support.location, index]
+        used = np.unique(self.location[self.linear])
         places = range(len(state.places)) if bounded.coupling is not None else used.tolist()
         self.places = _Places(state, bounded, places)
 
@@ -249,17 +228,7 @@ class BoundedRelaxation:
         rising = np.where(self.positive, self.weights * slope, 0.0)
         at_instance = self.similarity.value(tangent) + slope * (self.observed - tangent)
         start = self.constant + np.where(self.positive, self.weights * at_instance, 0.0).sum(axis=1)
-        linear = self.positive | self.negative
-        forms = Forms(
-            self.rivals,
-            self.location,
-            linear,
-            np.where(self.positive, tangent, 1.0),
-            rising + self.falling,
-            start,
-            np.ones(len(self.rivals), dtype=bool),
-        )
-        return forms, start
+        return self.forms(tangent, rising, start, bounded=True), start
 
     def _measured(self, point: Points) -> Coefficients:
         """q_lj of the supporting prototypes at the points, [R, P]."""
@@ -281,7 +250,7 @@ def _by_place(forms: Forms, places: Sequence[int]) -> list[Coefficients]:
     ]
 
 
-def multipliers(state: ExactState, bounded: Bounded, forms: Forms, row: int) -> Multipliers:
+def multipliers(state: Intervals, bounded: Bounded, forms: Forms, row: int) -> Multipliers:
     """Multipliers that prove one rival's forms; recomputed from the coefficients alone."""
     linear = forms.linear[row]
     used = np.unique(forms.location[row][linear]).tolist()

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.relaxation.boxed import constrained
 from protoproof.prover.relaxation.case import Matrix, Node, Vector
 from protoproof.prover.relaxation.duality import Dual, Sites
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.relaxation.intervals import Intervals
+from protoproof.prover.relaxation.multipliers import minimising
 from protoproof.prover.relaxation.pair_bounds import Hull
 
 Affine = tuple[Float[NDArray[np.float64], "prototype fact"], Vector]
@@ -33,7 +35,7 @@ _WIDE = 8.0
 class CaseDuals:
     """The forms of one instance under one set of facts, for the margins over ``rows``."""
 
-    def __init__(self, state: ExactState, facts: FactSet, rows: Sequence[int]) -> None:
+    def __init__(self, state: Intervals, facts: FactSet, rows: Sequence[int]) -> None:
         self.state, self.facts, self.rows = state, facts, list(rows)
         self.instance: Instance = state.instance
         self.bounded = state.bounded
@@ -77,7 +79,7 @@ class CaseDuals:
         radius = math.sqrt(hull.radius + _ULP * float(np.abs(of_latent) @ seen))
         least = _FLAT * np.maximum(1.0, np.abs(coefficients).sum(axis=1))
         leading = np.maximum(length / max(radius, _FLAT), least)
-        x[:, : len(spanning)] = leading[:, None] * of_latent - spanned
+        x[:, : len(spanning)] = minimising(leading, of_latent, spanned)
         return x
 
     def box(self, node: Node, location: int) -> tuple[Point, Point]:
@@ -97,8 +99,8 @@ class CaseDuals:
 
     def sites(
         self, node: Node, places: list[int], *, alone: bool
-    ) -> tuple[Sites, list[tuple[int, ...]], int]:
-        """Boxes and constraints of some locations, their terms, and the width of the padding.
+    ) -> tuple[Sites, list[tuple[int, ...]]]:
+        """Boxes and constraints of some locations, and their terms.
 
         Terms come first, the domain's own constraints last. With ``alone``, linear bounds over all
         locations take part, as each location sees them.
@@ -106,25 +108,16 @@ class CaseDuals:
         extra = None if self.bounded is None else self.bounded.extra
         if self.bounded is not None and self.bounded.coupling is not None and not alone:
             extra = None
-        own = 0 if extra is None else extra.square.shape[1]
         spans = [self.terms(node, place) for place in places]
-        most = max([len(span) for span in spans], default=0)
-        shape = len(places), most + own
-        square, centre = np.zeros(shape), np.zeros((*shape, self.offsets.shape[2]))
-        low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
-        for site, (place, span) in enumerate(zip(places, spans, strict=True)):
-            count, named = len(span), list(span)
-            square[site, :count] = 1.0
-            centre[site, :count] = self.offsets[place, named]
-            seen = self.instance.measurement[place, named]
-            low[site, :count] = node.given_low[place, named] - seen
-            high[site, :count] = node.given_high[place, named] - seen
-        if extra is not None:
-            for mine, part in zip((square, centre, low, high), extra, strict=True):
-                mine[:, most:] = part[places]
         ends = [self._ends(node, place) for place in places]
+        given = []
+        for place, span in zip(places, spans, strict=True):
+            named = list(span)
+            seen = self.instance.measurement[place, named]
+            low = node.given_low[place, named] - seen
+            given.append((self.offsets[place, named], low, node.given_high[place, named] - seen))
         lower, upper = np.stack([e[0] for e in ends]), np.stack([e[1] for e in ends])
-        return Sites(lower, upper, square, centre, low, high), spans, most
+        return constrained(lower, upper, given, extra, places), spans
 
     def _ends(self, node: Node, location: int) -> tuple[Point, Point]:
         """The box of a location; in free space one that holds everything of interest."""
@@ -157,7 +150,7 @@ class CaseDuals:
         Returns:
             Multipliers [row, term] padded as in :meth:`sites`, bounds relative to v, points of e.
         """
-        sites, spans, _ = self.sites(node, places, alone=alone)
+        sites, spans = self.sites(node, places, alone=alone)
         site = np.zeros(len(parts), dtype=np.intp) if len(places) == 1 else np.arange(len(parts))
         at = np.array(places)[site]
         slope = np.matmul(parts[:, None], self.offsets[at])[:, 0]

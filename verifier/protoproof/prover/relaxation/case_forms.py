@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from protoproof.prover.relaxation.case import Cut, Node
 from protoproof.prover.relaxation.case_split import Cases
+from protoproof.prover.relaxation.forms import chord, elsewhere
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -59,6 +60,25 @@ class CaseForm:
     points: Float[NDArray[np.float64], "location channel"]
 
 
+@dataclass(frozen=True)
+class Leaf:
+    """A case that is proved, or impossible (``form`` None)."""
+
+    node: Node
+    form: CaseForm | None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A split and its cases, in order."""
+
+    cut: Cut
+    children: tuple[Branch | Leaf, ...]
+
+
+Tree = Branch | Leaf
+
+
 class CaseRelaxation:
     """The relaxation of the margin ``row`` in one case."""
 
@@ -93,15 +113,8 @@ class CaseRelaxation:
         node, at = self.node, self.oppose_at
         low, high = node.low[at, self.index], node.high[at, self.index]
         self.chorded = np.isfinite(high) & (high - low > _NARROW)
-        others = np.where(node.among, node.low, np.inf)
-        others[at, self.index] = np.inf
-        least = others.min(axis=0)
-        with np.errstate(invalid="ignore"):
-            floor = np.where(np.isfinite(least), self.sigma.value(least), -np.inf)
-        far = np.where(self.chorded, high, low + 1.0)
-        self.at_low = np.maximum(self.sigma.value(low), floor)
-        at_high = np.maximum(self.sigma.value(far), floor)
-        self.chord_slope = np.where(self.chorded, (at_high - self.at_low) / (far - low), 0.0)
+        others = elsewhere(np.where(node.among, node.low, np.inf), at)
+        self.chord_slope, self.at_low = chord(self.sigma.value, low, high, self.chorded, others)
         self.chord_low = low
 
     def intervals(self) -> CaseForm:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from protoproof.network.head.similarity import Similarity
-from protoproof.prover.relaxation.intervals import ExactState, Margins
+from protoproof.prover.relaxation.intervals import Intervals, Margins
 
 Rows = Float[NDArray[np.float64], "rival prototype"]
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -58,7 +58,7 @@ class Side:
 
     def __init__(
         self,
-        state: ExactState,
+        state: Intervals,
         location: Int[NDArray[np.intp], " prototype"],
         *,
         bare: bool = False,
@@ -70,17 +70,97 @@ class Side:
         self.known = facts[location] & np.isfinite(self.high) & (self.high > self.low)
 
 
-def chord(state: ExactState, side: Side, sigma: Similarity) -> tuple[Vector, Vector]:
+def chord(
+    sigma: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    low: Vector,
+    high: Vector,
+    known: NDArray[np.bool_],
+    elsewhere: Vector,
+) -> tuple[Vector, Vector]:
     """Slope and value at ``low`` of a linear majorant of every activation.
 
     With t the largest similarity any *other* location can have, the activation is at most
-    max(t, sigma(q)), which is convex in q and hence below its chord over [low, high].
+    max(t, sigma(q)), which is convex in q and hence below its chord over [low, high]. What is not
+    ``known`` gets a constant.
+
+    Args:
+        sigma: convex and decreasing.
+        low, high: ends of the squared distance at the location of the chord.
+        known: which of the intervals are finite and open.
+        elsewhere: the least squared distance at any other location; infinite for none.
     """
-    index = np.arange(len(side.low))
-    others = state.low.copy()
-    others[side.location, index] = np.inf
-    least = sigma.value(others.min(axis=0))
-    high = np.where(side.known, side.high, side.low)
-    at_low, at_high = (np.maximum(sigma.value(end), least) for end in (side.low, high))
-    width = np.where(side.known, high - side.low, 1.0)
-    return np.where(side.known, (at_high - at_low) / width, 0.0), at_low
+    least = sigma(elsewhere)
+    high = np.where(known, high, low)
+    at_low, at_high = (np.maximum(sigma(end), least) for end in (low, high))
+    width = np.where(known, high - low, 1.0)
+    return np.where(known, (at_high - at_low) / width, 0.0), at_low
+
+
+def elsewhere(
+    low: Float[NDArray[np.float64], "location prototype"],
+    location: Int[NDArray[np.intp], " prototype"],
+) -> Vector:
+    """Per prototype, the least of its lower bounds at all locations but one."""
+    others = low.copy()
+    others[location, np.arange(len(location))] = np.inf
+    return np.asarray(others.min(axis=0))
+
+
+class Linearisation:
+    """The margins over some rivals, made linear in the measurements; all relaxations start here.
+
+    Supporting prototypes enter by tangents, at the location where the instance matches them best;
+    opposing ones by chords, where they could match best. (The first does not depend on the facts:
+    a choice that followed their bounds could get worse with one more fact.) Prototypes without a
+    finite, open interval there are constants.
+
+    ``centre`` [L, P] are the measurements at which the chords' constant parts are taken.
+    """
+
+    def __init__(
+        self,
+        state: Intervals,
+        rivals: Sequence[int],
+        centre: Float[NDArray[np.float64], "location prototype"],
+        *,
+        bare: bool = False,
+    ) -> None:
+        instance = self.instance = state.instance
+        self.rivals = tuple(int(k) for k in rivals)
+        self.similarity = instance.head.similarity
+        weights = self.weights = instance.margin_weights[list(rivals)]
+        low, high = state.nearest()
+        self.support = Side(state, np.argmin(instance.measurement, axis=0), bare=bare)
+        oppose = self.oppose = Side(state, np.argmin(state.low, axis=0), bare=bare)
+        self.positive = (weights > 0) & self.support.known
+        self.negative = (weights < 0) & oppose.known
+        self.linear = self.positive | self.negative
+        self.location = np.where(self.positive, self.support.location, oppose.location)
+        slope, value = chord(
+            self.similarity.value,
+            oppose.low,
+            oppose.high,
+            oppose.known,
+            elsewhere(state.low, oppose.location),
+        )
+        self.falling = np.where(self.negative, weights * slope, 0.0)
+        ends = self.similarity.value(np.where(weights > 0, high, low))
+        fixed = ~self.linear & (weights != 0)
+        with np.errstate(invalid="ignore"):
+            constant = np.where(fixed, weights * ends, 0.0)
+        opposed = centre[oppose.location, np.arange(len(low))]
+        at_centre = value + slope * (opposed - oppose.low)
+        constant = constant + np.where(self.negative, weights * at_centre, 0.0)
+        self.constant = constant.sum(axis=1) + instance.margin_offset[list(rivals)]
+
+    def forms(self, tangent: Rows, rising: Rows, bound: Margins, *, bounded: bool) -> Forms:
+        """The forms with these tangents and their coefficients, and the bounds they prove."""
+        return Forms(
+            self.rivals,
+            self.location,
+            self.linear,
+            np.where(self.positive, tangent, 1.0),
+            rising + self.falling,
+            bound,
+            np.full(len(self.rivals), bounded),
+        )

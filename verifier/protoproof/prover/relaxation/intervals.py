@@ -10,8 +10,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.instance import Instance, interval_margins
+from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.implied import implied, nothing_implied
 from protoproof.prover.relaxation.pair_bounds import Hull
@@ -39,7 +40,7 @@ class Place(NamedTuple):
     facts: tuple[int, ...]
 
 
-class ExactState:
+class Intervals:
     """Bounds of one instance's measurements under a growing and shrinking set of facts.
 
     ``low``, ``high`` are [L, P] bounds of q_lj given the pair facts at location l and the domain;
@@ -62,11 +63,24 @@ class ExactState:
         # of m_j, the least of all locations
         self.floor, self.roof = self.seen()
         self.implied = nothing_implied(shape[1])
+        self._stated = FactSet()
+        self._pairs: dict[tuple[int, int], PairFact] = {}
 
     @property
     def chosen(self) -> list[tuple[int, ...]]:
         """Per location, the prototypes that have a fact there."""
         return [place.facts for place in self.places]
+
+    @property
+    def facts(self) -> FactSet:
+        """All facts; those of pairs as they were stated, or else as the instance has them."""
+        pairs = tuple(self._pair(*pair) for pair in self.pairs)
+        return FactSet(pairs, self._stated.activations, self._stated.ceilings)
+
+    def _pair(self, location: int, prototype: int) -> PairFact:
+        if (location, prototype) not in self._pairs:
+            self._pairs[location, prototype] = pair_fact(self.instance, location, prototype)
+        return self._pairs[location, prototype]
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -117,6 +131,12 @@ class ExactState:
         for location, prototypes in enumerate(wanted):
             if sorted(self.places[location].facts) != prototypes:
                 self.set_location(location, prototypes)
+        self._stated = facts
+        self._pairs.update({(fact.location, fact.prototype): fact for fact in facts.pairs})
+        self.imply(facts)
+
+    def imply(self, facts: FactSet) -> None:
+        """Take from ``facts`` what activation facts and ceilings say about nearest distances."""
         self.implied = implied(self.instance.gram, facts.activations, facts.ceilings)
 
     def seen(self) -> tuple[Vector, Vector]:
@@ -127,30 +147,6 @@ class ExactState:
         """Bounds of min over locations of q_lj."""
         low, high = self.seen()
         return np.maximum(low, self.implied.low), np.minimum(high, self.implied.high)
-
-    def margins(self) -> Margins:
-        """Lower bounds of all margins under the present facts."""
-        return margins_between(self.instance, *self.nearest())
-
-    def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
-        """Lower bounds of all margins if one location had other facts; nothing changes."""
-        before = self.put(location, self.place(location, prototypes))
-        try:
-            return self.margins()
-        finally:
-            self.put(location, before)
-
-    def suffices(self) -> bool:
-        """Whether the present pair facts prove every margin."""
-        return self.proves(self.margins())
-
-    def reduce(self, location: int, prototypes: Sequence[int]) -> bool:
-        """Make ``prototypes`` the facts of a location if that suffices; whether it did."""
-        before = self.put(location, self.place(location, prototypes))
-        if self.suffices():
-            return True
-        self.put(location, before)
-        return False
 
     def proves(self, margins: Margins) -> bool:
         """Whether every margin is above the slack; False for NaN, so it fails closed."""

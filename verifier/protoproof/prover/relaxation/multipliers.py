@@ -95,7 +95,19 @@ def form_multipliers(
     radius = np.sqrt(hull.radius + width)
     steepest = across / max(float(radius), 1.0 / _CURVATURE[1])
     leading = max(steepest, _FLAT * max(1.0, float(np.abs(coefficients).sum())))
-    return np.asarray(leading * of_latent - coefficients @ of_prototype)
+    return minimising(leading, of_latent, coefficients @ of_prototype)
+
+
+def minimising(
+    leading: NDArray[np.float64] | float, of_latent: Vector, spanned: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """mu = A alpha(v) - sum lambda_j alpha(p_j) for leading coefficients A, a row for each.
+
+    Args:
+        of_latent: affine coordinates of the latent in the facts.
+        spanned: those of the forms' prototypes, weighted and summed; one row per form.
+    """
+    return np.asarray(np.multiply.outer(leading, of_latent) - spanned)
 
 
 def optimal(
@@ -106,7 +118,7 @@ def optimal(
     beta = np.sqrt(hull.off_plane[prototypes])
     leading = _curvature(beta, np.full(len(beta), np.sqrt(hull.radius)))
     own = np.broadcast_to(np.asarray(sign), beta.shape)
-    return np.asarray(leading[:, None] * of_latent - own[:, None] * of_prototype[prototypes])
+    return minimising(leading, of_latent, own[:, None] * of_prototype[prototypes])
 
 
 def _curvature(beta: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:

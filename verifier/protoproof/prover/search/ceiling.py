@@ -13,11 +13,11 @@ costs nothing that way.)
 from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
-from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.relaxation.intervals import SLACK, Intervals
 from protoproof.prover.search.greedy_cover import SPARE, Cover
 
 
-def ceiling(state: ExactState, slack: float = SLACK) -> FactSet | None:
+def ceiling(state: Intervals, slack: float = SLACK) -> FactSet | None:
     """A small sufficient set of activation facts and one ceiling, or None where there is none.
 
     No single activation fact of it can be dropped.

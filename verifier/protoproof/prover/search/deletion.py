@@ -1,54 +1,90 @@
 """Deletion: a set of facts from which the oracle can drop none.
 
-Reference: deletion-based extraction of minimal unsatisfiable subsets (one pass suffices, because
-the oracle is monotone: a fact that could not be dropped once can never be dropped later).
-
     for e in E, least useful first:
         if E - {e} is still proved: E = E - {e}
+
+One pass suffices, because oracles are monotone: a fact that could not be dropped once can never be
+dropped later. What is useful is told by the margin that is left without it: dropping cheap facts
+first spends the margins on as many facts as possible.
+
+Reference: J. W. Chinneck, E. W. Dravnieks, "Locating Minimal Infeasible Constraint Sets in Linear
+Programs", ORSA Journal on Computing 3(2), 1991 (the deletion filter).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import Fact, FactSet
-from protoproof.prover.oracle.oracle import Decision, Oracle, State
-from protoproof.prover.relaxation.intervals import ExactState
-from protoproof.prover.search.order import Pair
+from protoproof.prover.oracle.oracle import Decision, State
 from protoproof.verdict import Status
 
-
-def delete(state: ExactState, order: Iterable[Pair]) -> None:
-    """Drop every pair fact of ``state`` that the oracle does not need, in the given order.
-
-    A fact is dropped only where every margin stays proved; only its location is recomputed. Where
-    the domain alone entails the class, none is left.
-    """
-    for location, prototype in order:
-        rest = [j for j in state.places[location].facts if j != prototype]
-        state.reduce(location, rest)
+Item = TypeVar("Item")
+Kept = TypeVar("Kept")
+_Item = TypeVar("_Item", contravariant=True)
 
 
-def delete_facts(oracle: Oracle[State], state: State, facts: FactSet) -> FactSet:
-    """``facts``, which the oracle proves, less every fact of any kind that it does not need.
+class Shrinking(Protocol[_Item]):
+    """A set that can lose its members one at a time: a :class:`State`, or a :class:`Subset`."""
 
-    The facts that leave the largest margin when dropped alone are tried first; ties go by the
-    order of the set.
-    """
-    return drop_facts(facts, facts, partial(oracle.decide, state))
+    def drop(self, item: _Item, /) -> bool:
+        """Leave a member out if the rest suffices; whether it does."""
+
+
+@dataclass
+class Subset(Generic[Kept, Item]):
+    """A set of any kind, what it is ``without`` a member, and when it ``suffices``."""
+
+    kept: Kept
+    without: Callable[[Kept, Item], Kept]
+    suffices: Callable[[Kept], bool]
+
+    def drop(self, item: Item) -> bool:
+        """See :class:`Shrinking`."""
+        rest = self.without(self.kept, item)
+        if not self.suffices(rest):
+            return False
+        self.kept = rest
+        return True
+
+
+def delete(what: Shrinking[Item], order: Iterable[Item]) -> None:
+    """Drop every member that is not needed, in the given order; see the module's docstring."""
+    for item in order:
+        what.drop(item)
+
+
+def least_useful_first(
+    items: Iterable[Item], left: Callable[[Item], NDArray[np.float64]]
+) -> list[Item]:
+    """Those first without which the least of the margins ``left`` is largest; ties as they come."""
+    least = {item: float(left(item).min()) for item in items}
+    return sorted(least, key=lambda item: -least[item])
+
+
+def by_worth(state: State) -> list[Fact]:
+    """All facts of ``state``, least useful first; ties by their canonical order."""
+    return least_useful_first(state.facts, state.margins_without)
+
+
+def delete_facts(state: State, facts: FactSet) -> FactSet:
+    """``facts``, which the state proves, less every fact of any kind that it does not need."""
+    return drop_facts(facts, facts, state.decide)
 
 
 def drop_facts(
     facts: FactSet, tried: Iterable[Fact], decide: Callable[[FactSet], Decision]
 ) -> FactSet:
-    """``facts``, which ``decide`` proves, less every one of ``tried`` that it does not need.
+    """``facts``, which ``decide`` proves, less every one of ``tried`` that it does not need."""
 
-    The order is that of :func:`delete_facts`.
-    """
-    left = {fact: decide(facts.without(fact)).margins.min() for fact in tried}
-    for fact in sorted(left, key=lambda fact: -left[fact]):
-        rest = facts.without(fact)
-        if decide(rest).verdict.status is Status.PROVED:
-            facts = rest
-    return facts
+    def suffices(some: FactSet) -> bool:
+        return decide(some).verdict.status is Status.PROVED
+
+    subset = Subset(facts, FactSet.without, suffices)
+    delete(subset, least_useful_first(tried, lambda fact: decide(facts.without(fact)).margins))
+    return subset.kept

@@ -15,10 +15,11 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import ActivationFact, Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.oracle.branch_and_bound import SmtOracle, SplitState
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle, CaseState
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.smt import Solver
 from protoproof.prover.relaxation.intervals import SLACK
+from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 from protoproof.verdict import Status
 
 # Cases of one search: so many squared distances times channels, and no fewer than the second.
@@ -27,14 +28,14 @@ _WORK, _FEWEST = 1 << 24, 60
 
 def fewer(
     instance: Instance, domain: Domain, vocabulary: str, facts: FactSet, slack: float = SLACK
-) -> tuple[FactSet, SplitState] | None:
+) -> tuple[FactSet, CaseState] | None:
     """A smaller sufficient set and the state that proved it; None where nothing can be left out.
 
     Args:
         vocabulary: what ``facts``, a sufficient set, is an explanation in.
     """
     with Solver() as solver:
-        oracle = SmtOracle(slack, solver=solver)
+        oracle = BranchAndBoundOracle(slack, solver=solver)
         state = oracle.prepare(instance, domain)
         size = instance.measurement.size * instance.latent.shape[1]
         state.budget = max(_WORK // size, _FEWEST)
@@ -64,23 +65,11 @@ def _left(
     if not (facts.activations or facts.ceilings or domain.box(*instance.latent.shape)):
         # a location without any fact could match every prototype perfectly
         order = [fact for fact in facts.pairs if len(facts.at(fact.location)) > 1]
-    return _dropped(_by_margin(instance, domain, facts, order), facts, suffices)
-
-
-def _by_margin(instance: Instance, domain: Domain, facts: FactSet, order: list[Fact]) -> list[Fact]:
-    """Facts that leave most without them first; ties go by the order of the set."""
-    oracle = RelationalOracle()
-    state = oracle.prepare(instance, domain)
-    left = {f: float(oracle.decide(state, facts.without(f)).margins.min()) for f in order}
-    return sorted(order, key=lambda fact: -left[fact])
-
-
-def _dropped(order: list[Fact], facts: FactSet, suffices: Callable[[FactSet], bool]) -> FactSet:
-    for fact in order:
-        rest = facts.without(fact)
-        if suffices(rest):
-            facts = rest
-    return facts
+    relational = RelationalOracle().prepare(instance, domain)
+    order = least_useful_first(order, lambda fact: relational.margins(facts.without(fact)))
+    subset = Subset(facts, FactSet.without, suffices)
+    delete(subset, order)
+    return subset.kept
 
 
 def _shorter(instance: Instance, facts: FactSet, suffices: Callable[[FactSet], bool]) -> FactSet:

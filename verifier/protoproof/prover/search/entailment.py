@@ -10,10 +10,9 @@ from protoproof.prover.counterexample.refute import Kinds, of_facts
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.oracle.oracle import Decision
+from protoproof.prover.oracle.interval import IntervalOracle
+from protoproof.prover.oracle.oracle import Decision, Oracle
 from protoproof.prover.oracle.relational import RelationalOracle
-from protoproof.prover.relaxation.intervals import SLACK, ExactState
 from protoproof.prover.search.deletion import drop_facts
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.quickxplain import quickxplain
@@ -37,22 +36,18 @@ class OutOfTimeError(Exception):
     """A deadline passed; never leaves the searches that set it."""
 
 
+def strongest(facts: FactSet) -> Oracle:
+    """The strongest oracle that looks at more than intervals only where there is more to see."""
+    return RelationalOracle() if facts.pairs else IntervalOracle()
+
+
 def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
     """A set as a candidate for the checker, if the strongest oracle for its facts proves it."""
     if not facts:
         return None
-    state: ExactState
-    if facts.pairs:
-        relational = RelationalOracle(SLACK)
-        state = relational.prepare(instance, domain)
-        verdict = relational.decide(state, facts).verdict
-    else:
-        exact = ExactOracle(SLACK)
-        state = exact.prepare(instance, domain)
-        verdict = exact.decide(state, facts).verdict
-    if verdict.status is not Status.PROVED:
-        return None
-    return Candidate(facts, "relational" if facts.pairs else "exact", state)
+    state = strongest(facts).prepare(instance, domain)
+    proved = state.decide(facts).verdict.status is Status.PROVED
+    return Candidate(facts, state.oracle, state) if proved else None
 
 
 def shrunk(
@@ -94,16 +89,7 @@ class _Suffices:
         now: Callable[[], float],
     ) -> None:
         self._deadline, self._now = deadline, now
-        if facts.pairs:
-            relational = RelationalOracle(SLACK)
-            related = relational.prepare(instance, domain)
-            self._decide: Callable[[FactSet], Decision] = lambda some: relational.decide(
-                related, some
-            )
-        else:
-            exact = ExactOracle(SLACK)
-            state = exact.prepare(instance, domain)
-            self._decide = lambda some: exact.decide(state, some)
+        self._state = strongest(facts).prepare(instance, domain)
 
     def decide(self, facts: FactSet) -> Decision:
         """What the oracle says.
@@ -113,7 +99,7 @@ class _Suffices:
         """
         if self._now() >= self._deadline:
             raise OutOfTimeError
-        return self._decide(facts)
+        return self._state.decide(facts)
 
     def __call__(self, facts: Iterable[Fact]) -> bool:
         some = facts if isinstance(facts, FactSet) else of_facts(facts)

@@ -21,16 +21,15 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from protoproof.prover.relaxation.intervals import ExactState
-from protoproof.prover.search.deletion import delete
+from protoproof.prover.oracle.interval import IntervalState
+from protoproof.prover.search.deletion import by_worth, delete, least_useful_first
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
-from protoproof.prover.search.order import by_worth
 
 # Rounds, facts of a location that are tried for replacement, rivals that a trial looks at.
 _ROUNDS, _FACTS, _RIVALS = 4, 4, 8
 
 
-def exchange(state: ExactState) -> None:
+def exchange(state: IntervalState) -> None:
     """Make the pair facts of ``state``, which suffice, fewer where one can stand for two."""
     for _ in range(_ROUNDS):
         before = len(state.pairs)
@@ -41,7 +40,7 @@ def exchange(state: ExactState) -> None:
             return
 
 
-def _two_for_one(state: ExactState) -> None:
+def _two_for_one(state: IntervalState) -> None:
     """Replace two facts by one, location by location, the ones with most facts first."""
     locations = sorted(
         range(len(state.places)), key=lambda place: (-len(state.places[place].facts), place)
@@ -51,14 +50,14 @@ def _two_for_one(state: ExactState) -> None:
             pass
 
 
-def _one_for_one(state: ExactState) -> None:
+def _one_for_one(state: IntervalState) -> None:
     """Replace single facts where that raises the least margin."""
     for location in range(len(state.places)):
         if state.places[location].facts:
             _replace(state, location, 1, float(state.margins().min()))
 
 
-def _replace(state: ExactState, location: int, count: int, least: float) -> bool:
+def _replace(state: IntervalState, location: int, count: int, least: float) -> bool:
     """Put one fact in the place of ``count`` of a location, if its least margin exceeds ``least``.
 
     The replacement with the largest least margin is put to the state.
@@ -79,21 +78,20 @@ def _replace(state: ExactState, location: int, count: int, least: float) -> bool
     return best is not None and state.reduce(location, best)
 
 
-def _spare(state: ExactState, location: int) -> list[int]:
+def _spare(state: IntervalState, location: int) -> list[int]:
     """Facts of a location that are tried for replacement, those of least worth first."""
     facts = state.places[location].facts
     if len(facts) <= _FACTS:
         return list(facts)
 
-    def left(prototype: int) -> float:
-        rest = [j for j in facts if j != prototype]
-        return float(state.margins_with(location, rest).min())
+    def left(prototype: int) -> NDArray[np.float64]:
+        return state.margins_with(location, [j for j in facts if j != prototype])
 
-    return sorted(facts, key=lambda j: (-left(j), j))[:_FACTS]
+    return least_useful_first(sorted(facts), left)[:_FACTS]
 
 
 def _least(
-    state: ExactState,
+    state: IntervalState,
     location: int,
     kept: Sequence[int],
     tried: Sequence[int],

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.relaxation.implied import farthest
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.relaxation.intervals import Intervals
+from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 
 Vector = Float[NDArray[np.float64], " prototype"]
 Margins = Float[NDArray[np.float64], " rival"]
@@ -61,7 +62,7 @@ class Cover:
     ranked t (from 0, the largest); the prototypes ranked higher are exempt from it.
     """
 
-    def __init__(self, state: ExactState, slack: float) -> None:
+    def __init__(self, state: Intervals, slack: float) -> None:
         self.instance, self.slack = state.instance, slack
         instance = self.instance
         self.nearest = instance.measurement.min(axis=0)
@@ -227,13 +228,12 @@ class Cover:
 
     def pruned(self, chosen: Sequence[int]) -> list[int]:
         """``chosen`` less every fact that is not needed, tried from the least useful on."""
-        left = {f: self.after([g for g in chosen if g != f]).margins.min() for f in chosen}
-        kept = list(chosen)
-        for fact in sorted(chosen, key=lambda f: (-left[f], f)):
-            rest = [other for other in kept if other != fact]
-            if self.closes(rest):
-                kept = rest
-        return sorted(kept)
+        order = least_useful_first(
+            sorted(chosen), lambda fact: self.after(_less(chosen, fact)).margins
+        )
+        subset = Subset(list(chosen), _less, self.closes)
+        delete(subset, order)
+        return sorted(subset.kept)
 
     def facts(self, chosen: Iterable[int]) -> FactSet:
         """The facts that the numbers stand for."""
@@ -246,6 +246,10 @@ class Cover:
                 at = int(self.ranking[fact - self.count])
                 ceilings.append(ceiling_fact(self.instance, at, above))
         return FactSet(activations=tuple(activations), ceilings=tuple(ceilings))
+
+
+def _less(facts: Sequence[int], fact: int) -> list[int]:
+    return [other for other in facts if other != fact]
 
 
 def _levels(count: int) -> list[int]:

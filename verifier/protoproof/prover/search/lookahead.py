@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from protoproof.prover.relaxation.intervals import ExactState
+from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.pair_bounds import Hull
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -23,7 +23,7 @@ _BOUNDS = 1 << 14
 _FEWEST = 8
 
 
-def facts_to_try(state: ExactState, location: int, wanted: Sequence[int] = ()) -> list[int]:
+def facts_to_try(state: IntervalState, location: int, wanted: Sequence[int] = ()) -> list[int]:
     """Prototypes worth a fact at a location: ``wanted`` first, then by distance, as many as pay."""
     count = len(state.floor)
     most = max(_BOUNDS // count, _FEWEST)
@@ -34,7 +34,7 @@ def facts_to_try(state: ExactState, location: int, wanted: Sequence[int] = ()) -
 
 
 def margins_with_each(
-    state: ExactState, location: int, kept: Sequence[int], candidates: Sequence[int], rows: Rows
+    state: IntervalState, location: int, kept: Sequence[int], candidates: Sequence[int], rows: Rows
 ) -> Float[NDArray[np.float64], "candidate rival"]:
     """Margins over some rivals if a location had the facts ``kept`` and one candidate."""
     instance, named = state.instance, list(kept)

@@ -14,8 +14,8 @@ import numpy as np
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.oracle.interval import IntervalState
+from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.deletion import delete_facts
 from protoproof.prover.search.greedy_cover import SPARE, Cover
 from protoproof.verdict import Status
@@ -24,7 +24,7 @@ from protoproof.verdict import Status
 _STRIDE = 4
 
 
-def mixed(state: ExactState, slack: float = SLACK) -> FactSet | None:
+def mixed(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     """A small sufficient set of facts of all kinds, or None where naming everything fails."""
     cover = Cover(state, slack)
     best: list[int] | None = None
@@ -39,7 +39,7 @@ def mixed(state: ExactState, slack: float = SLACK) -> FactSet | None:
     return min(facts, _located(state, facts), key=len)
 
 
-def _located(state: ExactState, facts: FactSet) -> FactSet:
+def _located(state: IntervalState, facts: FactSet) -> FactSet:
     """The facts with supporting prototypes named at their location, less what that spares."""
     instance = state.instance
     only_support = np.all(instance.margin_weights >= 0, axis=0)
@@ -52,7 +52,6 @@ def _located(state: ExactState, facts: FactSet) -> FactSet:
         tuple(f for f in facts.activations if not only_support[f.prototype]),
         facts.ceilings,
     )
-    oracle = ExactOracle(state.slack)
-    if oracle.decide(state, located).verdict.status is not Status.PROVED:
+    if state.decide(located).verdict.status is not Status.PROVED:
         return facts
-    return delete_facts(oracle, state, located)
+    return delete_facts(state, located)

@@ -23,7 +23,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from protoproof.prover.relaxation.intervals import ExactState, Margins
+from protoproof.prover.oracle.interval import IntervalState
+from protoproof.prover.relaxation.intervals import Margins
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -34,7 +35,7 @@ _LOCATIONS, _RIVALS, _INTERVALS = 4, 16, 64
 _FEW = 1000
 
 
-def grow(state: ExactState) -> bool:
+def grow(state: IntervalState) -> bool:
     """Add pair facts to ``state`` until every margin is proved; False when nothing is left to add.
 
     Starts from one fact per location: over a free domain a location without any fact could match
@@ -55,7 +56,7 @@ def grow(state: ExactState) -> bool:
 
 
 def _most_gainful(
-    state: ExactState, margins: Margins, wanted: list[tuple[int, int]]
+    state: IntervalState, margins: Margins, wanted: list[tuple[int, int]]
 ) -> tuple[int, int] | None:
     """The new fact that leaves the least lacking at the most wanted locations, if any gains."""
     rows = np.flatnonzero(~(margins > state.slack))
@@ -76,7 +77,7 @@ def _most_gainful(
     return best
 
 
-def _wanted(state: ExactState, rival: int) -> Iterator[tuple[int, int]]:
+def _wanted(state: IntervalState, rival: int) -> Iterator[tuple[int, int]]:
     """The (location, prototype) whose facts close the intervals that cost a rival's margin, the
     costliest first."""
     instance = state.instance

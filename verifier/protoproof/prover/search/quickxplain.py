@@ -21,13 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from protoproof.prover.relaxation.intervals import ExactState
-from protoproof.prover.search.order import Pair
-
 Item = TypeVar("Item")
-
-# Halving is expected to ask less often than one by one when fewer than this share is kept.
-WORTHWHILE = 0.1
 
 
 def quickxplain(facts: Sequence[Item], suffices: Callable[[Sequence[Item]], bool]) -> list[Item]:
@@ -53,25 +47,3 @@ def quickxplain(facts: Sequence[Item], suffices: Callable[[Sequence[Item]], bool
     if not facts or suffices([]):
         return []
     return sorted(reduced([], False, list(facts)), key=position.__getitem__)
-
-
-def quickxplain_pairs(state: ExactState, order: Sequence[Pair]) -> None:
-    """Drop every pair fact of ``state`` that the oracle does not need, the last ones first.
-
-    ``order`` lists all pair facts of the state, the most useful first.
-    """
-
-    def suffices(pairs: Sequence[Pair]) -> bool:
-        _become(state, pairs)
-        return state.suffices()
-
-    _become(state, quickxplain(order, suffices))
-
-
-def _become(state: ExactState, pairs: Sequence[Pair]) -> None:
-    wanted: list[list[int]] = [[] for _ in state.places]
-    for location, prototype in pairs:
-        wanted[location].append(prototype)
-    for location, facts in enumerate(wanted):
-        if tuple(facts) != state.places[location].facts:
-            state.set_location(location, facts)

@@ -25,19 +25,17 @@ from itertools import islice
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.latent.observed import pair_fact
-from protoproof.prover.oracle.branch_and_bound import SmtOracle, SplitState
-from protoproof.prover.oracle.interval import ExactOracle
-from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
+from protoproof.prover.oracle.oracle import State
+from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
-from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import delete, delete_facts
+from protoproof.prover.search.deletion import by_worth, delete, delete_facts
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.mixed import mixed
 from protoproof.prover.search.names import Vocabulary
-from protoproof.prover.search.order import by_worth
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
@@ -54,7 +52,7 @@ class Candidate:
 
     facts: FactSet
     oracle: str
-    state: ExactState
+    state: State
 
 
 def candidates(
@@ -92,7 +90,7 @@ def candidates(
                 known=known if oracle == "auto" else None,
             )
     for slack in _SLACKS:
-        state = ExactOracle(slack).prepare(instance, domain)
+        state = IntervalOracle(slack).prepare(instance, domain)
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
@@ -105,7 +103,7 @@ def candidates(
         yield from _decided(facts, state)
 
 
-def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
+def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
     """A sufficient set of facts that the exact oracle cannot shrink, or None."""
     if vocabulary == "topk":
         return topk(state, state.slack)
@@ -117,7 +115,7 @@ def _propose(vocabulary: Vocabulary, state: ExactState) -> FactSet | None:
         return None
     delete(state, by_worth(state))
     exchange(state)
-    return _pairs(state)
+    return state.facts
 
 
 def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Candidate]:
@@ -129,10 +127,10 @@ def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Cand
     if not grow(triangle):
         return
     delete(triangle, by_worth(triangle))
-    state = ExactOracle(slack).prepare(instance, domain)
+    state = IntervalOracle(slack).prepare(instance, domain)
     for location, prototypes in enumerate(triangle.chosen):
         state.set_location(location, prototypes)
-    for candidate in _decided(_pairs(state), state):
+    for candidate in _decided(state.facts, state):
         yield replace(candidate, oracle="triangle")
 
 
@@ -151,7 +149,7 @@ def _relational(
     kept where nothing more can be dropped. With ``from_triangle``, the exact oracle goes on where
     the triangle inequality ends.
     """
-    exact = ExactOracle(slack).prepare(instance, domain)
+    exact = IntervalOracle(slack).prepare(instance, domain)
     if from_triangle:
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if grow(triangle):
@@ -163,7 +161,7 @@ def _relational(
     if from_exact:
         delete(exact, by_worth(exact))
         if known is not None and len(exact.pairs) > _HOPELESS * known:
-            yield from _decided(_pairs(exact), exact)
+            yield from _decided(exact.facts, exact)
             return
         exchange(exact)
     state = RelationalOracle(slack).prepare(instance, domain)
@@ -172,7 +170,7 @@ def _relational(
     # interval margins order the facts as well as relational ones would, and are cheaper
     delete(state, by_worth(exact))
     kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
-    yield from _decided(_pairs(kept), kept)
+    yield from _decided(kept.facts, kept)
 
 
 def _by_cases(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> Iterator[Candidate]:
@@ -190,30 +188,15 @@ def _related(
 ) -> Iterator[Candidate]:
     """What the relational oracle leaves of a set with pair facts, where that is less."""
     state = RelationalOracle(slack).prepare(instance, domain)
-    fewer = delete_facts(RelationalOracle(slack), state, facts)
+    fewer = delete_facts(state, facts)
     if len(fewer) < len(facts):
         yield from _decided(fewer, state)
 
 
-def _decided(facts: FactSet, state: ExactState) -> Iterator[Candidate]:
+def _decided(facts: FactSet, state: State) -> Iterator[Candidate]:
     """The candidate, if the oracle still agrees now that the facts are float64 enclosures.
 
     These are a shade wider than the values that the search worked with, hence half the slack.
     """
-    half = state.slack / 2
-    if isinstance(state, SplitState):
-        word, decision = SmtOracle.name, SmtOracle(half).decide(state, facts)
-    elif isinstance(state, RelationalState):
-        word, decision = RelationalOracle.name, RelationalOracle(half).decide(state, facts)
-    else:
-        word, decision = ExactOracle.name, ExactOracle(half).decide(state, facts)
-    if decision.verdict.status is Status.PROVED:
-        yield Candidate(facts, word, state)
-
-
-def _pairs(state: ExactState) -> FactSet:
-    return FactSet(
-        pairs=tuple(
-            pair_fact(state.instance, location, prototype) for location, prototype in state.pairs
-        )
-    )
+    if state.decide(facts, state.slack / 2).verdict.status is Status.PROVED:
+        yield Candidate(facts, state.oracle, state)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.relaxation.intervals import SLACK, ExactState
+from protoproof.prover.relaxation.intervals import SLACK, Intervals
 from protoproof.prover.search.greedy_cover import Cover
 
 
-def topk(state: ExactState, slack: float = SLACK) -> FactSet | None:
+def topk(state: Intervals, slack: float = SLACK) -> FactSet | None:
     """The smallest sufficient top-k explanation, or None where even k = P does not suffice.
 
     Sufficiency is monotone in k (more is named, and the ceiling sinks), so bisection finds the

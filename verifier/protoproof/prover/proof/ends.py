@@ -1,20 +1,4 @@
-"""Inflation: activation facts and the ceiling, as wide as the proof allows.
-
-A certificate of equalities is about one latent; a person can use intervals ("as long as the
-similarity to prototype 7 stays above 0.81"). Under interval reasoning a margin is linear in the
-similarities at the ends of the intervals, so every end may move until some margin is used up:
-
-    reach[end] = how far (in similarity) the end could move alone; nothing costs it: the domain
-    share      = the largest s in [0, 1] such that all ends at s * reach keep every margin proved
-    then, in order: every end moves on as far as the margins that are left allow
-
-The first pass is fair (everybody gets the same share of what it could have alone), the second
-makes the result maximal: no end can move any more by itself. Sound because the ends are decided by
-the same interval margins that the certificate is made of, with the state's slack to spare.
-
-Pair facts are returned as they are: their intervals enter through multipliers, where widening one
-loosens the bounds of all prototypes at its location.
-"""
+"""The ends of intervals that a proof by intervals follows; see ``inflation``."""
 
 from __future__ import annotations
 
@@ -27,36 +11,14 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
 from protoproof.prover.relaxation.implied import implied
-from protoproof.prover.relaxation.intervals import ExactState, margins_between
+from protoproof.prover.relaxation.intervals import Intervals, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
 # The end of an interval that nothing bounds: certificates hold finite numbers only.
 UNBOUNDED = 2.0**500
 # Halvings of a bisection over shares: what is given away is a billionth.
-_SHARE_STEPS = 30
-
-
-def inflate(state: ExactState, facts: FactSet) -> FactSet:
-    """The facts with the widest intervals found that keep every margin above the state's slack.
-
-    ``state`` describes the pair facts of ``facts`` (usually none). A set that the interval
-    margins do not prove is returned unchanged.
-    """
-    ends = _Ends(state, facts)
-    if not ends.proves(ends.start):
-        return facts
-    alone = ends.start.copy()
-    for index in range(len(alone)):
-        alone[index] = ends.widest(ends.start, index)
-    position = _between(
-        ends.start,
-        alone,
-        _largest_share(lambda share: ends.proves(_between(ends.start, alone, share))),
-    )
-    for index in range(len(position)):
-        position[index] = ends.widest(position, index)
-    return ends.facts_at(position)
+_STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -69,13 +31,17 @@ class _End:
     limit: float
 
 
-class _Ends:
-    """All ends that can move; a position gives each end a place on its own scale.
+class SimilarityEnds:
+    """The ends of activation facts and ceilings, on the scale of their similarity.
 
-    The scale is the similarity where that is finite, so that shares are shares of evidence.
+    Shares are then shares of evidence: under interval reasoning a margin is linear in the
+    similarities at the ends. Sound because the ends are decided by the same interval margins that
+    the certificate is made of, with the state's slack to spare. Pair facts stay as they are.
     """
 
-    def __init__(self, state: ExactState, facts: FactSet) -> None:
+    steps = (_STEPS, _STEPS, _STEPS)
+
+    def __init__(self, state: Intervals, facts: FactSet) -> None:
         self.state, self.facts = state, facts
         self.instance = state.instance
         self.low, self.high = state.seen()
@@ -108,16 +74,14 @@ class _Ends:
     def _similar(self, measurements: list[float]) -> Vector:
         return self.instance.similarity(np.array(measurements, dtype=np.float64))
 
-    def widest(self, position: Vector, index: int) -> float:
-        """How far one end can go while all others stay where they are."""
+    def least(self, position: Vector, index: int) -> float:
+        """Ways start where an end is."""
+        return 0.0
 
-        def placed(share: float) -> Vector:
-            trial = position.copy()
-            there = self.far[index]
-            trial[index] = there if share == 1.0 else position[index] * (1 - share) + share * there
-            return trial
-
-        return float(placed(_largest_share(lambda share: self.proves(placed(share))))[index])
+    def moved(self, position: Vector, index: int, share: float) -> float:
+        """The place of one end between where it is and its limit."""
+        here, there = position[index], self.far[index]
+        return float(there if share == 1.0 else here * (1 - share) + share * there)
 
     def proves(self, position: Vector) -> bool:
         """Whether every margin is proved with the facts that ``facts_at`` gives."""
@@ -165,24 +129,6 @@ class _Ends:
                 for number, step in enumerate(self.facts.ceilings)
             ),
         )
-
-
-def _between(start: Vector, end: Vector, share: float) -> Vector:
-    return end.copy() if share == 1.0 else start + share * (end - start)
-
-
-def _largest_share(holds: Callable[[float], bool]) -> float:
-    """The largest s in [0, 1] found by bisection with ``holds(s)``; 0 is known to hold."""
-    if holds(1.0):
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(_SHARE_STEPS):
-        middle = (low + high) / 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def _inverse_log_ratio(similarity: Vector, epsilon: float) -> Vector:
