@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli import app
+from protoproof.cli.app import program
 from protoproof.data.dataset import load_data
 from protoproof.errors import ProtoProofError
 from protoproof.explanation.explainer import explain
@@ -27,7 +27,7 @@ def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def called(*arguments: object) -> int:
     """The exit code of a command in this process; what it refuses is raised."""
-    return int(app([*map(str, arguments)], standalone_mode=False) or 0)
+    return int(program()([*map(str, arguments)], standalone_mode=False) or 0)
 
 
 def refused(*arguments: object, words: list[str]) -> None:

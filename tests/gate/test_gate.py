@@ -17,7 +17,8 @@ import pytest
 
 from protoproof.campaign import read_campaign
 from protoproof.campaign.store import Ledger
-from protoproof.cli.gate import print_diff, print_gate
+from protoproof.cli.diff import print_diff
+from protoproof.cli.gate import print_gate
 from protoproof.errors import InputError, UsageError
 from protoproof.gate import compare_directories
 from tests.campaign.support import MODEL, some

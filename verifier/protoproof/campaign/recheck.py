@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protoproof.campaign.record import Row
-from protoproof.campaign.run import Campaign
+from protoproof.campaign.result import Campaign
 from protoproof.campaign.store import CERTIFICATES, REGIONS
 from protoproof.errors import CertificateError
 from protoproof.kernel import CheckReport, ModelFile, check, read_file

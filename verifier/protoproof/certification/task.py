@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from protoproof.certificate.schema import About, Core, Envelope
+from protoproof.certificate.schema import About, Envelope
 from protoproof.certification.branch_and_bound import Progress
+from protoproof.certification.options import CertifyOptions
 from protoproof.certification.result import StageLog
 from protoproof.kernel import CheckReport
 from protoproof.network import Observation
@@ -30,12 +30,11 @@ class Task:
     """What is asked of one region, besides which one."""
 
     observation: Observation
-    method: str
+    options: CertifyOptions
     log: StageLog
     deadline: float
     about: About
     watch: Watch | None
-    explanation: Core | Literal["region"] | None
 
     @property
     def late(self) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from protoproof.campaign import Campaign, Instances, Progress, read_campaign, run_campaign
+from protoproof.campaign import Campaign, Instances, Progress, read_campaign
+from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.regions import KINDS
+from protoproof.campaign.run import run_campaign
 from protoproof.campaign.summary import to_bytes
 from protoproof.errors import InputError, UsageError
 from protoproof.files import require_writable, write_together
 from protoproof.gate.compare import Comparison, compare, find_campaign
 from protoproof.gate.junit import to_junit
 from protoproof.gate.outcome import Check, GateResult, overall
-from protoproof.gate.policy import Rules
+from protoproof.gate.policy import Policy, Rules
 from protoproof.gate.policy_file import PolicyFile, read_policy
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.gate.sarif import to_sarif
@@ -29,11 +31,8 @@ def run_gate(
     out: Path,
     *,
     baseline: Path | None = None,
-    workers: int = 1,
-    engine: Any = "local",
-    address: str | None = None,
-    device: str = "cpu",
     progress: Callable[[Progress], None] = lambda _: None,
+    **workplace: Unpack[Workplace],
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
 
@@ -46,39 +45,23 @@ def run_gate(
         out: output directory.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
             head is unchanged, its certificates are carried over and checked again.
-        workers: see :func:`protoproof.campaign.run_campaign`.
-        engine: likewise.
-        address: likewise.
-        device: likewise.
-        progress: likewise.
+        progress: see :func:`protoproof.campaign.run_campaign`.
+        workplace: where it works, see :class:`protoproof.campaign.CampaignOptions`.
 
     Raises:
         UsageError: the policy is malformed, or asks for what the options cannot tell.
         InputError, ModelError, OutputError: see :func:`protoproof.campaign.run_campaign`.
     """
     file = read_policy(policy)
-    plan, rules = file.policy.campaign, file.policy.rules
+    rules = file.policy.rules
     require_writable(out)
     _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
     old = None if earlier is None else read_campaign(earlier)
+    asked = _asked(file.policy, earlier, workplace)
     if old is not None and rules.baseline is not None:
-        _require_comparable(old, plan.options.to_json(), earlier)
-    campaign = run_campaign(
-        model,
-        instances,
-        out / CAMPAIGN,
-        selection=plan.selection,
-        options=plan.options,
-        regions=[rule.region for rule in rules.certified_accuracy or ()],
-        limits=plan.limits,
-        workers=workers,
-        engine=engine,
-        address=address,
-        device=device,
-        earlier=earlier,
-        progress=progress,
-    )
+        _require_comparable(old, asked.options.to_json(), earlier)
+    campaign = run_campaign(model, instances, out / CAMPAIGN, asked, progress=progress)
     _refuse_unknown_owners(rules, campaign, file)
     found = None if old is None or rules.baseline is None else compare(old, campaign)
     result = evaluate(file, campaign, _model_bytes(model), found)
@@ -90,6 +73,19 @@ def run_gate(
         }
     )
     return result
+
+
+def _asked(policy: Policy, earlier: Path | None, workplace: Workplace) -> CampaignOptions:
+    """The campaign that the policy describes."""
+    plan = policy.campaign
+    return CampaignOptions(
+        selection=plan.selection,
+        options=plan.options,
+        regions=[rule.region for rule in policy.rules.certified_accuracy or ()],
+        limits=plan.limits,
+        earlier=earlier,
+        **workplace,
+    )
 
 
 def evaluate(
