@@ -78,12 +78,7 @@ def audit_page(
     """What the report says; see :func:`audit_to_files`."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
     campaign = read_campaign(inside)
-    network = load(model)
-    if network.sha256 != campaign.model.sha256:
-        raise InputError(
-            f"{model}: is not the network of the campaign in {inside} (sha256 differs); give that "
-            "one with --model"
-        )
+    network = _network(model, campaign)
     gate = _gate(directory, campaign)
     audit = Sections(campaign, network, instances)
     chosen = campaign.rows[:sections]
@@ -93,9 +88,7 @@ def audit_page(
     proved = [row for row in campaign.rows if row.record.state == "proved"]
     regions = tuple(audit.region(name) for name in campaign.regions)
     counterexamples = tuple(audit.counterexamples())
-    reasons = [row.record.reason for row in campaign.rows]
-    reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
-    altered = reasons.count(ALTERED)
+    altered = _altered(campaign)
     if altered:
         audit.missing.append(
             f"Missing or altered since the campaign ran: {plural(altered, 'certificate')}."
@@ -133,6 +126,28 @@ def audit_page(
         recheck=_recheck(inside, model, network, program, bool(audit.regions_accepted)),
         missing=tuple(audit.missing),
     )
+
+
+def _network(model: Path, campaign: Campaign) -> Network:
+    """The campaign's network.
+
+    Raises:
+        InputError: the file holds another one.
+    """
+    network = load(model)
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(
+            f"{model}: is not the network of the campaign in {campaign.directory} (sha256 "
+            "differs); give that one with --model"
+        )
+    return network
+
+
+def _altered(campaign: Campaign) -> int:
+    """How many results lost their certificate since the campaign ran."""
+    reasons = [row.record.reason for row in campaign.rows]
+    reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
+    return reasons.count(ALTERED)
 
 
 def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
