@@ -6,13 +6,16 @@
     explanation.save("certificate.json")
     protoproof.check("certificate.json", "model.onnx")
 
-Names are imported on first use, so that the checker can be imported without any solver.
+Names are imported on first use, so that the checker can be imported without any solver. A plain
+installation checks, inspects and reads; ``explain`` and ``certify`` need the extras of their names.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.certification.certify import certify as certify
@@ -43,10 +46,22 @@ _HOME = {
     "load": "protoproof.network",
 }
 
+# What a plain installation lacks for a name, and the extra that brings it.
+_EXTRA = {
+    "Certified": "certify",
+    "Explainer": "explain",
+    "Explanation": "explain",
+    "Reach": "explain",
+    "certify": "certify",
+    "explain": "explain",
+}
+
 __all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
+    if name in _EXTRA:
+        require(_EXTRA[name], f"protoproof.{name}")
     return getattr(import_module(_HOME[name]), name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 from protoproof.campaign.instances import Selection
 from protoproof.campaign.record import Limits, Options
 from protoproof.errors import UsageError
+from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.campaign.executor import Engine, MakeServer
@@ -82,9 +83,14 @@ class CampaignOptions:
         if self.engine == "local" and self.address is not None:
             raise UsageError("--address is for --engine ray")
 
-    @property
-    def extra(self) -> str:
-        """The extra of the distribution that installs what such a campaign needs."""
+    def require_installed(self) -> None:
+        """Refuse, before any work, what needs packages that are not installed.
+
+        Raises:
+            MissingDependencyError: naming them and the command that installs them.
+        """
+        self.options.explain().require_installed()
+        if self.regions:
+            require("certify", f"--region {self.regions[0]}")
         if self.engine == "ray":
-            return "ray"
-        return "certify" if self.regions or ":" in self.options.domain else "explain"
+            require("ray", "--engine ray")

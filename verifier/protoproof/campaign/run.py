@@ -24,7 +24,6 @@ from protoproof.campaign.result import Campaign, Progress, campaign_of
 from protoproof.campaign.store import Ledger, Timing
 from protoproof.campaign.summary import timings, to_bytes
 from protoproof.errors import UsageError
-from protoproof.extras import require
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network, load
 
@@ -59,7 +58,7 @@ def run_campaign(
     asked = replace(asked or CampaignOptions(), **keywords)
     if asked.earlier is not None and asked.earlier.resolve() == out.resolve():
         raise UsageError("--baseline and --out are the same directory; choose two")
-    require(asked.extra, "this campaign")
+    asked.require_installed()
     network = model if isinstance(model, Network) else load(model)
     require_writable(out)
     if asked.engine != "ray":  # the nodes of a cluster speak for themselves

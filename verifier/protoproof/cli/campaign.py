@@ -131,7 +131,7 @@ def _run(
     """Run it, with a bar unless ``hidden``, and export its rows where asked for."""
     from protoproof.files import require_writable
 
-    require(asked.extra, "this campaign")
+    asked.require_installed()
     if parquet is not None:
         require("parquet", "--parquet")
         require_writable(parquet.parent)

@@ -42,7 +42,6 @@ from protoproof.cli.options import (
 from protoproof.cli.terminal import print_json, program
 from protoproof.errors import UsageError
 from protoproof.explanation.options import ExplainOptions
-from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.explanation.explainer import Explainer
@@ -105,7 +104,7 @@ def explain(
 
 def _run(asked: Asked) -> int:
     """Explain what was asked for; the exit code."""
-    require("explain", "explaining")
+    asked.options.require_installed()
     if asked.dump_smt2 is not None:
         require_new(asked.dump_smt2)
     from protoproof.cli.explain_many import training_images

@@ -22,7 +22,6 @@ from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
-from protoproof.extras import require
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
 from protoproof.prover.counterexample.witness import Found, find_witnesses
@@ -104,6 +103,7 @@ class Explainer:
         started = time.perf_counter()
         options = replace(options or ExplainOptions(), **keywords)
         options.require_one()
+        options.require_installed()
         require_memory(self.network.head, options.vocabulary, options.oracle)
         question = self.question(self.network.observe(x), options, about)
         undecided = undecided_prediction(
@@ -193,7 +193,6 @@ class Explainer:
             return name
         if ":" not in name:
             return domain_from_name(name, self.network.latent_range, self.network.head.channels)
-        require("certify", f"--domain {name}")
         from protoproof.region.bounds.latent_bounds import named_reach
 
         return named_reach(self.network, name, observation)

@@ -59,8 +59,7 @@ def explanation_page(
         check: what the checker said about it.
         reading: what the network measured on the input.
         picture: the input as an image; ``input_name``: what the user called it.
-        model: the network.
-        certificate: the certificate's file.
+        model: the network; ``certificate``: the certificate's file.
         sizes: every vocabulary that was tried; ``seconds``: the time for all of them.
         patches: pictures of the prototypes, where the model has them.
         notes: further sections, for what does not stand in the certificate's facts.
