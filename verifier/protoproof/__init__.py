@@ -15,8 +15,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from protoproof.extras import require
-
 if TYPE_CHECKING:
     from protoproof.certification.certify import certify as certify
     from protoproof.certification.result import Certified as Certified
@@ -63,5 +61,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
     if name in _EXTRA:
+        from protoproof.extras import require
+
         require(_EXTRA[name], f"protoproof.{name}")
     return getattr(import_module(_HOME[name]), name)
