@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from protoproof.campaign import Options, run_campaign
+from protoproof.data.dataset import load_data
 from protoproof.explanation.explainer import explain
 from protoproof.explanation.options import ExplainOptions
 from protoproof.extras import PACKAGES
@@ -16,6 +18,8 @@ from protoproof.network import load
 from protoproof.network.inputs import read_input
 from protoproof.resources import digit_path, policy_path, zoo_path
 from tests.architecture.sources import ROOT
+from tests.campaign.support import MODEL as MODEL_OF_CAMPAIGNS
+from tests.campaign.support import InlineEngine, network, some
 from tests.packaging.blocked import EXTRAS, run, verbs
 
 MODEL = zoo_path("mnist-1x1")
@@ -63,6 +67,15 @@ def test_checking_and_inspecting_need_even_less(certificate: Path, tmp_path: Pat
     less = (*EXTRAS, "jinja2", "markupsafe", "PIL", "rich", "jaxtyping")
     answers, _ = verbs(commands, less, tmp_path)
     assert [(code, err) for code, _, err in answers] == [(0, "")] * 2
+
+
+def test_it_reads_campaigns(tmp_path: Path) -> None:
+    options = Options(vocabulary="topk", witnesses=False)
+    run_campaign(network(), some(2), tmp_path / "c", options=options, engine=InlineEngine)
+    commands = [["diff", "c", "c"], ["report", "c", "--model", MODEL_OF_CAMPAIGNS]]
+    answers, _ = verbs(commands, EXTRAS, tmp_path)
+    assert [(code, err) for code, _, err in answers] == [(0, "")] * 2
+    assert "2 accepted, 0 not" in answers[1][1]
 
 
 def test_everything_else_says_what_to_install(certificate: Path, tmp_path: Path) -> None:
@@ -165,3 +178,10 @@ def _installs(extra: str) -> set[str]:
         else:
             found.add(IMPORTED.get(name, name.replace("-", "_")))
     return found
+
+
+def test_the_digit_is_the_one_that_the_demonstration_names() -> None:
+    data = load_data("mnist5k")
+    x = read_input(DIGIT, (1, 28, 28), (0.0, 1.0))
+    assert x.tobytes() == data.x_test[0].tobytes()
+    assert int(data.y_test[0]) == 0

@@ -16,10 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from protoproof.campaign.options import CampaignOptions as CampaignOptions
     from protoproof.certification.certify import certify as certify
+    from protoproof.certification.options import CertifyOptions as CertifyOptions
     from protoproof.certification.result import Certified as Certified
     from protoproof.explanation.explainer import Explainer as Explainer
     from protoproof.explanation.explainer import explain as explain
+    from protoproof.explanation.options import ExplainOptions as ExplainOptions
     from protoproof.explanation.result import Explanation as Explanation
     from protoproof.kernel import CheckReport as CheckReport
     from protoproof.kernel import check as check
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from protoproof.verdict import Verdict as Verdict
 
 _HOME = {
+    "CampaignOptions": "protoproof.campaign.options",
+    "CertifyOptions": "protoproof.certification.options",
     "CheckReport": "protoproof.kernel",
+    "ExplainOptions": "protoproof.explanation.options",
     "Explainer": "protoproof.explanation.explainer",
     "Certified": "protoproof.certification.result",
     "Explanation": "protoproof.explanation.result",
