@@ -46,8 +46,8 @@ from protoproof.explanation.options import ExplainOptions
 if TYPE_CHECKING:
     from protoproof.explanation.explainer import Explainer
     from protoproof.network import Network
-    from protoproof.report.files.alternatives_view import Beside
     from protoproof.report.files.batch import Source
+    from protoproof.report.files.beside import Beside
 
 
 def explain(
@@ -111,7 +111,7 @@ def _run(asked: Asked) -> int:
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question
     from protoproof.network import load
-    from protoproof.report.files.alternatives_view import Beside
+    from protoproof.report.files.beside import Beside
 
     network = load(asked.model)
     if asked.dump_smt2 is not None:

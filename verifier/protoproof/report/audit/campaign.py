@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,10 @@ from protoproof.campaign.summary import unused_prototypes
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.network import Network, load
+from protoproof.report.audit.gate_result import gate_result
 from protoproof.report.audit.html import print_pdf, render_audit
 from protoproof.report.audit.page import (
-    AuditCheck,
     AuditClass,
-    AuditGate,
     AuditPage,
     AuditPrototype,
     AuditRegion,
@@ -79,7 +77,7 @@ def audit_page(
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
     campaign = read_campaign(inside)
     network = _network(model, campaign)
-    gate = _gate(directory, campaign)
+    gate = gate_result(directory, campaign)
     audit = Sections(campaign, network, instances)
     chosen = campaign.rows[:sections]
     shown = [audit.instance(row) for row in chosen]
@@ -148,31 +146,6 @@ def _altered(campaign: Campaign) -> int:
     reasons = [row.record.reason for row in campaign.rows]
     reasons += [found.reason for known in campaign.regions.values() for found in known.values()]
     return reasons.count(ALTERED)
-
-
-def _gate(directory: Path, campaign: Campaign) -> AuditGate | None:
-    """The answer in ``gate.json``.
-
-    Raises:
-        InputError: it is malformed, or about another network.
-    """
-    path = directory / "gate.json"
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-        if found["schema"] != "protoproof.gate/1":
-            raise ValueError("another version")
-        if found["model"]["sha256"] != campaign.model.sha256:
-            raise ValueError("about another network")
-        checks = tuple(
-            AuditCheck(*(str(item[word]) for word in ("id", "status", "measured", "limit")))
-            for item in found["checks"]
-        )
-        policy = found["policy"]
-        return AuditGate(str(found["outcome"]), str(policy["name"]), str(policy["sha256"]), checks)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not the result of this gate ({error}); run it again") from error
 
 
 def _identity(campaign: Campaign) -> tuple[tuple[str, str], ...]:
