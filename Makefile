@@ -43,12 +43,12 @@ $(STAMP): requirements.lock
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-# The resolver's answer for core + demo + report + dev. Left out: the CUDA packages, which pip adds
+# The resolver's answer for everything that development needs. Left out: the CUDA packages, which pip adds
 # where the platform's torch asks for them, and the build label after a version's plus sign.
 lock:
 	"$(PYTHON)" -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --dry-run --ignore-installed \
-		--report .venv-lock/report.json ".[demo,report,dev]"
+		--report .venv-lock/report.json ".[dev]"
 	.venv-lock/bin/python -c "$$LOCK_SCRIPT" .venv-lock/report.json > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	rm -rf .venv-lock
@@ -62,7 +62,7 @@ import json, re, sys
 found = json.load(open(sys.argv[1], encoding="utf-8"))["install"]
 pins = {re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower(): item["metadata"]["version"].split("+")[0] for item in found}
 pins.pop("protoproof")
-print("# Made by `make lock`: core, demo, report and dev. Installed by pip with its resolver.")
+print("# Made by `make lock`: all that development needs. Installed by pip with its resolver.")
 for name, version in sorted(pins.items()):
     if not name.startswith(("nvidia-", "cuda-", "triton")):
         print(name + "==" + version)

@@ -9,6 +9,7 @@ import typer
 
 from protoproof.cli.options import Json, Quiet, Seed
 from protoproof.cli.terminal import print_json
+from protoproof.extras import require
 
 
 def add_training(app: typer.Typer) -> None:
@@ -41,6 +42,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a prototype network and export it to ONNX with its head description."""
+    require("train", "training")
     from models.train import train_model
 
     result = train_model(
@@ -73,6 +75,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Export a checkpoint to ONNX; refuses unless torch and ONNX Runtime agree."""
+    require("train", "exporting")
     from models.export import export_checkpoint
 
     result = export_checkpoint(checkpoint, out, data)

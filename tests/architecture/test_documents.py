@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from protoproof.version import VERSION
-from tests.support.sources import ROOT
+from tests.support.sources import ROOT, product
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -31,9 +32,10 @@ def test_make_targets_that_documents_name_exist(document: Path) -> None:
 
 
 def test_one_version() -> None:
-    assert "version" in PROJECT["dynamic"]
-    dynamic = PYPROJECT["tool"]["setuptools"]["dynamic"]
-    assert dynamic["version"] == {"attr": "protoproof.version.VERSION"}
+    assert PROJECT["dynamic"] == ["version"]
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "protoproof.version.VERSION"
+    }
     assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
@@ -42,12 +44,52 @@ def test_every_dependency_is_pinned_and_nothing_is_located() -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", pin) for pin in pins), "names and versions only"
     locked = {pin.split("==")[0] for pin in pins}
-    extras = PROJECT["optional-dependencies"]
-    wanted = [*PROJECT["dependencies"], *(one for extra in extras.values() for one in extra)]
+    wanted = [*PROJECT["dependencies"], *_of_extra("dev")]
     names = {re.split(r"[\[<>=! ;]", requirement)[0].lower() for requirement in wanted}
-    assert names - {"protoproof"} <= locked  # an extra may contain others
+    assert names <= locked
     assert "torch==2.13.0" in pins
     assert "auto-lirpa" not in locked
+
+
+def _of_extra(extra: str) -> list[str]:
+    """The requirements of an extra, with those of the extras that it names."""
+    found = []
+    for requirement in PROJECT["optional-dependencies"][extra]:
+        if requirement.startswith("protoproof["):
+            inner = requirement.removeprefix("protoproof[").rstrip("]")
+            found += [each for word in inner.split(",") for each in _of_extra(word)]
+        else:
+            found.append(requirement)
+    return found
+
+
+def test_what_is_imported_is_what_is_required() -> None:
+    requirements = [*PROJECT["dependencies"]]
+    for extra in PROJECT["optional-dependencies"]:
+        requirements += _of_extra(extra)
+    names = {re.split(r"[\[<>=! ;]", requirement)[0].lower() for requirement in requirements}
+    assert not names & {"matplotlib", "scikit-learn"}, "imported nowhere"
+    imported = {
+        found.target.partition(".")[0]
+        for source in product()
+        if source.room.startswith("protoproof")
+        for found in source.imports()
+    }
+    known = {*sys.stdlib_module_names, "protoproof", "<computed>", "pytest"}
+    missing = {DISTRIBUTION.get(name, name) for name in imported - known} - names
+    assert missing == UNLISTED
+
+
+# how distributions are called whose modules have another name
+DISTRIBUTION = {
+    "PIL": "pillow",
+    "array_api_compat": "array-api-compat",
+    "flint": "python-flint",
+    "yaml": "pyyaml",
+    "z3": "z3-solver",
+}
+# comes with jinja2; cannot be listed (see `pyproject.toml`)
+UNLISTED = {"markupsafe", "auto_LiRPA"}
 
 
 def test_every_data_file_is_packaged() -> None:

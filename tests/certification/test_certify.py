@@ -159,7 +159,7 @@ def test_a_region_that_no_engine_bounds_is_undecided(monkeypatch: pytest.MonkeyP
     def fails(*_: object) -> None:
         raise BoundsError("bounds of the latent are NaN or infinite; use a smaller region")
 
-    monkeypatch.setattr("protoproof.certification.certify.reach_of", fails)
+    monkeypatch.setattr("protoproof.certification.stages.reach_of", fails)
     result = certifier().certify(LinfBall(images()[0], DOMAIN, Fraction(1, 100)), falsify=False)
     assert result.verdict.status is Status.UNKNOWN
     assert "NaN" in result.verdict.reason

@@ -16,7 +16,8 @@ from onnx import helper
 from protoproof.data.dataset import load_data
 from protoproof.errors import BoundsError, UnsupportedOperatorError
 from protoproof.network import Network, load
-from protoproof.region.bounds.lirpa import ALLOWED, METHODS, Lirpa, available
+from protoproof.region.bounds.lirpa import ALLOWED, Lirpa, available
+from protoproof.region.bounds.names import METHODS
 from protoproof.region.sets.region import InputBox, L2Ball, LinfBall
 from protoproof.region.sets.transformations import Brightness
 from protoproof.resources import zoo_path

@@ -6,7 +6,8 @@
     explanation.save("certificate.json")
     protoproof.check("certificate.json", "model.onnx")
 
-Names are imported on first use, so that the checker can be imported without any solver.
+Names are imported on first use, so that the checker can be imported without any solver. A plain
+installation checks, inspects and reads; ``explain`` and ``certify`` need the extras of their names.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from protoproof.campaign.options import CampaignOptions as CampaignOptions
     from protoproof.certification.certify import certify as certify
+    from protoproof.certification.options import CertifyOptions as CertifyOptions
     from protoproof.certification.result import Certified as Certified
     from protoproof.explanation.explainer import Explainer as Explainer
     from protoproof.explanation.explainer import explain as explain
+    from protoproof.explanation.options import ExplainOptions as ExplainOptions
     from protoproof.explanation.result import Explanation as Explanation
     from protoproof.kernel import CheckReport as CheckReport
     from protoproof.kernel import check as check
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
     from protoproof.verdict import Verdict as Verdict
 
 _HOME = {
+    "CampaignOptions": "protoproof.campaign.options",
+    "CertifyOptions": "protoproof.certification.options",
     "CheckReport": "protoproof.kernel",
+    "ExplainOptions": "protoproof.explanation.options",
     "Explainer": "protoproof.explanation.explainer",
     "Certified": "protoproof.certification.result",
     "Explanation": "protoproof.explanation.result",
@@ -43,10 +50,24 @@ _HOME = {
     "load": "protoproof.network",
 }
 
+# What a plain installation lacks for a name, and the extra that brings it.
+_EXTRA = {
+    "Certified": "certify",
+    "Explainer": "explain",
+    "Explanation": "explain",
+    "Reach": "explain",
+    "certify": "certify",
+    "explain": "explain",
+}
+
 __all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
+    if name in _EXTRA:
+        from protoproof.extras import require
+
+        require(_EXTRA[name], f"protoproof.{name}")
     return getattr(import_module(_HOME[name]), name)

@@ -43,9 +43,10 @@ def require(extra: str, purpose: str) -> None:
 
 def missing(extra: str, purpose: str, absent: list[str]) -> MissingDependencyError:
     """The error about packages that are not installed, in one line."""
-    verb = "is" if len(absent) == 1 else "are"
+    *most, last = absent
+    names = f"{', '.join(most)} and {last}" if most else last
     return MissingDependencyError(
-        f"{purpose} needs {' and '.join(absent)}, which {verb} not installed: "
+        f"{purpose} needs {names}, which {'are' if most else 'is'} not installed: "
         f"pip install 'protoproof[{extra}]'"
     )
 

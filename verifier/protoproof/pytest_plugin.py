@@ -79,9 +79,9 @@ def explain(result: GateResult) -> str:
 
 
 def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> GateResult:
-    from protoproof.cli.campaign import read_instances
+    from protoproof.campaign.instances import read_instances
     from protoproof.errors import ProtoProofError
-    from protoproof.gate import run_gate
+    from protoproof.extras import require
 
     wrong = sorted((_NEEDED - wanted.keys()) | (wanted.keys() - _KNOWN))
     if args or wrong:
@@ -100,6 +100,9 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
         None if wanted.get(word) is None else path(word) for word in ("baseline", "baseline_model")
     )
     try:
+        require("explain", "the gate")
+        from protoproof.gate.run import run_gate
+
         return run_gate(
             path("policy"),
             path("model"),

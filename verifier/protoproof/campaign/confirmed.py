@@ -13,7 +13,7 @@ from protoproof.campaign.places import certificate_path
 from protoproof.campaign.recheck import FOREIGN, Complaint, Rechecked, Rechecker, Seen
 from protoproof.campaign.record import Options, Record, Row, result_key
 from protoproof.campaign.regions import RegionRecord, region_key, wording
-from protoproof.campaign.run import Campaign
+from protoproof.campaign.result import Campaign
 from protoproof.errors import InputError
 from protoproof.network import Network
 

@@ -146,48 +146,80 @@ def compute(
         ProtoProofError: what a worker said when it could not start.
         InternalError: workers die while starting.
     """
-    queue, pool = deque(tasks), dict[Any, _Busy]()
-    started = failures = 0
+    pool = _Pool(engine, deque(tasks), workers, limits)
     try:
-        while (queue or any(busy.task for busy in pool.values())) and not stopped():
-            while len(pool) < min(workers, len(queue) + _occupied(pool)):
-                pool[engine.start()] = _Busy(started, time.monotonic())
-                started += 1
-            for worker, message in engine.wait(list(pool), _TICK):
-                busy = pool[worker]
-                if isinstance(message, Refused):
-                    raise message.error
-                if isinstance(message, Died):
-                    del pool[worker]
-                    failures = 0 if busy.ready else failures + 1
-                    if failures == _TRIES:
-                        raise InternalError(f"workers die while starting: {message.reason}")
-                elif isinstance(message, Ready):
-                    failures, busy.ready = 0, True
-                if (done := _finish(busy, message)) is not None:
-                    if isinstance(message, Outcome) and message.record.state == "memory":
-                        worker.kill()  # its heap may be of no more use
-                        pool.pop(worker, None)
+        while pool.unfinished and not stopped():
+            pool.fill()
+            for worker, message in engine.wait(list(pool.busy), _TICK):
+                if (done := pool.heard(worker, message)) is not None:
                     yield done
-                if worker in pool and busy.task is None and queue:
-                    busy.task, busy.since = queue.popleft(), time.monotonic()
-                    worker.submit(busy.task)
-            for worker, busy in list(pool.items()):
-                if (excess := _excess(worker, busy, limits)) is not None:
-                    worker.kill()
-                    del pool[worker]
-                    if (done := _finish(busy, Outcome(excess))) is not None:
-                        yield done
-                elif busy.task is None and busy.ready and not queue:
-                    worker.kill()
-                    del pool[worker]
+            for worker in list(pool.busy):
+                if (done := pool.looked_at(worker)) is not None:
+                    yield done
     finally:
-        for worker in pool:
+        for worker in pool.busy:
             worker.kill()
 
 
-def _occupied(pool: dict[Any, _Busy]) -> int:
-    return sum(busy.task is not None for busy in pool.values())
+@dataclass
+class _Pool:
+    """The workers of one campaign: what each is doing, and what is left to do."""
+
+    engine: Engine
+    queue: deque[Task]
+    workers: int
+    limits: Limits
+    busy: dict[Any, _Busy] = field(default_factory=dict)
+    started: int = 0
+    failures: int = 0  # workers that died while starting, one after another
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self.queue) or any(busy.task for busy in self.busy.values())
+
+    def fill(self) -> None:
+        """Start workers, as many as there are tasks for."""
+        occupied = sum(busy.task is not None for busy in self.busy.values())
+        while len(self.busy) < min(self.workers, len(self.queue) + occupied):
+            self.busy[self.engine.start()] = _Busy(self.started, time.monotonic())
+            self.started += 1
+
+    def heard(self, worker: Any, message: Message) -> tuple[Task, Outcome, Timing] | None:
+        """Take a worker's message: the answer to its task, if that is what it says.
+
+        Raises:
+            ProtoProofError: the worker could not start, for a reason that it tells.
+            InternalError: workers die while starting.
+        """
+        busy = self.busy[worker]
+        if isinstance(message, Refused):
+            raise message.error
+        if isinstance(message, Died):
+            del self.busy[worker]
+            self.failures = 0 if busy.ready else self.failures + 1
+            if self.failures == _TRIES:
+                raise InternalError(f"workers die while starting: {message.reason}")
+        elif isinstance(message, Ready):
+            self.failures, busy.ready = 0, True
+        done = _finish(busy, message)
+        if done is not None and isinstance(message, Outcome) and message.record.state == "memory":
+            worker.kill()  # its heap may be of no more use
+            self.busy.pop(worker, None)
+        if worker in self.busy and busy.task is None and self.queue:
+            busy.task, busy.since = self.queue.popleft(), time.monotonic()
+            worker.submit(busy.task)
+        return done
+
+    def looked_at(self, worker: Any) -> tuple[Task, Outcome, Timing] | None:
+        """End a worker that exceeds its limits, or has nothing more to do."""
+        busy = self.busy[worker]
+        excess = _excess(worker, busy, self.limits)
+        if excess is None and (busy.task is not None or not busy.ready or self.queue):
+            return None
+        worker.kill()
+        del self.busy[worker]
+        return None if excess is None else _finish(busy, Outcome(excess))
 
 
 def _finish(busy: _Busy, message: Message) -> tuple[Task, Outcome, Timing] | None:

@@ -92,7 +92,7 @@ class ExplainJob:
 
 def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
     """Explain from nothing."""
-    found = explainer.explain(task.x, **options.to_json())
+    found = explainer.explain(task.x, options.explain())
     sizes: dict[str, dict[str, Any]] = {
         str(attempt.vocabulary): {
             "status": attempt.verdict.status.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,19 @@ class Instances:
                 f"data {self.name}: its classes are the network's in another order; "
                 "renumber the labels"
             )
+
+
+def read_instances(source: str) -> Instances:
+    """The test part of a data source, as a campaign takes it.
+
+    Raises:
+        InputError, MissingDependencyError: see :func:`protoproof.data.dataset.load_data`.
+    """
+    from protoproof.data.dataset import load_data
+
+    data = load_data(source)
+    where = str(Path(source).resolve()) if Path(source).exists() else source
+    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
 
 
 @dataclass(frozen=True)

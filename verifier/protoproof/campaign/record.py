@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, Protocol, get_args
 
 from protoproof.certificate.schema import SCHEMA, CeilingFact, Core, PairFact
+from protoproof.explanation.options import ExplainOptions
 from protoproof.verdict import Status
 from protoproof.version import TOOL
 
@@ -40,7 +41,7 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Options:
-    """How instances are explained; see :meth:`protoproof.explanation.explainer.Explainer.explain`.
+    """How instances are explained; see :class:`protoproof.explanation.options.ExplainOptions`.
 
     Two campaigns with equal options share results; any difference asks for new ones.
     """
@@ -59,6 +60,14 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """Every option by name."""
         return asdict(self)
+
+    def explain(self) -> ExplainOptions:
+        """The same for one explanation.
+
+        Raises:
+            UsageError: an unknown word.
+        """
+        return ExplainOptions(**self.to_json())
 
 
 @dataclass(frozen=True)

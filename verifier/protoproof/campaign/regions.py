@@ -1,4 +1,7 @@
-"""Regions of inputs around the instances of a campaign: which, and what came of each."""
+"""Regions of inputs around the instances of a campaign: which, and what came of each.
+
+Torch is loaded where a region is made, not where results about one are read.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -16,9 +20,9 @@ from protoproof.errors import InputError, UsageError
 from protoproof.kernel.encoder.input_region import describe
 from protoproof.network import Network
 from protoproof.network.onnx.node import printable
-from protoproof.region.sets.region import Region
-from protoproof.region.sets.statement import statement
-from protoproof.region.sets.syntax import parse_region
+
+if TYPE_CHECKING:
+    from protoproof.region.sets.region import Region
 
 # Regions that lie around any input and that one certificate states: not boxes, which have a place
 # of their own, and not shifts, which are several images.
@@ -68,6 +72,10 @@ def wording(names: Sequence[str], network: Network, option: str = "--region") ->
     Raises:
         UsageError: no region, a kind that a campaign cannot use, or one named twice.
     """
+    if not names:
+        return {}
+    from protoproof.region.sets.statement import statement
+
     found: dict[str, str] = {}
     middle = np.full(network.input_shape, np.float32(sum(network.input_range) / 2), np.float32)
     for name in names:
@@ -102,6 +110,8 @@ def region_at(name: str, x: np.ndarray, network: Network, option: str = "--regio
             f"{option} {printable(name, 60)!r}: a campaign takes linf:R, l2:R, brightness:R, "
             "contrast:R, occlude:ROW,COLUMN,HEIGHT,WIDTH or occlude:ROW,COLUMN,RADIUS"
         )
+    from protoproof.region.sets.syntax import parse_region
+
     try:
         return parse_region(name, x, network.input_shape, network.input_range)
     except InputError as error:  # the centre is no user's input: the region itself is wrong

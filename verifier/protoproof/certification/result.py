@@ -21,7 +21,7 @@ from protoproof.kernel import CheckReport
 from protoproof.network import Observation
 from protoproof.region.bounds.attack import Counterexample
 from protoproof.region.bounds.margins import TopK
-from protoproof.verdict import CONDITIONAL, Status, Verdict, judged
+from protoproof.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -47,25 +47,6 @@ class StageLog:
             yield lambda text: outcome.__setitem__(0, text)
         finally:
             self.stages.append(Stage(name, outcome[0], time.perf_counter() - begun))
-
-
-@dataclass(frozen=True, eq=False)
-class Proven:
-    """Certificates that met every obligation, what made them, and what the checker said of each."""
-
-    method: str
-    certificates: tuple[Envelope, ...]
-    checks: tuple[CheckReport, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """PROVED, or UNKNOWN where a certificate rests on somebody's word."""
-        return judged([text for report in self.checks for text in report.conditions])
-
-    @property
-    def outcome(self) -> str:
-        """The stage's outcome in a word."""
-        return "proved" if self.verdict.status is Status.PROVED else CONDITIONAL
 
 
 @dataclass(frozen=True)

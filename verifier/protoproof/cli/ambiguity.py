@@ -10,6 +10,7 @@ from rich.table import Table
 
 from protoproof.cli.options import Json, Model, Quiet
 from protoproof.cli.terminal import console, print_json, safe
+from protoproof.extras import require
 
 
 def ambiguity(
@@ -27,6 +28,7 @@ def ambiguity(
     quiet: Quiet = False,
 ) -> None:
     """Find test images with the same most activated prototypes and different predictions."""
+    require("explain", "looking for collisions")
     from protoproof.data.dataset import load_data
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread

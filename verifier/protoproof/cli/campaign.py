@@ -25,12 +25,22 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from protoproof.cli.options import Domain, Inflate, Json, Model, Oracle, Quiet, Seed, Vocabulary
+from protoproof.cli.options import (
+    Domain,
+    Inflate,
+    Json,
+    Model,
+    Oracle,
+    Quiet,
+    Seed,
+    Vocabulary,
+    Witnesses,
+)
 from protoproof.cli.terminal import console, print_json, safe
-from protoproof.errors import ProtoProofError
+from protoproof.extras import require
 
 if TYPE_CHECKING:
-    from protoproof.campaign import Campaign, Instances
+    from protoproof.campaign import Campaign, CampaignOptions
     from protoproof.campaign import Progress as Step
 
 Data = Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test).")]
@@ -43,6 +53,27 @@ Device = Annotated[
     str,
     typer.Option("--device", help="cpu or cuda: where regions are falsified and bounded."),
 ]
+PerClass = Annotated[
+    int | None, typer.Option("--per-class", min=1, help="So many of each class, by --seed.")
+]
+Indices = Annotated[str | None, typer.Option("--indices", help="Only these, like 0,5,10-19.")]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="Certify every instance over it, like linf:0.1; repeatable."),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", help="Seconds per instance, and per region of one.")
+]
+Memory = Annotated[
+    int | None, typer.Option("--memory", min=1, help="Megabytes per worker process.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", help="Earlier campaign whose certificates may carry over."),
+]
+Parquet = Annotated[
+    Path | None, typer.Option("--parquet", help="Also write the rows to this file.")
+]
 CORES = os.cpu_count() or 1
 
 
@@ -50,71 +81,42 @@ def campaign(
     model: Model,
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Directory; resumes what it holds.")],
-    per_class: Annotated[
-        int | None, typer.Option("--per-class", min=1, help="So many of each class, by --seed.")
-    ] = None,
-    indices: Annotated[
-        str | None, typer.Option("--indices", help="Only these, like 0,5,10-19.")
-    ] = None,
+    per_class: PerClass = None,
+    indices: Indices = None,
     seed: Seed = 0,
     vocabulary: Vocabulary = "auto",
     domain: Domain = "free",
     oracle: Oracle = "auto",
-    witnesses: Annotated[
-        bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
-    ] = True,
+    witnesses: Witnesses = True,
     inflate: Inflate = False,
-    region: Annotated[
-        list[str] | None,
-        typer.Option("--region", help="Certify every instance over it, like linf:0.1; repeatable."),
-    ] = None,
-    timeout: Annotated[
-        float, typer.Option("--timeout", help="Seconds per instance, and per region of one.")
-    ] = 60.0,
-    memory: Annotated[
-        int | None, typer.Option("--memory", min=1, help="Megabytes per worker process.")
-    ] = None,
+    region: Regions = None,
+    timeout: Timeout = 60.0,
+    memory: Memory = None,
     workers: Workers = CORES,
     engine: Engine = "local",
     address: Address = None,
     device: Device = "cpu",
-    baseline: Annotated[
-        Path | None,
-        typer.Option("--baseline", help="Earlier campaign whose certificates may carry over."),
-    ] = None,
-    parquet: Annotated[
-        Path | None, typer.Option("--parquet", help="Also write the rows to this file.")
-    ] = None,
+    baseline: Baseline = None,
+    parquet: Parquet = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Explain many instances, resumably; certificates, ledger and summary go to --out."""
-    from protoproof.campaign import Limits, Options, Selection, parse_indices, run_campaign
-    from protoproof.files import require_writable
+    from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
 
-    if parquet is not None:
-        require_writable(parquet.parent)
-    selection = Selection(per_class, seed, None if indices is None else parse_indices(indices))
-    with progress_bar(quiet or as_json) as step:
-        result = run_campaign(
-            model,
-            read_instances(data),
-            out,
-            selection=selection,
-            options=Options(vocabulary, domain, oracle, witnesses, inflate),
-            regions=region or (),
-            limits=Limits(timeout, memory),
-            workers=workers,
-            device=device,
-            engine=engine,
-            address=address,
-            earlier=baseline,
-            progress=step,
-        )
-    if parquet is not None:
-        from protoproof.campaign.parquet import export_parquet
-
-        export_parquet(out, parquet)
+    chosen = None if indices is None else parse_indices(indices)
+    asked = CampaignOptions(
+        selection=Selection(per_class, seed, chosen),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate),
+        regions=region or (),
+        limits=Limits(timeout, memory),
+        workers=workers,
+        device=device,
+        engine=engine,
+        address=address,
+        earlier=baseline,
+    )
+    result = _run(model, data, out, asked, parquet, hidden=quiet or as_json)
     if as_json:
         print_json(_document(result))
     elif not quiet:
@@ -123,33 +125,26 @@ def campaign(
     raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
 
 
-def read_instances(source: str) -> Instances:
-    """The test part of a data source, as a campaign takes it."""
-    from protoproof.campaign import Instances
-    from protoproof.data.dataset import load_data
+def _run(
+    model: Path, data: str, out: Path, asked: CampaignOptions, parquet: Path | None, *, hidden: bool
+) -> Campaign:
+    """Run it, with a bar unless ``hidden``, and export its rows where asked for."""
+    from protoproof.files import require_writable
 
-    data = load_data(source)
-    where = str(Path(source).resolve()) if Path(source).exists() else source
-    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
+    asked.require_installed()
+    if parquet is not None:
+        require("parquet", "--parquet")
+        require_writable(parquet.parent)
+    from protoproof.campaign import run_campaign
+    from protoproof.campaign.instances import read_instances
 
+    with progress_bar(hidden) as step:
+        result = run_campaign(model, read_instances(data), out, asked, progress=step)
+    if parquet is not None:
+        from protoproof.campaign.parquet import export_parquet
 
-def where_it_lay(directory: Path) -> dict[str, str]:
-    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
-    from protoproof.campaign import read_campaign
-    from protoproof.gate.compare import find_campaign
-
-    found = read_campaign(find_campaign(directory)).about.get("where", {})
-    return {word: str(found.get(word, "")) for word in ("model", "data")}
-
-
-def data_of(given: str | None, before: str) -> Instances | None:
-    """The data: what was asked for must be there, what lay there may be gone."""
-    if given is not None:
-        return read_instances(given)
-    try:
-        return read_instances(before) if before else None
-    except ProtoProofError:
-        return None
+        export_parquet(out, parquet)
+    return result
 
 
 def end_by_signal(number: int | None) -> None:

@@ -5,77 +5,137 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
+from protoproof.certification.options import CertifyOptions
 from protoproof.cli.options import Device, Index, Json, Model, Quiet, Seed
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
+from protoproof.extras import require
+
+if TYPE_CHECKING:
+    from protoproof.certification.result import Certified
+
+
+AroundInput = Annotated[
+    str,
+    typer.Option(
+        "--region",
+        help="linf:R, l2:R, box:FILE.npz, occlude:ROW,COLUMN,HEIGHT,WIDTH, "
+        "occlude:ROW,COLUMN,RADIUS, brightness:R[,CONTRAST], contrast:R, shift:N, "
+        "vnnlib:FILE, or a property in YAML.",
+    ),
+]
+Centre = Annotated[
+    Path | None,
+    typer.Option(
+        "--input", help="The centre: an image or array. A box or VNN-LIB file needs none."
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="auto, interval, linear, linear-deep, branch; crown-ibp, crown, alpha-crown "
+        "(auto_LiRPA).",
+    ),
+]
+Held = Annotated[
+    str | None,
+    typer.Option(
+        "--explanation",
+        help="CERT.json of explain, or region (facts are chosen then): prove that the facts "
+        "hold all over the region.",
+    ),
+]
+RadiusUpTo = Annotated[
+    str | None,
+    typer.Option(
+        "--radius-up-to",
+        help="Also find the largest proved and the smallest refuted radius up to this one.",
+    ),
+]
+Top = Annotated[int, typer.Option("--top", min=1, help="k of the most activated prototypes.")]
+Falsify = Annotated[bool, typer.Option(help="Search a counterexample first.")]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is certified: a region of a network, around an input where it needs one."""
+
+    model: Path
+    region: str
+    input_: Path | None
+    index: int | None
+    radius_up_to: str | None
+    device: str
+    out: Path | None
+
+    @property
+    def path(self) -> Path:
+        """The certificate's file."""
+        stem = "region" if self.input_ is None else self.input_.stem
+        name = stem if self.index is None else f"{stem}-{self.index}"
+        return self.out or Path("out/certify") / f"{name}.cert.json"
+
+    @property
+    def protected(self) -> list[Path]:
+        """Files that must not be written over."""
+        return [self.model, *([] if self.input_ is None else [self.input_])]
 
 
 def certify(
     model: Model,
-    region: Annotated[
-        str,
-        typer.Option(
-            "--region",
-            help="linf:R, l2:R, box:FILE.npz, occlude:ROW,COLUMN,HEIGHT,WIDTH, "
-            "occlude:ROW,COLUMN,RADIUS, brightness:R[,CONTRAST], contrast:R, shift:N, "
-            "vnnlib:FILE, or a property in YAML.",
-        ),
-    ],
-    input_: Annotated[
-        Path | None,
-        typer.Option(
-            "--input", help="The centre: an image or array. A box or VNN-LIB file needs none."
-        ),
-    ] = None,
+    region: AroundInput,
+    input_: Centre = None,
     index: Index = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            help="auto, interval, linear, linear-deep, branch; crown-ibp, crown, alpha-crown "
-            "(auto_LiRPA).",
-        ),
-    ] = "auto",
-    explanation: Annotated[
-        str | None,
-        typer.Option(
-            "--explanation",
-            help="CERT.json of explain, or region (facts are chosen then): prove that the facts "
-            "hold all over the region.",
-        ),
-    ] = None,
-    radius_up_to: Annotated[
-        str | None,
-        typer.Option(
-            "--radius-up-to",
-            help="Also find the largest proved and the smallest refuted radius up to this one.",
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option("--top", min=1, help="k of the most activated prototypes.")
-    ] = 10,
-    falsify: Annotated[bool, typer.Option(help="Search a counterexample first.")] = True,
+    method: Method = "auto",
+    explanation: Held = None,
+    radius_up_to: RadiusUpTo = None,
+    top: Top = 10,
+    falsify: Falsify = True,
     seed: Seed = 0,
-    timeout: Annotated[
-        float,
-        typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
-    ] = 60.0,
+    timeout: Timeout = 60.0,
     device: Device = "cpu",
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Prove or refute that every input of a region is predicted alike."""
-    from dataclasses import replace
+    options = CertifyOptions(
+        method=method,
+        falsify=falsify,
+        seed=seed,
+        timeout=timeout,
+        top=top,
+        explanation=_explanation(explanation),
+    )
+    asked = Asked(model, region, input_, index, radius_up_to, device, out)
+    require("certify", "certifying")
+    result, name = _decided(asked, options, shown=not quiet)
+    paths = [str(p) for p in result.save(asked.path, asked.protected)]
+    image = next((p for p in paths if p.endswith(".npy")), None)
+    certificates = tuple(p for p in paths if p.endswith(".json"))
+    if as_json:
+        print_json(result.to_json(certificates, image))
+    elif not quiet:
+        print_certified(result, name, model, certificates, image)
+    raise typer.Exit(result.verdict.exit_code)
 
+
+def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Certified, str]:
+    """The answer, and the network's name; a bar shows how far branch and bound is."""
     from protoproof.certificate.schema import About
     from protoproof.certification.certify import Certifier
     from protoproof.certification.result import check_out
@@ -84,48 +144,29 @@ def certify(
     from protoproof.region.sets.syntax import parse_number
     from protoproof.region.sets.yaml_file import expected_class, load_region
 
-    network = load(model)
+    network, path = load(asked.model), asked.input_
     shape, domain = network.input_shape, network.input_range
-    x = None if input_ is None else read_input(input_, shape, domain, index)
-    asked = load_region(region, x, shape, domain)
-    expected = expected_class(region)
-    most = None if radius_up_to is None else parse_number(radius_up_to, "--radius-up-to")
-    stem = "region" if input_ is None else input_.stem
-    path = out or Path("out/certify") / (
-        f"{stem}.cert.json" if index is None else f"{stem}-{index}.cert.json"
-    )
-    check_out(path)
+    x = None if path is None else read_input(path, shape, domain, asked.index)
+    region = load_region(asked.region, x, shape, domain)
+    options = replace(options, expected=expected_class(asked.region))
+    up_to = asked.radius_up_to
+    most = None if up_to is None else parse_number(up_to, "--radius-up-to")
+    check_out(asked.path)
     about = About(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
-        input_name=_utf8("" if input_ is None else input_.name),
+        input_name=_utf8("" if path is None else path.name),
     )
-    certifier = Certifier(network, device)
-    with progress_bar(not quiet) as move:
-        result = certifier.certify(
-            asked,
-            method=method,
-            expected=expected,
-            falsify=falsify,
-            seed=seed,
-            timeout=timeout,
-            top=top,
-            about=about,
-            explanation=_explanation(explanation),
-            watch=None if move is None else lambda far: move(far.proved, _far(far)),
-        )
+    certifier = Certifier(network, asked.device)
+    with progress_bar(shown) as move:
+        watch = None if move is None else lambda far: move(far.proved, _far(far))
+        result = certifier.certify(region, options, about=about, watch=watch)
     if most is not None:
-        band = certifier.sandwich(asked.centre, asked.kind, most, seed=seed, timeout=timeout)
+        band = certifier.sandwich(
+            region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
+        )
         result = replace(result, sandwich=band)
-    protected = [model, *([] if input_ is None else [input_])]
-    paths = [str(p) for p in result.save(path, protected)]
-    image = next((p for p in paths if p.endswith(".npy")), None)
-    certificates = tuple(p for p in paths if p.endswith(".json"))
-    if as_json:
-        print_json(result.to_json(certificates, image))
-    elif not quiet:
-        print_certified(result, network.description.name, model, certificates, image)
-    raise typer.Exit(result.verdict.exit_code)
+    return result, network.description.name
 
 
 def _explanation(text: str | None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from protoproof.cli.earlier import data_of, where_it_lay
 from protoproof.cli.options import Json, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 
@@ -33,7 +34,6 @@ def diff(
 
     Both are found out again, from their certificates, networks and data.
     """
-    from protoproof.cli.campaign import data_of, where_it_lay
     from protoproof.gate import compare_directories
 
     found = compare_directories(

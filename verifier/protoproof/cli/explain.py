@@ -42,13 +42,12 @@ from protoproof.cli.options import (
 from protoproof.cli.terminal import print_json, program
 from protoproof.errors import UsageError
 from protoproof.explanation.options import ExplainOptions
-from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.explanation.explainer import Explainer
     from protoproof.network import Network
-    from protoproof.report.files.alternatives_view import Beside
     from protoproof.report.files.batch import Source
+    from protoproof.report.files.beside import Beside
 
 
 def explain(
@@ -105,14 +104,14 @@ def explain(
 
 def _run(asked: Asked) -> int:
     """Explain what was asked for; the exit code."""
-    require("explain", "explaining")
+    asked.options.require_installed()
     if asked.dump_smt2 is not None:
         require_new(asked.dump_smt2)
     from protoproof.cli.explain_many import training_images
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question
     from protoproof.network import load
-    from protoproof.report.files.alternatives_view import Beside
+    from protoproof.report.files.beside import Beside
 
     network = load(asked.model)
     if asked.dump_smt2 is not None:

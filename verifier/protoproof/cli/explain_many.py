@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from protoproof.explanation.options import ExplainOptions
     from protoproof.network import Network
     from protoproof.network.inputs import InputArray
-    from protoproof.report.files.alternatives_view import Beside
     from protoproof.report.files.batch import Source, Streamed, Summary
+    from protoproof.report.files.beside import Beside
     from protoproof.report.files.explanation_files import Files
     from protoproof.report.files.nearest_patches import Training
 

@@ -18,11 +18,11 @@ from protoproof.cli.campaign import (
     Workers,
     end_by_signal,
     progress_bar,
-    read_instances,
 )
 from protoproof.cli.options import Json, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError
+from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.gate import GateResult
@@ -57,6 +57,9 @@ def gate(
 ) -> None:
     """Run a campaign and decide by a policy: exit code 0 passed, 1 failed, 3 undecided."""
     from protoproof.files import write_atomic
+
+    require("explain", "the gate")
+    from protoproof.campaign.instances import read_instances
     from protoproof.gate import run_gate
     from protoproof.gate.markdown import to_markdown
 

@@ -15,8 +15,6 @@ _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
 
 def print_explanation(result: Any, model_name: str) -> None:
     """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
-    from protoproof.report.page.words import cases_words, level_words
-
     explanation, out = result.explanation, console()
     out.print(
         f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
@@ -45,8 +43,23 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"  - {safe(sentence)}", highlight=False)
     if len(result.sentences) > SHOWN:
         out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
-    proved = len(explanation.necessary)
-    conditions = explanation.conditions
+    _print_claims(out, explanation)
+    for note in result.notes:
+        _print_note(out, note)
+    if result.notes:
+        out.print()
+    out.print(f"checker     certificate {explanation.check.status}")
+    out.print(f"certificate {safe(str(result.certificate))}")
+    if result.page is not None:
+        out.print(f"page        {safe(str(result.page))}")
+    out.print(f"re-check    {safe(result.recheck)}")
+
+
+def _print_claims(out: Console, explanation: Any) -> None:
+    """What is proved of the facts, over which latents, or what it depends on."""
+    from protoproof.report.page.words import cases_words, level_words
+
+    proved, conditions = len(explanation.necessary), explanation.conditions
     if conditions:
         out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
         for condition in conditions:
@@ -69,15 +82,6 @@ def print_explanation(result: Any, model_name: str) -> None:
         out.print(f"smallest    {word}")
     elif explanation.gap_reason:
         out.print(f"smallest    open: {safe(explanation.gap_reason)}")
-    for note in result.notes:
-        _print_note(out, note)
-    if result.notes:
-        out.print()
-    out.print(f"checker     certificate {explanation.check.status}")
-    out.print(f"certificate {safe(str(result.certificate))}")
-    if result.page is not None:
-        out.print(f"page        {safe(str(result.page))}")
-    out.print(f"re-check    {safe(result.recheck)}")
 
 
 def _print_note(out: Console, note: Any) -> None:

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from protoproof.cli.campaign import data_of, where_it_lay
+from protoproof.cli.earlier import data_of, where_it_lay
 from protoproof.cli.options import Index, Json, Quiet
 from protoproof.cli.terminal import console, print_json, program, safe
 from protoproof.errors import UsageError
+from protoproof.files import make_directory, require_writable
+
+Out = Annotated[Path, typer.Option("--out", help="The HTML file.")]
+Pdf = Annotated[
+    bool, typer.Option("--pdf", help="Also print it, with a headless Chromium, beside --out.")
+]
+Where = Annotated[
+    Path | None, typer.Option("--model", help="The network, if it does not lie where it did.")
+]
+Data = Annotated[
+    str | None, typer.Option("--data", help="The data, if it does not lie where it did.")
+]
+AboutInput = Annotated[
+    Path | None, typer.Option("--input", help="For a certificate: the input that it is about.")
+]
+Sections = Annotated[
+    int, typer.Option("--instances", min=0, help="How many get a section of their own.")
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a report is written, and how it is announced."""
+
+    out: Path
+    pdf: Path | None
+    as_json: bool
+    quiet: bool
+
+    def prepare(self) -> None:
+        """Make the directory.
+
+        Raises:
+            OutputError: it cannot be written to.
+        """
+        require_writable(self.out.parent)
+        make_directory(self.out.parent)
+
+    def announce(self, document: dict[str, Any], lines: Sequence[str]) -> None:
+        """Say what was written: as a document, or in lines that end with the files' names."""
+        if self.as_json:
+            paths = {"report": str(self.out), "pdf": None if self.pdf is None else str(self.pdf)}
+            print_json(paths | document)
+        elif not self.quiet:
+            files = [f"report       {self.out}"]
+            files += [] if self.pdf is None else [f"pdf          {self.pdf}"]
+            for line in (*lines, *files):
+                console().print(safe(line))
 
 
 def report(
@@ -18,109 +68,89 @@ def report(
         Path,
         typer.Argument(metavar="DIR", help="A campaign's or gate's directory, or a certificate."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("out/report.html"),
-    pdf: Annotated[
-        bool, typer.Option("--pdf", help="Also print it, with a headless Chromium, beside --out.")
-    ] = False,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="The network, if it does not lie where it did.")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help="The data, if it does not lie where it did.")
-    ] = None,
-    input_: Annotated[
-        Path | None, typer.Option("--input", help="For a certificate: the input that it is about.")
-    ] = None,
+    out: Out = Path("out/report.html"),
+    pdf: Pdf = False,
+    model: Where = None,
+    data: Data = None,
+    input_: AboutInput = None,
     index: Index = None,
-    instances: Annotated[
-        int, typer.Option("--instances", min=0, help="How many get a section of their own.")
-    ] = 200,
+    instances: Sections = 200,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write an audit report: one HTML file that loads nothing and runs nothing."""
-    from protoproof.files import make_directory, require_writable
+    target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
+    if subject.is_file():
+        code = _single(subject, target, model, input_, index)
+    elif input_ is not None or index is not None:
+        raise UsageError("--input and --index are for a single certificate")
+    else:
+        code = _campaign(subject, target, model, data, instances)
+    raise typer.Exit(code)
+
+
+def _campaign(
+    directory: Path, target: Target, model: Path | None, data: str | None, sections: int
+) -> int:
+    """The audit of a campaign; the exit code."""
     from protoproof.report.audit import audit_to_files
 
-    if subject.is_file():
-        _single(subject, out, pdf, model, input_, index, as_json, quiet)
-        return
-    if input_ is not None or index is not None:
-        raise UsageError("--input and --index are for a single certificate")
-    where = where_it_lay(subject)
+    where = where_it_lay(directory)
     if model is None and not where["model"]:
-        raise UsageError(f"{subject}: does not say where the network lies; give it with --model")
-    require_writable(out.parent)
-    make_directory(out.parent)
-    target = out.with_suffix(".pdf") if pdf else None
+        raise UsageError(f"{directory}: does not say where the network lies; give it with --model")
+    target.prepare()
     page = audit_to_files(
-        subject,
-        out,
+        directory,
+        target.out,
         model=model or Path(where["model"]),
         instances=data_of(data, where["data"]),
-        pdf=target,
-        sections=instances,
+        pdf=target.pdf,
+        sections=sections,
         program=program(),
     )
-    if as_json:
-        print_json(
-            {
-                "report": str(out),
-                "pdf": None if target is None else str(target),
-                "instances": page.total,
-                "accepted": page.accepted,
-                "rejected": page.rejected,
-                "conditional": page.conditional,
-                "bytes": out.stat().st_size,
-            }
-        )
-    elif not quiet:
-        screen = console()
-        word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
-        screen.print(f"certificates {page.accepted} accepted, {page.rejected} not{word}")
-        absent = page.total - page.count("proved")
-        if absent:
-            screen.print(f"instances    {absent} of {page.total} not proved")
-        for sentence in page.missing:
-            screen.print(safe(sentence))
-        screen.print(f"report       {safe(str(out))}")
-        if target is not None:
-            screen.print(f"pdf          {safe(str(target))}")
-    raise typer.Exit(page.exit_code)
+    absent = page.total - page.count("proved")
+    word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
+    target.announce(
+        {
+            "instances": page.total,
+            "accepted": page.accepted,
+            "rejected": page.rejected,
+            "conditional": page.conditional,
+            "bytes": target.out.stat().st_size,
+        },
+        [
+            f"certificates {page.accepted} accepted, {page.rejected} not{word}",
+            *([f"instances    {absent} of {page.total} not proved"] if absent else []),
+            *page.missing,
+        ],
+    )
+    return page.exit_code
 
 
 def _single(
-    certificate: Path,
-    out: Path,
-    pdf: bool,
-    model: Path | None,
-    input_: Path | None,
-    index: int | None,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """The one-page version, from a certificate, its model and its input."""
-    from protoproof.files import make_directory, require_writable
+    certificate: Path, target: Target, model: Path | None, input_: Path | None, index: int | None
+) -> int:
+    """The one-page version, from a certificate, its model and its input; the exit code."""
     from protoproof.report.audit import page_to_files
 
     if model is None or input_ is None:
         raise UsageError("the page of one certificate needs --model and --input")
-    require_writable(out.parent)
-    make_directory(out.parent)
-    target = out.with_suffix(".pdf") if pdf else None
+    target.prepare()
     found = page_to_files(
-        certificate, out, model=model, input_=input_, index=index, pdf=target, program=program()
+        certificate,
+        target.out,
+        model=model,
+        input_=input_,
+        index=index,
+        pdf=target.pdf,
+        program=program(),
     )
-    if as_json:
-        document = {"report": str(out), "pdf": None if target is None else str(target)}
-        told = {"accepted": found.accepted, "status": found.status}
-        print_json(document | told | {"conditions": list(found.conditions)})
-    elif not quiet:
-        screen = console()
-        screen.print(f"certificate  {found.status}")
-        for condition in found.conditions:
-            screen.print(f"holds if     {safe(condition)}", highlight=False)
-        screen.print(f"report       {safe(str(out))}")
-        if target is not None:
-            screen.print(f"pdf          {safe(str(target))}")
-    raise typer.Exit(found.exit_code)
+    told = {"accepted": found.accepted, "status": found.status}
+    target.announce(
+        told | {"conditions": list(found.conditions)},
+        [
+            f"certificate  {found.status}",
+            *(f"holds if     {condition}" for condition in found.conditions),
+        ],
+    )
+    return found.exit_code

@@ -265,28 +265,6 @@ def contrasted(
     return replace(explanation, certificate=envelope, check=report), found
 
 
-def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance) -> dict[str, Any]:
-    """A contrast as plain data."""
-    return {
-        "class": found.target,
-        "class_name": names[found.target],
-        "released": [describe(fact, instance) for fact in found.released],
-        "minimal": found.minimal,
-        "changes": [
-            {
-                "prototype": change.prototype,
-                "location": change.place,
-                "similarity": [change.before, change.after],
-                "effect": change.effect,
-            }
-            for change in found.changes
-        ],
-        "nearest_prototypes": [
-            {"location": location, "prototypes": list(near)} for location, near in found.nearest
-        ],
-    }
-
-
 def _class(explainer: Explainer, instance: Instance, target: str) -> int:
     names = explainer.network.class_names
     if target == "closest":

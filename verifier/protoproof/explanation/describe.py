@@ -9,6 +9,7 @@ import numpy as np
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.search.contrastive import Contrastive
 
 
 def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
@@ -39,3 +40,25 @@ def table(caption: str, **rows: str) -> str:
     """A short HTML table; everything in it is escaped."""
     cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
     return f"<table><caption>{html.escape(caption)}</caption>{cells}</table>"
+
+
+def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance) -> dict[str, Any]:
+    """A contrast as plain data."""
+    return {
+        "class": found.target,
+        "class_name": names[found.target],
+        "released": [describe(fact, instance) for fact in found.released],
+        "minimal": found.minimal,
+        "changes": [
+            {
+                "prototype": change.prototype,
+                "location": change.place,
+                "similarity": [change.before, change.after],
+                "effect": change.effect,
+            }
+            for change in found.changes
+        ],
+        "nearest_prototypes": [
+            {"location": location, "prototypes": list(near)} for location, near in found.nearest
+        ],
+    }

@@ -15,18 +15,16 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.explanation.describe import describe
+from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
-from protoproof.extras import require
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, domain_from_name
-from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.memory import require_memory
@@ -34,9 +32,6 @@ from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
-
-# The best proof so far: its size, when it was found, its vocabulary, itself. The least is best.
-_Best = tuple[int, int, Vocabulary, Proof]
 
 
 class Explainer:
@@ -103,13 +98,14 @@ class Explainer:
         started = time.perf_counter()
         options = replace(options or ExplainOptions(), **keywords)
         options.require_one()
+        options.require_installed()
         require_memory(self.network.head, options.vocabulary, options.oracle)
         question = self.question(self.network.observe(x), options, about)
         undecided = undecided_prediction(
             question.instance, question.observation, self.network.class_names
         )
         if undecided is not None:
-            return self._answer(question, undecided, (), None, started)
+            return answer(question, self.network.class_names, undecided, (), None, started)
         attempts, best = self._tried(question)
         if best is not None and options.minimal == "minimum":
             seconds = math.inf if options.timeout is None else options.timeout
@@ -124,7 +120,7 @@ class Explainer:
         if best is not None and options.witnesses:
             best = (*best[:3], self._witnessed(question, best[3]))
         verdict = attempts[0].verdict if best is None else judged(best[3].check.conditions)
-        return self._answer(question, verdict, attempts, best, started)
+        return answer(question, self.network.class_names, verdict, attempts, best, started)
 
     def question(
         self, observation: Observation, options: ExplainOptions, about: About | None = None
@@ -140,10 +136,10 @@ class Explainer:
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
 
-    def _tried(self, question: Question) -> tuple[list[Attempt], _Best | None]:
+    def _tried(self, question: Question) -> tuple[list[Attempt], Best | None]:
         """What each vocabulary gave, and the smallest proof."""
         attempts: list[Attempt] = []
-        proofs: list[_Best] = []
+        proofs: list[Best] = []
         for word in (v for v in VOCABULARIES if question.options.vocabulary in ("auto", v)):
             begun = time.perf_counter()
             outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
@@ -157,36 +153,6 @@ class Explainer:
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         return attempts, min(proofs, default=None)
 
-    def _answer(
-        self,
-        question: Question,
-        verdict: Verdict,
-        attempts: Sequence[Attempt],
-        best: _Best | None,
-        started: float,
-    ) -> Explanation:
-        asked, observation = question.options, question.observation
-        proof = None if best is None else best[3]
-        facts = FactSet() if proof is None else proof.facts
-        return Explanation(
-            verdict=verdict,
-            observation=observation,
-            predicted_name=self.network.class_names[observation.predicted],
-            margin=float(question.instance.margins.min()),
-            domain=question.domain.name,
-            oracle=asked.oracle if proof is None else proof.oracle,
-            attempts=tuple(attempts),
-            vocabulary=None if best is None else best[2],
-            facts=facts,
-            certificate=None if proof is None else proof.certificate,
-            check=None if proof is None else proof.check,
-            seconds=time.perf_counter() - started,
-            facts_json=tuple(describe(fact, question.instance) for fact in facts),
-            gap_reason="" if proof is None else proof.gap_reason,
-            where=question.domain,
-            asked=asked.domain if isinstance(asked.domain, str) else "",
-        )
-
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.
 
@@ -197,7 +163,6 @@ class Explainer:
             return name
         if ":" not in name:
             return domain_from_name(name, self.network.latent_range, self.network.head.channels)
-        require("certify", f"--domain {name}")
         from protoproof.region.bounds.latent_bounds import named_reach
 
         return named_reach(self.network, name, observation)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from protoproof.errors import UsageError
+from protoproof.extras import require
 from protoproof.prover.search.names import (
     ENUMERABLE,
     VOCABULARIES,
@@ -73,6 +74,18 @@ class ExplainOptions:
         require_oracle(self.oracle)
         if self.minimal not in MINIMAL:
             raise UsageError(f"--minimal {self.minimal}: unknown; use " + ", ".join(MINIMAL))
+
+    def require_installed(self) -> None:
+        """Refuse, before any work, what needs packages that are not installed.
+
+        Raises:
+            MissingDependencyError: naming them and the command that installs them.
+        """
+        require("explain", "explaining")
+        if self.oracle == "smt":
+            require("smt", "--oracle smt")
+        if isinstance(self.domain, str) and ":" in self.domain:
+            require("certify", f"--domain {self.domain}")
 
     def require_one(self) -> None:
         """Refuse a question about all explanations where one is asked for.

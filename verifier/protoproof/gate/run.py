@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from protoproof.campaign import (
-    Campaign,
-    Confirmed,
-    Instances,
-    Progress,
-    confirm,
-    read_campaign,
-    run_campaign,
-)
+from protoproof.campaign import Campaign, Confirmed, Instances, Progress, confirm, read_campaign
+from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.regions import KINDS
+from protoproof.campaign.run import run_campaign
 from protoproof.campaign.summary import to_bytes
 from protoproof.errors import InputError, UsageError
 from protoproof.files import require_writable, write_together
 from protoproof.gate.compare import Comparison, compare, find_campaign, network_of
 from protoproof.gate.junit import to_junit
 from protoproof.gate.outcome import Check, GateResult, overall
-from protoproof.gate.policy import Rules
+from protoproof.gate.policy import Policy, Rules
 from protoproof.gate.policy_file import PolicyFile, read_policy
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.gate.sarif import to_sarif
@@ -39,11 +33,8 @@ def run_gate(
     *,
     baseline: Path | None = None,
     baseline_model: Path | None = None,
-    workers: int = 1,
-    engine: Any = "local",
-    address: str | None = None,
-    device: str = "cpu",
     progress: Callable[[Progress], None] = lambda _: None,
+    **workplace: Unpack[Workplace],
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
 
@@ -59,39 +50,23 @@ def run_gate(
             head is unchanged, its certificates are carried over and checked again. What it tells
             of the instances is found out again, too.
         baseline_model: the network of the baseline; by default the file that it names.
-        workers: see :func:`protoproof.campaign.run_campaign`.
-        engine: likewise.
-        address: likewise.
-        device: likewise.
-        progress: likewise.
+        progress: see :func:`protoproof.campaign.run_campaign`.
+        workplace: where it works, see :class:`protoproof.campaign.CampaignOptions`.
 
     Raises:
         UsageError: the policy is malformed, or asks for what the options cannot tell.
         InputError, ModelError, OutputError: see :func:`protoproof.campaign.run_campaign`.
     """
     file = read_policy(policy)
-    plan, rules = file.policy.campaign, file.policy.rules
+    rules = file.policy.rules
     require_writable(out)
     _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
     network, old = load(model), None
+    asked = _asked(file.policy, earlier, workplace)
     if earlier is not None and rules.baseline is not None:
-        old = _baseline(earlier, baseline_model, network, plan.options.to_json())
-    campaign = run_campaign(
-        network,
-        instances,
-        out / CAMPAIGN,
-        selection=plan.selection,
-        options=plan.options,
-        regions=[rule.region for rule in rules.certified_accuracy or ()],
-        limits=plan.limits,
-        workers=workers,
-        engine=engine,
-        address=address,
-        device=device,
-        earlier=earlier,
-        progress=progress,
-    )
+        old = _baseline(earlier, baseline_model, network, asked.options.to_json())
+    campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
     _refuse_unknown_owners(rules, campaign, file)
     result = evaluate(file, *_found_again(file, campaign, network, instances, old))
     write_together(
@@ -102,6 +77,19 @@ def run_gate(
         }
     )
     return result
+
+
+def _asked(policy: Policy, earlier: Path | None, workplace: Workplace) -> CampaignOptions:
+    """The campaign that the policy describes."""
+    plan = policy.campaign
+    return CampaignOptions(
+        selection=plan.selection,
+        options=plan.options,
+        regions=[rule.region for rule in policy.rules.certified_accuracy or ()],
+        limits=plan.limits,
+        earlier=earlier,
+        **workplace,
+    )
 
 
 def _baseline(

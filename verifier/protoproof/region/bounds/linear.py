@@ -29,13 +29,12 @@ from protoproof.network.onnx.graph import Graph
 from protoproof.network.onnx.node import Call, Node
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
 from protoproof.region.bounds.interval import LatentBox, by_location, walk
+from protoproof.region.bounds.names import UNITS
 from protoproof.region.sets.parametric import Cloud
 from protoproof.region.sets.region import InputBox
 
 Coefficients = Float[NDArray[np.float64], "row location channel"]
 
-# Units of a layer up to which its bounds are sharpened, at most, by method.
-UNITS = {"linear": 256, "linear-deep": 1 << 20}
 # Multiply-adds over a region, some seconds to half a minute; the checker refuses twice as much.
 _WORK = 1 << 36
 _PER_NUMBER = 256  # what one number of a row costs besides, as much as in the checker

@@ -33,6 +33,7 @@ from protoproof.network.onnx.node import Node
 from protoproof.network.onnx.torch_graph import TorchGraph
 from protoproof.region.bounds import lirpa_compat
 from protoproof.region.bounds.interval import LatentBox, encoder_bounds, require_bounds, walk
+from protoproof.region.bounds.names import METHODS
 from protoproof.region.sets.region import InputBox, L2Ball, Region
 from protoproof.region.sets.transformations import hull
 
@@ -42,7 +43,6 @@ Coefficients = Float[NDArray[np.float64], "row location channel"]
 Bounds = Float[NDArray[np.float64], "row"]
 
 # cheapest first; what is too large or fails falls back to the one before
-METHODS = ("interval", "crown-ibp", "crown", "alpha-crown")
 _NAMES = {"crown-ibp": "CROWN-IBP", "crown": "CROWN", "alpha-crown": "CROWN-Optimized"}
 
 # Each passed the containment fuzz of the tests, in both dtypes and all methods, for 0.3.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,12 @@ from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.store import ALTERED
 from protoproof.campaign.summary import unused_prototypes
 from protoproof.errors import InputError
-from protoproof.files import read_regular, write_atomic
+from protoproof.files import write_atomic
 from protoproof.network import Network, load
+from protoproof.report.audit.gate_result import gate_result
 from protoproof.report.audit.html import print_pdf, render_audit
 from protoproof.report.audit.page import (
-    AuditCheck,
     AuditClass,
-    AuditGate,
     AuditInstance,
     AuditPage,
     AuditPrototype,
@@ -81,15 +79,11 @@ def audit_page(
 ) -> AuditPage:
     """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
-    stored, network = read_campaign(inside), load(model)
-    if network.sha256 != stored.model.sha256:
-        raise InputError(
-            f"{model}: is not the network of the campaign in {inside} (sha256 differs); give that "
-            "one with --model"
-        )
+    stored = read_campaign(inside)
+    network = _network(model, stored)
     audit = Sections(network, instances)
     campaign, every = _found_again(stored, network, instances, audit, sections)
-    gate = _gate(directory, campaign)
+    gate = gate_result(directory, campaign)
     shown, rest = every[:sections], every[sections:]
     proved = [row for row in campaign.rows if row.record.state == "proved"]
     regions = tuple(audit.region(campaign, name) for name in campaign.regions)
@@ -155,30 +149,19 @@ def _found_again(
     return confirm(stored, network, instances, declared=declared, watch=watch), every
 
 
-def _gate(directory: Path, campaign: Confirmed) -> AuditGate | None:
-    """The answer in ``gate.json``.
+def _network(model: Path, campaign: Campaign) -> Network:
+    """The campaign's network.
 
     Raises:
-        InputError: it is malformed, or about another network.
+        InputError: the file holds another one.
     """
-    path = directory / "gate.json"
-    content = read_regular(path, _LARGEST)
-    if content is None:
-        return None
-    try:
-        found = json.loads(content)
-        if found["schema"] != "protoproof.gate/1":
-            raise ValueError("another version")
-        if found["model"]["sha256"] != campaign.model.sha256:
-            raise ValueError("about another network")
-        checks = tuple(
-            AuditCheck(*(str(item[word]) for word in ("id", "status", "measured", "limit")))
-            for item in found["checks"]
+    network = load(model)
+    if network.sha256 != campaign.model.sha256:
+        raise InputError(
+            f"{model}: is not the network of the campaign in {campaign.directory} (sha256 "
+            "differs); give that one with --model"
         )
-        policy = found["policy"]
-        return AuditGate(str(found["outcome"]), str(policy["name"]), str(policy["sha256"]), checks)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not the result of this gate ({error}); run it again") from error
+    return network
 
 
 def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from protoproof.errors import FragileError, InputError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.options import ExplainOptions
-from protoproof.report.files.alternatives_view import Beside
+from protoproof.report.files.beside import Beside
 from protoproof.report.files.explanation_files import (
     Files,
     Session,

@@ -23,7 +23,8 @@ from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network
-from protoproof.report.files.alternatives_view import Beside, Extras, explained_beside
+from protoproof.report.files.alternatives_view import Extras
+from protoproof.report.files.beside import Beside, explained_beside
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.images import to_picture

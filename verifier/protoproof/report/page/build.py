@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
@@ -60,18 +60,14 @@ def explanation_page(
         envelope: the certificate.
         check: what the checker said about it.
         reading: what the network measured on the input.
-        picture: the input as an image.
-        input_name: what the user called the input.
-        model: the network.
-        certificate: the certificate's file.
-        sizes: every vocabulary that was tried.
-        seconds: time for the whole explanation.
+        picture: the input as an image; ``input_name``: what the user called it.
+        model: the network; ``certificate``: the certificate's file.
+        sizes: every vocabulary that was tried; ``seconds``: the time for all of them.
         patches: pictures of the prototypes, where the model has them.
         notes: further sections, for what does not stand in the certificate's facts.
     """
-    core = envelope.core
+    core, necessary = envelope.core, frozenset(check.necessary)
     predicted = reading.classes[reading.predicted]
-    necessary = frozenset(check.necessary)
     bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
@@ -83,10 +79,7 @@ def explanation_page(
         verdict={"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown"),
         reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
         vocabulary=core.vocabulary,
-        facts=tuple(
-            _page_fact(fact, number in necessary, reading, picture, patches)
-            for number, fact in enumerate(core.facts)
-        ),
+        facts=_facts(core, necessary, reading, picture, patches),
         margins=_margins(core, check, reading),
         sizes=sizes,
         domain=domain_words(core),
@@ -100,6 +93,19 @@ def explanation_page(
         certificate=certificate,
         seconds=seconds,
         notes=notes,
+    )
+
+
+def _facts(
+    core: Core,
+    necessary: Container[int],
+    reading: Reading,
+    picture: Image,
+    patches: Patches | None,
+) -> tuple[PageFact, ...]:
+    return tuple(
+        _page_fact(fact, number in necessary, reading, picture, patches)
+        for number, fact in enumerate(core.facts)
     )
 
 

@@ -53,7 +53,7 @@ def environment() -> jinja2.Environment:
         import markupsafe
     except ImportError as error:
         raise MissingDependencyError(
-            "the page needs jinja2, which is not installed: pip install 'protoproof[report]'"
+            "the page needs jinja2, which is not installed: pip install jinja2"
         ) from error
 
     def made_visible(value: Any) -> Any:

@@ -1,0 +1,139 @@
+"""What a campaign is about, and what of it is left to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from protoproof.campaign.executor import Earlier, Task
+from protoproof.campaign.instances import Instances
+from protoproof.campaign.model_identity import ModelFacts, model_facts
+from protoproof.campaign.options import CampaignOptions
+from protoproof.campaign.record import Options, result_key, versions
+from protoproof.campaign.regions import domain_words, region_key, wording
+from protoproof.campaign.store import Ledger, Planned
+from protoproof.network import Network
+from protoproof.network.recorded import input_digest
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A network, instances, and what is asked of them.
+
+    Attributes:
+        network: the network.
+        instances: the data.
+        asked: what is asked.
+        chosen: indices of the instances.
+        facts: what identifies the network.
+        regions: per region as users write it, the words that a certificate about it has to use.
+        domain: of the explanations, in a certificate's words.
+    """
+
+    network: Network
+    instances: Instances
+    asked: CampaignOptions
+    chosen: Sequence[int]
+    facts: ModelFacts
+    regions: dict[str, str]
+    domain: str
+
+    @cached_property
+    def planned(self) -> list[Planned]:
+        """Every chosen instance with the key of its result."""
+        network = self.network
+        found = []
+        for index in self.chosen:
+            digest = input_digest(self.instances.scaled(index, *network.input_range))
+            key = result_key(
+                self.facts.sha256, self.facts.description_sha256, digest, self.asked.options
+            )
+            found.append(Planned(index, int(self.instances.y[index]), digest, key))
+        return found
+
+    @property
+    def total(self) -> int:
+        """How many results there will be."""
+        return len(self.chosen) * (1 + len(self.regions))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return {
+            # for reports; not a part of the summary, which is equal wherever the files lie
+            "where": {"model": str(self.network.path.resolve()), "data": self.instances.source},
+            "data": {"name": self.instances.name, "sha256": self.instances.sha256},
+            "selection": self.asked.selection.to_json(),
+            "options": self.asked.options.to_json(),
+            "versions": versions(),
+            "regions": self.regions,
+            "domain": self.domain,
+            "model": self.facts.sha256,
+        }
+
+    def open_tasks(self, ledger: Ledger, known: dict[str, Earlier]) -> list[tuple[Task, int]]:
+        """What is left to do, and for how many planned instances; equal inputs are one task.
+
+        Args:
+            ledger: what is done.
+            known: results of an earlier campaign that may carry over, by instance.
+        """
+        return [*self._explanations(ledger, known), *self._certifications(ledger)]
+
+    def _explanations(self, ledger: Ledger, known: dict[str, Earlier]) -> list[tuple[Task, int]]:
+        counts, tasks = Counter(plan.key for plan in self.planned), dict[str, Task]()
+        for plan in self.planned:
+            record = ledger.result(plan.key)
+            if plan.key in tasks or (record is not None and record.settled(self.asked.limits)):
+                continue
+            x = self.instances.scaled(plan.index, *self.network.input_range)
+            tasks[plan.key] = Task(plan.key, plan.index, x, known.get(plan.instance))
+        return [(task, counts[key]) for key, task in tasks.items()]
+
+    def _certifications(self, ledger: Ledger) -> list[tuple[Task, int]]:
+        counts = Counter(plan.instance for plan in self.planned)
+        tasks = dict[str, tuple[Task, int]]()
+        identity = self.network.sha256, self.network.description_sha256
+        for name, text in self.regions.items():
+            for plan in self.planned:
+                key = region_key(*identity, plan.instance, text)
+                record = ledger.region(key)
+                if key in tasks or (record is not None and record.settled(self.asked.limits)):
+                    continue
+                x = self.instances.scaled(plan.index, *self.network.input_range)
+                tasks[key] = Task(key, plan.index, x, region=name), counts[plan.instance]
+        return list(tasks.values())
+
+
+def make_plan(network: Network, instances: Instances, asked: CampaignOptions) -> Plan:
+    """The plan, once all that could be refused has been.
+
+    Raises:
+        UsageError: a region that a campaign cannot use, or instances that are not there.
+        InputError: data that does not fit the network.
+    """
+    instances.fit(network.class_names)
+    chosen = asked.selection.choose(instances)
+    domain = domain_words(asked.options.domain, network)
+    facts, regions = model_facts(network), wording(asked.regions, network)
+    return Plan(network, instances, asked, chosen, facts, regions, domain)
+
+
+def earlier_results(directory: Path, facts: ModelFacts, options: Options) -> dict[str, Earlier]:
+    """Proved results of another campaign on an equal head with equal options, by instance."""
+    with Ledger.read(directory) as ledger:
+        about, model = ledger.about(), ledger.model()
+        same = about["options"] == options.to_json() and model.head_sha256 == facts.head_sha256
+        if not same:
+            return {}
+        found = {}
+        for row in ledger.rows():
+            content = ledger.certificate(row.key, row.record)
+            others = ledger.others(row.key, row.record)
+            if row.record.state == "proved" and content is not None and others is not None:
+                found[row.instance] = Earlier(row.record, content, others)
+        return found

@@ -1,0 +1,67 @@
+"""What a campaign's directory holds. Reading one loads no prover."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protoproof.campaign.model_identity import ModelFacts
+from protoproof.campaign.record import Row, State
+from protoproof.campaign.regions import RegionRecord
+from protoproof.campaign.store import Ledger
+from protoproof.campaign.summary import state_counts, summary
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a campaign is: ``done`` results of ``total``, of which ``reused`` were there before.
+
+    Every instance has one result for its explanation, and one for each region.
+    """
+
+    done: int
+    total: int
+    reused: int
+    state: State | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """What a campaign's directory holds.
+
+    ``stopped`` is the number of the signal that ended it early; ``computed``, ``reused`` and
+    ``carried`` (a part of ``computed``) say how the results came about in this run. ``regions``
+    holds, per region as users write it and by the key of each row, what came of it.
+    """
+
+    directory: Path
+    about: dict[str, Any]
+    model: ModelFacts
+    rows: tuple[Row, ...]
+    regions: dict[str, dict[str, RegionRecord]]
+    computed: int = 0
+    reused: int = 0
+    carried: int = 0
+    stopped: int | None = None
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many instances are in each state."""
+        return state_counts(self.rows)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The document ``summary.json``."""
+        return summary(self.about, self.model, self.rows, self.regions)
+
+
+def read_campaign(directory: Path) -> Campaign:
+    """What an earlier campaign left behind: its word, which :mod:`recheck` does not take.
+
+    Raises:
+        InputError: the directory holds none.
+    """
+    with Ledger.read(directory) as ledger:
+        about, model = ledger.about(), ledger.model()
+        return Campaign(directory, about, model, ledger.rows(), ledger.regions())

@@ -1,0 +1,32 @@
+"""What an earlier campaign's directory says of where its files lay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protoproof.errors import ProtoProofError
+
+if TYPE_CHECKING:
+    from protoproof.campaign import Instances
+
+
+def where_it_lay(directory: Path) -> dict[str, str]:
+    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
+    from protoproof.campaign import read_campaign
+    from protoproof.gate.compare import find_campaign
+
+    found = read_campaign(find_campaign(directory)).about.get("where", {})
+    return {word: str(found.get(word, "")) for word in ("model", "data")}
+
+
+def data_of(given: str | None, before: str) -> Instances | None:
+    """The data: what was asked for must be there, what lay there may be gone."""
+    from protoproof.campaign.instances import read_instances
+
+    if given is not None:
+        return read_instances(given)
+    try:
+        return read_instances(before) if before else None
+    except ProtoProofError:
+        return None
