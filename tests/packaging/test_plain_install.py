@@ -130,11 +130,17 @@ def test_explaining_needs_no_more_than_its_extra(tmp_path: Path) -> None:
 
 
 API = """
+import importlib
 import protoproof
 found = {}
 for name in sorted(set(protoproof.__all__)):
     try:
         getattr(protoproof, name)
+    except protoproof.errors.ProtoProofError as error:
+        found[name] = str(error)
+for room, name in (("campaign", "run_campaign"), ("gate", "run_gate")):
+    try:
+        getattr(importlib.import_module("protoproof." + room), name)
     except protoproof.errors.ProtoProofError as error:
         found[name] = str(error)
 network = protoproof.load(sys.argv[1])
@@ -157,10 +163,38 @@ def test_the_library_says_the_same(tmp_path: Path) -> None:
         "certify",
         "explain",
         "observe",
+        "run_campaign",
+        "run_gate",
     }
     for name, line in found.items():
         extra = "certify" if name in ("Certified", "certify") else "explain"
         assert line.endswith(f"pip install 'protoproof[{extra}]'"), line
+
+
+PLUGIN = """
+import contextlib, io, pytest
+out = io.StringIO()
+with contextlib.redirect_stdout(out):
+    pytest.main(["-q", "-p", "protoproof.pytest_plugin", "test_release.py"])
+print(json.dumps(out.getvalue()))
+"""
+SUITE = """
+import pytest
+
+@pytest.mark.protoproof(model="net.onnx", policy="policy.yaml", data="mnist5k")
+def test_release():
+    pass
+
+def test_something_else():
+    pass
+"""
+
+
+def test_the_pytest_plugin_says_the_same_and_harms_no_other_test(tmp_path: Path) -> None:
+    (tmp_path / "test_release.py").write_text(SUITE)
+    shown = run(PLUGIN, EXTRAS, tmp_path)
+    assert "pip install 'protoproof[explain]'" in shown
+    assert "1 passed, 1 error" in shown
 
 
 def test_extras_are_what_the_messages_say() -> None:

@@ -38,6 +38,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "run_campaign":
         raise AttributeError(f"module 'protoproof.campaign' has no attribute {name!r}")
+    from protoproof.extras import require
+
+    require("explain", "a campaign")
     from protoproof.campaign.run import run_campaign
 
     return run_campaign

@@ -35,6 +35,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in ("evaluate", "run_gate"):
         raise AttributeError(f"module 'protoproof.gate' has no attribute {name!r}")
+    from protoproof.extras import require
+
+    require("explain", "the gate")
     from protoproof.gate import run
 
     return getattr(run, name)
