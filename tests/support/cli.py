@@ -17,6 +17,7 @@ from typing import IO, Any, TextIO
 
 from models.verbs import add_training
 from protoproof.cli.app import app, main
+from tests.support.campaign import warm_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = str(ROOT / "cli.py")
@@ -140,7 +141,7 @@ def _own_surroundings() -> Iterator[None]:
     root.handlers[:] = []
     signal.signal = harmless  # type: ignore[assignment]
     try:
-        with _program_warnings():
+        with warm_workers(), _program_warnings():
             yield
     finally:
         signal.signal = set_signal

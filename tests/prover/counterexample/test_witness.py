@@ -31,6 +31,7 @@ from protoproof.prover.search.search import Candidate, candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
 from protoproof.verdict import PROVED
+from tests.support.examples import examples
 from tests.support.kernel import builders
 from tests.support.strategies import make_instance, random_instance, seeds
 from tests.support.witnesses import instance_of, stored_facts
@@ -95,7 +96,7 @@ def test_witnesses_are_sought_without_chance(vocabulary: str, seed: int) -> None
     )
 
 
-@settings(max_examples=20)
+@examples(6, 20)
 @given(seeds)
 @DOMAINS
 def test_a_redundant_fact_never_gets_one(domain: Domain, seed: int) -> None:

@@ -13,7 +13,6 @@ from protoproof.prover.latent.reach import Reach
 from protoproof.prover.oracle.cascade import CascadeOracle
 from protoproof.prover.oracle.interval import ExactOracle
 from protoproof.prover.oracle.relational import RelationalOracle
-from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.verdict import Status
 from tests.support.domains import (
     KINDS,
@@ -24,15 +23,10 @@ from tests.support.domains import (
     small_head_instance,
     violation,
 )
+from tests.support.heads import SIMILARITIES
+from tests.support.oracles import ORACLES
 from tests.support.strategies import margins_at, some_pairs
 
-ORACLES = {
-    "triangle": TriangleOracle(np.inf),
-    "exact": ExactOracle(np.inf),
-    "relational": RelationalOracle(np.inf),
-    "cascade": CascadeOracle(np.inf),
-}
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 kinds = pytest.mark.parametrize("kind", KINDS)
 oracles = pytest.mark.parametrize("name", ORACLES)
 
