@@ -128,7 +128,7 @@ def test_every_kind_of_fact_gets_one() -> None:
     assert all(found.values()), found
 
 
-@settings(max_examples=20)
+@examples(8, 20)
 @given(seeds)
 def test_moved_latents_respect_the_box(seed: int) -> None:
     instance = random_instance(seed)
