@@ -6,12 +6,14 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test lint types bench lock clean
+.PHONY: help demo test test-sweeps test-all lint types bench lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    explain one real prediction, check the certificate, write a page"
-	@echo "make test    run the tests, on all cores"
+	@echo "make test    run the tests, on all cores: a few minutes"
+	@echo "make test-sweeps  the many further cases of what make test tries in few"
+	@echo "make test-all     both"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
 	@echo "make bench   measure; results under tests/benchmarks/results"
@@ -21,8 +23,14 @@ help:
 demo: $(STAMP)
 	$(PY) cli.py demo
 
+# pyproject.toml leaves the sweeps out unless they are asked for; a sweep is spread case by case
 test: $(STAMP)
 	$(PY) -m pytest -n auto --dist loadfile
+
+test-sweeps: $(STAMP)
+	$(PY) -m pytest -n auto -m "sweep or deeper" --hypothesis-profile=sweep
+
+test-all: test test-sweeps
 
 lint: $(STAMP)
 	$(PY) -m ruff check $(SOURCES)

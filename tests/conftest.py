@@ -10,7 +10,10 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from tests.support.examples import SWEEP
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile(SWEEP, derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 # as many workers as cores share the machine; threads inside each would only get in the way

@@ -26,8 +26,10 @@ def test_files_that_documents_name_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_make_targets_that_documents_name_exist(document: Path) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    named = set(re.findall(r"\bmake (\w+)\b(?=[`\s]*(?:#|`|$))", document.read_text("utf-8"), re.M))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = set(
+        re.findall(r"\bmake ([\w-]+)(?=[`\s]*(?:#|`|$))", document.read_text("utf-8"), re.M)
+    )
     assert named <= targets
 
 

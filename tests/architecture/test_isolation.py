@@ -56,7 +56,6 @@ def test_the_checker_needs_no_prover(tmp_path: Path, flags: list[str]) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert result.stdout == "accepted []\n", result.stderr

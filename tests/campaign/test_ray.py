@@ -12,7 +12,7 @@ import pytest
 from protoproof.campaign.executor_ray import RayEngine
 from protoproof.errors import UsageError
 from tests.support.campaign import MODEL, small_file
-from tests.support.cli import protoproof
+from tests.support.cli import process, protoproof
 
 CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 
@@ -21,9 +21,7 @@ CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 @pytest.mark.skipif(" " in sys.executable, reason="Ray cannot start a path with a space")
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
     data, two = small_file(tmp_path, 10), ("--workers", "2")
-    ray = protoproof(
-        *CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", "--workers", "2"
-    )
+    ray = process(*CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", *two)
     local = protoproof(*CAMPAIGN, data, "--out", tmp_path / "local", *two)
     assert (ray.code, local.code) == (0, 0), ray.err
     files = [

@@ -17,7 +17,7 @@ from protoproof.campaign.record import STATES
 from protoproof.errors import UsageError
 from protoproof.kernel import check
 from protoproof.network import load
-from tests.support.campaign import MODEL, InlineEngine, Poisoned, network, small_file, some
+from tests.support.campaign import MODEL, PATIENT, InlineEngine, Poisoned, network, small_file, some
 from tests.support.cli import protoproof
 
 QUICK = Options(vocabulary="topk", witnesses=False)
@@ -25,8 +25,8 @@ REGIONS = ("linf:0.02", "linf:0.2", "brightness:0.01")
 
 
 def run(out: Path, count: int = 4, **settings: Any) -> Campaign:
-    settings = {"options": QUICK, "engine": InlineEngine, "regions": REGIONS} | settings
-    return run_campaign(network(), some(count), out, **settings)
+    usual = {"options": QUICK, "engine": InlineEngine, "regions": REGIONS, "limits": PATIENT}
+    return run_campaign(network(), some(count), out, **(usual | settings))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_device_that_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_from_the_command_line(tmp_path: Path) -> None:
     ask = ("campaign", MODEL, "--data", small_file(tmp_path), "--out", tmp_path / "out")
-    ask += ("--indices", "0,50", "--workers", "1")
+    ask += ("--indices", "0,50", "--workers", "1", "--timeout", "1e6")
     ask += ("--vocabulary", "topk", "--region", "linf:0.01", "--region", "linf:0.2")
     done = protoproof(*ask)
     assert done.code == 0, done.err  # refuted is an answer

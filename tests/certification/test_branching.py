@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from protoproof.certificate.partition import Part as Leaf
-from protoproof.certification import branch_and_bound as branching
+from protoproof.certification import branch_and_bound
 from protoproof.certification.branch_and_bound import Progress
 from protoproof.certification.certify import Certifier
 from protoproof.certification.result import Certified
@@ -40,6 +40,7 @@ from tests.support.certification import certifier
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000
+ROUNDS = 3
 LIGHT = "brightness:0.2,0.2"
 
 
@@ -133,20 +134,21 @@ def test_refuted_and_proved_never_meet_in_nested_regions() -> None:
 
 
 def test_middles_of_parts_refute_without_the_falsifier() -> None:
-    found = certifier().certify(
-        region_of("brightness:0.6", 1), method="branch", falsify=False, timeout=30.0
-    )
+    found = certifier().certify(region_of("brightness:0.6", 1), method="branch", falsify=False)
     assert found.verdict.status is Status.REFUTED
     assert found.counterexample is not None
     assert found.counterexample.observation.predicted != found.predicted
 
 
-def test_a_timeout_keeps_and_reports_what_is_proved() -> None:
+def test_a_timeout_keeps_and_reports_what_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stops the search after a few rounds; the share and the open parts are told."""
     seen: list[Progress] = []
+    clock = SimpleNamespace(perf_counter=lambda: np.inf if len(seen) > ROUNDS else 0.0)
+    monkeypatch.setattr(branch_and_bound, "time", clock)
     result = certifier().certify(
-        region_of("linf:0.1", 28), method="branch", timeout=1.0, watch=seen.append
+        region_of("linf:0.1", 28), method="branch", timeout=1e6, watch=seen.append
     )
+    assert len(seen) == ROUNDS + 1
     assert result.verdict.status is Status.UNKNOWN
     assert "% of the region's volume, open on" in result.verdict.reason
     assert seen[0].open == 1
@@ -261,7 +263,7 @@ def test_the_limits_are_the_checkers() -> None:
             ),
             input_shape=(1, 28, 28),
         )  # fmt: skip
-        most = branching._most_parts(network)  # type: ignore[arg-type]
+        most = branch_and_bound._most_parts(network)  # type: ignore[arg-type]
         assert most > 1
         assert most * parts.part_cost(head) < MAX_STEPS * 3 // 4  # type: ignore[arg-type]
 

@@ -24,6 +24,7 @@ from protoproof.region.sets.region import LinfBall
 from protoproof.region.sets.syntax import parse_region
 from protoproof.verdict import Status
 from tests.support.certification import certifier
+from tests.support.heads import SIMILARITIES
 from tests.support.network.builders import draft
 
 DOMAIN = (0.0, 1.0)
@@ -230,7 +231,7 @@ def test_region_relative_explanations_are_no_larger() -> None:
 
 def test_a_small_network_without_zoo(tmp_path: Path) -> None:
     """Every similarity, a grid of four locations, with bias: proved at a small radius."""
-    for similarity in ("log_ratio", "exponential", "negated", "reciprocal"):
+    for similarity in SIMILARITIES:
         network = load(draft(similarity=similarity, bias=True).save(tmp_path))
         known = Certifier(network)
         x = np.random.default_rng(5).random((1, 6, 6)).astype(np.float32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from protoproof.resources import zoo_path
-from tests.support.cli import ROOT, Result, protoproof
+from tests.support.cli import Result, called, protoproof
 
 MODEL = zoo_path("mnist-1x1")
 
@@ -146,13 +144,7 @@ def test_a_tie_is_undecided_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), "--debug", "check", "no.json", str(MODEL)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "Traceback" in done.stderr
-    assert "no.json" in done.stderr
+    done = called("--debug", "check", "no.json", MODEL, cwd=tmp_path)
+    assert done.code == 2
+    assert "Traceback" in done.err
+    assert "no.json" in done.err

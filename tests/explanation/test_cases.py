@@ -25,9 +25,9 @@ from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.verdict import Status
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import scene
 
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 # seeds whose proofs split by these, besides leaves
 SEEDS = {11: {"distance"}, 19: {"place", "distance"}, 28: {"place", "channel"}}
 

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.repeat import TASKS
+import pytest
+
+from tests.support.repeat import QUICK, TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def lines(workers: int, hash_seed: str) -> list[str]:
+def lines(workers: int, tasks: int, hash_seed: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.repeat", str(workers)],
+        [sys.executable, "-m", "tests.support.repeat", str(workers), str(tasks)],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -24,11 +26,12 @@ def lines(workers: int, hash_seed: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_one_worker_and_eight_agree_under_different_hash_seeds() -> None:
-    alone = lines(1, "0")
-    assert len(alone) == len(TASKS)
-    assert lines(8, "12345") == alone
+@pytest.mark.parametrize("tasks", [QUICK, pytest.param(len(TASKS), marks=pytest.mark.sweep)])
+def test_one_worker_and_eight_agree_under_different_hash_seeds(tasks: int) -> None:
+    alone = lines(1, tasks, "0")
+    assert len(alone) == tasks
+    assert lines(8, tasks, "12345") == alone
     # a run that found nothing would show nothing
     assert sum("size 0" in line for line in alone) == 0
     assert any("2 explanations" in line for line in alone)
-    assert len({line.rsplit(" ", 1)[1] for line in alone}) > len(TASKS) // 2
+    assert len({line.rsplit(" ", 1)[1] for line in alone}) > tasks // 2

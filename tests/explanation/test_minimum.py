@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import check
 from protoproof.network import load
 from protoproof.resources import zoo_path
+from tests.support.cli import protoproof
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "mnist-certified"
 
 
@@ -71,27 +69,11 @@ def test_an_unknown_kind_of_minimality_is_refused() -> None:
 
 def test_the_command_line_says_it(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", load_data("mnist5k").x_test[0])
-    done = subprocess.run(
-        [
-            sys.executable,
-            "cli.py",
-            "explain",
-            zoo_path(NAME),
-            "--input",
-            str(tmp_path / "x.npy"),
-            "--minimal",
-            "minimum",
-            "--vocabulary",
-            "pairs",
-            "--json",
-            "--out",
-            str(tmp_path / "x.cert.json"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+    done = protoproof(
+        *("explain", zoo_path(NAME), "--input", tmp_path / "x.npy", "--minimal", "minimum"),
+        *("--vocabulary", "pairs", "--json", "--out", tmp_path / "x.cert.json"),
     )
-    document = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
     assert document["lower_bound"] == document["size"] == 1
     assert "Minimum-size" in (tmp_path / "x.html").read_text()

@@ -32,11 +32,11 @@ from protoproof.prover.proof.encode import certificate_core
 from protoproof.prover.relaxation.intervals import margins_between
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import Scene, scene
 from tests.support.kernel.models import sha256
 from tests.support.kernel.relational import latents
 
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 LOWEST = (299, 640, 213, 298)  # test images of mnist-1x1 with the smallest margins
 
 

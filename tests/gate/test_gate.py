@@ -312,27 +312,48 @@ def test_a_baseline_with_other_options_or_data_is_refused(tmp_path: Path) -> Non
         gate(tmp_path / "new", rules, data=others, baseline=tmp_path / "few" / "out")
 
 
-def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("per_class", "wish", "rule"),
+    [
+        (2, ("median_at_most: 10", "median_at_most: 1"), "explanation_size"),
+        pytest.param(10, ("at_least: 0.95", "at_least: 1.0"), "accuracy", marks=pytest.mark.sweep),
+    ],
+)
+def test_from_the_command_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    per_class: int,
+    wish: tuple[str, str],
+    rule: str,
+) -> None:
     """The example policy on the zoo network, as the README says; then the other exit codes."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     arguments = ("--model", MODEL, "--data", "mnist5k", "--workers", "2")
-    comment = ("--markdown", tmp_path / "comment.md")
-    done = protoproof("gate", "--policy", EXAMPLE, *arguments, "--out", tmp_path / "gate", *comment)
+    comment, count = ("--markdown", tmp_path / "comment.md"), 10 * per_class
+    text = EXAMPLE.read_text()
+    assert "per_class: 10" in text
+    assert wish[0] in text
+    text = text.replace("per_class: 10", f"per_class: {per_class}")
+    if per_class < 10:  # as in example_rules: few instances leave more prototypes unseen
+        text = text.replace("at_most: 15", "at_most: 50")
+    example = tmp_path / "release.yaml"
+    example.write_text(text)
+    done = protoproof("gate", "--policy", example, *arguments, "--out", tmp_path / "gate", *comment)
     assert done.code == 0, done.out + done.err
     assert "gate        passed" in done.out
     words = json.loads((tmp_path / "gate" / "gate.json").read_text())["checks"]
-    assert "100 of 100 certificates accepted" in {check["measured"] for check in words}
+    assert f"{count} of {count} certificates accepted" in {check["measured"] for check in words}
     assert (tmp_path / "comment.md").read_text() == (tmp_path / "summary.md").read_text()
     strict = tmp_path / "strict.yaml"
-    strict.write_text(EXAMPLE.read_text().replace("at_least: 0.95", "at_least: 1.0"))
+    strict.write_text(text.replace(*wish))
     done = protoproof("gate", "--policy", strict, *arguments, "--out", tmp_path / "gate", "--json")
     assert done.code == 1
     document = json.loads(done.out)
-    assert [c["id"] for c in document["checks"] if c["status"] == "failed"] == ["accuracy"]
+    assert {c["rule"] for c in document["checks"] if c["status"] == "failed"} == {rule}
     strict.write_text(HEADER)
     done = protoproof("gate", "--policy", strict, *arguments, "--out", tmp_path / "gate")
     assert (done.code, done.err.count("\n")) == (2, 1)
     same = tmp_path / "gate"
     done = protoproof("diff", same, same, "--json")
     assert done.code == 0
-    assert json.loads(done.out)["changes"]["same"] == 100
+    assert json.loads(done.out)["changes"]["same"] == count

@@ -40,6 +40,13 @@ def test_no_marker(protoproof_gate):
     pass
 """
 
+# workers are forks of the suite's process, see `warm_workers`
+WARM = """
+import multiprocessing
+from protoproof.campaign import executor_process
+executor_process._SPAWN = multiprocessing.get_context("fork")
+"""
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -60,7 +67,6 @@ def run(directory: Path) -> Suite:
         },
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )  # fmt: skip
     return Suite(directory, done.stdout + done.stderr, done.returncode)
@@ -79,6 +85,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     (directory / "empty.yaml").write_text("")
     (directory / "pytest.ini").write_text("[pytest]\n")
     (directory / "test_release.py").write_text(TESTS)
+    (directory / "conftest.py").write_text(WARM)
     return run(directory)
 
 

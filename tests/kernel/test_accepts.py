@@ -11,10 +11,9 @@ import pytest
 from protoproof.certificate.schema import IntervalEvidence
 from protoproof.errors import CertificateError, ModelError
 from protoproof.kernel import CheckReport, ModelFile, check
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import INPUT, Scene, core, file, pair_core, scene, topk_core
 from tests.support.kernel.models import random_tiny
-
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 
 
 def accepted(report: CheckReport) -> bool:

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protoproof.certificate.schema import Chord, PlaceMultipliers, RivalForm
 from protoproof.kernel import CheckReport, check
+from tests.support.examples import examples
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import Scene, few_pairs, file, scene
 from tests.support.kernel.models import Tiny
 from tests.support.kernel.relational import fewest, latents, needs_forms, relational_core
 
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 GRIDS = ((1, 1), (1, 2))
 HERE, NAMED = needs_forms(0)
 CORE = json.loads(file(relational_core(HERE, NAMED)))
@@ -206,7 +207,7 @@ def worst(here: Scene, points: Any, rival: int) -> float:
     return float((logits[:, here.predicted] - logits[:, rival]).min())
 
 
-@settings(max_examples=60, deadline=None)
+@examples(20, 60)
 @given(st.integers(0, 10**6), st.sampled_from(SIMILARITIES), st.sampled_from(GRIDS), st.data())
 def test_no_latent_that_meets_the_facts_beats_a_margin(
     seed: int, similarity: str, grid: tuple[int, int], data: st.DataObject

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from protoproof.kernel import check
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import Scene, core, file, pair_core, scene, topk_core
 from tests.support.kernel.relational import fewest, relational_core
 from tests.support.kernel.second_checker import second_check
-
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 
 
 def variants(here: Scene, rng: np.random.Generator, box: bool) -> list[Any]:

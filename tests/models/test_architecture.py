@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.architecture import plan
 from models.protopnet import Encoder
 from protoproof.errors import UsageError
+from tests.support.examples import examples
 
 
 @st.composite
@@ -20,7 +21,7 @@ def plans(draw: st.DrawFn) -> tuple[tuple[int, int, int], int, bool]:
 
 
 @given(plans())
-@settings(max_examples=150, deadline=None)
+@examples(50, 150)
 def test_every_size_reaches_its_grid(case: tuple[tuple[int, int, int], int, bool]) -> None:
     shape, grid, certified = case
     architecture = plan(shape, grid, 16, certified)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from protoproof.errors import ProtoProofError
 from protoproof.network import load
 from protoproof.network.inspect import inspect_file
+from tests.support.examples import examples
 from tests.support.network.builders import draft
 
 VALID = draft(bias=True).build().SerializeToString()
@@ -26,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def survive(folder: Path, data: bytes) -> None:
     path = folder / "mutant.onnx"
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     found = inspect_file(path)
     assert all(line.isprintable() for line in found.to_text().split("\n"))
     problem = refusal(path)
@@ -34,7 +35,7 @@ def survive(folder: Path, data: bytes) -> None:
     overflows = any("NaN or infinite for this input" in text for text in found.refusals)
     assert bool(problem) == bool(found.refusals) or overflows
     assert problem.isprintable()
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
 
 
 def refusal(path: Path) -> str:
@@ -76,10 +77,8 @@ def mutate(data: bytes, changes: list[tuple[float, tuple[str, object]]]) -> byte
 
 
 @given(st.lists(edits, min_size=1, max_size=4))
-@settings(
-    max_examples=2500,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+@examples(
+    500, 2500, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_mutations(folder: Path, changes: list[tuple[float, tuple[str, object]]]) -> None:
     survive(folder, mutate(VALID, changes))
@@ -97,8 +96,9 @@ def test_noise(folder: Path, data: bytes) -> None:
     survive(folder, data)
 
 
-def test_every_byte_of_the_header(folder: Path) -> None:
+@pytest.mark.parametrize("step", [12, pytest.param(3, marks=pytest.mark.sweep)])
+def test_every_byte_of_the_header(folder: Path, step: int) -> None:
     """Structure, not weights: names, types and lengths lie at the start of the file."""
-    for at in range(0, 1200, 3):
+    for at in range(0, 1200, step):
         for bit in (0, 3, 7):
             survive(folder, VALID[:at] + bytes([VALID[at] ^ 1 << bit]) + VALID[at + 1 :])

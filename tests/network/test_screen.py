@@ -39,7 +39,7 @@ IDS = [f"{index}-{message[:40]}" for index, (_, _, message) in enumerate(REFUSAL
 @pytest.mark.parametrize(("change", "kind", "message"), REFUSALS, ids=IDS)
 def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], message: str) -> None:
     path = broken(change, tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelError) as caught:
         load(path)
     text = str(caught.value)
@@ -47,7 +47,7 @@ def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], messag
     assert type(caught.value) is kind
     assert text.startswith(f"{path}: ")
     assert "\n" not in text
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
     assert any(message in refusal for refusal in inspect_file(path).refusals)
 
 

@@ -125,10 +125,10 @@ def test_wrong_fields_are_named(path: str, value: Any, message: str) -> None:
     ],
 )
 def test_loose_json_is_refused(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DescriptionError) as caught:
         parse_description(text, "somewhere")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     assert str(caught.value).isprintable()
 
 
@@ -244,12 +244,12 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 )
 def test_wild_yaml_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = saved(tmp_path, text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DescriptionError) as caught:
         load(path)
     assert message in str(caught.value)
     assert str(caught.value).isprintable()
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
 
 
 def test_yaml_pipe_is_not_read(tmp_path: Path) -> None:

@@ -374,7 +374,6 @@ def test_in_a_real_browser(directory: Path, data: Instances, tmp_path: Path) -> 
             ],
             capture_output=True,
             text=True,
-            timeout=120,
             check=True,
         )
         assert ":CONSOLE" not in done.stderr, done.stderr

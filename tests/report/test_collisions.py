@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from protoproof.errors import OutputError, UsageError
 from protoproof.network import Network, Observation, load
 from protoproof.report.ambiguity import Ambiguity, ambiguity, ambiguity_to_files, spread
 from protoproof.resources import zoo_path
+from tests.support.cli import protoproof
 
-ROOT = Path(__file__).resolve().parents[2]
 COUNT = 150
 
 
@@ -112,28 +110,12 @@ def test_a_page_without_a_collision(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "cli.py",
-            "ambiguity",
-            str(zoo_path("mnist-certified")),
-            "--data",
-            "mnist5k",
-            "--limit",
-            "40",
-            "--most",
-            "2",
-            "--json",
-            "--out",
-            str(tmp_path / "a.json"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+    done = protoproof(
+        *("ambiguity", zoo_path("mnist-certified"), "--data", "mnist5k"),
+        *("--limit", "40", "--most", "2", "--json", "--out", tmp_path / "a.json"),
     )
-    document = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
     assert document["inputs"] == 40
     assert len(document["levels"]) == 2
     assert (tmp_path / "a.html").is_file()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from protoproof.campaign import executor_process
 from protoproof.campaign.executor import MakeServer, Message, Outcome, Ready, Server, Task, answer
 from protoproof.campaign.explain_task import ExplainJob
 from protoproof.campaign.instances import Instances
@@ -22,6 +26,7 @@ from protoproof.network import Network, load
 from protoproof.resources import zoo_path
 
 MODEL = zoo_path("mnist-certified")
+PATIENT = Limits(seconds=None)  # what is proved does not depend on the machine
 
 
 @cache
@@ -48,6 +53,17 @@ def small_file(directory: Path, count: int = 60) -> Path:
     arrays = {"x_train": data.x, "y_train": data.y, "x_test": data.x, "y_test": data.y}
     np.savez(path, **arrays)
     return path
+
+
+@contextlib.contextmanager
+def warm_workers() -> Iterator[None]:
+    """Local workers are forks of this process, which has imported everything: milliseconds.
+
+    Pipes, limits, death and order are those of workers that start afresh.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor_process, "_SPAWN", multiprocessing.get_context("fork"))
+        yield
 
 
 class InlineWorker:
@@ -119,6 +135,22 @@ class Poisoned:
             return Outcome(Record("undecided", "harmless", predicted=task.index % 3))
 
         return serve
+
+
+class Halting(ExplainJob):
+    """Explains the first few instances, and never comes to an end with any other."""
+
+    ANSWERED = 4
+
+    def __call__(self) -> Server:
+        serve = super().__call__()
+
+        def halting(task: Task) -> Outcome:
+            while task.index >= self.ANSWERED:
+                time.sleep(60)
+            return serve(task)
+
+        return halting
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from models.verbs import add_training
 from protoproof.cli.app import main
+from tests.support.campaign import warm_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = str(ROOT / "cli.py")
@@ -53,6 +54,26 @@ def process(*arguments: object, cwd: Path | None = None) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+def forked(prepare: Callable[[], None], *arguments: object) -> Result:
+    """The program in a fork of this process, where ``prepare`` can do what cannot be undone."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            code = 70
+            try:
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                with _own_surroundings():
+                    os.chdir(ROOT)
+                    sys.argv = [SHIM, *map(str, arguments)]
+                    prepare()
+                    code = _exit_code()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        return Result(os.waitstatus_to_exitcode(status), _text(out), _text(err))
+
+
 def called(*arguments: object, cwd: Path | None = None) -> Result:
     """The program in this process, tracebacks and all."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -60,11 +81,12 @@ def called(*arguments: object, cwd: Path | None = None) -> Result:
             os.chdir(cwd or ROOT)
             sys.argv = [SHIM, *map(str, arguments)]
             code = _exit_code()
-        texts = []
-        for stream in (out, err):
-            stream.seek(0)
-            texts.append(stream.read().decode())
-    return Result(code, *texts)
+        return Result(code, _text(out), _text(err))
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 def _exit_code() -> int:
@@ -119,7 +141,7 @@ def _own_surroundings() -> Iterator[None]:
     root.handlers[:] = []
     signal.signal = harmless  # type: ignore[assignment]
     try:
-        with _program_warnings():
+        with warm_workers(), _program_warnings():
             yield
     finally:
         signal.signal = set_signal

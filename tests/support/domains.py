@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize
 
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.domain import Box, Domain, Free, Simplex, Sphere, rounding_slack
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import Reach
+from tests.support import heads
 from tests.support.strategies import Matrix, float32, make_head, make_instance, random_instance
 
+# the one list of domains that the laws run over
 KINDS = ("free", "box", "relu", "sphere", "simplex", "reach", "linear")
 
 
@@ -26,8 +27,8 @@ def placed(kind: str, seed: int, similarity: str = "log_ratio") -> tuple[Instanc
         latent = float32(latent / np.linalg.norm(latent, axis=1, keepdims=True))
     if kind == "simplex":
         latent = float32((latent + 0.01) / (latent + 0.01).sum(axis=1, keepdims=True))
-    constant = {"log_ratio": float(np.float32(1e-2)), "exponential": 0.75}.get(similarity, 1.0)
-    head = replace(instance.head, similarity=Similarity(similarity, constant))
+    epsilon = float(np.float32(1e-2)) if similarity == "log_ratio" else None
+    head = replace(instance.head, similarity=heads.similarity(similarity, epsilon))
     instance = make_instance(head, latent)
     return instance, domain_of(kind, instance, seed)
 

@@ -30,6 +30,7 @@ from protoproof.prover.search.search import Candidate, candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
 from protoproof.verdict import PROVED
+from tests.support.examples import examples
 from tests.support.kernel import builders
 from tests.support.strategies import make_instance, random_instance, seeds
 from tests.support.witnesses import instance_of, stored_facts
@@ -94,7 +95,7 @@ def test_witnesses_are_sought_without_chance(vocabulary: str, seed: int) -> None
     )
 
 
-@settings(max_examples=20)
+@examples(6, 20)
 @given(seeds)
 @DOMAINS
 def test_a_redundant_fact_never_gets_one(domain: Domain, seed: int) -> None:
@@ -126,7 +127,7 @@ def test_every_kind_of_fact_gets_one() -> None:
     assert all(found.values()), found
 
 
-@settings(max_examples=20)
+@examples(8, 20)
 @given(seeds)
 def test_moved_latents_respect_the_box(seed: int) -> None:
     instance = random_instance(seed)

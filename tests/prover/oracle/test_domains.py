@@ -12,7 +12,6 @@ from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.latent.reach import Reach
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
-from protoproof.prover.oracle.triangle import TriangleOracle
 from tests.support.domains import (
     KINDS,
     adversaries,
@@ -22,14 +21,10 @@ from tests.support.domains import (
     small_head_instance,
     violation,
 )
+from tests.support.heads import SIMILARITIES
+from tests.support.oracles import ORACLES
 from tests.support.strategies import margins_at, some_pairs
 
-ORACLES = {
-    "triangle": TriangleOracle(np.inf),
-    "exact": IntervalOracle(np.inf),
-    "relational": RelationalOracle(np.inf),
-}
-SIMILARITIES = ("log_ratio", "exponential", "negated", "reciprocal")
 kinds = pytest.mark.parametrize("kind", KINDS)
 oracles = pytest.mark.parametrize("name", ORACLES)
 

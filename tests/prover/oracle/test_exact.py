@@ -14,6 +14,7 @@ from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.verdict import Status
+from tests.support.examples import examples
 from tests.support.strategies import (
     Sphere,
     float32,
@@ -45,6 +46,7 @@ def test_no_sampled_latent_beats_the_bound(seed: int) -> None:
         assert (margins_at(instance, latent) >= decision.margins - 1e-8).all()
 
 
+@examples(25, 100)
 @given(seeds)
 @pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 def test_monotone_and_independent_of_history(domain: Domain, seed: int) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -18,6 +17,7 @@ from protoproof.prover.oracle.relational import RelationalOracle, RelationalStat
 from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.verdict import Status
+from tests.support.heads import SIMILARITIES, similarity
 from tests.support.strategies import (
     Sphere,
     make_instance,
@@ -28,14 +28,13 @@ from tests.support.strategies import (
 )
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
-KINDS = pytest.mark.parametrize("kind", ["log_ratio", "exponential", "negated", "reciprocal"])
+KINDS = pytest.mark.parametrize("kind", SIMILARITIES)
 GRIDS = ((1, 1), (2, 2))
 
 
 def instance_with(seed: int, kind: str = "log_ratio") -> Instance:
     instance = random_instance(seed, grid=GRIDS[seed % 2])
-    constant = {"log_ratio": float(np.float32(1e-4)), "exponential": 0.75}.get(kind, 1.0)
-    head = replace(instance.head, similarity=Similarity(kind, constant))
+    head = replace(instance.head, similarity=similarity(kind))
     return make_instance(head, instance.latent)
 
 

@@ -26,6 +26,7 @@ from protoproof.prover.search.search import candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support.heads import SIMILARITIES
 from tests.support.kernel import builders
 from tests.support.strategies import random_instance, seeds
 from tests.support.witnesses import instance_of, stored_facts
@@ -113,7 +114,7 @@ def test_what_is_not_proved_stays_as_it_is() -> None:
 
 @settings(max_examples=20)
 @given(seeds)
-@pytest.mark.parametrize("similarity", ["log_ratio", "exponential", "negated", "reciprocal"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 @PROPOSERS
 @DOMAINS
 def test_the_checker_accepts_tiny_ones(
