@@ -59,24 +59,24 @@ def require_coherent(asked: Asked) -> None:
 def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     """An oracle bounds pairs: where there are none, or where all oracles are used, it is nothing.
 
-    ``smt`` alone drops facts of every kind, by cases.
+    ``branch-and-bound`` alone drops facts of every kind, by cases.
 
     Raises:
         UsageError: the chosen oracle would not be used.
     """
-    require_oracle(asked.oracle)
-    if asked.oracle == "auto":
+    oracle = require_oracle(asked.oracle)
+    if oracle == "auto":
         return
-    by_cases = asked.oracle == "smt"
+    by_cases = oracle == "smt"
     if asked.vocabulary in ("topk", "ceiling") and not by_cases:
         raise UsageError(
             f"--oracle {asked.oracle}: bounds pairs, and --vocabulary {asked.vocabulary} has none; "
-            "use --oracle smt, --vocabulary pairs, mixed or auto, or leave --oracle out"
+            "use --oracle branch-and-bound, or --vocabulary pairs, mixed or auto, or leave it out"
         )
-    if asked.vocabulary == "mixed" and asked.oracle not in ("exact", "relational", "smt"):
+    if asked.vocabulary == "mixed" and oracle not in ("exact", "relational", "smt"):
         raise UsageError(
             f"--oracle {asked.oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
-            "exact, relational or smt"
+            "interval, relational or branch-and-bound"
         )
     if searches:
         raise UsageError(

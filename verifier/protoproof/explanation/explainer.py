@@ -112,9 +112,10 @@ class Explainer:
             domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
                 guarantees), a region of inputs (``linf:0.02``), or one of
                 ``protoproof.prover.latent``.
-            oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
-                ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
-                ``smt``: all kinds, by cases, after ``cascade``.
+            oracle: ``auto`` (interval, then relational), ``triangle``, ``interval``,
+                ``relational`` or ``cascade``. It bounds pairs; other facts have no location and
+                are bounded by intervals. ``branch-and-bound``: all kinds, by cases, after
+                ``cascade``. (Older words: ``exact`` for intervals, ``smt`` for cases.)
             witnesses: search, for every fact, a latent that shows why it is needed.
             widen: give the facts the widest intervals that keep the proof, instead of the
                 recorded values.
@@ -134,7 +135,7 @@ class Explainer:
             raise UsageError(
                 f"--vocabulary {vocabulary}: unknown; use auto, " + ", ".join(VOCABULARIES)
             )
-        require_oracle(oracle)
+        oracle = require_oracle(oracle)
         require_minimal(minimal)
         if minimal == "all":
             raise UsageError(

@@ -96,6 +96,8 @@ class IntervalState(Intervals):
 class IntervalOracle(Oracle):
     """See the module's docstring."""
 
+    name = IntervalState.oracle
+
     def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
         """Bounds from the domain alone."""
         return IntervalState(instance, domain, self.slack)

@@ -104,6 +104,8 @@ class RelationalState(IntervalState):
 class RelationalOracle(IntervalOracle):
     """See the module's docstring; activation facts enter by their interval."""
 
+    name = RelationalState.oracle
+
     def prepare(self, instance: Instance, domain: Domain) -> RelationalState:
         """Bounds from the domain alone."""
         return RelationalState(instance, domain, self.slack)

@@ -45,6 +45,8 @@ class TriangleState(IntervalState):
 class TriangleOracle(IntervalOracle):
     """See the module's docstring; decides like the interval oracle, from looser intervals."""
 
+    name = TriangleState.oracle
+
     def prepare(self, instance: Instance, domain: Domain) -> TriangleState:
         """Bounds from the domain alone."""
         return TriangleState(instance, domain, self.slack)

@@ -83,9 +83,6 @@ def _implied(state: Intervals, needed: Wanted) -> tuple[schema.ImpliedBound, ...
     return tuple(found)
 
 
-# --- rows: bounds of single distances -------------------------------------------------------------
-
-
 def _blocks(
     state: Intervals, needed: Wanted
 ) -> tuple[tuple[schema.PairBlock, ...], tuple[schema.DomainBlock, ...]]:
@@ -100,11 +97,7 @@ def _blocks(
             sides = (chosen.domain_below, 1), (chosen.domain_above, -1)
             lower, upper = (_domain_rows(state, bounded, location, *side) for side in sides)
             facts = () if hull is None else hull.spanning
-            regional.append(
-                schema.DomainBlock(
-                    location=location, facts=facts, shift=SHIFT, lower=lower, upper=upper
-                )
-            )
+            regional.append(_domain_block(location, facts, lower, upper))
         if hull is None:
             continue
         for group in lower_groups(hull, state.instance.gram, measurement, chosen.below, target):
@@ -121,6 +114,12 @@ def _block(
     location: int, facts: tuple[int, ...], shift: int, lower: schema.Rows, upper: schema.Rows
 ) -> schema.PairBlock:
     return schema.PairBlock(location=location, facts=facts, shift=shift, lower=lower, upper=upper)
+
+
+def _domain_block(
+    location: int, facts: tuple[int, ...], lower: schema.Rows, upper: schema.Rows
+) -> schema.DomainBlock:
+    return schema.DomainBlock(location=location, facts=facts, shift=SHIFT, lower=lower, upper=upper)
 
 
 def _with_upper(
@@ -158,9 +157,6 @@ def _bent(
     x = x.copy()
     x[:, 0] += np.maximum(_LEAST_LEADING - total, 0.0)
     return x
-
-
-# --- forms: one rival's margin --------------------------------------------------------------------
 
 
 def _rival_form(state: Intervals, forms: Forms, row: int) -> schema.RivalForm:
@@ -244,9 +240,6 @@ def _domain_entries(
     return entries, nu
 
 
-# --- trees of cases -------------------------------------------------------------------------------
-
-
 def _nodes(state: Intervals, row: int, tree: Tree) -> Iterator[cases.CaseNode]:
     """The tree in preorder."""
     if isinstance(tree, Branch):
@@ -292,11 +285,7 @@ def _case_blocks(
     for (location, terms, domain), members in groups.items():
         lower, upper = (_case_rows(members, sign) for sign in (1, -1))
         if domain:
-            regional.append(
-                schema.DomainBlock(
-                    location=location, facts=terms, shift=SHIFT, lower=lower, upper=upper
-                )
-            )
+            regional.append(_domain_block(location, terms, lower, upper))
         else:
             free.append(_block(location, terms, SHIFT, lower, upper))
     return tuple(free), tuple(regional)

@@ -1,7 +1,7 @@
 """The Lagrangian bounds of one case: forms at a location, over its given bounds and its box.
 
 Where only given distances play a part in free space, the best multipliers are known; elsewhere they
-are searched as in ``latent.duality``, from there.
+are searched as in ``relaxation.duality``, from there.
 """
 
 from __future__ import annotations

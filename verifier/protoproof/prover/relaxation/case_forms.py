@@ -1,7 +1,7 @@
 """One rival's margin in one case: linear forms as in ``relational``, and what they lose where.
 
 Supporting prototypes enter by tangents, opposing ones by chords; the linear terms of a location are
-bounded together, and the multipliers may charge all given bounds of the case (``split_node``). A
+bounded together, and the multipliers may charge all given bounds of the case (``case``). A
 prototype that its interval serves better enters by its interval.
 
 At the points where the forms are least, the relaxed margin is compared with the true one,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from protoproof.prover.latent.domain import box_range
+from protoproof.prover.latent.ranges import box_range
 from protoproof.prover.relaxation.case import Cut, Node, Row
 from protoproof.prover.relaxation.case_dual import CaseDuals, Point
 

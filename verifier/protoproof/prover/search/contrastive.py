@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from protoproof.errors import UsageError
-from protoproof.prover.counterexample.refute import Latent, Refutation, Refuter, of_facts
+from protoproof.prover.counterexample.refute import Latent, Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.search.entailment import KINDS, decided
 

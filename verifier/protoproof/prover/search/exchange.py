@@ -7,7 +7,7 @@ A set from which no fact can be dropped need not be small: another fact may do t
         for every location: replace one fact by the one that leaves the largest least margin
         delete what has become redundant
 
-The second step changes no size; it makes room for the next round. Trials (trial.py) propose, the
+The second step changes no size; it makes room for the next round. Trials (lookahead) propose, the
 state decides: a replacement counts only where every margin stays proved. At a location with many
 facts, only the ones of least worth are tried.
 """

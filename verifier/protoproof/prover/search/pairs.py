@@ -4,7 +4,7 @@
     while some margin is not proved:
         k = the rival with the least proved margin
         for the locations at which prototypes cost margin_k most:
-            try every fact there (trial.py)
+            try every fact there (lookahead)
         add the one after which the margins that are not proved lack least altogether
     return E
 
