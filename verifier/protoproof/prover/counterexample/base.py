@@ -43,9 +43,9 @@ class Base:
     def layout(self) -> Layout:
         """The stock of points for every site."""
         sites = [
-            Site(place, demands, self._released.site(demands, place))
+            Site(location, demands, self._released.site(demands, location))
             for demands in (self._released.demands, *self._released.relaxed.values())
-            for place in range(self.locations)
+            for location in range(self.locations)
         ]
         return Layout(
             self.descent, self._domain, self._released.spheres, sites, self.weights, self.offset
@@ -92,9 +92,9 @@ class Base:
         steps: int,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Descent of all locations together: where it leads, and the margins there."""
-        places = range(self.locations)
+        locations = range(self.locations)
         sites = np.array(
-            [[self._released.site(some, place) for place in places] for some in demands]
+            [[self._released.site(some, location) for location in locations] for some in demands]
         )
         limits = [some.limit for some in demands]
         task = Task(self._released.spheres, sites, self.weights, self.offset, rows, limits)

@@ -27,7 +27,12 @@ from numpy.typing import NDArray
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.constraints import Demands
 from protoproof.prover.counterexample.feasible_set import Spheres
-from protoproof.prover.counterexample.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from protoproof.prover.counterexample.moves import (
+    CLEAR,
+    Deviation,
+    moved_locations,
+    moves_that_matter,
+)
 from protoproof.prover.counterexample.starts import SPARE, STARTS, Starts
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import (
@@ -99,8 +104,8 @@ class Refuter:
 
     def elements(self) -> list[Fact]:
         """All facts that the vocabulary chooses among: pairs, activations, ceilings, in order."""
-        places = range(len(self.instance.latent)) if "pairs" in self.kinds else ()
-        return [fact for place in places for fact in self._pairs_at(place)] + self._global
+        locations = range(len(self.instance.latent)) if "pairs" in self.kinds else ()
+        return [fact for location in locations for fact in self._pairs_at(location)] + self._global
 
     def _pairs_at(self, location: int) -> list[Fact]:
         if location not in self._pairs:
@@ -239,10 +244,12 @@ class Refuter:
     ) -> Refutation | None:
         """The first latent that survives the exact replay."""
         for row, latent in tries:
-            places = moved_places(self.instance, latent)
+            locations = moved_locations(self.instance, latent)
             moves = moves_that_matter(
                 self.descent,
-                Deviation(self.instance, latent, places, spheres.take(np.array(places, dtype=int))),
+                Deviation(
+                    self.instance, latent, locations, spheres.take(np.array(locations, dtype=int))
+                ),
                 demands.kept,
                 self._weights[row],
                 float(self._offset[row]),
@@ -259,8 +266,8 @@ class Refuter:
         return None
 
     def _violated(self, moves: Sequence[Move]) -> frozenset[Fact]:
-        places = [move.location for move in moves] if "pairs" in self.kinds else []
-        facts = [fact for place in places for fact in self._pairs_at(place)] + self._global
+        locations = [move.location for move in moves] if "pairs" in self.kinds else []
+        facts = [fact for location in locations for fact in self._pairs_at(location)] + self._global
         return frozenset(self.replay.broken(facts, moves))
 
 

@@ -21,27 +21,29 @@ class Released:
         self.instance, self.facts, self._domain = instance, facts, domain
         self.demands = Demands(instance, facts)
         self._wanted = [*self.demands.kept]
-        self._index = {(place, kept): place for place, kept in enumerate(self.demands.kept)}
-        self._places = list(range(len(instance.latent)))
+        self._index = {
+            (location, kept): location for location, kept in enumerate(self.demands.kept)
+        }
+        self._locations = list(range(len(instance.latent)))
         self.relaxed: dict[Fact, Demands] = {}
         for fact in facts:
             relaxed = self.relaxed[fact] = self.demands.dropping(fact)
-            for place in self.demands.released(fact):
-                key = place, relaxed.kept[place]
+            for location in self.demands.released(fact):
+                key = location, relaxed.kept[location]
                 if key not in self._index:
-                    self._index[key] = len(self._places)
-                    self._places.append(place)
-                    self._wanted.append(relaxed.kept[place])
+                    self._index[key] = len(self._locations)
+                    self._locations.append(location)
+                    self._wanted.append(relaxed.kept[location])
 
     @cached_property
     def spheres(self) -> Spheres:
         """The sphere of every site."""
         return Spheres.around(
             self.instance.head.prototypes,
-            self.instance.latent[self._places],
+            self.instance.latent[self._locations],
             self._wanted,
             self._domain,
-            self._places,
+            self._locations,
             len(self.instance.latent),
         )
 

@@ -47,19 +47,19 @@ class Starts:
         instance = self._instance
         scored: list[tuple[bool, float, int, int, NDArray[np.float64]]] = []
         aims = instance.head.prototypes
-        for place in range(len(instance.latent)):
-            keep = demands.kept[place]
+        for location in range(len(instance.latent)):
+            keep = demands.kept[location]
             if len(keep) > instance.head.channels:
                 continue
-            sphere = spheres.take(sites[place : place + 1])
-            limit = demands.limit[place]
+            sphere = spheres.take(sites[location : location + 1])
+            limit = demands.limit[location]
             targets = [aims, self._lifted(limit)] if limit.any() else [aims]
             points = sphere.onto(np.vstack(targets))
             measured = self._descent.squared_distances(points)
             similar = instance.similarity(measured)
             allowed = instance.similarity(np.maximum(limit, 0.0))
             excess = np.where(limit > 0, np.maximum(similar - allowed, 0.0), 0.0).sum(axis=1)
-            margins = np.maximum(similar, self._others[place]) @ self._weights.T + self._offset
+            margins = np.maximum(similar, self._others[location]) @ self._weights.T + self._offset
             scores = margins + 4.0 * np.abs(self._weights).max() * excess[:, None]
             good = (measured >= limit * (1 + SPARE / 2)).all(axis=1) & sphere.inside(points)
             admitted = np.where(good[:, None], margins, np.inf)
@@ -67,12 +67,12 @@ class Starts:
                 for table in (admitted, scores):
                     best = int(np.argmin(table[:, row]))
                     loses = bool(admitted[best, row] < -CLEAR)
-                    scored.append((not loses, float(table[best, row]), row, place, points[best]))
+                    scored.append((not loses, float(table[best, row]), row, location, points[best]))
         scored.sort(key=lambda item: item[:4])
         result = []
-        for _, _, row, place, point in scored[:STARTS]:
+        for _, _, row, location, point in scored[:STARTS]:
             latent = instance.latent.copy()
-            latent[place] = point
+            latent[location] = point
             result.append((row, latent))
         return result
 

@@ -28,7 +28,12 @@ from numpy.typing import NDArray
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.base import Base
 from protoproof.prover.counterexample.constraints import Demands
-from protoproof.prover.counterexample.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from protoproof.prover.counterexample.moves import (
+    CLEAR,
+    Deviation,
+    moved_locations,
+    moves_that_matter,
+)
 from protoproof.prover.counterexample.released import Released
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet
@@ -147,9 +152,9 @@ class _Search:
     def aim(self, fact: Fact) -> list[_Start]:
         """The best admissible and the best overall points nearest to some prototype."""
         demands = self.released.relaxed[fact]
-        places = demands.places(fact)
+        locations = demands.locations(fact)
         starts: list[_Start] = []
-        for location in places:
+        for location in locations:
             sphere = self.released.spheres.take(np.array([self.released.site(demands, location)]))
             points = sphere.polished(self.instance.head.prototypes[self.aims])
             excess, good = self._excess(points, demands.limit[location])
@@ -274,11 +279,13 @@ class _Search:
         return None
 
     def _moves(self, demands: Demands, row: int, latent: Latent) -> list[Move]:
-        places = moved_places(self.instance, latent)
-        sites = np.array([self.released.site(demands, place) for place in places], dtype=int)
+        locations = moved_locations(self.instance, latent)
+        sites = np.array(
+            [self.released.site(demands, location) for location in locations], dtype=int
+        )
         return moves_that_matter(
             self.descent,
-            Deviation(self.instance, latent, places, self.released.spheres.take(sites)),
+            Deviation(self.instance, latent, locations, self.released.spheres.take(sites)),
             demands.kept,
             self.weights[row],
             float(self.offset[row]),

@@ -207,14 +207,14 @@ class Replay:
         missing = [j for j in prototypes if j not in self._measurement]
         if not missing:
             return
-        up, places = self._shift - self._head.shift, range(len(self._latent))
+        up, locations = self._shift - self._head.shift, range(len(self._latent))
         columns = zip(*self._head.products(self._matrix, missing), strict=True)
         for j, dots in zip(missing, columns, strict=True):
             norm = self._head.norm(j) << (2 * up)
             measured = self._measurement[j] = [
                 own - (dot << (up + 1)) + norm for own, dot in zip(self._squares, dots, strict=True)
             ]
-            self._nearest[j] = sorted(places, key=measured.__getitem__)
+            self._nearest[j] = sorted(locations, key=measured.__getitem__)
 
     def _know_pairs(self, facts: Iterable[Fact], rows: dict[int, _Row]) -> None:
         """Measure what pair facts are about."""
@@ -251,9 +251,9 @@ class Replay:
         result: _Best = {}
         for j in wanted:
             least, unit = 1, 0  # infinite
-            for place in self._nearest[j]:
-                if place not in rows:
-                    least, unit = self._measurement[j][place], self._unit
+            for location in self._nearest[j]:
+                if location not in rows:
+                    least, unit = self._measurement[j][location], self._unit
                     break
             for row in rows.values():
                 if row.numerators[j] * unit < least * row.denominator:

@@ -89,10 +89,10 @@ def _blocks(
     """Evidence for the bounds that are wanted, and for no others: free, and over the domain."""
     blocks: list[schema.PairBlock] = []
     regional = []
-    for location, place in enumerate(state.places):
+    for location, known in enumerate(state.known):
         measurement, target = state.instance.measurement[location], needed.below[location]
         chosen = rules(state, location, target, needed.above[location])
-        hull, bounded = place.hull, state.bounded
+        hull, bounded = known.hull, state.bounded
         if bounded is not None and (chosen.domain_below or chosen.domain_above):
             sides = (chosen.domain_below, 1), (chosen.domain_above, -1)
             lower, upper = (_domain_rows(state, bounded, location, *side) for side in sides)
@@ -136,7 +136,7 @@ def _with_upper(
 def _domain_rows(
     state: Intervals, bounded: Bounded, location: int, prototypes: list[int], sign: int
 ) -> schema.Rows:
-    hull = state.places[location].hull
+    hull = state.known[location].hull
     leading = np.full(len(prototypes), float(sign))
     found = bounded.rows(location, hull, np.array(prototypes, dtype=np.intp), leading)
     count = 0 if hull is None else len(hull.spanning)
@@ -209,15 +209,15 @@ def _form(
 
 def _free_entries(state: Intervals, forms: Forms, row: int) -> Iterator[Entry]:
     """The multipliers of one rival's forms in free space, location by location."""
-    linear, location = forms.linear[row], forms.location[row]
-    for place in np.unique(location[linear]).tolist():
-        hull = state.places[place].hull
+    linear, chosen = forms.linear[row], forms.location[row]
+    for location in np.unique(chosen[linear]).tolist():
+        hull = state.known[location].hull
         if hull is None:
-            raise InternalError(f"location {place} has linear forms but no facts")
-        own = np.where(linear & (location == place), forms.slope[row], 0.0)
+            raise InternalError(f"location {location} has linear forms but no facts")
+        own = np.where(linear & (chosen == location), forms.slope[row], 0.0)
         across = float(np.linalg.norm(own @ hull.off(state.instance.head.prototypes)))
-        mu = form_multipliers(hull, state.instance.measurement[place], own, across)
-        yield Entry(place, hull.spanning, mu, False)
+        mu = form_multipliers(hull, state.instance.measurement[location], own, across)
+        yield Entry(location, hull.spanning, mu, False)
 
 
 def _domain_entries(
@@ -229,7 +229,7 @@ def _domain_entries(
     linear, used = forms.linear[row], set(forms.location[row][forms.linear[row]].tolist())
     most = max([len(span) for span in found.spans], default=0)
     entries = []
-    for location, span, x in zip(found.places, found.spans, found.x, strict=True):
+    for location, span, x in zip(found.locations, found.spans, found.x, strict=True):
         if location not in used and not (any(nu) and span):
             continue
         here = linear & (forms.location[row] == location)

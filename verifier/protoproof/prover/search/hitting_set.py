@@ -160,10 +160,10 @@ def _packing(
 
 
 def _matrix(clauses: Sequence[frozenset[int]], members: Sequence[int]) -> NDArray[np.float64]:
-    place = {member: column for column, member in enumerate(members)}
+    column = {member: index for index, member in enumerate(members)}
     matrix = np.zeros((len(clauses), len(members)))
     for row, clause in enumerate(clauses):
-        matrix[row, [place[member] for member in clause]] = 1.0
+        matrix[row, [column[member] for member in clause]] = 1.0
     return matrix
 
 

@@ -225,9 +225,9 @@ class _Search:
         self.refutations.append(refutation)
         self.clauses.append(frozenset(self._number[fact] for fact in refutation.violated))
         met = self.refuter.met(refutation, self.ceilings) if self.ceilings else [0]
-        for place in met:
-            self.parts[place].clauses.append(index)
-            self.parts[place].stale = True
+        for number in met:
+            self.parts[number].clauses.append(index)
+            self.parts[number].stale = True
 
     def _refresh(self) -> None:
         """Smallest hitting sets of the parts that changed."""
