@@ -32,7 +32,7 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.gram import Gram
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
-from protoproof.prover.relaxation.intervals import Place
+from protoproof.prover.relaxation.intervals import Known
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -44,10 +44,10 @@ _COINCIDES = 1e-12
 class HypersphereState(IntervalState):
     """Bounds of one instance's measurements from one running sphere per location."""
 
-    def place(self, location: int, prototypes: Sequence[int]) -> Place:
+    def known_at(self, location: int, prototypes: Sequence[int]) -> Known:
         """What would be known at a location that was given ``prototypes`` in this order."""
         if not prototypes:
-            return Place(self.near[location], self.far[location], None, ())
+            return Known(self.near[location], self.far[location], None, ())
         named = list(prototypes)
         measurement = self.instance.measurement[location]
         from_centre, squared_radius = intersect(self.instance.gram, measurement, named)
@@ -55,7 +55,7 @@ class HypersphereState(IntervalState):
         low = np.maximum((distance - radius) ** 2, self.near[location])
         high = np.minimum((distance + radius) ** 2, self.far[location])
         low[named] = high[named] = measurement[named]
-        return Place(low, high, None, tuple(named))
+        return Known(low, high, None, tuple(named))
 
 
 def intersect(gram: Gram, measurement: Vector, prototypes: Sequence[int]) -> tuple[Vector, float]:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from protoproof.prover.latent.domain import Box, Free
+from protoproof.prover.latent.exact import integers
 from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
-from protoproof.prover.latent.replay import Move, Replay, integers
+from protoproof.prover.latent.replay import Move, Replay
 from tests.support.strategies import random_instance, seeds
 
 

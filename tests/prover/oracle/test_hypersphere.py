@@ -34,7 +34,7 @@ def planar() -> Instance:
 
 
 def width(instance: Instance, order: list[int], prototype: int) -> float:
-    place = HypersphereState(instance, Free(), 0.0).place(0, order)
+    place = HypersphereState(instance, Free(), 0.0).known_at(0, order)
     return float(place.high[prototype] - place.low[prototype])
 
 
@@ -80,8 +80,8 @@ def test_never_tighter_than_exact(seed: int) -> None:
     """The exact interval holds for the same facts, all together."""
     instance = random_instance(seed)
     order = np.random.default_rng(seed).permutation(8)[:3].tolist()
-    loose = HypersphereOracle().prepare(instance, Free()).place(0, order)
-    exact = IntervalOracle().prepare(instance, Free()).place(0, order)
+    loose = HypersphereOracle().prepare(instance, Free()).known_at(0, order)
+    exact = IntervalOracle().prepare(instance, Free()).known_at(0, order)
     assert (loose.low <= exact.low + 1e-7).all()
     assert (loose.high >= exact.high - 1e-7).all()
 
@@ -93,7 +93,7 @@ def test_the_order_of_the_facts_matters() -> None:
     assert max(widths) - min(widths) > 0.05
     # the exact oracle does not care
     exact = IntervalOracle().prepare(instance, Free())
-    highs = [exact.place(0, order).high[3] for order in orders]
+    highs = [exact.known_at(0, order).high[3] for order in orders]
     np.testing.assert_allclose(highs, highs[0], atol=1e-12)
 
 
@@ -113,7 +113,7 @@ def test_one_more_fact_can_loosen_the_bound() -> None:
 def test_one_fact_says_the_same_as_the_triangle(seed: int) -> None:
     instance = random_instance(seed)
     places = [
-        oracle.prepare(instance, Free()).place(1, [2])
+        oracle.prepare(instance, Free()).known_at(1, [2])
         for oracle in (TriangleOracle(), HypersphereOracle())
     ]
     np.testing.assert_allclose(places[0].low, places[1].low, atol=1e-12)

@@ -31,7 +31,7 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
     head = shaped(100_000)
     with pytest.raises(UsageError, match="100000 prototypes at 49 locations need about") as refusal:
         require_memory(head, "pairs", "auto", available=12 << 30)
-    assert "use --oracle exact" in str(refusal.value)
+    assert "use --oracle interval" in str(refusal.value)
     assert "\n" not in str(refusal.value)
     with pytest.raises(UsageError, match="fewer prototypes"):
         require_memory(head, "pairs", "exact", available=1 << 30)

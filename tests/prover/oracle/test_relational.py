@@ -123,7 +123,7 @@ def test_the_quick_answer_is_the_answer(seed: int) -> None:
     instance = instance_with(seed)
     state = RelationalOracle().prepare(instance, Free())
     for fact in some_pairs(instance, seed):
-        state.set_location(fact.location, [*state.places[fact.location].facts, fact.prototype])
+        state.set_location(fact.location, [*state.known[fact.location].facts, fact.prototype])
     margins = state.margins()
     if np.abs(margins).min() > 1e-6:
         assert state.suffices() == (margins > state.slack).all()

@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from protoproof.errors import UsageError
-from protoproof.prover.counterexample.refute import Refuter, of_facts
+from protoproof.prover.counterexample.refute import Refuter
 from protoproof.prover.latent.domain import Box, Free
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.replay import Replay
 from protoproof.prover.search.attribution import attribute

@@ -71,7 +71,7 @@ def test_exchange_keeps_what_suffices_and_never_adds(domain: Domain, seed: int) 
     exchange(again)
     assert again.chosen == state.chosen
     for location, prototype in state.pairs:
-        rest = [j for j in state.places[location].facts if j != prototype]
+        rest = [j for j in state.known[location].facts if j != prototype]
         assert not state.proves(state.margins_with(location, rest))
 
 

@@ -7,10 +7,11 @@ from typing import Literal
 
 import pytest
 
-from protoproof.prover.counterexample.refute import Refuter, ceilings_of, of_facts
+from protoproof.prover.counterexample.refute import Refuter
 from protoproof.prover.latent.domain import Box, Domain, Free
-from protoproof.prover.latent.facts import CeilingFact, FactSet
+from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.observed import ceilings_of
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.search.entailment import KINDS

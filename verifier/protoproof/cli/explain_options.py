@@ -12,6 +12,7 @@ import typer
 from protoproof.errors import OutputError, UsageError
 from protoproof.explanation.options import ExplainOptions
 from protoproof.files import require_writable
+from protoproof.prover.search.names import shown
 
 Printed = Literal["json", "words", "nothing"]
 
@@ -88,7 +89,7 @@ def require_coherent(asked: Asked) -> None:
 def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     """An oracle bounds pairs: where there are none, or where all oracles are used, it is nothing.
 
-    ``smt`` alone drops facts of every kind, by cases.
+    ``branch-and-bound`` alone drops facts of every kind, by cases.
 
     Raises:
         UsageError: the chosen oracle would not be used.
@@ -99,17 +100,17 @@ def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     by_cases = oracle == "smt"
     if vocabulary in ("topk", "ceiling") and not by_cases:
         raise UsageError(
-            f"--oracle {oracle}: bounds pairs, and --vocabulary {vocabulary} has none; "
-            "use --oracle smt, --vocabulary pairs, mixed or auto, or leave --oracle out"
+            f"--oracle {shown(oracle)}: bounds pairs, and --vocabulary {vocabulary} has none; "
+            "use --oracle branch-and-bound, --vocabulary pairs, mixed or auto, or leave --oracle out"
         )
     if vocabulary == "mixed" and oracle not in ("exact", "relational", "smt"):
         raise UsageError(
-            f"--oracle {oracle}: for --vocabulary pairs or auto; mixed facts are bounded by "
-            "exact, relational or smt"
+            f"--oracle {shown(oracle)}: for --vocabulary pairs or auto; mixed facts are bounded by "
+            "interval, relational or branch-and-bound"
         )
     if searches:
         raise UsageError(
-            f"--oracle {oracle}: --minimal {asked.options.minimal} asks the strongest oracle "
+            f"--oracle {shown(oracle)}: --minimal {asked.options.minimal} asks the strongest oracle "
             "in any case; leave --oracle out, or use --minimal subset"
         )
 

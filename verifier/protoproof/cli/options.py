@@ -72,8 +72,9 @@ Oracle = Annotated[
     str,
     typer.Option(
         "--oracle",
-        help="auto, triangle (as published), exact (each prototype alone), relational (all "
-        "together), cascade (one after the other), smt (cascade, then case by case).",
+        help="auto, triangle (as published), interval (each prototype alone), relational (all "
+        "together), cascade (one after the other), branch-and-bound (cascade, then case by case); "
+        "exact and smt are older words for interval and branch-and-bound.",
     ),
 ]
 AnyInput = Annotated[

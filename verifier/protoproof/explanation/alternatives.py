@@ -23,10 +23,17 @@ from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport
-from protoproof.prover.counterexample.refute import Refuter, of_facts
+from protoproof.prover.counterexample.refute import Refuter
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from protoproof.prover.latent.facts import (
+    ActivationFact,
+    CeilingFact,
+    Fact,
+    FactSet,
+    PairFact,
+    of_facts,
+)
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import stored_contrast
 from protoproof.prover.search.attribution import Attribution, attribute

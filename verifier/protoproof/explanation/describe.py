@@ -52,7 +52,7 @@ def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance
         "changes": [
             {
                 "prototype": change.prototype,
-                "location": change.place,
+                "location": change.location,
                 "similarity": [change.before, change.after],
                 "effect": change.effect,
             }

@@ -16,6 +16,7 @@ from protoproof.prover.search.names import (
     VOCABULARIES,
     require_oracle,
     require_vocabulary,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ class ExplainOptions:
         domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
             guarantees), a region of inputs (``linf:0.02``), or one of
             ``protoproof.prover.latent``.
-        oracle: ``auto`` (exact, then relational), ``triangle``, ``exact``, ``relational`` or
-            ``cascade``. It bounds pairs; other facts have no location and are bounded exactly.
-            ``smt``: all kinds, by cases, after ``cascade``.
+        oracle: ``auto`` (interval, then relational), ``triangle``, ``interval``, ``relational`` or
+            ``cascade``. It bounds pairs; other facts have no location and are bounded by
+            intervals. ``branch-and-bound``: all kinds, by cases, after ``cascade``. Kept as
+            records call them: ``exact`` for ``interval``, ``smt`` for ``branch-and-bound``.
         witnesses: search, for every fact, a latent that shows why it is needed.
         widen: give the facts the widest intervals that keep the proof, instead of the recorded
             values.
@@ -71,7 +73,7 @@ class ExplainOptions:
 
     def __post_init__(self) -> None:
         require_vocabulary(self.vocabulary)
-        require_oracle(self.oracle)
+        object.__setattr__(self, "oracle", require_oracle(self.oracle))
         if self.minimal not in MINIMAL:
             raise UsageError(f"--minimal {self.minimal}: unknown; use " + ", ".join(MINIMAL))
 
@@ -83,7 +85,7 @@ class ExplainOptions:
         """
         require("explain", "explaining")
         if self.oracle == "smt":
-            require("smt", "--oracle smt")
+            require("smt", f"--oracle {shown(self.oracle)}")
         if isinstance(self.domain, str) and ":" in self.domain:
             require("certify", f"--domain {self.domain}")
 

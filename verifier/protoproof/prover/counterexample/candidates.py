@@ -99,23 +99,23 @@ class Layout:
         """A latent that meets the demands and comes close to losing to one rival."""
         weights, free = self.weights[row, self.columns], demands.free
         latent, similar = self.instance.latent.copy(), self.still[:, self.columns]
-        bound = [place for place in range(len(latent)) if place not in free]
+        bound = [location for location in range(len(latent)) if location not in free]
         similar[free] = -np.inf
         for _ in range(_PASSES if len(bound) > 1 else 1):
-            for place in bound:
-                stock = self.stocks[_key(demands, place)][row]
-                similar[place] = -np.inf
+            for location in bound:
+                stock = self.stocks[_key(demands, location)][row]
+                similar[location] = -np.inf
                 costs = np.maximum(stock.similar, similar.max(axis=0)) @ weights
                 best = int(np.argmin(costs))
-                latent[place], similar[place] = stock.points[best], stock.similar[best]
+                latent[location], similar[location] = stock.points[best], stock.similar[best]
         best_known = similar.max(axis=0)
-        for place in free:
-            stock = self.stocks[_key(demands, place)][row]
+        for location in free:
+            stock = self.stocks[_key(demands, location)][row]
             covered = np.maximum(stock.similar, best_known)
             index = int(np.argmin(covered @ weights))
             if isinstance(self.domain, Free) and (covered[index] <= best_known).all():
                 index = len(covered) - 1
-            latent[place], best_known = stock.points[index], covered[index]
+            latent[location], best_known = stock.points[index], covered[index]
         return latent
 
     def _stocks(self, sites: list[Site], count: int) -> dict[Key, list[Stock]]:
@@ -166,7 +166,7 @@ class Layout:
     def _elsewhere(self, site: Site) -> Vector:
         """The similarities at the locations that keep something, other than the site's."""
         free = {*site.demands.free, site.location}
-        rest = [place for place in range(len(self.still)) if place not in free]
+        rest = [location for location in range(len(self.still)) if location not in free]
         most: Vector = self.still[rest].max(axis=0, initial=-np.inf)
         return most
 

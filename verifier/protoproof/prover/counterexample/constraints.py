@@ -32,7 +32,7 @@ class Demands:
     def wanted(self, location: int) -> tuple[int, ...]:
         """The prototypes whose distance from a location stays; none is implied by the others."""
         named = {fact.prototype for fact in self.facts.pairs if fact.location == location}
-        named |= {j for j, place in self._attained.items() if place == location}
+        named |= {j for j, at in self._attained.items() if at == location}
         keep = sorted(named)
         chosen = independent(self.instance.head.prototypes[keep])
         return tuple(keep[index] for index in chosen)
@@ -93,7 +93,7 @@ class Demands:
         """Locations that keep nothing."""
         return [location for location, keep in enumerate(self.kept) if not keep]
 
-    def places(self, dropped: Fact) -> list[int]:
+    def locations(self, dropped: Fact) -> list[int]:
         """Locations that gain freedom when one more fact is dropped, the most promising ones."""
         if isinstance(dropped, CeilingFact):
             return self.free[-2:] or list(range(min(len(self.instance.latent), 4)))

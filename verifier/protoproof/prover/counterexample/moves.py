@@ -26,23 +26,23 @@ _STILL = 1e-6
 
 @dataclass(frozen=True)
 class Deviation:
-    """A latent that differs from the instance's at ``places``, with their ``spheres`` [places]."""
+    """A latent that differs from the instance's at some ``locations``, with their ``spheres``."""
 
     instance: Instance
     latent: Latent
-    places: list[int]
+    locations: list[int]
     spheres: Spheres
 
     @property
-    def directions(self) -> Float[NDArray[np.float32], "place channel"]:
-        """From the instance to the latent, at the places that move."""
-        apart = self.latent[self.places] - self.instance.latent[self.places]
+    def directions(self) -> Float[NDArray[np.float32], "location channel"]:
+        """From the instance to the latent, at the locations that move."""
+        apart = self.latent[self.locations] - self.instance.latent[self.locations]
         return np.asarray(apart, dtype=np.float32)
 
-    def rebuilt(self) -> Float[NDArray[np.float64], "place channel"]:
+    def rebuilt(self) -> Float[NDArray[np.float64], "location channel"]:
         """Where the float32 directions lead: the reflection that the exact replay computes."""
         away = self.spheres.across(self.directions.astype(np.float64))
-        here = self.instance.latent[self.places]
+        here = self.instance.latent[self.locations]
         square = (away**2).sum(axis=1)
         step = -2.0 * (away * (here - self.spheres.centre)).sum(axis=1)
         step = step / np.where(square > 0, square, 1.0)
@@ -50,7 +50,7 @@ class Deviation:
         return np.asarray(here + step[:, None] * away)
 
 
-def moved_places(instance: Instance, latent: Latent) -> list[int]:
+def moved_locations(instance: Instance, latent: Latent) -> list[int]:
     """The locations at which a latent differs from the instance's."""
     apart: list[int] = np.flatnonzero(
         np.abs(latent - instance.latent).max(axis=1) > _STILL
@@ -70,26 +70,26 @@ def moves_that_matter(
     Every mixture of moved and unmoved locations meets the same facts, because facts about a
     location concern it alone, and limits hold for every location.
     """
-    instance, places = deviation.instance, np.array(deviation.places, dtype=int)
-    if not len(places):
+    instance, locations = deviation.instance, np.array(deviation.locations, dtype=int)
+    if not len(locations):
         return []
     # prototypes without weight change no margin; of a large head most have none
     columns = np.flatnonzero(weights)
     weights = weights[columns]
     moved = instance.similarity(descent.squared_distances(deviation.rebuilt(), columns))
     unmoved = instance.similarity(instance.measurement[:, columns])
-    stays = np.setdiff1d(np.arange(len(unmoved)), places)
+    stays = np.setdiff1d(np.arange(len(unmoved)), locations)
     floor = unmoved[stays].max(axis=0, initial=-np.inf)
-    order = _by_use(moved, unmoved[places], floor, weights)
+    order = _by_use(moved, unmoved[locations], floor, weights)
     ahead = np.maximum.accumulate(np.vstack([floor, moved[order]]), axis=0)
-    back = np.maximum.accumulate(unmoved[places][order][::-1], axis=0)[::-1]
+    back = np.maximum.accumulate(unmoved[locations][order][::-1], axis=0)[::-1]
     margins = np.maximum(ahead, np.vstack([back, floor])) @ weights + offset
     enough = np.flatnonzero(margins < -CLEAR)
     if not len(enough):
         return []
     chosen = np.sort(order[: enough[0]]).tolist()
     directions = deviation.directions
-    return [Move(int(places[i]), kept[places[i]], directions[i]) for i in chosen]
+    return [Move(int(locations[i]), kept[locations[i]], directions[i]) for i in chosen]
 
 
 def _by_use(

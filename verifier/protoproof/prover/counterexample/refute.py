@@ -27,20 +27,31 @@ from numpy.typing import NDArray
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.constraints import Demands
 from protoproof.prover.counterexample.feasible_set import Spheres
-from protoproof.prover.counterexample.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from protoproof.prover.counterexample.moves import (
+    CLEAR,
+    Deviation,
+    moved_locations,
+    moves_that_matter,
+)
+from protoproof.prover.counterexample.starts import SPARE, STARTS, Starts
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from protoproof.prover.latent.facts import (
+    ActivationFact,
+    CeilingFact,
+    Fact,
+    FactSet,
+    PairFact,
+    of_facts,
+)
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
+from protoproof.prover.latent.observed import activation_fact, ceilings_of, pair_fact
 from protoproof.prover.latent.reach import refuting
 from protoproof.prover.latent.replay import Move, Replay
 
 Kinds = frozenset[Literal["pairs", "activations", "ceilings"]]
 Latent = Float[NDArray[np.float64], "location channel"]
-# Starts per set, steps of descent (stage by stage, until a latent loses), exact replays per stage.
-_STARTS, _STEPS, _REPLAYS = 8, (0, 10, 40), 3
-# Limits on distances are respected with this share to spare where a start is chosen.
-_SPARE = 1e-4
+# Steps of descent (stage by stage, until a latent loses), exact replays per stage.
+_STEPS, _REPLAYS = (0, 10, 40), 3
 # Squared distances in one batch of the search: 32 MiB.
 _BATCH = 1 << 22
 
@@ -86,11 +97,7 @@ class Refuter:
         self._rivals = [instance.rivals[row] for row in rows]
         self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]
         self._pairs: dict[int, list[Fact]] = {}
-        measured = instance.similarity(instance.measurement)
-        ranked = np.sort(np.vstack([np.full_like(measured[:1], -np.inf), measured]), axis=0)
-        first, second = ranked[-1], ranked[-2]
-        # the largest similarity at all other locations, per location
-        self._others = np.where(measured == first, second, first)
+        self._starts = Starts(instance, self.descent, self._weights, self._offset)
 
     @cached_property
     def replay(self) -> Replay:
@@ -99,8 +106,8 @@ class Refuter:
 
     def elements(self) -> list[Fact]:
         """All facts that the vocabulary chooses among: pairs, activations, ceilings, in order."""
-        places = range(len(self.instance.latent)) if "pairs" in self.kinds else ()
-        return [fact for place in places for fact in self._pairs_at(place)] + self._global
+        locations = range(len(self.instance.latent)) if "pairs" in self.kinds else ()
+        return [fact for location in locations for fact in self._pairs_at(location)] + self._global
 
     def _pairs_at(self, location: int) -> list[Fact]:
         if location not in self._pairs:
@@ -131,7 +138,7 @@ class Refuter:
         known = list(near) if near is not None else [None] * len(sets)
         found: list[Refutation | None] = []
         locations, prototypes = self.instance.measurement.shape
-        size = max(1, _BATCH // (_STARTS * locations * prototypes))
+        size = max(1, _BATCH // (STARTS * locations * prototypes))
         for first in range(0, len(sets), size):
             found += self._batch(sets[first : first + size], known[first : first + size])
         return found
@@ -202,14 +209,14 @@ class Refuter:
             begin = near[index]
             if begin is not None:
                 starts.append((index, self._rivals.index(begin.rival), begin.latent))
-            for row, latent in self._starts(some, spheres, sites[index]):
+            for row, latent in self._starts.of(some, spheres, sites[index]):
                 starts.append((index, row, latent))
         which = np.array([index for index, _, _ in starts], dtype=int)
         rows = np.array([row for _, row, _ in starts], dtype=int)
         if not len(starts):
             return [None] * len(sets)
         # rounding the result to float32 must not cross a limit
-        limits = np.stack([some.limit for some in demands]) * (1 + _SPARE / 2)
+        limits = np.stack([some.limit for some in demands]) * (1 + SPARE / 2)
         points = np.stack([latent for _, _, latent in starts])
         found: list[Refutation | None] = [None] * len(sets)
         for steps in _STEPS:
@@ -230,67 +237,6 @@ class Refuter:
                 found[index] = self._settled(sets[index], demands[index], here, tries)
         return found
 
-    def _starts(
-        self, demands: Demands, spheres: Spheres, sites: NDArray[np.intp]
-    ) -> list[tuple[int, Latent]]:
-        """The best points nearest to some prototype, one location moved: (rival's row, latent)."""
-        instance = self.instance
-        scored: list[tuple[bool, float, int, int, NDArray[np.float64]]] = []
-        aims = instance.head.prototypes
-        for place in range(len(instance.latent)):
-            keep = demands.kept[place]
-            if len(keep) > instance.head.channels:
-                continue
-            sphere = spheres.take(sites[place : place + 1])
-            limit = demands.limit[place]
-            targets = [aims, self._lifted(limit)] if limit.any() else [aims]
-            points = sphere.onto(np.vstack(targets))
-            measured = self.descent.squared_distances(points)
-            similar = instance.similarity(measured)
-            allowed = instance.similarity(np.maximum(limit, 0.0))
-            excess = np.where(limit > 0, np.maximum(similar - allowed, 0.0), 0.0).sum(axis=1)
-            margins = np.maximum(similar, self._others[place]) @ self._weights.T + self._offset
-            scores = margins + 4.0 * np.abs(self._weights).max() * excess[:, None]
-            good = (measured >= limit * (1 + _SPARE / 2)).all(axis=1) & sphere.inside(points)
-            admitted = np.where(good[:, None], margins, np.inf)
-            for row in range(len(self._rivals)):
-                for table in (admitted, scores):
-                    best = int(np.argmin(table[:, row]))
-                    loses = bool(admitted[best, row] < -CLEAR)
-                    scored.append((not loses, float(table[best, row]), row, place, points[best]))
-        scored.sort(key=lambda item: item[:4])
-        result = []
-        for _, _, row, place, point in scored[:_STARTS]:
-            latent = instance.latent.copy()
-            latent[place] = point
-            result.append((row, latent))
-        return result
-
-    @cached_property
-    def _aside(self) -> NDArray[np.float64]:
-        """The direction in which the prototypes differ least (not at all, where channels abound).
-
-        Going there adds about the same to every squared distance.
-        """
-        points = self.instance.head.prototypes
-        centred = points - points.mean(axis=0)
-        if len(points) < points.shape[1]:
-            centred = np.vstack(
-                [centred, np.zeros((points.shape[1] - len(points), len(centred[0])))]
-            )
-        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][-1])
-
-    @cached_property
-    def _apart(self) -> NDArray[np.float64]:
-        """Squared distances between prototypes."""
-        return self.descent.squared_distances(self.instance.head.prototypes)
-
-    def _lifted(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Above every prototype, as far aside as the limits of all others ask."""
-        prototypes = self.instance.head.prototypes
-        missing = np.maximum(limit * (1 + _SPARE) - self._apart, 0.0).max(axis=1)
-        return np.asarray(prototypes + np.sqrt(missing)[:, None] * self._aside)
-
     def _settled(
         self,
         facts: FactSet,
@@ -300,10 +246,12 @@ class Refuter:
     ) -> Refutation | None:
         """The first latent that survives the exact replay."""
         for row, latent in tries:
-            places = moved_places(self.instance, latent)
+            locations = moved_locations(self.instance, latent)
             moves = moves_that_matter(
                 self.descent,
-                Deviation(self.instance, latent, places, spheres.take(np.array(places, dtype=int))),
+                Deviation(
+                    self.instance, latent, locations, spheres.take(np.array(locations, dtype=int))
+                ),
                 demands.kept,
                 self._weights[row],
                 float(self._offset[row]),
@@ -320,30 +268,11 @@ class Refuter:
         return None
 
     def _violated(self, moves: Sequence[Move]) -> frozenset[Fact]:
-        places = [move.location for move in moves] if "pairs" in self.kinds else []
-        facts = [fact for place in places for fact in self._pairs_at(place)] + self._global
+        locations = [move.location for move in moves] if "pairs" in self.kinds else []
+        facts = [fact for location in locations for fact in self._pairs_at(location)] + self._global
         return frozenset(self.replay.broken(facts, moves))
-
-
-def ceilings_of(instance: Instance) -> list[CeilingFact]:
-    """Every ceiling that no other one implies, by the number that certificates use."""
-    prototypes = range(instance.measurement.shape[1])
-    # by the exact enclosures, so that the order is the checker's
-    lower = [activation_fact(instance, j).lower for j in prototypes]
-    order = sorted(prototypes, key=lambda j: (lower[j], j))
-    return [ceiling_fact(instance, j, [i for i in order if lower[i] < lower[j]]) for j in order]
 
 
 def _joined(facts: FactSet, more: Sequence[Fact]) -> FactSet:
     known: set[Fact] = set(facts)
     return of_facts([*facts, *(fact for fact in more if fact not in known)])
-
-
-def of_facts(facts: Iterable[Fact]) -> FactSet:
-    """A list of facts as a set."""
-    listed = list(facts)
-    return FactSet(
-        tuple(fact for fact in listed if isinstance(fact, PairFact)),
-        tuple(fact for fact in listed if isinstance(fact, ActivationFact)),
-        tuple(fact for fact in listed if isinstance(fact, CeilingFact)),
-    )

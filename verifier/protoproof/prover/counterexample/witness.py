@@ -26,10 +26,15 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.counterexample.ascent import Descent, Task
-from protoproof.prover.counterexample.candidates import Layout, Site
+from protoproof.prover.counterexample.base import Base
 from protoproof.prover.counterexample.constraints import Demands
-from protoproof.prover.counterexample.feasible_set import Spheres
-from protoproof.prover.counterexample.moves import CLEAR, Deviation, moved_places, moves_that_matter
+from protoproof.prover.counterexample.moves import (
+    CLEAR,
+    Deviation,
+    moved_locations,
+    moves_that_matter,
+)
+from protoproof.prover.counterexample.released import Released
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
@@ -45,7 +50,7 @@ _BATCH = 1 << 23
 # Rivals tried (those that most facts guard against), starts per fact, exact replays per fact,
 # steps: times effort.
 _RIVALS, _STARTS, _REPLAYS, _STEPS = 9, 5, 3, 30
-_BASE_STEPS, _JOINT_STEPS = 30, 30
+_JOINT_STEPS = 30
 # Rivals per fact: those that are proved least without it.
 _GUARDED = 2
 # Prototypes that the search aims at, per fact.
@@ -106,7 +111,8 @@ class _Search:
         self.instance, self.facts, self.effort = instance, facts, effort
         self.domain = refuting(domain, instance.latent)
         self.descent = Descent(instance.head, instance.engine)
-        self.demands = Demands(instance, facts)
+        self.released = Released(instance, domain, facts)
+        self.demands = self.released.demands
         self.guarded = self._guarded_by_each()
         rows = self.rows = self._rows()
         self.rivals = [instance.rivals[row] for row in rows]
@@ -115,29 +121,18 @@ class _Search:
         self.weighed = np.flatnonzero((self.weights != 0).any(axis=0))
         self.offset = instance.margin_offset[rows]
         self.locations = len(instance.latent)
-        # one site per location, and one per location that some fact releases
-        self._wanted = [*self.demands.kept]
-        self._index = {(place, kept): place for place, kept in enumerate(self.demands.kept)}
-        self._places = list(range(self.locations))
-        self._relaxed: dict[Fact, Demands] = {}
-        for fact in facts:
-            relaxed = self._relaxed[fact] = self.demands.dropping(fact)
-            for place in self.demands.released(fact):
-                key = place, relaxed.kept[place]
-                if key not in self._index:
-                    self._index[key] = len(self._places)
-                    self._places.append(place)
-                    self._wanted.append(relaxed.kept[place])
+        self.base = Base(
+            self.released, self.descent, domain, self.weights, self.offset, _JOINT_STEPS * effort
+        )
         worth = self.weights.min(axis=0) if len(rows) else np.zeros(len(instance.activation))
         self.aims = np.sort(np.argsort(worth, kind="stable")[: _AIMS * effort])
 
     def _guarded_by_each(self) -> dict[Fact, list[int]]:
         """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
-        oracle = IntervalOracle()
-        state = oracle.prepare(self.instance, self.domain)
+        state = IntervalOracle().prepare(self.instance, self.domain)
         count = _GUARDED * self.effort
         return {
-            fact: np.argsort(oracle.decide(state, self.facts.without(fact)).margins, kind="stable")[
+            fact: np.argsort(state.margins(self.facts.without(fact)), kind="stable")[
                 :count
             ].tolist()
             for fact in self.facts
@@ -156,78 +151,20 @@ class _Search:
         """Made when the first candidate appears: it is the costly part of an easy search."""
         return Replay(self.instance, self.domain)
 
-    @cached_property
-    def sites(self) -> Spheres:
-        """The sphere of every location, and of every location that loses one fact."""
-        return Spheres.around(
-            self.instance.head.prototypes,
-            self.instance.latent[self._places],
-            self._wanted,
-            self.domain,
-            self._places,
-            self.locations,
-        )
-
-    @property
-    def _about_activations(self) -> bool:
-        """Whether places can be laid out: on a grid, with other facts than pairs."""
-        return self.locations > 1 and len(self.facts.pairs) < len(self.facts)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """The stock of points for every site."""
-        sites = [
-            Site(place, demands, self._site(demands, place))
-            for demands in (self.demands, *self._relaxed.values())
-            for place in range(self.locations)
-        ]
-        return Layout(self.descent, self.domain, self.sites, sites, self.weights, self.offset)
-
-    @cached_property
-    def base(self) -> Float[NDArray[np.float64], "rival location channel"]:
-        """Per rival, a latent that meets all facts and comes close to losing."""
-        count = len(self.rivals)
-        if self.locations == 1:
-            return np.tile(self.instance.latent, (count, 1, 1))
-        if self._about_activations:
-            return np.stack([self.layout.latent(self.demands, row) for row in range(count)])
-        spheres = self.sites.take(np.arange(self.locations))
-        start = [self.demands.spread(weights) for weights in self.weights]
-        start += [self.demands.nearest(weights, spheres) for weights in self.weights]
-        points, margin = self._joint(
-            [self.demands] * 2 * count,
-            np.tile(np.arange(count), 2),
-            np.stack(start),
-            _BASE_STEPS * self.effort,
-        )
-        chosen = np.argmin(margin.reshape(2, count), axis=0) * count + np.arange(count)
-        known = np.isfinite(margin[chosen])
-        return np.where(known[:, None, None], points[chosen], self.instance.latent)
-
-    @cached_property
-    def others(self) -> Float[NDArray[np.float64], "rival location prototype"]:
-        """Per rival and location, the largest similarity at all *other* locations of the base."""
-        similar = self.instance.similarity(self.descent.squared_distances(self.base))
-        if self.locations == 1:
-            return np.full_like(similar, -np.inf)
-        ranked = np.partition(similar, self.locations - 2, axis=1)
-        first, second = ranked[:, -1:], ranked[:, -2:-1]
-        return np.where(similar == first, second, first)
-
     def aim(self, fact: Fact) -> list[_Start]:
         """The best admissible and the best overall points nearest to some prototype."""
-        demands = self._relaxed[fact]
-        places = demands.places(fact)
+        demands = self.released.relaxed[fact]
+        locations = demands.locations(fact)
         starts: list[_Start] = []
-        for location in places:
-            sphere = self.sites.take(np.array([self._site(demands, location)]))
+        for location in locations:
+            sphere = self.released.spheres.take(np.array([self.released.site(demands, location)]))
             points = sphere.polished(self.instance.head.prototypes[self.aims])
             excess, good = self._excess(points, demands.limit[location])
             good &= sphere.inside(points)
             measured = self.descent.squared_distances(points, self.weighed)
             similar = self.instance.similarity(measured)
             for row, weights in enumerate(self.weights):
-                activation = np.maximum(similar, self.others[row, location, self.weighed])
+                activation = np.maximum(similar, self.base.others[row, location, self.weighed])
                 margin = activation @ weights[self.weighed] + self.offset[row]
                 score = margin + 4.0 * np.abs(weights).max() * excess
                 margin = np.where(good, margin, np.inf)
@@ -269,20 +206,20 @@ class _Search:
             yield from self.as_aimed(part)
 
     def _descend_alone(self, part: Waiting) -> None:
-        demands = [self._relaxed[fact] for _, fact, _ in part]
+        demands = [self.released.relaxed[fact] for _, fact, _ in part]
         flat = [(d, s) for d, (_, _, starts) in zip(demands, part, strict=True) for s in starts]
         if not flat:
             return
         rows = np.array([start.row for _, start in flat])
         places = np.array([start.location for _, start in flat])
         task = Task(
-            self.sites,
-            np.array([[self._site(d, start.location)] for d, start in flat]),
+            self.released.spheres,
+            np.array([[self.released.site(d, start.location)] for d, start in flat]),
             self.weights,
             self.offset,
             rows,
             [d.limit[start.location][None] for d, start in flat],
-            self.others[rows, places],
+            self.base.others[rows, places],
         )
         begin = np.stack([start.point for _, start in flat])[:, None]
         points, margins = self.descent.solve(task, begin, _STEPS * self.effort)
@@ -299,13 +236,13 @@ class _Search:
 
         Pair facts leave no location free, so there is nothing to lay out without other facts.
         """
-        if not self._about_activations:
+        if not self.base.about_activations:
             return
         rows = self.rows.tolist()
         for index, fact, _ in waiting:
             against = [rows.index(row) for row in self.guarded[fact] if row in rows]
-            relaxed = self._relaxed[fact]
-            yield index, fact, [(row, self.layout.latent(relaxed, row)) for row in against]
+            relaxed = self.released.relaxed[fact]
+            yield index, fact, [(row, self.base.layout.latent(relaxed, row)) for row in against]
 
     def together(self, waiting: Waiting) -> Iterable[Proposal]:
         """Joint descent of all locations from the best start of every fact."""
@@ -314,11 +251,13 @@ class _Search:
         size = max(1, _BATCH // (self.effort * self.instance.latent.size))
         for first in range(0, len(waiting), size):
             part = waiting[first : first + size]
-            flat = [(self._relaxed[f], s) for _, f, found in part for s in found[: self.effort]]
+            flat = [
+                (self.released.relaxed[f], s) for _, f, found in part for s in found[: self.effort]
+            ]
             if not flat:
                 continue
             rows = np.array([start.row for _, start in flat])
-            points, margins = self._joint(
+            points, margins = self.base.joint(
                 [demands for demands, _ in flat],
                 rows,
                 np.stack([self._placed(start) for _, start in flat]),
@@ -333,7 +272,7 @@ class _Search:
 
     def settle(self, index: int, fact: Fact, latents: list[tuple[int, Latent]]) -> Found | None:
         """The first latent that survives the exact replay, as a witness."""
-        demands = self._relaxed[fact]
+        demands = self.released.relaxed[fact]
         for row, latent in latents:
             moves = self._moves(demands, row, latent)
             rival = self.rivals[row]
@@ -342,33 +281,19 @@ class _Search:
         return None
 
     def _moves(self, demands: Demands, row: int, latent: Latent) -> list[Move]:
-        places = moved_places(self.instance, latent)
-        sites = np.array([self._site(demands, place) for place in places], dtype=int)
+        locations = moved_locations(self.instance, latent)
+        sites = np.array(
+            [self.released.site(demands, location) for location in locations], dtype=int
+        )
         return moves_that_matter(
             self.descent,
-            Deviation(self.instance, latent, places, self.sites.take(sites)),
+            Deviation(self.instance, latent, locations, self.released.spheres.take(sites)),
             demands.kept,
             self.weights[row],
             float(self.offset[row]),
         )
 
-    def _joint(
-        self,
-        demands: list[Demands],
-        rows: Int[NDArray[np.intp], " start"],
-        start: Latent,
-        steps: int,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        places = range(self.locations)
-        sites = np.array([[self._site(some, place) for place in places] for some in demands])
-        limits = [some.limit for some in demands]
-        task = Task(self.sites, sites, self.weights, self.offset, rows, limits)
-        return self.descent.solve(task, start, steps)
-
-    def _site(self, demands: Demands, location: int) -> int:
-        return self._index[location, demands.kept[location]]
-
     def _placed(self, start: _Start) -> Latent:
-        latent: Latent = self.base[start.row].copy()
+        latent: Latent = self.base.latents[start.row].copy()
         latent[start.location] = start.point
         return latent

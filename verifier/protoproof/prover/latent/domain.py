@@ -20,10 +20,17 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
-
-Ends = Float[NDArray[np.float64], "*location prototype"]
-Latent = Float[NDArray[np.float64], "location channel"]
-Prototypes = Float[NDArray[np.float64], "prototype channel"]
+from protoproof.prover.latent.ranges import (
+    Ends,
+    Latent,
+    Prototypes,
+    around,
+    box_range,
+    check_slack,
+    distance_to_simplex,
+    require_box,
+    require_near_one,
+)
 
 # Ranges of the operators an encoder can end in; the checker reads the operator from the graph.
 OUTPUT_RANGES = {"sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)}
@@ -172,7 +179,7 @@ class Sphere:
     name: str = "sphere"
 
     def __post_init__(self) -> None:
-        _check_slack(self.slack, self.name)
+        check_slack(self.slack, self.name)
 
     def measurement_range(self, prototypes: Prototypes) -> tuple[Ends, Ends]:
         """Squared distances to the nearest and the farthest point of the shell."""
@@ -189,7 +196,7 @@ class Sphere:
     def constraints(self, latent: Latent) -> Constraints:
         """|v + e|^2 = |e|^2 - 2 <-v, e> + |v|^2."""
         norm = (latent**2).sum(axis=1)[:, None]
-        low, high = _around(norm, 1 - self.slack, 1 + self.slack)
+        low, high = around(norm, 1 - self.slack, 1 + self.slack)
         return Constraints(np.ones_like(norm), -latent[:, None, :], low, high)
 
     def coupling(self, latent: Latent) -> None:
@@ -198,7 +205,7 @@ class Sphere:
 
     def require(self, latent: Latent) -> None:
         """See :class:`Domain`."""
-        _require_near_one(self.name, "squared norm", (latent**2).sum(axis=1), self.slack)
+        require_near_one(self.name, "squared norm", (latent**2).sum(axis=1), self.slack)
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,7 @@ class Simplex:
     name: str = "simplex"
 
     def __post_init__(self) -> None:
-        _check_slack(self.slack, self.name)
+        check_slack(self.slack, self.name)
 
     def measurement_range(self, prototypes: Prototypes) -> tuple[Ends, Ends]:
         """Squared distances to the projection, and to the farthest corner.
@@ -225,7 +232,7 @@ class Simplex:
         high = np.zeros(len(prototypes))
         least, norm = prototypes.min(axis=1), (prototypes**2).sum(axis=1)
         for total in (1 - self.slack, 1 + self.slack):
-            low = np.minimum(low, _distance_to_simplex(prototypes, total))
+            low = np.minimum(low, distance_to_simplex(prototypes, total))
             high = np.maximum(high, norm - 2.0 * total * least + total * total)
         inside = np.maximum(prototypes, 0.0).sum(axis=1)
         outside = (np.minimum(prototypes, 0.0) ** 2).sum(axis=1)
@@ -240,7 +247,7 @@ class Simplex:
     def constraints(self, latent: Latent) -> Constraints:
         """sum (v + e) = -2 <-1/2, e> + sum v."""
         total = latent.sum(axis=1)[:, None]
-        low, high = _around(total, 1 - self.slack, 1 + self.slack)
+        low, high = around(total, 1 - self.slack, 1 + self.slack)
         return Constraints(np.zeros_like(total), np.full_like(latent, -0.5)[:, None, :], low, high)
 
     def coupling(self, latent: Latent) -> None:
@@ -250,68 +257,7 @@ class Simplex:
     def require(self, latent: Latent) -> None:
         """See :class:`Domain`."""
         require_box(self.name, latent, *self.box(*latent.shape))
-        _require_near_one(self.name, "sum", latent.sum(axis=1), self.slack)
-
-
-def _check_slack(slack: float, name: str) -> None:
-    if not 0 <= slack < 1:
-        raise UsageError(f"{name} domain: slack {slack} is not in [0, 1)")
-
-
-def require_box(name: str, latent: Latent, lower: Latent, upper: Latent) -> None:
-    """Raise unless a latent lies in a box, both [L, D].
-
-    Raises:
-        UsageError: the first unit that does not.
-    """
-    outside = np.argwhere(~((latent >= lower) & (latent <= upper)))
-    if len(outside):
-        location, channel = outside[0]
-        raise UsageError(
-            f"{name} domain: the latent of this input, {latent[location, channel]:g} at location "
-            f"{location}, channel {channel}, is outside [{lower[location, channel]:g}, "
-            f"{upper[location, channel]:g}]; the domain is not about this input"
-        )
-
-
-def _require_near_one(
-    name: str, word: str, values: Float[NDArray[np.float64], " location"], slack: float
-) -> None:
-    for location in np.flatnonzero(~(np.abs(values - 1.0) <= slack)).tolist():
-        raise UsageError(
-            f"{name} domain: the {word} of the latent at location {location} is "
-            f"{values[location]:g}, not 1; use --domain free"
-        )
-
-
-def _around(
-    value: NDArray[np.float64], low: float, high: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What is left below and above a value inside [low, high]."""
-    return np.minimum(low - value, 0.0), np.maximum(high - value, 0.0)
-
-
-def box_range(
-    prototypes: Prototypes, lower: NDArray[np.float64], upper: NDArray[np.float64]
-) -> tuple[Ends, Ends]:
-    """Squared distances of prototypes to one box and to its farthest corner, [P]."""
-    outside = np.maximum(np.maximum(lower - prototypes, prototypes - upper), 0.0)
-    corner = np.maximum(np.abs(prototypes - lower), np.abs(upper - prototypes))
-    return (outside**2).sum(axis=1), (corner**2).sum(axis=1)
-
-
-def _distance_to_simplex(prototypes: Prototypes, total: float) -> Ends:
-    """Squared distance of every prototype to { z >= 0, sum z = total }.
-
-    The projection is max(p - t, 0); with the channels sorted, t is the mean excess of the largest
-    ones that stay positive.
-    """
-    ranked = -np.sort(-prototypes, axis=1)
-    excess = (np.cumsum(ranked, axis=1) - total) / np.arange(1, ranked.shape[1] + 1)
-    count = (ranked > excess).sum(axis=1)
-    shift = excess[np.arange(len(ranked)), count - 1][:, None]
-    moved = np.where(prototypes > shift, shift, prototypes)
-    return np.asarray((moved**2).sum(axis=1))
+        require_near_one(self.name, "sum", latent.sum(axis=1), self.slack)
 
 
 def domain_from_name(name: str | Domain, latent_range: str, channels: int) -> Domain:

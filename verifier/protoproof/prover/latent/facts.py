@@ -6,7 +6,7 @@ decreasing in the distance: "activation at least s" is "nearest distance at most
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from protoproof.errors import InternalError
@@ -92,3 +92,13 @@ class FactSet:
     def at(self, location: int) -> tuple[PairFact, ...]:
         """The pair facts of one location."""
         return tuple(fact for fact in self.pairs if fact.location == location)
+
+
+def of_facts(facts: Iterable[Fact]) -> FactSet:
+    """A list of facts as a set."""
+    listed = list(facts)
+    return FactSet(
+        tuple(fact for fact in listed if isinstance(fact, PairFact)),
+        tuple(fact for fact in listed if isinstance(fact, ActivationFact)),
+        tuple(fact for fact in listed if isinstance(fact, CeilingFact)),
+    )

@@ -28,6 +28,15 @@ def ceiling_fact(instance: Instance, prototype: int, exempt: Iterable[int]) -> C
     return CeilingFact(_nearest(instance, prototype)[0], tuple(sorted(exempt)))
 
 
+def ceilings_of(instance: Instance) -> list[CeilingFact]:
+    """Every ceiling that no other one implies, by the number that certificates use."""
+    prototypes = range(instance.measurement.shape[1])
+    # by the exact enclosures, so that the order is the checker's
+    lower = [activation_fact(instance, j).lower for j in prototypes]
+    order = sorted(prototypes, key=lambda j: (lower[j], j))
+    return [ceiling_fact(instance, j, [i for i in order if lower[i] < lower[j]]) for j in order]
+
+
 def _nearest(instance: Instance, prototype: int) -> tuple[float, float]:
     return enclose_nearest(
         instance.latent, instance.head.prototypes[prototype], instance.measurement[:, prototype]

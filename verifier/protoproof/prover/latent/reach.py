@@ -16,16 +16,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
-from protoproof.prover.latent.domain import (
-    Constraints,
-    Coupling,
-    Domain,
-    Ends,
-    Latent,
-    Prototypes,
-    box_range,
-    require_box,
-)
+from protoproof.prover.latent.domain import Constraints, Coupling, Domain
+from protoproof.prover.latent.ranges import Ends, Latent, Prototypes, box_range, require_box
 
 _LONGEST_SOURCE = 1000
 # A float64 sum is farther off than this share of its terms only for absurdly many units.

@@ -14,20 +14,24 @@ which is |v - p|^2 where d.(p - c) = 0, that is for the kept ones.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
-from flint import arb, ctx, fmpq_mat, fmpz_mat
+from flint import arb, ctx, fmpz_mat
 from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
-from protoproof.network.head.head import Head
 from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.exact import (
+    exact_head,
+    integers,
+    ordered,
+    orthogonal,
+    similarity_ball,
+)
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
@@ -85,7 +89,7 @@ class Replay:
     def __init__(self, instance: Instance, domain: Domain) -> None:
         self._instance = instance
         self._membership = Membership(domain, *instance.latent.shape)
-        self._head = _exact(instance.head)
+        self._head = exact_head(instance.head)
         own, shift = integers(instance.latent)
         self._shift = max(shift, self._head.shift)
         self._latent = [[n << (self._shift - shift) for n in row] for row in own]
@@ -175,7 +179,7 @@ class Replay:
 
     def _reflected(self, move: Move) -> _Row | None:
         here = self._latent[move.location]
-        along = _orthogonal(self._head.rows(move.keep), integers(move.direction[None])[0][0])
+        along = orthogonal(self._head.rows(move.keep), integers(move.direction[None])[0][0])
         if along is None:
             return None
         square = sum(d * d for d in along)
@@ -203,14 +207,14 @@ class Replay:
         missing = [j for j in prototypes if j not in self._measurement]
         if not missing:
             return
-        up, places = self._shift - self._head.shift, range(len(self._latent))
+        up, locations = self._shift - self._head.shift, range(len(self._latent))
         columns = zip(*self._head.products(self._matrix, missing), strict=True)
         for j, dots in zip(missing, columns, strict=True):
             norm = self._head.norm(j) << (2 * up)
             measured = self._measurement[j] = [
                 own - (dot << (up + 1)) + norm for own, dot in zip(self._squares, dots, strict=True)
             ]
-            self._nearest[j] = sorted(places, key=measured.__getitem__)
+            self._nearest[j] = sorted(locations, key=measured.__getitem__)
 
     def _know_pairs(self, facts: Iterable[Fact], rows: dict[int, _Row]) -> None:
         """Measure what pair facts are about."""
@@ -247,9 +251,9 @@ class Replay:
         result: _Best = {}
         for j in wanted:
             least, unit = 1, 0  # infinite
-            for place in self._nearest[j]:
-                if place not in rows:
-                    least, unit = self._measurement[j][place], self._unit
+            for location in self._nearest[j]:
+                if location not in rows:
+                    least, unit = self._measurement[j][location], self._unit
                     break
             for row in rows.values():
                 if row.numerators[j] * unit < least * row.denominator:
@@ -262,16 +266,16 @@ class Replay:
             case CeilingFact(bound, exempt):
                 free = set(exempt)
                 named = (j for j in range(self._head.count) if j not in free)
-                return all(_ordered(bound, best[j], None) for j in named)
+                return all(ordered(bound, best[j], None) for j in named)
             case ActivationFact(prototype, lower, upper):
-                return _ordered(lower, best[prototype], upper)
+                return ordered(lower, best[prototype], upper)
             case PairFact(location, prototype, lower, upper):
                 row = rows.get(location)
                 if row is not None:
                     value = row.numerators[prototype], row.denominator
                 else:
                     value = self._measurement[prototype][location], self._unit
-                return _ordered(lower, value, upper)
+                return ordered(lower, value, upper)
 
     def _beats(self, winner: int, loser: int, best: _Best) -> bool:
         """Whether the logit of ``winner`` is certainly above that of ``loser``."""
@@ -287,103 +291,10 @@ class Replay:
                 for j, own, other in weights:
                     numerator, denominator = best[j]
                     q = arb(numerator) / arb(denominator)
-                    activation = _similarity(head.similarity.kind, q, arb(constant))
+                    activation = similarity_ball(head.similarity.kind, q, arb(constant))
                     total += (arb(own) - arb(other)) * activation
                 if total > 0:  # true only where every number of the ball is positive
                     return True
                 if total <= 0:
                     return False
         return False
-
-
-class _ExactHead:
-    """Prototypes as integers over ``2**shift``."""
-
-    def __init__(self, head: Head) -> None:
-        self._points, self.shift = integers(head.prototypes)
-        self._norms: dict[int, int] = {}
-        self._transposed: fmpz_mat | None = None
-
-    @property
-    def count(self) -> int:
-        """P."""
-        return len(self._points)
-
-    def norm(self, prototype: int) -> int:
-        """The squared norm of a prototype over ``2**(2 * shift)``."""
-        if prototype not in self._norms:
-            self._norms[prototype] = sum(n * n for n in self._points[prototype])
-        return self._norms[prototype]
-
-    def products(self, vectors: fmpz_mat, prototypes: Sequence[int]) -> list[list[int]]:
-        """The inner products of some vectors with some prototypes, a row per vector."""
-        if 2 * len(prototypes) < self.count:
-            chosen = fmpz_mat([self._points[j] for j in prototypes]).transpose()
-            return [[int(n) for n in row] for row in (vectors * chosen).tolist()]
-        if self._transposed is None:
-            self._transposed = fmpz_mat(self._points).transpose()
-        rows = (vectors * self._transposed).tolist()
-        return [[int(row[j]) for j in prototypes] for row in rows]
-
-    def rows(self, indices: Sequence[int]) -> list[list[int]]:
-        """p_i - p_first for all but the first of ``indices``."""
-        base = self._points[indices[0]]
-        return [[a - b for a, b in zip(self._points[i], base, strict=True)] for i in indices[1:]]
-
-
-@lru_cache(maxsize=2)
-def _exact(head: Head) -> _ExactHead:
-    return _ExactHead(head)  # equal for all instances of one network
-
-
-def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
-    """A matrix of float32 values as integers over ``2**shift``, ``shift >= 0``, exactly."""
-    mantissa, exponent = np.frexp(values.astype(np.float64))
-    whole = np.ldexp(mantissa, 24).astype(np.int64)  # 24 significant bits: an integer
-    power = np.where(whole == 0, 0, exponent.astype(np.int64) - 24)
-    shift = max(0, -int(power.min(initial=0)))
-    return [
-        [n << up for n, up in zip(row, ups, strict=True)]
-        for row, ups in zip(whole.tolist(), (power + shift).tolist(), strict=True)
-    ], shift
-
-
-def _orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
-    """A multiple of the direction's part orthogonal to ``rows``; None where they are dependent."""
-    if not rows:
-        return direction
-    matrix = fmpz_mat(rows)
-    column = fmpz_mat([[n] for n in direction])
-    try:
-        weights = fmpq_mat(matrix * matrix.transpose()).solve(fmpq_mat(matrix * column))
-    except ZeroDivisionError:
-        return None
-    numerators, denominator = weights.numer_denom()
-    spanned = (matrix.transpose() * numerators).tolist()
-    whole = int(denominator)
-    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
-    common = math.gcd(*along) or 1
-    return [n // common for n in along]
-
-
-def _ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
-    """lower <= value <= upper, exactly."""
-    numerator, denominator = value
-    low, unit = lower.as_integer_ratio()
-    if low * denominator > numerator * unit:
-        return False
-    if upper is None:
-        return True
-    high, unit = upper.as_integer_ratio()
-    return numerator * unit <= high * denominator
-
-
-def _similarity(kind: str, q: arb, constant: arb) -> arb:
-    """A ball around the similarity of a squared distance; the constant is exact."""
-    if kind == "log_ratio":
-        return ((q + 1) / (q + constant)).log()
-    if kind == "exponential":
-        return (-q / constant).exp()
-    if kind == "negated":
-        return -q
-    return 1 / (q + 1)

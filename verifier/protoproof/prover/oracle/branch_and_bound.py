@@ -136,6 +136,8 @@ class CaseState(RelationalState):
 class BranchAndBoundOracle(IntervalOracle):
     """See the module's docstring. ``most`` limits the cases per rival."""
 
+    name = CaseState.oracle
+
     most: int | None = None
     solver: Solver | None = None
 

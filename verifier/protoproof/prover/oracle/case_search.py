@@ -133,8 +133,8 @@ def projected(
     instance = cases.instance
     latent = instance.latent + points
     prototypes = instance.head.prototypes
-    for location, place in enumerate(cases.state.places):
-        hull = place.hull
+    for location, known in enumerate(cases.state.known):
+        hull = known.hull
         if hull is None or not points[location].any():
             continue
         base = prototypes[hull.base]

@@ -43,7 +43,7 @@ class IntervalState(Intervals):
 
     def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
         """Lower bounds of all margins if one location had other facts; nothing changes."""
-        before = self.put(location, self.place(location, prototypes))
+        before = self.put(location, self.known_at(location, prototypes))
         try:
             return self.margins()
         finally:
@@ -77,7 +77,7 @@ class IntervalState(Intervals):
 
     def reduce(self, location: int, prototypes: Sequence[int]) -> bool:
         """Make ``prototypes`` the facts of a location if that suffices; whether it did."""
-        before = self.put(location, self.place(location, prototypes))
+        before = self.put(location, self.known_at(location, prototypes))
         if self.suffices():
             return True
         self.put(location, before)
@@ -89,12 +89,14 @@ class IntervalState(Intervals):
         return Evidence(self)
 
     def _others(self, fact: PairFact) -> list[int]:
-        return [j for j in self.places[fact.location].facts if j != fact.prototype]
+        return [j for j in self.known[fact.location].facts if j != fact.prototype]
 
 
 @dataclass(frozen=True)
 class IntervalOracle(Oracle):
     """See the module's docstring."""
+
+    name = IntervalState.oracle
 
     def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
         """Bounds from the domain alone."""

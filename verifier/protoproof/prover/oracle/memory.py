@@ -60,13 +60,17 @@ def require_memory(head: Head, vocabulary: str, oracle: str, available: int | No
         UsageError: the estimate exceeds what is available.
     """
     available = machine_bytes() if available is None else available
-    relational = oracle not in ("exact", "triangle") and vocabulary in ("auto", "pairs", "mixed")
+    relational = oracle not in ("exact", "interval", "triangle") and vocabulary in (
+        "auto",
+        "pairs",
+        "mixed",
+    )
     needed = needed_bytes(head, relational=relational)
     if needed <= available:
         return
     advice = "use a machine with more memory, or a network with fewer prototypes"
     if relational and needed_bytes(head, relational=False) <= available:
-        advice = "use --oracle exact, which needs less"
+        advice = "use --oracle interval, which needs less"
     raise UsageError(
         f"{len(head.prototypes)} prototypes at {head.locations} locations need about "
         f"{needed / 2**30:.1f} GiB of memory, and {available / 2**30:.1f} GiB are available; "

@@ -103,15 +103,15 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         )
     locations, prototypes = instance.measurement.shape
     lines = ["(set-logic QF_NRA)"]
-    for place in range(locations):
-        lines += [f"(declare-const z_{place}_{d} Real)" for d in range(head.channels)]
-        lines.append(f"(declare-const t_{place} Real)")
-        squares = [f"(* z_{place}_{d} z_{place}_{d})" for d in range(head.channels)]
-        lines.append(f"(assert (= t_{place} {total(squares)}))")
-        lines += _inside(domain, place, head.channels)
+    for location in range(locations):
+        lines += [f"(declare-const z_{location}_{d} Real)" for d in range(head.channels)]
+        lines.append(f"(declare-const t_{location} Real)")
+        squares = [f"(* z_{location}_{d} z_{location}_{d})" for d in range(head.channels)]
+        lines.append(f"(assert (= t_{location} {total(squares)}))")
+        lines += _inside(domain, location, head.channels)
     for j in range(prototypes):
         lines += [f"(declare-const m_{j} Real)", f"(declare-const a_{j} Real)"]
-        measured = [_measurement(head, place, j) for place in range(locations)]
+        measured = [_measurement(head, location, j) for location in range(locations)]
         lines += [f"(assert (<= m_{j} {q}))" for q in measured] if locations > 1 else []
         equal = [f"(= m_{j} {q})" for q in measured]
         lines.append(f"(assert {equal[0] if locations == 1 else f'(or {_words(equal)})'})")
@@ -126,20 +126,20 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
     return "\n".join([*lines, "(check-sat)", ""])
 
 
-def _measurement(head: Head, place: int, prototype: int) -> str:
+def _measurement(head: Head, location: int, prototype: int) -> str:
     point = [Fraction(value) for value in head.prototypes[prototype].tolist()]
-    terms = [f"(* {number(-2 * p)} z_{place}_{d})" for d, p in enumerate(point) if p]
-    return total([f"t_{place}", *terms, number(sum((p * p for p in point), Fraction(0)))])
+    terms = [f"(* {number(-2 * p)} z_{location}_{d})" for d, p in enumerate(point) if p]
+    return total([f"t_{location}", *terms, number(sum((p * p for p in point), Fraction(0)))])
 
 
-def _inside(domain: Domain, place: int, channels: int) -> list[str]:
+def _inside(domain: Domain, location: int, channels: int) -> list[str]:
     if not isinstance(domain, Box):
         return []
     ends = [("<=", domain.lower)]
     if math.isfinite(domain.upper):
         ends.append((">=", domain.upper))
     return [
-        f"(assert ({sign} {number(Fraction(end))} z_{place}_{d}))"
+        f"(assert ({sign} {number(Fraction(end))} z_{location}_{d}))"
         for d in range(channels)
         for sign, end in ends
     ]
@@ -192,8 +192,8 @@ def _replayed(
     """A model of z3 as an exact counterexample, or why it is none."""
     locations = len(instance.latent)
     values = [
-        [answer.model.get(f"z_{place}_{d}", Fraction(0)) for d in range(instance.head.channels)]
-        for place in range(locations)
+        [answer.model.get(f"z_{location}_{d}", Fraction(0)) for d in range(instance.head.channels)]
+        for location in range(locations)
     ]
     rational = [[v for v in row if isinstance(v, Fraction)] for row in values]
     if all(len(row) == instance.head.channels for row in rational):
@@ -218,12 +218,12 @@ def counterexample_moves(
         for fact in facts.activations
     }
     moves = []
-    for place, point in enumerate(near):
-        direction = (point - instance.latent[place]).astype(np.float32)
-        wanted = [fact.prototype for fact in facts.at(place)]
-        wanted += [j for j, at in attained.items() if at == place and j not in wanted]
+    for location, point in enumerate(near):
+        direction = (point - instance.latent[location]).astype(np.float32)
+        wanted = [fact.prototype for fact in facts.at(location)]
+        wanted += [j for j, at in attained.items() if at == location and j not in wanted]
         if direction.any():
-            moves.append(Move(place, _independent(instance.head, wanted), direction))
+            moves.append(Move(location, _independent(instance.head, wanted), direction))
     return moves
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -99,6 +99,7 @@ class Oracle:
     """One way to decide. ``slack`` is the least float64 margin that it calls proved."""
 
     slack: float = SLACK
+    name: ClassVar[str]
 
     def prepare(self, instance: Instance, domain: Domain) -> State:
         """Everything that does not depend on the facts."""

@@ -35,7 +35,7 @@ from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.oracle import Evidence
 from protoproof.prover.relaxation.boxed_forms import BoxForms
 from protoproof.prover.relaxation.forms import Forms
-from protoproof.prover.relaxation.intervals import Margins, Place
+from protoproof.prover.relaxation.intervals import Known, Margins
 from protoproof.prover.relaxation.sphere_forms import SphereForms, Spheres
 
 
@@ -48,11 +48,11 @@ class RelationalState(IntervalState):
         super().__init__(instance, domain, slack)
         self.spheres = Spheres(instance)
 
-    def put(self, location: int, place: Place) -> Place:
+    def put(self, location: int, known: Known) -> Known:
         """As in the interval oracle, and the location's sphere."""
-        if place.hull is not None:
-            self.spheres.put(location, place.hull)
-        return super().put(location, place)
+        if known.hull is not None:
+            self.spheres.put(location, known.hull)
+        return super().put(location, known)
 
     def margins(self, facts: FactSet | None = None) -> Margins:
         """Interval margins, improved where they do not suffice."""
@@ -103,6 +103,8 @@ class RelationalState(IntervalState):
 @dataclass(frozen=True)
 class RelationalOracle(IntervalOracle):
     """See the module's docstring; activation facts enter by their interval."""
+
+    name = RelationalState.oracle
 
     def prepare(self, instance: Instance, domain: Domain) -> RelationalState:
         """Bounds from the domain alone."""

@@ -73,27 +73,27 @@ class Query:
             self.pieces[j] = [float(root.near[j])]
             if math.isfinite(root.far[j]):
                 self.pieces[j].append(float(root.far[j]))
-        for place in range(len(instance.latent)):
-            lower, upper = cases.box(root, place)
+        for location in range(len(instance.latent)):
+            lower, upper = cases.box(root, location)
             if np.isfinite(lower).all() and np.isfinite(upper).all():
-                for channel, v in enumerate(instance.latent[place].tolist()):
+                for channel, v in enumerate(instance.latent[location].tolist()):
                     ends = [v + float(lower[channel]), v + float(upper[channel])]
-                    self.channels[place, channel] = ends
+                    self.channels[location, channel] = ends
 
     def script(self) -> str:
         """The question as SMT-LIB text, logic QF_LRA."""
         head, instance = self.instance.head, self.instance
         locations, prototypes = instance.measurement.shape
         lines = ["(set-logic QF_LRA)"]
-        for place in range(locations):
-            lines.append(f"(declare-const t_{place} Real)")
+        for location in range(locations):
+            lines.append(f"(declare-const t_{location} Real)")
             for d in range(head.channels):
-                lines.append(f"(declare-const z_{place}_{d} Real)")
-                lines.append(f"(declare-const s_{place}_{d} Real)")
-            lines += self._channels(place)
+                lines.append(f"(declare-const z_{location}_{d} Real)")
+                lines.append(f"(declare-const s_{location}_{d} Real)")
+            lines += self._channels(location)
         for j in range(prototypes):
             lines += [f"(declare-const m_{j} Real)", f"(declare-const a_{j} Real)"]
-            measured = [self._measured(place, j) for place in range(locations)]
+            measured = [self._measured(location, j) for location in range(locations)]
             lines += [f"(assert (<= m_{j} {q}))" for q in measured]
             lines.append(f"(assert (or {' '.join(f'(= m_{j} {q})' for q in measured)} false))")
             lines.append(f"(assert (>= m_{j} {number(self._exact(self.cases.root.near[j]))}))")
@@ -112,26 +112,26 @@ class Query:
         # a shade below: float64 bounds must not cut off what the facts themselves allow
         return Fraction(float(value) * (1 - 1e-12))
 
-    def _measured(self, place: int, j: int) -> str:
+    def _measured(self, location: int, j: int) -> str:
         point = [Fraction(v) for v in self.instance.head.prototypes[j].tolist()]
-        terms = [f"(* {number(-2 * p)} z_{place}_{d})" for d, p in enumerate(point) if p]
+        terms = [f"(* {number(-2 * p)} z_{location}_{d})" for d, p in enumerate(point) if p]
         constant = number(sum((p * p for p in point), Fraction(0)))
-        return total([f"t_{place}", *terms, constant])
+        return total([f"t_{location}", *terms, constant])
 
-    def _channels(self, place: int) -> list[str]:
+    def _channels(self, location: int) -> list[str]:
         lines = []
-        for at in (at for where, at in self.tangents if where == place):
-            terms = [f"(* {number(Fraction(2 * c))} z_{place}_{d})" for d, c in enumerate(at)]
+        for at in (at for where, at in self.tangents if where == location):
+            terms = [f"(* {number(Fraction(2 * c))} z_{location}_{d})" for d, c in enumerate(at)]
             square = sum((Fraction(c) ** 2 for c in at), Fraction(0))
-            lines.append(f"(assert (>= t_{place} {total([*terms, number(-square)])}))")
+            lines.append(f"(assert (>= t_{location} {total([*terms, number(-square)])}))")
         channels = range(self.instance.head.channels)
-        known = [self.channels.get((place, d)) for d in channels]
+        known = [self.channels.get((location, d)) for d in channels]
         if any(ends is None for ends in known):
             return lines
-        lines.append(f"(assert (= t_{place} {total([f's_{place}_{d}' for d in channels])}))")
+        lines.append(f"(assert (= t_{location} {total([f's_{location}_{d}' for d in channels])}))")
         for d, ends in enumerate(known):
             knots = sorted(ends or [])
-            z, s = f"z_{place}_{d}", f"s_{place}_{d}"
+            z, s = f"z_{location}_{d}", f"s_{location}_{d}"
             first, last = number(Fraction(knots[0])), number(Fraction(knots[-1]))
             lines += [f"(assert (>= {z} {first}))", f"(assert (<= {z} {last}))"]
             lines.append(f"(assert (>= {s} 0))")
@@ -179,16 +179,16 @@ class Query:
         """Add the lemmas that a model breaks; False where it breaks none."""
         before = len(self.cuts) + len(self.tangents) + sum(map(len, self.rising.values()))
         sigma, head = self.instance.head.similarity, self.instance.head
-        for place in range(len(self.instance.latent)):
-            z = [model.get(f"z_{place}_{d}", 0.0) for d in range(head.channels)]
-            t, square = model.get(f"t_{place}", 0.0), sum(v * v for v in z)
+        for location in range(len(self.instance.latent)):
+            z = [model.get(f"z_{location}_{d}", 0.0) for d in range(head.channels)]
+            t, square = model.get(f"t_{location}", 0.0), sum(v * v for v in z)
             if t < square - _EPSILON:
-                self.tangents.append((place, z))
+                self.tangents.append((location, z))
             for d, v in enumerate(z if t > square + _EPSILON else []):
-                knots = self.channels.get((place, d), [])
+                knots = self.channels.get((location, d), [])
                 if knots and min(abs(v - knot) for knot in knots) > 1e-4:
                     knots.append(v)
-                    self.cuts.append(Cut("channel", d, place, v))
+                    self.cuts.append(Cut("channel", d, location, v))
         for j, points in self.rising.items():
             m, a = max(model.get(f"m_{j}", 0.0), 0.0), model.get(f"a_{j}", 0.0)
             if a < float(sigma.value(np.array(m))) - _EPSILON:
@@ -199,11 +199,11 @@ class Query:
             if a > float(sigma.value(np.array(m))) + _EPSILON and far > _EPSILON:
                 points.append(m)
                 root = self.cases.root
-                place = int(np.argmin(root.low[:, j]))
+                location = int(np.argmin(root.low[:, j]))
                 if len(root.low) > 1:
                     listed = tuple(range(min(len(root.low), 4)))
                     self.cuts.append(Cut("place", j, locations=listed))
-                self.cuts.append(Cut("distance", j, place, m))
+                self.cuts.append(Cut("distance", j, location, m))
         return len(self.cuts) + len(self.tangents) + sum(map(len, self.rising.values())) > before
 
 
@@ -222,8 +222,8 @@ def ask(cases: Cases, domain: Domain, row: int, solver: Solver, rounds: int = _R
         values = {k: float(v) for k, v in answer.model.items() if isinstance(v, Fraction)}
         near = np.array(
             [
-                [values.get(f"z_{place}_{d}", 0.0) for d in range(instance.head.channels)]
-                for place in range(len(instance.latent))
+                [values.get(f"z_{location}_{d}", 0.0) for d in range(instance.head.channels)]
+                for location in range(len(instance.latent))
             ]
         )
         moves = counterexample_moves(instance, cases.facts, near)

@@ -19,7 +19,7 @@ import numpy as np
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
-from protoproof.prover.relaxation.intervals import Place
+from protoproof.prover.relaxation.intervals import Known
 
 
 class TriangleState(IntervalState):
@@ -27,10 +27,10 @@ class TriangleState(IntervalState):
 
     oracle = "triangle"
 
-    def place(self, location: int, prototypes: Sequence[int]) -> Place:
+    def known_at(self, location: int, prototypes: Sequence[int]) -> Known:
         """What would be known at a location whose facts were exactly ``prototypes``."""
         if not prototypes:
-            return Place(self.near[location], self.far[location], None, ())
+            return Known(self.near[location], self.far[location], None, ())
         named = list(prototypes)
         measurement = self.instance.measurement[location]
         known = np.sqrt(measurement[named])[:, None]
@@ -38,12 +38,14 @@ class TriangleState(IntervalState):
         low = np.maximum(np.abs(sides - known).max(axis=0) ** 2, self.near[location])
         high = np.minimum((sides + known).min(axis=0) ** 2, self.far[location])
         low[named] = high[named] = measurement[named]
-        return Place(low, high, None, tuple(named))
+        return Known(low, high, None, tuple(named))
 
 
 @dataclass(frozen=True)
 class TriangleOracle(IntervalOracle):
     """See the module's docstring; decides like the interval oracle, from looser intervals."""
+
+    name = TriangleState.oracle
 
     def prepare(self, instance: Instance, domain: Domain) -> TriangleState:
         """Bounds from the domain alone."""

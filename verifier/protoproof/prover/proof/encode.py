@@ -24,7 +24,7 @@ from protoproof.prover.latent.replay import Move
 from protoproof.prover.oracle.oracle import State
 from protoproof.prover.proof.evidence import encoded
 from protoproof.prover.search.hitting_set import SCALE, Node, Split
-from protoproof.prover.search.minimum import SizeProof
+from protoproof.prover.search.size_proof import SizeProof
 from protoproof.version import TOOL
 
 

@@ -90,11 +90,11 @@ class SimilarityEnds:
 
     def measurements(self, position: Vector) -> dict[tuple[int, bool], float]:
         """The squared distance of every end, at least as tight as its position says."""
-        places = dict(self.fixed)
+        measured = dict(self.fixed)
         found = self._distances(position)
-        for end, place in zip(self.ends, found.tolist(), strict=True):
-            places[end.subject, end.up] = place
-        return places
+        for end, value in zip(self.ends, found.tolist(), strict=True):
+            measured[end.subject, end.up] = value
+        return measured
 
     def _distances(self, position: Vector) -> Vector:
         """Inverse of the similarity between observed and limit, rounded towards the observed."""
@@ -108,8 +108,8 @@ class SimilarityEnds:
         guess = np.where(position == self.far, outer, np.where(np.isnan(guess), inner, guess))
         return np.clip(guess, least, most)
 
-    def _intervals(self, places: dict[tuple[int, bool], float]) -> tuple[Vector, Vector]:
-        facts = self._facts(places)
+    def _intervals(self, measured: dict[tuple[int, bool], float]) -> tuple[Vector, Vector]:
+        facts = self._facts(measured)
         told = implied(self.instance.gram, facts.activations, facts.ceilings)
         return np.maximum(self.low, told.low), np.minimum(self.high, told.high)
 
@@ -117,15 +117,17 @@ class SimilarityEnds:
         """The facts with their ends at a position."""
         return self._facts(self.measurements(position))
 
-    def _facts(self, places: dict[tuple[int, bool], float]) -> FactSet:
+    def _facts(self, measured: dict[tuple[int, bool], float]) -> FactSet:
         return FactSet(
             self.facts.pairs,
             tuple(
-                ActivationFact(f.prototype, places[f.prototype, False], places[f.prototype, True])
+                ActivationFact(
+                    f.prototype, measured[f.prototype, False], measured[f.prototype, True]
+                )
                 for f in self.facts.activations
             ),
             tuple(
-                CeilingFact(places[-1 - number, False], step.exempt)
+                CeilingFact(measured[-1 - number, False], step.exempt)
                 for number, step in enumerate(self.facts.ceilings)
             ),
         )

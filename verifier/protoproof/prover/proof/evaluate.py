@@ -88,7 +88,7 @@ class Evidence:
         self._implied = [
             (entry.prototype, entry.via, float.fromhex(entry.stretch)) for entry in evidence.implied
         ]
-        self._stated = [[f.prototype for f in facts.at(place)] for place in range(locations)]
+        self._stated = [[f.prototype for f in facts.at(location)] for location in range(locations)]
         # per location: the facts that a block uses, its lower and its upper bounds
         self._blocks: list[list[tuple[list[int], _Rows, _Rows]]] = [[] for _ in range(locations)]
         for block in evidence.blocks:
@@ -178,7 +178,7 @@ class Form:
         self._instance = instance
         weights = instance.margin_weights[self.row]
         supports = np.array([t.prototype for t in form.supports], dtype=np.intp)
-        places = [entry.location for entry in form.multipliers]
+        locations = [entry.location for entry in form.multipliers]
         at = np.array([float.fromhex(t.at) for t in form.supports])
         slope = instance.head.similarity.derivative(at)
         rising = weights[supports] * slope
@@ -186,30 +186,30 @@ class Form:
         self._constant = float(weights[supports] @ level + instance.margin_offset[self.row])
         self._chords = np.array([c.prototype for c in form.opposes], dtype=np.intp)
         self._where = np.array([c.location for c in form.opposes], dtype=np.intp)
-        self._place = np.array([places.index(int(k)) for k in self._where], dtype=np.intp)
+        self._site = np.array([locations.index(int(k)) for k in self._where], dtype=np.intp)
         self._alone = np.ones(len(weights), dtype=bool)
         self._alone[supports] = False
         self._weights = weights
-        # per place: leading coefficient, value at v, and the vector sum, without the chords
+        # per location that takes part, without chords: leading coefficient, value at v, vector sum
         channels = instance.head.channels
-        self._leading, self._value = np.zeros(len(places)), np.zeros(len(places))
-        self._pull = np.zeros((len(places), channels))
+        self._leading, self._value = np.zeros(len(locations)), np.zeros(len(locations))
+        self._pull = np.zeros((len(locations), channels))
         self._away = instance.head.prototypes[self._chords] - instance.latent[self._where]
         self._mu: list[tuple[int, Sequence[int], Widths]] = []
         for tangent, coefficient in zip(form.supports, rising.tolist(), strict=True):
-            self._add(places.index(tangent.location), tangent, coefficient)
-        for place, entry in enumerate(form.multipliers):
+            self._add(locations.index(tangent.location), tangent, coefficient)
+        for location, entry in enumerate(form.multipliers):
             mu = np.array(entry.mu, dtype=np.float64) / 2.0**entry.shift
             away = instance.head.prototypes[list(entry.facts)] - instance.latent[entry.location]
-            self._leading[place] += mu.sum()
-            self._pull[place] += mu @ away
+            self._leading[location] += mu.sum()
+            self._pull[location] += mu @ away
             self._mu.append((entry.location, entry.facts, mu))
 
-    def _add(self, place: int, tangent: schema.Tangent, coefficient: float) -> None:
+    def _add(self, site: int, tangent: schema.Tangent, coefficient: float) -> None:
         j, location = tangent.prototype, tangent.location
-        self._leading[place] += coefficient
-        self._value[place] += coefficient * self._instance.measurement[location, j]
-        self._pull[place] += coefficient * (
+        self._leading[site] += coefficient
+        self._value[site] += coefficient * self._instance.measurement[location, j]
+        self._pull[site] += coefficient * (
             self._instance.head.prototypes[j] - self._instance.latent[location]
         )
 
@@ -239,9 +239,9 @@ class Form:
             constant = at_near - slope * near
             falling = np.where(known, self._weights[j] * slope, 0.0)
             total += float(self._weights[j[known]] @ constant[known])
-            np.add.at(leading, self._place, falling)
-            np.add.at(value, self._place, falling * self._instance.measurement[at, j])
-            np.add.at(pull, self._place, falling[:, None] * self._away)
+            np.add.at(leading, self._site, falling)
+            np.add.at(value, self._site, falling * self._instance.measurement[at, j])
+            np.add.at(pull, self._site, falling[:, None] * self._away)
         weights = np.where(alone, self._weights, 0.0)
         ends = np.where(weights > 0, similar[0], similar[1])
         total += float(np.where(weights != 0, weights * np.where(weights != 0, ends, 0), 0.0).sum())

@@ -83,28 +83,21 @@ def _implied(state: Intervals, needed: Wanted) -> tuple[schema.ImpliedBound, ...
     return tuple(found)
 
 
-# --- rows: bounds of single distances -------------------------------------------------------------
-
-
 def _blocks(
     state: Intervals, needed: Wanted
 ) -> tuple[tuple[schema.PairBlock, ...], tuple[schema.DomainBlock, ...]]:
     """Evidence for the bounds that are wanted, and for no others: free, and over the domain."""
     blocks: list[schema.PairBlock] = []
     regional = []
-    for location, place in enumerate(state.places):
+    for location, known in enumerate(state.known):
         measurement, target = state.instance.measurement[location], needed.below[location]
         chosen = rules(state, location, target, needed.above[location])
-        hull, bounded = place.hull, state.bounded
+        hull, bounded = known.hull, state.bounded
         if bounded is not None and (chosen.domain_below or chosen.domain_above):
             sides = (chosen.domain_below, 1), (chosen.domain_above, -1)
             lower, upper = (_domain_rows(state, bounded, location, *side) for side in sides)
             facts = () if hull is None else hull.spanning
-            regional.append(
-                schema.DomainBlock(
-                    location=location, facts=facts, shift=SHIFT, lower=lower, upper=upper
-                )
-            )
+            regional.append(_domain_block(location, facts, lower, upper))
         if hull is None:
             continue
         for group in lower_groups(hull, state.instance.gram, measurement, chosen.below, target):
@@ -123,6 +116,12 @@ def _block(
     return schema.PairBlock(location=location, facts=facts, shift=shift, lower=lower, upper=upper)
 
 
+def _domain_block(
+    location: int, facts: tuple[int, ...], lower: schema.Rows, upper: schema.Rows
+) -> schema.DomainBlock:
+    return schema.DomainBlock(location=location, facts=facts, shift=SHIFT, lower=lower, upper=upper)
+
+
 def _with_upper(
     blocks: list[schema.PairBlock], location: int, facts: tuple[int, ...], upper: schema.Rows
 ) -> list[schema.PairBlock]:
@@ -137,7 +136,7 @@ def _with_upper(
 def _domain_rows(
     state: Intervals, bounded: Bounded, location: int, prototypes: list[int], sign: int
 ) -> schema.Rows:
-    hull = state.places[location].hull
+    hull = state.known[location].hull
     leading = np.full(len(prototypes), float(sign))
     found = bounded.rows(location, hull, np.array(prototypes, dtype=np.intp), leading)
     count = 0 if hull is None else len(hull.spanning)
@@ -158,9 +157,6 @@ def _bent(
     x = x.copy()
     x[:, 0] += np.maximum(_LEAST_LEADING - total, 0.0)
     return x
-
-
-# --- forms: one rival's margin --------------------------------------------------------------------
 
 
 def _rival_form(state: Intervals, forms: Forms, row: int) -> schema.RivalForm:
@@ -213,15 +209,15 @@ def _form(
 
 def _free_entries(state: Intervals, forms: Forms, row: int) -> Iterator[Entry]:
     """The multipliers of one rival's forms in free space, location by location."""
-    linear, location = forms.linear[row], forms.location[row]
-    for place in np.unique(location[linear]).tolist():
-        hull = state.places[place].hull
+    linear, chosen = forms.linear[row], forms.location[row]
+    for location in np.unique(chosen[linear]).tolist():
+        hull = state.known[location].hull
         if hull is None:
-            raise InternalError(f"location {place} has linear forms but no facts")
-        own = np.where(linear & (location == place), forms.slope[row], 0.0)
+            raise InternalError(f"location {location} has linear forms but no facts")
+        own = np.where(linear & (chosen == location), forms.slope[row], 0.0)
         across = float(np.linalg.norm(own @ hull.off(state.instance.head.prototypes)))
-        mu = form_multipliers(hull, state.instance.measurement[place], own, across)
-        yield Entry(place, hull.spanning, mu, False)
+        mu = form_multipliers(hull, state.instance.measurement[location], own, across)
+        yield Entry(location, hull.spanning, mu, False)
 
 
 def _domain_entries(
@@ -233,7 +229,7 @@ def _domain_entries(
     linear, used = forms.linear[row], set(forms.location[row][forms.linear[row]].tolist())
     most = max([len(span) for span in found.spans], default=0)
     entries = []
-    for location, span, x in zip(found.places, found.spans, found.x, strict=True):
+    for location, span, x in zip(found.locations, found.spans, found.x, strict=True):
         if location not in used and not (any(nu) and span):
             continue
         here = linear & (forms.location[row] == location)
@@ -242,9 +238,6 @@ def _domain_entries(
         mu = np.concatenate([steady[: len(span)], steady[most:]])
         entries.append(Entry(location, span, mu, True))
     return entries, nu
-
-
-# --- trees of cases -------------------------------------------------------------------------------
 
 
 def _nodes(state: Intervals, row: int, tree: Tree) -> Iterator[cases.CaseNode]:
@@ -292,11 +285,7 @@ def _case_blocks(
     for (location, terms, domain), members in groups.items():
         lower, upper = (_case_rows(members, sign) for sign in (1, -1))
         if domain:
-            regional.append(
-                schema.DomainBlock(
-                    location=location, facts=terms, shift=SHIFT, lower=lower, upper=upper
-                )
-            )
+            regional.append(_domain_block(location, terms, lower, upper))
         else:
             free.append(_block(location, terms, SHIFT, lower, upper))
     return tuple(free), tuple(regional)

@@ -67,7 +67,7 @@ def wanted(evidence: Evidence, *, short: bool) -> Wanted:
     opposing = (alone & (weights < 0)).any(axis=0)
     alone_low, alone_high = state.near.min(axis=0), state.far.min(axis=0)
     needed = opposing & (floor > np.maximum(alone_low, told.low))
-    below = np.tile(np.where(needed, floor, -np.inf), (len(state.places), 1))
+    below = np.tile(np.where(needed, floor, -np.inf), (len(state.known), 1))
     supporting = (alone & (weights > 0)).any(axis=0)
     by_name = told.via == np.arange(len(floor))
     implied = supporting & (told.high < roof) & (told.high < alone_high) & ~by_name
@@ -146,16 +146,16 @@ def rules(state: Intervals, location: int, target: Vector, above: NDArray[np.boo
         target: [P] the value that a lower bound has to reach; minus infinity for none.
         above: [P] whether the upper bound is needed.
     """
-    place = state.places[location]
+    known = state.known[location]
     open_ = np.ones(len(target), dtype=bool)
-    open_[list(place.facts)] = False  # a fact about the pair itself is all there is to say
+    open_[list(known.facts)] = False  # a fact about the pair itself is all there is to say
     low = np.full(len(target), -np.inf)
     high = np.full(len(target), np.inf)
-    if place.hull is not None:
-        low, high = place.hull.bounds()
+    if known.hull is not None:
+        low, high = known.hull.bounds()
     lacking = open_ & (target > -np.inf) & (state.near[location] < target)
-    open_top = open_ & above & (state.far[location] > place.high)
-    free_low, free_high = lacking & (low >= target), open_top & (high <= place.high)
+    open_top = open_ & above & (state.far[location] > known.high)
+    free_low, free_high = lacking & (low >= target), open_top & (high <= known.high)
     if state.bounded is None:
         free_low, free_high = lacking, open_top
     return Rules(

@@ -51,7 +51,7 @@ def constrained(
     upper: Matrix,
     given: Sequence[tuple[Matrix, Vector, Vector]],
     extra: Constraints | None,
-    places: Sequence[int],
+    locations: Sequence[int],
 ) -> Sites:
     """Boxes and constraints of some locations: given distances first, the domain's own last.
 
@@ -62,10 +62,10 @@ def constrained(
         given: per location, p - v [term, D] of some prototypes, and between which ends the squared
             distances from them may differ from those of v.
         extra: the domain's own constraints at all locations, or None.
-        places: the locations.
+        locations: theirs.
     """
     most = max([len(centre) for centre, _, _ in given], default=0)
-    shape = len(places), most + (0 if extra is None else extra.square.shape[1])
+    shape = len(locations), most + (0 if extra is None else extra.square.shape[1])
     square, centres = np.zeros(shape), np.zeros((*shape, lower.shape[1]))
     low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
     for site, (centre, least, greatest) in enumerate(given):
@@ -75,7 +75,7 @@ def constrained(
         low[site, :count], high[site, :count] = least, greatest
     if extra is not None:
         for own, part in zip((square, centres, low, high), extra, strict=True):
-            own[:, most:] = part[list(places)]
+            own[:, most:] = part[list(locations)]
     return Sites(lower, upper, square, centres, low, high)
 
 
@@ -109,7 +109,7 @@ class Bounded:
         return 0 if self.extra is None else self.extra.square.shape[1]
 
     def sites(
-        self, places: Sequence[int], spans: Sequence[tuple[int, ...]], *, joint: bool = False
+        self, locations: Sequence[int], spans: Sequence[tuple[int, ...]], *, joint: bool = False
     ) -> Sites:
         """Boxes and constraints of some locations: the facts about ``spans``, then the domain's.
 
@@ -118,10 +118,10 @@ class Bounded:
         """
         extra = None if joint and self.coupling is not None else self.extra
         given = []
-        for location, span in zip(places, spans, strict=True):
+        for location, span in zip(locations, spans, strict=True):
             centre = self.instance.head.prototypes[list(span)] - self.instance.latent[location]
             given.append((centre, np.zeros(len(span)), np.zeros(len(span))))
-        index = list(places)
+        index = list(locations)
         return constrained(self.lower[index], self.upper[index], given, extra, index)
 
     def tighten(

@@ -29,7 +29,7 @@ from protoproof.prover.relaxation.multipliers import minimising
 
 Coefficients = Float[NDArray[np.float64], "rival prototype"]
 Matrix = Float[NDArray[np.float64], "row term"]
-Points = Float[NDArray[np.float64], "rival place channel"]
+Points = Float[NDArray[np.float64], "rival location channel"]
 
 # Re-linearisations, the Newton steps in each, and those of the final multipliers; more of the
 # first two for problems (rows times channels) so small that they cost next to nothing.
@@ -42,13 +42,13 @@ _SHARES = (1.0, 0.7, 0.3)
 
 @dataclass(frozen=True)
 class Multipliers:
-    """What proves one rival's forms: ``places``, their multipliers [place, term], and nu [K].
+    """What proves one rival's forms: ``locations``, their multipliers [location, term], and nu [K].
 
     ``spans[i]`` are the prototypes whose facts the first columns of row i belong to; the domain's
     own constraints have the last ones.
     """
 
-    places: tuple[int, ...]
+    locations: tuple[int, ...]
     spans: tuple[tuple[int, ...], ...]
     x: Matrix
     nu: Float[NDArray[np.float64], " bound"]
@@ -68,19 +68,19 @@ class _Solution:
     settled: bool = False
 
 
-class _Places:
+class _Locations:
     """The locations that take part, and the forms there: A [R, M] and b [R, M, D]."""
 
-    def __init__(self, state: Intervals, bounded: Bounded, places: Sequence[int]) -> None:
+    def __init__(self, state: Intervals, bounded: Bounded, locations: Sequence[int]) -> None:
         self.instance, self.bounded = state.instance, bounded
-        self.places = list(places)
-        self.hulls = [state.places[place].hull for place in places]
+        self.locations = list(locations)
+        self.hulls = [state.known[location].hull for location in locations]
         self.spans = [() if hull is None else hull.spanning for hull in self.hulls]
-        self.sites: Sites = bounded.sites(self.places, self.spans, joint=True)
+        self.sites: Sites = bounded.sites(self.locations, self.spans, joint=True)
         self.most = max([len(span) for span in self.spans], default=0)
         self.affine = [None if hull is None else hull.affine() for hull in self.hulls]
         channels = self.sites.lower.shape[1]
-        self.normals = np.zeros((0, len(self.places), channels))
+        self.normals = np.zeros((0, len(self.locations), channels))
         self.spare = np.zeros(0)
         if bounded.coupling is not None:
             self.normals, self.spare = bounded.coupling  # then all locations take part
@@ -88,7 +88,7 @@ class _Places:
     def start(self, coefficients: Sequence[Coefficients]) -> Matrix:
         """The multipliers that are best in free space, [R * M, term]; see ``lagrangian``."""
         count = len(coefficients[0])
-        x = np.zeros((count, len(self.places), self.sites.square.shape[1]))
+        x = np.zeros((count, len(self.locations), self.sites.square.shape[1]))
         prototypes = self.instance.head.prototypes
         for index, (hull, affine) in enumerate(zip(self.hulls, self.affine, strict=True)):
             if hull is None or affine is None:
@@ -99,7 +99,7 @@ class _Places:
             length = np.sqrt((across**2).sum(axis=1))
             leading = length / max(float(np.sqrt(hull.radius)), 1e-9)
             x[:, index, : len(hull.spanning)] = minimising(leading, of_latent, spanned)
-        return x.reshape(count * len(self.places), -1)
+        return x.reshape(count * len(self.locations), -1)
 
     def solve(
         self,
@@ -108,13 +108,13 @@ class _Places:
         nu: Float[NDArray[np.float64], "rival bound"],
         steps: int,
     ) -> _Solution:
-        """Bound every rival's forms; ``coefficients[m]`` [R, P] are those at place m."""
+        """Bound every rival's forms; ``coefficients[m]`` [R, P] are those at location m."""
         head, latent = self.instance.head, self.instance.latent
         leading = np.stack([own.sum(axis=1) for own in coefficients], axis=1)
         slope = np.stack(
             [
-                own @ head.prototypes - own.sum(axis=1, keepdims=True) * latent[place]
-                for own, place in zip(coefficients, self.places, strict=True)
+                own @ head.prototypes - own.sum(axis=1, keepdims=True) * latent[location]
+                for own, location in zip(coefficients, self.locations, strict=True)
             ],
             axis=1,
         )
@@ -134,33 +134,33 @@ class _Places:
 
     def _with(
         self,
-        leading: Float[NDArray[np.float64], "rival place"],
+        leading: Float[NDArray[np.float64], "rival location"],
         slope: Points,
         x: Matrix,
         nu: Float[NDArray[np.float64], "rival bound"],
         steps: int,
     ) -> _Solution:
-        count, places, channels = slope.shape
+        count, locations, channels = slope.shape
         # -nu <c, e> is -2 <nu c / 2, e>
         pushed = slope + 0.5 * np.einsum("rk,kmd->rmd", nu, self.normals)
         dual = Dual(
             self.sites,
-            np.tile(np.arange(places), count),
+            np.tile(np.arange(locations), count),
             leading.reshape(-1),
             pushed.reshape(-1, channels),
         )
         settled = not self.bounded.terms and bool(dual.settled(x).all())
         x, value, point = dual.ascend(x, 0 if settled else steps)
-        bound = value.reshape(count, places).sum(axis=1) - nu @ self.spare
+        bound = value.reshape(count, locations).sum(axis=1) - nu @ self.spare
         return _Solution(bound, point.reshape(slope.shape), x, nu, settled)
 
     def _estimate(
-        self, leading: Float[NDArray[np.float64], "rival place"], slope: Points, x: Matrix
+        self, leading: Float[NDArray[np.float64], "rival location"], slope: Points, x: Matrix
     ) -> Float[NDArray[np.float64], "rival bound"]:
         """The nu >= 0 that leave the least slope, weighted by the widths of the box."""
-        count, places, channels = slope.shape
+        count, locations, channels = slope.shape
         dual = Dual(
-            self.sites, np.tile(np.arange(places), count), leading.reshape(-1),
+            self.sites, np.tile(np.arange(locations), count), leading.reshape(-1),
             slope.reshape(-1, channels),
         )  # fmt: skip
         _, total = dual.totals(x)
@@ -189,27 +189,27 @@ class BoxForms(Linearisation):
         index = np.arange(len(self.support.low))
         self.observed = self.instance.measurement[self.support.location, index]
         used = np.unique(self.location[self.linear])
-        places = range(len(state.places)) if bounded.coupling is not None else used.tolist()
-        self.places = _Places(state, bounded, places)
+        locations = range(len(state.known)) if bounded.coupling is not None else used.tolist()
+        self.locations = _Locations(state, bounded, locations)
 
     def solve(self, enough: float = np.inf) -> Forms:
         """The best forms found; stops when every bound exceeds ``enough``."""
         tangent = np.tile(self.observed, (len(self.rivals), 1))
         best: Forms | None = None
         x: Matrix | None = None
-        nu = np.zeros((len(self.rivals), len(self.places.spare)))
-        if not self.places.places:  # nothing moves
+        nu = np.zeros((len(self.rivals), len(self.locations.spare)))
+        if not self.locations.locations:  # nothing moves
             return self._forms(np.clip(tangent, self.support.low, self.support.high))[0]
-        small = len(self.rivals) * self.places.sites.lower.size <= _SMALL
+        small = len(self.rivals) * self.locations.sites.lower.size <= _SMALL
         steps, inner = (_THOROUGH, _THOROUGH) if small else (_STEPS, _INNER)
         for _ in range(steps):
             tangent = np.clip(tangent, self.support.low, self.support.high)
             forms, start = self._forms(tangent)
-            parts = _by_place(forms, self.places.places)
-            begin = self.places.start(parts) if x is None else x
-            solution = self.places.solve(parts, begin, nu, inner)
+            parts = _by_location(forms, self.locations.locations)
+            begin = self.locations.start(parts) if x is None else x
+            solution = self.locations.solve(parts, begin, nu, inner)
             if small and not solution.settled:
-                other = self.places.solve(parts, np.zeros_like(begin), nu, inner)
+                other = self.locations.solve(parts, np.zeros_like(begin), nu, inner)
                 solution = _better(solution, other)
             forms = replace(forms, bound=start + solution.bound)
             best = forms if best is None else best.better(forms)
@@ -235,18 +235,19 @@ class BoxForms(Linearisation):
         prototypes, latent = self.instance.head.prototypes, self.instance.latent
         result = np.tile(self.observed, (len(point), 1))
         supporting = self.positive.any(axis=0)
-        for index, place in enumerate(self.places.places):
-            own = np.flatnonzero(supporting & (self.support.location == place))
+        for index, location in enumerate(self.locations.locations):
+            own = np.flatnonzero(supporting & (self.support.location == location))
             e = point[:, index]
-            inner = e @ (prototypes[own] - latent[place]).T
+            inner = e @ (prototypes[own] - latent[location]).T
             result[:, own] = self.observed[own] + (e**2).sum(axis=1)[:, None] - 2.0 * inner
         return np.asarray(np.maximum(result, 0.0))
 
 
-def _by_place(forms: Forms, places: Sequence[int]) -> list[Coefficients]:
-    """The coefficients of the measurements at each place."""
+def _by_location(forms: Forms, locations: Sequence[int]) -> list[Coefficients]:
+    """The coefficients of the measurements at each location."""
     return [
-        np.where(forms.linear & (forms.location == place), forms.slope, 0.0) for place in places
+        np.where(forms.linear & (forms.location == location), forms.slope, 0.0)
+        for location in locations
     ]
 
 
@@ -254,10 +255,13 @@ def multipliers(state: Intervals, bounded: Bounded, forms: Forms, row: int) -> M
     """Multipliers that prove one rival's forms; recomputed from the coefficients alone."""
     linear = forms.linear[row]
     used = np.unique(forms.location[row][linear]).tolist()
-    every = range(len(state.places))
-    places = _Places(state, bounded, every if bounded.coupling is not None else used)
+    every = range(len(state.known))
+    locations = _Locations(state, bounded, every if bounded.coupling is not None else used)
     slope = np.where(linear, forms.slope[row], 0.0)
-    parts = [np.where(forms.location[row] == place, slope, 0.0)[None] for place in places.places]
-    nu = np.zeros((1, len(places.spare)))
-    found = places.solve(parts, places.start(parts), nu, _FINAL)
-    return Multipliers(tuple(places.places), tuple(places.spans), found.x, found.nu[0])
+    parts = [
+        np.where(forms.location[row] == location, slope, 0.0)[None]
+        for location in locations.locations
+    ]
+    nu = np.zeros((1, len(locations.spare)))
+    found = locations.solve(parts, locations.start(parts), nu, _FINAL)
+    return Multipliers(tuple(locations.locations), tuple(locations.spans), found.x, found.nu[0])

@@ -1,7 +1,7 @@
 """The Lagrangian bounds of one case: forms at a location, over its given bounds and its box.
 
 Where only given distances play a part in free space, the best multipliers are known; elsewhere they
-are searched as in ``latent.duality``, from there.
+are searched as in ``relaxation.duality``, from there.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class CaseDuals:
         return self.bounded is not None or location in node.cut
 
     def sites(
-        self, node: Node, places: list[int], *, alone: bool
+        self, node: Node, locations: list[int], *, alone: bool
     ) -> tuple[Sites, list[tuple[int, ...]]]:
         """Boxes and constraints of some locations, and their terms.
 
@@ -108,16 +108,18 @@ class CaseDuals:
         extra = None if self.bounded is None else self.bounded.extra
         if self.bounded is not None and self.bounded.coupling is not None and not alone:
             extra = None
-        spans = [self.terms(node, place) for place in places]
-        ends = [self._ends(node, place) for place in places]
+        spans = [self.terms(node, location) for location in locations]
+        ends = [self._ends(node, location) for location in locations]
         given = []
-        for place, span in zip(places, spans, strict=True):
+        for location, span in zip(locations, spans, strict=True):
             named = list(span)
-            seen = self.instance.measurement[place, named]
-            low = node.given_low[place, named] - seen
-            given.append((self.offsets[place, named], low, node.given_high[place, named] - seen))
+            seen = self.instance.measurement[location, named]
+            low = node.given_low[location, named] - seen
+            given.append(
+                (self.offsets[location, named], low, node.given_high[location, named] - seen)
+            )
         lower, upper = np.stack([e[0] for e in ends]), np.stack([e[1] for e in ends])
-        return constrained(lower, upper, given, extra, places), spans
+        return constrained(lower, upper, given, extra, locations), spans
 
     def _ends(self, node: Node, location: int) -> tuple[Point, Point]:
         """The box of a location; in free space one that holds everything of interest."""
@@ -130,7 +132,7 @@ class CaseDuals:
     def solve(
         self,
         node: Node,
-        places: list[int],
+        locations: list[int],
         parts: Coefficients,
         *,
         alone: bool = False,
@@ -143,27 +145,27 @@ class CaseDuals:
         distances play a part there, the best multipliers are known.
 
         Args:
-            places: the location of every form, or one for all of them.
+            locations: the location of every form, or one for all of them.
             parts: [row, P] the coefficients of the forms.
             start: multipliers to go on from.
 
         Returns:
             Multipliers [row, term] padded as in :meth:`sites`, bounds relative to v, points of e.
         """
-        sites, spans = self.sites(node, places, alone=alone)
-        site = np.zeros(len(parts), dtype=np.intp) if len(places) == 1 else np.arange(len(parts))
-        at = np.array(places)[site]
+        sites, spans = self.sites(node, locations, alone=alone)
+        site = np.zeros(len(parts), dtype=np.intp) if len(locations) == 1 else np.arange(len(parts))
+        at = np.array(locations)[site]
         slope = np.matmul(parts[:, None], self.offsets[at])[:, 0]
-        if len(places) == 1:
-            slope = parts @ self.offsets[places[0]]
+        if len(locations) == 1:
+            slope = parts @ self.offsets[locations[0]]
         dual = Dual(sites, site, parts.sum(axis=1), slope)
         x = np.zeros((len(parts), sites.square.shape[1])) if start is None else start
         if start is None:
-            for index, place in enumerate(places):
+            for index, location in enumerate(locations):
                 rows = site == index
-                x[rows, : len(spans[index])] = self.start(node, place, parts[rows])
-        free = np.array([not self.boxed(node, place) for place in places])[site]
-        idle = np.array([not node.extra[place] for place in places])[site] & free
+                x[rows, : len(spans[index])] = self.start(node, location, parts[rows])
+        free = np.array([not self.boxed(node, location) for location in locations])[site]
+        idle = np.array([not node.extra[location] for location in locations])[site] & free
         value = np.full(len(x), -np.inf)
         point = np.zeros_like(slope)
         if idle.any():

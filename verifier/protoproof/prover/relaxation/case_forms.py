@@ -1,7 +1,7 @@
 """One rival's margin in one case: linear forms as in ``relational``, and what they lose where.
 
 Supporting prototypes enter by tangents, opposing ones by chords; the linear terms of a location are
-bounded together, and the multipliers may charge all given bounds of the case (``split_node``). A
+bounded together, and the multipliers may charge all given bounds of the case (``case``). A
 prototype that its interval serves better enters by its interval.
 
 At the points where the forms are least, the relaxed margin is compared with the true one,
@@ -183,7 +183,7 @@ class CaseRelaxation:
         coefficient = np.where(support, slope, self.chord_slope) * self.weights
         support, oppose = support & (coefficient != 0), oppose & (coefficient != 0)
         linear = support | oppose
-        location = np.where(support, self.support_at, self.oppose_at)
+        chosen = np.where(support, self.support_at, self.oppose_at)
         level = np.where(
             support,
             self.sigma.value(tangent) - slope * tangent,
@@ -193,29 +193,29 @@ class CaseRelaxation:
         with np.errstate(invalid="ignore"):
             constant = np.where(linear, self.weights * level, self.by_interval).sum()
         constant += self.offset
-        places = sorted(set(location[linear].tolist()))
+        locations = sorted(set(chosen[linear].tolist()))
         points = np.zeros_like(self.cases.instance.latent)
-        if not places or not np.isfinite(constant):
-            bound = float(constant) if not places and np.isfinite(constant) else -np.inf
-            return CaseForm(bound, location, support, oppose, tangent, (), points)
-        parts = np.stack([np.where(location == place, coefficient, 0.0) for place in places])
-        x, value, found = self.cases.solve(self.node, places, parts, steps=16 if final else 10)
-        points[places] = found
-        at_instance = (parts * self.measured[places]).sum()
+        if not locations or not np.isfinite(constant):
+            bound = float(constant) if not locations and np.isfinite(constant) else -np.inf
+            return CaseForm(bound, chosen, support, oppose, tangent, (), points)
+        parts = np.stack([np.where(chosen == location, coefficient, 0.0) for location in locations])
+        x, value, found = self.cases.solve(self.node, locations, parts, steps=16 if final else 10)
+        points[locations] = found
+        at_instance = (parts * self.measured[locations]).sum()
         bound = float(constant + at_instance + value.sum())
-        terms = [self.cases.terms(self.node, place) for place in places]
+        terms = [self.cases.terms(self.node, location) for location in locations]
         most = max(len(own) for own in terms)
         entries = tuple(
             Entry(
-                place,
+                location,
                 terms[m],
                 np.concatenate([x[m, : len(terms[m])], x[m, most:]]),
-                self.cases.boxed(self.node, place),
+                self.cases.boxed(self.node, location),
             )
-            for m, place in enumerate(places)
+            for m, location in enumerate(locations)
         )
         bound = bound if np.isfinite(bound) else -np.inf
-        return CaseForm(bound, location, support, oppose, tangent, entries, points)
+        return CaseForm(bound, chosen, support, oppose, tangent, entries, points)
 
     def cuts(self, form: CaseForm, deep: bool) -> list[tuple[float, Cut]]:
         """Splits by what the form loses there at its points, the largest first.
@@ -275,9 +275,9 @@ class CaseRelaxation:
         result: list[tuple[float, Cut]] = []
         locations = len(node.among)
         for fact in cases.facts.activations:
-            places = np.flatnonzero(node.among[:, fact.prototype])
-            if len(places) > 1:
-                listed = tuple(int(k) for k in places[: min(locations, 4)])
+            open_ = np.flatnonzero(node.among[:, fact.prototype])
+            if len(open_) > 1:
+                listed = tuple(int(k) for k in open_[: min(locations, 4)])
                 result.append((1e3, Cut("place", fact.prototype, locations=listed)))
         if cases.bounded is not None and cases.bounded.coupling is not None:
             return result

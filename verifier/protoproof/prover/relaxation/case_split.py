@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from protoproof.prover.latent.domain import box_range
+from protoproof.prover.latent.ranges import box_range
 from protoproof.prover.relaxation.case import Cut, Node, Row
 from protoproof.prover.relaxation.case_dual import CaseDuals, Point
 
@@ -31,14 +31,14 @@ class Cases(CaseDuals):
         if locations == 1:
             given_high[0, own] = [fact.upper for fact in self.facts.activations]
         for fact in self.facts.pairs:
-            place = fact.location, fact.prototype
-            given_low[place] = max(given_low[place], fact.lower)
-            given_high[place] = min(given_high[place], fact.upper)
+            location = fact.location, fact.prototype
+            given_low[location] = max(given_low[location], fact.lower)
+            given_high[location] = min(given_high[location], fact.upper)
         shape = instance.latent.shape
         box = (np.full(shape, -np.inf), np.full(shape, np.inf))
         if self.bounded is not None:
             box = self.bounded.lower.copy(), self.bounded.upper.copy()
-        equal = [place.facts for place in state.places]
+        equal = [location.facts for location in state.known]
         if locations == 1:
             equal = [(*equal[0], *(j for j in own if j not in equal[0]))]
         low, high = np.maximum(state.low, given_low), np.minimum(state.high, given_high)
@@ -57,12 +57,12 @@ class Cases(CaseDuals):
         """One case of a split, with the bounds that follow."""
         new = node.copy()
         new.path = (*node.path, (cut, number))
-        j, place = cut.index, cut.location
-        touched = {place} if cut.kind in ("distance", "channel") else set()
+        j, at = cut.index, cut.location
+        touched = {at} if cut.kind in ("distance", "channel") else set()
         if cut.kind == "distance":
             for array in (new.given_low, new.low) if number else (new.given_high, new.high):
-                array[place, j] = (max if number else min)(array[place, j], cut.at)
-            self._attend(new, place, j)
+                array[at, j] = (max if number else min)(array[at, j], cut.at)
+            self._attend(new, at, j)
         elif cut.kind == "nearest":
             if number:
                 new.near[j] = max(new.near[j], cut.at)
@@ -89,15 +89,15 @@ class Cases(CaseDuals):
 
     def _placed(self, node: Node, j: int) -> set[int]:
         """Where m_j is attained at one location, its bounds are given there."""
-        places = np.flatnonzero(node.among[:, j])
-        if len(places) != 1:
+        locations = np.flatnonzero(node.among[:, j])
+        if len(locations) != 1:
             return set()
-        place = int(places[0])
+        location = int(locations[0])
         low, high = node.near[j], node.far[j]
-        node.given_low[place, j] = max(node.given_low[place, j], low)
-        node.given_high[place, j] = min(node.given_high[place, j], high)
-        self._attend(node, place, j)
-        return {place}
+        node.given_low[location, j] = max(node.given_low[location, j], low)
+        node.given_high[location, j] = min(node.given_high[location, j], high)
+        self._attend(node, location, j)
+        return {location}
 
     def _attend(self, node: Node, location: int, j: int) -> None:
         """Let the multipliers of a location look at the given bounds of a prototype."""
@@ -125,25 +125,25 @@ class Cases(CaseDuals):
         return bool(chosen)
 
     def _halve(self, node: Node, cut: Cut, number: int) -> None:
-        place, channel = cut.location, cut.index
-        if place not in node.cut:
-            lower, upper = self.box(node, place)
-            node.lower[place], node.upper[place] = lower, upper
-            node.cut |= {place}
-        edge = cut.at - self.instance.latent[place, channel]
+        location, channel = cut.location, cut.index
+        if location not in node.cut:
+            lower, upper = self.box(node, location)
+            node.lower[location], node.upper[location] = lower, upper
+            node.cut |= {location}
+        edge = cut.at - self.instance.latent[location, channel]
         if number:
-            node.lower[place, channel] = max(node.lower[place, channel], edge)
+            node.lower[location, channel] = max(node.lower[location, channel], edge)
         else:
-            node.upper[place, channel] = min(node.upper[place, channel], edge)
-        latent = self.instance.latent[place]
+            node.upper[location, channel] = min(node.upper[location, channel], edge)
+        latent = self.instance.latent[location]
         with np.errstate(invalid="ignore"):
             low, high = box_range(
                 self.instance.head.prototypes,
-                node.lower[place] + latent,
-                node.upper[place] + latent,
+                node.lower[location] + latent,
+                node.upper[location] + latent,
             )
-        node.low[place] = np.maximum(node.low[place], low)
-        node.high[place] = np.minimum(node.high[place], high)
+        node.low[location] = np.maximum(node.low[location], low)
+        node.high[location] = np.minimum(node.high[location], high)
 
     def settle(self, node: Node) -> None:
         """Carry bounds of q_lj over to m_j and back."""
@@ -156,17 +156,20 @@ class Cases(CaseDuals):
 
     def divides(self, node: Node, cut: Cut) -> bool:
         """Whether a split leaves two cases that are both smaller than this one."""
-        place, j = cut.location, cut.index
+        location, j = cut.location, cut.index
         if cut.kind == "place":
             return int(node.among[:, j].sum()) > 1
         if cut.kind == "distance":
-            low, high = node.low[place, j], node.high[place, j]
+            low, high = node.low[location, j], node.high[location, j]
         elif cut.kind == "nearest":
             low, high = node.near[j], node.far[j]
         else:
-            lower, upper = self.box(node, place)
+            lower, upper = self.box(node, location)
             low, high = lower[j], upper[j]
-            low, high = low + self.instance.latent[place, j], high + self.instance.latent[place, j]
+            low, high = (
+                low + self.instance.latent[location, j],
+                high + self.instance.latent[location, j],
+            )
             if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
                 return False
         edge = 1e-4 * min(1.0, float(high - low))

@@ -66,7 +66,7 @@ class Side:
         index = np.arange(len(location))
         self.location = location
         self.low, self.high = state.low[location, index], state.high[location, index]
-        facts = np.array([bare or place.hull is not None for place in state.places])
+        facts = np.array([bare or known.hull is not None for known in state.known])
         self.known = facts[location] & np.isfinite(self.high) & (self.high > self.low)
 
 

@@ -31,7 +31,7 @@ Margins = Float[NDArray[np.float64], " rival"]
 SLACK = 1e-9
 
 
-class Place(NamedTuple):
+class Known(NamedTuple):
     """What is known at one location: bounds of all q_lj, and the hull of its facts, if any."""
 
     low: Vector
@@ -57,9 +57,9 @@ class Intervals:
         self.near: Matrix = np.array(np.broadcast_to(near, shape))
         self.far: Matrix = np.array(np.broadcast_to(far, shape))
         self.bounded = Bounded.of(instance, domain)
-        self.places = [self._bare(location) for location in range(shape[0])]
-        self.low: Matrix = np.stack([place.low for place in self.places])
-        self.high: Matrix = np.stack([place.high for place in self.places])
+        self.known = [self._bare(location) for location in range(shape[0])]
+        self.low: Matrix = np.stack([known.low for known in self.known])
+        self.high: Matrix = np.stack([known.high for known in self.known])
         # of m_j, the least of all locations
         self.floor, self.roof = self.seen()
         self.implied = nothing_implied(shape[1])
@@ -69,7 +69,7 @@ class Intervals:
     @property
     def chosen(self) -> list[tuple[int, ...]]:
         """Per location, the prototypes that have a fact there."""
-        return [place.facts for place in self.places]
+        return [known.facts for known in self.known]
 
     @property
     def facts(self) -> FactSet:
@@ -85,14 +85,14 @@ class Intervals:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """All (location, prototype) that have a fact, in order of location."""
-        return [(location, j) for location, place in enumerate(self.places) for j in place.facts]
+        return [(location, j) for location, known in enumerate(self.known) for j in known.facts]
 
-    def place(self, location: int, prototypes: Sequence[int]) -> Place:
+    def known_at(self, location: int, prototypes: Sequence[int]) -> Known:
         """What would be known at a location whose facts were exactly ``prototypes``."""
         if not prototypes:
             return self._bare(location)
         measurement = self.instance.measurement[location]
-        known = self.places[location]
+        known = self.known[location]
         if known.hull is not None and known.facts == tuple(prototypes[:-1]):
             hull = known.hull.adding(self.instance.gram, measurement, prototypes[-1])
         else:
@@ -103,33 +103,33 @@ class Intervals:
             low, high = self.bounded.tighten(location, hull, low, high)
         named = list(prototypes)
         low[named] = high[named] = measurement[named]
-        return Place(low, high, hull, tuple(named))
+        return Known(low, high, hull, tuple(named))
 
-    def _bare(self, location: int) -> Place:
+    def _bare(self, location: int) -> Known:
         """What the domain alone says about a location."""
         low, high = self.near[location], self.far[location]
         if self.bounded is not None:
             low, high = self.bounded.tighten(location, None, low, high)
-        return Place(low, high, None, ())
+        return Known(low, high, None, ())
 
-    def put(self, location: int, place: Place) -> Place:
-        """Make ``place`` what is known at a location; returns what was known before."""
-        before = self.places[location]
-        self.places[location] = place
-        self.low[location], self.high[location] = place.low, place.high
+    def put(self, location: int, known: Known) -> Known:
+        """Make ``known`` what is known at a location; returns what was known before."""
+        before = self.known[location]
+        self.known[location] = known
+        self.low[location], self.high[location] = known.low, known.high
         return before
 
     def set_location(self, location: int, prototypes: Sequence[int]) -> None:
         """Make ``prototypes`` the facts of a location; no other location is touched."""
-        self.put(location, self.place(location, prototypes))
+        self.put(location, self.known_at(location, prototypes))
 
     def adopt(self, facts: FactSet) -> None:
         """Make ``facts`` what the state is about; locations whose facts stay are not touched."""
-        wanted: list[list[int]] = [[] for _ in self.places]
+        wanted: list[list[int]] = [[] for _ in self.known]
         for fact in facts.pairs:
             wanted[fact.location].append(fact.prototype)
         for location, prototypes in enumerate(wanted):
-            if sorted(self.places[location].facts) != prototypes:
+            if sorted(self.known[location].facts) != prototypes:
                 self.set_location(location, prototypes)
         self._stated = facts
         self._pairs.update({(fact.location, fact.prototype): fact for fact in facts.pairs})

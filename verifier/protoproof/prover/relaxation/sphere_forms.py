@@ -61,14 +61,14 @@ class _Columns:
         location = side.location[self.index]
         self.steep = spheres.steep[location, self.index]
         self.along = (self.steep * spheres.unit[location]).sum(axis=1)
-        self.places, self._cuts = np.unique(location, return_index=True)
-        self.group = np.searchsorted(self.places, location)
+        self.locations, self._cuts = np.unique(location, return_index=True)
+        self.group = np.searchsorted(self.locations, location)
 
     def sums(
         self, coefficients: Float[NDArray[np.float64], "rival column"]
-    ) -> Float[NDArray[np.float64], "rival place channel"]:
+    ) -> Float[NDArray[np.float64], "rival location channel"]:
         """Per location, the sum of coefficient times 2 r beta_j."""
-        if len(self.places) == 1:
+        if len(self.locations) == 1:
             return np.asarray(coefficients @ self.steep)[:, None]
         terms = coefficients[:, :, None] * self.steep
         return np.add.reduceat(terms, self._cuts, axis=1)
@@ -83,12 +83,12 @@ class SphereForms(Linearisation):
         self.tangents = _Columns(spheres, self.support, self.positive)
         self.moved = np.where(self.positive, self.weights, 0.0)[:, self.tangents.index]
         chords = _Columns(spheres, self.oppose, self.negative)
-        self.places = np.union1d(self.tangents.places, chords.places)
-        self.moving = np.searchsorted(self.places, self.tangents.places)
+        self.locations = np.union1d(self.tangents.locations, chords.locations)
+        self.moving = np.searchsorted(self.locations, self.tangents.locations)
         channels = self.instance.head.channels
-        self.pull_of_chords = np.zeros((len(rivals), len(self.places), channels))
-        if len(chords.places):
-            at = np.searchsorted(self.places, chords.places)
+        self.pull_of_chords = np.zeros((len(rivals), len(self.locations), channels))
+        if len(chords.locations):
+            at = np.searchsorted(self.locations, chords.locations)
             self.pull_of_chords[:, at] = chords.sums(self.falling[:, chords.index])
 
     def solve(self, enough: float = math.inf) -> Forms:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from protoproof.errors import UsageError
-from protoproof.prover.counterexample.refute import Latent, Refutation, Refuter, of_facts
+from protoproof.prover.counterexample.refute import Latent, Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.search.entailment import KINDS, decided
 
@@ -34,14 +34,14 @@ class Change:
     """What happens to one prototype at a contrastive latent: similarity before and after.
 
     ``weight`` is what a unit of its similarity adds to the new class's lead over the old one;
-    ``place`` is the location that saw it most if it is seen less now, else the one that does now.
+    ``location`` is the one that saw it most if it is seen less now, else the one that does now.
     """
 
     prototype: int
     before: float
     after: float
     weight: float
-    place: int
+    location: int
 
     @property
     def effect(self) -> float:

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
-from protoproof.prover.counterexample.refute import Kinds, of_facts
+from protoproof.prover.counterexample.refute import Kinds
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.oracle import Decision, Oracle

@@ -29,14 +29,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import LinearConstraint
 
-from protoproof.prover.counterexample.refute import Refutation, Refuter, of_facts
+from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.search.entailment import KINDS, OutOfTimeError, decided, shrunk
-from protoproof.prover.search.hitting_set import quiet
+from protoproof.prover.search.hitting_set import least
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
 
@@ -102,78 +102,123 @@ def minimal_explanations(
         early: spend time on a contrastive set beside some explanations.
         deadline: when to stop, by the clock ``now``.
     """
-    refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
-    elements = refuter.elements()
-    number = {fact: index for index, fact in enumerate(elements)}
-    explanations: list[frozenset[int]] = []
-    contrasts: list[frozenset[int]] = []  # and the undecided ones, which are not looked at again
-    undecided = 0
+    search = _Enumeration(instance, domain, vocabulary, early, deadline, now)
+    if start is not None:
+        yield from search.given(start)
+    yield from search.run(limit, rounds)
 
-    def end(reason: str) -> End:
-        if undecided and not reason:
-            reason = "some sets are neither proved nor refuted"
-        return End(not reason, undecided, reason)
 
-    def beside(facts: FactSet) -> Iterator[Contrast]:
-        count = len(explanations)
-        if not early or count & (count - 1):  # beside the 1st, 2nd, 4th, 8th, ...
+class _Enumeration:
+    """What is known: explanations and contrasts, as numbers of the vocabulary's facts.
+
+    ``contrasts`` has the undecided sets too, which are not looked at again.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        domain: Domain,
+        vocabulary: Vocabulary,
+        early: bool,
+        deadline: float,
+        now: Callable[[], float],
+    ) -> None:
+        self.instance, self.domain, self.early = instance, domain, early
+        self.deadline, self.now = deadline, now
+        self.refuter = Refuter(instance, domain, kinds=KINDS[vocabulary], now=now)
+        self.elements = self.refuter.elements()
+        self._number = {fact: index for index, fact in enumerate(self.elements)}
+        self.explanations: list[frozenset[int]] = []
+        self.contrasts: list[frozenset[int]] = []
+        self.undecided = 0
+
+    def given(self, start: FactSet) -> Iterator[Item]:
+        """A minimal part of a set that is known to be sufficient, where an oracle agrees."""
+        if decided(self.instance, self.domain, start) is None:
+            return
+        with contextlib.suppress(OutOfTimeError):
+            known = self._shrunk(start)
+            if known is not None:
+                yield from self._found(known)
+
+    def run(self, limit: int, rounds: int) -> Iterator[Item]:
+        """The loop of the module's docstring."""
+        for _ in range(rounds):
+            if len(self.explanations) >= limit:
+                yield self._end(f"the limit of {limit} explanations")
+                return
+            left = self.deadline - self.now()
+            if left <= 0:
+                yield self._end("out of time")
+                return
+            released, certain = _next(
+                len(self.elements), self.explanations, self.contrasts, min(left, 60.0)
+            )
+            if released is None:
+                yield self._end("" if certain else "out of time for the next hitting set")
+                return
+            try:
+                yield from self._examined(released)
+            except OutOfTimeError:
+                yield self._end("out of time")
+                return
+            if self.undecided >= _UNDECIDED:
+                yield self._end("too many sets are neither proved nor refuted")
+                return
+        yield self._end(f"{rounds} rounds")
+
+    def _examined(self, released: frozenset[int]) -> Iterator[Item]:
+        """What is said about all facts but some.
+
+        Raises:
+            OutOfTimeError: the deadline passed.
+        """
+        kept = of_facts(f for index, f in enumerate(self.elements) if index not in released)
+        if decided(self.instance, self.domain, kept) is not None:
+            found = self._shrunk(kept)
+            if found is None:  # deletion ends with a proved set, up to rounding of its margin
+                self.undecided += 1
+                self.contrasts.append(released)
+                return
+            yield from self._found(found)
+            return
+        self.contrasts.append(released)
+        (refutation,) = self.refuter.refute([kept])
+        if refutation is None:
+            self.undecided += 1
+            return
+        yield Contrast(of_facts(self.elements[index] for index in released), refutation)
+
+    def _shrunk(self, facts: FactSet) -> Candidate | None:
+        return shrunk(self.instance, self.domain, facts, deadline=self.deadline, now=self.now)
+
+    def _found(self, explanation: Candidate) -> Iterator[Item]:
+        """An explanation, and what is found beside it."""
+        numbers = frozenset(self._number[fact] for fact in explanation.facts)
+        self.explanations.append(numbers)
+        yield Minimal(explanation)
+        yield from self._beside(explanation.facts)
+
+    def _beside(self, facts: FactSet) -> Iterator[Contrast]:
+        count = len(self.explanations)
+        if not self.early or count & (count - 1):  # beside the 1st, 2nd, 4th, 8th, ...
             return
         # another fact each time, so that the sets differ
         fact = list(facts)[(count - 1) % len(facts)]
-        begun = now()
-        until = begun + _BESIDE * (deadline - begun)
-        found = _grown_contrast(refuter, facts.without(fact), until, now)
+        begun = self.now()
+        until = begun + _BESIDE * (self.deadline - begun)
+        found = _grown_contrast(self.refuter, facts.without(fact), until, self.now)
         if found is None:
             return
-        released = frozenset(number[fact] for fact in found.facts)
-        if released not in contrasts:
-            contrasts.append(released)
+        released = frozenset(self._number[fact] for fact in found.facts)
+        if released not in self.contrasts:
+            self.contrasts.append(released)
             yield found
 
-    if start is not None and decided(instance, domain, start) is not None:
-        with contextlib.suppress(OutOfTimeError):
-            known = shrunk(instance, domain, start, deadline=deadline, now=now)
-            if known is not None:
-                explanations.append(frozenset(number[fact] for fact in known.facts))
-                yield Minimal(known)
-                yield from beside(known.facts)
-    for _ in range(rounds):
-        if len(explanations) >= limit:
-            yield end(f"the limit of {limit} explanations")
-            return
-        left = deadline - now()
-        if left <= 0:
-            yield end("out of time")
-            return
-        released, certain = _next(len(elements), explanations, contrasts, min(left, 60.0))
-        if released is None:
-            yield end("" if certain else "out of time for the next hitting set")
-            return
-        kept = of_facts(fact for index, fact in enumerate(elements) if index not in released)
-        if decided(instance, domain, kept) is not None:
-            try:
-                found = shrunk(instance, domain, kept, deadline=deadline, now=now)
-            except OutOfTimeError:
-                yield end("out of time")
-                return
-            if found is None:  # deletion ends with a proved set, up to rounding of its margin
-                undecided += 1
-                contrasts.append(released)
-                continue
-            explanations.append(frozenset(number[fact] for fact in found.facts))
-            yield Minimal(found)
-            yield from beside(found.facts)
-            continue
-        contrasts.append(released)
-        (refutation,) = refuter.refute([kept])
-        if refutation is None:
-            undecided += 1
-            if undecided >= _UNDECIDED:
-                yield end("too many sets are neither proved nor refuted")
-                return
-            continue
-        yield Contrast(of_facts(elements[index] for index in released), refutation)
-    yield end(f"{rounds} rounds")
+    def _end(self, reason: str) -> End:
+        if self.undecided and not reason:
+            reason = "some sets are neither proved nor refuted"
+        return End(not reason, self.undecided, reason)
 
 
 def _grown_contrast(
@@ -207,19 +252,8 @@ def _next(
     for row, facts in enumerate(contrasts, len(explanations)):
         # the empty set is contained in everything
         rows[row, list(facts)], high[row] = 1.0, len(facts) - 1.0
-    with quiet():
-        answer = milp(
-            np.ones(count),
-            constraints=LinearConstraint(rows, low, high),
-            integrality=np.ones(count),
-            bounds=Bounds(0, 1),
-            options={"time_limit": max(seconds, 0.01)},
-        )
-    if answer.status == 2:  # infeasible
-        return None, True
-    if answer.status != 0 or answer.x is None:
-        return None, False
-    return frozenset(np.flatnonzero(answer.x > 0.5).tolist()), True
+    found, certain = least(LinearConstraint(rows, low, high), seconds)
+    return None if found is None else frozenset(found), certain
 
 
 def because(facts: FactSet, contrasts: Iterable[Contrast]) -> dict[Fact, Contrast]:

@@ -7,7 +7,7 @@ A set from which no fact can be dropped need not be small: another fact may do t
         for every location: replace one fact by the one that leaves the largest least margin
         delete what has become redundant
 
-The second step changes no size; it makes room for the next round. Trials (trial.py) propose, the
+The second step changes no size; it makes room for the next round. Trials (lookahead) propose, the
 state decides: a replacement counts only where every margin stays proved. At a location with many
 facts, only the ones of least worth are tried.
 """
@@ -43,17 +43,17 @@ def exchange(state: IntervalState) -> None:
 def _two_for_one(state: IntervalState) -> None:
     """Replace two facts by one, location by location, the ones with most facts first."""
     locations = sorted(
-        range(len(state.places)), key=lambda place: (-len(state.places[place].facts), place)
+        range(len(state.known)), key=lambda location: (-len(state.known[location].facts), location)
     )
     for location in locations:
-        while len(state.places[location].facts) > 1 and _replace(state, location, 2, -np.inf):
+        while len(state.known[location].facts) > 1 and _replace(state, location, 2, -np.inf):
             pass
 
 
 def _one_for_one(state: IntervalState) -> None:
     """Replace single facts where that raises the least margin."""
-    for location in range(len(state.places)):
-        if state.places[location].facts:
+    for location in range(len(state.known)):
+        if state.known[location].facts:
             _replace(state, location, 1, float(state.margins().min()))
 
 
@@ -62,7 +62,7 @@ def _replace(state: IntervalState, location: int, count: int, least: float) -> b
 
     The replacement with the largest least margin is put to the state.
     """
-    facts = state.places[location].facts
+    facts = state.known[location].facts
     margins = state.margins()
     rows = np.argsort(margins, kind="stable")[:_RIVALS]
     best: list[int] | None = None
@@ -80,7 +80,7 @@ def _replace(state: IntervalState, location: int, count: int, least: float) -> b
 
 def _spare(state: IntervalState, location: int) -> list[int]:
     """Facts of a location that are tried for replacement, those of least worth first."""
-    facts = state.places[location].facts
+    facts = state.known[location].facts
     if len(facts) <= _FACTS:
         return list(facts)
 

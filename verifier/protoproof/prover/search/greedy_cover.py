@@ -1,8 +1,8 @@
 """Few activation facts and ceilings that together close every margin: a greedy cover.
 
 Naming a prototype raises the least activation of every prototype that looks like it
-(``latent.implied``) and fixes its own; a ceiling lowers the greatest activation of all prototypes
-under it. With low and high the activations that a set N of such facts leaves possible,
+(``relaxation.implied``) and fixes its own; a ceiling lowers the greatest activation of all
+prototypes under it. With low and high the activations that a set N of such facts leaves possible,
 
     margin_k(N) = supporting_k . low(N) + opposing_k . high(N) + offset_k
 
@@ -12,8 +12,9 @@ while N grows. So does what it adds to
     score(N) = sum_k min(margin_k(N), enough),
 
 which is therefore submodular, and a fact's last known gain bounds its present one: only facts that
-could be the best are evaluated again (Minoux 1978). A greedy cover, cut down fact by fact from the
-least useful on, is what this module finds; it claims no optimality.
+could be the best are evaluated again (M. Minoux, "Accelerated Greedy Algorithms for Maximizing
+Submodular Set Functions", Optimization Techniques, 1978). A greedy cover, cut down fact by fact
+from the least useful on, is what this module finds; it claims no optimality.
 """
 
 from __future__ import annotations

@@ -62,18 +62,29 @@ def smallest(clauses: Sequence[frozenset[int]], seconds: float = 60.0) -> list[i
     if common:
         return [min(common)]
     members = sorted(frozenset().union(*clauses))
-    matrix = _matrix(clauses, members)
+    found, _ = least(LinearConstraint(_matrix(clauses, members), 1, np.inf), seconds)
+    return None if found is None else [members[index] for index in found]
+
+
+def least(rows: LinearConstraint, seconds: float) -> tuple[list[int] | None, bool]:
+    """The fewest members, each taken or not, that meet linear constraints.
+
+    None where there is no such set, or it was not found in time; and whether that is certain.
+    """
+    count = rows.A.shape[1]
     with quiet():
-        found = milp(
-            np.ones(len(members)),
-            constraints=LinearConstraint(matrix, 1, np.inf),
-            integrality=np.ones(len(members)),
+        answer = milp(
+            np.ones(count),
+            constraints=rows,
+            integrality=np.ones(count),
             bounds=Bounds(0, 1),
             options={"time_limit": max(seconds, 0.01)},
         )
-    if found.status != 0 or found.x is None:
-        return None
-    return [member for member, value in zip(members, found.x.tolist(), strict=True) if value > 0.5]
+    if answer.status == 2:  # infeasible
+        return None, True
+    if answer.status != 0 or answer.x is None:
+        return None, False
+    return np.flatnonzero(answer.x > 0.5).tolist(), True
 
 
 def prove(clauses: Sequence[frozenset[int]], size: int) -> tuple[Node, ...] | None:
@@ -149,10 +160,10 @@ def _packing(
 
 
 def _matrix(clauses: Sequence[frozenset[int]], members: Sequence[int]) -> NDArray[np.float64]:
-    place = {member: column for column, member in enumerate(members)}
+    column = {member: index for index, member in enumerate(members)}
     matrix = np.zeros((len(clauses), len(members)))
     for row, clause in enumerate(clauses):
-        matrix[row, [place[member] for member in clause]] = 1.0
+        matrix[row, [column[member] for member in clause]] = 1.0
     return matrix
 
 

@@ -1,7 +1,7 @@
 """Trials: the margins that one more fact at a location would give, for many facts at once.
 
 Trials propose and never decide: whatever looks best here is put to the state itself. They bound
-distances by the exact interval (``latent.geometry``), whatever oracle decides.
+distances by the exact interval (``relaxation.pair_bounds``), whatever oracle decides.
 """
 
 from __future__ import annotations

@@ -19,37 +19,27 @@ deadline cuts it short and keeps what is known.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from protoproof.prover.counterexample.refute import Refutation, Refuter, ceilings_of, of_facts
+from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.facts import CeilingFact, FactSet
+from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.latent.observed import activation_fact, ceiling_fact, ceilings_of
 from protoproof.prover.search.entailment import KINDS, decided
 from protoproof.prover.search.enumerate import Contrast, Minimal, minimal_explanations
-from protoproof.prover.search.hitting_set import Node, Packing, prove, smallest
+from protoproof.prover.search.hitting_set import smallest
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
+from protoproof.prover.search.size_proof import SizeProof, covering, used
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
 # Sets that are looked at from above, before.
 _FROM_ABOVE = 300
-
-
-@dataclass(frozen=True)
-class SizeProof:
-    """Refutations and case trees from which the checker derives the lower bound.
-
-    ``covers`` are (first and last number of the ceilings, or None, and the tree).
-    """
-
-    refutations: tuple[Refutation, ...]
-    covers: tuple[tuple[tuple[int, int] | None, tuple[Node, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -236,9 +226,9 @@ class _Search:
         self.refutations.append(refutation)
         self.clauses.append(frozenset(self._number[fact] for fact in refutation.violated))
         met = self.refuter.met(refutation, self.ceilings) if self.ceilings else [0]
-        for place in met:
-            self.parts[place].clauses.append(index)
-            self.parts[place].stale = True
+        for number in met:
+            self.parts[number].clauses.append(index)
+            self.parts[number].stale = True
 
     def _refresh(self) -> None:
         """Smallest hitting sets of the parts that changed."""
@@ -268,38 +258,12 @@ class _Search:
     def _result(self) -> Minimum:
         """The best set with the largest bound that a tree proves."""
         for lower in range(min(self.lower, len(self.best.facts)), self.extra, -1):
-            covers = self._covers(lower - self.extra)
+            parts = [part.clauses for part in self.parts]
+            covers = covering(parts, self.clauses, lower - self.extra, bool(self.ceilings))
             if covers is not None:
-                proof = _used(SizeProof(tuple(self.refutations), covers))
+                proof = used(SizeProof(tuple(self.refutations), covers))
                 return Minimum(self.best, lower, proof, self.reason)
         return Minimum(self.best, self.extra, None, self.reason)
-
-    def _covers(
-        self, size: int
-    ) -> tuple[tuple[tuple[int, int] | None, tuple[Node, ...]], ...] | None:
-        """Trees for all parts; one tree serves neighbouring ceilings where its clauses do."""
-        covers: list[tuple[tuple[int, int] | None, tuple[Node, ...]]] = []
-        first = 0
-        while first < len(self.parts):
-            last = first
-            shared = set(self.parts[first].clauses)
-            nodes = self._tree(shared, size)
-            if nodes is None:
-                return None
-            while last + 1 < len(self.parts):
-                fewer = shared & set(self.parts[last + 1].clauses)
-                more = self._tree(fewer, size)
-                if more is None:
-                    break
-                last, shared, nodes = last + 1, fewer, more
-            covers.append(((first, last) if self.ceilings else None, nodes))
-            first = last + 1
-        return tuple(covers)
-
-    def _tree(self, indices: set[int], size: int) -> tuple[Node, ...] | None:
-        order = sorted(indices)
-        nodes = prove([self.clauses[index] for index in order], size)
-        return None if nodes is None else _renumbered(nodes, dict(enumerate(order)))
 
 
 def _topk(
@@ -323,29 +287,3 @@ def _topk(
             reason = "" if k == names - 1 else "some sets are neither proved nor refuted"
             return Minimum(start, k + 2, SizeProof((found,), ()), reason)
     return Minimum(start, 2, SizeProof((), ()), "some sets are neither proved nor refuted")
-
-
-def _renumbered(nodes: Sequence[Node], place: Mapping[int, int]) -> tuple[Node, ...]:
-    """The same tree with other numbers for its clauses."""
-    return tuple(
-        Packing(tuple((place[index], weight) for index, weight in node.weights))
-        if isinstance(node, Packing)
-        else node
-        for node in nodes
-    )
-
-
-def _used(proof: SizeProof) -> SizeProof:
-    """Without the refutations that no packing uses."""
-    used = sorted(
-        {
-            index
-            for _, nodes in proof.covers
-            for node in nodes
-            if isinstance(node, Packing)
-            for index, _ in node.weights
-        }
-    )
-    place = {index: number for number, index in enumerate(used)}
-    covers = tuple((numbers, _renumbered(nodes, place)) for numbers, nodes in proof.covers)
-    return SizeProof(tuple(proof.refutations[index] for index in used), covers)

@@ -10,7 +10,9 @@ Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
 VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
 # those of which all minimal explanations are listed; mixed has the facts of topk and ceiling
 ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
-ORACLES = ("auto", "triangle", "exact", "relational", "cascade", "smt")
+ORACLES = ("auto", "triangle", "interval", "relational", "cascade", "branch-and-bound")
+# The words that certificates and records use for some of them; options take both.
+STORED = {"interval": "exact", "branch-and-bound": "smt"}
 
 
 def require_vocabulary(name: str) -> None:
@@ -23,11 +25,11 @@ def require_vocabulary(name: str) -> None:
         raise UsageError(f"--vocabulary {name}: unknown; use auto, " + ", ".join(VOCABULARIES))
 
 
-def require_oracle(name: str) -> None:
-    """Refuse a word that names no oracle to search with.
+def require_oracle(name: str) -> str:
+    """The word by which records call an oracle to search with.
 
     Raises:
-        UsageError: it is not one of :data:`ORACLES`.
+        UsageError: the name is none of :data:`ORACLES`, and no older word for one of them.
     """
     known = ", ".join(ORACLES)
     if name == "hypersphere":
@@ -35,5 +37,11 @@ def require_oracle(name: str) -> None:
             "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
             f"may be dropped on its word; use {known}"
         )
-    if name not in ORACLES:
+    if name not in ORACLES and name not in STORED.values():
         raise UsageError(f"--oracle {name}: unknown; use {known}")
+    return STORED.get(name, name)
+
+
+def shown(stored: str) -> str:
+    """The name of an oracle that records call by its older word."""
+    return next((name for name, word in STORED.items() if word == stored), stored)

@@ -4,7 +4,7 @@
     while some margin is not proved:
         k = the rival with the least proved margin
         for the locations at which prototypes cost margin_k most:
-            try every fact there (trial.py)
+            try every fact there (lookahead)
         add the one after which the margins that are not proved lack least altogether
     return E
 
@@ -52,7 +52,7 @@ def grow(state: IntervalState) -> bool:
         if not wanted:
             return False
         location, prototype = _most_gainful(state, margins, wanted) or wanted[0]
-        state.set_location(location, [*state.places[location].facts, prototype])
+        state.set_location(location, [*state.known[location].facts, prototype])
 
 
 def _most_gainful(
@@ -64,8 +64,8 @@ def _most_gainful(
     best, least = None, float(np.maximum(state.slack - margins[rows], 0.0).sum())
     most = _LOCATIONS if len(state.floor) <= _FEW else 1
     for location in list(dict.fromkeys(location for location, _ in wanted))[:most]:
-        facts = state.places[location].facts
-        asked = [prototype for place, prototype in wanted if place == location]
+        facts = state.known[location].facts
+        asked = [prototype for where, prototype in wanted if where == location]
         tried = [j for j in facts_to_try(state, location, asked) if j not in facts]
         if not tried:
             continue
@@ -98,5 +98,5 @@ def _wanted(state: IntervalState, rival: int) -> Iterator[tuple[int, int]]:
         # the present minimum of the lower bounds lies
         column = instance.measurement if weights[prototype] > 0 else state.low
         location = int(np.argmin(column[:, prototype]))
-        if prototype not in state.places[location].facts:
+        if prototype not in state.known[location].facts:
             yield location, prototype

@@ -1,19 +1,19 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
-    topk, ceiling:      the exact oracle
-    mixed:              the exact oracle, then the relational one where there are pair facts; pairs
-                        alone where they are fewer
+    topk, ceiling:      the interval oracle
+    mixed:              the interval oracle, then the relational one where there are pair facts;
+                        pairs alone where they are fewer
     pairs, triangle:    grow until proved, delete by the published triangle inequality
-    pairs, exact:       grow until proved, delete by the exact oracle
+    pairs, interval:    grow until proved, delete by the interval oracle
     pairs, relational:  grow until proved, delete by the relational oracle
-    pairs, cascade:     grow and delete by the triangle inequality, go on by the exact oracle, then
-                        by the relational one (auto without its first link costs less)
-    all, smt:           as cascade, then drop what a proof by cases leaves out
-    pairs, auto:        grow and delete by the exact oracle, then go on by the relational one
+    pairs, cascade:     grow and delete by the triangle inequality, go on by the interval oracle,
+                        then by the relational one (auto without its first link costs less)
+    all, branch-and-bound: as cascade, then drop what a proof by cases leaves out
+    pairs, auto:        grow and delete by the interval oracle, then go on by the relational one
 
 Each set comes with the state that proved it. A prover's yes is float64; where the checker does
 not accept the proof, the next candidate asks for more margin, and at last for less ambition: the
-exact oracle's set.
+interval oracle's set.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from itertools import islice
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.oracle import State
 from protoproof.prover.oracle.relational import RelationalOracle
@@ -35,7 +36,7 @@ from protoproof.prover.search.deletion import by_worth, delete, delete_facts
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.mixed import mixed
-from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.names import Vocabulary, require_oracle
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
@@ -68,18 +69,19 @@ def candidates(
         instance: the explained latent.
         domain: the latents that are quantified over.
         vocabulary: the kinds of facts.
-        oracle: one of :data:`ORACLES`.
+        oracle: one of :data:`ORACLES`, or an older word for one.
         known: the size of the best set of another vocabulary. With oracle ``auto``, pairs that
             are far more are only deleted from, neither exchanged nor bounded together.
     """
-    if oracle == "smt":
+    oracle = require_oracle(oracle)
+    if oracle == BranchAndBoundOracle.name:
         yield from _by_cases(instance, domain, vocabulary)
         return
     if vocabulary == "pairs" and oracle == "triangle":
         for slack in _SLACKS:
             yield from _triangle(instance, domain, slack)
         return
-    if vocabulary == "pairs" and oracle != "exact":
+    if vocabulary == "pairs" and oracle != IntervalOracle.name:
         for slack in _SLACKS:
             yield from _relational(
                 instance,
@@ -98,13 +100,17 @@ def candidates(
             # over free latents pairs need one fact per location at least
             pairs = candidates(instance, domain, "pairs", oracle)
             yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
-        if vocabulary == "mixed" and oracle not in ("exact", "triangle") and facts.pairs:
+        if (
+            vocabulary == "mixed"
+            and oracle not in (IntervalOracle.name, "triangle")
+            and facts.pairs
+        ):
             yield from _related(instance, domain, slack, facts)
         yield from _decided(facts, state)
 
 
 def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
-    """A sufficient set of facts that the exact oracle cannot shrink, or None."""
+    """A sufficient set of facts that the interval oracle cannot shrink, or None."""
     if vocabulary == "topk":
         return topk(state, state.slack)
     if vocabulary == "ceiling":
@@ -121,7 +127,8 @@ def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
 def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Candidate]:
     """A set that the triangle inequality cannot shrink.
 
-    The exact oracle, which is never looser, supplies the proof: a certificate has one kind of row.
+    The interval oracle, which is never looser, supplies the proof: certificates have one kind of
+    row.
     """
     triangle = TriangleOracle(slack).prepare(instance, domain)
     if not grow(triangle):
@@ -145,9 +152,9 @@ def _relational(
 ) -> Iterator[Candidate]:
     """A set that the relational oracle cannot shrink; see ``candidates`` for ``known``.
 
-    With ``from_exact``, deletion goes on where the exact oracle's ends; the exact oracle's proof is
-    kept where nothing more can be dropped. With ``from_triangle``, the exact oracle goes on where
-    the triangle inequality ends.
+    With ``from_exact``, deletion goes on where the interval oracle's ends; its proof is kept where
+    nothing more can be dropped. With ``from_triangle``, the interval oracle goes on where the
+    triangle inequality ends.
     """
     exact = IntervalOracle(slack).prepare(instance, domain)
     if from_triangle:

@@ -2,7 +2,7 @@
 
 Reference: the top-k explanation of the abductive-latent-explanation literature, with the true
 infimum of the similarity in place of an assumed zero, and with what named prototypes say about
-those that look like them (``latent.implied``).
+those that look like them (``relaxation.implied``).
 
     for k = 1, ..., P:
         E = { a_j as observed : j among the k most activated } + { a_j <= a_(k) for all others }

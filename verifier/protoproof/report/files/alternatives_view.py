@@ -173,7 +173,7 @@ def contrast_sentence(contrast: Contrastive, reading: Reading, most: int = 2) ->
         less = change.after < change.before
         place = ""
         if not reading.single:
-            place = f" at {place_words(change.place, reading)}"
+            place = f" at {place_words(change.location, reading)}"
         numbers = f"similarity {change.before:.3g} to {change.after:.3g}"
         said.append(
             f"{'less' if less else 'more'} like prototype {change.prototype}{place} ({numbers})"

@@ -82,7 +82,7 @@ def explained_beside(
 def _looks(network: Network, found: Contrastive, training: Training) -> tuple[Looks, ...]:
     """The nearest patches of the places whose change does most, or of the first moved ones."""
     moved = [move.location for move in found.refutation.moves]
-    wanted = [change.place for change in found.changes if change.effect > 0]
+    wanted = [change.location for change in found.changes if change.effect > 0]
     places = list(dict.fromkeys(place for place in (*wanted, *moved) if place in moved))[:_PLACES]
     near = nearest_patches(network, training, [found.latent[place] for place in places], _PICTURES)
     field, grid = network.description.latent.receptive_field, network.head.grid

@@ -1,0 +1,107 @@
+"""Exact arithmetic about a head: prototypes as integers, comparisons as fractions, balls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from flint import arb, fmpq_mat, fmpz_mat
+from numpy.typing import NDArray
+
+from protoproof.network.head.head import Head
+
+
+class ExactHead:
+    """Prototypes as integers over ``2**shift``."""
+
+    def __init__(self, head: Head) -> None:
+        self._points, self.shift = integers(head.prototypes)
+        self._norms: dict[int, int] = {}
+        self._transposed: fmpz_mat | None = None
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self._points)
+
+    def norm(self, prototype: int) -> int:
+        """The squared norm of a prototype over ``2**(2 * shift)``."""
+        if prototype not in self._norms:
+            self._norms[prototype] = sum(n * n for n in self._points[prototype])
+        return self._norms[prototype]
+
+    def products(self, vectors: fmpz_mat, prototypes: Sequence[int]) -> list[list[int]]:
+        """The inner products of some vectors with some prototypes, a row per vector."""
+        if 2 * len(prototypes) < self.count:
+            chosen = fmpz_mat([self._points[j] for j in prototypes]).transpose()
+            return [[int(n) for n in row] for row in (vectors * chosen).tolist()]
+        if self._transposed is None:
+            self._transposed = fmpz_mat(self._points).transpose()
+        rows = (vectors * self._transposed).tolist()
+        return [[int(row[j]) for j in prototypes] for row in rows]
+
+    def rows(self, indices: Sequence[int]) -> list[list[int]]:
+        """p_i - p_first for all but the first of ``indices``."""
+        base = self._points[indices[0]]
+        return [[a - b for a, b in zip(self._points[i], base, strict=True)] for i in indices[1:]]
+
+
+@lru_cache(maxsize=2)
+def exact_head(head: Head) -> ExactHead:
+    """Made once for all instances of one network."""
+    return ExactHead(head)
+
+
+def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
+    """A matrix of float32 values as integers over ``2**shift``, ``shift >= 0``, exactly."""
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    whole = np.ldexp(mantissa, 24).astype(np.int64)  # 24 significant bits: an integer
+    power = np.where(whole == 0, 0, exponent.astype(np.int64) - 24)
+    shift = max(0, -int(power.min(initial=0)))
+    return [
+        [n << up for n, up in zip(row, ups, strict=True)]
+        for row, ups in zip(whole.tolist(), (power + shift).tolist(), strict=True)
+    ], shift
+
+
+def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
+    """A multiple of the direction's part orthogonal to ``rows``; None where they are dependent."""
+    if not rows:
+        return direction
+    matrix = fmpz_mat(rows)
+    column = fmpz_mat([[n] for n in direction])
+    try:
+        weights = fmpq_mat(matrix * matrix.transpose()).solve(fmpq_mat(matrix * column))
+    except ZeroDivisionError:
+        return None
+    numerators, denominator = weights.numer_denom()
+    spanned = (matrix.transpose() * numerators).tolist()
+    whole = int(denominator)
+    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
+    common = math.gcd(*along) or 1
+    return [n // common for n in along]
+
+
+def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
+    """lower <= value <= upper, exactly."""
+    numerator, denominator = value
+    low, unit = lower.as_integer_ratio()
+    if low * denominator > numerator * unit:
+        return False
+    if upper is None:
+        return True
+    high, unit = upper.as_integer_ratio()
+    return numerator * unit <= high * denominator
+
+
+def similarity_ball(kind: str, q: arb, constant: arb) -> arb:
+    """A ball around the similarity of a squared distance; the constant is exact."""
+    if kind == "log_ratio":
+        return ((q + 1) / (q + constant)).log()
+    if kind == "exponential":
+        return (-q / constant).exp()
+    if kind == "negated":
+        return -q
+    return 1 / (q + 1)
