@@ -101,7 +101,7 @@ def _require_effective_oracle(asked: Asked, searches: bool) -> None:
     if vocabulary in ("topk", "ceiling") and not by_cases:
         raise UsageError(
             f"--oracle {shown(oracle)}: bounds pairs, and --vocabulary {vocabulary} has none; "
-            "use --oracle branch-and-bound, --vocabulary pairs, mixed or auto, or leave --oracle out"
+            "use --oracle branch-and-bound, or --vocabulary pairs, mixed or auto, or leave it out"
         )
     if vocabulary == "mixed" and oracle not in ("exact", "relational", "smt"):
         raise UsageError(
@@ -110,7 +110,7 @@ def _require_effective_oracle(asked: Asked, searches: bool) -> None:
         )
     if searches:
         raise UsageError(
-            f"--oracle {shown(oracle)}: --minimal {asked.options.minimal} asks the strongest oracle "
+            f"--oracle {shown(oracle)}: --minimal {asked.options.minimal} asks the strongest one "
             "in any case; leave --oracle out, or use --minimal subset"
         )
 
