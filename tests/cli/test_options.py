@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli import app
+from protoproof.cli.app import app
 from protoproof.data.dataset import load_data
 from protoproof.errors import ProtoProofError
 from protoproof.explanation.explainer import explain

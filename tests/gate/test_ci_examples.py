@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-import cli
+from protoproof.cli.app import app
 from tests.cli.support import ROOT
 
 ACTION = ROOT / ".github" / "actions" / "gate" / "action.yml"
@@ -21,7 +21,7 @@ EXAMPLES = sorted((ROOT / "specs" / "ci").iterdir())
 
 def options() -> set[str]:
     """What ``gate`` takes."""
-    command: Any = typer.main.get_command(cli.app)
+    command: Any = typer.main.get_command(app)
     return {name for p in command.commands["gate"].params for name in p.opts}
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from protoproof.cli import ambiguity, campaign, certify, demo, explain, gate, report
+from protoproof.cli.memory import end_undecided, is_check, require_room
 from protoproof.errors import InternalError, OutputError, ProtoProofError, UsageError
 from protoproof.report.page.text import visible
 from protoproof.version import VERSION
@@ -79,11 +80,16 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
     debug = "--debug" in sys.argv[1:]
     # a reader that has seen enough ends the program by the signal, never by exit code 1
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    check = is_check(sys.argv[1:])
     try:
+        if check:
+            require_room()
         app()
     except SystemExit as end:
         sys.exit(_flushed(end.code))
     except MemoryError:
+        if check:
+            end_undecided()
         _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
     except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
         _fail(error, debug)

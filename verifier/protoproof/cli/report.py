@@ -71,13 +71,14 @@ def report(
                 "accepted": page.accepted,
                 "rejected": page.rejected,
                 "conditional": page.conditional,
+                "undecided": page.undecided,
                 "bytes": out.stat().st_size,
             }
         )
     elif not quiet:
         screen = console()
         word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
-        screen.print(f"certificates {page.accepted} accepted, {page.rejected} not{word}")
+        screen.print(f"certificates {page.accepted} accepted, {page.unaccepted} not{word}")
         absent = page.total - page.count("proved")
         if absent:
             screen.print(f"instances    {absent} of {page.total} not proved")
