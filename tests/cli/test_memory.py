@@ -16,6 +16,7 @@ from protoproof import kernel
 from protoproof.certificate import reader
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.cli import app, memory
+from protoproof.errors import ModelError
 from protoproof.explanation.explainer import Explainer
 from protoproof.kernel.model.file import ModelFile
 from protoproof.network import load
@@ -37,6 +38,35 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def exhausted(*_: Any, **__: Any) -> NoReturn:
     raise MemoryError
+
+
+def raised_from(cause: Exception) -> ModelError:
+    error = ModelError("cannot be read")
+    error.__cause__ = cause
+    return error
+
+
+ERRORS: list[tuple[Exception, int]] = [
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), 3),
+    (ImportError("libx.so: failed to map segment from shared object"), 3),
+    (ImportError("libx.so: cannot allocate memory in static TLS block"), 3),
+    (raised_from(MemoryError()), 3),
+    (raised_from(OSError(errno.ENOMEM, "no")), 3),
+    (raised_from(OSError(errno.EIO, "no")), 2),
+    (ImportError("No module named 'x'"), 4),
+    (ZeroDivisionError(), 4),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=lambda value: repr(value)[:60])
+def test_only_a_lack_of_memory_is_undecided(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def fail(*_: Any, **__: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(kernel, "check", fail)
+    assert code_of(monkeypatch, "check", files["certificate"], files["model"]) == code
 
 
 def code_of(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> object:
@@ -74,8 +104,9 @@ def test_it_is_undecided(
     monkeypatch.setattr(owner, name, exhausted)
     assert code_of(monkeypatch, *ask) == 3
     said = capfd.readouterr()
-    assert said.err.startswith("undecided: out of memory")
-    assert said.err.count("\n") == 1
+    last = said.err.splitlines()[-1]
+    assert last.startswith("undecided: out of memory")
+    assert ("Traceback" in said.err) == (said.err.count("\n") > 1) == bool(first)
     assert "accepted" not in said.out
     assert "rejected" not in said.out
 

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from protoproof.cli import ambiguity, campaign, certify, demo, explain, gate, report
-from protoproof.cli.memory import end_undecided, is_check, require_room
+from protoproof.cli.memory import end_undecided, is_check, is_exhausted, require_room
 from protoproof.errors import InternalError, OutputError, ProtoProofError, UsageError
 from protoproof.report.page.text import visible
 from protoproof.version import VERSION
@@ -73,6 +73,12 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
     sys.exit(InternalError.exit_code)
 
 
+def _undecided(error: Exception, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    end_undecided()
+
+
 def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
     """Entry point of the console script; ``add_verbs`` adds those that only a checkout has."""
     if add_verbs is not None:
@@ -87,11 +93,13 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
         app()
     except SystemExit as end:
         sys.exit(_flushed(end.code))
-    except MemoryError:
+    except MemoryError as error:
         if check:
-            end_undecided()
+            _undecided(error, debug)
         _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
     except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
+        if check and is_exhausted(error):
+            _undecided(error, debug)
         _fail(error, debug)
 
 

@@ -33,6 +33,24 @@ def require_room() -> None:
         raise
 
 
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error is a lack of memory, or came of one."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return any(map(_lacks_memory, seen))
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    if isinstance(error, ImportError):  # the loader's own words: a library that found no room
+        return any(words in str(error) for words in ("failed to map segment", "cannot allocate"))
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    )
+
+
 def end_undecided() -> NoReturn:
     """One line, and the exit code of what is undecided."""
     print("undecided: out of memory; nothing is said about the certificate", file=sys.stderr)
