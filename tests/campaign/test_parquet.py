@@ -9,6 +9,7 @@ import pytest
 
 from protoproof.campaign import Options, run_campaign
 from protoproof.campaign.parquet import export_parquet
+from protoproof.campaign.summary import RECORDED
 from protoproof.errors import MissingDependencyError
 from tests.support.campaign import InlineEngine, network, some
 
@@ -25,6 +26,9 @@ def test_every_row_is_there(tmp_path: Path) -> None:
         row.record.prototypes for row in result.rows
     ]
     assert all(row["state"] == "proved" and row["seconds"] > 0 for row in rows)
+    table = parquet.read_table(tmp_path / "rows.parquet")
+    assert table.schema.metadata[b"values"].decode() == RECORDED
+    assert {row["values"] for row in rows} == {RECORDED}
 
 
 def test_without_pyarrow_one_line_says_what_to_install(

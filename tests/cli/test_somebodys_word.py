@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import cli
-from protoproof.campaign import Instances, Options, read_campaign, run_campaign
+from protoproof.campaign import Instances, Options, confirm, read_campaign, run_campaign
 from protoproof.certificate.canonical import canonical_bytes
+from protoproof.cli.app import program
 from protoproof.explanation.explainer import Explainer
 from protoproof.gate import run_gate
 from protoproof.gate.policy_file import read_policy
@@ -83,7 +83,7 @@ def word(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    result = CliRunner().invoke(program(), [str(a) for a in arguments])
     return result.exit_code, " ".join(result.output.split())
 
 
@@ -169,7 +169,7 @@ def test_campaign_and_gate_do_not_count_it(allowed: str, tmp_path: Path) -> None
     policy = tmp_path / "policy.yaml"
     policy.write_text(HEADER + RULES % allowed)
     result = run_gate(policy, network.path, data, tmp_path / "out", engine=InlineEngine)
-    assert result.exit_code != 0
+    assert result.exit_code == 3
     assert {c.id: c.status for c in result.checks}["certificates"] == "undecided"
     assert result.states["proved"] == 0
     assert result.states["undecided"] == len(data.x)
@@ -201,7 +201,10 @@ def test_a_campaign_that_calls_it_proved_does_not_make_it_count(
     policy = tmp_path / "policy.yaml"
     policy.write_text(HEADER + RULES % allowed)
     rules = read_policy(policy).policy.rules
-    answers = {c.id: c for c in checks(rules, replace(made, rows=tuple(rows)), network.data)}
+    forged = replace(made, rows=tuple(rows))
+    again = confirm(forged, network, data, declared=allowed == "true")
+    assert again.states["proved"] == 0
+    answers = {c.id: c for c in checks(rules, again)}
     assert answers["certificates"].status == "undecided"
     assert answers["certificates"].measured.startswith("0 of 2")
 
@@ -221,5 +224,6 @@ def test_regions_by_another_tools_word_are_undecided(tmp_path: Path) -> None:
     assert [record.state for record in records] == ["undecided"] * 2
     assert all("declared head" in record.reason for record in records)
     page = audit_page(out, network.path, None, 10, ())
-    assert (page.accepted, page.exit_code) == (0, 0)
+    assert (page.accepted, page.rejected, page.exit_code) == (0, 0, 3)
+    assert page.open == 4  # two explanations and two regions
     assert all(region.certified == 0 for region in page.regions)

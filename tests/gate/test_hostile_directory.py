@@ -18,9 +18,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protoproof.campaign import Confirmed, Instances, Options, confirm, read_campaign, run_campaign
+from protoproof.campaign import (
+    Confirmed,
+    Instances,
+    Options,
+    confirm,
+    read_campaign,
+    recheck,
+    run_campaign,
+)
 from protoproof.campaign.database import TABLES
 from protoproof.campaign.lock import only_writer
+from protoproof.campaign.summary import FOUND_AGAIN, RECORDED
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError, OutputError, ProtoProofError
@@ -29,7 +38,7 @@ from protoproof.gate.compare import compare
 from protoproof.gate.outcome import Check
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
-from protoproof.kernel import check
+from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import load
 from protoproof.report.audit import audit_page
 from tests.support.campaign import MODEL, InlineEngine, digits, network
@@ -57,6 +66,25 @@ RULES: dict[str, Any] = {
     "certificates": {"accepted": "all"},
     "undecided": {"at_most": 0.0},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def proved_once() -> Iterator[None]:
+    """The same bytes are proved once: a check is a function of what it is given, and no directory
+    here is out of the checker's reach in any other way."""
+    known: dict[tuple[object, ...], CheckReport] = {}
+
+    def remembered(
+        content: bytes, model: ModelFile, digest: str, allow_declared: bool
+    ) -> CheckReport:
+        key = (content, model.sha256, digest, allow_declared)
+        if key not in known:
+            known[key] = check(content, model, digest, allow_declared=allow_declared)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recheck, "check", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +204,19 @@ def test_no_edited_column_makes_an_answer_better(
             if table != "about":  # the plan's question; a gate asks its policy's instead
                 assert truth[name].status == check_.status, (value, check_)
     assert edited
+
+
+def test_a_summary_says_whose_word_it_is(copy: Path, data: Instances) -> None:
+    """What a campaign tells is its ledger's word; what is found out again is not."""
+    honest_summary = again(copy, data).summary
+    with sqlite3.connect(copy / "ledger.sqlite") as ledger:
+        ledger.execute("UPDATE results SET predicted = 9, size = 0, prototypes = '[1]', top = 1")
+    recorded, found = read_campaign(copy), again(copy, data)
+    assert {row["size"] for row in recorded.summary["instances"]} == {0}
+    assert recorded.summary["values"] == RECORDED
+    assert found.summary["values"] == FOUND_AGAIN
+    assert found.summary == honest_summary
+    assert not hasattr(recorded, "unused_prototypes")  # rules take only what was found again
 
 
 def certificates(directory: Path, data: Instances) -> list[Path]:

@@ -34,7 +34,8 @@ def read_regular(path: Path, most: int) -> bytes | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{path}: is a link or no regular file, so it is not read")
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            content = stream.read(most + 1) if os.fstat(descriptor).st_size <= most else None
+            size = os.fstat(descriptor).st_size  # reading allocates what is asked for
+            content = stream.read(size + 1) if size <= most else None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     finally:

@@ -14,6 +14,7 @@ from protoproof.campaign.recheck import FOREIGN, Complaint, Rechecked, Rechecker
 from protoproof.campaign.record import Options, Record, Row, result_key
 from protoproof.campaign.regions import RegionRecord, region_key, wording
 from protoproof.campaign.result import Campaign
+from protoproof.campaign.summary import FOUND_AGAIN, is_certified, summary
 from protoproof.errors import InputError
 from protoproof.network import Network
 
@@ -34,6 +35,37 @@ class Confirmed(Campaign):
     complaints: dict[str, Complaint] = field(default_factory=dict)
     assumptions: frozenset[str] = frozenset()
     labelled: bool = True
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """As ``summary.json``, and true."""
+        return summary(self.about, self.model, self.rows, self.regions, FOUND_AGAIN)
+
+    @property
+    def proved(self) -> tuple[Row, ...]:
+        """The instances whose explanation is proved."""
+        return tuple(row for row in self.rows if row.record.state == "proved")
+
+    def certified(self, region: str, row: Row) -> bool:
+        """Whether ``row`` is predicted right, and provably so over the region around it."""
+        return is_certified(row, self.regions[region][row.key])
+
+    def unused_prototypes(self) -> dict[int, str]:
+        """Prototypes that do nothing over the instances, and why.
+
+        One has the same weight for every class, so that no margin depends on it; or it is neither
+        the most activated prototype of any instance nor named by any explanation. Explanations
+        alone would be too narrow: they are minimal, and name one prototype where several would do.
+        """
+        used = {j for row in self.rows for j in row.record.prototypes}
+        used |= {row.record.top for row in self.rows if row.record.top is not None}
+        found = dict.fromkeys(range(self.model.prototypes), "")
+        for j in found:
+            if j in self.model.idle:
+                found[j] = "has the same weight for every class"
+            elif j not in used:
+                found[j] = "is the best match of no instance, and no explanation names it"
+        return {j: why for j, why in found.items() if why}
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from protoproof.errors import InputError, OutputError, ProtoProofError
 
 _FORMAT = "protoproof.ledger/3"
 _LONGEST = 1 << 26  # bytes of one value
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # https://sqlite.org/fileformat2.html
 
 TABLES = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -35,14 +36,46 @@ INSERT INTO about VALUES ('format', '{_FORMAT}');
 
 
 def refuse_special(directory: Path) -> None:
-    """SQLite would follow a link, and wait for the other end of a pipe.
+    """Refuse what SQLite would do more with than open one file of ours.
+
+    It would follow a link, and wait for the other end of a pipe. Beside the ledger it looks for a
+    journal of its own accord: one that a killed run left is rolled back into the ledger, which is
+    nobody's proof; but one that ends with the name of a further file has SQLite read and remove
+    that file, wherever it lies. Write-ahead logs come with an index in shared memory; a campaign
+    writes neither.
 
     Raises:
-        InputError: the ledger is no regular file.
+        InputError: any of these.
     """
     path = directory / LEDGER
-    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-        raise InputError(f"{path}: is a link or no regular file; choose another directory")
+    journal = path.with_name(f"{LEDGER}-journal")
+    for one in (path, journal):
+        if os.path.lexists(one) and not stat.S_ISREG(os.lstat(one).st_mode):
+            raise InputError(f"{one}: is a link or no regular file; choose another directory")
+    for end in ("-wal", "-shm"):
+        if os.path.lexists(path.with_name(LEDGER + end)):
+            raise InputError(
+                f"{path}{end}: no campaign writes such a file; choose another directory"
+            )
+    if _bytes(path, 18, 2) not in (b"", b"\1\1"):  # how it is written and read: with a journal
+        raise InputError(f"{path}: not a readable ledger; choose another directory")
+    if _bytes(journal, -8, 8) == _JOURNAL_MAGIC:
+        raise InputError(f"{journal}: names a further file; choose another directory")
+
+
+def _bytes(path: Path, start: int, count: int) -> bytes:
+    """Some bytes of a file, from its end if ``start`` is negative; none where it has too few."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size < max(start + count, -start):
+                return b""
+            stream.seek(start, os.SEEK_SET if start >= 0 else os.SEEK_END)
+            return stream.read(count)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport, check
 from protoproof.network import Network, Observation, load
 from protoproof.network.recorded import input_digest
+from protoproof.verdict import Status
 
 if TYPE_CHECKING:
     from protoproof.certification.certify import Certifier
@@ -115,8 +116,16 @@ def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
         sizes=sizes,
     )
     if found.certificate is None or found.check is None or not found.check.accepted:
-        return Outcome(record)
+        # a size is a claim: without a certificate that counts there is none
+        plain = {name: _without_size(entry, record.reason) for name, entry in sizes.items()}
+        return Outcome(replace(record, sizes=plain))
     return replace(_certified(explainer, record, found, found.certificate), others=others)
+
+
+def _without_size(entry: dict[str, Any], reason: str) -> dict[str, Any]:
+    if entry["size"] is None:
+        return entry
+    return {"status": Status.UNKNOWN.value, "reason": reason, "size": None}
 
 
 def top_prototype(explainer: Explainer, found: Explanation) -> int:

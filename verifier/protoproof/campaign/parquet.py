@@ -1,4 +1,4 @@
-"""The rows of a campaign as a Parquet file. The only file that imports pyarrow."""
+"""The rows of a campaign as a Parquet file, as recorded. The only file that imports pyarrow."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from protoproof.campaign.store import Ledger
+from protoproof.campaign.summary import RECORDED
 from protoproof.errors import MissingDependencyError
 from protoproof.files import write_atomic
 
 
 def export_parquet(directory: Path, path: Path) -> int:
     """Write one row per planned instance, with its timing; returns how many.
+
+    The values are the ledger's word, and the column ``values`` and the file's metadata say so.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -57,7 +60,9 @@ def export_parquet(directory: Path, path: Path) -> int:
             ("seconds", real),
             ("megabytes", real),
             ("carried", pa.bool_()),
-        ]
+            ("values", text),
+        ],
+        metadata={"values": RECORDED},
     )
     table = pa.Table.from_pylist([_row(row, spent, about, regions) for row in rows], schema=schema)
     buffer = io.BytesIO()
@@ -94,4 +99,5 @@ def _row(row: Any, spent: Any, about: dict[str, Any], regions: Any) -> dict[str,
         "seconds": None if timing is None else timing.seconds,
         "megabytes": None if timing is None else timing.megabytes,
         "carried": None if timing is None else timing.carried,
+        "values": RECORDED,
     }

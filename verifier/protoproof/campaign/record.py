@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from protoproof.certificate.schema import SCHEMA, CeilingFact, Core, PairFact
 from protoproof.explanation.options import ExplainOptions
-from protoproof.prover.search.names import require_oracle
+from protoproof.prover.search.names import STORED
 from protoproof.verdict import Status
 from protoproof.version import TOOL
 
@@ -55,7 +55,7 @@ class Options:
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
-        object.__setattr__(self, "oracle", require_oracle(self.oracle))
+        object.__setattr__(self, "oracle", STORED.get(self.oracle, self.oracle))
 
     @property
     def vocabularies(self) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ class Ledger:
             )
         refuse_special(directory)
         # a run that was killed in the middle of a commit left a journal, which the next reader
-        # rolls back; that is a write
+        # rolls back; that is a write (what else a journal can ask for was refused)
         mode = "rw" if os.access(directory, os.W_OK) else "ro"
         with clear_errors(directory), opened(directory / LEDGER, mode) as connection:
             require_format(connection, directory)

@@ -16,6 +16,9 @@ from protoproof.campaign.store import Timing
 from protoproof.version import TOOL
 
 SCHEMA = "protoproof.campaign/1"
+# whose word the numbers of a summary or table are
+RECORDED = "as the campaign recorded them; gate, diff and report find them out again"
+FOUND_AGAIN = "found out again from the certificates, the network and the data"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -52,24 +55,6 @@ def _counts(states: Iterable[str]) -> dict[str, int]:
     return {state: found[state] for state in STATES}
 
 
-def unused_prototypes(model: ModelFacts, rows: Sequence[Row]) -> dict[int, str]:
-    """Prototypes that do nothing over these rows, and why.
-
-    One has the same weight for every class, so that no margin depends on it; or it is neither the
-    most activated prototype of any row nor named by any explanation. Explanations alone would be
-    too narrow: they are minimal, and name one prototype where several would do.
-    """
-    used = {j for row in rows for j in row.record.prototypes}
-    used |= {row.record.top for row in rows if row.record.top is not None}
-    found = dict.fromkeys(range(model.prototypes), "")
-    for j in found:
-        if j in model.idle:
-            found[j] = "has the same weight for every class"
-        elif j not in used:
-            found[j] = "is the best match of no instance, and no explanation names it"
-    return {j: why for j, why in found.items() if why}
-
-
 def certified(rows: Sequence[Row], found: Mapping[str, RegionRecord]) -> int:
     """How many are predicted right, and provably so over the region of the results ``found``."""
     return sum(is_certified(row, found[row.key]) for row in rows)
@@ -85,13 +70,15 @@ def summary(
     model: ModelFacts,
     rows: Sequence[Row],
     regions: Mapping[str, Mapping[str, RegionRecord]],
+    values: str = RECORDED,
 ) -> dict[str, Any]:
-    """The document ``summary.json``."""
+    """The document ``summary.json``; ``values`` says whose word its numbers are."""
     vocabularies = sorted({v for row in rows for v in row.record.sizes})
     proved = [row.record for row in rows if row.record.state == "proved"]
     return {
         "schema": SCHEMA,
         "tool": TOOL,
+        "values": values,
         "model": {
             "name": model.name,
             "sha256": model.sha256,

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from protoproof.cli.memory import end_undecided, is_check, is_exhausted, require_room
 from protoproof.errors import InternalError, OutputError, ProtoProofError, UsageError
 from protoproof.extras import told
 from protoproof.version import VERSION
@@ -123,20 +124,24 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
     arguments = sys.argv[1:]
     # a reader that has seen enough ends the program by the signal, never by exit code 1
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    debug = "--debug" in arguments
+    debug, check = "--debug" in arguments, is_check(arguments)
     try:
+        if check:
+            require_room()
         if arguments == ["--version"]:
             print(f"protoproof {VERSION}")
             sys.exit()
         program(arguments, add_verbs)()
     except SystemExit as end:
         sys.exit(_flushed(end.code))
-    except MemoryError:
+    except MemoryError as error:
+        if check:
+            _undecided(error, debug)
         _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
-    except ImportError as error:
-        _fail(told(error) or error, debug)
     except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
-        _fail(error, debug)
+        if check and is_exhausted(error):
+            _undecided(error, debug)
+        _fail((told(error) if isinstance(error, ImportError) else None) or error, debug)
 
 
 def _fail(error: Exception, debug: bool) -> NoReturn:
@@ -159,6 +164,14 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
         file=sys.stderr,
     )
     sys.exit(InternalError.exit_code)
+
+
+def _undecided(error: Exception, debug: bool) -> NoReturn:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    end_undecided()
 
 
 def _flushed(code: Any) -> Any:

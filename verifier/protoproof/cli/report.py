@@ -116,10 +116,11 @@ def _campaign(
             "accepted": page.accepted,
             "rejected": page.rejected,
             "conditional": page.conditional,
+            "undecided": page.undecided,
             "bytes": target.out.stat().st_size,
         },
         [
-            f"certificates {page.accepted} accepted, {page.rejected} not{word}",
+            f"certificates {page.accepted} accepted, {page.unaccepted} not{word}",
             *([f"instances    {absent} of {page.total} not proved"] if absent else []),
             *page.missing,
         ],

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
 from protoproof.campaign.places import LEDGER
-from protoproof.campaign.summary import is_certified
 from protoproof.errors import InputError
 from protoproof.network import Network, load
 from protoproof.network.onnx.node import printable
@@ -75,8 +74,8 @@ class Comparison:
         names = [name for name in self.new.regions if name in self.old.regions]
         return {
             name: (
-                sum(_certified(self.old, name, pair.old) for pair in self.pairs),
-                sum(_certified(self.new, name, pair.new) for pair in self.pairs),
+                sum(self.old.certified(name, pair.old) for pair in self.pairs),
+                sum(self.new.certified(name, pair.new) for pair in self.pairs),
             )
             for name in names
         }
@@ -85,7 +84,7 @@ class Comparison:
         """Instances that were certified over a region and are not now: row, region, state now."""
         for name in self.regions():
             for pair in self.pairs:
-                if _certified(self.old, name, pair.old) > _certified(self.new, name, pair.new):
+                if self.old.certified(name, pair.old) > self.new.certified(name, pair.new):
                     yield pair.new, name, self.new.regions[name][pair.new.key].state
 
     def correct(self, class_: int) -> tuple[int, int, int]:
@@ -251,10 +250,6 @@ def compare_directories(
         declared = network.binding == "declared"
         found.append(confirm(campaign, network, instances, declared=declared))
     return compare(*found)
-
-
-def _certified(campaign: Confirmed, name: str, row: Row) -> bool:
-    return is_certified(row, campaign.regions[name][row.key])
 
 
 def _identity(campaign: Confirmed) -> dict[str, Any]:

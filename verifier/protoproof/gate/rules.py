@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from protoproof.campaign import Confirmed, Row
-from protoproof.campaign.summary import is_certified, percentile, unused_prototypes
+from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
 from protoproof.gate.outcome import Check, Finding, Outcome
 from protoproof.gate.policy import (
@@ -174,7 +174,7 @@ def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Che
     for row in campaign.rows:
         record = found[row.key]
         complaint = campaign.complaints.get(record.key)
-        if is_certified(row, record):
+        if campaign.certified(rule.region, row):
             certified += 1
         elif row.correct is False:
             findings.append(_wrong(row, campaign))
@@ -200,7 +200,7 @@ def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Che
 def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[Check]:
     """A proved instance without a proof in this vocabulary counts as infinitely large."""
     sizes: list[tuple[float, Row]] = []
-    for row in _proved(campaign):
+    for row in campaign.proved:
         size = row.record.sizes.get(rule.vocabulary, {}).get("size")
         sizes.append((math.inf if size is None else size, row))
     for name, limit in (("median", rule.median_at_most), ("p95", rule.p95_at_most)):
@@ -225,8 +225,8 @@ def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[
 
 
 def _witnesses(rule: AtLeast, campaign: Confirmed) -> Check:
-    facts = sum(row.record.size or 0 for row in _proved(campaign))
-    necessary = sum(row.record.necessary or 0 for row in _proved(campaign))
+    facts = sum(row.record.size or 0 for row in campaign.proved)
+    necessary = sum(row.record.necessary or 0 for row in campaign.proved)
     place, limit = ("rules", "witness_share", "at_least"), f"at least {rule.at_least:.2%}"
     if not facts:
         return Check("witness_share", place, "undecided", "no explanation is proved", limit)
@@ -237,7 +237,7 @@ def _witnesses(rule: AtLeast, campaign: Confirmed) -> Check:
 def _vacuous(rule: Vacuous, campaign: Confirmed) -> Check:
     findings = tuple(
         Finding(f"{row.record.size} of at most {row.record.possible} facts", row.index)
-        for row in _proved(campaign)
+        for row in campaign.proved
         if (row.record.size or 0) >= rule.share_of_possible * (row.record.possible or math.inf)
     )
     return _rated("vacuous", findings, rule.at_most, campaign, "need nearly every fact")
@@ -246,10 +246,10 @@ def _vacuous(rule: Vacuous, campaign: Confirmed) -> Check:
 def _ambiguous(rule: AtMostShare, campaign: Confirmed) -> Check:
     """Facts without their values: the pointing that a reader of prototypes sees."""
     classes: dict[str | None, dict[int | None, int]] = defaultdict(dict)
-    for row in _proved(campaign):
+    for row in campaign.proved:
         classes[row.record.signature].setdefault(row.record.predicted, row.index)
     findings = []
-    for row in _proved(campaign):
+    for row in campaign.proved:
         others = {
             class_: index
             for class_, index in classes[row.record.signature].items()
@@ -277,8 +277,7 @@ def _contradictory(rule: AtMostCount, campaign: Confirmed) -> Check:
 
 
 def _unused(rule: AtMostCount, campaign: Confirmed) -> Check:
-    found = unused_prototypes(campaign.model, campaign.rows)
-    findings = tuple(Finding(why, prototype=j) for j, why in found.items())
+    findings = tuple(Finding(why, prototype=j) for j, why in campaign.unused_prototypes().items())
     return _counted("unused_prototypes", findings, rule.at_most)
 
 
@@ -302,7 +301,7 @@ def _certificates(campaign: Confirmed) -> Check:
     """Every certificate was read from its file and proved again, against the model's bytes."""
     told = [(row, campaign.complaints.get(row.key)) for row in campaign.rows]
     findings = tuple(Finding(found.text, row.index) for row, found in told if found is not None)
-    accepted = len(_proved(campaign))
+    accepted = len(campaign.proved)
     place, limit = ("rules", "certificates", "accepted"), "all accepted by the checker"
     words = f"{accepted} of {accepted + len(findings)} certificates accepted"
     if not accepted and not findings:
@@ -331,10 +330,6 @@ def _undecided(rule: AtMostShare, campaign: Confirmed) -> Check:
     return Check("undecided", place, status, words, f"at most {rule.at_most:.2%}", findings)
 
 
-def _proved(campaign: Confirmed) -> list[Row]:
-    return [row for row in campaign.rows if row.record.state == "proved"]
-
-
 def _status(good: bool) -> Outcome:
     return "passed" if good else "failed"
 
@@ -358,7 +353,7 @@ def _rated(
 ) -> Check:
     """A share of the proved explanations."""
     place, limit = ("rules", rule, "at_most"), f"at most {at_most:.2%}"
-    total = len(_proved(campaign))
+    total = len(campaign.proved)
     if not total:
         return Check(rule, place, "undecided", "no explanation is proved", limit)
     share = len(findings) / total

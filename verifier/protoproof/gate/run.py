@@ -188,7 +188,7 @@ def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile
             raise UsageError(_at(file, "certified_accuracy", text, number))
 
 
-def _refuse_vocabularies(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
+def _refuse_vocabularies(rules: Rules, campaign: Confirmed, file: PolicyFile) -> None:
     """A vocabulary that was never tried is a misspelt one."""
     tried = {vocabulary for row in campaign.rows for vocabulary in row.record.sizes}
     for number, size in enumerate(rules.explanation_size or ()):

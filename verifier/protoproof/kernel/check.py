@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -170,7 +171,9 @@ def read_file(path: Path) -> bytes:
         raise CertificateError(f"cannot read certificate {str(path)!r}: not a regular file")
     try:
         with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)  # one byte too many is refused by the reader
+            # as much as there is, for reading allocates what is asked for; one byte too many is
+            # refused by the reader
+            return stream.read(min(MAX_BYTES, os.fstat(stream.fileno()).st_size) + 1)
     except OSError as error:
         raise CertificateError(
             f"cannot read certificate {str(path)!r}: {error.strerror}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from protoproof.errors import DescriptionError, ModelError
@@ -91,7 +92,8 @@ class ModelFile:
             raise ModelError(f"cannot read model {str(path)!r}: not a regular file")
         try:
             with Path(path).open("rb") as stream:
-                data = stream.read(MAX_BYTES + 1)
+                # as much as there is: reading allocates what is asked for
+                data = stream.read(min(MAX_BYTES, os.fstat(stream.fileno()).st_size) + 1)
         except OSError as error:
             raise ModelError(f"cannot read model {str(path)!r}: {error.strerror}") from error
         if len(data) > MAX_BYTES:

@@ -63,7 +63,8 @@ def read_regular_file(path: Path, limit: int, error: type[ProtoProofError]) -> b
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise error(f"{name}: not a regular file; give the path of a file")
-            data = file.read(limit + 1)
+            # as much as there is: reading allocates what is asked for
+            data = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     except (OSError, ValueError) as cause:  # ValueError: a NUL in the path
         number = cause.errno if isinstance(cause, OSError) else None
         known = {errno.ENOENT: "no such file", errno.EACCES: "not readable"}

@@ -14,7 +14,6 @@ from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, re
 from protoproof.campaign.places import CERTIFICATES, LEDGER, REGIONS
 from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.store import ALTERED
-from protoproof.campaign.summary import unused_prototypes
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.network import Network, load
@@ -85,12 +84,12 @@ def audit_page(
     campaign, every = _found_again(stored, network, instances, audit, sections)
     gate = gate_result(directory, campaign)
     shown, rest = every[:sections], every[sections:]
-    proved = [row for row in campaign.rows if row.record.state == "proved"]
+    proved = campaign.proved
     regions = tuple(audit.region(campaign, name) for name in campaign.regions)
     counterexamples = tuple(audit.counterexamples(campaign))
     around = {r.key: r for known in campaign.regions.values() for r in known.values()}
-    altered = [key for key, found in campaign.complaints.items() if found.text == ALTERED]
-    lost = sum(key in around for key in altered)
+    complaints = campaign.complaints.values()
+    altered = [found for found in complaints if found.text == ALTERED]
     over = sum(record.state == "proved" for record in around.values())
     if altered:
         audit.missing.append(
@@ -104,10 +103,11 @@ def audit_page(
         total=len(campaign.rows),
         correct=sum(row.correct is True for row in campaign.rows),
         accepted=sum(item.accepted is True for item in every) + over,
-        rejected=sum(item.accepted is False for item in every)
-        + sum(region.rejected for region in regions)
-        + lost,
-        conditional=sum(found.conditional for found in campaign.complaints.values()),
+        rejected=sum(found.final for found in complaints),
+        conditional=sum(found.conditional for found in complaints),
+        undecided=sum(not (found.final or found.conditional) for found in complaints),
+        open=sum(row.record.state != "proved" for row in campaign.rows)
+        + sum(record.state not in ("proved", "refuted") for record in around.values()),
         identity=_identity(campaign),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
@@ -252,7 +252,7 @@ def _prototypes(
     campaign: Confirmed, proved: Sequence[Row], patches: Patches | None
 ) -> tuple[AuditPrototype, ...]:
     model, found = campaign.model, []
-    unused = unused_prototypes(model, campaign.rows)
+    unused = campaign.unused_prototypes()
     for j in range(model.prototypes):
         used = tuple(row.index for row in proved if j in row.record.prototypes)
         notes = []

@@ -44,6 +44,8 @@ class AuditInstance:
         reason: why it is not proved, or empty.
         accepted: whether the checker accepted the certificate again for this report; None where
             there is none.
+        rejected: whether it is false, altered or lost: not accepted, and not only undecided.
+        conditional: whether it is proved only if somebody's word is true.
         size, necessary, vocabulary: of the explanation, or None.
         picture: the input, or None where the data was not at hand.
         heat: where the facts look.
@@ -62,6 +64,7 @@ class AuditInstance:
     state: str
     reason: str
     accepted: bool | None = None
+    rejected: bool = False
     conditional: bool = False
     size: int | None = None
     necessary: int | None = None
@@ -129,7 +132,7 @@ class AuditRegion:
         refuted: an input of the region is predicted otherwise.
         open: neither proved nor refuted, among those that are predicted right.
         total: instances.
-        rejected: certificates that were not accepted.
+        rejected: certificates that are false, malformed, altered, or about something else.
         norm: ``linf`` or ``l2`` where it is a ball, else None.
         radius: of the ball, else None.
     """
@@ -176,8 +179,10 @@ class AuditPage:
         counterexamples: that refute regions, a few of each; ``hidden`` more are not shown.
         wrong: those worth a look: predicted wrongly, refuted or not proved.
         recheck: commands that check again.
-        rejected: certificates that were not accepted; ``conditional`` of them because they rest on
-            somebody's word.
+        rejected: certificates that are false, malformed, altered, lost, or about something else.
+        conditional: certificates that prove something only if somebody's word is true.
+        undecided: certificates about which the checker or ONNX Runtime came to no answer.
+        open: explanations and regions without an answer, whether or not there is a certificate.
     """
 
     title: str
@@ -210,13 +215,23 @@ class AuditPage:
     recheck: tuple[str, ...]
     missing: tuple[str, ...] = field(default_factory=tuple)
     conditional: int = 0
+    undecided: int = 0
+    open: int = 0
 
     @property
     def exit_code(self) -> int:
-        """0 all certificates accepted, 3 those that were not rest on somebody's word, else 1."""
-        if not self.rejected:
-            return 0
-        return 3 if self.rejected == self.conditional else 1
+        """0 everything is proved again, 1 a certificate is false or lost, 3 something is open.
+
+        What rests on somebody's word, what was not decided, and what has no certificate is open.
+        """
+        if self.rejected:
+            return 1
+        return 3 if self.unaccepted or self.open else 0
+
+    @property
+    def unaccepted(self) -> int:
+        """How many certificates were not accepted, for whatever reason."""
+        return self.rejected + self.conditional + self.undecided
 
     def count(self, state: str) -> int:
         """How many instances are in a state."""

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from protoproof.campaign import Confirmed, Instances, Row
 from protoproof.campaign.recheck import FOREIGN, Rechecked, stored_input
 from protoproof.campaign.store import ALTERED
-from protoproof.campaign.summary import certified
 from protoproof.certificate.schema import ActivationFact, Core, PairFact
 from protoproof.errors import InputError
 from protoproof.kernel import CheckReport
@@ -72,8 +71,10 @@ class Sections:
             digest = hashlib.sha256(found.content).hexdigest()
             base["certificate"] = (f"{row.key}.cert.json", digest)
         if not found.accepted or found.report is None or found.core is None:
-            word = found.complaint is not None and found.complaint.conditional
-            return AuditInstance(**base | {"conditional": word})
+            told = found.complaint
+            false = told is None or told.final
+            word = told is not None and told.conditional
+            return AuditInstance(**base, rejected=false, conditional=word)
         self.domain = self.domain or domain_words(found.core)
         if brief:
             return AuditInstance(**base)
@@ -84,8 +85,9 @@ class Sections:
         """Results over one region."""
         found = campaign.regions[name]
         rejected = sum(
-            record.key in campaign.complaints and campaign.complaints[record.key].text != ALTERED
+            complaint.final and complaint.text != ALTERED
             for record in found.values()
+            if (complaint := campaign.complaints.get(record.key)) is not None
         )
         open_ = sum(
             row.correct is True and found[row.key].state not in ("proved", "refuted")
@@ -94,7 +96,7 @@ class Sections:
         ball = _BALL.match(name)
         return AuditRegion(
             name,
-            certified(campaign.rows, found),
+            sum(campaign.certified(name, row) for row in campaign.rows),
             sum(record.state == "refuted" for record in found.values()),
             open_,
             len(campaign.rows),
