@@ -1,5 +1,7 @@
 """Hypothesis: the same examples in every run, and no deadline (nothing here measures time).
 
+Of the two profiles, the sweep's draws more examples where a test says so (see ``examples``).
+
 Programs that tests start find the package where the tests do, installed or not.
 """
 

@@ -108,7 +108,7 @@ def test_a_contrast_searches_the_given_training_images(digit: Path, tmp_path: Pa
         y_test=data.y_test[:2],
     )
     result = protoproof(
-        *("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--timeout", "5"),
+        *("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--timeout", "0.01"),
         *("--contrast", "closest", "--training", tmp_path / "few.npz", "--json"),
         *("--out", tmp_path / "x.cert.json", "--no-witnesses"),
     )

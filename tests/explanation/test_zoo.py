@@ -22,11 +22,11 @@ from tests.support.strategies import Sphere
 IMAGES = 12
 ZOO = pytest.mark.parametrize("name", NAMES)
 
-# a 7 x 7 grid takes ten times as long as a 1 x 1 grid: few of its images, and all in the sweep
+# a 7 x 7 grid takes ten times as long as a 1 x 1 grid: one of its images, and all in the sweep
 SOME = pytest.mark.parametrize(
     ("name", "count"),
     [
-        *((name, 2 if name == "mnist-7x7" else IMAGES) for name in NAMES),
+        *((name, 1 if name == "mnist-7x7" else IMAGES) for name in NAMES),
         pytest.param("mnist-7x7", IMAGES, marks=pytest.mark.sweep),
     ],
 )
@@ -120,8 +120,14 @@ def towards(
     return moved
 
 
-@ZOO
-@pytest.mark.parametrize("index", [0, 6])
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        *((name, 0) for name in NAMES),
+        *((name, 6) for name in NAMES if name != "mnist-7x7"),
+        pytest.param("mnist-7x7", 6, marks=pytest.mark.sweep),
+    ],
+)
 def test_no_latent_that_meets_the_pairs_changes_the_class(name: str, index: int) -> None:
     instance = instance_of(name, index)
     result = explanation(name, index, "pairs")
@@ -243,8 +249,8 @@ def test_equal_runs_give_equal_cores(name: str) -> None:
 @pytest.mark.parametrize("vocabulary", ["topk", "ceiling"])
 def test_widened_facts_are_certified_too(name: str, vocabulary: str) -> None:
     """Every interval holds the recorded value's, and the checker proves the wider statement."""
-    recorded = explanation(name, 1, vocabulary)
-    widened = explainer(name).explain(images()[1], vocabulary=vocabulary, widen=True)
+    recorded = explanation(name, 0, vocabulary)
+    widened = explainer(name).explain(images()[0], vocabulary=vocabulary, widen=True)
     assert widened.check is not None
     assert widened.check.accepted
     assert widened.certificate is not None

@@ -336,6 +336,8 @@ def test_from_the_command_line(
     text = text.replace("per_class: 10", f"per_class: {per_class}")
     if per_class < 10:  # as in example_rules: few instances leave more prototypes unseen
         text = text.replace("at_most: 15", "at_most: 50")
+    assert "timeout: 60 " in text
+    text = text.replace("timeout: 60 ", "timeout: 1000000 ")
     example = tmp_path / "release.yaml"
     example.write_text(text)
     done = protoproof("gate", "--policy", example, *arguments, "--out", tmp_path / "gate", *comment)

@@ -391,6 +391,7 @@ def _inflated(stream: bytes) -> bytes:
 def test_from_the_command_line(tmp_path: Path) -> None:
     done = protoproof(
         "campaign", MODEL, "--data", small_file(tmp_path), "--indices", "0,50", "--workers", "1",
+        "--timeout", "1e6",
         "--out", tmp_path / "c", "--quiet",
     )  # fmt: skip
     assert done.code == 0, done.err
