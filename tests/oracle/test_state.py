@@ -60,7 +60,7 @@ def test_one_fact_less_is_only_looked_at(oracle: Oracle, kind: str) -> None:
 
 
 def test_a_fact_is_dropped_where_the_rest_suffices_and_else_kept(oracle: Oracle, kind: str) -> None:
-    _, state, facts = question(oracle, kind, 2)
+    _, state, facts = question(oracle, kind, 1)
     for fact in facts:
         state.margins(facts)
         rest = state.margins(facts.without(fact))
