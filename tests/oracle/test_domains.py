@@ -116,7 +116,7 @@ def backwards(
 
 @kinds
 @pytest.mark.parametrize("seed", range(2))
-def test_relational_is_never_looser_than_intervals_nor_these_than_triangles(kind: str, seed: int) -> None:
+def test_relational_is_never_looser_than_intervals(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed, SIMILARITIES[(seed + len(kind)) % 4])
     facts = some_pairs(instance, seed, most=2)
     exact = margins("exact", instance, domain, facts)
