@@ -22,15 +22,15 @@ from tests.support.domains import (
     violation,
 )
 from tests.support.heads import SIMILARITIES
-from tests.support.oracles import ORACLES
+from tests.support.oracles import WITHOUT_LIMIT
 from tests.support.strategies import margins_at, some_pairs
 
 kinds = pytest.mark.parametrize("kind", KINDS)
-oracles = pytest.mark.parametrize("name", ORACLES)
+oracles = pytest.mark.parametrize("name", WITHOUT_LIMIT)
 
 
 def margins(name, instance, domain, facts):  # type: ignore[no-untyped-def]
-    oracle = ORACLES[name]
+    oracle = WITHOUT_LIMIT[name]
     return oracle.decide(oracle.prepare(instance, domain), facts).margins
 
 
@@ -39,7 +39,7 @@ def margins(name, instance, domain, facts):  # type: ignore[no-untyped-def]
 def test_no_latent_inside_facts_and_domain_beats_a_bound(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed, SIMILARITIES[(seed + len(kind)) % 4])
     facts = some_pairs(instance, seed, most=2)
-    proved = {name: margins(name, instance, domain, facts) for name in ORACLES}
+    proved = {name: margins(name, instance, domain, facts) for name in WITHOUT_LIMIT}
     met = 0
     for latent in adversaries(instance, domain, facts, seed):
         broken = float(np.abs(violation(instance, domain, facts, latent)).max())
@@ -179,7 +179,7 @@ def test_degenerate_heads_and_latents(kind: str) -> None:
         domain = domain_of(kind, instance, 0) if kind == "reach" else Box(0.0, 1.0)
         count = len(prototypes)
         facts = FactSet(pairs=tuple(pair_fact(instance, 0, j) for j in range(count)))
-        for name in ORACLES:
+        for name in WITHOUT_LIMIT:
             full = margins(name, instance, domain, facts)
             np.testing.assert_allclose(full, instance.margins, atol=1e-6)
             some = margins(name, instance, domain, FactSet(pairs=facts.pairs[:1]))

@@ -89,8 +89,20 @@ class Domain(Protocol):
         """
 
 
+class _Alone:
+    """A domain that bounds every unit, or every location, by itself and in no other way."""
+
+    def constraints(self, latent: Latent) -> Constraints | None:
+        """None."""
+        return None
+
+    def coupling(self, latent: Latent) -> Coupling | None:
+        """None."""
+        return None
+
+
 @dataclass(frozen=True)
-class Free:
+class Free(_Alone):
     """All of R^(L x D)."""
 
     name: str = "free"
@@ -104,20 +116,12 @@ class Free:
         """No unit has an end."""
         return
 
-    def constraints(self, latent: Latent) -> None:
-        """None."""
-        return
-
-    def coupling(self, latent: Latent) -> None:
-        """None."""
-        return
-
     def require(self, latent: Latent) -> None:
         """Every latent does."""
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(_Alone):
     """``lower <= z <= upper`` for every latent unit; ``upper`` may be infinite.
 
     Raises:
@@ -144,14 +148,6 @@ class Box:
         shape = locations, channels
         return np.full(shape, self.lower), np.full(shape, self.upper)
 
-    def constraints(self, latent: Latent) -> None:
-        """None."""
-        return
-
-    def coupling(self, latent: Latent) -> None:
-        """None."""
-        return
-
     def require(self, latent: Latent) -> None:
         """See :class:`Domain`."""
         require_box(self.name, latent, *self.box(*latent.shape))
@@ -168,7 +164,7 @@ def rounding_slack(channels: int) -> float:
 
 
 @dataclass(frozen=True)
-class Sphere:
+class Sphere(_Alone):
     """1 - slack <= |z_l|^2 <= 1 + slack at every location: latents normalised over channels.
 
     Raises:
@@ -199,17 +195,13 @@ class Sphere:
         low, high = around(norm, 1 - self.slack, 1 + self.slack)
         return Constraints(np.ones_like(norm), -latent[:, None, :], low, high)
 
-    def coupling(self, latent: Latent) -> None:
-        """None."""
-        return
-
     def require(self, latent: Latent) -> None:
         """See :class:`Domain`."""
         require_near_one(self.name, "squared norm", (latent**2).sum(axis=1), self.slack)
 
 
 @dataclass(frozen=True)
-class Simplex:
+class Simplex(_Alone):
     """z >= 0 and 1 - slack <= sum over channels <= 1 + slack at every location: softmax latents.
 
     Raises:
@@ -249,10 +241,6 @@ class Simplex:
         total = latent.sum(axis=1)[:, None]
         low, high = around(total, 1 - self.slack, 1 + self.slack)
         return Constraints(np.zeros_like(total), np.full_like(latent, -0.5)[:, None, :], low, high)
-
-    def coupling(self, latent: Latent) -> None:
-        """None."""
-        return
 
     def require(self, latent: Latent) -> None:
         """See :class:`Domain`."""

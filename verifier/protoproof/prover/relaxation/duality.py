@@ -15,8 +15,11 @@ linear bound has a_i = 0). For *any* multipliers x, the form loses at most
 and the minimum is separable: one closed form per channel, whatever the sign of the leading
 coefficient. V is concave. Its best x is sought by Newton steps on a smoothed V (the gradient is
 the constraints' values at the minimiser); the best x that was met counts, so that stopping early
-costs tightness and never soundness. Working relative to v keeps rounding away: all constants
-vanish there.
+costs tightness and never soundness: any multipliers prove a bound (weak duality). Working relative
+to v keeps rounding away: all constants vanish there.
+
+Reference: S. Boyd, L. Vandenberghe, "Convex Optimization", Cambridge University Press 2004,
+chapter 5 (the Lagrange dual).
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""What the relational bounds share: where a prototype is bounded, chords, and linear forms."""
+"""What all relaxations of a margin share: tangents, chords, and the linear forms that they make.
+
+As CROWN does for activations, a similarity is replaced by a line below it or above it, whichever
+its weight asks for: a tangent from below (it is convex), a chord from above.
+
+Reference: H. Zhang, T.-W. Weng, P.-Y. Chen, C.-J. Hsieh, L. Daniel, "Efficient Neural Network
+Robustness Certification with General Activation Functions", NeurIPS 2018.
+"""
 
 from __future__ import annotations
 

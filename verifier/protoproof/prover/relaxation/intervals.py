@@ -123,6 +123,11 @@ class Intervals:
         """Make ``prototypes`` the facts of a location; no other location is touched."""
         self.put(location, self.known_at(location, prototypes))
 
+    def follow(self, other: Intervals) -> None:
+        """Give every location the pair facts that another state has there, in the same order."""
+        for location, prototypes in enumerate(other.chosen):
+            self.set_location(location, prototypes)
+
     def adopt(self, facts: FactSet) -> None:
         """Make ``facts`` what the state is about; locations whose facts stay are not touched."""
         wanted: list[list[int]] = [[] for _ in self.known]

@@ -7,6 +7,9 @@ The search starts from latents that are predicted k and lets each meet as many f
 that the class stays when any one of its facts stays. That no smaller set exists is not claimed.
 
 The latent is exact and replayed; it is a point of the latent space, and no input need reach it.
+
+Reference: A. Ignatiev, N. Narodytska, N. Asher, J. Marques-Silva, "From Contrastive to Abductive
+Explanations and Back Again", AI*IA 2020 (contrastive explanations, CXps).
 """
 
 from __future__ import annotations

@@ -68,39 +68,19 @@ def shrunk(
     Raises:
         OutOfTimeError: the deadline passed before the set was minimal.
     """
-    suffices = _Suffices(instance, domain, facts, deadline, now)
+    state = strongest(facts).prepare(instance, domain)
+
+    def decide(some: FactSet) -> Decision:
+        if now() >= deadline:
+            raise OutOfTimeError
+        return state.decide(some)
+
+    def suffices(some: Iterable[Fact]) -> bool:
+        return decide(of_facts(some)).verdict.status is Status.PROVED
+
     if len(facts) > _LARGE:
         # what is about the whole latent is kept rather than what is about one location
         fewer = of_facts(quickxplain(list(facts), suffices))
         # halving is exact for a monotone oracle; with forms over a box it is nearly one
         facts = fewer if suffices(fewer) else facts
-    return decided(instance, domain, drop_facts(facts, facts, suffices.decide))
-
-
-class _Suffices:
-    """The strongest oracle for a set's facts, asked about its subsets until a deadline."""
-
-    def __init__(
-        self,
-        instance: Instance,
-        domain: Domain,
-        facts: FactSet,
-        deadline: float,
-        now: Callable[[], float],
-    ) -> None:
-        self._deadline, self._now = deadline, now
-        self._state = strongest(facts).prepare(instance, domain)
-
-    def decide(self, facts: FactSet) -> Decision:
-        """What the oracle says.
-
-        Raises:
-            OutOfTimeError: the deadline passed.
-        """
-        if self._now() >= self._deadline:
-            raise OutOfTimeError
-        return self._state.decide(facts)
-
-    def __call__(self, facts: Iterable[Fact]) -> bool:
-        some = facts if isinstance(facts, FactSet) else of_facts(facts)
-        return self.decide(some).verdict.status is Status.PROVED
+    return decided(instance, domain, drop_facts(facts, facts, decide))

@@ -19,6 +19,11 @@ A contrastive set that the loop finds is minimal: without one of its facts it wo
 explanation E, so U less that smaller set contains E and is sufficient. Contrastive sets come
 smallest first. An explanation is one from which the oracle could drop no fact; a fact of it is
 *necessary* where some contrastive set meets it in this fact alone (:func:`because`).
+
+In the field's words, explanations are AXps (abductive) and contrastive sets CXps.
+
+Reference: M. H. Liffiton, A. Previti, A. Malik, J. Marques-Silva, "Fast, Flexible MUS Enumeration",
+Constraints 21, 2016 (MARCO).
 """
 
 from __future__ import annotations

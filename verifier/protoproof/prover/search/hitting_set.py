@@ -9,7 +9,11 @@ where HiGHS takes 4 s); the bound is then proved by a tree that anybody can chec
 * a *packing* at a leaf: weights y >= 0 of clauses such that no fact carries more than 1. A set
   that meets these clauses has at least sum y members, because each member pays for at most 1.
 
-The weights are the dual of the linear relaxation, rounded to integers over a common scale.
+The weights are the dual of the linear relaxation (weak duality), rounded to integers over a common
+scale.
+
+Reference: R. Reiter, "A Theory of Diagnosis from First Principles", Artificial Intelligence 32,
+1987 (hitting sets of conflicts).
 """
 
 from __future__ import annotations

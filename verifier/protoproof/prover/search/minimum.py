@@ -1,4 +1,4 @@
-"""Smallest explanations by implicit hitting sets, with a lower bound at every moment.
+"""Minimum-size explanations (AXps) by implicit hitting sets, with a lower bound at every moment.
 
     clauses = []
     while the smallest set H that hits all clauses is smaller than the best explanation:
@@ -14,6 +14,9 @@ In ``topk`` the sets are a chain, so one latent settles it.
 An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
 which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
 deadline cuts it short and keeps what is known.
+
+Reference: A. Ignatiev, A. Previti, M. Liffiton, J. Marques-Silva, "Smallest MUS Extraction with
+Minimal Hitting Set Dualization", CP 2015.
 """
 
 from __future__ import annotations

@@ -135,8 +135,7 @@ def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Cand
         return
     delete(triangle, by_worth(triangle))
     state = IntervalOracle(slack).prepare(instance, domain)
-    for location, prototypes in enumerate(triangle.chosen):
-        state.set_location(location, prototypes)
+    state.follow(triangle)
     for candidate in _decided(state.facts, state):
         yield replace(candidate, oracle="triangle")
 
@@ -161,8 +160,7 @@ def _relational(
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if grow(triangle):
             delete(triangle, by_worth(triangle))
-            for location, prototypes in enumerate(triangle.chosen):
-                exact.set_location(location, prototypes)
+            exact.follow(triangle)
     if not exact.suffices() and not grow(exact):
         return
     if from_exact:
@@ -172,8 +170,7 @@ def _relational(
             return
         exchange(exact)
     state = RelationalOracle(slack).prepare(instance, domain)
-    for location, prototypes in enumerate(exact.chosen):
-        state.set_location(location, prototypes)
+    state.follow(exact)
     # interval margins order the facts as well as relational ones would, and are cheaper
     delete(state, by_worth(exact))
     kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
