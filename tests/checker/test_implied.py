@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from protoproof.certificate.schema import Core, Fact, ImpliedBound
 from protoproof.kernel import CheckReport, ModelFile, check
-from protoproof.kernel.latent.bounds import implied_bound
+from protoproof.kernel.latent.rows import implied_bound
 from tests.checker.builders import Scene, core, file, scene
 from tests.checker.second_checker import second_check
 

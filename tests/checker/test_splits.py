@@ -18,7 +18,7 @@ from protoproof.certificate.cases import (
 )
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel import ModelFile, check, obligations
+from protoproof.kernel import ModelFile, check
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import MAX_STEPS
 from protoproof.kernel.latent.bounds import Bounds
@@ -33,18 +33,18 @@ from protoproof.kernel.latent.cases import (
     looks,
     walk,
 )
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.model.head import Head
 from tests.checker.builders import Scene, core, distance, exact, file, scene, topk_core
 
 UNIT = 1 << GRID
 
 
-def start(here: Scene, *, box: bool) -> tuple[Head, Core, Region, Bounds]:
+def start(here: Scene, *, box: bool) -> tuple[Head, Core, LatentDomain, Bounds]:
     """What holds in every case when nothing but one very high ceiling is stated."""
     content = core(here, [here.ceiling(0, range(len(here.best)))], "mixed", box=box)
     head = ModelFile(here.data).bound(None).head
-    region = Region(content.domain, head.location_count, head.channels)
+    region = read_domain(content.domain, head.location_count, head.channels)
     return head, content, region, Bounds(head, content, region)
 
 
@@ -200,7 +200,7 @@ def test_more_cases_than_can_be_examined_are_refused(monkeypatch: pytest.MonkeyP
     certificate = file(content.model_copy(update={"evidence": evidence}))
     assert check(certificate, here.data).accepted
     head = ModelFile(here.data).bound(None).head
-    monkeypatch.setattr(obligations, "LOOK", MAX_STEPS // looks(head, trees) + 1)
+    monkeypatch.setattr("protoproof.kernel.latent.cases.LOOK", MAX_STEPS // looks(head, trees) + 1)
     report = check(certificate, here.data)
     assert report.status == "incomplete"
     assert "all cases ask" in report.obligations[6].detail.replace("asks", "ask")

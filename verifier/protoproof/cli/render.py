@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from protoproof.cli.terminal import console, safe
+
+if TYPE_CHECKING:
+    from protoproof.kernel.claims import Claim
 
 SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
@@ -99,10 +102,12 @@ def _print_note(out: Console, note: Any) -> None:
         out.print(f"  and {len(note.lists) - _LISTS} more lists (see the page)")
 
 
-def _summed_up(claims: tuple[str, ...]) -> list[str]:
+def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
     """The claims, with one line for all facts that are proved necessary."""
-    necessary = [claim for claim in claims if claim.startswith("necessary:")]
-    lines = [claim for claim in claims if not claim.startswith("necessary:")]
+    from protoproof.kernel.claims import Necessary
+
+    necessary = [claim for claim in claims if isinstance(claim, Necessary)]
+    lines = [str(claim) for claim in claims if not isinstance(claim, Necessary)]
     if necessary:
         count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
         lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
@@ -124,7 +129,7 @@ def print_check(report: Any, observed: str | None, code: int, verbose: bool = Fa
     for assumption in report.assumptions:
         word = "holds if" if assumption in report.conditions else "assumes "
         out.print(f"{word} {safe(assumption)}", highlight=False)
-    claims = report.claims if verbose else _summed_up(report.claims)
+    claims = map(str, report.claims) if verbose else _summed_up(report.claims)
     for claim in claims:
         then = "would be proved then: " if report.conditions else ""
         out.print(f"claim    {then}{safe(claim)}", highlight=False)

@@ -34,15 +34,20 @@ from protoproof.certificate.input_region import (
 )
 from protoproof.certificate.schema import ReachDomain
 from protoproof.errors import CertificateError, ModelError
-from protoproof.kernel.arithmetic.exact import at_most, hex_ratio, round_down, round_up
+from protoproof.kernel.arithmetic.exact import (
+    at_most,
+    decode_floats,
+    hex_ratio,
+    round_down,
+    round_up,
+)
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import current, hold, rounds, spend
 from protoproof.kernel.encoder.backward import LinearWalk, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
 from protoproof.kernel.encoder.interval import Walk
 from protoproof.kernel.encoder.parametric import Cloud
-from protoproof.kernel.latent.domain import decode_float64
-from protoproof.kernel.latent.witness import decode_float32
+from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 
 # What a piece of a region costs per value and per number, in steps.
@@ -64,7 +69,7 @@ class Inputs:
         self.region = region
         count = region.shape[0] * region.shape[1] * region.shape[2]
         spend("the region", _PER_NUMBER * count)
-        flat = decode_float32(region.centre, count)
+        flat = decode_floats(region.centre, count, np.float32)
         values, self._places = np.unique(flat, return_inverse=True)
         spend("the region", _PER_VALUE * len(values) + 64 * _PER_NUMBER * count)
         hold("the region", 256 * len(values) + 64 * count)
@@ -190,7 +195,10 @@ class Inputs:
 
     def _stated(self, region: BoxInputs) -> Range:
         count = len(self.centre)
-        low, high = decode_float64(region.lower, count), decode_float64(region.upper, count)
+        low, high = (
+            decode_floats(region.lower, count, np.float64),
+            decode_floats(region.upper, count, np.float64),
+        )
         centre = np.array([float(c) for c in self.centre])  # exact: float32 numbers
         domain = float(self.low), float(self.high)  # exact: float64 numbers
         inside = (domain[0] <= low) & (low <= centre) & (centre <= high) & (high <= domain[1])
@@ -238,7 +246,7 @@ def input_digest(region: InputRegion, data: bytes) -> str:
 
 
 def escapes(
-    graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain, hull: Hull
+    graph: Graph, latent: LatentTensor, inputs: Inputs, domain: ReachDomain, hull: Hull
 ) -> Iterator[str]:
     """Places where the latents over the region may leave the stated box, or break linear bounds.
 
@@ -254,25 +262,27 @@ def escapes(
             walk = Walk(graph, box, cloud, keep=False)
             if domain.propagated is not None:
                 walk = LinearWalk(graph, box, cloud, domain.propagated)
-            low, high = latent_range(walk, tensor)
+            low, high = latent_range(walk, latent)
             hull.add(low, high)
             places = list(outside(low, high, domain))
             if domain.propagated is not None and domain.bounds:
-                places += _broken(walk, tensor, domain, hull)
+                places += _broken(walk, latent.name, domain, hull)
             del walk
         yield from places
 
 
-def latent_range(walk: Walk, tensor: str) -> tuple[Array, Array]:
+def latent_range(walk: Walk, latent: LatentTensor) -> tuple[Array, Array]:
     """Bounds [L, D] of the latent over the inputs where a walk starts.
 
     Raises:
         ReplayError: the walk cannot go on.
-        ModelError: malformed model, or a latent that is not one image of channels.
+        ModelError: malformed model, or a latent that is not one image of the head's channels, rows
+            and columns.
     """
-    found = walk.reach(tensor)
-    if found.low.ndim != 4 or found.low.shape[0] != 1:
-        raise ModelError("the latent has not one image of channels, rows and columns")
+    found = walk.reach(latent.name)
+    if found.low.shape != (1, *latent.shape):
+        shape = found.low.shape
+        raise ModelError(f"the latent has shape {shape}, the head takes (1, *{latent.shape})")
     low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
     return low, high
 
@@ -293,7 +303,9 @@ def _broken(walk: Walk, tensor: str, domain: ReachDomain, hull: Hull) -> Iterato
     shape = walk.reach(tensor).low.shape[1:]
     count, channels = math.prod(shape), shape[0]
     hold("the linear bounds", 24 * len(domain.bounds) * count)
-    rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
+    rows = np.stack(
+        [decode_floats(bound.coefficients, count, np.float64) for bound in domain.bounds]
+    )
     by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
     least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
     hull.add_forms(least.tolist())
@@ -305,8 +317,8 @@ def _broken(walk: Walk, tensor: str, domain: ReachDomain, hull: Hull) -> Iterato
 def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """The stated ends, [L, D]."""
     return (
-        decode_float64(domain.lower, count).reshape(shape),
-        decode_float64(domain.upper, count).reshape(shape),
+        decode_floats(domain.lower, count, np.float64).reshape(shape),
+        decode_floats(domain.upper, count, np.float64).reshape(shape),
     )
 
 

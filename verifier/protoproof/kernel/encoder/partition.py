@@ -26,6 +26,7 @@ from protoproof.kernel.encoder.input_region import Inputs, latent_range
 from protoproof.kernel.encoder.interval import Walk
 from protoproof.kernel.encoder.parametric import Cloud
 from protoproof.kernel.latent.ranges import box_cost
+from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.head import Head
 
@@ -76,7 +77,9 @@ def _shape_complaints(nodes: tuple[PartNode, ...]) -> Iterator[str]:
         yield f"parts: {len(waiting)} parts are missing"
 
 
-def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tuple[Array, Array]]:
+def walked(
+    core: Core, inputs: Inputs, graph: Graph, latent: LatentTensor
+) -> Iterator[tuple[Array, Array]]:
     """Bounds [L, D] of the latent over every part, in order.
 
     Assumes that :func:`part_complaints` found nothing.
@@ -89,7 +92,7 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
     count = sum(isinstance(node, Part) for node in core.parts)
     for box, cloud in rounds(boxes(core.parts, inputs), count, "a walk"):
         with current().scope():
-            low, high = latent_range(Walk(graph, box, cloud, keep=False), tensor)
+            low, high = latent_range(Walk(graph, box, cloud, keep=False), latent)
         hold("the boxes of latents", 16 * low.size)
         yield low, high
 
