@@ -21,6 +21,7 @@ from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Core, Envelope, ReachDomain
 from protoproof.certification.certify import Certifier
 from protoproof.data.dataset import load_data
+from protoproof.errors import ModelError
 from protoproof.kernel import CheckReport, check
 from protoproof.kernel.arithmetic.outward import Range, sigmoid
 from protoproof.kernel.budget import Budget, OutOfBudgetError
@@ -29,7 +30,7 @@ from protoproof.kernel.encoder import backward
 from protoproof.kernel.encoder.activation import LINES, leaky_lines, sigmoid_lines, tanh_lines
 from protoproof.kernel.encoder.backward import LinearWalk, least, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
-from protoproof.kernel.encoder.input_region import Inputs, escapes
+from protoproof.kernel.encoder.input_region import Inputs, escapes, latent_range
 from protoproof.kernel.encoder.interval import Walk
 from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
@@ -406,3 +407,13 @@ def test_a_network_without_any_product_is_charged_too() -> None:
     graph = Graph(encoder(0))
     with Budget(max_steps=32).active(), pytest.raises(OutOfBudgetError, match="a walk"):
         Walk(graph, Range(x, x)).reach("x2")
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 1), (1, 1, 5), (5, 1, 2), (4, 1, 1), (6, 1, 1)])
+def test_a_latent_of_another_shape_than_the_heads_is_refused(shape: tuple[int, int, int]) -> None:
+    """As many numbers in another order are another latent."""
+    x = np.zeros((1, 2, 4, 4))
+    walk = Walk(Graph(encoder(0)), Range(x, x))
+    assert latent_range(walk, LatentTensor("y", (5, 1, 1)))[0].shape == (1, 5)
+    with pytest.raises(ModelError, match="the head takes"):
+        latent_range(walk, LatentTensor("y", shape))

@@ -111,8 +111,9 @@ class Lagrangian:
         """
         count = len(self._facts)
         total = lead + sum(multipliers[:count])
-        for t, c in zip(multipliers[count:], self._constraints, strict=True):
-            total += t * c.square
+        if self._constraints:
+            squares = (c.square for c in self._constraints)
+            total += sum(map(mul, multipliers[count:], squares))
         if self._free and total <= 0:
             raise CertificateError("a row has A <= 0, which bounds nothing")
         return total
