@@ -30,8 +30,9 @@ from protoproof.kernel.encoder import backward
 from protoproof.kernel.encoder.activation import LINES, leaky_lines, sigmoid_lines, tanh_lines
 from protoproof.kernel.encoder.backward import LinearWalk, least, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
-from protoproof.kernel.encoder.input_region import Inputs, escapes, latent_range
+from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.latents import escapes, latent_range
 from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 from protoproof.network import load

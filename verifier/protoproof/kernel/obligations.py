@@ -57,7 +57,7 @@ def certificate_format(asked: Question, _: Established) -> Examination[Core]:
             for tangent in form.supports:
                 hex_ratio(tangent.at)
         if evidence.cases:
-            from protoproof.kernel.latent.cases import tree_numbers
+            from protoproof.kernel.latent.case_tree import tree_numbers
 
             for number in tree_numbers(evidence.cases):
                 hex_ratio(number)

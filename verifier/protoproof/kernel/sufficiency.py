@@ -59,7 +59,7 @@ def multipliers(_: Question, known: Established) -> Examination[None]:
         complaints = [name + text for text in _evidence_complaints(head, core, where)]
         yield from complaints
         if core.evidence.cases and not complaints:
-            from protoproof.kernel.latent.cases import LOOK, looks
+            from protoproof.kernel.latent.case_tree import LOOK, looks
 
             spend(f"{name}all cases", LOOK * looks(head, core.evidence.cases))
 
@@ -75,7 +75,7 @@ def _evidence_complaints(head: Head, core: Core, where: LatentDomain) -> Iterato
 
         yield from form_complaints(head, core, where)
     if evidence.cases:
-        from protoproof.kernel.latent.cases import tree_complaints
+        from protoproof.kernel.latent.case_tree import tree_complaints
 
         yield from tree_complaints(head, core, where)
 

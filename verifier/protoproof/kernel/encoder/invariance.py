@@ -30,8 +30,9 @@ from protoproof.certificate.schema import (
 from protoproof.kernel.arithmetic.exact import GRID, at_most, hex_ratio
 from protoproof.kernel.budget import OPERATION, current, rounds, spend
 from protoproof.kernel.claims import Held
-from protoproof.kernel.encoder.input_region import Inputs, latent_range
+from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.latents import latent_range
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Interval
 from protoproof.kernel.latent.ranges import domain_ranges

@@ -22,8 +22,9 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import hex_ratio
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import BALL, NODE, OPERATION, SIMILARITY, current, hold, rounds
-from protoproof.kernel.encoder.input_region import Inputs, latent_range
+from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.latents import latent_range
 from protoproof.kernel.encoder.parametric import Cloud
 from protoproof.kernel.latent.ranges import box_cost
 from protoproof.kernel.model.file import LatentTensor

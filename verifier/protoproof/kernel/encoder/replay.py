@@ -9,7 +9,8 @@ from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.kernel.arithmetic.outward import Array
 from protoproof.kernel.encoder.hull import Hull
-from protoproof.kernel.encoder.input_region import Inputs, escapes, outside
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.latents import escapes, outside
 from protoproof.kernel.encoder.partition import walked
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.measurement import Latent
