@@ -26,7 +26,7 @@ from protoproof.certification.certify import Certifier
 from protoproof.kernel.budget import MAX_STEPS, Budget, OutOfBudgetError, current
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts_module
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.region.sets.syntax import parse_region
 from tests.checker.test_input_region import certifier, examine, image
 
@@ -195,7 +195,7 @@ def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.Mo
     left: list[int] = []  # after each walk
     real = parts_module.latent_range
 
-    def counted(walk: Walk, tensor: str) -> Any:
+    def counted(walk: IntervalPropagation, tensor: str) -> Any:
         found = real(walk, tensor)
         left.append(MAX_STEPS - current().steps)
         return found

@@ -67,7 +67,8 @@ def loaded(name: str, folder: Path) -> tuple[Core, dict[str, int]]:
     (folder / "m.onnx").write_bytes(here.data)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, "c.json", "m.onnx"],
-        cwd=folder, env={"PYTHONPATH": str(SOURCE_ROOT)}, capture_output=True, text=True, check=True,
+        cwd=folder, env={"PYTHONPATH": str(SOURCE_ROOT)}, capture_output=True, text=True,
+        check=True,
     )  # fmt: skip
     status, files = json.loads(done.stdout)
     assert status == "accepted"

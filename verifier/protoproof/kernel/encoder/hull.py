@@ -25,7 +25,7 @@ from protoproof.kernel.latent.bounded import BoundedDomain
 
 
 class Hull:
-    """The least box [L, D] around all that the walks over a region's parts gave."""
+    """The least box [L, D] around all that the propagations over a region's parts gave."""
 
     def __init__(self) -> None:
         self._box: tuple[Array, Array] | None = None

@@ -1,18 +1,19 @@
 """A region of inputs, and whether the stated box of latents holds all that the encoder makes of it.
 
 Every region is covered by boxes of inputs, computed from its exact parameters and rounded
-outwards; the walk bounds the latent over each. What a claim quantifies over is the region itself:
-the covers below contain it.
+outwards; the propagation bounds the latent over each. What a claim quantifies over is the region
+itself: the covers below contain it.
 
 * linf: [c - r, c + r] per input number, cut at the domain.
 * l2: no number moves farther than the whole input, so the same box. Inside it, the ball itself is
-  handed to the walk as a cloud (see ``cloud``): numbers at an end of the domain move one way only.
+  handed to the propagation as a parametric set (see ``parametric``): numbers at an end of the
+  domain move one way only.
 * box: itself. occlude: the whole domain for freed pixels, the centre for the others.
 * brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
   affine in each parameter, hence between the least and the largest of its four corners; clipping
   is increasing. The pieces of both parameters together cover them. Over one piece, a number that
   is never clipped is (1 + t') c + s' plus a parameter times half the piece's width, twice; every
-  other one is anywhere between its ends. That is a cloud, too.
+  other one is anywhere between its ends. That is a parametric set, too.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from protoproof.kernel.arithmetic.exact import (
 )
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import current, hold, spend
-from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.encoder.parametric import ParametricSet
 
 # What a piece of a region costs per value and per number, in steps.
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
@@ -75,8 +76,8 @@ class Inputs:
         self.work = _PER_VALUE * len(self._values) + _PER_NUMBER * count
         self.digest = input_digest(region, flat.tobytes())
 
-    def starts(self) -> Iterator[tuple[Range, Cloud | None]]:
-        """The boxes, each with the cloud inside it that contains the region's part, if any."""
+    def starts(self) -> Iterator[tuple[Range, ParametricSet | None]]:
+        """The boxes, each with the parametric set inside that holds the region's part, if any."""
         region = self.region
         if isinstance(region, BallRegion) and region.kind == "l2":
             radius = Fraction(region.radius)
@@ -91,16 +92,16 @@ class Inputs:
             for box in self.boxes():
                 yield box, None
 
-    def _ball(self, radius: Fraction) -> Cloud:
+    def _ball(self, radius: Fraction) -> ParametricSet:
         centre = self._shaped(*[np.array([float(c) for c in self.centre])] * 2)  # exact
         rise, fall = (
             np.array([float(c != end) for c in self.centre]).reshape(centre.low.shape)
             for end in (self.high, self.low)
         )
         most = round_up(radius.as_integer_ratio())
-        return Cloud(centre, most, rise, fall, (), np.zeros_like(rise))
+        return ParametricSet(centre, most, rise, fall, (), np.zeros_like(rise))
 
-    def lit(self, shift: Ends, scale: Ends) -> Cloud:
+    def lit(self, shift: Ends, scale: Ends) -> ParametricSet:
         """The members of a brightness family with parameters in these ranges."""
         (s, ds), (t, dt) = (((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
         middle, first, second, rest = [], [], [], []
@@ -116,7 +117,7 @@ class Inputs:
         none = np.zeros((1, *self.region.shape))
         parts = [self._rounded(v) for v, d in ((first, ds), (second, dt)) if d]
         sides = self._rounded(rest)
-        return Cloud(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
+        return ParametricSet(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
 
     @property
     def pieces(self) -> int:

@@ -1,7 +1,7 @@
 """Whether every fact of an explanation holds over a region of inputs.
 
-The walk gives a box of latents that holds all that the encoder makes of the region. Over a box,
-q_lj lies between the squared distance to its nearest and to its farthest corner, and the best
+The propagation gives a box of latents that holds all that the encoder makes of the region. Over a
+box, q_lj lies between the squared distance to its nearest and to its farthest corner, and the best
 measurement m_j, the least over locations, between the least of the lower bounds and the least of
 the upper ones. A fact whose interval contains such a range holds for every input of the region; and
 where the facts force a class, all of the region has it, for this reason.
@@ -31,7 +31,7 @@ from protoproof.kernel.arithmetic.exact import GRID, at_most, hex_ratio
 from protoproof.kernel.budget import OPERATION, current, rounds, spend
 from protoproof.kernel.claims import Held
 from protoproof.kernel.encoder.input_region import Inputs
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.kernel.encoder.latents import latent_range
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Interval
@@ -48,7 +48,7 @@ def unheld(
     """Facts that may fail somewhere in the region, and what else keeps the claim from being one.
 
     Raises:
-        ReplayError: the walk cannot go on.
+        ReplayError: the propagation cannot go on.
         CertificateError, ModelError: malformed numbers or model.
     """
     domain = core.domain
@@ -73,9 +73,11 @@ def unheld(
 def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interval]]:
     """[L][P] bounds of every q_lj over the region, over ``2**GRID``, rounded outwards."""
     low = high = None
-    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
+    for box, parametric in rounds(inputs.starts(), inputs.pieces, "a walk"):
         with current().scope():
-            least, most = latent_range(Walk(graph, box, cloud, keep=False), bound.latent_tensor)
+            least, most = latent_range(
+                IntervalPropagation(graph, box, parametric, keep=False), bound.latent_tensor
+            )
         low = least if low is None else np.minimum(low, least)
         high = most if high is None else np.maximum(high, most)
     if low is None or high is None:

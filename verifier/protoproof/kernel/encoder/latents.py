@@ -12,10 +12,10 @@ from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.exact import at_most, decode_floats, hex_ratio
 from protoproof.kernel.arithmetic.outward import Array
 from protoproof.kernel.budget import current, hold, rounds
-from protoproof.kernel.encoder.backward import LinearWalk, least_of_forms
+from protoproof.kernel.encoder.backward import LinearPropagation, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
 from protoproof.kernel.encoder.input_region import Inputs
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 
@@ -26,35 +26,35 @@ def escapes(
     """Places where the latents over the region may leave the stated box, or break linear bounds.
 
     Linear bounds count only where the certificate has them propagated. ``hull`` is given what the
-    walks find.
+    propagations find.
 
     Raises:
-        ReplayError: the walk cannot go on.
+        ReplayError: the propagation cannot go on.
         CertificateError, ModelError: malformed numbers or model.
     """
-    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
+    for box, parametric in rounds(inputs.starts(), inputs.pieces, "a walk"):
         with current().scope():
-            walk = Walk(graph, box, cloud, keep=False)
+            propagation = IntervalPropagation(graph, box, parametric, keep=False)
             if domain.propagated is not None:
-                walk = LinearWalk(graph, box, cloud, domain.propagated)
-            low, high = latent_range(walk, latent)
+                propagation = LinearPropagation(graph, box, parametric, domain.propagated)
+            low, high = latent_range(propagation, latent)
             hull.add(low, high)
             places = list(outside(low, high, domain))
             if domain.propagated is not None and domain.bounds:
-                places += _broken(walk, latent.name, domain, hull)
-            del walk
+                places += _broken(propagation, latent.name, domain, hull)
+            del propagation
         yield from places
 
 
-def latent_range(walk: Walk, latent: LatentTensor) -> tuple[Array, Array]:
-    """Bounds [L, D] of the latent over the inputs where a walk starts.
+def latent_range(propagation: IntervalPropagation, latent: LatentTensor) -> tuple[Array, Array]:
+    """Bounds [L, D] of the latent over the inputs where a propagation starts.
 
     Raises:
-        ReplayError: the walk cannot go on.
+        ReplayError: the propagation cannot go on.
         ModelError: malformed model, or a latent that is not one image of the head's channels, rows
             and columns.
     """
-    found = walk.reach(latent.name)
+    found = propagation.reach(latent.name)
     if found.low.shape != (1, *latent.shape):
         shape = found.low.shape
         raise ModelError(f"the latent has shape {shape}, the head takes (1, *{latent.shape})")
@@ -73,16 +73,18 @@ def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
         yield f"location {location}, channel {channel}"
 
 
-def _broken(walk: Walk, tensor: str, domain: ReachDomain, hull: Hull) -> Iterator[str]:
+def _broken(
+    propagation: IntervalPropagation, tensor: str, domain: ReachDomain, hull: Hull
+) -> Iterator[str]:
     """Linear bounds that do not follow over one part of the region."""
-    shape = walk.reach(tensor).low.shape[1:]
+    shape = propagation.reach(tensor).low.shape[1:]
     count, channels = math.prod(shape), shape[0]
     hold("the linear bounds", 24 * len(domain.bounds) * count)
     rows = np.stack(
         [decode_floats(bound.coefficients, count, np.float64) for bound in domain.bounds]
     )
     by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
-    least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
+    least = least_of_forms(propagation, tensor, by_channel.reshape(len(rows), *shape))
     hull.add_forms(least.tolist())
     for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
         if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
