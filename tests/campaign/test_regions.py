@@ -16,6 +16,7 @@ from protoproof.campaign.explain_task import ExplainJob
 from protoproof.campaign.record import STATES
 from protoproof.errors import UsageError
 from protoproof.kernel import check
+from protoproof.kernel.claims import words
 from protoproof.network import load
 from tests.support.campaign import MODEL, PATIENT, InlineEngine, Poisoned, network, small_file, some
 from tests.support.cli import protoproof
@@ -44,7 +45,7 @@ def test_every_instance_has_a_result_per_region(directory: Path) -> None:
         assert (small.state, small.predicted) == ("proved", row.record.predicted)
         content = (directory / "regions" / f"{small.key}.cert.json").read_bytes()
         report = check(content, MODEL, row.instance)
-        assert "robust" in report.claims
+        assert "robust" in words(report.claims)
         assert dict(report.subject)["region"].startswith("linf:1/50 ")
         large = campaign.regions["linf:0.2"][row.key]
         assert large.state == "refuted"

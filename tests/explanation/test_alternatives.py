@@ -17,6 +17,7 @@ from protoproof.explanation.alternatives import alternatives, contrasted
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import check
+from protoproof.kernel.claims import words
 from protoproof.network import load
 from protoproof.resources import zoo_path
 from tests.support.cli import protoproof
@@ -39,7 +40,7 @@ def with_contrast() -> Explanation:
     result, found = contrasted(explainer, explanation, "closest")
     assert found is not None
     assert result.check is not None
-    assert f"contrast:{found.target}:{len(found.released)}" in result.check.claims
+    assert f"contrast:{found.target}:{len(found.released)}" in words(result.check.claims)
     return result
 
 
@@ -48,7 +49,7 @@ def test_the_checker_counts_what_a_contrast_releases() -> None:
     assert result.certificate is not None
     report = check(canonical_bytes(result.certificate), zoo_path(NAME))
     assert report.accepted
-    (claim,) = [claim for claim in report.claims if claim.startswith("contrast:")]
+    (claim,) = [claim for claim in words(report.claims) if claim.startswith("contrast:")]
     _, class_, count = claim.split(":")
     assert int(class_) != result.predicted
     assert 1 <= int(count) < 25

@@ -17,7 +17,7 @@ from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
 from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import CheckReport, check
-from protoproof.kernel.latent.cases import MAX_DEPTH
+from protoproof.kernel.latent.case_tree import MAX_DEPTH
 from protoproof.network import Network, load
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact

@@ -39,6 +39,7 @@ from protoproof.gate.outcome import Check
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.claims import words
 from protoproof.network import load
 from protoproof.report.audit import audit_page
 from tests.support.campaign import MODEL, InlineEngine, digits, network
@@ -360,7 +361,7 @@ def test_a_certificate_of_another_region_does_not_count(
         region = region_at(SMALL, data.x[1], network())
         answer = certifier.certify(region, falsify=False, explanation="region")
         content = canonical_bytes(answer.certificates[0])
-        assert {"robust", "robust-explanation"} <= set(check(content, MODEL).claims)
+        assert {"robust", "robust-explanation"} <= set(words(check(content, MODEL).claims))
     elif harm == "smaller":
         region = region_at("linf:0.001", data.x[1], network())
         content = canonical_bytes(certifier.certify(region, falsify=False).certificates[0])

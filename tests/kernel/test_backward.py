@@ -18,15 +18,24 @@ from onnx import TensorProto, helper, numpy_helper
 from protoproof.certificate import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope, ReachDomain
 from protoproof.data.dataset import load_data
+from protoproof.errors import ModelError
 from protoproof.kernel import CheckReport, check
 from protoproof.kernel.arithmetic.outward import Range, sigmoid
 from protoproof.kernel.budget import Budget, OutOfBudgetError
+from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import backward
-from protoproof.kernel.encoder.activation import LINES, leaky_lines, sigmoid_lines, tanh_lines
-from protoproof.kernel.encoder.backward import LinearWalk, least, least_of_forms
+from protoproof.kernel.encoder.activation import (
+    RELAXATIONS,
+    leaky_relaxation,
+    sigmoid_relaxation,
+    tanh_relaxation,
+)
+from protoproof.kernel.encoder.backward import LinearPropagation, least, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
-from protoproof.kernel.encoder.input_region import Inputs, escapes
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.latents import escapes, latent_range
+from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 from protoproof.network import load
 from protoproof.network.onnx.graph import build_graph
@@ -43,10 +52,10 @@ from tests.support.network.operators import call_of, run_torch
 
 DOMAIN = (-2.0, 2.0)
 ACTIVATIONS = {
-    "relu": (lambda x: leaky_lines(x, 0.0), lambda v: max(v, arb(0))),
-    "leaky": (lambda x: leaky_lines(x, 0.125), lambda v: max(v, v / 8)),
-    "sigmoid": (sigmoid_lines, sigmoid),
-    "tanh": (tanh_lines, lambda v: v.tanh()),
+    "relu": (lambda x: leaky_relaxation(x, 0.0), lambda v: max(v, arb(0))),
+    "leaky": (lambda x: leaky_relaxation(x, 0.125), lambda v: max(v, v / 8)),
+    "sigmoid": (sigmoid_relaxation, sigmoid),
+    "tanh": (tanh_relaxation, lambda v: v.tanh()),
 }
 
 
@@ -93,7 +102,7 @@ def test_no_point_is_below_the_bound_of_a_form(case: Case, width: float) -> None
     rng = np.random.default_rng(4)
     low = case.data(1)[name].astype(np.float64)
     high = low + width * rng.random(low.shape)
-    walk = Walk(graph_of(case), Range(low, high))
+    walk = IntervalPropagation(graph_of(case), Range(low, high))
     shape = walk.reach("y").low.shape
     rows = rng.normal(size=(6, *shape[1:])) * (rng.random((6, *shape[1:])) < 0.4)
     found = least_of_forms(walk, "y", rows)
@@ -175,8 +184,8 @@ def test_whole_encoders_against_samples_and_the_prover(seed: int, index: int) ->
     stated = Inputs(ADAPTER.validate_python(dict(statement(region) or {})))
     whole: dict[int, list[NDArray[np.float64]]] = {0: [], 1000: []}
     for (start, cloud), box in zip(stated.starts(), region.cover(), strict=True):
-        plain = LinearWalk(Graph(data), start, cloud, 0)
-        deep = LinearWalk(Graph(data), start, cloud, 1000)
+        plain = LinearPropagation(Graph(data), start, cloud, 0)
+        deep = LinearPropagation(Graph(data), start, cloud, 1000)
         ends, better = plain.reach("y"), deep.reach("y")
         assert (better.low >= ends.low - 1e-12).all()
         assert (better.high <= ends.high + 1e-12).all()
@@ -213,7 +222,7 @@ def test_a_residual_form_is_bounded_as_a_whole() -> None:
         ],
     )
     proto = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
-    walk = Walk(
+    walk = IntervalPropagation(
         Graph(proto.SerializeToString()), Range(-np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
     )
     assert walk.reach("y").low.min() <= -2
@@ -243,18 +252,18 @@ def changed(core: Core, **changes: Any) -> Core:
 def test_propagated_bounds_leave_no_assumption() -> None:
     report = examine(proved())
     assert report.accepted
-    assert "robust" in report.claims
+    assert "robust" in words(report.claims)
     assert [a for a in report.assumptions if "level R" not in a] == []
 
 
 def test_without_propagation_the_same_bounds_are_assumed() -> None:
     report = examine(changed(proved(), propagated=None))
-    assert report.status != "accepted" or "robust" not in report.claims
+    assert report.status != "accepted" or "robust" not in words(report.claims)
     domain = proved().domain
     assert isinstance(domain, ReachDomain)
     alone = examine(changed(proved(), propagated=None, region=None))
     assert alone.status == "conditional"
-    assert "robust" not in alone.claims
+    assert "robust" not in words(alone.claims)
     assert any("linear bounds" in text and "vouched" in text for text in alone.assumptions)
 
 
@@ -308,7 +317,7 @@ def test_other_forms_than_the_stated_ones_are_rejected() -> None:
 
 
 def test_every_line_is_tested() -> None:
-    assert set(LINES) == {"Relu", "LeakyRelu", "Sigmoid", "Tanh"}
+    assert set(RELAXATIONS) == {"Relu", "LeakyRelu", "Sigmoid", "Tanh"}
 
 
 def test_layers_are_sharpened_as_far_as_the_work_allows() -> None:
@@ -331,10 +340,10 @@ def test_the_prover_bounds_all_parts_together() -> None:
     assert np.array_equal(together.box.upper, np.maximum.reduce([part.box.upper for part in alone]))
 
 
-def reached(most: int = 1000) -> LinearWalk:
+def reached(most: int = 1000) -> LinearPropagation:
     """A walk over a small encoder."""
     x = np.zeros((1, 2, 4, 4))
-    walk = LinearWalk(Graph(encoder(0)), Range(x - 0.5, x + 0.5), None, most)
+    walk = LinearPropagation(Graph(encoder(0)), Range(x - 0.5, x + 0.5), None, most)
     walk.reach("y")
     return walk
 
@@ -342,9 +351,9 @@ def reached(most: int = 1000) -> LinearWalk:
 def test_many_rows_are_propagated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by the largest tensor, not by the number of forms; lines are found once."""
     found: list[str] = []
-    for kind, lines in list(LINES.items()):
+    for kind, lines in list(RELAXATIONS.items()):
         monkeypatch.setitem(
-            LINES, kind, lambda step, f=lines, k=kind: (found.append(k), f(step))[1]
+            RELAXATIONS, kind, lambda step, f=lines, k=kind: (found.append(k), f(step))[1]
         )
     rows = np.random.default_rng(2).normal(size=(50, 5, 1, 1))
     together = least_of_forms(reached(), "y", rows)
@@ -382,16 +391,27 @@ def test_everything_that_takes_time_is_charged() -> None:
         upper=base64.b64encode(np.full(5, 9.0).tobytes()).decode(),
         source="tests",
     )
-    assert list(escapes(Graph(encoder(0)), "y", inputs, domain, Hull())) == []
+    latent = LatentTensor("y", (5, 1, 1))
+    assert list(escapes(Graph(encoder(0)), latent, inputs, domain, Hull())) == []
     with (
         Budget(max_steps=8 * inputs.work).active(),
         pytest.raises(OutOfBudgetError, match="the pieces of the region"),
     ):
-        list(escapes(Graph(encoder(0)), "y", inputs, domain, Hull()))
+        list(escapes(Graph(encoder(0)), latent, inputs, domain, Hull()))
 
 
 def test_a_network_without_any_product_is_charged_too() -> None:
     x = np.zeros((1, 2, 4, 4))
     graph = Graph(encoder(0))
     with Budget(max_steps=32).active(), pytest.raises(OutOfBudgetError, match="a walk"):
-        Walk(graph, Range(x, x)).reach("x2")
+        IntervalPropagation(graph, Range(x, x)).reach("x2")
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 1), (1, 1, 5), (5, 1, 2), (4, 1, 1), (6, 1, 1)])
+def test_a_latent_of_another_shape_than_the_heads_is_refused(shape: tuple[int, int, int]) -> None:
+    """As many numbers in another order are another latent."""
+    x = np.zeros((1, 2, 4, 4))
+    walk = IntervalPropagation(Graph(encoder(0)), Range(x, x))
+    assert latent_range(walk, LatentTensor("y", (5, 1, 1)))[0].shape == (1, 5)
+    with pytest.raises(ModelError, match="the head takes"):
+        latent_range(walk, LatentTensor("y", shape))

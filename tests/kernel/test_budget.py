@@ -19,9 +19,10 @@ import pytest
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
+from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts
-from protoproof.kernel.encoder.backward import LinearWalk
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.backward import LinearPropagation
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.kernel.latent.size import _least_from
 from protoproof.kernel.model.graph import Graph
 from tests.support.kernel import hostile
@@ -58,7 +59,7 @@ def budgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Budget]]:
 
 def undecided(report: CheckReport, number: int, word: str) -> None:
     assert report.status == "incomplete"
-    assert report.claims == ()
+    assert words(report.claims) == ()
     assert not [o for o in report.obligations if o.passed is False]
     detail = report.obligations[number - 1].detail
     assert report.obligations[number - 1].passed is None
@@ -119,7 +120,7 @@ def test_a_plain_walk_keeps_what_is_needed_and_no_more() -> None:
         graph = Graph(hostile.large_tensors(100, layers, None).model)
         zero = np.zeros((1, 1, 1, 1))
         with Budget().active() as budget:
-            found = Walk(graph, Range(zero, zero + 1), keep=keep).reach("deep")
+            found = IntervalPropagation(graph, Range(zero, zero + 1), keep=keep).reach("deep")
         assert 1.0 <= found.high.item() < 1.0 + 1e-9
         assert budget.alive < budget.peak
         return budget.peak
@@ -134,7 +135,7 @@ def test_layers_are_affordable_up_to_some_number() -> None:
 
     def reach(layers: int) -> Range:
         graph = Graph(hostile.many_layers(layers).model)
-        return LinearWalk(graph, Range(zero - 1, zero + 1), None, 1000).reach("deep")
+        return LinearPropagation(graph, Range(zero - 1, zero + 1), None, 1000).reach("deep")
 
     assert reach(20).high.item() >= 1.0
     with pytest.raises(OutOfBudgetError, match="every layer"):

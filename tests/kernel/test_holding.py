@@ -11,6 +11,7 @@ from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, PairFact, SphereDomain
 from protoproof.certification.invariance import Held, of_region
 from protoproof.kernel import CheckReport
+from protoproof.kernel.claims import words
 from protoproof.region.sets.syntax import parse_region
 from tests.support.certification import ADAPTER, certifier, examine, image
 
@@ -48,13 +49,13 @@ def around(core: Core, **changes: Any) -> InputRegion:
 def test_facts_that_hold_over_a_region_make_it_robust(vocabulary: str) -> None:
     report = examine(held(vocabulary))
     assert report.accepted, report.failures
-    assert {"sufficient", "robust", "robust-explanation"} <= set(report.claims)
+    assert {"sufficient", "robust", "robust-explanation"} <= set(words(report.claims))
     assert ("facts hold over", "linf:1/20 around the input, inside [0.0, 1.0]") in report.subject
 
 
 def test_a_region_without_facts_that_hold_is_no_claim() -> None:
     core = held("pairs").model_copy(update={"holds": None})
-    assert not {"robust", "robust-explanation"} & set(examine(core).claims)
+    assert not {"robust", "robust-explanation"} & set(words(examine(core).claims))
 
 
 @pytest.mark.parametrize(

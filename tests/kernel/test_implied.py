@@ -12,18 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protoproof.certificate.schema import Core, Fact, ImpliedBound
+from protoproof.certificate.schema import ImpliedBound
 from protoproof.kernel import CheckReport, ModelFile, check
-from protoproof.kernel.latent.bounds import implied_bound
-from tests.support.kernel.builders import Scene, core, file, scene
+from protoproof.kernel.latent.rows import implied_bound
+from tests.support.kernel.builders import Scene, ceiling_core, file, scene
 from tests.support.kernel.second_checker import second_check
-
-
-def ceiling_core(here: Scene, names: int, above: int) -> Core:
-    ranking = sorted(range(len(here.best)), key=lambda j: here.best[j])
-    facts: list[Fact] = [here.ceiling(ranking[above], ranking[:above])]
-    facts += [here.activation(j) for j in sorted(ranking[:names])]
-    return core(here, facts, "ceiling")
 
 
 def needing() -> tuple[Scene, dict[str, Any]]:

@@ -24,8 +24,9 @@ from protoproof.certificate.schema import (
 )
 from protoproof.certification.certify import Certifier
 from protoproof.kernel.budget import MAX_STEPS, Budget, OutOfBudgetError, current
+from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts_module
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.region.sets.syntax import parse_region
 from tests.support.certification import certifier, examine, image
 
@@ -56,7 +57,7 @@ def test_parts_prove_a_region_without_assumptions(text: str) -> None:
     core = cut(text)
     report = examine(core)
     assert report.accepted, report.failures
-    assert report.claims == ("robust",)  # not sufficient: proved over the parts' boxes alone
+    assert words(report.claims) == ("robust",)  # not sufficient: proved over the parts' boxes alone
     assert [a for a in report.assumptions if "level R" not in a and "presented" not in a] == []
 
 
@@ -152,7 +153,7 @@ def test_wrong_trees_are_rejected(name: str) -> None:
     make, text = WRONG[name]
     report = examine(make())
     assert report.status == "rejected"
-    assert not report.claims
+    assert not words(report.claims)
     assert text in next(o.detail for o in report.obligations if o.number == 5)
 
 
@@ -194,7 +195,7 @@ def test_the_work_of_all_walks_is_limited_after_the_first(monkeypatch: pytest.Mo
     left: list[int] = []  # after each walk
     real = parts_module.latent_range
 
-    def counted(walk: Walk, tensor: str) -> Any:
+    def counted(walk: IntervalPropagation, tensor: str) -> Any:
         found = real(walk, tensor)
         left.append(MAX_STEPS - current().steps)
         return found
@@ -254,7 +255,7 @@ def one_part(evidence: IntervalEvidence) -> Core:
 def test_the_evidence_of_a_part_is_examined() -> None:
     predicted = cut(FREED).instance.predicted
     good, bad = tangent_form(1 - predicted % 2), tangent_form(predicted)
-    assert examine(one_part(good)).claims == ("robust",)
+    assert words(examine(one_part(good)).claims) == ("robust",)
     report = examine(one_part(bad))
     assert report.status == "rejected"
     assert "part 0: form" in next(o.detail for o in report.obligations if o.number == 7)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -23,9 +22,10 @@ from protoproof.certificate.schema import (
 from protoproof.errors import CertificateError
 from protoproof.kernel import ModelFile
 from protoproof.kernel.arithmetic.exact import GRID
-from protoproof.kernel.latent.domain import Region
-from protoproof.kernel.latent.lagrangian import Corner, ball_minimum, box_minimum, domain_rows
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
+from protoproof.kernel.latent.lagrangian import ball_minimum, box_minimum
 from protoproof.kernel.latent.ranges import domain_ranges
+from protoproof.kernel.latent.rows import block_bounds
 from protoproof.kernel.model.head import Head
 from tests.support.kernel.builders import scene
 
@@ -74,12 +74,12 @@ def domain(kind: str, shape: tuple[int, int], points: np.ndarray) -> Domain:
     )
 
 
-def setting(kind: str, seed: int) -> tuple[Head, Region, np.ndarray, np.ndarray]:
+def setting(kind: str, seed: int) -> tuple[Head, LatentDomain, np.ndarray, np.ndarray]:
     """A head, a region, latents inside, and their squared distances [count, L, P]."""
     here = scene(seed, grid=(1, 2), count=4, channels=4, classes=2)
     head = ModelFile(here.data).bound(None).head
     points = sampled(kind, np.random.default_rng(seed), (2, 4), 400)
-    region = Region(domain(kind, (2, 4), points), 2, 4)
+    region = read_domain(domain(kind, (2, 4), points), 2, 4)
     prototypes = here.tiny.prototypes.astype(np.float64)
     measured = ((points[:, :, None] - prototypes) ** 2).sum(axis=3)
     return head, region, points, measured
@@ -101,19 +101,19 @@ def test_ranges_hold_and_are_nearly_attained(kind: str, seed: int) -> None:
                 assert high / 2**GRID <= seen.max() + 0.8
 
 
-def test_the_simplex_and_the_shell_are_exact_at_known_points() -> None:
+def test_the_simplex_is_exact_at_known_points() -> None:
     """A prototype outside, on and inside; the nearest point is known by hand."""
-    slack = Fraction(1, 2**30)
-    head, region, _, _ = setting("simplex", 0)
-    for point, near in (((2.0, 0.0, 0.0, 0.0), 1.0), ((0.25,) * 4, 0.0), ((0.0,) * 4, 0.25)):
-        values = [Fraction(x) for x in point]
-        from protoproof.kernel.latent.ranges import _to_simplex
-
-        low, high = _to_simplex(values, 1 - slack, 1 + slack)
-        assert near - 1e-8 <= low / 2**GRID <= near
-        assert high is not None
-    assert region.bounded
-    assert head.channels == 4
+    here = scene(0, grid=(1, 2), count=4, channels=4, classes=2)
+    points = [(2.0, 0.0, 0.0, 0.0), (0.25,) * 4, (0.0,) * 4, (0.0, -1.0, 0.0, 0.0)]
+    tiny = here.tiny.but(prototypes=np.array(points, np.float32))
+    head = ModelFile(tiny.data).bound(None).head
+    region = read_domain(SimplexDomain(slack=(2.0**-30).hex()), 2, 4)
+    nearest, farthest = (1.0, 0.0, 0.25, 4 / 3), (5.0, 0.75, 1.0, 4.0)
+    for row in domain_ranges(head, region):
+        for (low, high), near, far in zip(row, nearest, farthest, strict=True):
+            assert near - 1e-8 <= low / 2**GRID <= near
+            assert high is not None
+            assert far <= high / 2**GRID <= far + 1e-7
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,19 +131,21 @@ def test_random_multipliers_never_beat_a_latent(kind: str, seed: int) -> None:
             if kind == "linear":  # a linear bound has a lower end only
                 theta[len(facts) :] = -np.abs(theta[len(facts) :])
             row = tuple(round(t * 2**20) for t in theta.tolist())
-            block = DomainBlock(
-                location=location, facts=facts, shift=20,
-                lower=Rows(prototypes=(3,), theta=(row,)), upper=Rows(prototypes=(), theta=()),
-            )  # fmt: skip
+            sides = Rows(prototypes=(3,), theta=(row,)), Rows(prototypes=(), theta=())
+            lower, upper = sides if sign == 1 else sides[::-1]
+            block = DomainBlock(location=location, facts=facts, shift=20, lower=lower, upper=upper)
             # the facts: as wide as the sampled latents
-            ends = [
-                (
+            known = {
+                (location, j): (
                     float(measured[:, location, j].min()).as_integer_ratio(),
                     float(measured[:, location, j].max()).as_integer_ratio(),
                 )
                 for j in facts
-            ]
-            for _, bound in domain_rows(head, region, block, block.lower, ends, sign):
+            }
+            for *_, low, high in block_bounds(head, region, [block], known):
+                bound = low if sign == 1 else -(high or 0)
+                assert (low is None, high is None) == (sign == -1, sign == 1)
+                assert bound is not None
                 assert bound / 2**GRID <= (sign * measured[:, location, 3]).min() + 1e-6
 
 
@@ -162,24 +164,26 @@ def test_the_minimum_over_a_box(seed: int) -> None:
         if high is not None
     ]
     brute = sum(float((leading * x * x + g * x).min()) for g, x in zip(slope, grid, strict=True))
-    exact = found[0] / found[1]
+    exact = found[0] - (found[1] / (4 * leading) if leading > 0 else 0)
     assert brute - 1e-3 <= exact <= brute + 1e-9
-    corner = Corner(0, lower, upper)
-    ball = ball_minimum(arb(leading), [arb(g) for g in slope], corner)
+    ball = ball_minimum(arb(leading), [arb(g) for g in slope], lower, upper)
     assert abs(float(ball.mid()) - exact) < 1e-9
-    wide = ball_minimum(arb(leading, 0.01), [arb(g, 0.01) for g in slope], corner)
+    wide = ball_minimum(arb(leading, 0.01), [arb(g, 0.01) for g in slope], lower, upper)
     assert float(wide.lower()) <= exact
 
 
 def test_an_unbounded_box_needs_a_bowl() -> None:
     assert box_minimum(-1, [0], [0], [None]) is None
     assert box_minimum(0, [-1], [0], [None]) is None
-    assert box_minimum(0, [2], [3], [None]) == (6, 1)
-    assert box_minimum(1, [-4], [0], [None]) == (-16, 4)
-    corner = Corner(0, [0], [None])
-    assert not ball_minimum(arb(-1), [arb(0)], corner).is_finite()
-    assert not ball_minimum(arb(0, 1), [arb(1)], corner).is_finite()
-    assert ball_minimum(arb(0), [arb(2)], corner) == 0
+    assert box_minimum(0, [2], [3], [None]) == (6, 0)
+    assert box_minimum(1, [-4], [0], [None]) == (0, 16)
+    assert box_minimum(1, [-4], [None], [None]) == (0, 16)
+    assert box_minimum(0, [0], [None], [None]) is None
+    corner: tuple[list[int | None], list[int | None]] = [0], [None]
+    assert not ball_minimum(arb(-1), [arb(0)], *corner).is_finite()
+    assert not ball_minimum(arb(0, 1), [arb(1)], *corner).is_finite()
+    assert not ball_minimum(arb("nan"), [arb(1)], *corner).is_finite()
+    assert ball_minimum(arb(0), [arb(2)], *corner) == 0
 
 
 @pytest.mark.parametrize(
@@ -200,8 +204,8 @@ def test_an_unbounded_box_needs_a_bowl() -> None:
 )  # fmt: skip
 def test_malformed_domains_are_refused(bad: Domain) -> None:
     with pytest.raises(CertificateError):
-        Region(bad, 2, 4)
+        read_domain(bad, 2, 4)
 
 
 def test_nobody_is_outside_free_space() -> None:
-    assert Region(FreeDomain(), 1, 2).outside(0, [10**30, -(10**30)], 1) is None
+    assert read_domain(FreeDomain(), 1, 2).outside(0, [10**30, -(10**30)], 1) is None

@@ -14,6 +14,7 @@ import pytest
 
 from protoproof.certificate import read_certificate
 from protoproof.kernel import check
+from protoproof.kernel.claims import words
 from protoproof.kernel.latent.bounds import Bounds
 from tests.support.kernel.builders import Scene, file, pair_core, scene, topk_core
 from tests.support.kernel.forging import HERE, MODEL, PAIRS, TOPK, edit, failed, forged, verdict
@@ -182,7 +183,7 @@ def test_forgeries_are_rejected_by_the_obligation_they_break(name: str) -> None:
     report = forged(PAIRS, change)
     assert report.status == "rejected"
     assert number in failed(report), report.failures
-    assert report.claims == report.necessary == report.assumptions == ()
+    assert words(report.claims) == report.necessary == report.assumptions == ()
 
 
 NEIGHBOURS: dict[str, Callable[[Any], None]] = {
@@ -279,7 +280,7 @@ def test_bounds_that_exclude_the_recorded_latent_are_a_contradiction(
                 super().__init__(*arguments)
                 self.best[0] = wrong  # noqa: B023
 
-        monkeypatch.setattr("protoproof.kernel.obligations.Bounds", Wrong)
+        monkeypatch.setattr("protoproof.kernel.sufficiency.Bounds", Wrong)
         report = verdict(PAIRS)
         assert failed(report) == [8]
         assert "contradiction" in report.obligations[7].detail

@@ -18,33 +18,32 @@ from protoproof.certificate.cases import (
 )
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel import ModelFile, check, obligations
+from protoproof.kernel import ModelFile, check
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import MAX_STEPS
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.case_bounds import CaseBounds
-from protoproof.kernel.latent.cases import (
+from protoproof.kernel.latent.case_tree import (
     LOOK,
     MAX_DEPTH,
     Step,
-    _boxed,
-    _follow,
     children,
+    leaves,
     looks,
-    walk,
 )
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.cases import _boxed, _follow
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.model.head import Head
 from tests.support.kernel.builders import Scene, core, distance, exact, file, scene, topk_core
 
 UNIT = 1 << GRID
 
 
-def start(here: Scene, *, box: bool) -> tuple[Head, Core, Region, Bounds]:
+def start(here: Scene, *, box: bool) -> tuple[Head, Core, LatentDomain, Bounds]:
     """What holds in every case when nothing but one very high ceiling is stated."""
     content = core(here, [here.ceiling(0, range(len(here.best)))], "mixed", box=box)
     head = ModelFile(here.data).bound(None).head
-    region = Region(content.domain, head.location_count, head.channels)
+    region = read_domain(content.domain, head.location_count, head.channels)
     return head, content, region, Bounds(head, content, region)
 
 
@@ -160,7 +159,7 @@ def test_walks_visit_every_leaf_in_order() -> None:
     places = PlaceSplit(prototype=0, locations=(0, 2))
     leaf = Leaf()
     nodes = [places, leaf, split, leaf, leaf, leaf]
-    assert [[child for _, child in path] for path, _ in walk(nodes, 3)] == [
+    assert [[child for _, child in path] for path, _ in leaves(nodes, 3)] == [
         [0],
         [1, 0],
         [1, 1],
@@ -170,10 +169,10 @@ def test_walks_visit_every_leaf_in_order() -> None:
     assert children(PlaceSplit(prototype=0, locations=(0, 1)), 2) == 2
     for wrong in (nodes[:-1], [*nodes, leaf], [], [split]):
         with pytest.raises(CertificateError):
-            list(walk(wrong, 3))
+            list(leaves(wrong, 3))
     deep = [split] * (MAX_DEPTH + 1) + [leaf] * (MAX_DEPTH + 2)
     with pytest.raises(CertificateError, match="deeper"):
-        list(walk(deep, 3))
+        list(leaves(deep, 3))
 
 
 def test_what_cases_cost_is_known_before_any_is_examined() -> None:
@@ -200,7 +199,9 @@ def test_more_cases_than_can_be_examined_are_refused(monkeypatch: pytest.MonkeyP
     certificate = file(content.model_copy(update={"evidence": evidence}))
     assert check(certificate, here.data).accepted
     head = ModelFile(here.data).bound(None).head
-    monkeypatch.setattr(obligations, "LOOK", MAX_STEPS // looks(head, trees) + 1)
+    monkeypatch.setattr(
+        "protoproof.kernel.latent.case_tree.LOOK", MAX_STEPS // looks(head, trees) + 1
+    )
     report = check(certificate, here.data)
     assert report.status == "incomplete"
     assert "all cases ask" in report.obligations[6].detail.replace("asks", "ask")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protoproof.certificate.schema import PairBlock, Rows
+from protoproof.certificate.schema import Rows
 from protoproof.kernel import ModelFile, check
 from protoproof.kernel.arithmetic.exact import GRID
-from protoproof.kernel.latent.bounds import Bounds, row_bounds
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.bounds import Bounds
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
+from protoproof.kernel.latent.lagrangian import Interval, Lagrangian
 from tests.support.kernel.builders import (
     SHIFT,
     Scene,
@@ -69,7 +70,7 @@ def test_any_row_bounds_any_point_that_meets_the_facts(data: st.DataObject) -> N
     q = [distance(z, exact(p)) for p in tiny.prototypes]
     named = list(range(1, count))
     width = st.integers(0, 64)
-    ends = []
+    ends: list[Interval] = []
     for i in named:
         low, high = q[i] - Fraction(data.draw(width), 32), q[i] + Fraction(data.draw(width), 32)
         ends.append((low.as_integer_ratio(), high.as_integer_ratio()))
@@ -77,15 +78,15 @@ def test_any_row_bounds_any_point_that_meets_the_facts(data: st.DataObject) -> N
     for sign in (1, -1):
         if (sign << 8) + sum(theta) > 0:
             rows = Rows(prototypes=(0,), theta=(theta,))
-            block = PairBlock(location=0, facts=tuple(named), shift=8, lower=rows, upper=rows)
-            ((prototype, bound),) = row_bounds(head, block, rows, ends, sign)
+            rule = Lagrangian(head, LatentDomain(1, head.channels), 0, named, ends)
+            ((prototype, bound),) = rule.rows(rows, 8, sign)
             assert prototype == 0
             assert Fraction(bound, 1 << GRID) <= sign * q[0]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_row_is_the_bound_of_the_theory_rounded_down(seed: int) -> None:
-    """row_bounds against the formula, with p formed explicitly and fractions throughout."""
+    """rows against the formula, with p formed explicitly and fractions throughout."""
     here = scene(seed, grid=(1, 1), count=5, channels=4)
     head = ModelFile(here.data).bound(None).head
     named = [4, 1, 2]
@@ -96,10 +97,9 @@ def test_a_row_is_the_bound_of_the_theory_rounded_down(seed: int) -> None:
         tuple(float.fromhex(text).as_integer_ratio() for text in (fact.lower, fact.upper))
         for fact in facts
     ]
+    rule = Lagrangian(head, LatentDomain(1, head.channels), 0, named, ends)
     for rows, sign in ((block.lower, 1), (block.upper, -1)):
-        for (j, bound), row in zip(
-            row_bounds(head, block, rows, ends, sign), rows.theta, strict=True
-        ):
+        for (j, bound), row in zip(rule.rows(rows, SHIFT, sign), rows.theta, strict=True):
             theta = [Fraction(t, 1 << SHIFT) for t in row]
             leading = sign + sum(theta)
             total = [sign * x for x in p[j]]
@@ -120,7 +120,7 @@ def test_good_multipliers_attain_the_exact_interval(seed: int) -> None:
     facts = [here.pair(0, j) for j in named]
     head = ModelFile(here.data).bound(None).head
     content = core(here, facts, "pairs")
-    proved = Bounds(head, content, Region(content.domain, 1, head.channels)).best
+    proved = Bounds(head, content, read_domain(content.domain, 1, head.channels)).best
     p = here.tiny.prototypes.astype(np.float64)
     samples = [on_the_spheres(here, 0, named, rng) for _ in range(300)]
     for j, (low, high) in enumerate(proved):

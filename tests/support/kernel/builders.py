@@ -292,3 +292,10 @@ def topk_core(here: Scene, count: int | None = None, **changes: Any) -> Core:
     named = ranking[: count or len(ranking)]
     facts = [here.ceiling(named[-1], named), *(here.activation(j) for j in named)]
     return core(here, facts, "topk", **changes)
+
+
+def ceiling_core(here: Scene, names: int, above: int) -> Core:
+    ranking = sorted(range(len(here.best)), key=lambda j: here.best[j])
+    facts: list[Fact] = [here.ceiling(ranking[above], ranking[:above])]
+    facts += [here.activation(j) for j in sorted(ranking[:names])]
+    return core(here, facts, "ceiling")

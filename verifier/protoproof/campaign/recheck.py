@@ -31,6 +31,7 @@ from protoproof.certificate.strict_json import MAX_BYTES
 from protoproof.errors import InputError, ProtoProofError
 from protoproof.files import read_regular
 from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.claims import Claim, Robust, Sufficient
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
 
@@ -170,7 +171,7 @@ class Rechecker:
         found = _lost(None if told is None else (told.state, told.reason), found)
         if found is not None and found.accepted and found.report and found.core:
             stated = dict(found.report.subject).get("region")
-            if "robust" not in found.report.claims or stated != words or found.core.holds:
+            if not _claims(found.report, Robust) or stated != words or found.core.holds:
                 found = _not(f"is not about the region {name}", found)
         if found is None or not found.accepted or found.core is None:
             state, reason = _open(None if told is None else (told.state, told.reason), found)
@@ -221,7 +222,7 @@ class Rechecker:
         found = self._certificate(path, seen)
         if found is None or not found.accepted or found.report is None or found.core is None:
             return found
-        if "sufficient" not in found.report.claims:
+        if not _claims(found.report, Sufficient):
             return _not("does not say that its facts suffice", found)
         if found.core.vocabulary not in vocabularies:
             return _not(f"is about {found.core.vocabulary}, which was not asked for", found)
@@ -311,6 +312,11 @@ def _open(told: tuple[str, str] | None, found: Rechecked | None) -> tuple[str, s
     if found is not None and found.complaint is not None:
         reason = found.complaint.text
     return ("undecided" if state == "proved" else state), reason
+
+
+def _claims(report: CheckReport, kind: type[Claim]) -> bool:
+    """Whether a theorem of a kind is proved."""
+    return any(isinstance(claim, kind) for claim in report.claims)
 
 
 def _not(complaint: str, found: Rechecked, final: bool = True) -> Rechecked:

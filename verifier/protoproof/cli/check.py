@@ -14,6 +14,7 @@ from protoproof.report.page.text import visible
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport
+    from protoproof.kernel.claims import Claim
 
 
 def check(
@@ -93,10 +94,12 @@ def _observed(
     return report, verdict.exit_code or code, sentence  # what is conditional stays so
 
 
-def _summed_up(claims: tuple[str, ...]) -> list[str]:
+def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
     """The claims, with one line for all facts that are proved necessary."""
-    necessary = [claim for claim in claims if claim.startswith("necessary:")]
-    lines = [claim for claim in claims if not claim.startswith("necessary:")]
+    from protoproof.kernel.claims import Necessary
+
+    necessary = [claim for claim in claims if isinstance(claim, Necessary)]
+    lines = [str(claim) for claim in claims if not isinstance(claim, Necessary)]
     if necessary:
         count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
         lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
@@ -115,7 +118,7 @@ def print_check(report: CheckReport, observed: str | None, code: int, verbose: b
         word = "holds if" if assumption in report.conditions else "assumes "
         print(f"{word} {visible(assumption)}")
     then = "would be proved then: " if report.conditions else ""
-    for claim in report.claims if verbose else _summed_up(report.claims):
+    for claim in map(str, report.claims) if verbose else _summed_up(report.claims):
         print(f"claim    {then}{visible(claim)}")
     if observed is not None:
         print(f"observed {visible(observed)}")

@@ -7,7 +7,8 @@ tested against the prover's.
 
 from __future__ import annotations
 
-from protoproof.kernel.check import CheckReport, Obligation, check, read_file
+from protoproof.kernel.check import check, read_file
 from protoproof.kernel.model.file import ModelFile
+from protoproof.kernel.report import CheckReport, Obligation
 
 __all__ = ["CheckReport", "ModelFile", "Obligation", "check", "read_file"]

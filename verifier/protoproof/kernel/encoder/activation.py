@@ -24,7 +24,7 @@ from protoproof.kernel.arithmetic.outward import Array, Range, sigmoid
 from protoproof.kernel.encoder.step import Step
 
 
-class Lines(NamedTuple):
+class LinearRelaxation(NamedTuple):
     """low_slope x + low_offset <= f(x) <= high_slope x + high_offset; slopes are exact."""
 
     low_slope: Array
@@ -33,7 +33,7 @@ class Lines(NamedTuple):
     high_offset: Array
 
 
-def leaky_lines(x: Range, slope: float) -> Lines:
+def leaky_relaxation(x: Range, slope: float) -> LinearRelaxation:
     """Lines of max(x, slope * x) for a slope in [0, 1]; ReLU has slope 0."""
     low, high = x
     crosses = (low < 0) & (high > 0)
@@ -48,22 +48,22 @@ def leaky_lines(x: Range, slope: float) -> Lines:
     over = [outward.above(end - outward.below(above * at)) for end, at in zip(ends, x, strict=True)]
     offset = np.where(crosses, np.maximum(*over), 0.0)
     below = np.where(crosses, np.where(high > -low * (1 + 1e-6), 1.0, slope), known)
-    return Lines(below, np.zeros_like(low), above, offset)
+    return LinearRelaxation(below, np.zeros_like(low), above, offset)
 
 
-def sigmoid_lines(x: Range) -> Lines:
+def sigmoid_relaxation(x: Range) -> LinearRelaxation:
     """Lines of 1 / (1 + exp(-x))."""
     below = _best_slopes(x.low, x.high)
     above = _best_slopes(-x.high, -x.low)  # 1 - f(-x) is f: the same function, mirrored
     under = _intercepts(below, x.low, x.high)
     over = _intercepts(above, -x.high, -x.low)
-    return Lines(below, under, above, outward.above(1.0 - over))
+    return LinearRelaxation(below, under, above, outward.above(1.0 - over))
 
 
-def tanh_lines(x: Range) -> Lines:
+def tanh_relaxation(x: Range) -> LinearRelaxation:
     """tanh(x) = 2 sigmoid(2 x) - 1: slope 4 s and intercept 2 t - 1."""
-    half = sigmoid_lines(Range(2.0 * x.low, 2.0 * x.high))
-    return Lines(
+    half = sigmoid_relaxation(Range(2.0 * x.low, 2.0 * x.high))
+    return LinearRelaxation(
         4.0 * half.low_slope,
         outward.below(2.0 * half.low_offset - 1.0),
         4.0 * half.high_slope,
@@ -120,16 +120,16 @@ def _intercept(slope: arb, low: arb, high: arb) -> float:
     return min(outward.float_below(value) for value in values)
 
 
-def _leaky(step: Step) -> Lines:
+def _leaky(step: Step) -> LinearRelaxation:
     (alpha,) = step.only(alpha=0.01)
     if not isinstance(alpha, float):
         raise step.refuse("the slope is no number")
-    return leaky_lines(step.data(), float(np.float32(alpha)))
+    return leaky_relaxation(step.data(), float(np.float32(alpha)))
 
 
-LINES: dict[str, Callable[[Step], Lines]] = {
+RELAXATIONS: dict[str, Callable[[Step], LinearRelaxation]] = {
     "LeakyRelu": _leaky,
-    "Relu": lambda step: leaky_lines(step.data(), 0.0),
-    "Sigmoid": lambda step: sigmoid_lines(step.data()),
-    "Tanh": lambda step: tanh_lines(step.data()),
+    "Relu": lambda step: leaky_relaxation(step.data(), 0.0),
+    "Sigmoid": lambda step: sigmoid_relaxation(step.data()),
+    "Tanh": lambda step: tanh_relaxation(step.data()),
 }

@@ -2,7 +2,7 @@
 
 Two kinds: sums of products (Conv, Gemm, MatMul), and one factor and one addend per number (Add,
 Sub, Mul, Div with a constant, Neg, BatchNormalization). Each only in the form written here; an
-attribute that is not mentioned, a computed weight, another number of inputs: the walk ends.
+attribute that is not mentioned, a computed weight, another number of inputs: the propagation ends.
 """
 
 from __future__ import annotations

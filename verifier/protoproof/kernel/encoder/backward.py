@@ -8,16 +8,17 @@ into one of a form of the tensor before, and at the input it is bounded over the
 
 *Rounding.* Every coefficient below is a float64 number that was *chosen*, next to the exact one.
 What the choice leaves out, the exact coefficient less the chosen one times x, is at most the
-rounding error times the magnitude of x, and the walk has bounds of x already. The sum of all that
-is lost, per form, is computed upwards and subtracted at the end. No coefficient is an interval.
+rounding error times the magnitude of x, and the propagation has bounds of x already. The sum of all
+that is lost, per form, is computed upwards and subtracted at the end. No coefficient is an
+interval.
 
 *Slopes.* Any slopes serve that the lines are proved for: these here are the usual ones, and the
-intercepts are computed upwards (``activation_lines``). An operator without a rule here ends its
-part of the form: <a, y> is bounded over the bounds of y that the walk has. Stopping anywhere is
-sound, so the best of all places counts.
+intercepts are computed upwards (``activation``). An operator without a rule here ends its
+part of the form: <a, y> is bounded over the bounds of y that the propagation has. Stopping anywhere
+is sound, so the best of all places counts.
 
 *Layers.* The lines of an activation depend on bounds of its input. Those are forms, too: one unit
-each, bounded in the same way (:class:`LinearWalk`).
+each, bounded in the same way (:class:`LinearPropagation`).
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ import numpy as np
 from protoproof.kernel.arithmetic import outward
 from protoproof.kernel.arithmetic.outward import FLOOR, UNIT, Array, Range
 from protoproof.kernel.budget import NODE, current, room, spend
-from protoproof.kernel.encoder.activation import LINES, Lines
+from protoproof.kernel.encoder.activation import RELAXATIONS, LinearRelaxation
 from protoproof.kernel.encoder.affine import AFFINE, scale_of
-from protoproof.kernel.encoder.interval import Walk
+from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.kernel.encoder.operators import MOVES
-from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.encoder.parametric import ParametricSet
 from protoproof.kernel.encoder.step import ReplayError, Step
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.onnx_reader import OnnxNode
@@ -46,25 +47,27 @@ _PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 18
 _PER_NODE, _COPIES = 4 * NODE, 10
 
 
-class LinearWalk(Walk):
-    """A walk that bounds the inputs of activations by linear bounds, too.
+class LinearPropagation(IntervalPropagation):
+    """A propagation that bounds the inputs of activations by linear bounds, too.
 
-    ``most``: layers with more units than this keep the bounds of the walk. So do layers that are
-    sums of products of the input itself, whose bounds are exact but for rounding.
+    ``most``: layers with more units than this keep the bounds of the propagation. So do layers that
+    are sums of products of the input itself, whose bounds are exact but for rounding.
     """
 
-    def __init__(self, graph: Graph, start: Range, cloud: Cloud | None, most: int) -> None:
-        super().__init__(graph, start, cloud)
+    def __init__(
+        self, graph: Graph, start: Range, parametric: ParametricSet | None, most: int
+    ) -> None:
+        super().__init__(graph, start, parametric)
         self.most = most
 
     def _charge(self, order: Sequence[OnnxNode]) -> None:
         """Every layer of activations is propagated back through all operators before it, twice."""
         super()._charge(order)
-        places = [place for place, node in enumerate(order, 1) if node.op_type in LINES]
+        places = [place for place, node in enumerate(order, 1) if node.op_type in RELAXATIONS]
         current().afford("linear bounds of every layer", 2 * _PER_NODE * sum(places))
 
     def _run(self, node: OnnxNode) -> Range:
-        if node.op_type in LINES and node.input[0] in self.known:
+        if node.op_type in RELAXATIONS and node.input[0] in self.known:
             self._refine(node.input[0], node.op_type in ("Relu", "LeakyRelu"))
         return super()._run(node)
 
@@ -103,8 +106,8 @@ class LinearWalk(Walk):
         return sums == 1
 
 
-def least_of_forms(walk: Walk, tensor: str, rows: Array) -> Array:
-    """Lower bounds of <row, y> for every y that the tensor can be over the walk's inputs.
+def least_of_forms(propagation: IntervalPropagation, tensor: str, rows: Array) -> Array:
+    """Lower bounds of <row, y> for every y that the tensor can be over the propagation's inputs.
 
     Args:
         walk: that has reached the tensor.
@@ -114,54 +117,56 @@ def least_of_forms(walk: Walk, tensor: str, rows: Array) -> Array:
     Raises:
         ReplayError: too much work, or numbers that are not finite.
     """
-    some = _at_once(walk)
+    some = _at_once(propagation)
     with np.errstate(all="ignore"):  # what is not finite is refused at the end
         parts = [rows[start : start + some] for start in range(0, len(rows), some)]
-        found = np.concatenate([_Forms(walk, tensor, part).run() for part in parts])
+        found = np.concatenate([_Forms(propagation, tensor, part).run() for part in parts])
     if not np.isfinite(found).all():
         raise ReplayError("a linear bound is not finite")
     return found
 
 
-def _at_once(walk: Walk) -> int:
+def _at_once(propagation: IntervalPropagation) -> int:
     """How many rows may be propagated together: they become as large as the largest tensor."""
-    return max(1, _MANY // max(v.low.size for v in walk.known.values()))
+    return max(1, _MANY // max(v.low.size for v in propagation.known.values()))
 
 
 class _Forms:
     """Forms of several tensors at once whose sum, plus ``fixed``, is a lower bound."""
 
-    def __init__(self, walk: Walk, tensor: str, rows: Array) -> None:
-        self.walk, self.open = walk, {tensor: rows}
+    def __init__(self, propagation: IntervalPropagation, tensor: str, rows: Array) -> None:
+        self.propagation, self.open = propagation, {tensor: rows}
         self.fixed = np.zeros(len(rows))
         self.best = np.full(len(rows), -np.inf)
 
     def run(self) -> Array:
-        """From outputs to inputs: the walk knows tensors in the order in which it reached them."""
-        for name in reversed(list(self.walk.known)):
+        """From outputs to inputs: tensors are known in the order in which they were reached."""
+        for name in reversed(list(self.propagation.known)):
             if name not in self.open:
                 continue
             self._stop_here()
-            if name == self.walk.input:
+            if name == self.propagation.input:
                 continue
             rows = self.open.pop(name)
-            step = Step(self.walk, self.walk.graph.producers[name][0])
+            step = Step(self.propagation, self.propagation.graph.producers[name][0])
             spend("linear bounds", _PER_NODE + _PER_NUMBER * rows.size)
             room("linear bounds", 8 * _COPIES * rows.size)
             if not self._passed(step, rows):
-                self._add(least(rows, self.walk.known[name]))
+                self._add(least(rows, self.propagation.known[name]))
         self._stop_here()
         return self.best
 
     def _stop_here(self) -> None:
         total = self.fixed
         for name, rows in self.open.items():
-            bound = least(rows, self.walk.known[name])
-            cloud = self.walk.clouds.get(name)
-            if cloud is not None:
+            bound = least(rows, self.propagation.known[name])
+            parametric = self.propagation.parametric.get(name)
+            if parametric is not None:
                 flat = rows.reshape(len(rows), -1)
                 zero = np.zeros(len(rows))
-                along = cloud.affine(flat, zero, lambda w, v: v.reshape(1, -1) @ w.T, flat.shape[1])
+                along = parametric.affine(
+                    flat, zero, lambda w, v: v.reshape(1, -1) @ w.T, flat.shape[1]
+                )
                 bound = np.maximum(bound, along.low[0])
             total = outward.below(total + bound)
         self.best = np.maximum(self.best, total)
@@ -171,7 +176,7 @@ class _Forms:
         kind, names = step.node.op_type, list(step.node.input)
         if kind in AFFINE:
             self._affine(step, rows)
-        elif kind in LINES:
+        elif kind in RELAXATIONS:
             self._lines(names[0], self._lines_of(step), rows)
         elif kind in MOVES:
             self._moved(step, rows)
@@ -181,7 +186,7 @@ class _Forms:
             away = outward.above(np.maximum(factor.high - chosen, chosen - factor.low))
             self._add(least(rows, scale.offset))
             self._push(scale.name, rows * chosen, np.abs(rows), away + UNIT * np.abs(chosen))
-        elif kind in ("Add", "Sub") and not any(map(self.walk.stored, names)):
+        elif kind in ("Add", "Sub") and not any(map(self.propagation.stored, names)):
             return self._sum(names, rows, -1.0 if kind == "Sub" else 1.0)
         else:
             return False
@@ -190,7 +195,7 @@ class _Forms:
     def _affine(self, step: Step, rows: Array) -> None:
         """<a, W x + c> = <a W, x> + <a, c>; every number of a W is a sum of products."""
         linear, name = AFFINE[step.node.op_type](step), step.node.input[0]
-        size = self.walk.known[name].size
+        size = self.propagation.known[name].size
         spend("linear bounds", len(rows) * linear.work)
         room("linear bounds", 8 * _COPIES * len(rows) * size.size)
         reach = linear.apply(np.abs(linear.weight), size)  # sum_i |W_ji| |x_i|
@@ -200,16 +205,16 @@ class _Forms:
         self._lose(np.abs(rows), (linear.back_terms + 16) * UNIT * reach, size)
         self._keep(name, linear.back(rows))
 
-    def _lines_of(self, step: Step) -> Lines:
+    def _lines_of(self, step: Step) -> LinearRelaxation:
         """The lines of a node: found once per walk, because the first bounds of x stay bounds."""
         kind, output = step.node.op_type, step.node.output[0]
-        if output not in self.walk.lines:
+        if output not in self.propagation.lines:
             curved = kind in ("Sigmoid", "Tanh")
             spend("lines", (_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
-            self.walk.lines[output] = LINES[kind](step)
-        return self.walk.lines[output]
+            self.propagation.lines[output] = RELAXATIONS[kind](step)
+        return self.propagation.lines[output]
 
-    def _lines(self, name: str, lines: Lines, rows: Array) -> None:
+    def _lines(self, name: str, lines: LinearRelaxation, rows: Array) -> None:
         """Positive coefficients take the line below, negative ones that above."""
         up, down = np.maximum(rows, 0.0), np.minimum(rows, 0.0)
         self._add(least(up, Range(lines.low_offset, lines.low_offset)))
@@ -221,16 +226,18 @@ class _Forms:
     def _moved(self, step: Step, rows: Array) -> None:
         """Back to where the numbers came from: a permutation of positions tells."""
         name = step.node.input[0]
-        shape = self.walk.known[name].low.shape
+        shape = self.propagation.known[name].low.shape
         count = int(np.prod(shape))
-        places = self.walk.moved(step.node, np.arange(count, dtype=np.float64).reshape(shape))
+        places = self.propagation.moved(
+            step.node, np.arange(count, dtype=np.float64).reshape(shape)
+        )
         flat = np.empty((len(rows), count))
         flat[:, places.ravel().astype(np.int64)] = rows.reshape(len(rows), -1)
         self._keep(name, flat.reshape(len(rows), *shape[1:]))
 
     def _sum(self, names: list[str], rows: Array, sign: float) -> bool:
         """Both terms of a sum, where nothing is broadcast."""
-        shapes = {self.walk.known[name].low.shape for name in names}
+        shapes = {self.propagation.known[name].low.shape for name in names}
         if len(shapes) != 1 or next(iter(shapes))[1:] != rows.shape[1:]:
             return False
         self._keep(names[0], rows)
@@ -239,7 +246,7 @@ class _Forms:
 
     def _push(self, name: str, rows: Array, size: Array, error: Array) -> None:
         """Keep rows, each number of which is off by at most ``size * error``."""
-        magnitude = self.walk.known[name].size
+        magnitude = self.propagation.known[name].size
         self._lose(size, error * magnitude, magnitude)
         self._keep(name, rows)
 
@@ -248,7 +255,7 @@ class _Forms:
         before = self.open.get(name)
         if before is not None:
             rows = before + rows
-            size = self.walk.known[name].size
+            size = self.propagation.known[name].size
             self._lose(np.abs(rows), UNIT * size, size)
         self.open[name] = rows
 

@@ -13,20 +13,19 @@ what was recorded a little outside. Its ends are added where it lies outside, ex
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from protoproof.certificate.schema import LinearBound, ReachDomain
-from protoproof.kernel.arithmetic.exact import round_down
+from protoproof.certificate.schema import ReachDomain
+from protoproof.kernel.arithmetic.exact import Ratio, decode_floats, hex_ratio, round_down
 from protoproof.kernel.arithmetic.outward import Array
-from protoproof.kernel.latent.domain import decode_float64
+from protoproof.kernel.latent.bounded import BoundedDomain
 
 
 class Hull:
-    """The least box [L, D] around all that the walks over a region's parts gave."""
+    """The least box [L, D] around all that the propagations over a region's parts gave."""
 
     def __init__(self) -> None:
         self._box: tuple[Array, Array] | None = None
@@ -45,7 +44,7 @@ class Hull:
 
     def domain(
         self, stated: ReachDomain, points: Sequence[Sequence[int]], unit: int
-    ) -> ReachDomain:
+    ) -> BoundedDomain:
         """The walked box with the recorded latent, and the linear bounds that hold over both.
 
         Bounds of linear forms that were not propagated stay as they are stated: the certificate
@@ -61,23 +60,20 @@ class Hull:
         if self._box is None:
             raise ValueError("a region without a box")
         recorded = np.array([[n / unit for n in row] for row in points])  # exact: float32 numbers
-        ends = np.minimum(self._box[0], recorded), np.maximum(self._box[1], recorded)
-        lower, upper = (base64.b64encode(e.astype("<f8").tobytes()).decode() for e in ends)
-        bounds = stated.bounds
-        if self._least is not None:
-            bounds = tuple(
-                self._bound(bound, least, recorded)
-                for bound, least in zip(stated.bounds, self._least, strict=True)
-            )
-        return ReachDomain(lower=lower, upper=upper, bounds=bounds, source="walked")
+        forms = []
+        for index, bound in enumerate(stated.bounds):
+            text = bound.coefficients
+            slopes = decode_floats(text, recorded.size, np.float64).reshape(recorded.shape)
+            at = hex_ratio(bound.bound)
+            if self._least is not None:
+                at = _least_of(slopes, self._least[index], recorded)
+            forms.append((slopes, at))
+        low, high = np.minimum(self._box[0], recorded), np.maximum(self._box[1], recorded)
+        return BoundedDomain.around(low, high, forms)
 
-    @staticmethod
-    def _bound(stated: LinearBound, least: float, recorded: Array) -> LinearBound:
-        """The form's walked bound, or its value at the recorded latent where that is less."""
-        flat = recorded.ravel().tolist()
-        slopes = decode_float64(stated.coefficients, len(flat)).tolist()
-        here = sum(
-            (Fraction(c) * Fraction(z) for c, z in zip(slopes, flat, strict=True)), Fraction(0)
-        )
-        at = min(least, round_down(here.as_integer_ratio()))
-        return stated.model_copy(update={"bound": at.hex()})
+
+def _least_of(slopes: Array, found: float, recorded: Array) -> Ratio:
+    """The form's walked bound, or its value at the recorded latent where that is less."""
+    products = zip(slopes.ravel().tolist(), recorded.ravel().tolist(), strict=True)
+    here = sum((Fraction(c) * Fraction(z) for c, z in products), Fraction(0))
+    return min(found, round_down(here.as_integer_ratio())).as_integer_ratio()

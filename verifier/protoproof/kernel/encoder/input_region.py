@@ -1,24 +1,24 @@
 """A region of inputs, and whether the stated box of latents holds all that the encoder makes of it.
 
 Every region is covered by boxes of inputs, computed from its exact parameters and rounded
-outwards; the walk bounds the latent over each. What a claim quantifies over is the region itself:
-the covers below contain it.
+outwards; the propagation bounds the latent over each. What a claim quantifies over is the region
+itself: the covers below contain it.
 
 * linf: [c - r, c + r] per input number, cut at the domain.
 * l2: no number moves farther than the whole input, so the same box. Inside it, the ball itself is
-  handed to the walk as a cloud (see ``cloud``): numbers at an end of the domain move one way only.
+  handed to the propagation as a parametric set (see ``parametric``): numbers at an end of the
+  domain move one way only.
 * box: itself. occlude: the whole domain for freed pixels, the centre for the others.
 * brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
   affine in each parameter, hence between the least and the largest of its four corners; clipping
   is increasing. The pieces of both parameters together cover them. Over one piece, a number that
   is never clipped is (1 + t') c + s' plus a parameter times half the piece's width, twice; every
-  other one is anywhere between its ends. That is a cloud, too.
+  other one is anywhere between its ends. That is a parametric set, too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -32,18 +32,16 @@ from protoproof.certificate.input_region import (
     LightRegion,
     OcclusionRegion,
 )
-from protoproof.certificate.schema import ReachDomain
-from protoproof.errors import CertificateError, ModelError
-from protoproof.kernel.arithmetic.exact import at_most, hex_ratio, round_down, round_up
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import (
+    decode_floats,
+    hex_ratio,
+    round_down,
+    round_up,
+)
 from protoproof.kernel.arithmetic.outward import Array, Range
-from protoproof.kernel.budget import current, hold, rounds, spend
-from protoproof.kernel.encoder.backward import LinearWalk, least_of_forms
-from protoproof.kernel.encoder.hull import Hull
-from protoproof.kernel.encoder.interval import Walk
-from protoproof.kernel.encoder.parametric import Cloud
-from protoproof.kernel.latent.domain import decode_float64
-from protoproof.kernel.latent.witness import decode_float32
-from protoproof.kernel.model.graph import Graph
+from protoproof.kernel.budget import current, hold, spend
+from protoproof.kernel.encoder.parametric import ParametricSet
 
 # What a piece of a region costs per value and per number, in steps.
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
@@ -64,7 +62,7 @@ class Inputs:
         self.region = region
         count = region.shape[0] * region.shape[1] * region.shape[2]
         spend("the region", _PER_NUMBER * count)
-        flat = decode_float32(region.centre, count)
+        flat = decode_floats(region.centre, count, np.float32)
         values, self._places = np.unique(flat, return_inverse=True)
         spend("the region", _PER_VALUE * len(values) + 64 * _PER_NUMBER * count)
         hold("the region", 256 * len(values) + 64 * count)
@@ -78,8 +76,8 @@ class Inputs:
         self.work = _PER_VALUE * len(self._values) + _PER_NUMBER * count
         self.digest = input_digest(region, flat.tobytes())
 
-    def starts(self) -> Iterator[tuple[Range, Cloud | None]]:
-        """The boxes, each with the cloud inside it that contains the region's part, if any."""
+    def starts(self) -> Iterator[tuple[Range, ParametricSet | None]]:
+        """The boxes, each with the parametric set inside that holds the region's part, if any."""
         region = self.region
         if isinstance(region, BallRegion) and region.kind == "l2":
             radius = Fraction(region.radius)
@@ -94,16 +92,16 @@ class Inputs:
             for box in self.boxes():
                 yield box, None
 
-    def _ball(self, radius: Fraction) -> Cloud:
+    def _ball(self, radius: Fraction) -> ParametricSet:
         centre = self._shaped(*[np.array([float(c) for c in self.centre])] * 2)  # exact
         rise, fall = (
             np.array([float(c != end) for c in self.centre]).reshape(centre.low.shape)
             for end in (self.high, self.low)
         )
         most = round_up(radius.as_integer_ratio())
-        return Cloud(centre, most, rise, fall, (), np.zeros_like(rise))
+        return ParametricSet(centre, most, rise, fall, (), np.zeros_like(rise))
 
-    def lit(self, shift: Ends, scale: Ends) -> Cloud:
+    def lit(self, shift: Ends, scale: Ends) -> ParametricSet:
         """The members of a brightness family with parameters in these ranges."""
         (s, ds), (t, dt) = (((a + b) / 2, (b - a) / 2) for a, b in (shift, scale))
         middle, first, second, rest = [], [], [], []
@@ -119,7 +117,7 @@ class Inputs:
         none = np.zeros((1, *self.region.shape))
         parts = [self._rounded(v) for v, d in ((first, ds), (second, dt)) if d]
         sides = self._rounded(rest)
-        return Cloud(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
+        return ParametricSet(self._rounded(middle), 0.0, none, none, tuple(parts), sides.high)
 
     @property
     def pieces(self) -> int:
@@ -190,7 +188,10 @@ class Inputs:
 
     def _stated(self, region: BoxInputs) -> Range:
         count = len(self.centre)
-        low, high = decode_float64(region.lower, count), decode_float64(region.upper, count)
+        low, high = (
+            decode_floats(region.lower, count, np.float64),
+            decode_floats(region.upper, count, np.float64),
+        )
         centre = np.array([float(c) for c in self.centre])  # exact: float32 numbers
         domain = float(self.low), float(self.high)  # exact: float64 numbers
         inside = (domain[0] <= low) & (low <= centre) & (centre <= high) & (high <= domain[1])
@@ -235,79 +236,6 @@ def input_digest(region: InputRegion, data: bytes) -> str:
     """The hash by which certificates name an input: type, shape, and bytes."""
     header = b"<f4" + repr(tuple(region.shape)).encode()
     return hashlib.sha256(header + data).hexdigest()
-
-
-def escapes(
-    graph: Graph, tensor: str, inputs: Inputs, domain: ReachDomain, hull: Hull
-) -> Iterator[str]:
-    """Places where the latents over the region may leave the stated box, or break linear bounds.
-
-    Linear bounds count only where the certificate has them propagated. ``hull`` is given what the
-    walks find.
-
-    Raises:
-        ReplayError: the walk cannot go on.
-        CertificateError, ModelError: malformed numbers or model.
-    """
-    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
-        with current().scope():
-            walk = Walk(graph, box, cloud, keep=False)
-            if domain.propagated is not None:
-                walk = LinearWalk(graph, box, cloud, domain.propagated)
-            low, high = latent_range(walk, tensor)
-            hull.add(low, high)
-            places = list(outside(low, high, domain))
-            if domain.propagated is not None and domain.bounds:
-                places += _broken(walk, tensor, domain, hull)
-            del walk
-        yield from places
-
-
-def latent_range(walk: Walk, tensor: str) -> tuple[Array, Array]:
-    """Bounds [L, D] of the latent over the inputs where a walk starts.
-
-    Raises:
-        ReplayError: the walk cannot go on.
-        ModelError: malformed model, or a latent that is not one image of channels.
-    """
-    found = walk.reach(tensor)
-    if found.low.ndim != 4 or found.low.shape[0] != 1:
-        raise ModelError("the latent has not one image of channels, rows and columns")
-    low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
-    return low, high
-
-
-def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
-    """The first places where bounds of the latent leave the stated box.
-
-    Raises:
-        CertificateError: the box is not one of so many numbers.
-    """
-    stated = stated_ends(domain, low.size, low.shape)
-    for location, channel in np.argwhere((low < stated[0]) | (high > stated[1]))[:3].tolist():
-        yield f"location {location}, channel {channel}"
-
-
-def _broken(walk: Walk, tensor: str, domain: ReachDomain, hull: Hull) -> Iterator[str]:
-    """Linear bounds that do not follow over one part of the region."""
-    shape = walk.reach(tensor).low.shape[1:]
-    count, channels = math.prod(shape), shape[0]
-    hold("the linear bounds", 24 * len(domain.bounds) * count)
-    rows = np.stack([decode_float64(bound.coefficients, count) for bound in domain.bounds])
-    by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
-    least = least_of_forms(walk, tensor, by_channel.reshape(len(rows), *shape))
-    hull.add_forms(least.tolist())
-    for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
-        if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):
-            yield f"linear bound {index}"
-
-
-def stated_ends(domain: ReachDomain, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """The stated ends, [L, D]."""
-    return (
-        decode_float64(domain.lower, count).reshape(shape),
-        decode_float64(domain.upper, count).reshape(shape),
-    )
 
 
 def describe(region: InputRegion) -> str:

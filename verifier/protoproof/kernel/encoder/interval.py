@@ -1,7 +1,7 @@
 """The encoder over a box of inputs: bounds of the latent, recomputed from the model's bytes.
 
-An interval walk of the checker's own, in outward-rounded float64 (see ``outward``), for one image.
-``walk_rules`` holds one rule per operator; an operator without one ends the walk.
+An interval propagation of the checker's own, in outward-rounded float64 (see ``outward``), for one
+image. ``operators`` holds one rule per operator; an operator without one ends the propagation.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import NODE, current
-from protoproof.kernel.encoder.activation import Lines
+from protoproof.kernel.encoder.activation import LinearRelaxation
 from protoproof.kernel.encoder.affine import AFFINE, TEMPORARY, scale_of
 from protoproof.kernel.encoder.operators import MOVES, RULES
-from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.encoder.parametric import ParametricSet
 from protoproof.kernel.encoder.step import ReplayError, Step, Values
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.onnx_reader import OnnxNode
@@ -25,35 +25,42 @@ from protoproof.kernel.model.onnx_reader import OnnxNode
 _PER_NUMBER = 64  # what an operator costs per number of its output, in multiply-adds
 
 
-def encoder_range(graph: Graph, tensor: str, start: Range, cloud: Cloud | None = None) -> Range:
+def encoder_range(
+    graph: Graph, tensor: str, start: Range, parametric: ParametricSet | None = None
+) -> Range:
     """Bounds of a tensor over all inputs in ``start``, in real arithmetic; shape of one image.
 
     Args:
         graph: the model.
         tensor: the name of the latent.
         start: bounds of the graph's only input, [1, C, H, W].
-        cloud: more about these inputs, for the first layer.
+        parametric: more about these inputs, for the first layer.
 
     Raises:
         ReplayError: an operator or a form of one that is not known here.
         OutOfBudgetError: too much work, or tensors that are too large.
         ModelError: the graph has several inputs, or its input another shape.
     """
-    return Walk(graph, start, cloud, keep=False).reach(tensor)
+    return IntervalPropagation(graph, start, parametric, keep=False).reach(tensor)
 
 
-class Walk(Values):
+class IntervalPropagation(Values):
     """Bounds of the tensors that were asked for, each computed once, inputs before outputs.
 
-    Where the inputs are no box, ``cloud`` says what they are. It is carried through operators that
-    only scale, shift or move single numbers, and bounds sums of products behind them; both bounds
-    of such a sum hold, hence their intersection.
+    Where the inputs are no box, ``parametric`` says what they are. It is carried through operators
+    that only scale, shift or move single numbers, and bounds sums of products behind them; both
+    bounds of such a sum hold, hence their intersection.
 
     ``keep``: keep all tensors, not only those that are still needed.
     """
 
     def __init__(
-        self, graph: Graph, start: Range, cloud: Cloud | None = None, *, keep: bool = True
+        self,
+        graph: Graph,
+        start: Range,
+        parametric: ParametricSet | None = None,
+        *,
+        keep: bool = True,
     ) -> None:
         if len(graph.inputs) != 1:
             raise ModelError(f"model: {len(graph.inputs)} inputs; only one image can be walked")
@@ -65,8 +72,8 @@ class Walk(Values):
             raise ModelError(f"model: the input has shape {stated}, not {start.low.shape}")
         super().__init__(graph, {name: start})
         self.input, self.keep = name, keep
-        self.clouds = {} if cloud is None else {name: cloud}
-        self.lines: dict[str, Lines] = {}  # of activations, by output; see ``backward``
+        self.parametric = {} if parametric is None else {name: parametric}
+        self.lines: dict[str, LinearRelaxation] = {}  # of activations, by output; see ``backward``
 
     def reach(self, tensor: str) -> Range:
         """Bounds of a tensor; everything it depends on comes first."""
@@ -81,7 +88,7 @@ class Walk(Values):
                 if not (self.keep or uses[given] or given in (self.input, tensor)):
                     current().release(self._size(given))
                     del self.known[given]
-                    self.clouds.pop(given, None)
+                    self.parametric.pop(given, None)
         return self.known[tensor]
 
     def _computed(self, node: OnnxNode) -> set[str]:
@@ -115,10 +122,10 @@ class Walk(Values):
         current().spend("the operators of a walk", NODE * len(order))
 
     def _size(self, name: str) -> int:
-        """Bytes of a tensor's bounds and cloud."""
+        """Bytes of a tensor's bounds and parametric set."""
         arrays = 2
-        if name in self.clouds:
-            arrays += 5 + 2 * len(self.clouds[name].generators)
+        if name in self.parametric:
+            arrays += 5 + 2 * len(self.parametric[name].generators)
         return 8 * arrays * self.known[name].low.size
 
     def _run(self, node: OnnxNode) -> Range:
@@ -129,28 +136,28 @@ class Walk(Values):
             step.room(TEMPORARY * given)
             found = RULES[node.op_type](step)
             step.charge(_PER_NUMBER * found.low.size)
-            if self.clouds:
-                found = self._clouded(step, found)
+            if self.parametric:
+                found = self._with_parametric(step, found)
         if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):
             raise ReplayError(f"the bounds of {node.output[0]!r} are not finite")
         if (found.low > found.high).any():
             raise ReplayError(f"the bounds of {node.output[0]!r} cross")
         return found
 
-    def _clouded(self, step: Step, found: Range) -> Range:
-        """The bounds of a node's output, and its cloud where it has one."""
+    def _with_parametric(self, step: Step, found: Range) -> Range:
+        """The bounds of a node's output, and its parametric set where it has one."""
         kind, output = step.node.op_type, step.node.output[0]
         scale = scale_of(step)
-        cloud = self.clouds.get(step.node.input[0] if scale is None else scale.name)
-        if cloud is None:
+        parametric = self.parametric.get(step.node.input[0] if scale is None else scale.name)
+        if parametric is None:
             return found
         if scale is not None:
-            self.clouds[output] = cloud.scaled(scale)
+            self.parametric[output] = parametric.scaled(scale)
         elif kind in MOVES:
-            self.clouds[output] = cloud.moved(lambda part: self.moved(step.node, part))
+            self.parametric[output] = parametric.moved(lambda part: self.moved(step.node, part))
         elif kind in AFFINE:
             linear = AFFINE[kind](step)
-            exact = cloud.affine(linear.weight, linear.offset, linear.apply, linear.terms)
+            exact = parametric.affine(linear.weight, linear.offset, linear.apply, linear.terms)
             low, high = np.maximum(found.low, exact.low), np.minimum(found.high, exact.high)
             # where both bounds exclude each other there are no such inputs: either one is true
             cross = low > high

@@ -1,7 +1,7 @@
 """Whether every fact of an explanation holds over a region of inputs.
 
-The walk gives a box of latents that holds all that the encoder makes of the region. Over a box,
-q_lj lies between the squared distance to its nearest and to its farthest corner, and the best
+The propagation gives a box of latents that holds all that the encoder makes of the region. Over a
+box, q_lj lies between the squared distance to its nearest and to its farthest corner, and the best
 measurement m_j, the least over locations, between the least of the lower bounds and the least of
 the upper ones. A fact whose interval contains such a range holds for every input of the region; and
 where the facts force a class, all of the region has it, for this reason.
@@ -12,8 +12,7 @@ domain is free, what the encoder's last operator guarantees, or what the same re
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -30,21 +29,26 @@ from protoproof.certificate.schema import (
 )
 from protoproof.kernel.arithmetic.exact import GRID, at_most, hex_ratio
 from protoproof.kernel.budget import OPERATION, current, rounds, spend
-from protoproof.kernel.encoder.input_region import Inputs, latent_range
-from protoproof.kernel.encoder.interval import Walk
-from protoproof.kernel.latent.domain import Region
-from protoproof.kernel.latent.ranges import Interval, domain_ranges
+from protoproof.kernel.claims import Held
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.latents import latent_range
+from protoproof.kernel.latent.bounded import BoundedDomain
+from protoproof.kernel.latent.bounds import Interval
+from protoproof.kernel.latent.ranges import domain_ranges
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.graph import Graph
 
 _ONE = 1 << GRID
 
 
-def unheld(core: Core, region: InputRegion, graph: Graph, bound: BoundHead) -> Iterator[str]:
+def unheld(
+    core: Core, region: InputRegion, graph: Graph, bound: BoundHead
+) -> Generator[str, None, Held]:
     """Facts that may fail somewhere in the region, and what else keeps the claim from being one.
 
     Raises:
-        ReplayError: the walk cannot go on.
+        ReplayError: the propagation cannot go on.
         CertificateError, ModelError: malformed numbers or model.
     """
     domain = core.domain
@@ -63,22 +67,22 @@ def unheld(core: Core, region: InputRegion, graph: Graph, bound: BoundHead) -> I
         spend("the facts over the region", each * several)
         if not _holds(fact, ranges):
             yield f"over the region: fact {index} may fail"
+    return Held(region, core.facts)
 
 
 def _ranges(inputs: Inputs, graph: Graph, bound: BoundHead) -> list[list[Interval]]:
     """[L][P] bounds of every q_lj over the region, over ``2**GRID``, rounded outwards."""
     low = high = None
-    for box, cloud in rounds(inputs.starts(), inputs.pieces, "a walk"):
+    for box, parametric in rounds(inputs.starts(), inputs.pieces, "a walk"):
         with current().scope():
-            least, most = latent_range(Walk(graph, box, cloud, keep=False), bound.latent)
+            least, most = latent_range(
+                IntervalPropagation(graph, box, parametric, keep=False), bound.latent_tensor
+            )
         low = least if low is None else np.minimum(low, least)
         high = most if high is None else np.maximum(high, most)
     if low is None or high is None:
         raise ValueError("a region without a box")
-    ends = [base64.b64encode(end.astype("<f8").tobytes()).decode() for end in (low, high)]
-    box_of_latents = ReachDomain(lower=ends[0], upper=ends[1], source="walked")
-    head = bound.head
-    return domain_ranges(head, Region(box_of_latents, head.location_count, head.channels))
+    return domain_ranges(bound.head, BoundedDomain.around(low, high))
 
 
 def _holds(fact: Fact, ranges: list[list[Interval]]) -> bool:

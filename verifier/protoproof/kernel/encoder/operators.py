@@ -1,6 +1,7 @@
-"""The operators that the walk knows, each only in the form written here.
+"""The operators that the propagation knows, each only in the form written here.
 
-An attribute that is not mentioned, a computed weight, another number of inputs: the walk ends.
+An attribute that is not mentioned, a computed weight, another number of inputs: the propagation
+ends.
 """
 
 from __future__ import annotations

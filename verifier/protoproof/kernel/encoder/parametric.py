@@ -29,7 +29,7 @@ from protoproof.kernel.encoder.affine import Scale
 _LEAST = 2.0**-400
 
 
-class Cloud(NamedTuple):
+class ParametricSet(NamedTuple):
     """See above; all arrays have the shape of the tensor, rises, falls and rests are >= 0."""
 
     middle: Range
@@ -39,7 +39,7 @@ class Cloud(NamedTuple):
     generators: tuple[Range, ...]
     rest: Array
 
-    def scaled(self, scale: Scale) -> Cloud:
+    def scaled(self, scale: Scale) -> ParametricSet:
         """Behind y = factor * x + offset. A negative factor turns rises into falls."""
         factor = scale.factor
         most = np.where(factor.size > 0, outward.above(factor.size), 0.0)
@@ -47,7 +47,7 @@ class Cloud(NamedTuple):
         up = np.where(factor.high <= 0, self.fall, up)
         down = np.where(factor.low >= 0, self.fall, np.maximum(self.rise, self.fall))
         down = np.where(factor.high <= 0, self.rise, down)
-        return Cloud(
+        return ParametricSet(
             outward.plus(outward.times(self.middle, factor), scale.offset),
             self.radius,
             _product(up, most),
@@ -56,9 +56,9 @@ class Cloud(NamedTuple):
             _product(self.rest, most),
         )
 
-    def moved(self, move: Callable[[Array], Array]) -> Cloud:
+    def moved(self, move: Callable[[Array], Array]) -> ParametricSet:
         """With its numbers arranged anew, each where it belongs."""
-        return Cloud(
+        return ParametricSet(
             Range(*map(move, self.middle)),
             self.radius,
             move(self.rise),

@@ -22,10 +22,12 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import hex_ratio
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import BALL, NODE, OPERATION, SIMILARITY, current, hold, rounds
-from protoproof.kernel.encoder.input_region import Inputs, latent_range
-from protoproof.kernel.encoder.interval import Walk
-from protoproof.kernel.encoder.parametric import Cloud
+from protoproof.kernel.encoder.input_region import Inputs
+from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.latents import latent_range
+from protoproof.kernel.encoder.parametric import ParametricSet
 from protoproof.kernel.latent.ranges import box_cost
+from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.head import Head
 
@@ -53,7 +55,7 @@ def part_complaints(core: Core, head: Head) -> Iterator[str]:
 
 
 def part_cost(head: Head) -> int:
-    """Steps that no part can do without: a walk, ranges over its box, and every rival's margin."""
+    """Steps of any part: a propagation, ranges over its box, and every rival's margin."""
     locations, count = head.location_count, head.prototype_count
     ranges = locations * (box_cost(count, head.channels) + 64 * OPERATION * head.channels)
     return _PER_WALK + ranges + count * (2 * SIMILARITY + head.class_count * BALL)
@@ -76,7 +78,9 @@ def _shape_complaints(nodes: tuple[PartNode, ...]) -> Iterator[str]:
         yield f"parts: {len(waiting)} parts are missing"
 
 
-def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tuple[Array, Array]]:
+def walked(
+    core: Core, inputs: Inputs, graph: Graph, latent: LatentTensor
+) -> Iterator[tuple[Array, Array]]:
     """Bounds [L, D] of the latent over every part, in order.
 
     Assumes that :func:`part_complaints` found nothing.
@@ -87,15 +91,19 @@ def walked(core: Core, inputs: Inputs, graph: Graph, tensor: str) -> Iterator[tu
         CertificateError, ModelError: a cut that is none; malformed numbers or model.
     """
     count = sum(isinstance(node, Part) for node in core.parts)
-    for box, cloud in rounds(boxes(core.parts, inputs), count, "a walk"):
+    for box, parametric in rounds(boxes(core.parts, inputs), count, "a walk"):
         with current().scope():
-            low, high = latent_range(Walk(graph, box, cloud, keep=False), tensor)
+            low, high = latent_range(
+                IntervalPropagation(graph, box, parametric, keep=False), latent
+            )
         hold("the boxes of latents", 16 * low.size)
         yield low, high
 
 
-def boxes(nodes: tuple[PartNode, ...], inputs: Inputs) -> Iterator[tuple[Range, Cloud | None]]:
-    """A box of inputs [1, C, H, W] around every part, in order, each with its cloud, if any.
+def boxes(
+    nodes: tuple[PartNode, ...], inputs: Inputs
+) -> Iterator[tuple[Range, ParametricSet | None]]:
+    """A box of inputs [1, C, H, W] around every part, in order, with its parametric set, if any.
 
     Raises:
         CertificateError: a cut that does not lie strictly inside, or is of another kind of region.
@@ -114,29 +122,29 @@ def boxes(nodes: tuple[PartNode, ...], inputs: Inputs) -> Iterator[tuple[Range, 
 class _Piece:
     """A part of the region: a box of inputs, or ranges of the two parameters of a family.
 
-    ``cloud`` holds the whole region, hence also what of it is in the box.
+    ``parametric set`` holds the whole region, hence also what of it is in the box.
     """
 
     inputs: Inputs
     range: Range | None
     brightness: _Ends = (Fraction(0), Fraction(0))
     contrast: _Ends = (Fraction(0), Fraction(0))
-    cloud: Cloud | None = None
+    parametric: ParametricSet | None = None
 
     @classmethod
     def whole(cls, inputs: Inputs) -> _Piece:
         region = inputs.region
         if not isinstance(region, LightRegion):
-            box, cloud = next(inputs.starts())
-            return cls(inputs, box, cloud=cloud)
+            box, parametric = next(inputs.starts())
+            return cls(inputs, box, parametric=parametric)
         if region.parts != 1:
             raise CertificateError("parts: the region is cut into pieces already")
         shift, scale = Fraction(region.brightness), Fraction(region.contrast)
         return cls(inputs, None, (-shift, shift), (-scale, scale))
 
-    def start(self) -> tuple[Range, Cloud | None]:
+    def start(self) -> tuple[Range, ParametricSet | None]:
         if self.range is not None:
-            return self.range, self.cloud
+            return self.range, self.parametric
         family = self.brightness, self.contrast
         return self.inputs.piece(*family), self.inputs.lit(*family)
 

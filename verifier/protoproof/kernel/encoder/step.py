@@ -1,4 +1,4 @@
-"""What a rule of the walk sees of one node: inputs and attributes, each asked for by name."""
+"""What a rule sees of one node: inputs and attributes, each asked for by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from protoproof.kernel.model.onnx_reader import AttributeType, OnnxAttribute, On
 
 
 class ReplayError(ModelError):
-    """The walk does not know how to go on: nothing is wrong, but nothing is proved either."""
+    """The propagation cannot go on: nothing is wrong, but nothing is proved either."""
 
 
 class Values:
@@ -65,8 +65,8 @@ class Step:
         return names
 
     def only(self, **defaults: object) -> list[object]:
-        """Values of the attributes that a rule knows; any other ends the walk, and so does one of
-        another type than its default. (None stands for a list that has to be written.)
+        """Values of the attributes that a rule knows; any other ends the propagation, and so does
+        one of another type than its default. (None stands for a list that has to be written.)
         """
         odd = sorted(set(self.attributes) - set(defaults))
         if odd:

@@ -13,20 +13,18 @@ from math import isqrt
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.case_bounds import CaseBounds
-from protoproof.kernel.latent.domain import Region
-from protoproof.kernel.latent.ranges import Interval, box_ranges
+from protoproof.kernel.latent.domain import Constraint, Ends, LatentDomain
 from protoproof.kernel.model.head import Head
 
 # channel, child (0: at most, 1: at least), threshold
 Half = tuple[int, int, float]
-_Ends = tuple[list[int], list[int | None]]
 
 
 class EmptyBoxError(Exception):
     """A box with crossed ends: there is no latent in this case."""
 
 
-class CaseRegion(Region):
+class CaseDomain(LatentDomain):
     """A domain whose locations in ``halves`` have narrower boxes.
 
     The domain's own constraints at a location stay as they are. Domains with linear bounds over
@@ -38,50 +36,55 @@ class CaseRegion(Region):
     """
 
     def __init__(
-        self, head: Head, base: Region, bounds: CaseBounds, halves: Mapping[int, Sequence[Half]]
+        self,
+        head: Head,
+        base: LatentDomain,
+        bounds: CaseBounds,
+        halves: Mapping[int, Sequence[Half]],
     ) -> None:
+        super().__init__(base.locations, base.channels)
         if base.joints:
             raise CertificateError("channels are not split under linear bounds")
-        self.domain, self.locations, self.channels = base.domain, base.locations, base.channels
-        self.bounded, self.uniform, self.joints = True, False, []
-        self._slack, self._seen, self._head = base._slack, {}, head
+        self.bounded, self.uniform = True, False
         boxes = {
             location: _cut(_box(head, base, bounds, location), parts)
             for location, parts in halves.items()
         }
         units = [end.denominator for ends in boxes.values() for side in ends for end in side]
         self.shift = max([base.shift, *(unit.bit_length() - 1 for unit in units)])
-        up = self.shift - base.shift
-        self.size = base.size + (up + GRID) // 64 + 1
-        self._known: dict[int, _Ends] = {}
-        for location in range(base.locations):
-            if location in boxes:
-                low, high = ([int(end * (1 << self.shift)) for end in s] for s in boxes[location])
-                self._known[location] = low, list(high)
-            elif base.bounded:
-                lower, upper = base.ends(location)
-                self._known[location] = (
-                    [n << up for n in lower],
-                    [None if n is None else n << up for n in upper],
-                )
+        self._base, self._up = base, self.shift - base.shift
+        self.size = base.size + (self._up + GRID) // 64 + 1
+        self._boxes: dict[int, Ends] = {}
+        for location, (low, high) in boxes.items():
+            lower, upper = ([int(end * (1 << self.shift)) for end in s] for s in (low, high))
+            self._boxes[location] = lower, list(upper)
 
-    def ends(self, location: int) -> _Ends:
+    def ends(self, location: int) -> Ends:
         """Lower and upper end of every channel at a location (None: infinite).
 
         Raises:
             CertificateError: the location has no box.
         """
-        if location not in self._known:
+        if location in self._boxes:
+            return self._boxes[location]
+        if not self._base.bounded:
             raise CertificateError(f"location {location} has no box")
-        return self._known[location]
+        lower, upper = self._base.ends(location)
+        return (
+            [n << self._up for n in lower],
+            [None if n is None else n << self._up for n in upper],
+        )
 
-    def ranges(self, location: int) -> list[Interval]:
-        """Bounds of q_lj over the box of a location."""
-        return box_ranges(self._head, self, location)
+    def local(self) -> list[Constraint]:
+        """The constraints of the domain that is split."""
+        return [
+            constraint._replace(slope=[n << self._up for n in constraint.slope])
+            for constraint in self._base.local()
+        ]
 
 
 def _box(
-    head: Head, base: Region, bounds: CaseBounds, location: int
+    head: Head, base: LatentDomain, bounds: CaseBounds, location: int
 ) -> tuple[list[Fraction], list[Fraction]]:
     """The box before any split: the domain's, and the ones around prototypes."""
     lower: list[Fraction | None] = [None] * head.channels

@@ -14,17 +14,14 @@ the location that attains it; m_j is at least the least lower bound of the locat
 attain it and at most every upper bound; rows and forms, whose multipliers charge intervals that
 are known. No number is taken from the certificate but thresholds and multipliers. Where a lower
 bound exceeds an upper one there is no such latent, and the case needs no further proof.
-
-Trees are walked with a stack of their own, and their size is bounded before anything is evaluated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protoproof.certificate.cases import (
-    CaseNode,
     CaseTree,
     ChannelSplit,
     DistanceSplit,
@@ -32,38 +29,38 @@ from protoproof.certificate.cases import (
     NearestSplit,
     PlaceSplit,
 )
-from protoproof.certificate.evidence import DomainBlock, PairBlock, Rows
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import GRID, Ratio
-from protoproof.kernel.budget import OPERATION, spend
-from protoproof.kernel.latent.bounds import Bounds, implied_bound, row_bounds
+from protoproof.kernel.arithmetic.exact import GRID, grid_ceiling
+from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.case_bounds import CaseBounds
-from protoproof.kernel.latent.case_domain import CaseRegion, EmptyBoxError
-from protoproof.kernel.latent.domain import Region
-from protoproof.kernel.latent.lagrangian import domain_rows
+from protoproof.kernel.latent.case_domain import CaseDomain, EmptyBoxError
+from protoproof.kernel.latent.case_tree import Step, leaves
+from protoproof.kernel.latent.domain import LatentDomain
+from protoproof.kernel.latent.lagrangian import Interval
 from protoproof.kernel.latent.margins import Ends, Margin, margins
-from protoproof.kernel.latent.multipliers import block_complaints, implied_complaints
+from protoproof.kernel.latent.ranges import box_ranges
 from protoproof.kernel.latent.relaxation import Forms, entry_complaints
+from protoproof.kernel.latent.rows import (
+    Block,
+    Intervals,
+    block_bounds,
+    block_complaints,
+    implied_bound,
+    implied_complaints,
+)
 from protoproof.kernel.model.head import Head
 
-# Splits on one path.
-MAX_DEPTH = 48
-# Steps of one look: see :func:`looks`.
-LOOK = 8 * OPERATION
-
 _ONE = 1 << GRID
-
-# a split and the number of the child that the path takes
-Step = tuple[DistanceSplit | NearestSplit | ChannelSplit | PlaceSplit, int]
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """All pairs (location, prototype) of a head: what the multipliers of a leaf may charge."""
+    """What a case says about every pair (location, prototype), for a leaf's multipliers."""
 
     locations: int
     prototypes: int
+    bounds: CaseBounds
 
     def __contains__(self, pair: object) -> bool:
         match pair:
@@ -71,112 +68,16 @@ class _Pairs:
                 return 0 <= location < self.locations and 0 <= prototype < self.prototypes
         return False
 
-
-def tree_numbers(trees: Iterable[CaseTree]) -> Iterator[str]:
-    """Every number of the trees that is spelled as a hexadecimal float."""
-    for tree in trees:
-        for node in tree.nodes:
-            if isinstance(node, Leaf):
-                yield from (entry.stretch for entry in node.implied)
-                if node.form is not None:
-                    yield from (tangent.at for tangent in node.form.supports)
-            elif not isinstance(node, PlaceSplit):
-                yield node.at
-
-
-def tree_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
-    """What is malformed about the trees; nothing means that :func:`walk` reaches every leaf."""
-    trees = core.evidence.cases
-    nodes = sum(len(tree.nodes) for tree in trees)
-    spend("the trees of cases", 64 * OPERATION * nodes)
-    seen: set[int] = set()
-    for tree in trees:
-        place = f"cases against class {tree.rival}"
-        if tree.rival not in core.rivals or tree.rival in seen:
-            yield f"{place}: not a rival, or a second tree for it"
-            continue
-        seen.add(tree.rival)
-        for node in tree.nodes:
-            yield from (f"{place}: {text}" for text in _node_complaints(head, region, node))
-        try:
-            leaves = sum(1 for _ in walk(tree.nodes, head.location_count))
-        except CertificateError as error:
-            yield f"{place}: {error}"
-            continue
-        if not leaves:
-            yield f"{place}: no case"
-
-
-def _node_complaints(head: Head, region: Region, node: CaseNode) -> Iterator[str]:
-    if isinstance(node, Leaf):
-        return
-    if not isinstance(node, ChannelSplit) and node.prototype >= head.prototype_count:
-        yield "a split by a prototype that is out of range"
-    if isinstance(node, PlaceSplit):
-        listed = node.locations
-        if list(listed) != sorted(set(listed)) or listed[-1] >= head.location_count:
-            yield "the locations of a split are not in order, or out of range"
-    elif not isinstance(node, NearestSplit) and node.location >= head.location_count:
-        yield "a split at a location that is out of range"
-    if isinstance(node, ChannelSplit) and (node.channel >= head.channels or region.joints):
-        yield "a split by a channel that is out of range, or under linear bounds"
-
-
-def children(node: CaseNode, locations: int) -> int:
-    """How many nodes follow one: none after a leaf."""
-    if isinstance(node, Leaf):
-        return 0
-    if isinstance(node, PlaceSplit):
-        return len(node.locations) + (len(node.locations) < locations)
-    return 2
-
-
-def walk(nodes: Sequence[CaseNode], locations: int) -> Iterator[tuple[tuple[Step, ...], Leaf]]:
-    """Every leaf with the path to it, in order.
-
-    Raises:
-        CertificateError: nodes are missing or left over, or a path is too long.
-    """
-    open_: list[tuple[Step, ...]] = [()]
-    for node in nodes:
-        if not open_:
-            raise CertificateError("a tree of cases with nodes after its end")
-        path = open_.pop()
-        if isinstance(node, Leaf):
-            yield path, node
-            continue
-        if len(path) >= MAX_DEPTH:
-            raise CertificateError(f"a tree of cases that is deeper than {MAX_DEPTH}")
-        count = children(node, locations)
-        open_ += [(*path, (node, child)) for child in reversed(range(count))]
-    if open_:
-        raise CertificateError("a tree of cases that ends too early: a case is missing")
-
-
-def looks(head: Head, trees: Iterable[CaseTree]) -> int:
-    """How many numbers all cases of well-formed trees look at, roughly; charged before any work."""
-    everything = head.prototype_count * head.location_count
-    box = head.prototype_count * head.channels
-    total = 0
-    for tree in trees:
-        for path, leaf in walk(tree.nodes, head.location_count):
-            cut = {node.location for node, _ in path if isinstance(node, ChannelSplit)}
-            blocks: list[PairBlock | DomainBlock] = [*leaf.blocks, *leaf.domain_blocks]
-            rows = sum(len(side.theta) for block in blocks for side in (block.lower, block.upper))
-            places = 0 if leaf.form is None else len(leaf.form.multipliers)
-            named = {node.prototype for node, _ in path if not isinstance(node, ChannelSplit)}
-            touched = everything if cut or rows else len(named) * head.location_count
-            total += len(path) + 4 * (head.prototype_count + touched + 4 * box * len(cut))
-            total += head.channels * (2 * rows + 16 * places)
-    return total
+    def __getitem__(self, pair: tuple[int, int]) -> Interval:
+        low, high = self.bounds.at(*pair)
+        return (low, _ONE), None if high is None else (high, _ONE)
 
 
 class Cases:
     """The margins that well-formed trees prove under the bounds that hold in every case."""
 
-    def __init__(self, head: Head, core: Core, region: Region, bounds: Bounds) -> None:
-        self._head, self._core, self._region, self._bounds = head, core, region, bounds
-        self._pairs = _Pairs(head.location_count, head.prototype_count)
+    def __init__(self, head: Head, core: Core, where: LatentDomain, bounds: Bounds) -> None:
+        self._head, self._core, self._where, self._bounds = head, core, where, bounds
 
     def margin(self, tree: CaseTree) -> Margin:
         """A lower bound of the margin over all cases; it stops at the first that proves none.
@@ -186,7 +87,7 @@ class Cases:
                 latent is in one.
         """
         found: list[Margin] = []
-        for index, (path, leaf) in enumerate(walk(tree.nodes, self._head.location_count)):
+        for index, (path, leaf) in enumerate(leaves(tree.nodes, self._head.location_count)):
             try:
                 margin = self._leaf(tree.rival, path, leaf)
             except CertificateError as error:
@@ -208,14 +109,15 @@ class Cases:
         bounds = CaseBounds(self._bounds, head.location_count)
         _follow(bounds, path)
         try:
-            region = _boxed(head, self._region, bounds, path)
+            where = _boxed(head, self._where, bounds, path)
         except EmptyBoxError:
             return None
         bounds.settle()
         if bounds.is_empty():
             return None
-        self._complain(rival, leaf, region)
-        self._add_rows(bounds, region, leaf)
+        known = _Pairs(head.location_count, head.prototype_count, bounds)
+        self._complain(rival, leaf, where, known)
+        self._add_rows(bounds, where, leaf, known)
         bounds.settle()
         if bounds.is_empty():
             return None
@@ -228,81 +130,43 @@ class Cases:
         (margin,) = margins(head, predicted, [rival], ends)
         if leaf.form is None or margin.sign == 1:
             return margin
-        form = _CaseForms(head, self._core, region, bounds, ends).margin(leaf.form)
+        form = Forms(head, self._core, where, bounds, ends, known).margin(leaf.form)
         # both are lower bounds of the same margin, so the better one is
         return max(margin, form, key=lambda known: (known.sign, known.lower))
 
-    def _complain(self, rival: int, leaf: Leaf, region: Region) -> None:
+    def _complain(self, rival: int, leaf: Leaf, where: LatentDomain, known: Intervals) -> None:
         """Refuse a leaf that is malformed."""
         head = self._head
         complaints: list[str] = []
-        blocks: list[PairBlock | DomainBlock] = [*leaf.blocks, *leaf.domain_blocks]
+        blocks: list[Block] = [*leaf.blocks, *leaf.domain_blocks]
         for block in blocks:
-            texts = block_complaints(head, region, block, self._pairs)
+            texts = block_complaints(head, where, block, known)
             complaints += (f"block at location {block.location}{text}" for text in texts)
         complaints += implied_complaints(head, leaf.implied, range(head.prototype_count))
         if leaf.form is not None:
             if leaf.form.rival != rival:
                 complaints.append("its form is about another class")
-            complaints += entry_complaints(head, self._core, leaf.form, self._pairs, region)
+            complaints += entry_complaints(head, self._core, leaf.form, known, where)
         if complaints:
             raise CertificateError("; ".join(complaints[:4]))
 
-    def _add_rows(self, bounds: CaseBounds, region: Region, leaf: Leaf) -> None:
+    def _add_rows(
+        self, bounds: CaseBounds, where: LatentDomain, leaf: Leaf, known: Intervals
+    ) -> None:
         """What the leaf's rows and implied bounds prove; all start from what the path says."""
-        head = self._head
-        found: list[tuple[int, int, int | None, int | None]] = []
-        for block in leaf.blocks:
-            ends = [_two(end, rows) for end, rows in self._charged(bounds, block)]
-            for prototype, bound in row_bounds(head, block, block.lower, ends, 1):
-                found.append((block.location, prototype, bound, None))
-            for prototype, bound in row_bounds(head, block, block.upper, ends, -1):
-                found.append((block.location, prototype, None, -bound))
-        for regional in leaf.domain_blocks:
-            ends = [_two(end, rows) for end, rows in self._charged(bounds, regional)]
-            for prototype, bound in domain_rows(head, region, regional, regional.lower, ends, 1):
-                found.append((regional.location, prototype, bound, None))
-            for prototype, bound in domain_rows(head, region, regional, regional.upper, ends, -1):
-                found.append((regional.location, prototype, None, -bound))
+        blocks: list[Block] = [*leaf.blocks, *leaf.domain_blocks]
+        found = list(block_bounds(self._head, where, blocks, known))
         implied = []
         for entry in leaf.implied:
             nearest = bounds.best[entry.via][1]
             if nearest is None:
                 raise CertificateError("an implied bound that starts from an open end")
-            numerator, unit = implied_bound(head, entry, (nearest, _ONE))
-            implied.append((entry.prototype, -((-numerator << GRID) // unit)))
+            bound = implied_bound(self._head, entry, (nearest, _ONE))
+            implied.append((entry.prototype, grid_ceiling(bound)))
         for location, prototype, low, high in found:
             bounds.narrow(location, prototype, low, high)
         for prototype, high in implied:
             bounds.narrow_best(prototype, None, high)
-
-    def _charged(
-        self, bounds: CaseBounds, block: PairBlock | DomainBlock
-    ) -> Iterator[tuple[tuple[int, int | None], list[int]]]:
-        """Per column of a block: the interval it charges, and its multipliers."""
-        rows: tuple[Rows, ...] = (block.lower, block.upper)
-        for column, prototype in enumerate(block.facts):
-            multipliers = [row[column] for side in rows for row in side.theta]
-            yield bounds.at(block.location, prototype), multipliers
-
-
-class _CaseForms(Forms):
-    """Forms that may charge every pair, by the bounds of the case."""
-
-    def interval(self, location: int, prototype: int) -> tuple[Ratio, Ratio | None]:
-        """What the case says about q_lj."""
-        low, high = self._bounds.at(location, prototype)
-        return (low, _ONE), None if high is None else (high, _ONE)
-
-
-def _two(interval: tuple[int, int | None], multipliers: Sequence[int]) -> tuple[Ratio, Ratio]:
-    """Both ends of an interval; one that is open must not be charged, and is then never used."""
-    low, high = interval
-    if high is None:
-        if any(t > 0 for t in multipliers):
-            raise CertificateError("a row charges an open end, which is infinite")
-        high = low
-    return (low, _ONE), (high, _ONE)
 
 
 def _follow(bounds: CaseBounds, path: Sequence[Step]) -> None:
@@ -325,7 +189,9 @@ def _side(at: str, child: int) -> tuple[int | None, int | None]:
     return (numerator << GRID) // unit, None
 
 
-def _boxed(head: Head, region: Region, bounds: CaseBounds, path: Sequence[Step]) -> Region:
+def _boxed(
+    head: Head, where: LatentDomain, bounds: CaseBounds, path: Sequence[Step]
+) -> LatentDomain:
     """The domain with the boxes that the path leaves; narrows the bounds at their locations."""
     halves: dict[int, list[tuple[int, int, float]]] = {}
     for node, child in path:
@@ -333,9 +199,9 @@ def _boxed(head: Head, region: Region, bounds: CaseBounds, path: Sequence[Step])
             at = float.fromhex(node.at)
             halves.setdefault(node.location, []).append((node.channel, child, at))
     if not halves:
-        return region
-    boxed = CaseRegion(head, region, bounds, halves)
+        return where
+    boxed = CaseDomain(head, where, bounds, halves)
     for location in halves:
-        for prototype, (low, high) in enumerate(boxed.ranges(location)):
+        for prototype, (low, high) in enumerate(box_ranges(head, boxed, location)):
             bounds.narrow(location, prototype, low, high)
     return boxed

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
 from protoproof.kernel.budget import OPERATION, SIMILARITY, current, integer, spend
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.claims import Contrast
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import observed_margin
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.size import violated_pairs
 from protoproof.kernel.latent.witness import departures, materialise_moves
 
 
-def contrasts(core: Core, region: Region, latent: Latent) -> Iterator[tuple[int, int]]:
-    """(class, number of released pair facts) of every contrast, after it was checked.
+def contrasts(core: Core, where: LatentDomain, latent: Latent) -> Iterator[Contrast]:
+    """What every contrast proves, after it was checked.
 
     Raises:
         CertificateError: one leaves the domain, or is not certainly predicted as its class.
@@ -32,7 +33,7 @@ def contrasts(core: Core, region: Region, latent: Latent) -> Iterator[tuple[int,
         if contrast.rival not in core.rivals:
             raise CertificateError(f"{name}: class {contrast.rival} is not a rival")
         points = materialise_moves(latent, contrast.moves)
-        for text in departures(region, latent, points):
+        for text in departures(where, latent, points):
             raise CertificateError(f"{name}: {text}")
         moved = latent.moved(points)
         pairs = len(points) * latent.head.prototype_count
@@ -42,4 +43,4 @@ def contrasts(core: Core, region: Region, latent: Latent) -> Iterator[tuple[int,
             observed_margin(latent.head, contrast.rival, k, moved.best).sign <= 0 for k in others
         ):
             raise CertificateError(f"{name}: is not certainly predicted as class {contrast.rival}")
-        yield contrast.rival, sum(1 for _ in violated_pairs(latent, moved))
+        yield Contrast(contrast.rival, sum(1 for _ in violated_pairs(latent, moved)))

@@ -35,6 +35,15 @@ def malformed(head: Head, facts: Sequence[Fact]) -> Iterator[str]:
         seen.add(subject)
 
 
+def intervals(facts: Sequence[Fact]) -> dict[tuple[int, int], tuple[Ratio, Ratio]]:
+    """By location and prototype, the interval that a pair fact states."""
+    return {
+        (fact.location, fact.prototype): (hex_ratio(fact.lower), hex_ratio(fact.upper))
+        for fact in facts
+        if isinstance(fact, PairFact)
+    }
+
+
 def violated(fact: Fact, at: Moved) -> bool:
     """Whether a latent breaks a fact, compared exactly."""
     if isinstance(fact, CeilingFact):

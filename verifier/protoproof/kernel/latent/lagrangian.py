@@ -1,184 +1,314 @@
-"""The Lagrangian bound over a box, exactly: facts and domain together.
+"""The Lagrangian bound: the one rule by which facts about some measurements bound others.
 
-Theorem (theory, section 4; weak duality). Let f_i be functions of z with f_i(z) in [low_i, high_i]
-for every z that counts, and F any function. For all multipliers t,
+Theorem (weak duality; theory, section 4). Let z be in a box whose ends may be infinite, F any
+function of z, and f_i functions with low_i <= f_i(z) <= high_i for every z that counts. For all
+multipliers t,
 
     F(z)  >=  min over the box of ( F + sum t_i f_i )  -  sum t_i^+ high_i  +  sum t_i^- low_i,
 
-because t_i f_i(z) is at most t_i high_i for t_i > 0 and t_i low_i for t_i < 0. (An open end, which
-is infinite, must not be charged.) Here all functions are A |z|^2 + <g, z> + c with scalar A, so the
-bracket is a sum over channels of A x^2 + g x, and its least value on [lo, hi] is
+because t_i f_i(z) is at most t_i high_i for t_i > 0 and t_i low_i for t_i < 0. An open end, which
+is infinite, must not be charged.
+
+Here all functions are A |z|^2 + <g, z> + c with scalar A: measurements |z|^2 - 2 <p, z> + |p|^2,
+and constraints of the domain. So the bracket is a sum over channels of A x^2 + g x, plus a
+constant. Its least value on [lo, hi] is
 
 * A > 0: at x = -g / 2A, where it is -g^2 / 4A, or at the end next to it;
-* A <= 0: at an end, because it is concave. With hi infinite it is bounded only for A = 0 <= g.
+* A <= 0: at an end, because it is concave. With an end that is infinite it is bounded only for
+  A = 0 and a g that points away from it; without any end, only for A > 0.
+
+Any multipliers give a bound, so nothing about them has to be believed. Rows are integers, and
+bound one measurement exactly; forms are balls, and bound a sum of measurements. In free space
+A |z|^2 + <g, z> is least at -|g|^2 / 4A, and for rows that square is known from the inner products
+of prototypes, without g.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from operator import mul
+from typing import TypeVar
 
-from flint import arb, fmpz_mat
+from flint import arb, arb_mat, fmpz, fmpz_mat
 
-from protoproof.certificate.schema import DomainBlock, Rows
+from protoproof.certificate.schema import Rows
+from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID, Ratio
 from protoproof.kernel.budget import integer, product, spend, width
-from protoproof.kernel.latent.domain import Constraint, Region
+from protoproof.kernel.latent.domain import Constraint, LatentDomain
 from protoproof.kernel.model.head import Head
 
-Charge = tuple[Ratio | None, Ratio | None]
+Number = TypeVar("Number", int, arb)
+# lower and upper end of an interval; None: infinite
+Interval = tuple[Ratio | None, Ratio | None]
+Open = Sequence[int | None]
 
 
-@dataclass(frozen=True)
-class Corner:
-    """One location's box, over ``2**shift``, which is no coarser than prototypes and slopes."""
+class Lagrangian:
+    """The rule at one location: its box, and the functions that multipliers may charge.
 
-    shift: int
-    lower: list[int]
-    upper: list[int | None]
+    These are the measurements ``facts``, each in its interval, then ``constraints``.
 
-    @classmethod
-    def of(cls, head: Head, region: Region, location: int) -> Corner:
-        """The box of a bounded domain."""
-        shift = max(head.shift, region.shift)
-        up = shift - region.shift
-        lower, upper = region.ends(location)
-        return cls(shift, [n << up for n in lower], [None if n is None else n << up for n in upper])
+    Args:
+        box: where the box comes from; a free domain is the box without ends.
+        facts: prototypes whose measurement here lies in the interval of ``ends``.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        box: LatentDomain,
+        location: int,
+        facts: Sequence[int] = (),
+        ends: Sequence[Interval] = (),
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        self._head, self._facts, self._constraints = head, facts, constraints
+        self._free, self._size = not box.bounded, box.size
+        self._shift = max(head.shift, box.shift)
+        self._finer = self._shift - box.shift
+        self._lower: Open = [None] * head.channels
+        self._upper: Open = self._lower
+        if box.bounded:
+            lower, upper = box.ends(location)
+            self._lower = [n << self._finer for n in lower]
+            self._upper = [None if n is None else n << self._finer for n in upper]
+        charged = [*ends, *((c.low, c.high) for c in constraints)]
+        known = [end for pair in charged for end in pair if end is not None]
+        # all ends are over powers of two
+        self._unit = max([2 * self._shift, *(end[1].bit_length() - 1 for end in known)])
+        norms = [head.norms[i] << (self._unit - 2 * head.shift) for i in facts]
+        norms += [0] * len(constraints)
+        # what a multiplier of one charges, less the constant of its function; over 2**unit
+        self._charges = [
+            [None if end is None else (end[0] << self._unit) // end[1] - norm for end in pair]
+            for pair, norm in zip(charged, norms, strict=True)
+        ]
+        self._ends = width(*known)
+
+    def charge(self, multipliers: Sequence[int]) -> int:
+        """sum t_i^+ high_i - sum t_i^- low_i, less the constants of t_i f_i; over ``2**unit``.
+
+        Raises:
+            CertificateError: not one multiplier per function, or an open end is charged.
+        """
+        if len(multipliers) != len(self._charges):
+            raise CertificateError("not one multiplier per fact and constraint")
+        total = 0
+        for t, (low, high) in zip(multipliers, self._charges, strict=True):
+            if t:
+                end = high if t > 0 else low
+                if end is None:
+                    raise CertificateError("charges an open end, which is infinite")
+                total += t * end
+        return total
+
+    def leading(self, multipliers: Sequence[int], lead: int) -> int:
+        """A of F + sum t_i f_i, where F has A = ``lead``.
+
+        Raises:
+            CertificateError: it bounds nothing, because there is no box and A <= 0.
+        """
+        count = len(self._facts)
+        total = lead + sum(multipliers[:count])
+        if self._constraints:
+            squares = (c.square for c in self._constraints)
+            total += sum(map(mul, multipliers[count:], squares))
+        if self._free and total <= 0:
+            raise CertificateError("a row has A <= 0, which bounds nothing")
+        return total
+
+    def rows(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, int]]:
+        """(j, lower bound of ``sign * q_j``) per row that proves any; over ``2**GRID``, rounded
+        down. The row's multipliers are over ``2**shift``.
+
+        Raises:
+            CertificateError: see :meth:`charge` and :meth:`leading`.
+        """
+        for prototype, value in self._bounds(rows, shift, sign):
+            yield prototype, (value[0] << GRID) // value[1]
+
+    def row(self, prototype: int, sign: int, row: Sequence[int], shift: int) -> Ratio | None:
+        """One lower bound of ``sign * q_j``, exactly; None where the row proves none."""
+        rows = Rows.model_construct(prototypes=(prototype,), theta=(tuple(row),))
+        return next((value for _, value in self._bounds(rows, shift, sign)), None)
+
+    def _bounds(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, Ratio]]:
+        """Everything is brought over S * 2**unit, with S = 2**shift."""
+        if not rows.prototypes:
+            return
+        self._spend(rows, shift)
+        head, lead = self._head, sign << shift
+        down, up = self._unit - 2 * self._shift, self._unit - 2 * head.shift
+        squares = self._squares(rows, lead) if self._free else None
+        for index, (prototype, row) in enumerate(zip(rows.prototypes, rows.theta, strict=True)):
+            linear = (lead * head.norms[prototype] << up) - self.charge(row)
+            leading = self.leading(row, lead)
+            least: tuple[int, int] | None
+            if squares is not None:
+                least = 0, 4 * squares[index] << 2 * (self._shift - head.shift)
+            else:
+                least = box_minimum(leading, self._slope(prototype, lead, row), *self._box)
+            if least is None:
+                continue
+            linear += least[0] << down
+            if leading > 0:
+                numerator = 4 * leading * linear - (least[1] << down)
+                yield prototype, (numerator, (4 * leading << shift) << self._unit)
+            else:
+                yield prototype, (linear, 1 << (shift + self._unit))
+
+    @property
+    def _box(self) -> tuple[Open, Open]:
+        return self._lower, self._upper
+
+    def _spend(self, rows: Rows, shift: int) -> None:
+        head, count = self._head, len(self._facts)
+        size = width(*rows.theta) + shift // 64
+        long = head.size + self._size
+        if self._free:
+            each = count * (count * product(size, 2 * head.size) + 8 * integer(size, 2 * long))
+            each += 24 * integer(size + long + self._ends)
+        else:
+            terms = 12 + 2 * len(self._constraints)
+            each = terms * integer(size + long, size + long) + count * product(size, head.size)
+            each *= head.channels
+        spend("rows of multipliers", len(rows.prototypes) * each)
+
+    def _slope(self, prototype: int, lead: int, row: Sequence[int]) -> list[int]:
+        """g of ``lead q_j + sum t_i f_i``, over ``2**shift``."""
+        head, count = self._head, len(self._facts)
+        chosen = [prototype, *self._facts]
+        points = fmpz_mat(1 + count, head.channels, [n for j in chosen for n in head.prototype(j)])
+        pulled = (fmpz_mat(1, 1 + count, [lead, *row[:count]]) * points).entries()
+        up = self._shift - head.shift
+        return self._constrained([-(2 * int(n) << up) for n in pulled], row[count:], 1)
+
+    def _constrained(self, slope: list[Number], own: Sequence[int], unit: Number) -> list[Number]:
+        """A slope with those of the domain's constraints, times ``unit`` and their multipliers."""
+        for t, constraint in zip(own, self._constraints, strict=True):
+            if t:
+                step = unit * (t << self._finer)
+                slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]
+        return slope
+
+    def _squares(self, rows: Rows, lead: int) -> list[int]:
+        """|lead p_j + sum t_i p_i|^2 of every row, over ``2**(2 * head.shift)``: the Gram matrix.
+
+        It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j). Rows over one fact, the most frequent, are
+        cheaper without matrices.
+        """
+        head, facts = self._head, self._facts
+        gram = head.gram_rows(facts)
+        pairs = list(zip(rows.prototypes, rows.theta, strict=True))
+        if len(facts) == 1:
+            (i,) = facts
+            return [
+                lead * lead * head.norms[j] + t * (t * head.norms[i] + 2 * lead * int(gram[i][j]))
+                for j, (t,) in pairs
+            ]
+        count = len(facts)
+        multipliers = fmpz_mat(len(pairs), count, [t for _, row in pairs for t in row])
+        between = fmpz_mat(count, count, [gram[i][k] for i in facts for k in facts])
+        across = fmpz_mat(len(pairs), count, [gram[i][j] for j, _ in pairs for i in facts])
+        products = (multipliers * between + across * (2 * lead)).tolist()
+        return [
+            int(sum(map(mul, row, product), fmpz(lead * lead * head.norms[j])))
+            for (j, row), product in zip(pairs, products, strict=True)
+        ]
+
+    def form(
+        self,
+        linear: Mapping[int, arb],
+        multipliers: Sequence[int],
+        unit: arb,
+        less: Sequence[tuple[arb, Sequence[int]]] = (),
+    ) -> arb:
+        """A lower bound of sum lambda_j q_j - sum nu_k <c_k, z>; NaN where none is proved.
+
+        Args:
+            linear: lambda, by prototype.
+            multipliers: integers, each times ``unit``.
+            less: nu_k, and c_k over the domain's ``2**shift``.
+
+        Raises:
+            CertificateError: see :meth:`charge`.
+        """
+        head, count = self._head, len(self._facts)
+        charge = self.charge(multipliers)
+        total = dict(linear)
+        for j, t in zip(self._facts, multipliers, strict=False):
+            total[j] = total.get(j, arb(0)) + unit * t
+        squares = sum(
+            t * c.square for t, c in zip(multipliers[count:], self._constraints, strict=True)
+        )
+        leading = sum(total.values(), unit * squares)
+        twice = -2 << (self._shift - head.shift)
+        slope = [n * twice for n in self._weighted(total)]
+        slope = self._constrained(slope, multipliers[count:], unit)
+        for nu, normal in less:
+            step = nu * (1 << self._finer)
+            slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
+        least = ball_minimum(leading, slope, *self._box)
+        norms = sum((value * head.norms[j] for j, value in linear.items()), arb(0))
+        value = least / (1 << 2 * self._shift) + norms / (1 << 2 * head.shift)
+        return value - unit * charge / (1 << self._unit)
+
+    def _weighted(self, total: Mapping[int, arb]) -> list[arb]:
+        """sum coefficient_j p_j, [D] over 2**shift: exact integers times balls."""
+        head = self._head
+        if not total:
+            return [arb(0)] * head.channels
+        rows = [n for prototype in total for n in head.prototype(prototype)]
+        points = arb_mat(fmpz_mat(len(total), head.channels, rows))
+        sums: list[arb] = (arb_mat(1, len(total), list(total.values())) * points).entries()
+        return sums
 
 
 def box_minimum(
-    leading: int, slope: Sequence[int], lower: Sequence[int], upper: Sequence[int | None]
-) -> Ratio | None:
-    """min of sum over channels of A x^2 + g x over integers' box; None where it is unbounded."""
-    whole = square = 0
+    leading: Number, slope: Sequence[Number], lower: Open, upper: Open
+) -> tuple[Number, Number] | None:
+    """The least value of the sum over channels of A x^2 + g x; None where it is unbounded.
+
+    It is (whole, square): whole - square / 4A for A > 0, else whole. For balls, comparisons hold
+    where they certainly do: -g^2 / 4A bounds a channel wherever the vertex lies, and an end is
+    taken only if the vertex certainly lies beyond it. A is certainly positive, or certainly not.
+    """
+    whole = square = leading * 0
+    bent = leading > 0
     for g, low, high in zip(slope, lower, upper, strict=True):
-        if leading > 0:
-            if 2 * leading * low >= -g:
+        if bent:
+            if low is not None and 2 * leading * low >= -g:
                 whole += (leading * low + g) * low
             elif high is not None and 2 * leading * high <= -g:
                 whole += (leading * high + g) * high
             else:
                 square += g * g
-        elif high is None:
-            if leading < 0 or g < 0:
+        elif low is None or high is None:
+            if low is None or not (leading == 0 and g >= 0):
                 return None
-            whole += (leading * low + g) * low
+            whole += g * low
         else:
-            whole += min((leading * low + g) * low, (leading * high + g) * high)
-    return (whole, 1) if leading <= 0 else (4 * leading * whole - square, 4 * leading)
+            whole += _smaller((leading * low + g) * low, (leading * high + g) * high)
+    return whole, square
 
 
-def domain_rows(
-    head: Head,
-    region: Region,
-    block: DomainBlock,
-    rows: Rows,
-    ends: Sequence[tuple[Ratio, Ratio]],
-    sign: int,
-) -> Iterable[tuple[int, int]]:
-    """Lower bounds of ``sign * q_lj``, one per row that proves any, over ``2**GRID``, rounded down.
+def ball_minimum(leading: arb, slope: Sequence[arb], lower: Open, upper: Open) -> arb:
+    """A ball around a lower bound of :func:`box_minimum`; NaN where nothing bounds it.
 
-    Args:
-        ends: [l_i, h_i] of the facts, in the order of ``block.facts``.
-        sign: 1 for lower bounds of q_lj, -1 for lower bounds of -q_lj.
+    Where A is not certainly positive it is replaced by a lower bound of it that is not positive,
+    as squares are not negative.
     """
-    if not rows.prototypes:
-        return
-    corner = Corner.of(head, region, block.location)
-    constraints = region.constraints(block.location)
-    count = len(block.facts)
-    size = width(*rows.theta) + block.shift // 64
-    long = head.size + region.size
-    each = 12 + 2 * len(constraints)
-    spend(
-        "rows of multipliers over the domain",
-        len(rows.prototypes)
-        * head.channels
-        * (each * integer(size + long, size + long) + count * product(size, head.size)),
-    )
-    up, finer = corner.shift - head.shift, corner.shift - region.shift
-    scale, unit = 1 << block.shift, 1 << (2 * corner.shift)
-    charges: list[Charge] = [*ends, *((c.low, c.high) for c in constraints)]
-    # 2 sum t_i p_i for all rows at once
-    points = [n for i in block.facts for n in head.prototype(i)]
-    centre = fmpz_mat(count, head.channels, points) if count else None
-    for prototype, row in zip(rows.prototypes, rows.theta, strict=True):
-        facts, own = row[:count], row[count:]
-        leading = sign * scale + sum(facts)
-        leading += sum(t * c.square for t, c in zip(own, constraints, strict=True))
-        slope = [-2 * sign * scale * n << up for n in head.prototype(prototype)]
-        if centre is not None:
-            pulled = (fmpz_mat(1, count, list(facts)) * centre).tolist()[0]
-            slope = [g - (2 * int(n) << up) for g, n in zip(slope, pulled, strict=True)]
-        for t, constraint in zip(own, constraints, strict=True):
-            if t:
-                slope = [g + (t * s << finer) for g, s in zip(slope, constraint.slope, strict=True)]
-        least = box_minimum(leading, slope, corner.lower, corner.upper)
-        if least is None:
-            continue
-        # everything so far over scale * unit
-        norms = sign * scale * head.norms[prototype]
-        norms += sum(t * head.norms[i] for t, i in zip(facts, block.facts, strict=True))
-        numerator = least[0] + (norms << (2 * up)) * least[1]
-        result = _less_charges((numerator, least[1] * scale * unit), row, charges, scale)
-        yield prototype, (result[0] << GRID) // result[1]
-
-
-def _less_charges(value: Ratio, row: Sequence[int], charges: Sequence[Charge], scale: int) -> Ratio:
-    """value - sum t_i^+ high_i / scale + sum t_i^- low_i / scale."""
-    numerator, denominator = 0, scale
-    for t, (low, high) in zip(row, charges, strict=True):
-        end = high if t > 0 else low
-        if not t:
-            continue
-        if end is None:
-            raise ValueError("an open end is charged")
-        # all ends are over powers of two
-        if end[1] > denominator // scale:
-            numerator *= end[1] * scale // denominator
-            denominator = end[1] * scale
-        numerator += t * end[0] * (denominator // (scale * end[1]))
-    return value[0] * denominator - numerator * value[1], value[1] * denominator
-
-
-def charged_open_end(row: Sequence[int], count: int, constraints: Sequence[Constraint]) -> bool:
-    """Whether a row of multipliers charges an infinite end of some constraint."""
-    return any(
-        (t > 0 and c.high is None) or (t < 0 and c.low is None)
-        for t, c in zip(row[count:], constraints, strict=True)
-    )
-
-
-def ball_minimum(leading: arb, slope: Sequence[arb], corner: Corner) -> arb:
-    """A ball around a lower bound of min over the box of A |z|^2 + <g, z>.
-
-    As :func:`box_minimum`, for coefficients that are only known up to a ball. Where A is certainly
-    positive, -g^2 / 4A bounds a channel wherever the vertex lies, and an end is taken only if the
-    vertex certainly lies beyond it. Where it is not, A is replaced by a lower bound <= 0 of it
-    (squares are not negative), for which the bracket is concave. NaN where nothing bounds it.
-    """
-    unit = arb(1 << corner.shift)
-    bent = leading > 0
-    if not bent:
+    if not leading > 0:
         leading = leading.lower()
         if not leading <= 0:  # NaN
             return arb("nan")
-    total = arb(0)
-    for g, low, high in zip(slope, corner.lower, corner.upper, strict=True):
-        near = arb(low) / unit
-        far = None if high is None else arb(high) / unit
-        if bent:
-            vertex = -g / (2 * leading)
-            if vertex <= near:
-                total += (leading * near + g) * near
-            elif far is not None and vertex >= far:
-                total += (leading * far + g) * far
-            else:
-                total -= g * g / (4 * leading)
-        elif far is not None:
-            total += ((leading * near + g) * near).min((leading * far + g) * far)
-        elif leading == 0 and g >= 0:
-            total += g * near
-        else:
-            return arb("nan")
-    return total
+    least = box_minimum(leading, slope, lower, upper)
+    if least is None:
+        return arb("nan")
+    return least[0] - least[1] / (4 * leading) if leading > 0 else least[0]
+
+
+def _smaller(left: Number, right: Number) -> Number:
+    """The smaller one; of balls, a ball around it."""
+    return left.min(right) if isinstance(left, arb) else min(left, right)

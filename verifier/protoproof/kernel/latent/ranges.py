@@ -1,15 +1,13 @@
-"""Bounds of every q_lj over the domain alone, over ``2**GRID``, rounded outwards.
+"""Bounds of every q_lj over a bounded domain alone, over ``2**GRID``, rounded outwards.
 
-* free: squares are not negative.
 * box, reach: the squared distance to the box, and to its farthest corner; sums over channels.
 * sphere: with |z| in [r, R] and n = |p|, the triangle inequality gives
   max(n - R, r - n, 0)^2 <= |z - p|^2 <= (n + R)^2. Written out, n^2 + R^2 -+ 2 sqrt(n^2 R^2), only
   one square root remains, and it is rounded up.
 * simplex: a convex function on a polytope is largest at a corner, all of the sum in one channel:
-  |p|^2 - 2 s min p + s^2 for the smallest or the largest sum s. From below, for *any* t,
-  |z - p|^2 >= min over z >= 0 of (|z - p|^2 + 2 t sum z) - 2 t s with s the largest sum for t >= 0
-  and the smallest for t < 0; per channel the minimum is 2 t p - t^2 for p > t and p^2 otherwise.
-  (The best t is the shift of the projection on the simplex; being any t, it needs no proof.)
+  |p|^2 - 2 s min p + s^2 for the smallest or the largest sum s. From below, the Lagrangian bound
+  (see ``lagrangian``) with some multiplier of the sum. The best one is twice the shift of the
+  projection on the simplex; being any, it needs no proof.
 """
 
 from __future__ import annotations
@@ -18,60 +16,54 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import isqrt
 
-from protoproof.certificate.schema import BoxDomain, FreeDomain, SimplexDomain, SphereDomain
-from protoproof.kernel.arithmetic.exact import GRID, Ratio, grid_ceiling, grid_floor, hex_ratio
+from protoproof.kernel.arithmetic.exact import GRID, Ratio, grid_ceiling, grid_floor
 from protoproof.kernel.budget import OPERATION, hold, integer, room, spend
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.bounded import BoundedDomain
+from protoproof.kernel.latent.bounds import Interval
+from protoproof.kernel.latent.domain import LatentDomain
+from protoproof.kernel.latent.lagrangian import Lagrangian
 from protoproof.kernel.model.head import Head
 
-Interval = tuple[int, int | None]
-
+_BITS = 2 * GRID  # of a multiplier that is close to the best one
 _PER_RANGE = 160  # bytes of two bounds
 _FRACTIONS = 64 * OPERATION  # of one prototype and channel, for a simplex
 
 
-def domain_ranges(head: Head, region: Region) -> list[list[Interval]]:
-    """[L][P] bounds; locations that are alike share one list."""
-    if not region.uniform:
-        room("the ranges over the domain", _PER_RANGE * region.locations * head.prototype_count)
-        return [box_ranges(head, region, location) for location in range(region.locations)]
-    return [_everywhere(head, region)] * region.locations
+def domain_ranges(head: Head, where: LatentDomain) -> list[list[Interval]]:
+    """[L][P] bounds over a bounded domain; locations that are alike share one list."""
+    if not where.uniform:
+        room("the ranges over the domain", _PER_RANGE * where.locations * head.prototype_count)
+        return [box_ranges(head, where, location) for location in range(where.locations)]
+    return [_everywhere(head, where)] * where.locations
 
 
-def _everywhere(head: Head, region: Region) -> list[Interval]:
-    domain, count = region.domain, head.prototype_count
+def _everywhere(head: Head, where: LatentDomain) -> list[Interval]:
+    count = head.prototype_count
     hold("the ranges over the domain", _PER_RANGE * count)
     spend("the ranges over the domain", 16 * count * integer(3))
-    if isinstance(domain, FreeDomain):
-        return [(0, None)] * head.prototype_count
-    if isinstance(domain, BoxDomain):
-        upper = None if domain.upper is None else hex_ratio(domain.upper)
-        return [
-            (grid_floor(near), None if far is None else grid_ceiling(far))
-            for near, far in head.box_bounds(hex_ratio(domain.lower), upper)
-        ]
-    if isinstance(domain, SphereDomain):
-        return [_to_shell((norm, 1 << (2 * head.shift)), domain) for norm in head.norms]
-    if isinstance(domain, SimplexDomain):
-        slack = Fraction(*hex_ratio(domain.slack))
+    if isinstance(where, BoundedDomain) and where.kind == "sphere":
+        return [_to_shell((norm, 1 << (2 * head.shift)), where.slack) for norm in head.norms]
+    if isinstance(where, BoundedDomain) and where.kind == "simplex":
+        slack = Fraction(*where.slack)
         spend("the ranges over the domain", _FRACTIONS * count * head.channels)
-        unit = 1 << head.shift
-        return [
-            _to_simplex([Fraction(n, unit) for n in head.prototype(j)], 1 - slack, 1 + slack)
-            for j in range(head.prototype_count)
-        ]
-    return box_ranges(head, region, 0)
+        return [_to_simplex(head, j, where, (1 - slack, 1 + slack)) for j in range(count)]
+    unit = 1 << where.shift
+    (low, *_), (high, *_) = where.ends(0)
+    return [
+        (grid_floor(near), None if far is None else grid_ceiling(far))
+        for near, far in head.box_bounds((low, unit), None if high is None else (high, unit))
+    ]
 
 
-def box_ranges(head: Head, region: Region, location: int) -> list[Interval]:
+def box_ranges(head: Head, where: LatentDomain, location: int) -> list[Interval]:
     """[P] bounds over the box of one location, whose ends are finite."""
     spend(
         "the ranges over a box",
-        box_cost(head.prototype_count, head.channels, region.size + head.size),
+        box_cost(head.prototype_count, head.channels, where.size + head.size),
     )
-    lower, upper = region.ends(location)
-    shift = max(region.shift, head.shift)
-    own, theirs = shift - head.shift, shift - region.shift
+    lower, upper = where.ends(location)
+    shift = max(where.shift, head.shift)
+    own, theirs = shift - head.shift, shift - where.shift
     low = [n << theirs for n in lower]
     high = [(0 if n is None else n) << theirs for n in upper]
     unit = 1 << (2 * shift)
@@ -97,8 +89,8 @@ def box_cost(prototypes: int, channels: int, size: int = 1) -> int:
     return prototypes * (16 * OPERATION + 4 * channels * integer(size, size))
 
 
-def _to_shell(norm: Ratio, domain: SphereDomain) -> Interval:
-    numerator, unit = hex_ratio(domain.slack)
+def _to_shell(norm: Ratio, slack: Ratio) -> Interval:
+    numerator, unit = slack
     inner, outer = (unit - numerator, unit), (unit + numerator, unit)
     low = 0
     for radius, beyond in ((outer, _less(outer, norm)), (inner, _less(norm, inner))):
@@ -117,19 +109,20 @@ def _root_above(left: Ratio, right: Ratio) -> int:
     return isqrt((left[0] * right[0] << (2 * GRID)) // (left[1] * right[1])) + 1
 
 
-def _to_simplex(point: Sequence[Fraction], least: Fraction, most: Fraction) -> Interval:
+def _to_simplex(
+    head: Head, prototype: int, where: LatentDomain, sums: tuple[Fraction, Fraction]
+) -> Interval:
+    point = [Fraction(n, 1 << head.shift) for n in head.prototype(prototype)]
     norm, smallest = sum(x * x for x in point), min(point)
-    far = max(norm - 2 * s * smallest + s * s for s in (least, most))
-    total = sum(max(x, Fraction(0)) for x in point)
-    shift = Fraction(0)
-    if total > most:
-        shift = _shift(point, most)
-    elif total < least:
-        shift = _shift(point, least)
-    near = sum(2 * shift * x - shift * shift if x > shift else x * x for x in point)
-    near -= 2 * shift * (most if shift >= 0 else least)
+    far = max(norm - 2 * s * smallest + s * s for s in sums)
+    total = sum((max(x, Fraction(0)) for x in point), Fraction(0))
+    nearest = min(max(total, sums[0]), sums[1])
+    # any multiplier bounds, so that this one may be rounded
+    multiplier = round(2 * _shift(point, nearest) * (1 << _BITS)) if nearest != total else 0
+    rule = Lagrangian(head, where, 0, constraints=where.local())
+    near = rule.row(prototype, 1, (multiplier,), _BITS)
     return (
-        max(0, grid_floor((near.numerator, near.denominator))),
+        0 if near is None else max(0, grid_floor(near)),
         grid_ceiling((far.numerator, far.denominator)),
     )
 

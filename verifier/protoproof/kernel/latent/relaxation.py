@@ -10,26 +10,20 @@ each of which is sound whatever it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from flint import arb, arb_mat, fmpz_mat
+from flint import arb
 
-from protoproof.certificate.schema import (
-    Chord,
-    Core,
-    JointMultipliers,
-    PairFact,
-    PlaceMultipliers,
-    RivalForm,
-    Tangent,
-)
+from protoproof.certificate.schema import Chord, Core, PlaceMultipliers, RivalForm, Tangent
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import GRID, Ratio, ball, decided, float_below, hex_ratio
+from protoproof.kernel.arithmetic.exact import GRID, ball, decided, float_below, hex_ratio
 from protoproof.kernel.budget import BALL, OPERATION, SIMILARITY, spend
-from protoproof.kernel.latent.domain import Region
-from protoproof.kernel.latent.lagrangian import Corner, ball_minimum, charged_open_end
+from protoproof.kernel.latent.domain import LatentDomain
+from protoproof.kernel.latent.facts import intervals
+from protoproof.kernel.latent.lagrangian import Lagrangian
 from protoproof.kernel.latent.margins import Ends, Margin
+from protoproof.kernel.latent.rows import Intervals
 from protoproof.kernel.model.head import Head
 
 # Ball precisions in bits: forms subtract large numbers, so they start higher than intervals.
@@ -38,9 +32,9 @@ PRECISIONS = (128, 256, 512)
 _ONE = 1 << GRID
 
 
-def form_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
+def form_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]:
     """What is malformed about the forms; nothing means that :class:`Forms` can evaluate them."""
-    stated = {(f.location, f.prototype) for f in core.facts if isinstance(f, PairFact)}
+    stated = intervals(core.facts)
     seen: set[int] = set()
     for form in core.evidence.forms:
         place = f"form against class {form.rival}"
@@ -48,17 +42,17 @@ def form_complaints(head: Head, core: Core, region: Region) -> Iterator[str]:
             yield f"{place}: not a rival, or a second form for it"
             continue
         seen.add(form.rival)
-        for text in entry_complaints(head, core, form, stated, region):
+        for text in entry_complaints(head, core, form, stated, where):
             yield f"{place}: {text}"
 
 
 def entry_complaints(
-    head: Head, core: Core, form: RivalForm, stated: Container[tuple[int, int]], region: Region
+    head: Head, core: Core, form: RivalForm, known: Intervals, where: LatentDomain
 ) -> Iterator[str]:
-    """What is malformed about one form, which may charge the pairs in ``stated``."""
+    """What is malformed about one form, which may charge the pairs in ``known``."""
     yield from _entry_complaints(head, core, form)
-    yield from _place_complaints(form, stated, region)
-    yield from _joint_complaints(form, region)
+    yield from _location_complaints(head, form, known, where)
+    yield from _joint_complaints(form, where)
 
 
 def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
@@ -84,40 +78,49 @@ def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
         yield "a tangent at a negative squared distance"
 
 
-def _place_complaints(
-    form: RivalForm, stated: Container[tuple[int, int]], region: Region
+def _location_complaints(
+    head: Head, form: RivalForm, known: Intervals, where: LatentDomain
 ) -> Iterator[str]:
-    places = [entry.location for entry in form.multipliers]
+    locations = [entry.location for entry in form.multipliers]
     used = {entry.location for entry in form.supports} | {e.location for e in form.opposes}
     # under linear bounds over all locations, one without linear terms may have multipliers too
-    missing = not used <= set(places) if form.joint else set(places) != used
-    if len(set(places)) != len(places) or missing:
+    missing = not used <= set(locations) if form.joint else set(locations) != used
+    if len(set(locations)) != len(locations) or missing:
         yield "not one entry of multipliers for each location that is used"
-    if any(place >= region.locations for place in places):
-        yield "location out of range"
     for entry in form.multipliers:
-        constraints = region.local() if entry.domain else []
-        count = len(entry.facts) + len(constraints)
-        if len(entry.mu) != count or len(set(entry.facts)) != len(entry.facts):
-            yield f"location {entry.location}: not one multiplier per fact, each once"
-        elif charged_open_end(entry.mu, len(entry.facts), constraints):
-            yield f"location {entry.location}: charges an open end, which is infinite"
-        if entry.domain and not region.bounded:
-            yield f"location {entry.location}: uses a domain that bounds nothing"
-        if any((entry.location, prototype) not in stated for prototype in entry.facts):
-            yield f"location {entry.location}: uses a pair fact that the certificate does not state"
+        here = entry.location
+        if here >= where.locations:
+            yield "location out of range"
+        elif entry.domain and not where.bounded:
+            yield f"location {here}: uses a domain that bounds nothing"
+        elif len(set(entry.facts)) != len(entry.facts):
+            yield f"location {here}: not one multiplier per fact, each once"
+        elif any((here, prototype) not in known for prototype in entry.facts):
+            yield f"location {here}: uses a pair fact that the certificate does not state"
+        else:
+            try:
+                _rule(head, entry, known, where).charge(entry.mu)
+            except CertificateError as error:
+                yield f"location {here}: {error}"
 
 
-def _joint_complaints(form: RivalForm, region: Region) -> Iterator[str]:
+def _joint_complaints(form: RivalForm, where: LatentDomain) -> Iterator[str]:
     if form.joint is None:
         return
-    if len(form.joint.nu) != len(region.joints) or not region.joints:
+    if len(form.joint.nu) != len(where.joints) or not where.joints:
         yield "not one multiplier per linear bound of the domain"
     # a linear bound has no upper end
     if any(nu < 0 for nu in form.joint.nu):
         yield "a negative multiplier of a linear bound"
     if not all(entry.domain for entry in form.multipliers):
         yield "linear bounds of the domain are used, but some location does not use its box"
+
+
+def _rule(head: Head, entry: PlaceMultipliers, known: Intervals, where: LatentDomain) -> Lagrangian:
+    """The Lagrangian bound at one location: of free space, or with what the domain says there."""
+    ends = [known[entry.location, prototype] for prototype in entry.facts]
+    box = where if entry.domain else LatentDomain(where.locations, where.channels)
+    return Lagrangian(head, box, entry.location, entry.facts, ends, box.local())
 
 
 class Known(Protocol):
@@ -131,16 +134,23 @@ class Known(Protocol):
 
 
 class Forms:
-    """The margins that well-formed forms (obligation 7) prove under proven bounds."""
+    """The margins that well-formed forms (obligation 7) prove under proven bounds.
 
-    def __init__(self, head: Head, core: Core, region: Region, bounds: Known, ends: Ends) -> None:
+    ``known``: the intervals that multipliers may charge, if not those of the stated facts.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        core: Core,
+        where: LatentDomain,
+        bounds: Known,
+        ends: Ends,
+        known: Intervals | None = None,
+    ) -> None:
         self._head, self._core, self._bounds, self._ends = head, core, bounds, ends
-        self._region = region
-        self._facts: dict[tuple[int, int], tuple[Ratio, Ratio | None]] = {
-            (fact.location, fact.prototype): (hex_ratio(fact.lower), hex_ratio(fact.upper))
-            for fact in core.facts
-            if isinstance(fact, PairFact)
-        }
+        self._where = where
+        self._known: Intervals = intervals(core.facts) if known is None else known
 
     def margin(self, form: RivalForm) -> Margin:
         """A lower bound of the margin; minus infinity where the form proves none.
@@ -170,12 +180,7 @@ class Forms:
                 constant, slope = self._chord(chord)
                 total += constant * weights[chord.prototype]
                 linear[chord.location][chord.prototype] = slope * weights[chord.prototype]
-            if form.joint is not None:
-                return total + self._jointly(form, form.joint, linear)
-            for multipliers in form.multipliers:
-                if linear[multipliers.location]:
-                    total += self._place(multipliers, linear[multipliers.location])
-            return total
+            return total + self._bounded(form, linear)
 
         # everything in `least` is over 2**weight_shift, as the integer weights are
         sign, value = decided(least, PRECISIONS)
@@ -183,18 +188,14 @@ class Forms:
 
     def _cost(self, form: RivalForm) -> int:
         """Steps of one evaluation: every listed prototype and fact enters in every channel."""
-        head, region = self._head, self._region
-        places = region.locations if form.joint is not None else len(form.multipliers)
+        head, where = self._head, self._where
+        places = where.locations if form.joint is not None else len(form.multipliers)
         columns = sum(len(entry.facts) for entry in form.multipliers)
         columns += len(form.supports) + len(form.opposes)
-        per_place = 12 + 2 * len(region.local()) + (0 if form.joint is None else len(form.joint.nu))
-        others = len(form.opposes) * region.locations * 8 * OPERATION
+        per_place = 12 + 2 * len(where.local()) + (0 if form.joint is None else len(form.joint.nu))
+        others = len(form.opposes) * where.locations * 8 * OPERATION
         functions = 4 * SIMILARITY * (len(form.supports) + len(form.opposes))
         return others + functions + head.channels * BALL * (2 * columns + per_place * places)
-
-    def interval(self, location: int, prototype: int) -> tuple[Ratio, Ratio | None]:
-        """The interval of q_lj that multipliers may charge: that of the stated fact."""
-        return self._facts[location, prototype]
 
     def _tangent(self, tangent: Tangent) -> tuple[arb, arb]:
         """Constant and slope of a minorant of a_j in q_lj.
@@ -234,107 +235,30 @@ class Forms:
         slope = (at_far - at_near) / (far - near)
         return at_near - slope * near, slope
 
-    def _place(self, multipliers: PlaceMultipliers, linear: Mapping[int, arb]) -> arb:
-        """A lower bound of sum lambda_j q_lj at one location, over 2**weight_shift.
+    def _bounded(self, form: RivalForm, linear: Mapping[int, Mapping[int, arb]]) -> arb:
+        """A lower bound of the sum of all locations' linear terms, over 2**weight_shift.
 
-        Theorem (theory, section 4). For any mu with A = sum lambda + sum mu > 0 and every z,
-
-            sum lambda_j q_j(z) + sum mu_i q_i(z)  =  A |z|^2 - 2 z.p + c  >=  c - |p|^2 / A
-
-        with p = sum lambda_j p_j + sum mu_i p_i and c the same sum of |p_j|^2; and where the facts
-        hold, mu_i q_i(z) is at most mu_i h_i for mu_i > 0 and mu_i l_i for mu_i < 0. Subtract.
-        Where A is not certainly positive the result is NaN, which proves nothing.
+        Locations are independent but for the linear bounds of the domain. Where <c_k, z> >= d_k
+        and nu_k >= 0, a sum of forms is at least itself less sum nu_k ( <c_k, z> - d_k ), which is
+        a sum over *all* locations again: the Lagrangian bound once more.
         """
-        if multipliers.domain:
-            return self._boxed(multipliers, linear, None)
-        head = self._head
-        total, ends = self._with_facts(multipliers, linear)
-        leading = sum(total.values(), arb(0))
-        if not leading > 0:
-            return arb("nan")
-        sums = self._weighted(total)
-        square = sum((entry * entry for entry in sums), arb(0))
-        norms = sum((value * head.norms[j] for j, value in total.items()), arb(0))
-        return (norms - square / leading) / (1 << (2 * head.shift)) - ends
-
-    def _with_facts(
-        self, multipliers: PlaceMultipliers, linear: Mapping[int, arb]
-    ) -> tuple[dict[int, arb], arb]:
-        """Coefficients of all q_j, the facts' multipliers included; and what the facts charge."""
-        unit = ball((1 << self._head.weight_shift, 1 << multipliers.shift))
-        total = dict(linear)
-        ends = arb(0)
-        for prototype, mu in zip(multipliers.facts, multipliers.mu, strict=False):
-            low, high = self.interval(multipliers.location, prototype)
-            total[prototype] = total.get(prototype, arb(0)) + unit * mu
-            end = high if mu > 0 else low
-            if end is None:
-                raise CertificateError("a form charges an open end, which is infinite")
-            ends += ball(end) * (unit * mu)
-        return total, ends
-
-    def _weighted(self, total: Mapping[int, arb]) -> list[arb]:
-        """sum coefficient_j p_j, [D] over 2**shift: exact integers times balls."""
-        head = self._head
-        if not total:
-            return [arb(0)] * head.channels
-        rows = fmpz_mat(
-            len(total), head.channels, [n for prototype in total for n in head.prototype(prototype)]
-        )
-        sums: list[arb] = (arb_mat(1, len(total), list(total.values())) * arb_mat(rows)).entries()
-        return sums
-
-    def _boxed(
-        self,
-        multipliers: PlaceMultipliers,
-        linear: Mapping[int, arb],
-        joint: JointMultipliers | None,
-    ) -> arb:
-        """As :meth:`_place`, with the least value over the domain's box.
-
-        Theorem: see ``boxed``. The facts and the domain's own constraints enter with multipliers;
-        ``joint`` takes its part - sum nu_k <c_k, z_l> of this location into the bracket.
-        """
-        head, region, location = self._head, self._region, multipliers.location
-        scale = 1 << head.weight_shift
-        unit = ball((scale, 1 << multipliers.shift))
-        total, ends = self._with_facts(multipliers, linear)
-        leading = sum(total.values(), arb(0))
-        # <g, z>, with g over 1
-        down = arb(2) / (1 << head.shift)
-        slope = [-entry * down for entry in self._weighted(total)]
-        own = multipliers.mu[len(multipliers.facts) :]
-        for t, constraint in zip(own, region.local(), strict=True):
-            leading += unit * (t * constraint.square)
-            step = unit * t / (1 << region.shift)
-            slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]
-            end = constraint.high if t > 0 else constraint.low
-            if t and end is not None:
-                ends += ball(end) * (unit * t)
-        if joint is not None:
-            for nu, bound in zip(joint.nu, region.joints, strict=True):
-                step = ball((scale * nu, 1 << (region.shift + joint.shift)))
-                normal = bound.slopes[location]
-                slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
-        norms = sum((value * head.norms[j] for j, value in total.items()), arb(0))
-        least = ball_minimum(leading, slope, Corner.of(head, region, location))
-        return least + norms / (1 << (2 * head.shift)) - ends
-
-    def _jointly(
-        self, form: RivalForm, joint: JointMultipliers, linear: Mapping[int, Mapping[int, arb]]
-    ) -> arb:
-        """A lower bound of the sum of all locations' forms, linear bounds included.
-
-        Where <c_k, z> >= d_k and nu_k >= 0, a sum of forms is at least itself less
-        sum nu_k ( <c_k, z> - d_k ), which is a sum over *all* locations again.
-        """
-        scale = 1 << self._head.weight_shift
-        total = arb(0)
-        for nu, bound in zip(joint.nu, self._region.joints, strict=True):
-            total += ball((scale * nu, 1 << joint.shift)) * ball(bound.bound)
+        head, where = self._head, self._where
         entries = {entry.location: entry for entry in form.multipliers}
-        for location in range(self._region.locations):
-            bare = PlaceMultipliers(location=location, facts=(), shift=0, mu=(), domain=True)
-            entry = entries.get(location, bare)
-            total += self._boxed(entry, linear.get(location, {}), joint)
+        total, nu = arb(0), []
+        if form.joint is None:
+            # one without linear terms would only lose
+            entries = {location: entry for location, entry in entries.items() if linear[location]}
+        else:
+            unit = ball((1 << head.weight_shift, 1 << form.joint.shift))
+            nu = [unit * factor for factor in form.joint.nu]
+            for location in range(where.locations):
+                bare = PlaceMultipliers(location=location, facts=(), shift=0, mu=(), domain=True)
+                entries.setdefault(location, bare)
+            for factor, bound in zip(nu, where.joints, strict=True):
+                total += factor * ball(bound.bound)
+        for location, entry in entries.items():
+            rule = _rule(head, entry, self._known, where)
+            unit = ball((1 << head.weight_shift, 1 << entry.shift))
+            less = [(n, joint.slopes[location]) for n, joint in zip(nu, where.joints, strict=False)]
+            total += rule.form(linear.get(location, {}), entry.mu, unit, less)
         return total

@@ -24,7 +24,7 @@ from protoproof.certificate.schema import Core, Cover, Node, Packing, Refutation
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio, at_most, round_down, round_up
 from protoproof.kernel.budget import OPERATION, SIMILARITY, current, hold, integer, room, spend
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import observed_margin
 from protoproof.kernel.latent.measurement import Latent, Moved
 from protoproof.kernel.latent.witness import departures, materialise_moves
@@ -43,7 +43,7 @@ class Clause:
     ceilings: frozenset[int]
 
 
-def size_bound(core: Core, region: Region, latent: Latent) -> int:
+def size_bound(core: Core, where: LatentDomain, latent: Latent) -> int:
     """The least number of facts that the certificate's size bound proves; 0 without one.
 
     Raises:
@@ -55,7 +55,7 @@ def size_bound(core: Core, region: Region, latent: Latent) -> int:
     each = latent.head.prototype_count * (SIMILARITY + 4 * _comparison(2 * latent.size))
     current().afford("all refutations", each * len(bound.refutations))
     clauses = [
-        _clause(core, region, latent, index, refutation)
+        _clause(core, where, latent, index, refutation)
         for index, refutation in enumerate(bound.refutations)
     ]
     if core.vocabulary == "topk":
@@ -147,14 +147,14 @@ class _Tree:
 
 
 def _clause(
-    core: Core, region: Region, latent: Latent, index: int, refutation: Refutation
+    core: Core, where: LatentDomain, latent: Latent, index: int, refutation: Refutation
 ) -> Clause:
     """What one losing latent says, after everything about it was checked."""
     name = f"refutation {index}"
     if refutation.rival not in core.rivals:
         raise CertificateError(f"{name}: class {refutation.rival} is not a rival")
     points = materialise_moves(latent, refutation.moves)
-    for text in departures(region, latent, points):
+    for text in departures(where, latent, points):
         raise CertificateError(f"{name}: {text}")
     moved = latent.moved(points)
     count = latent.head.prototype_count

@@ -27,14 +27,14 @@ from protoproof.kernel.budget import (
     stored,
     width,
 )
-from protoproof.kernel.latent.domain import Region
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import violated
 from protoproof.kernel.latent.margins import observed_margin
 from protoproof.kernel.latent.measurement import Latent, Moved, Point
 
 
 def witness_complaints(
-    core: Core, region: Region, latent: Latent, witness: Witness
+    core: Core, where: LatentDomain, latent: Latent, witness: Witness
 ) -> Iterator[str]:
     """Everything that is wrong with one witness; nothing means that its fact is necessary.
 
@@ -42,7 +42,7 @@ def witness_complaints(
         CertificateError: the construction itself makes no sense.
     """
     points = materialise(latent, witness)
-    yield from departures(region, latent, points)
+    yield from departures(where, latent, points)
     moved = latent.moved(points)
     spend("the facts at a witness", 8 * OPERATION * len(core.facts))
     _measure(core, moved, witness.rival)
@@ -56,17 +56,17 @@ def witness_complaints(
         yield f"does not certainly lose to class {witness.rival}"
 
 
-def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> Iterator[str]:
+def departures(where: LatentDomain, latent: Latent, points: Mapping[int, Point]) -> Iterator[str]:
     """Where a latent, moved to ``points`` at some locations, leaves the domain."""
-    moves = sum(integer(point.size + region.size, point.size) for point in points.values())
+    moves = sum(integer(point.size + where.size, point.size) for point in points.values())
     spend("a latent in the domain", 8 * latent.head.channels * moves)
     for location, point in points.items():
-        place = region.outside(location, point.numerators, point.denominator << latent.shift)
+        place = where.outside(location, point.numerators, point.denominator << latent.shift)
         if place is not None:
             yield f"leaves the domain at {place}"
-    if region.joints:
-        _charge_bounds(region, latent, points)
-    joint = region.outside_jointly(
+    if where.joints:
+        _charge_bounds(where, latent, points)
+    joint = where.outside_jointly(
         {
             location: (point.numerators, point.denominator << latent.shift)
             for location, point in enumerate(
@@ -78,14 +78,14 @@ def departures(region: Region, latent: Latent, points: Mapping[int, Point]) -> I
         yield f"leaves the domain: {joint}"
 
 
-def _charge_bounds(region: Region, latent: Latent, points: Mapping[int, Point]) -> None:
+def _charge_bounds(where: LatentDomain, latent: Latent, points: Mapping[int, Point]) -> None:
     """Charge the linear bounds at a latent; every moved location has a denominator of its own."""
-    sizes = [point.size + region.size for point in points.values()]
-    each = len(latent.points) * integer(latent.size, region.size)
+    sizes = [point.size + where.size for point in points.values()]
+    each = len(latent.points) * integer(latent.size, where.size)
     each += sum(integer(size, size) for size in sizes)
     common = sum(integer(sum(sizes[: i + 1]), sizes[i]) for i in range(len(sizes)))
     steps = 2 * latent.head.channels * each + 4 * common
-    spend("the linear bounds at a latent", len(region.joints) * steps)
+    spend("the linear bounds at a latent", len(where.joints) * steps)
 
 
 def _measure(core: Core, moved: Moved, rival: int) -> None:
@@ -131,7 +131,7 @@ def _apply(latent: Latent, move: Move) -> Point:
     head, here = latent.head, latent.points[move.location]
     spend("a moved location", 16 * head.channels * integer(latent.size, 5))
     hold("a moved location", stored(2 * head.channels, latent.size + 5))
-    direction, shift = float32_integers(decode_float32(move.direction, head.channels))
+    direction, shift = float32_integers(decode_floats(move.direction, head.channels, np.float32))
     if not move.keep:
         # both over 2**max(shift): the denominator makes up for the finer of the two
         finer = max(0, shift - latent.shift)
@@ -208,12 +208,3 @@ def _charge_projection(latent: Latent, count: int, along: int) -> None:
     spend("a projection", 8 * channels * integer(final, final))
     room("a projection", 16 * longest * (2 * count + channels) + 16 * count * (count + channels))
     hold("a projection", stored(channels, final))
-
-
-def decode_float32(text: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Finite little-endian float32 values from base64, of exactly the expected number.
-
-    Raises:
-        CertificateError: another length or alphabet, stray bits, NaN or infinity.
-    """
-    return decode_floats(text, count, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.arithmetic.exact import Ratio
@@ -25,6 +26,14 @@ NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
     "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
     "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
 }
+
+
+class LatentTensor(NamedTuple):
+    """The tensor of a graph that a head takes, and the shape in which it does: channels, rows,
+    columns."""
+
+    name: str
+    shape: tuple[int, int, int]
 
 
 class BoundHead:
@@ -49,6 +58,11 @@ class BoundHead:
         self.logits = description.logits
         self.latent_range = _range(graph, description.latent)
         self.normalised = _normalised(graph, description.latent)
+
+    @property
+    def latent_tensor(self) -> LatentTensor:
+        """The latent's name and shape."""
+        return LatentTensor(self.latent, (self.head.channels, *self.head.grid))
 
 
 def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:

@@ -28,7 +28,7 @@ MAX_BYTES = 1 << 30
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
 OPSETS = range(13, 27)
-_PER_NODE = 1 << 17  # steps
+_PER_NODE = 1 << 15  # steps, once it was read
 
 Shape = tuple[int | None, ...]
 

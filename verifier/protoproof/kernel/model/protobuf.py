@@ -19,11 +19,10 @@ from enum import Enum
 from typing import Any
 
 from protoproof.errors import ModelError
+from protoproof.kernel.budget import current
 
-# On the wire, of all messages of a file together: about a second and 100 MB. A network of a hundred
-# layers has a few thousand.
-MOST_VALUES = 1 << 18
-
+# Steps and bytes of a value on the wire. A network of a hundred layers has a few thousand values.
+PER_VALUE, STORED_VALUE = 1 << 16, 400
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 _WIDTH = {FIXED64: 8, FIXED32: 4}
@@ -113,22 +112,23 @@ class Record:
 
 
 class Reader:
-    """Reads messages of one file; ``most`` values at most, all messages together."""
+    """Reads messages of one file, and charges every value of them."""
 
-    def __init__(self, most: int = MOST_VALUES) -> None:
-        self._left = most
+    def __init__(self) -> None:
+        self._budget = current()
 
     def read(self, data: memoryview, kind: MessageType, where: str) -> Record:
         """The message in ``data``, all of which is accounted for.
 
         Raises:
             ModelError: something in it could be read in another way, or not at all.
+            OutOfBudgetError, MemoryError: it has too many values.
         """
         record = Record(where)
         closed: set[str] = set()  # fields that no further value may be added to
         position = 0
         while position < len(data):
-            self._charge(where)
+            self._charge()
             key, position = varint(data, position, where)
             number, wire = key >> 3, key & 7
             known = kind.fields.get(number)
@@ -189,15 +189,14 @@ class Reader:
             return [part]
         values, position = [], 0
         while position < len(part):
-            self._charge(where)
+            self._charge()
             number, position = varint(part, position, where)
             values.append(_integer(number, known, where))
         return values
 
-    def _charge(self, where: str) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise ModelError(f"{where}: the file has too many protobuf values")
+    def _charge(self) -> None:
+        self._budget.spend("a value of the model", PER_VALUE)
+        self._budget.hold("a value of the model", STORED_VALUE)
 
 
 def varint(data: memoryview, position: int, where: str) -> tuple[int, int]:

@@ -89,12 +89,11 @@ def audit_page(
     counterexamples = tuple(audit.counterexamples(campaign))
     around = {r.key: r for known in campaign.regions.values() for r in known.values()}
     complaints = campaign.complaints.values()
-    altered = [found for found in complaints if found.text == ALTERED]
+    altered = sum(found.text == ALTERED for found in complaints)
     over = sum(record.state == "proved" for record in around.values())
     if altered:
-        audit.missing.append(
-            f"Missing or altered since the campaign ran: {plural(len(altered), 'certificate')}."
-        )
+        words = plural(altered, "certificate")
+        audit.missing.append(f"Missing or altered since the campaign ran: {words}.")
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,

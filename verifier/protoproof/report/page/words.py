@@ -17,6 +17,16 @@ from protoproof.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
+from protoproof.kernel.claims import (
+    AtLeast,
+    Claim,
+    MinimumSize,
+    Necessary,
+    Robust,
+    RobustExplanation,
+    SubsetMinimal,
+    Sufficient,
+)
 from protoproof.kernel.conditions import vouched, walked_words
 from protoproof.kernel.encoder.input_region import describe
 from protoproof.report.page.reading import Reading
@@ -223,45 +233,46 @@ def scope_words(core: Core) -> str:
     return "Whatever the encoder's last operator can output"
 
 
-def claims_words(core: Core, claims: tuple[str, ...], predicted: str) -> tuple[str, ...]:
+def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple[str, ...]:
     """The checker's claims in sentences; a claim that this page does not know is not made."""
     facts = len(core.facts)
-    necessary = sum(claim.startswith("necessary:") for claim in claims)
+    made = {type(claim) for claim in claims}
+    necessary = sum(isinstance(claim, Necessary) for claim in claims)
     walked = walked_words(core)
     over = f"over {walked}" if walked else "over this domain"
     within = f", in {walked}," if walked else ""
     met = f" that meets the {plural(facts, 'fact')}" if facts else ""
     sentences = []
-    if "sufficient" in claims:
+    if Sufficient in made:
         sentences.append(
             f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
             f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
         )
         cases = cases_words(core)
         sentences += [f"{cases[0].upper()}{cases[1:]}."] if cases else []
-    if "robust-explanation" in claims and core.holds is not None:
+    if RobustExplanation in made and core.holds is not None:
         sentences.append(
             f"Robust explanation: every input of the region {describe(core.holds)} meets "
             f"the {plural(facts, 'fact')}, and is classified “{label(predicted)}” for this reason, "
             "by encoder and head in real arithmetic."
         )
-    elif "robust" in claims and isinstance(core.domain, ReachDomain):
+    elif Robust in made and isinstance(core.domain, ReachDomain):
         sentences.append(
             f"Robust: every input of {region_words(core.domain)} is classified "
             f"“{label(predicted)}”, by encoder and head in real arithmetic."
         )
-    least = next((c.removeprefix("at-least:") for c in claims if c.startswith("at-least:")), "")
-    if "minimum-size" in claims and facts:
+    least = next((claim.count for claim in claims if isinstance(claim, AtLeast)), 0)
+    if MinimumSize in made and facts:
         sentences.append(
             f"Minimum-size: no set of fewer than {plural(facts, 'fact')} of this kind forces the "
             f"prediction {over}."
         )
     elif least:
         sentences.append(
-            f"At least {plural(int(least), 'fact')} of this kind are needed to force the "
+            f"At least {plural(least, 'fact')} of this kind are needed to force the "
             f"prediction {over}."
         )
-    if "subset-minimal" in claims and facts:
+    if SubsetMinimal in made and facts:
         sentences.append(
             f"Subset-minimal: for every fact, a recorded latent{within} meets all the others and "
             "is classified differently."

@@ -1,0 +1,147 @@
+"""What a certificate proves, as theorems: frozen values that only the rules below and the
+obligations make. Each carries its hypotheses, so that nothing is concluded by leaving them out.
+
+An obligation establishes one of the first kind from what it examined; the functions conclude
+others from those. Strings (``str(claim)``) are for files and people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.schema import Domain, Fact
+
+
+@dataclass(frozen=True)
+class Sufficient:
+    """Every latent of the domain that meets the facts is predicted as recorded."""
+
+    domain: Domain
+    facts: tuple[Fact, ...]
+
+    def __str__(self) -> str:
+        return "sufficient"
+
+
+@dataclass(frozen=True)
+class Necessary:
+    """A latent that meets all facts but this one is predicted as another class."""
+
+    fact: int
+    rival: int
+
+    def __str__(self) -> str:
+        return f"necessary:{self.fact}"
+
+
+@dataclass(frozen=True)
+class Robust:
+    """Every input of the region is predicted as recorded."""
+
+    region: InputRegion
+
+    def __str__(self) -> str:
+        return "robust"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Every input of the region meets the facts. (A step of a proof; no claim by itself.)"""
+
+    region: InputRegion
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class RobustExplanation:
+    """Every input of the region meets the facts, and is predicted as recorded for that reason."""
+
+    region: InputRegion
+
+    def __str__(self) -> str:
+        return "robust-explanation"
+
+
+@dataclass(frozen=True)
+class SubsetMinimal:
+    """No fact of the explanation can be left out."""
+
+    facts: tuple[Fact, ...]
+
+    def __str__(self) -> str:
+        return "subset-minimal"
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """No explanation in this vocabulary and domain has fewer facts."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return f"at-least:{self.count}"
+
+
+@dataclass(frozen=True)
+class MinimumSize:
+    """The explanation has as few facts as any."""
+
+    count: int
+
+    def __str__(self) -> str:
+        return "minimum-size"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A latent that meets all pair facts but so many is predicted as the rival."""
+
+    rival: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"contrast:{self.rival}:{self.count}"
+
+
+Claim = (
+    Sufficient
+    | Necessary
+    | Robust
+    | RobustExplanation
+    | SubsetMinimal
+    | AtLeast
+    | MinimumSize
+    | Contrast
+)
+
+
+def robust_explanation(sufficient: Sufficient, held: Held) -> tuple[Robust, RobustExplanation]:
+    """The facts force the class, and hold over the region, whose latents the domain contains.
+
+    Raises:
+        ValueError: the two are about different facts.
+    """
+    if sufficient.facts != held.facts:
+        raise ValueError("theorems about different facts")
+    return Robust(held.region), RobustExplanation(held.region)
+
+
+def subset_minimal(
+    sufficient: Sufficient, necessary: Sequence[Necessary]
+) -> tuple[SubsetMinimal, ...]:
+    """All facts suffice, and without any one they do not. Nothing is minimal where none is."""
+    every = {claim.fact for claim in necessary} == set(range(len(sufficient.facts)))
+    return (SubsetMinimal(sufficient.facts),) if sufficient.facts and every else ()
+
+
+def minimum_size(sufficient: Sufficient, least: AtLeast) -> tuple[MinimumSize, ...]:
+    """These facts suffice, and no fewer do. Nothing is of minimum size where there is no fact."""
+    count = len(sufficient.facts)
+    return (MinimumSize(count),) if count and least.count == count else ()
+
+
+def words(claims: Sequence[Claim]) -> tuple[str, ...]:
+    """The claims as files and command lines spell them."""
+    return tuple(map(str, claims))

@@ -1,0 +1,80 @@
+"""What an accepted certificate is about, and what it rests on, in words."""
+
+from __future__ import annotations
+
+import hashlib
+
+from protoproof.certificate.schema import (
+    BoxDomain,
+    Core,
+    Domain,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
+)
+from protoproof.kernel.conditions import walked_words
+from protoproof.kernel.model.file import BoundHead
+
+
+def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
+    """What the certificate is about, so that nobody accepts a true claim about something else."""
+    premises = {"exact": "exactly as recorded", "interval": "within stated intervals"}
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    about: tuple[tuple[str, str], ...] = ()
+    for word, inputs in (("region", region), ("facts hold over", core.holds)):
+        if inputs is not None:
+            from protoproof.kernel.encoder.input_region import describe
+
+            about += ((word, describe(inputs)),)
+    walked = walked_words(core) if core.facts or core.contrasts else ""
+    about += (("necessity and size over", walked),) if walked else ()
+    return (
+        ("model", core.model.sha256),
+        ("head", core.model.binding),
+        ("input tensor", ", ".join(bound.inputs)),
+        ("latent tensor", bound.latent),
+        ("output tensor", bound.logits),
+        ("input", core.instance.input_sha256),
+        ("predicted", str(core.instance.predicted)),
+        ("domain", _domain_words(core.domain)),
+        *about,
+        ("vocabulary", core.vocabulary),
+        ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
+    )
+
+
+def _domain_words(domain: Domain) -> str:
+    """The domain's kind and every number of it, or their hash: what size and necessity rest on."""
+    if isinstance(domain, SphereDomain | SimplexDomain):
+        return f"{domain.kind}, slack {float.fromhex(domain.slack)!r}"
+    if isinstance(domain, ReachDomain):
+        numbers = [domain.lower, domain.upper]
+        numbers += [part for bound in domain.bounds for part in (bound.coefficients, bound.bound)]
+        digest = hashlib.sha256("\n".join(numbers).encode()).hexdigest()
+        return f"{domain.kind}, box and bounds with sha256 {digest[:16]}"
+    return domain.kind
+
+
+def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...]:
+    """What the claims rest on besides somebody's word (see ``conditions``).
+
+    Args:
+        presented: whether the certificate was compared with the hash of an input.
+    """
+    replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    what = "encoder and head" if replayed or core.holds is not None else "the head"
+    result = [f"level R: {what} with exactly these float32 weights, over the real numbers"]
+    if not (replayed and not core.facts):
+        # over a region that the checker walked itself, without facts, nothing rests on the latent
+        result.append(
+            "the recorded latent is what the encoder computes for the input with the recorded hash"
+        )
+    if not presented:
+        result.append("no input was presented, so the recorded input hash was not compared")
+    if core.model.description is not None:
+        result.append("the head description came with the certificate, not with the model")
+    if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
+        result.append(f"the latent is an output of {bound.latent_operator}, over the reals")
+    if isinstance(core.domain, SphereDomain):
+        result.append("what is normalised is not zero at any location")
+    return tuple(result)

@@ -1,0 +1,165 @@
+"""Obligations 7 to 9: the margins, over all latents of the domain that meet the facts.
+
+What only some certificates have is imported where it is met: whoever reads along for a certificate
+without it can leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from protoproof.certificate.partition import Part
+from protoproof.certificate.schema import Core, IntervalEvidence, ReachDomain
+from protoproof.kernel.arithmetic.exact import GRID, grid_ceiling, grid_floor
+from protoproof.kernel.budget import current, spend
+from protoproof.kernel.claims import Robust, Sufficient
+from protoproof.kernel.conditions import vouched
+from protoproof.kernel.latent.bounds import Bounds
+from protoproof.kernel.latent.domain import LatentDomain
+from protoproof.kernel.latent.margins import Ends, Margin, margins
+from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.model.head import Head
+from protoproof.kernel.rule import (
+    Domains,
+    Established,
+    Examination,
+    IncompleteError,
+    Margins,
+    Question,
+)
+
+
+def proofs(core: Core, domains: Domains) -> Iterator[tuple[str, Core, LatentDomain]]:
+    """What has to be proved, each with a name: the claim over its domain, or over every part.
+
+    A part is the same claim over its own box of latents, with its own evidence.
+    """
+    if not core.parts:
+        yield "", core, domains.stated
+        return
+    from protoproof.kernel.latent.bounded import BoundedDomain
+
+    leaves = [node for node in core.parts if isinstance(node, Part)]
+    for number, (leaf, ends) in enumerate(zip(leaves, domains.parts, strict=True)):
+        evidence = IntervalEvidence()
+        if leaf.evidence is not None:
+            evidence = core.part_evidence[leaf.evidence]
+        with current().scope():  # one part after the other
+            where = BoundedDomain.around(*ends)
+            yield f"part {number}: ", core.model_copy(update={"evidence": evidence}), where
+
+
+def multipliers(_: Question, known: Established) -> Examination[None]:
+    """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
+    charges no open end); every form is about one rival, lists each prototype once and on the side
+    of its weight; every implied bound uses a stated activation fact and a positive stretch; every
+    tree of cases is complete, and so is what its leaves hold."""
+    head = known[Latent].head
+    for name, core, where in proofs(known[Core], known[Domains]):
+        complaints = [name + text for text in _evidence_complaints(head, core, where)]
+        yield from complaints
+        if core.evidence.cases and not complaints:
+            from protoproof.kernel.latent.case_tree import LOOK, looks
+
+            spend(f"{name}all cases", LOOK * looks(head, core.evidence.cases))
+
+
+def _evidence_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]:
+    evidence = core.evidence
+    if evidence.blocks or evidence.domain_blocks or evidence.implied:
+        from protoproof.kernel.latent.rows import row_complaints
+
+        yield from row_complaints(head, core, where)
+    if evidence.forms:
+        from protoproof.kernel.latent.relaxation import form_complaints
+
+        yield from form_complaints(head, core, where)
+    if evidence.cases:
+        from protoproof.kernel.latent.case_tree import tree_complaints
+
+        yield from tree_complaints(head, core, where)
+
+
+def proved_margins(_: Question, known: Established) -> Examination[Margins]:
+    """8. Over all latents of the domain that meet the facts, every margin is certainly positive.
+
+    Raises:
+        IncompleteError: some margin is not proved.
+    """
+    core, latent, domains = known[Core], known[Latent], known[Domains]
+    found: dict[int, Margin] = {}
+    for name, part, where in proofs(core, domains):
+        bounds = Bounds(latent.head, part, where)
+        if not name:
+            yield from _contradictions(latent, bounds)
+        for rival, margin in _margins_over(latent.head, part, where, bounds).items():
+            worst = found.setdefault(rival, margin)
+            if (margin.sign, margin.lower) < (worst.sign, worst.lower):
+                found[rival] = margin
+        open_ = [margin for margin in found.values() if margin.sign != 1]
+        if open_:
+            listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
+            text = f"{name}{len(open_)} margins are not proved: over class {listed}"
+            raise IncompleteError(text, Margins(tuple(found.values())))
+    return Margins(tuple(found.values()), _concluded(core))
+
+
+def _concluded(core: Core) -> tuple[Sufficient | Robust, ...]:
+    """What positive margins over the domain, or over all parts' boxes, prove.
+
+    Parts are boxes around what the region's parts reach: that is a claim about inputs, and none
+    about the box around them all. Without facts the margins hold at every latent of the domain,
+    which holds all that the region reaches unless linear bounds of it are on somebody's word.
+    """
+    stated = core.domain
+    region = stated.region if isinstance(stated, ReachDomain) else None
+    sufficient = () if core.parts else (Sufficient(stated, core.facts),)
+    if not isinstance(stated, ReachDomain) or region is None or core.facts or vouched(stated):
+        return sufficient
+    return *sufficient, Robust(region)
+
+
+def _contradictions(latent: Latent, bounds: Bounds) -> Iterator[str]:
+    for prototype, (low, high) in enumerate(bounds.best):
+        # v is in the domain and meets the facts, so its measurements obey every sound bound
+        here = latent.best[prototype], latent.scale
+        if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
+            yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
+
+
+def _margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -> dict[int, Margin]:
+    """The best proved lower bound of the margin over every rival."""
+    one = 1 << GRID
+    ends = Ends(
+        head,
+        [(low, one) for low, _ in bounds.best],
+        [None if high is None else (high, one) for _, high in bounds.best],
+    )
+    found = {m.rival: m for m in margins(head, core.instance.predicted, core.rivals, ends)}
+    better: list[Margin] = []
+    if core.evidence.forms:
+        from protoproof.kernel.latent.relaxation import Forms
+
+        forms = Forms(head, core, where, bounds, ends)
+        better += (forms.margin(form) for form in core.evidence.forms)
+    if core.evidence.cases:
+        from protoproof.kernel.latent.cases import Cases
+
+        cases = Cases(head, core, where, bounds)
+        better += (cases.margin(tree) for tree in core.evidence.cases)
+    for margin in better:
+        # both are lower bounds of the same margin, so the better one is
+        if (margin.sign, margin.lower) > (found[margin.rival].sign, found[margin.rival].lower):
+            found[margin.rival] = margin
+    return found
+
+
+def prediction(_: Question, known: Established) -> Examination[None]:
+    """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not."""
+    core, latent = known[Core], known[Latent]
+    best = [(least, latent.scale) for least in latent.best]
+    ends = Ends(latent.head, best, best)
+    for margin in margins(latent.head, core.instance.predicted, core.rivals, ends):
+        if margin.sign != 1:
+            word = "loses to" if margin.sign < 0 else "cannot be separated from"
+            yield f"at the recorded latent the predicted class {word} class {margin.rival}"
