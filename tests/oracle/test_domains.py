@@ -116,14 +116,13 @@ def backwards(
 
 @kinds
 @pytest.mark.parametrize("seed", range(2))
-def test_relational_and_cascade_are_never_looser_than_exact(kind: str, seed: int) -> None:
+def test_relational_is_never_looser_than_intervals(kind: str, seed: int) -> None:
     instance, domain = placed(kind, seed, SIMILARITIES[(seed + len(kind)) % 4])
     facts = some_pairs(instance, seed, most=2)
     exact = margins("exact", instance, domain, facts)
     relational = margins("relational", instance, domain, facts)
     assert (exact >= margins("triangle", instance, domain, facts) - 1e-9).all()
     assert (relational >= exact - 1e-12).all()
-    np.testing.assert_allclose(margins("cascade", instance, domain, facts), relational, atol=1e-12)
 
 
 @kinds
