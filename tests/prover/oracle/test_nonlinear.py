@@ -24,16 +24,18 @@ from tests.support.tiny import Judgement, judge, tiny_case
 SLICE = 60
 
 
-def test_no_oracle_contradicts_the_ground_truth() -> None:
+@pytest.mark.parametrize("count", [SLICE // 3, pytest.param(SLICE, marks=pytest.mark.sweep)])
+def test_no_oracle_contradicts_the_ground_truth(count: int) -> None:
     kinds: Counter[str] = Counter()
     with Solver() as solver:
-        for seed in range(SLICE):
-            found = judge(tiny_case(seed), solver, steps=200_000, seconds=600.0)
+        for seed in range(count):
+            # most take milliseconds; what z3 does not see by then stays open, which is no answer
+            found = judge(tiny_case(seed), solver, steps=200_000, seconds=3.0)
             assert not found.wrong, f"seed {seed}: {found}"
             kinds[found.truth.status] += 1
     # a slice on which z3 decides nothing would show nothing
-    assert kinds["entails"] >= 10
-    assert kinds["refuted"] >= 10
+    assert kinds["entails"] >= count // 6
+    assert kinds["refuted"] >= count // 6
 
 
 def test_a_wrong_oracle_would_be_found() -> None:

@@ -17,6 +17,7 @@ from protoproof.prover.oracle.relational import RelationalOracle, RelationalStat
 from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.verdict import Status
+from tests.support.examples import examples
 from tests.support.heads import SIMILARITIES, similarity
 from tests.support.strategies import (
     Sphere,
@@ -64,6 +65,7 @@ def test_no_latent_on_the_spheres_beats_the_bound(kind: str, seed: int) -> None:
     assert (margins <= instance.margins + 1e-8).all()
 
 
+@examples(25, 100)
 @given(seeds)
 @DOMAINS
 @KINDS
@@ -107,10 +109,11 @@ def test_monotone_and_independent_of_order(seed: int) -> None:
     assert changed <= 1e-9
 
 
-def test_nearly_monotone_and_independent_of_order_over_a_box() -> None:
+@pytest.mark.parametrize("count", [20, pytest.param(60, marks=pytest.mark.sweep)])
+def test_nearly_monotone_and_independent_of_order_over_a_box(count: int) -> None:
     """There the multipliers are optimised too, by a few steps from a start that may be poor."""
     found = []
-    for seed in range(60):
+    for seed in range(count):
         instance = instance_with(seed)
         found.append(deviations(instance, Box(0.0, 1.0), some_pairs(instance, seed)))
     raised, changed = np.array(found).T
