@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ print(json.dumps([status, loaded]))
 # What no explanation over the free domain needs, whatever else it has.
 ROOMS = ("encoder", "latent.bounded", "latent.ranges", "arithmetic.outward")
 # What a certificate needs where it has such evidence, and else not.
-EVIDENCE = {
+EVIDENCE: dict[str, Callable[[Core], object]] = {
     "latent.cases": lambda c: c.evidence.cases,
     "latent.case_domain": lambda c: c.evidence.cases,
     "latent.case_bounds": lambda c: c.evidence.cases,
@@ -51,7 +52,7 @@ def mixed() -> tuple[Scene, Core]:
     return here, core(here, facts, "mixed")
 
 
-CERTIFICATES = {
+CERTIFICATES: dict[str, Callable[[], tuple[Scene, Core]]] = {
     "topk": lambda: (scene(2, grid=(2, 2), bias=None), topk_core(scene(2, grid=(2, 2), bias=None))),
     "ceiling": ceiling,
     "mixed": mixed,
