@@ -93,7 +93,7 @@ def test_what_has_to_be_read_is_little(name: str, tmp_path: Path) -> None:
     """For an explanation over the free domain: the argument, and the reader of ONNX files."""
     content, modules = loaded(name, tmp_path)
     reader = sum(modules[module] for module in READER)
-    assert reader <= 490
+    assert reader <= 425
     assert sum(modules.values()) - reader <= 2400 + (150 if content.witnesses else 0)
 
 
