@@ -23,7 +23,7 @@ from protoproof.errors import CertificateError
 from protoproof.kernel import ModelFile
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
-from protoproof.kernel.latent.lagrangian import ball_minimum, box_minimum
+from protoproof.kernel.latent.lagrangian import Interval, Lagrangian, ball_minimum, box_minimum
 from protoproof.kernel.latent.ranges import domain_ranges
 from protoproof.kernel.latent.rows import block_bounds
 from protoproof.kernel.model.head import Head
@@ -209,3 +209,62 @@ def test_malformed_domains_are_refused(bad: Domain) -> None:
 
 def test_nobody_is_outside_free_space() -> None:
     assert read_domain(FreeDomain(), 1, 2).outside(0, [10**30, -(10**30)], 1) is None
+
+
+ONE = (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "row", "problem"),
+    [
+        ((None, ONE), (-1,), "open end"),
+        ((ONE, None), (1,), "open end"),
+        ((ONE, ONE), (), "not one multiplier"),
+        ((ONE, ONE), (1, 1), "not one multiplier"),
+        ((ONE, ONE), (-(1 << 8),), "A <= 0"),
+        ((ONE, ONE), (-(1 << 9),), "A <= 0"),
+    ],
+)
+def test_the_rule_itself_refuses_malformed_multipliers(
+    ends: Interval, row: tuple[int, ...], problem: str
+) -> None:
+    """Whoever calls it: nothing depends on somebody having looked before."""
+    head, *_ = setting("box", 0)
+    rule = Lagrangian(head, LatentDomain(2, 4), 0, (0,), (ends,))
+    with pytest.raises(CertificateError, match=problem):
+        rule.row(1, 1, row, 8)
+    if "A <=" in problem:  # forms are balls, of which it may be unknown
+        assert not rule.form({1: arb(1)}, row, arb(1) / 256).is_finite()
+    else:
+        with pytest.raises(CertificateError, match=problem):
+            rule.form({1: arb(1)}, row, arb(1) / 256)
+
+
+def test_the_rule_takes_ends_over_powers_of_two_and_constraints_of_a_box() -> None:
+    head, region, *_ = setting("simplex", 0)
+    free = LatentDomain(2, 4)
+    with pytest.raises(ValueError, match="power of two"):
+        Lagrangian(head, free, 0, (0,), (((1, 3), None),))
+    with pytest.raises(ValueError, match="without a box"):
+        Lagrangian(head, free, 0, constraints=region.local())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "free"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_form_of_one_measurement_is_the_row(kind: str, seed: int) -> None:
+    """Balls and integers go through the same rule: they prove the same up to rounding."""
+    head, region, *_ = setting("box" if kind == "free" else kind, seed)
+    domain_ = LatentDomain(2, 4) if kind == "free" else region
+    rng = np.random.default_rng(seed)
+    constraints = domain_.constraints(1)
+    ends: list[Interval] = [((1, 4), (9, 2)), ((0, 1), (3, 1))]
+    rule = Lagrangian(head, domain_, 1, (0, 2), ends, constraints)
+    for _ in range(10):
+        facts = tuple(int(n) for n in rng.integers(-100, 300, 2))
+        own = tuple(-abs(int(n)) for n in rng.integers(-300, 300, len(constraints)))
+        exact = rule.row(3, 1, (*facts, *own), 8)
+        ball = rule.form({3: arb(1)}, (*facts, *own), arb(1) / 256)
+        if exact is None:
+            assert not ball.is_finite()
+        else:
+            assert abs(float(ball.mid()) - exact[0] / exact[1]) <= 1e-9 * (1 + abs(float(ball)))

@@ -33,7 +33,7 @@ from flint import arb, arb_mat, fmpz, fmpz_mat
 
 from protoproof.certificate.schema import Rows
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import GRID, Ratio
+from protoproof.kernel.arithmetic.exact import Ratio
 from protoproof.kernel.budget import integer, product, spend, width
 from protoproof.kernel.latent.domain import Constraint, LatentDomain
 from protoproof.kernel.model.head import Head
@@ -52,6 +52,9 @@ class Lagrangian:
     Args:
         box: where the box comes from; a free domain is the box without ends.
         facts: prototypes whose measurement here lies in the interval of ``ends``.
+
+    Raises:
+        ValueError: an end that is not over a power of two; constraints without a box.
     """
 
     def __init__(
@@ -67,15 +70,15 @@ class Lagrangian:
         self._free, self._size = not box.bounded, box.size
         self._shift = max(head.shift, box.shift)
         self._finer = self._shift - box.shift
-        self._lower: Open = [None] * head.channels
-        self._upper: Open = self._lower
+        self._box: tuple[Open, Open] = [None] * head.channels, [None] * head.channels
         if box.bounded:
             lower, upper = box.ends(location)
-            self._lower = [n << self._finer for n in lower]
-            self._upper = [None if n is None else n << self._finer for n in upper]
+            high = [None if n is None else n << self._finer for n in upper]
+            self._box = [n << self._finer for n in lower], high
         charged = [*ends, *((c.low, c.high) for c in constraints)]
         known = [end for pair in charged for end in pair if end is not None]
-        # all ends are over powers of two
+        if any(unit & (unit - 1) for _, unit in known) or (self._free and constraints):
+            raise ValueError("an end that is not over a power of two, or constraints without a box")
         self._unit = max([2 * self._shift, *(end[1].bit_length() - 1 for end in known)])
         norms = [head.norms[i] << (self._unit - 2 * head.shift) for i in facts]
         norms += [0] * len(constraints)
@@ -118,37 +121,35 @@ class Lagrangian:
             raise CertificateError("a row has A <= 0, which bounds nothing")
         return total
 
-    def rows(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, int]]:
-        """(j, lower bound of ``sign * q_j``) per row that proves any; over ``2**GRID``, rounded
-        down. The row's multipliers are over ``2**shift``.
+    def row(self, prototype: int, sign: int, row: Sequence[int], shift: int) -> Ratio | None:
+        """One lower bound of ``sign * q_j``, exactly; None where the row proves none."""
+        rows = Rows.model_construct(prototypes=(prototype,), theta=(tuple(row),))
+        return next((value for _, value in self.rows(rows, shift, sign)), None)
+
+    def rows(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, Ratio]]:
+        """(j, lower bound of ``sign * q_j``) per row that proves any.
+
+        The multipliers are over S = 2**shift; everything is brought over S * 2**unit.
 
         Raises:
             CertificateError: see :meth:`charge` and :meth:`leading`.
         """
-        for prototype, value in self._bounds(rows, shift, sign):
-            yield prototype, (value[0] << GRID) // value[1]
-
-    def row(self, prototype: int, sign: int, row: Sequence[int], shift: int) -> Ratio | None:
-        """One lower bound of ``sign * q_j``, exactly; None where the row proves none."""
-        rows = Rows.model_construct(prototypes=(prototype,), theta=(tuple(row),))
-        return next((value for _, value in self._bounds(rows, shift, sign)), None)
-
-    def _bounds(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, Ratio]]:
-        """Everything is brought over S * 2**unit, with S = 2**shift."""
         if not rows.prototypes:
             return
         self._spend(rows, shift)
         head, lead = self._head, sign << shift
         down, up = self._unit - 2 * self._shift, self._unit - 2 * head.shift
+        charges = [self.charge(row) for row in rows.theta]  # refuses what is malformed
         squares = self._squares(rows, lead) if self._free else None
         for index, (prototype, row) in enumerate(zip(rows.prototypes, rows.theta, strict=True)):
-            linear = (lead * head.norms[prototype] << up) - self.charge(row)
-            leading = self.leading(row, lead)
+            linear = (lead * head.norms[prototype] << up) - charges[index]
             least: tuple[int, int] | None
             if squares is not None:
+                leading = self.leading(row, lead)
                 least = 0, 4 * squares[index] << 2 * (self._shift - head.shift)
             else:
-                least = box_minimum(leading, self._slope(prototype, lead, row), *self._box)
+                leading, slope = self._added({prototype: lead}, row, 1)
+                least = box_minimum(leading, slope, *self._box)
             if least is None:
                 continue
             linear += least[0] << down
@@ -157,10 +158,6 @@ class Lagrangian:
                 yield prototype, (numerator, (4 * leading << shift) << self._unit)
             else:
                 yield prototype, (linear, 1 << (shift + self._unit))
-
-    @property
-    def _box(self) -> tuple[Open, Open]:
-        return self._lower, self._upper
 
     def _spend(self, rows: Rows, shift: int) -> None:
         head, count = self._head, len(self._facts)
@@ -175,22 +172,22 @@ class Lagrangian:
             each *= head.channels
         spend("rows of multipliers", len(rows.prototypes) * each)
 
-    def _slope(self, prototype: int, lead: int, row: Sequence[int]) -> list[int]:
-        """g of ``lead q_j + sum t_i f_i``, over ``2**shift``."""
+    def _added(
+        self, linear: Mapping[int, Number], multipliers: Sequence[int], unit: Number
+    ) -> tuple[Number, list[Number]]:
+        """A, and g over ``2**shift``, of sum lambda_j q_j + sum t_i f_i; t are times ``unit``."""
         head, count = self._head, len(self._facts)
-        chosen = [prototype, *self._facts]
-        points = fmpz_mat(1 + count, head.channels, [n for j in chosen for n in head.prototype(j)])
-        pulled = (fmpz_mat(1, 1 + count, [lead, *row[:count]]) * points).entries()
-        up = self._shift - head.shift
-        return self._constrained([-(2 * int(n) << up) for n in pulled], row[count:], 1)
-
-    def _constrained(self, slope: list[Number], own: Sequence[int], unit: Number) -> list[Number]:
-        """A slope with those of the domain's constraints, times ``unit`` and their multipliers."""
-        for t, constraint in zip(own, self._constraints, strict=True):
+        total = dict(linear)
+        for j, t in zip(self._facts, multipliers, strict=False):
+            total[j] = total[j] + unit * t if j in total else unit * t
+        leading, twice = sum(total.values(), unit * 0), -2 << (self._shift - head.shift)
+        slope = [n * twice for n in _weighted(head, total)] if total else [unit * 0] * head.channels
+        for t, constraint in zip(multipliers[count:], self._constraints, strict=True):
             if t:
+                leading += unit * (t * constraint.square)
                 step = unit * (t << self._finer)
                 slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]
-        return slope
+        return leading, slope
 
     def _squares(self, rows: Rows, lead: int) -> list[int]:
         """|lead p_j + sum t_i p_i|^2 of every row, over ``2**(2 * head.shift)``: the Gram matrix.
@@ -234,18 +231,8 @@ class Lagrangian:
         Raises:
             CertificateError: see :meth:`charge`.
         """
-        head, count = self._head, len(self._facts)
-        charge = self.charge(multipliers)
-        total = dict(linear)
-        for j, t in zip(self._facts, multipliers, strict=False):
-            total[j] = total.get(j, arb(0)) + unit * t
-        squares = sum(
-            t * c.square for t, c in zip(multipliers[count:], self._constraints, strict=True)
-        )
-        leading = sum(total.values(), unit * squares)
-        twice = -2 << (self._shift - head.shift)
-        slope = [n * twice for n in self._weighted(total)]
-        slope = self._constrained(slope, multipliers[count:], unit)
+        head, charge = self._head, self.charge(multipliers)
+        leading, slope = self._added(linear, multipliers, unit)
         for nu, normal in less:
             step = nu * (1 << self._finer)
             slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
@@ -254,15 +241,15 @@ class Lagrangian:
         value = least / (1 << 2 * self._shift) + norms / (1 << 2 * head.shift)
         return value - unit * charge / (1 << self._unit)
 
-    def _weighted(self, total: Mapping[int, arb]) -> list[arb]:
-        """sum coefficient_j p_j, [D] over 2**shift: exact integers times balls."""
-        head = self._head
-        if not total:
-            return [arb(0)] * head.channels
-        rows = [n for prototype in total for n in head.prototype(prototype)]
-        points = arb_mat(fmpz_mat(len(total), head.channels, rows))
-        sums: list[arb] = (arb_mat(1, len(total), list(total.values())) * points).entries()
-        return sums
+
+def _weighted(head: Head, total: Mapping[int, Number]) -> list[Number]:
+    """sum coefficient_j p_j, [D] over ``2**head.shift``; prototypes are exact integers."""
+    rows = [n for prototype in total for n in head.prototype(prototype)]
+    points, values = fmpz_mat(len(total), head.channels, rows), list(total.values())
+    if isinstance(values[0], arb):
+        balls: list[Number] = (arb_mat(1, len(total), values) * arb_mat(points)).entries()
+        return balls
+    return [int(n) for n in (fmpz_mat(1, len(total), values) * points).entries()]
 
 
 def box_minimum(
@@ -296,8 +283,7 @@ def box_minimum(
 def ball_minimum(leading: arb, slope: Sequence[arb], lower: Open, upper: Open) -> arb:
     """A ball around a lower bound of :func:`box_minimum`; NaN where nothing bounds it.
 
-    Where A is not certainly positive it is replaced by a lower bound of it that is not positive,
-    as squares are not negative.
+    Where A is not certainly positive, a lower bound replaces it, as squares are not negative.
     """
     if not leading > 0:
         leading = leading.lower()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from protoproof.certificate.schema import ActivationFact, Core, DomainBlock, ImpliedBound, PairBlock
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import Ratio, hex_ratio
+from protoproof.kernel.arithmetic.exact import Ratio, grid_floor, hex_ratio
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import intervals
 from protoproof.kernel.latent.lagrangian import Interval, Lagrangian
@@ -106,9 +106,9 @@ def block_bounds(
     for block in blocks:
         here = _rule(head, where, block, known)
         for prototype, bound in here.rows(block.lower, block.shift, 1):
-            yield block.location, prototype, bound, None
+            yield block.location, prototype, grid_floor(bound), None
         for prototype, bound in here.rows(block.upper, block.shift, -1):
-            yield block.location, prototype, None, -bound
+            yield block.location, prototype, None, -grid_floor(bound)
 
 
 def implied_bound(head: Head, entry: ImpliedBound, nearest: Ratio) -> Ratio:

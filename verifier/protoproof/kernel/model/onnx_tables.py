@@ -8,148 +8,91 @@ than the tables.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from protoproof.kernel.model.protobuf import Field, Kind, MessageType
 
-
-def _silent_text(name: str) -> Field:
-    return Field(name, Kind.TEXT, silent=True)
-
-
-def _numbers(name: str, kind: Kind) -> Field:
-    return Field(name, kind, many=True)
+_KINDS = {kind.value[0]: kind for kind in Kind}
+_MESSAGES: dict[str, MessageType] = {}
 
 
-_ENTRY = MessageType(
-    "StringStringEntryProto", {1: Field("key", Kind.TEXT), 2: Field("value", Kind.TEXT)}
-)
-_REMARKS = Field("metadata_props", Kind.MESSAGE, many=True, message=_ENTRY, silent=True)
+def _message(name: str, fields: str, refused: Mapping[int, str] | None = None) -> MessageType:
+    """A table. Each field has a number, a name, and a type: of protobuf, or a message above.
+
+    Behind the type, ``*`` is a field that may occur more than once, ``-`` one that is silent.
+    """
+    table: dict[int, Field] = {}
+    for entry in fields.split(";"):
+        number, field, kind = entry.split()
+        inner = _MESSAGES.get(kind.strip("*-"))
+        wire = Kind.MESSAGE if inner else _KINDS[kind.strip("*-")]
+        table[int(number)] = Field(field, wire, "*" in kind, inner, "-" in kind)
+    _MESSAGES[name] = MessageType(name, table, refused or {})
+    return _MESSAGES[name]
+
+
 ELSEWHERE = "a tensor is stored in another file"
+_message("StringStringEntryProto", "1 key string; 2 value string")
+_REMARKS = "metadata_props StringStringEntryProto*-"
 
-TENSOR = MessageType(
+TENSOR = _message(
     "TensorProto",
-    {
-        1: _numbers("dims", Kind.INT64),
-        2: Field("data_type", Kind.INT32),
-        4: _numbers("float_data", Kind.FLOAT),
-        5: _numbers("int32_data", Kind.INT32),
-        7: _numbers("int64_data", Kind.INT64),
-        8: Field("name", Kind.TEXT),
-        9: Field("raw_data", Kind.BYTES),
-        10: _numbers("double_data", Kind.DOUBLE),
-        11: _numbers("uint64_data", Kind.UINT64),
-        12: _silent_text("doc_string"),
-        14: Field("data_location", Kind.INT32),
-        16: _REMARKS,
-    },
+    "1 dims int64*; 2 data_type int32; 4 float_data float*; 5 int32_data int32*; "
+    "7 int64_data int64*; 8 name string; 9 raw_data bytes; 10 double_data double*; "
+    f"11 uint64_data uint64*; 12 doc_string string-; 14 data_location int32; 16 {_REMARKS}",
     {
         3: "tensors in segments are not supported",
         6: "tensors of text are not supported",
         13: ELSEWHERE,
     },
 )
-ATTRIBUTE = MessageType(
+_OTHERS = {
+    6: "a graph",
+    10: "tensors",
+    11: "graphs",
+    14: "a type",
+    15: "types",
+    22: "a sparse tensor",
+    23: "sparse tensors",
+}
+ATTRIBUTE = _message(
     "AttributeProto",
-    {
-        1: Field("name", Kind.TEXT),
-        2: Field("f", Kind.FLOAT),
-        3: Field("i", Kind.INT64),
-        4: Field("s", Kind.BYTES),
-        5: Field("t", Kind.MESSAGE, message=TENSOR),
-        7: _numbers("floats", Kind.FLOAT),
-        8: _numbers("ints", Kind.INT64),
-        9: _numbers("strings", Kind.BYTES),
-        13: _silent_text("doc_string"),
-        20: Field("type", Kind.INT32),
-    },
-    {
-        6: "an attribute holds a graph, which is not supported",
-        10: "an attribute holds tensors, which is not supported",
-        11: "an attribute holds graphs, which is not supported",
-        14: "an attribute holds a type, which is not supported",
-        15: "an attribute holds types, which is not supported",
-        21: "an attribute refers to one of a function, which is not supported",
-        22: "an attribute holds a sparse tensor, which is not supported",
-        23: "an attribute holds sparse tensors, which is not supported",
-    },
+    "1 name string; 2 f float; 3 i int64; 4 s bytes; 5 t TensorProto; 7 floats float*; "
+    "8 ints int64*; 9 strings bytes*; 13 doc_string string-; 20 type int32",
+    {n: f"an attribute holds {what}, which is not supported" for n, what in _OTHERS.items()}
+    | {21: "an attribute refers to one of a function, which is not supported"},
 )
-NODE = MessageType(
+NODE = _message(
     "NodeProto",
-    {
-        1: Field("input", Kind.TEXT, many=True),
-        2: Field("output", Kind.TEXT, many=True),
-        3: _silent_text("name"),
-        4: Field("op_type", Kind.TEXT),
-        5: Field("attribute", Kind.MESSAGE, many=True, message=ATTRIBUTE),
-        6: _silent_text("doc_string"),
-        7: Field("domain", Kind.TEXT),
-        8: Field("overload", Kind.TEXT),
-        9: _REMARKS,
-    },
+    "1 input string*; 2 output string*; 3 name string-; 4 op_type string; "
+    "5 attribute AttributeProto*; 6 doc_string string-; 7 domain string; 8 overload string; "
+    f"9 {_REMARKS}",
     {10: "an operator is split over devices, which is not supported"},
 )
-DIMENSION = MessageType(
-    "TensorShapeProto.Dimension",
-    {
-        1: Field("dim_value", Kind.INT64),
-        2: Field("dim_param", Kind.TEXT),
-        3: _silent_text("denotation"),
-    },
+_message(
+    "TensorShapeProto.Dimension", "1 dim_value int64; 2 dim_param string; 3 denotation string-"
 )
-SHAPE = MessageType(
-    "TensorShapeProto", {1: Field("dim", Kind.MESSAGE, many=True, message=DIMENSION)}
-)
-TENSOR_TYPE = MessageType(
-    "TypeProto.Tensor",
-    {1: Field("elem_type", Kind.INT32), 2: Field("shape", Kind.MESSAGE, message=SHAPE)},
-)
-_NO_TENSOR = "a value is not a tensor, which is not supported"
-TYPE = MessageType(
+_message("TensorShapeProto", "1 dim TensorShapeProto.Dimension*")
+_message("TypeProto.Tensor", "1 elem_type int32; 2 shape TensorShapeProto")
+_message(
     "TypeProto",
-    {1: Field("tensor_type", Kind.MESSAGE, message=TENSOR_TYPE), 6: _silent_text("denotation")},
-    dict.fromkeys((4, 5, 7, 8, 9), _NO_TENSOR),
+    "1 tensor_type TypeProto.Tensor; 6 denotation string-",
+    dict.fromkeys((4, 5, 7, 8, 9), "a value is not a tensor, which is not supported"),
 )
-VALUE = MessageType(
-    "ValueInfoProto",
-    {
-        1: Field("name", Kind.TEXT),
-        2: Field("type", Kind.MESSAGE, message=TYPE),
-        3: _silent_text("doc_string"),
-        4: _REMARKS,
-    },
-)
-GRAPH = MessageType(
+_message("ValueInfoProto", f"1 name string; 2 type TypeProto; 3 doc_string string-; 4 {_REMARKS}")
+GRAPH = _message(
     "GraphProto",
-    {
-        1: Field("node", Kind.MESSAGE, many=True, message=NODE),
-        2: _silent_text("name"),
-        5: Field("initializer", Kind.MESSAGE, many=True, message=TENSOR),
-        10: _silent_text("doc_string"),
-        11: Field("input", Kind.MESSAGE, many=True, message=VALUE),
-        12: Field("output", Kind.MESSAGE, many=True, message=VALUE),
-        13: Field("value_info", Kind.MESSAGE, many=True, message=VALUE),
-        16: _REMARKS,
-    },
-    {
-        14: "quantized tensors are not supported",
-        15: "sparse weights are not supported",
-    },
+    "1 node NodeProto*; 2 name string-; 5 initializer TensorProto*; 10 doc_string string-; "
+    "11 input ValueInfoProto*; 12 output ValueInfoProto*; 13 value_info ValueInfoProto*; "
+    f"16 {_REMARKS}",
+    {14: "quantized tensors are not supported", 15: "sparse weights are not supported"},
 )
-OPSET = MessageType(
-    "OperatorSetIdProto", {1: Field("domain", Kind.TEXT), 2: Field("version", Kind.INT64)}
-)
-MODEL = MessageType(
+_message("OperatorSetIdProto", "1 domain string; 2 version int64")
+MODEL = _message(
     "ModelProto",
-    {
-        1: Field("ir_version", Kind.INT64),
-        2: _silent_text("producer_name"),
-        3: _silent_text("producer_version"),
-        4: _silent_text("domain"),
-        5: Field("model_version", Kind.INT64, silent=True),
-        6: _silent_text("doc_string"),
-        7: Field("graph", Kind.MESSAGE, message=GRAPH),
-        8: Field("opset_import", Kind.MESSAGE, many=True, message=OPSET),
-        14: Field("metadata_props", Kind.MESSAGE, many=True, message=_ENTRY),
-    },
+    "1 ir_version int64; 2 producer_name string-; 3 producer_version string-; 4 domain string-; "
+    "5 model_version int64-; 6 doc_string string-; 7 graph GraphProto; "
+    "8 opset_import OperatorSetIdProto*; 14 metadata_props StringStringEntryProto*",
     {
         20: "training information is not supported",
         25: "model-local functions are not supported",
