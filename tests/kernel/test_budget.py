@@ -275,7 +275,7 @@ def test_less_memory_than_the_budget_allows_is_undecided(tmp_path: Path, megabyt
     (tmp_path / "c.json").write_bytes(files.certificate)
     (tmp_path / "m.onnx").write_bytes(files.model)
     command = [sys.executable, "-c", SCRIPT, "c.json", "m.onnx", str(megabytes << 20)]
-    environment = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": str(ROOT / "verifier"), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )

@@ -73,6 +73,7 @@ def test_an_undecided_obligation_is_incomplete(
 @pytest.mark.parametrize(
     "outcome",
     [MemoryError(), MemoryError("cannot allocate"), RecursionError(), OverflowError("too many"),
+     ImportError("cannot be loaded"),
      OutOfBudgetError("too large")],
     ids=repr,
 )  # fmt: skip

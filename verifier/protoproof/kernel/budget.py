@@ -206,7 +206,8 @@ def limbs(bits: int) -> int:
 
 def width(*numbers: Iterable[int]) -> int:
     """Limbs of the longest of some integers."""
-    return limbs(max((abs(n).bit_length() for some in numbers for n in some), default=0))
+    longest = max((max(map(abs, some), default=0) for some in numbers), default=0)
+    return limbs(longest.bit_length())
 
 
 def integer(left: int, right: int = 1) -> int:

@@ -39,8 +39,8 @@ from protoproof.kernel.subject import assumptions, subject
 _SHOWN = 8  # complaints of one obligation that are spelled out
 _RESERVE = 1 << 25  # bytes that must be free before an obligation is examined
 # What Python raises where this process may not have as much memory, or as deep a stack, as it asks
-# for, or where a number is too large for it.
-_RESOURCES = (MemoryError, RecursionError, OverflowError)
+# for, where a number is too large for it, or where a part of this checker cannot be loaded.
+_RESOURCES = (MemoryError, RecursionError, OverflowError, ImportError)
 
 
 class _Outcome(NamedTuple):

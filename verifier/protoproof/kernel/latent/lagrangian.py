@@ -17,10 +17,8 @@ constant. Its least value on [lo, hi] is
 * A <= 0: at an end, because it is concave. With an end that is infinite it is bounded only for
   A = 0 and a g that points away from it; without any end, only for A > 0.
 
-Any multipliers give a bound, so nothing about them has to be believed. Rows are integers, and
-bound one measurement exactly; forms are balls, and bound a sum of measurements. In free space
-A |z|^2 + <g, z> is least at -|g|^2 / 4A, and for rows that square is known from the inner products
-of prototypes, without g.
+Rows are integers, and bound one measurement exactly; forms are balls, and bound a sum of them. In
+free space the least value is -|g|^2 / 4A, which rows know from inner products of prototypes.
 """
 
 from __future__ import annotations
@@ -42,16 +40,14 @@ Number = TypeVar("Number", int, arb)
 # lower and upper end of an interval; None: infinite
 Interval = tuple[Ratio | None, Ratio | None]
 Open = Sequence[int | None]
+_OPEN = "charges an open end, which is infinite"
 
 
 class Lagrangian:
     """The rule at one location: its box, and the functions that multipliers may charge.
 
-    These are the measurements ``facts``, each in its interval, then ``constraints``.
-
-    Args:
-        box: where the box comes from; a free domain is the box without ends.
-        facts: prototypes whose measurement here lies in the interval of ``ends``.
+    These are the measurements of ``facts``, each in its interval of ``ends``, then ``constraints``.
+    The box is that of a domain; a free one is the box without ends.
 
     Raises:
         ValueError: an end that is not over a power of two; constraints without a box.
@@ -87,7 +83,7 @@ class Lagrangian:
             [None if end is None else (end[0] << self._unit) // end[1] - norm for end in pair]
             for pair, norm in zip(charged, norms, strict=True)
         ]
-        self._ends = width(*known)
+        self._ends, self._open = width(*known), len(known) < 2 * len(charged)
 
     def charge(self, multipliers: Sequence[int]) -> int:
         """sum t_i^+ high_i - sum t_i^- low_i, less the constants of t_i f_i; over ``2**unit``.
@@ -95,16 +91,23 @@ class Lagrangian:
         Raises:
             CertificateError: not one multiplier per function, or an open end is charged.
         """
-        if len(multipliers) != len(self._charges):
-            raise CertificateError("not one multiplier per fact and constraint")
+        self.accept(multipliers)
         total = 0
         for t, (low, high) in zip(multipliers, self._charges, strict=True):
             if t:
                 end = high if t > 0 else low
                 if end is None:
-                    raise CertificateError("charges an open end, which is infinite")
+                    raise CertificateError(_OPEN)
                 total += t * end
         return total
+
+    def accept(self, multipliers: Sequence[int]) -> None:
+        """Refuse what :meth:`charge` refuses."""
+        if len(multipliers) != len(self._charges):
+            raise CertificateError("not one multiplier per fact and constraint")
+        pairs = zip(multipliers, self._charges, strict=True)
+        if self._open and any(t and pair[t > 0] is None for t, pair in pairs):
+            raise CertificateError(_OPEN)
 
     def leading(self, multipliers: Sequence[int], lead: int) -> int:
         """A of F + sum t_i f_i, where F has A = ``lead``.
@@ -114,9 +117,8 @@ class Lagrangian:
         """
         count = len(self._facts)
         total = lead + sum(multipliers[:count])
-        if self._constraints:
-            squares = (c.square for c in self._constraints)
-            total += sum(map(mul, multipliers[count:], squares))
+        for t, c in zip(multipliers[count:], self._constraints, strict=True):
+            total += t * c.square
         if self._free and total <= 0:
             raise CertificateError("a row has A <= 0, which bounds nothing")
         return total
@@ -285,11 +287,9 @@ def ball_minimum(leading: arb, slope: Sequence[arb], lower: Open, upper: Open) -
 
     Where A is not certainly positive, a lower bound replaces it, as squares are not negative.
     """
-    if not leading > 0:
-        leading = leading.lower()
-        if not leading <= 0:  # NaN
-            return arb("nan")
-    least = box_minimum(leading, slope, lower, upper)
+    leading = leading if leading > 0 else leading.lower()
+    known = leading > 0 or leading <= 0  # not NaN
+    least = box_minimum(leading, slope, lower, upper) if known else None
     if least is None:
         return arb("nan")
     return least[0] - least[1] / (4 * leading) if leading > 0 else least[0]

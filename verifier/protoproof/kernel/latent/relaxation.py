@@ -99,7 +99,7 @@ def _location_complaints(
             yield f"location {here}: uses a pair fact that the certificate does not state"
         else:
             try:
-                _rule(head, entry, known, where).charge(entry.mu)
+                _rule(head, entry, known, where).accept(entry.mu)
             except CertificateError as error:
                 yield f"location {here}: {error}"
 

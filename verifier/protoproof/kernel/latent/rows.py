@@ -83,7 +83,7 @@ def block_complaints(
             yield f", {word}: prototype out of range"
         for row in rows.theta:
             try:
-                here.charge(row)
+                here.accept(row)
                 here.leading(row, sign << block.shift)
             except CertificateError as error:
                 yield f", {word}: {error}"
