@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from protoproof.certificate.schema import ImpliedBound
 from protoproof.kernel import CheckReport, ModelFile, check
-from protoproof.kernel.latent.rows import implied_bound
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.rows import implied_bounds
 from tests.support.kernel.builders import Scene, ceiling_core, file, scene
 from tests.support.kernel.second_checker import second_check
 
@@ -96,12 +97,14 @@ def test_never_below_the_triangle_bound(seed: int, stretch: float) -> None:
         for a, b in zip(here.tiny.prototypes[i], here.tiny.prototypes[j], strict=True)
     )
     entry = ImpliedBound(prototype=j, via=i, stretch=stretch.hex())
-    bound = Fraction(*implied_bound(head, entry, near.as_integer_ratio()))
+    ((_, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()})
+    bound = Fraction(high, 1 << GRID)
     # x >= (sqrt h + sqrt g)^2 iff x >= h + g and (x - h - g)^2 >= 4 h g
     assert bound >= near + apart
     assert (bound - near - apart) ** 2 >= 4 * near * apart
     if near and apart:
         best = math.sqrt(apart / near)
         entry = ImpliedBound(prototype=j, via=i, stretch=best.hex())
-        bound = Fraction(*implied_bound(head, entry, near.as_integer_ratio()))
+        ((_, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()})
+        bound = Fraction(high, 1 << GRID)
         assert float(bound) == pytest.approx((math.sqrt(near) + math.sqrt(apart)) ** 2)

@@ -79,7 +79,7 @@ def test_any_row_bounds_any_point_that_meets_the_facts(data: st.DataObject) -> N
         if (sign << 8) + sum(theta) > 0:
             rows = Rows(prototypes=(0,), theta=(theta,))
             rule = Lagrangian(head, LatentDomain(1, head.channels), 0, named, ends)
-            ((prototype, bound),) = rule.rows(rows, 8, sign)
+            ((prototype, bound),) = rule.rows(rows.prototypes, rows.theta, 8, sign)
             assert prototype == 0
             assert Fraction(*bound) <= sign * q[0]
 
@@ -99,7 +99,9 @@ def test_a_row_is_the_bound_of_the_theory(seed: int) -> None:
     ]
     rule = Lagrangian(head, LatentDomain(1, head.channels), 0, named, ends)
     for rows, sign in ((block.lower, 1), (block.upper, -1)):
-        for (j, bound), row in zip(rule.rows(rows, SHIFT, sign), rows.theta, strict=True):
+        for (j, bound), row in zip(
+            rule.rows(rows.prototypes, rows.theta, SHIFT, sign), rows.theta, strict=True
+        ):
             theta = [Fraction(t, 1 << SHIFT) for t in row]
             leading = sign + sum(theta)
             total = [sign * x for x in p[j]]

@@ -135,14 +135,13 @@ def _alone(head: Head, where: LatentDomain) -> list[list[Interval]]:
 def _with_implied(
     found: list[Interval], head: Head, core: Core, entries: Iterable[ImpliedBound]
 ) -> list[Interval]:
-    from protoproof.kernel.latent.rows import implied_bound
+    from protoproof.kernel.latent.rows import implied_bounds
 
     upper = {f.prototype: hex_ratio(f.upper) for f in core.facts if isinstance(f, ActivationFact)}
     head.gram_rows(entry.via for entry in entries)  # one product of matrices for all
-    for entry in entries:
-        low, high = found[entry.prototype]
-        bound = grid_ceiling(implied_bound(head, entry, upper[entry.via]))
-        found[entry.prototype] = low, _least(high, bound)
+    for prototype, bound in implied_bounds(head, entries, upper):
+        low, high = found[prototype]
+        found[prototype] = low, _least(high, bound)
     return found
 
 

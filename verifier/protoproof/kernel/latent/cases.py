@@ -31,7 +31,7 @@ from protoproof.certificate.cases import (
 )
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import GRID, grid_ceiling
+from protoproof.kernel.arithmetic.exact import GRID, Ratio
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.case_bounds import CaseBounds
 from protoproof.kernel.latent.case_domain import CaseDomain, EmptyBoxError
@@ -46,7 +46,7 @@ from protoproof.kernel.latent.rows import (
     Intervals,
     block_bounds,
     block_complaints,
-    implied_bound,
+    implied_bounds,
     implied_complaints,
 )
 from protoproof.kernel.model.head import Head
@@ -156,17 +156,17 @@ class Cases:
         """What the leaf's rows and implied bounds prove; all start from what the path says."""
         blocks: list[Block] = [*leaf.blocks, *leaf.domain_blocks]
         found = list(block_bounds(self._head, where, blocks, known))
-        implied = []
+        nearest: dict[int, Ratio] = {}
         for entry in leaf.implied:
-            nearest = bounds.best[entry.via][1]
-            if nearest is None:
+            high = bounds.best[entry.via][1]
+            if high is None:
                 raise CertificateError("an implied bound that starts from an open end")
-            bound = implied_bound(self._head, entry, (nearest, _ONE))
-            implied.append((entry.prototype, grid_ceiling(bound)))
+            nearest[entry.via] = high, _ONE
+        implied = list(implied_bounds(self._head, leaf.implied, nearest))
         for location, prototype, low, high in found:
             bounds.narrow(location, prototype, low, high)
-        for prototype, high in implied:
-            bounds.narrow_best(prototype, None, high)
+        for prototype, bound in implied:
+            bounds.narrow_best(prototype, None, bound)
 
 
 def _follow(bounds: CaseBounds, path: Sequence[Step]) -> None:

@@ -29,7 +29,6 @@ from typing import TypeVar
 
 from flint import arb, arb_mat, fmpz, fmpz_mat
 
-from protoproof.certificate.schema import Rows
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio
 from protoproof.kernel.budget import integer, product, spend, width
@@ -40,7 +39,7 @@ Number = TypeVar("Number", int, arb)
 # lower and upper end of an interval; None: infinite
 Interval = tuple[Ratio | None, Ratio | None]
 Open = Sequence[int | None]
-_OPEN = "charges an open end, which is infinite"
+_COUNT = "not one multiplier per fact and constraint"
 
 
 class Lagrangian:
@@ -91,23 +90,23 @@ class Lagrangian:
         Raises:
             CertificateError: not one multiplier per function, or an open end is charged.
         """
-        self.accept(multipliers)
+        if len(multipliers) != len(self._charges):
+            raise CertificateError(_COUNT)
         total = 0
         for t, (low, high) in zip(multipliers, self._charges, strict=True):
             if t:
                 end = high if t > 0 else low
                 if end is None:
-                    raise CertificateError(_OPEN)
+                    raise CertificateError("charges an open end, which is infinite")
                 total += t * end
         return total
 
     def accept(self, multipliers: Sequence[int]) -> None:
         """Refuse what :meth:`charge` refuses."""
         if len(multipliers) != len(self._charges):
-            raise CertificateError("not one multiplier per fact and constraint")
-        pairs = zip(multipliers, self._charges, strict=True)
-        if self._open and any(t and pair[t > 0] is None for t, pair in pairs):
-            raise CertificateError(_OPEN)
+            raise CertificateError(_COUNT)
+        if self._open:  # else nothing has to be looked at
+            self.charge(multipliers)
 
     def leading(self, multipliers: Sequence[int], lead: int) -> int:
         """A of F + sum t_i f_i, where F has A = ``lead``.
@@ -117,18 +116,19 @@ class Lagrangian:
         """
         count = len(self._facts)
         total = lead + sum(multipliers[:count])
-        for t, c in zip(multipliers[count:], self._constraints, strict=True):
-            total += t * c.square
+        if self._constraints:
+            total += sum(map(mul, multipliers[count:], (c.square for c in self._constraints)))
         if self._free and total <= 0:
             raise CertificateError("a row has A <= 0, which bounds nothing")
         return total
 
     def row(self, prototype: int, sign: int, row: Sequence[int], shift: int) -> Ratio | None:
         """One lower bound of ``sign * q_j``, exactly; None where the row proves none."""
-        rows = Rows.model_construct(prototypes=(prototype,), theta=(tuple(row),))
-        return next((value for _, value in self.rows(rows, shift, sign)), None)
+        return next((value for _, value in self.rows((prototype,), (row,), shift, sign)), None)
 
-    def rows(self, rows: Rows, shift: int, sign: int) -> Iterator[tuple[int, Ratio]]:
+    def rows(
+        self, prototypes: Sequence[int], theta: Sequence[Sequence[int]], shift: int, sign: int
+    ) -> Iterator[tuple[int, Ratio]]:
         """(j, lower bound of ``sign * q_j``) per row that proves any.
 
         The multipliers are over S = 2**shift; everything is brought over S * 2**unit.
@@ -136,14 +136,14 @@ class Lagrangian:
         Raises:
             CertificateError: see :meth:`charge` and :meth:`leading`.
         """
-        if not rows.prototypes:
+        if not prototypes:
             return
-        self._spend(rows, shift)
+        self._spend(theta, shift)
         head, lead = self._head, sign << shift
         down, up = self._unit - 2 * self._shift, self._unit - 2 * head.shift
-        charges = [self.charge(row) for row in rows.theta]  # refuses what is malformed
-        squares = self._squares(rows, lead) if self._free else None
-        for index, (prototype, row) in enumerate(zip(rows.prototypes, rows.theta, strict=True)):
+        charges = [self.charge(row) for row in theta]  # refuses what is malformed
+        squares = self._squares(prototypes, theta, lead) if self._free else None
+        for index, (prototype, row) in enumerate(zip(prototypes, theta, strict=True)):
             linear = (lead * head.norms[prototype] << up) - charges[index]
             least: tuple[int, int] | None
             if squares is not None:
@@ -161,9 +161,9 @@ class Lagrangian:
             else:
                 yield prototype, (linear, 1 << (shift + self._unit))
 
-    def _spend(self, rows: Rows, shift: int) -> None:
+    def _spend(self, theta: Sequence[Sequence[int]], shift: int) -> None:
         head, count = self._head, len(self._facts)
-        size = width(*rows.theta) + shift // 64
+        size = width(*theta) + shift // 64
         long = head.size + self._size
         if self._free:
             each = count * (count * product(size, 2 * head.size) + 8 * integer(size, 2 * long))
@@ -172,7 +172,7 @@ class Lagrangian:
             terms = 12 + 2 * len(self._constraints)
             each = terms * integer(size + long, size + long) + count * product(size, head.size)
             each *= head.channels
-        spend("rows of multipliers", len(rows.prototypes) * each)
+        spend("rows of multipliers", len(theta) * each)
 
     def _added(
         self, linear: Mapping[int, Number], multipliers: Sequence[int], unit: Number
@@ -191,15 +191,16 @@ class Lagrangian:
                 slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]
         return leading, slope
 
-    def _squares(self, rows: Rows, lead: int) -> list[int]:
+    def _squares(
+        self, prototypes: Sequence[int], theta: Sequence[Sequence[int]], lead: int
+    ) -> list[int]:
         """|lead p_j + sum t_i p_i|^2 of every row, over ``2**(2 * head.shift)``: the Gram matrix.
 
-        It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j). Rows over one fact, the most frequent, are
-        cheaper without matrices.
+        It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j); over one fact, matrices would cost more.
         """
         head, facts = self._head, self._facts
         gram = head.gram_rows(facts)
-        pairs = list(zip(rows.prototypes, rows.theta, strict=True))
+        pairs = list(zip(prototypes, theta, strict=True))
         if len(facts) == 1:
             (i,) = facts
             return [
@@ -238,10 +239,9 @@ class Lagrangian:
         for nu, normal in less:
             step = nu * (1 << self._finer)
             slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
-        least = ball_minimum(leading, slope, *self._box)
+        least = ball_minimum(leading, slope, *self._box) / (1 << 2 * self._shift)
         norms = sum((value * head.norms[j] for j, value in linear.items()), arb(0))
-        value = least / (1 << 2 * self._shift) + norms / (1 << 2 * head.shift)
-        return value - unit * charge / (1 << self._unit)
+        return least + norms / (1 << 2 * head.shift) - unit * charge / (1 << self._unit)
 
 
 def _weighted(head: Head, total: Mapping[int, Number]) -> list[Number]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from protoproof.certificate.schema import ActivationFact, Core, DomainBlock, ImpliedBound, PairBlock
@@ -105,14 +105,17 @@ def block_bounds(
     """(location, prototype, lower, upper) from every row of well-formed blocks."""
     for block in blocks:
         here = _rule(head, where, block, known)
-        for prototype, bound in here.rows(block.lower, block.shift, 1):
+        low, high = block.lower, block.upper
+        for prototype, bound in here.rows(low.prototypes, low.theta, block.shift, 1):
             yield block.location, prototype, grid_floor(bound), None
-        for prototype, bound in here.rows(block.upper, block.shift, -1):
+        for prototype, bound in here.rows(high.prototypes, high.theta, block.shift, -1):
             yield block.location, prototype, None, -grid_floor(bound)
 
 
-def implied_bound(head: Head, entry: ImpliedBound, nearest: Ratio) -> Ratio:
-    """An upper bound of the best measurement m_j of ``entry.prototype``.
+def implied_bounds(
+    head: Head, entries: Iterable[ImpliedBound], nearest: Mapping[int, Ratio]
+) -> Iterator[tuple[int, int]]:
+    """(j, upper bound of the best measurement m_j, over ``2**GRID`` and rounded up) per entry.
 
     Some location has q_i <= h, for i = ``via``. There, the Lagrangian bound of -q_j with multiplier
     1 + s of that fact, for a stretch s > 0, says
@@ -120,12 +123,17 @@ def implied_bound(head: Head, entry: ImpliedBound, nearest: Ratio) -> Ratio:
         m_j  <=  q_j  <=  (1 + s) h + (1 + 1/s) |p_i - p_j|^2.
 
     Args:
-        nearest: h, the upper end of what is known about i.
+        nearest: h by i, the upper end of what is known about i.
     """
-    stretch, unit = hex_ratio(entry.stretch)
     free = LatentDomain(head.location_count, head.channels)
-    here = Lagrangian(head, free, 0, (entry.via,), ((None, nearest),))
-    found = here.row(entry.prototype, -1, (stretch + unit,), unit.bit_length() - 1)
-    if found is None:
-        raise CertificateError("an implied bound that bounds nothing")
-    return -found[0], found[1]
+    rules: dict[int, Lagrangian] = {}
+    for entry in entries:
+        via = entry.via
+        if via not in rules:
+            rules[via] = Lagrangian(head, free, 0, (via,), ((None, nearest[via]),))
+        stretch, unit = hex_ratio(entry.stretch)
+        row = (stretch + unit,)
+        found = rules[via].row(entry.prototype, -1, row, unit.bit_length() - 1)
+        if found is None:
+            raise CertificateError("an implied bound that bounds nothing")
+        yield entry.prototype, -grid_floor(found)
