@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import cli
 from protoproof.campaign import Instances, Options, read_campaign, run_campaign
 from protoproof.certificate.canonical import canonical_bytes
+from protoproof.cli import app as cli
 from protoproof.explanation.explainer import Explainer
 from protoproof.gate import run_gate
 from protoproof.gate.policy_file import read_policy
