@@ -23,8 +23,9 @@ from protoproof.kernel.claims import (
     subset_minimal,
     words,
 )
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.obligations import RULES
-from protoproof.kernel.rule import Established
+from protoproof.kernel.rule import Domains, Established
 
 ONE = (1.0).hex()
 FACTS = tuple(PairFact(location=0, prototype=j, lower=ONE, upper=ONE) for j in range(2))
@@ -77,3 +78,10 @@ def test_nothing_is_known_that_was_not_established() -> None:
     with pytest.raises(LookupError, match="Held is not established"):
         known[Held]
     assert all(rule.number not in rule.needs for rule in RULES)
+
+
+def test_latents_that_were_not_looked_for_refute_nothing() -> None:
+    free = LatentDomain(1, 1)
+    assert Domains(free, free).among() is free
+    with pytest.raises(LookupError, match="not established"):
+        Domains(free, None).among()

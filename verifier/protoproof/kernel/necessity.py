@@ -23,11 +23,12 @@ from protoproof.kernel.rule import (
 
 def witnesses(_: Question, known: Established) -> Examination[Witnessed]:
     """10. Every witness meets all facts but its own, lies in the domain, and certainly loses."""
-    core, latent, where = known[Core], known[Latent], known[Domains].refuting
+    core, latent = known[Core], known[Latent]
     if not core.witnesses:
         return Witnessed(())
     from protoproof.kernel.latent.witness import witness_complaints
 
+    where = known[Domains].among()
     current().afford(
         "all witnesses",
         8 * OPERATION * len(core.witnesses) * (latent.head.prototype_count + len(core.facts)),
@@ -55,7 +56,7 @@ def size(_: Question, known: Established) -> Examination[AtLeast | None]:
         return None
     from protoproof.kernel.latent.size import size_bound
 
-    count = size_bound(core, known[Domains].refuting, known[Latent])
+    count = size_bound(core, known[Domains].among(), known[Latent])
     if count > len(core.facts):
         yield (
             f"contradiction: {len(core.facts)} facts are stated, and every explanation is "
@@ -71,4 +72,4 @@ def contrast(_: Question, known: Established) -> Examination[Contrasted]:
         return Contrasted()
     from protoproof.kernel.latent.contrast import contrasts
 
-    return Contrasted(tuple(contrasts(known[Core], known[Domains].refuting, known[Latent])))
+    return Contrasted(tuple(contrasts(known[Core], known[Domains].among(), known[Latent])))

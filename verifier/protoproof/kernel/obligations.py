@@ -150,7 +150,7 @@ def domain(asked: Question, known: Established) -> Examination[Domains]:
             raise IncompleteError(
                 f"the encoder cannot be walked over the region: {error}"
             ) from error
-        domains = Domains(where, reached.box or where, reached.parts)
+        domains = Domains(where, reached.box, reached.parts)
     yield from _departures(where, latent)
     return domains
 

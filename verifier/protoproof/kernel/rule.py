@@ -81,12 +81,23 @@ class Domains:
         refuting: those among which necessity, size and contrasts are claimed. Under a region of
             inputs these are the ones that interval propagation finds, not the larger box that is
             stated: any larger one would do for sufficiency, so a latent outside shows nothing.
+            None where a certificate over a region has no such claim.
         parts: per part of a region in parts, the ends [L, D] of its box.
     """
 
     stated: LatentDomain
-    refuting: LatentDomain
+    refuting: LatentDomain | None
     parts: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = ()
+
+    def among(self) -> LatentDomain:
+        """The latents that can refute.
+
+        Raises:
+            LookupError: they were not looked for.
+        """
+        if self.refuting is None:
+            raise LookupError("the latents that can refute are not established")
+        return self.refuting
 
 
 @dataclass(frozen=True)
