@@ -172,7 +172,8 @@ def test_the_library_says_the_same(tmp_path: Path) -> None:
 
 
 PLUGIN = """
-import contextlib, io, pytest
+import contextlib, io, os, pytest
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # an installed copy would be loaded twice
 out = io.StringIO()
 with contextlib.redirect_stdout(out):
     pytest.main(["-q", "-p", "protoproof.pytest_plugin", "test_release.py"])

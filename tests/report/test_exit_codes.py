@@ -19,6 +19,7 @@ from protoproof.campaign import Instances, Options, recheck, run_campaign
 from protoproof.cli import report as verb
 from protoproof.cli.app import program
 from protoproof.kernel import CheckReport, check
+from protoproof.kernel.claims import words
 from protoproof.report.audit import audit_page
 from protoproof.report.audit.html import render_audit
 from protoproof.report.audit.page import AuditPage
@@ -50,12 +51,12 @@ def answering(statuses: dict[str, str]) -> Callable[..., CheckReport]:
 
     def answer(content: bytes, *arguments: Any, **options: Any) -> CheckReport:
         found = check(content, *arguments, **options)
-        status = left.pop("region" if "robust" in found.claims else "explanation", None)
+        status = left.pop("region" if "robust" in words(found.claims) else "explanation", None)
         if status is None:
             return found
         claims: dict[str, Any] = {} if status == "conditional" else {"claims": (), "subject": ()}
-        words = (WORD,) if status == "conditional" else ()
-        return replace(found, status=status, conditions=words, **claims)  # type: ignore[arg-type]
+        whose = (WORD,) if status == "conditional" else ()
+        return replace(found, status=status, conditions=whose, **claims)  # type: ignore[arg-type]
 
     return answer
 
