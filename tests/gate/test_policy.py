@@ -107,5 +107,5 @@ def test_what_is_wrong_is_refused(tmp_path: Path, text: str, words: str) -> None
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="not a file"):
         read_policy(tmp_path)

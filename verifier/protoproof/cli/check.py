@@ -106,11 +106,21 @@ def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
     return lines
 
 
+def _claims_nothing(obligation: str, report: CheckReport) -> bool:
+    """Whether an obligation is met because the certificate makes no claim of its kind."""
+    from protoproof.kernel.claims import AtLeast, Contrast, Necessary, RobustExplanation
+
+    kinds = {"witnesses": Necessary, "size": AtLeast, "contrast": Contrast}
+    kind = (kinds | {"holding": RobustExplanation}).get(obligation)
+    return kind is not None and not any(isinstance(claim, kind) for claim in report.claims)
+
+
 def print_check(report: CheckReport, observed: str | None, code: int, verbose: bool) -> None:
     """The outcome of ``check``: one line per obligation, then what is proved of what."""
     for obligation in report.obligations:
         mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
-        detail = f": {visible(obligation.detail)}" if obligation.detail else ""
+        nothing = obligation.passed and _claims_nothing(obligation.name, report)
+        detail = ": nothing claimed" if nothing else f": {visible(obligation.detail)}"
         print(f"{obligation.number:>3}  {mark:<8} {visible(obligation.name)}{detail}")
     for word, value in report.subject:
         print(f"about    {word}: {visible(value)}")

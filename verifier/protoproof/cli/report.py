@@ -122,6 +122,11 @@ def _campaign(
         [
             f"certificates {page.accepted} accepted, {page.unaccepted} not{word}",
             *([f"instances    {absent} of {page.total} not proved"] if absent else []),
+            *(
+                f"region       {region.name}: {region.certified} of {region.total} certified, "
+                f"{region.refuted} refuted"
+                for region in page.regions
+            ),
             *page.missing,
         ],
     )

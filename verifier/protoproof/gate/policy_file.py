@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from protoproof.errors import UsageError
 from protoproof.gate.policy import Policy
+from protoproof.resources import policy_path
 from protoproof.strict_yaml import PlainLoader
 
 _MOST_BYTES = 1 << 17
@@ -44,7 +45,8 @@ def read_policy(path: Path) -> PolicyFile:
             or a value out of range; with the line.
     """
     if not path.is_file():
-        raise UsageError(f"--policy {path}: no such file; see specs/policies/ for an example")
+        what = "not a file" if path.exists() else "no such file"
+        raise UsageError(f"--policy {path}: {what}; see {policy_path('release')} for an example")
     try:
         with path.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)

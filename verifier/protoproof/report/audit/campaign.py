@@ -198,13 +198,19 @@ def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -
         "possible. Each claim is proved by a certificate that the independent checker accepted, "
         "again, while this report was made."
     )
-    certified = [
-        f"Over the region {label(region.name)}, {plural(region.certified, 'instance')} of "
-        f"{region.total}: every input of the region around the instance is predicted as the "
-        "instance is labelled."
-        for region in regions
-    ]
-    return (explained, *certified)
+    return (explained, *map(_certified, regions))
+
+
+def _certified(region: AuditRegion) -> str:
+    """What is proved over one region, in a sentence."""
+    over = f"Over the region {label(region.name)}"
+    all_of_it = "every input of the region around it is predicted as it is labelled"
+    if not region.certified:
+        return (
+            f"{over}: of none of {plural(region.total, 'instance')} is it proved that {all_of_it}."
+        )
+    count = plural(region.certified, "instance")
+    return f"{over}, for {count} of {region.total}: {all_of_it}."
 
 
 def _choice(selection: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ class Sections:
         self.missing: list[str] = []
         if instances is None:
             self.missing.append(
-                "The data was not at hand, so the inputs are not shown, and labels are as stored."
+                "The data was not at hand, so the network was not run again and the inputs are not "
+                "shown: predictions are those of the certificates, and labels are as stored."
             )
 
     def instance(self, row: Row, found: Rechecked | None, brief: bool = False) -> AuditInstance:
