@@ -32,6 +32,7 @@ from protoproof.campaign.lock import only_writer
 from protoproof.campaign.summary import FOUND_AGAIN, RECORDED
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import ActivationFact, CeilingFact, Fact, IntervalEvidence
 from protoproof.errors import InputError, OutputError, ProtoProofError
 from protoproof.gate import compare_directories
 from protoproof.gate.compare import compare
@@ -39,7 +40,9 @@ from protoproof.gate.outcome import Check
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.arithmetic.exact import decode_floats, round_down, round_up
 from protoproof.kernel.claims import words
+from protoproof.kernel.latent.measurement import Latent
 from protoproof.network import load
 from protoproof.report.audit import audit_page
 from tests.support.campaign import MODEL, InlineEngine, digits, network
@@ -243,6 +246,46 @@ def about_another_latent(mine: bytes, other: bytes) -> bytes:
     instance = there.core.instance.model_copy(update={"input_sha256": digest})
     core = there.core.model_copy(update={"instance": instance})
     return canonical_bytes(there.model_copy(update={"core": core}))
+
+
+def padded(mine: bytes) -> bytes:
+    """A true certificate of the same instance that names every prototype, needed or not."""
+    found = read_certificate(mine)
+    head = ModelFile.read(MODEL).bound(found.core.model.description).head
+    recorded = decode_floats(
+        found.core.instance.latent, head.location_count * head.channels, np.float32
+    )
+    latent = Latent(head, recorded)
+    ends = [(latent.best[j], latent.scale) for j in range(head.prototype_count)]
+    facts: list[Fact] = [
+        CeilingFact(bound=round_down(max(ends)).hex(), exempt=tuple(range(len(ends))))
+    ]
+    facts += [
+        ActivationFact(prototype=j, lower=round_down(end).hex(), upper=round_up(end).hex())
+        for j, end in enumerate(ends)
+    ]
+    update = {
+        "vocabulary": "topk", "premises": "exact", "facts": tuple(facts),
+        "evidence": IntervalEvidence(), "witnesses": (), "size_bound": None, "contrasts": (),
+    }  # fmt: skip
+    core = found.core.model_copy(update=update)
+    return canonical_bytes(found.model_copy(update={"core": core}))
+
+
+@pytest.mark.parametrize("which", [(0,), (0, 1, 2)], ids=["one", "all"])
+def test_facts_that_nobody_needs_answer_nothing(
+    copy: Path, data: Instances, truth: dict[str, Check], which: tuple[int, ...]
+) -> None:
+    for number, path in enumerate(certificates(copy, data)):
+        if number in which:
+            content = padded(path.read_bytes())
+            assert check(content, MODEL).accepted
+            path.write_bytes(content)
+    hash_again(copy)
+    now = answers(copy, data)
+    for name, then in truth.items():
+        assert no_better(then, now[name]), name
+    assert {c.status for c in now.values() if c.rule == "unused_prototypes"} == {"failed"}
 
 
 def made_by(model: Path, data: Instances, directory: Path, **options: Any) -> bytes:

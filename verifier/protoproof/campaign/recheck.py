@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.campaign.places import certificate_path, region_paths, size_path
-from protoproof.campaign.record import Options, Record, named_prototypes, possible_facts, signature
+from protoproof.campaign.record import (
+    Options,
+    Record,
+    named_prototypes,
+    needed,
+    possible_facts,
+    signature,
+)
 from protoproof.campaign.regions import RegionRecord, domain_words, lies_in
 from protoproof.campaign.store import ALTERED
 from protoproof.certificate.canonical import core_digest
@@ -141,6 +148,7 @@ class Rechecker:
             return self._measured(plain, seen.latent), found
         core = found.core
         latent = base64.b64decode(core.instance.latent)
+        counted = needed(core, found.report.necessary)
         record = Record(
             "proved",
             predicted=core.instance.predicted,
@@ -149,8 +157,8 @@ class Rechecker:
             possible=possible_facts(core, len(self.network.head.prototypes)),
             necessary=len(found.report.necessary),
             sizes=self._sizes(key, seen, core, vocabularies),
-            prototypes=named_prototypes(core),
-            signature=signature(core),
+            prototypes=named_prototypes(counted),
+            signature=signature(counted),
             certificate=hashlib.sha256(found.content or b"").hexdigest(),
             core=core_digest(core),
         )

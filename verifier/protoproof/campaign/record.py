@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -106,7 +106,7 @@ class Record:
         sizes: per vocabulary that was tried: status, reason, size, and ``certificate``, the sha256
             of the file that proves the size where that is not the chosen explanation's.
         prototypes: those that the chosen explanation names, ascending.
-        signature: equal for explanations that name the same prototypes at the same places.
+        signature: equal for explanations that name the same prototypes at the same locations.
         certificate: sha256 of the certificate's file.
         core: digest of what the certificate claims.
         limit: the limit that was exceeded (seconds or megabytes), else None.
@@ -191,6 +191,16 @@ def result_key(
     parts = [made_with or versions(), model, description, instance, options.to_json()]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def needed(core: Core, necessary: Collection[int]) -> Core:
+    """The same with those facts alone that are proved necessary.
+
+    A certificate stays true with any number of facts that are not needed, so whoever may write one
+    could name prototypes at will; facts with a witness cannot be added so.
+    """
+    kept = tuple(fact for index, fact in enumerate(core.facts) if index in necessary)
+    return core.model_copy(update={"facts": kept})
 
 
 def named_prototypes(core: Core) -> tuple[int, ...]:

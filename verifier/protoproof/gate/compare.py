@@ -29,8 +29,8 @@ class Pair:
     def change(self) -> Change:
         """``same`` facts or ``changed`` ones, a proof ``lost`` or ``won``, or ``open`` in both.
 
-        Facts are the same if they name the same prototypes at the same places; their values move
-        with the latent.
+        Facts are the same if those that are proved necessary name the same prototypes at the same
+        locations; their values move with the latent.
         """
         before, after = (row.record.state == "proved" for row in (self.old, self.new))
         if before and after:
@@ -40,8 +40,13 @@ class Pair:
 
     @property
     def drift(self) -> float | None:
-        """Jaccard distance of the prototypes named then and now; None unless both are proved."""
+        """Jaccard distance of the prototypes in needed facts then and now.
+
+        None unless both are proved, and some fact of each is proved to be needed, or there is none.
+        """
         if self.change not in ("same", "changed"):
+            return None
+        if any(row.record.size and not row.record.necessary for row in (self.old, self.new)):
             return None
         old, new = set(self.old.record.prototypes), set(self.new.record.prototypes)
         return 1 - len(old & new) / len(old | new) if old | new else 0.0

@@ -165,8 +165,9 @@ class Rules(_Closed):
         AtMostShare | None,
         Field(
             description="Of the proved explanations, the share that name the same prototypes, by "
-            "the same kinds of facts at the same places, as one of an instance that is predicted "
-            "another class. The values of the facts are not compared."
+            "the same kinds of facts at the same locations, as one of an instance that is "
+            "predicted another class. Values are not compared. Only facts that are proved "
+            "necessary are looked at: needs witnesses."
         ),
     ] = None
     contradictory_prototypes: Annotated[
@@ -182,7 +183,8 @@ class Rules(_Closed):
         Field(
             description="Prototypes with the same weight for every class, and prototypes that over "
             "all instances of the campaign are neither the most activated one of any nor named by "
-            "any proved explanation. The fewer the instances, the more are unused."
+            "a fact that is proved necessary (needs witnesses). The fewer the instances, the more "
+            "are unused."
         ),
     ] = None
     duplicate_prototypes: Duplicates | None = None
