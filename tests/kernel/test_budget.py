@@ -16,13 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from protoproof.certificate.schema import BoxDomain
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts
+from protoproof.kernel.encoder.affine import Window, _scattered, windows
 from protoproof.kernel.encoder.backward import LinearPropagation
-from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.interval import PER_WALK, IntervalPropagation
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
+from protoproof.kernel.latent.lagrangian import Lagrangian
 from protoproof.kernel.latent.size import _least_from
 from protoproof.kernel.model.graph import Graph
 from tests.support.kernel import hostile
@@ -293,3 +297,52 @@ def test_the_command_line_says_undecided(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert (report["status"], report["exit_code"], report["claims"]) == ("incomplete", 3, [])
     assert "too large to be checked" in report["obligations"][3]["detail"]
+
+
+def spent(work: Callable[[], object]) -> int:
+    """The steps that something charges."""
+    budget = Budget()
+    with budget.active():
+        work()
+    return budget.steps
+
+
+@pytest.mark.parametrize("pad", [50, 400])
+def test_padding_is_paid_for_whatever_the_window_makes_of_it(pad: int) -> None:
+    image = np.zeros((1, 2, 3, 3))
+    window = Window((1, 1), (5000, 5000), (1, 1), (pad,) * 4)
+    padded = 2 * (3 + 2 * pad) ** 2
+    assert spent(lambda: windows(image, window, 0.0)) >= 32 * padded
+    rows = np.zeros((4, 1, 1, 1))
+    back = spent(lambda: _scattered(np.zeros((1, 2, 1, 1)), rows, (2, 3, 3), window))
+    assert back >= 4 * 32 * padded
+    small = Budget(max_bytes=8 * padded)
+    with small.active(), pytest.raises(OutOfBudgetError, match="bytes"):
+        _scattered(np.zeros((1, 2, 1, 1)), rows, (2, 3, 3), window)
+
+
+@pytest.mark.parametrize("channels", [3, 40])
+def test_a_rule_is_paid_for_by_its_box_even_without_rows(channels: int) -> None:
+    here = hostile.tiny(4, channels=channels)
+    head = ModelFile(here.data).bound(None).head
+    box = read_domain(BoxDomain(lower=(0.0).hex(), upper=(1.0).hex()), 1, channels)
+    rule = spent(lambda: Lagrangian(head, box, 0))
+    assert rule >= 2 * channels * 512
+    assert spent(lambda: Lagrangian(head, LatentDomain(1, channels), 0)) < rule
+    # and rows by the prototypes that become a matrix for each of them
+    ends = [((0, 1), (1, 1))] * 2
+    bounded = Lagrangian(head, box, 0, (0, 1), ends)
+    assert spent(lambda: list(bounded.rows((2,) * 5, ((1, 1),) * 5, 0, 1))) >= 5 * (
+        3 * channels * 512 + (1 << 17)
+    )
+
+
+def test_every_walk_is_paid_for_however_small_it_is() -> None:
+    files = hostile.large_tensors(1, 1, None)
+    graph = ModelFile(files.model).graph
+    image = np.zeros((1, 1, 1, 1))
+
+    def walk() -> None:
+        IntervalPropagation(graph, Range(image, image), None, keep=False).reach("large")
+
+    assert spent(walk) >= PER_WALK >= 20 << 20

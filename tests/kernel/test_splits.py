@@ -16,7 +16,7 @@ from protoproof.certificate.cases import (
     NearestSplit,
     PlaceSplit,
 )
-from protoproof.certificate.schema import Core
+from protoproof.certificate.schema import Core, IntervalEvidence
 from protoproof.errors import CertificateError
 from protoproof.kernel import ModelFile, check
 from protoproof.kernel.arithmetic.exact import GRID
@@ -35,6 +35,7 @@ from protoproof.kernel.latent.cases import _boxed, _follow
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.model.head import Head
 from tests.support.kernel.builders import Scene, core, distance, exact, file, scene, topk_core
+from tests.support.kernel.models import random_tiny
 
 UNIT = 1 << GRID
 
@@ -206,3 +207,23 @@ def test_more_cases_than_can_be_examined_are_refused(monkeypatch: pytest.MonkeyP
     assert report.status == "incomplete"
     assert "all cases ask" in report.obligations[6].detail.replace("asks", "ask")
     assert report.obligations[6].passed is None
+
+
+def test_a_case_that_fails_says_nothing_of_the_others() -> None:
+    """Its own lower bound is none of the margin: in another case the margin may be lower."""
+    tiny = random_tiny(
+        1, channels=1, count=2, classes=2, grid=(1, 1), similarity="reciprocal", operator="Sigmoid"
+    ).but(
+        prototypes=np.array([[0.0], [1.0]], np.float32),
+        weight=np.array([[4.0, 0.0], [0.0, 4.0]], np.float32),
+    )
+    here = Scene(tiny, np.array([[0.25]], np.float32))
+    # at z it is 4 / (1 + z^2) - 4 / (1 + (1 - z)^2): -2 at z = 1
+    tree = CaseTree(
+        rival=1, nodes=(ChannelSplit(location=0, channel=0, at=(0.5).hex()), Leaf(), Leaf())
+    )
+    content = core(here, [], "mixed", box=True, evidence=IntervalEvidence(cases=(tree,)))
+    report = check(file(content), here.data)
+    assert report.status == "incomplete"
+    ((_, lower),) = report.margins
+    assert lower <= -2

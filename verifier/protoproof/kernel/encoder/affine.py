@@ -16,12 +16,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from protoproof.kernel.arithmetic import outward
 from protoproof.kernel.arithmetic.outward import Array, Range
-from protoproof.kernel.budget import room
+from protoproof.kernel.budget import room, spend
 from protoproof.kernel.encoder.step import ReplayError, Step
 
 # Arrays of the size of an operator's inputs, or of its output, that are alive at once while it is
 # computed: both ends, corners of products, sums of absolute values, and what rounds them.
 TEMPORARY = 12
+_PER_PADDED = 32  # steps that a number of a padded image costs, whatever the window does with it
 
 
 class Affine(NamedTuple):
@@ -68,6 +69,7 @@ def windows(x: Array, window: Window, fill: float) -> Array:
     """[1, C, H, W] -> [C, rows, columns, kernel rows, kernel columns]."""
     kernel, strides, dilations, (top, left, bottom, right) = window
     numbers = len(x[0]) * (x.shape[2] + top + bottom) * (x.shape[3] + left + right)
+    spend("a window", _PER_PADDED * numbers)
     room("a window", 24 * numbers)
     padded = np.pad(x[0], ((0, 0), (top, bottom), (left, right)), constant_values=fill)
     span = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
@@ -136,7 +138,10 @@ def _scattered(weight: Array, given: Array, image: tuple[int, ...], window: Wind
     """
     top, left, bottom, right = window.pads
     channels, height, width = image
-    padded = np.zeros((len(given), channels, height + top + bottom, width + left + right))
+    shape = len(given), channels, height + top + bottom, width + left + right
+    spend("linear bounds", _PER_PADDED * math.prod(shape))
+    room("linear bounds", 24 * math.prod(shape))
+    padded = np.zeros(shape)
     places = given.shape[2:]
     flat = given.reshape(len(given), len(weight), -1)
     for i, j in np.ndindex(*window.kernel):

@@ -22,6 +22,7 @@ from protoproof.kernel.encoder.step import ReplayError, Step, Values
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.onnx_reader import OnnxNode
 
+PER_WALK = 20 * NODE  # a propagation without any operator: about two milliseconds
 _PER_NUMBER = 64  # what an operator costs per number of its output, in multiply-adds
 
 
@@ -119,7 +120,7 @@ class IntervalPropagation(Values):
 
     def _charge(self, order: Sequence[OnnxNode]) -> None:
         """Charge what every operator costs, however small its tensors."""
-        current().spend("the operators of a walk", NODE * len(order))
+        current().spend("the operators of a walk", PER_WALK + NODE * len(order))
 
     def _size(self, name: str) -> int:
         """Bytes of a tensor's bounds and parametric set."""

@@ -23,7 +23,7 @@ from protoproof.kernel.arithmetic.exact import hex_ratio
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.budget import BALL, NODE, OPERATION, SIMILARITY, current, hold, rounds
 from protoproof.kernel.encoder.input_region import Inputs
-from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.interval import PER_WALK, IntervalPropagation
 from protoproof.kernel.encoder.latents import latent_range
 from protoproof.kernel.encoder.parametric import ParametricSet
 from protoproof.kernel.latent.ranges import box_cost
@@ -32,7 +32,7 @@ from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.head import Head
 
 MAX_DEPTH = 64  # cuts above one part
-_PER_WALK = 4 * NODE
+_PER_WALK = PER_WALK + 4 * NODE
 
 _Ends = tuple[Fraction, Fraction]
 

@@ -18,6 +18,7 @@ bound exceeds an upper one there is no such latent, and the case needs no furthe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ class Cases:
             if margin is None:
                 continue
             if margin.sign != 1:
-                return Margin(tree.rival, 0, margin.lower)
+                return Margin(tree.rival, 0, -math.inf)  # others may be lower
             found.append(margin)
         if not found:
             raise CertificateError("contradiction: every case is impossible")

@@ -31,7 +31,7 @@ from flint import arb, arb_mat, fmpz, fmpz_mat
 
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio
-from protoproof.kernel.budget import integer, product, spend, width
+from protoproof.kernel.budget import OPERATION, integer, product, spend, width
 from protoproof.kernel.latent.domain import Constraint, LatentDomain
 from protoproof.kernel.model.head import Head
 
@@ -39,6 +39,7 @@ Number = TypeVar("Number", int, arb)
 # lower and upper end of an interval; None: infinite
 Interval = tuple[Ratio | None, Ratio | None]
 Open = Sequence[int | None]
+_PER_ROW = 1 << 17  # steps of a row over a box besides its numbers
 _COUNT = "not one multiplier per fact and constraint"
 
 
@@ -61,6 +62,9 @@ class Lagrangian:
         ends: Sequence[Interval] = (),
         constraints: Sequence[Constraint] = (),
     ) -> None:
+        # the box is copied, and every end of what may be charged is brought to one unit
+        ends_of_box = 2 * head.channels * (OPERATION if box.bounded else 1)
+        spend("a rule", ends_of_box + 8 * OPERATION * (1 + len(facts) + len(constraints)))
         self._head, self._facts, self._constraints = head, facts, constraints
         self._free, self._size = not box.bounded, box.size
         self._shift = max(head.shift, box.shift)
@@ -171,7 +175,8 @@ class Lagrangian:
         else:
             terms = 12 + 2 * len(self._constraints)
             each = terms * integer(size + long, size + long) + count * product(size, head.size)
-            each *= head.channels
+            each += (count + 1) * OPERATION  # prototypes become a matrix for every row
+            each = each * head.channels + _PER_ROW
         spend("rows of multipliers", len(theta) * each)
 
     def _added(

@@ -38,6 +38,7 @@ def row_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]
             kind = block.location, block.facts, block.shift
             if kind in seen:
                 yield f"{place}: a second block with the same facts and shift"
+                return  # each of them would cost as much as a block that says something
             seen.add(kind)
             for text in block_complaints(head, where, block, known):
                 yield f"{place}{text}"
