@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from protoproof.prover.latent.domain import Box, Domain, Free
@@ -16,6 +16,7 @@ from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
 from protoproof.prover.search.pairs import grow
 from tests.benchmarks.synthetic import Shape, make_head
 from tests.benchmarks.synthetic import make_instance as synthetic
+from tests.support.examples import examples
 from tests.support.strategies import random_instance, seeds
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
@@ -32,6 +33,7 @@ def deleted(instance: Instance, domain: Domain) -> IntervalState:
     return state
 
 
+@examples(30, 100)
 @given(seeds, st.integers(0, 4), st.sampled_from([(1, 1), (2, 2)]))
 @DOMAINS
 def test_trials_agree_with_the_state(
@@ -56,7 +58,7 @@ def test_trials_agree_with_the_state(
             assert np.allclose(trial, wanted, rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=15)
+@examples(6, 15)
 @given(seeds)
 @DOMAINS
 def test_exchange_keeps_what_suffices_and_never_adds(domain: Domain, seed: int) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
@@ -26,6 +26,7 @@ from protoproof.prover.search.search import candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support.examples import examples
 from tests.support.heads import SIMILARITIES
 from tests.support.kernel import builders
 from tests.support.strategies import random_instance, seeds
@@ -64,7 +65,7 @@ def wider(facts: FactSet, share: float, limits: tuple[np.ndarray, np.ndarray]) -
     return result
 
 
-@settings(max_examples=25)
+@examples(10, 25)
 @given(seeds)
 @PROPOSERS
 @DOMAINS
@@ -112,7 +113,7 @@ def test_what_is_not_proved_stays_as_it_is() -> None:
     assert inflate(state, facts) == facts
 
 
-@settings(max_examples=20)
+@examples(8, 20)
 @given(seeds)
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @PROPOSERS

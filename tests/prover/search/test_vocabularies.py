@@ -18,6 +18,7 @@ from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
+from tests.support.examples import examples
 from tests.support.strategies import random_instance, seeds
 
 DOMAINS = pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
@@ -81,6 +82,7 @@ def test_ceiling_is_the_smallest_over_all_ceilings_and_names(domain: Domain, see
                 assert strict.decide(state, fewer).verdict.status is not Status.PROVED
 
 
+@examples(25, 100)
 @given(seeds)
 @DOMAINS
 def test_pairs_are_sufficient_and_none_can_go(domain: Domain, seed: int) -> None:
