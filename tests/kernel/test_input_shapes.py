@@ -20,9 +20,9 @@ from protoproof.kernel import CheckReport, check
 from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder.input_region import Inputs
-from protoproof.kernel.encoder.interval import encoder_range
 from protoproof.kernel.model.graph import Graph
 from tests.support.kernel.builders import Scene, core, file, scene
+from tests.support.kernel.encoders import encoder_range
 from tests.support.kernel.graphs import node
 from tests.support.kernel.models import model_proto, sha256
 from tests.support.kernel.runtime import annotate, image, session

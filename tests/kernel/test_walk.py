@@ -17,7 +17,6 @@ from protoproof.data.dataset import load_data
 from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.budget import Budget, OutOfBudgetError
-from protoproof.kernel.encoder.interval import encoder_range
 from protoproof.kernel.encoder.operators import RULES
 from protoproof.kernel.encoder.step import ReplayError
 from protoproof.kernel.model.graph import Graph
@@ -25,7 +24,7 @@ from protoproof.network import Network, load
 from protoproof.region.bounds.interval import encoder_bounds
 from protoproof.region.sets.region import InputBox
 from protoproof.resources import NAMES, zoo_path
-from tests.support.kernel.encoders import MORE, graph_of, input_name
+from tests.support.kernel.encoders import MORE, encoder_range, graph_of, input_name
 from tests.support.network.cases import CASES, Case, ints, number, weight
 from tests.support.network.operators import call_of, run_torch
 

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from protoproof.arithmetic.interval import Interval
 from protoproof.certificate.input_region import InputRegion
 from protoproof.kernel.encoder.input_region import Inputs
-from protoproof.kernel.encoder.interval import encoder_range
 from protoproof.kernel.model.graph import Graph
 from protoproof.network.onnx.graph import Graph as ProverGraph
 from protoproof.network.onnx.graph import build_graph
@@ -23,6 +22,7 @@ from protoproof.region.bounds.interval import walk
 from protoproof.region.sets.region import InputBox, L2Ball, Region
 from protoproof.region.sets.statement import statement
 from protoproof.region.sets.transformations import Brightness
+from tests.support.kernel.encoders import encoder_range
 from tests.support.network.cases import Case, weight
 
 DOMAIN = (0.0, 1.0)

@@ -36,11 +36,6 @@ def policy_path(name: str) -> Path:
     return _folder("policies", "specs/policies") / f"{name}.yaml"
 
 
-def schema_path(name: str) -> Path:
-    """The JSON schema of what users write: ``head``, ``policy`` or ``property``."""
-    return _folder("schema", "specs/schema") / f"{name}.schema.json"
-
-
 def _folder(installed: str, checkout: str) -> Path:
     inside = _PACKAGE / installed
     return inside if inside.is_dir() else _CHECKOUT / checkout

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from protoproof.kernel.arithmetic.outward import Range
+from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.parametric import ParametricSet
 from protoproof.kernel.model.graph import Graph
 from tests.support.network.cases import Case, ints, number, weight
 
@@ -51,3 +54,10 @@ def graph_of(case: Case) -> Graph:
 
 def input_name(case: Case) -> str:
     return next(f"x{i}" for i, entry in enumerate(case.inputs) if isinstance(entry, tuple))
+
+
+def encoder_range(
+    graph: Graph, tensor: str, start: Range, parametric: ParametricSet | None = None
+) -> Range:
+    """Bounds of a tensor over all inputs in ``start``, as the kernel propagates them."""
+    return IntervalPropagation(graph, start, parametric, keep=False).reach(tensor)

@@ -26,25 +26,6 @@ PER_WALK = 20 * NODE  # a propagation without any operator: about two millisecon
 _PER_NUMBER = 64  # what an operator costs per number of its output, in multiply-adds
 
 
-def encoder_range(
-    graph: Graph, tensor: str, start: Range, parametric: ParametricSet | None = None
-) -> Range:
-    """Bounds of a tensor over all inputs in ``start``, in real arithmetic; shape of one image.
-
-    Args:
-        graph: the model.
-        tensor: the name of the latent.
-        start: bounds of the graph's only input, [1, C, H, W].
-        parametric: more about these inputs, for the first layer.
-
-    Raises:
-        ReplayError: an operator or a form of one that is not known here.
-        OutOfBudgetError: too much work, or tensors that are too large.
-        ModelError: the graph has several inputs, or its input another shape.
-    """
-    return IntervalPropagation(graph, start, parametric, keep=False).reach(tensor)
-
-
 class IntervalPropagation(Values):
     """Bounds of the tensors that were asked for, each computed once, inputs before outputs.
 
