@@ -16,12 +16,12 @@ from protoproof.backend import PROCESSOR, Engine
 from protoproof.data.dataset import load_data
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import load
-from protoproof.network.head import similarity
 from protoproof.prover.counterexample.ascent import Descent, Task, _Problem
 from protoproof.prover.counterexample.feasible_set import Spheres
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.instance import Instance
 from protoproof.resources import zoo_path
+from tests.support import heads
 from tests.support.strategies import random_instance
 
 TORCH = Engine("torch:cpu")
@@ -212,7 +212,8 @@ def test_nothing_is_left_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> No
     box = empty(starts, places, channels), empty(starts, places, channels)
     spheres = Spheres(*box, empty(starts, places, 2, channels), empty(starts, places), box)  # type: ignore[arg-type]
     problem = _Problem(
-        similarity.Similarity("log_ratio", 1e-4),
+        heads.similarity("log_ratio", 1e-4),
+        np.arange(all_),
         spheres,
         empty(all_, channels),
         empty(starts, weighed),

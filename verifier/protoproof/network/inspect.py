@@ -20,6 +20,7 @@ from onnx import ModelProto
 
 from protoproof.errors import ModelError, ProtoProofError
 from protoproof.extras import installed
+from protoproof.network.head.description import described_similarity, similarity_constant
 from protoproof.network.network import Network, assemble, find_description
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph, check_node
@@ -217,7 +218,7 @@ def _input(graph: Graph) -> dict[str, Any]:
 def _describe(found: Inspection, network: Network) -> Inspection:
     """Add what only a loaded network can say."""
     description, head = network.description, network.head
-    row, decision = head.similarity.row, description.decision
+    row, decision = described_similarity(description).row, description.decision
     how = (
         "its graph from latent to logits was matched node by node"
         if network.binding == "recognised"
@@ -242,7 +243,7 @@ def _describe(found: Inspection, network: Network) -> Inspection:
         similarity={
             "kind": row.kind,
             "parameter": row.parameter,
-            "constant": head.similarity.constant,
+            "constant": similarity_constant(description),
         },
         decision={
             "kind": decision.kind,

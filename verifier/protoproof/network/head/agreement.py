@@ -78,7 +78,7 @@ def activation_bound(head: Head, measurement: Array) -> Array:
     """
     least = measurement.min(axis=0)
     q, below = np.maximum(least, 0.0), np.maximum(-least, 0.0)
-    value, slope = head.similarity.value(q), np.abs(head.similarity.derivative(q))
+    value, slope = head.chain.value(q), np.abs(head.chain.derivative(q))
     rounding = _SIMILARITY_UNITS * _UNIT * (slope * q + np.abs(value) + 1.0)
     return np.asarray(rounding + 2.0 * slope * below)
 

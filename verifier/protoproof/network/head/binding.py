@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from protoproof.errors import DescriptionError
+from protoproof.network.head.decision import Linear
 from protoproof.network.head.declared import compare, declared_matrix
 from protoproof.network.head.description import (
     Binding,
@@ -201,10 +202,13 @@ def _head(
             f"{list(shape)}; correct the description"
         )
     return Head(
+        geometry="euclidean",
         prototypes=prototypes.astype(np.float64),
-        similarity=described_similarity(description),
-        weight=weight.astype(np.float64),
-        bias=np.zeros(shape[0]) if bias is None else bias.astype(np.float64),
-        prototype_class=description.prototype_class,
+        chain=described_similarity(description).chain,
+        decision=Linear(
+            weight.astype(np.float64),
+            np.zeros(shape[0]) if bias is None else bias.astype(np.float64),
+        ),
         grid=description.latent.grid,
+        prototype_class=description.prototype_class,
     )

@@ -10,6 +10,8 @@ import numpy as np
 from flint import arb, fmpq_mat, fmpz_mat
 from numpy.typing import NDArray
 
+from protoproof.errors import InternalError
+from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
 
 
@@ -96,12 +98,59 @@ def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
     return numerator * unit <= high * denominator
 
 
-def similarity_ball(kind: str, q: arb, constant: arb) -> arb:
-    """A ball around the similarity of a squared distance; the constant is exact."""
-    if kind == "log_ratio":
-        return ((q + 1) / (q + constant)).log()
-    if kind == "exponential":
-        return (-q / constant).exp()
-    if kind == "negated":
-        return -q
-    return 1 / (q + 1)
+def chain_ball(chain: Chain, prototype: int, value: arb) -> arb:
+    """A ball around the similarity of a measurement that lies in a ball; constants are exact.
+
+    Raises:
+        InternalError: a primitive without balls.
+    """
+    for step in chain.steps:
+        constant = None
+        if step.constant is not None:
+            constant = arb(float(step.constant[0 if step.constant.size == 1 else prototype]))
+        value = _primitive_ball(step.name, value, constant)
+    return value
+
+
+def _primitive_ball(name: str, x: arb, c: arb | None) -> arb:
+    """One primitive of :mod:`protoproof.network.head.primitives` in ball arithmetic."""
+    if c is not None:
+        match name:
+            case "add":
+                return x + c
+            case "mul":
+                return x * c
+            case "div_root":
+                return x / c.sqrt()
+            case "max":
+                return x.max(c)
+            case "min":
+                return x.min(c)
+            case "one_plus":
+                return 1 + c / x
+            case "power":
+                return x**c
+            case "zero_below":
+                if x >= c:
+                    return x
+                return arb(0) if x < c else x.union(arb(0))
+    match name:
+        case "sqrt":
+            return x.max(arb(0)).sqrt()
+        case "square":
+            return x * x
+        case "exp":
+            return x.exp()
+        case "log":
+            return x.log()
+        case "reciprocal":
+            return 1 / x
+        case "sigmoid":
+            return 1 / (1 + (-x).exp())
+        case "tanh":
+            return x.tanh()
+        case "softplus":
+            return (1 + x.exp()).log()
+        case "abs":
+            return abs(x)
+    raise InternalError(f"the primitive '{name}' has no balls")

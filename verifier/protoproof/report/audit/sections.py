@@ -207,7 +207,7 @@ def reading_of(network: Network, core: Core) -> Reading:
         classes=network.class_names,
         grid=head.grid,
         measurement=head.measurement(latent.astype(np.float64)),
-        similarity=head.similarity.value,
+        similarity=head.chain.value,
         weight=head.weight,
         bias=head.bias,
         predicted=core.instance.predicted,

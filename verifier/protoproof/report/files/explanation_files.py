@@ -257,7 +257,7 @@ def _reading(network: Network, result: Explanation) -> Reading:
         classes=network.class_names,
         grid=head.grid,
         measurement=head.measurement(result.observation.latent.astype(np.float64)),
-        similarity=head.similarity.value,
+        similarity=head.chain.value,
         weight=head.weight,
         bias=head.bias,
         predicted=result.predicted,
