@@ -20,7 +20,6 @@ from tests.support.network.hostile import (
     Change,
     added,
     custom_import,
-    external,
     nan,
     twice_initializer,
     two_inputs,
@@ -49,24 +48,6 @@ def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], messag
     assert "\n" not in text
     assert time.process_time() - start < 60
     assert any(message in refusal for refusal in inspect_file(path).refusals)
-
-
-def test_external_data_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    path = broken(external, tmp_path)
-    os.mkfifo(tmp_path / "secret.bin")  # opening it would hang
-    opened: list[str] = []
-    original = os.open
-
-    def recorded(name: str | Path, flags: int) -> int:
-        opened.append(str(name))
-        return original(name, flags)
-
-    monkeypatch.setattr(os, "open", recorded)
-    with pytest.raises(ModelError, match="external data"):
-        load(path)
-    assert opened == [str(path)]
 
 
 def test_inspect_lists_every_refusal(tmp_path: Path) -> None:

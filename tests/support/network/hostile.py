@@ -323,8 +323,8 @@ def _string_constant(model: onnx.ModelProto) -> None:
 
 _ONE = numpy_helper.from_array(np.ones(1, dtype=np.float32))
 REFUSALS: list[tuple[Change, type[ModelError], str]] = [
-    (external, ModelError, "'w1': external data is never opened"),
-    (_external_in_constant, ModelError, "'hidden': external data is never opened"),
+    (external, ModelError, "external data 'secret.bin': no such file beside the model"),
+    (_external_in_constant, ModelError, "'hidden': external data are read for initializers only"),
     (nan, ModelError, "'w1': a weight is NaN or infinite"),
     (_infinite, ModelError, "'w1': a weight is NaN or infinite"),
     (_short, ModelError, "'w1': its data does not fit dims"),

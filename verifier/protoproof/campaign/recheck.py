@@ -110,7 +110,7 @@ class Rechecker:
     ) -> None:
         self.network = network
         self._directory, self._options, self._declared = directory, options, declared
-        self._file = ModelFile(network.data)
+        self._file = ModelFile(network.data, network.files)
         self._domain = domain_words(options.domain, network)
 
     def see(self, x: NDArray[np.float32]) -> Seen:

@@ -50,7 +50,7 @@ class Explainer:
         self.network = network
         self.engine = engine_named(device) if isinstance(device, str) else device
         self.gram = distances_between(network.head.prototypes)
-        self.model_file = ModelFile(network.data)
+        self.model_file = ModelFile(network.data, network.files)
 
     def instance(self, observation: Observation) -> Instance:
         """The latent of an observation, measured in float64.

@@ -148,12 +148,14 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
         file = read_model(path, limits)
     except ModelError as error:
         return dataclasses.replace(start, refusals=(str(error),))
-    found = dataclasses.replace(start, sha256=file.sha256, size=len(file.data))
+    found = dataclasses.replace(
+        start, sha256=file.sha256, size=len(file.data) + sum(map(len, file.files.values()))
+    )
     found = dataclasses.replace(found, **_outside(file.model))
     problems = [str(problem) for problem in _problems(file, limits)]
     if not problems:
         try:
-            network = assemble(file, build_graph(file.model, limits))
+            network = assemble(file, build_graph(file.model, limits, file.files))
             if installed("onnxruntime"):
                 _compare(network)
             return _describe(found, network)
@@ -180,7 +182,7 @@ def _compare(network: Network) -> None:
 def _problems(file: OnnxFile, limits: Limits) -> Iterator[ProtoProofError]:
     """Everything wrong that can be found without running anything."""
     seen: set[str] = set()
-    for problem in refusals(file.model, limits):
+    for problem in refusals(file.model, limits, file.files):
         seen.add(str(problem))
         yield problem
     versions = [e.version for e in file.model.opset_import if e.domain in ("", "ai.onnx")]

@@ -23,6 +23,7 @@ from protoproof.network.head.description import (
 )
 from protoproof.network.head.description_yaml import read_yaml_description
 from protoproof.network.head.head import Head
+from protoproof.network.onnx.external import Files
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 class Network:
     """See :func:`load`.
 
+    ``files``: the model's data files, by name; ``sha256`` covers them, too.
     ``description_sha256`` is over the description's text as stored; ``description_external`` is
     that text where it is not in the model file. ``latent_range`` names the operator that makes
     the latent: ``sigmoid`` [0, 1], ``relu`` [0, inf), over channels ``normalised`` |z| = 1 or
@@ -60,6 +62,7 @@ class Network:
     encoder_graph: Graph = field(repr=False)
     head_graph: Graph = field(repr=False)
     session: Session = field(repr=False)
+    files: Files = field(default_factory=dict, repr=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -188,9 +191,9 @@ def load(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Network:
     """
     file = read_model(path, limits)
     try:
-        for refusal in refusals(file.model, limits):
+        for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        return assemble(file, build_graph(file.model, limits))
+        return assemble(file, build_graph(file.model, limits, file.files))
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
 
@@ -203,7 +206,7 @@ def assemble(file: OnnxFile, graph: Graph) -> Network:
         ModelError: ONNX Runtime refuses the model.
     """
     description, text, external = find_description(file.model, file.path)
-    session = Session(file.data)
+    session = Session(file.data, file.files)
     bound = bind(file.model, graph, description)
     return Network(
         path=file.path,
@@ -220,4 +223,5 @@ def assemble(file: OnnxFile, graph: Graph) -> Network:
         encoder_graph=bound.encoder,
         head_graph=bound.head_part,
         session=session,
+        files=file.files,
     )

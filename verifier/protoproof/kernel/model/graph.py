@@ -1,13 +1,14 @@
 """The checker's own view of an ONNX file: who produces which tensor, and the stored constants.
 
-Only bytes that were handed in are read; nothing is opened. Whatever could make two readers of the
-same bytes see two different networks is refused: by ``onnx_reader`` within a message, here among
-names (every tensor has one origin) and for nodes that hold constants.
+Only bytes that were handed in are read, those of data files among them; nothing is opened.
+Whatever could make two readers of the same bytes see two different networks is refused: by
+``onnx_reader`` within a message, here among names (every tensor has one origin) and for nodes that
+hold constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import FILE_BYTE, hold, spend
+from protoproof.kernel.model.data_files import MAX_TOTAL
 from protoproof.kernel.model.onnx_reader import (
     FLOAT,
     INT64,
@@ -24,7 +26,6 @@ from protoproof.kernel.model.onnx_reader import (
     read_onnx,
 )
 
-MAX_BYTES = 1 << 30
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
 OPSETS = range(13, 27)
@@ -56,12 +57,13 @@ class Graph:
         ModelError: not an ONNX model, or one of the refusals above.
     """
 
-    def __init__(self, data: bytes) -> None:
-        if len(data) > MAX_BYTES:
-            raise ModelError(f"model: larger than {MAX_BYTES >> 20} MiB")
-        spend("the model", FILE_BYTE * len(data))
+    def __init__(self, data: bytes, files: Mapping[str, bytes] | None = None) -> None:
+        size = len(data) + sum(map(len, (files or {}).values()))
+        if size > MAX_TOTAL:
+            raise ModelError(f"model: larger than {MAX_TOTAL} bytes")
+        spend("the model", FILE_BYTE * size)
         hold("the model", len(data))
-        self._model = read_onnx(data)
+        self._model = read_onnx(data, files)
         self.opset = self._opset()
         self.inputs = tuple(value.name for value in self._model.inputs)
         self.outputs = tuple(value.name for value in self._model.outputs)

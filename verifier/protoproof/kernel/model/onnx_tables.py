@@ -31,7 +31,6 @@ def _message(name: str, fields: str, refused: Mapping[int, str] | None = None) -
     return _MESSAGES[name]
 
 
-ELSEWHERE = "a tensor is stored in another file"
 _message("StringStringEntryProto", "1 key string; 2 value string")
 _REMARKS = "metadata_props StringStringEntryProto*-"
 
@@ -39,11 +38,11 @@ TENSOR = _message(
     "TensorProto",
     "1 dims int64*; 2 data_type int32; 4 float_data float*; 5 int32_data int32*; "
     "7 int64_data int64*; 8 name string; 9 raw_data bytes; 10 double_data double*; "
-    f"11 uint64_data uint64*; 12 doc_string string-; 14 data_location int32; 16 {_REMARKS}",
+    "11 uint64_data uint64*; 12 doc_string string-; 13 external_data StringStringEntryProto*; "
+    f"14 data_location int32; 16 {_REMARKS}",
     {
         3: "tensors in segments are not supported",
         6: "tensors of text are not supported",
-        13: ELSEWHERE,
     },
 )
 _OTHERS = {

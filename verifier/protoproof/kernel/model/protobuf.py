@@ -13,7 +13,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -210,6 +210,32 @@ def varint(data: memoryview, position: int, where: str) -> tuple[int, int]:
                 raise _malformed(where, "a number is not in its shortest form, or too long")
             return value, position + index + 1
     raise _malformed(where, "it ends too early, or a number is too long")
+
+
+def scan(data: memoryview, left: list[int]) -> Iterator[tuple[int, int, memoryview]]:
+    """Field number, wire type and bytes of the values of a message of unknown fields.
+
+    ``left[0]`` is how many more values may be visited; it is counted down.
+
+    Raises:
+        ModelError: no message, or too many values.
+    """
+    where, position = "model", 0
+    while position < len(data):
+        left[0] -= 1
+        key, start = varint(data, position, where)
+        wire = key & 7
+        if wire == LENGTH:
+            part, position = _part(data, start, where)
+        elif wire == VARINT:
+            _, position = varint(data, start, where)
+            part = data[start:position]
+        else:
+            position = start + _WIDTH.get(wire, len(data))
+            part = data[start:position]
+        if position > len(data) or left[0] < 0:
+            raise _malformed(where, "it ends too early, or has too many values")
+        yield key >> 3, wire, part
 
 
 def _integer(number: int, known: Field, where: str) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto
 
 from protoproof.errors import DescriptionError, ModelError, UnsupportedOperatorError
+from protoproof.network.onnx.external import NO_FILES, Files
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import Attribute, Call, Constant, Node, Shape, printable
 from protoproof.network.onnx.ops import lookup
@@ -68,15 +69,17 @@ def _call(node: Node, shapes: Mapping[str, Shape], constants: Mapping[str, Const
     )
 
 
-def build_graph(model: ModelProto, limits: Limits = DEFAULT_LIMITS) -> Graph:
-    """The graph of a screened model.
+def build_graph(
+    model: ModelProto, limits: Limits = DEFAULT_LIMITS, files: Files = NO_FILES
+) -> Graph:
+    """The graph of a screened model, with the data files that it names.
 
     Raises:
         UnsupportedOperatorError: an operator outside the table or its preconditions.
         ModelError: a tensor or the whole computation is too large, or images are mixed.
     """
     opset = next(e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
-    constants = {tensor.name: tensor_values(tensor) for tensor in model.graph.initializer}
+    constants = {tensor.name: tensor_values(tensor, files) for tensor in model.graph.initializer}
     nodes = []
     for proto in model.graph.node:
         if proto.op_type == "Constant":

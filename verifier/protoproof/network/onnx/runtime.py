@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.extras import installed, require
+from protoproof.network.onnx.external import NO_FILES, Files, embedded
 from protoproof.network.onnx.node import printable
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Observation:
 
 
 class Session:
-    """One single-threaded ONNX Runtime session over model bytes.
+    """One single-threaded ONNX Runtime session over model bytes, and those of its data files.
+
+    Nothing is opened: the runtime gets the bytes that were read, hashed and parsed.
 
     One thread, sequential execution and deterministic kernels: the same bytes and the same input
     give the same bits on one machine. It is made again from the bytes after unpickling.
@@ -49,12 +52,12 @@ class Session:
         ModelError: ONNX Runtime refuses the model.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._session: Any = _started(data) if installed("onnxruntime") else None
+    def __init__(self, data: bytes, files: Files = NO_FILES) -> None:
+        self._data, self._files = data, files
+        self._session: Any = _started(data, files) if installed("onnxruntime") else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Session, (self._data,)
+        return Session, (self._data, self._files)
 
     def run(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[NDArray[np.float32]]:
         """Tensors by name.
@@ -82,7 +85,7 @@ class Session:
         return [np.asarray(result) for result in results]
 
 
-def _started(data: bytes) -> Any:
+def _started(data: bytes, files: Files) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -91,7 +94,13 @@ def _started(data: bytes) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # fatal: errors come back as exceptions
+    names = sorted(files)
     try:
+        if names:
+            contents = [files[name] for name in names]
+            lengths = [len(content) for content in contents]
+            options.add_external_initializers_from_files_in_memory(names, contents, lengths)
+            data = embedded(data, files)
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no root but Exception
         raise ModelError(

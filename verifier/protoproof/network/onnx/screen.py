@@ -15,6 +15,7 @@ import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, defs
 
 from protoproof.errors import ModelError, UnsupportedOperatorError
+from protoproof.network.onnx.external import NO_FILES, Files, is_external, numbers
 from protoproof.network.onnx.limits import Limits
 from protoproof.network.onnx.node import printable
 
@@ -47,18 +48,21 @@ _TYPED_DATA = (
 )
 
 
-def refusals(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
-    """Every reason to refuse the model that can be found without looking at operators' meaning."""
+def refusals(model: ModelProto, limits: Limits, files: Files = NO_FILES) -> Iterator[ModelError]:
+    """Every reason to refuse the model that can be found without looking at operators' meaning.
+
+    ``files``: the data files that it names.
+    """
     checks: tuple[Callable[[ModelProto, Limits], Iterator[ModelError]], ...] = (
         _header,
         _nodes,
         _names,
         _interface,
         _order,
-        _tensors,
     )
     for check in checks:
         yield from check(model, limits)
+    yield from _tensors(model, limits, files)
 
 
 def _header(model: ModelProto, _: Limits) -> Iterator[ModelError]:
@@ -201,21 +205,37 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
                 yield from (sparse.values, sparse.indices)
 
 
-def _tensors(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
+def _tensors(model: ModelProto, limits: Limits, files: Files) -> Iterator[ModelError]:
     if len(model.graph.sparse_initializer):
         yield ModelError("sparse initializers are not supported; export dense weights")
     if len(model.graph.quantization_annotation):
         yield ModelError("quantized tensors are not supported; export float32 weights")
-    for tensor in _all_tensors(model):
-        problem = _tensor_problem(tensor, limits)
+    if sum(map(_stored_elsewhere, model.graph.initializer)) > limits.file_bytes:
+        yield ModelError(f"its external data are more than {limits.file_bytes} bytes; shrink it")
+        return
+    for position, tensor in enumerate(_all_tensors(model)):
+        inside = position >= len(model.graph.initializer)
+        if inside and is_external(tensor):
+            problem = "external data are read for initializers only; export the model again"
+        else:
+            problem = _tensor_problem(tensor, limits, files)
         if problem:
             yield ModelError(f"tensor '{printable(tensor.name)}': {problem}")
 
 
-def _tensor_problem(tensor: TensorProto, limits: Limits) -> str:
+def _stored_elsewhere(tensor: TensorProto) -> int:
+    """Bytes of the numbers that a tensor has in another file (types that are refused: none)."""
+    if (
+        not is_external(tensor)
+        or tensor.data_type not in _DTYPES
+        or min(tensor.dims, default=0) < 0
+    ):
+        return 0
+    return int(math.prod(tensor.dims) * _DTYPES[tensor.data_type][1].itemsize)
+
+
+def _tensor_problem(tensor: TensorProto, limits: Limits, files: Files) -> str:
     """Why a stored tensor is refused, or "". Values are looked at last."""
-    if tensor.data_location == TensorProto.EXTERNAL or len(tensor.external_data):
-        return "external data is never opened; save the model as one file"
     if tensor.data_type not in _DTYPES:
         known = tensor.data_type in TensorProto.DataType.values()
         kind = TensorProto.DataType.Name(tensor.data_type) if known else str(tensor.data_type)
@@ -229,20 +249,29 @@ def _tensor_problem(tensor: TensorProto, limits: Limits) -> str:
         return f"more than {limits.elements} numbers; use a smaller model"
     field, dtype = _DTYPES[tensor.data_type]
     stored = [name for name in _TYPED_DATA if len(getattr(tensor, name))]
-    if tensor.HasField("raw_data"):
+    if is_external(tensor):
+        if stored or tensor.HasField("raw_data"):
+            return "its data are in the file and in another one; export the model again"
+        try:
+            numbers(tensor, dtype.itemsize, files)
+        except ModelError as error:
+            return str(error)
+    elif tensor.HasField("raw_data"):
         if stored or len(tensor.raw_data) != count * dtype.itemsize:
             return f"its data does not fit dims {list(tensor.dims)}; export the model again"
     elif stored != [field] or len(getattr(tensor, field)) != count:
         return f"its data does not fit dims {list(tensor.dims)}; export the model again"
-    if dtype.kind == "f" and not np.isfinite(tensor_values(tensor)).all():
+    if dtype.kind == "f" and not np.isfinite(tensor_values(tensor, files)).all():
         return "a weight is NaN or infinite; train or export the model again"
     return ""
 
 
-def tensor_values(tensor: TensorProto) -> np.ndarray[Any, Any]:
+def tensor_values(tensor: TensorProto, files: Files = NO_FILES) -> np.ndarray[Any, Any]:
     """The numbers of a screened tensor, as a read-only array of its dims."""
     field, dtype = _DTYPES[tensor.data_type]
-    if tensor.HasField("raw_data"):
+    if is_external(tensor):
+        values = np.frombuffer(numbers(tensor, dtype.itemsize, files), dtype=dtype)
+    elif tensor.HasField("raw_data"):
         values = np.frombuffer(tensor.raw_data, dtype=dtype)
     else:
         values = np.array(getattr(tensor, field), dtype=dtype)

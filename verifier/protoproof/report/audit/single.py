@@ -10,8 +10,8 @@ from pathlib import Path
 from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
-from protoproof.kernel import CheckReport, check, read_file
-from protoproof.network import load
+from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
@@ -20,6 +20,12 @@ from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate, PageModel
+
+
+def _checked(content: bytes, network: Network, digest: str) -> CheckReport:
+    """What the checker says, from the bytes of the model that were read."""
+    file = ModelFile(network.data, network.files)
+    return check(content, file, digest, allow_declared=network.binding == "declared")
 
 
 def page_to_files(
@@ -57,9 +63,8 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    declared = network.binding == "declared"
-    report = check(content, network.data, instance.input_sha256, allow_declared=declared)
-    trust = ["--allow-declared"] if declared else []
+    report = _checked(content, network, instance.input_sha256)
+    trust = ["--allow-declared"] if network.binding == "declared" else []
     page = explanation_page(
         envelope=envelope,
         check=report,
