@@ -54,7 +54,7 @@ class ModelFacts(BaseModel):
 
 def model_facts(network: Network) -> ModelFacts:
     """The facts of a loaded network."""
-    head, about = network.head, network.description
+    head, about = network.head, network.about
     weight = np.asarray(head.weight)
     data = about.training_data
     return ModelFacts(

@@ -163,7 +163,7 @@ def divide(tables: Tables, x: Value, y: Value) -> Value:
     if isinstance(x, Numbers):
         return multiply(tables, function(tables, y, "reciprocal"), x)
     if isinstance(y, Measured) and any(step.name == "sqrt" for step in y.steps):
-        if isinstance(x, Measured) and x.steps[-1:] != y.steps[-1:]:
+        if isinstance(x, Measured) and all(step.name != "sqrt" for step in x.steps):
             return measured.divided_by_norm(x, y)
         if isinstance(x, Entries):
             raise NotRecognisedError("the latent divided by a norm: the quotient is the latent")
@@ -215,7 +215,9 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
         and np.array_equal(kept.record, value.record)
         and measured.same_steps(kept.steps, value.steps)
     )
-    same = same or (isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value))
+    same = same or (
+        isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value)
+    )
     if not zero or not same:
         raise NotRecognisedError("a choice that is not 'zero below a number, else the value'")
     return function(tables, kept, "zero_below", condition.threshold)
@@ -237,5 +239,3 @@ def _by_parts(x: Joined, y: Numbers, operate: object) -> Value:
         parts.append(operate(part, own))
         start += size
     return Joined(x.shape, tuple(parts), x.axis)
-
-

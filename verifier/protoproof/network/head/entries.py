@@ -70,9 +70,7 @@ def add(x: Entries, y: Entries, sign: float) -> Entries:
         NotRecognisedError: they are of different latent elements.
     """
     shape = np.broadcast_shapes(x.shape, y.shape)
-    x, y = (
-        v.moved(shape, lambda array, _: lift(array, len(shape))) for v in (x, y)
-    )
+    x, y = (v.moved(shape, lambda array, _: lift(array, len(shape))) for v in (x, y))
     if not same(x.element, y.element, shape):
         raise NotRecognisedError("a sum of different latent elements")
     c, c_low = constants.add(x.c, x.c_low, sign * y.c, sign * y.c_low)

@@ -154,9 +154,7 @@ def add(x: Measured, y: Measured, sign: float) -> Measured:
     if x.space is not y.space or x.norm != y.norm or not _same_sites(x, y):
         raise NotRecognisedError("a sum of measurements at different locations")
     outer = np.broadcast_shapes(x.row.shape, y.row.shape)
-    first, second = (
-        x.space.rows(np.broadcast_to(v.row, outer).reshape(-1)) for v in (x, y)
-    )
+    first, second = (x.space.rows(np.broadcast_to(v.row, outer).reshape(-1)) for v in (x, y))
     c, c_low = constants.add(first.c, first.c_low, sign * second.c, sign * second.c_low)
     made = Rows(first.a + sign * second.a, first.g + sign * second.g, c, c_low)
     return replace(x, row=x.space.add_rows(made).reshape(outer))
@@ -237,7 +235,9 @@ def divided_by_norm(x: Measured, y: Measured) -> Measured:
         raise NotRecognisedError("a quotient of measurements that is no division by a norm")
     if x.space is not y.space or not _same_sites(x, y):
         raise NotRecognisedError("a division by the norm of something else")
-    if x.norm is not None or any(step.name not in _AFFINE or step.name == "add" for step in x.steps):
+    if x.norm is not None or any(
+        step.name not in _AFFINE or step.name == "add" for step in x.steps
+    ):
         raise NotRecognisedError("a division of something else than a product by a norm")
     if x.space.rows(x.row.reshape(-1)).a.any() or x.space.rows(x.row.reshape(-1)).c.any():
         raise NotRecognisedError("a division of something else than a product by a norm")

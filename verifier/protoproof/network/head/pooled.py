@@ -177,9 +177,7 @@ def combined(tables: Tables, x: Pooled | Combination | Measured | Ranked) -> Com
     return Combination(x.shape, atoms, weight, bias, x.ratio)
 
 
-def total(
-    tables: Tables, x: Pooled | Combination, axes: tuple[int, ...], kind: str
-) -> Combination:
+def total(tables: Tables, x: Pooled | Combination, axes: tuple[int, ...], kind: str) -> Combination:
     """The sum or mean over axes, which stay with size 1."""
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
     size, before = math.prod(shape), math.prod(x.shape)
@@ -284,9 +282,7 @@ def softmax(tables: Tables, x: Pooled, axes: tuple[int, ...]) -> Pooled:
     return over_sum(tables, x, total(tables, x, axes, "sum"))
 
 
-def over_sum(
-    tables: Tables, x: Pooled | Combination, below: Combination
-) -> Pooled | Combination:
+def over_sum(tables: Tables, x: Pooled | Combination, below: Combination) -> Pooled | Combination:
     """x divided by one positive number that all elements share.
 
     Raises:
@@ -300,5 +296,3 @@ def over_sum(
         raise NotRecognisedError("a division by a sum that is not known to be positive")
     tables.ratios.append(below)
     return replace(x, ratio=len(tables.ratios) - 1)
-
-

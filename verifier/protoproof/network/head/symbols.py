@@ -188,16 +188,7 @@ class Condition:
 
 
 Value = (
-    Numbers
-    | Entries
-    | Measured
-    | Ranked
-    | Pooled
-    | Combination
-    | Tree
-    | Share
-    | Joined
-    | Condition
+    Numbers | Entries | Measured | Ranked | Pooled | Combination | Tree | Share | Joined | Condition
 )
 Movable = Entries | Measured | Pooled | Combination
 

@@ -74,7 +74,9 @@ class Space:
     def rows(self, numbers: Index) -> Rows:
         """The coefficients of rows [n]."""
         if self._merged is None:
-            self._merged = Rows(*(np.concatenate(parts) for parts in zip(*self._blocks, strict=True)))
+            self._merged = Rows(
+                *(np.concatenate(parts) for parts in zip(*self._blocks, strict=True))
+            )
             self._blocks = [self._merged]
         return Rows(*(part[numbers] for part in self._merged))
 

@@ -30,7 +30,9 @@ def share(tables: Tables, x: Pooled | Combination, below: Tree | Pooled | Combin
     return Share(shape, alpha, beta, part.atom[int(used[0])], under)
 
 
-def joined(tables: Tables, x: Share | Pooled | Combination, y: Share | Pooled | Combination) -> Tree:
+def joined(
+    tables: Tables, x: Share | Pooled | Combination, y: Share | Pooled | Combination
+) -> Tree:
     """The node whose two shares are added.
 
     Raises:

@@ -24,18 +24,18 @@ else:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What ONNX Runtime computed for one image, bit for bit.
+    """What ONNX Runtime computed for one input, bit for bit.
 
-    ``latent`` [L, D], ``measurement`` [L, P] (squared L2), ``activation`` [P], ``logits`` [K], all
-    float32; ``predicted`` is the first largest logit. Location index is ``row * W + column``.
+    ``latent`` [L, D] by the head's locations (those of all banks, one after the other) and
+    ``logits`` [K], float32; ``predicted`` is the first largest logit; ``labels`` those that are on,
+    where the head decides about labels.
     """
 
     x: Image
     latent: Float[NDArray[np.float32], "location channel"]
-    measurement: Float[NDArray[np.float32], "location prototype"]
-    activation: Float[NDArray[np.float32], " prototype"]
     logits: Float[NDArray[np.float32], " class_"]
     predicted: int
+    labels: tuple[int, ...] = ()
 
 
 class Session:
@@ -67,14 +67,7 @@ class Session:
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
-        if self._session is None:
-            require("explain", "running the network")
-        try:
-            results = self._session.run(list(outputs), dict(feed))
-        except Exception as error:  # see above
-            raise ModelError(
-                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
-            ) from error
+        results = self._results(outputs, feed)
         for name, result in zip(outputs, results, strict=True):
             if not np.isfinite(result).all():
                 raise FragileError(
@@ -83,6 +76,29 @@ class Session:
                 )
             result.setflags(write=False)
         return [np.asarray(result) for result in results]
+
+    def shapes(
+        self, outputs: tuple[str, ...], feed: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """Shapes of tensors by name, whatever their values.
+
+        Raises:
+            ModelError: ONNX Runtime fails.
+            MissingDependencyError: it is not installed.
+        """
+        results = self._results(outputs, feed)
+        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
+
+    def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
+        if self._session is None:
+            require("explain", "running the network")
+        try:
+            results = self._session.run(list(outputs), dict(feed))
+        except Exception as error:  # see above
+            raise ModelError(
+                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
+            ) from error
+        return list(results)
 
 
 def _started(data: bytes, files: Files) -> Any:

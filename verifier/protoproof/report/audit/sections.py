@@ -200,7 +200,7 @@ def _steps(reading: Reading) -> tuple[Step, ...]:
 
 def reading_of(network: Network, core: Core) -> Reading:
     """What the network measures at the recorded latent, in float64."""
-    head, field = network.head, network.description.latent.receptive_field
+    head, field = network.head, network.about.receptive_field
     values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
     latent = values.reshape(core.instance.locations, core.instance.channels)
     return Reading(

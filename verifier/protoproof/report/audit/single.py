@@ -71,9 +71,7 @@ def page_to_files(
         reading=reading_of(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(
-            network.description.name, network.sha256, network.binding, network.head.grid
-        ),
+        model=PageModel(network.about.name, network.sha256, network.binding, network.head.grid),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),

@@ -251,7 +251,7 @@ def prototype_pictures(network: Network) -> Patches | None:
 
 
 def _reading(network: Network, result: Explanation) -> Reading:
-    field = network.description.latent.receptive_field
+    field = network.about.receptive_field
     head = network.head
     return Reading(
         classes=network.class_names,
@@ -269,13 +269,13 @@ def _reading(network: Network, result: Explanation) -> Reading:
 
 
 def _model(network: Network) -> PageModel:
-    description, head = network.description, network.head
-    about = (
+    about, head = network.about, network.head
+    facts = (
         ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
-        ("similarity", description.similarity.kind),
-        ("producer", description.producer),
+        ("similarity", head.chain.words()),
+        ("producer", about.producer),
     )
-    return PageModel(description.name, network.sha256, network.binding, head.grid, about)
+    return PageModel(about.name, network.sha256, network.binding, head.grid, facts)
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -1,0 +1,301 @@
+"""Find the head of a graph: the output that is meant, and the latent that its head reads.
+
+Nothing is declared: candidates for the latent are tensors that everything from the input to the
+output passes through, tried from the output backwards. Each is evaluated on its own. Of those that
+give a head, the best measures against stored prototypes (distances and cosines before pooled
+products before channels), then has the smallest latent. The others are kept as runners-up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from protoproof.network.head.evaluate import Evaluation, UnknownNodeError
+from protoproof.network.head.head import Head
+from protoproof.network.head.layout import Shape
+from protoproof.network.head.normal_form import Cut, Form, normal_form
+from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.symbols import Value
+from protoproof.network.head.view import Op, View
+from protoproof.network.onnx.node import printable
+
+# operators that only move elements: what they make is never the latent, what they read may be
+LAYOUT = frozenset(
+    {
+        "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split",
+        "Gather", "GatherND", "Identity", "Dropout", "Cast", "Concat", "SplitToSequence",
+        "SequenceAt",
+    }
+)  # fmt: skip
+# they change no decision: the largest stays the largest, and a probability of 1/2 is a logit of 0
+_LAST = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", *LAYOUT} - {"Concat", "Split"})
+_DEEPEST = 160
+_MOST_BANKS = 4
+ShapeOf = Callable[[str], Shape | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A head that was found; ``rank`` orders it among others (more is better)."""
+
+    form: Form
+    output: str
+    scores: str
+    rank: int
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Names of the cut tensors."""
+        return tuple(dict.fromkeys(cut.tensor for cut in self.form.cuts))
+
+    @property
+    def size(self) -> int:
+        """Numbers in the latent."""
+        return sum(math.prod(cut.shape) for cut in self.form.cuts)
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """The head of a graph.
+
+    ``output``: the graph output that is explained; ``scores``: the tensor that holds its scores,
+    before what changes no decision (``stripped``, operators from the output backwards). ``others``:
+    outputs that were not chosen. ``runners_up``: other heads that the graph has. ``ratio``: the
+    scores are the head's over a positive number that all of them share.
+    """
+
+    head: Head
+    cuts: tuple[Cut, ...]
+    output: str
+    scores: str
+    stripped: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    runners_up: tuple[Candidate, ...] = ()
+    ratio: bool = False
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Names of the cut tensors."""
+        return tuple(dict.fromkeys(cut.tensor for cut in self.cuts))
+
+
+@dataclass(eq=False)
+class _Search:
+    view: View
+    shape_of: ShapeOf
+    folded: dict[str, Value] = field(default_factory=dict)
+    # the furthest that any evaluation came: place of the node that stopped it, and the message
+    furthest: tuple[float, str] = (-1.0, "")
+
+    def tried(self, cuts: Sequence[str], scores: str, labels: bool) -> Form | None:
+        """The head over these latents, or None."""
+        shapes: dict[str, Shape] = {}
+        for name in cuts:
+            shape = self.shape_of(name)
+            if shape is None or math.prod(shape) < 1 or shape[:1] != (1,):
+                return None
+            shapes[name] = shape
+        evaluation = Evaluation(self.view, shapes, self.folded)
+        try:
+            value = evaluation.output(scores)
+        except UnknownNodeError as error:
+            self._note(float(error.number), str(error))
+            return None
+        except NotRecognisedError as error:
+            self._note(-0.5, str(error))
+            return None
+        try:
+            return normal_form(evaluation.tables, value, shapes, labels)
+        except NotRecognisedError as error:
+            last = self.view.producers[scores]
+            self._note(last.number + 0.5, f"the head that ends in {last.where}: {error}")
+            return None
+
+    def _note(self, place: float, message: str) -> None:
+        if place > self.furthest[0]:
+            self.furthest = place, message
+
+
+def recognise(
+    view: View,
+    shape_of: ShapeOf,
+    latent: Sequence[str] = (),
+    output: str | None = None,
+) -> Recognised:
+    """The head of a graph.
+
+    Args:
+        view: the graph.
+        shape_of: the shape of a tensor for one input, None where it is not known.
+        latent: names of the latent tensors, where somebody chose them.
+        output: the output that is meant, where somebody chose it.
+
+    Raises:
+        NotRecognisedError: no head was found; the message names the node that stopped the best
+            attempt, or what the head would have needed.
+    """
+    for name in latent:
+        if name not in view.dependent:
+            raise NotRecognisedError(
+                f"--latent '{printable(name)}': the graph computes no such tensor from its input"
+            )
+    if output is not None and output not in view.outputs and output not in view.producers:
+        raise NotRecognisedError(f"--output '{printable(output)}': the graph has no such tensor")
+    outputs = [output] if output is not None else list(view.outputs)
+    search = _Search(view, shape_of)
+    candidates: list[Candidate] = []
+    for name in outputs:
+        if name in view.dependent:
+            candidates += _candidates(search, name, latent)
+    good = [c for c in candidates if c.rank > 0 or latent]
+    if not good:
+        raise NotRecognisedError(_reason(search, candidates))
+    # the first output wins among equals
+    best = max(good, key=lambda c: (c.rank, not c.form.trivial, -outputs.index(c.output), -c.size))
+    others = tuple(name for name in view.outputs if name != best.output)
+    rest = sorted((c for c in candidates if c is not best), key=lambda c: (-c.rank, c.size))
+    different = {(c.latents, c.scores): c for c in (*reversed(rest), best)}
+    rest = [c for c in rest if different[c.latents, c.scores] is c]
+    return Recognised(
+        head=best.form.head,
+        cuts=best.form.cuts,
+        output=best.output,
+        scores=best.scores,
+        stripped=_stripped(view, best.output)[1],
+        others=others,
+        runners_up=tuple(rest[:8]),
+        ratio=best.form.ratio,
+    )
+
+
+def _reason(search: _Search, candidates: Sequence[Candidate]) -> str:
+    place, message = search.furthest
+    if candidates:
+        names = ", ".join(f"'{printable(name)}'" for name in candidates[0].latents)
+        last = f"only its last layer is a head (--latent {names} explains that)"
+        message = f"{message}; {last}" if place >= 0 else last
+    return f"no prototype head is recognised: {message or 'the graph has no output of scores'}"
+
+
+def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Candidate]:
+    """All heads that one output has."""
+    scores, stripped = _stripped(search.view, output)
+    if scores not in search.view.producers:
+        return []
+    labels = "Sigmoid" in stripped
+    found = []
+    trials: Iterator[tuple[str, ...]]
+    trials = iter([tuple(latent)]) if latent else _trials(search, scores)
+    for cuts in trials:
+        form = search.tried(cuts, scores, labels)
+        if form is not None and form.head.prototypes.any():  # zeros: differences were the latent
+            found.append(Candidate(form, output, scores, _rank(search.view, form)))
+    return found
+
+
+def _stripped(view: View, output: str) -> tuple[str, tuple[str, ...]]:
+    """The tensor before everything at the end that changes no decision."""
+    gone: list[str] = []
+    name = output
+    while name in view.producers:
+        node = view.producers[name]
+        if node.op not in _LAST or node.outputs[0] != name or node.inputs[0] not in view.dependent:
+            break
+        if node.inputs[0] == view.input:
+            break
+        if node.op not in LAYOUT:
+            gone.append(node.op)
+        name = node.inputs[0]
+    return name, tuple(gone)
+
+
+def _rank(view: View, form: Form) -> int:
+    """How much of a head it is: 0 for a last layer alone, whose 'prototypes' are its weights."""
+    head = form.head
+    if head.geometry in ("euclidean", "diagonal"):
+        return 4
+    made = {view.producers[c.tensor].op if c.tensor in view.producers else "" for c in form.cuts}
+    normalised = bool(made & {"Div", "LpNormalization"})
+    if head.geometry == "angular" or normalised:
+        return 3
+    channels = bool(((head.prototypes != 0).sum(axis=1) == 1).all())
+    if channels:
+        pooled = head.locations > 1 and head.all_nearest
+        return 1 if pooled and made == {"Softmax"} else 0
+    return 0 if form.trivial or head.locations == 1 or not head.all_nearest else 2
+
+
+def _trials(search: _Search, scores: str) -> Iterator[tuple[str, ...]]:
+    """Latents to try: single tensors from the scores backwards, then one for each branch."""
+    view = search.view
+    tried = 0
+    single = list(separators(view, view.input, scores))
+    for name in single:
+        if not _is_layout(view, name):
+            tried += 1
+            yield (name,)
+            if tried >= _DEEPEST:
+                break
+    for names in _several(view, scores):
+        yield names
+
+
+def _is_layout(view: View, name: str) -> bool:
+    node = view.producers.get(name)
+    return node is not None and node.op in LAYOUT
+
+
+def separators(view: View, source: str, target: str) -> Iterator[str]:
+    """Tensors that every path from ``source`` to ``target`` passes through, backwards.
+
+    Walks back with the set of tensors that are still needed; where it is a single one, that one
+    separates.
+    """
+    nodes = view.needed(target)
+    needed = {target}
+    for node in reversed(nodes):
+        if needed.isdisjoint(node.outputs):
+            continue
+        needed -= set(node.outputs)
+        needed |= {name for name in node.inputs if name in view.dependent}
+        if len(needed) == 1:
+            (name,) = needed
+            yield name
+            if name == source:
+                return
+
+
+def _several(view: View, scores: str) -> Iterator[tuple[str, ...]]:
+    """One latent for each branch of a head that reads several: the same operator, equal roles."""
+    join = _join(view, scores)
+    if join is None:
+        return
+    branches = [name for name in join.inputs if name in view.dependent]
+    if not 2 <= len(branches) <= _MOST_BANKS:
+        return
+    own = [_own(view, name) for name in branches]
+    length = min(len(names) for names in own)
+    for depth in range(length):
+        names = tuple(names[depth] for names in own)
+        if len(set(names)) == len(names):
+            yield names
+
+
+def _own(view: View, branch: str) -> list[str]:
+    """Candidates inside one branch."""
+    found = [n for n in separators(view, view.input, branch) if not _is_layout(view, n)]
+    return [branch, *found] if not _is_layout(view, branch) else found
+
+
+def _join(view: View, scores: str) -> Op | None:
+    """The last node at which several branches come together."""
+    name = scores
+    while name in view.producers:
+        node = view.producers[name]
+        inputs = [n for n in dict.fromkeys(node.inputs) if n in view.dependent]
+        if len(inputs) != 1:
+            return node if len(inputs) > 1 else None
+        name = inputs[0]
+    return None
