@@ -28,7 +28,7 @@ EXPORTERS = ("default", "legacy")
 def export(module: nn.Module, shape: tuple[int, ...], path: Path, exporter: str) -> Path:
     """``torch.onnx.export(module, (x,), path)`` as a user calls it; the file, perhaps with data."""
     x = torch.zeros(shape)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         if exporter == "default":
             torch.onnx.export(module, (x,), str(path))
         else:
@@ -43,7 +43,7 @@ def export_family(family: Family, folder: Path, exporter: str, seed: int | None 
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Exporters warn about themselves and print their progress."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
