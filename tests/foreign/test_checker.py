@@ -34,16 +34,17 @@ KNOWN = pytest.mark.parametrize(
 def test_the_checker_reads_the_same_head(family: Family, exporter: str, exported: Exported) -> None:
     path = exported(family, exporter)
     network, model, output = loaded(path, family.output)
-    cuts = tuple(cut.tensor for cut in network.recognised.cuts)
+    cuts = network.recognised.latents
     bound = ModelFile.read(path).bound(cuts, output)
     assert kernel.form_of(bound) == family.expected
     head = network.head
     assert np.array_equal(kernel.prototypes(bound.head), head.prototypes)
     assert tuple(bound.head.location_bank) == tuple(head.location_bank)
     assert tuple(bound.head.prototype_bank) == tuple(head.prototype_bank)
-    seen = run(model, [*cuts, output], inputs(family.shape, 4))
-    ours = np.stack([kernel.scores(bound.head, latents(network, one[:-1])) for one in seen])
-    theirs = np.stack([one[-1].reshape(-1) for one in seen])
+    images = inputs(family.shape, 4)
+    at_cuts = run(model, [cut.tensor for cut in network.recognised.cuts], images)
+    ours = np.stack([kernel.scores(bound.head, latents(network, one)) for one in at_cuts])
+    theirs = np.stack([one[0].reshape(-1) for one in run(model, [output], images)])
     assert same_scores(ours, theirs, head.decision.kind == "labels")
 
 
