@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,15 +25,31 @@ from tests.support.foreign.family import Family
 
 EXPORTERS = ("default", "legacy")
 
+# what else people ask the exporters for, beside their defaults
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "one file": ("default", {"external_data": False}),
+    "any batch": ("default", {"dynamic_shapes": ({0: torch.export.Dim.DYNAMIC},)}),
+    "not optimised": ("default", {"optimize": False}),
+    "opset 21": ("default", {"opset_version": 21}),
+    "opset 13": ("legacy", {"opset_version": 13}),
+    "opset 15": ("legacy", {"opset_version": 15}),
+    "opset 17": ("legacy", {"opset_version": 17}),
+    "nothing folded": ("legacy", {"do_constant_folding": False}),
+    "initialisers as inputs": ("legacy", {"keep_initializers_as_inputs": True}),
+    "named": ("legacy", {"input_names": ["image"], "output_names": ["scores"]}),
+}
 
-def export(module: nn.Module, shape: tuple[int, ...], path: Path, exporter: str) -> Path:
+
+def export(
+    module: nn.Module, shape: tuple[int, ...], path: Path, exporter: str, **options: Any
+) -> Path:
     """``torch.onnx.export(module, (x,), path)`` as a user calls it; the file, perhaps with data."""
     x = torch.zeros(shape)
     with quiet(), torch.no_grad():
         if exporter == "default":
-            torch.onnx.export(module, (x,), str(path))
+            torch.onnx.export(module, (x,), str(path), **options)
         else:
-            torch.onnx.export(module, (x,), str(path), dynamo=False)
+            torch.onnx.export(module, (x,), str(path), dynamo=False, **options)
     return path
 
 
