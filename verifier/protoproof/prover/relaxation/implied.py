@@ -6,6 +6,10 @@ from p_j, so the nearest squared distance to *every* prototype j is at most
 ``(sqrt(q_i) + |p_i - p_j|)^2``: prototypes that look alike cannot be seen apart. A ceiling bounds
 the nearest distances from below. Each bound follows from one fact alone, so more facts never
 loosen any of them, and their order does not matter.
+
+What one activation says about another prototype needs squared distances and one bank; of other
+heads, facts speak for themselves. Ceilings bound pooled measurements where all prototypes are
+treated alike, else activations.
 """
 
 from __future__ import annotations
@@ -28,27 +32,70 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Implied:
-    """Bounds of min over locations of q_lj, squared L2, for every prototype j.
+    """Bounds of the pooled measurement of every prototype j.
 
     ``via[j]`` is the prototype whose activation fact gives ``high[j]``; -1 where none does.
+    ``top[j]`` is the greatest activation that ceilings about activations permit.
     """
 
     low: Vector
     high: Vector
     via: Int[NDArray[np.intp], " prototype"]
+    top: Vector
 
 
 def nothing_implied(count: int) -> Implied:
     """What no facts at all say about ``count`` prototypes."""
-    return Implied(np.zeros(count), np.full(count, np.inf), np.full(count, -1))
+    none = np.full(count, -np.inf)
+    return Implied(none, -none, np.full(count, -1), np.full(count, np.inf))
 
 
 def implied(
-    gram: Gram, activations: Sequence[ActivationFact], ceilings: Sequence[CeilingFact]
+    gram: Gram,
+    activations: Sequence[ActivationFact],
+    ceilings: Sequence[CeilingFact],
+    *,
+    apart: bool = True,
+    uniform: bool = True,
 ) -> Implied:
-    """The bounds that the facts give; see the module's docstring."""
+    """The bounds that the facts give; see the module's docstring.
+
+    Args:
+        gram: squared distances between prototypes.
+        activations, ceilings: the facts.
+        apart: whether ``gram`` says how far apart what the facts measure can be.
+        uniform: whether ceilings are about pooled measurements, else about activations.
+    """
     found = nothing_implied(len(gram))
-    low, high, via = found.low, found.high, found.via
+    low, high, via, top = found.low, found.high, found.via, found.top
+    if apart:
+        high, via = _nearby(gram, activations, high, via)
+        low = np.zeros_like(low)
+    for activation in () if apart else activations:
+        high[activation.prototype] = min(high[activation.prototype], activation.upper)
+        via[activation.prototype] = activation.prototype
+    for activation in activations:
+        low[activation.prototype] = max(low[activation.prototype], activation.lower)
+    for ceiling in ceilings:
+        exempt = list(ceiling.exempt)
+        if uniform:
+            under = np.maximum(low, ceiling.bound)
+            under[exempt] = low[exempt]
+            low = under
+        else:
+            under = np.minimum(top, -ceiling.bound)
+            under[exempt] = top[exempt]
+            top = under
+    return Implied(low, high, via, top)
+
+
+def _nearby(
+    gram: Gram,
+    activations: Sequence[ActivationFact],
+    high: Vector,
+    via: Int[NDArray[np.intp], " prototype"],
+) -> tuple[Vector, Int[NDArray[np.intp], " prototype"]]:
+    """Upper bounds of nearest distances by the triangle inequality, and whose facts give them."""
     for start in range(0, len(activations), _CHUNK):
         part = activations[start : start + _CHUNK]
         named = np.array([fact.prototype for fact in part])
@@ -59,14 +106,7 @@ def implied(
         nearest = reach[best, np.arange(len(high))]
         via = np.where(nearest < high, named[best], via)
         high = np.minimum(high, nearest)
-    for activation in activations:
-        low[activation.prototype] = max(low[activation.prototype], activation.lower)
-    for ceiling in ceilings:
-        under = np.maximum(low, ceiling.bound)
-        exempt = list(ceiling.exempt)
-        under[exempt] = low[exempt]
-        low = under
-    return Implied(low, high, via)
+    return high, via
 
 
 def farthest(
