@@ -115,7 +115,9 @@ ROWS: dict[str, Kinds] = {
     "linear sum": Kinds("linear", "negated", pooling="sum", domain="box"),
     "linear tree": Kinds("linear", "bell", decision="tree", domain="box"),
     "channel": Kinds("linear", "negated", domain="simplex", grid=(2, 2)),
-    "channel largest": Kinds("linear", "negated", pooling="largest", domain="simplex", grid=(2, 2)),
+    "channel largest": Kinds(
+        "linear", "negated", pooling="k-largest mean", domain="simplex", grid=(2, 2)
+    ),
     "channel focal": Kinds("linear", "negated", pooling="focal", domain="simplex", grid=(2, 2)),
 }
 NAMES = tuple(ROWS)

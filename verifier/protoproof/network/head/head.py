@@ -166,15 +166,16 @@ class Head:
         """Whether equal pooled measurements mean equal activations, whatever the prototype."""
         return self.all_nearest and self.chain.uniform
 
-    @property
-    def tells_apart(self) -> bool:
-        """Whether distances between prototypes bound how differently they can be seen."""
-        return self.geometry == "euclidean" and self.all_nearest and self.mask is None
-
     @cached_property
     def plain(self) -> bool:
         """Whether the reasoning that needs squared distances and linear margins applies."""
-        return self.tells_apart and isinstance(self.decision, Linear) and self.chain.decreasing
+        return (
+            self.geometry == "euclidean"
+            and self.all_nearest
+            and self.mask is None
+            and isinstance(self.decision, Linear)
+            and self.chain.decreasing
+        )
 
     @cached_property
     def mask(self) -> Bool[NDArray[np.bool_], "location prototype"] | None:

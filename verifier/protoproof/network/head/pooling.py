@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 
-Kind = Literal["nearest", "mean", "sum", "largest", "focal"]
-KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "largest", "focal")
+Kind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
+KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "k-largest mean", "focal")
 
 Table = Float[NDArray[np.float64], "location prototype"]
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -29,7 +29,7 @@ Mask = Bool[NDArray[np.bool_], "location prototype"]
 
 @dataclass(frozen=True)
 class Pooling:
-    """The kind of every prototype's pooling; ``count`` is k where the kind is ``largest``.
+    """The kind of every prototype's pooling; ``count`` is k where the kind is ``k-largest mean``.
 
     Raises:
         InternalError: an unknown kind, a k below 1, or different lengths.
@@ -89,7 +89,7 @@ class Pooling:
                 if kind == "nearest":
                     filled = end if own is None else np.where(own, end, np.inf)
                     into[columns] = filled.min(axis=0)
-                elif kind == "largest":
+                elif kind == "k-largest mean":
                     into[columns] = _largest(end, own, [self.count[j] for j in columns.tolist()])
                 else:
                     into[columns] = _total(end, own) / (_size(end, own) if kind == "mean" else 1)

@@ -81,7 +81,7 @@ def pooled_ball(instance: Instance, prototype: int) -> arb:
 
 
 def pooled_balls(kind: str, values: Sequence[arb], count: int) -> arb:
-    """Values in balls, pooled; ``largest`` is the mean of the ``count`` largest."""
+    """Values in balls, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
     total = sum(values, arb(0))
     if kind == "sum":
         return total

@@ -15,9 +15,9 @@ from protoproof.prover.latent.geometry import measurement_range
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.relaxation.boxed import Bounded
-from protoproof.prover.relaxation.implied import Implied, implied
+from protoproof.prover.relaxation.implied import Implied, implied, kin_of
 from protoproof.prover.relaxation.pair_bounds import Hull
-from protoproof.prover.relaxation.spans import geometry_of
+from protoproof.prover.relaxation.spans import geometry_of, told_bounds
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -57,7 +57,7 @@ class Intervals:
         shape = instance.measurement.shape
         self.near, self.far = measurement_range(instance.head, domain)
         self.bounded = Bounded.of(instance, domain) if instance.head.plain else None
-        self.geometry = geometry_of(instance, domain)
+        self.geometry, self.kin = geometry_of(instance, domain), kin_of(instance)
         self.known = [self._bare(location) for location in range(shape[0])]
         self.low: Matrix = np.stack([known.low for known in self.known])
         self.high: Matrix = np.stack([known.high for known in self.known])
@@ -115,7 +115,7 @@ class Intervals:
         """As :meth:`known_at`, of measurements that are no squared distances."""
         low, high = self.near[location], self.far[location]
         if self.geometry is not None:
-            told = self.geometry.bounds(location, prototypes)
+            told = told_bounds(self.geometry, location, prototypes, len(low))
             low, high = np.maximum(low, told[0]), np.minimum(high, told[1])
         named = list(prototypes)
         low, high = low.copy(), high.copy()
@@ -164,13 +164,8 @@ class Intervals:
     def told(self, facts: FactSet) -> Implied:
         """What activation facts and ceilings of a set say about pooled measurements."""
         head = self.instance.head
-        return implied(
-            self.instance.gram,
-            facts.activations,
-            facts.ceilings,
-            apart=head.tells_apart,
-            uniform=head.uniform,
-        )
+        count = len(head.prototypes)
+        return implied(count, facts.activations, facts.ceilings, self.kin, uniform=head.uniform)
 
     def seen(self) -> tuple[Vector, Vector]:
         """Bounds of the pooled measurements from domain and pair facts alone."""

@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.relaxation.implied import farthest
 from protoproof.prover.relaxation.intervals import Intervals
 from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 
@@ -64,7 +63,7 @@ class Cover:
     """
 
     def __init__(self, state: Intervals, slack: float) -> None:
-        self.instance, self.slack = state.instance, slack
+        self.instance, self.slack, self.kin = state.instance, slack, state.kin
         instance = self.instance
         self.nearest = instance.pooled
         count = self.count = len(self.nearest)
@@ -102,11 +101,11 @@ class Cover:
         self, named: Int[NDArray[np.intp], " row"]
     ) -> Float[NDArray[np.float64], "row prototype"]:
         """The least similarity of every prototype once one is named, a row for each name."""
-        if not self.instance.head.tells_apart:
+        if self.kin is None:
             alone = np.full((len(named), self.count), -np.inf)
             alone[np.arange(len(named)), named] = self.instance.activation[named]
             return alone
-        reach = farthest(self.instance.gram[named], self.nearest[named])
+        reach = self.kin.reach(named, self.nearest[named])
         reach[np.arange(len(named)), named] = self.nearest[named]
         return self.instance.similarity(reach)
 
