@@ -172,8 +172,8 @@ class Head:
         return (
             self.geometry == "euclidean"
             and self.all_nearest
-            and self.decision.kind in ("linear", "labels")
             and self.mask is None
+            and isinstance(self.decision, Linear)
             and self.chain.decreasing
         )
 

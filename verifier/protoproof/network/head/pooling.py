@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 
-Kind = Literal["nearest", "mean", "sum", "largest", "focal"]
-KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "largest", "focal")
+Kind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
+KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "k-largest mean", "focal")
 
 Table = Float[NDArray[np.float64], "location prototype"]
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -29,7 +29,7 @@ Mask = Bool[NDArray[np.bool_], "location prototype"]
 
 @dataclass(frozen=True)
 class Pooling:
-    """The kind of every prototype's pooling; ``count`` is k where the kind is ``largest``.
+    """The kind of every prototype's pooling; ``count`` is k where the kind is ``k-largest mean``.
 
     Raises:
         InternalError: an unknown kind, a k below 1, or different lengths.
@@ -89,7 +89,7 @@ class Pooling:
                 if kind == "nearest":
                     filled = end if own is None else np.where(own, end, np.inf)
                     into[columns] = filled.min(axis=0)
-                elif kind == "largest":
+                elif kind == "k-largest mean":
                     into[columns] = _largest(end, own, [self.count[j] for j in columns.tolist()])
                 else:
                     into[columns] = _total(end, own) / (_size(end, own) if kind == "mean" else 1)
@@ -129,13 +129,13 @@ def _focal(low: Table, high: Table, mask: Mask | None) -> tuple[Vector, Vector]:
     size = _size(low, mask)
     bottom = low if mask is None else np.where(mask, low, -np.inf)
     top = bottom.max(axis=0)
-    capped = np.minimum(high, top)
-    least = top - _total(capped, mask) / size
-    others = _total(low, mask) - low
     with np.errstate(invalid="ignore"):
-        reached = high - (high + others) / size
-    reached = np.where(np.isinf(high), np.where(size > 1, np.inf, 0.0), reached)
-    reached = np.where(np.isneginf(others) & (size > 1), np.inf, reached)
+        least = top - _total(np.minimum(high, top), mask) / size
+        reached = high - (high + _total(low, mask) - low) / size
+    # without ends there is no bound, but for a single location, whose value is its own mean
+    open_ = np.isinf(low) | np.isinf(high) | np.isinf(_total(low, mask))
+    reached = np.where(open_, np.where(size > 1, np.inf, 0.0), reached)
     if mask is not None:
         reached = np.where(mask, reached, -np.inf)
-    return np.maximum(least, 0.0), np.maximum(reached.max(axis=0), 0.0)
+    least = np.where(np.isfinite(top), np.maximum(least, 0.0), 0.0)
+    return least, np.maximum(reached.max(axis=0), 0.0)

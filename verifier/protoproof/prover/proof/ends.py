@@ -9,7 +9,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
-from protoproof.prover.relaxation.implied import implied
 from protoproof.prover.relaxation.intervals import Intervals, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -91,8 +90,8 @@ class SimilarityEnds:
 
     def proves(self, position: Vector) -> bool:
         """Whether every margin is proved with the facts that ``facts_at`` gives."""
-        low, high = self._intervals(self.measurements(position))
-        return self.state.proves(margins_between(self.instance, low, high))
+        low, high, top = self._intervals(self.measurements(position))
+        return self.state.proves(margins_between(self.instance, low, high, top))
 
     def measurements(self, position: Vector) -> dict[tuple[int, bool], float]:
         """The squared distance of every end, at least as tight as its position says."""
@@ -113,10 +112,9 @@ class SimilarityEnds:
         guess = np.where(position == self.far, outer, np.where(np.isnan(guess), inner, guess))
         return np.clip(guess, least, most)
 
-    def _intervals(self, measured: dict[tuple[int, bool], float]) -> tuple[Vector, Vector]:
-        facts = self._facts(measured)
-        told = implied(self.instance.gram, facts.activations, facts.ceilings)
-        return np.maximum(self.low, told.low), np.minimum(self.high, told.high)
+    def _intervals(self, measured: dict[tuple[int, bool], float]) -> tuple[Vector, Vector, Vector]:
+        told = self.state.told(self._facts(measured))
+        return np.maximum(self.low, told.low), np.minimum(self.high, told.high), told.top
 
     def facts_at(self, position: Vector) -> FactSet:
         """The facts with their ends at a position."""

@@ -1,0 +1,160 @@
+"""Float64 enclosures of what is exactly true at an instance: measurements, pooled values, levels.
+
+Rational values are enclosed as tightly as float64 can; irrational ones (norms, similarities inside
+a pooling) by balls whose ends are moved outwards by one float64 number each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from flint import arb, ctx, fmpq
+from numpy.typing import NDArray
+
+from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
+from protoproof.network.head.head import Head
+from protoproof.prover.latent.exact import chain_ball
+from protoproof.prover.latent.instance import Instance
+
+# Bits of the balls: far more than float64 has, so that their width never shows.
+_BITS = 192
+# Locations whose float64 measurement is this close to the least may attain it.
+_NEAR = 1e-9
+
+
+def enclosed_measurement(instance: Instance, location: int, prototype: int) -> tuple[float, float]:
+    """Ends of one measurement."""
+    head, z = instance.head, instance.latent[location]
+    if head.geometry == "euclidean":
+        return enclose_squared_distance(z, head.prototypes[prototype])
+    if head.geometry == "angular":
+        with ctx.workprec(_BITS):
+            return enclosed_ball(measurement_ball(head, z, prototype))
+    return enclosed_fraction(measurement_fraction(head, z, prototype))
+
+
+def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
+    """Ends of the pooled value of one prototype."""
+    head = instance.head
+    if head.pooling_of.kinds[prototype] != "nearest":
+        with ctx.workprec(_BITS):
+            return enclosed_ball(pooled_ball(instance, prototype))
+    column = instance.measurement[:, prototype]
+    if head.geometry == "euclidean" and head.mask is None:
+        return enclose_nearest(instance.latent, head.prototypes[prototype], column)
+    # rounding is monotone: the enclosure of a minimum is the minimum of the enclosures
+    ends = [enclosed_measurement(instance, place, prototype) for place in _near(column)]
+    return min(low for low, _ in ends), min(high for _, high in ends)
+
+
+def enclosed_level(instance: Instance, prototype: int) -> float:
+    """The largest float64 known to be at most the level of one prototype."""
+    if instance.head.uniform:
+        return enclosed_pooled(instance, prototype)[0]
+    with ctx.workprec(_BITS):
+        ball = chain_ball(instance.head.chain, prototype, pooled_ball(instance, prototype))
+        return -enclosed_ball(ball)[1]
+
+
+def pooled_ball(instance: Instance, prototype: int) -> arb:
+    """A ball around the pooled value of one prototype."""
+    head, kind = instance.head, instance.head.pooling_of.kinds[prototype]
+    column = instance.measurement[:, prototype]
+    if kind == "nearest":
+        least = arb("inf")
+        for place in _near(column):
+            least = least.min(measurement_ball(head, instance.latent[place], prototype))
+        return least
+    places = np.flatnonzero(np.isfinite(column)).tolist()
+    values = [
+        chain_ball(
+            head.inner_chain,
+            prototype,
+            measurement_ball(head, instance.latent[place], prototype),
+        )
+        for place in places
+    ]
+    return pooled_balls(kind, values, head.pooling_of.count[prototype])
+
+
+def pooled_balls(kind: str, values: Sequence[arb], count: int) -> arb:
+    """Values in balls, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
+    total = sum(values, arb(0))
+    if kind == "sum":
+        return total
+    if kind == "mean":
+        return total / len(values)
+    if kind == "focal":
+        most = values[0]
+        for value in values[1:]:
+            most = most.max(value)
+        return most - total / len(values)
+    return sum(largest(values, count), arb(0)) / min(count, len(values))
+
+
+def largest(values: Sequence[arb], count: int) -> list[arb]:
+    """Balls around the ``count`` largest of some values, whatever the order of overlapping ones.
+
+    The k-th largest of the values lies between the k-th largest lower and the k-th largest upper
+    end.
+    """
+    lower = sorted((value.lower() for value in values), key=float, reverse=True)
+    upper = sorted((value.upper() for value in values), key=float, reverse=True)
+    return [low.union(high) for low, high in zip(lower, upper, strict=True)][:count]
+
+
+def measurement_ball(head: Head, z: NDArray[np.float64], prototype: int) -> arb:
+    """A ball around one measurement at a latent of float64 values."""
+    if head.geometry != "angular":
+        value = measurement_fraction(head, z, prototype)
+        return arb(fmpq(value.numerator, value.denominator))
+    values = [Fraction(v) for v in z.tolist()]
+    dot = sum(
+        (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
+        Fraction(0),
+    )
+    square = sum((v * v for v in values), Fraction(0))
+    least = Fraction(head.epsilon) ** 2
+    square = max(square, least)
+    if not square:
+        return arb(0)
+    norm = arb(fmpq(square.numerator, square.denominator)).sqrt()
+    return -arb(fmpq(dot.numerator, dot.denominator)) / norm
+
+
+def measurement_fraction(head: Head, z: NDArray[np.float64], prototype: int) -> Fraction:
+    """One measurement exactly; not for angular heads, whose norms are irrational."""
+    pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
+    if head.geometry == "linear":
+        return -sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
+    squares = [(Fraction(a) - Fraction(b)) ** 2 for a, b in pairs]
+    if head.scales is None:
+        return sum(squares, Fraction(0))
+    weights = head.scales[prototype].tolist()
+    return sum((Fraction(w) * s for w, s in zip(weights, squares, strict=True)), Fraction(0))
+
+
+def enclosed_fraction(value: Fraction) -> tuple[float, float]:
+    """The largest float64 below and the smallest above a rational number."""
+    near = float(value)
+    exact = Fraction(near)
+    low = near if exact <= value else math.nextafter(near, -math.inf)
+    high = near if exact >= value else math.nextafter(near, math.inf)
+    return low, high
+
+
+def enclosed_ball(ball: arb) -> tuple[float, float]:
+    """Float64 ends around a ball; at most one number wider on each side than they have to be."""
+    low, high = float(ball.lower()), float(ball.upper())
+    if low == high and ball == arb(low):
+        return low, high
+    return math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+
+
+def _near(column: NDArray[np.float64]) -> list[int]:
+    least = float(column.min())
+    found: list[int] = np.flatnonzero(column <= least + _NEAR * (1.0 + abs(least))).tolist()
+    return found
