@@ -22,7 +22,7 @@ from protoproof.errors import ModelError, ProtoProofError
 from protoproof.extras import installed
 from protoproof.network.network import Network, assemble, find_description
 from protoproof.network.onnx.file import OnnxFile, read_model
-from protoproof.network.onnx.graph import Graph, build_graph, check_node
+from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.screen import refusals
@@ -154,7 +154,7 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
     problems = [str(problem) for problem in _problems(file, limits)]
     if not problems:
         try:
-            network = assemble(file, build_graph(file.model, limits, file.files))
+            network = assemble(file, build_graph(file.model, limits, file.files, file.data))
             if installed("onnxruntime"):
                 _compare(network)
             return _describe(found, network)
@@ -180,18 +180,7 @@ def _compare(network: Network) -> None:
 
 def _problems(file: OnnxFile, limits: Limits) -> Iterator[ProtoProofError]:
     """Everything wrong that can be found without running anything."""
-    seen: set[str] = set()
-    for problem in refusals(file.model, limits, file.files):
-        seen.add(str(problem))
-        yield problem
-    versions = [e.version for e in file.model.opset_import if e.domain in ("", "ai.onnx")]
-    if len(versions) == 1 and len(file.model.graph.node) <= limits.nodes:
-        for node in file.model.graph.node:
-            try:
-                check_node(node, versions[0])
-            except ModelError as error:
-                if not any(text.split(":")[0] == str(error).split(":")[0] for text in seen):
-                    yield error
+    yield from refusals(file.model, limits, file.files)
     try:
         find_description(file.model, file.path)
     except ModelError as error:

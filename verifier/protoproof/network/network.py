@@ -193,7 +193,7 @@ def load(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Network:
     try:
         for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        return assemble(file, build_graph(file.model, limits, file.files))
+        return assemble(file, build_graph(file.model, limits, file.files, file.data))
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
 
@@ -208,6 +208,7 @@ def assemble(file: OnnxFile, graph: Graph) -> Network:
     description, text, external = find_description(file.model, file.path)
     session = Session(file.data, file.files)
     bound = bind(file.model, graph, description)
+    bound.head_part.require_finite()
     return Network(
         path=file.path,
         data=file.data,
