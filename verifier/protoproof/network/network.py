@@ -279,7 +279,7 @@ class _Shapes:
         self._file, self._view, self._shape = file, view, shape
         self._run: dict[str, tuple[int, ...]] | None = None
         try:
-            self._ruled = dict(build_graph(file.model, limits, file.files).shapes)
+            self._ruled = dict(build_graph(file.model, limits, file.files, file.data).shapes)
         except UnsupportedOperatorError:
             self._ruled = {}
 
