@@ -7,33 +7,25 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from protoproof.errors import DescriptionError, ModelError
-from protoproof.kernel.arithmetic.exact import Ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.errors import ModelError
 from protoproof.kernel.budget import Budget, current
-from protoproof.kernel.model.description import Description, read_description
 from protoproof.kernel.model.graph import MAX_BYTES, Graph
-from protoproof.kernel.model.reading import read_head
-from protoproof.kernel.model.recognise import why_not_recognised
-
-# What the operator that outputs the latent can output: all that justifies a box domain.
-OUTPUT_RANGES: dict[str, tuple[Ratio, Ratio | None]] = {
-    "Sigmoid": ((0, 1), (1, 1)),
-    "Relu": ((0, 1), None),
-}
-# Operators that normalise, with the attributes (ONNX's defaults filled in) with which they do so
-# over the channels of [N, D, H, W]: all that justifies a sphere or a simplex domain.
-NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
-    "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
-    "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
-}
-
+from protoproof.kernel.model.reading import find_head
+from protoproof.kernel.model.symbolic.domains import OperatorDomain
 
 class LatentTensor(NamedTuple):
-    """The tensor of a graph that a head takes, and the shape in which it does: channels, rows,
-    columns."""
+    """A tensor of a graph that a head takes.
+
+    ``shape``: for one input, whose size 1 comes first. ``sites`` [L, D]: the flat index of every
+    coordinate of the head's locations.
+    """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    sites: NDArray[np.int64]
 
 
 class BoundHead:
@@ -41,46 +33,41 @@ class BoundHead:
 
     Attributes:
         head: the exact numbers.
+        cuts: the latent tensors, in the order of the head's locations.
         inputs: the names of the graph's inputs.
-        latents: the names of the latent tensors, one per bank of prototypes.
+        latents: the names of the latent tensors.
         output: the name of the tensor that decides.
+        final: the operators between logits and output, the last one first.
+        floor: an angular head divides by max(|z|, floor).
+        latent_operator: the operator that outputs the latent; '' for none, or several.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
-        normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
+        normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
+            ``ball`` (of norm at most 1) where its operator guarantees that; else empty.
+
+    Raises:
+        DescriptionError, ModelError: there is no head that the checker knows.
     """
 
-    def __init__(self, graph: Graph, description: Description) -> None:
-        self.head = read_head(graph, description)
-        departure = why_not_recognised(graph, description)
-        if departure is not None:
-            raise ModelError(f"model: no head that the checker knows: {departure}")
-        self.latents = (description.latent,)
-        self._grid = description.grid
-        self.latent_operator = graph.operator(description.latent)
-        self.inputs = graph.inputs
-        self.output = description.logits
-        self.latent_range = _range(graph, description.latent)
-        self.normalised = _normalised(graph, description.latent)
+    def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
+        found = find_head(graph, latents, output)
+        self.head, self.cuts, self.floor = found.head, found.cuts, found.floor
+        self.final, self.inputs = found.final, graph.inputs
+        self.latents, self.output = latents, output
+        domains = {cut.domain for cut in found.cuts}
+        domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
+        self.latent_operator = domain.operator
+        self.latent_range, self.normalised = domain.box, domain.kind
 
     @property
     def latent_tensor(self) -> LatentTensor:
-        """The latent's name and shape."""
-        return LatentTensor(self.latents[0], (self.head.channels, *self._grid))
+        """The latent's name, shape, and place of every coordinate.
 
-
-def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:
-    """What the operator behind a tensor guarantees; it has no attributes that could change it."""
-    bare = graph.simple(tensor) and not graph.attributes(tensor)
-    return OUTPUT_RANGES.get(graph.operator(tensor)) if bare else None
-
-
-def _normalised(graph: Graph, tensor: str) -> str:
-    """The domain that the operator behind a tensor puts every location in, or ''."""
-    domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
-    stated = graph.attributes(tensor) if domain else {}
-    if not set(stated) <= set(wanted) or not graph.simple(tensor):
-        return ""
-    known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
-    return domain if known else ""
+        Raises:
+            ModelError: there are several.
+        """
+        if len(self.cuts) != 1:
+            raise ModelError("model: a head of several latents is not walked over regions")
+        return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
 
 
 class ModelFile:
@@ -141,15 +128,10 @@ class ModelFile:
             DescriptionError, ModelError: there is none that the checker knows.
         """
         graph, key = self.graph, (latents, output)
-        text = graph.description
-        if text is None:
-            raise DescriptionError("the model has no head description")
         if key not in self._heads:
             self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
-                head = BoundHead(graph, read_description(text))
-            if (head.latents, head.output) != key:
-                raise ModelError(f"model: there is no head from {latents!r} to {output!r}")
+                head = BoundHead(graph, latents, output)
             self._heads[key] = head, cost
             return head
         head, cost = self._heads[key]
