@@ -226,9 +226,11 @@ def _digest(content: bytes) -> str:
 def _identity(network: Network) -> ModelIdentity:
     return ModelIdentity(
         sha256=network.sha256,
-        binding=network.binding,
-        description_sha256=network.description_sha256,
-        description=network.description_external,
+        latent=(network.description.latent.tensor,),
+        output=network.description.decision.logits,
+        geometry="euclidean",
+        pooling=("nearest",),
+        decision="linear",
     )
 
 

@@ -49,9 +49,11 @@ def certificate_core(
         level="R",
         model=schema.ModelIdentity(
             sha256=network.sha256,
-            binding=network.binding,
-            description_sha256=network.description_sha256,
-            description=network.description_external,
+            latent=(network.description.latent.tensor,),
+            output=network.description.decision.logits,
+            geometry="euclidean",
+            pooling=("nearest",),
+            decision="linear",
         ),
         instance=schema.Instance(
             input_sha256=input_digest(observation.x),
