@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,7 @@ def certificate_core(
     return schema.Core(
         tool=TOOL,
         level="R",
-        model=schema.ModelIdentity(
-            sha256=network.sha256,
-            latent=(network.description.latent.tensor,),
-            output=network.description.decision.logits,
-            geometry="euclidean",
-            pooling=("nearest",),
-            decision="linear",
-        ),
+        model=stated_model(network),
         instance=schema.Instance(
             input_sha256=input_digest(observation.x),
             locations=locations,
@@ -68,6 +62,23 @@ def certificate_core(
         facts=tuple(stored_fact(fact) for fact in facts),
         rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
         evidence=encoded(state.evidence(facts), short=short),
+    )
+
+
+def stated_model(network: Network) -> schema.ModelIdentity:
+    """Which network a certificate is about, and as what its head is read."""
+    head = network.head
+    return schema.ModelIdentity(
+        sha256=network.sha256,
+        files=tuple(
+            schema.ExternalFile(name=name, sha256=sha256(data).hexdigest(), size=len(data))
+            for name, data in sorted(network.files.items())
+        ),
+        latent=network.recognised.latents,
+        output=network.recognised.output,
+        geometry=head.geometry,
+        pooling=tuple(sorted(set(head.pooling_of.kinds))),
+        decision=head.decision.kind,
     )
 
 
