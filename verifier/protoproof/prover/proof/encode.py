@@ -43,28 +43,61 @@ def certificate_core(
     ``state`` is the one that proved them, and is made to assume ``facts``. ``short``: see
     :func:`.evidence.encoded`.
     """
-    locations, channels = observation.latent.shape
+    return core_of(
+        model_identity(network),
+        input_digest(observation.x),
+        domain,
+        vocabulary,
+        facts,
+        state,
+        short=short,
+    )
+
+
+def model_identity(network: Network) -> schema.ModelIdentity:
+    """Which network, and as what its head is read."""
+    head = network.head
+    return schema.ModelIdentity(
+        sha256=network.sha256,
+        latent=(network.description.latent.tensor,),
+        output=network.description.decision.logits,
+        geometry=head.geometry,
+        pooling=tuple(sorted(set(head.pooling_of.kinds))),
+        decision=head.decision.kind,  # type: ignore[arg-type]  # pydantic checks the word
+    )
+
+
+def core_of(
+    model: schema.ModelIdentity,
+    input_sha256: str,
+    domain: Domain,
+    vocabulary: str,
+    facts: FactSet,
+    state: State,
+    *,
+    short: bool = True,
+) -> schema.Core:
+    """As :func:`certificate_core`, about a state's own instance and a model known already."""
+    instance = state.instance
+    locations, channels = instance.latent.shape
+    labels = instance.atoms.on
     return schema.Core(
         tool=TOOL,
         level="R",
-        model=schema.ModelIdentity(
-            sha256=network.sha256,
-            binding=network.binding,
-            description_sha256=network.description_sha256,
-            description=network.description_external,
-        ),
+        model=model,
         instance=schema.Instance(
-            input_sha256=input_digest(observation.x),
+            input_sha256=input_sha256,
             locations=locations,
             channels=channels,
-            latent=_base64(observation.latent),
-            predicted=observation.predicted,
+            latent=_base64(instance.latent.astype(np.float32)),
+            predicted=instance.rivals[0] if model.decision == "labels" else instance.predicted,
+            labels=labels,
         ),
         domain=_domain(domain),
         vocabulary=vocabulary,  # type: ignore[arg-type]  # pydantic checks the word
         premises="exact",
         facts=tuple(stored_fact(fact) for fact in facts),
-        rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
+        rivals=tuple(instance.rivals),
         evidence=encoded(state.evidence(facts), short=short),
     )
 
