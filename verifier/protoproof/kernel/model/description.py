@@ -8,9 +8,9 @@ import numpy as np
 
 from protoproof.certificate.strict_json import parse
 from protoproof.errors import DescriptionError
-from protoproof.kernel.model.similarity import PARAMETERS
 
 SCHEMA = "protoproof.head/1"
+PARAMETERS = {"log_ratio": "epsilon", "exponential": "temperature", "negated": "", "reciprocal": ""}
 
 _REQUIRED = {
     "schema", "latent", "measurement", "similarity", "pooling", "activation", "decision", "classes"

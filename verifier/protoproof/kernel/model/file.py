@@ -12,7 +12,7 @@ from protoproof.kernel.arithmetic.exact import Ratio
 from protoproof.kernel.budget import Budget, current
 from protoproof.kernel.model.description import Description, read_description
 from protoproof.kernel.model.graph import MAX_BYTES, Graph
-from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.reading import read_head
 from protoproof.kernel.model.recognise import why_not_recognised
 
 # What the operator that outputs the latent can output: all that justifies a box domain.
@@ -37,32 +37,34 @@ class LatentTensor(NamedTuple):
 
 
 class BoundHead:
-    """A head as one description reads it from one graph.
+    """A head as it is read from one graph.
 
     Attributes:
         head: the exact numbers.
         inputs: the names of the graph's inputs.
-        latent: the name of the latent tensor.
-        logits: the name of the tensor whose largest entry is the predicted class.
-        departure: where the graph departs from the canonical head; None where it is recognised.
+        latents: the names of the latent tensors, one per bank of prototypes.
+        output: the name of the tensor that decides.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
     """
 
     def __init__(self, graph: Graph, description: Description) -> None:
-        self.head = Head(graph, description)
-        self.departure = why_not_recognised(graph, description)
-        self.latent = description.latent
+        self.head = read_head(graph, description)
+        departure = why_not_recognised(graph, description)
+        if departure is not None:
+            raise ModelError(f"model: no head that the checker knows: {departure}")
+        self.latents = (description.latent,)
+        self._grid = description.grid
         self.latent_operator = graph.operator(description.latent)
         self.inputs = graph.inputs
-        self.logits = description.logits
+        self.output = description.logits
         self.latent_range = _range(graph, description.latent)
         self.normalised = _normalised(graph, description.latent)
 
     @property
     def latent_tensor(self) -> LatentTensor:
         """The latent's name and shape."""
-        return LatentTensor(self.latent, (self.head.channels, *self.head.grid))
+        return LatentTensor(self.latents[0], (self.head.channels, *self._grid))
 
 
 def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:
@@ -90,7 +92,7 @@ class ModelFile:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self._heads: dict[str, tuple[BoundHead, Budget]] = {}
+        self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
@@ -130,37 +132,26 @@ class ModelFile:
             budget.repeat("the graph", self._graph[1])
         return self._graph[0]
 
-    def description(self, external: str | None) -> str:
-        """The JSON text of the head description: the file's own, else the certificate's.
-
-        Raises:
-            DescriptionError: there is none, or the certificate brings one although the file has
-                its own (then the file's author, not the certificate's, has the word).
-        """
-        embedded = self.graph.description
-        if embedded is not None and external is not None:
-            raise DescriptionError("the model has its own head description; the certificate's is "
-                                   "not needed and not believed")  # fmt: skip
-        text = external if embedded is None else embedded
-        if text is None:
-            raise DescriptionError("neither the model nor the certificate has a head description")
-        return text
-
-    def bound(self, external: str | None) -> BoundHead:
-        """The head under the applicable description; computed once per description.
+    def bound(self, latents: tuple[str, ...], output: str) -> BoundHead:
+        """The head between these tensors; computed once.
 
         Every check pays for it, also where an earlier one left it here.
 
         Raises:
-            CertificateError, DescriptionError, ModelError: description or tensors are not usable.
+            DescriptionError, ModelError: there is none that the checker knows.
         """
-        graph, text = self.graph, self.description(external)
-        if text not in self._heads:
-            self._heads.clear()  # certificates that bring descriptions must not fill the memory
+        graph, key = self.graph, (latents, output)
+        text = graph.description
+        if text is None:
+            raise DescriptionError("the model has no head description")
+        if key not in self._heads:
+            self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
                 head = BoundHead(graph, read_description(text))
-            self._heads[text] = head, cost
+            if (head.latents, head.output) != key:
+                raise ModelError(f"model: there is no head from {latents!r} to {output!r}")
+            self._heads[key] = head, cost
             return head
-        head, cost = self._heads[text]
+        head, cost = self._heads[key]
         current().repeat("the head", cost)
         return head

@@ -7,10 +7,9 @@ names, the order of the inputs of Add and Mul, Identity nodes, and the listed al
 
 from __future__ import annotations
 
-from protoproof.kernel.model.description import Description
+from protoproof.kernel.model.description import PARAMETERS, Description
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.pattern import Axes, Either, Matcher, Node, Pattern, Scalar, Tensor
-from protoproof.kernel.model.similarity import PARAMETERS
 
 LATENT, PROTOTYPES = Tensor("latent"), Tensor("prototypes")
 
