@@ -33,9 +33,9 @@ from protoproof.errors import CertificateError, ModelError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport, check
-from protoproof.network import Network, Observation, load
+from protoproof.network import Observation, load
 from protoproof.network.recorded import input_digest
-from protoproof.prover.proof.encode import stated_model
+from protoproof.prover.proof.encode import model_identity
 from protoproof.verdict import Status
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _moved(
     latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
     if base64.b64decode(stored.latent) != latent or stored.predicted != seen.predicted:
         return None
-    core = envelope.core.model_copy(update={"model": stated_model(explainer.network)})
+    core = envelope.core.model_copy(update={"model": model_identity(explainer.network)})
     if core.domain.kind != domain:
         return None
     moved = canonical_bytes(envelope.model_copy(update={"core": core}))

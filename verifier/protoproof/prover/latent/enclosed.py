@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
 from protoproof.network.head.head import Head
-from protoproof.prover.latent.exact import chain_ball
+from protoproof.prover.latent.exact import Number, chain_number
 from protoproof.prover.latent.instance import Instance
 
 # Bits of the balls: far more than float64 has, so that their width never shows.
@@ -32,7 +32,7 @@ def enclosed_measurement(instance: Instance, location: int, prototype: int) -> t
         return enclose_squared_distance(z, head.prototypes[prototype])
     if head.geometry == "angular":
         with ctx.workprec(_BITS):
-            return enclosed_ball(measurement_ball(head, z, prototype))
+            return enclosed_number(measurement_number(head, z, prototype))
     return enclosed_fraction(measurement_fraction(head, z, prototype))
 
 
@@ -41,7 +41,7 @@ def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
     head = instance.head
     if head.pooling_of.kinds[prototype] != "nearest":
         with ctx.workprec(_BITS):
-            return enclosed_ball(pooled_ball(instance, prototype))
+            return enclosed_number(pooled_number(instance, prototype))
     column = instance.measurement[:, prototype]
     if head.geometry == "euclidean" and head.mask is None:
         return enclose_nearest(instance.latent, head.prototypes[prototype], column)
@@ -55,72 +55,74 @@ def enclosed_level(instance: Instance, prototype: int) -> float:
     if instance.head.uniform:
         return enclosed_pooled(instance, prototype)[0]
     with ctx.workprec(_BITS):
-        ball = chain_ball(instance.head.chain, prototype, pooled_ball(instance, prototype))
-        return -enclosed_ball(ball)[1]
+        number = pooled_number(instance, prototype)
+        return -enclosed_number(chain_number(instance.head.chain, prototype, number))[1]
 
 
-def pooled_ball(instance: Instance, prototype: int) -> arb:
-    """A ball around the pooled value of one prototype."""
+def pooled_number(instance: Instance, prototype: int) -> Number:
+    """The pooled value of one prototype: a fraction, or a ball around it."""
     head, kind = instance.head, instance.head.pooling_of.kinds[prototype]
     column = instance.measurement[:, prototype]
+    places = _near(column) if kind == "nearest" else np.flatnonzero(np.isfinite(column)).tolist()
+    values = [measurement_number(head, instance.latent[place], prototype) for place in places]
     if kind == "nearest":
-        least = arb("inf")
-        for place in _near(column):
-            least = least.min(measurement_ball(head, instance.latent[place], prototype))
-        return least
-    places = np.flatnonzero(np.isfinite(column)).tolist()
-    values = [
-        chain_ball(
-            head.inner_chain,
-            prototype,
-            measurement_ball(head, instance.latent[place], prototype),
-        )
-        for place in places
-    ]
-    return pooled_balls(kind, values, head.pooling_of.count[prototype])
+        return least(values)
+    inner = [chain_number(head.inner_chain, prototype, value) for value in values]
+    return pooled_numbers(kind, inner, head.pooling_of.count[prototype])
 
 
-def pooled_balls(kind: str, values: Sequence[arb], count: int) -> arb:
-    """Values in balls, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
-    total = sum(values, arb(0))
+def least(values: Sequence[Number]) -> Number:
+    """The least of some values; a ball around it where some are balls."""
+    if all(isinstance(value, fmpq) for value in values):
+        return min(values)
+    found = _as_ball(values[0])
+    for value in values[1:]:
+        found = found.min(_as_ball(value))
+    return found
+
+
+def pooled_numbers(kind: str, values: Sequence[Number], count: int) -> Number:
+    """Values, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
+    exact = all(isinstance(value, fmpq) for value in values)
+    if not exact:
+        values = [_as_ball(value) for value in values]
+    total = sum(values, fmpq(0) if exact else arb(0))
     if kind == "sum":
         return total
     if kind == "mean":
         return total / len(values)
     if kind == "focal":
-        most = values[0]
-        for value in values[1:]:
-            most = most.max(value)
-        return most - total / len(values)
-    return sum(largest(values, count), arb(0)) / min(count, len(values))
+        top = -least([-value for value in values])
+        return top - total / len(values)
+    ranked = sorted(values, reverse=True) if exact else largest(values)
+    kept = ranked[: min(count, len(values))]
+    return sum(kept, fmpq(0) if exact else arb(0)) / len(kept)
 
 
-def largest(values: Sequence[arb], count: int) -> list[arb]:
-    """Balls around the ``count`` largest of some values, whatever the order of overlapping ones.
+def largest(values: Sequence[arb]) -> list[arb]:
+    """Balls around the values in falling order, whatever the order of overlapping ones.
 
     The k-th largest of the values lies between the k-th largest lower and the k-th largest upper
     end.
     """
     lower = sorted((value.lower() for value in values), key=float, reverse=True)
     upper = sorted((value.upper() for value in values), key=float, reverse=True)
-    return [low.union(high) for low, high in zip(lower, upper, strict=True)][:count]
+    return [low.union(high) for low, high in zip(lower, upper, strict=True)]
 
 
-def measurement_ball(head: Head, z: NDArray[np.float64], prototype: int) -> arb:
-    """A ball around one measurement at a latent of float64 values."""
+def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Number:
+    """One measurement at a latent of float64 values: a fraction, or a ball around a cosine."""
     if head.geometry != "angular":
         value = measurement_fraction(head, z, prototype)
-        return arb(fmpq(value.numerator, value.denominator))
+        return fmpq(value.numerator, value.denominator)
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
         (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
         Fraction(0),
     )
-    square = sum((v * v for v in values), Fraction(0))
-    least = Fraction(head.epsilon) ** 2
-    square = max(square, least)
+    square = max(sum((v * v for v in values), Fraction(0)), Fraction(head.epsilon) ** 2)
     if not square:
-        return arb(0)
+        return fmpq(0)
     norm = arb(fmpq(square.numerator, square.denominator)).sqrt()
     return -arb(fmpq(dot.numerator, dot.denominator)) / norm
 
@@ -137,6 +139,16 @@ def measurement_fraction(head: Head, z: NDArray[np.float64], prototype: int) -> 
     return sum((Fraction(w) * s for w, s in zip(weights, squares, strict=True)), Fraction(0))
 
 
+def enclosed_number(value: Number) -> tuple[float, float]:
+    """Float64 ends: the tightest around a fraction; around a ball, one number wider at most."""
+    if isinstance(value, fmpq):
+        return enclosed_fraction(Fraction(int(value.p), int(value.q)))
+    low, high = float(value.lower()), float(value.upper())
+    if low == high and value == arb(low):
+        return low, high
+    return math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+
+
 def enclosed_fraction(value: Fraction) -> tuple[float, float]:
     """The largest float64 below and the smallest above a rational number."""
     near = float(value)
@@ -146,15 +158,11 @@ def enclosed_fraction(value: Fraction) -> tuple[float, float]:
     return low, high
 
 
-def enclosed_ball(ball: arb) -> tuple[float, float]:
-    """Float64 ends around a ball; at most one number wider on each side than they have to be."""
-    low, high = float(ball.lower()), float(ball.upper())
-    if low == high and ball == arb(low):
-        return low, high
-    return math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+def _as_ball(value: Number) -> arb:
+    return value if isinstance(value, arb) else arb(value)
 
 
 def _near(column: NDArray[np.float64]) -> list[int]:
-    least = float(column.min())
-    found: list[int] = np.flatnonzero(column <= least + _NEAR * (1.0 + abs(least))).tolist()
+    bottom = float(column.min())
+    found: list[int] = np.flatnonzero(column <= bottom + _NEAR * (1.0 + abs(bottom))).tolist()
     return found

@@ -44,28 +44,18 @@ def certificate_core(
     ``state`` is the one that proved them, and is made to assume ``facts``. ``short``: see
     :func:`.evidence.encoded`.
     """
-    locations, channels = observation.latent.shape
-    return schema.Core(
-        tool=TOOL,
-        level="R",
-        model=stated_model(network),
-        instance=schema.Instance(
-            input_sha256=input_digest(observation.x),
-            locations=locations,
-            channels=channels,
-            latent=_base64(observation.latent),
-            predicted=observation.predicted,
-        ),
-        domain=_domain(domain),
-        vocabulary=vocabulary,  # type: ignore[arg-type]  # pydantic checks the word
-        premises="exact",
-        facts=tuple(stored_fact(fact) for fact in facts),
-        rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
-        evidence=encoded(state.evidence(facts), short=short),
+    return core_of(
+        model_identity(network),
+        input_digest(observation.x),
+        domain,
+        vocabulary,
+        facts,
+        state,
+        short=short,
     )
 
 
-def stated_model(network: Network) -> schema.ModelIdentity:
+def model_identity(network: Network) -> schema.ModelIdentity:
     """Which network a certificate is about, and as what its head is read."""
     head = network.head
     return schema.ModelIdentity(
@@ -78,7 +68,42 @@ def stated_model(network: Network) -> schema.ModelIdentity:
         output=network.recognised.output,
         geometry=head.geometry,
         pooling=tuple(sorted(set(head.pooling_of.kinds))),
-        decision=head.decision.kind,
+        decision=head.decision.kind,  # type: ignore[arg-type]  # pydantic checks the word
+    )
+
+
+def core_of(
+    model: schema.ModelIdentity,
+    input_sha256: str,
+    domain: Domain,
+    vocabulary: str,
+    facts: FactSet,
+    state: State,
+    *,
+    short: bool = True,
+) -> schema.Core:
+    """As :func:`certificate_core`, about a state's own instance and a model known already."""
+    instance = state.instance
+    locations, channels = instance.latent.shape
+    labels = instance.atoms.on
+    return schema.Core(
+        tool=TOOL,
+        level="R",
+        model=model,
+        instance=schema.Instance(
+            input_sha256=input_sha256,
+            locations=locations,
+            channels=channels,
+            latent=_base64(instance.latent.astype(np.float32)),
+            predicted=instance.rivals[0] if model.decision == "labels" else instance.predicted,
+            labels=labels,
+        ),
+        domain=_domain(domain),
+        vocabulary=vocabulary,  # type: ignore[arg-type]  # pydantic checks the word
+        premises="exact",
+        facts=tuple(stored_fact(fact) for fact in facts),
+        rivals=tuple(instance.rivals),
+        evidence=encoded(state.evidence(facts), short=short),
     )
 
 

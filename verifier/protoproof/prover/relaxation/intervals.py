@@ -106,9 +106,7 @@ class Intervals:
             low, high = self.bounded.tighten(location, hull, low, high)
         named = list(prototypes)
         low[named] = high[named] = measurement[named]
-        if self.instance.head.mask is not None:
-            other = ~self.instance.head.mask[location]
-            low[other] = high[other] = np.inf
+        self._leave_other_banks(location, low, high)
         return Known(low, high, hull, tuple(named))
 
     def _other(self, location: int, prototypes: tuple[int, ...]) -> Known:
@@ -120,7 +118,14 @@ class Intervals:
         named = list(prototypes)
         low, high = low.copy(), high.copy()
         low[named] = high[named] = self.instance.measurement[location, named]
+        self._leave_other_banks(location, low, high)
         return Known(low, high, None, prototypes)
+
+    def _leave_other_banks(self, location: int, low: Vector, high: Vector) -> None:
+        """Nothing is measured between banks."""
+        if self.instance.head.mask is not None:
+            other = ~self.instance.head.mask[location]
+            low[other] = high[other] = np.inf
 
     def _bare(self, location: int) -> Known:
         """What the domain alone says about a location."""
