@@ -10,7 +10,7 @@ import pytest
 
 from protoproof.kernel import CheckReport
 from tests.support.kernel.graphs import HERE, report_for
-from tests.support.kernel.models import description, model_proto, sha256
+from tests.support.kernel.models import description, model_proto
 
 
 def described(change: Callable[[dict[str, Any]], None]) -> CheckReport:
@@ -18,7 +18,7 @@ def described(change: Callable[[dict[str, Any]], None]) -> CheckReport:
     change(content)
     model = model_proto(HERE.tiny)
     model.metadata_props[0].value = json.dumps(content)
-    return report_for(model, description_sha256=sha256(json.dumps(content)))
+    return report_for(model)
 
 
 DESCRIPTIONS: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -63,14 +63,3 @@ def test_descriptions_that_do_not_fit_are_refused(name: str) -> None:
 def test_the_fitting_description_is_accepted_in_any_layout() -> None:
     assert described(lambda d: d.update(name="another")).accepted
     assert described(lambda d: d["decision"].pop("bias")).accepted
-
-
-def test_a_description_beside_the_model_is_an_assumption() -> None:
-    model = model_proto(HERE.tiny)
-    model.metadata_props.pop()
-    text = HERE.tiny.description
-    report = report_for(model, description=text)
-    assert report.accepted
-    assert any("came with the certificate" in line for line in report.assumptions)
-    wrong = report_for(model, description=text + " ")
-    assert "hash mismatch" in wrong.obligations[2].detail
