@@ -166,7 +166,7 @@ def recognise(
         cuts=best.form.cuts,
         output=best.output,
         scores=best.scores,
-        stripped=_stripped(view, best.output)[1],
+        stripped=_stripped(search, best.output)[1],
         others=others,
         runners_up=tuple(rest[:8]),
         ratio=best.form.ratio,
@@ -184,7 +184,7 @@ def _reason(search: _Search, candidates: Sequence[Candidate]) -> str:
 
 def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Candidate]:
     """All heads that one output has."""
-    scores, stripped = _stripped(search.view, output)
+    scores, stripped = _stripped(search, output)
     if scores not in search.view.producers:
         return []
     labels = "Sigmoid" in stripped
@@ -198,20 +198,38 @@ def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Can
     return found
 
 
-def _stripped(view: View, output: str) -> tuple[str, tuple[str, ...]]:
+def _stripped(search: _Search, output: str) -> tuple[str, tuple[str, ...]]:
     """The tensor before everything at the end that changes no decision."""
-    gone: list[str] = []
+    view, gone = search.view, []
     name = output
     while name in view.producers:
         node = view.producers[name]
-        if node.op not in _LAST or node.outputs[0] != name or node.inputs[0] not in view.dependent:
+        source = node.inputs[0] if node.inputs else ""
+        if node.op not in _LAST or node.outputs[0] != name or source not in view.dependent:
             break
-        if node.inputs[0] == view.input:
+        if source == view.input or not _over_classes(search, node):
             break
         if node.op not in LAYOUT:
             gone.append(node.op)
-        name = node.inputs[0]
+        name = source
     return name, tuple(gone)
+
+
+def _over_classes(search: _Search, node: Op) -> bool:
+    """Whether what a node does along an axis is done along the classes, all of them."""
+    if node.op in LAYOUT or node.op in ("Sigmoid", "Log"):
+        shape = search.shape_of(node.inputs[0])
+        return node.op not in LAYOUT or math.prod(shape or ()) == math.prod(
+            search.shape_of(node.outputs[0]) or (-1,)
+        )
+    shape = search.shape_of(node.inputs[0])
+    axis = node.integer("axis", 0 if node.op == "ArgMax" else -1)
+    return (
+        shape is not None
+        and -len(shape) <= axis < len(shape)
+        and (shape[axis] == math.prod(shape))
+        and not node.integer("select_last_index", 0)
+    )
 
 
 def _rank(view: View, form: Form) -> int:
@@ -219,6 +237,8 @@ def _rank(view: View, form: Form) -> int:
     head = form.head
     if head.geometry in ("euclidean", "diagonal"):
         return 4
+    if (head.prototypes == head.prototypes[:, :1]).all() and head.channels > 1:
+        return 0  # sums over channels: no stored prototype is read
     known = latent_range(view, form.cuts)
     if head.geometry == "angular" or known in ("ball", "normalised"):
         return 3
@@ -302,7 +322,7 @@ def _branches(view: View, scores: str) -> list[str]:
         if joined is None:
             found.append(name)
         else:
-            waiting += [n for n in dict.fromkeys(joined.inputs) if n in view.dependent]
+            waiting = [n for n in dict.fromkeys(joined.inputs) if n in view.dependent] + waiting
     return [*found, *waiting]
 
 
