@@ -169,6 +169,8 @@ def divide(tables: Tables, x: Value, y: Value) -> Value:
             raise NotRecognisedError("the latent divided by a norm: the quotient is the latent")
     if isinstance(x, Measured) and isinstance(y, Measured):
         return measured.ratio(x, y)
+    if isinstance(x, Combination) and isinstance(y, Combination) and len(y.bias) > 1:
+        x, y = pooled.alone(tables, x), pooled.alone(tables, y)
     if isinstance(x, Pooled) and isinstance(y, Pooled):
         return measured.ratio(x, y)
     if isinstance(x, Pooled | Combination) and isinstance(y, Combination):

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from protoproof.network.head import constants
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Shape, compact, condense, lift, one
+from protoproof.network.head.layout import Shape, condense, lift, one
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Applied, Entries, Index, Measured, Real
 from protoproof.network.head.tables import Rows, Tables
@@ -30,7 +30,7 @@ def _aligned(x: Entries, numbers: Numbers) -> tuple[Shape, Entries, Real, Real]:
     rank = len(shape)
     wide = x.moved(shape, lambda array, _: lift(array, rank))
     high = lift(condense(numbers.plain), rank)
-    low = lift(compact(numbers.rest), rank) if numbers.exact else one(0.0, rank)
+    low = lift(condense(numbers.rest), rank) if numbers.exact else one(0.0, rank)
     return shape, wide, high, low
 
 

@@ -41,6 +41,7 @@ class Evaluation:
 
     ``cuts``: tensor names with their shapes; their elements are numbered one cut after the other.
     ``folded``: constants computed from constants, shared by all evaluations of one graph.
+    ``passed``: how many nodes were evaluated.
     """
 
     view: View
@@ -48,6 +49,7 @@ class Evaluation:
     folded: dict[str, Value] = field(default_factory=dict)
     tables: Tables = field(default_factory=Tables)
     values: dict[str, Value] = field(default_factory=dict)
+    passed: int = 0
 
     def __post_init__(self) -> None:
         first = 0
@@ -93,6 +95,7 @@ class Evaluation:
         for name, result in zip(node.outputs, results, strict=False):
             if name:
                 into[name] = result
+        self.passed += not constant
 
 
 def apply(tables: Tables, node: Op, inputs: Sequence[Value | None]) -> Value | list[Value]:
@@ -104,9 +107,11 @@ def apply(tables: Tables, node: Op, inputs: Sequence[Value | None]) -> Value | l
     if node.op == "Shape":
         return _shape(node, inputs)
     rule = RULES.get(node.op)
-    numbers = all(value is None or isinstance(value, Numbers) for value in inputs)
-    if numbers and (rule is None or node.op not in _EXACT):
-        return _folded(node, [v for v in inputs if v is None or isinstance(v, Numbers)])
+    numbers = [value for value in inputs if value is None or isinstance(value, Numbers)]
+    if len(numbers) == len(inputs):
+        exact = node.op in _EXACT and any(v and v.high.dtype.kind == "f" for v in numbers)
+        if not exact:
+            return _folded(node, numbers)
     if rule is None:
         kinds = " and ".join(word(value) for value in inputs if value is not None)
         raise NotRecognisedError(f"no rule for this operator, here of {kinds}")

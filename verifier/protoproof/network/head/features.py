@@ -127,29 +127,25 @@ def _oriented(
     count = len(pools)
     kinds, counts = ["nearest"] * count, [1] * count
     prototypes = rows.prototypes.copy()
-    found: list[tuple[list[int], list[Named], list[Named]]] = []
+    inside: list[_Part] = []
+    outside: list[_Part] = []
     for members in groups.values():
         pool = pools[members[0]]
         own = _Group(rows, np.array(members), [pools[j].steps for j in members],
                      [atoms[j].steps for j in members])  # fmt: skip
         alone = len(tables.site_sets[pool.sites]) == 1
         if pool.kind in _ENDS or alone:
-            turn, steps = own.nearest(pool.kind, alone)
+            turn, part = own.nearest(pool.kind, alone)
             prototypes[members] *= turn[:, None]
-            found.append((members, [], steps))
+            outside.append(part)
         else:
-            inner, steps = own.pooled(pool.kind)
-            found.append((members, inner, steps))
+            inner, part = own.pooled(pool.kind)
+            inside.append(inner)
+            outside.append(part)
             for j in members:
                 kinds[j], counts[j] = pool.kind, pool.count
-    inner = _aligned(count, [(m, i) for m, i, _ in found if kinds[m[0]] != "nearest"])
-    return (
-        tuple(kinds),
-        tuple(counts),
-        inner,
-        _aligned(count, [(m, s) for m, _, s in found]),
-        prototypes,
-    )
+    steps = _aligned(count, outside)
+    return tuple(kinds), tuple(counts), _aligned(count, inside), steps, prototypes
 
 
 _ENDS = frozenset({"max", "min"})
@@ -184,7 +180,7 @@ class _Group:
     def _prefix(self) -> list[Named]:
         return [("mul", self.rows.factor[self.members]), ("add", self.rows.shift[self.members])]
 
-    def nearest(self, kind: str, alone: bool) -> tuple[Real, list[Named]]:
+    def nearest(self, kind: str, alone: bool) -> tuple[Real, _Part]:
         """+1 or -1 for prototypes, and the steps of the nearest location's measurement."""
         low, high = self._range()
         before = simplified([*self._prefix(), *self._columns(self.before)], low, high)
@@ -203,9 +199,9 @@ class _Group:
             if (turn < 0).any():
                 low, high = np.where(turn < 0, -high, low), np.where(turn < 0, -low, high)
         steps = [*first, *self._prefix(), *self._columns(self.before), *self._columns(self.after)]
-        return turn, simplified(steps, low, high)
+        return turn, _Part(self.members.tolist(), simplified(steps, low, high), low, high)
 
-    def pooled(self, kind: str) -> tuple[list[Named], list[Named]]:
+    def pooled(self, kind: str) -> tuple[_Part, _Part]:
         """Inner steps, and the steps after the pooling, which takes what is affine at their end."""
         low, high = self._range()
         first: list[Named] = []
@@ -217,7 +213,14 @@ class _Group:
         after = self._columns(self.after)
         while inner and kind == "mean" and inner[-1][0] in ("add", "mul"):
             after.insert(0, inner.pop())
-        return inner, _merged(after)
+        chain = Chain(_steps(inner)).over(low, high)
+        least, most = (np.broadcast_to(end, low.shape) for end in (chain.infimum, chain.supremum))
+        if kind == "sum":
+            least, most = (
+                np.where(end == 0, 0.0, np.copysign(np.inf, end)) for end in (least, most)
+            )
+        members = self.members.tolist()
+        return _Part(members, inner, low, high), _Part(members, _merged(after), least, most)
 
 
 def _steps(steps: Sequence[Named]) -> tuple[Step, ...]:
@@ -277,27 +280,55 @@ def _appended(steps: list[Named], name: str, constant: Real | None) -> list[Name
     return [*steps, (name, constant)]
 
 
-def _aligned(count: int, parts: Sequence[tuple[list[int], list[Named]]]) -> list[Named]:
-    """The steps of all features; where a group lacks an affine step, one that does nothing."""
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Steps of some features, and the ends of what they are applied to."""
+
+    members: list[int]
+    steps: list[Named]
+    low: Real
+    high: Real
+
+
+def _aligned(count: int, parts: Sequence[_Part]) -> list[Named]:
+    """The steps of all features; where some lack a step, one that does nothing to them.
+
+    Raises:
+        NotRecognisedError: no constant makes the missing step do nothing.
+    """
     if not parts:
         return []
-    longest = max((steps for _, steps in parts), key=len)
+    longest = max((part.steps for part in parts), key=len)
     result: list[Named] = []
-    places = {id(steps): 0 for _, steps in parts}
+    places = [0] * len(parts)
     for name, constant in longest:
-        values = None if constant is None else np.full(count, 1.0 if name == "mul" else 0.0)
-        for members, steps in parts:
-            place = places[id(steps)]
-            if place < len(steps) and steps[place][0] == name:
-                places[id(steps)] += 1
+        values = None if constant is None else np.zeros(count)
+        for number, part in enumerate(parts):
+            place = places[number]
+            if place < len(part.steps) and part.steps[place][0] == name:
+                places[number] += 1
                 if values is not None:
-                    values[members] = steps[place][1]
-            elif name not in ("add", "mul"):
+                    values[part.members] = part.steps[place][1]
+            elif values is not None:
+                values[part.members] = _idle(part, place, name)
+            else:
                 raise NotRecognisedError("prototypes with different similarities")
         result.append((name, values))
-    if any(places[id(steps)] != len(steps) for _, steps in parts):
+    if any(place != len(part.steps) for place, part in zip(places, parts, strict=True)):
         raise NotRecognisedError("prototypes with different similarities")
     return result
+
+
+def _idle(part: _Part, place: int, name: str) -> Real | float:
+    """The constant with which a step changes nothing after the first ``place`` steps."""
+    if name in ("add", "mul"):
+        return 1.0 if name == "mul" else 0.0
+    chain = Chain(_steps(part.steps[:place])).over(part.low, part.high)
+    if name in ("max", "min") and chain.broken is None:
+        end = chain.infimum if name == "max" else chain.supremum
+        if np.isfinite(end).all():
+            return end
+    raise NotRecognisedError("prototypes with different similarities")
 
 
 def _finished(
@@ -321,3 +352,34 @@ def _finished(
         site_sets=tuple(pool.sites for pool in pools),
         size=pools[0].space.size,
     )
+
+
+def least_values(tables: Tables, atoms: Sequence[Atom]) -> Real:
+    """The least value that each atom can have, whatever the latent.
+
+    Raises:
+        NotRecognisedError: see :func:`features`.
+    """
+    found = features(tables, atoms)
+    count = len(found.prototypes)
+    low, high = measured_range(found)
+    near = np.array([kind == "nearest" for kind in found.kinds])
+    inner = found.inner.over(low, high)
+    if not near.all():
+        low = np.where(near, low, np.broadcast_to(inner.infimum, count))
+        high = np.where(near, high, np.broadcast_to(inner.supremum, count))
+    chain = found.chain.over(low, high)
+    if inner.broken is not None or chain.broken is not None:
+        return np.full(count, -np.inf)
+    return np.asarray(np.broadcast_to(chain.infimum, count))
+
+
+def measured_range(found: Features) -> tuple[Real, Real]:
+    """Ends of the measurements, whatever the latent."""
+    count = len(found.prototypes)
+    if found.geometry in ("euclidean", "diagonal"):
+        return np.zeros(count), np.full(count, np.inf)
+    if found.geometry == "linear":
+        return np.full(count, -np.inf), np.full(count, np.inf)
+    norm = np.sqrt((found.prototypes**2).sum(axis=1)) * (1 + 1e-12)
+    return -norm, norm

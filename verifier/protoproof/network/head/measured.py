@@ -9,7 +9,7 @@ import numpy as np
 
 from protoproof.network.head import constants
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Shape, compact, condense, lift, one
+from protoproof.network.head.layout import Shape, condense, lift, one
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Applied, Index, Measured, Norm, Pooled, Real
 from protoproof.network.head.tables import Rows
@@ -75,7 +75,7 @@ def powers_of_two(values: Real) -> bool:
 
 def _new_rows(x: Measured, high: Real, low: Real, multiply: bool) -> Measured:
     """Rows times, or plus, numbers: one new row for every pair that occurs."""
-    outer = np.broadcast_shapes(x.row.shape, high.shape)
+    outer = np.broadcast_shapes(x.row.shape, high.shape, low.shape)
     if len(outer) and outer[0] * int(np.prod(outer[1:])) > max(1 << 20, 4 * x.space.count):
         raise NotRecognisedError("constants that differ from location to location")
     rows = x.space.rows(np.broadcast_to(x.row, outer).reshape(-1))
@@ -96,7 +96,7 @@ def add_numbers(x: Measured, numbers: Numbers) -> Measured:
     shape = np.broadcast_shapes(x.shape, numbers.shape)
     rank = len(shape)
     high = lift(condense(numbers.plain), rank)
-    low = lift(compact(numbers.rest), rank) if numbers.exact else one(0.0, rank)
+    low = lift(condense(numbers.rest), rank) if numbers.exact else one(0.0, rank)
     if not high.any() and not low.any():
         return widened(x, shape)
     return _new_rows(widened(x, shape), high, low, multiply=False)

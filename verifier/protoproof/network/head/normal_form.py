@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from protoproof.errors import InternalError
 from protoproof.network.head import decisions
 from protoproof.network.head.chain import Chain, Step
-from protoproof.network.head.features import Features, features
+from protoproof.network.head.features import Features, features, measured_range
 from protoproof.network.head.head import Head
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.pooling import Pooling
@@ -107,13 +107,13 @@ def _times(steps: list[Step], sign: NDArray[np.float64]) -> list[Step]:
 
 
 def _direction(found: Features) -> NDArray[np.int8]:
-    """Whether activations rise (1) or fall (-1) with what is measured.
+    """Whether activations rise (1) or fall (-1) with the least measurement (0: neither).
 
     Raises:
         NotRecognisedError: neither; the function that does neither is named.
     """
     count = len(found.prototypes)
-    low, high = _measured_range(found)
+    low, high = measured_range(found)
     nearest = np.array([kind == "nearest" for kind in found.kinds])
     inner = found.inner.over(low, high)
     chain = found.chain.over(low, high)
@@ -124,18 +124,8 @@ def _direction(found: Features) -> NDArray[np.int8]:
     for part in (inner, chain):
         if part.broken is not None:
             raise NotRecognisedError(f"'{part.broken}' neither rises nor falls over its arguments")
-    within = np.where(nearest, 1, np.broadcast_to(inner.direction, count))
-    return np.asarray(chain.direction * within)
-
-
-def _measured_range(found: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    count = len(found.prototypes)
-    if found.geometry in ("euclidean", "diagonal"):
-        return np.zeros(count), np.full(count, np.inf)
-    if found.geometry == "linear":
-        return np.full(count, -np.inf), np.full(count, np.inf)
-    norm = np.sqrt((found.prototypes**2).sum(axis=1)) * (1 + 1e-12)
-    return -norm, norm
+    # other poolings keep their sign: no measurement is the nearest one there
+    return np.where(nearest, np.broadcast_to(chain.direction, count), 0)
 
 
 def _banks(

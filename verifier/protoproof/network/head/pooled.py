@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from protoproof.network.head.constants import Numbers
+from protoproof.network.head.features import least_values
 from protoproof.network.head.layout import Shape, axes_of, one
 from protoproof.network.head.measured import applied
 from protoproof.network.head.refusal import NotRecognisedError
@@ -24,8 +25,7 @@ from protoproof.network.head.symbols import (
 from protoproof.network.head.tables import Atom, Group, Pool, Scalar, Tables
 
 _MOST_RECORDS = 1 << 16
-# functions whose values are positive whatever their argument
-_POSITIVE = frozenset({"exp", "sigmoid", "softplus"})
+_MOST_WEIGHTS = 1 << 24
 
 
 class Terms(NamedTuple):
@@ -81,8 +81,9 @@ def over_locations(
 
 
 def single(tables: Tables, x: Measured) -> Pooled:
-    """Measurements at one location each: pooled over that location."""
-    return over_locations(tables, x, "max", ())
+    """Measurements at one location each: pooled over that location, functions afterwards."""
+    found = over_locations(tables, replace(x, steps=()), "max", ())
+    return replace(found, steps=x.steps)
 
 
 def as_pooled(tables: Tables, x: Measured | Pooled | Ranked) -> Pooled:
@@ -194,11 +195,14 @@ def product(tables: Tables, x: Pooled | Combination, weight: Real) -> Combinatio
     """x [..., n] times weight [n, m].
 
     Raises:
-        NotRecognisedError: several rows at once.
+        NotRecognisedError: too many rows at once.
     """
-    if math.prod(x.shape[:-1]) != 1:
-        raise NotRecognisedError("a matrix product of several rows of pooled values")
+    rows = math.prod(x.shape[:-1])
     shape = (*x.shape[:-1], weight.shape[1])
+    if rows != 1:
+        if rows**2 * weight.size > _MOST_WEIGHTS:
+            raise NotRecognisedError("a matrix product of many rows of pooled values")
+        weight = np.kron(np.eye(rows), weight)
     if isinstance(x, Pooled):
         return Combination(shape, *matrix(terms(tables, x), weight.T), x.ratio)
     return replace(x, shape=shape, weight=weight.T @ x.weight, bias=weight.T @ x.bias)
@@ -290,9 +294,9 @@ def over_sum(tables: Tables, x: Pooled | Combination, below: Combination) -> Poo
     """
     if len(below.bias) != 1 or x.ratio is not None or below.ratio is not None:
         raise NotRecognisedError("a division by several different sums")
-    last = [tables.atoms[atom].steps[-1:] for atom in below.atom]
-    positive = all(steps and steps[0][0] in _POSITIVE for steps in last)
-    if not positive or (below.weight < 0).any() or (below.bias < 0).any():
+    least = least_values(tables, [tables.atoms[atom] for atom in below.atom])
+    total_least = below.weight[0] @ np.where(below.weight[0] > 0, least, 0.0) + below.bias[0]
+    if (below.weight < 0).any() or not (least >= 0).all() or total_least < 0:
         raise NotRecognisedError("a division by a sum that is not known to be positive")
     tables.ratios.append(below)
     return replace(x, ratio=len(tables.ratios) - 1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from protoproof.network.head.evaluate import Evaluation, UnknownNodeError
 from protoproof.network.head.head import Head
+from protoproof.network.head.latent_range import latent_range
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Cut, Form, normal_form
 from protoproof.network.head.refusal import NotRecognisedError
@@ -30,7 +31,9 @@ LAYOUT = frozenset(
     }
 )  # fmt: skip
 # they change no decision: the largest stays the largest, and a probability of 1/2 is a logit of 0
-_LAST = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", *LAYOUT} - {"Concat", "Split"})
+_LAST = frozenset(
+    {"Softmax", "LogSoftmax", "Sigmoid", "Log", "ArgMax", *LAYOUT} - {"Concat", "Split"}
+)
 _DEEPEST = 160
 _MOST_BANKS = 4
 ShapeOf = Callable[[str], Shape | None]
@@ -86,8 +89,8 @@ class _Search:
     view: View
     shape_of: ShapeOf
     folded: dict[str, Value] = field(default_factory=dict)
-    # the furthest that any evaluation came: place of the node that stopped it, and the message
-    furthest: tuple[float, str] = (-1.0, "")
+    # how many nodes the evaluation that came furthest took, and what stopped it
+    furthest: tuple[int, str] = (-1, "")
 
     def tried(self, cuts: Sequence[str], scores: str, labels: bool) -> Form | None:
         """The head over these latents, or None."""
@@ -101,19 +104,19 @@ class _Search:
         try:
             value = evaluation.output(scores)
         except UnknownNodeError as error:
-            self._note(float(error.number), str(error))
+            self._note(evaluation.passed, str(error))
             return None
         except NotRecognisedError as error:
-            self._note(-0.5, str(error))
+            self._note(0, str(error))
             return None
         try:
             return normal_form(evaluation.tables, value, shapes, labels)
         except NotRecognisedError as error:
             last = self.view.producers[scores]
-            self._note(last.number + 0.5, f"the head that ends in {last.where}: {error}")
+            self._note(evaluation.passed + 1, f"the head that ends in {last.where}: {error}")
             return None
 
-    def _note(self, place: float, message: str) -> None:
+    def _note(self, place: int, message: str) -> None:
         if place > self.furthest[0]:
             self.furthest = place, message
 
@@ -163,7 +166,7 @@ def recognise(
         cuts=best.form.cuts,
         output=best.output,
         scores=best.scores,
-        stripped=_stripped(view, best.output)[1],
+        stripped=_stripped(search, best.output)[1],
         others=others,
         runners_up=tuple(rest[:8]),
         ratio=best.form.ratio,
@@ -181,7 +184,7 @@ def _reason(search: _Search, candidates: Sequence[Candidate]) -> str:
 
 def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Candidate]:
     """All heads that one output has."""
-    scores, stripped = _stripped(search.view, output)
+    scores, stripped = _stripped(search, output)
     if scores not in search.view.producers:
         return []
     labels = "Sigmoid" in stripped
@@ -195,20 +198,38 @@ def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Can
     return found
 
 
-def _stripped(view: View, output: str) -> tuple[str, tuple[str, ...]]:
+def _stripped(search: _Search, output: str) -> tuple[str, tuple[str, ...]]:
     """The tensor before everything at the end that changes no decision."""
-    gone: list[str] = []
+    view, gone = search.view, []
     name = output
     while name in view.producers:
         node = view.producers[name]
-        if node.op not in _LAST or node.outputs[0] != name or node.inputs[0] not in view.dependent:
+        source = node.inputs[0] if node.inputs else ""
+        if node.op not in _LAST or node.outputs[0] != name or source not in view.dependent:
             break
-        if node.inputs[0] == view.input:
+        if source == view.input or not _over_classes(search, node):
             break
         if node.op not in LAYOUT:
             gone.append(node.op)
-        name = node.inputs[0]
+        name = source
     return name, tuple(gone)
+
+
+def _over_classes(search: _Search, node: Op) -> bool:
+    """Whether what a node does along an axis is done along the classes, all of them."""
+    if node.op in LAYOUT or node.op in ("Sigmoid", "Log"):
+        shape = search.shape_of(node.inputs[0])
+        return node.op not in LAYOUT or math.prod(shape or ()) == math.prod(
+            search.shape_of(node.outputs[0]) or (-1,)
+        )
+    shape = search.shape_of(node.inputs[0])
+    axis = node.integer("axis", 0 if node.op == "ArgMax" else -1)
+    return (
+        shape is not None
+        and -len(shape) <= axis < len(shape)
+        and (shape[axis] == math.prod(shape))
+        and not node.integer("select_last_index", 0)
+    )
 
 
 def _rank(view: View, form: Form) -> int:
@@ -216,14 +237,15 @@ def _rank(view: View, form: Form) -> int:
     head = form.head
     if head.geometry in ("euclidean", "diagonal"):
         return 4
-    made = {view.producers[c.tensor].op if c.tensor in view.producers else "" for c in form.cuts}
-    normalised = bool(made & {"Div", "LpNormalization"})
-    if head.geometry == "angular" or normalised:
+    if (head.prototypes == head.prototypes[:, :1]).all() and head.channels > 1:
+        return 0  # sums over channels: no stored prototype is read
+    known = latent_range(view, form.cuts)
+    if head.geometry == "angular" or known in ("ball", "normalised"):
         return 3
     channels = bool(((head.prototypes != 0).sum(axis=1) == 1).all())
     if channels:
         pooled = head.locations > 1 and head.all_nearest
-        return 1 if pooled and made == {"Softmax"} else 0
+        return 1 if pooled and known == "softmax" else 0
     return 0 if form.trivial or head.locations == 1 or not head.all_nearest else 2
 
 
@@ -238,8 +260,9 @@ def _trials(search: _Search, scores: str) -> Iterator[tuple[str, ...]]:
             yield (name,)
             if tried >= _DEEPEST:
                 break
-    for names in _several(view, scores):
-        yield names
+    several = _several(search, scores)
+    if several is not None:
+        yield several
 
 
 def _is_layout(view: View, name: str) -> bool:
@@ -267,35 +290,50 @@ def separators(view: View, source: str, target: str) -> Iterator[str]:
                 return
 
 
-def _several(view: View, scores: str) -> Iterator[tuple[str, ...]]:
-    """One latent for each branch of a head that reads several: the same operator, equal roles."""
-    join = _join(view, scores)
-    if join is None:
-        return
-    branches = [name for name in join.inputs if name in view.dependent]
+def _several(search: _Search, scores: str) -> tuple[str, ...] | None:
+    """One latent for each branch of a head that reads several: each branch's own best."""
+    view = search.view
+    branches = _branches(view, scores)
     if not 2 <= len(branches) <= _MOST_BANKS:
-        return
-    own = [_own(view, name) for name in branches]
-    length = min(len(names) for names in own)
-    for depth in range(length):
-        names = tuple(names[depth] for names in own)
-        if len(set(names)) == len(names):
-            yield names
+        return None
+    chosen = []
+    for branch in branches:
+        best: tuple[tuple[int, int], str] | None = None
+        for name in [branch, *separators(view, view.input, branch)]:
+            if _is_layout(view, name) or name == view.input:
+                continue
+            form = search.tried((name,), branch, False) if name != branch else None
+            if form is not None and form.head.prototypes.any():
+                key = _rank(view, form), -math.prod(form.cuts[0].shape)
+                if best is None or key > best[0]:
+                    best = key, name
+        if best is None:
+            return None
+        chosen.append(best[1])
+    return tuple(chosen) if len(set(chosen)) == len(chosen) else None
 
 
-def _own(view: View, branch: str) -> list[str]:
-    """Candidates inside one branch."""
-    found = [n for n in separators(view, view.input, branch) if not _is_layout(view, n)]
-    return [branch, *found] if not _is_layout(view, branch) else found
+def _branches(view: View, scores: str) -> list[str]:
+    """What comes together at the end of a graph: nested sums and concatenations as one."""
+    waiting, found = [scores], []
+    while waiting and len(found) + len(waiting) <= _MOST_BANKS:
+        name = waiting.pop(0)
+        joined = _join(view, name)
+        if joined is None:
+            found.append(name)
+        else:
+            waiting = [n for n in dict.fromkeys(joined.inputs) if n in view.dependent] + waiting
+    return [*found, *waiting]
 
 
-def _join(view: View, scores: str) -> Op | None:
-    """The last node at which several branches come together."""
-    name = scores
+def _join(view: View, name: str) -> Op | None:
+    """The sum or concatenation that a tensor is, before what has one input only."""
     while name in view.producers:
         node = view.producers[name]
         inputs = [n for n in dict.fromkeys(node.inputs) if n in view.dependent]
-        if len(inputs) != 1:
-            return node if len(inputs) > 1 else None
+        if len(inputs) > 1:
+            return node if node.op in ("Add", "Sum", "Concat") else None
+        if node.op not in LAYOUT and node.op not in ("Gemm", "MatMul", "Add", "Mul", "Div"):
+            return None
         name = inputs[0]
     return None

@@ -137,10 +137,15 @@ class Combination:
     word = "a linear combination of pooled values"
 
     def moved(self, shape: Shape, move: Move) -> Combination:
-        """The same layout operator on the elements."""
+        """The same layout operator on the elements; atoms that only left ones weighed go too."""
         place = np.arange(len(self.bias)).reshape(self.shape)
         taken = view(move(place, self.shape), shape).reshape(-1)
-        return replace(self, shape=shape, weight=self.weight[taken], bias=self.bias[taken])
+        weight, bias = self.weight[taken], self.bias[taken]
+        gone = self.weight.any(axis=0) & ~weight.any(axis=0)
+        if gone.any():
+            atom = tuple(a for a, left in zip(self.atom, gone.tolist(), strict=True) if not left)
+            return replace(self, shape=shape, atom=atom, weight=weight[:, ~gone], bias=bias)
+        return replace(self, shape=shape, weight=weight, bias=bias)
 
 
 @dataclass(frozen=True, eq=False)

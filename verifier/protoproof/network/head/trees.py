@@ -38,7 +38,6 @@ def joined(
     Raises:
         NotRecognisedError: the two are not (1 - a) times something and a times something.
     """
-    del tables
     if not isinstance(x, Share) and not isinstance(y, Share):
         raise NotRecognisedError("a sum that is no node of a soft tree")
     known = x if isinstance(x, Share) else y
@@ -52,7 +51,7 @@ def joined(
     else:
         sides = {_side(known): _under(known.below)}
         rest = "left" if "right" in sides else "right"
-        sides[rest] = _leaf(other, atom, rest)
+        sides[rest] = _leaf(pooled.combined(tables, other), atom, rest)
     if set(sides) != {"left", "right"}:
         raise NotRecognisedError("a sum of two shares that do not make up 1")
     shape = np.broadcast_shapes(x.shape, y.shape)
@@ -81,9 +80,9 @@ def _under(x: Tree | Combination) -> Tree | Real:
     return Tree(x.shape, x.atom[int(used[0])], x.bias, x.bias + column)
 
 
-def _leaf(x: Pooled | Combination, atom: int, side: str) -> Real:
+def _leaf(x: Combination, atom: int, side: str) -> Real:
     """The leaf of a share that was computed as a combination of one atom."""
-    if not isinstance(x, Combination) or x.ratio is not None:
+    if x.ratio is not None:
         raise NotRecognisedError("a soft tree with something else than numbers at a leaf")
     column = np.zeros(len(x.bias))
     for number, name in enumerate(x.atom):
