@@ -13,13 +13,13 @@ from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
     add,
-    alike,
     dyadic,
     exact,
     multiply,
     pay,
     reciprocal,
     spread,
+    thin,
 )
 from protoproof.kernel.model.symbolic.values import Constant, constant
 
@@ -73,9 +73,7 @@ def times(left: Constant, right: Constant) -> Constant:
 
 def inverse(value: Constant) -> Constant:
     """1 / value: sqrt(root) / number = (root / number) / sqrt(root); 1 / sqrt(n) for sqrt(n)."""
-    if alike(value.number.numerators, value.root.numerators) and (
-        value.number.denominator == value.root.denominator
-    ):
+    if not np.any(thin(add(value.number, value.root, -1).numerators).astype(bool)):
         if not np.all(value.root.numerators.astype(bool)):
             raise ModelError("model: a constant of the head is divided by zero")
         return Constant(exact(1, value.shape), value.root)
@@ -168,6 +166,23 @@ def limited(value: Constant, limit: Constant, upper: bool) -> Constant:
     kept = spread(lambda d: (d <= 0) if upper else (d >= 0), difference)
     return Constant(
         _chosen(kept, value.number, limit.number), _chosen(kept, value.root, limit.root)
+    )
+
+
+def equal(left: Constant, right: Constant) -> Constant:
+    """1 where two constants are equal, else 0."""
+    if not (left.rational and right.rational):
+        raise ModelError("model: roots in a constant are compared")
+    difference = add(left.number, right.number, -1).numerators
+    same = spread(lambda d: np.where(d == 0, 1, 0).astype(object), difference)
+    return constant(Exact(same, 1))
+
+
+def chosen(test: Constant, first: Constant, second: Constant) -> Constant:
+    """first where the test is not 0, else second."""
+    where = test.number.numerators
+    return Constant(
+        _chosen(where, first.number, second.number), _chosen(where, first.root, second.root)
     )
 
 

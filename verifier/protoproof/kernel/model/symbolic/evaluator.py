@@ -392,6 +392,13 @@ def _compare(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value
     raise operator.refuse(f"{left.words()} against {right.words()}")
 
 
+def _equal(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    left, right = _given(operator, inputs, 2, 2)
+    if not isinstance(left, Constant) or not isinstance(right, Constant):
+        raise operator.refuse(f"{left.words()} against {right.words()}")
+    return [constants.equal(left, right)]
+
+
 def _not(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     (value,) = _given(operator, inputs, 1, 1)
     if not isinstance(value, Below):
@@ -402,6 +409,10 @@ def _not(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
 def _where(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     """Where(x < c, 0, x): 0 below c, x from c on; Where(x < c, c, x) is the larger one."""
     test, first, second = _given(operator, inputs, 3, 3)
+    if isinstance(test, Constant):
+        if not isinstance(first, Constant) or not isinstance(second, Constant):
+            raise operator.refuse(f"a choice between {first.words()} and {second.words()}")
+        return [constants.chosen(test, first, second)]
     if not isinstance(test, Below):
         raise operator.refuse(f"chosen by {test.words()}")
     low, high = (second, first) if test.negated else (first, second)
@@ -454,6 +465,7 @@ _RULES: dict[str, Rule] = {
     "Conv": _conv,
     "Dropout": _dropout,
     "Einsum": _einsum,
+    "Equal": _equal,
     "Gemm": _gemm,
     "Identity": _same,
     "LpNormalization": _normalise,
