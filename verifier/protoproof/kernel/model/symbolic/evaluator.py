@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -238,9 +239,9 @@ def _cast(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     if isinstance(value, Constant):
         if to in constants.INTEGERS:
             constants.integers(value)
-            return [value]
+            return [replace(value, whole=True)]
         if to in constants.FLOATS:
-            return [value if to == 11 else constants.as_float32(value)]
+            return [replace(value if to == 11 else constants.as_float32(value), whole=False)]
     if to not in constants.FLOATS or isinstance(value, Below):
         raise operator.refuse(f"{value.words()} becomes a number of type {to}")
     return [value]
@@ -372,7 +373,7 @@ def _scatter(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value
         whole[place] = second.numerators * (common // second.denominator)
         if not (data.rational and updates.rational):
             raise operator.refuse("roots are scattered")
-        return [constant(Exact(whole, common))]
+        return [constant(Exact(whole, common), data.whole and updates.whole)]
     into, new = here.rules.terms(data), here.rules.terms(updates)
     if into.over >= 0 or new.over >= 0:
         raise operator.refuse("votes are scattered")
