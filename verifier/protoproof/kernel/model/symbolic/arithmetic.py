@@ -152,7 +152,7 @@ class Arithmetic:
 
     def _constants(self, kind: str, left: Constant, right: Constant) -> Constant:
         if kind in ("Mul", "Div"):
-            return constants.times(left, right if kind == "Mul" else constants.inverse(right))
+            return (constants.times if kind == "Mul" else constants.quotient)(left, right)
         return constants.plus(left, right, 1 if kind == "Add" else -1)
 
     def _with_constant(self, kind: str, value: Value, by: Constant) -> Value:

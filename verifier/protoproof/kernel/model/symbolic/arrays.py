@@ -56,7 +56,7 @@ def dyadic(values: Array) -> Exact:
     """
     pay("constants", values.size)
     if values.dtype.kind in "iub":
-        return Exact(values.astype(object) * 1, 1)
+        return Exact(np.asarray(values.astype(object), dtype=object), 1)
     places = _PLACES[values.dtype.newbyteorder("<")]
     mantissas, exponents = np.frexp(values.astype(np.float64))
     if not np.isfinite(mantissas).all():
@@ -65,8 +65,10 @@ def dyadic(values: Array) -> Exact:
     whole = np.ldexp(mantissas, places).astype(np.int64)
     powers = np.where(whole == 0, 0, exponents.astype(np.int64) - places)
     shift = max(0, -int(powers.min(initial=0)))
-    raised = whole.astype(object) * (1 << (powers + shift).astype(object))
-    return Exact(np.asarray(raised, dtype=object).reshape(values.shape), 1 << shift)
+    ups = (powers + shift).ravel().tolist()
+    raised = np.empty(values.size, dtype=object)
+    raised[:] = [n << up for n, up in zip(whole.ravel().tolist(), ups, strict=True)]
+    return Exact(raised.reshape(values.shape), 1 << shift)
 
 
 def pay(what: str, count: int, each: int = OPERATION) -> None:

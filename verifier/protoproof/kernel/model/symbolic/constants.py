@@ -13,13 +13,13 @@ from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
     add,
-    alike,
     dyadic,
     exact,
     multiply,
     pay,
     reciprocal,
     spread,
+    thin,
 )
 from protoproof.kernel.model.symbolic.values import Constant, constant
 
@@ -40,7 +40,8 @@ def stored(tensor: OnnxTensor) -> Constant:
     if tensor.data_type not in _TYPES:
         raise ModelError(f"model: constant {tensor.name!r} has number type {tensor.data_type}")
     values = np.frombuffer(tensor.data, dtype=_TYPES[tensor.data_type])
-    return constant(dyadic(values.reshape(tensor.dims)))
+    whole = tensor.data_type in (*INTEGERS, 9)
+    return constant(dyadic(values.reshape(tensor.dims)), whole)
 
 
 def scalar(number: float | Fraction) -> Constant:
@@ -64,18 +65,29 @@ def integers(value: Constant) -> Array:
 def plus(left: Constant, right: Constant, sign: int) -> Constant:
     if not (left.rational and right.rational):
         raise ModelError("model: a sum of roots in a constant")
-    return constant(add(left.number, right.number, sign))
+    return constant(add(left.number, right.number, sign), left.whole and right.whole)
 
 
 def times(left: Constant, right: Constant) -> Constant:
+    if left.whole and right.whole:
+        return constant(multiply(left.number, right.number), whole=True)
     return _simple(multiply(left.number, right.number), multiply(left.root, right.root))
+
+
+def quotient(left: Constant, right: Constant) -> Constant:
+    """left / right; of integers, without what is behind the point."""
+    if not (left.whole and right.whole):
+        return times(left, inverse(right))
+    a, b = integers(left), integers(right)
+    if not b.all():
+        raise ModelError("model: an integer is divided by zero")
+    size = np.abs(a) // np.abs(b)
+    return constant(dyadic(np.sign(a) * np.sign(b) * size), whole=True)
 
 
 def inverse(value: Constant) -> Constant:
     """1 / value: sqrt(root) / number = (root / number) / sqrt(root); 1 / sqrt(n) for sqrt(n)."""
-    if alike(value.number.numerators, value.root.numerators) and (
-        value.number.denominator == value.root.denominator
-    ):
+    if not np.any(thin(add(value.number, value.root, -1).numerators).astype(bool)):
         if not np.all(value.root.numerators.astype(bool)):
             raise ModelError("model: a constant of the head is divided by zero")
         return Constant(exact(1, value.shape), value.root)
@@ -83,8 +95,9 @@ def inverse(value: Constant) -> Constant:
 
 
 def negative(value: Constant) -> Constant:
-    return Constant(Exact(spread(np.negative, value.number.numerators), value.number.denominator),
-                    value.root)  # fmt: skip
+    number = value.number
+    turned = Exact(spread(np.negative, number.numerators), number.denominator)
+    return Constant(turned, value.root, value.whole)
 
 
 def root(value: Constant) -> Constant:
@@ -137,7 +150,7 @@ def summed(value: Constant, axes: Sequence[int]) -> Constant:
     number = value.number
     pay("constants", number.numerators.size)
     total = np.asarray(number.numerators.sum(axis=tuple(axes)), dtype=object)
-    return constant(Exact(total, number.denominator))
+    return constant(Exact(total, number.denominator), value.whole)
 
 
 def extreme(value: Constant, axes: Sequence[int], largest: bool) -> Constant:
@@ -148,7 +161,7 @@ def extreme(value: Constant, axes: Sequence[int], largest: bool) -> Constant:
     pay("constants", numbers.size)
     reduce: Callable[..., Array] = np.max if largest else np.min
     found = np.asarray(reduce(numbers, axis=tuple(axes)), dtype=object)
-    return constant(Exact(found, value.number.denominator))
+    return constant(Exact(found, value.number.denominator), value.whole)
 
 
 def limited(value: Constant, limit: Constant, upper: bool) -> Constant:
@@ -159,7 +172,7 @@ def limited(value: Constant, limit: Constant, upper: bool) -> Constant:
     if value.rational and limit.rational:
         difference = add(value.number, limit.number, -1).numerators
         kept = spread(lambda d: (d <= 0) if upper else (d >= 0), difference)
-        return constant(_chosen(kept, value.number, limit.number))
+        return constant(_chosen(kept, value.number, limit.number), value.whole)
     if (value.number.numerators < 0).any() or (limit.number.numerators < 0).any():
         raise ModelError("model: roots in a constant are compared with negative numbers")
     left = multiply(multiply(value.number, value.number), limit.root)
@@ -168,6 +181,25 @@ def limited(value: Constant, limit: Constant, upper: bool) -> Constant:
     kept = spread(lambda d: (d <= 0) if upper else (d >= 0), difference)
     return Constant(
         _chosen(kept, value.number, limit.number), _chosen(kept, value.root, limit.root)
+    )
+
+
+def equal(left: Constant, right: Constant) -> Constant:
+    """1 where two constants are equal, else 0."""
+    if not (left.rational and right.rational):
+        raise ModelError("model: roots in a constant are compared")
+    difference = add(left.number, right.number, -1).numerators
+    same = spread(lambda d: np.where(d == 0, 1, 0).astype(object), difference)
+    return constant(Exact(same, 1), whole=True)
+
+
+def chosen(test: Constant, first: Constant, second: Constant) -> Constant:
+    """first where the test is not 0, else second."""
+    where = test.number.numerators
+    return Constant(
+        _chosen(where, first.number, second.number),
+        _chosen(where, first.root, second.root),
+        first.whole and second.whole,
     )
 
 
@@ -185,7 +217,9 @@ def _chosen(kept: Array, first: Exact, second: Exact) -> Exact:
 def joined(parts: Sequence[Constant], axis: int) -> Constant:
     """Constants beside each other."""
     return Constant(
-        beside([p.number for p in parts], axis), beside([p.root for p in parts], axis)
+        beside([p.number for p in parts], axis),
+        beside([p.root for p in parts], axis),
+        all(p.whole for p in parts),
     )
 
 

@@ -97,9 +97,8 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
                 f"model: the output holds {_words(known, term)}, which no decision takes"
             )
     # a prototype whose weights are all zero is one of the head's, too
-    lone = {t for t in known.seen if isinstance(known.all[t], Single)}
-    terms = sorted(used | lone if used else lone, key=lambda t: _order(known, t))
-    terms = [t for t in terms if t in used or _pooled_like(known, t, used)]
+    idle = {t for k in logits for t in known.idle.get(k, ()) if isinstance(known.all[t], Single)}
+    terms = sorted(used | idle, key=lambda t: _order(known, t))
     place = {term: j for j, term in enumerate(terms)}
     columns, bias = _columns(sums, place)
     return Votes([_single(known, t) for t in terms], "linear", columns, bias)
@@ -113,16 +112,6 @@ def _columns(
         for term, weight in zip(one.terms, one.weights, strict=True):
             columns[place[term]][k] = Fraction(weight, one.denominator)
     return columns, [Fraction(s.constant, s.denominator) for s in sums]
-
-
-def _pooled_like(known: Expressions, term: int, used: set[int]) -> bool:
-    """Whether a term has the same number of functions as those that the decision uses."""
-    single = _single(known, term)
-    names = [name for name, _ in known.tables.programs[single.program]]
-    return any(
-        [n for n, _ in known.tables.programs[_single(known, other).program]] == names
-        for other in used
-    )
 
 
 def _single(known: Expressions, index: int) -> Single:

@@ -119,7 +119,7 @@ def _normalised(
             divisor = here.tables.norms[norm]
             if here.tables.sites[divisor.site].elements != tuple(site.tolist()):
                 return ""
-            floors.add(divisor.floor)
+            floors.add(max(divisor.floor, divisor.added))
         if floors:
             return "sphere" if floors == {Fraction(0)} else "ball"
     return ""

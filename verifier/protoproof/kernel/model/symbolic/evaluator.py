@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -238,9 +239,9 @@ def _cast(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     if isinstance(value, Constant):
         if to in constants.INTEGERS:
             constants.integers(value)
-            return [value]
+            return [replace(value, whole=True)]
         if to in constants.FLOATS:
-            return [value if to == 11 else constants.as_float32(value)]
+            return [replace(value if to == 11 else constants.as_float32(value), whole=False)]
     if to not in constants.FLOATS or isinstance(value, Below):
         raise operator.refuse(f"{value.words()} becomes a number of type {to}")
     return [value]
@@ -372,7 +373,7 @@ def _scatter(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value
         whole[place] = second.numerators * (common // second.denominator)
         if not (data.rational and updates.rational):
             raise operator.refuse("roots are scattered")
-        return [constant(Exact(whole, common))]
+        return [constant(Exact(whole, common), data.whole and updates.whole)]
     into, new = here.rules.terms(data), here.rules.terms(updates)
     if into.over >= 0 or new.over >= 0:
         raise operator.refuse("votes are scattered")
@@ -392,6 +393,13 @@ def _compare(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value
     raise operator.refuse(f"{left.words()} against {right.words()}")
 
 
+def _equal(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    left, right = _given(operator, inputs, 2, 2)
+    if not isinstance(left, Constant) or not isinstance(right, Constant):
+        raise operator.refuse(f"{left.words()} against {right.words()}")
+    return [constants.equal(left, right)]
+
+
 def _not(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     (value,) = _given(operator, inputs, 1, 1)
     if not isinstance(value, Below):
@@ -402,6 +410,10 @@ def _not(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
 def _where(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     """Where(x < c, 0, x): 0 below c, x from c on; Where(x < c, c, x) is the larger one."""
     test, first, second = _given(operator, inputs, 3, 3)
+    if isinstance(test, Constant):
+        if not isinstance(first, Constant) or not isinstance(second, Constant):
+            raise operator.refuse(f"a choice between {first.words()} and {second.words()}")
+        return [constants.chosen(test, first, second)]
     if not isinstance(test, Below):
         raise operator.refuse(f"chosen by {test.words()}")
     low, high = (second, first) if test.negated else (first, second)
@@ -454,6 +466,7 @@ _RULES: dict[str, Rule] = {
     "Conv": _conv,
     "Dropout": _dropout,
     "Einsum": _einsum,
+    "Equal": _equal,
     "Gemm": _gemm,
     "Identity": _same,
     "LpNormalization": _normalise,

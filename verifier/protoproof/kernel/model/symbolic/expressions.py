@@ -63,13 +63,13 @@ Expression = Single | Sum | Best | Product | Tree | Exponential
 class Expressions:
     """All expressions of a head; equal ones have one index.
 
-    ``seen``: terms that entered sums, also where their weight is zero.
+    ``idle``: per sum, the terms that entered it with a weight of zero.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.all: list[Expression] = []
-        self.seen: set[int] = set()
+        self.idle: dict[int, set[int]] = {}
         self._index: dict[Expression, int] = {}
 
     def enter(self, expression: Expression) -> int:
@@ -110,10 +110,9 @@ class Expressions:
             weights, denominator = [int(w * up) for w in weights], denominator * up
             constant *= up
         if not any(isinstance(self.all[p], Sum) for p in parts) and len(set(parts)) == len(parts):
-            self.seen.update(parts)
-            chosen = [(p, w) for p, w in zip(parts, weights, strict=True) if w]
-            return self._sum(dict(chosen), constant, denominator)
-        sums = [(self.as_sum(p), w) for p, w in zip(parts, weights, strict=True) if w]
+            return self._sum(dict(zip(parts, weights, strict=True)), constant, denominator, set())
+        sums = [(self.as_sum(p), w) for p, w in zip(parts, weights, strict=True)]
+        idle = {term for p in parts for term in self.idle.get(p, ())}
         common = math.lcm(1, *[s.denominator for s, _ in sums])
         collected: dict[int, int] = {}
         constant *= common
@@ -121,24 +120,30 @@ class Expressions:
             up = weight * (common // part.denominator)
             constant += up * part.constant
             spend("sums of terms", OPERATION * len(part.terms))
-            self.seen.update(part.terms)
             for term, own in zip(part.terms, part.weights, strict=True):
                 collected[term] = collected.get(term, 0) + up * own
-        return self._sum(collected, constant, denominator * common)
+        return self._sum(collected, constant, denominator * common, idle)
 
-    def _sum(self, collected: dict[int, int], constant: int, denominator: int) -> int:
+    def _sum(
+        self, collected: dict[int, int], constant: int, denominator: int, idle: set[int]
+    ) -> int:
         items = sorted((term, weight) for term, weight in collected.items() if weight)
+        idle.update(term for term, weight in collected.items() if not weight)
         divisor = math.gcd(denominator, constant, *(w for _, w in items))
         if len(items) == 1 and items[0][1] == denominator and not constant:
-            return items[0][0]
-        return self.enter(
-            Sum(
-                tuple(term for term, _ in items),
-                tuple(weight // divisor for _, weight in items),
-                constant // divisor,
-                denominator // divisor,
+            found = items[0][0]
+        else:
+            found = self.enter(
+                Sum(
+                    tuple(term for term, _ in items),
+                    tuple(weight // divisor for _, weight in items),
+                    constant // divisor,
+                    denominator // divisor,
+                )
             )
-        )
+        if idle:
+            self.idle.setdefault(found, set()).update(idle)
+        return found
 
     def plain_sum(self, index: int) -> Sum:
         """A sum over terms whose programs do not end in a multiplication or addition: 1 - s and s

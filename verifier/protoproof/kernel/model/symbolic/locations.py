@@ -23,7 +23,7 @@ class Locations:
         cut: [L], of which cut each location is.
         location_bank, feature_bank: the bank of each location and feature.
         coordinate: per feature, the channel that alone is measured; -1: all of them.
-        floor: of an angular geometry, which divides by max(|z|, floor).
+        floor, added: an angular geometry divides by max(sqrt(|z|^2 + added), floor).
     """
 
     sites: tuple[Elements, ...]
@@ -32,6 +32,7 @@ class Locations:
     feature_bank: tuple[int, ...]
     coordinate: tuple[int, ...]
     floor: Fraction = Fraction(0)
+    added: Fraction = Fraction(0)
 
     @property
     def channels(self) -> int:
@@ -67,7 +68,7 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
         tuple(banks[group] for group in groups for _ in group),
         tuple(banks[keyed[f.sites]] for f in features),
         (-1,) * len(features),
-        floor or Fraction(0),
+        *(floor or (Fraction(0), Fraction(0))),
     )
 
 
@@ -85,13 +86,13 @@ def _cut(site: Elements, ends: Sequence[int]) -> int:
     return first
 
 
-def _floor(tables: Tables, features: Sequence[Feature]) -> Fraction | None:
-    """The floor of the norms that divide measurements; None where nothing does.
+def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fraction] | None:
+    """Floor and addend of the norms that divide measurements; None where nothing does.
 
     Raises:
         ModelError: some are divided and others not, or by other norms than their own.
     """
-    floors: set[Fraction | None] = set()
+    floors: set[tuple[Fraction, Fraction] | None] = set()
     for number in {s for f in features for s in f.sites}:
         site = tables.sites[number]
         if site.norm < 0:
@@ -100,7 +101,7 @@ def _floor(tables: Tables, features: Sequence[Feature]) -> Fraction | None:
         norm = tables.norms[site.norm]
         if tables.sites[norm.site].elements != site.elements:
             raise ModelError("model: a location is divided by the norm of another")
-        floors.add(norm.floor)
+        floors.add((norm.floor, norm.added))
     if len(floors) > 1:
         raise ModelError("model: locations are divided by norms of several kinds")
     return floors.pop()

@@ -20,6 +20,7 @@ from protoproof.kernel.model.symbolic.arrays import (
 )
 from protoproof.kernel.model.symbolic.tables import Norm, Program, Row, Site, Tables
 from protoproof.kernel.model.symbolic.values import Constant, Measured
+from protoproof.kernel.model.symbolic.values import constant as roots
 
 Pair = tuple[int, int]
 
@@ -44,7 +45,7 @@ def then(
     if not constant.rational:
         if name != "mul":
             raise ModelError(f"model: a root enters a measurement by {name}")
-        value = then(value, tables, "div_root", Constant(constant.root, constant.root))
+        value = then(value, tables, "div_root", roots(constant.root))
     numbers: dict[Fraction, int] = {}
     which = numbered(constant.number, numbers)
     named = list(numbers)
@@ -153,16 +154,14 @@ def _addition(program: Program) -> tuple[Program, Fraction]:
 
 
 def norm_of(value: Measured, tables: Tables) -> tuple[Array, Measured] | None:
-    """Norms max(|z_S|, floor), and a measurement whose program is what multiplies them; else None.
-
-    Any value of the form c max(|z_S|, floor) with c > 0 is such a one, also max(c |z_S|, e).
-    """
-    found: dict[int, tuple[Fraction, int]] = {}
+    """Norms max(sqrt(|z_S|^2 + added), floor), and a measurement whose program is what multiplies
+    them; else None. Any multiple by c > 0 is such a one, also max(c |z_S|, e)."""
+    found: dict[int, tuple[Fraction, Fraction, int]] = {}
     for program in np.unique(thin(value.program)).tolist():
         parts = _norm_program(tables.programs[program])
         if parts is None:
             return None
-        found[program] = parts[0], tables.program(parts[1])
+        found[program] = parts[0], parts[1], tables.program(parts[2])
     for row in np.unique(thin(value.row)).tolist():
         entry = tables.rows[row]
         if entry.slope or not entry.square or set(entry.square) != {entry.denominator}:
@@ -171,16 +170,20 @@ def norm_of(value: Measured, tables: Tables) -> tuple[Array, Measured] | None:
         if tables.sites[site].norm >= 0:
             return None
     norm = combined(
-        lambda s, p: tables.norm(Norm(s, found[p][0])), value.site, value.program
+        lambda s, p: tables.norm(Norm(s, found[p][0], found[p][1])), value.site, value.program
     )
-    factor = combined(lambda p: found[p][1], value.program)
+    factor = combined(lambda p: found[p][2], value.program)
     return norm, spanned(Measured(value.site, value.row, factor))
 
 
-def _norm_program(program: Program) -> tuple[Fraction, Program] | None:
-    """The floor and the factors of c max(sqrt(t), floor)."""
-    while program and program[0] == ("add", 0):
+def _norm_program(program: Program) -> tuple[Fraction, Fraction, Program] | None:
+    """The floor, what is added, and the factors of c max(sqrt(t + added), floor)."""
+    added = Fraction(0)
+    while program and program[0][0] == "add" and program[0][1] is not None:
+        added += program[0][1]
         program = program[1:]
+    if added < 0:
+        return None
     if not program or program[0][0] != "sqrt":
         return None
     factor, floor = Fraction(1), Fraction(0)
@@ -197,7 +200,7 @@ def _norm_program(program: Program) -> tuple[Fraction, Program] | None:
             rest.append((name, constant))
         else:
             return None
-    return floor, tuple(rest)
+    return floor, added, tuple(rest)
 
 
 def inverse_factors(program: Program) -> Program:
@@ -224,7 +227,7 @@ def divided_by_norm(left: Measured, right: Measured, tables: Tables) -> Measured
             return None
     for program in np.unique(thin(left.program)).tolist():
         for name, constant in tables.programs[program]:
-            if name not in ("mul", "div_root") and (name, constant) != ("add", 0):
+            if name not in ("mul", "div_root") and (name != "add" or constant):
                 return None
     site = combined(
         lambda s, n: tables.site(Site(tables.sites[s].elements, n)), left.site, norm

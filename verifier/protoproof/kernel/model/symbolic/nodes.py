@@ -21,7 +21,7 @@ _SCATTER: Defaults = {"reduction": "none"}
 ATTRIBUTES: dict[str, Defaults] = {
     **dict.fromkeys(
         (
-            "Abs", "Add", "Clip", "Div", "Exp", "Expand", "GatherND", "GlobalAveragePool",
+            "Abs", "Add", "Clip", "Div", "Equal", "Exp", "Expand", "GatherND", "GlobalAveragePool",
             "GlobalMaxPool", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log",
             "MatMul", "Max", "Min", "Mul", "Neg", "Not", "Pow", "Reciprocal", "Relu", "Sigmoid",
             "Slice", "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Unsqueeze", "Where",

@@ -20,10 +20,11 @@ class Site(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """max(|z_S|, floor) over the elements S of a site."""
+    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site."""
 
     site: int
     floor: Fraction
+    added: Fraction
 
 
 class Row(NamedTuple):

@@ -47,10 +47,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Constant(Value):
-    """number / sqrt(root)."""
+    """number / sqrt(root). ``whole``: of an integer type, whose quotients are whole, too."""
 
     number: Exact
     root: Exact
+    whole: bool = False
     PIECES: ClassVar = ("number", "root")
     WORDS: ClassVar = "a constant"
 
@@ -60,8 +61,8 @@ class Constant(Value):
         return bool(np.all(spread(lambda n: n == self.root.denominator, self.root.numerators)))
 
 
-def constant(number: Exact, root: Exact | None = None) -> Constant:
-    return Constant(number, exact(1, number.numerators.shape) if root is None else root)
+def constant(number: Exact, whole: bool = False) -> Constant:
+    return Constant(number, exact(1, number.numerators.shape), whole)
 
 
 @dataclass(frozen=True)
