@@ -322,7 +322,9 @@ def domain_from_name(name: str | Domain, latent_range: str, channels: int) -> Do
             "nothing puts its latent there; use --domain free"
         )
     slack = rounding_slack(channels)
-    return {"sphere": Sphere, "ball": Ball, "simplex": Simplex}[name](slack)
+    if name == "simplex":
+        return Simplex(slack)
+    return Sphere(slack) if name == "sphere" else Ball(slack)
 
 
 def bounding_name(name: str, latent_range: str, geometry: str) -> str:

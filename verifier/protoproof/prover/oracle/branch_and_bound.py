@@ -145,4 +145,8 @@ class BranchAndBoundOracle(IntervalOracle):
         """Bounds from the domain alone; by intervals, where cases do not apply."""
         if not instance.head.plain:
             return super().prepare(instance, domain)
+        return self.cases(instance, domain)
+
+    def cases(self, instance: Instance, domain: Domain) -> CaseState:
+        """The same, of a head to which cases apply."""
         return CaseState(instance, domain, self.slack, self.most, self.solver)

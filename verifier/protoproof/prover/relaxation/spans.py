@@ -244,5 +244,5 @@ class Span:
         count = len(rows)
         basis = np.array(rows).reshape(count, points.shape[1])
         # member_i = sum_k triangle[i, k] basis_k, so that coordinates c are c inverse(triangle)
-        triangle = points[members] @ basis.T if count else np.zeros((0, 0))
-        return cls(tuple(members), basis, np.linalg.inv(triangle) if count else triangle)
+        triangle = np.asarray(points[members] @ basis.T, dtype=np.float64).reshape(count, count)
+        return cls(tuple(members), basis, np.asarray(np.linalg.inv(triangle), dtype=np.float64))
