@@ -22,7 +22,7 @@ Weight = Float[NDArray[np.float64], "class_ column"]
 
 def frozen(values: object, dtype: type = np.float64) -> NDArray:  # type: ignore[type-arg]
     """A private copy that nobody changes."""
-    copy = np.array(values, dtype=dtype)
+    copy: NDArray = np.array(values, dtype=dtype)  # type: ignore[type-arg]
     copy.setflags(write=False)
     return copy
 

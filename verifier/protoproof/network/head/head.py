@@ -298,7 +298,7 @@ class Head:
 
     def logits(self, activation: Vector) -> Logits:
         """The scores of all classes; of labels, by how much they are above their thresholds."""
-        return self.decision.scores(activation)
+        return np.asarray(self.decision.scores(activation))
 
     def margins(self, activation: Vector, predicted: int) -> Logits:
         """``logits[predicted] - logits[k]`` for every class k (zero at ``predicted`` itself).

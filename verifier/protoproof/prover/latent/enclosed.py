@@ -84,8 +84,8 @@ def least(values: Sequence[Number]) -> Number:
 def pooled_numbers(kind: str, values: Sequence[Number], count: int) -> Number:
     """Values, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
     exact = all(isinstance(value, fmpq) for value in values)
-    if not exact:
-        values = [_as_ball(value) for value in values]
+    balls = [] if exact else [_as_ball(value) for value in values]
+    values = values if exact else balls
     total = sum(values, fmpq(0) if exact else arb(0))
     if kind == "sum":
         return total
@@ -94,7 +94,7 @@ def pooled_numbers(kind: str, values: Sequence[Number], count: int) -> Number:
     if kind == "focal":
         top = -least([-value for value in values])
         return top - total / len(values)
-    ranked = sorted(values, reverse=True) if exact else largest(values)
+    ranked = sorted(values, reverse=True) if exact else largest(balls)
     kept = ranked[: min(count, len(values))]
     return sum(kept, fmpq(0) if exact else arb(0)) / len(kept)
 

@@ -33,7 +33,7 @@ from protoproof.prover.latent.replay import Move, Replay
 from protoproof.prover.oracle.smt import STEPS, Answer, Enclosure, Solver
 
 RATIONAL = ("negated", "reciprocal")
-_STEPS = {
+_STEPS: dict[tuple[tuple[str, float | None], ...], str] = {
     (("mul", -1.0),): "negated",
     (("add", 1.0), ("reciprocal", None)): "reciprocal",
 }

@@ -201,7 +201,7 @@ class Linear:
         elif isinstance(self.domain, Sphere):
             z = self.instance.latent[location]
             size = np.sqrt((rest**2).sum(axis=1))
-            more[:, 0] = np.clip(0.5 * size / np.sqrt(z @ z), _LEAST, _MOST)
+            more[:, 0] = np.clip(0.5 * size / max(float(np.sqrt(z @ z)), _RANK), _LEAST, _MOST)
         return np.column_stack([theta, more])
 
     def _best(self, dual: Dual, starts: list[Matrix]) -> tuple[Matrix, Vector]:
@@ -244,5 +244,5 @@ class Span:
         count = len(rows)
         basis = np.array(rows).reshape(count, points.shape[1])
         # member_i = sum_k triangle[i, k] basis_k, so that coordinates c are c inverse(triangle)
-        triangle = points[members] @ basis.T if count else np.zeros((0, 0))
-        return cls(tuple(members), basis, np.linalg.inv(triangle) if count else triangle)
+        triangle = np.asarray(points[members] @ basis.T, dtype=np.float64).reshape(count, count)
+        return cls(tuple(members), basis, np.asarray(np.linalg.inv(triangle), dtype=np.float64))
