@@ -146,7 +146,7 @@ class Network:
 
     @cached_property
     def sites(self) -> NDArray[np.int64]:
-        """[L, D]: places in the encoder's output (several latents: flattened, one after another)."""
+        """[L, D]: places in the encoder's output (several latents one after another, flattened)."""
         starts: dict[str, int] = {}
         first = 0
         for cut in self.recognised.cuts:
