@@ -142,6 +142,14 @@ TREES = (
         _form(decision="tree", features=4),
     ),
     Family(
+        "tree-split",
+        "ProtoTree with the similarities taken apart as a list of tensors",
+        partial(encoders.plain, 8),
+        partial(trees.Tree, 8, split=True),
+        IMAGE,
+        _form(decision="tree", features=7),
+    ),
+    Family(
         "tree-logged",
         "ProtoTree in log space: logsumexp at every node",
         partial(encoders.plain, 8),

@@ -192,6 +192,14 @@ OTHERS = (
         SIGNAL,
         _euclidean(decision="labels", cuts=((1, 8, 6),), locations=6),
     ),
+    Family(
+        "signal-distance",
+        "ProtoECGNet 1D with distances: the library's pairwise distance, not squared, log ratio",
+        partial(encoders.SignalVector, 8),
+        partial(distances.SignalDistance, 8),
+        SIGNAL,
+        _euclidean(decision="labels", cuts=((1, 8),), locations=1, features=30),
+    ),
 )
 
 FAMILIES = PROTOPNET + OTHERS

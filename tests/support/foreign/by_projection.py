@@ -160,6 +160,14 @@ CHANNELS = (
         _form(features=8),
     ),
     Family(
+        "concepts-volume",
+        "PIP-Net for volumes: the same head over three axes",
+        partial(encoders.volume, 8),
+        partial(channels.Volume, 8),
+        (1, 1, 8, 8, 8),
+        _form(cuts=((1, 8, 2, 2, 2),), locations=8, features=8),
+    ),
+    Family(
         "components",
         "CBC 2025: reasons for and against on PIP-Net's latent",
         partial(encoders.residual, 8),

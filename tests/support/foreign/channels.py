@@ -54,3 +54,15 @@ class Detections(nn.Module):
         negative = (1 - self.reasons[0]) * self.reasons[1]
         share = detected @ (positive - negative) + negative.sum(0)
         return share / ((positive + negative).sum(0) + 1e-6)
+
+
+class Volume(nn.Module):
+    """The same over a volume: softmax over the channels, max over three axes."""
+
+    def __init__(self, channels: int, classes: int = 3) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, channels))
+
+    def forward(self, z: Tensor) -> Tensor:
+        present = nn.functional.adaptive_max_pool3d(torch.softmax(z, dim=1), 1).flatten(1)
+        return present @ torch.relu(self.weight).t()

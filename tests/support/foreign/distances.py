@@ -225,3 +225,15 @@ class Labels(nn.Module):
         distance = squared - 2 * nn.functional.conv1d(z, self.prototypes) + length
         closest = -nn.functional.max_pool1d(-torch.relu(distance), distance.shape[-1]).squeeze(-1)
         return torch.sigmoid(self.last(log_ratio(closest)))
+
+
+class SignalDistance(nn.Module):
+    """One vector: log((d+1)/(d+1e-4)) of plain distances, one sigmoid per label."""
+
+    def __init__(self, channels: int, labels: int = 3, each: int = 10) -> None:
+        super().__init__()
+        self.prototypes = points(labels * each, channels)  # above 25: matrix product inside
+        self.last = last_layer(labels, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(self.last(log_ratio(torch.cdist(z, self.prototypes))))

@@ -106,6 +106,15 @@ def upsampled(channels: int, inputs: int = 3) -> nn.Module:
     )
 
 
+def volume(channels: int) -> nn.Module:
+    """[N, 1, 8, 8, 8] to [N, channels, 2, 2, 2]."""
+    return nn.Sequential(
+        nn.Conv3d(1, 4, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv3d(4, channels, 3, stride=2, padding=1),
+    )
+
+
 class Two(nn.Module):
     """Two add-ons over the same features: two latents."""
 

@@ -34,7 +34,7 @@ def form_of(bound: BoundHead) -> Form:
 def prototypes(head: Head) -> Floats:
     """[P, D], rounded once."""
     rows = [head.prototype(j) for j in range(head.prototype_count)]
-    return np.array([[Fraction(n, 1 << head.shift) for n in row] for row in rows], dtype=np.float64)
+    return _over(rows, head.shift)
 
 
 def scores(head: Head, latent: Floats) -> Floats:
@@ -47,8 +47,7 @@ def scores(head: Head, latent: Floats) -> Floats:
 def _measured(head: Head, latent: Floats) -> Floats:
     points = prototypes(head)
     if head.geometry in ("euclidean", "diagonal"):
-        scales = np.array(head.scales or np.ones(points.shape), dtype=np.float64)
-        scales = scales / 2.0**head.scale_shift
+        scales = _over(head.scales, head.scale_shift) if head.scales else np.ones(points.shape)
         return np.asarray(((latent[:, None] - points) ** 2 * scales).sum(axis=-1))
     table = -latent @ points.T
     if head.geometry == "angular":
@@ -86,7 +85,9 @@ def _decided(decision: Decision, activation: Floats) -> Floats:
 
 
 def _over(numbers: Sequence[object], shift: int) -> Floats:
-    return np.array(numbers, dtype=object).astype(np.float64) / 2.0**shift
+    """Integers over ``2**shift``, each rounded once, however large it is."""
+    whole = np.array(numbers, dtype=object)
+    return np.asarray(np.vectorize(lambda n: float(Fraction(int(n), 1 << shift)))(whole), float)
 
 
 def _arriving(decision: Decision, activation: Floats) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -21,12 +23,17 @@ class Tree(nn.Module):
     """exp(-distance) routes to the right; leaves are distributions; log space or not."""
 
     def __init__(
-        self, channels: int, shape: Shape = BALANCED, logged: bool = False, classes: int = 3
+        self,
+        channels: int,
+        shape: Shape = BALANCED,
+        logged: bool = False,
+        split: bool = False,
+        classes: int = 3,
     ) -> None:
         super().__init__()
         self.prototypes = points(count(shape), channels, 1, 1)
         self.leaves = nn.ParameterList(2 * torch.randn(classes) for _ in range(count(shape) + 1))
-        self.shape, self.logged = shape, logged
+        self.shape, self.logged, self.split = shape, logged, split
 
     def forward(self, z: Tensor) -> Tensor:
         ones = torch.ones_like(self.prototypes)
@@ -37,16 +44,18 @@ class Tree(nn.Module):
         grid = (distance.size(2), distance.size(3))
         nearest = -nn.functional.max_pool2d(-distance, grid)
         nearest = nearest.view(distance.shape[0], self.prototypes.shape[0])
-        routed = torch.chunk(-nearest if self.logged else torch.exp(-nearest), count(self.shape), 1)
-        return self._walk(self.shape, iter(routed))
+        similarity = -nearest if self.logged else torch.exp(-nearest)
+        if self.split:  # exporters make sequences of this one
+            return self._walk(self.shape, iter(similarity.split(1, dim=1)))
+        return self._walk(self.shape, iter(torch.chunk(similarity, count(self.shape), 1)))
 
-    def _walk(self, shape: Shape, routed: "object") -> Tensor:
+    def _walk(self, shape: Shape, routed: Iterator[Tensor]) -> Tensor:
         if isinstance(shape, int):
             leaf = self.leaves[shape]
             if self.logged:
                 return torch.log_softmax(leaf, 0).view(1, -1)
             return torch.softmax(leaf - leaf.max(), 0).view(1, -1)
-        right = next(routed)  # type: ignore[call-overload]
+        right = next(routed)
         first, second = self._walk(shape[0], routed), self._walk(shape[1], routed)
         if not self.logged:
             return (1 - right) * first + right * second
