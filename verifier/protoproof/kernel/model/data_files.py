@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from protoproof.errors import ModelError
-from protoproof.kernel.model.protobuf import LENGTH, scan
+from protoproof.kernel.model.protobuf import FIXED32, FIXED64, LENGTH, VARINT, part_of, varint
 
 MAX_TOTAL = (1 << 31) - 1  # bytes of a model and its data files; and of all tensors in the latter
 
@@ -48,16 +48,36 @@ def _locations(data: memoryview) -> Iterator[str]:
     with suppress(ModelError, UnicodeDecodeError):  # the strict reader will say so
         while parts:
             part, depth = parts.pop()
-            if depth == len(_PATH):
-                entry = {
-                    number: value for number, wire, value in scan(part, left) if wire == LENGTH
-                }
-                if bytes(entry.get(_KEY, b"")) == b"location":
-                    yield str(entry.get(_VALUE, b""), "utf-8")
+            if depth < len(_PATH):
+                inner = [value for number, value in _scan(part, left) if number == _PATH[depth]]
+                parts += [(value, depth + 1) for value in inner]
                 continue
-            for number, wire, value in scan(part, left):
-                if number == _PATH[depth] and wire == LENGTH:
-                    parts.append((value, depth + 1))
+            entry = dict(_scan(part, left))
+            if bytes(entry.get(_KEY, b"")) == b"location":
+                yield str(entry.get(_VALUE, b""), "utf-8")
+
+
+def _scan(data: memoryview, left: list[int]) -> Iterator[tuple[int, memoryview]]:
+    """Field numbers and bytes of the values of a message that are written with their length.
+
+    ``left[0]`` is how many more values may be visited; it is counted down.
+
+    Raises:
+        ModelError: no message, or too many values.
+    """
+    position = 0
+    while position < len(data):
+        left[0] -= 1
+        key, position = varint(data, position, "model")
+        if key & 7 == LENGTH:
+            part, position = part_of(data, position, "model")
+            yield key >> 3, part
+        elif key & 7 == VARINT:
+            _, position = varint(data, position, "model")
+        else:
+            position += {FIXED64: 8, FIXED32: 4}.get(key & 7, len(data))
+        if left[0] < 0:
+            raise ModelError("model: too many values")
 
 
 def read_beside(directory: Path, names: tuple[str, ...], room: int) -> dict[str, bytes]:

@@ -28,7 +28,7 @@ from protoproof.kernel.model.onnx_reader import (
 
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
-OPSETS = range(13, 27)
+OPSETS = range(13, 29)
 _PER_NODE = 1 << 15  # steps, once it was read
 
 Shape = tuple[int | None, ...]
@@ -48,9 +48,10 @@ class Graph:
     """An ONNX graph, indexed.
 
     Attributes:
-        inputs: names of the inputs, in order.
+        inputs: names of the inputs that have no stored value, in order.
         outputs: names of the outputs, in order.
-        constants: stored tensors that nothing can replace at run time, by name.
+        constants: stored tensors by name. One that is listed as an input, too (old exporters do
+            so), stands for its stored value: with that the network computes on one input.
         producers: per computed tensor, its node and which of the node's outputs it is.
 
     Raises:
@@ -65,9 +66,10 @@ class Graph:
         hold("the model", len(data))
         self._model = read_onnx(data, files)
         self.opset = self._opset()
-        self.inputs = tuple(value.name for value in self._model.inputs)
         self.outputs = tuple(value.name for value in self._model.outputs)
         self.constants = {tensor.name: tensor for tensor in self._model.initializers}
+        listed = [value.name for value in self._model.inputs]
+        self.inputs = tuple(name for name in listed if name not in self.constants)
         self.producers: dict[str, tuple[OnnxNode, int]] = {}
         self._roots: dict[str, str] = {}
         self._index()
@@ -85,12 +87,10 @@ class Graph:
         spend("the graph", _PER_NODE * count)
         hold("the graph", 2048 * count)
         noted = [value.name for value in self._model.annotations]
-        for names in (self.inputs, self.outputs, noted, [tensor.name for tensor in stored]):
+        listed = [value.name for value in self._model.inputs]
+        for names in (listed, self.outputs, noted, [tensor.name for tensor in stored]):
             if len(set(names)) != len(names) or "" in names:
                 raise ModelError("model: two tensors of one name, or one without")
-        # an input with a stored default is whatever the caller passes, hence no constant
-        for name in set(self.inputs) & set(self.constants):
-            del self.constants[name]
         for node in self._model.nodes:
             for position, name in enumerate(node.output):
                 if name in self.producers or name in self.constants or name in self.inputs:

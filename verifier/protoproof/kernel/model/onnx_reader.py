@@ -117,13 +117,15 @@ class OnnxValue:
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A file. ``annotations`` are what it states about tensors inside the graph: nothing rests on
+    """A file. ``functions`` are those that it defines (domain and name); no operator calls one.
+    ``annotations`` are what it states about tensors inside the graph: nothing rests on
     them."""
 
     ir_version: int
     opsets: tuple[tuple[str, int], ...]
     metadata: tuple[tuple[str, str], ...]
     nodes: tuple[OnnxNode, ...]
+    functions: frozenset[tuple[str, str]]
     initializers: tuple[OnnxTensor, ...]
     inputs: tuple[OnnxValue, ...]
     outputs: tuple[OnnxValue, ...]
@@ -142,11 +144,15 @@ def read_onnx(data: bytes, files: Mapping[str, bytes] | None = None) -> OnnxMode
     graph = root.one("graph")
     if graph is None or not root.has("ir_version"):
         raise ModelError("model: not an ONNX file; pass the file that was explained")
+    functions = frozenset(
+        (_domain(f.one("domain", "")), f.one("name", "")) for f in root.all("functions")
+    )
     model = OnnxModel(
         ir_version=root.one("ir_version"),
         opsets=tuple((o.one("domain", ""), o.one("version", 0)) for o in root.all("opset_import")),
         metadata=tuple((e.one("key", ""), e.one("value", "")) for e in root.all("metadata_props")),
-        nodes=tuple(_node(record) for record in graph.all("node")),
+        nodes=tuple(_node(record, functions) for record in graph.all("node")),
+        functions=functions,
         initializers=tuple(_tensor(record, outside) for record in graph.all("initializer")),
         inputs=tuple(_value(record) for record in graph.all("input")),
         outputs=tuple(_value(record) for record in graph.all("output")),
@@ -156,9 +162,19 @@ def read_onnx(data: bytes, files: Mapping[str, bytes] | None = None) -> OnnxMode
     return model
 
 
-def _node(record: Record) -> OnnxNode:
-    if record.one("overload", "") or not record.one("op_type", ""):
+def _domain(name: str) -> str:
+    """ONNX's own operators are in a domain of two names."""
+    return "" if name == "ai.onnx" else name
+
+
+def _node(record: Record, functions: frozenset[tuple[str, str]]) -> OnnxNode:
+    kind = record.one("op_type", "")
+    if record.one("overload", "") or not kind:
         raise record.refuse("an operator has no kind, or is one of several of its name")
+    if (_domain(record.one("domain", "")), kind) in functions:  # it would replace ONNX's own
+        raise record.refuse(
+            f"{kind!r:.200} is one of the functions of the model, none may be called"
+        )
     attributes = tuple(_attribute(part) for part in record.all("attribute"))
     if len({attribute.name for attribute in attributes}) != len(attributes):
         raise record.refuse(f"an attribute of {record.one('op_type')} is written twice")
@@ -255,6 +271,8 @@ def _value(record: Record) -> OnnxValue:
     tensor: Any = None if kind is None else kind.one("tensor_type")
     if not name:
         raise record.refuse("a value has no name")
+    if kind is not None and len(kind.found) > 1:
+        raise record.refuse(f"value {name!r:.200} has several types")
     if tensor is None:
         return OnnxValue(name, 0, None)
     shape = tensor.one("shape")

@@ -75,26 +75,38 @@ _message("TensorShapeProto", "1 dim TensorShapeProto.Dimension*")
 _message("TypeProto.Tensor", "1 elem_type int32; 2 shape TensorShapeProto")
 _message(
     "TypeProto",
-    "1 tensor_type TypeProto.Tensor; 6 denotation string-",
-    dict.fromkeys((4, 5, 7, 8, 9), "a value is not a tensor, which is not supported"),
+    "1 tensor_type TypeProto.Tensor; 4 sequence_type bytes; 5 map_type bytes; "
+    "6 denotation string-; 7 opaque_type bytes; 8 sparse_tensor_type bytes; 9 optional_type bytes",
 )
 _message("ValueInfoProto", f"1 name string; 2 type TypeProto; 3 doc_string string-; 4 {_REMARKS}")
+_message(
+    "TensorAnnotation",
+    "1 tensor_name string; 2 quant_parameter_tensor_names StringStringEntryProto*",
+)
 GRAPH = _message(
     "GraphProto",
     "1 node NodeProto*; 2 name string-; 5 initializer TensorProto*; 10 doc_string string-; "
     "11 input ValueInfoProto*; 12 output ValueInfoProto*; 13 value_info ValueInfoProto*; "
-    f"16 {_REMARKS}",
-    {14: "quantized tensors are not supported", 15: "sparse weights are not supported"},
+    f"14 quantization_annotation TensorAnnotation*-; 16 {_REMARKS}",
+    {15: "sparse weights are not supported"},
 )
 _message("OperatorSetIdProto", "1 domain string; 2 version int64")
+# Of a function only what it is called: a network that calls one is refused, so none is ever run.
+_message(
+    "FunctionProto",
+    "1 name string; 4 input string*-; 5 output string*-; 6 attribute string*-; 7 node bytes*-; "
+    "8 doc_string string-; 9 opset_import OperatorSetIdProto*-; 10 domain string; "
+    "11 attribute_proto bytes*-; 12 value_info ValueInfoProto*-; 13 overload string-; "
+    f"14 {_REMARKS}",
+)
 MODEL = _message(
     "ModelProto",
     "1 ir_version int64; 2 producer_name string-; 3 producer_version string-; 4 domain string-; "
     "5 model_version int64-; 6 doc_string string-; 7 graph GraphProto; "
-    "8 opset_import OperatorSetIdProto*; 14 metadata_props StringStringEntryProto*",
+    "8 opset_import OperatorSetIdProto*; 14 metadata_props StringStringEntryProto*; "
+    "25 functions FunctionProto*",
     {
         20: "training information is not supported",
-        25: "model-local functions are not supported",
         26: "a network that is split over devices is not supported",
     },
 )

@@ -13,7 +13,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -147,7 +147,7 @@ class Reader:
             elif wire == LENGTH and known.many:
                 if values:
                     raise _malformed(where, f"field '{known.name}' is packed and not packed")
-                part, position = _part(data, position, where)
+                part, position = part_of(data, position, where)
                 values.extend(self._packed(part, known, where))
                 closed.add(known.name)
             else:
@@ -169,7 +169,7 @@ class Reader:
             if end > len(data):
                 raise _malformed(where, "it ends too early")
             return data[position:end], end
-        part, position = _part(data, position, where)
+        part, position = part_of(data, position, where)
         if known.kind is Kind.TEXT:
             try:
                 return str(part, "utf-8"), position
@@ -212,32 +212,6 @@ def varint(data: memoryview, position: int, where: str) -> tuple[int, int]:
     raise _malformed(where, "it ends too early, or a number is too long")
 
 
-def scan(data: memoryview, left: list[int]) -> Iterator[tuple[int, int, memoryview]]:
-    """Field number, wire type and bytes of the values of a message of unknown fields.
-
-    ``left[0]`` is how many more values may be visited; it is counted down.
-
-    Raises:
-        ModelError: no message, or too many values.
-    """
-    where, position = "model", 0
-    while position < len(data):
-        left[0] -= 1
-        key, start = varint(data, position, where)
-        wire = key & 7
-        if wire == LENGTH:
-            part, position = _part(data, start, where)
-        elif wire == VARINT:
-            _, position = varint(data, start, where)
-            part = data[start:position]
-        else:
-            position = start + _WIDTH.get(wire, len(data))
-            part = data[start:position]
-        if position > len(data) or left[0] < 0:
-            raise _malformed(where, "it ends too early, or has too many values")
-        yield key >> 3, wire, part
-
-
 def _integer(number: int, known: Field, where: str) -> int:
     """A varint as the field's type has it; negative numbers are written with 64 bits."""
     if known.kind is Kind.UINT64:
@@ -248,7 +222,7 @@ def _integer(number: int, known: Field, where: str) -> int:
     return signed
 
 
-def _part(data: memoryview, position: int, where: str) -> tuple[memoryview, int]:
+def part_of(data: memoryview, position: int, where: str) -> tuple[memoryview, int]:
     """The bytes of a value that is written with its length."""
     size, position = varint(data, position, where)
     if size > len(data) - position:

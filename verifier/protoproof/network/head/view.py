@@ -15,7 +15,7 @@ from protoproof.network.head.constants import Numbers
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.onnx.external import NO_FILES, Files
 from protoproof.network.onnx.node import printable
-from protoproof.network.onnx.screen import tensor_values
+from protoproof.network.onnx.stored import tensor_values
 
 
 @dataclass(frozen=True, eq=False)
