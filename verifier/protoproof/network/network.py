@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import FragileError, ModelError, UnsupportedOperatorError
+from protoproof.errors import FragileError, ModelError
 from protoproof.network.head.about import About, find_about, named
 from protoproof.network.head.agreement import disagreement
 from protoproof.network.head.head import Head
@@ -21,12 +21,17 @@ from protoproof.network.head.search import Recognised, recognise
 from protoproof.network.head.view import View, read_view
 from protoproof.network.onnx.external import Files
 from protoproof.network.onnx.file import OnnxFile, read_model
-from protoproof.network.onnx.graph import Graph, build_graph
+from protoproof.network.onnx.graph import Graph, build_graph, part
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
-from protoproof.network.onnx.runtime import Image, Observation, Session, check_image
+from protoproof.network.onnx.runtime import (
+    Image,
+    Observation,
+    Session,
+    check_image,
+    exposing,
+)
 from protoproof.network.onnx.screen import refusals
-from protoproof.network.opened import input_of, part_of, shapes_by_running, with_outputs
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -47,8 +52,7 @@ class Network:
     recognised: Recognised
     head: Head
     latent_range: LatentRange
-    input_shape: tuple[int, ...]
-    limits: Limits
+    graph: Graph = field(repr=False)
     view: View = field(repr=False)
     session: Session = field(repr=False)
 
@@ -71,6 +75,11 @@ class Network:
     def sha256(self) -> str:
         """Of the model file, and its data files where it has some."""
         return self.file.sha256
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Without the batch axis: [C, h, w] for images."""
+        return self.graph.shapes[self.graph.input][1:]
 
     @property
     def input_range(self) -> tuple[float, float]:
@@ -135,7 +144,7 @@ class Network:
         Raises:
             InputError: see :meth:`observe`.
             FragileError: they disagree beyond rounding, or a result is NaN or infinite.
-            UnsupportedOperatorError: see :attr:`encoder_graph`.
+            UnsupportedOperatorError: the encoder has an operator that is executed only.
         """
         from protoproof.network.onnx.crosscheck import check_encoder
 
@@ -146,7 +155,7 @@ class Network:
 
     @cached_property
     def sites(self) -> NDArray[np.int64]:
-        """[L, D]: places in the encoder's output (several latents: flattened, one after another)."""
+        """[L, D]: places in the encoder's output (several latents one after another, flattened)."""
         starts: dict[str, int] = {}
         first = 0
         for cut in self.recognised.cuts:
@@ -157,15 +166,8 @@ class Network:
 
     @cached_property
     def encoder_graph(self) -> Graph:
-        """The graph from the input to the latents.
-
-        Raises:
-            UnsupportedOperatorError: it has an operator outside the table, which running it does
-                not need and reasoning about it does.
-            ModelError: it is too large, or mixes images.
-        """
-        model = part_of(self.file.model, self.view, self.recognised.latents)
-        return build_graph(model, self.limits, self.files)
+        """The graph from the input to the latents (see ``Graph.executed_only``)."""
+        return part(self.graph, self.graph.input, self.recognised.latents)
 
     @cached_property
     def encoder_double(self) -> nn.Module:
@@ -251,41 +253,20 @@ def assemble(
         DescriptionError: see :func:`load`.
     """
     said = find_about(file.model, file.path)
+    graph = build_graph(file.model, limits, file.files, file.data)
     view = read_view(file.model, file.files)
-    shape = input_of(file.model, view.input)
     latent = (latent,) if isinstance(latent, str) else tuple(latent)
-    found = recognise(view, _Shapes(file, view, shape, limits), latent, output)
-    session = Session(with_outputs(file, (*found.latents, found.scores)), file.files)
-    head = found.head
-    about = named(said, file.path, head.classes, len(head.prototypes))
-    head = replace(head, prototype_class=about.prototype_class)
+    found = recognise(view, graph.shapes.get, latent, output)
+    about = named(said, file.path, found.head.classes, len(found.head.prototypes))
+    needed = dict.fromkeys((*found.latents, found.scores))
+    hidden = tuple(name for name in needed if name not in graph.outputs)
     return Network(
         file=file,
         about=about,
         recognised=found,
-        head=head,
+        head=replace(found.head, prototype_class=about.prototype_class),
         latent_range=latent_range(view, found.cuts),
-        input_shape=shape,
-        limits=limits,
+        graph=graph,
         view=view,
-        session=session,
+        session=Session(exposing(file.data, hidden), file.files),
     )
-
-
-class _Shapes:
-    """Shapes of tensors for one input: by the operators' rules, else by running the model once."""
-
-    def __init__(self, file: OnnxFile, view: View, shape: tuple[int, ...], limits: Limits) -> None:
-        self._file, self._view, self._shape = file, view, shape
-        self._run: dict[str, tuple[int, ...]] | None = None
-        try:
-            self._ruled = dict(build_graph(file.model, limits, file.files, file.data).shapes)
-        except UnsupportedOperatorError:
-            self._ruled = {}
-
-    def __call__(self, name: str) -> tuple[int, ...] | None:
-        if name in self._ruled:
-            return tuple(self._ruled[name])
-        if self._run is None:
-            self._run = shapes_by_running(self._file, self._view, self._shape)
-        return self._run.get(name)

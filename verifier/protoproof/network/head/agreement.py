@@ -107,7 +107,7 @@ def _pooled(head: Head, low: Array, high: Array) -> Ends:
 def _through(chain: Chain, low: Array, high: Array) -> Ends:
     """Ends of the chain's value, every step widened by its rounding; infinite where undefined."""
     for step in chain.steps:
-        constant = None if step.constant is None else step.constant
+        constant = step.constant
         value = PRIMITIVES[step.name].value
         first, last = value(low, constant), value(high, constant)
         size = np.maximum(np.abs(first), np.abs(last))
@@ -117,7 +117,7 @@ def _through(chain: Chain, low: Array, high: Array) -> Ends:
         if step.name in ("abs", "square"):
             least = np.where((low < 0) & (high > 0), 0.0, least)
         pole = (low <= 0) & (high >= 0) if step.name in ("reciprocal", "one_plus") else low > high
-        if step.name == "zero_below":
+        if step.name == "zero_below" and constant is not None:
             least = np.where(low < constant, np.minimum(least, 0.0), least)
         unknown = pole | np.isnan(least) | np.isnan(most)
         extra = _FUNCTION * size

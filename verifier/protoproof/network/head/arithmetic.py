@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from protoproof.network.head import constants, entries, measured, pooled, trees
@@ -34,6 +37,10 @@ UNARY = {
 }
 
 
+_WEIGHED = (Measured, Pooled, Combination)
+_SHARES = (Share, Pooled, Combination)
+
+
 def unknown(op: str, *values: Value | None) -> NotRecognisedError:
     """No rule for these operands."""
     return NotRecognisedError(f"no rule for {op} of {' and '.join(map(word, values))}")
@@ -59,20 +66,12 @@ def add(tables: Tables, x: Value, y: Value, sign: float) -> Value:
             if any(size > 1 for size in (*x.site.shape, *y.site.shape)):
                 raise
     if isinstance(x, Share) or isinstance(y, Share):
-        if sign == 1.0 and _is_share(x) and _is_share(y):
-            return trees.joined(tables, x, y)  # type: ignore[arg-type]
+        if sign == 1.0 and isinstance(x, _SHARES) and isinstance(y, _SHARES):
+            return trees.joined(tables, x, y)
         raise unknown("a sum", x, y)
-    if _weighable(x) and _weighable(y):
-        return pooled.add(pooled.combined(tables, x), pooled.combined(tables, y), sign)  # type: ignore[arg-type]
+    if isinstance(x, _WEIGHED) and isinstance(y, _WEIGHED):
+        return pooled.add(pooled.combined(tables, x), pooled.combined(tables, y), sign)
     raise unknown("a sum", x, y)
-
-
-def _is_share(x: Value) -> bool:
-    return isinstance(x, Share | Pooled | Combination)
-
-
-def _weighable(x: Value) -> bool:
-    return isinstance(x, Measured | Pooled | Combination)
 
 
 def _add_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
@@ -192,14 +191,15 @@ def function(tables: Tables, x: Value, name: str, numbers: Numbers | None = None
     """A function of one variable."""
     if isinstance(x, Combination):
         x = pooled.alone(tables, x)
-    if isinstance(x, Measured | Pooled):
-        if isinstance(x, Pooled) and x.ratio is not None:
+    if isinstance(x, Measured):
+        return measured.applied(x, name, numbers)
+    if isinstance(x, Pooled):
+        if x.ratio is not None:
             raise NotRecognisedError(f"'{name}' of a vote over a common denominator")
         return measured.applied(x, name, numbers)
-    if isinstance(x, Joined):
-        if numbers is None or numbers.high.size == 1:
-            parts = tuple(function(tables, part, name, numbers) for part in x.parts)
-            return Joined(x.shape, parts, x.axis)
+    if isinstance(x, Joined) and (numbers is None or numbers.high.size == 1):
+        parts = tuple(function(tables, part, name, numbers) for part in x.parts)
+        return Joined(x.shape, parts, x.axis)
     if isinstance(x, Entries) and name == "square":
         return entries.square(x)
     raise unknown(f"'{name}'", x)
@@ -225,9 +225,8 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
     return function(tables, kept, "zero_below", condition.threshold)
 
 
-def _by_parts(x: Joined, y: Numbers, operate: object) -> Value:
+def _by_parts(x: Joined, y: Numbers, operate: Callable[[Value, Numbers], Value]) -> Value:
     """An operation with numbers, on every part with its own share of them."""
-    assert callable(operate)
     axis = x.axis - len(x.shape)
     if y.high.ndim > len(x.shape):
         raise unknown("an operation", x, y)
@@ -236,8 +235,9 @@ def _by_parts(x: Joined, y: Numbers, operate: object) -> Value:
         size = part.shape[axis]
         own = y
         if y.high.ndim >= -axis and y.shape[axis] > 1:
-            index = np.arange(start, start + size)
-            own = y.map(lambda a, index=index: taken(a, index, a.ndim + axis))
+            own = y.map(
+                partial(taken, index=np.arange(start, start + size), axis=y.high.ndim + axis)
+            )
         parts.append(operate(part, own))
         start += size
     return Joined(x.shape, tuple(parts), x.axis)

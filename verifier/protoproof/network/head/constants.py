@@ -7,6 +7,7 @@ two-sum), and a division by a square root is remembered as such (``root``) inste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,14 +51,13 @@ class Numbers:
         """Whether no square root is involved."""
         return self.root is None
 
-    def map(self, move: object) -> Numbers:
+    def map(self, move: Callable[[Array], Array]) -> Numbers:
         """The same layout operator on every component."""
-        assert callable(move)
-        parts = [
+        low, root = (
             None if part is None else move(np.broadcast_to(part, self.shape))
-            for part in (self.high, self.low, self.root)
-        ]
-        return Numbers(*parts)
+            for part in (self.low, self.root)
+        )
+        return Numbers(move(self.high), low, root)
 
 
 def two_sum(a: Real, b: Real) -> tuple[Real, Real]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +31,8 @@ Turned = NDArray[np.bool_]
 class Found:
     """The atoms that the output weighs, in the order of the features, and how.
 
-    ``weight`` [K, P] (over ``groups`` where there are some), ``bias`` [K]; or ``tree``. ``ratio``: the scores are these over
+    ``weight`` [K, P] (over ``groups`` where there are some), ``bias`` [K]; or ``tree``. ``ratio``:
+    the scores are these over
     a common positive denominator.
     """
 
@@ -84,7 +84,7 @@ def _place(tables: Tables, atom: int) -> tuple[int, int]:
 
 
 def _best(tables: Tables, scores: Combination) -> Found:
-    """Groups of atoms: their members become the features, in the order in which they were pooled."""
+    """Groups of atoms: their members become the features, in the order of the pooling."""
     members: list[tuple[int, int]] = []
     weight = scores.weight.copy()
     signs = np.ones(len(scores.atom))
@@ -131,7 +131,7 @@ def turned(found: Found) -> Real:
 def decision(found: Found, rising: Turned, labels: bool) -> Decision:
     """The decision over activations, those of ``rising`` features negated (1 - a in a tree)."""
     if found.tree is not None:
-        return _tree_decision(found, rising)
+        return _tree_decision(found, found.tree, rising)
     if found.groups is not None:
         if rising.any():
             raise NotRecognisedError("the worst of a group of prototypes decides")
@@ -144,13 +144,12 @@ def decision(found: Found, rising: Turned, labels: bool) -> Decision:
     return Linear(weight, found.bias)
 
 
-def _tree_decision(found: Found, rising: Turned) -> TreeDecision:
+def _tree_decision(found: Found, root: Tree, rising: Turned) -> TreeDecision:
     """Nodes from the root on, a parent before its children; leaves as they are met."""
     place = {number: j for j, number in enumerate(found.tree_atoms)}
     feature: list[int] = []
     children: list[list[int]] = []
     leaves: list[Real] = []
-    assert found.tree is not None
     waiting: list[tuple[Tree, int, int]] = []
 
     def enter(node: Tree | Real, parent: int, side: int) -> None:
@@ -165,7 +164,7 @@ def _tree_decision(found: Found, rising: Turned) -> TreeDecision:
         if parent >= 0:
             children[parent][side] = number
 
-    enter(found.tree, -1, 0)
+    enter(root, -1, 0)
     while waiting:
         node, number, _ = waiting.pop(0)
         swap = int(rising[feature[number]])

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from protoproof.network.head import constants
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Shape, condense, lift, one
+from protoproof.network.head.layout import Array, Shape, condense, lift, one
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Applied, Entries, Index, Measured, Real
 from protoproof.network.head.tables import Rows, Tables
@@ -114,11 +114,11 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
     return Measured(shape, space, site.reshape(_kept(x.element, axes)), row.reshape(outer))
 
 
-def _kept(array: Index | Real, axes: tuple[int, ...]) -> Shape:
+def _kept(array: Array, axes: tuple[int, ...]) -> Shape:
     return tuple(1 if axis in axes else size for axis, size in enumerate(array.shape))
 
 
-def _rows_of(array: Index | Real, axes: tuple[int, ...], shape: Shape) -> Index | Real:
+def _rows_of(array: Array, axes: tuple[int, ...], shape: Shape) -> Array:
     """[everything else, axes]."""
     rest = [axis for axis in range(len(shape)) if axis not in axes]
     moved = np.broadcast_to(array, shape).transpose(*rest, *axes)
@@ -177,7 +177,7 @@ def windows(x: Entries, kernel: Shape, strides: Shape) -> Entries:
     space = len(kernel)
     out = tuple((n - k) // s + 1 for n, k, s in zip(x.shape[2:], kernel, strides, strict=True))
 
-    def slide(array: Index | Real, _: Shape) -> Index | Real:
+    def slide(array: Array, _: Shape) -> Array:
         if all(size == 1 for size in array.shape[2:]):
             return array.reshape(*array.shape[:1], 1, array.shape[1], *(1,) * (2 * space))
         full = np.broadcast_to(array, (*array.shape[:2], *x.shape[2:]))

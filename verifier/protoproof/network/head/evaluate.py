@@ -8,23 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper
-from onnx.reference import ReferenceEvaluator
 
-from protoproof.network.head import arithmetic, entries, moves, products, reductions
+from protoproof.network.head import arithmetic, entries, joining, moves, products, reductions
 from protoproof.network.head.arithmetic import UNARY, function, unknown
 from protoproof.network.head.constants import Numbers
+from protoproof.network.head.folding import folded
 from protoproof.network.head.layout import Shape, condense
 from protoproof.network.head.moves import Inputs, needed
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Condition, Entries, Value, word
 from protoproof.network.head.tables import Tables
-from protoproof.network.head.view import Op, View, as_numbers
+from protoproof.network.head.view import Op, View
 from protoproof.network.onnx.node import printable
-
-# numbers that folding a constant part of a head may make
-_MOST_FOLDED = 1 << 24
 
 
 class UnknownNodeError(NotRecognisedError):
@@ -111,64 +106,18 @@ def apply(tables: Tables, node: Op, inputs: Sequence[Value | None]) -> Value | l
     if len(numbers) == len(inputs):
         exact = node.op in _EXACT and any(v and v.high.dtype.kind == "f" for v in numbers)
         if not exact:
-            return _folded(node, numbers)
+            return folded(node, numbers)
     if rule is None:
         kinds = " and ".join(word(value) for value in inputs if value is not None)
         raise NotRecognisedError(f"no rule for this operator, here of {kinds}")
-    return rule(tables, node, inputs)
+    made: Value | list[Value] = rule(tables, node, inputs)
+    return made
 
 
 def _shape(node: Op, inputs: Inputs) -> Value:
     shape = np.array(needed(inputs, 0).shape, dtype=np.int64)
     start, end = node.integer("start", 0), node.attributes.get("end")
     return Numbers(shape[start:end])
-
-
-def _folded(node: Op, inputs: Sequence[Numbers | None]) -> Value | list[Value]:
-    """A node of constants, run in float64 by ONNX's reference evaluator."""
-    if node.op == "ConstantOfShape":
-        return _constant_of_shape(node, inputs)
-    arrays = [
-        None if v is None else (v.plain if v.high.dtype.kind == "f" else v.high) for v in inputs
-    ]
-    names = [f"x{k}" if array is not None else "" for k, array in enumerate(arrays)]
-    feeds = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
-    outputs = [f"y{k}" for k in range(len(node.outputs))]
-    proto = helper.make_node(node.op, names, outputs, **_attributes(node))
-    given = [
-        helper.make_tensor_value_info(
-            name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
-        )
-        for name, array in feeds.items()
-    ]
-    graph = helper.make_graph(
-        [proto], "node", given, [onnx.ValueInfoProto(name=name) for name in outputs]
-    )
-    opset = helper.make_opsetid("", 18)
-    try:
-        model = helper.make_model(graph, opset_imports=[opset])
-        made = ReferenceEvaluator(model).run(None, feeds)
-    except Exception as error:  # the evaluator raises whatever its kernels raise
-        raise NotRecognisedError("constants that cannot be computed") from error
-    results: list[Value] = []
-    for array in made:
-        if not isinstance(array, np.ndarray | np.generic) or np.size(array) > _MOST_FOLDED:
-            raise NotRecognisedError("constants that cannot be computed")
-        results.append(as_numbers(np.asarray(array)))
-    return results if len(results) > 1 else results[0]
-
-
-def _attributes(node: Op) -> dict[str, Any]:
-    return dict(node.attributes)
-
-
-def _constant_of_shape(node: Op, inputs: Sequence[Numbers | None]) -> Value:
-    shape = tuple(int(n) for n in np.asarray(needed(inputs, 0).high).reshape(-1))  # type: ignore[union-attr]
-    tensor = node.attributes.get("value")
-    fill = np.zeros(1, np.float32) if tensor is None else onnx.numpy_helper.to_array(tensor)
-    if math.prod(shape) > _MOST_FOLDED:
-        raise NotRecognisedError("a constant that is too large")
-    return as_numbers(np.full(shape, fill.reshape(-1)[0]))
 
 
 def _binary(operate: Callable[[Tables, Value, Value], Value]) -> Any:
@@ -288,6 +237,7 @@ def _not(tables: Tables, node: Op, inputs: Inputs) -> Value:
 RULES: dict[str, Any] = {
     **moves.RULES,
     **products.RULES,
+    "Concat": joining.concat,
     **reductions.RULES,
     **{op: _unary(name) for op, name in UNARY.items() if op != "Sqrt"},
     "Add": _binary(lambda t, x, y: arithmetic.add(t, x, y, 1.0)),

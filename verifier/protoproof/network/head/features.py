@@ -1,9 +1,9 @@
 """Pooled values brought into the normal form: geometry, orientation, one chain for each.
 
-A row of coefficients a_d v_d^2 + g_d v_d + c becomes one of the four geometries b and an affine
-prefix: |z - p|^2 with equal a, the diagonal form with a >= 0, <g, z> with a = 0. A monotone function
-before a maximum or minimum over locations is moved behind it. The pooled b is then the nearest one:
-the least distance, or the largest product (the product with -g where the least one counts).
+A row of coefficients a_d v_d^2 + g_d v_d + c becomes one of the four geometries b, and an affine
+prefix: |z - p|^2 with equal a, the diagonal form with a >= 0, <g, z> with a = 0. A monotone
+function before a maximum or minimum over locations is moved behind it. The pooled b is then the
+nearest one: the least distance, or the largest product (that with -g where the least one counts).
 """
 
 from __future__ import annotations
@@ -15,13 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.network.head import constants
-from protoproof.network.head.chain import Chain, Step
+from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Geometry
 from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.steps import (
+    Named,
+    Part,
+    aligned,
+    direction,
+    merged,
+    simplified,
+    steps_of,
+)
 from protoproof.network.head.tables import Atom, Group, Pool, Scalar, Tables
 
 Real = NDArray[np.float64]
-Named = tuple[str, Real | None]
 # what is left of |p|^2 when it was computed and not stored, relative to its size: pairs of float64
 _NOTHING = 2.0**-90
 
@@ -123,12 +131,14 @@ def _oriented(
     for j, (atom, pool) in enumerate(zip(atoms, pools, strict=True)):
         names = tuple(n for n, _ in pool.steps), tuple(n for n, _ in atom.steps)
         one = len(tables.site_sets[pool.sites]) == 1
-        groups.setdefault((pool.kind, pool.count, one and pool.kind in _ENDS, *names), []).append(j)
+        groups.setdefault((pool.kind, pool.largest, one and pool.kind in _ENDS, *names), []).append(
+            j
+        )
     count = len(pools)
     kinds, counts = ["nearest"] * count, [1] * count
     prototypes = rows.prototypes.copy()
-    inside: list[_Part] = []
-    outside: list[_Part] = []
+    inside: list[Part] = []
+    outside: list[Part] = []
     for members in groups.values():
         pool = pools[members[0]]
         own = _Group(rows, np.array(members), [pools[j].steps for j in members],
@@ -143,9 +153,9 @@ def _oriented(
             inside.append(inner)
             outside.append(part)
             for j in members:
-                kinds[j], counts[j] = pool.kind, pool.count
-    steps = _aligned(count, outside)
-    return tuple(kinds), tuple(counts), _aligned(count, inside), steps, prototypes
+                kinds[j], counts[j] = pool.kind, pool.largest
+    steps = aligned(count, outside)
+    return tuple(kinds), tuple(counts), aligned(count, inside), steps, prototypes
 
 
 _ENDS = frozenset({"max", "min"})
@@ -180,15 +190,15 @@ class _Group:
     def _prefix(self) -> list[Named]:
         return [("mul", self.rows.factor[self.members]), ("add", self.rows.shift[self.members])]
 
-    def nearest(self, kind: str, alone: bool) -> tuple[Real, _Part]:
+    def nearest(self, kind: str, alone: bool) -> tuple[Real, Part]:
         """+1 or -1 for prototypes, and the steps of the nearest location's measurement."""
         low, high = self._range()
         before = simplified([*self._prefix(), *self._columns(self.before)], low, high)
-        direction = np.broadcast_to(_direction(before, low, high), len(self.members))
+        way = np.broadcast_to(direction(before, low, high), len(self.members))
         # over locations, the pooled value is f at the least b, or at the largest b
-        least = direction < 0 if kind == "max" else direction > 0
+        least = way < 0 if kind == "max" else way > 0
         distance = self.rows.geometry in ("euclidean", "diagonal")
-        if distance and not alone and not (least | (direction == 0)).all():
+        if distance and not alone and not (least | (way == 0)).all():
             raise NotRecognisedError("the location farthest from a prototype decides")
         turn = np.where(least & (not distance) & (not alone), -1.0, 1.0)
         if distance:
@@ -199,9 +209,9 @@ class _Group:
             if (turn < 0).any():
                 low, high = np.where(turn < 0, -high, low), np.where(turn < 0, -low, high)
         steps = [*first, *self._prefix(), *self._columns(self.before), *self._columns(self.after)]
-        return turn, _Part(self.members.tolist(), simplified(steps, low, high), low, high)
+        return turn, Part(self.members.tolist(), simplified(steps, low, high), low, high)
 
-    def pooled(self, kind: str) -> tuple[_Part, _Part]:
+    def pooled(self, kind: str) -> tuple[Part, Part]:
         """Inner steps, and the steps after the pooling, which takes what is affine at their end."""
         low, high = self._range()
         first: list[Named] = []
@@ -209,126 +219,18 @@ class _Group:
             first = [("mul", np.full(len(self.members), -1.0))]
             low, high = -high, -low
         inner = simplified([*first, *self._prefix(), *self._columns(self.before)], low, high)
-        _direction(inner, low, high)
+        direction(inner, low, high)
         after = self._columns(self.after)
         while inner and kind == "mean" and inner[-1][0] in ("add", "mul"):
             after.insert(0, inner.pop())
-        chain = Chain(_steps(inner)).over(low, high)
+        chain = Chain(steps_of(inner)).over(low, high)
         least, most = (np.broadcast_to(end, low.shape) for end in (chain.infimum, chain.supremum))
         if kind == "sum":
             least, most = (
                 np.where(end == 0, 0.0, np.copysign(np.inf, end)) for end in (least, most)
             )
         members = self.members.tolist()
-        return _Part(members, inner, low, high), _Part(members, _merged(after), least, most)
-
-
-def _steps(steps: Sequence[Named]) -> tuple[Step, ...]:
-    made = []
-    for name, constant in steps:
-        if name == "mul_root" and constant is not None:
-            name, constant = "mul", np.sqrt(constant)
-        made.append(Step(name, constant))
-    return tuple(made)
-
-
-def _direction(steps: Sequence[Named], low: Real, high: Real) -> NDArray[np.int8]:
-    chain = Chain(_steps(steps)).over(low, high)
-    if chain.broken is not None:
-        raise NotRecognisedError(f"'{chain.broken}' neither rises nor falls over its arguments")
-    return chain.direction
-
-
-def simplified(steps: Sequence[Named], low: Real, high: Real) -> list[Named]:
-    """Affine neighbours joined where that is exact; |x|, max and min dropped where they do nothing."""
-    kept: list[Named] = []
-    for name, constant in steps:
-        if name in ("abs", "max", "min"):
-            chain = Chain(_steps(kept)).over(low, high)
-            if chain.broken is None:
-                limit = np.zeros(1) if constant is None else constant
-                below = name == "min" and (chain.supremum <= limit).all()
-                if below or (name != "min" and (chain.infimum >= limit).all()):
-                    continue
-        kept = _appended(kept, name, constant)
-    return kept
-
-
-def _merged(steps: Sequence[Named]) -> list[Named]:
-    kept: list[Named] = []
-    for name, constant in steps:
-        kept = _appended(kept, name, constant)
-    return kept
-
-
-def _appended(steps: list[Named], name: str, constant: Real | None) -> list[Named]:
-    """Steps with one more; nothing that does nothing, and exact joins of neighbours."""
-    if constant is None:
-        return [*steps, (name, None)]
-    if (name == "mul" and (constant == 1).all()) or (name == "add" and not constant.any()):
-        return steps
-    if steps and steps[-1][0] == name and steps[-1][1] is not None:
-        last = steps[-1][1]
-        if name == "add":
-            total, error = constants.two_sum(last, constant)
-            if not error.any():
-                return _appended(steps[:-1], "add", total)
-        elif name == "mul":
-            product, error = constants.two_product(last, constant)
-            if not error.any():
-                return _appended(steps[:-1], "mul", product)
-    return [*steps, (name, constant)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Steps of some features, and the ends of what they are applied to."""
-
-    members: list[int]
-    steps: list[Named]
-    low: Real
-    high: Real
-
-
-def _aligned(count: int, parts: Sequence[_Part]) -> list[Named]:
-    """The steps of all features; where some lack a step, one that does nothing to them.
-
-    Raises:
-        NotRecognisedError: no constant makes the missing step do nothing.
-    """
-    if not parts:
-        return []
-    longest = max((part.steps for part in parts), key=len)
-    result: list[Named] = []
-    places = [0] * len(parts)
-    for name, constant in longest:
-        values = None if constant is None else np.zeros(count)
-        for number, part in enumerate(parts):
-            place = places[number]
-            if place < len(part.steps) and part.steps[place][0] == name:
-                places[number] += 1
-                if values is not None:
-                    values[part.members] = part.steps[place][1]
-            elif values is not None:
-                values[part.members] = _idle(part, place, name)
-            else:
-                raise NotRecognisedError("prototypes with different similarities")
-        result.append((name, values))
-    if any(place != len(part.steps) for place, part in zip(places, parts, strict=True)):
-        raise NotRecognisedError("prototypes with different similarities")
-    return result
-
-
-def _idle(part: _Part, place: int, name: str) -> Real | float:
-    """The constant with which a step changes nothing after the first ``place`` steps."""
-    if name in ("add", "mul"):
-        return 1.0 if name == "mul" else 0.0
-    chain = Chain(_steps(part.steps[:place])).over(part.low, part.high)
-    if name in ("max", "min") and chain.broken is None:
-        end = chain.infimum if name == "max" else chain.supremum
-        if np.isfinite(end).all():
-            return end
-    raise NotRecognisedError("prototypes with different similarities")
+        return Part(members, inner, low, high), Part(members, merged(after), least, most)
 
 
 def _finished(
@@ -346,8 +248,8 @@ def _finished(
         epsilon=epsilon or 0.0,
         kinds=kinds,
         counts=counts,
-        inner=Chain(_steps(inner)),
-        chain=Chain(_steps(steps)),
+        inner=Chain(steps_of(inner)),
+        chain=Chain(steps_of(steps)),
         rising=np.zeros(len(atoms), dtype=bool),
         site_sets=tuple(pool.sites for pool in pools),
         size=pools[0].space.size,

@@ -3,8 +3,8 @@
 A value of the evaluator has a logical shape and several component arrays of the same rank. An array
 is *compact*: it has size 1 along every axis on which it does not vary. The squared distances
 [1, P, H, W] of P prototypes at H * W locations are thus two arrays, sites [1, 1, H, W] and rows
-[1, P, 1, 1]. Layout operators run on stride-0 views of the logical shape (numpy's own code moves the
-elements), and the result is made compact again.
+[1, P, 1, 1]. Layout operators run on stride-0 views of the logical shape (numpy's own code moves
+the elements), and the result is made compact again.
 """
 
 from __future__ import annotations

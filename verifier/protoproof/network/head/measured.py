@@ -1,4 +1,4 @@
-"""Algebra of measurements: sums of quadratics over a site, and functions of one variable of them."""
+"""Algebra of measurements: sums of quadratics over a site, and functions of them."""
 
 from __future__ import annotations
 
@@ -109,9 +109,10 @@ def multiply_numbers(x: Measured, numbers: Numbers) -> Measured:
         NotRecognisedError: by zero.
     """
     shape = np.broadcast_shapes(x.shape, numbers.shape)
-    if numbers.root is not None:
-        root = lift(condense(numbers.root), len(shape))
-        if np.array_equal(numbers.high, numbers.root):
+    stored = numbers.root
+    if stored is not None:
+        root = lift(condense(stored), len(shape))
+        if np.array_equal(numbers.high, stored):
             x = widened(x, shape)
             return replace(x, steps=(*x.steps, Applied("mul_root", root)))
         x = multiply_numbers(x, Numbers(numbers.high, numbers.low))
@@ -201,14 +202,15 @@ def _split(steps: tuple[Applied, ...]) -> tuple[tuple[Applied, ...], Real]:
 
 def same_steps(x: tuple[Applied, ...], y: tuple[Applied, ...]) -> bool:
     """Whether two chains are the same."""
-    if len(x) != len(y):
+    if [step.name for step in x] != [step.name for step in y]:
         return False
-    return all(
-        p.name == q.name
-        and (p.constant is None) == (q.constant is None)
-        and (p.constant is None or np.array_equal(p.constant, q.constant))
-        for p, q in zip(x, y, strict=True)
-    )
+    for first, second in zip((s.constant for s in x), (s.constant for s in y), strict=True):
+        if first is None or second is None:
+            if first is not second:
+                return False
+        elif not np.array_equal(first, second):
+            return False
+    return True
 
 
 def _row_ratio(x: Measured, y: Measured) -> Measured:

@@ -36,8 +36,8 @@ class Cut:
 class Form:
     """A head with the cuts that its latent is read from, one after the other.
 
-    ``trivial``: every score is one pooled value (or its negative) by itself. ``ratio``: the output's
-    scores are the head's over a positive number that all of them share.
+    ``trivial``: every score is one pooled value (or its negative) by itself. ``ratio``: the
+    output's scores are the head's over a positive number that all of them share.
     """
 
     head: Head

@@ -21,6 +21,7 @@ from protoproof.network.head.symbols import (
     Pooled,
     Ranked,
     Real,
+    only,
 )
 from protoproof.network.head.tables import Atom, Group, Pool, Scalar, Tables
 
@@ -38,12 +39,12 @@ class Terms(NamedTuple):
 
 def scalars(steps: tuple[Applied, ...], shape: Shape) -> list[tuple[Scalar, ...]]:
     """The steps of every element of ``shape``, row-major."""
-    columns = []
+    columns: list[list[float | None]] = []
     for step in steps:
         if step.constant is None:
             columns.append([None] * math.prod(shape))
         else:
-            columns.append(np.broadcast_to(step.constant, shape).reshape(-1).tolist())
+            columns.append([*np.broadcast_to(step.constant, shape).reshape(-1).tolist()])
     names = [step.name for step in steps]
     if not columns:
         return [()] * math.prod(shape)
@@ -141,8 +142,7 @@ def terms(tables: Tables, x: Pooled) -> Terms:
     keep = len(x.steps)
     coefficient, shift = one(1.0, len(x.shape)), one(0.0, len(x.shape))
     while keep and x.steps[keep - 1].name in ("add", "mul"):
-        name, constant = x.steps[keep - 1]
-        assert constant is not None
+        name, constant = x.steps[keep - 1].name, only(x.steps[keep - 1].constant, np.ndarray)
         if name == "add":
             shift = shift + coefficient * constant
         else:
@@ -202,7 +202,7 @@ def product(tables: Tables, x: Pooled | Combination, weight: Real) -> Combinatio
     if rows != 1:
         if rows**2 * weight.size > _MOST_WEIGHTS:
             raise NotRecognisedError("a matrix product of many rows of pooled values")
-        weight = np.kron(np.eye(rows), weight)
+        weight = np.asarray(np.kron(np.eye(rows), weight), dtype=np.float64)
     if isinstance(x, Pooled):
         return Combination(shape, *matrix(terms(tables, x), weight.T), x.ratio)
     return replace(x, shape=shape, weight=weight.T @ x.weight, bias=weight.T @ x.bias)
@@ -235,8 +235,7 @@ def shifted(tables: Tables, x: Combination, numbers: Numbers) -> Combination:
     extra = np.broadcast_to(numbers.plain, shape).reshape(-1)
     if x.ratio is None:
         return replace(wide, bias=wide.bias + extra)
-    below = tables.ratios[x.ratio]
-    assert isinstance(below, Combination)
+    below = only(tables.ratios[x.ratio], Combination)
     scaled = Combination(
         shape,
         below.atom,
@@ -283,7 +282,7 @@ def alone(tables: Tables, x: Combination) -> Pooled:
 def softmax(tables: Tables, x: Pooled, axes: tuple[int, ...]) -> Pooled:
     """Votes: exp over their sum, a positive denominator that all elements share."""
     x = applied(x, "exp")
-    return over_sum(tables, x, total(tables, x, axes, "sum"))
+    return only(over_sum(tables, x, total(tables, x, axes, "sum")), Pooled)
 
 
 def over_sum(tables: Tables, x: Pooled | Combination, below: Combination) -> Pooled | Combination:

@@ -20,6 +20,7 @@ from protoproof.network.head.symbols import (
     Pooled,
     Ranked,
     Value,
+    only,
 )
 from protoproof.network.head.tables import Tables
 from protoproof.network.head.view import Op
@@ -87,34 +88,30 @@ def _of_entries(tables: Tables, x: Entries, y: Numbers) -> Measured:
     rank = max(len(x.shape) + 1, len(y.shape) + 1)
     wide = reshape(x, (*(1,) * (rank - len(x.shape) - 1), *x.shape, 1))
     lifted = reshape(y, (*(1,) * (rank - len(y.shape) - 1), *y.shape[:-2], 1, *y.shape[-2:]))
-    assert isinstance(wide, Entries) and isinstance(lifted, Numbers)
-    found = entries.product(tables, wide, lifted, (rank - 2,))
-    result = reshape(found, (*found.shape[:-2], found.shape[-1]))
-    assert isinstance(result, Measured)
-    return result
+    found = entries.product(tables, only(wide, Entries), only(lifted, Numbers), (rank - 2,))
+    return only(reshape(found, (*found.shape[:-2], found.shape[-1])), Measured)
 
 
 def _of_parts(tables: Tables, x: Joined, y: Numbers) -> Value:
     """A product with columns of several kinds, such as [-2 z, |z|^2, 1] of a written-out cdist."""
     if x.axis != len(x.shape) - 1:
         raise unknown("a matrix product along another axis", x, y)
-    result: Value | None = None
+    products: list[Value] = []
     start = 0
     for part in x.parts:
         size = part.shape[-1]
         cut = [slice(None)] * len(y.shape)
         cut[-2] = slice(start, start + size)
-        own = sliced(y, tuple(cut))
-        assert isinstance(own, Numbers)
+        own = only(sliced(y, tuple(cut)), Numbers)
         start += size
-        if isinstance(part, Measured) and size == 1:
-            product = arithmetic.multiply(tables, part, own)
-        elif isinstance(part, Numbers) and size == 1:
+        if isinstance(part, Measured | Numbers) and size == 1:
             product = arithmetic.multiply(tables, part, own)
         else:
             product = matrix_product(tables, part, own)
-        result = product if result is None else arithmetic.add(tables, result, product, 1.0)
-    assert result is not None
+        products.append(product)
+    result = products[0]
+    for product in products[1:]:
+        result = arithmetic.add(tables, result, product, 1.0)
     return result
 
 
@@ -152,9 +149,8 @@ def _convolved(tables: Tables, x: Entries, weight: Numbers, kernel: Shape, strid
     space = len(kernel)
     slid = entries.windows(x, kernel, tuple(strides))  # [N, 1, C, *out, *kernel]
     lifted = reshape(weight, (1, *weight.shape[:2], *(1,) * space, *kernel))
-    assert isinstance(lifted, Numbers)
     axes = (2, *range(3 + space, 3 + 2 * space))
-    found = entries.product(tables, slid, lifted, axes)
+    found = entries.product(tables, slid, only(lifted, Numbers), axes)
     return reshape(found, (*found.shape[:2], *found.shape[3 : 3 + space]))
 
 
@@ -173,11 +169,10 @@ def _einsum(tables: Tables, node: Op, inputs: Inputs) -> Value:
     order = [*out, *summed]
     if any(k not in names[0] for k in summed):
         raise NotRecognisedError(f"Einsum '{equation}' sums over an axis of the numbers alone")
-    first, second = _placed(x, names[0], order), _placed(y, names[1], order)
+    first, second = _placed(x, names[0], order), only(_placed(y, names[1], order), Numbers)
     axes = tuple(range(len(out), len(order)))
     sizes = dict(zip(names[0] + names[1], (*x.shape, *y.shape), strict=True))
     shape = tuple(sizes[k] for k in out)
-    assert isinstance(second, Numbers)
     if isinstance(first, Entries) and axes:
         return reshape(entries.product(tables, first, second, axes), shape)
     if isinstance(first, Measured | Ranked):

@@ -17,19 +17,12 @@ from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import latent_range
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Cut, Form, normal_form
+from protoproof.network.head.paths import LAYOUT, branches, is_layout, separators
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Value
 from protoproof.network.head.view import Op, View
 from protoproof.network.onnx.node import printable
 
-# operators that only move elements: what they make is never the latent, what they read may be
-LAYOUT = frozenset(
-    {
-        "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split",
-        "Gather", "GatherND", "Identity", "Dropout", "Cast", "Concat", "SplitToSequence",
-        "SequenceAt",
-    }
-)  # fmt: skip
 # they change no decision: the largest stays the largest, and a probability of 1/2 is a logit of 0
 _LAST = frozenset(
     {"Softmax", "LogSoftmax", "Sigmoid", "Log", "ArgMax", *LAYOUT} - {"Concat", "Split"}
@@ -200,7 +193,8 @@ def _candidates(search: _Search, output: str, latent: Sequence[str]) -> list[Can
 
 def _stripped(search: _Search, output: str) -> tuple[str, tuple[str, ...]]:
     """The tensor before everything at the end that changes no decision."""
-    view, gone = search.view, []
+    view = search.view
+    gone: list[str] = []
     name = output
     while name in view.producers:
         node = view.producers[name]
@@ -255,7 +249,7 @@ def _trials(search: _Search, scores: str) -> Iterator[tuple[str, ...]]:
     tried = 0
     single = list(separators(view, view.input, scores))
     for name in single:
-        if not _is_layout(view, name):
+        if not is_layout(view, name):
             tried += 1
             yield (name,)
             if tried >= _DEEPEST:
@@ -265,42 +259,17 @@ def _trials(search: _Search, scores: str) -> Iterator[tuple[str, ...]]:
         yield several
 
 
-def _is_layout(view: View, name: str) -> bool:
-    node = view.producers.get(name)
-    return node is not None and node.op in LAYOUT
-
-
-def separators(view: View, source: str, target: str) -> Iterator[str]:
-    """Tensors that every path from ``source`` to ``target`` passes through, backwards.
-
-    Walks back with the set of tensors that are still needed; where it is a single one, that one
-    separates.
-    """
-    nodes = view.needed(target)
-    needed = {target}
-    for node in reversed(nodes):
-        if needed.isdisjoint(node.outputs):
-            continue
-        needed -= set(node.outputs)
-        needed |= {name for name in node.inputs if name in view.dependent}
-        if len(needed) == 1:
-            (name,) = needed
-            yield name
-            if name == source:
-                return
-
-
 def _several(search: _Search, scores: str) -> tuple[str, ...] | None:
     """One latent for each branch of a head that reads several: each branch's own best."""
     view = search.view
-    branches = _branches(view, scores)
-    if not 2 <= len(branches) <= _MOST_BANKS:
+    found = branches(view, scores, _MOST_BANKS)
+    if not 2 <= len(found) <= _MOST_BANKS:
         return None
     chosen = []
-    for branch in branches:
+    for branch in found:
         best: tuple[tuple[int, int], str] | None = None
         for name in [branch, *separators(view, view.input, branch)]:
-            if _is_layout(view, name) or name == view.input:
+            if is_layout(view, name) or name == view.input:
                 continue
             form = search.tried((name,), branch, False) if name != branch else None
             if form is not None and form.head.prototypes.any():
@@ -311,29 +280,3 @@ def _several(search: _Search, scores: str) -> tuple[str, ...] | None:
             return None
         chosen.append(best[1])
     return tuple(chosen) if len(set(chosen)) == len(chosen) else None
-
-
-def _branches(view: View, scores: str) -> list[str]:
-    """What comes together at the end of a graph: nested sums and concatenations as one."""
-    waiting, found = [scores], []
-    while waiting and len(found) + len(waiting) <= _MOST_BANKS:
-        name = waiting.pop(0)
-        joined = _join(view, name)
-        if joined is None:
-            found.append(name)
-        else:
-            waiting = [n for n in dict.fromkeys(joined.inputs) if n in view.dependent] + waiting
-    return [*found, *waiting]
-
-
-def _join(view: View, name: str) -> Op | None:
-    """The sum or concatenation that a tensor is, before what has one input only."""
-    while name in view.producers:
-        node = view.producers[name]
-        inputs = [n for n in dict.fromkeys(node.inputs) if n in view.dependent]
-        if len(inputs) > 1:
-            return node if node.op in ("Add", "Sum", "Concat") else None
-        if node.op not in LAYOUT and node.op not in ("Gemm", "MatMul", "Add", "Mul", "Div"):
-            return None
-        name = inputs[0]
-    return None

@@ -1,8 +1,8 @@
-"""What a tensor between the latent and the output can be, as integers and numbers.
+"""What a tensor between the latent and the output can be: integers and numbers.
 
-Every element of a tensor is described by indices: which latent element, which site and which row of
-coefficients, which pooled value. So layout operators are executed on index arrays, and only
-arithmetic needs rules. Component arrays are compact (see ``layout``) and have the rank of ``shape``.
+Every element of a tensor is described by indices: which latent element, which site and which row
+of coefficients, which pooled value. So layout operators are executed on index arrays, and only
+arithmetic needs rules. Component arrays are compact (see ``layout``), of the rank of ``shape``.
 
     Entries      a v^2 + g v + c of one latent element v
     Measured     steps(sum_d a_d v_d^2 + g_d v_d + c) over the elements v of a site
@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protoproof.errors import InternalError
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, moved, view
 from protoproof.network.head.tables import Space
@@ -30,6 +31,7 @@ from protoproof.network.head.tables import Space
 Index = NDArray[np.int64]
 Real = NDArray[np.float64]
 Move = Callable[[Array, Shape], Array]
+Kind = TypeVar("Kind")
 
 
 class Applied(NamedTuple):
@@ -127,7 +129,7 @@ class Pooled:
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    """``weight`` [n, A] over the atoms ``atom`` [A], ``bias`` [n]; n elements in row-major order."""
+    """``weight`` [n, A] over the atoms ``atom`` [A], ``bias`` [n]; the n elements row-major."""
 
     shape: Shape
     atom: tuple[int, ...]
@@ -143,7 +145,7 @@ class Combination:
         weight, bias = self.weight[taken], self.bias[taken]
         gone = self.weight.any(axis=0) & ~weight.any(axis=0)
         if gone.any():
-            atom = tuple(a for a, left in zip(self.atom, gone.tolist(), strict=True) if not left)
+            atom = tuple(self.atom[k] for k in np.flatnonzero(~gone))
             return replace(self, shape=shape, atom=atom, weight=weight[:, ~gone], bias=bias)
         return replace(self, shape=shape, weight=weight, bias=bias)
 
@@ -203,6 +205,17 @@ def word(value: Value | None) -> str:
     if value is None:
         return "nothing"
     return "numbers" if isinstance(value, Numbers) else value.word
+
+
+def only(value: object, kind: type[Kind]) -> Kind:
+    """The value, which is of this kind by construction.
+
+    Raises:
+        InternalError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise InternalError(f"{type(value).__name__} where {kind.__name__} was made")
+    return value
 
 
 def simple(move: Callable[[Array], Array]) -> Move:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,11 +88,11 @@ class Space:
 class Pool(NamedTuple):
     """One pooled value: ``kind`` (max, min, mean, sum, largest) of steps(row at every site).
 
-    ``count`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
+    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
     """
 
     kind: str
-    count: int
+    largest: int
     space: Space
     sites: int
     row: int
@@ -146,7 +146,7 @@ class Tables:
         return self._number(self._atom, self.atoms, atom, atom)
 
     @staticmethod
-    def _number(index: dict, items: list, key: object, item: object) -> int:  # type: ignore[type-arg]
+    def _number(index: dict[Any, int], items: list[Any], key: object, item: object) -> int:
         if key not in index:
             index[key] = len(items)
             items.append(item)

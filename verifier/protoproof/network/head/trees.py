@@ -8,7 +8,7 @@ import numpy as np
 
 from protoproof.network.head import pooled
 from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree
+from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree, only
 from protoproof.network.head.tables import Tables
 
 
@@ -40,8 +40,7 @@ def joined(
     """
     if not isinstance(x, Share) and not isinstance(y, Share):
         raise NotRecognisedError("a sum that is no node of a soft tree")
-    known = x if isinstance(x, Share) else y
-    assert isinstance(known, Share)
+    known = only(x if isinstance(x, Share) else y, Share)
     other = y if known is x else x
     atom = known.atom
     if isinstance(other, Share):

@@ -14,15 +14,24 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
+from onnx import (
+    GraphProto,
+    ModelProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+    shape_inference,
+)
 
 from protoproof.errors import MissingDependencyError, ModelError
+from protoproof.network.onnx.computed import LARGE, computed_values
 from protoproof.network.onnx.external import NO_FILES, Files, is_external
 from protoproof.network.onnx.limits import Limits
-from protoproof.network.onnx.node import Node, Shape, printable
+from protoproof.network.onnx.node import DEFAULT_DOMAINS, Node, Shape, printable
 from protoproof.network.onnx.stored import tensor_values
 
-_LARGE = 1 << 12  # numbers of a stored tensor whose values are not needed for shapes
+_ROUNDS = 16  # of inference, each behind sizes that the one before made known
 # their sizes come from the values of inputs
 _BY_VALUE = frozenset({
     "AffineGrid", "BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "CropAndResize",
@@ -32,21 +41,48 @@ _BY_VALUE = frozenset({
 
 
 def inferred_shapes(model: ModelProto, files: Files, batch: int) -> dict[str, Shape]:
-    """Shapes of computed tensors, as far as they can be inferred."""
+    """Shapes of computed tensors, as far as they can be inferred.
+
+    Exporters compute sizes in the graph (Shape, Gather, Equal, Where ...): what follows from known
+    sizes is computed here, too, and inference goes on from there.
+    """
+    bare = _bare(model, files, batch)
+    opset = next(e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS)
+    shapes: dict[str, Shape] = {}
+    for _ in range(_ROUNDS):
+        try:
+            found = shape_inference.infer_shapes(bare, data_prop=True).graph
+        except Exception:  # noqa: BLE001  # the library's exceptions share no root
+            return shapes
+        for value in (*found.value_info, *found.output):
+            shape = _fixed(value)
+            if shape is not None:
+                shapes[value.name] = shape
+        given = _input_shapes(bare.graph)
+        values = computed_values(bare.graph, {**given, **shapes}, opset)
+        if not values:
+            break
+        shapes.update({name: value.shape for name, value in values.items()})
+        left = [node for node in bare.graph.node if values.keys().isdisjoint(node.output)]
+        del bare.graph.node[:]
+        bare.graph.node.extend(left)
+        bare.graph.initializer.extend(
+            numpy_helper.from_array(value, name) for name, value in values.items()
+        )
+    return shapes
+
+
+def _bare(model: ModelProto, files: Files, batch: int) -> ModelProto:
+    """The model for a batch, without statements about tensors, and without large numbers."""
     graph = GraphProto(name="shapes", node=model.graph.node)
     stored = {tensor.name for tensor in model.graph.initializer}
     for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) > _LARGE:
+        if math.prod(tensor.dims) > LARGE:
             graph.input.append(_value(tensor.name, tensor.data_type, tuple(tensor.dims)))
         elif is_external(tensor):
-            values = tensor_values(tensor, files)
+            raw, dims = tensor_values(tensor, files).tobytes(), tensor.dims
             graph.initializer.append(
-                TensorProto(
-                    name=tensor.name,
-                    dims=tensor.dims,
-                    data_type=tensor.data_type,
-                    raw_data=values.tobytes(),
-                )
+                TensorProto(name=tensor.name, dims=dims, data_type=tensor.data_type, raw_data=raw)
             )
         else:
             graph.initializer.append(tensor)
@@ -56,16 +92,12 @@ def inferred_shapes(model: ModelProto, files: Files, batch: int) -> dict[str, Sh
             sizes = [dim.dim_value for dim in kind.shape.dim]
             graph.input.append(_value(value.name, kind.elem_type, (batch, *sizes[1:])))
     graph.output.extend(ValueInfoProto(name=value.name) for value in model.graph.output)
-    bare = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
-    try:
-        found = shape_inference.infer_shapes(bare, data_prop=True).graph
-    except Exception:  # noqa: BLE001  # the library's exceptions share no root; nothing is inferred
-        return {}
-    return {
-        value.name: shape
-        for value in (*found.value_info, *found.output)
-        if (shape := _fixed(value)) is not None
-    }
+    return ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
+
+
+def _input_shapes(graph: GraphProto) -> dict[str, Shape]:
+    found = {value.name: _fixed(value) for value in graph.input}
+    return {name: shape for name, shape in found.items() if shape is not None}
 
 
 def _value(name: str, kind: int, shape: Shape) -> ValueInfoProto:

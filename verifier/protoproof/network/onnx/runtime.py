@@ -70,29 +70,6 @@ class Session:
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
-        results = self._results(outputs, feed)
-        for name, result in zip(outputs, results, strict=True):
-            if finite and not np.isfinite(result).all():
-                raise FragileError(
-                    f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
-                    "be decided about it"
-                )
-            result.setflags(write=False)
-        return [np.asarray(result) for result in results]
-
-    def shapes(
-        self, outputs: tuple[str, ...], feed: Mapping[str, Any]
-    ) -> dict[str, tuple[int, ...]]:
-        """Shapes of tensors by name, whatever their values.
-
-        Raises:
-            ModelError: ONNX Runtime fails.
-            MissingDependencyError: it is not installed.
-        """
-        results = self._results(outputs, feed)
-        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
-
-    def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
         if self._session is None:
             require("explain", "running the network")
         try:
@@ -101,7 +78,14 @@ class Session:
             raise ModelError(
                 f"ONNX Runtime fails on the model ({printable(error)}); export it again"
             ) from error
-        return list(results)
+        for name, result in zip(outputs, results, strict=True):
+            if finite and not np.isfinite(result).all():
+                raise FragileError(
+                    f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
+                    "be decided about it"
+                )
+            result.setflags(write=False)
+        return [np.asarray(result) for result in results]
 
 
 def exposing(data: bytes, names: tuple[str, ...]) -> bytes:
