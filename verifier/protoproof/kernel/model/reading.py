@@ -49,13 +49,14 @@ class Found:
     Attributes:
         head: in exact numbers.
         cuts: its latents, in the order of the locations.
-        floor: of an angular head: it divides by max(|z|, floor).
+        floor, added: of an angular head: it divides by max(sqrt(|z|^2 + added), floor).
         final: operators behind the logits, the last one first.
     """
 
     head: Head
     cuts: tuple[Cut, ...]
     floor: Fraction
+    added: Fraction
     final: tuple[str, ...]
 
 
@@ -96,7 +97,26 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
         hold("the locations", 16 * len(mine) * where.channels)
         sites = np.array(mine, dtype=np.int64) - start
         cuts.append(Cut(name, shape, sites, domain_of(graph, name, shape, list(sites))))
-    return Found(reading.head, tuple(cuts), where.floor, kinds)
+    lone = where.coordinate[0] >= 0 and any(cut.domain.kind != "simplex" for cut in cuts)
+    if lone or (_ordinary(reading.head) and not any(cut.domain.kind for cut in cuts)):
+        raise ModelError(
+            f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
+            "prototype: the channels alone count, and no Softmax over them makes them concepts"
+            if lone
+            else f"model: between {', '.join(latents)!r} and {output!r} there is only a matrix "
+            "product, which compares nothing with a prototype"
+        )
+    return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+
+
+def _ordinary(head: Head) -> bool:
+    """Whether the logits are linear in one location, each by a row of its own."""
+    affine = all(step.name in ("add", "mul") for step in head.chain.steps)
+    if head.geometry != "linear" or head.location_count > 1 or not affine:
+        return False
+    used = [sum(1 for w in row if w) for row in head.decision.weight]
+    shared = [sum(1 for row in head.decision.weight if row[j]) for j in range(head.prototype_count)]
+    return head.decision.linear and max(used) <= 1 and max(shared) <= 1
 
 
 def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[Operator]]:

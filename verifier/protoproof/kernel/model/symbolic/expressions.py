@@ -63,13 +63,15 @@ Expression = Single | Sum | Best | Product | Tree | Exponential
 class Expressions:
     """All expressions of a head; equal ones have one index.
 
-    ``idle``: per sum, the terms that entered it with a weight of zero.
+    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is divided
+    by; the reading is one of a head only if all of them are shown to be positive.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.all: list[Expression] = []
         self.idle: dict[int, set[int]] = {}
+        self.positive: set[int] = set()
         self._index: dict[Expression, int] = {}
 
     def enter(self, expression: Expression) -> int:
