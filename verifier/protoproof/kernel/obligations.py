@@ -103,9 +103,25 @@ def instance(asked: Question, known: Established) -> Examination[Latent]:
     latent = Latent(head, decode_floats(here.latent, wanted[0] * wanted[1], np.float32))
     if here.predicted >= head.class_count:
         yield f"predicted class {here.predicted} is out of range"
-    if core.rivals != tuple(k for k in range(head.class_count) if k != here.predicted):
+    if head.decision.kind == "labels":
+        yield from _label_complaints(core, head.class_count)
+    elif core.rivals != tuple(k for k in range(head.class_count) if k != here.predicted):
         yield "the rivals are not all other classes, each once, in order"
+    elif here.labels:
+        yield "labels are stated, and the decision is one class"
     return latent
+
+
+def _label_complaints(core: Core, count: int) -> Iterator[str]:
+    """Labels are decided alone: any of them may be explained, those that are on and those off."""
+    for word, labels in (
+        ("explained labels", core.rivals),
+        ("labels that are on", core.instance.labels),
+    ):
+        if list(labels) != sorted(set(labels)) or any(label >= count for label in labels):
+            yield f"the {word} are not labels of the head, each once, in order"
+    if core.instance.predicted != core.rivals[0]:
+        yield "the predicted label is not the first of those that are explained"
 
 
 def domain(asked: Question, known: Established) -> Examination[Domains]:

@@ -57,12 +57,19 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
         ("pooling", "; ".join(_POOLINGS[kind] for kind in core.model.pooling)),
         ("decision", _DECISIONS[core.model.decision]),
         ("input", core.instance.input_sha256),
-        ("predicted", str(core.instance.predicted)),
+        ("predicted", _predicted_words(core)),
         ("domain", _domain_words(core.domain)),
         *about,
         ("vocabulary", core.vocabulary),
         ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
     )
+
+
+def _predicted_words(core: Core) -> str:
+    if core.model.decision != "labels":
+        return str(core.instance.predicted)
+    on = set(core.instance.labels)
+    return ", ".join(f"label {k} {'on' if k in on else 'off'}" for k in core.rivals)
 
 
 def _domain_words(domain: Domain) -> str:

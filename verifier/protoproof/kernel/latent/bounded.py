@@ -28,10 +28,7 @@ Stated = BoxDomain | SphereDomain | SimplexDomain | ReachDomain
 
 
 class BoundedDomain(LatentDomain):
-    """A box per location, with constraints.
-
-    ``kind``: box, sphere, simplex or reach; ``slack``: of sphere and simplex.
-    """
+    """A box per location, with constraints; ``slack``: of sphere and simplex."""
 
     def __init__(self, kind: str, locations: int, channels: int, slack: Ratio = (0, 1)) -> None:
         super().__init__(locations, channels)

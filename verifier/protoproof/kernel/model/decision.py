@@ -132,7 +132,7 @@ class Decision:
             if x in apart:
                 continue
             if self.kind == "best":
-                end = _largest(map(low if weight > 0 else high, self.groups[x]), weight < 0)
+                end = _largest([(low if weight > 0 else high)(j) for j in self.groups[x]], weight)
             else:
                 end = low(x) if weight > 0 else high(x)
             if end is None:
@@ -145,21 +145,19 @@ class Decision:
         for index in reversed(range(len(self.nodes))):  # children come after their parent
             node = self.nodes[index]
             left, right = values.pop(node.left), values.pop(node.right)
-            ends = low(node.prototype), high(node.prototype)
-            if ends[0] is None or ends[1] is None:
+            first, last = low(node.prototype), high(node.prototype)
+            if first is None or last is None:
                 return None
-            at_low, at_high = (left + s * (right - left) for s in ends)
-            values[index] = at_low.min(at_high)
+            values[index] = (left + first * (right - left)).min(left + last * (right - left))
         return values[0] + score.offset
 
 
-def _largest(ends: object, upper: bool) -> arb | None:
-    """The largest of lower (or upper) ends, where None is minus (or plus) infinity."""
-    largest: arb | None = None
-    for end in ends:  # type: ignore[attr-defined]
-        if end is None:
-            if upper:
-                return None
-            continue
-        largest = end if largest is None else largest.max(end)
+def _largest(ends: Sequence[arb | None], weight: int) -> arb | None:
+    """The largest of lower ends (for a positive weight) or of upper ends; None: infinite."""
+    known = [end for end in ends if end is not None]
+    if not known or (weight < 0 and len(known) < len(ends)):
+        return None
+    largest = known[0]
+    for end in known[1:]:
+        largest = largest.max(end)
     return largest

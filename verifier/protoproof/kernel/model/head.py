@@ -33,10 +33,13 @@ PoolingKind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
 
 
 class Pooling(NamedTuple):
-    """How a prototype's values at all its locations become one; ``count``: the k of the largest."""
+    """How a prototype's values at all its locations become one.
+
+    ``largest``: k, for the mean of the k largest; else 0.
+    """
 
     kind: PoolingKind = "nearest"
-    count: int = 0
+    largest: int = 0
 
 
 class Head:
@@ -58,8 +61,10 @@ class Head:
         scales: [P][D] integers over ``2**scale_shift``; empty unless diagonal.
         norms: |p_j|^2 over ``2**(2 * shift)``.
         size: limbs of a coordinate (and of a scale).
-        square, factor, constants: m_j = square |z|^2 + factor <p_j, z> + constants_j, the latter
-            over ``2**(2 * shift)``; for the angular one with z of length at most 1. Not diagonal.
+        square, factor: m_j = square |z|^2 + factor <p_j, z> + constants_j, where the angular one
+            takes z / |z|, which is no longer than 1. Not diagonal.
+        constants: those, over ``2**(2 * shift)``; if diagonal the sum of w_j p_j^2, over
+            ``2**(2 * shift + scale_shift)``.
         kept: what others derive from the head and keep, by key.
         uniform: whether all prototypes are pooled by the nearest and have equal similarities, so
             that the one with the lesser t is the more activated one.
@@ -100,11 +105,11 @@ class Head:
         ]
         self.size = max(width(flat), width(weights))
         hold("the prototypes", 2 * stored(len(flat) + len(weights), self.size))
+        self._points: dict[int, list[int]] = {}
         self.square = 1 if geometry == "euclidean" else 0
         self.factor = -2 if geometry == "euclidean" else -1
-        self.constants = self.norms if geometry == "euclidean" else [0] * self.prototype_count
+        self.constants = self._constants()
         self.uniform = chain.uniform and set(self.pooling) == {Pooling()}
-        self._points: dict[int, list[int]] = {}
         self._gram: dict[int, list[fmpz]] = {}
         self.kept: dict[object, object] = {}
         self._require_traits()
@@ -203,6 +208,23 @@ class Head:
         if index not in self._points:
             self._points[index] = [int(self.prototypes[index, d]) for d in range(self.channels)]
         return self._points[index]
+
+    def weighted(self, index: int) -> list[int]:
+        """w_j p_j of a diagonal geometry, over ``2**(shift + scale_shift)``; else p_j itself."""
+        point = self.prototype(index)
+        if not self.scales:
+            return point
+        return [w * p for w, p in zip(self.scales[index], point, strict=True)]
+
+    def _constants(self) -> list[int]:
+        if self.geometry == "euclidean":
+            return self.norms
+        if self.geometry == "diagonal":
+            return [
+                sum(wp * p for wp, p in zip(self.weighted(j), self.prototype(j), strict=True))
+                for j in range(self.prototype_count)
+            ]
+        return [0] * self.prototype_count
 
     def gram_rows(self, indices: Iterable[int]) -> dict[int, list[fmpz]]:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
