@@ -14,11 +14,12 @@ from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.head import Head
-from protoproof.kernel.model.symbolic.assembly import read_head
+from protoproof.kernel.model.symbolic.assembly import Reading, read_head
 from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
+from protoproof.kernel.model.symbolic.values import Terms
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
@@ -71,7 +72,7 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
-    value = here.rules.terms(here.value(logits))
+    value = _logits(here, logits, final)
     places = [k for k, n in enumerate(value.shape) if n != 1]
     if len(places) > 1:
         raise ModelError(
@@ -97,26 +98,46 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
         hold("the locations", 16 * len(mine) * where.channels)
         sites = np.array(mine, dtype=np.int64) - start
         cuts.append(Cut(name, shape, sites, domain_of(graph, name, shape, list(sites))))
-    lone = where.coordinate[0] >= 0 and any(cut.domain.kind != "simplex" for cut in cuts)
-    if lone or (_ordinary(reading.head) and not any(cut.domain.kind for cut in cuts)):
+    reason = _compares_nothing(reading, tuple(cuts))
+    if reason:
         raise ModelError(
             f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
-            "prototype: the channels alone count, and no Softmax over them makes them concepts"
-            if lone
-            else f"model: between {', '.join(latents)!r} and {output!r} there is only a matrix "
-            "product, which compares nothing with a prototype"
+            f"prototype: {reason}"
         )
     return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
 
 
-def _ordinary(head: Head) -> bool:
-    """Whether the logits are linear in one location, each by a row of its own."""
-    affine = all(step.name in ("add", "mul") for step in head.chain.steps)
-    if head.geometry != "linear" or head.location_count > 1 or not affine:
-        return False
-    used = [sum(1 for w in row if w) for row in head.decision.weight]
-    shared = [sum(1 for row in head.decision.weight if row[j]) for j in range(head.prototype_count)]
-    return head.decision.linear and max(used) <= 1 and max(shared) <= 1
+def _logits(here: Evaluation, tensor: str, final: list[Operator]) -> Terms:
+    """What the logits are. A logarithm of what is no logarithm of single terms is stripped, too: it
+    keeps the order of positive numbers."""
+    try:
+        return here.rules.terms(here.value(tensor))
+    except ModelError:
+        node, position = here.graph.producers.get(here.graph.root(tensor), (None, 0))
+        if node is None or position or node.op_type != "Log" or "Sigmoid" in {f.kind for f in final}:
+            raise
+        operator = read(node, here.graph.opset)
+        final.append(operator)
+        return here.rules.terms(here.value(operator.inputs[0]))
+
+
+def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
+    """Why a head says nothing about prototypes, though it has the form of one; '' where it does.
+
+    Every classifier's last layers have such a form. Nothing unsound would follow from it.
+    """
+    head, where = reading.head, reading.where
+    rows = {tuple(head.prototype(j)) for j in range(head.prototype_count)}
+    if len(rows) == 1 < head.prototype_count == len(set(head.prototype_bank)):
+        return "what is added up at each location is the same for all"
+    if head.geometry != "linear":
+        return ""
+    if where.coordinate[0] >= 0 and any(cut.domain.kind != "simplex" for cut in cuts):
+        return "the channels alone count, and no Softmax over them makes them concepts"
+    bounded = all(c.domain.kind or (c.domain.box and c.domain.box[1]) for c in cuts)
+    if head.location_count == 1 and not bounded:
+        return "there are only dense layers on one vector, which nothing bounds"
+    return ""
 
 
 def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[Operator]]:

@@ -10,12 +10,12 @@ from flint import fmpq
 
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.model.head import Geometry, Head, Pooling
-from protoproof.kernel.model.primitives import ZERO, End, above, at_least, at_most, below
+from protoproof.kernel.model.primitives import ZERO, End, at_least
 from protoproof.kernel.model.symbolic.decisions import read_votes
 from protoproof.kernel.model.symbolic.expressions import Exponential, Expressions, Single
 from protoproof.kernel.model.symbolic.geometry import Canonical, canonical, geometry_of, numbers
 from protoproof.kernel.model.symbolic.locations import Locations, locate
-from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, bounds, chain, direction
+from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, bounds, chain, direction, positive
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
 _KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean",
@@ -101,11 +101,11 @@ def _require_positive(known: Expressions, index: int, geometry: Geometry) -> Non
         ModelError: that is not certain.
     """
     total, tables = known.as_sum(index), known.tables
-    sound, positive = total.constant >= 0, total.constant > 0
+    sound, certain = total.constant >= 0, total.constant > 0
     for term, weight in zip(total.terms, total.weights, strict=True):
         single = known.all[term]
         if isinstance(single, Exponential) and weight > 0:
-            positive = True
+            certain = True
             continue
         if not isinstance(single, Single):
             raise ModelError("model: terms are divided by what is no sum of terms")
@@ -114,10 +114,11 @@ def _require_positive(known: Expressions, index: int, geometry: Geometry) -> Non
             raise ModelError("model: terms are divided by what is pooled by no single location")
         row = canonical(tables.rows[feature.row], geometry)
         inner, outer = tables.programs[feature.inner], tables.programs[single.program]
-        low, high = bounds((*row.program, *inner, *outer), _range(row))
-        sound &= at_least(low, ZERO) if weight > 0 else at_most(high, ZERO)
-        positive |= above(low, ZERO) if weight > 0 else below(high, ZERO)
-    if not (sound and positive):
+        whole = (*row.program, *inner, *outer, *(() if weight > 0 else _TURNED))
+        more = positive(whole, _range(row))
+        certain |= more
+        sound &= more or at_least(bounds(whole, _range(row))[0], ZERO)
+    if not (sound and certain):
         raise ModelError("model: terms are divided by what is not certainly positive")
 
 

@@ -11,7 +11,7 @@ from flint import ctx, fmpq
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.chain import Chain, Step
-from protoproof.kernel.model.primitives import End
+from protoproof.kernel.model.primitives import ZERO, End, above, at_least
 from protoproof.kernel.model.symbolic.expressions import RISING
 from protoproof.kernel.model.symbolic.tables import Instruction, Program
 
@@ -55,6 +55,20 @@ def bounds(program: Program, ends: tuple[End, End]) -> tuple[End, End]:
         raise ModelError(f"model: {error}") from error
 
 
+def positive(program: Program, ends: tuple[End, End]) -> bool:
+    """Whether a program is certainly positive on a range; limits at infinity are not attained."""
+    if not program:
+        return above(ends[0], ZERO)
+    (name, constant), before = program[-1], program[:-1]
+    if name in ("exp", "sigmoid", "softplus"):
+        return True
+    if name in ("reciprocal", "sqrt", "power", "div_root") or (name == "mul" and (constant or 0) > 0):
+        return positive(before, ends)
+    if name == "add" and constant is not None and constant > 0:
+        return at_least(bounds(before, ends)[0], ZERO) or above(bounds(program, ends)[0], ZERO)
+    return above(bounds(program, ends)[0], ZERO)
+
+
 def step(instruction: Instruction) -> Step:
     name, constant = instruction
     return Step(name, () if constant is None else (constant,))
@@ -95,26 +109,32 @@ def _aligned(
     Raises:
         ModelError: it has other functions.
     """
+    found = _matched(program, names, floor)
+    if found is None:
+        raise ModelError(
+            "model: prototypes have similarities of different kinds: "
+            f"{', '.join(n for n, _ in names)}, and {', '.join(n for n, _ in program)}"
+        )
+    return found
+
+
+def _matched(
+    program: Program, names: Program, floor: Fraction | None
+) -> list[Fraction | None] | None:
+    """From the end on: functions that do something are taken as late as they come."""
     found: list[Fraction | None] = []
-    position = 0
-    for name, constant in names:
-        if position < len(program) and program[position][0] == name:
-            found.append(program[position][1])
-            position += 1
+    left = len(program)
+    for name, constant in reversed(names):
+        if left and program[left - 1][0] == name:
+            left -= 1
+            found.append(program[left][1])
         elif name in _NEUTRAL:
             found.append(_NEUTRAL[name])
-        elif name == "max" and not position and floor is not None and constant is not None and (
-            floor >= constant
-        ):
+        elif name == "max" and not left and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
             found.append(constant)
         else:
-            break
-    if len(found) == len(names) and position == len(program):
-        return found
-    raise ModelError(
-        "model: prototypes have similarities of different kinds: "
-        f"{', '.join(n for n, _ in names)}, and {', '.join(n for n, _ in program)}"
-    )
+            return None
+    return found[::-1] if not left else None
 
 
 def _merged(program: Program, floor: Fraction | None) -> Program:
