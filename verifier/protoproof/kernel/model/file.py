@@ -46,7 +46,7 @@ class BoundHead:
         latents: the names of the latent tensors.
         output: the name of the tensor that decides.
         final: the operators between logits and output, the last one first.
-        floor: an angular head divides by max(|z|, floor).
+        floor, added: an angular head divides by max(sqrt(|z|^2 + added), floor).
         latent_operator: the operator that outputs the latent; '' for none, or several.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
@@ -59,6 +59,7 @@ class BoundHead:
     def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
         found = find_head(graph, latents, output)
         self.head, self.cuts, self.floor = found.head, found.cuts, found.floor
+        self.added = found.added
         self.final, self.inputs = found.final, graph.inputs
         self.latents, self.output = latents, output
         domains = {cut.domain for cut in found.cuts}

@@ -14,11 +14,12 @@ from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.head import Head
-from protoproof.kernel.model.symbolic.assembly import read_head
+from protoproof.kernel.model.symbolic.assembly import Reading, read_head
 from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
+from protoproof.kernel.model.symbolic.values import Terms
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
@@ -49,13 +50,14 @@ class Found:
     Attributes:
         head: in exact numbers.
         cuts: its latents, in the order of the locations.
-        floor: of an angular head: it divides by max(|z|, floor).
+        floor, added: of an angular head: it divides by max(sqrt(|z|^2 + added), floor).
         final: operators behind the logits, the last one first.
     """
 
     head: Head
     cuts: tuple[Cut, ...]
     floor: Fraction
+    added: Fraction
     final: tuple[str, ...]
 
 
@@ -70,7 +72,7 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
-    value = here.rules.terms(here.value(logits))
+    value = _logits(here, logits, final)
     places = [k for k, n in enumerate(value.shape) if n != 1]
     if len(places) > 1:
         raise ModelError(
@@ -96,7 +98,46 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
         hold("the locations", 16 * len(mine) * where.channels)
         sites = np.array(mine, dtype=np.int64) - start
         cuts.append(Cut(name, shape, sites, domain_of(graph, name, shape, list(sites))))
-    return Found(reading.head, tuple(cuts), where.floor, kinds)
+    reason = _compares_nothing(reading, tuple(cuts))
+    if reason:
+        raise ModelError(
+            f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
+            f"prototype: {reason}"
+        )
+    return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+
+
+def _logits(here: Evaluation, tensor: str, final: list[Operator]) -> Terms:
+    """What the logits are. A logarithm of what is no logarithm of single terms is stripped, too: it
+    keeps the order of positive numbers."""
+    try:
+        return here.rules.terms(here.value(tensor))
+    except ModelError:
+        node, position = here.graph.producers.get(here.graph.root(tensor), (None, 0))
+        if node is None or position or node.op_type != "Log" or "Sigmoid" in {f.kind for f in final}:
+            raise
+        operator = read(node, here.graph.opset)
+        final.append(operator)
+        return here.rules.terms(here.value(operator.inputs[0]))
+
+
+def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
+    """Why a head says nothing about prototypes, though it has the form of one; '' where it does.
+
+    Every classifier's last layers have such a form. Nothing unsound would follow from it.
+    """
+    head, where = reading.head, reading.where
+    rows = {tuple(head.prototype(j)) for j in range(head.prototype_count)}
+    if len(rows) == 1 < head.prototype_count == len(set(head.prototype_bank)):
+        return "what is added up at each location is the same for all"
+    if head.geometry != "linear":
+        return ""
+    if where.coordinate[0] >= 0 and any(cut.domain.kind != "simplex" for cut in cuts):
+        return "the channels alone count, and no Softmax over them makes them concepts"
+    bounded = all(c.domain.kind or (c.domain.box and c.domain.box[1]) for c in cuts)
+    if head.location_count == 1 and not bounded:
+        return "there are only dense layers on one vector, which nothing bounds"
+    return ""
 
 
 def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[Operator]]:

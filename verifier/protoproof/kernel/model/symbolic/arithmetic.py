@@ -280,7 +280,14 @@ class Arithmetic:
             return Terms(combined(known.times, left.term, right.term))
         if kind == "Div" and left.over == right.over == -1:
             found = combined(lambda a, b: _or_none(known.ratio(a, b)), left.term, right.term)
-            return None if (thin(found) < 0).any() else Terms(found)
+            if not (thin(found) < 0).any():
+                return Terms(found)
+            under = np.unique(thin(right.term)).tolist()
+            if len(under) == 1:
+                # votes over their sum: linear in the votes, up to a positive factor
+                known.positive.add(under[0])
+                shape = np.broadcast_shapes(left.shape, right.shape)
+                return Terms(np.broadcast_to(left.term, shape), under[0])
         return None
 
 

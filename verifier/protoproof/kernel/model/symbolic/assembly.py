@@ -10,12 +10,12 @@ from flint import fmpq
 
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.model.head import Geometry, Head, Pooling
-from protoproof.kernel.model.primitives import End
+from protoproof.kernel.model.primitives import ZERO, End, at_least
 from protoproof.kernel.model.symbolic.decisions import read_votes
-from protoproof.kernel.model.symbolic.expressions import Expressions
+from protoproof.kernel.model.symbolic.expressions import Exponential, Expressions, Single
 from protoproof.kernel.model.symbolic.geometry import Canonical, canonical, geometry_of, numbers
 from protoproof.kernel.model.symbolic.locations import Locations, locate
-from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, chain, direction
+from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, bounds, chain, direction, positive
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
 _KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean",
@@ -75,6 +75,8 @@ def read_head(
         rises = one.pooling.kind == "nearest" and direction(one.outer, _range(one.row)) > 0
         turned.append(rises)
         outers.append((*one.outer, *votes.turning) if rises else one.outer)
+    for index in known.positive:
+        _require_positive(known, index, geometry)
     canon = [one.row for one in rows]
     prototypes, scales = numbers(canon, where)
     inner = [one.inner for one in rows if one.pooling.kind != "nearest"]
@@ -82,13 +84,42 @@ def read_head(
         inner = [one.inner for one in rows]
     try:
         head = Head(
-            geometry, prototypes, scales, chain(outers), chain(inner) if inner else None,
+            geometry, prototypes, scales, chain(outers, [_floor(one) for one in rows]),
+            chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
             where.location_bank, where.feature_bank, where.channels,
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
     return Reading(head, where)
+
+
+def _require_positive(known: Expressions, index: int, geometry: Geometry) -> None:
+    """Whether a sum of terms is positive for every latent: each is at least 0, and one is more.
+
+    Raises:
+        ModelError: that is not certain.
+    """
+    total, tables = known.as_sum(index), known.tables
+    sound, certain = total.constant >= 0, total.constant > 0
+    for term, weight in zip(total.terms, total.weights, strict=True):
+        single = known.all[term]
+        if isinstance(single, Exponential) and weight > 0:
+            certain = True
+            continue
+        if not isinstance(single, Single):
+            raise ModelError("model: terms are divided by what is no sum of terms")
+        feature = tables.features[single.feature]
+        if feature.kind not in ("max", "min"):
+            raise ModelError("model: terms are divided by what is pooled by no single location")
+        row = canonical(tables.rows[feature.row], geometry)
+        inner, outer = tables.programs[feature.inner], tables.programs[single.program]
+        whole = (*row.program, *inner, *outer, *(() if weight > 0 else _TURNED))
+        more = positive(whole, _range(row))
+        certain |= more
+        sound &= more or at_least(bounds(whole, _range(row))[0], ZERO)
+    if not (sound and certain):
+        raise ModelError("model: terms are divided by what is not certainly positive")
 
 
 def _range(row: Canonical) -> tuple[End, End]:
@@ -98,6 +129,21 @@ def _range(row: Canonical) -> tuple[End, End]:
     if row.geometry == "linear":
         return WHOLE
     return -fmpq(row.norm_above), fmpq(row.norm_above)
+
+
+def _distance(row: Canonical) -> Fraction | None:
+    """What its measurement is never less than."""
+    return Fraction(0) if row.geometry in ("euclidean", "diagonal") else None
+
+
+def _floor(one: _Oriented) -> Fraction | None:
+    """What the pooled value of a feature is never less than, if that is plain to see."""
+    if one.pooling.kind == "nearest":
+        return _distance(one.row)
+    if one.pooling.kind == "focal":
+        return Fraction(0)
+    last = one.inner[-1] if one.inner else ("", None)
+    return last[1] if last[0] == "max" and one.pooling.kind != "sum" else None
 
 
 def _oriented(row: Canonical, feature: Feature, inner: Program, outer: Program) -> _Oriented:

@@ -150,6 +150,18 @@ def _best(known: Expressions, sums: Sequence[Sum], used: Sequence[int]) -> Votes
     )  # fmt: skip
 
 
+def _routing(known: Expressions, index: int) -> tuple[int, int] | None:
+    """How sure it is that a value branches, and by which term; None for a number."""
+    found = known.all[index]
+    if isinstance(found, Tree):
+        return 0, found.routing
+    line = known.plain_sum(index)
+    single = [t for t in line.terms if isinstance(known.all[t], Single)]
+    if len(line.terms) == 1 and single:
+        return 1, single[0]
+    return None
+
+
 def _holds_tree(known: Expressions, index: int) -> bool:
     found = known.all[index]
     return isinstance(found, Tree) or (
@@ -164,26 +176,20 @@ def _tree(known: Expressions, logits: Sequence[int]) -> Votes:
 
     def visit(values: Sequence[int]) -> int:
         """A node, or -1 - leaf, with the values of all classes below it."""
-        found = [known.all[v] for v in values]
-        trees = [f for f in found if isinstance(f, Tree)]
-        if trees:
-            routing = {t.routing for t in trees}
-            if len(routing) != 1 or len(trees) != len(found):
-                raise ModelError("model: the classes' trees branch differently")
-            return grown(
-                routing.pop(), [t.left for t in trees], [t.right for t in trees]
-            )
-        sums = [known.plain_sum(v) for v in values]
-        terms = {term for s in sums for term in s.terms}
-        if not terms:
-            leaves.append([Fraction(s.constant, s.denominator) for s in sums])
+        routings = [r for r in (_routing(known, v) for v in values) if r is not None]
+        if not routings:
+            numbers = [known.value(v) for v in values]
+            if None in numbers:
+                raise ModelError("model: a leaf of a tree depends on several prototypes")
+            leaves.append([n for n in numbers if n is not None])
             return -len(leaves)
-        if len(terms) > 1:
-            raise ModelError("model: a branch of a tree depends on several prototypes")
-        ends = [(Fraction(s.constant, s.denominator), Fraction(sum(s.weights), s.denominator))
-                for s in sums]  # fmt: skip
-        lefts = [known.number(a) for a, _ in ends]
-        return grown(terms.pop(), lefts, [known.number(a + b) for a, b in ends])
+        # trees first: their routing is written in the graph, that of a line is any
+        routing = min(routings)[1]
+        parts = [known.branches(v, routing) for v in values]
+        if None in parts:
+            raise ModelError("model: the classes' trees branch differently")
+        both = [p for p in parts if p is not None]
+        return grown(routing, [a for a, _ in both], [b for _, b in both])
 
     def grown(routing: int, left: Sequence[int], right: Sequence[int]) -> int:
         index = len(nodes)

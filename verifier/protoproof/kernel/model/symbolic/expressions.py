@@ -63,13 +63,15 @@ Expression = Single | Sum | Best | Product | Tree | Exponential
 class Expressions:
     """All expressions of a head; equal ones have one index.
 
-    ``idle``: per sum, the terms that entered it with a weight of zero.
+    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is divided
+    by; the reading is one of a head only if all of them are shown to be positive.
     """
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.all: list[Expression] = []
         self.idle: dict[int, set[int]] = {}
+        self.positive: set[int] = set()
         self._index: dict[Expression, int] = {}
 
     def enter(self, expression: Expression) -> int:
@@ -212,22 +214,66 @@ class Expressions:
         return self.enter(Product(min(left, right), max(left, right)))
 
     def _tree(self, left: int, right: int) -> int | None:
-        """(1 - s) a + s b, for one term s."""
-        first, second = self.all[left], self.all[right]
-        if not isinstance(first, Product) or not isinstance(second, Product):
-            return None
-        for a, away in ((first.left, first.right), (first.right, first.left)):
-            for b, towards in ((second.left, second.right), (second.right, second.left)):
-                one, other = self.plain_sum(a), self.plain_sum(b)
-                if len(one.terms) != 1 or one.terms != other.terms:
-                    continue
-                both = self.total([a, b], [1, 1])
-                rest = self.plain_sum(both)
-                if rest.terms or rest.constant != rest.denominator:
-                    continue
-                # (1 - b) * away + b * towards, whichever of a and b is the bare term
-                return self.enter(Tree(b, away, towards))
+        """(1 - s) a + s b, for a function s of one term; a or b may be a number."""
+        for one, other in ((left, right), (right, left)):
+            product = self.all[one]
+            if not isinstance(product, Product):
+                continue
+            for f, rest in ((product.left, product.right), (product.right, product.left)):
+                part = self._complement(f, other)
+                if part is not None and isinstance(self.all[f], Single):
+                    return self.enter(Tree(f, part, rest))
         return None
+
+    def _complement(self, factor: int, index: int) -> int | None:
+        """x with index = (1 - factor) * x; None where there is none."""
+        found, line = self.all[index], self._line(factor)
+        if line is None:
+            return None
+        term, slope, shift = line
+        if isinstance(found, Product):
+            for f, rest in ((found.left, found.right), (found.right, found.left)):
+                if self._line(f) == (term, -slope, 1 - shift):
+                    return rest
+            return None
+        other = self._line(index)
+        if other is None or other[0] != term:
+            return None
+        number = -other[1] / slope
+        return self.number(number) if other[2] == number * (1 - shift) else None
+
+    def _line(self, index: int) -> tuple[int, Fraction, Fraction] | None:
+        """(t, a, b) with index = a t + b for one term t; None where it is no such line."""
+        found = self.plain_sum(index)
+        if len(found.terms) != 1:
+            return None
+        under = found.denominator
+        return found.terms[0], Fraction(found.weights[0], under), Fraction(found.constant, under)
+
+    def branches(self, index: int, routing: int) -> tuple[int, int] | None:
+        """(a, b) with index = (1 - routing) a + routing b; None where there are none."""
+        found, line = self.all[index], self._line(routing)
+        if isinstance(found, Tree):
+            if found.routing == routing:
+                return found.left, found.right
+            if line is None or self._line(found.routing) != (line[0], -line[1], 1 - line[2]):
+                return None
+            return found.right, found.left
+        if isinstance(found, Product) and line is not None:
+            for f, rest in ((found.left, found.right), (found.right, found.left)):
+                if self._line(f) == line:
+                    return self.number(Fraction(0)), rest
+                if self._line(f) == (line[0], -line[1], 1 - line[2]):
+                    return rest, self.number(Fraction(0))
+        number = self.value(index)
+        if number is not None:
+            return index, index
+        other = self._line(index)
+        if other is None or line is None or other[0] != line[0]:
+            return None
+        rise = other[1] / line[1]
+        start = other[2] - rise * line[2]
+        return self.number(start), self.number(start + rise)
 
     def then(self, index: int, name: str, constant: Fraction | None = None) -> int:
         """A function of an expression.

@@ -13,6 +13,9 @@ from protoproof.kernel.model.head import Geometry
 from protoproof.kernel.model.symbolic.locations import Locations
 from protoproof.kernel.model.symbolic.tables import Feature, Program, Row, Tables
 
+# A longer odd factor of a denominator comes from many different divisors.
+_ODD_BITS = 64
+
 
 @dataclass(frozen=True)
 class Canonical:
@@ -83,11 +86,20 @@ def canonical(row: Row, geometry: Geometry) -> Canonical:
 
 
 def _dyadic(numbers: Sequence[int], denominator: int) -> tuple[tuple[int, ...], int, Fraction]:
-    """numbers / denominator as (integers / a power of two) * factor."""
+    """numbers / denominator as (integers / a power of two) * factor.
+
+    Raises:
+        ModelError: they are quotients of stored numbers by various others.
+    """
     if not all(isinstance(n, int) for n in numbers):
-        up = math.lcm(*[Fraction(n).denominator for n in numbers])
-        numbers, denominator = [int(n * up) for n in numbers], denominator * up
+        raise ModelError(
+            "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
+        )
     power = denominator & -denominator
+    if (denominator // power).bit_length() > _ODD_BITS:
+        raise ModelError(
+            "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
+        )
     return tuple(numbers), power, Fraction(power, denominator)
 
 

@@ -198,6 +198,7 @@ def _rows(
     own = [size if vary == 1 else 1 for size, vary in zip(shape[:-1], varies, strict=True)]
     position = np.broadcast_to(np.arange(int(np.prod(own))).reshape(own), shape[:-1]).ravel()
     seen: dict[object, int] = {}
+    equal: dict[Row, int] = {}
     ids = np.zeros(len(lines), dtype=np.int64)
     for k, line in enumerate(lines):
         slopes = tuple(up * n for n in line) if up != 1 else tuple(line)
@@ -205,7 +206,8 @@ def _rows(
         entry = Row(squares if any(squares) else (), slopes if any(slopes) else (), denominator)
         key = int(position[k]), entry
         if key not in seen:
-            seen[key] = tables.row(entry)
+            number = equal[entry] = equal.get(entry, -1) + 1
+            seen[key] = tables.row(entry, number)
         ids[k] = seen[key]
     return ids.reshape(shape[:-1])
 

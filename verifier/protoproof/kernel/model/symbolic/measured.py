@@ -88,6 +88,8 @@ def plus(left: Measured, right: Measured, sign: int, tables: Tables) -> Measured
     if any(tables.affine(int(p)) is None for p in programs):
         return None
 
+    equal: dict[Row, int] = {}
+
     def total(row: int, program: int, other: int, others: int) -> Pair:
         first, second = tables.affine(program), tables.affine(others)
         if first is None or second is None:
@@ -95,7 +97,8 @@ def plus(left: Measured, right: Measured, sign: int, tables: Tables) -> Measured
         (a, c), (b, d) = first, second
         new = _sum(tables.rows[row], a, tables.rows[other], sign * b)
         spend("rows", OPERATION * (len(new.slope) + len(new.square)))
-        return tables.row(new), tables.program((("add", c + sign * d),))
+        number = equal[new] = equal.get(new, -1) + 1
+        return tables.row(new, number), tables.program((("add", c + sign * d),))
 
     rows, program = paired(total, left.row, left.program, right.row, right.program)
     return spanned(Measured(left.site, rows, program), right.site)

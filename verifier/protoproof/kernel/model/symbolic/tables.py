@@ -50,8 +50,7 @@ class Feature(NamedTuple):
 
 
 class Tables:
-    """Everything that indices mean while one head is read. Equal entries have one index, except
-    rows: equal prototypes stay two."""
+    """Everything that indices mean while one head is read. Equal entries have one index."""
 
     def __init__(self) -> None:
         self.sites: list[Site] = []
@@ -77,10 +76,17 @@ class Tables:
     def norm(self, norm: Norm) -> int:
         return self._entered(self.norms, norm)
 
-    def row(self, row: Row) -> int:
-        hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
-        self.rows.append(row)
-        return len(self.rows) - 1
+    def row(self, row: Row, number: int = 0) -> int:
+        """A row; ``number``: which of the equal ones of one operator, as equal prototypes stay two.
+
+        What another operator computes again with the same coefficients is the same row.
+        """
+        key = row, number
+        if key not in self._index:
+            hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
+            self._index[key] = len(self.rows)
+            self.rows.append(row)
+        return self._index[key]
 
     def feature(self, feature: Feature) -> int:
         hold("the features of a head", 512)
