@@ -3,7 +3,8 @@
 Without names all families of ``models.families`` are trained, on data that lies in this folder or
 inside packages; each takes a minute or less. The networks that ``protoproof train`` makes
 (``mnist-7x7`` and its like) need ``--data``: MNIST training images in the ``.npz`` form, none of
-them among ``mnist5k``, so that all 5,000 images of ``mnist5k`` are unseen.
+them among ``mnist5k``, so that all 5,000 images of ``mnist5k`` are unseen. ``--names-only`` trains
+nothing and writes the families' metadata again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from models.export import write_provenance
 from models.families import FAMILIES
 from models.runtime import Runtime
 from models.train import train_model
-from models.zoo_entry import build_family
+from models.zoo_entry import build_family, name_again
 from protoproof.data.dataset import Dataset, load_data
 from protoproof.errors import UsageError
 from protoproof.resources import zoo_path
@@ -113,5 +114,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m models.build_zoo")
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all families")
     parser.add_argument("--data", help="MNIST training images, for the networks of `train`")
+    parser.add_argument("--names-only", action="store_true", help="no training: metadata again")
     given = parser.parse_args()
-    build(tuple(given.names), given.data)
+    if given.names_only:
+        for family in given.names or FAMILIES:
+            name_again(family, ZOO)
+    else:
+        build(tuple(given.names), given.data)

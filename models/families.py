@@ -86,7 +86,7 @@ FAMILIES: dict[str, Family] = {
         "emoji",
         lambda: colour_grid(32, "sigmoid"),
         lambda: ProtoPNetHead(32, 7, 5),
-        Schedule(epochs=40, settle_epochs=60),
+        Schedule(epochs=50, settle_epochs=60, rate=3e-3),
     ),
     "mnist-cosine": Family(
         "cosine similarity (TesNet as cabrnet writes it)",
@@ -122,7 +122,7 @@ FAMILIES: dict[str, Family] = {
         "emoji",
         lambda: colour_grid(32, "sigmoid"),
         lambda: ProtoPoolHead(32, 7, 4, 24),
-        Schedule(epochs=40, settle_epochs=60),
+        Schedule(epochs=50, settle_epochs=60, rate=3e-3),
     ),
     "mnist-tree": Family(
         "soft decision tree of depth 5 (ProtoTree)",

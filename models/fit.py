@@ -50,6 +50,7 @@ def fit(
         _joint(network, head, corpus, schedule, generator, progress)
         if isinstance(head, NearestMeanHead):
             _support(network, head, corpus)
+        head.trim()
         places = nearest_places(network.encoder, head, corpus)
         if head.moves:
             place_prototypes(network.encoder, head, corpus, places)

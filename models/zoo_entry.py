@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 
@@ -64,6 +66,19 @@ def build_family(name: str, folder: Path, quiet: bool = False) -> dict[str, Any]
     write_atomic(folder / f"{name}.onnx", content)
     write_provenance(folder / f"{name}.json", facts)
     return facts
+
+
+def name_again(name: str, folder: Path) -> None:
+    """Write the names into an existing file again, and its new sha256 into the provenance."""
+    family = FAMILIES[name]
+    data, path = corpus(family.corpus), folder / f"{name}.onnx"
+    encoder, head = family.encoder(), family.head()
+    model = onnx.load(path)
+    content = add_names(model, _names(name, Network(encoder, head), head, data))
+    facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    facts["model"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    write_atomic(path, content)
+    write_provenance(path.with_suffix(".json"), facts)
 
 
 def scores(content: bytes, x: np.ndarray) -> np.ndarray:

@@ -69,6 +69,9 @@ class Head(nn.Module):
     def advance(self, share: float) -> None:
         """Told before every epoch which share of the joint training is over."""
 
+    def trim(self) -> None:
+        """Told when the joint training is over: drop what is of no use."""
+
     def settling(self) -> list[nn.Parameter]:
         """What still learns when encoder and prototypes are fixed; nothing means no such stage."""
         return []

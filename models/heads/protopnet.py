@@ -13,6 +13,9 @@ EPSILON = 1e-4
 class ProtoPNetHead(VotingHead):
     """a_j = log((q+1)/(q+eps)) of the smallest squared distance q over the locations."""
 
+    pulled = 0.3
+    pushed = 0.03
+
     def __init__(self, channels: int, classes: int, each: int) -> None:
         super().__init__(owners(classes, each))
         self.prototypes = nn.Parameter(torch.rand(classes * each, channels))

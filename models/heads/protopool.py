@@ -59,6 +59,13 @@ class ProtoPoolHead(VotingHead):
             fixed[slot, int((preferred[slot] * free).argmax())] = 1.0
         self.chosen = nn.Parameter(fixed, requires_grad=False)
 
+    @torch.no_grad()
+    def trim(self) -> None:
+        """Drop prototypes that no slot has chosen."""
+        used = self.chosen.sum(dim=0) > 0
+        self.prototypes = nn.Parameter(self.prototypes[used].clone())
+        self.chosen = nn.Parameter(self.chosen[:, used].clone(), requires_grad=False)
+
     def activations(self, latent: Tensor) -> Tensor:
         distances = -self.closeness(latent)
         choice = self.choice().view(self.classes, self.slots, -1).transpose(1, 2)
@@ -75,7 +82,7 @@ class ProtoPoolHead(VotingHead):
         pull = (nearest[:, None] * by_class[labels]).sum(dim=2).amin(dim=1).mean()
         unit = nn.functional.normalize(by_class, dim=2)
         alike = torch.triu(unit @ unit.transpose(1, 2), diagonal=1).sum() / self.classes
-        return nn.functional.cross_entropy(scores, labels) + 0.8 * pull + 0.1 * alike
+        return nn.functional.cross_entropy(scores, labels) + 0.3 * pull + 0.1 * alike
 
 
 def _similarity(distance: Tensor) -> Tensor:
