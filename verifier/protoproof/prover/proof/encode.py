@@ -18,7 +18,7 @@ from protoproof.network import Network, Observation
 from protoproof.network.recorded import input_digest
 from protoproof.prover.counterexample.refute import Refutation
 from protoproof.prover.counterexample.witness import Found
-from protoproof.prover.latent.domain import Box, Domain, Simplex, Sphere
+from protoproof.prover.latent.domain import Ball, Box, Domain, Simplex, Sphere
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.reach import Reach
 from protoproof.prover.latent.replay import Move
@@ -163,6 +163,8 @@ def _domain(domain: Domain) -> schema.Domain:
         case Box(lower, upper):
             end = None if math.isinf(upper) else upper.hex()
             return schema.BoxDomain(lower=lower.hex(), upper=end)
+        case Ball(slack):
+            return schema.BallDomain(slack=slack.hex())
         case Sphere(slack):
             return schema.SphereDomain(slack=slack.hex())
         case Simplex(slack):

@@ -201,7 +201,7 @@ class Linear:
         elif isinstance(self.domain, Sphere):
             z = self.instance.latent[location]
             size = np.sqrt((rest**2).sum(axis=1))
-            more[:, 0] = np.clip(0.5 * size / np.sqrt(z @ z), _LEAST, _MOST)
+            more[:, 0] = np.clip(0.5 * size / max(float(np.sqrt(z @ z)), _RANK), _LEAST, _MOST)
         return np.column_stack([theta, more])
 
     def _best(self, dual: Dual, starts: list[Matrix]) -> tuple[Matrix, Vector]:
