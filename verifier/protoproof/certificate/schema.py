@@ -112,6 +112,14 @@ class SphereDomain(Frozen):
     slack: HexFloat
 
 
+class BallDomain(Frozen):
+    """|z_l|^2 <= 1 + slack at every location: what a normalisation guarantees that divides by no
+    less than some constant."""
+
+    kind: Literal["ball"] = "ball"
+    slack: HexFloat
+
+
 class SimplexDomain(Frozen):
     """z >= 0, and 1 - slack <= sum over channels <= 1 + slack at every location."""
 
@@ -184,7 +192,7 @@ class CeilingFact(Frozen):
 
 Fact = Annotated[PairFact | ActivationFact | CeilingFact, Field(discriminator="kind")]
 Domain = Annotated[
-    FreeDomain | BoxDomain | SphereDomain | SimplexDomain | ReachDomain,
+    FreeDomain | BoxDomain | SphereDomain | BallDomain | SimplexDomain | ReachDomain,
     Field(discriminator="kind"),
 ]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import (
+    BallDomain,
     BoxDomain,
     Core,
     ReachDomain,
@@ -146,7 +147,11 @@ def domain(asked: Question, known: Established) -> Examination[Domains]:
         ends = hex_ratio(stated.lower), None if stated.upper is None else hex_ratio(stated.upper)
         if ends != bound.latent_range:
             yield f"the box is not what the graph guarantees (the latent comes from {operator})"
-    if isinstance(stated, SphereDomain | SimplexDomain) and stated.kind != bound.normalised:
+    # a sphere is in the ball
+    normalised = {bound.normalised, "ball"} if bound.normalised == "sphere" else {bound.normalised}
+    if isinstance(stated, SphereDomain | BallDomain | SimplexDomain) and (
+        stated.kind not in normalised
+    ):
         yield (
             f"the {stated.kind} is not what the graph guarantees (the latent comes from "
             f"{operator}, not normalised so over its channels)"

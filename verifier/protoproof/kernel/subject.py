@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from protoproof.certificate.schema import (
+    BallDomain,
     BoxDomain,
     Core,
     Domain,
@@ -74,7 +75,7 @@ def _predicted_words(core: Core) -> str:
 
 def _domain_words(domain: Domain) -> str:
     """The domain's kind and every number of it, or their hash: what size and necessity rest on."""
-    if isinstance(domain, SphereDomain | SimplexDomain):
+    if isinstance(domain, SphereDomain | BallDomain | SimplexDomain):
         return f"{domain.kind}, slack {float.fromhex(domain.slack)!r}"
     if isinstance(domain, ReachDomain):
         numbers = [domain.lower, domain.upper]
@@ -100,7 +101,7 @@ def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...
         )
     if not presented:
         result.append("no input was presented, so the recorded input hash was not compared")
-    if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
+    if isinstance(core.domain, BoxDomain | SphereDomain | BallDomain | SimplexDomain):
         result.append(f"the latent is an output of {bound.latent_operator}, over the reals")
     if isinstance(core.domain, SphereDomain):
         result.append("what is normalised is not zero at any location")

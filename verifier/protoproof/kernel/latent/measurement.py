@@ -66,8 +66,7 @@ class Measurer:
         products = [list(map(int, row)) for row in (z * across).tolist()]
         squares = [sum(n * n for n in point) for point, _ in points]
         if head.geometry == "angular":
-            units = [max(square, 1) << (2 * head.shift) for square in squares]
-            return [[-n * abs(n) for n in row] for row in products], units
+            return self._signed_squares(products, squares, [unit for _, unit in points])
         if head.geometry == "linear":
             units = [unit << (self._shift + head.shift) for _, unit in points]
             return [[-n for n in row] for row in products], units
@@ -87,6 +86,19 @@ class Measurer:
             rows.append([n - twice * entry + finer * c for n, entry, c in triples])
         unit_shift = 2 * self._shift + head.scale_shift
         return rows, [unit * unit << unit_shift for _, unit in points]
+
+    def _signed_squares(
+        self, products: list[list[int]], squares: list[int], denominators: list[int]
+    ) -> tuple[list[list[int]], list[int]]:
+        """Of -n / max(|z|, floor): -n |n| over the larger square; 0 where z is 0."""
+        head, rows, units = self._head, [], []
+        floor, unit = head.floor.numerator**2, head.floor.denominator**2
+        for row, square, denominator in zip(products, squares, denominators, strict=True):
+            least = floor * denominator**2 << (2 * self._shift)  # over ``unit``
+            scale, size = (1, square) if square * unit >= least else (unit, least)
+            rows.append([-n * abs(n) * scale for n in row])
+            units.append(max(size, 1) << (2 * head.shift))
+        return rows, units
 
     def _matrix(self, which: str, chosen: Sequence[int] | None) -> fmpz_mat:
         """[D, P] of (weighted) prototypes, or of scales."""

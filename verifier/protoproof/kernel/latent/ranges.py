@@ -2,9 +2,9 @@
 
 * box, reach: the squared distance to the box, and to its farthest corner, or every channel of a
   product at one end; sums over channels.
-* a product on a sphere: |<p, z>| <= |p| |z|. An angular measurement is a product with u = z / |z|,
-  |u| <= 1, wherever z is; where z >= 0, the negative part of p only makes <p, u> smaller.
-* sphere: with |z| in [r, R] and n = |p|, the triangle inequality gives
+* a product on a sphere or in a ball: |<p, z>| <= |p| |z|. An angular measurement is a product with
+  some u, |u| <= 1, wherever z is; where z >= 0, the negative part of p only makes <p, u> smaller.
+* sphere and ball: with |z| in [r, R] and n = |p|, the triangle inequality gives
   max(n - R, r - n, 0)^2 <= |z - p|^2 <= (n + R)^2. Written out, n^2 + R^2 -+ 2 sqrt(n^2 R^2), only
   one square root remains, and it is rounded up.
 * simplex: a convex function on a polytope is largest at a corner, all of the sum in one channel:
@@ -49,27 +49,37 @@ def _everywhere(head: Head, where: LatentDomain) -> list[Interval]:
     spend("the ranges over the domain", 16 * count * integer(3))
     if not where.bounded:
         return [_free(head, j) for j in range(count)]
-    kind = where.kind if isinstance(where, BoundedDomain) else ""
-    if head.geometry == "euclidean" and kind == "sphere" and isinstance(where, BoundedDomain):
-        return [_to_shell((norm, 1 << (2 * head.shift)), where.slack) for norm in head.norms]
-    if head.geometry == "linear" and kind == "sphere" and isinstance(where, BoundedDomain):
-        return [_in_ball(norm, 2 * head.shift, where.slack) for norm in head.norms]
-    if head.geometry in ("euclidean", "linear") and isinstance(where, BoundedDomain):
-        slack = Fraction(*where.slack)
-        if kind == "simplex":
-            spend("the ranges over the domain", _FRACTIONS * count * head.channels)
-            find = _to_simplex if head.geometry == "euclidean" else _on_simplex
-            return [find(head, j, where, (1 - slack, 1 + slack)) for j in range(count)]
+    if isinstance(where, BoundedDomain) and head.geometry in ("euclidean", "linear"):
+        found = _curved(head, where)
+        if found is not None:
+            return found
     (low, *_), (high, *_) = where.ends(0)
     key = "box", low, high, where.shift
     kept = head.kept.get(key)
     if isinstance(kept, list):
         _spend_box(head, where)
         return kept
-    if kind == "box":
+    if where.kind == "box":
         hold("the ranges over the domain", 400 * count)
         head.kept[key] = box_ranges(head, where, 0)
     return box_ranges(head, where, 0)
+
+
+def _curved(head: Head, where: BoundedDomain) -> list[Interval] | None:
+    """Over a sphere, a ball or a simplex; None for a box."""
+    count, euclidean = head.prototype_count, head.geometry == "euclidean"
+    if where.kind in ("sphere", "ball"):
+        numerator, unit = where.slack
+        inner = (unit - numerator, unit) if where.kind == "sphere" else (0, 1)
+        find = _to_shell if euclidean else _in_shell
+        ring = inner, (unit + numerator, unit)
+        return [find((norm, 1 << (2 * head.shift)), *ring) for norm in head.norms]
+    if where.kind == "simplex":
+        slack = Fraction(*where.slack)
+        spend("the ranges over the domain", _FRACTIONS * count * head.channels)
+        find_on = _to_simplex if euclidean else _on_simplex
+        return [find_on(head, j, where, (1 - slack, 1 + slack)) for j in range(count)]
+    return None
 
 
 def _free(head: Head, prototype: int) -> Interval:
@@ -169,10 +179,9 @@ def box_cost(prototypes: int, channels: int, size: int = 1) -> int:
     return prototypes * (16 * OPERATION + 4 * channels * integer(size, size))
 
 
-def _in_ball(norm: int, shift: int, slack: Ratio) -> Interval:
-    """-<p, z> where |z|^2 <= 1 + slack."""
-    numerator, unit = slack
-    end = _root_above((norm, 1 << shift), (unit + numerator, unit))
+def _in_shell(norm: Ratio, inner: Ratio, outer: Ratio) -> Interval:
+    """-<p, z>, whose size is at most |p| |z|."""
+    end = _root_above(norm, outer)
     return -end, end
 
 
@@ -186,9 +195,7 @@ def _on_simplex(
     return grid_floor(low.as_integer_ratio()), grid_ceiling(high.as_integer_ratio())
 
 
-def _to_shell(norm: Ratio, slack: Ratio) -> Interval:
-    numerator, unit = slack
-    inner, outer = (unit - numerator, unit), (unit + numerator, unit)
+def _to_shell(norm: Ratio, inner: Ratio, outer: Ratio) -> Interval:
     low = 0
     for radius, beyond in ((outer, _less(outer, norm)), (inner, _less(norm, inner))):
         if beyond:

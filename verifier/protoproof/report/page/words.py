@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from protoproof.certificate.schema import (
     ActivationFact,
+    BallDomain,
     CeilingFact,
     Core,
     Fact,
@@ -181,6 +182,8 @@ def domain_words(core: Core) -> str:
     domain = core.domain
     if isinstance(domain, SphereDomain):
         return f"Every latent of length 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, BallDomain):
+        return f"Every latent of length at most 1 (up to rounding) at each of {shape}"
     if isinstance(domain, SimplexDomain):
         return f"Every latent of non-negative values with sum 1 (up to rounding) at each of {shape}"
     if isinstance(domain, ReachDomain):
