@@ -58,7 +58,7 @@ def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
     """
     rows = [tables.rows[f.row] for f in features]
     spend("the geometry", OPERATION * sum(1 + len(row.square) for row in rows))
-    if any(tables.sites[s].norm >= 0 for s in features[0].sites):
+    if any(tables.sites[s].norm >= 0 for s in tables.groups[features[0].group]):
         return "angular"
     curved = [row for row in rows if row.square]
     if not curved:
