@@ -46,7 +46,7 @@ def test_the_checker_reads_the_same_head(family: Family, exporter: str, exported
     images = inputs(family.shape, 4)
     behind, seen = Precise(model, cuts, output), run(model, cuts, images)
     tensors = [dict(zip(cuts, one, strict=True)) for one in seen]
-    ours = np.stack([kernel.scores(bound.head, latents(network, one)) for one in tensors])
+    ours = np.stack([kernel.scores(bound, latents(network, one)) for one in tensors])
     theirs = np.stack([behind(one) for one in seen])
     assert same_scores(ours, theirs, head.decision.kind == "labels")
 

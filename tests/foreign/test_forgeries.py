@@ -95,7 +95,9 @@ def test_whatever_the_checker_reads_is_what_the_changed_graph_computes(
             continue
         head = bound.head
         labels = head.decision.kind == "labels"
-        assert agree(mutant, output, bound.cuts, partial(kernel.scores, head), labels), mutant.words
+        assert agree(mutant, output, bound.cuts, partial(kernel.scores, bound), labels), (
+            mutant.words
+        )
 
 
 @pytest.mark.parametrize(("family", "exporter"), FILES)
