@@ -78,12 +78,10 @@ def proved_once() -> Iterator[None]:
     here is out of the checker's reach in any other way."""
     known: dict[tuple[object, ...], CheckReport] = {}
 
-    def remembered(
-        content: bytes, model: ModelFile, digest: str, allow_declared: bool
-    ) -> CheckReport:
-        key = (content, model.sha256, digest, allow_declared)
+    def remembered(content: bytes, model: ModelFile, digest: str) -> CheckReport:
+        key = (content, model.sha256, digest)
         if key not in known:
-            known[key] = check(content, model, digest, allow_declared=allow_declared)
+            known[key] = check(content, model, digest)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -57,9 +57,7 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    declared = network.binding == "declared"
-    report = check(content, network.data, instance.input_sha256, allow_declared=declared)
-    trust = ["--allow-declared"] if declared else []
+    report = check(content, network.data, instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
@@ -72,7 +70,7 @@ def page_to_files(
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model), *trust]),
+            shlex.join([*program, "check", str(certificate), str(model)]),
         ),
         sizes=(),
         seconds=envelope.about.seconds or 0.0,
