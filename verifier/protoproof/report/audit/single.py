@@ -63,8 +63,7 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    report = _checked(content, network, instance.input_sha256)
-    trust = ["--allow-declared"] if network.binding == "declared" else []
+    report = check(content, ModelFile(network.data, network.files), instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
@@ -75,7 +74,7 @@ def page_to_files(
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model), *trust]),
+            shlex.join([*program, "check", str(certificate), str(model)]),
         ),
         sizes=(),
         seconds=envelope.about.seconds or 0.0,
