@@ -263,12 +263,10 @@ class Explainer:
 
     def checked(self, envelope: Envelope) -> CheckReport:
         """What the checker says about a certificate of this network."""
-        # what rests on a declared head is then conditional on it, and never counts as proved
         return check(
             canonical_bytes(envelope),
             self.model_file,
             envelope.core.instance.input_sha256,
-            allow_declared=True,
         )
 
 

@@ -22,6 +22,7 @@ from protoproof.network.head.view import View, read_view
 from protoproof.network.onnx.external import Files
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph, part
+from protoproof.network.onnx.inferred import exposing
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.runtime import (

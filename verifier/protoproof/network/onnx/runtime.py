@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.extras import installed, require
@@ -60,16 +59,37 @@ class Session:
     def __reduce__(self) -> tuple[Any, ...]:
         return Session, (self._data, self._files)
 
-    def run(
-        self, outputs: tuple[str, ...], feed: Mapping[str, Any], *, finite: bool = True
-    ) -> list[NDArray[np.float32]]:
+    def run(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[NDArray[np.float32]]:
         """Tensors by name.
 
         Raises:
-            FragileError: a result is NaN or infinite (unless that is allowed).
+            FragileError: a result is NaN or infinite.
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
+        results = self._results(outputs, feed)
+        for name, result in zip(outputs, results, strict=True):
+            if not np.isfinite(result).all():
+                raise FragileError(
+                    f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
+                    "be decided about it"
+                )
+            result.setflags(write=False)
+        return [np.asarray(result) for result in results]
+
+    def shapes(
+        self, outputs: tuple[str, ...], feed: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """Shapes of tensors by name, whatever their values.
+
+        Raises:
+            ModelError: ONNX Runtime fails.
+            MissingDependencyError: it is not installed.
+        """
+        results = self._results(outputs, feed)
+        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
+
+    def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
         if self._session is None:
             require("explain", "running the network")
         try:
@@ -78,24 +98,7 @@ class Session:
             raise ModelError(
                 f"ONNX Runtime fails on the model ({printable(error)}); export it again"
             ) from error
-        for name, result in zip(outputs, results, strict=True):
-            if finite and not np.isfinite(result).all():
-                raise FragileError(
-                    f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
-                    "be decided about it"
-                )
-            result.setflags(write=False)
-        return [np.asarray(result) for result in results]
-
-
-def exposing(data: bytes, names: tuple[str, ...]) -> bytes:
-    """The same model with more of its tensors as outputs, behind its own.
-
-    A message field that occurs again is merged into the first, by the rules of protobuf: so nothing
-    has to be parsed or copied but bytes.
-    """
-    graph = GraphProto(output=[ValueInfoProto(name=name) for name in names])
-    return data + ModelProto(graph=graph).SerializeToString() if names else data
+        return list(results)
 
 
 def _started(data: bytes, files: Files) -> Any:

@@ -144,8 +144,7 @@ def _found_again(
     def watch(row: Row, found: Rechecked | None) -> None:
         every.append(audit.instance(row, found, brief=len(every) >= sections))
 
-    declared = network.binding == "declared"
-    return confirm(stored, network, instances, declared=declared, watch=watch), every
+    return confirm(stored, network, instances, watch=watch), every
 
 
 def _network(model: Path, campaign: Campaign) -> Network:
@@ -320,9 +319,8 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
 def _recheck(
     directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
-    trust = " --allow-declared" if network.binding == "declared" else ""
     start, file = shlex.join(program), shlex.quote(str(model))
     folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
     places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
-    loop = f'for certificate in {places}; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
-    return (f"{start} check CERTIFICATE {file}{trust}", loop)
+    loop = f'for certificate in {places}; do {start} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{start} check CERTIFICATE {file}", loop)

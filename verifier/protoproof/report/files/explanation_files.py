@@ -142,8 +142,7 @@ def _written(
     if result.certificate is None or result.check is None or certificate is None or check is None:
         raise InternalError("files need a certificate")
     out, content = files.out, canonical_bytes(result.certificate)
-    trust = ["--allow-declared"] if network.binding == "declared" else []
-    recheck = shlex.join([*files.program, "check", str(out), _short(network.path), *trust])
+    recheck = shlex.join([*files.program, "check", str(out), _short(network.path)])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
     written = {certificate: content, check: checked}
     reading, listed = _reading(network, result), _listed(out, extras, result.certificate.about)

@@ -62,7 +62,9 @@ def positive(program: Program, ends: tuple[End, End]) -> bool:
     (name, constant), before = program[-1], program[:-1]
     if name in ("exp", "sigmoid", "softplus"):
         return True
-    if name in ("reciprocal", "sqrt", "power", "div_root") or (name == "mul" and (constant or 0) > 0):
+    if name in ("reciprocal", "sqrt", "power", "div_root") or (
+        name == "mul" and (constant or 0) > 0
+    ):
         return positive(before, ends)
     if name == "add" and constant is not None and constant > 0:
         return at_least(bounds(before, ends)[0], ZERO) or above(bounds(program, ends)[0], ZERO)
@@ -101,9 +103,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     return Chain(steps)
 
 
-def _aligned(
-    program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None]:
+def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[Fraction | None]:
     """The program's constants for the functions of another one; it may lack what does nothing.
 
     Raises:
@@ -145,9 +145,22 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
         idle = all(c == _NEUTRAL.get(n) for n, c in result)
         if name == "max" and idle and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
             continue
-        if result and result[-1][0] == name and constant is not None and name in _NEUTRAL:
-            before = result[-1][1] or Fraction(0)
-            result[-1] = name, before + constant if name == "add" else before * constant
-        else:
-            result.append((name, constant))
+        result.append((name, constant))
+        _tidied(result)
     return tuple(result)
+
+
+def _tidied(result: list[Instruction]) -> None:
+    """The affine functions at the end as at most one factor and one addend, in this order."""
+    slope, shift = Fraction(1), Fraction(0)
+    count = 0
+    while count < len(result) and result[-1 - count][0] in _NEUTRAL:
+        count += 1
+    for name, constant in result[len(result) - count :]:
+        if name == "add":
+            shift += constant or 0
+        else:
+            slope, shift = slope * (constant or 0), shift * (constant or 0)
+    names = {name for name, _ in result[len(result) - count :]}
+    del result[len(result) - count :]
+    result += [("mul", slope)] * ("mul" in names) + [("add", shift)] * ("add" in names)

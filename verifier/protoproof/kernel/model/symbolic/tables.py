@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
 
 # One function of one variable with its constant.
@@ -36,15 +37,15 @@ class Row(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """A measurement pooled over sites.
+    """A measurement pooled over a group of sites.
 
-    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom; ``inner``: the program
-    before pooling.
+    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom, focal (max less mean);
+    ``inner``: the program before pooling.
     """
 
     kind: str
     count: int
-    sites: tuple[int, ...]
+    group: int
     row: int
     inner: int
 
@@ -57,8 +58,10 @@ class Tables:
         self.rows: list[Row] = []
         self.norms: list[Norm] = []
         self.programs: list[Program] = []
+        self.groups: list[tuple[int, ...]] = []
         self.features: list[Feature] = []
         self._index: dict[object, int] = {}
+        self._sizes: dict[int, int] = {}
         self.program(())
 
     def _entered(self, table: list, entry: object) -> int:  # type: ignore[type-arg]
@@ -87,6 +90,24 @@ class Tables:
             self._index[key] = len(self.rows)
             self.rows.append(row)
         return self._index[key]
+
+    def group(self, sites: tuple[int, ...]) -> int:
+        """Sites that are pooled together."""
+        hold("the sites of a head", 32 * len(sites))
+        return self._entered(self.groups, sites)
+
+    def size(self, group: int) -> int:
+        """How many sites a group has.
+
+        Raises:
+            ModelError: one of them twice.
+        """
+        if group not in self._sizes:
+            sites = self.groups[group]
+            if len(set(sites)) != len(sites):
+                raise ModelError("model: a location is pooled twice")
+            self._sizes[group] = len(sites)
+        return self._sizes[group]
 
     def feature(self, feature: Feature) -> int:
         hold("the features of a head", 512)
