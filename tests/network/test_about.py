@@ -94,9 +94,7 @@ def test_without_it_everything_is_found_and_counted(tmp_path: Path) -> None:
         ("input.range", [1.0, 0.0], "low < high"),
     ],
 )
-def test_impossible_counts_are_refused(
-    tmp_path: Path, path: str, value: Any, message: str
-) -> None:
+def test_impossible_counts_are_refused(tmp_path: Path, path: str, value: Any, message: str) -> None:
     parts = draft()
     parts.description = json.loads(changed(path, value))
     with pytest.raises(DescriptionError, match=message):

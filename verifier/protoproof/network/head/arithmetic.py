@@ -102,6 +102,8 @@ def multiply(tables: Tables, x: Value, y: Value) -> Value:
         return entries.square(x)
     if isinstance(x, Measured) and isinstance(y, Measured) and _equal(x, y):
         return measured.applied(x, "square")
+    if isinstance(x, Pooled) and isinstance(y, Pooled) and _same_pooled(x, y):
+        return function(tables, x, "square")
     if isinstance(x, Tree | Pooled | Combination) and isinstance(y, Tree | Pooled | Combination):
         if isinstance(x, Tree) or (not isinstance(y, Tree) and _larger(x, y)):
             x, y = y, x
@@ -124,6 +126,15 @@ def _equal(x: Measured, y: Measured) -> bool:
         and np.array_equal(x.site, y.site)
         and np.array_equal(x.row, y.row)
         and x.norm == y.norm
+        and measured.same_steps(x.steps, y.steps)
+    )
+
+
+def _same_pooled(x: Pooled, y: Pooled) -> bool:
+    return x is y or (
+        x.shape == y.shape
+        and x.ratio == y.ratio
+        and np.array_equal(x.record, y.record)
         and measured.same_steps(x.steps, y.steps)
     )
 
@@ -211,13 +222,9 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
     kept, gone = (no, yes) if condition.below else (yes, no)
     value = condition.value
     zero = isinstance(gone, Numbers) and not np.any(gone.plain)
-    same = kept is value or (
-        isinstance(kept, Pooled)
-        and isinstance(value, Pooled)
-        and kept.shape == value.shape
-        and np.array_equal(kept.record, value.record)
-        and measured.same_steps(kept.steps, value.steps)
-    )
+    same = kept is value
+    if isinstance(kept, Pooled) and isinstance(value, Pooled):
+        same = _same_pooled(kept, value)
     same = same or (
         isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value)
     )

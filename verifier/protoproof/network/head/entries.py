@@ -107,6 +107,7 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
         if x.element.shape[axis] != x.shape[axis]:
             raise NotRecognisedError("a sum that counts a latent element more than once")
     size = math.prod(x.shape[axis] for axis in axes)
+    tables.sums += 1
     space = tables.space(size)
     site, order = space.add_sites(_rows_of(x.element, axes, x.element.shape))
     outer = np.broadcast_shapes(*(_kept(part, axes) for part in (x.a, x.g, x.c, x.c_low)))
