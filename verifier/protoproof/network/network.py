@@ -30,7 +30,6 @@ from protoproof.network.onnx.runtime import (
     Observation,
     Session,
     check_image,
-    exposing,
 )
 from protoproof.network.onnx.screen import refusals
 
