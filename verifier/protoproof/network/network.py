@@ -71,8 +71,8 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values."""
-        return self.description.input.range
+        """Closed range of input values; bytes have their own."""
+        return (0.0, 255.0) if self.graph.bytes_in else self.description.input.range
 
     @property
     def class_names(self) -> tuple[str, ...]:
