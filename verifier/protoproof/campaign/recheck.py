@@ -107,7 +107,7 @@ class Rechecker:
     def __init__(self, directory: Path, network: Network, options: Options) -> None:
         self.network = network
         self._directory, self._options = directory, options
-        self._file = ModelFile(network.data)
+        self._file = ModelFile(network.data, network.files)
         self._domain = domain_words(options.domain, network)
 
     def see(self, x: NDArray[np.float32]) -> Seen:

@@ -254,7 +254,7 @@ class Refutation(Frozen):
 class SizeBound(Frozen):
     """Why no explanation in this vocabulary is smaller than what the checker derives from this.
 
-    For ``pairs`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
+    For ``pairs``, ``path`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
     ``topk`` none, because a refutation of the k most activated prototypes refutes all smaller k.
     """
 
@@ -278,7 +278,7 @@ class Core(Frozen):
     model: ModelIdentity
     instance: Instance
     domain: Domain
-    vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
+    vocabulary: Literal["topk", "ceiling", "pairs", "mixed", "path"]
     premises: Literal["exact", "interval"]
     facts: Annotated[tuple[Fact, ...], FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]

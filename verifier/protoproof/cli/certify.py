@@ -166,7 +166,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
             region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
         )
         result = replace(result, sandwich=band)
-    return result, network.description.name
+    return result, network.about.name
 
 
 def _explanation(text: str | None) -> Any:

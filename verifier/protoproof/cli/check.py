@@ -13,7 +13,7 @@ from protoproof.errors import UsageError
 from protoproof.report.page.text import visible
 
 if TYPE_CHECKING:
-    from protoproof.kernel import CheckReport
+    from protoproof.kernel import CheckReport, ModelFile
     from protoproof.kernel.claims import Claim
 
 
@@ -49,7 +49,7 @@ def check(
 
 
 def _proved(
-    content: bytes, name: Path, model: Path | bytes, digest: str | None
+    content: bytes, name: Path, model: Path | ModelFile, digest: str | None
 ) -> tuple[CheckReport, int, str | None]:
     """What the checker says, and the exit code.
 
@@ -70,6 +70,7 @@ def _observed(
 ) -> tuple[CheckReport, int, str | None]:
     """The same, with what the runtime computes here for the input that was presented."""
     from protoproof.extras import require
+    from protoproof.kernel import ModelFile
     from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.network.recorded import confirm_latent, input_digest
@@ -77,7 +78,8 @@ def _observed(
     require("explain", "--input")
     network = load(model)
     x = read_input(input_, network.input_shape, network.input_range, index)
-    report, code, _ = _proved(content, name, network.data, input_digest(x))
+    model_file = ModelFile(network.data, network.files)
+    report, code, _ = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
         return report, code, None
     verdict, sentence = confirm_latent(report.instance, network, x)

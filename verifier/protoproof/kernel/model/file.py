@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from protoproof.errors import DescriptionError, ModelError
-from protoproof.kernel.arithmetic.exact import Ratio
-from protoproof.kernel.budget import Budget, current
-from protoproof.kernel.model.description import Description, read_description
-from protoproof.kernel.model.graph import MAX_BYTES, Graph
-from protoproof.kernel.model.reading import read_head
-from protoproof.kernel.model.recognise import why_not_recognised
+import numpy as np
+from numpy.typing import NDArray
 
-# What the operator that outputs the latent can output: all that justifies a box domain.
-OUTPUT_RANGES: dict[str, tuple[Ratio, Ratio | None]] = {
-    "Sigmoid": ((0, 1), (1, 1)),
-    "Relu": ((0, 1), None),
-}
-# Operators that normalise, with the attributes (ONNX's defaults filled in) with which they do so
-# over the channels of [N, D, H, W]: all that justifies a sphere or a simplex domain.
-NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
-    "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
-    "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
-}
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import Budget, current
+from protoproof.kernel.model.data_files import (
+    MAX_TOTAL,
+    described,
+    identity,
+    names_in,
+    read_beside,
+)
+from protoproof.kernel.model.graph import Graph
+from protoproof.kernel.model.reading import find_head
+from protoproof.kernel.model.symbolic.domains import OperatorDomain
 
 
 class LatentTensor(NamedTuple):
-    """The tensor of a graph that a head takes, and the shape in which it does: channels, rows,
-    columns."""
+    """A tensor of a graph that a head takes.
+
+    ``shape``: for one input, whose size 1 comes first. ``sites`` [L, D]: the flat index of every
+    coordinate of the head's locations.
+    """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    sites: NDArray[np.int64]
 
 
 class BoundHead:
@@ -41,66 +41,69 @@ class BoundHead:
 
     Attributes:
         head: the exact numbers.
+        cuts: the latent tensors, in the order of the head's locations.
         inputs: the names of the graph's inputs.
-        latents: the names of the latent tensors, one per bank of prototypes.
+        latents: the names of the latent tensors.
         output: the name of the tensor that decides.
+        final: the operators between logits and output, the last one first.
+        floor, added: an angular head divides by max(sqrt(|z|^2 + added), floor).
+        latent_operator: the operator that outputs the latent; '' for none, or several.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
-        normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
+        normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
+            ``ball`` (of norm at most 1) where its operator guarantees that; else empty.
+
+    Raises:
+        DescriptionError, ModelError: there is no head that the checker knows.
     """
 
-    def __init__(self, graph: Graph, description: Description) -> None:
-        self.head = read_head(graph, description)
-        departure = why_not_recognised(graph, description)
-        if departure is not None:
-            raise ModelError(f"model: no head that the checker knows: {departure}")
-        self.latents = (description.latent,)
-        self._grid = description.grid
-        self.latent_operator = graph.operator(description.latent)
-        self.inputs = graph.inputs
-        self.output = description.logits
-        self.latent_range = _range(graph, description.latent)
-        self.normalised = _normalised(graph, description.latent)
+    def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
+        found = find_head(graph, latents, output)
+        self.head, self.cuts, self.floor = found.head, found.cuts, found.floor
+        self.added = found.added
+        self.final, self.inputs = found.final, graph.inputs
+        self.latents, self.output = latents, output
+        domains = {cut.domain for cut in found.cuts}
+        domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
+        self.latent_operator = domain.operator
+        self.latent_range, self.normalised = domain.box, domain.kind
 
     @property
     def latent_tensor(self) -> LatentTensor:
-        """The latent's name and shape."""
-        return LatentTensor(self.latents[0], (self.head.channels, *self._grid))
+        """The latent's name, shape, and place of every coordinate.
 
-
-def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:
-    """What the operator behind a tensor guarantees; it has no attributes that could change it."""
-    bare = graph.simple(tensor) and not graph.attributes(tensor)
-    return OUTPUT_RANGES.get(graph.operator(tensor)) if bare else None
-
-
-def _normalised(graph: Graph, tensor: str) -> str:
-    """The domain that the operator behind a tensor puts every location in, or ''."""
-    domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
-    stated = graph.attributes(tensor) if domain else {}
-    if not set(stated) <= set(wanted) or not graph.simple(tensor):
-        return ""
-    known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
-    return domain if known else ""
+        Raises:
+            ModelError: there are several.
+        """
+        if len(self.cuts) != 1:
+            raise ModelError("model: a head of several latents is not walked over regions")
+        return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
 
 
 class ModelFile:
-    """The bytes of an ONNX file. Hash and parser share them; parsing waits until it is needed.
+    """The bytes of an ONNX file, and of the data files that it names, which must be given with it.
 
-    Pass one object to many calls of :func:`protoproof.kernel.check` to parse the model only once.
+    Hash and parser share them; parsing waits until it is needed. Pass one object to many calls of
+    :func:`protoproof.kernel.check` to parse the model only once.
+
+    Attributes:
+        sha256: of the model's file, or of the manifest of all files (see ``data_files``).
+        files: name, sha256 and size of each data file, by name.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, data_files: Mapping[str, bytes] | None = None) -> None:
         self.data = data
-        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._data_files = dict(data_files or {})
+        self.sha256 = identity(data, self._data_files)
+        self.files = described(self._data_files)
         self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> ModelFile:
-        """Read a file.
+        """Read a file, and the data files beside it that it names.
 
         Raises:
-            ModelError: it cannot be read, or is too large.
+            ModelError: one of them cannot be read, or all are too large.
         """
         if not Path(path).exists():
             raise ModelError(f"cannot read model {str(path)!r}: no such file")
@@ -109,12 +112,12 @@ class ModelFile:
         try:
             with Path(path).open("rb") as stream:
                 # as much as there is: reading allocates what is asked for
-                data = stream.read(min(MAX_BYTES, os.fstat(stream.fileno()).st_size) + 1)
+                data = stream.read(min(MAX_TOTAL, os.fstat(stream.fileno()).st_size) + 1)
         except OSError as error:
             raise ModelError(f"cannot read model {str(path)!r}: {error.strerror}") from error
-        if len(data) > MAX_BYTES:
-            raise ModelError(f"model {str(path)!r} is larger than {MAX_BYTES >> 20} MiB")
-        return cls(data)
+        if len(data) > MAX_TOTAL:
+            raise ModelError(f"model {str(path)!r} is larger than {MAX_TOTAL} bytes")
+        return cls(data, read_beside(Path(path).parent, names_in(data), MAX_TOTAL - len(data)))
 
     @property
     def graph(self) -> Graph:
@@ -126,7 +129,7 @@ class ModelFile:
         budget = current()
         if self._graph is None:
             with budget.recorded() as cost:
-                self._graph = Graph(self.data), cost
+                self._graph = Graph(self.data, self._data_files), cost
             budget.first("graph")
         elif budget.first("graph"):
             budget.repeat("the graph", self._graph[1])
@@ -141,15 +144,10 @@ class ModelFile:
             DescriptionError, ModelError: there is none that the checker knows.
         """
         graph, key = self.graph, (latents, output)
-        text = graph.description
-        if text is None:
-            raise DescriptionError("the model has no head description")
         if key not in self._heads:
             self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
-                head = BoundHead(graph, read_description(text))
-            if (head.latents, head.output) != key:
-                raise ModelError(f"model: there is no head from {latents!r} to {output!r}")
+                head = BoundHead(graph, latents, output)
             self._heads[key] = head, cost
             return head
         head, cost = self._heads[key]

@@ -162,7 +162,7 @@ class _Search:
             excess, good = self._excess(points, demands.limit[location])
             good &= sphere.inside(points)
             measured = self.descent.squared_distances(points, self.weighed)
-            similar = self.instance.similarity(measured)
+            similar = self.instance.similarity(measured, self.weighed)
             for row, weights in enumerate(self.weights):
                 activation = np.maximum(similar, self.base.others[row, location, self.weighed])
                 margin = activation @ weights[self.weighed] + self.offset[row]
@@ -182,9 +182,10 @@ class _Search:
         limit = limit[columns]
         measured = self.descent.squared_distances(points, columns)
         low = measured < limit
-        allowed = self.instance.similarity(np.broadcast_to(limit, low.shape)[low])
+        whose = np.broadcast_to(columns, low.shape)[low]
+        allowed = self.instance.similarity(np.broadcast_to(limit, low.shape)[low], whose)
         excess = np.zeros(measured.shape)
-        excess[low] = self.instance.similarity(measured[low]) - allowed
+        excess[low] = self.instance.similarity(measured[low], whose) - allowed
         good = self.descent.admissible(measured, limit)
         return excess.sum(axis=1), np.asarray(good.all(axis=1))
 

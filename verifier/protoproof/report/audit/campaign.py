@@ -165,9 +165,6 @@ def _network(model: Path, campaign: Campaign) -> Network:
 def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
-    similarity = model.similarity
-    if model.constant != 1.0:
-        similarity += f" (constant {model.constant:.6g})"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
     regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
@@ -177,7 +174,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
         ("Head sha256", model.head_sha256),
         ("Head description sha256", model.description_sha256),
-        ("Similarity", similarity),
+        ("Similarity", model.similarity),
         ("Producer", model.producer or "not stated"),
         *trained,
         ("Data", about["data"]["name"]),

@@ -10,8 +10,8 @@ from pathlib import Path
 from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
-from protoproof.kernel import CheckReport, check, read_file
-from protoproof.network import load
+from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
@@ -20,6 +20,12 @@ from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate, PageModel
+
+
+def _checked(content: bytes, network: Network, digest: str) -> CheckReport:
+    """What the checker says, from the bytes of the model that were read."""
+    file = ModelFile(network.data, network.files)
+    return check(content, file, digest)
 
 
 def page_to_files(
@@ -57,16 +63,14 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    report = check(content, network.data, instance.input_sha256)
+    report = _checked(content, network, instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
         reading=reading_of(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(
-            network.description.name, network.sha256, network.binding, network.head.grid
-        ),
+        model=PageModel(network.about.name, network.sha256, network.binding, network.head.grid),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),

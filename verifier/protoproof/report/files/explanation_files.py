@@ -250,13 +250,13 @@ def prototype_pictures(network: Network) -> Patches | None:
 
 
 def _reading(network: Network, result: Explanation) -> Reading:
-    field = network.description.latent.receptive_field
+    field = network.about.receptive_field
     head = network.head
     return Reading(
         classes=network.class_names,
         grid=head.grid,
         measurement=head.measurement(result.observation.latent.astype(np.float64)),
-        similarity=head.similarity.value,
+        similarity=head.chain.value,
         weight=head.weight,
         bias=head.bias,
         predicted=result.predicted,
@@ -268,13 +268,13 @@ def _reading(network: Network, result: Explanation) -> Reading:
 
 
 def _model(network: Network) -> PageModel:
-    description, head = network.description, network.head
-    about = (
+    about, head = network.about, network.head
+    facts = (
         ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
-        ("similarity", description.similarity.kind),
-        ("producer", description.producer),
+        ("similarity", head.chain.words()),
+        ("producer", about.producer),
     )
-    return PageModel(description.name, network.sha256, network.binding, head.grid, about)
+    return PageModel(about.name, network.sha256, network.binding, head.grid, facts)
 
 
 def _beside(path: Path, ending: str) -> Path:
