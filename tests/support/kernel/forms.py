@@ -79,11 +79,11 @@ COSINE_AFTER = """
 NORMED = "ps = ReduceL2<keepdims=1>(p, axis1) pu = Div(p, ps)"
 FLAT = "zr = Reshape(z, flat3) zt = Transpose<perm=[0,2,1]>(zr)"
 TREE = """
-    n0 = Neg(m) s = Exp(n0) s0, s1, s2, s3 = Split<axis=1, num_outputs=4>(s)
+    n0 = Neg(m) route = Exp(n0) s0, s1, s2, s3 = Split<axis=1, num_outputs=4>(route)
     o0 = Sub(one, s0) o1 = Sub(one, s1) o2 = Sub(one, s2)
-    a1 = Mul(o1, l0) b1 = Mul(s1, l1) t1 = Add(a1, b1)
-    a2 = Mul(o2, l2) b2 = Mul(s2, l3) t2 = Add(a2, b2)
-    a0 = Mul(o0, t1) b0 = Mul(s0, t2) y = Add(a0, b0)"""
+    a1 = Mul(o1, l0) b1 = Mul(s1, l1) left = Add(a1, b1)
+    a2 = Mul(o2, l2) b2 = Mul(s2, l3) right = Add(a2, b2)
+    a0 = Mul(o0, left) b0 = Mul(s0, right) y = Add(a0, b0)"""
 LEAVES = {f"l{k}": RNG.dirichlet([1, 1, 1])[None] for k in range(4)}
 
 

@@ -21,6 +21,19 @@ DIGITS = 60
 mpmath.mp.dps = DIGITS
 
 
+class UndefinedError(ArithmeticError):
+    """The graph has no value there: over the reals, what a runtime calls NaN."""
+
+
+def _positive(function: Callable[[Any], Any], least: int) -> Callable[[Any], Any]:
+    def checked(v: Any) -> Any:
+        if v < 0 or (least and v == 0):
+            raise UndefinedError
+        return function(v)
+
+    return checked
+
+
 def numbers(values: Any) -> Array:
     """Floats as they are; integers stay integers."""
     array = np.asarray(values)
@@ -216,7 +229,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "GlobalMaxPool": lambda x: _reduction(max)(x, axes=list(range(2, x.ndim))),
     "Identity": lambda x: x,
     "Less": _each(lambda a, b: a < b),
-    "Log": _each(mpmath.log),
+    "Log": _each(_positive(mpmath.log, 1)),
     "LogSoftmax": lambda x, axis=-1: _each(mpmath.log)(_softmax(x, axis)),
     "LpNormalization": _lp,
     "MatMul": lambda a, b: np.matmul(a, b),
@@ -241,7 +254,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Softmax": _softmax,
     "Softplus": _each(lambda v: mpmath.log1p(mpmath.exp(v))),
     "Split": _split,
-    "Sqrt": _each(mpmath.sqrt),
+    "Sqrt": _each(_positive(mpmath.sqrt, 0)),
     "Squeeze": lambda x, axes=None: x.squeeze(None if axes is None else _axes(x, axes)),
     "Sub": lambda a, b: a - b,
     "Tanh": _each(mpmath.tanh),
