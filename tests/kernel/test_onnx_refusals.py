@@ -15,6 +15,7 @@ from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.onnx_reader import read_onnx
 from tests.support.kernel.models import model_proto
 from tests.support.kernel.onnx_dump import TINY, agree, with_attribute
+from tests.support.kernel.wire import LENGTH, put, tamper
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -121,7 +122,15 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "word too large": (tensor(data_type=12, uint64_data=[1, 1 << 32]), "does not fit"),
     "neither true nor false": (tensor(data_type=9, int32_data=[1, 2]), "neither true"),
     "neither, raw": (tensor(data_type=9, raw_data=b"\0\7"), "neither true"),
-    "functions": (lambda model: model.functions.add(name="f") and None, "functions"),
+    "called function": (
+        lambda model: model.functions.add(name=model.graph.node[0].op_type) and None,
+        "functions",
+    ),
+    "called function of ONNX's other name": (
+        lambda model: model.functions.add(name=model.graph.node[0].op_type, domain="ai.onnx")
+        and None,
+        "functions",
+    ),
     "training": (lambda model: model.training_info.add() and None, "training"),
     "devices": (lambda model: model.configuration.add(name="d") and None, "devices"),
     "node on devices": (
@@ -129,10 +138,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "devices",
     ),
     "sparse weights": (sparse, "sparse"),
-    "quantized": (
-        lambda model: model.graph.quantization_annotation.add(tensor_name="latent") and None,
-        "quantized",
-    ),
     "overload": (lambda model: setattr(model.graph.node[0], "overload", "x"), "several"),
     "no operator": (lambda model: model.graph.node[0].ClearField("op_type"), "no kind"),
     "attribute twice": (
@@ -148,10 +153,6 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "unknown type",
     ),
     "value without name": (lambda model: model.graph.input[0].ClearField("name"), "no name"),
-    "sequence": (value_type(sequence_type=onnx.TypeProto.Sequence()), "not a tensor"),
-    "map": (value_type(map_type=onnx.TypeProto.Map(key_type=1)), "not a tensor"),
-    "optional": (value_type(optional_type=onnx.TypeProto.Optional()), "not a tensor"),
-    "sparse value": (value_type(sparse_tensor_type=onnx.TypeProto.SparseTensor()), "not a tensor"),
     "negative stated size": (
         lambda model: setattr(
             model.graph.input[0].type.tensor_type.shape.dim[1], "dim_value", -1
@@ -170,6 +171,49 @@ def test_refused(name: str) -> None:
     change(model)
     with pytest.raises(ModelError, match=problem):
         read_onnx(model.SerializeToString())
+
+
+def two_types() -> bytes:
+    """A type is one of several; a reader that takes the last would see another than the first."""
+    model = model_proto(TINY)
+    model.graph.value_info.add(name="latent").type.tensor_type.elem_type = 1
+    found = model.graph.value_info[0].type.SerializeToString()
+    sequence = onnx.TypeProto(sequence_type=onnx.TypeProto.Sequence()).SerializeToString()
+    field = put(1, LENGTH, b"latent") + put(2, LENGTH, found + sequence)
+    del model.graph.value_info[:]
+    return tamper(model.SerializeToString(), [7], put(13, LENGTH, field))
+
+
+def test_a_value_has_one_type() -> None:
+    with pytest.raises(ModelError, match="several types"):
+        read_onnx(two_types())
+
+
+# Nothing that the network computes depends on these.
+READ_OVER: dict[str, Change] = {
+    "sequence": value_type(sequence_type=onnx.TypeProto.Sequence()),
+    "map": value_type(map_type=onnx.TypeProto.Map(key_type=1)),
+    "optional": value_type(optional_type=onnx.TypeProto.Optional()),
+    "sparse value": value_type(sparse_tensor_type=onnx.TypeProto.SparseTensor()),
+    "quantized": lambda model: (
+        model.graph.quantization_annotation.add(tensor_name="latent") and None
+    ),
+    "function": lambda model: model.functions.add(name="f", domain="mine") and None,
+    "function of another domain": lambda model: (
+        model.functions.add(name=model.graph.node[0].op_type, domain="mine") and None
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ_OVER)
+def test_read_over(name: str) -> None:
+    model = model_proto(TINY)
+    READ_OVER[name](model)
+    found, plain = read_onnx(model.SerializeToString()), read_onnx(TINY.data)
+    assert found.nodes == plain.nodes
+    assert found.outputs == plain.outputs
+    stated = [value for value in found.annotations if value not in plain.annotations]
+    assert all((value.elem_type, value.shape) == (0, None) for value in stated)
 
 
 def value(name: str) -> onnx.ValueInfoProto:

@@ -44,8 +44,9 @@ EVIDENCE: dict[str, Callable[[Core], object]] = {
     "latent.size": lambda c: c.size_bound is not None,
     "latent.contrast": lambda c: c.contrasts,
 }
-# A reader of ONNX files; everything else is about the claim.
+# A reader of ONNX files, and of the data files beside them; everything else is about the claim.
 READER = ("model.protobuf", "model.onnx_tables", "model.onnx_reader")
+DATA_FILES = ("model.data_files", "model.outside")
 
 
 def ceiling() -> tuple[Scene, Core]:

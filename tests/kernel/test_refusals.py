@@ -24,11 +24,6 @@ def external_and_raw(model: onnx.ModelProto) -> None:
     constant(model, "prototypes").external_data.add(key="location", value="weights.bin")
 
 
-def overridable(model: onnx.ModelProto) -> None:
-    shape = list(HERE.tiny.weight.shape)
-    model.graph.input.append(helper.make_tensor_value_info("head.weight", TensorProto.FLOAT, shape))
-
-
 def short_raw(model: onnx.ModelProto) -> None:
     constant(model, "prototypes").raw_data = constant(model, "prototypes").raw_data[:-4]
 
@@ -88,7 +83,6 @@ REFUSED: dict[str, Change] = {
     "attribute twice": attribute_twice,
     "external data": external,
     "external data beside raw": external_and_raw,
-    "overridable weight": overridable,
     "NaN": lambda model: put(
         model, "prototypes", np.full((*HERE.tiny.prototypes.shape, 1, 1), np.nan, np.float32)
     ),
@@ -117,7 +111,6 @@ REASONS = {
     "attribute twice": "written twice",
     "external data": "another file",
     "external data beside raw": "another file",
-    "overridable weight": "not [",
     "NaN": "NaN",
     "infinite weight": "NaN or infinity",
     "double": "not a stored float32",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoproof.network.inspect import duplicates, inspect_file
+from protoproof.network.head.words import duplicates
+from protoproof.network.inspect import inspect_file
 from tests.support.network.builders import SIMILARITIES, draft, node
 
 
@@ -69,18 +70,18 @@ def test_duplicate_prototypes(tmp_path: Path) -> None:
 
 def test_a_bad_model_is_described_as_far_as_possible(tmp_path: Path) -> None:
     parts = draft()
-    parts.nodes.append(node("Softsign", ["logits"], "probability"))
+    parts.nodes.append(node("RandomUniformLike", ["logits"], "probability"))
     found = inspect_file(parts.save(tmp_path))
     assert found.binding is None
-    assert found.operators["Softsign"] == 1
+    assert found.operators["RandomUniformLike"] == 1
     (refusal,) = found.refusals
-    assert "node 'probability.node' (Softsign, opset 17)" in refusal
+    assert "node 'probability.node' (RandomUniformLike, opset 17)" in refusal
     assert "refused" in found.to_text()
 
 
 def test_many_refusals_are_summed_up(tmp_path: Path) -> None:
     parts = draft()
-    parts.nodes += [node("Softsign", ["logits"], f"p{i}") for i in range(150)]
+    parts.nodes += [node("Bernoulli", ["logits"], f"p{i}") for i in range(150)]
     refusals = inspect_file(parts.save(tmp_path)).refusals
     assert len(refusals) == 101
     assert refusals[-1] == "and 50 more"

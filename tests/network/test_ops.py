@@ -90,7 +90,7 @@ def test_shape_moves_extend_to_batches(name: str) -> None:
 
 
 REFUSED = [
-    (Case("Softsign", [(2, 3)]), 17, "no row in the operator table"),
+    (Case("Softsign", [(2, 3)]), 17, "no rule to bound it"),
     (Case("Conv", [(2, 4, 7), weight(5, 4, 3)]), 17, "rank 3"),
     (Case("Conv", [(2, 4, 7, 6), weight(5, 4, 3)]), 17, "weight has rank 3"),
     (Case("Conv", [(2, 4, 7, 6), weight(5, 4, 9, 9)]), 17, "window is larger"),

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from protoproof.errors import ModelError
+from protoproof.errors import FragileError, InternalError, ModelError
+from protoproof.kernel import ModelFile
 from protoproof.network import load
 from protoproof.network.inspect import inspect_file
 from protoproof.network.onnx.limits import DEFAULT_LIMITS
 from tests.support.network.builders import Draft, draft, node
 from tests.support.network.hostile import (
     REFUSALS,
+    TOLERATED,
     Change,
     added,
-    custom_import,
-    external,
     nan,
     twice_initializer,
     two_inputs,
@@ -51,31 +52,13 @@ def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], messag
     assert any(message in refusal for refusal in inspect_file(path).refusals)
 
 
-def test_external_data_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    path = broken(external, tmp_path)
-    os.mkfifo(tmp_path / "secret.bin")  # opening it would hang
-    opened: list[str] = []
-    original = os.open
-
-    def recorded(name: str | Path, flags: int) -> int:
-        opened.append(str(name))
-        return original(name, flags)
-
-    monkeypatch.setattr(os, "open", recorded)
-    with pytest.raises(ModelError, match="external data"):
-        load(path)
-    assert opened == [str(path)]
-
-
 def test_inspect_lists_every_refusal(tmp_path: Path) -> None:
     parts = draft()
-    parts.extra += [nan, custom_import, added("Softsign"), twice_initializer, two_inputs]
+    parts.extra += [nan, added("Bernoulli"), twice_initializer, two_inputs]
     assert parts.description is not None
     parts.description["unknown"] = 1
     refusals = "\n".join(inspect_file(parts.save(tmp_path)).refusals)
-    for text in ("NaN", "com.evil", "Softsign", "defined twice", "2 inputs", "field 'unknown'"):
+    for text in ("NaN", "Bernoulli", "defined twice", "2 inputs", "field 'unknown'"):
         assert text in refusals
 
 
@@ -119,10 +102,37 @@ def _fixed_batch(parts: Draft) -> None:
 
 @pytest.mark.parametrize("change", [_merged_batch, _reduced_batch, _fixed_batch])
 def test_images_do_not_mix(tmp_path: Path, change: Callable[[Draft], None]) -> None:
+    """Where a graph mixes images or fixes their number, they are run one at a time."""
     parts = draft()
+    plain = load(parts.save(tmp_path))
     change(parts)
-    with pytest.raises(ModelError, match=r"batch axis|does not reshape"):
-        load(parts.save(tmp_path))
+    network = load(parts.save(tmp_path, "mixing.onnx"))
+    assert plain.graph.free_batch
+    assert not network.graph.free_batch
+    assert not network.encoder_graph.free_batch
+    with pytest.raises(InternalError, match="one image"):
+        network.encoder(torch.zeros(2, 1, 6, 6))
+    x = np.random.default_rng(0).random((2, 1, 6, 6)).astype(np.float32)
+    for seen, image in zip(network.observe_batch(x), x, strict=True):
+        assert seen.logits.tobytes() == plain.observe(image).logits.tobytes()
+
+
+@pytest.mark.parametrize("change", TOLERATED.values(), ids=TOLERATED)
+def test_what_changes_nothing_is_read_over(tmp_path: Path, change: Change) -> None:
+    x = np.random.default_rng(0).random((1, 6, 6)).astype(np.float32)
+    plain, network = load(draft().save(tmp_path)), load(broken(change, tmp_path))
+    assert network.observe(x).logits.tobytes() == plain.observe(x).logits.tobytes()
+    assert network.encoder_graph.executed_only() == ()
+    network.cross_check(x)
+    ModelFile.read(network.path).bound(None)
+
+
+def test_an_infinite_weight_of_the_encoder_is_executed(tmp_path: Path) -> None:
+    parts = draft()
+    parts.weights["b1"][:] = np.inf
+    network = load(parts.save(tmp_path))
+    with pytest.raises(FragileError, match="NaN or infinite for this input"):
+        network.observe(np.zeros((1, 6, 6), np.float32))
 
 
 def test_a_batch_fixed_to_one_is_fine(tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ SILENT = {"doc_string", "metadata_props", "denotation"}
 MEANING: dict[str, tuple[set[str], set[str]]] = {  # per message: what is read, what is silent
     "ModelProto": (
         {"ir_version", "opset_import", "graph", "metadata_props"},
-        {"producer_name", "producer_version", "domain", "model_version", "doc_string"},
+        {"producer_name", "producer_version", "domain", "model_version", "doc_string", "functions"},
     ),
-    "GraphProto": ({"node", "initializer", "input", "output", "value_info"}, SILENT | {"name"}),
+    "GraphProto": (
+        {"node", "initializer", "input", "output", "value_info"},
+        SILENT | {"name", "quantization_annotation"},
+    ),
     "NodeProto": (
         {"input", "output", "op_type", "domain", "attribute", "overload"},
         SILENT | {"name"},
@@ -41,7 +44,10 @@ MEANING: dict[str, tuple[set[str], set[str]]] = {  # per message: what is read, 
         SILENT,
     ),
     "ValueInfoProto": ({"name", "type"}, SILENT),
-    "TypeProto": ({"tensor_type"}, SILENT),
+    "TypeProto": (
+        {"tensor_type", "sequence_type", "map_type", "optional_type", "sparse_tensor_type"},
+        SILENT,
+    ),
     "Tensor": ({"elem_type", "shape"}, SILENT),
     "TensorShapeProto": ({"dim"}, SILENT),
     "Dimension": ({"dim_value", "dim_param"}, SILENT),

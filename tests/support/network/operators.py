@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from protoproof.network.onnx.node import Call, Node
 from protoproof.network.onnx.ops import lookup
-from protoproof.network.onnx.screen import attribute_value
+from protoproof.network.onnx.stored import attribute_value
 from tests.support.network.cases import Case
 
 

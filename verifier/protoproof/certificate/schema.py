@@ -278,7 +278,7 @@ class Core(Frozen):
     model: ModelIdentity
     instance: Instance
     domain: Domain
-    vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
+    vocabulary: Literal["topk", "ceiling", "pairs", "mixed", "path"]
     premises: Literal["exact", "interval"]
     facts: Annotated[tuple[Fact, ...], FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]

@@ -26,12 +26,14 @@ from protoproof.cli.options import (
     Index,
     Inflate,
     Json,
+    Latent,
     Limit,
     Minimal,
     Model,
     Most,
     Oracle,
     Out,
+    Output,
     Pages,
     Quiet,
     Timeout,
@@ -71,6 +73,8 @@ def explain(
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
+    latent: Latent = None,
+    output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -97,6 +101,8 @@ def explain(
         pages,
         as_json,
         quiet,
+        tuple(latent or ()),
+        output,
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -113,7 +119,7 @@ def _run(asked: Asked) -> int:
     from protoproof.network import load
     from protoproof.report.files.beside import Beside
 
-    network = load(asked.model)
+    network = load(asked.model, latent=asked.latent, output=asked.output)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
@@ -183,5 +189,5 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     if asked.as_json:
         print_json(result.to_json())
     elif not asked.quiet:
-        print_explanation(result, network.description.name)
+        print_explanation(result, network.about.name)
     return result.explanation.verdict.exit_code

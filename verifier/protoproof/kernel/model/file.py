@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import Budget, current
-from protoproof.kernel.model.graph import MAX_BYTES, Graph
+from protoproof.kernel.model.data_files import (
+    MAX_TOTAL,
+    described,
+    identity,
+    names_in,
+    read_beside,
+)
+from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.reading import find_head
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
+
 
 class LatentTensor(NamedTuple):
     """A tensor of a graph that a head takes.
@@ -72,23 +80,30 @@ class BoundHead:
 
 
 class ModelFile:
-    """The bytes of an ONNX file. Hash and parser share them; parsing waits until it is needed.
+    """The bytes of an ONNX file, and of the data files that it names, which must be given with it.
 
-    Pass one object to many calls of :func:`protoproof.kernel.check` to parse the model only once.
+    Hash and parser share them; parsing waits until it is needed. Pass one object to many calls of
+    :func:`protoproof.kernel.check` to parse the model only once.
+
+    Attributes:
+        sha256: of the model's file, or of the manifest of all files (see ``data_files``).
+        files: name, sha256 and size of each data file, by name.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, data_files: Mapping[str, bytes] | None = None) -> None:
         self.data = data
-        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._data_files = dict(data_files or {})
+        self.sha256 = identity(data, self._data_files)
+        self.files = described(self._data_files)
         self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> ModelFile:
-        """Read a file.
+        """Read a file, and the data files beside it that it names.
 
         Raises:
-            ModelError: it cannot be read, or is too large.
+            ModelError: one of them cannot be read, or all are too large.
         """
         if not Path(path).exists():
             raise ModelError(f"cannot read model {str(path)!r}: no such file")
@@ -97,12 +112,12 @@ class ModelFile:
         try:
             with Path(path).open("rb") as stream:
                 # as much as there is: reading allocates what is asked for
-                data = stream.read(min(MAX_BYTES, os.fstat(stream.fileno()).st_size) + 1)
+                data = stream.read(min(MAX_TOTAL, os.fstat(stream.fileno()).st_size) + 1)
         except OSError as error:
             raise ModelError(f"cannot read model {str(path)!r}: {error.strerror}") from error
-        if len(data) > MAX_BYTES:
-            raise ModelError(f"model {str(path)!r} is larger than {MAX_BYTES >> 20} MiB")
-        return cls(data)
+        if len(data) > MAX_TOTAL:
+            raise ModelError(f"model {str(path)!r} is larger than {MAX_TOTAL} bytes")
+        return cls(data, read_beside(Path(path).parent, names_in(data), MAX_TOTAL - len(data)))
 
     @property
     def graph(self) -> Graph:
@@ -114,7 +129,7 @@ class ModelFile:
         budget = current()
         if self._graph is None:
             with budget.recorded() as cost:
-                self._graph = Graph(self.data), cost
+                self._graph = Graph(self.data, self._data_files), cost
             budget.first("graph")
         elif budget.first("graph"):
             budget.repeat("the graph", self._graph[1])

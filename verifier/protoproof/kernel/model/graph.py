@@ -1,13 +1,14 @@
 """The checker's own view of an ONNX file: who produces which tensor, and the stored constants.
 
-Only bytes that were handed in are read; nothing is opened. Whatever could make two readers of the
-same bytes see two different networks is refused: by ``onnx_reader`` within a message, here among
-names (every tensor has one origin) and for nodes that hold constants.
+Only bytes that were handed in are read, those of data files among them; nothing is opened.
+Whatever could make two readers of the same bytes see two different networks is refused: by
+``onnx_reader`` within a message, here among names (every tensor has one origin) and for nodes that
+hold constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import FILE_BYTE, hold, spend
+from protoproof.kernel.model.data_files import MAX_TOTAL
 from protoproof.kernel.model.onnx_reader import (
     FLOAT,
     INT64,
@@ -24,10 +26,9 @@ from protoproof.kernel.model.onnx_reader import (
     read_onnx,
 )
 
-MAX_BYTES = 1 << 30
 METADATA_KEY = "protoproof"
 DEFAULT_DOMAINS = ("", "ai.onnx")
-OPSETS = range(13, 27)
+OPSETS = range(13, 29)
 _PER_NODE = 1 << 15  # steps, once it was read
 
 Shape = tuple[int | None, ...]
@@ -47,25 +48,28 @@ class Graph:
     """An ONNX graph, indexed.
 
     Attributes:
-        inputs: names of the inputs, in order.
+        inputs: names of the inputs that have no stored value, in order.
         outputs: names of the outputs, in order.
-        constants: stored tensors that nothing can replace at run time, by name.
+        constants: stored tensors by name. One that is listed as an input, too (old exporters do
+            so), stands for its stored value: with that the network computes on one input.
         producers: per computed tensor, its node and which of the node's outputs it is.
 
     Raises:
         ModelError: not an ONNX model, or one of the refusals above.
     """
 
-    def __init__(self, data: bytes) -> None:
-        if len(data) > MAX_BYTES:
-            raise ModelError(f"model: larger than {MAX_BYTES >> 20} MiB")
-        spend("the model", FILE_BYTE * len(data))
+    def __init__(self, data: bytes, files: Mapping[str, bytes] | None = None) -> None:
+        size = len(data) + sum(map(len, (files or {}).values()))
+        if size > MAX_TOTAL:
+            raise ModelError(f"model: larger than {MAX_TOTAL} bytes")
+        spend("the model", FILE_BYTE * size)
         hold("the model", len(data))
-        self._model = read_onnx(data)
+        self._model = read_onnx(data, files)
         self.opset = self._opset()
-        self.inputs = tuple(value.name for value in self._model.inputs)
         self.outputs = tuple(value.name for value in self._model.outputs)
         self.constants = {tensor.name: tensor for tensor in self._model.initializers}
+        listed = [value.name for value in self._model.inputs]
+        self.inputs = tuple(name for name in listed if name not in self.constants)
         self.producers: dict[str, tuple[OnnxNode, int]] = {}
         self._roots: dict[str, str] = {}
         self._index()
@@ -83,12 +87,10 @@ class Graph:
         spend("the graph", _PER_NODE * count)
         hold("the graph", 2048 * count)
         noted = [value.name for value in self._model.annotations]
-        for names in (self.inputs, self.outputs, noted, [tensor.name for tensor in stored]):
+        listed = [value.name for value in self._model.inputs]
+        for names in (listed, self.outputs, noted, [tensor.name for tensor in stored]):
             if len(set(names)) != len(names) or "" in names:
                 raise ModelError("model: two tensors of one name, or one without")
-        # an input with a stored default is whatever the caller passes, hence no constant
-        for name in set(self.inputs) & set(self.constants):
-            del self.constants[name]
         for node in self._model.nodes:
             for position, name in enumerate(node.output):
                 if name in self.producers or name in self.constants or name in self.inputs:

@@ -11,6 +11,7 @@ tensor are stored once, and fill its shape exactly.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from protoproof.errors import ModelError
-from protoproof.kernel.model.onnx_tables import ELSEWHERE, MODEL
+from protoproof.kernel.model.onnx_tables import MODEL
+from protoproof.kernel.model.outside import Outside
 from protoproof.kernel.model.protobuf import Reader, Record, float32
 
 FLOAT, INT64 = 1, 7  # numbers of TensorProto.DataType
@@ -115,44 +117,64 @@ class OnnxValue:
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A file. ``annotations`` are what it states about tensors inside the graph: nothing rests on
+    """A file. ``functions`` are those that it defines (domain and name); no operator calls one.
+    ``annotations`` are what it states about tensors inside the graph: nothing rests on
     them."""
 
     ir_version: int
     opsets: tuple[tuple[str, int], ...]
     metadata: tuple[tuple[str, str], ...]
     nodes: tuple[OnnxNode, ...]
+    functions: frozenset[tuple[str, str]]
     initializers: tuple[OnnxTensor, ...]
     inputs: tuple[OnnxValue, ...]
     outputs: tuple[OnnxValue, ...]
     annotations: tuple[OnnxValue, ...]
 
 
-def read_onnx(data: bytes) -> OnnxModel:
-    """The content of an ONNX file.
+def read_onnx(data: bytes, files: Mapping[str, bytes] | None = None) -> OnnxModel:
+    """The content of an ONNX file, and of the data files in which it keeps tensors, by name.
 
     Raises:
-        ModelError: not an ONNX file, or one with anything in it that is not accounted for above.
+        ModelError: not an ONNX file, or one with anything in it that is not accounted for above; or
+            the data files are not exactly those that it names.
     """
+    outside = Outside(files or {})
     root = Reader().read(memoryview(data), MODEL, "model")
     graph = root.one("graph")
     if graph is None or not root.has("ir_version"):
         raise ModelError("model: not an ONNX file; pass the file that was explained")
-    return OnnxModel(
+    functions = frozenset(
+        (_domain(f.one("domain", "")), f.one("name", "")) for f in root.all("functions")
+    )
+    model = OnnxModel(
         ir_version=root.one("ir_version"),
         opsets=tuple((o.one("domain", ""), o.one("version", 0)) for o in root.all("opset_import")),
         metadata=tuple((e.one("key", ""), e.one("value", "")) for e in root.all("metadata_props")),
-        nodes=tuple(_node(record) for record in graph.all("node")),
-        initializers=tuple(_tensor(record) for record in graph.all("initializer")),
+        nodes=tuple(_node(record, functions) for record in graph.all("node")),
+        functions=functions,
+        initializers=tuple(_tensor(record, outside) for record in graph.all("initializer")),
         inputs=tuple(_value(record) for record in graph.all("input")),
         outputs=tuple(_value(record) for record in graph.all("output")),
         annotations=tuple(_value(record) for record in graph.all("value_info")),
     )
+    outside.finish()
+    return model
 
 
-def _node(record: Record) -> OnnxNode:
-    if record.one("overload", "") or not record.one("op_type", ""):
+def _domain(name: str) -> str:
+    """ONNX's own operators are in a domain of two names."""
+    return "" if name == "ai.onnx" else name
+
+
+def _node(record: Record, functions: frozenset[tuple[str, str]]) -> OnnxNode:
+    kind = record.one("op_type", "")
+    if record.one("overload", "") or not kind:
         raise record.refuse("an operator has no kind, or is one of several of its name")
+    if (_domain(record.one("domain", "")), kind) in functions:  # it would replace ONNX's own
+        raise record.refuse(
+            f"{kind!r:.200} is one of the functions of the model, none may be called"
+        )
     attributes = tuple(_attribute(part) for part in record.all("attribute"))
     if len({attribute.name for attribute in attributes}) != len(attributes):
         raise record.refuse(f"an attribute of {record.one('op_type')} is written twice")
@@ -204,11 +226,9 @@ def _text(record: Record, value: memoryview) -> str:
         raise record.refuse("the text of an attribute is not UTF-8") from error
 
 
-def _tensor(record: Record) -> OnnxTensor:
+def _tensor(record: Record, outside: Outside | None = None) -> OnnxTensor:
     name, dims = record.one("name", ""), tuple(record.all("dims"))
-    if record.one("data_location", 0) == 1:
-        raise record.refuse(ELSEWHERE)
-    if record.one("data_location", 0) or record.one("data_type", 0) not in _STORED:
+    if record.one("data_location", 0) not in (0, 1) or record.one("data_type", 0) not in _STORED:
         raise record.refuse(f"constant {name!r} has a number type or place that is not supported")
     if len(dims) > _LARGEST_RANK or min(dims, default=0) < 0:
         raise record.refuse(f"constant {name!r} has a shape that is not supported")
@@ -216,7 +236,12 @@ def _tensor(record: Record) -> OnnxTensor:
     present = [payload for payload in _DATA if record.has(payload)]
     count = math.prod(dims)
     data: bytes | memoryview | None = b""
-    if present == ["raw_data"]:
+    if record.one("data_location", 0) == 1 or record.has("external_data"):
+        if present or outside is None:
+            raise record.refuse(f"constant {name!r} is stored in another file, which only "
+                                "initializers may be, and then not here, too")  # fmt: skip
+        data = outside.numbers(record, count * np.dtype(dtype).itemsize)
+    elif present == ["raw_data"]:
         data = record.one("raw_data")
     elif present == [typed]:
         data = _typed(record, typed, dtype)
@@ -246,6 +271,8 @@ def _value(record: Record) -> OnnxValue:
     tensor: Any = None if kind is None else kind.one("tensor_type")
     if not name:
         raise record.refuse("a value has no name")
+    if kind is not None and len(kind.found) > 1:
+        raise record.refuse(f"value {name!r:.200} has several types")
     if tensor is None:
         return OnnxValue(name, 0, None)
     shape = tensor.one("shape")

@@ -31,7 +31,6 @@ def _message(name: str, fields: str, refused: Mapping[int, str] | None = None) -
     return _MESSAGES[name]
 
 
-ELSEWHERE = "a tensor is stored in another file"
 _message("StringStringEntryProto", "1 key string; 2 value string")
 _REMARKS = "metadata_props StringStringEntryProto*-"
 
@@ -39,11 +38,11 @@ TENSOR = _message(
     "TensorProto",
     "1 dims int64*; 2 data_type int32; 4 float_data float*; 5 int32_data int32*; "
     "7 int64_data int64*; 8 name string; 9 raw_data bytes; 10 double_data double*; "
-    f"11 uint64_data uint64*; 12 doc_string string-; 14 data_location int32; 16 {_REMARKS}",
+    "11 uint64_data uint64*; 12 doc_string string-; 13 external_data StringStringEntryProto*; "
+    f"14 data_location int32; 16 {_REMARKS}",
     {
         3: "tensors in segments are not supported",
         6: "tensors of text are not supported",
-        13: ELSEWHERE,
     },
 )
 _OTHERS = {
@@ -76,26 +75,38 @@ _message("TensorShapeProto", "1 dim TensorShapeProto.Dimension*")
 _message("TypeProto.Tensor", "1 elem_type int32; 2 shape TensorShapeProto")
 _message(
     "TypeProto",
-    "1 tensor_type TypeProto.Tensor; 6 denotation string-",
-    dict.fromkeys((4, 5, 7, 8, 9), "a value is not a tensor, which is not supported"),
+    "1 tensor_type TypeProto.Tensor; 4 sequence_type bytes; 5 map_type bytes; "
+    "6 denotation string-; 7 opaque_type bytes; 8 sparse_tensor_type bytes; 9 optional_type bytes",
 )
 _message("ValueInfoProto", f"1 name string; 2 type TypeProto; 3 doc_string string-; 4 {_REMARKS}")
+_message(
+    "TensorAnnotation",
+    "1 tensor_name string; 2 quant_parameter_tensor_names StringStringEntryProto*",
+)
 GRAPH = _message(
     "GraphProto",
     "1 node NodeProto*; 2 name string-; 5 initializer TensorProto*; 10 doc_string string-; "
     "11 input ValueInfoProto*; 12 output ValueInfoProto*; 13 value_info ValueInfoProto*; "
-    f"16 {_REMARKS}",
-    {14: "quantized tensors are not supported", 15: "sparse weights are not supported"},
+    f"14 quantization_annotation TensorAnnotation*-; 16 {_REMARKS}",
+    {15: "sparse weights are not supported"},
 )
 _message("OperatorSetIdProto", "1 domain string; 2 version int64")
+# Of a function only what it is called: a network that calls one is refused, so none is ever run.
+_message(
+    "FunctionProto",
+    "1 name string; 4 input string*-; 5 output string*-; 6 attribute string*-; 7 node bytes*-; "
+    "8 doc_string string-; 9 opset_import OperatorSetIdProto*-; 10 domain string; "
+    "11 attribute_proto bytes*-; 12 value_info ValueInfoProto*-; 13 overload string-; "
+    f"14 {_REMARKS}",
+)
 MODEL = _message(
     "ModelProto",
     "1 ir_version int64; 2 producer_name string-; 3 producer_version string-; 4 domain string-; "
     "5 model_version int64-; 6 doc_string string-; 7 graph GraphProto; "
-    "8 opset_import OperatorSetIdProto*; 14 metadata_props StringStringEntryProto*",
+    "8 opset_import OperatorSetIdProto*; 14 metadata_props StringStringEntryProto*; "
+    "25 functions FunctionProto*",
     {
         20: "training information is not supported",
-        25: "model-local functions are not supported",
         26: "a network that is split over devices is not supported",
     },
 )

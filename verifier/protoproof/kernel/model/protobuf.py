@@ -147,7 +147,7 @@ class Reader:
             elif wire == LENGTH and known.many:
                 if values:
                     raise _malformed(where, f"field '{known.name}' is packed and not packed")
-                part, position = _part(data, position, where)
+                part, position = part_of(data, position, where)
                 values.extend(self._packed(part, known, where))
                 closed.add(known.name)
             else:
@@ -169,7 +169,7 @@ class Reader:
             if end > len(data):
                 raise _malformed(where, "it ends too early")
             return data[position:end], end
-        part, position = _part(data, position, where)
+        part, position = part_of(data, position, where)
         if known.kind is Kind.TEXT:
             try:
                 return str(part, "utf-8"), position
@@ -222,7 +222,7 @@ def _integer(number: int, known: Field, where: str) -> int:
     return signed
 
 
-def _part(data: memoryview, position: int, where: str) -> tuple[memoryview, int]:
+def part_of(data: memoryview, position: int, where: str) -> tuple[memoryview, int]:
     """The bytes of a value that is written with its length."""
     size, position = varint(data, position, where)
     if size > len(data) - position:

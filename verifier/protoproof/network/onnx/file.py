@@ -1,22 +1,22 @@
 """Read a model file once: hash, parser and ONNX Runtime share the same bytes.
 
-Nothing beside the named file is ever opened (tensors stored elsewhere are refused), and nothing is
-read from what is not a regular file. Symbolic links to regular files are fine: what counts is the
-bytes, which are read once through one descriptor.
+Beside the named file only the data files are opened that it names (see ``external``), and nothing
+is read from what is not a regular file. A model may be given by a symbolic link to a regular file:
+what counts is the bytes, which are read once through one descriptor.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 
 from protoproof.errors import ModelError, ProtoProofError
+from protoproof.network.onnx.external import Files, identity, read_files
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.wire import check_wire
@@ -38,12 +38,17 @@ _MAGIC = (
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A model file in memory. ``model`` was parsed from exactly ``data``."""
+    """A model in memory. ``model`` was parsed from exactly ``data``.
+
+    ``files``: the data files that it names, by name. ``sha256``: of all of it together (see
+    ``external``).
+    """
 
     path: Path
     data: bytes
     sha256: str
     model: onnx.ModelProto
+    files: Files = field(default_factory=dict, repr=False)
 
 
 def read_regular_file(path: Path, limit: int, error: type[ProtoProofError]) -> bytes:
@@ -98,15 +103,17 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> onnx.ModelProto:
 
 
 def read_model(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> OnnxFile:
-    """Read and parse a model file.
+    """Read and parse a model file, and read its data files.
 
     Raises:
-        ModelError: see :func:`read_regular_file` and :func:`parse`; the message names the file.
+        ModelError: see :func:`read_regular_file`, :func:`parse` and :func:`read_files`; the
+            message names the file.
     """
     path = Path(path)
     data = read_regular_file(path, limits.file_bytes, ModelError)
     try:
         model = parse(data, limits)
+        files = read_files(model, path.parent, limits.file_bytes - len(data))
     except ModelError as error:
         raise ModelError(f"{printable(path, 400)}: {error}") from error
-    return OnnxFile(path, data, hashlib.sha256(data).hexdigest(), model)
+    return OnnxFile(path, data, identity(data, files), model, files)

@@ -1,43 +1,44 @@
 """The graph: frozen nodes with known shapes, and its cut at the latent tensor.
 
-Shapes are for one image (batch 1). They are inferred twice, for one image and for three: where the
-batch axis is free, every computed tensor must have it in front and nowhere else, so that no image
-can influence another.
+A graph may hold operators that have no row in the operator table, or are used outside it: they are
+executed, never bounded, and each such node says why (``Node.refusal``). Shapes are for one image
+(batch 1), by the table's rules where there are any, else inferred or measured (see ``inferred``).
+
+Where the batch axis is free, shapes are inferred for three images, too: if every computed tensor
+has the batch in front and nowhere else, no image can influence another and many may be run at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
-from onnx import AttributeProto, ModelProto, NodeProto
+from onnx import ModelProto, NodeProto
 
 from protoproof.errors import DescriptionError, ModelError, UnsupportedOperatorError
+from protoproof.network.onnx.external import NO_FILES, Files
+from protoproof.network.onnx.inferred import inferred_shapes, measured_shapes, require_bounded
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
-from protoproof.network.onnx.node import Attribute, Call, Constant, Node, Shape, printable
+from protoproof.network.onnx.node import (
+    DEFAULT_DOMAINS,
+    Attribute,
+    Call,
+    Constant,
+    Node,
+    Shape,
+    printable,
+)
 from protoproof.network.onnx.ops import lookup
-from protoproof.network.onnx.screen import attribute_value, tensor_values
-
-_KINDS = {
-    AttributeProto.INT: "INT",
-    AttributeProto.FLOAT: "FLOAT",
-    AttributeProto.STRING: "STRING",
-    AttributeProto.INTS: "INTS",
-}
-# how a Constant node may hold its value besides a tensor: type, field, type of numbers
-_CONSTANTS: dict[str, tuple[int, str, type[np.generic]]] = {
-    "value_float": (AttributeProto.FLOAT, "f", np.float32),
-    "value_floats": (AttributeProto.FLOATS, "floats", np.float32),
-    "value_int": (AttributeProto.INT, "i", np.int64),
-    "value_ints": (AttributeProto.INTS, "ints", np.int64),
-}
+from protoproof.network.onnx.stored import attribute_value, constant, tensor_values
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A single-input graph. ``shapes`` holds every tensor's shape for one image.
+    """A single-input graph. ``shapes`` holds every tensor's shape for one image, where it is known.
 
     ``free_batch``: any number of images may be run at once. ``constants``: initializers and the
     values of Constant nodes (which are not in ``nodes``).
@@ -53,7 +54,24 @@ class Graph:
 
     def producers(self) -> dict[str, Node]:
         """The node that makes each computed tensor."""
-        return {node.output: node for node in self.nodes}
+        return {name: node for node in self.nodes for name in node.outputs if name}
+
+    def executed_only(self) -> tuple[str, ...]:
+        """Why the graph cannot be bounded: one line for every node without a meaning here."""
+        return tuple(node.refusal for node in self.nodes if node.refusal)
+
+    def require_finite(self) -> None:
+        """Refuse infinite constants (NaN is refused in any): a head has none, an encoder may.
+
+        Raises:
+            ModelError: the first one.
+        """
+        for name, value in self.constants.items():
+            if value.dtype.kind not in "iub" and not np.isfinite(value).all():
+                raise ModelError(
+                    f"tensor '{printable(name)}': a weight is infinite; train or export the model "
+                    "again"
+                )
 
     def call(self, node: Node) -> Call:
         """A node of this graph with what is known about its inputs."""
@@ -63,119 +81,155 @@ class Graph:
 def _call(node: Node, shapes: Mapping[str, Shape], constants: Mapping[str, Constant]) -> Call:
     return Call(
         node,
-        tuple(shapes[name] if name else None for name in node.inputs),
+        tuple(shapes.get(name) if name else None for name in node.inputs),
         tuple(constants.get(name) for name in node.inputs),
     )
 
 
-def build_graph(model: ModelProto, limits: Limits = DEFAULT_LIMITS) -> Graph:
-    """The graph of a screened model.
+def build_graph(
+    model: ModelProto,
+    limits: Limits = DEFAULT_LIMITS,
+    files: Files = NO_FILES,
+    data: bytes | None = None,
+) -> Graph:
+    """The graph of a screened model, with the data files that it names.
+
+    ``data``: the bytes of the model, for what has to be measured.
 
     Raises:
-        UnsupportedOperatorError: an operator outside the table or its preconditions.
-        ModelError: a tensor or the whole computation is too large, or images are mixed.
+        UnsupportedOperatorError: a node is in training mode.
+        ModelError: a tensor or the whole computation is too large, or a shape cannot be known.
     """
-    opset = next(e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
-    constants = {tensor.name: tensor_values(tensor) for tensor in model.graph.initializer}
+    opset = next(e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS)
+    constants = {tensor.name: tensor_values(tensor, files) for tensor in model.graph.initializer}
     nodes = []
     for proto in model.graph.node:
-        if proto.op_type == "Constant":
-            constants[proto.output[0]] = _constant(proto, opset)
+        if proto.op_type == "Constant" and proto.domain in DEFAULT_DOMAINS:
+            constants[proto.output[0]] = constant(proto, opset)
         else:
             nodes.append(_node(proto, opset))
+    _refuse_training(nodes, constants)
     value = next(value for value in model.graph.input if value.name not in constants)
     dims = value.type.tensor_type.shape.dim
     image = tuple(int(dim.dim_value) for dim in dims[1:])
-    free = not dims[0].HasField("dim_value")
-    shapes = infer(nodes, constants, value.name, (1, *image), limits)
-    if free:
-        _check_batch(nodes, constants, value.name, image, shapes, limits)
-    _check_stated(model, shapes)
+    start = (value.name, (1, *image))
+    found = infer(nodes, constants, start, limits)
+    if any(node.refusal for node in found.nodes):
+        others = inferred_shapes(model, files, 1)
+        found = infer(nodes, constants, start, limits, others)
+        require_bounded(found.nodes, {**others, **found.shapes}, limits)
+        missing = tuple(
+            name for node in found.nodes for name in node.outputs if name not in {"", *found.shapes}
+        )
+        if missing and data is not None:
+            others |= measured_shapes(data, model, missing, files)
+            found = infer(nodes, constants, start, limits, others)
+    free = not dims[0].HasField("dim_value") and not _batch_mixes(
+        found, constants, value.name, image
+    )
+    _check_stated(model, found.shapes)
     outputs = tuple(value.name for value in model.graph.output)
-    return Graph(opset, value.name, outputs, tuple(nodes), constants, shapes, free)
-
-
-def check_node(proto: NodeProto, opset: int) -> None:
-    """Raise UnsupportedOperatorError where a node on its own is outside the table."""
-    if proto.op_type == "Constant":
-        _constant(proto, opset)
-    else:
-        _node(proto, opset)
-
-
-def _constant(proto: NodeProto, opset: int) -> Constant:
-    """The value of a Constant node."""
-    attributes = {attribute.name: attribute for attribute in proto.attribute}
-    node = Node(printable(proto.name), "Constant", opset, (), printable(proto.output[0]))
-    if len(attributes) == 1 and not proto.input and len(proto.output) == 1:
-        name, attribute = next(iter(attributes.items()))
-        if name == "value" and attribute.type == AttributeProto.TENSOR:
-            return tensor_values(attribute.t)
-        typed = _CONSTANTS.get(name)
-        if typed is not None and attribute.type == typed[0]:
-            values = np.array(getattr(attribute, typed[1]), dtype=typed[2])
-            if values.size and np.isfinite(values).all():
-                return values
-    raise UnsupportedOperatorError(f"{node.where}: only a float32 or int64 value is supported")
+    return Graph(opset, value.name, outputs, found.nodes, constants, found.shapes, free)
 
 
 def _node(proto: NodeProto, opset: int) -> Node:
-    """A frozen node whose attributes have the types that its row of the operator table says."""
+    """A frozen node; ``refusal`` says why it has no row in the operator table."""
     inputs = list(proto.input)
     while inputs and not inputs[-1]:
         inputs.pop()
-    outputs = [name for name in proto.output if name]
+    outputs = list(proto.output)
+    while len(outputs) > 1 and not outputs[-1]:
+        outputs.pop()
     attributes: dict[str, Attribute] = {}
-    node = Node(proto.name, proto.op_type, opset, tuple(inputs), (outputs or [""])[0], attributes)
-    if len(outputs) != 1 or proto.output[0] != outputs[0]:
-        raise UnsupportedOperatorError(f"{node.where}: only its first output is supported")
     for attribute in proto.attribute:
         value = attribute_value(attribute)
-        if value is None:
-            raise UnsupportedOperatorError(
-                f"{node.where}: attribute '{printable(attribute.name)}' is not supported"
-            )
-        attributes[attribute.name] = value
-    row = lookup(node)
-    for attribute in proto.attribute:
-        if _KINDS[attribute.type] != row.attributes[attribute.name]:
-            raise UnsupportedOperatorError(
-                f"{node.where}: attribute '{attribute.name}' has the wrong type; export it again"
-            )
+        if value is not None:
+            attributes[attribute.name] = value
+    domain = "" if proto.domain in DEFAULT_DOMAINS else proto.domain
+    first, *more = outputs or [""]
+    node = Node(
+        proto.name, proto.op_type, opset, tuple(inputs), first, attributes, tuple(more), domain
+    )
+    try:
+        lookup(node)
+    except UnsupportedOperatorError as error:
+        return replace(node, refusal=str(error))
     return node
 
 
+def _refuse_training(nodes: list[Node], constants: Mapping[str, Constant]) -> None:
+    """Dropout drops only where its third input is true; that must be known."""
+    for node in nodes:
+        if node.op == "Dropout" and len(node.inputs) > 2:
+            mode = constants.get(node.inputs[2])
+            if mode is None or mode.any():
+                raise UnsupportedOperatorError(
+                    f"{node.where}: it is in training mode; export in eval mode"
+                )
+
+
+class Inferred(NamedTuple):
+    """Nodes, each with its refusal, and the shapes that are known."""
+
+    nodes: tuple[Node, ...]
+    shapes: dict[str, Shape]
+
+
 def infer(
-    nodes: list[Node],
+    nodes: Sequence[Node],
     constants: Mapping[str, Constant],
-    start: str,
-    shape: Shape,
+    start: tuple[str, Shape],
     limits: Limits,
-) -> dict[str, Shape]:
-    """Shapes of all tensors when tensor ``start`` has ``shape``; enforces the size limits."""
+    others: Mapping[str, Shape] = MappingProxyType({}),
+) -> Inferred:
+    """Nodes and shapes of all tensors where tensor ``start[0]`` has shape ``start[1]``.
+
+    A node that the table's rules refuse comes back with the reason; its shapes are those of
+    ``others``, where they are known.
+
+    Raises:
+        ModelError: a limit on sizes is exceeded.
+    """
     shapes: dict[str, Shape] = {name: value.shape for name, value in constants.items()}
-    shapes[start] = shape
-    dependent = {start}
+    shapes[start[0]] = start[1]
+    dependent = {start[0]}
+    checked: list[Node] = []
     numbers = work = constant_work = 0
     for node in nodes:
+        found, cost, refusal = _by_rule(node, shapes, constants)
+        if refusal:
+            found = {name: others[name] for name in node.outputs if name in others}
+            cost = sum(map(math.prod, found.values()))
+        checked.append(replace(node, refusal=refusal))
+        shapes.update(found)
+        work += cost
+        numbers += sum(map(math.prod, found.values()))
+        if dependent.isdisjoint(node.inputs):
+            constant_work += cost
+        else:
+            dependent.update(name for name in node.outputs if name)
+        largest = max(found.values(), key=math.prod, default=())
+        if math.prod(largest) > limits.elements or numbers > limits.activations:
+            raise ModelError(f"{node.where}: its output has shape {largest}: too large; shrink it")
+        if work > limits.work or constant_work > limits.constant_work:
+            raise ModelError(f"{node.where}: the graph needs too many operations; shrink it")
+    return Inferred(tuple(checked), shapes)
+
+
+def _by_rule(
+    node: Node, shapes: Mapping[str, Shape], constants: Mapping[str, Constant]
+) -> tuple[dict[str, Shape], int, str]:
+    """Shape and work by the node's row; or neither, and why there is no row for it."""
+    try:
         row = lookup(node)
         call = _call(node, shapes, constants)
         for name in row.data_inputs(node):
             if name in constants and constants[name].dtype != np.float32:
                 raise call.refuse(f"input '{printable(name)}' is not float32; export it so")
         result = row.shape(call)
-        shapes[node.output] = result
-        size, cost = math.prod(result), row.work(call, result)
-        numbers, work = numbers + size, work + cost
-        if dependent.isdisjoint(node.inputs):
-            constant_work += cost
-        else:
-            dependent.add(node.output)
-        if size > limits.elements or numbers > limits.activations:
-            raise ModelError(f"{node.where}: its output has shape {result}: too large; shrink it")
-        if work > limits.work or constant_work > limits.constant_work:
-            raise ModelError(f"{node.where}: the graph needs too many operations; shrink it")
-    return shapes
+        return {node.output: result}, row.work(call, result), ""
+    except UnsupportedOperatorError as error:
+        return {}, 0, str(error)
 
 
 def work(graph: Graph) -> int:
@@ -184,32 +238,20 @@ def work(graph: Graph) -> int:
     return sum(lookup(call.node).work(call, graph.shapes[call.node.output]) for call in calls)
 
 
-def _check_batch(
-    nodes: list[Node],
-    constants: Mapping[str, Constant],
-    start: str,
-    image: Shape,
-    one: Mapping[str, Shape],
-    limits: Limits,
-) -> None:
-    """Refuse a free batch axis that some operator moves, merges or fixes."""
+def _batch_mixes(
+    one: Inferred, constants: Mapping[str, Constant], start: str, image: Shape
+) -> bool:
+    """Whether an operator may move, merge or fix the batch axis: then it is one image at a time."""
+    endless = Limits(elements=1 << 62, activations=1 << 62, work=1 << 62, constant_work=1 << 62)
+    three = infer(one.nodes, constants, (start, (3, *image)), endless)
     dependent = {start}
-    wide = replace(
-        limits,
-        elements=3 * limits.elements,
-        activations=3 * limits.activations,
-        work=3 * limits.work,
-    )
-    three = infer(nodes, constants, start, (3, *image), wide)
-    for node in nodes:
+    for node in three.nodes:
         if dependent.intersection(node.inputs):
             dependent.add(node.output)
-            before, after = one[node.output], three[node.output]
-            if not before or before[0] != 1 or after != (3, *before[1:]):
-                raise ModelError(
-                    f"{node.where}: mixes or fixes the batch axis ({before} for one image, "
-                    f"{after} for three); export with a free batch axis in front"
-                )
+            before, after = one.shapes.get(node.output), three.shapes.get(node.output)
+            if node.refusal or not before or before[0] != 1 or after != (3, *before[1:]):
+                return True
+    return False
 
 
 def _check_stated(model: ModelProto, shapes: Mapping[str, Shape]) -> None:
@@ -236,7 +278,8 @@ def _ancestors(graph: Graph, names: tuple[str, ...], stop: str) -> tuple[list[No
     needed, uses_input = set(names), False
     chosen: list[Node] = []
     for node in reversed(graph.nodes):
-        if node.output in needed and node.output != stop:
+        made = needed.intersection(node.outputs) - {stop, ""}
+        if made:
             chosen.append(node)
             needed.update(name for name in node.inputs if name)
     uses_input = graph.input in needed and graph.input != stop

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from protoproof.errors import UnsupportedOperatorError
 
 Shape = tuple[int, ...]
-Attribute = int | float | str | tuple[int, ...]
 Constant = NDArray[Any]
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | Constant
+DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
 def printable(name: object, longest: int = 80) -> str:
@@ -24,7 +25,12 @@ def printable(name: object, longest: int = 80) -> str:
 
 @dataclass(frozen=True)
 class Node:
-    """One operator. ``inputs`` may hold "" for an omitted optional input."""
+    """One operator. ``inputs`` may hold "" for an omitted optional input, and so may the outputs.
+
+    ``output`` is the first output, ``more`` are the others. ``domain`` is "" for ONNX's own
+    operators. ``refusal`` says why the operator table has no meaning for the node in this graph: it
+    can be executed, and nothing else ("" where there is one).
+    """
 
     name: str
     op: str
@@ -32,12 +38,21 @@ class Node:
     inputs: tuple[str, ...]
     output: str
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
+    domain: str = ""
+    refusal: str = ""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All outputs."""
+        return (self.output, *self.more)
 
     @property
     def where(self) -> str:
         """How error messages name the node."""
-        name, op = printable(self.name or self.output), printable(self.op)
-        return f"node '{name}' ({op}, opset {self.opset})"
+        first = next((name for name in (self.name, *self.outputs) if name), "")
+        op = printable(f"{self.domain}.{self.op}" if self.domain else self.op)
+        return f"node '{printable(first)}' ({op}, opset {self.opset})"
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,8 @@ class Call:
     def shape(self, position: int) -> Shape:
         """Shape of a required input."""
         shape = self.shapes[position] if position < len(self.shapes) else None
+        if shape is None and position < len(self.node.inputs) and self.node.inputs[position]:
+            raise self.refuse(f"the shape of input {position} is not known")
         if shape is None:
             raise self.refuse(f"input {position} is missing; export it")
         return shape
@@ -76,7 +93,9 @@ class Call:
     def integers(self, name: str) -> tuple[int, ...] | None:
         """An integer-list attribute, or None where it is absent."""
         value = self.node.attributes.get(name)
-        return value if isinstance(value, tuple) else None
+        if not isinstance(value, tuple) or not all(isinstance(item, int) for item in value):
+            return None
+        return tuple(int(item) for item in value)
 
     def static_integers(self, position: int) -> tuple[int, ...] | None:
         """The value of a constant int64 vector input, or None where it is omitted."""

@@ -295,6 +295,12 @@ _ROWS = (
     ),
 )
 
+_TYPES: dict[str, Callable[[object], bool]] = {
+    "INT": lambda value: isinstance(value, int),
+    "FLOAT": lambda value: isinstance(value, float) and math.isfinite(value),
+    "STRING": lambda value: isinstance(value, str),
+    "INTS": lambda value: isinstance(value, tuple) and all(isinstance(v, int) for v in value),
+}
 OPERATORS: dict[str, Operator] = {row.name: row for row in _ROWS}
 
 
@@ -311,13 +317,16 @@ def lookup(node: Node) -> Operator:
 
     Raises:
         UnsupportedOperatorError: no row, an operator revised by this opset, a wrong number of
-            inputs, or an attribute the row does not know. The message names node, op and opset.
+            inputs, an attribute the row does not know, or a use that the graph found to be outside
+            the row (``refusal``). The message names node, op and opset.
     """
-    row = OPERATORS.get(node.op)
+    if node.refusal:
+        raise UnsupportedOperatorError(node.refusal)
+    row = None if node.domain else OPERATORS.get(node.op)
     if row is None:
-        raise _unsupported(
-            node, "this operator has no row in the operator table; export without it"
-        )
+        raise _unsupported(node, "there is no rule to bound it; it can only be executed")
+    if node.more:
+        raise _unsupported(node, "only its first output is supported; export it without others")
     if _schema_version(node.op, node.opset) not in row.versions:
         raise _unsupported(node, "this opset revised the operator; export with opset 17")
     if not row.arity[0] <= len(node.inputs) <= row.arity[1]:
@@ -329,6 +338,9 @@ def lookup(node: Node) -> Operator:
     if unknown:
         name = printable(unknown[0])
         raise _unsupported(node, f"attribute '{name}' is not supported; export without it")
+    for name, value in node.attributes.items():
+        if not _TYPES[row.attributes[name]](value):
+            raise _unsupported(node, f"attribute '{printable(name)}' has the wrong type")
     return row
 
 

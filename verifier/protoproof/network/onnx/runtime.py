@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.extras import installed, require
+from protoproof.network.onnx.external import NO_FILES, Files, embedded
 from protoproof.network.onnx.node import printable
 
 if TYPE_CHECKING:
@@ -23,22 +24,24 @@ else:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What ONNX Runtime computed for one image, bit for bit.
+    """What ONNX Runtime computed for one input, bit for bit.
 
-    ``latent`` [L, D], ``measurement`` [L, P] (squared L2), ``activation`` [P], ``logits`` [K], all
-    float32; ``predicted`` is the first largest logit. Location index is ``row * W + column``.
+    ``latent`` [L, D] by the head's locations (those of all banks, one after the other) and
+    ``logits`` [K], float32; ``predicted`` is the first largest logit; ``labels`` those that are on,
+    where the head decides about labels.
     """
 
     x: Image
     latent: Float[NDArray[np.float32], "location channel"]
-    measurement: Float[NDArray[np.float32], "location prototype"]
-    activation: Float[NDArray[np.float32], " prototype"]
     logits: Float[NDArray[np.float32], " class_"]
     predicted: int
+    labels: tuple[int, ...] = ()
 
 
 class Session:
-    """One single-threaded ONNX Runtime session over model bytes.
+    """One single-threaded ONNX Runtime session over model bytes, and those of its data files.
+
+    Nothing is opened: the runtime gets the bytes that were read, hashed and parsed.
 
     One thread, sequential execution and deterministic kernels: the same bytes and the same input
     give the same bits on one machine. It is made again from the bytes after unpickling.
@@ -49,12 +52,12 @@ class Session:
         ModelError: ONNX Runtime refuses the model.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._session: Any = _started(data) if installed("onnxruntime") else None
+    def __init__(self, data: bytes, files: Files = NO_FILES) -> None:
+        self._data, self._files = data, files
+        self._session: Any = _started(data, files) if installed("onnxruntime") else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Session, (self._data,)
+        return Session, (self._data, self._files)
 
     def run(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[NDArray[np.float32]]:
         """Tensors by name.
@@ -64,14 +67,7 @@ class Session:
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
-        if self._session is None:
-            require("explain", "running the network")
-        try:
-            results = self._session.run(list(outputs), dict(feed))
-        except Exception as error:  # see above
-            raise ModelError(
-                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
-            ) from error
+        results = self._results(outputs, feed)
         for name, result in zip(outputs, results, strict=True):
             if not np.isfinite(result).all():
                 raise FragileError(
@@ -81,8 +77,31 @@ class Session:
             result.setflags(write=False)
         return [np.asarray(result) for result in results]
 
+    def shapes(
+        self, outputs: tuple[str, ...], feed: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """Shapes of tensors by name, whatever their values.
 
-def _started(data: bytes) -> Any:
+        Raises:
+            ModelError: ONNX Runtime fails.
+            MissingDependencyError: it is not installed.
+        """
+        results = self._results(outputs, feed)
+        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
+
+    def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
+        if self._session is None:
+            require("explain", "running the network")
+        try:
+            results = self._session.run(list(outputs), dict(feed))
+        except Exception as error:  # see above
+            raise ModelError(
+                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
+            ) from error
+        return list(results)
+
+
+def _started(data: bytes, files: Files) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -91,7 +110,13 @@ def _started(data: bytes) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # fatal: errors come back as exceptions
+    names = sorted(files)
     try:
+        if names:
+            contents = [files[name] for name in names]
+            lengths = [len(content) for content in contents]
+            options.add_external_initializers_from_files_in_memory(names, contents, lengths)
+            data = embedded(data, files)
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no root but Exception
         raise ModelError(

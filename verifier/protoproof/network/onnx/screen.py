@@ -6,26 +6,26 @@ They look at the message only: nothing is allocated from a size that the file me
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
-import numpy as np
 import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, defs
 
 from protoproof.errors import ModelError, UnsupportedOperatorError
+from protoproof.network.onnx.external import NO_FILES, Files, is_external
 from protoproof.network.onnx.limits import Limits
-from protoproof.network.onnx.node import printable
+from protoproof.network.onnx.node import DEFAULT_DOMAINS, printable
+from protoproof.network.onnx.stored import constant, stored_size, tensor_problem
+from protoproof.network.onnx.stored import tensor_values as tensor_values
 
 OLDEST_OPSET = 13
-_DEFAULT_DOMAIN = ("", "ai.onnx")
+# whose operators ONNX Runtime executes; none of them opens a file
+DOMAINS = frozenset({*DEFAULT_DOMAINS, "ai.onnx.ml", "com.microsoft"})
+INPUT_TYPES = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 _RANDOM = {"Multinomial", "Bernoulli"}
-_DTYPES: dict[int, tuple[str, Any]] = {
-    TensorProto.FLOAT: ("float_data", np.dtype("<f4")),
-    TensorProto.INT64: ("int64_data", np.dtype("<i8")),
-}
 # where each type of attribute keeps its value
 _PAYLOADS = {
     AttributeProto.FLOAT: "f",
@@ -37,35 +37,29 @@ _PAYLOADS = {
     AttributeProto.STRINGS: "strings",
 }
 _REMARKS = {"name", "type", "doc_string"}
-_TYPED_DATA = (
-    "float_data",
-    "int32_data",
-    "int64_data",
-    "double_data",
-    "uint64_data",
-    "string_data",
-)
 
 
-def refusals(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
-    """Every reason to refuse the model that can be found without looking at operators' meaning."""
+def refusals(model: ModelProto, limits: Limits, files: Files = NO_FILES) -> Iterator[ModelError]:
+    """Every reason to refuse the model that can be found without looking at operators' meaning.
+
+    ``files``: the data files that it names.
+    """
     checks: tuple[Callable[[ModelProto, Limits], Iterator[ModelError]], ...] = (
         _header,
         _nodes,
         _names,
         _interface,
         _order,
-        _tensors,
     )
     for check in checks:
         yield from check(model, limits)
+    yield from _tensors(model, limits, files)
+    yield from _constants(model, limits)
 
 
 def _header(model: ModelProto, _: Limits) -> Iterator[ModelError]:
     if not model.HasField("graph"):
         yield ModelError("the model has no graph; export it again")
-    if len(model.functions):
-        yield ModelError("the model defines functions; export it with functions inlined")
     if len(model.configuration):
         yield ModelError("the model is split over devices; export it for one device")
     if len(model.training_info):
@@ -74,17 +68,13 @@ def _header(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         yield ModelError(
             f"ir_version {model.ir_version} is outside 4..{onnx.IR_VERSION}; export it again"
         )
-    domains = [entry.domain for entry in model.opset_import]
-    for domain in domains:
-        if domain not in _DEFAULT_DOMAIN:
-            yield ModelError(f"custom operator domain '{printable(domain)}'; export without it")
-    versions = [e.version for e in model.opset_import if e.domain in _DEFAULT_DOMAIN]
+    versions = [e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS]
     if len(versions) != 1:
         yield ModelError(f"the default opset is imported {len(versions)} times; import it once")
     newest = defs.onnx_opset_version()
     for version in versions:
         if not OLDEST_OPSET <= version <= newest:
-            yield ModelError(f"opset {version} is outside {OLDEST_OPSET}..{newest}; use opset 17")
+            yield ModelError(f"opset {version} is outside {OLDEST_OPSET}..{newest}; use opset 20")
     keys = [entry.key for entry in model.metadata_props]
     for key in _twice(keys):
         yield ModelError(f"metadata key '{printable(key)}' occurs twice; export the model again")
@@ -96,38 +86,82 @@ def _nodes(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
         return
     if not len(model.graph.node):
         yield ModelError("the graph has no operators; export the model again")
-    opset = next((e.version for e in model.opset_import if e.domain in _DEFAULT_DOMAIN), "?")
+    opset = next((e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS), 0)
+    functions = {(_own(function.domain), function.name) for function in model.functions}
     for node in model.graph.node:
-        name = node.name or ",".join(node.output)
+        name = next((text for text in (node.name, *node.output) if text), "")
         where = f"node '{printable(name)}' ({printable(node.op_type)}, opset {opset})"
-        if node.domain not in _DEFAULT_DOMAIN:
-            yield UnsupportedOperatorError(
-                f"{where}: custom operator domain '{printable(node.domain)}'; export without it"
-            )
-        elif node.op_type in _CONTROL_FLOW:
-            yield UnsupportedOperatorError(f"{where}: control flow; export a graph without it")
-        elif node.op_type in _RANDOM or node.op_type.startswith("Random"):
-            yield UnsupportedOperatorError(f"{where}: random operator; export in eval mode")
-        elif any(len(a.graphs) or a.HasField("g") for a in node.attribute):
-            yield UnsupportedOperatorError(f"{where}: a graph inside a graph; export without it")
-        elif node.overload:
-            yield UnsupportedOperatorError(f"{where}: an overload of a function; export inlined")
-        for attribute in node.attribute:
-            if not _one_payload(attribute):
-                yield UnsupportedOperatorError(
-                    f"{where}: attribute '{printable(attribute.name)}' does not hold one value of "
-                    "its type; export the model again"
-                )
+        for problem in _node_problems(node, opset, functions):
+            yield UnsupportedOperatorError(f"{where}: {problem}")
+
+
+def _own(domain: str) -> str:
+    return "" if domain in DEFAULT_DOMAINS else domain
+
+
+def _node_problems(node: NodeProto, opset: int, functions: set[tuple[str, str]]) -> Iterator[str]:
+    """What is wrong with a node whatever it computes and wherever it stands."""
+    if (_own(node.domain), node.op_type) in functions:
+        yield "it calls a function of the model; export it with functions inlined"
+    elif node.domain not in DOMAINS:
+        yield f"custom operator domain '{printable(node.domain)}'; export without it"
+    elif node.op_type in _CONTROL_FLOW:
+        yield "control flow; export a graph without it"
+    elif node.op_type in _RANDOM or node.op_type.startswith("Random"):
+        yield "random operator; export in eval mode"
+    elif any(len(a.graphs) or a.HasField("g") for a in node.attribute):
+        yield "a graph inside a graph; export without it"
+    elif node.overload:
+        yield "an overload of a function; export inlined"
+    elif node.op_type == "BatchNormalization" and any(
+        a.name == "training_mode" and a.i for a in node.attribute
+    ):
+        yield "it is in training mode; export in eval mode"
+    malformed = [a for a in node.attribute if not _one_payload(a)]
+    for attribute in malformed:
+        yield (f"attribute '{printable(attribute.name)}' does not hold one value of its type; "
+               "export the model again")  # fmt: skip
+    if not malformed and not _own(node.domain):
+        yield from _against_schema(node, opset)
+
+
+@cache
+def _schema(op: str, opset: int) -> Any:
+    try:
+        found = defs.get_schema(op, opset, "")
+    except defs.SchemaError:
+        return None
+    return None if found.deprecated else found
+
+
+def _against_schema(node: NodeProto, opset: int) -> Iterator[str]:
+    """Whether ONNX has such an operator in this opset, with these attributes and so many inputs."""
+    schema = _schema(node.op_type, opset)
+    if schema is None:
+        yield "ONNX has no such operator in this opset; export the model again"
+        return
+    for attribute in node.attribute:
+        stated = schema.attributes.get(attribute.name)
+        name = printable(attribute.name)
+        if stated is None:
+            yield f"attribute '{name}' is not supported; export without it"
+        elif stated.type.value != attribute.type:
+            yield f"attribute '{name}' has the wrong type; export it again"
+    inputs, outputs = len(node.input), len(node.output)
+    if not schema.min_input <= inputs <= schema.max_input:
+        yield f"has {inputs} inputs, ONNX wants {schema.min_input} to {schema.max_input}"
+    elif not schema.min_output <= outputs <= schema.max_output:
+        yield f"has {outputs} outputs, ONNX wants {schema.min_output} to {schema.max_output}"
 
 
 def _one_payload(attribute: AttributeProto) -> bool:
     """Whether an attribute holds what its type says, and nothing that another reader might take.
 
-    An empty list looks like none. (Types that no operator here has are refused with the operator.)
+    An empty list looks like none. Types, sparse tensors and lists of tensors are never held.
     """
     wanted = _PAYLOADS.get(attribute.type)
     if wanted is None:
-        return True
+        return False
     present = {field.name for field, _ in attribute.ListFields()} - _REMARKS
     return present == {wanted} or (not present and wanted.endswith("s") and wanted != "s")
 
@@ -136,6 +170,7 @@ def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
     graph = model.graph
     initializers = [tensor.name for tensor in graph.initializer]
     inputs = [value.name for value in graph.input]
+    fed = set(inputs) - set(initializers)  # the others have a stored value, which is the one used
     outputs = [name for node in graph.node for name in node.output if name]
     groups = (
         ("initializer", initializers),
@@ -144,7 +179,7 @@ def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         ("annotated tensor", [value.name for value in graph.value_info]),
         ("operator output", outputs),
         ("node", [node.name for node in graph.node if node.name]),
-        ("tensor", [*set(initializers), *set(inputs), *set(outputs)]),
+        ("tensor", [*set(initializers), *fed, *set(outputs)]),
     )
     for kind, names in groups:
         for name in _twice(names):
@@ -201,54 +236,34 @@ def _attribute_tensors(node: NodeProto) -> Iterator[TensorProto]:
                 yield from (sparse.values, sparse.indices)
 
 
-def _tensors(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
+def _tensors(model: ModelProto, limits: Limits, files: Files) -> Iterator[ModelError]:
     if len(model.graph.sparse_initializer):
         yield ModelError("sparse initializers are not supported; export dense weights")
-    if len(model.graph.quantization_annotation):
-        yield ModelError("quantized tensors are not supported; export float32 weights")
-    for tensor in _all_tensors(model):
-        problem = _tensor_problem(tensor, limits)
+    elsewhere = [tensor for tensor in model.graph.initializer if is_external(tensor)]
+    if sum(map(stored_size, elsewhere)) > limits.file_bytes:
+        yield ModelError(f"its external data are more than {limits.file_bytes} bytes; shrink it")
+        return
+    for position, tensor in enumerate(_all_tensors(model)):
+        inside = position >= len(model.graph.initializer)
+        if inside and is_external(tensor):
+            problem = "external data are read for initializers only; export the model again"
+        else:
+            problem = tensor_problem(tensor, limits, files)
         if problem:
             yield ModelError(f"tensor '{printable(tensor.name)}': {problem}")
 
 
-def _tensor_problem(tensor: TensorProto, limits: Limits) -> str:
-    """Why a stored tensor is refused, or "". Values are looked at last."""
-    if tensor.data_location == TensorProto.EXTERNAL or len(tensor.external_data):
-        return "external data is never opened; save the model as one file"
-    if tensor.data_type not in _DTYPES:
-        known = tensor.data_type in TensorProto.DataType.values()
-        kind = TensorProto.DataType.Name(tensor.data_type) if known else str(tensor.data_type)
-        return f"number type {kind} is not supported; export float32 (int64 for shapes)"
-    if tensor.HasField("segment"):
-        return "segmented tensors are not supported; export the model again"
-    if len(tensor.dims) > 16 or any(size < 1 for size in tensor.dims):
-        return "a dimension is below 1, or there are more than 16; export the model again"
-    count = math.prod(tensor.dims)
-    if count > limits.elements:
-        return f"more than {limits.elements} numbers; use a smaller model"
-    field, dtype = _DTYPES[tensor.data_type]
-    stored = [name for name in _TYPED_DATA if len(getattr(tensor, name))]
-    if tensor.HasField("raw_data"):
-        if stored or len(tensor.raw_data) != count * dtype.itemsize:
-            return f"its data does not fit dims {list(tensor.dims)}; export the model again"
-    elif stored != [field] or len(getattr(tensor, field)) != count:
-        return f"its data does not fit dims {list(tensor.dims)}; export the model again"
-    if dtype.kind == "f" and not np.isfinite(tensor_values(tensor)).all():
-        return "a weight is NaN or infinite; train or export the model again"
-    return ""
-
-
-def tensor_values(tensor: TensorProto) -> np.ndarray[Any, Any]:
-    """The numbers of a screened tensor, as a read-only array of its dims."""
-    field, dtype = _DTYPES[tensor.data_type]
-    if tensor.HasField("raw_data"):
-        values = np.frombuffer(tensor.raw_data, dtype=dtype)
-    else:
-        values = np.array(getattr(tensor, field), dtype=dtype)
-    values = values.reshape(tuple(tensor.dims))
-    values.setflags(write=False)
-    return values
+def _constants(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
+    """Constant nodes that hold no numbers. (Stored tensors are looked at above.)"""
+    opset = next((e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS), 0)
+    for node in model.graph.node:
+        stored = list(_attribute_tensors(node))
+        sound = not any(tensor_problem(tensor, limits, NO_FILES) for tensor in stored)
+        if node.op_type == "Constant" and node.domain in DEFAULT_DOMAINS and node.output and sound:
+            try:
+                constant(node, opset)
+            except UnsupportedOperatorError as error:
+                yield error
 
 
 def _interface(model: ModelProto, _: Limits) -> Iterator[ModelError]:
@@ -259,31 +274,27 @@ def _interface(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         yield ModelError(f"the graph has {len(inputs)} inputs; exactly one is supported")
     for value in inputs:
         tensor = value.type.tensor_type
-        if not value.type.HasField("tensor_type") or tensor.elem_type != TensorProto.FLOAT:
-            yield ModelError(f"input '{printable(value.name)}' is no float32 tensor; export it so")
+        name = printable(value.name)
+        if not value.type.HasField("tensor_type") or tensor.elem_type not in INPUT_TYPES:
+            yield ModelError(f"input '{name}' is no float32 tensor (or uint8); export it so")
             continue
         dims = tensor.shape.dim
-        if len(dims) != 4 or any(not 1 <= d.dim_value <= 1 << 20 for d in dims[1:]):
+        if not 2 <= len(dims) <= 5:
             yield ModelError(
-                f"input '{printable(value.name)}' must be [N, C, h, w] with fixed C, h, w; "
-                "export it so"
+                f"input '{name}' has {len(dims)} axes; [N, C, h, w], [N, C, T], [N, L, D] or "
+                "[N, features] is supported; export it so"
             )
+            continue
+        free = [axis for axis, dim in enumerate(dims) if axis and dim.dim_value < 1]
+        if free:
+            yield ModelError(
+                f"axis {free[0]} of input '{name}' has no fixed size (only the batch axis may be "
+                "free); export with the size of your inputs"
+            )
+        elif any(dim.dim_value > 1 << 20 for dim in dims):
+            yield ModelError(f"input '{name}' has an axis above {1 << 20}; shrink it")
         elif dims[0].HasField("dim_value") and dims[0].dim_value != 1:
             yield ModelError(
-                f"the batch axis of input '{printable(value.name)}' is {dims[0].dim_value}; "
+                f"the batch axis of input '{name}' is {dims[0].dim_value}; "
                 "export it free, or fixed to 1"
             )
-
-
-def attribute_value(attribute: AttributeProto) -> int | float | str | tuple[int, ...] | None:
-    """An attribute as a plain value; None for a kind that no operator here has."""
-    kind = attribute.type
-    if kind == AttributeProto.INT:
-        return int(attribute.i)
-    if kind == AttributeProto.FLOAT and math.isfinite(attribute.f):
-        return float(attribute.f)
-    if kind == AttributeProto.STRING:
-        return attribute.s.decode("utf-8", "replace")
-    if kind == AttributeProto.INTS and len(attribute.ints) <= 64:
-        return tuple(int(value) for value in attribute.ints)
-    return None

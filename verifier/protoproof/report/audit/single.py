@@ -10,8 +10,8 @@ from pathlib import Path
 from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
-from protoproof.kernel import CheckReport, check, read_file
-from protoproof.network import load
+from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
@@ -57,22 +57,18 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    declared = network.binding == "declared"
-    report = check(content, network.data, instance.input_sha256, allow_declared=declared)
-    trust = ["--allow-declared"] if declared else []
+    report = check(content, ModelFile(network.data, network.files), instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
         reading=reading_of(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(
-            network.description.name, network.sha256, network.binding, network.head.grid
-        ),
+        model=PageModel(network.about.name, network.sha256, network.head.grid),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model), *trust]),
+            shlex.join([*program, "check", str(certificate), str(model)]),
         ),
         sizes=(),
         seconds=envelope.about.seconds or 0.0,

@@ -198,9 +198,7 @@ class Arithmetic:
             return None
         return self._of_terms(kind, self.terms(left), self.terms(right))
 
-    def _before_pooling(
-        self, kind: str, left: Latent | Measured, right: Measured
-    ) -> Value | None:
+    def _before_pooling(self, kind: str, left: Latent | Measured, right: Measured) -> Value | None:
         if kind == "Mul":
             if isinstance(left, Measured) and measured.same_measurement(left, right):
                 if alike(left.program, right.program):
@@ -306,4 +304,3 @@ def same_latent(left: Latent, right: Latent) -> bool:
             return False
     names = ("scale", "shift", "weight", "root")
     return all(getattr(left, n).denominator == getattr(right, n).denominator for n in names)
-

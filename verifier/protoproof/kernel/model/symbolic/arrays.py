@@ -128,9 +128,7 @@ def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
     """left + sign * right."""
     common = _denominator((left.denominator, right.denominator))
     up, down = common // left.denominator, sign * (common // right.denominator)
-    return Exact(
-        spread(lambda a, b: a * up + b * down, left.numerators, right.numerators), common
-    )
+    return Exact(spread(lambda a, b: a * up + b * down, left.numerators, right.numerators), common)
 
 
 def multiply(left: Exact, right: Exact) -> Exact:
@@ -157,9 +155,7 @@ def reciprocal(values: Exact) -> Exact:
             top = values.denominator
             divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
             return Exact(spread(divided, values.numerators), 1)
-    return Exact(
-        spread(lambda n: (common // n) * values.denominator, values.numerators), common
-    )
+    return Exact(spread(lambda n: (common // n) * values.denominator, values.numerators), common)
 
 
 def _denominator(parts: Iterable[int]) -> int:

@@ -15,7 +15,14 @@ from protoproof.kernel.model.symbolic.decisions import read_votes
 from protoproof.kernel.model.symbolic.expressions import Exponential, Expressions, Single
 from protoproof.kernel.model.symbolic.geometry import Canonical, canonical, geometry_of, numbers
 from protoproof.kernel.model.symbolic.locations import Locations, locate
-from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, bounds, chain, direction, positive
+from protoproof.kernel.model.symbolic.programs import (
+    HALF,
+    WHOLE,
+    bounds,
+    chain,
+    direction,
+    positive,
+)
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
 _KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean",

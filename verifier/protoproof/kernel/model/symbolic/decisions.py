@@ -205,4 +205,3 @@ def _tree(known: Expressions, logits: Sequence[int]) -> Votes:
         [_single(known, t) for t in features], "tree", leaves, [Fraction(0)] * len(logits),
         nodes=tuple(Node(place[t], a, b) for t, a, b in nodes),
     )  # fmt: skip
-

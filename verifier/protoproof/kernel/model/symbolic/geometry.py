@@ -157,9 +157,7 @@ def numbers(
     for row, coordinate in zip(rows, where.coordinate, strict=True):
         point = row.point or (0,) * (where.channels if coordinate < 0 else 1)
         if coordinate >= 0:
-            point = tuple(
-                point[0] if d == coordinate else 0 for d in range(where.channels)
-            )
+            point = tuple(point[0] if d == coordinate else 0 for d in range(where.channels))
         spread.append(point)
     prototypes = _common(spread, [row.denominator for row in rows])
     if rows[0].geometry != "diagonal":

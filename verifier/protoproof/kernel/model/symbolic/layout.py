@@ -232,9 +232,7 @@ LAYOUT: dict[str, Callable[[Operator, Shape, Integers], list[Move]]] = {
 }
 
 
-def scattered(
-    operator: Operator, shape: Shape, where: Array, updates: Shape
-) -> tuple[Array, ...]:
+def scattered(operator: Operator, shape: Shape, where: Array, updates: Shape) -> tuple[Array, ...]:
     """For ScatterElements and ScatterND: the place of every update, one index array per axis.
 
     Raises:

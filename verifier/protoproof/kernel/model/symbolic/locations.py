@@ -53,9 +53,7 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     if alone and floor is None and not any(tables.rows[f.row].square for f in features):
         return _channels([keyed[f.group] for f in features], ends)
     banks: dict[tuple[Elements, ...], int] = {}
-    groups = sorted(
-        dict.fromkeys(keyed[f.group] for f in features), key=lambda g: _cut(g[0], ends)
-    )
+    groups = sorted(dict.fromkeys(keyed[f.group] for f in features), key=lambda g: _cut(g[0], ends))
     for group in groups:
         banks[group] = len(banks)
     sites = tuple(site for group in groups for site in group)

@@ -47,9 +47,7 @@ def pooled(
     if all(part.strides[-1] == 0 or part.shape[-1] == 1 for part in parts[1:]):
         # one prototype per line
         group, row, program = _groups(parts[0], known), parts[1][..., 0], parts[2][..., 0]
-        term = combined(
-            lambda g, r, p: _feature(g, r, p, kind, known, count), group, row, program
-        )
+        term = combined(lambda g, r, p: _feature(g, r, p, kind, known, count), group, row, program)
         return Terms(np.broadcast_to(term, shape))
     pay("pooling", int(np.prod(few)) * size, 4 * OPERATION)
     site, row, program = (np.broadcast_to(p, (*few, size)).reshape(-1, size) for p in parts)
@@ -102,16 +100,13 @@ def _over_sites(
         raise ModelError(f"model: the {count} {kind} of several prototypes together")
     inner = "sum" if kind == "mean" else kind
     found = [
-        _feature(group(tuple(where)), r, p, inner, known, count)
-        for (r, p), where in groups.items()
+        _feature(group(tuple(where)), r, p, inner, known, count) for (r, p), where in groups.items()
     ]
     total = _over_terms(found, inner, known, count)
     return known.scaled(total, Fraction(1, len(sites))) if kind == "mean" else total
 
 
-def _feature(
-    group: int, row: int, program: int, kind: str, known: Expressions, count: int
-) -> int:
+def _feature(group: int, row: int, program: int, kind: str, known: Expressions, count: int) -> int:
     size = known.tables.size(group)
     if kind in ("top", "bottom") and not 1 <= count <= size:
         raise ModelError(f"model: the {count} {kind} of {size} locations")

@@ -62,7 +62,9 @@ def positive(program: Program, ends: tuple[End, End]) -> bool:
     (name, constant), before = program[-1], program[:-1]
     if name in ("exp", "sigmoid", "softplus"):
         return True
-    if name in ("reciprocal", "sqrt", "power", "div_root") or (name == "mul" and (constant or 0) > 0):
+    if name in ("reciprocal", "sqrt", "power", "div_root") or (
+        name == "mul" and (constant or 0) > 0
+    ):
         return positive(before, ends)
     if name == "add" and constant is not None and constant > 0:
         return at_least(bounds(before, ends)[0], ZERO) or above(bounds(program, ends)[0], ZERO)
@@ -101,9 +103,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     return Chain(steps)
 
 
-def _aligned(
-    program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None]:
+def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[Fraction | None]:
     """The program's constants for the functions of another one; it may lack what does nothing.
 
     Raises:

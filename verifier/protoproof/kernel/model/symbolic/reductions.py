@@ -158,4 +158,3 @@ def votes(rules: Arithmetic, operator: Operator, value: Value) -> Terms:
         raise UnknownError("model: a Softmax of constants")
     line = powers.term.ravel().tolist()
     return Terms(powers.term, rules.known.total(line, [1] * len(line)))
-
