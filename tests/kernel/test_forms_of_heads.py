@@ -87,9 +87,7 @@ def _attribute_changed(
         new = []
     for other in new:
         changed = _copy(model)
-        target = next(
-            a for a in changed.graph.node[index].attribute if a.name == attribute.name
-        )
+        target = next(a for a in changed.graph.node[index].attribute if a.name == attribute.name)
         target.CopyFrom(helper.make_attribute(attribute.name, other))
         yield f"{model.graph.node[index].op_type} {index} {attribute.name} {other}", changed
 

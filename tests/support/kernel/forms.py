@@ -51,9 +51,17 @@ def stored(values: Any) -> NDArray[Any]:
     return array.astype(np.int64 if array.dtype.kind == "i" else np.float32)
 
 
+WIDE = RNG.normal(0, 1, (4, 3, 2, 1)).astype(np.float32)
 CONV = P[:, :, None, None]
 LINEAR = {"w": W, "bias": B}
-AXES = {"axis1": [1], "axis2": [2], "places": [2, 3], "last": [-1], "rows": [1, 4], "flat": [1, 4, -1]}
+AXES = {
+    "axis1": [1],
+    "axis2": [2],
+    "places": [2, 3],
+    "last": [-1],
+    "rows": [1, 4],
+    "flat": [1, 4, -1],
+}
 COMMON: dict[str, Any] = {
     **LINEAR, **AXES, "conv": CONV, "ones": np.ones((4, 3, 1, 1)), "two": 2.0, "minus": -2.0,
     "one": 1.0, "eps": 1e-4, "half": 0.5, "folded": FOLDED[:, None, None], "tiny": 1e-12,
@@ -188,6 +196,43 @@ FORMS: dict[str, Small] = {
         "nearest",
     ),
     "tree": _small(EXACT + NEAREST + TREE, "euclidean", "nearest", "tree", **LEAVES),
+    "a tree whose leaves are softmaxed": _small(
+        EXACT + NEAREST + " ".join(f"l{k} = Softmax<axis=1>(raw{k})" for k in range(4)) + TREE,
+        "euclidean", "nearest", "tree", **{f"raw{k}": v * 3 for k, v in enumerate(LEAVES.values())},
+    ),
+    "a tree with leaves at several depths": _small(
+        EXACT + NEAREST + """
+        n0 = Neg(m) route = Exp(n0) s0, s1, s2, s3 = Split<axis=1, num_outputs=4>(route)
+        o0 = Sub(one, s0) o1 = Sub(one, s1) a1 = Mul(o1, l0) b1 = Mul(s1, l1) right = Add(a1, b1)
+        a0 = Mul(o0, l2) b0 = Mul(s0, right) y = Add(a0, b0)""", "euclidean", "nearest", "tree",
+        **LEAVES,
+    ),
+    "a scale that is an exponential": _small(
+        EXACT + NEAREST + "e = Exp(logs) v = Mul(m, e) n3 = Neg(v) a = Exp(n3)" + DENSE,
+        "euclidean", "nearest", logs=np.array([[0.3, -0.2, 0.1, 0.7]]),
+    ),
+    "lengths with two addends": _small(
+        "ps = Mul(p, p) pn = ReduceSum<keepdims=1>(ps, axis1) pi = Add(pn, eps) pr = Sqrt(pi) "
+        "pj = Add(pr, eps) pu = Div(p, pj) k = Reshape(pu, kernel) d = Conv(z, k) "
+        "mx = GlobalMaxPool(d) a = Flatten(mx)" + DENSE, "linear", "nearest", kernel=[4, 3, 1, 1],
+    ),
+    "votes by inverse distance": _small(
+        "u = Unsqueeze(z, axis1) s = Sub(u, p) q = Mul(s, s) d = ReduceSum<keepdims=0>(q, last) "
+        "i = Add(d, eps) v = Reciprocal(i) top = MatMul(v, w_turned) "
+        "under = ReduceSum<keepdims=1>(v, axis1) y = Div(top, under)", "euclidean", "nearest",
+        shape=(1, 3),
+    ),
+    "windows of two by one": _small(
+        "z2 = Mul(z, z) zn = Conv(z2, ones_wide) zp = Conv(z, wide) t = Mul(zp, minus) "
+        "s = Add(t, norms_wide) d = Add(zn, s) n = Neg(d) mx = MaxPool<kernel_shape=[1,2]>(n) "
+        "a = Flatten(mx)" + DENSE, "euclidean", "nearest", wide=WIDE,
+        ones_wide=np.ones(WIDE.shape), norms_wide=(WIDE**2).sum((1, 2, 3))[:, None, None],
+    ),
+    "a jump": _small(
+        NORMED + "k = Reshape(pu, kernel) d = Conv(z, k) mx = GlobalMaxPool(d) f = Flatten(mx) "
+        "low = Less(f, half) a = Where(low, zero, f)" + DENSE, "linear", "nearest",
+        kernel=[4, 3, 1, 1],
+    ),
     "labels": _small(EXACT + NEAREST + LOGGED + "g = Gemm<transB=1>(a, w, bias) y = Sigmoid(g)",
                      "euclidean", "nearest", "labels"),
     "softmax and argmax behind": _small(

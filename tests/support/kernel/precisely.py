@@ -42,9 +42,7 @@ def numbers(values: Any) -> Array:
     return np.vectorize(lambda v: mpmath.mpf(float(v)), otypes=[object])(array)
 
 
-def run(
-    model: onnx.ModelProto, given: Mapping[str, Array], output: str
-) -> Array:
+def run(model: onnx.ModelProto, given: Mapping[str, Array], output: str) -> Array:
     """The output, from the given tensors on; only the nodes between them are looked at."""
     known = {name: numbers(value) for name, value in given.items()}
     for tensor in model.graph.initializer:
@@ -97,8 +95,7 @@ def _windows(x: Array, kernel: Any, strides: Any, dilations: Any) -> tuple[Array
     rank = len(kernel)
     strides, dilations = strides or [1] * rank, dilations or [1] * rank
     counts = [
-        (x.shape[2 + k] - (kernel[k] - 1) * dilations[k] - 1) // strides[k] + 1
-        for k in range(rank)
+        (x.shape[2 + k] - (kernel[k] - 1) * dilations[k] - 1) // strides[k] + 1 for k in range(rank)
     ]
     found = np.empty((*x.shape[:2], *counts, *kernel), dtype=object)
     for place in np.ndindex(*counts):

@@ -8,11 +8,13 @@ from typing import Any
 
 import mpmath
 import numpy as np
+from flint import ctx
 from numpy.typing import NDArray
 
 from protoproof.kernel.model.chain import Chain
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.real import Real
 from tests.support.kernel.precisely import numbers
 
 Number = Any
@@ -37,14 +39,18 @@ STEPS: dict[str, Callable[[Number, Number], Number]] = {
 }
 
 
-def number(value: Fraction) -> Number:
+def number(value: Fraction | Real) -> Number:
+    if isinstance(value, Real):
+        with ctx.workprec(400):
+            mantissa, exponent = value.ball().mid().man_exp()
+        return mpmath.ldexp(mpmath.mpf(int(mantissa)), int(exponent))
     return mpmath.mpf(value.numerator) / value.denominator
 
 
 def chained(chain: Chain, prototype: int, t: Number) -> Number:
     for step in chain.steps:
         c = step.constants[prototype if len(step.constants) > 1 else 0] if step.constants else 0
-        t = STEPS[step.name](t, number(Fraction(c)))
+        t = STEPS[step.name](t, number(c if isinstance(c, Real) else Fraction(c)))
     return t
 
 
@@ -74,9 +80,7 @@ def logits(head: Head, latent: Sequence[Sequence[Number]]) -> list[Number]:
     """Scores, up to the scale and constant that all have in common."""
     activation = []
     for j in range(head.prototype_count):
-        values = [
-            measured(head, z, j) for k, z in enumerate(latent) if head.measures(k, j)
-        ]
+        values = [measured(head, z, j) for k, z in enumerate(latent) if head.measures(k, j)]
         kind, largest = head.pooling[j]
         if kind == "nearest":
             pooled = min(values)
