@@ -12,6 +12,15 @@ from protoproof.network.inspect import inspect_file
 
 ZOO = sorted((Path(__file__).parents[2] / "models" / "zoo").glob("*.onnx"))
 
+# what the last operator of the encoder guarantees, where it is no sigmoid
+GUARANTEED = {
+    "digits-hyperspherical": "ball",
+    "emoji-pipnet": "softmax",
+    "mnist-cosine": "relu",
+    "mnist-shots": "free",
+    "mnist-two-banks": "ball",
+}
+
 
 def test_there_is_a_zoo() -> None:
     assert {path.stem for path in ZOO} >= {"mnist-1x1", "mnist-7x7", "mnist-certified"}
@@ -20,11 +29,14 @@ def test_there_is_a_zoo() -> None:
 @pytest.mark.parametrize("path", ZOO, ids=lambda path: path.stem)
 def test_zoo(path: Path) -> None:
     network = load(path)
-    assert (network.binding, network.latent_range) == ("recognised", "sigmoid")
-    assert network.description_external is None
+    assert network.latent_range == GUARANTEED.get(path.stem, "sigmoid")
+    assert not network.about.external
     assert inspect_file(path).refusals == ()
     rng = np.random.default_rng(0)
-    for _ in range(5):
-        network.cross_check(rng.random(network.input_shape, dtype=np.float32))
-    for value in network.input_range:
-        network.cross_check(np.full(network.input_shape, value, dtype=np.float32))
+    inputs = [rng.random(network.input_shape, dtype=np.float32) for _ in range(5)]
+    inputs += [np.full(network.input_shape, v, dtype=np.float32) for v in network.input_range]
+    for x in inputs:
+        if network.encoder_graph.executed_only():  # no translation to compare with
+            network.check_head(network.observe(x))
+        else:
+            network.cross_check(x)
