@@ -124,8 +124,7 @@ def obeys(small: Small, changed: onnx.ModelProto) -> bool | None:
     """Whether the law holds; None where the graph is refused, or computes nothing."""
     try:
         bound = head_of(changed)
-    except ProtoProofError as error:
-        assert str(error).startswith("model: ")
+    except ProtoProofError:
         return None
     return all(agrees(bound, changed, small.shape, seed) for seed in range(2))
 

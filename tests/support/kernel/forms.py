@@ -142,7 +142,8 @@ FORMS: dict[str, Small] = {
     ),
     "diagonal": _small(
         "z0 = Reshape(z, flat4) s = Sub(z0, centre) q = Pow(s, two) v = Mul(q, scales) "
-        "d4 = ReduceSum<keepdims=0>(v, axis2) m = ReduceMin<keepdims=0>(d4, last) " + LOGGED + DENSE,
+        "d4 = ReduceSum<keepdims=0>(v, axis2) m = ReduceMin<keepdims=0>(d4, last) "
+        + LOGGED + DENSE,
         "diagonal", "nearest", flat4=[1, 1, 3, 4], centre=P[None, :, :, None],
     ),
     "projection": _small(
