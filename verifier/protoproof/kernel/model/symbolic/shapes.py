@@ -48,7 +48,7 @@ class _Blank(Value):
 
 
 def _blank(shape: Shape) -> _Blank:
-    if math.prod(shape) > _LARGEST or min(shape, default=1) < 1:
+    if any(n < 1 for n in shape) or math.prod(shape) > _LARGEST:
         raise ModelError(f"model: a tensor of shape {list(shape)}")
     return _Blank(np.broadcast_to(np.int8(0), shape))
 
