@@ -83,8 +83,8 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values."""
-        return self.about.input_range
+        """Closed range of input values; bytes have their own."""
+        return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
     def class_names(self) -> tuple[str, ...]:
