@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -18,13 +19,20 @@ def contact_sheet(images: np.ndarray, origins: tuple[Origin, ...], tile: tuple[i
     Patches are cut from the original images [image, channel, row, column] in [0,1] and resized
     to ``tile`` (rows, columns): at the border a patch is smaller than its receptive field.
     """
-    rows = -(-len(origins) // COLUMNS)
-    channels = images.shape[1]
-    sheet = np.zeros((rows * tile[0], COLUMNS * tile[1], channels), dtype=np.uint8)
-    for index, origin in enumerate(origins):
+    patches = []
+    for origin in origins:
         y0, x0, y1, x1 = origin.box
-        patch = images[origin.image, :, y0:y1, x0:x1].transpose(1, 2, 0)
-        pixels = np.rint(patch * 255).astype(np.uint8)
+        patches.append(images[origin.image, :, y0:y1, x0:x1])
+    return tiled(patches, tile)
+
+
+def tiled(patches: Sequence[np.ndarray], tile: tuple[int, int]) -> bytes:
+    """PNG bytes of pictures [channel, row, column] in [0,1], each resized to ``tile``."""
+    rows = -(-len(patches) // COLUMNS)
+    channels = patches[0].shape[0]
+    sheet = np.zeros((rows * tile[0], COLUMNS * tile[1], channels), dtype=np.uint8)
+    for index, patch in enumerate(patches):
+        pixels = np.rint(patch.transpose(1, 2, 0) * 255).astype(np.uint8)
         top, left = (index // COLUMNS) * tile[0], (index % COLUMNS) * tile[1]
         sheet[top : top + tile[0], left : left + tile[1]] = _resized(pixels, tile)
     stream = BytesIO()

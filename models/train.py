@@ -6,14 +6,10 @@ with the same package versions, which are recorded.
 
 from __future__ import annotations
 
-import platform
 import re
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ import torch
 
 from models.architecture import Architecture, plan
 from models.checkpoint import Checkpoint, DataRecord, save_checkpoint
+from models.deterministic import deterministic, versions
 from models.evaluate import accuracy, certified_accuracy
 from models.export import ExportResult, export_model
 from models.progress import Progress
@@ -89,7 +86,7 @@ def train_model(
     architecture = plan(dataset.input_shape, grid, width, certified)
     recipe = Recipe.for_data(len(dataset.x_train), epochs, certified_eps)
     _require_writable(out)
-    with _deterministic(seed):
+    with deterministic(seed):
         model, origins = _fit(dataset, architecture, recipe, per_class, seed, quiet)
         scores = _scores(model, dataset, certified_eps)
     record = _record(dataset, model, recipe, seed, per_class, origins, scores, name or "model")
@@ -129,7 +126,7 @@ def _record(
         std=tuple(model.encoder.std.flatten().tolist()),
         origins=origins,
         accuracy=scores,
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -211,26 +208,6 @@ def _refuse(
         raise UsageError(f"name '{name}' is not a plain file name: use letters, digits, . _ -")
 
 
-@contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
-    """Seed torch, forbid nondeterministic kernels, use one thread; restore all of it afterwards.
-
-    Sums depend on how they are shared out among threads, so one thread makes the result the same
-    for any number of cores. On networks this small more threads gain little, and on a busy
-    machine they were seen to take four times as long, waiting for each other.
-    """
-    before, threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(before)
-
-
 def _command(
     data: str, architecture: Architecture, recipe: Recipe, seed: int, per_class: int
 ) -> str:
@@ -242,11 +219,3 @@ def _command(
         f"--grid {architecture.grid[0]}{certified} --seed {seed} --epochs {recipe.epochs} "
         f"--prototypes-per-class {per_class} --channels {architecture.channels}"
     )
-
-
-def _versions() -> dict[str, str]:
-    packages = ("torch", "numpy", "onnx", "onnxruntime")
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }

@@ -28,6 +28,7 @@ from protoproof.resources import NAMES
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.foreign import foreign
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
@@ -43,6 +44,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     **{f"sweep-{name}": partial(sweep, name) for name in NAMES},
+    "foreign": foreign,
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,

@@ -56,13 +56,14 @@ class Whole(nn.Module):
     def __init__(self, network: Network, encoder: Graph, form: str) -> None:
         super().__init__()
         head = network.head
-        if head.locations != 1 or head.similarity.kind != "log_ratio":
+        steps = head.chain.steps
+        if head.locations != 1 or [s.name for s in steps] != ["add", "one_plus", "log"]:
             raise ValueError("one location and log similarity only")
         self.encoder = TorchGraph(encoder).double()
         for name, value in list(self.encoder.named_buffers()):
             delattr(self.encoder, name)
             self.encoder.register_parameter(name, nn.Parameter(value, requires_grad=False))
-        self.form, self.epsilon = form, float(head.similarity.constant)
+        self.form, self.epsilon = form, float(np.asarray(steps[0].constant)[0])
         points = torch.tensor(head.prototypes, dtype=torch.float64)
         count, channels = points.shape
         if form == "apart":

@@ -25,7 +25,7 @@ class Settings:
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
     ``relative`` explanations inside of balls; ``branched`` images per kind of region that is cut;
-    ``jobs`` processes of a sweep.
+    ``foreign`` inputs per kind of head; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -41,6 +41,7 @@ class Settings:
     truth: int = 500
     smallest: int = 100
     branched: int = 100
+    foreign: int = 10
     jobs: int = 1
 
     @staticmethod
@@ -60,6 +61,7 @@ class Settings:
             truth=30,
             smallest=5,
             branched=4,
+            foreign=2,
         )
 
 

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.instance import Instance
-from tests.support import strategies
+from tests.support import heads, strategies
 from tests.support.kernel.models import Tiny, description, model_proto
 from tests.support.strategies import float32
 
@@ -51,9 +50,9 @@ def make_head(shape: Shape, seed: int = 0) -> Head:
     low_rank = rng.normal(size=(count, RANK)) @ rng.normal(size=(RANK, channels)) / np.sqrt(RANK)
     noise = rng.normal(size=(count, channels))
     owner = np.arange(count) * shape.classes // count
-    return Head(
+    return heads.prototype_head(
         prototypes=float32(np.clip(0.5 + 0.25 * low_rank + 0.05 * noise, 0, 1)),
-        similarity=Similarity("log_ratio", float(np.float32(1e-4))),
+        chain=heads.similarity("log_ratio"),
         weight=np.where(owner == np.arange(shape.classes)[:, None], 1.0, -0.5),
         bias=np.zeros(shape.classes),
         prototype_class=tuple(int(k) for k in owner),

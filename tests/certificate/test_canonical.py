@@ -16,7 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 
 
 def envelope(about: About) -> Envelope:
-    return Envelope(schema="protoproof.certificate/1", core=CORE, about=about)
+    return Envelope(schema="protoproof.certificate/2", core=CORE, about=about)
 
 
 @given(TEXT, TEXT, st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)))
@@ -35,7 +35,7 @@ def test_canonical_bytes_are_ascii_sorted_and_compact() -> None:
     assert data.count(b"\n") == 1
     document = json.loads(data)
     assert data.decode() == json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
-    assert document["schema"] == "protoproof.certificate/1"
+    assert document["schema"] == "protoproof.certificate/2"
 
 
 def test_the_digest_ignores_circumstances_and_nothing_else() -> None:

@@ -44,13 +44,14 @@ MALFORMED: dict[str, bytes] = {
     "trailing zero": GOOD + b"\0",
     "two documents": GOOD + GOOD,
     "truncated": GOOD[:-20],
-    "duplicate key": GOOD.replace(b'"schema":', b'"schema":"protoproof.certificate/1","schema":'),
+    "duplicate key": GOOD.replace(b'"schema":', b'"schema":"protoproof.certificate/2","schema":'),
     "duplicate key inside": GOOD.replace(b'"level":"R"', b'"level":"R","level":"R"'),
     "NaN": GOOD.replace(b'"seconds":null', b'"seconds":NaN'),
     "infinity": GOOD.replace(b'"seconds":null', b'"seconds":Infinity'),
     "overflow": GOOD.replace(b'"seconds":null', b'"seconds":1e999'),
     "lone surrogate": GOOD.replace(b'"tests"', b'"\\ud800"'),
-    "unknown version": edited("schema", value="protoproof.certificate/2"),
+    "unknown version": edited("schema", value="protoproof.certificate/3"),
+    "an earlier version": edited("schema", value="protoproof.certificate/1"),
     "no version": edited("schema", value=...),
     "unknown field": edited("more", value=1),
     "unknown field in core": edited("core", "more", value=1),
@@ -122,7 +123,7 @@ def test_nesting_is_bounded() -> None:
 
 def test_an_error_in_a_long_list_ends_the_validation() -> None:
     """A million errors would cost gigabytes; the first one per list is enough."""
-    body = b'{"schema":"protoproof.certificate/1","core":{"rivals":[' + b"-1," * 200_000 + b"1]}}"
+    body = b'{"schema":"protoproof.certificate/2","core":{"rivals":[' + b"-1," * 200_000 + b"1]}}"
     with pytest.raises(CertificateError, match=r"and \d{1,2} more"):
         read_certificate(body)
 
@@ -174,3 +175,8 @@ def test_an_honest_certificate_is_read_as_it_was_meant() -> None:
     here = scene(3)
     content = core(here, [here.pair(0, 0)], "pairs")
     assert read_certificate(file(content)).core == content
+
+
+def test_an_earlier_version_says_what_to_do() -> None:
+    with pytest.raises(CertificateError, match="explain again"):
+        read_certificate(GOOD.replace(b"certificate/2", b"certificate/1"))

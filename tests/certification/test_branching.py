@@ -260,7 +260,7 @@ def test_the_limits_are_the_checkers() -> None:
         network = SimpleNamespace(
             head=SimpleNamespace(
                 locations=locations, channels=channels, prototypes=range(prototypes),
-                weight=range(classes),
+                classes=classes,
             ),
             input_shape=(1, 28, 28),
         )  # fmt: skip

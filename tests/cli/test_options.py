@@ -170,7 +170,7 @@ def test_a_file_that_is_no_certificate_is_bad_input(tmp_path: Path) -> None:
     for content in ("no json", "[]", "{}", '{"schema": "something else"}'):
         (tmp_path / "c.json").write_text(content)
         refused("check", tmp_path / "c.json", MODEL, words=["c.json"])
-    (tmp_path / "c.json").write_text('{"schema": "protoproof.certificate/1"}')
+    (tmp_path / "c.json").write_text('{"schema": "protoproof.certificate/2"}')
     assert called("check", tmp_path / "c.json", MODEL, "--quiet") == 1
 
 

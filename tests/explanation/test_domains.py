@@ -81,7 +81,7 @@ def margin_gradient(known: Network, latent: np.ndarray) -> np.ndarray:
     weights = head.weight[logits.argmax()] - head.weight[logits.argmin()]
     gradient = np.zeros_like(latent)
     for j, location in enumerate(measured.argmin(axis=0)):
-        slope = head.similarity.derivative(measured[location, j])
+        slope = head.chain.derivative(measured[location, j])
         gradient[location] += 2 * weights[j] * slope * (latent[location] - head.prototypes[j])
     return gradient
 

@@ -20,8 +20,6 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import check
 from protoproof.network import Network, Observation, load
-from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import squared_distances
@@ -32,6 +30,7 @@ from protoproof.prover.proof.encode import certificate_core
 from protoproof.prover.relaxation.intervals import margins_between
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
+from tests.support import heads
 from tests.support.heads import SIMILARITIES
 from tests.support.kernel.builders import Scene, scene
 from tests.support.kernel.models import sha256
@@ -41,9 +40,9 @@ LOWEST = (299, 640, 213, 298)  # test images of mnist-1x1 with the smallest marg
 
 
 def instance_of(here: Scene) -> Instance:
-    head = Head(
+    head = heads.prototype_head(
         here.tiny.prototypes.astype(np.float64),
-        Similarity(here.tiny.similarity, here.tiny.constant),
+        heads.similarity(here.tiny.similarity, here.tiny.constant),
         here.tiny.weight.astype(np.float64),
         np.zeros(len(here.tiny.weight)),
         None,

@@ -18,6 +18,7 @@ import pytest
 
 from protoproof.certificate.schema import BoxDomain
 from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.arithmetic.exact import round_down
 from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError, current, rounds
 from protoproof.kernel.claims import words
@@ -28,9 +29,11 @@ from protoproof.kernel.encoder.interval import PER_WALK, IntervalPropagation
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.lagrangian import Lagrangian
 from protoproof.kernel.latent.size import _least_from
+from protoproof.kernel.latent.value import Exact
+from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.graph import Graph
 from tests.support.kernel import hostile
-from tests.support.kernel.builders import file, pair_core, scene, topk_core
+from tests.support.kernel.builders import file, head_of, pair_core, scene, topk_core
 from tests.support.kernel.hostile import Files
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +116,7 @@ def test_parts_times_anything_is_limited(
 ) -> None:
     head = SimpleNamespace(
         location_count=locations, channels=channels, prototype_count=prototypes,
-        class_count=classes,
+        class_count=classes, chain=Chain([Step("exp")]),
     )  # fmt: skip
     assert count * parts.part_cost(head) > MAX_STEPS  # type: ignore[arg-type]
     assert parts.part_cost(head) < MAX_STEPS // 4  # type: ignore[arg-type]
@@ -164,10 +167,9 @@ def test_the_least_from_a_place_on_is_the_least_of_the_rest() -> None:
     for _ in range(200):
         values = [(int(n), int(d)) for n, d in rng.integers(1, 9, (rng.integers(1, 9), 2))]
         order = rng.permutation(len(values)).tolist()
-        moved: Any = SimpleNamespace(best=values.__getitem__)
-        for place, (n, d) in enumerate(_least_from(order, moved)):
-            rest = [values[j][0] / values[j][1] for j in order[place:]]
-            assert n / d == min(rest)
+        moved: Any = SimpleNamespace(level=[Exact(*value) for value in values].__getitem__)
+        for place, least in enumerate(_least_from(order, moved)):
+            assert least == min(round_down(values[j]) for j in order[place:])
 
 
 HONEST = {
@@ -324,7 +326,7 @@ def test_padding_is_paid_for_whatever_the_window_makes_of_it(pad: int) -> None:
 @pytest.mark.parametrize("channels", [3, 40])
 def test_a_rule_is_paid_for_by_its_box_even_without_rows(channels: int) -> None:
     here = hostile.tiny(4, channels=channels)
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     box = read_domain(BoxDomain(lower=(0.0).hex(), upper=(1.0).hex()), 1, channels)
     rule = spent(lambda: Lagrangian(head, box, 0))
     assert rule >= 2 * channels * 512

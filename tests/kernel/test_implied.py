@@ -16,7 +16,7 @@ from protoproof.certificate.schema import ImpliedBound
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.rows import implied_bounds
-from tests.support.kernel.builders import Scene, ceiling_core, file, scene
+from tests.support.kernel.builders import Scene, ceiling_core, file, head_of, scene
 from tests.support.kernel.second_checker import second_check
 
 
@@ -89,7 +89,7 @@ def test_a_weak_stretch_only_weakens() -> None:
 def test_never_below_the_triangle_bound(seed: int, stretch: float) -> None:
     """Any positive stretch gives at least (sqrt h + |p_i - p_j|)^2, the best one about that."""
     here = scene(seed % 50, count=4, channels=3)
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     i, j = seed % 4, (seed // 4) % 4
     near = Fraction(seed % 1000, 1024)
     apart = sum(

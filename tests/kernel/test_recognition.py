@@ -10,8 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from protoproof.kernel import ModelFile
-from tests.support.kernel.builders import Scene
+from tests.support.kernel.builders import Scene, bound_of
 from tests.support.kernel.graphs import (
     HERE,
     Change,
@@ -41,8 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_canonical_heads_are_recognised_and_mean_what_they_compute(name: str) -> None:
     """Runs the graph on random inputs: logits must be those of the head that was read."""
     tiny = random_tiny(3, grid=(2, 2), **VARIANTS[name])
-    bound = ModelFile(tiny.data).bound(None)
-    assert bound.departure is None
+    bound = bound_of(tiny.data)
     assert bound.latent_operator == tiny.operator
     assert [int(bound.head.prototypes[1, d]) / 2**bound.head.shift for d in range(2)] == (
         tiny.prototypes[1, :2].tolist()

@@ -20,14 +20,13 @@ from protoproof.certificate.schema import (
     SphereDomain,
 )
 from protoproof.errors import CertificateError
-from protoproof.kernel import ModelFile
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.lagrangian import Interval, Lagrangian, ball_minimum, box_minimum
 from protoproof.kernel.latent.ranges import domain_ranges
 from protoproof.kernel.latent.rows import block_bounds
 from protoproof.kernel.model.head import Head
-from tests.support.kernel.builders import scene
+from tests.support.kernel.builders import head_of, scene
 
 KINDS = ("box", "relu", "sphere", "simplex", "reach", "linear")
 
@@ -77,7 +76,7 @@ def domain(kind: str, shape: tuple[int, int], points: np.ndarray) -> Domain:
 def setting(kind: str, seed: int) -> tuple[Head, LatentDomain, np.ndarray, np.ndarray]:
     """A head, a region, latents inside, and their squared distances [count, L, P]."""
     here = scene(seed, grid=(1, 2), count=4, channels=4, classes=2)
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     points = sampled(kind, np.random.default_rng(seed), (2, 4), 400)
     region = read_domain(domain(kind, (2, 4), points), 2, 4)
     prototypes = here.tiny.prototypes.astype(np.float64)
@@ -106,7 +105,7 @@ def test_the_simplex_is_exact_at_known_points() -> None:
     here = scene(0, grid=(1, 2), count=4, channels=4, classes=2)
     points = [(2.0, 0.0, 0.0, 0.0), (0.25,) * 4, (0.0,) * 4, (0.0, -1.0, 0.0, 0.0)]
     tiny = here.tiny.but(prototypes=np.array(points, np.float32))
-    head = ModelFile(tiny.data).bound(None).head
+    head = head_of(tiny.data)
     region = read_domain(SimplexDomain(slack=(2.0**-30).hex()), 2, 4)
     nearest, farthest = (1.0, 0.0, 0.25, 4 / 3), (5.0, 0.75, 1.0, 4.0)
     for row in domain_ranges(head, region):

@@ -103,8 +103,12 @@ def empty_block(core: Any) -> None:
 COUNT = len(PAIRS["core"]["facts"])
 FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
     "another model": (edit("model", "sha256", value="0" * 64), 2),
-    "another description": (edit("model", "description_sha256", value="0" * 64), 3),
-    "a description on top": (edit("model", "description", value=HERE.tiny.description), 3),
+    "another latent": (edit("model", "latent", value=["features"]), 3),
+    "another output": (edit("model", "output", value="activation"), 3),
+    "another geometry": (edit("model", "geometry", value="linear"), 3),
+    "another pooling": (edit("model", "pooling", value=["mean"]), 3),
+    "another decision": (edit("model", "decision", value="labels"), 3),
+    "labels of one class": (edit("instance", "labels", value=[0]), 4),
     "another input": (edit("instance", "input_sha256", value="0" * 64), 4),
     "class swapped": (swap_class, 9),
     "class out of range": (
@@ -260,7 +264,7 @@ def test_what_the_file_says_is_shown_escaped() -> None:
     tiny = random_tiny(3)
     evil = "\x1b[31m\u202e\n" + "x" * 5000
     document = json.loads(file(pair_core(scene(3))))
-    document["core"]["model"]["description"] = json.dumps({evil: 1})
+    document["core"]["model"]["output"] = evil[:1000]
     report = check(json.dumps(document).encode(), tiny.data)
     assert report.status == "rejected"
     for obligation in report.obligations:

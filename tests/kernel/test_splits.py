@@ -18,7 +18,7 @@ from protoproof.certificate.cases import (
 )
 from protoproof.certificate.schema import Core, IntervalEvidence
 from protoproof.errors import CertificateError
-from protoproof.kernel import ModelFile, check
+from protoproof.kernel import check
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import MAX_STEPS
 from protoproof.kernel.latent.bounds import Bounds
@@ -34,7 +34,16 @@ from protoproof.kernel.latent.case_tree import (
 from protoproof.kernel.latent.cases import _boxed, _follow
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.model.head import Head
-from tests.support.kernel.builders import Scene, core, distance, exact, file, scene, topk_core
+from tests.support.kernel.builders import (
+    Scene,
+    core,
+    distance,
+    exact,
+    file,
+    head_of,
+    scene,
+    topk_core,
+)
 from tests.support.kernel.models import random_tiny
 
 UNIT = 1 << GRID
@@ -43,7 +52,7 @@ UNIT = 1 << GRID
 def start(here: Scene, *, box: bool) -> tuple[Head, Core, LatentDomain, Bounds]:
     """What holds in every case when nothing but one very high ceiling is stated."""
     content = core(here, [here.ceiling(0, range(len(here.best)))], "mixed", box=box)
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     region = read_domain(content.domain, head.location_count, head.channels)
     return head, content, region, Bounds(head, content, region)
 
@@ -84,7 +93,7 @@ def test_no_latent_leaves_the_bounds_of_its_path(box: bool) -> None:
         z = rng.random(here.latent.shape).astype(np.float32)
         q = [[distance(exact(row), p) for p in points] for row in z]
         path = [random_step(rng, z, q, channels=box) for _ in range(int(rng.integers(1, 9)))]
-        bounds = CaseBounds(known, head.location_count)
+        bounds = CaseBounds(head, known)
         _follow(bounds, path)
         boxed = _boxed(head, region, bounds, path)
         bounds.settle()
@@ -99,7 +108,7 @@ def test_no_latent_leaves_the_bounds_of_its_path(box: bool) -> None:
             assert Fraction(low, UNIT) <= min(column)
             assert high is None or min(column) <= Fraction(high, UNIT)
             place = column.index(min(column))
-            others = bounds.elsewhere(place, j)
+            _, others = bounds.elsewhere(place, j)
             rest = [value for k, value in enumerate(column) if k != place]
             assert others is None or Fraction(others, UNIT) <= max([*rest, min(column)])
         if box:
@@ -113,7 +122,7 @@ def test_no_latent_leaves_the_bounds_of_its_path(box: bool) -> None:
 def test_a_channel_without_any_box_is_refused() -> None:
     here = scene(5, grid=(1, 3), count=5, channels=2, operator="")
     head, _, region, known = start(here, box=False)
-    bounds = CaseBounds(known, head.location_count)
+    bounds = CaseBounds(head, known)
     path: list[Step] = [(ChannelSplit(location=0, channel=0, at=(0.5).hex()), 0)]
     with pytest.raises(CertificateError, match="no box"):
         _boxed(head, region, bounds, path)
@@ -147,33 +156,34 @@ def test_contradictory_paths_are_empty() -> None:
         ],
     ]
     for path in cases:
-        bounds = CaseBounds(known, head.location_count)
+        bounds = CaseBounds(head, known)
         _follow(bounds, path)
         assert bounds.is_empty()
-        shorter = CaseBounds(known, head.location_count)
+        shorter = CaseBounds(head, known)
         _follow(shorter, path[:-1])
         assert not shorter.is_empty()
 
 
 def test_walks_visit_every_leaf_in_order() -> None:
+    head = head_of(scene(5, grid=(1, 3), count=5, channels=2).data)
     split = NearestSplit(prototype=0, at=(1.0).hex())
     places = PlaceSplit(prototype=0, locations=(0, 2))
     leaf = Leaf()
     nodes = [places, leaf, split, leaf, leaf, leaf]
-    assert [[child for _, child in path] for path, _ in leaves(nodes, 3)] == [
+    assert [[child for _, child in path] for path, _ in leaves(nodes, head)] == [
         [0],
         [1, 0],
         [1, 1],
         [2],
     ]
-    # without a third location, nothing is left besides the listed ones
-    assert children(PlaceSplit(prototype=0, locations=(0, 1)), 2) == 2
+    # where all locations are listed, there is no other
+    assert children(PlaceSplit(prototype=0, locations=(0, 1, 2)), head) == 3
     for wrong in (nodes[:-1], [*nodes, leaf], [], [split]):
         with pytest.raises(CertificateError):
-            list(leaves(wrong, 3))
+            list(leaves(wrong, head))
     deep = [split] * (MAX_DEPTH + 1) + [leaf] * (MAX_DEPTH + 2)
     with pytest.raises(CertificateError, match="deeper"):
-        list(leaves(deep, 3))
+        list(leaves(deep, head))
 
 
 def test_what_cases_cost_is_known_before_any_is_examined() -> None:
@@ -199,7 +209,7 @@ def test_more_cases_than_can_be_examined_are_refused(monkeypatch: pytest.MonkeyP
     evidence = content.evidence.model_copy(update={"cases": trees})
     certificate = file(content.model_copy(update={"evidence": evidence}))
     assert check(certificate, here.data).accepted
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     monkeypatch.setattr(
         "protoproof.kernel.latent.case_tree.LOOK", MAX_STEPS // looks(head, trees) + 1
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from protoproof.certificate.schema import Rows
-from protoproof.kernel import ModelFile, check
+from protoproof.kernel import check
 from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.lagrangian import Interval, Lagrangian
+from protoproof.kernel.latent.ranges import box_ranges
 from tests.support.kernel.builders import (
     SHIFT,
     Scene,
@@ -24,6 +27,7 @@ from tests.support.kernel.builders import (
     exact,
     few_pairs,
     file,
+    head_of,
     pair_core,
     project,
     scene,
@@ -66,7 +70,7 @@ def test_any_row_bounds_any_point_that_meets_the_facts(data: st.DataObject) -> N
     tiny = Tiny(
         np.array(prototypes, np.float32) / np.float32(8), np.eye(2, count, dtype=np.float32)
     )
-    head = ModelFile(tiny.data).bound(None).head
+    head = head_of(tiny.data)
     q = [distance(z, exact(p)) for p in tiny.prototypes]
     named = list(range(1, count))
     width = st.integers(0, 64)
@@ -88,7 +92,7 @@ def test_any_row_bounds_any_point_that_meets_the_facts(data: st.DataObject) -> N
 def test_a_row_is_the_bound_of_the_theory(seed: int) -> None:
     """Rows against the formula, with p formed explicitly and fractions throughout."""
     here = scene(seed, grid=(1, 1), count=5, channels=4)
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     named = [4, 1, 2]
     block = here.block(0, named)
     p = [exact(row) for row in here.tiny.prototypes]
@@ -120,7 +124,7 @@ def test_good_multipliers_attain_the_exact_interval(seed: int) -> None:
     rng = np.random.default_rng(seed)
     named = [int(j) for j in rng.permutation(5)[: int(rng.integers(1, 5))]]
     facts = [here.pair(0, j) for j in named]
-    head = ModelFile(here.data).bound(None).head
+    head = head_of(here.data)
     content = core(here, facts, "pairs")
     proved = Bounds(head, content, read_domain(content.domain, 1, head.channels)).best
     p = here.tiny.prototypes.astype(np.float64)
@@ -140,16 +144,18 @@ def test_box_bounds_are_the_exact_extremes(seed: int) -> None:
     """Nearest point and farthest corner of the box, in fractions."""
     rng = np.random.default_rng(seed)
     prototypes = rng.normal(0.5, 1.0, (4, 3)).astype(np.float32)
-    head = ModelFile(Tiny(prototypes, np.eye(2, 4, dtype=np.float32)).data).bound(None).head
+    head = head_of(Tiny(prototypes, np.eye(2, 4, dtype=np.float32)).data)
     for lower, upper in (((0, 1), (1, 1)), ((-1, 4), (3, 8)), ((0, 1), None)):
         low, high = Fraction(*lower), None if upper is None else Fraction(*upper)
-        for p, (near, far) in zip(prototypes, head.box_bounds(lower, upper), strict=True):
+        box = BoundedDomain.alike("box", (1, 3), lower, upper, (0, 1))
+        found = box_ranges(head, box, 0)
+        for p, (near, far) in zip(prototypes, found, strict=True):
             nearest = [max(low, x if high is None else min(x, high)) for x in exact(p)]
-            assert Fraction(*near) == distance(nearest, exact(p))
+            assert near == math.floor(distance(nearest, exact(p)) * 2**GRID)
             assert (far is None) == (high is None)
             if high is not None and far is not None:
                 corner = [low if x - low > high - x else high for x in exact(p)]
-                assert Fraction(*far) == distance(corner, exact(p))
+                assert far == math.ceil(distance(corner, exact(p)) * 2**GRID)
 
 
 # --- whole certificates against attack -----------------------------------------------------------

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, helper, numpy_helper
 
 from protoproof.errors import ModelError
-from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel import CheckReport, check
 from protoproof.kernel.model.graph import Graph
-from tests.support.kernel.builders import Scene, file, scene, topk_core
+from tests.support.kernel.builders import Scene, bound_of, file, scene, topk_core
 from tests.support.kernel.graphs import constant, node
 from tests.support.kernel.models import model_proto, sha256
 from tests.support.kernel.runtime import annotate, image, session
@@ -146,8 +146,8 @@ def test_another_bias_is_another_network() -> None:
     assert logits(model).argmax() == OTHER.argmax()
     assert OTHER.argmax() != HERE.predicted
     assert claimed(model).status == "rejected"
-    bound = ModelFile(model.SerializeToString()).bound(None)
-    assert [n / 2**bound.head.weight_shift for n in bound.head.bias] == OTHER.tolist()
+    bound = bound_of(model.SerializeToString())
+    assert [n / 2**bound.head.weight_shift for n in bound.head.decision.bias] == OTHER.tolist()
 
 
 @pytest.mark.parametrize("value", [3, [3, -4], 0.1, [0.1, 2.0]])
@@ -193,9 +193,9 @@ def test_the_arg_max_is_that_of_the_first_output() -> None:
 @pytest.mark.parametrize("operator", ["Sigmoid", "Relu"])
 def test_a_range_is_that_of_an_operator_without_more(operator: str) -> None:
     model = model_proto(HERE.tiny.but(operator=operator))
-    assert ModelFile(model.SerializeToString()).bound(None).latent_range is not None
+    assert bound_of(model.SerializeToString()).latent_range is not None
     node(model, "latent").attribute.append(helper.make_attribute("alpha", 2.0))
-    assert ModelFile(model.SerializeToString()).bound(None).latent_range is None
+    assert bound_of(model.SerializeToString()).latent_range is None
 
 
 def test_an_identity_with_more_to_it_is_not_passed_through() -> None:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.schema import Core, Move, Witness
 from protoproof.errors import CertificateError
-from protoproof.kernel import ModelFile, check
+from protoproof.kernel import check
 from protoproof.kernel.claims import words
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.value import Exact, Value
 from protoproof.kernel.latent.witness import materialise
 from tests.support.kernel.builders import (
     Scene,
@@ -24,6 +26,7 @@ from tests.support.kernel.builders import (
     distance,
     exact,
     file,
+    head_of,
 )
 from tests.support.kernel.models import Tiny
 from tests.support.kernel.moves import encode, with_witnesses
@@ -56,6 +59,15 @@ def test_the_cases_are_not_trivial() -> None:
 FLOAT32 = st.floats(-4, 4, width=32)
 
 
+FREE = LatentDomain(1, 1)
+
+
+def value(found: Value) -> Fraction:
+    assert isinstance(found, Exact)
+    assert not found.root
+    return Fraction(found.numerator, found.unit)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_kept_distances_are_unchanged_exactly(data: st.DataObject) -> None:
@@ -67,10 +79,10 @@ def test_kept_distances_are_unchanged_exactly(data: st.DataObject) -> None:
     values = np.array([data.draw(vector)], np.float32)
     keep = tuple(data.draw(st.permutations(range(4)))[: data.draw(st.integers(1, channels - 1))])
     direction = data.draw(vector)
-    latent = Latent(ModelFile(tiny.data).bound(None).head, values)
+    latent = Latent(head_of(tiny.data), values)
     move = Move(location=0, keep=keep, direction=encode(direction))
     try:
-        point = materialise(latent, Witness(fact=0, rival=1, moves=(move,)))[0]
+        point = materialise(latent, FREE, (move,))[0]
     except CertificateError as error:
         assume("vanishes" not in str(error) and "dependent" not in str(error))
         raise
@@ -80,8 +92,8 @@ def test_kept_distances_are_unchanged_exactly(data: st.DataObject) -> None:
         assert distance(z, exact(prototypes[i])) == distance(exact(values[0]), exact(prototypes[i]))
     moved = latent.moved({0: point})
     for j in range(4):
-        assert Fraction(*moved.measurement(0, j)) == distance(z, exact(prototypes[j]))
-        assert Fraction(*moved.best(j)) == distance(z, exact(prototypes[j]))
+        assert value(moved.measurement(0, j)) == distance(z, exact(prototypes[j]))
+        assert value(moved.best(j)) == distance(z, exact(prototypes[j]))
     step = [a - b for a, b in zip(z, exact(values[0]), strict=True)]
     for i in keep[1:]:
         assert (
@@ -98,9 +110,9 @@ def test_kept_distances_are_unchanged_exactly(data: st.DataObject) -> None:
 @given(st.lists(FLOAT32, min_size=3, max_size=3), st.lists(FLOAT32, min_size=3, max_size=3))
 def test_a_free_move_adds_its_direction_exactly(start: list[float], step: list[float]) -> None:
     tiny = Tiny(np.eye(2, 3, dtype=np.float32), np.eye(2, dtype=np.float32))
-    latent = Latent(ModelFile(tiny.data).bound(None).head, np.array([start], np.float32))
+    latent = Latent(head_of(tiny.data), np.array([start], np.float32))
     move = Move(location=0, keep=(), direction=encode(step))
-    point = materialise(latent, Witness(fact=0, rival=1, moves=(move,)))[0]
+    point = materialise(latent, FREE, (move,))[0]
     scale = point.denominator << latent.shift
     wanted = [a + b for a, b in zip(exact(start), exact(step), strict=True)]
     assert [Fraction(n, scale) for n in point.numerators] == wanted
@@ -163,24 +175,24 @@ def test_a_fact_has_one_witness() -> None:
 def test_more_kept_prototypes_than_an_affine_basis_are_refused() -> None:
     rng = np.random.default_rng(0)
     tiny = Tiny(rng.random((6, 2)).astype(np.float32), np.eye(2, 6, dtype=np.float32))
-    latent = Latent(ModelFile(tiny.data).bound(None).head, rng.random((1, 2)).astype(np.float32))
+    latent = Latent(head_of(tiny.data), rng.random((1, 2)).astype(np.float32))
     for keep, reason in (((0, 1, 2, 3), "affine basis"), ((0, 1, 2), "vanishes")):
         move = Move(location=0, keep=keep, direction=encode([1, 2]))
         with pytest.raises(CertificateError, match=reason):
-            materialise(latent, Witness(fact=0, rival=1, moves=(move,)))
+            materialise(latent, FREE, (move,))
     double = Tiny(tiny.prototypes[[0, 1, 1]], np.eye(2, 3, dtype=np.float32))
-    latent = Latent(ModelFile(double.data).bound(None).head, rng.random((1, 2)).astype(np.float32))
+    latent = Latent(head_of(double.data), rng.random((1, 2)).astype(np.float32))
     move = Move(location=0, keep=(0, 1, 2), direction=encode([1, 2]))
     with pytest.raises(CertificateError, match="dependent"):
-        materialise(latent, Witness(fact=0, rival=1, moves=(move,)))
+        materialise(latent, FREE, (move,))
 
 
 def test_one_unit_outside_a_premise_is_rejected() -> None:
     """An interval fact that ends one float64 below the witness's distance; then at it."""
     here, content = one_witness()
     witness = content.witnesses[0]
-    latent = Latent(ModelFile(here.data).bound(None).head, here.latent)
-    moved = latent.moved(materialise(latent, witness))
+    latent = Latent(head_of(here.data), here.latent)
+    moved = latent.moved(materialise(latent, FREE, witness.moves))
     # the dropped fact's location, some prototype that the witness does not keep, now as a fact
     location = witness.moves[0].location
     free = next(
@@ -188,7 +200,7 @@ def test_one_unit_outside_a_premise_is_rejected() -> None:
         if not any(f.kind == "pair" and (f.location, f.prototype) == (location, j)
                    for f in content.facts)
     )  # fmt: skip
-    there = Fraction(*moved.measurement(location, free))
+    there = value(moved.measurement(location, free))
     fact = here.pair(location, free)
     above = there > here.measurement[location][free]
     near = float(there)

@@ -41,7 +41,7 @@ def test_the_zoo_is_complete() -> None:
     with pytest.raises(UsageError, match="does not exist"):
         zoo_path("mnist-9x9")
     with pytest.raises(UsageError, match="does not exist"):
-        build("nowhere.npz", ("mnist-9x9",))
+        build(("mnist-9x9",), "nowhere.npz")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,8 @@ import torch
 
 from protoproof.backend import PROCESSOR, Engine, engine_named, namespace
 from protoproof.errors import UsageError
-from protoproof.network.head.similarity import ROWS, Similarity
+from tests.support import heads
+from tests.support.heads import SIMILARITIES
 
 TORCH = Engine("torch:cpu")
 
@@ -42,9 +43,9 @@ def test_the_first_of_equal_numbers_is_the_least_everywhere() -> None:
         np.testing.assert_array_equal(least, expected)
 
 
-@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("kind", SIMILARITIES)
 def test_similarities_are_the_same_in_torch(kind: str) -> None:
-    similarity = Similarity(kind, 0.25)
+    similarity = heads.similarity(kind, 0.25)
     q = np.concatenate([[0.0], np.geomspace(1e-12, 1e9, 500)])
     for function in (similarity.value, similarity.derivative):
         there = function(TORCH.put(q))

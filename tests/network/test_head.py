@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from protoproof.errors import InternalError
 from protoproof.network.head import head as module
 from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
+from tests.support import heads
 
 
 def make(prototypes: int = 5, channels: int = 4, classes: int = 3, seed: int = 0) -> Head:
     rng = np.random.default_rng(seed)
-    return Head(
+    return heads.prototype_head(
         rng.random((prototypes, channels)).astype(np.float32),
-        Similarity("log_ratio", 1e-4),
+        heads.similarity("log_ratio", 1e-4),
         rng.normal(size=(classes, prototypes)).astype(np.float32),
         rng.normal(size=classes).astype(np.float32),
         None,
@@ -56,7 +56,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_activation_is_the_largest_similarity() -> None:
     head = make()
     q = head.measurement(np.random.default_rng(2).random((6, 4)))
-    np.testing.assert_array_equal(head.activation(q), head.similarity.value(q).max(axis=0))
+    np.testing.assert_array_equal(head.activation(q), head.chain.value(q).max(axis=0))
 
 
 def test_margins_are_logit_differences() -> None:
@@ -71,7 +71,9 @@ def test_margins_are_logit_differences() -> None:
 
 def test_arrays_are_private_copies() -> None:
     prototypes = np.zeros((5, 4), dtype=np.float32)
-    head = Head(prototypes, Similarity("negated"), np.ones((2, 5)), np.zeros(2), None, (1, 1))
+    head = heads.prototype_head(
+        prototypes, heads.similarity("negated"), np.ones((2, 5)), np.zeros(2), None, (1, 1)
+    )
     prototypes[0, 0] = 7
     assert head.prototypes.dtype == np.float64
     assert head.prototypes[0, 0] == 0
@@ -92,4 +94,6 @@ def test_shapes_must_fit(
     weight: np.ndarray, bias: np.ndarray, owners: tuple[int, ...] | None
 ) -> None:
     with pytest.raises(InternalError):
-        Head(np.ones((5, 4)), Similarity("negated"), weight, bias, owners, (1, 1))
+        heads.prototype_head(
+            np.ones((5, 4)), heads.similarity("negated"), weight, bias, owners, (1, 1)
+        )

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoproof.network.inspect import duplicates, inspect_file
+from protoproof.network.head.words import duplicates
+from protoproof.network.inspect import inspect_file
 from tests.support.network.builders import SIMILARITIES, draft, node
 
 

@@ -11,6 +11,7 @@ from onnx import helper
 
 from protoproof.errors import DescriptionError
 from protoproof.network import load
+from tests.support import heads
 from tests.support.network.builders import (
     DISTANCES,
     EPSILON,
@@ -33,8 +34,10 @@ def test_spellings(tmp_path: Path, similarity: str, distance: str, bias: bool) -
     np.testing.assert_array_equal(head.weight, parts.weights["head.weight"])
     np.testing.assert_array_equal(head.bias, [0.25, -0.25] if bias else [0, 0])
     constant = next(iter(SIMILARITIES[similarity].values()), 1.0)
-    assert head.similarity.kind == similarity
-    assert head.similarity.constant == float(np.float32(constant))
+    expected = heads.similarity(similarity, float(np.float32(constant)))
+    assert head.chain.words() == expected.words()
+    q = np.geomspace(1e-6, 1e3, 50)
+    np.testing.assert_array_equal(head.chain.value(q), expected.value(q))
     assert (head.grid, head.prototype_class) == ((2, 2), (0, 0, 1, 1))
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from protoproof.data.dataset import load_data
 from protoproof.network import Network, load
-from protoproof.network.head.similarity import ROWS, Similarity
 from protoproof.region.bounds.attack import attack, margins, replay
 from protoproof.region.bounds.interval import encoder_bounds
 from protoproof.region.bounds.margins import activations, margin_ends
 from protoproof.region.sets.region import InputBox, LinfBall
 from protoproof.region.sets.syntax import parse_region
 from protoproof.resources import zoo_path
+from tests.support import heads
 
 DOMAIN = (0.0, 1.0)
 
@@ -109,14 +109,17 @@ def test_the_margin_is_the_head_s() -> None:
         assert found == pytest.approx(float(expected), abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", sorted(ROWS))
+@pytest.mark.parametrize("kind", heads.SIMILARITIES)
 def test_every_similarity_has_a_gradient(kind: str) -> None:
     from dataclasses import replace as changed
 
-    from protoproof.region.bounds.attack import similarity
-
-    constant = 0.5 if ROWS[kind].parameter else 1.0
-    head = changed(network().head, similarity=Similarity(kind, constant))
-    q = torch.linspace(0.01, 4, 20, dtype=torch.float64)
-    expected = head.similarity.value(q.numpy())
-    assert np.abs(similarity(head, q).numpy() - expected).max() < 1e-12
+    chain = heads.similarity(kind, 0.5)
+    head = changed(network().head, chain=chain)
+    q = torch.linspace(0.01, 4, 20, dtype=torch.float64, requires_grad=True)
+    value = head.chain.value(q)
+    value.sum().backward()
+    assert q.grad is not None
+    expected = chain.value(q.detach().numpy())
+    assert np.abs(value.detach().numpy() - expected).max() < 1e-12
+    slope = chain.derivative(q.detach().numpy())
+    assert np.abs(q.grad.numpy() - slope).max() < 1e-12

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import ROWS, Similarity
 from protoproof.region.bounds.interval import LatentBox
 from protoproof.region.bounds.margins import activations, margin_ends, measurement_ends, top_k
+from tests.support import heads
 
 
 def random_head(seed: int, kind: str = "log_ratio") -> Head:
     rng = np.random.default_rng(seed)
     constant = {"log_ratio": 1e-4, "exponential": 0.7}.get(kind, 1.0)
-    return Head(
-        rng.random((6, 3)), Similarity(kind, constant), rng.normal(size=(4, 6)),
+    return heads.prototype_head(
+        rng.random((6, 3)), heads.similarity(kind, constant), rng.normal(size=(4, 6)),
         rng.normal(size=4), None, (1, 2),
     )  # fmt: skip
 
@@ -29,7 +29,7 @@ def random_box(seed: int, width: float) -> LatentBox:
     return LatentBox(middle - reach, middle + reach)
 
 
-@pytest.mark.parametrize("kind", sorted(ROWS))
+@pytest.mark.parametrize("kind", heads.SIMILARITIES)
 @pytest.mark.parametrize("width", [0.0, 1e-6, 0.1, 2.0])
 def test_samples_and_corners_are_contained(kind: str, width: float) -> None:
     head, box = random_head(1, kind), random_box(2, width)

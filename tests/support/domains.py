@@ -28,7 +28,7 @@ def placed(kind: str, seed: int, similarity: str = "log_ratio") -> tuple[Instanc
     if kind == "simplex":
         latent = float32((latent + 0.01) / (latent + 0.01).sum(axis=1, keepdims=True))
     epsilon = float(np.float32(1e-2)) if similarity == "log_ratio" else None
-    head = replace(instance.head, similarity=heads.similarity(similarity, epsilon))
+    head = replace(instance.head, chain=heads.similarity(similarity, epsilon))
     instance = make_instance(head, latent)
     return instance, domain_of(kind, instance, seed)
 

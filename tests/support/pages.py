@@ -50,7 +50,7 @@ def make_reading(here: Scene, names: tuple[str, ...] = NAMES) -> Reading:
         classes=names,
         grid=here.tiny.grid,
         measurement=np.array([[float(q) for q in row] for row in here.measurement]),
-        similarity=lambda q: np.vectorize(here.similarity, otypes=[np.float64])(q),
+        similarity=lambda q, _: np.vectorize(here.similarity, otypes=[np.float64])(q),
         weight=here.tiny.weight.astype(np.float64),
         bias=np.zeros(len(here.tiny.weight)),
         predicted=here.predicted,

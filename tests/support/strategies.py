@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
+from tests.support import heads
 
 Matrix = NDArray[np.float64]
 
@@ -29,9 +29,9 @@ def make_head(
     """A ProtoPNet-like head: prototypes in the unit box, weights near +1 / -0.5."""
     owner = np.arange(prototypes) % classes
     weight = np.where(owner[None, :] == np.arange(classes)[:, None], 1.0, -0.5)
-    return Head(
+    return heads.prototype_head(
         prototypes=float32(rng.random((prototypes, channels))),
-        similarity=Similarity("log_ratio", float(np.float32(1e-4))),
+        chain=heads.similarity("log_ratio"),
         weight=float32(weight + rng.normal(0, 0.05, weight.shape)),
         bias=np.zeros(classes),
         prototype_class=tuple(int(k) for k in owner),

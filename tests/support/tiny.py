@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -19,6 +17,7 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.smt import Solver
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.verdict import Status
+from tests.support import heads
 from tests.support.strategies import make_instance
 
 ORACLES = (TriangleOracle(), IntervalOracle(), RelationalOracle(), BranchAndBoundOracle())
@@ -40,9 +39,9 @@ def tiny_case(seed: int) -> TinyCase:
     locations, classes = int(rng.integers(1, 3)), int(rng.integers(2, 4))
     owner = np.arange(prototypes) % classes
     weight = np.where(owner == np.arange(classes)[:, None], 1.0, -0.5)
-    head = Head(
+    head = heads.prototype_head(
         np.round(rng.random((prototypes, channels)) * 32) / 32,
-        Similarity(("negated", "reciprocal")[int(rng.integers(2))]),
+        heads.similarity(("negated", "reciprocal")[int(rng.integers(2))]),
         weight + np.round(rng.normal(0, 0.1, weight.shape) * 64) / 64,
         np.zeros(classes),
         tuple(int(k) for k in owner),

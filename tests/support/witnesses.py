@@ -5,23 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from protoproof.certificate import schema
-from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import ROWS, Similarity
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import stored_fact
+from tests.support import heads
 from tests.support.kernel.builders import Scene
 
 
 def instance_of(here: Scene) -> Instance:
     """The prover's view of a tiny network's recorded latent."""
     tiny = here.tiny
-    constant = tiny.constant if ROWS[tiny.similarity].parameter else 1.0
     bias = np.zeros(len(tiny.weight)) if tiny.bias is None else tiny.bias
-    head = Head(
+    head = heads.prototype_head(
         tiny.prototypes.astype(np.float64),
-        Similarity(tiny.similarity, constant),
+        heads.similarity(tiny.similarity, tiny.constant),
         tiny.weight.astype(np.float64),
         bias.astype(np.float64),
         None,

@@ -16,12 +16,13 @@ from protoproof.backend import PROCESSOR, Engine
 from protoproof.data.dataset import load_data
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import load
-from protoproof.network.head import similarity
+from protoproof.network.head.chain import Chain
 from protoproof.prover.counterexample.ascent import Descent, Task, _Problem
 from protoproof.prover.counterexample.feasible_set import Spheres
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.instance import Instance
 from protoproof.resources import zoo_path
+from tests.support import heads
 from tests.support.strategies import random_instance
 
 TORCH = Engine("torch:cpu")
@@ -117,11 +118,13 @@ def test_prototypes_without_weight_and_limit_change_nothing() -> None:
         rng = np.random.default_rng(seed)
         more = rng.normal(size=(7, instance.head.channels))
         weight = np.hstack([instance.head.weight, np.ones((len(instance.head.bias), 7))])
-        wider = replace(
-            instance.head,
-            prototypes=np.vstack([instance.head.prototypes, more]),
-            weight=weight,
-            prototype_class=None,
+        wider = heads.prototype_head(
+            np.vstack([instance.head.prototypes, more]),
+            instance.head.chain,
+            weight,
+            instance.head.bias,
+            None,
+            instance.head.grid,
         )
         none = np.zeros((len(instance.rivals), 7))
         pad = np.zeros((len(instance.latent), 7))
@@ -202,7 +205,7 @@ def test_the_size_of_batches_changes_rounding_only(monkeypatch: pytest.MonkeyPat
 
 def test_nothing_is_left_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """On torch's device without data: arrays of two devices do not mix, with or without a GPU."""
-    monkeypatch.setattr(similarity, "_squared_distance", lambda measured: measured)
+    monkeypatch.setattr(Chain, "_within", lambda _, measured, prototypes: measured)
     monkeypatch.setattr(torch.Tensor, "__bool__", lambda tensor: False)  # there is no data to ask
 
     def empty(*shape: int) -> torch.Tensor:
@@ -212,7 +215,8 @@ def test_nothing_is_left_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> No
     box = empty(starts, places, channels), empty(starts, places, channels)
     spheres = Spheres(*box, empty(starts, places, 2, channels), empty(starts, places), box)  # type: ignore[arg-type]
     problem = _Problem(
-        similarity.Similarity("log_ratio", 1e-4),
+        heads.similarity("log_ratio", 1e-4),
+        np.arange(all_),
         spheres,
         empty(all_, channels),
         empty(starts, weighed),

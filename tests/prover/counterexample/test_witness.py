@@ -30,6 +30,7 @@ from protoproof.prover.search.search import Candidate, candidates
 from protoproof.prover.search.topk import topk
 from protoproof.resources import zoo_path
 from protoproof.verdict import PROVED
+from tests.support import heads
 from tests.support.examples import examples
 from tests.support.kernel import builders
 from tests.support.strategies import make_instance, random_instance, seeds
@@ -149,9 +150,9 @@ def test_duplicate_prototypes_and_perfect_matches() -> None:
     instance = random_instance(3, grid=(1, 1), prototypes=6)
     prototypes = instance.head.prototypes.copy()
     prototypes[3] = prototypes[0]
-    head = type(instance.head)(
+    head = heads.prototype_head(
         prototypes,
-        instance.head.similarity,
+        instance.head.chain,
         instance.head.weight,
         instance.head.bias,
         None,

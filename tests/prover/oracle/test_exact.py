@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 
 from protoproof.errors import InternalError
+from protoproof.network.head.decision import Linear
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
@@ -112,7 +113,7 @@ def test_tie_is_not_proved() -> None:
     head = replace(
         make_head(np.random.default_rng(0), 2, 2, 2, (1, 1)),
         prototypes=np.array([[0.25, 0.5], [0.75, 0.5]]),
-        weight=np.array([[1.0, -0.5], [-0.5, 1.0]]),
+        decision=Linear(np.array([[1.0, -0.5], [-0.5, 1.0]]), np.zeros(2)),
     )
     instance = make_instance(head, float32(np.array([[0.5, 0.5]])))
     facts = FactSet(pairs=tuple(pair_fact(instance, 0, j) for j in range(2)))

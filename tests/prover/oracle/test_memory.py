@@ -23,7 +23,7 @@ from tests.support.strategies import random_instance
 
 def shaped(prototypes: int, locations: int = 49) -> SimpleNamespace:
     return SimpleNamespace(
-        locations=locations, channels=128, prototypes=range(prototypes), weight=range(200)
+        locations=locations, channels=128, prototypes=range(prototypes), classes=200
     )
 
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from protoproof.errors import UsageError
-from protoproof.network.head.similarity import Similarity
+from protoproof.network.head.decision import Linear
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.latent.replay import Replay
 from protoproof.prover.oracle.nonlinear import refutes, smtlib, truth
 from protoproof.prover.oracle.smt import Solver
+from tests.support import heads
 from tests.support.strategies import make_head, make_instance, random_instance
 from tests.support.tiny import Judgement, judge, tiny_case
 
@@ -67,8 +68,8 @@ def test_a_tie_is_not_entailed() -> None:
     head = replace(
         make_head(np.random.default_rng(0), 2, 2, 2, (1, 1)),
         prototypes=np.array([[0.25, 0.5], [0.75, 0.5]]),
-        weight=np.array([[1.0, -0.5], [-0.5, 1.0]]),
-        similarity=Similarity("negated"),
+        decision=Linear(np.array([[1.0, -0.5], [-0.5, 1.0]]), np.zeros(2)),
+        chain=heads.similarity("negated"),
     )
     instance = make_instance(head, np.array([[0.5, 0.5]]))
     facts = FactSet(pairs=tuple(pair_fact(instance, 0, j) for j in range(2)))

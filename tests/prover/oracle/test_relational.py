@@ -35,7 +35,7 @@ GRIDS = ((1, 1), (2, 2))
 
 def instance_with(seed: int, kind: str = "log_ratio") -> Instance:
     instance = random_instance(seed, grid=GRIDS[seed % 2])
-    head = replace(instance.head, similarity=similarity(kind))
+    head = replace(instance.head, chain=similarity(kind))
     return make_instance(head, instance.latent)
 
 

@@ -18,6 +18,7 @@ from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.names import VOCABULARIES
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.search import candidates
+from tests.support import heads
 from tests.support.kernel import builders
 from tests.support.kernel.builders import Scene, scene
 from tests.support.strategies import make_instance, random_instance
@@ -81,9 +82,9 @@ def tied() -> Instance:
     instance = random_instance(0)
     weight = instance.head.weight.copy()
     weight[:] = weight[0]
-    head = type(instance.head)(
+    head = heads.prototype_head(
         instance.head.prototypes,
-        instance.head.similarity,
+        instance.head.chain,
         weight,
         instance.head.bias,
         None,

@@ -34,6 +34,8 @@ from protoproof.certificate.schema import (
     PairFact,
     Rows,
 )
+from protoproof.kernel.model.file import BoundHead, ModelFile
+from protoproof.kernel.model.head import Head
 from tests.support.kernel.models import Tiny, random_tiny, sha256
 
 SHIFT = 40
@@ -199,9 +201,23 @@ def scene(seed: int, **changes: Any) -> Scene:
     raise AssertionError
 
 
+def bound_of(data: bytes) -> BoundHead:
+    """The head that the checker reads from a tiny network's file."""
+    return ModelFile(data).bound(("latent",), "logits")
+
+
+def head_of(data: bytes) -> Head:
+    return bound_of(data).head
+
+
 def identity(tiny: Tiny, data: bytes) -> ModelIdentity:
     return ModelIdentity(
-        sha256=sha256(data), binding="recognised", description_sha256=sha256(tiny.description)
+        sha256=sha256(data),
+        latent=("latent",),
+        output="logits",
+        geometry="euclidean",
+        pooling=("nearest",),
+        decision="linear",
     )
 
 
@@ -244,7 +260,7 @@ def core(
 
 
 def file(content: Core) -> bytes:
-    return canonical_bytes(Envelope(schema="protoproof.certificate/1", core=content))
+    return canonical_bytes(Envelope(schema="protoproof.certificate/2", core=content))
 
 
 def float_margins(here: Scene, named: Sequence[Sequence[int]]) -> NDArray[np.float64]:

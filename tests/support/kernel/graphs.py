@@ -28,17 +28,13 @@ def put(model: onnx.ModelProto, name: str, values: Any) -> None:
     constant(model, name).CopyFrom(numpy_helper.from_array(values, name))
 
 
-def report_for(
-    proto: onnx.ModelProto, binding: str = "recognised", allow: bool = True, **model: Any
-) -> CheckReport:
+def report_for(proto: onnx.ModelProto, **model: Any) -> CheckReport:
     """Check an honest certificate of HERE that is about ``proto``."""
     data = proto.SerializeToString()
     content = topk_core(HERE)
-    identity = content.model.model_copy(
-        update={"sha256": sha256(data), "binding": binding, **model}
-    )
+    identity = content.model.model_copy(update={"sha256": sha256(data), **model})
     certificate = file(content.model_copy(update={"model": identity}))
-    return check(certificate, data, allow_declared=allow)
+    return check(certificate, data)
 
 
 def unstated_grid(model: onnx.ModelProto) -> None:

@@ -28,13 +28,14 @@ from protoproof.campaign.record import (
 )
 from protoproof.certificate.canonical import canonical_bytes, core_digest
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core, Envelope, ModelIdentity
+from protoproof.certificate.schema import Core, Envelope
 from protoproof.errors import CertificateError, ModelError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport, check
-from protoproof.network import Network, Observation, load
+from protoproof.network import Observation, load
 from protoproof.network.recorded import input_digest
+from protoproof.prover.proof.encode import model_identity
 from protoproof.verdict import Status
 
 if TYPE_CHECKING:
@@ -211,25 +212,16 @@ def _moved(
     latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
     if base64.b64decode(stored.latent) != latent or stored.predicted != seen.predicted:
         return None
-    core = envelope.core.model_copy(update={"model": _identity(explainer.network)})
+    core = envelope.core.model_copy(update={"model": model_identity(explainer.network)})
     if core.domain.kind != domain:
         return None
     moved = canonical_bytes(envelope.model_copy(update={"core": core}))
-    report = check(moved, explainer.model_file, input_digest(seen.x), allow_declared=True)
+    report = check(moved, explainer.model_file, input_digest(seen.x))
     return (core, report, moved) if report.accepted else None
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _identity(network: Network) -> ModelIdentity:
-    return ModelIdentity(
-        sha256=network.sha256,
-        binding=network.binding,
-        description_sha256=network.description_sha256,
-        description=network.description_external,
-    )
 
 
 def _peak_megabytes() -> float:

@@ -43,7 +43,6 @@ class ModelFacts(BaseModel):
     channels: int
     grid: tuple[int, int]
     similarity: str
-    constant: float
     latent_range: str
     prototype_class: tuple[int, ...] | None
     head_sha256: str
@@ -55,7 +54,7 @@ class ModelFacts(BaseModel):
 
 def model_facts(network: Network) -> ModelFacts:
     """The facts of a loaded network."""
-    head, about = network.head, network.description
+    head, about = network.head, network.about
     weight = np.asarray(head.weight)
     data = about.training_data
     return ModelFacts(
@@ -73,8 +72,7 @@ def model_facts(network: Network) -> ModelFacts:
         prototypes=len(head.prototypes),
         channels=head.channels,
         grid=head.grid,
-        similarity=head.similarity.kind,
-        constant=head.similarity.constant,
+        similarity=head.chain.words(),
         latent_range=network.latent_range,
         prototype_class=head.prototype_class,
         head_sha256=_head_digest(network),
@@ -94,7 +92,10 @@ def model_facts(network: Network) -> ModelFacts:
 
 def _head_digest(network: Network) -> str:
     head = network.head
-    words = [head.similarity.kind, head.similarity.constant.hex(), *map(str, head.grid)]
+    words = [head.geometry, *map(str, head.grid)]
+    for step in head.chain.steps:
+        constants = () if step.constant is None else step.constant.tolist()
+        words += [step.name, *(constant.hex() for constant in constants)]
     digest = hashlib.sha256(json.dumps([*words, network.latent_range]).encode("ascii"))
     for array in (head.prototypes, head.weight, head.bias):
         digest.update(repr(array.shape).encode("ascii"))

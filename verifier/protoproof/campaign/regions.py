@@ -20,6 +20,7 @@ from protoproof.errors import InputError, UsageError
 from protoproof.kernel.encoder.input_region import describe
 from protoproof.network import Network
 from protoproof.network.onnx.node import printable
+from protoproof.prover.latent.domain import bounding_name
 
 if TYPE_CHECKING:
     from protoproof.region.sets.region import Region
@@ -96,7 +97,9 @@ def domain_words(name: str, network: Network) -> str:
     Raises:
         UsageError: see :func:`wording`.
     """
-    return wording([name], network, "--domain")[name] if ":" in name else name
+    if ":" in name:
+        return wording([name], network, "--domain")[name]
+    return bounding_name(name, network.latent_range, network.head.geometry)
 
 
 def region_at(name: str, x: np.ndarray, network: Network, option: str = "--region") -> Region:

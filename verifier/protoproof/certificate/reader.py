@@ -8,6 +8,8 @@ from protoproof.certificate.schema import SCHEMA, Envelope
 from protoproof.certificate.strict_json import parse
 from protoproof.errors import CertificateError
 
+_EARLIER = ("protoproof.certificate/1",)
+
 
 def require_certificate(data: bytes, name: str) -> None:
     """Refuse a file that does not even claim to be a certificate.
@@ -33,6 +35,8 @@ def read_certificate(data: bytes) -> Envelope:
     document = parse(data)
     if not isinstance(document, dict):
         raise CertificateError("certificate: not a JSON object; pass the file that explain wrote")
+    if document.get("schema") in _EARLIER:
+        raise CertificateError("certificate: made by an earlier version; explain again")
     if document.get("schema") != SCHEMA:
         raise CertificateError(f"certificate: field 'schema' is not {SCHEMA!r}")
     try:

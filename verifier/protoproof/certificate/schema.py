@@ -1,4 +1,4 @@
-"""Certificate, version 1: frozen data, no behaviour.
+"""Certificate, version 2: frozen data, no behaviour.
 
 A certificate states *premises* (facts), *multipliers* and *witness constructions*. It states no
 bound, margin or other conclusion: the checker computes those itself, exactly.
@@ -32,28 +32,63 @@ from protoproof.certificate.trees import Cover as Cover
 from protoproof.certificate.trees import Node as Node
 from protoproof.certificate.trees import Packing as Packing
 from protoproof.certificate.trees import Split as Split
-from protoproof.certificate.values import Base64, Frozen, HexFloat, Index, Indices, Sha256, Text
+from protoproof.certificate.values import (
+    Base64,
+    Frozen,
+    HexFloat,
+    Index,
+    Indices,
+    Sha256,
+    Tensor,
+    Text,
+)
 
-SCHEMA: Final = "protoproof.certificate/1"
+SCHEMA: Final = "protoproof.certificate/2"
+
+
+class ExternalFile(Frozen):
+    """A file beside the model that holds some of its tensors; ``size`` in bytes."""
+
+    name: Annotated[str, Field(min_length=1, max_length=1024)]
+    sha256: Sha256
+    size: Annotated[int, Field(ge=0)]
 
 
 class ModelIdentity(Frozen):
-    """Which network. ``description`` is the head description's JSON when it is not in the file."""
+    """Which network, and as what its head is read.
+
+    From the tensors ``latent`` (one per bank of prototypes) to the tensor ``output`` the graph
+    computes a head of this geometry, with these poolings (sorted, each once) and this decision. The
+    checker reads the head itself, from the graph alone, and must find the same.
+    """
 
     sha256: Sha256
-    binding: Literal["recognised", "declared"]
-    description_sha256: Sha256
-    description: Annotated[str, Field(max_length=1 << 24)] | None = None
+    files: Annotated[tuple[ExternalFile, ...], FailFast()] = ()
+    latent: Annotated[tuple[Tensor, ...], FailFast(), Field(min_length=1)]
+    output: Tensor
+    geometry: Literal["euclidean", "diagonal", "linear", "angular"]
+    pooling: Annotated[
+        tuple[Literal["nearest", "mean", "sum", "k-largest mean", "focal"], ...],
+        FailFast(),
+        Field(min_length=1),
+    ]
+    decision: Literal["linear", "labels", "tree", "best"]
 
 
 class Instance(Frozen):
-    """The explained input. ``latent`` is v in R^(L x D), row-major, exactly as observed."""
+    """The explained input. ``latent`` is v in R^(L x D), row-major, exactly as observed.
+
+    Where every label is decided alone, ``labels`` (ascending) are those that are on, and
+    ``predicted`` is the first of the labels that are explained (the certificate's ``rivals``).
+    Otherwise ``labels`` is empty, and ``predicted`` the class with the largest score.
+    """
 
     input_sha256: Sha256
     locations: Annotated[int, Field(ge=1)]
     channels: Annotated[int, Field(ge=1)]
     latent: Base64
     predicted: Index
+    labels: Indices = ()
 
 
 class FreeDomain(Frozen):
@@ -74,6 +109,14 @@ class SphereDomain(Frozen):
     """1 - slack <= |z_l|^2 <= 1 + slack at every location (slack covers float32 rounding)."""
 
     kind: Literal["sphere"] = "sphere"
+    slack: HexFloat
+
+
+class BallDomain(Frozen):
+    """|z_l|^2 <= 1 + slack at every location: what a normalisation guarantees that divides by no
+    less than some constant."""
+
+    kind: Literal["ball"] = "ball"
     slack: HexFloat
 
 
@@ -109,7 +152,7 @@ class ReachDomain(Frozen):
 
 
 class PairFact(Frozen):
-    """lower <= q_lj <= upper for one location and one prototype."""
+    """lower <= m_lj <= upper: the measurement of one prototype at one location of its bank."""
 
     kind: Literal["pair"] = "pair"
     location: Index
@@ -119,7 +162,11 @@ class PairFact(Frozen):
 
 
 class ActivationFact(Frozen):
-    """lower <= min over locations of q_lj <= upper: the activation, in measurement units."""
+    """lower <= t_j <= upper: the pooled value of one prototype.
+
+    Where the nearest location counts, t_j is the least m_lj: the activation, in the units of the
+    measurement.
+    """
 
     kind: Literal["activation"] = "activation"
     prototype: Index
@@ -128,7 +175,11 @@ class ActivationFact(Frozen):
 
 
 class CeilingFact(Frozen):
-    """min over locations of q_lj >= bound for every prototype outside ``exempt``.
+    """level_j >= bound for every prototype outside ``exempt``.
+
+    Where all prototypes count by their nearest location and have equal similarities, level_j is
+    t_j, in the units of the measurement. Else the level is the negative activation, so that
+    the activation of each is at most -bound.
 
     ``exempt`` (sorted) is part of the fact itself, so that dropping an activation fact never
     changes what the ceiling says.
@@ -141,7 +192,7 @@ class CeilingFact(Frozen):
 
 Fact = Annotated[PairFact | ActivationFact | CeilingFact, Field(discriminator="kind")]
 Domain = Annotated[
-    FreeDomain | BoxDomain | SphereDomain | SimplexDomain | ReachDomain,
+    FreeDomain | BoxDomain | SphereDomain | BallDomain | SimplexDomain | ReachDomain,
     Field(discriminator="kind"),
 ]
 
@@ -227,7 +278,7 @@ class Core(Frozen):
     model: ModelIdentity
     instance: Instance
     domain: Domain
-    vocabulary: Literal["topk", "ceiling", "pairs", "mixed"]
+    vocabulary: Literal["topk", "ceiling", "pairs", "mixed", "path"]
     premises: Literal["exact", "interval"]
     facts: Annotated[tuple[Fact, ...], FailFast()]
     rivals: Annotated[Indices, Field(min_length=1)]
@@ -253,6 +304,6 @@ class About(Frozen):
 class Envelope(Frozen):
     """The file: schema, core, and what surrounds it."""
 
-    schema_: Annotated[Literal["protoproof.certificate/1"], Field(alias="schema")] = SCHEMA
+    schema_: Annotated[Literal["protoproof.certificate/2"], Field(alias="schema")] = SCHEMA
     core: Core
     about: About = About()

@@ -13,6 +13,7 @@ HexFloat = Annotated[
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=1 << 26)]
 Text = Annotated[str, Field(max_length=4096)]
+Tensor = Annotated[str, Field(min_length=1, max_length=1024)]
 # FailFast: one wrong element ends the validation, so a hostile file cannot buy a million errors.
 Indices = Annotated[tuple[Index, ...], FailFast()]
 

@@ -303,7 +303,7 @@ def _most_parts(network: Network) -> int:
     """How many parts the checker walks for this network, and this machine can hold."""
     units = network.head.locations * network.head.channels
     # every part proves every margin: a weight costs about two products
-    products = max(units, 2 * len(network.head.weight)) * len(network.head.prototypes)
+    products = max(units, 2 * network.head.classes) * len(network.head.prototypes)
     held = _HELD // math.prod(network.input_shape)
     return min(MOST_PARTS, MOST_UNITS // units, MOST_PRODUCTS // products, held)
 

@@ -26,12 +26,14 @@ from protoproof.cli.options import (
     Index,
     Inflate,
     Json,
+    Latent,
     Limit,
     Minimal,
     Model,
     Most,
     Oracle,
     Out,
+    Output,
     Pages,
     Quiet,
     Timeout,
@@ -71,6 +73,8 @@ def explain(
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
+    latent: Latent = None,
+    output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -97,6 +101,8 @@ def explain(
         pages,
         as_json,
         quiet,
+        tuple(latent or ()),
+        output,
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -113,7 +119,7 @@ def _run(asked: Asked) -> int:
     from protoproof.network import load
     from protoproof.report.files.beside import Beside
 
-    network = load(asked.model)
+    network = load(asked.model, latent=asked.latent, output=asked.output)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
@@ -167,7 +173,8 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     network, path, index = explainer.network, asked.input_, asked.index
     if path is None:
         raise UsageError("give the input with --input")
-    read = read_input_file(path, network.input_shape, network.input_range, index)
+    stated = network.about.range_stated
+    read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
     stem = path.stem if index is None else f"{path.stem}-{index}"
     files = Files(
@@ -183,5 +190,5 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     if asked.as_json:
         print_json(result.to_json() | {"input_remarks": list(read.remarks)})
     elif not asked.quiet:
-        print_explanation(result, network.description.name, read.remarks)
+        print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code

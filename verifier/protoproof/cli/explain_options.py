@@ -37,6 +37,8 @@ class Asked:
     pages: bool | None
     as_json: bool
     quiet: bool
+    latent: tuple[str, ...] = ()
+    output: str | None = None
 
     @property
     def printed(self) -> Printed:

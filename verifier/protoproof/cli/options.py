@@ -8,6 +8,19 @@ from typing import Annotated
 import typer
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The network, an ONNX file.")]
+Latent = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--latent",
+        metavar="NAME",
+        help="A tensor that the head reads, if another than the found one is meant (see inspect); "
+        "may be given several times.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", metavar="NAME", help="The output to explain, likewise."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]

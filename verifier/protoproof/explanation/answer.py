@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from protoproof.explanation.describe import describe
 from protoproof.explanation.minimum import Proof
+from protoproof.explanation.prediction import predicted_name
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
 from protoproof.prover.latent.facts import FactSet
@@ -32,7 +33,7 @@ def answer(
     return Explanation(
         verdict=verdict,
         observation=observation,
-        predicted_name=class_names[observation.predicted],
+        predicted_name=predicted_name(question.instance, class_names),
         margin=float(question.instance.margins.min()),
         domain=question.domain.name,
         oracle=asked.oracle if proof is None else proof.oracle,
@@ -45,5 +46,6 @@ def answer(
         facts_json=tuple(describe(fact, question.instance) for fact in facts),
         gap_reason="" if proof is None else proof.gap_reason,
         where=question.domain,
-        asked=asked.domain if isinstance(asked.domain, str) else "",
+        # a region in its own words; any other domain by the name of what was taken
+        asked=asked.domain if isinstance(asked.domain, str) and ":" in asked.domain else "",
     )

@@ -16,7 +16,7 @@ def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
     """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
     grid_columns = instance.head.grid[1]
     if isinstance(fact, CeilingFact):
-        tau = float(instance.similarity(np.array([fact.bound]))[0])
+        tau = float(instance.similarity(np.array([fact.bound]), [0])[0])
         return {
             "kind": "ceiling",
             "similarity_at_most": tau,
@@ -26,7 +26,7 @@ def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
     body = {
         "prototype": fact.prototype,
         "squared_distance": [fact.lower, fact.upper],
-        "similarity": float(instance.similarity(np.array([fact.upper]))[0]),
+        "similarity": float(instance.similarity(np.array([fact.upper]), [fact.prototype])[0]),
     }
     if instance.head.prototype_class is not None:
         body["class"] = instance.head.prototype_class[fact.prototype]

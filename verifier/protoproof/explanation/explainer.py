@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
+from protoproof.errors import UsageError
 from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
@@ -24,12 +25,12 @@ from protoproof.explanation.result import Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
 from protoproof.prover.counterexample.witness import Found, find_witnesses
-from protoproof.prover.latent.domain import Domain, domain_from_name
+from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
 from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.memory import require_memory
 from protoproof.prover.proof.encode import stored_witnesses
-from protoproof.prover.search.names import VOCABULARIES, Vocabulary
+from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
 
@@ -52,8 +53,11 @@ class Explainer:
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data, network.files)
 
-    def instance(self, observation: Observation) -> Instance:
+    def instance(self, observation: Observation, labels: tuple[int, ...] = ()) -> Instance:
         """The latent of an observation, measured in float64.
+
+        Args:
+            labels: of a head about labels, those that are explained; none for all.
 
         Raises:
             FragileError: the runtime's results are farther from the head over the reals than
@@ -71,6 +75,7 @@ class Explainer:
             observation.predicted,
             self.gram,
             self.engine,
+            labels,
         )
 
     def explain(
@@ -132,7 +137,7 @@ class Explainer:
             FragileError: see :meth:`instance`.
         """
         domain = self.domain(options.domain, observation)
-        instance = self.instance(observation)
+        instance = self.instance(observation, self.labels(options))
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
 
@@ -140,7 +145,7 @@ class Explainer:
         """What each vocabulary gave, and the smallest proof."""
         attempts: list[Attempt] = []
         proofs: list[Best] = []
-        for word in (v for v in VOCABULARIES if question.options.vocabulary in ("auto", v)):
+        for word in self._vocabularies(question.options.vocabulary):
             begun = time.perf_counter()
             outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
             spent = time.perf_counter() - begun
@@ -153,6 +158,22 @@ class Explainer:
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         return attempts, min(proofs, default=None)
 
+    def labels(self, options: ExplainOptions) -> tuple[int, ...]:
+        """The labels that the options ask about; none for all.
+
+        Raises:
+            UsageError: a label that there is not, or one of a head without labels.
+        """
+        if options.label is None:
+            return ()
+        head, names = self.network.head, self.network.class_names
+        if head.decision.kind != "labels":
+            raise UsageError("--label: this network predicts one class, and no labels")
+        found = [k for k, name in enumerate(names) if options.label in (name, str(k))]
+        if not found:
+            raise UsageError(f"--label {options.label}: there is no such label")
+        return (found[0],)
+
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.
 
@@ -162,10 +183,20 @@ class Explainer:
         if not isinstance(name, str):
             return name
         if ":" not in name:
-            return domain_from_name(name, self.network.latent_range, self.network.head.channels)
+            head, latent_range = self.network.head, self.network.latent_range
+            name = bounding_name(name, latent_range, head.geometry)
+            return domain_from_name(name, latent_range, head.channels)
         from protoproof.region.bounds.latent_bounds import named_reach
 
         return named_reach(self.network, name, observation)
+
+    def _vocabularies(self, asked: str) -> list[Vocabulary]:
+        """The vocabularies to try; by default those that the head has."""
+        if asked != "auto":
+            return [word for word in WORDS if word == asked]
+        head = self.network.head
+        words = [word for word in VOCABULARIES if word != "pairs" or head.all_nearest]
+        return ["path", *words] if head.decision.kind == "tree" else words
 
     def _prove(
         self, question: Question, vocabulary: Vocabulary, known: int | None
@@ -232,12 +263,10 @@ class Explainer:
 
     def checked(self, envelope: Envelope) -> CheckReport:
         """What the checker says about a certificate of this network."""
-        # what rests on a declared head is then conditional on it, and never counts as proved
         return check(
             canonical_bytes(envelope),
             self.model_file,
             envelope.core.instance.input_sha256,
-            allow_declared=True,
         )
 
 

@@ -35,6 +35,7 @@ class ExplainKeywords(TypedDict, total=False):
     widen: bool
     minimal: str
     timeout: float | None
+    label: str | None
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class ExplainOptions:
 
     Attributes:
         vocabulary: ``auto`` (the smallest over all; ``pairs`` that are far more than another needs
-            are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or ``pairs``.
-        domain: ``free``, ``box``, ``sphere`` or ``simplex`` (what the encoder's last operator
-            guarantees), a region of inputs (``linf:0.02``), or one of
-            ``protoproof.prover.latent``.
+            are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or ``pairs``;
+            for trees also ``path``.
+        domain: ``free``, ``box``, ``sphere``, ``ball`` or ``simplex`` (what the encoder's last
+            operator guarantees), a region of inputs (``linf:0.02``), or one of
+            ``protoproof.prover.latent``. A dot product has no bounds over all latents: there,
+            ``free`` is what the encoder's last operator guarantees.
         oracle: ``auto`` (interval, then relational), ``triangle``, ``interval``, ``relational`` or
             ``cascade``. It bounds pairs; other facts have no location and are bounded by
             intervals. ``branch-and-bound``: all kinds, by cases, after ``cascade``. Kept as
@@ -56,6 +59,8 @@ class ExplainOptions:
             values.
         minimal: ``subset`` (no single fact can be dropped), ``minimum`` (no smaller set exists, or
             the gap to a proved lower bound is reported), or ``all`` (every minimal set).
+        label: of a network that predicts labels, the one to explain (its name or number); None
+            explains what all of them are.
         timeout: seconds after which each search for smallest or further sets, and for a contrast,
             ends with what it has; None for never.
 
@@ -70,6 +75,7 @@ class ExplainOptions:
     widen: bool = False
     minimal: str = "subset"
     timeout: float | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
         require_vocabulary(self.vocabulary)

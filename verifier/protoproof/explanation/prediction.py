@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from protoproof.errors import InputError
@@ -21,7 +23,17 @@ def undecided_prediction(
     rival = instance.rivals[weakest]
     if instance.margins[weakest] > SLACK:
         return None
+    if instance.head.decision.kind == "labels":
+        return unknown(f"numerically fragile: label {names[rival]} is at its threshold")
     pair = f"{names[observation.predicted]} and {names[rival]}"
     if observation.logits[observation.predicted] == observation.logits[rival]:
         return unknown(f"tie: the logits of {pair} are equal")
     return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")
+
+
+def predicted_name(instance: Instance, names: Sequence[str]) -> str:
+    """The predicted class; of labels, what is said about each that is explained."""
+    if instance.head.decision.kind != "labels":
+        return names[instance.predicted]
+    on = set(instance.atoms.on)
+    return ", ".join(f"{names[k]}: {'on' if k in on else 'off'}" for k in instance.rivals)

@@ -39,7 +39,7 @@ class Explanation:
     """A prediction, the facts that force it, and the certificate that proves it.
 
     ``verdict`` is PROVED only if the independent checker accepted ``certificate``. Where the proof
-    is right but rests on somebody's word (a declared head, a box that nobody derived here), there
+    is right but rests on somebody's word (a box that nobody derived here), there
     is a certificate, and the verdict is UNKNOWN: ``conditions`` says whose word it is.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for

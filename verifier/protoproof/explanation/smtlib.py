@@ -9,7 +9,7 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.files import write_atomic
 from protoproof.network import Network
-from protoproof.prover.oracle.nonlinear import RATIONAL, smtlib
+from protoproof.prover.oracle.nonlinear import RATIONAL, rational_kind, smtlib
 
 
 def require_question(network: Network, domain: str) -> None:
@@ -18,11 +18,12 @@ def require_question(network: Network, domain: str) -> None:
     Raises:
         UsageError: the similarity or the domain has none.
     """
-    kind = network.head.similarity.kind
-    if kind not in RATIONAL:
+    kind = rational_kind(network.head)
+    if kind is None:
         raise UsageError(
-            f"--dump-smt2: the similarity {kind!r} has no exact encoding in rational arithmetic "
-            f"(only {' and '.join(RATIONAL)} have one)"
+            f"--dump-smt2: the head, with similarity {network.head.chain.words()}, has no exact "
+            f"encoding in rational arithmetic (only {' and '.join(RATIONAL)} similarities of "
+            "squared distances have one)"
         )
     if domain not in ("free", "box"):
         raise UsageError(f"--dump-smt2: for --domain free and box only, not {domain}")

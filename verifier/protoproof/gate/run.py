@@ -122,7 +122,6 @@ def _found_again(
     ask: dict[str, Any] = {
         "chosen": plan.selection.choose(instances),
         "regions": [rule.region for rule in rules.certified_accuracy or ()],
-        "declared": rules.certificates is not None and rules.certificates.allow_declared,
         "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
     }
     confirmed = confirm(campaign, network, instances, **ask)

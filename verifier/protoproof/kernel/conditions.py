@@ -1,9 +1,8 @@
 """What an accepted proof still rests on by somebody's word: the one place that says so.
 
 A theorem whose hypotheses the checker verified itself is *accepted*. Where a hypothesis is only
-stated (that the encoder stays in a box which nobody derived here, that the graph computes a head
-whose structure was not recognised) the theorem is an implication, and nobody's word makes it more:
-the report is *conditional*, and says on whose word.
+stated (that the encoder stays in a box which nobody derived here) the theorem is an implication,
+and nobody's word makes it more: the report is *conditional*, and says on whose word.
 
 No condition: that the recorded latent is what the encoder computed for the input. That is an
 observation, made again by running the input, and it stands among the assumptions.
@@ -16,21 +15,7 @@ from protoproof.certificate.schema import Core, ReachDomain
 
 def conditions(core: Core) -> tuple[str, ...]:
     """Everything that is taken on trust, each with the one whose word it is; empty for nothing."""
-    found = []
-    if core.model.binding == "declared":
-        found.append(
-            "the graph computes the declared head (its structure was not recognised); not checked, "
-            f"on the word of: {_describer(core)}"
-        )
-    if isinstance(core.domain, ReachDomain):
-        found += vouched(core.domain)
-    return tuple(found)
-
-
-def _describer(core: Core) -> str:
-    if core.model.description is None:
-        return "the head description in the model file"
-    return "the head description that came with the certificate"
+    return tuple(vouched(core.domain)) if isinstance(core.domain, ReachDomain) else ()
 
 
 def vouched(domain: ReachDomain) -> list[str]:

@@ -6,13 +6,13 @@ for a certificate without it can leave it out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import (
+    BallDomain,
     BoxDomain,
     Core,
     ReachDomain,
@@ -76,19 +76,19 @@ def model_hash(asked: Question, known: Established) -> Examination[None]:
 
 
 def head(asked: Question, known: Established) -> Examination[BoundHead]:
-    """3. The head is described as the certificate says, and recognised where it says so."""
-    identity = known[Core].model
-    text = asked.model.description(identity.description)
-    if hashlib.sha256(text.encode("utf-8")).hexdigest() != identity.description_sha256:
-        yield "hash mismatch: the head description is not the one that the certificate is about"
-    bound = asked.model.bound(identity.description)
-    if identity.binding == "recognised" and bound.departure is not None:
-        yield f"the head is claimed to be recognised, but {bound.departure}"
-    if identity.binding == "declared" and not asked.allow_declared:
-        raise IncompleteError(
-            "the head is only declared: that the graph computes it cannot be told from its "
-            "structure; to take that on trust, allow declared heads"
-        )
+    """3. Between the stated tensors the graph computes a head, which the checker reads from it, and
+    which is of the stated kind."""
+    stated = known[Core].model
+    bound = asked.model.bound(stated.latent, stated.output)
+    found = bound.head
+    pooling = tuple(sorted({pooling.kind for pooling in found.pooling}))
+    for word, ours, theirs in (
+        ("geometry", found.geometry, stated.geometry),
+        ("pooling", pooling, stated.pooling),
+        ("decision", found.decision.kind, stated.decision),
+    ):
+        if ours != theirs:
+            yield f"the graph's {word} is {ours!r}, the certificate says {theirs!r}"
     return bound
 
 
@@ -104,9 +104,25 @@ def instance(asked: Question, known: Established) -> Examination[Latent]:
     latent = Latent(head, decode_floats(here.latent, wanted[0] * wanted[1], np.float32))
     if here.predicted >= head.class_count:
         yield f"predicted class {here.predicted} is out of range"
-    if core.rivals != tuple(k for k in range(head.class_count) if k != here.predicted):
+    if head.decision.kind == "labels":
+        yield from _label_complaints(core, head.class_count)
+    elif core.rivals != tuple(k for k in range(head.class_count) if k != here.predicted):
         yield "the rivals are not all other classes, each once, in order"
+    elif here.labels:
+        yield "labels are stated, and the decision is one class"
     return latent
+
+
+def _label_complaints(core: Core, count: int) -> Iterator[str]:
+    """Labels are decided alone: any of them may be explained, those that are on and those off."""
+    for word, labels in (
+        ("explained labels", core.rivals),
+        ("labels that are on", core.instance.labels),
+    ):
+        if list(labels) != sorted(set(labels)) or any(label >= count for label in labels):
+            yield f"the {word} are not labels of the head, each once, in order"
+    if core.instance.predicted != core.rivals[0]:
+        yield "the predicted label is not the first of those that are explained"
 
 
 def domain(asked: Question, known: Established) -> Examination[Domains]:
@@ -131,7 +147,11 @@ def domain(asked: Question, known: Established) -> Examination[Domains]:
         ends = hex_ratio(stated.lower), None if stated.upper is None else hex_ratio(stated.upper)
         if ends != bound.latent_range:
             yield f"the box is not what the graph guarantees (the latent comes from {operator})"
-    if isinstance(stated, SphereDomain | SimplexDomain) and stated.kind != bound.normalised:
+    # a sphere is in the ball
+    normalised = {bound.normalised, "ball"} if bound.normalised == "sphere" else {bound.normalised}
+    if isinstance(stated, SphereDomain | BallDomain | SimplexDomain) and (
+        stated.kind not in normalised
+    ):
         yield (
             f"the {stated.kind} is not what the graph guarantees (the latent comes from "
             f"{operator}, not normalised so over its channels)"

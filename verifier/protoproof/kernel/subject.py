@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from protoproof.certificate.schema import (
+    BallDomain,
     BoxDomain,
     Core,
     Domain,
@@ -14,6 +15,26 @@ from protoproof.certificate.schema import (
 )
 from protoproof.kernel.conditions import walked_words
 from protoproof.kernel.model.file import BoundHead
+
+_GEOMETRIES = {
+    "euclidean": "squared Euclidean distance to prototypes",
+    "diagonal": "squared distance to prototypes, with a weight per channel",
+    "linear": "dot product with prototypes",
+    "angular": "cosine of the angle to prototypes, times their length",
+}
+_POOLINGS = {
+    "nearest": "the most similar location",
+    "mean": "the mean over locations",
+    "sum": "the sum over locations",
+    "k-largest mean": "the mean of the most similar locations",
+    "focal": "the most similar location less the mean (focal)",
+}
+_DECISIONS = {
+    "linear": "largest of weighted sums of activations",
+    "labels": "every label by its own weighted sum and threshold",
+    "tree": "soft tree, all leaves weighted by the shares that reach them (distributed)",
+    "best": "largest of weighted sums of each group's best activation",
+}
 
 
 def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
@@ -30,12 +51,14 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
     about += (("necessity and size over", walked),) if walked else ()
     return (
         ("model", core.model.sha256),
-        ("head", core.model.binding),
         ("input tensor", ", ".join(bound.inputs)),
-        ("latent tensor", bound.latent),
-        ("output tensor", bound.logits),
+        ("latent tensor", ", ".join(bound.latents)),
+        ("output tensor", bound.output),
+        ("geometry", _GEOMETRIES[core.model.geometry]),
+        ("pooling", "; ".join(_POOLINGS[kind] for kind in core.model.pooling)),
+        ("decision", _DECISIONS[core.model.decision]),
         ("input", core.instance.input_sha256),
-        ("predicted", str(core.instance.predicted)),
+        ("predicted", _predicted_words(core)),
         ("domain", _domain_words(core.domain)),
         *about,
         ("vocabulary", core.vocabulary),
@@ -43,9 +66,16 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _predicted_words(core: Core) -> str:
+    if core.model.decision != "labels":
+        return str(core.instance.predicted)
+    on = set(core.instance.labels)
+    return ", ".join(f"label {k} {'on' if k in on else 'off'}" for k in core.rivals)
+
+
 def _domain_words(domain: Domain) -> str:
     """The domain's kind and every number of it, or their hash: what size and necessity rest on."""
-    if isinstance(domain, SphereDomain | SimplexDomain):
+    if isinstance(domain, SphereDomain | BallDomain | SimplexDomain):
         return f"{domain.kind}, slack {float.fromhex(domain.slack)!r}"
     if isinstance(domain, ReachDomain):
         numbers = [domain.lower, domain.upper]
@@ -71,9 +101,7 @@ def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...
         )
     if not presented:
         result.append("no input was presented, so the recorded input hash was not compared")
-    if core.model.description is not None:
-        result.append("the head description came with the certificate, not with the model")
-    if isinstance(core.domain, BoxDomain | SphereDomain | SimplexDomain):
+    if isinstance(core.domain, BoxDomain | SphereDomain | BallDomain | SimplexDomain):
         result.append(f"the latent is an output of {bound.latent_operator}, over the reals")
     if isinstance(core.domain, SphereDomain):
         result.append("what is normalised is not zero at any location")

@@ -10,13 +10,18 @@ from collections.abc import Iterator
 
 from protoproof.certificate.partition import Part
 from protoproof.certificate.schema import Core, IntervalEvidence, ReachDomain
-from protoproof.kernel.arithmetic.exact import GRID, grid_ceiling, grid_floor
 from protoproof.kernel.budget import current, spend
 from protoproof.kernel.claims import Robust, Sufficient
 from protoproof.kernel.conditions import vouched
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.margins import Ends, Margin, margins
+from protoproof.kernel.latent.margins import (
+    Ends,
+    Margin,
+    margins,
+    observed_margin,
+    stated_score,
+)
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.rule import (
@@ -121,21 +126,16 @@ def _concluded(core: Core) -> tuple[Sufficient | Robust, ...]:
 
 def _contradictions(latent: Latent, bounds: Bounds) -> Iterator[str]:
     for prototype, (low, high) in enumerate(bounds.best):
-        # v is in the domain and meets the facts, so its measurements obey every sound bound
-        here = latent.best[prototype], latent.scale
-        if grid_ceiling(here) < low or (high is not None and grid_floor(here) > high):
+        # v is in the domain and meets the facts, so its values obey every sound bound
+        here = latent.best(prototype)
+        if (low is not None and here.ceiling() < low) or (high is not None and here.floor() > high):
             yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
 
 
 def _margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -> dict[int, Margin]:
     """The best proved lower bound of the margin over every rival."""
-    one = 1 << GRID
-    ends = Ends(
-        head,
-        [(low, one) for low, _ in bounds.best],
-        [None if high is None else (high, one) for _, high in bounds.best],
-    )
-    found = {m.rival: m for m in margins(head, core.instance.predicted, core.rivals, ends)}
+    ends = Ends(head, bounds.best, bounds.caps)
+    found = {m.rival: m for m in margins(head, core.instance, core.rivals, ends)}
     better: list[Margin] = []
     if core.evidence.forms:
         from protoproof.kernel.latent.relaxation import Forms
@@ -157,9 +157,10 @@ def _margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -
 def prediction(_: Question, known: Established) -> Examination[None]:
     """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not."""
     core, latent = known[Core], known[Latent]
-    best = [(least, latent.scale) for least in latent.best]
-    ends = Ends(latent.head, best, best)
-    for margin in margins(latent.head, core.instance.predicted, core.rivals, ends):
-        if margin.sign != 1:
-            word = "loses to" if margin.sign < 0 else "cannot be separated from"
-            yield f"at the recorded latent the predicted class {word} class {margin.rival}"
+    head, here = latent.head, latent.moved({})
+    for rival in core.rivals:
+        score = stated_score(head, core.instance, rival)
+        sign = observed_margin(head, score, rival, here).sign
+        if sign != 1:
+            word = "loses to" if sign < 0 else "cannot be separated from"
+            yield f"at the recorded latent the predicted class {word} class {rival}"

@@ -9,40 +9,36 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from protoproof.errors import ModelError, ProtoProofError
 from protoproof.extras import installed
-from protoproof.network.network import Network, assemble, find_description
+from protoproof.network.head import words
+from protoproof.network.head.about import find_about
+from protoproof.network.network import Network, assemble
 from protoproof.network.onnx.file import OnnxFile, read_model
-from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.screen import refusals
 
 _MOST_REFUSALS = 100
-_RANGES = {
-    "sigmoid": "[0, 1] (made by Sigmoid)",
-    "relu": "[0, inf) (made by Relu)",
-    "free": "unbounded",
-}
 
 
 @dataclass(frozen=True)
 class Inspection:
     """Everything ``inspect`` prints. Parts that could not be read are None or empty.
 
-    ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``latent``,
-    ``prototypes``, ``similarity``, ``decision``: see ``to_json``; ``binding``: ``recognised``,
-    ``declared`` or None, with ``reason`` in plain words; ``compared``: whether ONNX Runtime, where
-    it is installed, computed the described head; ``refusals``: one line each.
+    ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``head``:
+    the parts of the normal form, one line each; ``runners_up``: other heads that the graph has;
+    ``binding``: ``recognised`` or None; ``certifiable``: whether the checker reads the same head
+    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it is installed,
+    computed the scores of the head; ``refusals``: one line each.
     """
 
     path: str
@@ -55,12 +51,14 @@ class Inspection:
     operators: dict[str, int] = dataclasses.field(default_factory=dict)
     parameters: int | None = None
     input: dict[str, Any] | None = None
+    classes: list[str] | None = None
     latent: dict[str, Any] | None = None
     prototypes: dict[str, Any] | None = None
-    similarity: dict[str, Any] | None = None
-    decision: dict[str, Any] | None = None
+    head: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    runners_up: list[str] = dataclasses.field(default_factory=list)
     binding: str | None = None
-    reason: str | None = None
+    certifiable: bool | None = None
+    objection: str = ""
     compared: bool | None = None
     refusals: tuple[str, ...] = ()
 
@@ -79,69 +77,63 @@ class Inspection:
         if self.sha256:
             yield "sha256", f"{self.sha256} ({self.size} bytes)"
         if self.name is not None:
-            yield "name", f"{printable(self.name)} (family {printable(self.family)})"
+            family = f" (family {printable(self.family)})" if self.family else ""
+            yield "name", f"{printable(self.name)}{family}"
         if self.opset:
             counts = ", ".join(f"{op} {n}" for op, n in sorted(self.operators.items()))
             yield "graph", f"opset {self.opset}, {sum(self.operators.values())} nodes: {counts}"
             yield "parameters", f"{self.parameters}"
         yield "input", _input_text(self.input)
-        yield "latent", _latent_text(self.latent)
-        yield "prototypes", _prototypes_text(self.prototypes)
-        yield "similarity", _similarity_text(self.similarity)
-        yield "decision", _decision_text(self.decision)
+        yield "classes", _classes_text(self.classes)
+        yield from self.head
+        for text in self.runners_up:
+            yield "or", text
         if self.binding:
-            yield "head", f"{self.binding}: {self.reason}"
+            yield "head", self._head_text()
         if self.compared is False:
             yield "runtime", "not compared: ONNX Runtime is not installed"
         for refusal in self.refusals:
             yield "refused", refusal
+
+    def _head_text(self) -> str:
+        if self.certifiable is None:
+            return "recognised in the graph"
+        if self.certifiable:
+            return "recognised in the graph, by the checker too: explanations can be certified"
+        return f"recognised in the graph, but explanations cannot be certified: {self.objection}"
 
 
 def _input_text(part: dict[str, Any] | None) -> str:
     if part is None:
         return ""
     low, high = part["range"]
+    values = f"values in [{low}, {high}]"
+    if not part["range_stated"]:
+        values = "input range not stated: [0, 1] assumed"
     batch = "any number of images" if part["free_batch"] else "one image"
-    return f"'{printable(part['tensor'])}' {part['shape']}, values in [{low}, {high}], {batch}"
+    return f"'{printable(part['tensor'])}' {part['shape']}, {values}, {batch}"
 
 
-def _latent_text(part: dict[str, Any] | None) -> str:
-    if part is None:
+def _classes_text(names: list[str] | None) -> str:
+    if names is None:
         return ""
-    rows, columns = part["grid"]
-    return (
-        f"'{printable(part['tensor'])}' {rows} x {columns} locations, {part['channels']} channels, "
-        f"range {_RANGES[part['range']]}"
-    )
+    shown = ", ".join(printable(name, 20) for name in names[:12])
+    return f"{len(names)}: {shown}{', ...' if len(names) > 12 else ''}"
 
 
-def _prototypes_text(part: dict[str, Any] | None) -> str:
-    if part is None:
-        return ""
-    groups = part["duplicates"]
-    same = "; ".join(" = ".join(str(j) for j in group) for group in groups[:5])
-    more = f" and {len(groups) - 5} more groups" if len(groups) > 5 else ""
-    return f"{part['count']}" + (f" (identical: {same}{more})" if groups else " (all different)")
+def inspect_file(
+    path: str | Path,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    latent: str | Sequence[str] = (),
+    output: str | None = None,
+    checker: Callable[[Network], str] | None = None,
+) -> Inspection:
+    """Describe a model file; never raises for a model that is refused.
 
-
-def _similarity_text(part: dict[str, Any] | None) -> str:
-    if part is None:
-        return ""
-    constant = f", {part['parameter']} = {part['constant']!r}" if part["parameter"] else ""
-    return f"{part['kind']} of the squared L2 distance{constant}, largest over locations"
-
-
-def _decision_text(part: dict[str, Any] | None) -> str:
-    if part is None:
-        return ""
-    bias = "with bias" if part["bias"] else "without bias"
-    shown = ", ".join(printable(name, 20) for name in part["classes"][:12])
-    more = ", ..." if len(part["classes"]) > 12 else ""
-    return f"linear {bias}, {len(part['classes'])} classes: {shown}{more}"
-
-
-def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspection:
-    """Describe a model file; never raises for a model that is refused."""
+    ``latent`` and ``output`` choose a head, as for :func:`protoproof.network.load`. ``checker``
+    says what the checker objects to a head, "" for nothing.
+    """
     start = Inspection(path=str(path))
     try:
         file = read_model(path, limits)
@@ -154,10 +146,14 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
     problems = [str(problem) for problem in _problems(file, limits)]
     if not problems:
         try:
-            network = assemble(file, build_graph(file.model, limits, file.files, file.data))
+            network = assemble(file, limits, latent=latent, output=output)
             if installed("onnxruntime"):
                 _compare(network)
-            return _describe(found, network)
+            found = _describe(found, network)
+            if checker is not None:
+                objection = checker(network)
+                found = dataclasses.replace(found, certifiable=not objection, objection=objection)
+            return found
         except ProtoProofError as error:
             problems = [str(error)]
     if len(problems) > _MOST_REFUSALS:
@@ -167,7 +163,7 @@ def inspect_file(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Inspectio
 
 
 def _compare(network: Network) -> None:
-    """The described head against the runtime, on both ends of the range and in between.
+    """The recognised head against the runtime, on both ends of the range and in between.
 
     Raises:
         FragileError: they differ by more than rounding explains.
@@ -182,7 +178,7 @@ def _problems(file: OnnxFile, limits: Limits) -> Iterator[ProtoProofError]:
     """Everything wrong that can be found without running anything."""
     yield from refusals(file.model, limits, file.files)
     try:
-        find_description(file.model, file.path)
+        find_about(file.model, file.path)
     except ModelError as error:
         yield error
 
@@ -200,55 +196,33 @@ def _outside(model: ModelProto) -> dict[str, Any]:
     }
 
 
-def _input(graph: Graph) -> dict[str, Any]:
-    shape = list(graph.shapes[graph.input][1:])
-    return {"tensor": graph.input, "shape": shape, "free_batch": graph.free_batch}
-
-
 def _describe(found: Inspection, network: Network) -> Inspection:
     """Add what only a loaded network can say."""
-    description, head = network.description, network.head
-    row, decision = head.similarity.row, description.decision
-    how = (
-        "its graph from latent to logits was matched node by node"
-        if network.binding == "recognised"
-        else f"agrees with the description on random and extreme latents only ({network.reason})"
-    )
+    about, head = network.about, network.head
     return dataclasses.replace(
         found,
-        name=description.name,
-        family=description.family,
-        input={**_input(network.graph), "range": list(network.input_range)},
+        name=about.name,
+        family=about.family,
+        input={
+            "tensor": network.view.input,
+            "shape": list(network.input_shape),
+            "range": list(network.input_range),
+            "range_stated": about.range_stated,
+            "free_batch": network.graph.free_batch,
+        },
+        classes=list(about.classes),
         latent={
-            "tensor": description.latent.tensor,
+            "tensors": list(network.recognised.latents),
             "grid": list(head.grid),
             "channels": head.channels,
             "range": network.latent_range,
         },
         prototypes={
-            "tensor": description.measurement.prototypes,
             "count": len(head.prototypes),
-            "duplicates": duplicates(head.prototypes),
+            "duplicates": words.duplicates(head.prototypes),
         },
-        similarity={
-            "kind": row.kind,
-            "parameter": row.parameter,
-            "constant": head.similarity.constant,
-        },
-        decision={
-            "kind": decision.kind,
-            "bias": decision.bias is not None,
-            "classes": list(description.classes),
-        },
+        head=list(words.parts(network.recognised, network.latent_range)),
+        runners_up=[words.runner_up(other) for other in network.recognised.runners_up],
         binding=network.binding,
-        reason=how,
         compared=installed("onnxruntime"),
     )
-
-
-def duplicates(prototypes: NDArray[np.float64]) -> list[list[int]]:
-    """Groups of prototypes that are the same point (they say the same thing twice)."""
-    groups: dict[bytes, list[int]] = {}
-    for index, row in enumerate(prototypes + 0.0):  # -0.0 + 0.0 is 0.0
-        groups.setdefault(row.tobytes(), []).append(index)
-    return [group for group in groups.values() if len(group) > 1]

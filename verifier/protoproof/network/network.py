@@ -1,34 +1,38 @@
-"""A model file, understood: encoder, head, runtime, and how they were tied together."""
+"""A model file, understood: encoder, head, runtime, and how they were found."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import TensorProto
 
-from protoproof.errors import DescriptionError, FragileError, ModelError
+from protoproof.errors import FragileError, ModelError
+from protoproof.network.head.about import About, find_about, named
 from protoproof.network.head.agreement import disagreement
-from protoproof.network.head.binding import LatentRange, bind, tensors
-from protoproof.network.head.description import (
-    METADATA_KEY,
-    Binding,
-    HeadDescription,
-    parse_description,
-)
-from protoproof.network.head.description_yaml import read_yaml_description
 from protoproof.network.head.head import Head
+from protoproof.network.head.latent_range import LatentRange, latent_range
+from protoproof.network.head.search import Recognised, recognise
+from protoproof.network.head.view import View, read_view
 from protoproof.network.onnx.external import Files
 from protoproof.network.onnx.file import OnnxFile, read_model
-from protoproof.network.onnx.graph import Graph, build_graph
+from protoproof.network.onnx.graph import Graph, build_graph, part
+from protoproof.network.onnx.inferred import exposing
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
-from protoproof.network.onnx.runtime import Image, Observation, Session, check_image
+from protoproof.network.onnx.runtime import (
+    Image,
+    Observation,
+    Session,
+    check_image,
+)
 from protoproof.network.onnx.screen import refusals
 
 if TYPE_CHECKING:
@@ -40,62 +44,87 @@ if TYPE_CHECKING:
 class Network:
     """See :func:`load`.
 
-    ``files``: the model's data files, by name; ``sha256`` covers them, too.
-    ``description_sha256`` is over the description's text as stored; ``description_external`` is
-    that text where it is not in the model file. ``latent_range`` names the operator that makes
-    the latent: ``sigmoid`` [0, 1], ``relu`` [0, inf), over channels ``normalised`` |z| = 1 or
-    ``softmax`` (sum 1), else ``free``. ``reason`` says why the head
-    was not recognised ("" if it was).
+    ``files``: the model's data files, by name; ``sha256`` covers them, too. ``recognised``: the
+    head, where its latent and scores are, and the other heads that the graph has.
+    ``latent_range`` names what the operator that makes the latent guarantees.
     """
 
-    path: Path
-    data: bytes = field(repr=False)
-    sha256: str
-    description: HeadDescription
-    description_sha256: str
-    description_external: str | None
-    binding: Binding
-    reason: str
+    file: OnnxFile = field(repr=False)
+    about: About
+    recognised: Recognised
     head: Head
     latent_range: LatentRange
     graph: Graph = field(repr=False)
-    encoder_graph: Graph = field(repr=False)
-    head_graph: Graph = field(repr=False)
+    view: View = field(repr=False)
     session: Session = field(repr=False)
-    files: Files = field(default_factory=dict, repr=False)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """[C, h, w]."""
-        return self.description.input.shape
+    def path(self) -> Path:
+        """The model file."""
+        return self.file.path
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the model file."""
+        return self.file.data
+
+    @property
+    def files(self) -> Files:
+        """The data files."""
+        return self.file.files
+
+    @property
+    def sha256(self) -> str:
+        """Of the model file, and its data files where it has some."""
+        return self.file.sha256
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Without the batch axis: [C, h, w] for images."""
+        return self.graph.shapes[self.graph.input][1:]
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values; bytes have their own."""
-        return (0.0, 255.0) if self.graph.bytes_in else self.description.input.range
+        """Closed range of input values: bytes have their own, else what is said, else [0, 1]."""
+        return (0.0, 255.0) if self.takes_bytes else self.about.input_range
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the input is uint8, which the graph casts."""
+        inputs = self.file.model.graph.input
+        value = next(value for value in inputs if value.name == self.view.input)
+        return bool(value.type.tensor_type.elem_type == TensorProto.UINT8)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One name per class, as the description has them (any characters)."""
-        return self.description.classes
+        """One name per class (any characters)."""
+        return self.about.classes
 
     def observe(self, x: Image) -> Observation:
-        """Run ONNX Runtime on one image [C, h, w], float32.
+        """Run ONNX Runtime on one input, float32.
 
         Raises:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        image = check_image(x, self.input_shape, self.input_range)
-        results = self.session.run(tensors(self.description), {self.graph.input: image[None]})
-        latent, measurement, activation, logits = results
+        bounded = self.takes_bytes or self.about.range_stated  # a range that nobody states is none
+        limits = self.input_range if bounded else (-math.inf, math.inf)
+        image = check_image(x, self.input_shape, limits)
+        names = (*self.recognised.latents, self.recognised.scores)
+        *tensors, scores = self.session.run(names, {self.view.input: image[None]})
+        by_name = dict(zip(names, tensors, strict=False))
+        rows = [by_name[cut.tensor].reshape(-1)[cut.sites] for cut in self.recognised.cuts]
+        latent = np.ascontiguousarray(np.concatenate(rows), dtype=np.float32)
+        logits = np.array(scores.reshape(-1), dtype=np.float32)
+        for array in (latent, logits):
+            array.setflags(write=False)
+        labels = self.head.decision.kind == "labels"
         return Observation(
             x=image,
-            latent=_by_location(latent),
-            measurement=_by_location(measurement),
-            activation=activation[0],
-            logits=logits[0],
-            predicted=int(np.argmax(logits[0])),
+            latent=latent,
+            logits=logits,
+            predicted=int(np.argmax(logits)),
+            labels=tuple(np.flatnonzero(logits > 0).tolist()) if labels else (),
         )
 
     def observe_batch(
@@ -111,14 +140,12 @@ class Network:
         return [self.observe(image) for image in x]
 
     def check_head(self, seen: Observation) -> None:
-        """Compare the runtime's head with :class:`Head`, stage by stage, within rounding.
+        """Compare the runtime's scores with those of :class:`Head`, within rounding.
 
         Raises:
             FragileError: rounding cannot explain the difference.
         """
-        problem = disagreement(
-            self.head, seen.latent, seen.measurement, seen.activation, seen.logits
-        )
+        problem = disagreement(self.head, seen.latent, seen.logits, self.recognised.ratio)
         if problem:
             raise FragileError(f"runtime and head disagree: {problem}; nothing can be decided")
 
@@ -128,13 +155,30 @@ class Network:
         Raises:
             InputError: see :meth:`observe`.
             FragileError: they disagree beyond rounding, or a result is NaN or infinite.
+            UnsupportedOperatorError: the encoder has an operator that is executed only.
         """
         from protoproof.network.onnx.crosscheck import check_encoder
 
         seen = self.observe(x)
-        check_encoder(self.encoder, self.encoder_double, seen)
+        check_encoder(self.encoder, self.encoder_double, seen, self.sites)
         self.check_head(seen)
         return seen
+
+    @cached_property
+    def sites(self) -> NDArray[np.int64]:
+        """[L, D]: places in the encoder's output (several latents one after another, flattened)."""
+        starts: dict[str, int] = {}
+        first = 0
+        for cut in self.recognised.cuts:
+            if cut.tensor not in starts:
+                starts[cut.tensor] = first
+                first += int(np.prod(cut.shape))
+        return np.concatenate([cut.sites + starts[cut.tensor] for cut in self.recognised.cuts])
+
+    @cached_property
+    def encoder_graph(self) -> Graph:
+        """The graph from the input to the latents (see ``Graph.executed_only``)."""
+        return part(self.graph, self.graph.input, self.recognised.latents)
 
     @cached_property
     def encoder_double(self) -> nn.Module:
@@ -145,7 +189,7 @@ class Network:
 
     @cached_property
     def encoder(self) -> nn.Module:
-        """The encoder as a torch module: images [N, C, h, w] to latents [N, D, H, W].
+        """The encoder as a torch module: images [N, C, h, w] to latents [N, ...].
 
         Loads torch. Buffers are float32 on the CPU; call ``.to(device)`` or ``.double()`` on a
         ``copy.deepcopy`` of it.
@@ -154,75 +198,86 @@ class Network:
 
         return TorchGraph(self.encoder_graph)
 
+    @property
+    def binding(self) -> str:
+        """How the head is known: read off the graph."""
+        return "recognised"
 
-def _by_location(tensor: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[1, X, H, W] -> [L, X], contiguous."""
-    matrix = np.array(tensor.reshape(tensor.shape[1], -1).T, order="C")
-    matrix.setflags(write=False)
-    return matrix
+    @property
+    def reason(self) -> str:
+        """Why it is not recognised: it is."""
+        return ""
+
+    @property
+    def description_sha256(self) -> str:
+        """sha256 of the text about the model, as stored."""
+        return hashlib.sha256(self.about.text.encode()).hexdigest()
+
+    @property
+    def description_external(self) -> str | None:
+        """The text about the model where it is not in the model file."""
+        return self.about.text if self.about.external else None
 
 
-def find_description(model: ModelProto, path: Path) -> tuple[HeadDescription, str, bool]:
-    """The description, its text, and whether it came from beside the model.
+def load(
+    path: str | Path,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    latent: str | Sequence[str] = (),
+    output: str | None = None,
+) -> Network:
+    """Read and screen a model file, and find its head.
+
+    Args:
+        path: the ONNX file; nothing else has to be said about it.
+        limits: how large it may be.
+        latent: names of the tensors that the head reads, where another choice than the found one
+            is wanted (see ``inspect``).
+        output: the output to explain, likewise.
 
     Raises:
-        DescriptionError: missing or malformed.
-    """
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            where = f"metadata '{METADATA_KEY}'"
-            return parse_description(entry.value, where), entry.value, False
-    text = read_yaml_description(path)
-    if text is None:
-        raise DescriptionError(
-            f"no head description: neither metadata '{METADATA_KEY}' nor a file "
-            f"{path.stem}.yaml beside the model; export with one, or write one"
-        )
-    return parse_description(text, f"{path.stem}.yaml"), text, True
-
-
-def load(path: str | Path, limits: Limits = DEFAULT_LIMITS) -> Network:
-    """Read, screen and bind a model file.
-
-    Raises:
-        ModelError: the file is refused (see ``onnx_file`` and ``screen``).
+        ModelError: the file is refused (see ``onnx_file`` and ``screen``), or no head is
+            recognised in it.
         UnsupportedOperatorError: an operator outside the table or its preconditions.
-        DescriptionError: the head description is missing, malformed, or contradicts the graph.
+        DescriptionError: what is said about the model is malformed.
     """
     file = read_model(path, limits)
     try:
         for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        return assemble(file, build_graph(file.model, limits, file.files, file.data))
+        return assemble(file, limits, latent=latent, output=output)
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
 
 
-def assemble(file: OnnxFile, graph: Graph) -> Network:
-    """Bind the description of a screened file to its graph, and start the runtime.
+def assemble(
+    file: OnnxFile,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    latent: str | Sequence[str] = (),
+    output: str | None = None,
+) -> Network:
+    """Find the head of a screened file, and start the runtime.
 
     Raises:
+        ModelError: no head is recognised, or ONNX Runtime refuses the model.
         DescriptionError: see :func:`load`.
-        ModelError: ONNX Runtime refuses the model.
     """
-    description, text, external = find_description(file.model, file.path)
-    session = Session(file.data, file.files)
-    bound = bind(file.model, graph, description)
-    bound.head_part.require_finite()
+    said = find_about(file.model, file.path)
+    graph = build_graph(file.model, limits, file.files, file.data)
+    view = read_view(file.model, file.files)
+    latent = (latent,) if isinstance(latent, str) else tuple(latent)
+    found = recognise(view, graph.shapes.get, latent, output)
+    about = named(said, file.path, found.head.classes, len(found.head.prototypes))
+    needed = dict.fromkeys((*found.latents, found.scores))
+    hidden = tuple(name for name in needed if name not in graph.outputs)
     return Network(
-        path=file.path,
-        data=file.data,
-        sha256=file.sha256,
-        description=description,
-        description_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        description_external=text if external else None,
-        binding=bound.binding,
-        reason=bound.reason,
-        head=bound.head,
-        latent_range=bound.latent_range,
+        file=file,
+        about=about,
+        recognised=found,
+        head=replace(found.head, prototype_class=about.prototype_class),
+        latent_range=latent_range(view, found.cuts),
         graph=graph,
-        encoder_graph=bound.encoder,
-        head_graph=bound.head_part,
-        session=session,
-        files=file.files,
+        view=view,
+        session=Session(exposing(file.data, hidden), file.files),
     )

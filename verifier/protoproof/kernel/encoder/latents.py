@@ -16,6 +16,7 @@ from protoproof.kernel.encoder.backward import LinearPropagation, least_of_forms
 from protoproof.kernel.encoder.hull import Hull
 from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.step import ReplayError
 from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 
@@ -41,7 +42,7 @@ def escapes(
             hull.add(low, high)
             places = list(outside(low, high, domain))
             if domain.propagated is not None and domain.bounds:
-                places += _broken(propagation, latent.name, domain, hull)
+                places += _broken(propagation, latent, domain, hull)
             del propagation
         yield from places
 
@@ -51,14 +52,12 @@ def latent_range(propagation: IntervalPropagation, latent: LatentTensor) -> tupl
 
     Raises:
         ReplayError: the propagation cannot go on.
-        ModelError: malformed model, or a latent that is not one image of the head's channels, rows
-            and columns.
+        ModelError: malformed model, or a latent of another shape than the head takes.
     """
     found = propagation.reach(latent.name)
-    if found.low.shape != (1, *latent.shape):
-        shape = found.low.shape
-        raise ModelError(f"the latent has shape {shape}, the head takes (1, *{latent.shape})")
-    low, high = (end.reshape(found.low.shape[1], -1).T for end in found)
+    if found.low.shape != latent.shape:
+        raise ModelError(f"the latent has shape {found.low.shape}, the head takes {latent.shape}")
+    low, high = (end.reshape(-1)[latent.sites] for end in found)
     return low, high
 
 
@@ -74,17 +73,18 @@ def outside(low: Array, high: Array, domain: ReachDomain) -> Iterator[str]:
 
 
 def _broken(
-    propagation: IntervalPropagation, tensor: str, domain: ReachDomain, hull: Hull
+    propagation: IntervalPropagation, latent: LatentTensor, domain: ReachDomain, hull: Hull
 ) -> Iterator[str]:
     """Linear bounds that do not follow over one part of the region."""
-    shape = propagation.reach(tensor).low.shape[1:]
-    count, channels = math.prod(shape), shape[0]
-    hold("the linear bounds", 24 * len(domain.bounds) * count)
-    rows = np.stack(
-        [decode_floats(bound.coefficients, count, np.float64) for bound in domain.bounds]
-    )
-    by_channel = rows.reshape(len(rows), -1, channels).transpose(0, 2, 1)
-    least = least_of_forms(propagation, tensor, by_channel.reshape(len(rows), *shape))
+    sites, size = latent.sites, math.prod(latent.shape)
+    if np.unique(sites).size != sites.size:
+        raise ReplayError("linear bounds of locations that overlap")
+    hold("the linear bounds", 8 * len(domain.bounds) * (2 * sites.size + size))
+    rows = np.zeros((len(domain.bounds), size))
+    for row, bound in zip(rows, domain.bounds, strict=True):
+        row[sites.ravel()] = decode_floats(bound.coefficients, sites.size, np.float64)
+    shaped = rows.reshape(len(rows), *latent.shape[1:])
+    least = least_of_forms(propagation, latent.name, shaped)
     hull.add_forms(least.tolist())
     for index, (bound, value) in enumerate(zip(domain.bounds, least.tolist(), strict=True)):
         if not at_most(hex_ratio(bound.bound), value.as_integer_ratio()):

@@ -21,7 +21,7 @@ from protoproof.certificate.schema import Core, IntervalEvidence, ReachDomain
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import hex_ratio
 from protoproof.kernel.arithmetic.outward import Array, Range
-from protoproof.kernel.budget import BALL, NODE, OPERATION, SIMILARITY, current, hold, rounds
+from protoproof.kernel.budget import BALL, NODE, OPERATION, current, hold, rounds
 from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.interval import PER_WALK, IntervalPropagation
 from protoproof.kernel.encoder.latents import latent_range
@@ -58,7 +58,7 @@ def part_cost(head: Head) -> int:
     """Steps of any part: a propagation, ranges over its box, and every rival's margin."""
     locations, count = head.location_count, head.prototype_count
     ranges = locations * (box_cost(count, head.channels) + 64 * OPERATION * head.channels)
-    return _PER_WALK + ranges + count * (2 * SIMILARITY + head.class_count * BALL)
+    return _PER_WALK + ranges + count * (2 * head.chain.cost + head.class_count * BALL)
 
 
 def _shape_complaints(nodes: tuple[PartNode, ...]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Bounded domains in exact numbers: their box, their constraints, and who lies in them.
 
-Sphere and simplex contain, with a slack for float32 rounding, what a normalisation or a softmax
-over channels outputs: |z|^2 = 1 and z >= 0, sum z = 1. Their boxes follow: no channel of the sphere
-exceeds the norm, sqrt(1 + slack) <= 1 + slack; none of the simplex exceeds the sum.
+Sphere, ball and simplex contain, with a slack for float32 rounding, what a normalisation or a
+softmax over channels outputs: |z|^2 = 1, at most 1, and z >= 0, sum z = 1. Their boxes follow: no
+channel of a ball exceeds the norm, sqrt(1 + slack) <= 1 + slack; none of the simplex exceeds the
+sum.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.certificate.schema import (
+    BallDomain,
     BoxDomain,
     ReachDomain,
     SimplexDomain,
@@ -24,14 +26,11 @@ from protoproof.kernel.budget import OPERATION, hold, integer, limbs, spend, sto
 from protoproof.kernel.latent.domain import Constraint, Ends, Joint, LatentDomain
 
 Array = NDArray[np.float64]
-Stated = BoxDomain | SphereDomain | SimplexDomain | ReachDomain
+Stated = BoxDomain | SphereDomain | BallDomain | SimplexDomain | ReachDomain
 
 
 class BoundedDomain(LatentDomain):
-    """A box per location, with constraints.
-
-    ``kind``: box, sphere, simplex or reach; ``slack``: of sphere and simplex.
-    """
+    """A box per location, with constraints; ``slack``: of sphere, ball and simplex."""
 
     def __init__(self, kind: str, locations: int, channels: int, slack: Ratio = (0, 1)) -> None:
         super().__init__(locations, channels)
@@ -115,8 +114,9 @@ class BoundedDomain(LatentDomain):
         """The constraints that concern one location at a time."""
         numerator, unit = self.slack
         around = (unit - numerator, unit), (unit + numerator, unit)
-        if self.kind == "sphere":
-            return [Constraint(1, [0] * self.channels, *around)]
+        if self.kind in ("sphere", "ball"):
+            least = around[0] if self.kind == "sphere" else (0, 1)
+            return [Constraint(1, [0] * self.channels, least, around[1])]
         if self.kind == "simplex":
             return [Constraint(0, [1 << self.shift] * self.channels, *around)]
         return []

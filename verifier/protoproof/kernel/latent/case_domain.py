@@ -1,7 +1,7 @@
 """The boxes of one case of a proof by cases: those of the domain, cut by splits of channels.
 
-Where q_lj <= h, every channel of z_l is within sqrt(h) of that of p_j; so a location has a box
-even in free space as soon as one distance there has an upper bound.
+Where |z_l - p_j|^2 <= h, every channel of z_l is within sqrt(h) of that of p_j; so a location has a
+box even in free space as soon as one distance there has an upper bound.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class CaseDomain(LatentDomain):
         super().__init__(base.locations, base.channels)
         if base.joints:
             raise CertificateError("channels are not split under linear bounds")
+        self.kind = ""
         self.bounded, self.uniform = True, False
         boxes = {
             location: _cut(_box(head, base, bounds, location), parts)
@@ -94,7 +95,10 @@ def _box(
         low, high = base.ends(location)
         lower = [Fraction(n, unit) for n in low]
         upper = [None if n is None else Fraction(n, unit) for n in high]
-    for prototype in range(head.prototype_count):
+    near_ones = head.prototype_count if head.geometry == "euclidean" else 0
+    for prototype in range(near_ones):
+        if not head.measures(location, prototype):
+            continue
         far = bounds.at(location, prototype)[1]
         if far is None:
             continue

@@ -48,6 +48,9 @@ def tree_numbers(trees: Iterable[CaseTree]) -> Iterator[str]:
 def tree_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]:
     """What is malformed about the trees; nothing means that :func:`leaves` reaches every leaf."""
     trees = core.evidence.cases
+    if not all(head.nearest(j) for j in range(head.prototype_count)):
+        yield "cases are for prototypes whose nearest location decides"
+        return
     nodes = sum(len(tree.nodes) for tree in trees)
     spend("the trees of cases", 64 * OPERATION * nodes)
     seen: set[int] = set()
@@ -60,7 +63,7 @@ def tree_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str
         for node in tree.nodes:
             yield from (f"{place}: {text}" for text in _node_complaints(head, where, node))
         try:
-            count = sum(1 for _ in leaves(tree.nodes, head.location_count))
+            count = sum(1 for _ in leaves(tree.nodes, head))
         except CertificateError as error:
             yield f"{place}: {error}"
             continue
@@ -71,28 +74,37 @@ def tree_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str
 def _node_complaints(head: Head, where: LatentDomain, node: CaseNode) -> Iterator[str]:
     if isinstance(node, Leaf):
         return
-    if not isinstance(node, ChannelSplit) and node.prototype >= head.prototype_count:
-        yield "a split by a prototype that is out of range"
+    locations: tuple[int, ...] = ()
     if isinstance(node, PlaceSplit):
-        listed = node.locations
-        if list(listed) != sorted(set(listed)) or listed[-1] >= head.location_count:
-            yield "the locations of a split are not in order, or out of range"
-    elif not isinstance(node, NearestSplit) and node.location >= head.location_count:
+        locations = node.locations
+    elif not isinstance(node, NearestSplit):
+        locations = (node.location,)
+    if list(locations) != sorted(set(locations)):
+        yield "the locations of a split are not in order"
+    if any(location >= head.location_count for location in locations):
         yield "a split at a location that is out of range"
-    if isinstance(node, ChannelSplit) and (node.channel >= head.channels or where.joints):
-        yield "a split by a channel that is out of range, or under linear bounds"
+    elif isinstance(node, ChannelSplit):
+        if node.channel >= head.channels or where.joints or head.geometry == "angular":
+            yield "a split by a channel that is out of range, or under linear bounds, or of angles"
+    elif node.prototype >= head.prototype_count:
+        yield "a split by a prototype that is out of range"
+    elif not all(head.measures(location, node.prototype) for location in locations):
+        yield "a split at a location of another bank"
 
 
-def children(node: CaseNode, locations: int) -> int:
+def children(node: CaseNode, head: Head) -> int:
     """How many nodes follow one: none after a leaf."""
     if isinstance(node, Leaf):
         return 0
     if isinstance(node, PlaceSplit):
-        return len(node.locations) + (len(node.locations) < locations)
+        count = head.location_count
+        if node.prototype < head.prototype_count:
+            count = head.location_bank.count(head.prototype_bank[node.prototype])
+        return len(node.locations) + (len(node.locations) < count)
     return 2
 
 
-def leaves(nodes: Sequence[CaseNode], locations: int) -> Iterator[tuple[tuple[Step, ...], Leaf]]:
+def leaves(nodes: Sequence[CaseNode], head: Head) -> Iterator[tuple[tuple[Step, ...], Leaf]]:
     """Every leaf with the path to it, in order.
 
     Raises:
@@ -108,7 +120,7 @@ def leaves(nodes: Sequence[CaseNode], locations: int) -> Iterator[tuple[tuple[St
             continue
         if len(path) >= MAX_DEPTH:
             raise CertificateError(f"a tree of cases that is deeper than {MAX_DEPTH}")
-        count = children(node, locations)
+        count = children(node, head)
         open_ += [(*path, (node, child)) for child in reversed(range(count))]
     if open_:
         raise CertificateError("a tree of cases that ends too early: a case is missing")
@@ -120,7 +132,7 @@ def looks(head: Head, trees: Iterable[CaseTree]) -> int:
     box = head.prototype_count * head.channels
     total = 0
     for tree in trees:
-        for path, leaf in leaves(tree.nodes, head.location_count):
+        for path, leaf in leaves(tree.nodes, head):
             cut = {node.location for node, _ in path if isinstance(node, ChannelSplit)}
             blocks: list[Block] = [*leaf.blocks, *leaf.domain_blocks]
             rows = sum(len(side.theta) for block in blocks for side in (block.lower, block.upper))

@@ -5,12 +5,12 @@ prove margin_k > 0 for all latents of the domain that meet the facts *and* what 
 leaf says. Then margin_k > 0 for all latents of the domain that meet the facts.
 
 Proof. Every latent follows a path to some leaf, because the children of each split leave out none:
-of two real numbers one is at most the other; m_j is the least of finitely many numbers, so that
+of two real numbers one is at most the other; t_j is the least of finitely many numbers, so that
 some location attains it, a listed one or another. At that leaf the latent meets the path.
 
-What a leaf knows. The path bounds some q_lj, m_j and z_ld. From there on only rules that hold for
-any premises are used, the ones that prove a certificate without cases: q_lj >= m_j; q_lj = m_j at
-the location that attains it; m_j is at least the least lower bound of the locations that may
+What a leaf knows. The path bounds some m_lj, t_j and z_ld. From there on only rules that hold for
+any premises are used, the ones that prove a certificate without cases: m_lj >= t_j; m_lj = t_j at
+the location that attains it; t_j is at least the least lower bound of the locations that may
 attain it and at most every upper bound; rows and forms, whose multipliers charge intervals that
 are known. No number is taken from the certificate but thresholds and multipliers. Where a lower
 bound exceeds an upper one there is no such latent, and the case needs no further proof.
@@ -59,19 +59,21 @@ _ONE = 1 << GRID
 class _Pairs:
     """What a case says about every pair (location, prototype), for a leaf's multipliers."""
 
-    locations: int
-    prototypes: int
+    head: Head
     bounds: CaseBounds
 
     def __contains__(self, pair: object) -> bool:
         match pair:
             case (int() as location, int() as prototype):
-                return 0 <= location < self.locations and 0 <= prototype < self.prototypes
+                head = self.head
+                inside = location < head.location_count and prototype < head.prototype_count
+                return inside and head.measures(location, prototype)
         return False
 
     def __getitem__(self, pair: tuple[int, int]) -> Interval:
-        low, high = self.bounds.at(*pair)
-        return (low, _ONE), None if high is None else (high, _ONE)
+        ends = self.bounds.at(*pair)
+        low, high = (None if end is None else (end, _ONE) for end in ends)
+        return low, high
 
 
 class Cases:
@@ -88,7 +90,7 @@ class Cases:
                 latent is in one.
         """
         found: list[Margin] = []
-        for index, (path, leaf) in enumerate(leaves(tree.nodes, self._head.location_count)):
+        for index, (path, leaf) in enumerate(leaves(tree.nodes, self._head)):
             try:
                 margin = self._leaf(tree.rival, path, leaf)
             except CertificateError as error:
@@ -107,7 +109,7 @@ class Cases:
     def _leaf(self, rival: int, path: Sequence[Step], leaf: Leaf) -> Margin | None:
         """The margin in one case; None where the case is impossible."""
         head = self._head
-        bounds = CaseBounds(self._bounds, head.location_count)
+        bounds = CaseBounds(head, self._bounds)
         _follow(bounds, path)
         try:
             where = _boxed(head, self._where, bounds, path)
@@ -116,19 +118,14 @@ class Cases:
         bounds.settle()
         if bounds.is_empty():
             return None
-        known = _Pairs(head.location_count, head.prototype_count, bounds)
+        known = _Pairs(head, bounds)
         self._complain(rival, leaf, where, known)
         self._add_rows(bounds, where, leaf, known)
         bounds.settle()
         if bounds.is_empty():
             return None
-        ends = Ends(
-            head,
-            [(low, _ONE) for low, _ in bounds.best],
-            [None if high is None else (high, _ONE) for _, high in bounds.best],
-        )
-        predicted = self._core.instance.predicted
-        (margin,) = margins(head, predicted, [rival], ends)
+        ends = Ends(head, bounds.best, self._bounds.caps)
+        (margin,) = margins(head, self._core.instance, [rival], ends)
         if leaf.form is None or margin.sign == 1:
             return margin
         form = Forms(head, self._core, where, bounds, ends, known).margin(leaf.form)
@@ -204,5 +201,6 @@ def _boxed(
     boxed = CaseDomain(head, where, bounds, halves)
     for location in halves:
         for prototype, (low, high) in enumerate(box_ranges(head, boxed, location)):
-            bounds.narrow(location, prototype, low, high)
+            if head.measures(location, prototype):
+                bounds.narrow(location, prototype, low, high)
     return boxed

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel.budget import OPERATION, SIMILARITY, current, integer, spend
+from protoproof.kernel.budget import BALL, OPERATION, current, integer, spend
 from protoproof.kernel.claims import Contrast
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.margins import observed_margin
-from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.margins import observed_margin, stated_score
+from protoproof.kernel.latent.measurement import Latent, Moved
 from protoproof.kernel.latent.size import violated_pairs
-from protoproof.kernel.latent.witness import departures, materialise_moves
+from protoproof.kernel.latent.witness import departures, materialise
 
 
 def contrasts(core: Core, where: LatentDomain, latent: Latent) -> Iterator[Contrast]:
@@ -25,22 +25,34 @@ def contrasts(core: Core, where: LatentDomain, latent: Latent) -> Iterator[Contr
     Raises:
         CertificateError: one leaves the domain, or is not certainly predicted as its class.
     """
-    classes = range(latent.head.class_count)
-    each = len(classes) * latent.head.prototype_count * SIMILARITY
+    head = latent.head
+    classes = range(head.class_count)
+    each = len(classes) * head.prototype_count * BALL + head.prototype_count * head.chain.cost
     current().afford("all contrasts", each * len(core.contrasts))
     for index, contrast in enumerate(core.contrasts):
         name = f"contrast {index}"
         if contrast.rival not in core.rivals:
             raise CertificateError(f"{name}: class {contrast.rival} is not a rival")
-        points = materialise_moves(latent, contrast.moves)
+        points = materialise(latent, where, contrast.moves)
         for text in departures(where, latent, points):
             raise CertificateError(f"{name}: {text}")
         moved = latent.moved(points)
         pairs = len(points) * latent.head.prototype_count
         spend("a contrast", 8 * pairs * (OPERATION + integer(moved.size, moved.size)))
-        others = [k for k in classes if k != contrast.rival]
-        if any(
-            observed_margin(latent.head, contrast.rival, k, moved.best).sign <= 0 for k in others
-        ):
+        if not _predicts(core, moved, contrast.rival):
             raise CertificateError(f"{name}: is not certainly predicted as class {contrast.rival}")
         yield Contrast(contrast.rival, sum(1 for _ in violated_pairs(latent, moved)))
+
+
+def _predicts(core: Core, moved: Moved, rival: int) -> bool:
+    """Whether a latent is certainly predicted as a class; or whether a label is certainly decided
+    otherwise than at v."""
+    head = moved.latent.head
+    if head.decision.kind == "labels":
+        score = stated_score(head, core.instance, rival)
+        return observed_margin(head, score, rival, moved).sign < 0
+    return all(
+        observed_margin(head, head.decision.over(rival, k), k, moved).sign > 0
+        for k in range(head.class_count)
+        if k != rival
+    )

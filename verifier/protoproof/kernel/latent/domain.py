@@ -47,6 +47,7 @@ class LatentDomain:
     Attributes:
         shift: box ends and slopes are integers over ``2**shift``.
         size: limbs of the longest of them.
+        kind: as certificates call it; empty for one that they do not.
         bounded: whether there is a box.
         uniform: whether all locations are alike.
         joints: the linear bounds of a reach domain.
@@ -54,6 +55,7 @@ class LatentDomain:
 
     def __init__(self, locations: int, channels: int) -> None:
         self.locations, self.channels = locations, channels
+        self.kind = "free"
         self.bounded, self.uniform = False, True
         self.shift, self.size = 0, 1
         self.joints: list[Joint] = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Fact, PairFact
-from protoproof.kernel.arithmetic.exact import Ratio, at_most, hex_ratio, round_down, round_up
+from protoproof.kernel.arithmetic.exact import Ratio, hex_ratio
 from protoproof.kernel.budget import OPERATION, integer, spend
 from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.latent.value import Value, less, tight, tight_below
 from protoproof.kernel.model.head import Head
 
 
@@ -19,8 +19,13 @@ def malformed(head: Head, facts: Sequence[Fact]) -> Iterator[str]:
         prototypes = fact.exempt if isinstance(fact, CeilingFact) else (fact.prototype,)
         if any(prototype >= head.prototype_count for prototype in prototypes):
             yield f"fact {index}: prototype out of range"
-        if isinstance(fact, PairFact) and fact.location >= head.location_count:
-            yield f"fact {index}: location out of range"
+        if isinstance(fact, PairFact):
+            if fact.location >= head.location_count:
+                yield f"fact {index}: location out of range"
+            elif fact.prototype < head.prototype_count and not head.measures(
+                fact.location, fact.prototype
+            ):
+                yield f"fact {index}: the location is of another bank than the prototype"
         if list(prototypes) != sorted(set(prototypes)):
             yield f"fact {index}: exempt prototypes are not sorted or repeat"
         subject: tuple[object, ...] = (fact.kind,)
@@ -45,14 +50,14 @@ def intervals(facts: Sequence[Fact]) -> dict[tuple[int, int], tuple[Ratio, Ratio
 
 
 def violated(fact: Fact, at: Moved) -> bool:
-    """Whether a latent breaks a fact, compared exactly."""
+    """Whether a latent may break a fact; where it does not, the fact holds for certain."""
     if isinstance(fact, CeilingFact):
         bound, exempt = hex_ratio(fact.bound), set(fact.exempt)
         count = at.latent.head.prototype_count
         spend("a ceiling", 8 * count * integer(at.size))
-        return any(not at_most(bound, at.best(j)) for j in range(count) if j not in exempt)
+        return any(not at.level(j).at_least(bound) for j in range(count) if j not in exempt)
     value = _subject(fact, at)
-    return not (at_most(hex_ratio(fact.lower), value) and at_most(value, hex_ratio(fact.upper)))
+    return not (value.at_least(hex_ratio(fact.lower)) and value.at_most(hex_ratio(fact.upper)))
 
 
 def untrue(core: Core, latent: Latent) -> Iterator[str]:
@@ -69,7 +74,7 @@ def untrue(core: Core, latent: Latent) -> Iterator[str]:
             )
 
 
-def _subject(fact: PairFact | ActivationFact, at: Moved) -> Ratio:
+def _subject(fact: PairFact | ActivationFact, at: Moved) -> Value:
     if isinstance(fact, PairFact):
         return at.measurement(fact.location, fact.prototype)
     return at.best(fact.prototype)
@@ -78,21 +83,14 @@ def _subject(fact: PairFact | ActivationFact, at: Moved) -> Ratio:
 def _is_exact(fact: Fact, here: Moved) -> bool:
     if isinstance(fact, CeilingFact):
         return _is_exact_bound(fact, here.latent)
-    value = _subject(fact, here)
-    ends = float.fromhex(fact.lower), float.fromhex(fact.upper)
-    return ends == (round_down(value), round_up(value))
+    return tight(_subject(fact, here), float.fromhex(fact.lower), float.fromhex(fact.upper))
 
 
 def _is_exact_bound(fact: CeilingFact, latent: Latent) -> bool:
-    """Whether the bound is some best measurement at v, rounded down to float64."""
-    bound = float.fromhex(fact.bound)
-    above = math.nextafter(bound, math.inf).as_integer_ratio()
-    scale = latent.scale
-    spend("a ceiling", 4 * len(latent.best) * integer(2 * latent.size))
-    return any(
-        at_most(bound.as_integer_ratio(), (best, scale)) and not at_most(above, (best, scale))
-        for best in latent.best
-    )
+    """Whether the bound is some prototype's level at v, rounded down to float64."""
+    bound, count = float.fromhex(fact.bound), latent.head.prototype_count
+    spend("a ceiling", 4 * count * integer(2 * latent.size))
+    return any(tight_below(latent.level(j), bound) for j in range(count))
 
 
 def vocabulary_complaints(core: Core, latent: Latent) -> Iterator[str]:
@@ -112,11 +110,17 @@ def _topk_complaints(core: Core, ceiling: CeilingFact, latent: Latent) -> Iterat
     if not named or list(ceiling.exempt) != named:
         yield "vocabulary 'topk': the ceiling must exempt exactly the named prototypes"
         return
-    last = max(latent.best[j] for j in named)
+    last = latent.level(named[0])
+    for j in named[1:]:
+        if less(last, latent.level(j)):
+            last = latent.level(j)
     exempt = set(named)
-    if any(best < last for j, best in enumerate(latent.best) if j not in exempt):
+    others = (j for j in range(latent.head.prototype_count) if j not in exempt)
+    if any(less(latent.level(j), last) for j in others):
         yield "vocabulary 'topk': a prototype that is not named is more activated than a named one"
-    # a lower bound of distances, so a widened one may only be smaller; claims about size need that
-    bound, exact = float.fromhex(ceiling.bound), round_down((last, latent.scale))
-    if bound > exact or (core.premises == "exact" and bound != exact):
+    # a lower bound of levels, so a widened one may only be smaller; claims about size need that
+    bound = float.fromhex(ceiling.bound)
+    if not last.at_least(hex_ratio(ceiling.bound)) or (
+        core.premises == "exact" and not tight_below(last, bound)
+    ):
         yield "vocabulary 'topk': the ceiling is not the activation of the last named prototype"

@@ -9,16 +9,21 @@ multipliers t,
 because t_i f_i(z) is at most t_i high_i for t_i > 0 and t_i low_i for t_i < 0. An open end, which
 is infinite, must not be charged.
 
-Here all functions are A |z|^2 + <g, z> + c with scalar A: measurements |z|^2 - 2 <p, z> + |p|^2,
-and constraints of the domain. So the bracket is a sum over channels of A x^2 + g x, plus a
-constant. Its least value on [lo, hi] is
+Here all functions are A |z|^2 + <g, z> + c with scalar A: measurements (|z|^2 - 2 <p, z> + |p|^2,
+or -<p, z>), and constraints of the domain. An angular measurement is -<p, u> of u = z / |z| (or 0),
+which is anywhere in the ball |u|^2 <= 1 if z is free: a constraint like others. So the bracket is a
+sum over channels of A x^2 + g x, plus a constant. Its least value on [lo, hi] is
 
 * A > 0: at x = -g / 2A, where it is -g^2 / 4A, or at the end next to it;
 * A <= 0: at an end, because it is concave. With an end that is infinite it is bounded only for
   A = 0 and a g that points away from it; without any end, only for A > 0.
 
 Rows are integers, and bound one measurement exactly; forms are balls, and bound a sum of them. In
-free space the least value is -|g|^2 / 4A, which rows know from inner products of prototypes.
+free space the least value is -|g|^2 / 4A, which rows know from inner products of prototypes. (With
+A the multiplier of the ball's constraint, that is the ball rule for angles: for |u| <= 1, any A > 0
+and any t, <g, u> >= -A - |g + sum t_i g_i|^2 / 4A - what the facts charge.)
+
+A diagonal geometry has one A per channel and is not bounded here.
 """
 
 from __future__ import annotations
@@ -62,6 +67,8 @@ class Lagrangian:
         ends: Sequence[Interval] = (),
         constraints: Sequence[Constraint] = (),
     ) -> None:
+        if head.geometry == "diagonal":
+            raise CertificateError("multipliers do not bound a distance with a weight per channel")
         # the box is copied, and every end of what may be charged is brought to one unit
         ends_of_box = 2 * head.channels * (OPERATION if box.bounded else 1)
         spend("a rule", ends_of_box + 8 * OPERATION * (1 + len(facts) + len(constraints)))
@@ -76,10 +83,11 @@ class Lagrangian:
             self._box = [n << self._finer for n in lower], high
         charged = [*ends, *((c.low, c.high) for c in constraints)]
         known = [end for pair in charged for end in pair if end is not None]
-        if any(unit & (unit - 1) for _, unit in known) or (self._free and constraints):
-            raise ValueError("an end that is not over a power of two, or constraints without a box")
+        sloped = any(n for c in constraints for n in c.slope)
+        if any(unit & (unit - 1) for _, unit in known) or (self._free and sloped):
+            raise ValueError("an end that is not over a power of two, or slopes without a box")
         self._unit = max([2 * self._shift, *(end[1].bit_length() - 1 for end in known)])
-        norms = [head.norms[i] << (self._unit - 2 * head.shift) for i in facts]
+        norms = [head.constants[i] << (self._unit - 2 * head.shift) for i in facts]
         norms += [0] * len(constraints)
         # what a multiplier of one charges, less the constant of its function; over 2**unit
         self._charges = [
@@ -119,7 +127,7 @@ class Lagrangian:
             CertificateError: it bounds nothing, because there is no box and A <= 0.
         """
         count = len(self._facts)
-        total = lead + sum(multipliers[:count])
+        total = self._head.square * (lead + sum(multipliers[:count]))
         if self._constraints:
             total += sum(map(mul, multipliers[count:], (c.square for c in self._constraints)))
         if self._free and total <= 0:
@@ -148,11 +156,11 @@ class Lagrangian:
         charges = [self.charge(row) for row in theta]  # refuses what is malformed
         squares = self._squares(prototypes, theta, lead) if self._free else None
         for index, (prototype, row) in enumerate(zip(prototypes, theta, strict=True)):
-            linear = (lead * head.norms[prototype] << up) - charges[index]
+            linear = (lead * head.constants[prototype] << up) - charges[index]
             least: tuple[int, int] | None
             if squares is not None:
                 leading = self.leading(row, lead)
-                least = 0, 4 * squares[index] << 2 * (self._shift - head.shift)
+                least = 0, head.factor**2 * squares[index] << 2 * (self._shift - head.shift)
             else:
                 leading, slope = self._added({prototype: lead}, row, 1)
                 least = box_minimum(leading, slope, *self._box)
@@ -187,8 +195,11 @@ class Lagrangian:
         total = dict(linear)
         for j, t in zip(self._facts, multipliers, strict=False):
             total[j] = total[j] + unit * t if j in total else unit * t
-        leading, twice = sum(total.values(), unit * 0), -2 << (self._shift - head.shift)
-        slope = [n * twice for n in _weighted(head, total)] if total else [unit * 0] * head.channels
+        leading = head.square * sum(total.values(), unit * 0)
+        factor = head.factor << (self._shift - head.shift)
+        slope = [unit * 0] * head.channels
+        if total:
+            slope = [n * factor for n in _weighted(head, total)]
         for t, constraint in zip(multipliers[count:], self._constraints, strict=True):
             if t:
                 leading += unit * (t * constraint.square)
@@ -204,15 +215,16 @@ class Lagrangian:
         It is lead^2 |p_j|^2 + t . (G t + 2 lead g_j); over one fact, matrices would cost more.
         """
         head, facts = self._head, self._facts
-        gram = head.gram_rows(facts)
-        pairs = list(zip(prototypes, theta, strict=True))
-        if len(facts) == 1:
+        gram, count = head.gram_rows(facts), len(facts)
+        pairs = list(zip(prototypes, (row[:count] for row in theta), strict=True))
+        if not facts:
+            return [lead * lead * head.norms[j] for j in prototypes]
+        if count == 1:
             (i,) = facts
             return [
                 lead * lead * head.norms[j] + t * (t * head.norms[i] + 2 * lead * int(gram[i][j]))
                 for j, (t,) in pairs
             ]
-        count = len(facts)
         multipliers = fmpz_mat(len(pairs), count, [t for _, row in pairs for t in row])
         between = fmpz_mat(count, count, [gram[i][k] for i in facts for k in facts])
         across = fmpz_mat(len(pairs), count, [gram[i][j] for j, _ in pairs for i in facts])
@@ -245,8 +257,23 @@ class Lagrangian:
             step = nu * (1 << self._finer)
             slope = [g - step * n for g, n in zip(slope, normal, strict=True)]
         least = ball_minimum(leading, slope, *self._box) / (1 << 2 * self._shift)
-        norms = sum((value * head.norms[j] for j, value in linear.items()), arb(0))
+        norms = sum((value * head.constants[j] for j, value in linear.items()), arb(0))
         return least + norms / (1 << 2 * head.shift) - unit * charge / (1 << self._unit)
+
+
+def free_rule(
+    head: Head, where: LatentDomain, location: int, facts: Sequence[int], ends: Sequence[Interval]
+) -> Lagrangian:
+    """The rule over free space, which holds every domain; for angles, over the ball of z / |z|."""
+    free = LatentDomain(where.locations, where.channels)
+    return Lagrangian(head, free, location, facts, ends, unit_ball(head))
+
+
+def unit_ball(head: Head) -> list[Constraint]:
+    """What is known about z / |z|, which is 0 where z is."""
+    if head.geometry != "angular":
+        return []
+    return [Constraint(1, [0] * head.channels, (0, 1), (1, 1))]
 
 
 def _weighted(head: Head, total: Mapping[int, Number]) -> list[Number]:

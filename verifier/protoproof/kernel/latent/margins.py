@@ -1,17 +1,21 @@
-"""Margins between logits, in ball arithmetic."""
+"""Margins between scores, in ball arithmetic."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import compress
 
 from flint import arb, ctx
 
+from protoproof.certificate.schema import Instance
 from protoproof.kernel.arithmetic.exact import Ratio, ball, decided, float_below
-from protoproof.kernel.budget import BALL, OPERATION, SIMILARITY, spend
+from protoproof.kernel.budget import BALL, OPERATION, spend
+from protoproof.kernel.latent.bounds import Interval, as_ends
+from protoproof.kernel.latent.measurement import Moved
+from protoproof.kernel.model.decision import Score
 from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.primitives import End, as_ball
 
 
 @dataclass(frozen=True)
@@ -23,94 +27,106 @@ class Margin:
     lower: float
 
 
-def margins(head: Head, predicted: int, rivals: Iterable[int], ends: Ends) -> list[Margin]:
-    """Lower bounds of margins when each best measurement lies in [low_j, high_j].
+def stated_score(head: Head, here: Instance, rival: int) -> Score:
+    """What has to be positive for the recorded prediction to hold against one rival.
 
-    Sound because similarities decrease and a linear form over a box is least where each variable
-    is at the end that its coefficient chooses: a prototype that supports the prediction is charged
-    at its farthest, one that opposes it at its nearest, one without weight not at all (not even
-    where its similarity is unbounded). An infinite end stands for every finite one, so the
-    infimum of the similarity replaces the value.
-
-    With low = high the margin itself is evaluated. A sign of 1 is a proof in either case; a sign
-    of -1 disproves the margin only with low = high.
+    Where labels are decided alone, the rivals are the labels that are explained, each with the
+    sign of what is recorded about it.
     """
-    return [_margin(head, predicted, rival, ends) for rival in rivals]
+    spend("the margins", OPERATION * len(head.decision.weight[0]))
+    if head.decision.kind == "labels":
+        return head.decision.label(rival, rival in here.labels)
+    return head.decision.over(here.predicted, rival)
+
+
+def margins(head: Head, here: Instance, rivals: Iterable[int], ends: Ends) -> list[Margin]:
+    """Lower bounds of margins when each pooled value lies in an interval.
+
+    Sound because an activation lies in its chain's range over that interval, and by the rules of
+    ``decision``. A sign of 1 is a proof.
+    """
+    return [_margin(head, stated_score(head, here, rival), rival, ends) for rival in rivals]
 
 
 class Ends:
-    """Similarities at both ends, computed once per precision.
+    """Both ends of all activations, computed once per precision.
 
-    ``bottomless`` are the prototypes whose similarity nothing bounds from below.
+    Args:
+        best: the pooled values' intervals over ``2**GRID``.
+        caps: what is known to be above an activation; None: nothing.
     """
 
-    def __init__(self, head: Head, low: Sequence[Ratio], high: Sequence[Ratio | None]) -> None:
-        self._head, self._low, self._high = head, low, high
-        unbounded = head.similarity.at_infinity() is None
-        self.bottomless = [j for j, end in enumerate(high) if end is None and unbounded]
-        self._known: dict[int, tuple[list[arb], list[arb | None]]] = {}
+    def __init__(
+        self, head: Head, best: Sequence[Interval], caps: Sequence[Ratio | None] = ()
+    ) -> None:
+        self._head, self._best = head, best
+        self._caps = {j: cap for j, cap in enumerate(caps) if cap is not None}
+        self._known: dict[int, tuple[list[arb | None], list[arb | None]]] = {}
 
-    def balls(self) -> tuple[list[arb], list[arb | None]]:
-        """At the nearest and at the farthest end, at the working precision."""
-        similarity = self._head.similarity
+    def balls(self) -> tuple[list[arb | None], list[arb | None]]:
+        """The lower and the upper ends at the working precision; None: infinite."""
         if ctx.prec not in self._known:
-            spend("the similarities", 2 * SIMILARITY * len(self._low))
-            self._known[ctx.prec] = (
-                [similarity.value(ball(end)) for end in self._low],
-                [
-                    similarity.at_infinity() if end is None else similarity.value(ball(end))
-                    for end in self._high
-                ],
-            )
+            chain = self._head.chain
+            spend("the similarities", 2 * chain.cost * len(self._best))
+            ranges = [chain.range(j, *as_ends(*ends)) for j, ends in enumerate(self._best)]
+            high = [_finite(end) for _, end in ranges]
+            for j, cap in self._caps.items():
+                known = high[j]
+                high[j] = ball(cap) if known is None else known.min(ball(cap))
+            self._known[ctx.prec] = [_finite(end) for end, _ in ranges], high
         return self._known[ctx.prec]
 
-    def unbounded(self, weights: Sequence[int], apart: Container[int] = ()) -> bool:
-        """Whether nothing bounds the form over all prototypes but ``apart`` from below."""
-        return any(weights[j] > 0 for j in self.bottomless if j not in apart)
-
-    def least(self, weights: Sequence[int], apart: Container[int] = ()) -> arb:
-        """The least value of sum w_j a_j over all prototypes but ``apart``.
-
-        Assumes that it is not :meth:`unbounded`.
-        """
-        total = arb(0)
-        nearest, farthest = self.balls()
-        spend("the margins", BALL * len(weights))
-        for j in compress(range(len(weights)), weights):  # those with a weight
-            weight, far = weights[j], farthest[j]
-            if j in apart:
-                continue
-            if weight < 0:
-                total += nearest[j] * weight
-            elif far is not None:
-                total += far * weight
-        return total
+    def least(self, score: Score, apart: Collection[int] = ()) -> arb | None:
+        """The least value of a score, less the terms of the prototypes ``apart``; None: none."""
+        low, high = self.balls()
+        spend("the margins", BALL * (len(score.weights) + 2 * len(self._head.decision.nodes)))
+        return self._head.decision.least(score, low.__getitem__, high.__getitem__, apart)
 
 
-def _margin(head: Head, predicted: int, rival: int, ends: Ends) -> Margin:
-    spend("the margins", OPERATION * head.prototype_count)
-    weights, offset = head.margin_weights(predicted, rival)
-    if ends.unbounded(weights):
+def _finite(end: End) -> arb | None:
+    if isinstance(end, float):
+        return None
+    value = as_ball(end)
+    return value if value.is_finite() else None
+
+
+class UnboundedError(Exception):
+    """Nothing bounds a score from below, at whatever precision."""
+
+
+def _margin(head: Head, score: Score, rival: int, ends: Ends) -> Margin:
+    try:
+        sign, value = decided(lambda: known(ends.least(score)))
+    except UnboundedError:
         return Margin(rival, 0, -math.inf)
-    sign, value = decided(lambda: ends.least(weights) + offset)
     return Margin(rival, sign, float_below(value, head.weight_shift))
 
 
-def observed_margin(head: Head, predicted: int, rival: int, best: Callable[[int], Ratio]) -> Margin:
-    """The margin at one latent, whose best measurements are ``best(j)``; both signs are proofs.
+def known(value: arb | None) -> arb:
+    """A bound that there is.
+
+    Raises:
+        UnboundedError: there is none.
+    """
+    if value is None:
+        raise UnboundedError
+    return value
+
+
+def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
+    """The margin at one latent; both signs are proofs.
 
     Prototypes without weight are not asked for.
     """
+    needed = head.decision.needed(score.weights)
     spend("the margin at a latent", OPERATION * head.prototype_count)
-    weights, offset = head.margin_weights(predicted, rival)
-    charged = [(weights[j], best(j)) for j in compress(range(len(weights)), weights)]
-
-    each = SIMILARITY + BALL
+    for j in needed:
+        at.best(j)
 
     def margin() -> arb:
-        spend("the margin at a latent", each * len(charged))
-        terms = (head.similarity.value(ball(q)) * weight for weight, q in charged)
-        return sum(terms, arb(offset))
+        spend("the margin at a latent", (BALL * 4) * len(needed))
+        found: dict[int, arb | None] = {j: at.activation(j) for j in needed}
+        return known(head.decision.least(score, found.__getitem__, found.__getitem__))
 
     sign, value = decided(margin)
     return Margin(rival, sign, float_below(value, head.weight_shift))

@@ -13,18 +13,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from flint import arb
+from flint import arb, ctx, fmpq
 
 from protoproof.certificate.schema import Chord, Core, PlaceMultipliers, RivalForm, Tangent
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID, ball, decided, float_below, hex_ratio
-from protoproof.kernel.budget import BALL, OPERATION, SIMILARITY, spend
+from protoproof.kernel.budget import BALL, OPERATION, spend
+from protoproof.kernel.latent.bounds import Interval as Bound
+from protoproof.kernel.latent.bounds import as_ends
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import intervals
-from protoproof.kernel.latent.lagrangian import Lagrangian
-from protoproof.kernel.latent.margins import Ends, Margin
-from protoproof.kernel.latent.rows import Intervals
+from protoproof.kernel.latent.lagrangian import Lagrangian, free_rule
+from protoproof.kernel.latent.margins import Ends, Margin, UnboundedError, known, stated_score
+from protoproof.kernel.latent.rows import Intervals, boundable
 from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.primitives import End, as_ball
 
 # Ball precisions in bits: forms subtract large numbers, so they start higher than intervals.
 PRECISIONS = (128, 256, 512)
@@ -56,6 +59,9 @@ def entry_complaints(
 
 
 def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
+    if not head.decision.linear:
+        yield "margins of this decision are not linear in activations"
+        return
     entries: tuple[Tangent | Chord, ...] = (*form.supports, *form.opposes)
     if len({entry.prototype for entry in entries}) != len(entries):
         # counted twice, a prototype would be charged for twice its weight
@@ -66,16 +72,26 @@ def _entry_complaints(head: Head, core: Core, form: RivalForm) -> Iterator[str]:
     ):
         yield "prototype or location out of range"
         return
+    if not all(
+        head.measures(entry.location, entry.prototype) and head.nearest(entry.prototype)
+        for entry in entries
+    ):
+        yield "a location of another bank, or a prototype whose nearest location does not decide"
     # a tangent bounds from below and a chord from above: with the other sign of the weight,
     # neither bounds the margin from below
-    weights, _ = head.margin_weights(core.instance.predicted, form.rival)
+    weights = stated_score(head, core.instance, form.rival).weights
     if any(weights[entry.prototype] <= 0 for entry in form.supports):
         yield "a prototype without positive weight is listed as support"
     if any(weights[entry.prototype] >= 0 for entry in form.opposes):
         yield "a prototype without negative weight is listed as opposition"
-    # the similarity is convex on [0, infinity) only, and may not even be defined outside
-    if any(hex_ratio(entry.at)[0] < 0 for entry in form.supports):
-        yield "a tangent at a negative squared distance"
+    if any(not _possible(head, entry) for entry in form.supports):
+        yield "a tangent at a value that no measurement has"
+
+
+def _possible(head: Head, entry: Tangent) -> bool:
+    low, high = head.free_range(entry.prototype)
+    at = fmpq(*hex_ratio(entry.at))
+    return (isinstance(low, float) or at >= low) and (isinstance(high, float) or at <= high)
 
 
 def _location_complaints(
@@ -91,7 +107,7 @@ def _location_complaints(
         here = entry.location
         if here >= where.locations:
             yield "location out of range"
-        elif entry.domain and not where.bounded:
+        elif entry.domain and not boundable(head, where):
             yield f"location {here}: uses a domain that bounds nothing"
         elif len(set(entry.facts)) != len(entry.facts):
             yield f"location {here}: not one multiplier per fact, each once"
@@ -119,18 +135,19 @@ def _joint_complaints(form: RivalForm, where: LatentDomain) -> Iterator[str]:
 def _rule(head: Head, entry: PlaceMultipliers, known: Intervals, where: LatentDomain) -> Lagrangian:
     """The Lagrangian bound at one location: of free space, or with what the domain says there."""
     ends = [known[entry.location, prototype] for prototype in entry.facts]
-    box = where if entry.domain else LatentDomain(where.locations, where.channels)
-    return Lagrangian(head, box, entry.location, entry.facts, ends, box.local())
+    if entry.domain:
+        return Lagrangian(head, where, entry.location, entry.facts, ends, where.local())
+    return free_rule(head, where, entry.location, entry.facts, ends)
 
 
 class Known(Protocol):
-    """Proven bounds of every q_lj."""
+    """Proven bounds of every m_lj."""
 
-    def at(self, location: int, prototype: int) -> tuple[int, int | None]:
-        """Bounds of q_lj, over ``2**GRID``."""
+    def at(self, location: int, prototype: int) -> Bound:
+        """Bounds of m_lj, over ``2**GRID``."""
 
-    def elsewhere(self, location: int, prototype: int) -> int | None:
-        """A lower bound of every q_kj that can be m_j, k another location; None where none can."""
+    def elsewhere(self, location: int, prototype: int) -> tuple[bool, int | None]:
+        """Whether another location k can have m_kj = t_j, and a lower bound of all such m_kj."""
 
 
 class Forms:
@@ -159,32 +176,31 @@ class Forms:
         something linear that is not above w_j a_j, the linear terms of each location are replaced
         by a lower bound of their sum, and locations are independent.
         """
-        head = self._head
-        weights, offset = head.margin_weights(self._core.instance.predicted, form.rival)
+        head, rival = self._head, form.rival
+        score = stated_score(head, self._core.instance, rival)
+        weights = score.weights
+        tangents = [tangent for tangent in form.supports if self._has_tangent(tangent)]
         chords = [chord for chord in form.opposes if self._has_chord(chord)]
-        listed = {entry.prototype for entry in form.supports} | {e.prototype for e in chords}
-        if self._ends.unbounded(weights, listed):
-            return Margin(form.rival, 0, -math.inf)
-
+        listed = {entry.prototype for entry in tangents} | {entry.prototype for entry in chords}
         cost = self._cost(form)
 
         def least() -> arb:
             spend("a form", cost)
-            total = self._ends.least(weights, listed) + offset
+            total = known(self._ends.least(score, listed))
             linear: dict[int, dict[int, arb]] = {e.location: {} for e in form.multipliers}
-            for tangent in form.supports:
-                constant, slope = self._tangent(tangent)
-                total += constant * weights[tangent.prototype]
-                linear[tangent.location][tangent.prototype] = slope * weights[tangent.prototype]
-            for chord in chords:
-                constant, slope = self._chord(chord)
-                total += constant * weights[chord.prototype]
-                linear[chord.location][chord.prototype] = slope * weights[chord.prototype]
+            lines = [(e.location, e.prototype, self._tangent(e)) for e in tangents]
+            lines += [(e.location, e.prototype, self._chord(e)) for e in chords]
+            for location, prototype, (constant, slope) in lines:
+                total += constant * weights[prototype]
+                linear[location][prototype] = slope * weights[prototype]
             return total + self._bounded(form, linear)
 
         # everything in `least` is over 2**weight_shift, as the integer weights are
-        sign, value = decided(least, PRECISIONS)
-        return Margin(form.rival, max(sign, 0), float_below(value, head.weight_shift))
+        try:
+            sign, value = decided(least, PRECISIONS)
+        except UnboundedError:
+            return Margin(rival, 0, -math.inf)
+        return Margin(rival, max(sign, 0), float_below(value, head.weight_shift))
 
     def _cost(self, form: RivalForm) -> int:
         """Steps of one evaluation: every listed prototype and fact enters in every channel."""
@@ -194,46 +210,62 @@ class Forms:
         columns += len(form.supports) + len(form.opposes)
         per_place = 12 + 2 * len(where.local()) + (0 if form.joint is None else len(form.joint.nu))
         others = len(form.opposes) * where.locations * 8 * OPERATION
-        functions = 4 * SIMILARITY * (len(form.supports) + len(form.opposes))
+        functions = 8 * head.chain.cost * (len(form.supports) + len(form.opposes))
         return others + functions + head.channels * BALL * (2 * columns + per_place * places)
 
-    def _tangent(self, tangent: Tangent) -> tuple[arb, arb]:
-        """Constant and slope of a minorant of a_j in q_lj.
+    def _has_tangent(self, tangent: Tangent) -> bool:
+        """Whether the similarity is certainly convex where m_lj can be, and up to the tangent.
 
-        a_j is the largest similarity over all locations, so at least sigma(q_lj) at this one; and
-        the convex sigma is above its tangent at any t >= 0, wherever q_lj >= 0 lies.
+        Where it is not, the prototype enters by its interval, as if it were not listed.
         """
-        at = ball(hex_ratio(tangent.at))
-        slope = self._head.similarity.derivative(at)
-        return self._head.similarity.value(at) - slope * at, slope
+        at = fmpq(*hex_ratio(tangent.at))
+        low, high = as_ends(*self._bounds.at(tangent.location, tangent.prototype))
+        low = low if isinstance(low, float) else min(low, at)
+        high = high if isinstance(high, float) else max(high, at)
+        return self._convex(tangent.prototype, low, high)
+
+    def _convex(self, prototype: int, low: End, high: End) -> bool:
+        spend("the shape of a similarity", self._head.chain.cost)
+        with ctx.workprec(PRECISIONS[0]):
+            return self._head.chain.convex(prototype, low, high)
+
+    def _tangent(self, tangent: Tangent) -> tuple[arb, arb]:
+        """Constant and slope of a minorant of a_j in m_lj.
+
+        a_j is the largest similarity over all locations, so at least sigma(m_lj) at this one; and
+        where sigma is convex, it is above its tangent at any point.
+        """
+        at, j = fmpq(*hex_ratio(tangent.at)), tangent.prototype
+        slope = self._head.chain.slope(j, at)
+        return self._head.chain.value(j, at) - slope * arb(at), slope
 
     def _has_chord(self, chord: Chord) -> bool:
-        """Whether the proven interval of q_lj has two ends.
-
-        Where it has not, the prototype enters by its interval, as if it were not listed.
-        """
+        """Whether the proven interval of m_lj has two ends, and sigma is convex in between."""
         low, high = self._bounds.at(chord.location, chord.prototype)
-        return high is not None and low < high
+        if low is None or high is None or low >= high:
+            return False
+        return self._convex(chord.prototype, *as_ends(low, high))
 
     def _chord(self, chord: Chord) -> tuple[arb, arb]:
-        """Constant and slope of a majorant of a_j in q_lj.
+        """Constant and slope of a majorant of a_j in m_lj.
 
-        With t the similarity at a lower bound of q_kj over all other locations k (nothing, where
-        there are none), a_j <= max(t, sigma(q_lj)). That is convex in q_lj, as the larger of two
-        convex functions, hence below its chord over the interval [low, high] that contains q_lj.
+        With t the similarity at a lower bound of m_kj over all other locations k (nothing, where
+        there are none), a_j <= max(t, sigma(m_lj)). That is convex in m_lj, as the larger of two
+        convex functions, hence below its chord over the interval [low, high] that contains m_lj.
         """
-        low, high = self._bounds.at(chord.location, chord.prototype)
-        if high is None:
+        j, chain = chord.prototype, self._head.chain
+        low, high = self._bounds.at(chord.location, j)
+        if low is None or high is None:
             raise ValueError("no chord over an unbounded interval")
-        sigma = self._head.similarity.value
-        others = self._bounds.elsewhere(chord.location, chord.prototype)
-        near, far = ball((low, _ONE)), ball((high, _ONE))
-        at_near, at_far = sigma(near), sigma(far)
-        if others is not None:
-            elsewhere = sigma(ball((others, _ONE)))
+        exist, others = self._bounds.elsewhere(chord.location, j)
+        near, far = fmpq(low, _ONE), fmpq(high, _ONE)
+        at_near, at_far = chain.value(j, near), chain.value(j, far)
+        if exist:
+            _, top = chain.range(j, *as_ends(others, None))
+            elsewhere = arb("nan") if isinstance(top, float) else as_ball(top)
             at_near, at_far = at_near.max(elsewhere), at_far.max(elsewhere)
-        slope = (at_far - at_near) / (far - near)
-        return at_near - slope * near, slope
+        slope = (at_far - at_near) / arb(far - near)
+        return at_near - slope * arb(near), slope
 
     def _bounded(self, form: RivalForm, linear: Mapping[int, Mapping[int, arb]]) -> arb:
         """A lower bound of the sum of all locations' linear terms, over 2**weight_shift.

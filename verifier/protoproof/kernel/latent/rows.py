@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from math import isqrt
 from typing import Protocol
 
 from protoproof.certificate.schema import ActivationFact, Core, DomainBlock, ImpliedBound, PairBlock
@@ -10,10 +11,11 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio, grid_floor, hex_ratio
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import intervals
-from protoproof.kernel.latent.lagrangian import Interval, Lagrangian
+from protoproof.kernel.latent.lagrangian import Interval, Lagrangian, free_rule
 from protoproof.kernel.model.head import Head
 
 Block = PairBlock | DomainBlock
+_FINER = 40  # more bits of a ball's multiplier than of a stretch
 
 
 class Intervals(Protocol):
@@ -46,6 +48,11 @@ def row_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]
     yield from implied_complaints(head, core.evidence.implied, named)
 
 
+def boundable(head: Head, where: LatentDomain) -> bool:
+    """Whether a domain says more about measurements than free space: angles do not see a box."""
+    return where.bounded and head.geometry != "angular"
+
+
 def implied_complaints(
     head: Head, entries: Iterable[ImpliedBound], named: Container[int]
 ) -> Iterator[str]:
@@ -57,6 +64,14 @@ def implied_complaints(
             yield f"implied bound {index}: uses an activation fact that is not stated"
         if hex_ratio(entry.stretch)[0] <= 0:
             yield f"implied bound {index}: its stretch is not positive"
+        if head.geometry not in ("euclidean", "angular"):
+            yield f"implied bound {index}: one prototype implies nothing about another here"
+        elif max(entry.prototype, entry.via) < head.prototype_count and not (
+            head.prototype_bank[entry.prototype] == head.prototype_bank[entry.via]
+            and head.nearest(entry.prototype)
+            and head.nearest(entry.via)
+        ):
+            yield f"implied bound {index}: the two are not the nearest of one bank"
 
 
 def block_complaints(
@@ -71,7 +86,7 @@ def block_complaints(
         yield ": uses a pair fact that the certificate does not state"
         return
     if isinstance(block, DomainBlock) and (
-        not where.bounded or block.location >= head.location_count
+        not boundable(head, where) or block.location >= head.location_count
     ):
         yield ": the domain bounds nothing, or the location is out of range"
         return
@@ -82,6 +97,8 @@ def block_complaints(
             yield f", {word}: not one row per prototype, each once"
         if any(prototype >= head.prototype_count for prototype in rows.prototypes):
             yield f", {word}: prototype out of range"
+        elif not all(head.measures(block.location, prototype) for prototype in rows.prototypes):
+            yield f", {word}: a prototype of another bank"
         for row in rows.theta:
             try:
                 here.accept(row)
@@ -93,9 +110,8 @@ def block_complaints(
 
 def _rule(head: Head, where: LatentDomain, block: Block, known: Intervals) -> Lagrangian:
     ends = [known[block.location, prototype] for prototype in block.facts]
-    if isinstance(block, PairBlock):  # in free space, which holds every domain
-        free = LatentDomain(where.locations, where.channels)
-        return Lagrangian(head, free, block.location, block.facts, ends)
+    if isinstance(block, PairBlock):
+        return free_rule(head, where, block.location, block.facts, ends)
     constraints = where.constraints(block.location)
     return Lagrangian(head, where, block.location, block.facts, ends, constraints)
 
@@ -116,12 +132,15 @@ def block_bounds(
 def implied_bounds(
     head: Head, entries: Iterable[ImpliedBound], nearest: Mapping[int, Ratio]
 ) -> Iterator[tuple[int, int]]:
-    """(j, upper bound of the best measurement m_j, over ``2**GRID`` and rounded up) per entry.
+    """(j, upper bound of the least measurement t_j, over ``2**GRID`` and rounded up) per entry.
 
-    Some location has q_i <= h, for i = ``via``. There, the Lagrangian bound of -q_j with multiplier
-    1 + s of that fact, for a stretch s > 0, says
+    Some location has m_i <= h, for i = ``via``. There, the Lagrangian bound of -m_j says, for a
+    stretch s > 0: with the multiplier 1 + s of that fact, for squared distances,
 
-        m_j  <=  q_j  <=  (1 + s) h + (1 + 1/s) |p_i - p_j|^2.
+        t_j  <=  m_j  <=  (1 + s) h + (1 + 1/s) |p_i - p_j|^2,
+
+    and with s, for angles, t_j <= s h + |p_j - s p_i|, up to the rounding of the ball's multiplier,
+    which is best at half that length.
 
     Args:
         nearest: h by i, the upper end of what is known about i.
@@ -131,10 +150,22 @@ def implied_bounds(
     for entry in entries:
         via = entry.via
         if via not in rules:
-            rules[via] = Lagrangian(head, free, 0, (via,), ((None, nearest[via]),))
+            rules[via] = free_rule(head, free, 0, (via,), ((None, nearest[via]),))
         stretch, unit = hex_ratio(entry.stretch)
-        row = (stretch + unit,)
-        found = rules[via].row(entry.prototype, -1, row, unit.bit_length() - 1)
+        shift = unit.bit_length() - 1
+        row: tuple[int, ...] = (stretch + unit,)
+        if head.geometry == "angular":
+            row, shift = _angular_row(head, entry, stretch, unit), shift + _FINER
+        found = rules[via].row(entry.prototype, -1, row, shift)
         if found is None:
             raise CertificateError("an implied bound that bounds nothing")
         yield entry.prototype, -grid_floor(found)
+
+
+def _angular_row(head: Head, entry: ImpliedBound, stretch: int, unit: int) -> tuple[int, int]:
+    """Multipliers of the fact and of the ball, over ``unit << _FINER``; any positive one bounds."""
+    j, via = entry.prototype, entry.via
+    between = int(head.gram_rows((via,))[via][j])
+    square = unit * (unit * head.norms[j] - 2 * stretch * between) + stretch**2 * head.norms[via]
+    half = isqrt(square << (2 * _FINER)) >> (head.shift + 1)
+    return stretch << _FINER, half + 1

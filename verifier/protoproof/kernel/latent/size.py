@@ -17,17 +17,18 @@ fact like others, and those that the latent does not respect belong to its claus
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from protoproof.certificate.schema import Core, Cover, Node, Packing, Refutation
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import Ratio, at_most, round_down, round_up
-from protoproof.kernel.budget import OPERATION, SIMILARITY, current, hold, integer, room, spend
+from protoproof.kernel.budget import OPERATION, current, hold, integer, room, spend
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.margins import observed_margin
+from protoproof.kernel.latent.margins import observed_margin, stated_score
 from protoproof.kernel.latent.measurement import Latent, Moved
-from protoproof.kernel.latent.witness import departures, materialise_moves
+from protoproof.kernel.latent.value import Exact, Value, less, ordered
+from protoproof.kernel.latent.witness import departures, materialise
 
 # Splits on one path of a tree.
 _DEPTH = 300
@@ -52,7 +53,8 @@ def size_bound(core: Core, where: LatentDomain, latent: Latent) -> int:
     bound = core.size_bound
     if bound is None:
         return 0
-    each = latent.head.prototype_count * (SIMILARITY + 4 * _comparison(2 * latent.size))
+    head = latent.head
+    each = head.prototype_count * (head.chain.cost + 4 * _comparison(2 * latent.size))
     current().afford("all refutations", each * len(bound.refutations))
     clauses = [
         _clause(core, where, latent, index, refutation)
@@ -153,7 +155,7 @@ def _clause(
     name = f"refutation {index}"
     if refutation.rival not in core.rivals:
         raise CertificateError(f"{name}: class {refutation.rival} is not a rival")
-    points = materialise_moves(latent, refutation.moves)
+    points = materialise(latent, where, refutation.moves)
     for text in departures(where, latent, points):
         raise CertificateError(f"{name}: {text}")
     moved = latent.moved(points)
@@ -162,14 +164,10 @@ def _clause(
     room("a refutation", _PER_MEMBER * (len(points) + 4) * count)
     for location in points:
         moved.need(location, range(count))
-    if (
-        observed_margin(latent.head, core.instance.predicted, refutation.rival, moved.best).sign
-        >= 0
-    ):
+    score = stated_score(latent.head, core.instance, refutation.rival)
+    if observed_margin(latent.head, score, refutation.rival, moved).sign >= 0:
         raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
-    violated = frozenset(
-        j for j in range(count) if not _encloses((latent.best[j], latent.scale), moved.best(j))
-    )
+    violated = frozenset(j for j in range(count) if not _encloses(latent.best(j), moved.best(j)))
     clause = _said(core, latent, moved, violated)
     hold("what the refutations say", _PER_MEMBER * (len(clause.facts) + len(clause.ceilings)))
     return clause
@@ -208,63 +206,83 @@ def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
     for location in moved.points:
         moved.need(location, range(count))
         for j in range(count):
-            here = latent.measurement[location][j], latent.scale
-            if not _encloses(here, moved.measurement(location, j)):
+            if latent.head.measures(location, j) and not _encloses(
+                latent.measurement(location, j), moved.measurement(location, j)
+            ):
                 yield location * count + j
 
 
+def _order(latent: Latent) -> list[int]:
+    """All prototypes by their level at v, the least first."""
+    count = latent.head.prototype_count
+    spend("the order of prototypes", count * count.bit_length() * _comparison(2 * latent.size))
+    return ordered(range(count), latent.level)
+
+
 def _respected(latent: Latent, moved: Moved) -> Iterator[int]:
-    """Numbers of the ceilings that a latent respects."""
-    order = sorted(range(len(latent.best)), key=lambda j: latent.best[j])
+    """Numbers of the ceilings that a latent certainly respects."""
+    order = _order(latent)
     above = _least_from(order, moved)
     first = 0
     for number, j in enumerate(order):
-        if latent.best[j] > latent.best[order[first]]:
+        if less(latent.level(order[first]), latent.level(j)):
             first = number  # of those that measure the same, which are all bounded
-        bound = round_down((latent.best[j], latent.scale)).as_integer_ratio()
-        if at_most(bound, above[first]):
+        if above[first] >= _tightest(latent.level(j))[0]:
             yield number
 
 
-def _least_from(order: Sequence[int], moved: Moved) -> list[Ratio]:
-    """Per place in an order of prototypes, the least best measurement from there to its end.
+def _least_from(order: Sequence[int], moved: Moved) -> list[float]:
+    """Per place in an order of prototypes, a float64 that is not above any level from there on:
+    the largest, but for irrational ones where that stays open.
 
-    So that a bound of all of them is one comparison, not one for each.
+    So that a float64 bound of all of them is one comparison, not one for each.
     """
-    result = [moved.best(j) for j in order]
+    result = [moved.level(j).down() for j in order]
     for place in range(len(result) - 2, -1, -1):
-        if at_most(result[place + 1], result[place]):
-            result[place] = result[place + 1]
+        result[place] = min(result[place], result[place + 1])
     return result
 
 
 def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int:
     """The largest k such that a latent meets every top-k explanation of up to k names.
 
-    With m the k-th smallest best measurement: it keeps everything that measures at most m, and
+    With m the k-th smallest level: it keeps everything whose level is at most m, and
     brings nothing else below m rounded down. A top-k explanation of k' <= k names is then met: its
     names are kept, and whatever it bounds is either kept, and measured at least as much, or is
-    still at least m rounded down, which is no less than its own bound.
+    still at least m rounded down, which is no less than its own bound. (Levels whose order is not
+    certain count as equal, so that more is kept.)
     """
-    order = sorted(range(len(latent.best)), key=lambda j: latent.best[j])
+    order = _order(latent)
     above = _least_from(order, moved)
     kept = next((place for place, j in enumerate(order) if j in violated), len(order))
     beyond = len(order)  # the first place that measures more than m
     for k in range(len(order), 0, -1):
-        last = latent.best[order[k - 1]]
-        if k < len(order) and latent.best[order[k]] > last:
+        last = latent.level(order[k - 1])
+        if k < len(order) and less(last, latent.level(order[k])):
             beyond = k
         if kept < beyond:
             continue
-        bound = round_down((last, latent.scale)).as_integer_ratio()
-        if beyond == len(order) or at_most(bound, above[beyond]):
+        if beyond == len(order) or above[beyond] >= _tightest(last)[0]:
             return k
     return 0
 
 
-def _encloses(here: Ratio, value: Ratio) -> bool:
-    """Whether a value lies in the tightest float64 enclosure of what was recorded."""
-    if here[0] * value[1] == value[0] * here[1]:
+def _encloses(here: Value, value: Value) -> bool:
+    """Whether a value certainly lies in the tightest float64 enclosure of what was recorded."""
+    if here.same(value):
         return True
-    low, high = round_down(here).as_integer_ratio(), round_up(here).as_integer_ratio()
-    return at_most(low, value) and at_most(value, high)
+    low, high = _tightest(here)
+    return value.at_least(low.as_integer_ratio()) and value.at_most(high.as_integer_ratio())
+
+
+def _tightest(here: Value) -> tuple[float, float]:
+    """The ends of the tightest float64 enclosure, or ends further in where those stay open."""
+    low, high = here.down(), here.up()
+    if isinstance(here, Exact):
+        return low, high
+    # an end further in is the tightest one wherever the ball does not exclude it
+    inner = math.nextafter(low, math.inf), math.nextafter(high, -math.inf)
+    return (
+        low if here.at_most(inner[0].as_integer_ratio()) else inner[0],
+        high if here.at_least(inner[1].as_integer_ratio()) else inner[1],
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 
 import numpy as np
 from flint import fmpq_mat, fmpz_mat
@@ -29,7 +28,7 @@ from protoproof.kernel.budget import (
 )
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import violated
-from protoproof.kernel.latent.margins import observed_margin
+from protoproof.kernel.latent.margins import observed_margin, stated_score
 from protoproof.kernel.latent.measurement import Latent, Moved, Point
 
 
@@ -41,7 +40,7 @@ def witness_complaints(
     Raises:
         CertificateError: the construction itself makes no sense.
     """
-    points = materialise(latent, witness)
+    points = materialise(latent, where, witness.moves)
     yield from departures(where, latent, points)
     moved = latent.moved(points)
     spend("the facts at a witness", 8 * OPERATION * len(core.facts))
@@ -51,8 +50,8 @@ def witness_complaints(
             continue  # true at v (obligation 6), and this location is still there
         if index != witness.fact and violated(fact, moved):
             yield f"violates fact {index} too"
-    predicted = core.instance.predicted
-    if observed_margin(latent.head, predicted, witness.rival, moved.best).sign >= 0:
+    score = stated_score(latent.head, core.instance, witness.rival)
+    if observed_margin(latent.head, score, witness.rival, moved).sign >= 0:
         yield f"does not certainly lose to class {witness.rival}"
 
 
@@ -91,8 +90,7 @@ def _charge_bounds(where: LatentDomain, latent: Latent, points: Mapping[int, Poi
 def _measure(core: Core, moved: Moved, rival: int) -> None:
     """Compute together what facts and margin will ask for; a matter of speed alone."""
     head = moved.latent.head
-    weights, _ = head.margin_weights(core.instance.predicted, rival)
-    everywhere = set(compress(range(len(weights)), weights))
+    everywhere = set(head.decision.needed(stated_score(head, core.instance, rival).weights))
     local: dict[int, set[int]] = {location: set() for location in moved.points}
     for fact in core.facts:
         if isinstance(fact, CeilingFact):
@@ -106,45 +104,68 @@ def _measure(core: Core, moved: Moved, rival: int) -> None:
         moved.need(location, everywhere | prototypes)
 
 
-def materialise(latent: Latent, witness: Witness) -> dict[int, Point]:
-    """The locations that a witness moves; see :func:`materialise_moves`."""
-    return materialise_moves(latent, witness.moves)
-
-
-def materialise_moves(latent: Latent, moves: Sequence[Move]) -> dict[int, Point]:
+def materialise(latent: Latent, where: LatentDomain, moves: Sequence[Move]) -> dict[int, Point]:
     """The moved locations, as exact points.
 
     Raises:
         CertificateError: an index out of range, a location moved twice, or a malformed move.
     """
+    around_zero = latent.head.geometry == "angular" or where.kind == "sphere"
     points: dict[int, Point] = {}
     for move in moves:
         if move.location >= latent.head.location_count or move.location in points:
             raise CertificateError(f"moves location {move.location}: out of range, or twice")
-        if move not in latent.reached:
-            latent.reached[move] = _apply(latent, move)
-        points[move.location] = latent.reached[move]
+        key = move, around_zero
+        if key not in latent.reached:
+            latent.reached[key] = _apply(latent, move, around_zero)
+        points[move.location] = latent.reached[key]
     return points
 
 
-def _apply(latent: Latent, move: Move) -> Point:
+def _apply(latent: Latent, move: Move, around_zero: bool) -> Point:
+    """Where a move leads. With ``keep``, to a point whose kept measurements are those of v.
+
+    * euclidean: the second point of a line with the sphere around a kept prototype, along which no
+      difference of kept distances changes.
+    * linear: any point of a line that is orthogonal to the kept prototypes; where length matters
+      (``around_zero``: angles, and a sphere as domain), the second one with the sphere around 0.
+
+    Nothing rests on that: facts and margins are evaluated at the point.
+    """
     head, here = latent.head, latent.points[move.location]
     spend("a moved location", 16 * head.channels * integer(latent.size, 5))
     hold("a moved location", stored(2 * head.channels, latent.size + 5))
     direction, shift = float32_integers(decode_floats(move.direction, head.channels, np.float32))
     if not move.keep:
-        # both over 2**max(shift): the denominator makes up for the finer of the two
-        finer = max(0, shift - latent.shift)
-        coarser = latent.shift + finer - shift
-        moved = [(a << finer) + (b << coarser) for a, b in zip(here, direction, strict=True)]
-        return Point(moved, 1 << finer)
+        return _shifted(latent, here, (direction, 1 << shift))
     if len(set(move.keep)) != len(move.keep) or max(move.keep) >= head.prototype_count:
         raise CertificateError("keeps a prototype twice, or one that does not exist")
     if len(move.keep) > head.channels + 1:
         raise CertificateError("keeps more prototypes than an affine basis has")
+    if head.geometry == "diagonal":
+        raise CertificateError("keeps distances with a weight per channel, which no line does")
+    euclidean = head.geometry == "euclidean"
+    base = head.prototype(move.keep[0]) if euclidean else [0] * head.channels
+    kept = move.keep[1:] if euclidean else move.keep
+    along, unit = _project(latent, kept, base, direction)
+    if not euclidean and not around_zero:
+        return _shifted(latent, here, (along, unit << shift))
     up = latent.shift - head.shift
-    centre = [n << up for n in head.prototype(move.keep[0])]
-    return second_intersection(here, centre, _project(latent, move, direction))
+    return second_intersection(here, [n << up for n in base], _reduced(along))
+
+
+def _shifted(latent: Latent, here: list[int], direction: tuple[list[int], int]) -> Point:
+    """The point here + direction, whose numerators are over a unit."""
+    numerators, unit = direction
+    common = math.gcd(unit, 1 << latent.shift)
+    finer, coarser = unit // common, (1 << latent.shift) // common
+    moved = [a * finer + b * coarser for a, b in zip(here, numerators, strict=True)]
+    return Point(moved, finer)
+
+
+def _reduced(along: list[int]) -> list[int]:
+    common = math.gcd(*along) or 1
+    return [n // common for n in along]
 
 
 def second_intersection(here: list[int], centre: list[int], along: list[int]) -> Point:
@@ -163,32 +184,30 @@ def second_intersection(here: list[int], centre: list[int], along: list[int]) ->
     return Point([v * square - 2 * product * a for v, a in zip(here, along, strict=True)], square)
 
 
-def _project(latent: Latent, move: Move, direction: list[int]) -> list[int]:
-    """A multiple of the direction's part that is orthogonal to p_i - p_keep[0], i in keep.
+def _project(
+    latent: Latent, kept: Sequence[int], base: list[int], direction: list[int]
+) -> tuple[list[int], int]:
+    """The direction's part that is orthogonal to p_i - base for all kept i, over a unit.
 
-    Moving along it changes no difference |z - p_i|^2 - |z - p_keep[0]|^2, because these are linear
-    in z with gradient -2 (p_i - p_keep[0]).
+    Moving along it changes no product with them: no difference |z - p_i|^2 - |z - base|^2, whose
+    gradient is -2 (p_i - base), and, with 0 for a base, no <p_i, z>.
     """
     head = latent.head
-    base = head.prototype(move.keep[0])
-    if len(move.keep) == 1:
-        return direction
-    _charge_projection(latent, len(move.keep) - 1, width(direction))
-    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in move.keep[1:]]
+    if not kept:
+        return direction, 1
+    _charge_projection(latent, len(kept), width(direction))
+    rows = [[a - b for a, b in zip(head.prototype(i), base, strict=True)] for i in kept]
     spanning = fmpz_mat(rows)
     column = fmpz_mat([[n] for n in direction])
     transposed = spanning.transpose()
     try:  # the Gram matrix is singular exactly where the rows are dependent
         weights = fmpq_mat(spanning * transposed).solve(fmpq_mat(spanning * column))
     except ZeroDivisionError as error:
-        raise CertificateError(
-            "the prototypes it keeps are affinely dependent; keep fewer"
-        ) from error
+        raise CertificateError("the prototypes it keeps are dependent; keep fewer") from error
     numerators, denominator = weights.numer_denom()
     part = transposed * numerators
-    along = [int(denominator) * d - int(part[k, 0]) for k, d in enumerate(direction)]
-    common = math.gcd(*along) or 1
-    return [n // common for n in along]
+    unit = int(denominator)
+    return [unit * d - int(part[k, 0]) for k, d in enumerate(direction)], unit
 
 
 def _charge_projection(latent: Latent, count: int, along: int) -> None:

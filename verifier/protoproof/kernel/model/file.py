@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from protoproof.errors import DescriptionError, ModelError
-from protoproof.kernel.arithmetic.exact import Ratio
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.errors import ModelError
 from protoproof.kernel.budget import Budget, current
 from protoproof.kernel.model.data_files import (
     MAX_TOTAL,
@@ -17,75 +19,64 @@ from protoproof.kernel.model.data_files import (
     names_in,
     read_beside,
 )
-from protoproof.kernel.model.description import Description, read_description
 from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.head import Head
-from protoproof.kernel.model.recognise import why_not_recognised
-
-# What the operator that outputs the latent can output: all that justifies a box domain.
-OUTPUT_RANGES: dict[str, tuple[Ratio, Ratio | None]] = {
-    "Sigmoid": ((0, 1), (1, 1)),
-    "Relu": ((0, 1), None),
-}
-# Operators that normalise, with the attributes (ONNX's defaults filled in) with which they do so
-# over the channels of [N, D, H, W]: all that justifies a sphere or a simplex domain.
-NORMALISERS: dict[str, tuple[str, dict[str, tuple[int, tuple[int, ...]]]]] = {
-    "LpNormalization": ("sphere", {"axis": (-1, (1, -3)), "p": (2, (2,))}),
-    "Softmax": ("simplex", {"axis": (-1, (1, -3))}),
-}
+from protoproof.kernel.model.reading import find_head
+from protoproof.kernel.model.symbolic.domains import OperatorDomain
 
 
 class LatentTensor(NamedTuple):
-    """The tensor of a graph that a head takes, and the shape in which it does: channels, rows,
-    columns."""
+    """A tensor of a graph that a head takes.
+
+    ``shape``: for one input, whose size 1 comes first. ``sites`` [L, D]: the flat index of every
+    coordinate of the head's locations.
+    """
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    sites: NDArray[np.int64]
 
 
 class BoundHead:
-    """A head as one description reads it from one graph.
+    """A head as it is read from one graph.
 
     Attributes:
         head: the exact numbers.
+        cuts: the latent tensors, in the order of the head's locations.
         inputs: the names of the graph's inputs.
-        latent: the name of the latent tensor.
-        logits: the name of the tensor whose largest entry is the predicted class.
-        departure: where the graph departs from the canonical head; None where it is recognised.
+        latents: the names of the latent tensors.
+        output: the name of the tensor that decides.
+        final: the operators between logits and output, the last one first.
+        floor, added: an angular head divides by max(sqrt(|z|^2 + added), floor).
+        latent_operator: the operator that outputs the latent; '' for none, or several.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
-        normalised: ``sphere`` or ``simplex`` where its operator guarantees that; else empty.
+        normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
+            ``ball`` (of norm at most 1) where its operator guarantees that; else empty.
+
+    Raises:
+        DescriptionError, ModelError: there is no head that the checker knows.
     """
 
-    def __init__(self, graph: Graph, description: Description) -> None:
-        self.head = Head(graph, description)
-        self.departure = why_not_recognised(graph, description)
-        self.latent = description.latent
-        self.latent_operator = graph.operator(description.latent)
-        self.inputs = graph.inputs
-        self.logits = description.logits
-        self.latent_range = _range(graph, description.latent)
-        self.normalised = _normalised(graph, description.latent)
+    def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
+        found = find_head(graph, latents, output)
+        self.head, self.cuts, self.floor = found.head, found.cuts, found.floor
+        self.added = found.added
+        self.final, self.inputs = found.final, graph.inputs
+        self.latents, self.output = latents, output
+        domains = {cut.domain for cut in found.cuts}
+        domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
+        self.latent_operator = domain.operator
+        self.latent_range, self.normalised = domain.box, domain.kind
 
     @property
     def latent_tensor(self) -> LatentTensor:
-        """The latent's name and shape."""
-        return LatentTensor(self.latent, (self.head.channels, *self.head.grid))
+        """The latent's name, shape, and place of every coordinate.
 
-
-def _range(graph: Graph, tensor: str) -> tuple[Ratio, Ratio | None] | None:
-    """What the operator behind a tensor guarantees; it has no attributes that could change it."""
-    bare = graph.simple(tensor) and not graph.attributes(tensor)
-    return OUTPUT_RANGES.get(graph.operator(tensor)) if bare else None
-
-
-def _normalised(graph: Graph, tensor: str) -> str:
-    """The domain that the operator behind a tensor puts every location in, or ''."""
-    domain, wanted = NORMALISERS.get(graph.operator(tensor), ("", {}))
-    stated = graph.attributes(tensor) if domain else {}
-    if not set(stated) <= set(wanted) or not graph.simple(tensor):
-        return ""
-    known = all(stated.get(name, default) in good for name, (default, good) in wanted.items())
-    return domain if known else ""
+        Raises:
+            ModelError: there are several.
+        """
+        if len(self.cuts) != 1:
+            raise ModelError("model: a head of several latents is not walked over regions")
+        return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
 
 
 class ModelFile:
@@ -104,7 +95,7 @@ class ModelFile:
         self._data_files = dict(data_files or {})
         self.sha256 = identity(data, self._data_files)
         self.files = described(self._data_files)
-        self._heads: dict[str, tuple[BoundHead, Budget]] = {}
+        self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
@@ -144,37 +135,21 @@ class ModelFile:
             budget.repeat("the graph", self._graph[1])
         return self._graph[0]
 
-    def description(self, external: str | None) -> str:
-        """The JSON text of the head description: the file's own, else the certificate's.
-
-        Raises:
-            DescriptionError: there is none, or the certificate brings one although the file has
-                its own (then the file's author, not the certificate's, has the word).
-        """
-        embedded = self.graph.description
-        if embedded is not None and external is not None:
-            raise DescriptionError("the model has its own head description; the certificate's is "
-                                   "not needed and not believed")  # fmt: skip
-        text = external if embedded is None else embedded
-        if text is None:
-            raise DescriptionError("neither the model nor the certificate has a head description")
-        return text
-
-    def bound(self, external: str | None) -> BoundHead:
-        """The head under the applicable description; computed once per description.
+    def bound(self, latents: tuple[str, ...], output: str) -> BoundHead:
+        """The head between these tensors; computed once.
 
         Every check pays for it, also where an earlier one left it here.
 
         Raises:
-            CertificateError, DescriptionError, ModelError: description or tensors are not usable.
+            DescriptionError, ModelError: there is none that the checker knows.
         """
-        graph, text = self.graph, self.description(external)
-        if text not in self._heads:
-            self._heads.clear()  # certificates that bring descriptions must not fill the memory
+        graph, key = self.graph, (latents, output)
+        if key not in self._heads:
+            self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
-                head = BoundHead(graph, read_description(text))
-            self._heads[text] = head, cost
+                head = BoundHead(graph, latents, output)
+            self._heads[key] = head, cost
             return head
-        head, cost = self._heads[text]
+        head, cost = self._heads[key]
         current().repeat("the head", cost)
         return head

@@ -1,106 +1,237 @@
-"""The head as exact numbers: prototypes, weights, bias, similarity."""
+"""The head as exact numbers: prototypes, similarities, pooling, decision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from operator import sub
+from math import isqrt
+from typing import Literal, NamedTuple
 
-from flint import fmpz, fmpz_mat
+from flint import fmpq, fmpz, fmpz_mat
 
-from protoproof.errors import ModelError
-from protoproof.kernel.arithmetic.exact import Ratio, float32_integers, float32_width
-from protoproof.kernel.budget import OPERATION, current, hold, integer, product, spend, stored
-from protoproof.kernel.model.description import Description
-from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.similarity import Similarity
+from protoproof.errors import DescriptionError, ModelError
+from protoproof.kernel.arithmetic.exact import GRID
+from protoproof.kernel.budget import (
+    OPERATION,
+    current,
+    hold,
+    integer,
+    product,
+    spend,
+    stored,
+    width,
+)
+from protoproof.kernel.model.chain import Chain
+from protoproof.kernel.model.decision import Decision
+from protoproof.kernel.model.primitives import ONE, ZERO, End, at_least, at_most
 
 # Inner products of prototypes that are kept between certificates.
 _KEPT = 1 << 23
+
+Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
+PoolingKind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
+
+
+class Pooling(NamedTuple):
+    """How a prototype's values at all its locations become one.
+
+    ``largest``: k, for the mean of the k largest; else 0.
+    """
+
+    kind: PoolingKind = "nearest"
+    largest: int = 0
 
 
 class Head:
     """Everything is an integer over a power of two, bit for bit what the file stores.
 
+    ``m[l, j]``, the measurement of prototype j at location l with latent z, is by geometry
+
+    * euclidean: |z - p_j|^2
+    * diagonal: sum over channels of w_j (z - p_j)^2, w_j >= 0
+    * linear: -<p_j, z>
+    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0
+
+    at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
+    locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
+    activation is chain_j(t[j]).
+
     Attributes:
         prototypes: [P, D] integers over ``2**shift``.
+        scales: [P][D] integers over ``2**scale_shift``; empty unless diagonal.
         norms: |p_j|^2 over ``2**(2 * shift)``.
-        size: limbs of a coordinate.
-        weight, bias: [K, P] and [K] integers over ``2**weight_shift``.
+        size: limbs of a coordinate (and of a scale).
+        square, factor: m_j = square |z|^2 + factor <p_j, z> + constants_j, where the angular one
+            takes z over this length, which is then no longer than 1. Not diagonal.
+        constants: those, over ``2**(2 * shift)``; if diagonal the sum of w_j p_j^2, over
+            ``2**(2 * shift + scale_shift)``.
+        kept: what others derive from the head and keep, by key.
+        uniform: whether all prototypes are pooled by the nearest and have equal similarities, so
+            that the one with the lesser t is the more activated one.
 
     Raises:
-        ModelError: a tensor is absent, not float32, not finite, or of the wrong shape.
-        DescriptionError: the similarity's constant is out of range.
+        ModelError: sizes that do not fit, a negative scale, or a bank without a location.
+        DescriptionError: a similarity that is not decreasing, or not within [0, 1] for a tree.
     """
 
-    def __init__(self, graph: Graph, description: Description) -> None:
-        self.similarity = Similarity(description.similarity, Fraction(description.constant))
-        self.grid = description.grid
-        self.channels = description.channels
-        shape = graph.dimensions(description.prototypes)
-        if shape is None or len(shape) != 4 or shape[1:] != (self.channels, 1, 1) or not shape[0]:
-            raise ModelError(
-                f"model: {description.prototypes!r} has shape {shape}, "
-                f"not [P, {self.channels}, 1, 1]"
-            )
-        self.prototype_count, self.class_count = shape[0], description.classes
-        count = self.prototype_count * self.channels
-        spend("the prototypes", 8 * count * integer(5))
-        values = graph.floats(description.prototypes)
-        self.size = float32_width(values)
-        hold("the prototypes", 2 * stored(count, self.size))
-        flat, self.shift = float32_integers(values)
-        self.prototypes = fmpz_mat(self.prototype_count, self.channels, flat)
+    def __init__(
+        self,
+        geometry: Geometry,
+        prototypes: tuple[Sequence[int], int],
+        scales: tuple[Sequence[int], int] | None,
+        chain: Chain,
+        inner: Chain | None,
+        pooling: Sequence[Pooling],
+        decision: Decision,
+        location_bank: Sequence[int],
+        prototype_bank: Sequence[int],
+        channels: int,
+        floor: Fraction = Fraction(0),
+        added: Fraction = Fraction(0),
+    ) -> None:
+        flat, self.shift = prototypes
+        self.geometry, self.channels = geometry, channels
+        self.floor, self.added = floor, added
+        self.chain, self.inner = chain, Chain() if inner is None else inner
+        self.pooling, self.decision = tuple(pooling), decision
+        self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)
+        self._require_sizes(len(flat), scales)
+        self.prototypes = fmpz_mat(self.prototype_count, channels, list(flat))
+        spend("the prototypes", 4 * len(flat) * integer(1))
         self.norms = [
-            sum(n * n for n in flat[start : start + self.channels])
-            for start in range(0, len(flat), self.channels)
+            sum(n * n for n in flat[start : start + channels])
+            for start in range(0, len(flat), channels)
         ]
-        self._read_decision(graph, description)
+        weights, self.scale_shift = ([], 0) if scales is None else scales
+        self.scales = [
+            list(weights[start : start + channels]) for start in range(0, len(weights), channels)
+        ]
+        self.size = max(width(flat), width(weights))
+        hold("the prototypes", 2 * stored(len(flat) + len(weights), self.size))
         self._points: dict[int, list[int]] = {}
+        self.square = 1 if geometry == "euclidean" else 0
+        self.factor = -2 if geometry == "euclidean" else -1
+        self.constants = self._constants()
+        self.uniform = chain.uniform and set(self.pooling) == {Pooling()}
         self._gram: dict[int, list[fmpz]] = {}
-        self._boxes: dict[tuple[Ratio, Ratio | None], list[tuple[Ratio, Ratio | None]]] = {}
+        self.kept: dict[object, object] = {}
+        self._require_traits()
 
-    def _read_decision(self, graph: Graph, description: Description) -> None:
-        classes, count = self.class_count, self.prototype_count
-        if classes < 2:
-            raise ModelError("model: fewer than two classes, so nothing can be predicted wrongly")
-        shape = graph.dimensions(description.weight)
-        if shape != (classes, count):
-            raise ModelError(
-                f"model: {description.weight!r} has shape {shape}, not [{classes}, {count}]"
-            )
-        spend("the decision's weights", 6 * classes * count * integer(5))
-        weights = graph.floats(description.weight)
-        hold("the decision's weights", 2 * stored(classes * count, float32_width(weights)))
-        flat, shift = float32_integers(weights)
-        bias, bias_shift = [0] * classes, 0
-        if description.bias is not None:
-            shape = graph.dimensions(description.bias)
-            if shape != (classes,):
-                raise ModelError(f"model: {description.bias!r} has shape {shape}, not [{classes}]")
-            bias, bias_shift = float32_integers(graph.floats(description.bias))
-        self.weight_shift = max(shift, bias_shift)
-        up = self.weight_shift - shift
-        self.weight = [
-            [n << up for n in flat[row * count : (row + 1) * count]] for row in range(classes)
-        ]
-        self.bias = [n << (self.weight_shift - bias_shift) for n in bias]
+    @property
+    def prototype_count(self) -> int:
+        """P; prototypes that two features share count twice."""
+        return len(self.prototype_bank)
 
     @property
     def location_count(self) -> int:
-        """L = H * W."""
-        return self.grid[0] * self.grid[1]
+        """L, of all banks together."""
+        return len(self.location_bank)
 
-    def margin_weights(self, predicted: int, rival: int) -> tuple[list[int], int]:
-        """W_c - W_k and b_c - b_k, over ``2**weight_shift``."""
-        weights = list(map(sub, self.weight[predicted], self.weight[rival]))
-        return weights, self.bias[predicted] - self.bias[rival]
+    @property
+    def class_count(self) -> int:
+        """K, or the number of labels."""
+        return self.decision.class_count
+
+    @property
+    def weight_shift(self) -> int:
+        """Scores are integers over ``2**weight_shift`` times activations."""
+        return self.decision.shift
+
+    @property
+    def one_bank(self) -> bool:
+        """Whether every location measures every prototype."""
+        return len(set(self.prototype_bank)) == 1 == len(set(self.location_bank))
+
+    def measures(self, location: int, prototype: int) -> bool:
+        """Whether a location is of the prototype's bank."""
+        return self.location_bank[location] == self.prototype_bank[prototype]
+
+    def nearest(self, prototype: int) -> bool:
+        """Whether t[j] is the least measurement."""
+        return self.pooling[prototype].kind == "nearest"
+
+    def _require_sizes(self, numbers: int, scales: tuple[Sequence[int], int] | None) -> None:
+        count, scaled = self.prototype_count, self.geometry == "diagonal"
+        entries = count * self.channels
+        if numbers != entries or not entries or len(self.pooling) != count:
+            raise ModelError(f"model: the prototypes are not {count} x {self.channels}")
+        if scaled != (scales is not None) or (scales is not None and len(scales[0]) != entries):
+            raise ModelError("model: the scales do not fit the prototypes")
+        lengths = self.floor, self.added
+        if min(lengths) < 0 or (any(lengths) and self.geometry != "angular"):
+            raise ModelError("model: a length is divided out that is not")
+        if scales is not None and min(scales[0]) < 0:
+            raise ModelError("model: a scale of a distance is negative")
+        if self.decision.prototypes != count or not self.chain.fits(count):
+            raise ModelError("model: the similarity or the decision is about other prototypes")
+        if not self.inner.fits(count) or set(self.prototype_bank) != set(self.location_bank):
+            raise ModelError("model: a bank without a location, or without a prototype")
+        where = {bank: self.location_bank.count(bank) for bank in set(self.location_bank)}
+        for bank, (kind, largest) in zip(self.prototype_bank, self.pooling, strict=True):
+            if (kind == "k-largest mean") != bool(largest) or not 0 <= largest <= where[bank]:
+                raise ModelError(f"model: pools the {largest} largest of {where[bank]} locations")
+
+    def _require_traits(self) -> None:
+        """Similarities never rise (see ``chain``); shares of a tree lie in [0, 1]."""
+        count = range(self.prototype_count)
+        near = [j for j in count if self.nearest(j)]
+        self.chain.require_decreasing({j: self.free_range(j) for j in near})
+        if self.decision.kind == "tree":
+            for node in self.decision.nodes:
+                low, high = self._activation_range(node.prototype)
+                if not at_least(low, ZERO) or not at_most(high, ONE):
+                    raise DescriptionError(
+                        f"the activation of prototype {node.prototype} routes in a tree, and is "
+                        "not certainly in [0, 1]"
+                    )
+
+    def _activation_range(self, prototype: int) -> tuple[End, End]:
+        low, high = self.free_range(prototype)
+        if self.nearest(prototype):
+            return self.chain.range(prototype, low, high)
+        raise DescriptionError("a tree routes by the nearest location only")
+
+    def free_range(self, prototype: int) -> tuple[End, End]:
+        """Bounds of m_j over all latents whatsoever."""
+        if self.geometry in ("euclidean", "diagonal"):
+            return ZERO, math.inf
+        if not self.norms[prototype]:
+            return ZERO, ZERO
+        if self.geometry == "linear":
+            return -math.inf, math.inf
+        end = fmpq(self.norm_above(prototype), 1 << GRID)
+        return -end, end
+
+    def norm_above(self, prototype: int) -> int:
+        """At least |p_j|, over ``2**GRID``; exact where that is a whole number of them."""
+        square = self.norms[prototype] << (2 * GRID)
+        unit = 1 << (2 * self.shift)
+        root = isqrt(square // unit)
+        return root if root * root * unit == square else root + 1
 
     def prototype(self, index: int) -> list[int]:
         """One prototype, over ``2**shift``; kept, because the same ones are asked for again."""
         if index not in self._points:
             self._points[index] = [int(self.prototypes[index, d]) for d in range(self.channels)]
         return self._points[index]
+
+    def weighted(self, index: int) -> list[int]:
+        """w_j p_j of a diagonal geometry, over ``2**(shift + scale_shift)``; else p_j itself."""
+        point = self.prototype(index)
+        if not self.scales:
+            return point
+        return [w * p for w, p in zip(self.scales[index], point, strict=True)]
+
+    def _constants(self) -> list[int]:
+        if self.geometry == "euclidean":
+            return self.norms
+        if self.geometry == "diagonal":
+            return [
+                sum(wp * p for wp, p in zip(self.weighted(j), self.prototype(j), strict=True))
+                for j in range(self.prototype_count)
+            ]
+        return [0] * self.prototype_count
 
     def gram_rows(self, indices: Iterable[int]) -> dict[int, list[fmpz]]:
         """p_i . p_j for the given i and every j, over ``2**(2 * shift)``; computed once each."""
@@ -128,34 +259,3 @@ class Head:
         each = self.channels * product(self.size, self.size) + 2 * OPERATION
         budget.spend("inner products of prototypes", entries * each)
         budget.hold("inner products of prototypes", stored(entries, 2 * self.size))
-
-    def box_bounds(self, lower: Ratio, upper: Ratio | None) -> list[tuple[Ratio, Ratio | None]]:
-        """Per prototype, the squared distance to the box and to its farthest corner.
-
-        The box is [lower, upper] in every channel, so both are sums over channels; ``upper`` None
-        leaves the box unbounded and the farthest corner infinite.
-        """
-        key = lower, upper
-        each = 8 * integer(2 * (self.size + lower[1].bit_length() // 64))
-        spend("the distances to the box", self.prototype_count * self.channels * each)
-        hold("the distances to the box", 400 * self.prototype_count)
-        if key not in self._boxes:
-            self._boxes[key] = [
-                self._box_bound(self.prototype(j), lower, upper)
-                for j in range(self.prototype_count)
-            ]
-        return self._boxes[key]
-
-    def _box_bound(
-        self, point: list[int], lower: Ratio, upper: Ratio | None
-    ) -> tuple[Ratio, Ratio | None]:
-        scale = max(1 << self.shift, lower[1], upper[1] if upper else 1)  # all powers of two
-        low = lower[0] * (scale // lower[1])
-        coordinates = [n * (scale >> self.shift) for n in point]
-        if upper is None:
-            near = sum((low - n) ** 2 for n in coordinates if n < low)
-            return (near, scale * scale), None
-        high = upper[0] * (scale // upper[1])
-        near = sum(max(low - n, n - high, 0) ** 2 for n in coordinates)
-        far = sum(max(abs(n - low), abs(high - n)) ** 2 for n in coordinates)
-        return (near, scale * scale), (far, scale * scale)

@@ -17,6 +17,7 @@ import numpy as np
 
 from protoproof.backend import Array, namespace
 from protoproof.errors import InternalError
+from protoproof.network.head.chain import Chain, Step
 
 # an array of numpy, or of a device
 Kind = TypeVar("Kind")
@@ -129,6 +130,23 @@ class Similarity:
     def row(self) -> Row:
         """The row of the table."""
         return ROWS[self.kind]
+
+    @property
+    def chain(self) -> Chain:
+        """The same similarity, made of primitives."""
+
+        def step(name: str, constant: float | None = None) -> Step:
+            return Step(name, None if constant is None else np.array([constant]))
+
+        c = self.constant
+        return Chain(
+            {
+                "log_ratio": (step("add", c), step("one_plus", 1.0 - c), step("log")),
+                "exponential": (step("mul", -1.0 / c), step("exp")),
+                "negated": (step("mul", -1.0),),
+                "reciprocal": (step("add", 1.0), step("reciprocal")),
+            }[self.kind]
+        ).over(0.0)
 
     def value(self, measurement: Kind) -> Kind:
         """Similarity of squared distances, elementwise; infinity gives the infimum.

@@ -24,18 +24,18 @@ else:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What ONNX Runtime computed for one image, bit for bit.
+    """What ONNX Runtime computed for one input, bit for bit.
 
-    ``latent`` [L, D], ``measurement`` [L, P] (squared L2), ``activation`` [P], ``logits`` [K], all
-    float32; ``predicted`` is the first largest logit. Location index is ``row * W + column``.
+    ``latent`` [L, D] by the head's locations (those of all banks, one after the other) and
+    ``logits`` [K], float32; ``predicted`` is the first largest logit; ``labels`` those that are on,
+    where the head decides about labels.
     """
 
     x: Image
     latent: Float[NDArray[np.float32], "location channel"]
-    measurement: Float[NDArray[np.float32], "location prototype"]
-    activation: Float[NDArray[np.float32], " prototype"]
     logits: Float[NDArray[np.float32], " class_"]
     predicted: int
+    labels: tuple[int, ...] = ()
 
 
 class Session:

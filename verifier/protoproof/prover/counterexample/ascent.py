@@ -21,8 +21,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.backend import PROCESSOR, Array, Engine, namespace
+from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
-from protoproof.network.head.similarity import Similarity
 from protoproof.prover.counterexample.feasible_set import Spheres
 
 Points = Float[NDArray[np.float64], "start location channel"]
@@ -82,7 +82,7 @@ class Descent:
     """The head in the form that the search needs; shared by all tasks."""
 
     def __init__(self, head: Head, engine: Engine = PROCESSOR) -> None:
-        self.similarity = head.similarity
+        self.similarity = head.chain
         self.prototypes = head.prototypes
         self.engine = engine
         self.norms = (head.prototypes**2).sum(axis=1)
@@ -122,6 +122,7 @@ class Descent:
             rows, limit = put(task.rows[part]), task.limit(part, columns)
             problem = _Problem(
                 self.similarity,
+                columns,
                 spheres.take(put(task.sites[part])),
                 prototypes,
                 weights[rows],
@@ -152,13 +153,14 @@ class _Value:
 class _Problem:
     """Some starts of a task on an engine, against C prototypes, of which the first W have weights.
 
-    ``spheres`` [B, N]; ``prototypes`` [C, D]; ``weights`` [B, W]; ``offset`` [B]; ``limit``
-    [B, N, C] or None; ``other`` [B, W] or None.
+    ``columns`` [C] their indices; ``spheres`` [B, N]; ``prototypes`` [C, D]; ``weights`` [B, W];
+    ``offset`` [B]; ``limit`` [B, N, C] or None; ``other`` [B, W] or None.
     """
 
     def __init__(
         self,
-        similarity: Similarity,
+        similarity: Chain,
+        columns: Columns,
         spheres: Spheres,
         prototypes: Array,
         weights: Array,
@@ -168,6 +170,7 @@ class _Problem:
     ) -> None:
         xp = namespace(prototypes)
         self.similarity, self.spheres = similarity, spheres
+        self.columns, self.heads = columns, columns[: weights.shape[1]]
         self.weights, self.offset, self.other = weights, offset, other
         self.prototypes, self.weighed = prototypes, prototypes[: weights.shape[1]]
         if limit is None:
@@ -223,8 +226,8 @@ class _Problem:
         # the similarity decreases: the nearest location is the one that counts
         seen = xp.reshape(measured[:, : len(self.weighed)], (count, locations, -1))
         least = xp.maximum(xp.min(seen, axis=1), 0.0)
-        activation = self.similarity.value(least)
-        pull = self.weights * self.similarity.derivative(least)
+        activation = self.similarity.value(least, self.heads)
+        pull = self.weights * self.similarity.derivative(least, self.heads)
         if self.other is not None:
             active = activation > self.other
             activation = xp.where(active, activation, self.other)
@@ -270,8 +273,12 @@ class _Problem:
         soft = self.soft[rows, :][:, columns][low]  # type: ignore[index]
         weight = xp.reshape(self.fine, (-1,))[rows][:, None]
         cost, steep = (xp.zeros_like(low, dtype=measured.dtype) for _ in range(2))
-        cost[low] = self.similarity.value(near) - self.similarity.value(soft)
-        steep[low] = self.similarity.derivative(near)
+        whose = None
+        if not self.similarity.uniform:  # the prototype of every entry that is too near
+            named = self.columns[_mask(columns)]
+            whose = np.broadcast_to(named, tuple(low.shape))[_mask(low)]
+        cost[low] = self.similarity.value(near, whose) - self.similarity.value(soft, whose)
+        steep[low] = self.similarity.derivative(near, whose)
         steep *= weight
         broken, penalty = xp.zeros_like(rows), xp.zeros_like(total)
         over = xp.zeros_like(low)
@@ -295,3 +302,8 @@ class _Problem:
         unit = (points - self.spheres.centre) / self._length[..., None]
         inward = xp.where(self._round, xp.sum(gradient * unit, axis=-1), 0.0)
         return gradient - inward[..., None] * unit
+
+
+def _mask(array: Array) -> NDArray[np.bool_]:
+    """A mask in numpy, wherever it is."""
+    return np.asarray(array if isinstance(array, np.ndarray) else array.cpu().numpy())

@@ -161,7 +161,8 @@ class Layout:
     def _similar(
         self, points: Float[NDArray[np.float64], "point channel"]
     ) -> Float[NDArray[np.float64], "point column"]:
-        return self.instance.similarity(self.descent.squared_distances(points, self.columns))
+        measured = self.descent.squared_distances(points, self.columns)
+        return self.instance.similarity(measured, self.columns)
 
     def _elsewhere(self, site: Site) -> Vector:
         """The similarities at the locations that keep something, other than the site's."""

@@ -76,8 +76,8 @@ def moves_that_matter(
     # prototypes without weight change no margin; of a large head most have none
     columns = np.flatnonzero(weights)
     weights = weights[columns]
-    moved = instance.similarity(descent.squared_distances(deviation.rebuilt(), columns))
-    unmoved = instance.similarity(instance.measurement[:, columns])
+    moved = instance.similarity(descent.squared_distances(deviation.rebuilt(), columns), columns)
+    unmoved = instance.similarity(instance.measurement[:, columns], columns)
     stays = np.setdiff1d(np.arange(len(unmoved)), locations)
     floor = unmoved[stays].max(axis=0, initial=-np.inf)
     order = _by_use(moved, unmoved[locations], floor, weights)

@@ -35,8 +35,16 @@ from protoproof.prover.latent.ranges import (
 # Ranges of the operators an encoder can end in; the checker reads the operator from the graph.
 OUTPUT_RANGES = {"sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)}
 # The operator that a named domain needs, in the words of ``Network.latent_range``.
-_NEEDS = {"sphere": "normalised", "simplex": "softmax"}
-NAMES = ("free", "box", "sphere", "simplex")
+_NEEDS = {"sphere": "normalised", "ball": "ball", "simplex": "softmax"}
+NAMES = ("free", "box", "sphere", "ball", "simplex")
+# What bounds a dot product, which is unbounded over all latents.
+_GUARANTEED = {
+    "sigmoid": "box",
+    "relu": "box",
+    "normalised": "sphere",
+    "ball": "ball",
+    "softmax": "simplex",
+}
 
 
 class Constraints(NamedTuple):
@@ -201,6 +209,33 @@ class Sphere(_Alone):
 
 
 @dataclass(frozen=True)
+class Ball(Sphere):
+    """|z_l|^2 <= 1 + slack at every location: latents divided by no less than their norm.
+
+    Raises:
+        UsageError: a slack outside [0, 1).
+    """
+
+    name: str = "ball"
+
+    def measurement_range(self, prototypes: Prototypes) -> tuple[Ends, Ends]:
+        """Squared distances to the nearest and the farthest point of the ball."""
+        norm, outer = np.sqrt((prototypes**2).sum(axis=1)), math.sqrt(1 + self.slack)
+        return np.maximum(norm - outer, 0.0) ** 2, (norm + outer) ** 2
+
+    def constraints(self, latent: Latent) -> Constraints:
+        """As of a sphere, without the inner end."""
+        found = super().constraints(latent)
+        low = np.minimum(-((latent**2).sum(axis=1)[:, None]), 0.0)
+        return found._replace(low=low)
+
+    def require(self, latent: Latent) -> None:
+        """See :class:`Domain`."""
+        square = (latent**2).sum(axis=1)
+        require_near_one(self.name, "squared norm", np.maximum(square, 1.0), self.slack)
+
+
+@dataclass(frozen=True)
 class Simplex(_Alone):
     """z >= 0 and 1 - slack <= sum over channels <= 1 + slack at every location: softmax latents.
 
@@ -277,10 +312,24 @@ def domain_from_name(name: str | Domain, latent_range: str, channels: int) -> Do
             "as linf:0.02"
         )
     if latent_range != _NEEDS[name]:
-        operator = {"sphere": "LpNormalization (p=2)", "simplex": "Softmax"}[name]
+        operator = {
+            "sphere": "LpNormalization (p=2)",
+            "ball": "a division by its norm",
+            "simplex": "Softmax",
+        }[name]
         raise UsageError(
             f"--domain {name}: the encoder does not end in {operator} over its channels, so "
             "nothing puts its latent there; use --domain free"
         )
     slack = rounding_slack(channels)
-    return Sphere(slack) if name == "sphere" else Simplex(slack)
+    if name == "simplex":
+        return Simplex(slack)
+    return Sphere(slack) if name == "sphere" else Ball(slack)
+
+
+def bounding_name(name: str, latent_range: str, geometry: str) -> str:
+    """The domain that stands for ``free``: a dot product is unbounded over all latents, so for
+    linear measurements it is what the operator that outputs the latent guarantees."""
+    if name != "free" or geometry != "linear":
+        return name
+    return _GUARANTEED.get(latent_range, name)

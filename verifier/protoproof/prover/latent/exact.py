@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from flint import arb, fmpq_mat, fmpz_mat
+from flint import arb, fmpq, fmpq_mat, fmpz_mat
 from numpy.typing import NDArray
 
+from protoproof.errors import InternalError
+from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
 
 
@@ -96,12 +98,110 @@ def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
     return numerator * unit <= high * denominator
 
 
-def similarity_ball(kind: str, q: arb, constant: arb) -> arb:
-    """A ball around the similarity of a squared distance; the constant is exact."""
-    if kind == "log_ratio":
-        return ((q + 1) / (q + constant)).log()
-    if kind == "exponential":
-        return (-q / constant).exp()
-    if kind == "negated":
-        return -q
-    return 1 / (q + 1)
+Number = arb | fmpq
+
+
+def chain_ball(chain: Chain, prototype: int, value: Number) -> arb:
+    """A ball around the similarity of a measurement; constants are exact."""
+    found = chain_number(chain, prototype, value)
+    return found if isinstance(found, arb) else arb(found)
+
+
+def chain_number(chain: Chain, prototype: int, value: Number) -> Number:
+    """The similarity of a measurement: a fraction as long as everything rational keeps it one.
+
+    Raises:
+        InternalError: a primitive without balls.
+    """
+    for step in chain.steps:
+        constant = None
+        if step.constant is not None:
+            constant = exactly(float(step.constant[0 if step.constant.size == 1 else prototype]))
+        value = _applied(step.name, value, constant)
+    return value
+
+
+def exactly(value: float) -> fmpq:
+    """A float64 number as a fraction."""
+    return fmpq(*value.as_integer_ratio())
+
+
+def _applied(name: str, x: Number, c: fmpq | None) -> Number:
+    """One primitive of :mod:`protoproof.network.head.primitives`."""
+    found = _rational(name, x, c) if isinstance(x, fmpq) else None
+    if found is not None:
+        return found
+    ball = x if isinstance(x, arb) else arb(x)
+    return _ball(name, ball) if c is None else _ball_with(name, ball, arb(c))
+
+
+def _rational(name: str, x: fmpq, c: fmpq | None) -> fmpq | None:
+    """Where the value is a fraction, and defined; else None."""
+    if c is not None:
+        match name:
+            case "add":
+                return x + c
+            case "mul":
+                return x * c
+            case "max":
+                return max(x, c)
+            case "min":
+                return min(x, c)
+            case "one_plus" if x != 0:
+                return 1 + c / x
+            case "zero_below":
+                return x if x >= c else fmpq(0)
+    match name:
+        case "square":
+            return x * x
+        case "reciprocal" if x != 0:
+            return 1 / x
+        case "abs":
+            return abs(x)
+    return None
+
+
+def _ball_with(name: str, x: arb, c: arb) -> arb:
+    match name:
+        case "add":
+            return x + c
+        case "mul":
+            return x * c
+        case "div_root":
+            return x / c.sqrt()
+        case "max":
+            return x.max(c)
+        case "min":
+            return x.min(c)
+        case "one_plus":
+            return 1 + c / x
+        case "power":
+            return x**c
+        case "zero_below":
+            if x >= c:
+                return x
+            return arb(0) if x < c else x.union(arb(0))
+    raise InternalError(f"the primitive '{name}' has no balls")
+
+
+def _ball(name: str, x: arb) -> arb:
+    match name:
+        case "sqrt":
+            return x.max(arb(0)).sqrt()
+        case "square":
+            return x * x
+        case "exp":
+            return x.exp()
+        case "log":
+            return x.log()
+        case "reciprocal":
+            return 1 / x
+        case "sigmoid":
+            return 1 / (1 + (-x).exp())
+        case "tanh":
+            return x.tanh()
+        case "softplus":
+            return (1 + x.exp()).log()
+        case "abs":
+            return abs(x)
+    raise InternalError(f"the primitive '{name}' has no balls")

@@ -1,7 +1,8 @@
 """Facts: statements about the latent that are true at the explained instance.
 
-All bounds are squared L2 distances (measurement units), because every supported similarity is
-decreasing in the distance: "activation at least s" is "nearest distance at most q".
+Bounds of pairs are measurements m_lj, those of activations pooled measurements t_j: "activation at
+least s" is "nearest distance at most q". Ceilings are about levels: t_j itself in a head whose
+prototypes are all treated alike, else -a_j.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from protoproof.errors import InternalError
 
 @dataclass(frozen=True, order=True)
 class PairFact:
-    """``lower <= q_lj <= upper`` for one location and one prototype."""
+    """``lower <= m_lj <= upper`` for one location and one prototype."""
 
     location: int
     prototype: int
@@ -24,7 +25,7 @@ class PairFact:
 
 @dataclass(frozen=True, order=True)
 class ActivationFact:
-    """``lower <= min over locations of q_lj <= upper`` for one prototype."""
+    """``lower <= t_j <= upper`` for one prototype: its pooled measurement."""
 
     prototype: int
     lower: float
@@ -33,7 +34,7 @@ class ActivationFact:
 
 @dataclass(frozen=True, order=True)
 class CeilingFact:
-    """``min over locations of q_lj >= bound`` for every prototype outside ``exempt``.
+    """``level_j >= bound`` for every prototype outside ``exempt``.
 
     The list belongs to the fact: dropping an activation fact never changes what the ceiling says,
     so the entailed class is monotone in the set of facts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from protoproof.prover.latent.domain import Domain, Simplex, Sphere
+from protoproof.prover.latent.domain import Ball, Domain, Simplex, Sphere
 from protoproof.prover.latent.reach import Reach
 
 
@@ -28,6 +28,8 @@ class Membership:
         ):
             return False
         match self._domain:
+            case Ball(slack):
+                return Fraction(sum(n * n for n in point), scale * scale) <= 1 + Fraction(slack)
             case Sphere(slack):
                 return _near_one(sum(n * n for n in point), scale * scale, slack)
             case Simplex(slack):

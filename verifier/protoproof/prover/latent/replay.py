@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from protoproof.errors import InternalError
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.exact import (
+    chain_ball,
     exact_head,
     integers,
     ordered,
     orthogonal,
-    similarity_ball,
 )
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
@@ -280,7 +280,6 @@ class Replay:
     def _beats(self, winner: int, loser: int, best: _Best) -> bool:
         """Whether the logit of ``winner`` is certainly above that of ``loser``."""
         head = self._instance.head
-        constant = head.similarity.constant
         weights = [
             (j, float(head.weight[winner, j]), float(head.weight[loser, j]))
             for j in sorted(self._weighed(winner, loser))
@@ -291,7 +290,7 @@ class Replay:
                 for j, own, other in weights:
                     numerator, denominator = best[j]
                     q = arb(numerator) / arb(denominator)
-                    activation = similarity_ball(head.similarity.kind, q, arb(constant))
+                    activation = chain_ball(head.chain, j, q)
                     total += (arb(own) - arb(other)) * activation
                 if total > 0:  # true only where every number of the ball is positive
                     return True

@@ -18,7 +18,7 @@ from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.replay import Move, Replay
 from protoproof.prover.oracle.case_search import CaseSearch
-from protoproof.prover.oracle.interval import IntervalOracle
+from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.nonlinear import counterexample_moves
 from protoproof.prover.oracle.oracle import Decision, Evidence
 from protoproof.prover.oracle.relational import RelationalState
@@ -141,6 +141,12 @@ class BranchAndBoundOracle(IntervalOracle):
     most: int | None = None
     solver: Solver | None = None
 
-    def prepare(self, instance: Instance, domain: Domain) -> CaseState:
-        """Bounds from the domain alone."""
+    def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
+        """Bounds from the domain alone; by intervals, where cases do not apply."""
+        if not instance.head.plain:
+            return super().prepare(instance, domain)
+        return self.cases(instance, domain)
+
+    def cases(self, instance: Instance, domain: Domain) -> CaseState:
+        """The same, of a head to which cases apply."""
         return CaseState(instance, domain, self.slack, self.most, self.solver)

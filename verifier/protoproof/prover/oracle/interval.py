@@ -15,7 +15,7 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.oracle import Decision, Evidence, Oracle
-from protoproof.prover.relaxation.intervals import Intervals, Margins, margins_between
+from protoproof.prover.relaxation.intervals import Intervals, Margins
 from protoproof.verdict import PROVED, unknown
 
 
@@ -39,7 +39,7 @@ class IntervalState(Intervals):
         """Lower bounds of all margins, under other facts from now on if any are given."""
         if facts is not None:
             self.adopt(facts)
-        return margins_between(self.instance, *self.nearest())
+        return self.bounded_margins()
 
     def margins_with(self, location: int, prototypes: Sequence[int]) -> Margins:
         """Lower bounds of all margins if one location had other facts; nothing changes."""

@@ -22,7 +22,7 @@ _CONTROL = Path("/sys/fs/cgroup/memory.max")
 def needed_bytes(head: Head, *, relational: bool) -> int:
     """An estimate of the peak, linear in locations x prototypes (times channels if relational)."""
     locations, count, channels = head.locations, len(head.prototypes), head.channels
-    classes = len(head.weight)
+    classes = head.classes
     cells = locations * count
     numbers = _PER_LOCATION * cells + _PER_RIVAL * classes * count
     numbers += 2 * min(count, channels + 1) * count + 6 * count * channels

@@ -33,8 +33,21 @@ from protoproof.prover.latent.replay import Move, Replay
 from protoproof.prover.oracle.smt import STEPS, Answer, Enclosure, Solver
 
 RATIONAL = ("negated", "reciprocal")
+_STEPS: dict[tuple[tuple[str, float | None], ...], str] = {
+    (("mul", -1.0),): "negated",
+    (("add", 1.0), ("reciprocal", None)): "reciprocal",
+}
 
 Point = list[list[Fraction]]
+
+
+def rational_kind(head: Head) -> str | None:
+    """Which of :data:`RATIONAL` the similarity of a head over squared distances is, if any."""
+    steps = tuple(
+        (step.name, None if step.constant is None else float(step.constant[0]))
+        for step in head.chain.steps
+    )
+    return _STEPS.get(steps) if head.plain and head.chain.uniform else None
 
 
 @dataclass(frozen=True)
@@ -96,10 +109,11 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         UsageError: the similarity has no rational encoding.
     """
     head = instance.head
-    if head.similarity.kind not in RATIONAL:
+    kind = rational_kind(head)
+    if kind is None:
         raise UsageError(
-            f"the similarity {head.similarity.kind!r} has no exact encoding in rational "
-            f"arithmetic (only {' and '.join(RATIONAL)} have one)"
+            f"the head, with similarity {head.chain.words()}, has no exact encoding in rational "
+            f"arithmetic (only {' and '.join(RATIONAL)} similarities of squared distances have one)"
         )
     locations, prototypes = instance.measurement.shape
     lines = ["(set-logic QF_NRA)"]
@@ -116,7 +130,7 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         equal = [f"(= m_{j} {q})" for q in measured]
         lines.append(f"(assert {equal[0] if locations == 1 else f'(or {_words(equal)})'})")
         similar = f"(= a_{j} (- m_{j}))"
-        if head.similarity.kind == "reciprocal":
+        if kind == "reciprocal":
             similar = f"(= (* a_{j} (+ m_{j} 1)) 1)"
         lines.append(f"(assert {similar})")
     lines += [f"(assert {text})" for text in fact_assertions(head, facts, prototypes)]
@@ -272,7 +286,7 @@ def refutes(instance: Instance, domain: Domain, facts: FactSet, rival: int, late
         bound, exempt = Fraction(ceiling.bound), set(ceiling.exempt)
         if any(q < bound for j, q in enumerate(best) if j not in exempt):
             return False
-    similar = [-q if head.similarity.kind == "negated" else 1 / (q + 1) for q in best]
+    similar = [-q if rational_kind(head) == "negated" else 1 / (q + 1) for q in best]
     weights, offset = _margin(instance, rival)
     return sum((w * s for w, s in zip(weights, similar, strict=True)), offset) <= 0
 

@@ -106,6 +106,8 @@ class RelationalOracle(IntervalOracle):
 
     name = RelationalState.oracle
 
-    def prepare(self, instance: Instance, domain: Domain) -> RelationalState:
-        """Bounds from the domain alone."""
+    def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
+        """Bounds from the domain alone; by intervals, where forms do not apply."""
+        if not instance.head.plain:
+            return super().prepare(instance, domain)
         return RelationalState(instance, domain, self.slack)

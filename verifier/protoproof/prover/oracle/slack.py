@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from protoproof.prover.relaxation.intervals import Intervals, margins_between
+from protoproof.prover.relaxation.intervals import Intervals
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -36,8 +36,8 @@ def loosened(state: Intervals, fixed: Sequence[int] = ()) -> Vector:
         fixed: rivals (positions in ``instance.rivals``) whose bounds must stay as they are.
     """
     instance = state.instance
-    low, high = state.nearest()
-    spare = SHARE * np.maximum(margins_between(instance, low, high) - state.slack, 0.0)
+    low, _ = state.nearest()
+    spare = SHARE * np.maximum(state.bounded_margins() - state.slack, 0.0)
     spare[list(fixed)] = 0.0
     weight = -instance.opposing
     total = weight.sum(axis=1)

@@ -147,18 +147,20 @@ class Query:
         return lines
 
     def _similarities(self) -> list[str]:
-        sigma = self.instance.head.similarity
+        sigma = self.instance.head.chain
         lines = []
         for j, points in self.rising.items():
             for at in points:
-                value, slope = (float(f(np.array(at))) for f in (sigma.value, sigma.derivative))
+                value, slope = (
+                    float(f(np.array([at]), [j])[0]) for f in (sigma.value, sigma.derivative)
+                )
                 line = total(
                     [f"(* {number(Fraction(slope))} m_{j})", number(Fraction(value - slope * at))]
                 )
                 lines.append(f"(assert (>= a_{j} {line}))")
         for j, points in self.pieces.items():
             knots = sorted(points)
-            values = [float(sigma.value(np.array(at))) for at in knots]
+            values = sigma.value(np.array(knots), [j] * len(knots)).tolist()
             for i in range(len(knots) - 1):
                 width = knots[i + 1] - knots[i]
                 if width <= 0:
@@ -178,7 +180,7 @@ class Query:
     def refine(self, model: dict[str, float]) -> bool:
         """Add the lemmas that a model breaks; False where it breaks none."""
         before = len(self.cuts) + len(self.tangents) + sum(map(len, self.rising.values()))
-        sigma, head = self.instance.head.similarity, self.instance.head
+        sigma, head = self.instance.head.chain, self.instance.head
         for location in range(len(self.instance.latent)):
             z = [model.get(f"z_{location}_{d}", 0.0) for d in range(head.channels)]
             t, square = model.get(f"t_{location}", 0.0), sum(v * v for v in z)
@@ -191,12 +193,12 @@ class Query:
                     self.cuts.append(Cut("channel", d, location, v))
         for j, points in self.rising.items():
             m, a = max(model.get(f"m_{j}", 0.0), 0.0), model.get(f"a_{j}", 0.0)
-            if a < float(sigma.value(np.array(m))) - _EPSILON:
+            if a < float(sigma.value(np.array([m]), [j])[0]) - _EPSILON:
                 points.append(m)
         for j, points in self.pieces.items():
             m, a = max(model.get(f"m_{j}", 0.0), 0.0), model.get(f"a_{j}", 0.0)
             far = min(abs(m - knot) for knot in points)
-            if a > float(sigma.value(np.array(m))) + _EPSILON and far > _EPSILON:
+            if a > float(sigma.value(np.array([m]), [j])[0]) + _EPSILON and far > _EPSILON:
                 points.append(m)
                 root = self.cases.root
                 location = int(np.argmin(root.low[:, j]))

@@ -47,6 +47,8 @@ class TriangleOracle(IntervalOracle):
 
     name = TriangleState.oracle
 
-    def prepare(self, instance: Instance, domain: Domain) -> TriangleState:
-        """Bounds from the domain alone."""
+    def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
+        """Bounds from the domain alone; by intervals, where measurements are no distances."""
+        if not instance.head.plain:
+            return super().prepare(instance, domain)
         return TriangleState(instance, domain, self.slack)

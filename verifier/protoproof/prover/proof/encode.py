@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from protoproof.network import Network, Observation
 from protoproof.network.recorded import input_digest
 from protoproof.prover.counterexample.refute import Refutation
 from protoproof.prover.counterexample.witness import Found
-from protoproof.prover.latent.domain import Box, Domain, Simplex, Sphere
+from protoproof.prover.latent.domain import Ball, Box, Domain, Simplex, Sphere
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.reach import Reach
 from protoproof.prover.latent.replay import Move
@@ -43,28 +44,65 @@ def certificate_core(
     ``state`` is the one that proved them, and is made to assume ``facts``. ``short``: see
     :func:`.evidence.encoded`.
     """
-    locations, channels = observation.latent.shape
+    return core_of(
+        model_identity(network),
+        input_digest(observation.x),
+        domain,
+        vocabulary,
+        facts,
+        state,
+        short=short,
+    )
+
+
+def model_identity(network: Network) -> schema.ModelIdentity:
+    """Which network a certificate is about, and as what its head is read."""
+    head = network.head
+    return schema.ModelIdentity(
+        sha256=network.sha256,
+        files=tuple(
+            schema.ExternalFile(name=name, sha256=sha256(data).hexdigest(), size=len(data))
+            for name, data in sorted(network.files.items())
+        ),
+        latent=network.recognised.latents,
+        output=network.recognised.output,
+        geometry=head.geometry,
+        pooling=tuple(sorted(set(head.pooling_of.kinds))),
+        decision=head.decision.kind,  # type: ignore[arg-type]  # pydantic checks the word
+    )
+
+
+def core_of(
+    model: schema.ModelIdentity,
+    input_sha256: str,
+    domain: Domain,
+    vocabulary: str,
+    facts: FactSet,
+    state: State,
+    *,
+    short: bool = True,
+) -> schema.Core:
+    """As :func:`certificate_core`, about a state's own instance and a model known already."""
+    instance = state.instance
+    locations, channels = instance.latent.shape
+    labels = instance.atoms.on
     return schema.Core(
         tool=TOOL,
         level="R",
-        model=schema.ModelIdentity(
-            sha256=network.sha256,
-            binding=network.binding,
-            description_sha256=network.description_sha256,
-            description=network.description_external,
-        ),
+        model=model,
         instance=schema.Instance(
-            input_sha256=input_digest(observation.x),
+            input_sha256=input_sha256,
             locations=locations,
             channels=channels,
-            latent=_base64(observation.latent),
-            predicted=observation.predicted,
+            latent=_base64(instance.latent.astype(np.float32)),
+            predicted=instance.rivals[0] if model.decision == "labels" else instance.predicted,
+            labels=labels,
         ),
         domain=_domain(domain),
         vocabulary=vocabulary,  # type: ignore[arg-type]  # pydantic checks the word
         premises="exact",
         facts=tuple(stored_fact(fact) for fact in facts),
-        rivals=tuple(k for k in range(len(observation.logits)) if k != observation.predicted),
+        rivals=tuple(instance.rivals),
         evidence=encoded(state.evidence(facts), short=short),
     )
 
@@ -125,6 +163,8 @@ def _domain(domain: Domain) -> schema.Domain:
         case Box(lower, upper):
             end = None if math.isinf(upper) else upper.hex()
             return schema.BoxDomain(lower=lower.hex(), upper=end)
+        case Ball(slack):
+            return schema.BallDomain(slack=slack.hex())
         case Sphere(slack):
             return schema.SphereDomain(slack=slack.hex())
         case Simplex(slack):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet
-from protoproof.prover.relaxation.implied import implied
 from protoproof.prover.relaxation.intervals import Intervals, margins_between
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -59,10 +57,17 @@ class SimilarityEnds:
                 # also what it says about other prototypes depends on this end
                 self._add(_End(j, True, fact.upper, roof), True)
                 self._add(_End(j, False, fact.lower, floor), bool((weights[:, j] < 0).any()))
+        # a ceiling's number speaks for all prototypes: only of a uniform head, where all are alike
+        self.whose = np.array([max(end.subject, 0) for end in self.ends], dtype=np.intp)
         self.start = self._similar([end.observed for end in self.ends])
         limits = [min(end.limit, 1e6 * (1.0 + end.observed)) for end in self.ends]
-        bounded = np.isfinite(self.instance.head.similarity.infimum)
-        self.far = self._similar([e.limit for e in self.ends] if bounded else limits)
+        least = np.broadcast_to(self.instance.head.chain.infimum, len(weights[0]))
+        self.far = self._similar(
+            [
+                e.limit if np.isfinite(least[max(e.subject, 0)]) else limit
+                for e, limit in zip(self.ends, limits, strict=True)
+            ]
+        )
 
     def _add(self, end: _End, matters: bool) -> None:
         """An end that no margin depends on goes to its limit at once."""
@@ -72,7 +77,7 @@ class SimilarityEnds:
             self.fixed[end.subject, end.up] = end.limit
 
     def _similar(self, measurements: list[float]) -> Vector:
-        return self.instance.similarity(np.array(measurements, dtype=np.float64))
+        return self.instance.similarity(np.array(measurements, dtype=np.float64), self.whose)
 
     def least(self, position: Vector, index: int) -> float:
         """Ways start where an end is."""
@@ -85,8 +90,8 @@ class SimilarityEnds:
 
     def proves(self, position: Vector) -> bool:
         """Whether every margin is proved with the facts that ``facts_at`` gives."""
-        low, high = self._intervals(self.measurements(position))
-        return self.state.proves(margins_between(self.instance, low, high))
+        low, high, top = self._intervals(self.measurements(position))
+        return self.state.proves(margins_between(self.instance, low, high, top))
 
     def measurements(self, position: Vector) -> dict[tuple[int, bool], float]:
         """The squared distance of every end, at least as tight as its position says."""
@@ -101,17 +106,15 @@ class SimilarityEnds:
         inner = np.array([end.observed for end in self.ends])
         outer = np.array([end.limit for end in self.ends])
         up = np.array([end.up for end in self.ends], dtype=bool)
-        kind, constant = self.instance.head.similarity.kind, self.instance.head.similarity.constant
-        guess = _INVERSE[kind](position, constant)
+        guess = self.instance.head.chain.inverse(position, self.whose)
         guess = np.where(up, guess * (1 - 1e-14), guess * (1 + 1e-14))
         least, most = np.minimum(inner, outer), np.maximum(inner, outer)
         guess = np.where(position == self.far, outer, np.where(np.isnan(guess), inner, guess))
         return np.clip(guess, least, most)
 
-    def _intervals(self, measured: dict[tuple[int, bool], float]) -> tuple[Vector, Vector]:
-        facts = self._facts(measured)
-        told = implied(self.instance.gram, facts.activations, facts.ceilings)
-        return np.maximum(self.low, told.low), np.minimum(self.high, told.high)
+    def _intervals(self, measured: dict[tuple[int, bool], float]) -> tuple[Vector, Vector, Vector]:
+        told = self.state.told(self._facts(measured))
+        return np.maximum(self.low, told.low), np.minimum(self.high, told.high), told.top
 
     def facts_at(self, position: Vector) -> FactSet:
         """The facts with their ends at a position."""
@@ -131,27 +134,3 @@ class SimilarityEnds:
                 for number, step in enumerate(self.facts.ceilings)
             ),
         )
-
-
-def _inverse_log_ratio(similarity: Vector, epsilon: float) -> Vector:
-    with np.errstate(divide="ignore"):
-        return np.asarray((1.0 - epsilon) / np.expm1(similarity) - epsilon)
-
-
-def _inverse_exponential(similarity: Vector, temperature: float) -> Vector:
-    with np.errstate(divide="ignore"):
-        return np.asarray(-temperature * np.log(similarity))
-
-
-def _inverse_reciprocal(similarity: Vector, _: float) -> Vector:
-    with np.errstate(divide="ignore"):
-        return np.asarray(1.0 / similarity - 1.0)
-
-
-# The squared distance at which each similarity of protoproof.network.head.similarity has a value.
-_INVERSE: dict[str, Callable[[Vector, float], Vector]] = {
-    "log_ratio": _inverse_log_ratio,
-    "exponential": _inverse_exponential,
-    "negated": lambda similarity, _: -similarity,
-    "reciprocal": _inverse_reciprocal,
-}

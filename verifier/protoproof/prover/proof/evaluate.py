@@ -180,9 +180,9 @@ class Form:
         supports = np.array([t.prototype for t in form.supports], dtype=np.intp)
         locations = [entry.location for entry in form.multipliers]
         at = np.array([float.fromhex(t.at) for t in form.supports])
-        slope = instance.head.similarity.derivative(at)
+        slope = instance.head.chain.derivative(at, supports)
         rising = weights[supports] * slope
-        level = instance.similarity(at) - slope * at
+        level = instance.similarity(at, supports) - slope * at
         self._constant = float(weights[supports] @ level + instance.margin_offset[self.row])
         self._chords = np.array([c.prototype for c in form.opposes], dtype=np.intp)
         self._where = np.array([c.location for c in form.opposes], dtype=np.intp)
@@ -235,7 +235,9 @@ class Form:
             known = np.isfinite(far) & (near < far)
             alone[j[known]] = False
             others = self._elsewhere(low, least)
-            slope, at_near = chord(self._instance.similarity, near, far, known, others)
+            slope, at_near = chord(
+                lambda q: self._instance.similarity(q, j), near, far, known, others
+            )
             constant = at_near - slope * near
             falling = np.where(known, self._weights[j] * slope, 0.0)
             total += float(self._weights[j[known]] @ constant[known])

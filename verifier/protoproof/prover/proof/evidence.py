@@ -6,7 +6,6 @@ linear forms of a rival, over the facts alone, over facts and domain, or in one 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from protoproof.certificate import cases, schema
 from protoproof.errors import InternalError
 from protoproof.prover.oracle.oracle import Evidence
-from protoproof.prover.proof.wanted import Wanted, rules, wanted
+from protoproof.prover.proof.wanted import Rules, Wanted, rules, wanted
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.boxed_forms import multipliers
 from protoproof.prover.relaxation.case import Cut, Node, Row
@@ -24,6 +23,7 @@ from protoproof.prover.relaxation.case_forms import Branch, CaseForm, Entry, Tre
 from protoproof.prover.relaxation.forms import Forms
 from protoproof.prover.relaxation.intervals import Intervals
 from protoproof.prover.relaxation.multipliers import form_multipliers, upper_rows
+from protoproof.prover.relaxation.spans import Told
 from protoproof.prover.relaxation.sparsify import lower_groups
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -75,9 +75,7 @@ def _implied(state: Intervals, needed: Wanted) -> tuple[schema.ImpliedBound, ...
     found = []
     for j in np.flatnonzero(needed.implied).tolist():
         via = int(state.implied.via[j])
-        # (1 + s) h + (1 + 1/s) g is least, and equal to (sqrt h + sqrt g)^2, at s = sqrt(g / h)
-        apart, near = float(state.instance.gram[via][j]), upper[via]
-        ratio = math.sqrt(apart / near) if near > 0 else math.inf
+        ratio = 0.0 if state.kin is None else state.kin.stretch(j, via, upper[via])
         stretch = min(max(ratio, _STRETCH[0]), _STRETCH[1])
         found.append(schema.ImpliedBound(prototype=j, via=via, stretch=stretch.hex()))
     return tuple(found)
@@ -88,11 +86,15 @@ def _blocks(
 ) -> tuple[tuple[schema.PairBlock, ...], tuple[schema.DomainBlock, ...]]:
     """Evidence for the bounds that are wanted, and for no others: free, and over the domain."""
     blocks: list[schema.PairBlock] = []
-    regional = []
+    regional: list[schema.DomainBlock] = []
     for location, known in enumerate(state.known):
         measurement, target = state.instance.measurement[location], needed.below[location]
         chosen = rules(state, location, target, needed.above[location])
         hull, bounded = known.hull, state.bounded
+        if state.geometry is not None:
+            free, over = _span_blocks(state.geometry, location, known.facts, chosen)
+            blocks, regional = [*blocks, *free], [*regional, *over]
+            continue
         if bounded is not None and (chosen.domain_below or chosen.domain_above):
             sides = (chosen.domain_below, 1), (chosen.domain_above, -1)
             lower, upper = (_domain_rows(state, bounded, location, *side) for side in sides)
@@ -108,6 +110,28 @@ def _blocks(
             upper = _rows(rows.prototypes, rows.theta)
             blocks = _with_upper(blocks, location, hull.spanning, upper)
     return tuple(blocks), tuple(regional)
+
+
+def _span_blocks(
+    told: Told, location: int, facts: tuple[int, ...], chosen: Rules
+) -> tuple[list[schema.PairBlock], list[schema.DomainBlock]]:
+    """Rows about measurements that are no squared distances, at a location with facts."""
+    sides: list[tuple[tuple[int, ...], schema.Rows, bool]] = []
+    for prototypes, sign in ((chosen.below, 1.0), (chosen.above, -1.0)):
+        found = None
+        if facts and prototypes:
+            found = told.rows(location, facts, np.array(prototypes, dtype=np.intp), sign)
+        if found is None:
+            sides.append(((), _NO_ROWS, False))
+        else:
+            sides.append((found.span, _rows(prototypes, found.theta), found.domain))
+    (span, lower, domain), (other, upper, _) = sides
+    span, domain = span or other, domain or sides[1][2]
+    if not span:
+        return [], []
+    if domain:
+        return [], [_domain_block(location, span, lower, upper)]
+    return [_block(location, span, SHIFT, lower, upper)], []
 
 
 def _block(

@@ -56,6 +56,8 @@ def wanted(evidence: Evidence, *, short: bool) -> Wanted:
     state, forms = evidence.intervals, evidence.forms
     weights = state.instance.margin_weights
     alone = weights != 0
+    if not state.instance.head.plain:
+        return _everything(state)
     if forms is not None:
         alone[list(forms.rivals)] &= ~forms.linear
     _, roof = state.seen()
@@ -79,6 +81,16 @@ def wanted(evidence: Evidence, *, short: bool) -> Wanted:
         cases_below, cases_above = _of_cases(evidence)
         below = np.where(cases_below, np.maximum(below, state.low), below)
         above |= cases_above
+    return Wanted(below, above, implied)
+
+
+def _everything(state: Intervals) -> Wanted:
+    """Whatever facts say beyond themselves and the domain: for decisions of any kind."""
+    told, index = state.implied, np.arange(len(state.floor))
+    below = np.where(state.low > state.near, state.low, -np.inf)
+    above = state.high < state.far
+    _, roof = state.seen()
+    implied = (told.via >= 0) & (told.via != index) & (told.high < np.minimum(roof, state.roof))
     return Wanted(below, above, implied)
 
 

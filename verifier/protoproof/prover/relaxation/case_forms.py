@@ -87,7 +87,7 @@ class CaseRelaxation:
         instance = cases.instance
         self.measured = instance.measurement
         self.weights = instance.margin_weights[row]
-        self.sigma = instance.head.similarity
+        self.sigma = instance.head.chain
         self.index = np.arange(len(self.weights))
         alone = node.among.sum(axis=0) == 1
         seen = np.where(node.among, self.measured, np.inf)
@@ -100,6 +100,9 @@ class CaseRelaxation:
             [bool(cases.terms(node, k)) or cases.boxed(node, k) for k in range(len(low))]
         )
         known = node.far - node.near > _NARROW
+        if not self.sigma.convex.all():  # tangents only where they are bounds
+            at = self.support_at, self.index
+            known &= self.sigma.convex_between(node.low[at], node.high[at], self.index)
         self.support = (self.weights > 0) & known & usable[self.support_at]
         self.oppose = (self.weights < 0) & self.chorded & usable[self.oppose_at]
         with np.errstate(invalid="ignore"):
@@ -113,6 +116,8 @@ class CaseRelaxation:
         node, at = self.node, self.oppose_at
         low, high = node.low[at, self.index], node.high[at, self.index]
         self.chorded = np.isfinite(high) & (high - low > _NARROW)
+        if not self.sigma.convex.all():
+            self.chorded &= self.sigma.convex_between(low, high, self.index)
         others = elsewhere(np.where(node.among, node.low, np.inf), at)
         self.chord_slope, self.at_low = chord(self.sigma.value, low, high, self.chorded, others)
         self.chord_low = low

@@ -75,6 +75,9 @@ class Side:
         self.low, self.high = state.low[location, index], state.high[location, index]
         facts = np.array([bare or known.hull is not None for known in state.known])
         self.known = facts[location] & np.isfinite(self.high) & (self.high > self.low)
+        chain = state.instance.head.chain
+        if not chain.convex.all():  # tangents and chords only where they are bounds
+            self.known &= chain.convex_between(self.low, self.high, index)
 
 
 def chord(
@@ -134,7 +137,7 @@ class Linearisation:
     ) -> None:
         instance = self.instance = state.instance
         self.rivals = tuple(int(k) for k in rivals)
-        self.similarity = instance.head.similarity
+        self.similarity = instance.head.chain
         weights = self.weights = instance.margin_weights[list(rivals)]
         low, high = state.nearest()
         self.support = Side(state, np.argmin(instance.measurement, axis=0), bare=bare)

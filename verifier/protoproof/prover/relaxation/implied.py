@@ -6,12 +6,18 @@ from p_j, so the nearest squared distance to *every* prototype j is at most
 ``(sqrt(q_i) + |p_i - p_j|)^2``: prototypes that look alike cannot be seen apart. A ceiling bounds
 the nearest distances from below. Each bound follows from one fact alone, so more facts never
 loosen any of them, and their order does not matter.
+
+Angles obey a triangle inequality too; of other measurements, and between banks, facts speak for
+themselves. Ceilings bound pooled measurements where all prototypes are
+treated alike, else activations.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,6 +25,7 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact
 from protoproof.prover.latent.gram import Gram
+from protoproof.prover.latent.instance import Instance
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -28,45 +35,183 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Implied:
-    """Bounds of min over locations of q_lj, squared L2, for every prototype j.
+    """Bounds of the pooled measurement of every prototype j.
 
     ``via[j]`` is the prototype whose activation fact gives ``high[j]``; -1 where none does.
+    ``top[j]`` is the greatest activation that ceilings about activations permit.
     """
 
     low: Vector
     high: Vector
     via: Int[NDArray[np.intp], " prototype"]
+    top: Vector
 
 
 def nothing_implied(count: int) -> Implied:
     """What no facts at all say about ``count`` prototypes."""
-    return Implied(np.zeros(count), np.full(count, np.inf), np.full(count, -1))
+    none = np.full(count, -np.inf)
+    return Implied(none, -none, np.full(count, -1), np.full(count, np.inf))
 
 
 def implied(
-    gram: Gram, activations: Sequence[ActivationFact], ceilings: Sequence[CeilingFact]
+    count: int,
+    activations: Sequence[ActivationFact],
+    ceilings: Sequence[CeilingFact],
+    kin: Kin | None,
+    *,
+    uniform: bool = True,
 ) -> Implied:
-    """The bounds that the facts give; see the module's docstring."""
-    found = nothing_implied(len(gram))
-    low, high, via = found.low, found.high, found.via
+    """The bounds that the facts give; see the module's docstring.
+
+    Args:
+        count: the number of prototypes.
+        activations, ceilings: the facts.
+        kin: what one prototype's measurement says about another's; None: nothing.
+        uniform: whether ceilings are about pooled measurements, else about activations.
+    """
+    found = nothing_implied(count)
+    low, high, via, top = found.low, found.high, found.via, found.top
+    if kin is not None:
+        high, via = _nearby(kin, activations, high, via)
+    for activation in () if kin is not None else activations:
+        high[activation.prototype] = min(high[activation.prototype], activation.upper)
+        via[activation.prototype] = activation.prototype
+    for activation in activations:
+        low[activation.prototype] = max(low[activation.prototype], activation.lower)
+    for ceiling in ceilings:
+        exempt = list(ceiling.exempt)
+        if uniform:
+            under = np.maximum(low, ceiling.bound)
+            under[exempt] = low[exempt]
+            low = under
+        else:
+            under = np.minimum(top, -ceiling.bound)
+            under[exempt] = top[exempt]
+            top = under
+    return Implied(low, high, via, top)
+
+
+def _nearby(
+    kin: Kin,
+    activations: Sequence[ActivationFact],
+    high: Vector,
+    via: Int[NDArray[np.intp], " prototype"],
+) -> tuple[Vector, Int[NDArray[np.intp], " prototype"]]:
+    """Upper bounds of nearest measurements, and whose facts give them."""
     for start in range(0, len(activations), _CHUNK):
         part = activations[start : start + _CHUNK]
         named = np.array([fact.prototype for fact in part])
         upper = np.array([fact.upper for fact in part])
-        reach = farthest(gram[named], upper)
+        reach = kin.reach(named, upper)
         reach[np.arange(len(part)), named] = upper  # exactly, where a root and a square are not
         best = np.argmin(reach, axis=0)
         nearest = reach[best, np.arange(len(high))]
         via = np.where(nearest < high, named[best], via)
         high = np.minimum(high, nearest)
-    for activation in activations:
-        low[activation.prototype] = max(low[activation.prototype], activation.lower)
-    for ceiling in ceilings:
-        under = np.maximum(low, ceiling.bound)
-        exempt = list(ceiling.exempt)
-        under[exempt] = low[exempt]
-        low = under
-    return Implied(low, high, via)
+    return high, via
+
+
+class Kin(Protocol):
+    """What a location that is near one prototype says about its measurements of the others."""
+
+    def reach(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """Upper bounds of the least measurement of every prototype, one row for each that has a
+        least measurement of at most ``nearest``."""
+
+    def stretch(self, prototype: int, via: int, nearest: float) -> float:
+        """The multiplier that proves the bound of one prototype from another in a certificate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Squared distances: see the module's docstring."""
+
+    gram: Gram
+
+    def reach(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """See :class:`Kin`."""
+        return farthest(self.gram[named], nearest)
+
+    def stretch(self, prototype: int, via: int, nearest: float) -> float:
+        """(1 + s) h + (1 + 1/s) g is least, and equal to (sqrt h + sqrt g)^2, at sqrt(g / h)."""
+        apart = float(self.gram[via][prototype])
+        return math.sqrt(apart / nearest) if nearest > 0 else math.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Angles:
+    """Negative cosines: for every s >= 0, -<p_j, u> <= s h + |p_j - s p_i| where -<p_i, u> <= h.
+
+    With the angle of h, least at p_j - s p_i orthogonal to the farthest u; then it is the triangle
+    inequality of angles.
+    """
+
+    gram: Gram
+    norms: Vector
+
+    def _between(self, via: Int[NDArray[np.intp], " row"]) -> NDArray[np.float64]:
+        """Inner products of some prototypes with all."""
+        squares = self.norms**2
+        return np.asarray(0.5 * (squares[via][:, None] + squares - self.gram[via]))
+
+    def _steps(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        own = np.where(self.norms[named] > 0, self.norms[named], 1.0)[:, None]
+        along = self._between(named) / own
+        across = np.sqrt(np.maximum(self.norms**2 - along**2, 0.0))
+        share = np.clip(nearest[:, None] / own, -1.0, 1.0)
+        sine = np.sqrt(np.maximum(1.0 - share**2, 1e-18))
+        step = np.maximum((along - share * across / sine) / own, 0.0)
+        value = step * nearest[:, None] + np.sqrt((step * own - along) ** 2 + across**2)
+        return step, value
+
+    def reach(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """See :class:`Kin`."""
+        return self._steps(named, nearest)[1]
+
+    def stretch(self, prototype: int, via: int, nearest: float) -> float:
+        """The s of the bound."""
+        return float(self._steps(np.array([via]), np.array([nearest]))[0][0, prototype])
+
+
+@dataclass(frozen=True, eq=False)
+class Banks:
+    """Within each bank as ``within`` says; between banks no more than the range's end ``far``."""
+
+    within: Kin
+    bank: Int[NDArray[np.intp], " prototype"]
+    far: Vector
+
+    def reach(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """See :class:`Kin`."""
+        same = self.bank[named][:, None] == self.bank
+        return np.where(same, self.within.reach(named, nearest), self.far)
+
+    def stretch(self, prototype: int, via: int, nearest: float) -> float:
+        """See :class:`Kin`."""
+        return self.within.stretch(prototype, via, nearest)
+
+
+def kin_of(instance: Instance) -> Kin | None:
+    """What one prototype's nearest measurement says about another's in an instance's head."""
+    head = instance.head
+    if not head.all_nearest or head.geometry not in ("euclidean", "angular"):
+        return None
+    kin: Kin = Distances(instance.gram)
+    if head.geometry == "angular":
+        kin = Angles(instance.gram, np.sqrt((head.prototypes**2).sum(axis=1)))
+    if head.mask is None or head.prototype_bank is None:
+        return kin
+    return Banks(kin, head.prototype_bank, head.range[1])
 
 
 def farthest(

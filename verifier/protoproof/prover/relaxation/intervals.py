@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet, PairFact
-from protoproof.prover.latent.instance import Instance, interval_margins
+from protoproof.prover.latent.geometry import measurement_range
+from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.relaxation.boxed import Bounded
-from protoproof.prover.relaxation.implied import implied, nothing_implied
+from protoproof.prover.relaxation.implied import Implied, implied, kin_of
 from protoproof.prover.relaxation.pair_bounds import Hull
+from protoproof.prover.relaxation.spans import geometry_of, told_bounds
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -52,17 +54,16 @@ class Intervals:
     def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
         self.instance = instance
         self.slack = slack
-        near, far = domain.measurement_range(instance.head.prototypes)
         shape = instance.measurement.shape
-        self.near: Matrix = np.array(np.broadcast_to(near, shape))
-        self.far: Matrix = np.array(np.broadcast_to(far, shape))
-        self.bounded = Bounded.of(instance, domain)
+        self.near, self.far = measurement_range(instance.head, domain)
+        self.bounded = Bounded.of(instance, domain) if instance.head.plain else None
+        self.geometry, self.kin = geometry_of(instance, domain), kin_of(instance)
         self.known = [self._bare(location) for location in range(shape[0])]
         self.low: Matrix = np.stack([known.low for known in self.known])
         self.high: Matrix = np.stack([known.high for known in self.known])
-        # of m_j, the least of all locations
+        # of t_j, the pooled measurement
         self.floor, self.roof = self.seen()
-        self.implied = nothing_implied(shape[1])
+        self.implied = self.told(FactSet())
         self._stated = FactSet()
         self._pairs: dict[tuple[int, int], PairFact] = {}
 
@@ -93,6 +94,8 @@ class Intervals:
             return self._bare(location)
         measurement = self.instance.measurement[location]
         known = self.known[location]
+        if self.geometry is not None:
+            return self._other(location, tuple(prototypes))
         if known.hull is not None and known.facts == tuple(prototypes[:-1]):
             hull = known.hull.adding(self.instance.gram, measurement, prototypes[-1])
         else:
@@ -103,7 +106,26 @@ class Intervals:
             low, high = self.bounded.tighten(location, hull, low, high)
         named = list(prototypes)
         low[named] = high[named] = measurement[named]
+        self._leave_other_banks(location, low, high)
         return Known(low, high, hull, tuple(named))
+
+    def _other(self, location: int, prototypes: tuple[int, ...]) -> Known:
+        """As :meth:`known_at`, of measurements that are no squared distances."""
+        low, high = self.near[location], self.far[location]
+        if self.geometry is not None:
+            told = told_bounds(self.geometry, location, prototypes, len(low))
+            low, high = np.maximum(low, told[0]), np.minimum(high, told[1])
+        named = list(prototypes)
+        low, high = low.copy(), high.copy()
+        low[named] = high[named] = self.instance.measurement[location, named]
+        self._leave_other_banks(location, low, high)
+        return Known(low, high, None, prototypes)
+
+    def _leave_other_banks(self, location: int, low: Vector, high: Vector) -> None:
+        """Nothing is measured between banks."""
+        if self.instance.head.mask is not None:
+            other = ~self.instance.head.mask[location]
+            low[other] = high[other] = np.inf
 
     def _bare(self, location: int) -> Known:
         """What the domain alone says about a location."""
@@ -142,27 +164,39 @@ class Intervals:
 
     def imply(self, facts: FactSet) -> None:
         """Take from ``facts`` what activation facts and ceilings say about nearest distances."""
-        self.implied = implied(self.instance.gram, facts.activations, facts.ceilings)
+        self.implied = self.told(facts)
+
+    def told(self, facts: FactSet) -> Implied:
+        """What activation facts and ceilings of a set say about pooled measurements."""
+        head = self.instance.head
+        count = len(head.prototypes)
+        return implied(count, facts.activations, facts.ceilings, self.kin, uniform=head.uniform)
 
     def seen(self) -> tuple[Vector, Vector]:
-        """Bounds of min over locations of q_lj from domain and pair facts alone."""
-        return self.low.min(axis=0), self.high.min(axis=0)
+        """Bounds of the pooled measurements from domain and pair facts alone."""
+        return self.instance.head.pooled_between(self.low, self.high)
 
     def nearest(self) -> tuple[Vector, Vector]:
-        """Bounds of min over locations of q_lj."""
+        """Bounds of the pooled measurements."""
         low, high = self.seen()
         return np.maximum(low, self.implied.low), np.minimum(high, self.implied.high)
+
+    def bounded_margins(self) -> Margins:
+        """Lower bounds of all margins from these intervals."""
+        return margins_between(self.instance, *self.nearest(), self.implied.top)
 
     def proves(self, margins: Margins) -> bool:
         """Whether every margin is above the slack; False for NaN, so it fails closed."""
         return bool((margins > self.slack).all())
 
 
-def margins_between(instance: Instance, low: Vector, high: Vector) -> Margins:
-    """Lower bounds of all margins when each nearest distance lies in [low, high]."""
-    return interval_margins(
-        *instance.charges,
-        instance.margin_offset,
-        instance.similarity(high),  # decreasing: the farthest distance is the least activation
-        instance.similarity(low),
-    )
+def margins_between(
+    instance: Instance, low: Vector, high: Vector, top: Vector | None = None
+) -> Margins:
+    """Lower bounds of all margins when each pooled measurement lies in [low, high].
+
+    Args:
+        top: the greatest activations, where something bounds them from above.
+    """
+    least, most = instance.head.activation_between(low, high)
+    return instance.atoms.least(least, most if top is None else np.minimum(most, top))

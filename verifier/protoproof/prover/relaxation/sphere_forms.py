@@ -105,9 +105,9 @@ class SphereForms(Linearisation):
         best: _Step | None = None
         for _ in range(_STEPS):
             tangent = np.clip(alpha - along, low, high)
-            slope = self.similarity.derivative(tangent)
+            slope = self.similarity.derivative(tangent, index)
             rising = self.moved * slope
-            at_centre = self.similarity.value(tangent) + slope * (alpha - tangent)
+            at_centre = self.similarity.value(tangent, index) + slope * (alpha - tangent)
             pull = self.pull_of_chords
             if len(index):
                 pull = pull.copy()

@@ -13,15 +13,19 @@ costs nothing that way.)
 from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
-from protoproof.prover.relaxation.intervals import SLACK, Intervals
+from protoproof.prover.oracle.interval import IntervalState
+from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.greedy_cover import SPARE, Cover
+from protoproof.prover.search.named import named_under_ceiling
 
 
-def ceiling(state: Intervals, slack: float = SLACK) -> FactSet | None:
+def ceiling(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     """A small sufficient set of activation facts and one ceiling, or None where there is none.
 
     No single activation fact of it can be dropped.
     """
+    if not state.instance.atoms.linear:
+        return named_under_ceiling(state)
     cover = Cover(state, slack)
     best: list[int] | None = None
     for level in cover.levels:

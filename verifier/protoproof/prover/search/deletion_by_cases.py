@@ -65,7 +65,7 @@ def _left(
     if not (facts.activations or facts.ceilings or domain.box(*instance.latent.shape)):
         # a location without any fact could match every prototype perfectly
         order = [fact for fact in facts.pairs if len(facts.at(fact.location)) > 1]
-    relational = RelationalOracle().prepare(instance, domain)
+    relational = RelationalOracle().cases(instance, domain)
     order = least_useful_first(order, lambda fact: relational.margins(facts.without(fact)))
     subset = Subset(facts, FactSet.without, suffices)
     delete(subset, order)

@@ -23,6 +23,7 @@ from protoproof.verdict import Status
 # cases; in `topk` the sets are a chain.)
 KINDS: dict[Vocabulary, Kinds] = {
     "topk": frozenset({"activations"}),
+    "path": frozenset({"activations"}),
     "ceiling": frozenset({"activations"}),
     "mixed": frozenset({"pairs", "activations", "ceilings"}),
     "pairs": frozenset({"pairs"}),
@@ -37,7 +38,10 @@ class OutOfTimeError(Exception):
 
 
 def strongest(facts: FactSet) -> Oracle:
-    """The strongest oracle that looks at more than intervals only where there is more to see."""
+    """The strongest oracle that looks at more than intervals only where there is more to see.
+
+    (Where a head has intervals only, the relational oracle falls back on them.)
+    """
     return RelationalOracle() if facts.pairs else IntervalOracle()
 
 

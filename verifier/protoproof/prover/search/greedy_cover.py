@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.relaxation.implied import farthest
 from protoproof.prover.relaxation.intervals import Intervals
 from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 
@@ -59,31 +58,38 @@ class _Reached(NamedTuple):
 class Cover:
     """The facts about activations of one instance, and what each would add.
 
-    A fact is a number: ``j`` < P names prototype j, ``P + t`` is a ceiling at the activation
-    ranked t (from 0, the largest); the prototypes ranked higher are exempt from it.
+    A fact is a number: ``j`` < P names prototype j, ``P + t`` is a ceiling at the level ranked t
+    (from 0, the lowest); the prototypes ranked before it are exempt from it.
     """
 
     def __init__(self, state: Intervals, slack: float) -> None:
-        self.instance, self.slack = state.instance, slack
+        self.instance, self.slack, self.kin = state.instance, slack, state.kin
         instance = self.instance
-        self.nearest = instance.measurement.min(axis=0)
+        self.nearest = instance.pooled
         count = self.count = len(self.nearest)
         # ties broken by index, so that equal runs agree
-        self.ranking = np.lexsort((np.arange(count), self.nearest))
+        self.ranking = np.lexsort((np.arange(count), instance.level))
         self.rank = np.empty(count, dtype=np.intp)
         self.rank[self.ranking] = np.arange(count)
         self.levels = _levels(count)
-        low, high = instance.similarity(state.roof), instance.similarity(state.floor)
-        # An unbounded similarity would make margins minus infinity: a penalty that costs every
-        # margin more than all activations together are worth says the same in finite numbers.
-        # (The oracle decides about the final set; this only proposes it.)
-        worth = 1.0 + np.abs(instance.margin_weights) @ np.abs(instance.activation)
-        weights = instance.supporting
-        least = np.where(weights > 0, weights, np.inf).min(axis=0, initial=np.inf)
-        penalty = np.where(least < np.inf, 1e2 * worth.max(initial=1.0) / least, 0.0)
-        low = np.where(np.isfinite(low), low, instance.activation - penalty)
+        low, high = instance.head.activation_between(state.floor, state.roof)
+        low = np.where(np.isfinite(low), low, instance.activation - self._penalty(1.0))
+        high = np.where(np.isfinite(high), high, instance.activation + self._penalty(-1.0))
         self.start = _Reached(low, high, self._margins(low, high))
         self._rows = self._similar(np.arange(count)) if count * count <= _CHUNK else None
+
+    def _penalty(self, sign: float) -> Vector:
+        """How far an unbounded similarity is taken to go.
+
+        It would make margins minus infinity: a penalty that costs every margin more than all
+        activations together are worth says the same in finite numbers. (The oracle decides about
+        the final set; this only proposes it.)
+        """
+        instance = self.instance
+        worth = 1.0 + np.abs(instance.margin_weights) @ np.abs(instance.activation)
+        weights = sign * instance.margin_weights
+        least = np.where(weights > 0, weights, np.inf).min(axis=0, initial=np.inf)
+        return np.where(least < np.inf, 1e2 * worth.max(initial=1.0) / least, 0.0)
 
     def _margins(self, low: Vector, high: Vector) -> Margins:
         instance = self.instance
@@ -95,7 +101,11 @@ class Cover:
         self, named: Int[NDArray[np.intp], " row"]
     ) -> Float[NDArray[np.float64], "row prototype"]:
         """The least similarity of every prototype once one is named, a row for each name."""
-        reach = farthest(self.instance.gram[named], self.nearest[named])
+        if self.kin is None:
+            alone = np.full((len(named), self.count), -np.inf)
+            alone[np.arange(len(named)), named] = self.instance.activation[named]
+            return alone
+        reach = self.kin.reach(named, self.nearest[named])
         reach[np.arange(len(named)), named] = self.nearest[named]
         return self.instance.similarity(reach)
 

@@ -18,6 +18,7 @@ from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.deletion import delete_facts
 from protoproof.prover.search.greedy_cover import SPARE, Cover
+from protoproof.prover.search.named import named_under_ceiling
 from protoproof.verdict import Status
 
 # Every so many ceilings, one starts a search; the search adds the ceilings that it needs.
@@ -26,6 +27,8 @@ _STRIDE = 4
 
 def mixed(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     """A small sufficient set of facts of all kinds, or None where naming everything fails."""
+    if not state.instance.atoms.linear:
+        return named_under_ceiling(state)
     cover = Cover(state, slack)
     best: list[int] | None = None
     for level in cover.levels[::_STRIDE]:
@@ -45,6 +48,7 @@ def _located(state: IntervalState, facts: FactSet) -> FactSet:
     only_support = np.all(instance.margin_weights >= 0, axis=0)
     if len(instance.measurement) == 1:
         only_support[:] = True  # one location: a pair fact and an activation fact say the same
+    only_support &= instance.head.pooling_of.nearest
     where = np.argmin(instance.measurement, axis=0)
     moved = [f.prototype for f in facts.activations if only_support[f.prototype]]
     located = FactSet(

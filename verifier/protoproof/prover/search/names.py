@@ -6,8 +6,10 @@ from typing import Literal
 
 from protoproof.errors import UsageError
 
-Vocabulary = Literal["topk", "ceiling", "mixed", "pairs"]
+Vocabulary = Literal["topk", "ceiling", "mixed", "pairs", "path"]
 VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
+# a tree has paths besides
+WORDS: tuple[Vocabulary, ...] = (*VOCABULARIES, "path")
 # those of which all minimal explanations are listed; mixed has the facts of topk and ceiling
 ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
 ORACLES = ("auto", "triangle", "interval", "relational", "cascade", "branch-and-bound")
@@ -19,10 +21,10 @@ def require_vocabulary(name: str) -> None:
     """Refuse a word that names no vocabulary.
 
     Raises:
-        UsageError: it is neither ``auto`` nor one of :data:`VOCABULARIES`.
+        UsageError: it is neither ``auto`` nor one of :data:`WORDS`.
     """
-    if name != "auto" and name not in VOCABULARIES:
-        raise UsageError(f"--vocabulary {name}: unknown; use auto, " + ", ".join(VOCABULARIES))
+    if name != "auto" and name not in WORDS:
+        raise UsageError(f"--vocabulary {name}: unknown; use auto, " + ", ".join(WORDS))
 
 
 def require_oracle(name: str) -> str:

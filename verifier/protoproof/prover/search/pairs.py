@@ -42,6 +42,8 @@ def grow(state: IntervalState) -> bool:
     every prototype perfectly, so no smaller start can succeed there.
     """
     instance = state.instance
+    if not instance.head.all_nearest:
+        return False  # what is pooled over all locations is not known from few of them
     for location, row in enumerate(instance.measurement):
         state.set_location(location, [int(np.argmin(row))])
     while True:
@@ -51,7 +53,8 @@ def grow(state: IntervalState) -> bool:
         wanted = list(islice(_wanted(state, int(np.argmin(margins))), _INTERVALS))
         if not wanted:
             return False
-        location, prototype = _most_gainful(state, margins, wanted) or wanted[0]
+        best = _most_gainful(state, margins, wanted) if instance.head.plain else None
+        location, prototype = best or wanted[0]
         state.set_location(location, [*state.known[location].facts, prototype])
 
 
@@ -82,8 +85,7 @@ def _wanted(state: IntervalState, rival: int) -> Iterator[tuple[int, int]]:
     costliest first."""
     instance = state.instance
     weights = instance.margin_weights[rival]
-    low, high = state.nearest()
-    least, most = instance.similarity(high), instance.similarity(low)
+    least, most = instance.head.activation_between(*state.nearest())
     with np.errstate(invalid="ignore"):
         loss = np.where(
             weights > 0,
@@ -91,12 +93,17 @@ def _wanted(state: IntervalState, rival: int) -> Iterator[tuple[int, int]]:
             -weights * (most - instance.activation),
         )
     loss = np.where(weights == 0, 0.0, loss)
+    if not instance.atoms.linear:  # the weights are those near the instance, and no more
+        loss = np.maximum(loss, 1e-3 * (most - least))
     for prototype in np.argsort(-loss, kind="stable").tolist():
         if not loss[prototype] > 0:
             return
         # an upper bound is improved where the instance attains its minimum; a lower bound where
         # the present minimum of the lower bounds lies
-        column = instance.measurement if weights[prototype] > 0 else state.low
-        location = int(np.argmin(column[:, prototype]))
-        if prototype not in state.known[location].facts:
-            yield location, prototype
+        columns = [instance.measurement if weights[prototype] > 0 else state.low]
+        if not instance.head.plain:
+            columns = [instance.measurement, state.low]
+        for column in columns:
+            location = int(np.argmin(column[:, prototype]))
+            if prototype not in state.known[location].facts:
+                yield location, prototype

@@ -1,6 +1,6 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
-    topk, ceiling:      the interval oracle
+    topk, ceiling, path: the interval oracle
     mixed:              the interval oracle, then the relational one where there are pair facts;
                         pairs alone where they are fewer
     pairs, triangle:    grow until proved, delete by the published triangle inequality
@@ -10,6 +10,9 @@
                         then by the relational one (auto without its first link costs less)
     all, branch-and-bound: as cascade, then drop what a proof by cases leaves out
     pairs, auto:        grow and delete by the interval oracle, then go on by the relational one
+
+Heads whose measurements are no squared distances, or whose margins are no linear forms, have the
+interval oracle only, whatever is asked for.
 
 Each set comes with the state that proved it. A prover's yes is float64; where the checker does
 not accept the proof, the next candidate asks for more margin, and at last for less ambition: the
@@ -36,6 +39,7 @@ from protoproof.prover.search.deletion import by_worth, delete, delete_facts
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.named import along_path
 from protoproof.prover.search.names import Vocabulary, require_oracle
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
@@ -74,6 +78,9 @@ def candidates(
             are far more are only deleted from, neither exchanged nor bounded together.
     """
     oracle = require_oracle(oracle)
+    if not instance.head.plain or vocabulary == "path":
+        # relational proofs and proofs by cases need squared distances and linear margins
+        oracle = IntervalOracle.name
     if oracle == BranchAndBoundOracle.name:
         yield from _by_cases(instance, domain, vocabulary)
         return
@@ -96,7 +103,7 @@ def candidates(
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
-        if vocabulary == "mixed" and len(facts) > len(instance.measurement):
+        if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
             # over free latents pairs need one fact per location at least
             pairs = candidates(instance, domain, "pairs", oracle)
             yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
@@ -117,10 +124,13 @@ def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
         return ceiling(state, state.slack)
     if vocabulary == "mixed":
         return mixed(state, state.slack)
+    if vocabulary == "path":
+        return along_path(state)
     if not grow(state):
         return None
     delete(state, by_worth(state))
-    exchange(state)
+    if state.instance.head.plain:
+        exchange(state)
     return state.facts
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
-from protoproof.prover.relaxation.intervals import SLACK, Intervals
+from protoproof.prover.oracle.interval import IntervalState
+from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.greedy_cover import Cover
 
 
-def topk(state: Intervals, slack: float = SLACK) -> FactSet | None:
+def topk(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     """The smallest sufficient top-k explanation, or None where even k = P does not suffice.
 
     Sufficiency is monotone in k (more is named, and the ceiling sinks), so bisection finds the
@@ -26,7 +27,16 @@ def topk(state: Intervals, slack: float = SLACK) -> FactSet | None:
     instance, cover = state.instance, Cover(state, slack)
     ranking = cover.ranking.tolist()
 
+    def facts(k: int) -> FactSet:
+        named = ranking[:k]
+        return FactSet(
+            activations=tuple(activation_fact(instance, j) for j in named),
+            ceilings=(ceiling_fact(instance, named[-1], named),),
+        )
+
     def sufficient(k: int) -> bool:
+        if not instance.atoms.linear:
+            return state.proves(state.margins(facts(k)))
         # the ceiling at the k-th exempts those before it, and the k-th is named
         return cover.closes([*ranking[:k], cover.count + k - 1])
 
@@ -39,8 +49,4 @@ def topk(state: Intervals, slack: float = SLACK) -> FactSet | None:
             largest = middle
         else:
             smallest = middle + 1
-    named = ranking[:largest]
-    return FactSet(
-        activations=tuple(activation_fact(instance, j) for j in named),
-        ceilings=(ceiling_fact(instance, named[-1], named),),
-    )
+    return facts(largest)

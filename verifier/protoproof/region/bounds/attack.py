@@ -204,24 +204,6 @@ def margins(head: Head, latent: Tensor, predicted: int) -> Tensor:
     )
     points = latent.flatten(2).transpose(1, 2)
     nearest = torch.cdist(points, prototypes[None].expand(len(points), -1, -1)).square().amin(dim=1)
-    activation = similarity(head, nearest)
+    activation = head.chain.value(nearest)
     rivals = torch.arange(len(head.bias), device=latent.device) != predicted
     return (activation @ weight.T + offset)[:, rivals].amin(dim=1)
-
-
-def similarity(head: Head, q: Tensor) -> Tensor:
-    """The similarity table's functions in torch.
-
-    Raises:
-        InternalError: a kind without a function here.
-    """
-    kind, constant = head.similarity.kind, head.similarity.constant
-    if kind == "log_ratio":
-        return torch.log1p((1 - constant) / (q + constant))
-    if kind == "exponential":
-        return torch.exp(-q / constant)
-    if kind == "negated":
-        return -q
-    if kind == "reciprocal":
-        return 1 / (q + 1)
-    raise InternalError(f"similarity '{kind}' has no gradient here")

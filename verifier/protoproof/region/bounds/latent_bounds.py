@@ -209,7 +209,7 @@ def steepest(
     head = instance.head
     place = np.argmin(instance.measurement, axis=0)
     nearest = instance.measurement[place, np.arange(len(place))]
-    slope = instance.margin_weights[list(rivals)] * head.similarity.derivative(nearest)
+    slope = instance.margin_weights[list(rivals)] * head.chain.derivative(nearest)
     rows = np.zeros((len(rivals), *instance.latent.shape))
     for location in np.unique(place).tolist():
         own = place == location

@@ -42,7 +42,7 @@ def activations(head: Head, box: LatentBox) -> Activations:
     """
     low, high = measurement_ends(head, box)
     near, far = low.min(axis=1), high.min(axis=1)
-    top, bottom = head.similarity.value(near), head.similarity.value(far)
+    top, bottom = head.chain.value(near), head.chain.value(far)
     return Activations(
         near, far, bottom - _SPARE * (1 + np.abs(bottom)), top + _SPARE * (1 + np.abs(top))
     )

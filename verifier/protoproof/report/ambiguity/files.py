@@ -130,7 +130,7 @@ def _page(
             for j, one, other in zip(found.prototypes, *found.activation, strict=True)
         )
     return AmbiguityPage(
-        model=network.description.name,
+        model=network.about.name,
         sha256=network.sha256,
         data=data_name,
         used=used,

@@ -144,8 +144,7 @@ def _found_again(
     def watch(row: Row, found: Rechecked | None) -> None:
         every.append(audit.instance(row, found, brief=len(every) >= sections))
 
-    declared = network.binding == "declared"
-    return confirm(stored, network, instances, declared=declared, watch=watch), every
+    return confirm(stored, network, instances, watch=watch), every
 
 
 def _network(model: Path, campaign: Campaign) -> Network:
@@ -166,9 +165,6 @@ def _network(model: Path, campaign: Campaign) -> Network:
 def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
-    similarity = model.similarity
-    if model.constant != 1.0:
-        similarity += f" (constant {model.constant:.6g})"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
     regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
@@ -178,7 +174,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
         ("Head sha256", model.head_sha256),
         ("Head description sha256", model.description_sha256),
-        ("Similarity", similarity),
+        ("Similarity", model.similarity),
         ("Producer", model.producer or "not stated"),
         *trained,
         ("Data", about["data"]["name"]),
@@ -323,9 +319,8 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
 def _recheck(
     directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
-    trust = " --allow-declared" if network.binding == "declared" else ""
     start, file = shlex.join(program), shlex.quote(str(model))
     folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
     places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
-    loop = f'for certificate in {places}; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
-    return (f"{start} check CERTIFICATE {file}{trust}", loop)
+    loop = f'for certificate in {places}; do {start} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{start} check CERTIFICATE {file}", loop)

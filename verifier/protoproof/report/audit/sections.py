@@ -200,14 +200,14 @@ def _steps(reading: Reading) -> tuple[Step, ...]:
 
 def reading_of(network: Network, core: Core) -> Reading:
     """What the network measures at the recorded latent, in float64."""
-    head, field = network.head, network.description.latent.receptive_field
+    head, field = network.head, network.about.receptive_field
     values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
     latent = values.reshape(core.instance.locations, core.instance.channels)
     return Reading(
         classes=network.class_names,
         grid=head.grid,
         measurement=head.measurement(latent.astype(np.float64)),
-        similarity=head.similarity.value,
+        similarity=head.chain.value,
         weight=head.weight,
         bias=head.bias,
         predicted=core.instance.predicted,

@@ -142,8 +142,7 @@ def _written(
     if result.certificate is None or result.check is None or certificate is None or check is None:
         raise InternalError("files need a certificate")
     out, content = files.out, canonical_bytes(result.certificate)
-    trust = ["--allow-declared"] if network.binding == "declared" else []
-    recheck = shlex.join([*files.program, "check", str(out), _short(network.path), *trust])
+    recheck = shlex.join([*files.program, "check", str(out), _short(network.path)])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
     written = {certificate: content, check: checked}
     reading, listed = _reading(network, result), _listed(out, extras, result.certificate.about)
@@ -251,13 +250,13 @@ def prototype_pictures(network: Network) -> Patches | None:
 
 
 def _reading(network: Network, result: Explanation) -> Reading:
-    field = network.description.latent.receptive_field
+    field = network.about.receptive_field
     head = network.head
     return Reading(
         classes=network.class_names,
         grid=head.grid,
         measurement=head.measurement(result.observation.latent.astype(np.float64)),
-        similarity=head.similarity.value,
+        similarity=head.chain.value,
         weight=head.weight,
         bias=head.bias,
         predicted=result.predicted,
@@ -269,13 +268,13 @@ def _reading(network: Network, result: Explanation) -> Reading:
 
 
 def _model(network: Network) -> PageModel:
-    description, head = network.description, network.head
-    about = (
+    about, head = network.about, network.head
+    facts = (
         ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
-        ("similarity", description.similarity.kind),
-        ("producer", description.producer),
+        ("similarity", head.chain.words()),
+        ("producer", about.producer),
     )
-    return PageModel(description.name, network.sha256, network.binding, head.grid, about)
+    return PageModel(about.name, network.sha256, network.binding, head.grid, facts)
 
 
 def _beside(path: Path, ending: str) -> Path:

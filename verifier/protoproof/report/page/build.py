@@ -142,7 +142,7 @@ def _page_fact(
         origin="" if patches is None else patches.origins[prototype],
         location=None if reading.single else reading.place(location),
         box=reading.box(location, picture),
-        similarity=reading.similarity_of(observed),
+        similarity=reading.similarity_of(observed, prototype),
         squared_distance=observed,
         interval=(float.fromhex(fact.lower), float.fromhex(fact.upper)),
         # elsewhere a pair does not decide the activation, so it adds nothing that can be named

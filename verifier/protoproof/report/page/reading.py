@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,7 +43,8 @@ class Reading:
         classes: class names.
         grid: rows and columns of the latent grid; location = row * columns + column.
         measurement: squared L2 distances.
-        similarity: the head's similarity, elementwise on squared distances.
+        similarity: the head's similarity, elementwise on pooled measurements; second, the
+            prototypes that these belong to, or None for all in order.
         weight: the linear head, one row per class.
         bias: the linear head's bias.
         predicted: index of the predicted class.
@@ -54,7 +55,7 @@ class Reading:
     classes: tuple[str, ...]
     grid: tuple[int, int]
     measurement: Float[Array, "location prototype"]
-    similarity: Callable[[Array], Array]
+    similarity: Callable[[Array, Sequence[int] | None], Array]
     weight: Float[Array, "class prototype"]
     bias: Float[Array, " class"]
     predicted: int
@@ -74,7 +75,7 @@ class Reading:
     @cached_property
     def activation(self) -> Float[Array, " prototype"]:
         """Largest similarity over locations: similarities decrease with the distance."""
-        return np.asarray(self.similarity(self.measurement.min(axis=0)))
+        return np.asarray(self.similarity(self.measurement.min(axis=0), None))
 
     @cached_property
     def margins(self) -> Float[Array, " class"]:
@@ -88,10 +89,10 @@ class Reading:
         others = [k for k in range(len(self.classes)) if k != self.predicted]
         return min(others, key=lambda k: float(self.margins[k]))
 
-    def similarity_of(self, squared_distance: float) -> float:
-        """Similarity of one squared distance, infinity included."""
+    def similarity_of(self, squared_distance: float, prototype: int = 0) -> float:
+        """Similarity of one squared distance to a prototype, infinity included."""
         with np.errstate(all="ignore"):
-            return float(self.similarity(np.array([squared_distance]))[0])
+            return float(self.similarity(np.array([squared_distance]), [prototype])[0])
 
     def contribution(self, prototype: int) -> float:
         """What the prototype adds to the margin over the closest rival."""

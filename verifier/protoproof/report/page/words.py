@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from protoproof.certificate.schema import (
     ActivationFact,
+    BallDomain,
     CeilingFact,
     Core,
     Fact,
@@ -139,9 +140,9 @@ def brief_words(fact: Fact, reading: Reading) -> str:
 def _values(observed: float, fact: PairFact | ActivationFact, reading: Reading) -> str:
     lower, upper = float.fromhex(fact.lower), float.fromhex(fact.upper)
     if is_value(lower, upper):
-        similarity = nearest(reading.similarity_of(observed))
+        similarity = nearest(reading.similarity_of(observed, fact.prototype))
         return f"similarity {similarity} (squared distance {nearest(observed)})"
-    least, most = reading.similarity_of(upper), reading.similarity_of(lower)
+    least, most = (reading.similarity_of(end, fact.prototype) for end in (upper, lower))
     if upper >= UNBOUNDED:
         return f"similarity of at most {at_most(most)} (squared distance from {at_least(lower)})"
     if lower == 0.0:
@@ -181,6 +182,8 @@ def domain_words(core: Core) -> str:
     domain = core.domain
     if isinstance(domain, SphereDomain):
         return f"Every latent of length 1 (up to rounding) at each of {shape}"
+    if isinstance(domain, BallDomain):
+        return f"Every latent of length at most 1 (up to rounding) at each of {shape}"
     if isinstance(domain, SimplexDomain):
         return f"Every latent of non-negative values with sum 1 (up to rounding) at each of {shape}"
     if isinstance(domain, ReachDomain):

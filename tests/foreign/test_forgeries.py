@@ -1,0 +1,119 @@
+"""A graph that differs by one sign, one constant, one axis or one operator is not the same head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from protoproof.errors import ProtoProofError
+from protoproof.kernel import ModelFile
+from protoproof.network import load
+from tests.support.foreign import kernel
+from tests.support.foreign.export import EXPORTERS
+from tests.support.foreign.families import FAMILIES
+from tests.support.foreign.family import Family, Form
+from tests.support.foreign.found import loaded, scores
+from tests.support.foreign.mutants import Mutant, some
+from tests.support.foreign.precise import Precise, random_latents
+from tests.support.foreign.running import Floats, same_scores
+
+Exported = Callable[[Family, str], Path]
+
+COUNT = 6
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in range(1, 9))]
+FILES = [
+    pytest.param(family, exporter, id=f"{family.name}-{exporter}")
+    for family in FAMILIES
+    for exporter in EXPORTERS
+    if exporter not in family.unexported and isinstance(family.expected, Form)
+]
+
+
+def written(mutant: Mutant, folder: Path) -> Path:
+    path = folder / "mutant.onnx"
+    onnx.save(mutant.model, path)
+    return path
+
+
+def agree(
+    mutant: Mutant,
+    output: str,
+    cuts: Sequence[Any],
+    scores_of: Callable[[Floats], Floats],
+    labels: bool,
+) -> bool:
+    """Whether a reading gives what the changed graph does, for latents far and near.
+
+    Graphs that give no numbers there (the root of what a changed sign made negative) say nothing.
+    """
+    shapes = {cut.tensor: tuple(cut.shape) for cut in cuts}
+    behind = Precise(mutant.model, tuple(shapes), output)
+    ours, theirs = [], []
+    for tensors in random_latents(shapes, 8):
+        result = behind(list(tensors.values()))
+        if np.isfinite(result).all():
+            parts = [tensors[cut.tensor].reshape(-1)[cut.sites] for cut in cuts]
+            ours.append(scores_of(np.concatenate(parts)))
+            theirs.append(result)
+    return not ours or same_scores(np.stack(ours), np.stack(theirs), labels)
+
+
+@pytest.mark.parametrize(("family", "exporter"), FILES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_is_recognised_is_what_the_changed_graph_computes(
+    family: Family, exporter: str, seed: int, exported: Exported, tmp_path: Path
+) -> None:
+    network, model, output = loaded(exported(family, exporter), family.output)
+    for mutant in some(model, network.recognised.latents, output, COUNT, seed):
+        try:
+            other = load(written(mutant, tmp_path), output=output)
+        except ProtoProofError:
+            continue
+        head, cuts = other.head, other.recognised.cuts
+        labels = head.decision.kind == "labels"
+        assert agree(mutant, output, cuts, partial(scores, head), labels), mutant.words
+
+
+@pytest.mark.parametrize(("family", "exporter"), FILES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_the_checker_reads_is_what_the_changed_graph_computes(
+    family: Family, exporter: str, seed: int, exported: Exported, tmp_path: Path
+) -> None:
+    """From the cut of the graph before the change: nobody searches for the checker."""
+    network, model, output = loaded(exported(family, exporter), family.output)
+    latents = network.recognised.latents
+    for mutant in some(model, latents, output, COUNT, 100 + seed):
+        try:
+            bound = ModelFile.read(written(mutant, tmp_path)).bound(latents, output)
+        except ProtoProofError:
+            continue
+        head = bound.head
+        labels = head.decision.kind == "labels"
+        assert agree(mutant, output, bound.cuts, partial(kernel.scores, bound), labels), (
+            mutant.words
+        )
+
+
+@pytest.mark.parametrize(("family", "exporter"), FILES)
+def test_a_changed_graph_is_another_head(family: Family, exporter: str, exported: Exported) -> None:
+    """The changes are worth the name: most of them change what the graph computes."""
+    network, model, output = loaded(exported(family, exporter), family.output)
+    latents = network.recognised.latents
+    shapes = {cut.tensor: tuple(cut.shape) for cut in network.recognised.cuts}
+    (tensors,) = random_latents(shapes, 1)
+    before = Precise(model, latents, output)(list(tensors.values()))
+    different = 0
+    changes = list(some(model, latents, output, 20, 0))
+    for mutant in changes:
+        try:
+            after = Precise(mutant.model, latents, output)(list(tensors.values()))
+        except Exception:  # noqa: BLE001 - whatever the evaluator trips over is no network
+            after = np.zeros(0)
+        different += after.shape != before.shape or not np.allclose(before, after, rtol=1e-12)
+    assert different > len(changes) / 2

@@ -1,0 +1,66 @@
+"""Heads that are knowingly not covered; each must be refused, never taken for another."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests.support.foreign.parts import directions, last_layer
+
+
+class GreedyMatching(nn.Module):
+    """Sub-prototypes matched to distinct tokens in turn, each to the best that is left."""
+
+    def __init__(self, channels: int, parts: int = 2, classes: int = 3, each: int = 1) -> None:
+        super().__init__()
+        self.parts = parts
+        self.prototypes = directions(classes * each * parts, channels)
+        self.last = last_layer(classes, each)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        patches = functional.normalize(tokens[:, 1:] - tokens[:, :1], dim=-1)
+        score = patches @ functional.normalize(self.prototypes, dim=-1).t()
+        score = score.transpose(1, 2).reshape(1, -1, self.parts * patches.shape[1])
+        total = torch.zeros(score.shape[:2])
+        numbers = torch.arange(self.parts * patches.shape[1])
+        for _ in range(self.parts):
+            best, index = score.max(dim=-1)
+            total = total + best
+            part = index.unsqueeze(-1) // patches.shape[1]
+            place = index.unsqueeze(-1) % patches.shape[1]
+            used = (numbers // patches.shape[1] == part) | (numbers % patches.shape[1] == place)
+            score = torch.where(used, torch.full_like(score, -1e5), score)
+        return self.last(total)
+
+
+class Divergence(nn.Module):
+    """An image's concept responses as a distribution; the class of smallest divergence."""
+
+    def __init__(self, channels: int, classes: int = 3, concepts: int = 5) -> None:
+        super().__init__()
+        self.concepts = directions(concepts, channels, 1, 1)
+        self.centres = nn.Parameter(torch.softmax(torch.randn(classes, concepts), dim=1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        unit = functional.normalize(self.concepts, dim=1)
+        cosine = functional.conv2d(functional.normalize(z, dim=1), unit).amax(dim=(-2, -1))
+        response = (cosine + 1) / 2
+        image = (response / response.sum(dim=1, keepdim=True)).unsqueeze(1)
+        middle = (image + self.centres) / 2
+        first = (image * (torch.log2(image.clamp(min=1e-8)) - torch.log2(middle))).sum(-1)
+        second = (self.centres * (torch.log2(self.centres) - torch.log2(middle))).sum(-1)
+        return -(first + second) / 2
+
+
+class Ordinary(nn.Module):
+    """No prototypes at all: mean over the grid, a hidden layer, a dense layer."""
+
+    def __init__(self, channels: int, classes: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(channels, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, classes)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z.mean(dim=(-2, -1)))

@@ -1,0 +1,176 @@
+"""The head between stated tensors of a graph, read by evaluating every node between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import hold
+from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
+from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.symbolic.assembly import Reading, read_head
+from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
+from protoproof.kernel.model.symbolic.evaluator import Evaluation
+from protoproof.kernel.model.symbolic.nodes import Operator, read
+from protoproof.kernel.model.symbolic.shapes import shape_of
+from protoproof.kernel.model.symbolic.values import Terms
+
+# What keeps the order of logits, or (Sigmoid) also which of them are positive.
+_FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One latent tensor of a head.
+
+    Attributes:
+        tensor: its name.
+        shape: for one input.
+        sites: [L, D], the flat index of every coordinate of the head's locations in it, in the
+            head's order of locations.
+        domain: what its operator guarantees.
+    """
+
+    tensor: str
+    shape: tuple[int, ...]
+    sites: NDArray[np.int64]
+    domain: OperatorDomain
+
+
+@dataclass(frozen=True)
+class Found:
+    """A head and where it is.
+
+    Attributes:
+        head: in exact numbers.
+        cuts: its latents, in the order of the locations.
+        floor, added: of an angular head: it divides by max(sqrt(|z|^2 + added), floor).
+        final: operators behind the logits, the last one first.
+    """
+
+    head: Head
+    cuts: tuple[Cut, ...]
+    floor: Fraction
+    added: Fraction
+    final: tuple[str, ...]
+
+
+def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
+    """The head from latents to an output.
+
+    Raises:
+        ModelError: there is none that the checker knows; it says which node is in the way.
+    """
+    if not latents or len(set(latents)) != len(latents):
+        raise ModelError("model: no latent tensor is named, or one twice")
+    shapes = {name: shape_of(graph, name) for name in latents}
+    here = Evaluation(graph, shapes)
+    logits, final = _stripped(graph, output, set(latents))
+    value = _logits(here, logits, final)
+    places = [k for k, n in enumerate(value.shape) if n != 1]
+    if len(places) > 1:
+        raise ModelError(
+            f"model: {output!r} has shape {list(value.shape)}: several predictions at once"
+        )
+    axis = places[0] if places else len(value.shape) - 1
+    for operator in final:
+        if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:
+            raise operator.refuse("along an axis that is not that of the classes")
+    kinds = tuple(operator.kind for operator in final)
+    if "Sigmoid" in kinds[:-1] and kinds[:1] != ("ArgMax",):
+        raise final[0].refuse("of probabilities of labels")
+    labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
+    reading = read_head(here.known, value.term.ravel().tolist(), ends, labels)
+    where = reading.where
+    cuts = []
+    for number, (name, shape) in enumerate(shapes.items()):
+        start = ends[number] - math.prod(shape)
+        mine = [site for site, cut in zip(where.sites, where.cut, strict=True) if cut == number]
+        if not mine:
+            raise ModelError(f"model: the output does not depend on {name!r}")
+        hold("the locations", 16 * len(mine) * where.channels)
+        sites = np.array(mine, dtype=np.int64) - start
+        cuts.append(Cut(name, shape, sites, domain_of(graph, name, shape, list(sites))))
+    reason = _compares_nothing(reading, tuple(cuts))
+    if reason:
+        raise ModelError(
+            f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
+            f"prototype: {reason}"
+        )
+    return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+
+
+def _logits(here: Evaluation, tensor: str, final: list[Operator]) -> Terms:
+    """What the logits are. A logarithm of what is no logarithm of single terms is stripped, too: it
+    keeps the order of positive numbers."""
+    try:
+        return here.rules.terms(here.value(tensor))
+    except ModelError:
+        node, position = here.graph.producers.get(here.graph.root(tensor), (None, 0))
+        if (
+            node is None
+            or position
+            or node.op_type != "Log"
+            or "Sigmoid" in {f.kind for f in final}
+        ):
+            raise
+        operator = read(node, here.graph.opset)
+        final.append(operator)
+        return here.rules.terms(here.value(operator.inputs[0]))
+
+
+def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
+    """Why a head says nothing about prototypes, though it has the form of one; '' where it does.
+
+    Every classifier's last layers have such a form. Nothing unsound would follow from it.
+    """
+    head, where = reading.head, reading.where
+    rows = {tuple(head.prototype(j)) for j in range(head.prototype_count)}
+    if len(rows) == 1 < head.prototype_count == len(set(head.prototype_bank)):
+        return "what is added up at each location is the same for all"
+    if head.geometry != "linear":
+        return ""
+    if where.coordinate[0] >= 0 and any(cut.domain.kind != "simplex" for cut in cuts):
+        return "the channels alone count, and no Softmax over them makes them concepts"
+    bounded = all(c.domain.kind or (c.domain.box and c.domain.box[1]) for c in cuts)
+    if head.location_count == 1 and not bounded:
+        return "there are only dense layers on one vector, which nothing bounds"
+    return ""
+
+
+def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[Operator]]:
+    """The tensor of the logits, and the operators behind it, the last one first."""
+    final: list[Operator] = []
+    tensor = output
+    while tensor not in latents:
+        root = graph.root(tensor)
+        if root in latents:
+            break
+        node, position = graph.producers.get(root, (None, 0))
+        if node is None or position or node.domain not in DEFAULT_DOMAINS:
+            break
+        if node.op_type not in _FINAL:
+            break
+        operator = read(node, graph.opset)
+        if len(operator.inputs) != 1:
+            raise operator.refuse(f"{len(operator.inputs)} inputs")
+        final.append(operator)
+        tensor = operator.inputs[0]
+    return tensor, final
+
+
+def _becomes_labels(graph: Graph, output: str) -> bool:
+    """Whether the network puts out sigmoids of these logits: each label decides alone."""
+    return any(
+        graph.operator(name) == "Sigmoid"
+        and graph.root(graph.producers[graph.root(name)][0].input[0]) == graph.root(output)
+        for name in graph.outputs
+        if graph.root(name) in graph.producers
+    )

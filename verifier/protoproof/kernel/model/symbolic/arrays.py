@@ -1,0 +1,205 @@
+"""Arrays of indices and of exact numbers, repeated by views.
+
+What a graph broadcasts is never written out: an axis along which nothing changes has stride 0, and
+:func:`spread` computes on the array without it. NumPy keeps such views through reshapes,
+transpositions and slices wherever it can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import OPERATION, room, spend
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+# Numbers of more bits are no constants of a head.
+_LONGEST = 1 << 13
+_PLACES = {np.dtype("<f2"): 11, np.dtype("<f4"): 24, np.dtype("<f8"): 53}
+
+
+class Exact(NamedTuple):
+    """Rational numbers: Python integers (in an array of objects) over one denominator > 0.
+
+    The few that have no short common denominator are fractions over 1.
+    """
+
+    numerators: Array
+    denominator: int
+
+    def value(self, place: tuple[int, ...] = ()) -> Fraction:
+        """One of the numbers."""
+        return Fraction(self.numerators[place], self.denominator)
+
+
+def exact(number: int | Fraction, shape: Shape = ()) -> Exact:
+    """One number everywhere."""
+    value = Fraction(number)
+    whole = np.empty((), dtype=object)
+    whole[()] = value.numerator
+    return Exact(np.broadcast_to(whole, shape), value.denominator)
+
+
+def dyadic(values: Array) -> Exact:
+    """Stored numbers, exactly: every float is an integer over a power of two.
+
+    Raises:
+        ModelError: NaN or infinity.
+    """
+    pay("constants", values.size)
+    if values.dtype.kind in "iub":
+        return Exact(np.asarray(values.astype(object), dtype=object), 1)
+    places = _PLACES[values.dtype.newbyteorder("<")]
+    mantissas, exponents = np.frexp(values.astype(np.float64))
+    if not np.isfinite(mantissas).all():
+        raise ModelError("model: a constant of the head holds NaN or infinity")
+    # a float of so many significant bits is a whole mantissa times a power of two
+    whole = np.ldexp(mantissas, places).astype(np.int64)
+    powers = np.where(whole == 0, 0, exponents.astype(np.int64) - places)
+    shift = max(0, -int(powers.min(initial=0)))
+    ups = (powers + shift).ravel().tolist()
+    raised = np.empty(values.size, dtype=object)
+    raised[:] = [n << up for n, up in zip(whole.ravel().tolist(), ups, strict=True)]
+    return Exact(raised.reshape(values.shape), 1 << shift)
+
+
+def pay(what: str, count: int, each: int = OPERATION) -> None:
+    """Charge so many operations of the interpreter, and their integers, before they are made."""
+    spend(what, count * each)
+    room(what, 128 * count)
+
+
+def thin(array: Array) -> Array:
+    """The array without what its strides repeat: those axes have length 1."""
+    if not array.size or not array.ndim:
+        return array
+    return array[
+        tuple(
+            slice(0, 1) if not step and size > 1 else slice(None)
+            for step, size in zip(array.strides, array.shape, strict=True)
+        )
+    ]
+
+
+def common_shape(*arrays: Array) -> Shape:
+    """The shape to which arrays broadcast.
+
+    Raises:
+        ModelError: they do not.
+    """
+    try:
+        return np.broadcast_shapes(*[a.shape for a in arrays])
+    except ValueError as error:
+        shapes = " and ".join(str(a.shape) for a in arrays)
+        raise ModelError(f"model: shapes {shapes} do not fit together") from error
+
+
+def spread(function: Callable[..., Array], *arrays: Array) -> Array:
+    """An elementwise function of arrays, computed where they vary, as a view of their shape."""
+    shape = common_shape(*arrays)
+    few = [thin(a) for a in arrays]
+    pay("elements", math.prod(common_shape(*few)))
+    found = function(*few)
+    if isinstance(found, int | Fraction) and not isinstance(found, bool):
+        found = np.array(found, dtype=object)  # of arrays without axes NumPy makes numbers
+    return np.broadcast_to(np.asarray(found), shape)
+
+
+def alike(left: Array, right: Array) -> bool:
+    """Whether two arrays hold the same everywhere (they are broadcast to one shape)."""
+    return left is right or bool(np.all(thin(spread(np.equal, left, right)).astype(bool)))
+
+
+def constant_along(array: Array, axis: int) -> bool:
+    """Whether nothing changes along an axis."""
+    few = thin(array)
+    return few.shape[axis] <= 1 or bool(np.all(few == few.take([0], axis=axis)))
+
+
+def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
+    """left + sign * right."""
+    common = _denominator((left.denominator, right.denominator))
+    up, down = common // left.denominator, sign * (common // right.denominator)
+    return Exact(spread(lambda a, b: a * up + b * down, left.numerators, right.numerators), common)
+
+
+def multiply(left: Exact, right: Exact) -> Exact:
+    return Exact(
+        spread(np.multiply, left.numerators, right.numerators),
+        _denominator((left.denominator * right.denominator,)),
+    )
+
+
+def reciprocal(values: Exact) -> Exact:
+    """1 / values. Where they have no short common denominator, the numerators are fractions.
+
+    Raises:
+        ModelError: a zero.
+    """
+    few = thin(values.numerators)
+    pay("constants", few.size, 4 * OPERATION)
+    if not np.all(few.astype(bool)):
+        raise ModelError("model: a constant of the head is divided by zero")
+    common = 1
+    for n in few.ravel().tolist():
+        common = math.lcm(common, n) if isinstance(n, int) else 1 << _LONGEST
+        if common.bit_length() > _LONGEST:
+            top = values.denominator
+            divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
+            return Exact(spread(divided, values.numerators), 1)
+    return Exact(spread(lambda n: (common // n) * values.denominator, values.numerators), common)
+
+
+def _denominator(parts: Iterable[int]) -> int:
+    common = 1
+    for part in parts:
+        common = math.lcm(common, part)
+        if common.bit_length() > _LONGEST:
+            raise ModelError("model: constants of the head have no common denominator")
+    return common
+
+
+def combined(function: Callable[..., int], *arrays: Array) -> Array:
+    """A function of several indices at once, called once for each combination that occurs.
+
+    Args:
+        function: of as many integers as there are arrays; called in the order in which the
+            combinations first occur.
+    """
+    shape = common_shape(*arrays)
+    few = np.broadcast_arrays(*[thin(a) for a in arrays])
+    pay("elements", few[0].size)
+    key = np.zeros(few[0].shape, dtype=np.int64)
+    for part in few:
+        values, place = np.unique(part, return_inverse=True)
+        _, key = np.unique(
+            key * max(values.size, 1) + place.reshape(part.shape), return_inverse=True
+        )
+        key = key.reshape(part.shape)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    result = np.zeros(first.size, dtype=np.int64)
+    flat = [part.ravel() for part in few]
+    for position in np.argsort(first, kind="stable").tolist():
+        place = int(first[position])
+        result[position] = function(*[int(part[place]) for part in flat])
+    return np.broadcast_to(result[inverse].reshape(few[0].shape), shape)
+
+
+def numbered(values: Exact, numbers: dict[Fraction, int]) -> Array:
+    """Which number each one is, with new numbers entered into the table."""
+    few = thin(values.numerators)
+    pay("constants", few.size, 4 * OPERATION)
+    seen: dict[int, int] = {}
+    for n in few.ravel().tolist():
+        if n not in seen:
+            seen[n] = numbers.setdefault(Fraction(n, values.denominator), len(numbers))
+    ids = np.array([seen[n] for n in few.ravel().tolist()], dtype=np.int64)
+    return np.broadcast_to(ids.reshape(few.shape), values.numerators.shape)

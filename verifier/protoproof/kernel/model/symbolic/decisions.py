@@ -1,0 +1,207 @@
+"""How logits come from features: sums, sums of largest ones, or a soft tree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import OPERATION, hold, spend
+from protoproof.kernel.model.decision import Decision, Node
+from protoproof.kernel.model.symbolic.expressions import Best, Expressions, Single, Sum, Tree
+from protoproof.kernel.model.symbolic.tables import Instruction
+
+_TURNED: tuple[Instruction, ...] = (("mul", Fraction(-1)),)
+_AWAY: tuple[Instruction, ...] = (*_TURNED, ("add", Fraction(1)))
+
+
+@dataclass(frozen=True)
+class Votes:
+    """A decision over features that have no numbers yet.
+
+    Attributes:
+        features: what the decision sees, in order.
+        kind: linear, best or tree.
+        columns: [X][K] fractions, one column per feature, group or leaf.
+        bias: [K].
+        groups, nodes: as in ``Decision``.
+    """
+
+    features: list[Single]
+    kind: str
+    columns: list[list[Fraction]]
+    bias: list[Fraction]
+    groups: tuple[tuple[int, ...], ...] = ()
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def turning(self) -> tuple[Instruction, ...]:
+        """What makes a rising activation a falling one.
+
+        Raises:
+            ModelError: the largest of a group cannot be turned round.
+        """
+        if self.kind == "best":
+            raise ModelError("model: the largest counts of activations that rise with the distance")
+        return _AWAY if self.kind == "tree" else _TURNED
+
+    def finished(self, turned: Sequence[bool], labels: bool) -> Decision:
+        """The decision where the activations that are turned round have changed their sign (in a
+        tree: a is 1 - a, so left is right). Scores are scaled to integers over a power of two,
+        which changes no sign and no order."""
+        columns, nodes = self.columns, self.nodes
+        if self.kind == "linear":
+            columns = [
+                [-w for w in column] if turn else column
+                for column, turn in zip(columns, turned, strict=True)
+            ]
+        if self.kind == "tree":
+            nodes = tuple(
+                node._replace(left=node.right, right=node.left) if turned[node.prototype] else node
+                for node in nodes
+            )
+        numbers = [*(w for column in columns for w in column), *self.bias]
+        spend("a decision", OPERATION * 4 * len(numbers))
+        hold("a decision", 80 * len(numbers))
+        common = math.lcm(*{number.denominator for number in numbers})
+        shift = (common & -common).bit_length() - 1
+        whole = [[int(w * common) for w in column] for column in columns]
+        weight = [[column[k] for column in whole] for k in range(len(self.bias))]
+        kind = "labels" if labels else self.kind
+        if labels and self.kind != "linear":
+            raise ModelError(f"model: labels whose scores are {self.kind}, not linear")
+        return Decision(
+            kind, len(self.features), weight, [int(b * common) for b in self.bias], shift,  # type: ignore[arg-type]
+            self.groups, nodes,
+        )  # fmt: skip
+
+
+def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
+    """The decision behind logits, by their expressions.
+
+    Raises:
+        ModelError: products or functions of several features that are none of the above.
+    """
+    spend("the decision", OPERATION * sum(len(known.as_sum(k).terms) + 8 for k in logits))
+    if any(_holds_tree(known, k) for k in logits):
+        return _tree(known, logits)
+    sums = [known.as_sum(k) for k in logits]
+    used = {term for s in sums for term in s.terms}
+    if any(isinstance(known.all[t], Best) for t in used):
+        return _best(known, sums, sorted(used))
+    for term in used:
+        if not isinstance(known.all[term], Single):
+            raise ModelError(
+                f"model: the output holds {_words(known, term)}, which no decision takes"
+            )
+    # a prototype whose weights are all zero is one of the head's, too
+    idle = {t for k in logits for t in known.idle.get(k, ()) if isinstance(known.all[t], Single)}
+    terms = sorted(used | idle, key=lambda t: _order(known, t))
+    place = {term: j for j, term in enumerate(terms)}
+    columns, bias = _columns(sums, place)
+    return Votes([_single(known, t) for t in terms], "linear", columns, bias)
+
+
+def _columns(
+    sums: Sequence[Sum], place: dict[int, int]
+) -> tuple[list[list[Fraction]], list[Fraction]]:
+    columns = [[Fraction(0)] * len(sums) for _ in place]
+    for k, one in enumerate(sums):
+        for term, weight in zip(one.terms, one.weights, strict=True):
+            columns[place[term]][k] = Fraction(weight, one.denominator)
+    return columns, [Fraction(s.constant, s.denominator) for s in sums]
+
+
+def _single(known: Expressions, index: int) -> Single:
+    found = known.all[index]
+    if not isinstance(found, Single):
+        raise ModelError(f"model: the output holds {_words(known, index)}")
+    return found
+
+
+def _order(known: Expressions, index: int) -> tuple[int, int]:
+    single = _single(known, index)
+    return single.feature, single.program
+
+
+def _words(known: Expressions, index: int) -> str:
+    return {
+        "Best": "the largest of terms", "Product": "a product of terms",
+        "Exponential": "an exponential of a sum of terms", "Tree": "a tree inside a sum",
+    }.get(type(known.all[index]).__name__, "a term")  # fmt: skip
+
+
+def _best(known: Expressions, sums: Sequence[Sum], used: Sequence[int]) -> Votes:
+    """Sums of the largest of groups; a lone term is a group of its own."""
+    groups = []
+    for term in used:
+        found = known.all[term]
+        groups.append(found.members if isinstance(found, Best) else (term,))
+    features = sorted({m for group in groups for m in group}, key=lambda t: _order(known, t))
+    place = {term: j for j, term in enumerate(features)}
+    columns, bias = _columns(sums, {term: j for j, term in enumerate(used)})
+    named = tuple(tuple(sorted(place[m] for m in group)) for group in groups)
+    order = sorted(range(len(named)), key=lambda k: named[k])
+    return Votes(
+        [_single(known, t) for t in features], "best", [columns[k] for k in order], bias,
+        tuple(named[k] for k in order),
+    )  # fmt: skip
+
+
+def _routing(known: Expressions, index: int) -> tuple[int, int] | None:
+    """How sure it is that a value branches, and by which term; None for a number."""
+    found = known.all[index]
+    if isinstance(found, Tree):
+        return 0, found.routing
+    line = known.plain_sum(index)
+    single = [t for t in line.terms if isinstance(known.all[t], Single)]
+    if len(line.terms) == 1 and single:
+        return 1, single[0]
+    return None
+
+
+def _holds_tree(known: Expressions, index: int) -> bool:
+    found = known.all[index]
+    return isinstance(found, Tree) or (
+        isinstance(found, Sum) and any(isinstance(known.all[t], Tree) for t in found.terms)
+    )
+
+
+def _tree(known: Expressions, logits: Sequence[int]) -> Votes:
+    """One tree for all classes, whose leaves hold one number for each."""
+    nodes: list[tuple[int, int, int]] = []
+    leaves: list[list[Fraction]] = []
+
+    def visit(values: Sequence[int]) -> int:
+        """A node, or -1 - leaf, with the values of all classes below it."""
+        routings = [r for r in (_routing(known, v) for v in values) if r is not None]
+        if not routings:
+            numbers = [known.value(v) for v in values]
+            if None in numbers:
+                raise ModelError("model: a leaf of a tree depends on several prototypes")
+            leaves.append([n for n in numbers if n is not None])
+            return -len(leaves)
+        # trees first: their routing is written in the graph, that of a line is any
+        routing = min(routings)[1]
+        parts = [known.branches(v, routing) for v in values]
+        if None in parts:
+            raise ModelError("model: the classes' trees branch differently")
+        both = [p for p in parts if p is not None]
+        return grown(routing, [a for a, _ in both], [b for _, b in both])
+
+    def grown(routing: int, left: Sequence[int], right: Sequence[int]) -> int:
+        index = len(nodes)
+        nodes.append((routing, 0, 0))
+        nodes[index] = (routing, visit(left), visit(right))
+        return index
+
+    spend("a tree", OPERATION * 64 * len(known.all))
+    visit(logits)
+    features = sorted({n[0] for n in nodes}, key=lambda t: _order(known, t))
+    place = {term: j for j, term in enumerate(features)}
+    return Votes(
+        [_single(known, t) for t in features], "tree", leaves, [Fraction(0)] * len(logits),
+        nodes=tuple(Node(place[t], a, b) for t, a, b in nodes),
+    )  # fmt: skip

@@ -1,0 +1,322 @@
+"""Expressions over pooled measurements: sums, largest ones, products, soft trees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import OPERATION, hold, spend
+from protoproof.kernel.model.symbolic.measured import moebius
+from protoproof.kernel.model.symbolic.tables import Feature, Tables
+
+# Functions that never fall wherever they are defined: the largest argument gives the largest value.
+RISING = {"add", "max", "min", "exp", "log", "sqrt", "sigmoid", "tanh", "softplus", "div_root"}
+
+
+class Single(NamedTuple):
+    """A program applied to one pooled measurement."""
+
+    feature: int
+    program: int
+
+
+class Sum(NamedTuple):
+    """(sum of weights[i] * terms[i] + constant) / denominator; no term is a sum."""
+
+    terms: tuple[int, ...]
+    weights: tuple[int, ...]
+    constant: int
+    denominator: int
+
+
+class Best(NamedTuple):
+    """The largest of several."""
+
+    members: tuple[int, ...]
+
+
+class Product(NamedTuple):
+    left: int
+    right: int
+
+
+class Tree(NamedTuple):
+    """(1 - routing) * left + routing * right; the routing is a function of one term."""
+
+    routing: int
+    left: int
+    right: int
+
+
+class Exponential(NamedTuple):
+    """exp of an expression that is no single term."""
+
+    of: int
+
+
+Expression = Single | Sum | Best | Product | Tree | Exponential
+
+
+class Expressions:
+    """All expressions of a head; equal ones have one index.
+
+    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is divided
+    by; the reading is one of a head only if all of them are shown to be positive.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.all: list[Expression] = []
+        self.idle: dict[int, set[int]] = {}
+        self.positive: set[int] = set()
+        self._index: dict[Expression, int] = {}
+
+    def enter(self, expression: Expression) -> int:
+        """The index of an expression."""
+        found = self._index.get(expression)
+        if found is None:
+            size = len(expression.terms) if isinstance(expression, Sum) else 2
+            hold("the terms of a head", 256 + 64 * size)
+            found = self._index[expression] = len(self.all)
+            self.all.append(expression)
+        return found
+
+    def number(self, value: Fraction) -> int:
+        return self.enter(Sum((), (), value.numerator, value.denominator))
+
+    def value(self, index: int) -> Fraction | None:
+        """The number that an expression is; None where it is none."""
+        found = self.all[index]
+        if isinstance(found, Sum) and not found.terms:
+            return Fraction(found.constant, found.denominator)
+        return None
+
+    def as_sum(self, index: int) -> Sum:
+        found = self.all[index]
+        return found if isinstance(found, Sum) else Sum((index,), (1,), 0, 1)
+
+    def total(
+        self,
+        parts: Sequence[int],
+        weights: Sequence[int],
+        denominator: int = 1,
+        constant: int = 0,
+    ) -> int:
+        """(sum of weights[i] * parts[i] + constant) / denominator."""
+        spend("sums of terms", OPERATION * (1 + len(parts)))
+        if not all(isinstance(w, int) for w in weights):
+            up = math.lcm(*[w.denominator for w in weights])
+            weights, denominator = [int(w * up) for w in weights], denominator * up
+            constant *= up
+        if not any(isinstance(self.all[p], Sum) for p in parts) and len(set(parts)) == len(parts):
+            return self._sum(dict(zip(parts, weights, strict=True)), constant, denominator, set())
+        sums = [(self.as_sum(p), w) for p, w in zip(parts, weights, strict=True)]
+        idle = {term for p in parts for term in self.idle.get(p, ())}
+        common = math.lcm(1, *[s.denominator for s, _ in sums])
+        collected: dict[int, int] = {}
+        constant *= common
+        for part, weight in sums:
+            up = weight * (common // part.denominator)
+            constant += up * part.constant
+            spend("sums of terms", OPERATION * len(part.terms))
+            for term, own in zip(part.terms, part.weights, strict=True):
+                collected[term] = collected.get(term, 0) + up * own
+        return self._sum(collected, constant, denominator * common, idle)
+
+    def _sum(
+        self, collected: dict[int, int], constant: int, denominator: int, idle: set[int]
+    ) -> int:
+        items = sorted((term, weight) for term, weight in collected.items() if weight)
+        idle.update(term for term, weight in collected.items() if not weight)
+        divisor = math.gcd(denominator, constant, *(w for _, w in items))
+        if len(items) == 1 and items[0][1] == denominator and not constant:
+            found = items[0][0]
+        else:
+            found = self.enter(
+                Sum(
+                    tuple(term for term, _ in items),
+                    tuple(weight // divisor for _, weight in items),
+                    constant // divisor,
+                    denominator // divisor,
+                )
+            )
+        if idle:
+            self.idle.setdefault(found, set()).update(idle)
+        return found
+
+    def plain_sum(self, index: int) -> Sum:
+        """A sum over terms whose programs do not end in a multiplication or addition: 1 - s and s
+        are about one term."""
+        found = self.all[index]
+        if isinstance(found, Sum):
+            total: dict[int, Fraction] = {}
+            constant = Fraction(found.constant, found.denominator)
+            for term, weight in zip(found.terms, found.weights, strict=True):
+                part = self._ending(term)
+                factor = Fraction(weight, found.denominator)
+                constant += factor * part[2]
+                total[part[0]] = total.get(part[0], Fraction(0)) + factor * part[1]
+        else:
+            base, slope, constant = self._ending(index)
+            total = {base: slope}
+        denominator = math.lcm(constant.denominator, *[w.denominator for w in total.values()])
+        items = sorted((t, w) for t, w in total.items() if w)
+        weights = tuple(int(w * denominator) for _, w in items)
+        return Sum(tuple(t for t, _ in items), weights, int(constant * denominator), denominator)
+
+    def _ending(self, index: int) -> tuple[int, Fraction, Fraction]:
+        """(base, a, b) with index = a * base + b, for the affine end of a term's program."""
+        found, slope, shift = self.all[index], Fraction(1), Fraction(0)
+        if not isinstance(found, Single):
+            return index, slope, shift
+        program = self.tables.programs[found.program]
+        while program and program[-1][0] in ("add", "mul") and program[-1][1] is not None:
+            name, constant = program[-1]
+            if name == "add":
+                shift += slope * (constant or 0)
+            else:
+                slope *= constant or 0
+            program = program[:-1]
+        return self.enter(Single(found.feature, self.tables.program(program))), slope, shift
+
+    def scaled(self, index: int, factor: Fraction) -> int:
+        return self.total([index], [factor.numerator], factor.denominator)
+
+    def plus(self, left: int, right: int, sign: int = 1) -> int:
+        """left + sign * right."""
+        tree = self._tree(left, right) if sign == 1 else None
+        if tree is not None:
+            return tree
+        focal = self._focal(left, right) if sign == -1 else None
+        return self.total([left, right], [1, sign]) if focal is None else focal
+
+    def _focal(self, left: int, right: int) -> int | None:
+        """Largest less mean of the same measurements: one feature."""
+        first, second = self.all[left], self.all[right]
+        if not isinstance(first, Single) or not isinstance(second, Single):
+            return None
+        if first.program or second.program:
+            return None
+        most, mean = (self.tables.features[s.feature] for s in (first, second))
+        if (most.kind, mean.kind) != ("max", "mean") or most._replace(kind="mean") != mean:
+            return None
+        return self.enter(Single(self.tables.feature(most._replace(kind="focal")), 0))
+
+    def times(self, left: int, right: int) -> int:
+        """left * right."""
+        for one, other in ((left, right), (right, left)):
+            number = self.value(one)
+            if number is not None:
+                return self.scaled(other, number)
+        return self.enter(Product(min(left, right), max(left, right)))
+
+    def _tree(self, left: int, right: int) -> int | None:
+        """(1 - s) a + s b, for a function s of one term; a or b may be a number."""
+        for one, other in ((left, right), (right, left)):
+            product = self.all[one]
+            if not isinstance(product, Product):
+                continue
+            for f, rest in ((product.left, product.right), (product.right, product.left)):
+                part = self._complement(f, other)
+                if part is not None and isinstance(self.all[f], Single):
+                    return self.enter(Tree(f, part, rest))
+        return None
+
+    def _complement(self, factor: int, index: int) -> int | None:
+        """x with index = (1 - factor) * x; None where there is none."""
+        found, line = self.all[index], self._line(factor)
+        if line is None:
+            return None
+        term, slope, shift = line
+        if isinstance(found, Product):
+            for f, rest in ((found.left, found.right), (found.right, found.left)):
+                if self._line(f) == (term, -slope, 1 - shift):
+                    return rest
+            return None
+        other = self._line(index)
+        if other is None or other[0] != term:
+            return None
+        number = -other[1] / slope
+        return self.number(number) if other[2] == number * (1 - shift) else None
+
+    def _line(self, index: int) -> tuple[int, Fraction, Fraction] | None:
+        """(t, a, b) with index = a t + b for one term t; None where it is no such line."""
+        found = self.plain_sum(index)
+        if len(found.terms) != 1:
+            return None
+        under = found.denominator
+        return found.terms[0], Fraction(found.weights[0], under), Fraction(found.constant, under)
+
+    def branches(self, index: int, routing: int) -> tuple[int, int] | None:
+        """(a, b) with index = (1 - routing) a + routing b; None where there are none."""
+        found, line = self.all[index], self._line(routing)
+        if isinstance(found, Tree):
+            if found.routing == routing:
+                return found.left, found.right
+            if line is None or self._line(found.routing) != (line[0], -line[1], 1 - line[2]):
+                return None
+            return found.right, found.left
+        if isinstance(found, Product) and line is not None:
+            for f, rest in ((found.left, found.right), (found.right, found.left)):
+                if self._line(f) == line:
+                    return self.number(Fraction(0)), rest
+                if self._line(f) == (line[0], -line[1], 1 - line[2]):
+                    return rest, self.number(Fraction(0))
+        number = self.value(index)
+        if number is not None:
+            return index, index
+        other = self._line(index)
+        if other is None or line is None or other[0] != line[0]:
+            return None
+        rise = other[1] / line[1]
+        start = other[2] - rise * line[2]
+        return self.number(start), self.number(start + rise)
+
+    def then(self, index: int, name: str, constant: Fraction | None = None) -> int:
+        """A function of an expression.
+
+        Raises:
+            ModelError: a function of several terms together.
+        """
+        found = self.all[index]
+        if isinstance(found, Single):
+            program = self.tables.then(found.program, name, constant)
+            return self.enter(Single(found.feature, program))
+        if name == "mul" and constant is not None:
+            return self.scaled(index, constant)
+        if name == "add" and constant is not None:
+            return self.total([index], [constant.denominator], constant.denominator,
+                              constant.numerator)  # fmt: skip
+        if isinstance(found, Best) and name in RISING:
+            return self.best([self.then(m, name, constant) for m in found.members])
+        if name == "exp":
+            return self.enter(Exponential(index))
+        raise ModelError(f"model: {name} of several pooled measurements together is no similarity")
+
+    def best(self, members: Iterable[int]) -> int:
+        """The largest of several expressions."""
+        flat: list[int] = []
+        for member in members:
+            found = self.all[member]
+            flat += found.members if isinstance(found, Best) else (member,)
+        unique = tuple(dict.fromkeys(flat))
+        return unique[0] if len(unique) == 1 else self.enter(Best(unique))
+
+    def ratio(self, left: int, right: int) -> int | None:
+        """(t + a) / (t + b) for one pooled measurement t."""
+        first, second = self.all[left], self.all[right]
+        if not isinstance(first, Single) or not isinstance(second, Single):
+            return None
+        if first.feature != second.feature:
+            return None
+        programs = self.tables.programs
+        found = moebius(programs[first.program], programs[second.program])
+        if found is None:
+            return None
+        return self.enter(Single(first.feature, self.tables.program(found)))
+
+    def pooled(self, feature: Feature) -> int:
+        return self.enter(Single(self.tables.feature(feature), 0))

@@ -1,0 +1,182 @@
+"""Rows of coefficients as one of the geometries, exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import OPERATION, hold, integer, spend, stored
+from protoproof.kernel.model.head import Geometry
+from protoproof.kernel.model.symbolic.locations import Locations
+from protoproof.kernel.model.symbolic.tables import Feature, Program, Row, Tables
+
+# A longer odd factor of a denominator comes from many different divisors.
+_ODD_BITS = 64
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A measurement m whose program is what the row measures.
+
+    Attributes:
+        geometry: of m; see ``Head``.
+        point: p, integers over ``denominator``.
+        scales: w of the diagonal geometry, integers over ``scale_denominator``.
+        program: from m to the row's value.
+    """
+
+    geometry: Geometry
+    point: tuple[int, ...]
+    denominator: int
+    scales: tuple[int, ...]
+    scale_denominator: int
+    program: Program
+
+    def negative(self) -> Canonical:
+        """Of a linear form: with -p, so that m is its negative."""
+        name, constant = self.program[0]
+        if name != "mul" or constant is None:
+            raise ModelError("model: a linear form without a factor")
+        program = ((name, -constant), *self.program[1:])
+        return replace(self, point=tuple(-n for n in self.point), program=program)
+
+    @property
+    def norm_above(self) -> int:
+        """An integer that |p| does not exceed."""
+        square = sum(n * n for n in self.point)
+        return math.isqrt(square // self.denominator**2) + 1
+
+
+def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
+    """The one geometry of all features.
+
+    Raises:
+        ModelError: they have several.
+    """
+    rows = [tables.rows[f.row] for f in features]
+    spend("the geometry", OPERATION * sum(1 + len(row.square) for row in rows))
+    if any(tables.sites[s].norm >= 0 for s in tables.groups[features[0].group]):
+        return "angular"
+    curved = [row for row in rows if row.square]
+    if not curved:
+        return "linear"
+    if len(curved) < len(rows):
+        raise ModelError("model: some prototypes are measured by distances, others by products")
+    if all(min(row.square) == max(row.square) for row in curved):
+        return "euclidean"
+    return "diagonal"
+
+
+def canonical(row: Row, geometry: Geometry) -> Canonical:
+    """A row as a measurement of a geometry.
+
+    Raises:
+        ModelError: it is none.
+    """
+    spend("the prototypes", 4 * (len(row.slope) + len(row.square)) * integer(4))
+    if geometry in ("linear", "angular"):
+        point, denominator, factor = _dyadic(row.slope, row.denominator)
+        return Canonical(geometry, point, denominator, (), 1, (("mul", -factor),))
+    if geometry == "euclidean":
+        return _euclidean(row)
+    return _diagonal(row)
+
+
+def _dyadic(numbers: Sequence[int], denominator: int) -> tuple[tuple[int, ...], int, Fraction]:
+    """numbers / denominator as (integers / a power of two) * factor.
+
+    Raises:
+        ModelError: they are quotients of stored numbers by various others.
+    """
+    if not all(isinstance(n, int) for n in numbers):
+        raise ModelError(
+            "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
+        )
+    power = denominator & -denominator
+    if (denominator // power).bit_length() > _ODD_BITS:
+        raise ModelError(
+            "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
+        )
+    return tuple(numbers), power, Fraction(power, denominator)
+
+
+def _euclidean(row: Row) -> Canonical:
+    """a |z|^2 + <g, z> = a |z - p|^2 - a |p|^2 with p = -g / 2a."""
+    factor = Fraction(row.square[0], row.denominator)
+    slope = row.slope or (0,) * len(row.square)
+    under = -2 * row.square[0]
+    point, denominator = _quotients(slope, [under] * len(slope))
+    norm = Fraction(sum(n * n for n in point), denominator**2)
+    program = (("mul", factor), ("add", -factor * norm))
+    return Canonical("euclidean", point, denominator, (), 1, program)
+
+
+def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """numbers[d] / under[d], as integers over one power of two.
+
+    Raises:
+        ModelError: one is no such number.
+    """
+    common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1
+    found = []
+    for n, u in zip(numbers, under, strict=True):
+        value = Fraction(n, u) * common
+        found.append(value)
+    up = math.lcm(*[f.denominator for f in found])
+    if up & (up - 1):
+        raise ModelError("model: a prototype is no dyadic number, so it cannot be written exactly")
+    return tuple(int(f * up) for f in found), common * up
+
+
+def _diagonal(row: Row) -> Canonical:
+    """sum of a z^2 + <g, z> = +- (sum of w (z - p)^2) + constant, with w = +- a >= 0."""
+    sign = 1 if max(row.square) > 0 else -1
+    square = [sign * n for n in row.square]
+    slope = [sign * n for n in row.slope] or [0] * len(square)
+    if min(square) < 0 or any(g and not a for a, g in zip(square, slope, strict=True)):
+        raise ModelError(
+            "model: a quadratic measurement that is no distance: its squares have both signs, or a "
+            "channel has no square"
+        )
+    point, denominator = _quotients(slope, [-2 * a or -2 for a in square])
+    scales, power, factor = _dyadic(square, row.denominator)
+    total = sum(w * n * n for w, n in zip(scales, point, strict=True))
+    constant = Fraction(total, power * denominator**2)
+    program = (("mul", sign * factor), ("add", -sign * factor * constant))
+    return Canonical("diagonal", point, denominator, scales, power, program)
+
+
+def numbers(
+    rows: Sequence[Canonical], where: Locations
+) -> tuple[tuple[list[int], int], tuple[list[int], int] | None]:
+    """Prototypes [P * D] over a power of two, and the scales of a diagonal geometry."""
+    spread = []
+    for row, coordinate in zip(rows, where.coordinate, strict=True):
+        point = row.point or (0,) * (where.channels if coordinate < 0 else 1)
+        if coordinate >= 0:
+            point = tuple(point[0] if d == coordinate else 0 for d in range(where.channels))
+        spread.append(point)
+    prototypes = _common(spread, [row.denominator for row in rows])
+    if rows[0].geometry != "diagonal":
+        return prototypes, None
+    return prototypes, _common([r.scales for r in rows], [r.scale_denominator for r in rows])
+
+
+def _common(rows: Sequence[tuple[int, ...]], under: Sequence[int]) -> tuple[list[int], int]:
+    count = sum(len(row) for row in rows)
+    spend("the prototypes", count * integer(4))
+    hold("the prototypes", stored(count, 2))
+    shift = max(d.bit_length() - 1 for d in under)
+    flat = [n << (shift - (d.bit_length() - 1)) for row, d in zip(rows, under, strict=True)
+            for n in row]  # fmt: skip
+    # as few places behind the point as the numbers have
+    spare = shift
+    for n in flat:
+        if n:
+            spare = min(spare, (n & -n).bit_length() - 1)
+        if not spare:
+            break
+    return [n >> spare for n in flat], shift - spare

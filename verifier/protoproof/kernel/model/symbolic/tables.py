@@ -1,0 +1,134 @@
+"""What the indices of values stand for: sites, rows, norms, programs, pooled features, terms."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from protoproof.errors import ModelError
+from protoproof.kernel.budget import hold
+
+# One function of one variable with its constant.
+Instruction = tuple[str, Fraction | None]
+Program = tuple[Instruction, ...]
+
+
+class Site(NamedTuple):
+    """Ascending flat indices of the latent; ``norm``: what divides them (-1: nothing)."""
+
+    elements: tuple[int, ...]
+    norm: int = -1
+
+
+class Norm(NamedTuple):
+    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site."""
+
+    site: int
+    floor: Fraction
+    added: Fraction
+
+
+class Row(NamedTuple):
+    """sum over d of square_d z_d^2 + slope_d z_d, over one denominator; () for all zeros."""
+
+    square: tuple[int, ...]
+    slope: tuple[int, ...]
+    denominator: int
+
+
+class Feature(NamedTuple):
+    """A measurement pooled over a group of sites.
+
+    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom, focal (max less mean);
+    ``inner``: the program before pooling.
+    """
+
+    kind: str
+    count: int
+    group: int
+    row: int
+    inner: int
+
+
+class Tables:
+    """Everything that indices mean while one head is read. Equal entries have one index."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+        self.rows: list[Row] = []
+        self.norms: list[Norm] = []
+        self.programs: list[Program] = []
+        self.groups: list[tuple[int, ...]] = []
+        self.features: list[Feature] = []
+        self._index: dict[object, int] = {}
+        self._sizes: dict[int, int] = {}
+        self.program(())
+
+    def _entered(self, table: list, entry: object) -> int:  # type: ignore[type-arg]
+        key = (id(table), entry)
+        found = self._index.get(key)
+        if found is None:
+            found = self._index[key] = len(table)
+            table.append(entry)
+        return found
+
+    def site(self, site: Site) -> int:
+        hold("the sites of a head", 64 * len(site.elements))
+        return self._entered(self.sites, site)
+
+    def norm(self, norm: Norm) -> int:
+        return self._entered(self.norms, norm)
+
+    def row(self, row: Row, number: int = 0) -> int:
+        """A row; ``number``: which of the equal ones of one operator, as equal prototypes stay two.
+
+        What another operator computes again with the same coefficients is the same row.
+        """
+        key = row, number
+        if key not in self._index:
+            hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
+            self._index[key] = len(self.rows)
+            self.rows.append(row)
+        return self._index[key]
+
+    def group(self, sites: tuple[int, ...]) -> int:
+        """Sites that are pooled together."""
+        hold("the sites of a head", 32 * len(sites))
+        return self._entered(self.groups, sites)
+
+    def size(self, group: int) -> int:
+        """How many sites a group has.
+
+        Raises:
+            ModelError: one of them twice.
+        """
+        if group not in self._sizes:
+            sites = self.groups[group]
+            if len(set(sites)) != len(sites):
+                raise ModelError("model: a location is pooled twice")
+            self._sizes[group] = len(sites)
+        return self._sizes[group]
+
+    def feature(self, feature: Feature) -> int:
+        hold("the features of a head", 512)
+        return self._entered(self.features, feature)
+
+    def program(self, program: Program) -> int:
+        hold("the programs of a head", 64 * len(program))
+        return self._entered(self.programs, program)
+
+    def then(self, program: int, name: str, constant: Fraction | None = None) -> int:
+        """A program with one more instruction."""
+        return self.program((*self.programs[program], (name, constant)))
+
+    def affine(self, program: int) -> tuple[Fraction, Fraction] | None:
+        """(a, b) where a program is t -> a t + b."""
+        slope, shift = Fraction(1), Fraction(0)
+        for name, constant in self.programs[program]:
+            if name == "add" and constant is not None:
+                shift += constant
+            elif name == "mul" and constant is not None:
+                slope, shift = slope * constant, shift * constant
+            else:
+                return None
+        return slope, shift

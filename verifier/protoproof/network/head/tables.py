@@ -1,0 +1,162 @@
+"""Where the integers of the evaluator point: sites, rows of coefficients, pooled values, atoms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protoproof.network.head.refusal import NotRecognisedError
+
+Index = NDArray[np.int64]
+Real = NDArray[np.float64]
+# a primitive with its constant for one prototype
+Scalar = tuple[str, float | None]
+# rows of coefficients times channels that one space may hold
+_MOST = 1 << 26
+
+
+class Rows(NamedTuple):
+    """Coefficients of rows: ``a``, ``g`` [R, D], and ``c`` + ``c_low`` [R]."""
+
+    a: Real
+    g: Real
+    c: Real
+    c_low: Real
+
+
+@dataclass(eq=False)
+class Space:
+    """All sites of ``size`` latent elements, and the rows of coefficients over them."""
+
+    size: int
+    _sites: dict[bytes, int] = field(default_factory=dict)
+    _elements: list[Index] = field(default_factory=list)
+    _blocks: list[Rows] = field(default_factory=list)
+    _merged: Rows | None = None
+    count: int = 0
+
+    def add_sites(self, elements: Index) -> tuple[Index, Index]:
+        """Numbers of the sites [S] with these latent elements [S, D], and the order [D] of a row.
+
+        A site's elements are ascending, so a row's coefficients have to be brought into ``order``.
+
+        Raises:
+            NotRecognisedError: an element twice, or sites that are not ordered alike.
+        """
+        order = np.argsort(elements[0], kind="stable")
+        ordered = np.ascontiguousarray(elements[:, order], dtype=np.int64)
+        if self.size > 1 and not (np.diff(ordered, axis=1) > 0).all():
+            raise NotRecognisedError(
+                "the latent elements of one location are in another order than those of the next"
+            )
+        numbers = []
+        for row in ordered:
+            key = row.tobytes()
+            if key not in self._sites:
+                self._sites[key] = len(self._elements)
+                self._elements.append(row)
+            numbers.append(self._sites[key])
+        return np.array(numbers, dtype=np.int64), order
+
+    def add_rows(self, rows: Rows) -> Index:
+        """Numbers of new rows."""
+        count = len(rows.c)
+        if (self.count + count) * self.size > _MOST:
+            raise NotRecognisedError("too many different rows of coefficients")
+        self._blocks.append(rows)
+        self._merged = None
+        self.count += count
+        return np.arange(self.count - count, self.count)
+
+    def rows(self, numbers: Index) -> Rows:
+        """The coefficients of rows [n]."""
+        if self._merged is None:
+            self._merged = Rows(
+                *(np.concatenate(parts) for parts in zip(*self._blocks, strict=True))
+            )
+            self._blocks = [self._merged]
+        return Rows(*(part[numbers] for part in self._merged))
+
+    def canonical(self, numbers: Index) -> Index:
+        """For every row, the first one with the same coefficients."""
+        used, place = np.unique(numbers, return_inverse=True)
+        rows = self.rows(used)
+        keys = np.concatenate([rows.a, rows.g, rows.c[:, None], rows.c_low[:, None]], axis=1)
+        known: dict[bytes, int] = {}
+        first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
+        return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
+
+    def elements(self, site: int) -> Index:
+        """The latent elements of a site."""
+        return self._elements[site]
+
+
+class Pool(NamedTuple):
+    """One pooled value: ``kind`` (max, min, mean, sum, k-largest mean) of steps(row at every site).
+
+    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
+    """
+
+    kind: str
+    largest: int
+    space: Space
+    sites: int
+    row: int
+    norm: tuple[float, float] | None
+    steps: tuple[Scalar, ...]
+
+
+class Group(NamedTuple):
+    """The largest or least of several atoms' values, each scale * atom + shift."""
+
+    kind: str
+    members: tuple[int, ...]
+
+
+class Atom(NamedTuple):
+    """steps(record): what a decision weighs."""
+
+    record: int
+    steps: tuple[Scalar, ...]
+
+
+@dataclass(eq=False)
+class Tables:
+    """Everything that one evaluation refers to."""
+
+    spaces: dict[int, Space] = field(default_factory=dict)
+    records: list[Pool | Group] = field(default_factory=list)
+    atoms: list[Atom] = field(default_factory=list)
+    ratios: list[object] = field(default_factory=list)
+    site_sets: list[tuple[int, ...]] = field(default_factory=list)
+    _site_set: dict[object, int] = field(default_factory=dict)
+    _record: dict[object, int] = field(default_factory=dict)
+    _atom: dict[Atom, int] = field(default_factory=dict)
+
+    def space(self, size: int) -> Space:
+        """The space of sites of ``size`` elements."""
+        return self.spaces.setdefault(size, Space(size))
+
+    def site_set(self, space: Space, sites: tuple[int, ...]) -> int:
+        """The number of a set of sites that are pooled together."""
+        sites = tuple(sorted(sites))
+        return self._number(self._site_set, self.site_sets, (space.size, *sites), sites)
+
+    def record(self, record: Pool | Group) -> int:
+        """The number of a pooled value; equal ones share it."""
+        key = (record.space.size, *record[:2], *record[3:]) if isinstance(record, Pool) else record
+        return self._number(self._record, self.records, key, record)
+
+    def atom(self, atom: Atom) -> int:
+        """The number of an atom; equal ones share it."""
+        return self._number(self._atom, self.atoms, atom, atom)
+
+    @staticmethod
+    def _number(index: dict[Any, int], items: list[Any], key: object, item: object) -> int:
+        if key not in index:
+            index[key] = len(items)
+            items.append(item)
+        return int(index[key])

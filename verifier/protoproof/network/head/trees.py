@@ -1,0 +1,117 @@
+"""Soft trees: (1 - a) * left + a * right, found from their leaves to the root."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from protoproof.network.head import pooled
+from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree, only
+from protoproof.network.head.tables import Atom, Tables
+
+
+def share(tables: Tables, x: Pooled | Combination, below: Tree | Pooled | Combination) -> Share:
+    """x times what lies below a node; x is one number, an affine function of one pooled value.
+
+    Raises:
+        NotRecognisedError: x is something else.
+    """
+    if math.prod(x.shape) != 1:
+        raise NotRecognisedError("a product of several pooled values with others")
+    part = plain(tables, pooled.combined(tables, x))
+    used = np.flatnonzero(part.weight[0])
+    if len(used) != 1 or part.ratio is not None:
+        raise NotRecognisedError("a product of pooled values that is no node of a soft tree")
+    under = below
+    if not isinstance(under, Tree):
+        under = plain(tables, pooled.combined(tables, under))
+    shape = np.broadcast_shapes(x.shape, below.shape)
+    alpha, beta = float(part.bias[0]), float(part.weight[0, used[0]])
+    return Share(shape, alpha, beta, part.atom[int(used[0])], under)
+
+
+def joined(
+    tables: Tables, x: Share | Pooled | Combination, y: Share | Pooled | Combination
+) -> Tree:
+    """The node whose two shares are added.
+
+    Raises:
+        NotRecognisedError: the two are not (1 - a) times something and a times something.
+    """
+    if not isinstance(x, Share) and not isinstance(y, Share):
+        raise NotRecognisedError("a sum that is no node of a soft tree")
+    known = only(x if isinstance(x, Share) else y, Share)
+    other = y if known is x else x
+    atom = known.atom
+    if isinstance(other, Share):
+        if other.atom != atom:
+            raise NotRecognisedError("a sum of shares of two nodes of a soft tree")
+        sides = {_side(known): _under(known.below), _side(other): _under(other.below)}
+    else:
+        sides = {_side(known): _under(known.below)}
+        rest = "left" if "right" in sides else "right"
+        sides[rest] = _leaf(plain(tables, pooled.combined(tables, other)), atom, rest)
+    if set(sides) != {"left", "right"}:
+        raise NotRecognisedError("a sum of two shares that do not make up 1")
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    return Tree(shape, atom, sides["left"], sides["right"])
+
+
+def _side(x: Share) -> str:
+    if (x.alpha, x.beta) == (0.0, 1.0):
+        return "right"
+    if (x.alpha, x.beta) == (1.0, -1.0):
+        return "left"
+    raise NotRecognisedError("a share of a soft tree that is neither a nor 1 - a")
+
+
+def _under(x: Tree | Combination) -> Tree | Real:
+    """A child: a tree, a leaf, or the tree of one node that a combination of one atom is."""
+    if isinstance(x, Tree):
+        return x
+    used = np.flatnonzero(np.abs(x.weight).max(axis=0))
+    if len(used) == 0:
+        return x.bias
+    if len(used) != 1 or x.ratio is not None:
+        raise NotRecognisedError("a soft tree whose child is a combination of several values")
+    # (1 - a) left + a right = left + a (right - left)
+    column = x.weight[:, int(used[0])]
+    return Tree(x.shape, x.atom[int(used[0])], x.bias, x.bias + column)
+
+
+def _leaf(x: Combination, atom: int, side: str) -> Real:
+    """The leaf of a share that was computed as a combination of one atom."""
+    if x.ratio is not None:
+        raise NotRecognisedError("a soft tree with something else than numbers at a leaf")
+    column = np.zeros(len(x.bias))
+    for number, name in enumerate(x.atom):
+        if name == atom:
+            column = x.weight[:, number]
+        elif x.weight[:, number].any():
+            raise NotRecognisedError("a leaf of a soft tree that depends on another node")
+    if side == "right" and not x.bias.any():
+        return column
+    if side == "left" and np.array_equal(column, -x.bias):
+        return x.bias
+    raise NotRecognisedError("two shares of a soft tree that do not make up 1")
+
+
+def plain(tables: Tables, x: Combination) -> Combination:
+    """The same combination over atoms that end in nothing affine: 1 - a as one of a."""
+    found: dict[int, Real] = {}
+    bias = x.bias.copy()
+    for column, number in enumerate(x.atom):
+        atom, factor = tables.atoms[number], 1.0
+        steps = atom.steps
+        while steps and steps[-1][0] in ("add", "mul") and steps[-1][1] is not None:
+            if steps[-1][0] == "add":
+                bias = bias + factor * steps[-1][1] * x.weight[:, column]
+            else:
+                factor *= steps[-1][1]
+            steps = steps[:-1]
+        base = tables.atom(Atom(atom.record, steps))
+        found[base] = found.get(base, np.zeros(len(bias))) + factor * x.weight[:, column]
+    weight = np.array(list(found.values())).reshape(len(found), len(bias)).T
+    return Combination(x.shape, tuple(found), weight, bias, x.ratio)
