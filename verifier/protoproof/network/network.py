@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
 from protoproof.errors import FragileError, ModelError
 from protoproof.network.head.about import About, find_about, named
@@ -86,14 +85,7 @@ class Network:
     @property
     def input_range(self) -> tuple[float, float]:
         """Closed range of input values: bytes have their own, else what is said, else [0, 1]."""
-        return (0.0, 255.0) if self.takes_bytes else self.about.input_range
-
-    @property
-    def takes_bytes(self) -> bool:
-        """Whether the input is uint8, which the graph casts."""
-        inputs = self.file.model.graph.input
-        value = next(value for value in inputs if value.name == self.view.input)
-        return bool(value.type.tensor_type.elem_type == TensorProto.UINT8)
+        return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -107,7 +99,7 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        bounded = self.takes_bytes or self.about.range_stated  # a range that nobody states is none
+        bounded = self.graph.bytes_in or self.about.range_stated  # a range that nobody states is none
         limits = self.input_range if bounded else (-math.inf, math.inf)
         image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)

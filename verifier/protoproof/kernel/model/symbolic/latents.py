@@ -23,8 +23,8 @@ from protoproof.kernel.model.symbolic.arrays import (
     reciprocal,
     thin,
 )
-from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured
 from protoproof.kernel.model.symbolic.tables import Row, Site, Tables
+from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured
 
 
 def spanned(value: Latent) -> Latent:

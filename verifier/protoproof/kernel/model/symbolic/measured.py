@@ -12,12 +12,15 @@ from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
+    Exact,
+    Number,
     alike,
     combined,
     numbered,
     spread,
     thin,
 )
+from protoproof.kernel.model.symbolic.constants import reals
 from protoproof.kernel.model.symbolic.tables import Norm, Program, Row, Site, Tables
 from protoproof.kernel.model.symbolic.values import Constant, Measured
 from protoproof.kernel.model.symbolic.values import constant as roots
@@ -40,11 +43,13 @@ def then(value: Measured, tables: Tables, name: str, constant: Constant | None =
     if constant is None:
         program = combined(lambda p: tables.then(p, name), value.program)
         return spanned(Measured(value.site, value.row, program))
+    if not constant.rational and name == "add":
+        constant = roots(Exact(reals(constant), 1))
     if not constant.rational:
         if name != "mul":
             raise ModelError(f"model: a root enters a measurement by {name}")
         value = then(value, tables, "div_root", roots(constant.root))
-    numbers: dict[Fraction, int] = {}
+    numbers: dict[Number, int] = {}
     which = numbered(constant.number, numbers)
     named = list(numbers)
     if name == "mul" and not all(named):

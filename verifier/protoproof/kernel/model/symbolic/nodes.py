@@ -19,8 +19,9 @@ _WINDOW: Defaults = {
 }  # fmt: skip
 _SCATTER: Defaults = {"reduction": "none"}
 ATTRIBUTES: dict[str, Defaults] = {
-    **dict.fromkeys(
-        (
+    **{
+        key: {}
+        for key in (
             "Abs",
             "Add",
             "Clip",
@@ -56,9 +57,8 @@ ATTRIBUTES: dict[str, Defaults] = {
             "Tile",
             "Unsqueeze",
             "Where",
-        ),
-        {},
-    ),
+        )
+    },
     "ArgMax": {"axis": 0, "keepdims": 1, "select_last_index": 0},
     "AveragePool": {**_WINDOW, "ceil_mode": 0, "count_include_pad": 0},
     "Cast": {"to": int, "saturate": 1, "round_mode": "up"},

@@ -12,6 +12,7 @@ from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.primitives import ZERO, End, above, at_least
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.expressions import RISING
 from protoproof.kernel.model.symbolic.tables import Instruction, Program
 
@@ -25,7 +26,7 @@ def direction(program: Program, ends: tuple[End, End]) -> int:
     """1 where a program certainly never falls on a range, -1 where it never rises, else 0."""
     sign = 1
     for name, constant in program:
-        if name == "mul" and constant is not None:
+        if name == "mul" and isinstance(constant, Fraction):
             sign = sign if constant > 0 else -sign
         elif name not in RISING and not (name == "zero_below" and (constant or 0) >= 0):
             return _derived(program, ends)
@@ -90,7 +91,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     merged = [_merged(program, floor) for program, floor in zip(programs, floors, strict=True)]
     longest = max(merged, key=len)
     names = [name for name, _ in longest]
-    columns: list[list[Fraction | None]] = [[] for _ in names]
+    columns: list[list[Fraction | Real | None]] = [[] for _ in names]
     for program, floor in zip(merged, floors, strict=True):
         for column, constant in zip(columns, _aligned(program, longest, floor), strict=True):
             column.append(constant)
@@ -103,7 +104,9 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     return Chain(steps)
 
 
-def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[Fraction | None]:
+def _aligned(
+    program: Program, names: Program, floor: Fraction | None
+) -> list[Fraction | Real | None]:
     """The program's constants for the functions of another one; it may lack what does nothing.
 
     Raises:
@@ -120,9 +123,9 @@ def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[F
 
 def _matched(
     program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None] | None:
+) -> list[Fraction | Real | None] | None:
     """From the end on: functions that do something are taken as late as they come."""
-    found: list[Fraction | None] = []
+    found: list[Fraction | Real | None] = []
     left = len(program)
     for name, constant in reversed(names):
         if left and program[left - 1][0] == name:
@@ -155,6 +158,8 @@ def _tidied(result: list[Instruction]) -> None:
     slope, shift = Fraction(1), Fraction(0)
     count = 0
     while count < len(result) and result[-1 - count][0] in _NEUTRAL:
+        if isinstance(result[-1 - count][1], Real):
+            break
         count += 1
     for name, constant in result[len(result) - count :]:
         if name == "add":
