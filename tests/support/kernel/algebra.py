@@ -7,7 +7,7 @@ definitions and shares nothing with the checker.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -27,6 +27,7 @@ from protoproof.certificate.schema import (
     Instance,
     IntervalEvidence,
     ModelIdentity,
+    Move,
     PairFact,
     SimplexDomain,
     SphereDomain,
@@ -34,6 +35,7 @@ from protoproof.certificate.schema import (
 from protoproof.kernel.arithmetic.exact import float32_integers
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.witness import departures, materialise
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.head import Geometry, Head, Pooling, PoolingKind
@@ -410,3 +412,27 @@ def made(name: str, seed: int) -> Made:
         kind, head, latent, bare.domain, points, scales, program, inner, weight, bias,
         (first, second),
     )  # fmt: skip
+
+
+def losing(here: Made, rng: np.random.Generator) -> Iterator[tuple[int, tuple[Move, ...]]]:
+    """Moves that lose to a rival, in the domain."""
+    z = here.latent.astype(np.float64)
+    for _ in range(300):
+        step = 10.0 ** rng.uniform(-1, 0.5) * rng.normal(size=z.shape)
+        target = here.inside(z + step).astype(np.float32)
+        step32 = (target - here.latent).astype("<f4")
+        moves = tuple(
+            Move(location=k, keep=(), direction=base64.b64encode(row.tobytes()).decode())
+            for k, row in enumerate(step32)
+        )
+        there = (here.latent + step32).astype(np.float64)
+        for rival in here.rivals:
+            if here.margin(there, rival) < -1e-4:
+                points = materialise(here.exact, here.where, moves)
+                if not list(departures(here.where, here.exact, points)):
+                    yield rival, moves
+
+
+def tight_activation(exact: Latent, prototype: int) -> ActivationFact:
+    value = exact.best(prototype)
+    return ActivationFact(prototype=prototype, lower=value.down().hex(), upper=value.up().hex())
