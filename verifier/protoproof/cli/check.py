@@ -78,8 +78,9 @@ def _observed(
     require("explain", "--input")
     network = load(model)
     x = read_input(input_, network.input_shape, network.input_range, index)
-    model_file = ModelFile(network.data, network.files)
-    report, code, _ = _proved(content, name, model_file, input_digest(x))
+    report, code, _ = _proved(
+        content, name, ModelFile(network.data, network.files), input_digest(x)
+    )
     if not report.met or report.instance is None:
         return report, code, None
     verdict, sentence = confirm_latent(report.instance, network, x)

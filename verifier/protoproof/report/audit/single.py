@@ -22,12 +22,6 @@ from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate, PageModel
 
 
-def _checked(content: bytes, network: Network, digest: str) -> CheckReport:
-    """What the checker says, from the bytes of the model that were read."""
-    file = ModelFile(network.data, network.files)
-    return check(content, file, digest)
-
-
 def page_to_files(
     certificate: Path,
     out: Path,
@@ -63,14 +57,14 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    report = _checked(content, network, instance.input_sha256)
+    report = check(content, ModelFile(network.data, network.files), instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
         reading=reading_of(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(network.about.name, network.sha256, network.binding, network.head.grid),
+        model=PageModel(network.about.name, network.sha256, network.head.grid),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),

@@ -12,15 +12,24 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from protoproof.errors import InternalError
+from protoproof.network.layout import layout_of
 from protoproof.report.page.page import Box, Image
 
 LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones are shown smaller
 
 
-def to_picture(
-    x: Float32[NDArray[np.float32], "channel row column"], low: float, high: float
-) -> Image:
-    """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean."""
+def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) -> Image:
+    """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
+
+    What is no image is shown as a table of its numbers, grey: signals by channel and time, tokens
+    by place and feature, a vector as one row; between its extremes where it leaves the range.
+    """
+    if x.ndim != 3:
+        x = x.reshape(1, -1, x.shape[-1])
+        if x.min() < low or x.max() > high:
+            low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
+    elif layout_of(x.shape) == "channels last":
+        x = np.moveaxis(x, 2, 0)
     channels = x if len(x) in (1, 3) else x.mean(axis=0, keepdims=True)
     scaled = (channels.astype(np.float64) - low) / (high - low)
     pixels = np.rint(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)
