@@ -74,6 +74,7 @@ class Kind:
     locations: int = 2
     banks: int = 1
     floor: float = 0.0
+    added: float = 0.0
 
 
 ROWS: dict[str, Kind] = {
@@ -99,6 +100,7 @@ ROWS: dict[str, Kind] = {
     "angles, cut off": Kind("angular", "cut off"),
     "angles of a box": Kind("angular", "negated", domain="box"),
     "angles with a floor": Kind("angular", "negated", floor=0.75),
+    "angles with an addend": Kind("angular", "negated", floor=0.25, added=0.125),
     "labels by angle": Kind("angular", "negated", decision="labels"),
     "best angles": Kind("angular", "negated", decision="best"),
     "a tree of angles": Kind("angular", "sigmoid", decision="tree"),
@@ -183,7 +185,7 @@ class Made:
         else:
             found = -z @ p.T
         if self.kind.geometry == "angular":
-            length = np.linalg.norm(z, axis=-1, keepdims=True)
+            length = np.sqrt((z**2).sum(-1, keepdims=True) + self.kind.added)
             found = found / np.maximum(np.maximum(length, self.kind.floor), 1e-300)
         return np.asarray(found)
 
@@ -400,7 +402,7 @@ def made(name: str, seed: int) -> Made:
     head = Head(
         kind.geometry, _integers(points), None if scales is None else _integers(scales),
         _chain(program), _chain(inner), [Pooling(kind.pooling, largest)] * COUNT, decision,
-        first, second, CHANNELS, Fraction(kind.floor),
+        first, second, CHANNELS, Fraction(kind.floor), Fraction(kind.added),
     )  # fmt: skip
     bare = Made(
         kind, head, np.zeros((kind.locations, CHANNELS), np.float32), _domain(kind.domain),
