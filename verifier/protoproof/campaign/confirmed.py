@@ -83,7 +83,6 @@ def confirm(
     *,
     chosen: Sequence[int] | None = None,
     regions: Collection[str] | None = None,
-    declared: bool = False,
     vocabularies: Collection[str] | None = None,
     only_known: bool = False,
     watch: Watch = lambda row, found: None,
@@ -96,7 +95,6 @@ def confirm(
         instances: the data; None where it is not at hand, see :class:`Confirmed`.
         chosen: which of the data; by default those that the plan chooses.
         regions: over which; by default those that the plan names.
-        declared: see ``allow_declared`` of :func:`protoproof.kernel.check`.
         vocabularies: whose sizes are of interest; all by default.
         only_known: leave out instances of which the directory holds nothing at all.
         watch: is called with every row and its certificate, in order.
@@ -109,7 +107,7 @@ def confirm(
         raise InputError(f"{campaign.directory}: is about another network (sha256 differs)")
     options = Options(**campaign.about["options"])
     words = wording(list(campaign.about["regions"] if regions is None else regions), network)
-    again = Rechecker(campaign.directory, network, options, declared)
+    again = Rechecker(campaign.directory, network, options)
     if instances is not None:
         instances.fit(network.class_names)
     places = _places(campaign, again, instances, options, chosen, only_known)

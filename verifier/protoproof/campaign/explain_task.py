@@ -216,7 +216,7 @@ def _moved(
     if core.domain.kind != domain:
         return None
     moved = canonical_bytes(envelope.model_copy(update={"core": core}))
-    report = check(moved, explainer.model_file, input_digest(seen.x), allow_declared=True)
+    report = check(moved, explainer.model_file, input_digest(seen.x))
     return (core, report, moved) if report.accepted else None
 
 

@@ -102,14 +102,11 @@ class Rechecker:
         directory: of the campaign.
         network: the network.
         options: what was asked; they say what a certificate has to be about.
-        declared: see ``allow_declared`` of :func:`protoproof.kernel.check`.
     """
 
-    def __init__(
-        self, directory: Path, network: Network, options: Options, declared: bool = False
-    ) -> None:
+    def __init__(self, directory: Path, network: Network, options: Options) -> None:
         self.network = network
-        self._directory, self._options, self._declared = directory, options, declared
+        self._directory, self._options = directory, options
         self._file = ModelFile(network.data, network.files)
         self._domain = domain_words(options.domain, network)
 
@@ -248,7 +245,7 @@ class Rechecker:
             return Rechecked(complaint=Complaint(f"certificate {error}", True))
         if content is None:
             return None
-        report = check(content, self._file, seen.digest, allow_declared=self._declared)
+        report = check(content, self._file, seen.digest)
         found = Rechecked(content, None, report)
         if not report.accepted:
             unmet = [f"{o.name}: {o.detail}" for o in report.failures]

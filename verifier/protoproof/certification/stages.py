@@ -214,7 +214,6 @@ class Stages:
             canonical_bytes(envelope),
             self.explainer.model_file,
             core.instance.input_sha256,
-            allow_declared=True,
         )
         return StageProof(method, (envelope,), (report,)) if report.met else None
 

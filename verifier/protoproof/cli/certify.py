@@ -230,9 +230,7 @@ def print_certified(
     for path in certificates[:1]:
         more = f" and {len(certificates) - 1} more" if len(certificates) > 1 else ""
         out.print(f"certificate {safe(path)}{more}")
-        declared = result.certificates[0].core.model.binding == "declared"
-        trust = ["--allow-declared"] if declared else []
-        again = shlex.join([*program(), "check", path, str(model), *trust])
+        again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
 

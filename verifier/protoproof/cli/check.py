@@ -15,6 +15,7 @@ from protoproof.report.page.text import visible
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport, ModelFile
     from protoproof.kernel.claims import Claim
+    from protoproof.network import Network
 
 
 def check(
@@ -24,14 +25,6 @@ def check(
         Path | None, typer.Option("--input", help="Also run this input, and compare its latent.")
     ] = None,
     index: Index = None,
-    allow_declared: Annotated[
-        bool,
-        typer.Option(
-            "--allow-declared",
-            help="Examine the rest as if the graph computed a head that is only declared; the "
-            "result is conditional on that (exit code 3).",
-        ),
-    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
     ] = False,
@@ -46,11 +39,9 @@ def check(
     # what is proved and what is observed are about the same bytes: each file is read once
     content = kernel.read_file(certificate)
     if input_ is None:
-        report, code, observed = _proved(content, certificate, model, None, allow_declared)
+        report, code, observed = _proved(content, certificate, model, None)
     else:
-        report, code, observed = _observed(
-            content, certificate, model, input_, index, allow_declared
-        )
+        report, code, observed = _observed(content, certificate, model, input_, index)
     if as_json:
         print_json(report.to_json() | {"observed": observed, "exit_code": code})
     elif not quiet:
@@ -59,7 +50,7 @@ def check(
 
 
 def _proved(
-    content: bytes, name: Path, model: Path | ModelFile, digest: str | None, allow_declared: bool
+    content: bytes, name: Path, model: Path | ModelFile, digest: str | None
 ) -> tuple[CheckReport, int, str | None]:
     """What the checker says, and the exit code.
 
@@ -69,31 +60,45 @@ def _proved(
     from protoproof import kernel
     from protoproof.certificate.reader import require_certificate
 
-    report = kernel.check(content, model, digest, allow_declared=allow_declared)
+    report = kernel.check(content, model, digest)
     if report.obligations[0].passed is not True:  # is it a certificate at all?
         require_certificate(content, str(name))
     return report, report.exit_code, None
 
 
 def _observed(
-    content: bytes, name: Path, model: Path, input_: Path, index: int | None, allow_declared: bool
+    content: bytes, name: Path, model: Path, input_: Path, index: int | None
 ) -> tuple[CheckReport, int, str | None]:
     """The same, with what the runtime computes here for the input that was presented."""
     from protoproof.extras import require
     from protoproof.kernel import ModelFile
-    from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.network.recorded import confirm_latent, input_digest
 
     require("explain", "--input")
-    network = load(model)
+    network = _as_stated(content, name, model)
     x = read_input(input_, network.input_shape, network.input_range, index)
     model_file = ModelFile(network.data, network.files)
-    report, code, _ = _proved(content, name, model_file, input_digest(x), allow_declared)
+    report, code, _ = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
         return report, code, None
     verdict, sentence = confirm_latent(report.instance, network, x)
     return report, verdict.exit_code or code, sentence  # what is conditional stays so
+
+
+def _as_stated(content: bytes, name: Path, model: Path) -> Network:
+    """The network with the latent and the output that the certificate is about.
+
+    Raises:
+        CertificateError: the file is none.
+        ModelError: the model is refused, or has no such head.
+    """
+    from protoproof.certificate.reader import read_certificate, require_certificate
+    from protoproof.network import load
+
+    require_certificate(content, str(name))
+    stated = read_certificate(content).core.model
+    return load(model, latent=stated.latent, output=stated.output)
 
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:

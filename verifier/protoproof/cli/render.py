@@ -22,7 +22,7 @@ def print_explanation(result: Any, model_name: str) -> None:
     out.print(
         f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
         f"[bold]{safe(explanation.predicted_name)}[/bold]"
-        f"  (margin {explanation.margin:.3f} over the closest rival)"
+        f"  (margin {explanation.margin:.3f} {_margin_of(explanation)})"
     )
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
     for attempt in explanation.attempts:
@@ -56,6 +56,12 @@ def print_explanation(result: Any, model_name: str) -> None:
     if result.page is not None:
         out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")
+
+
+def _margin_of(explanation: Any) -> str:
+    """What the smallest margin is a margin of."""
+    decision = explanation.identity.get("model", {}).get("decision")
+    return "to the closest threshold" if decision == "labels" else "over the closest rival"
 
 
 def _print_claims(out: Console, explanation: Any) -> None:

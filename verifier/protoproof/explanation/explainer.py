@@ -110,7 +110,7 @@ class Explainer:
             question.instance, question.observation, self.network.class_names
         )
         if undecided is not None:
-            return answer(question, self.network.class_names, undecided, (), None, started)
+            return answer(question, self.network, undecided, (), None, started)
         attempts, best = self._tried(question)
         if best is not None and options.minimal == "minimum":
             seconds = math.inf if options.timeout is None else options.timeout
@@ -125,7 +125,7 @@ class Explainer:
         if best is not None and options.witnesses:
             best = (*best[:3], self._witnessed(question, best[3]))
         verdict = attempts[0].verdict if best is None else judged(best[3].check.conditions)
-        return answer(question, self.network.class_names, verdict, attempts, best, started)
+        return answer(question, self.network, verdict, attempts, best, started)
 
     def question(
         self, observation: Observation, options: ExplainOptions, about: About | None = None
@@ -263,13 +263,8 @@ class Explainer:
 
     def checked(self, envelope: Envelope) -> CheckReport:
         """What the checker says about a certificate of this network."""
-        # what rests on a declared head is then conditional on it, and never counts as proved
-        return check(
-            canonical_bytes(envelope),
-            self.model_file,
-            envelope.core.instance.input_sha256,
-            allow_declared=True,
-        )
+        digest = envelope.core.instance.input_sha256
+        return check(canonical_bytes(envelope), self.model_file, digest)
 
 
 def explain(

@@ -252,8 +252,7 @@ def compare_directories(
     for where, model, option in ((old, old_model, "--old-model"), (new, new_model, "--new-model")):
         campaign = read_campaign(find_campaign(where))
         network = network_of(campaign, model, option)
-        declared = network.binding == "declared"
-        found.append(confirm(campaign, network, instances, declared=declared))
+        found.append(confirm(campaign, network, instances))
     return compare(*found)
 
 

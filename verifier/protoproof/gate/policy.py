@@ -98,14 +98,9 @@ class Duplicates(_Closed):
 
 
 class Certificates(_Closed):
-    """Every certificate is accepted by the checker.
-
-    ``allow_declared`` examines the rest as if the graph computed a head that is only declared. Such
-    certificates rest on somebody's word: they do not count, and the check is undecided.
-    """
+    """Every certificate is accepted by the checker."""
 
     accepted: Literal["all"]
-    allow_declared: bool = False
 
 
 class BaselineRules(_Closed):
@@ -188,7 +183,6 @@ class Rules(_Closed):
         ),
     ] = None
     duplicate_prototypes: Duplicates | None = None
-    head_binding: Literal["recognised"] | None = None
     certificates: Certificates | None = None
     undecided: Annotated[
         AtMostShare,

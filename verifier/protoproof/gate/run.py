@@ -122,7 +122,6 @@ def _found_again(
     ask: dict[str, Any] = {
         "chosen": plan.selection.choose(instances),
         "regions": [rule.region for rule in rules.certified_accuracy or ()],
-        "declared": rules.certificates is not None and rules.certificates.allow_declared,
         "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
     }
     confirmed = confirm(campaign, network, instances, **ask)
@@ -152,7 +151,7 @@ def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = N
         overall(outcomes),
         file,
         tuple(outcomes),
-        {"name": facts.name, "sha256": facts.sha256, "binding": facts.binding},
+        facts.identity,
         dict(campaign.about["data"]),
         campaign.states,
         campaign.rows,

@@ -54,8 +54,6 @@ def check(
     certificate: bytes | str | Path,
     model: bytes | str | Path | ModelFile,
     input_sha256: str | None = None,
-    *,
-    allow_declared: bool = False,
 ) -> CheckReport:
     """Prove a certificate again, from its bytes and the model's bytes alone.
 
@@ -63,8 +61,6 @@ def check(
         certificate: the file's content or path.
         model: the ONNX file's content or path, or a :class:`ModelFile` to share among many calls.
         input_sha256: hash of the input that the certificate is presented with, if any.
-        allow_declared: go on as if the graph computed a head that is only declared; what is then
-            found is conditional on that. Otherwise such a certificate is incomplete.
 
     Raises:
         CertificateError, ModelError: a file cannot be read. (Content never raises: a malformed
@@ -75,7 +71,7 @@ def check(
         model = ModelFile(model)
     elif not isinstance(model, ModelFile):
         model = ModelFile.read(model)
-    asked = Question(content, model, input_sha256, allow_declared)
+    asked = Question(content, model, input_sha256)
     outcomes: dict[int, _Outcome] = {}
     with Budget().active():
         for rule in RULES:

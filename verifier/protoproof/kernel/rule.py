@@ -42,7 +42,6 @@ class Question:
     certificate: bytes
     model: ModelFile
     input_sha256: str | None
-    allow_declared: bool
 
 
 class Established:

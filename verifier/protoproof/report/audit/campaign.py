@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
+from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import CERTIFICATES, LEDGER, REGIONS
 from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.store import ALTERED
@@ -144,8 +145,7 @@ def _found_again(
     def watch(row: Row, found: Rechecked | None) -> None:
         every.append(audit.instance(row, found, brief=len(every) >= sections))
 
-    declared = network.binding == "declared"
-    return confirm(stored, network, instances, declared=declared, watch=watch), every
+    return confirm(stored, network, instances, watch=watch), every
 
 
 def _network(model: Path, campaign: Campaign) -> Network:
@@ -172,7 +172,11 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     return (
         ("Model", f"{model.name} ({model.family})"),
         ("Model sha256", model.sha256),
-        ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
+        ("Head", f"{size}, {model.geometry} geometry, {model.decision} decision"),
+        ("Locations", _locations(model)),
+        ("Pooling", ", ".join(model.pooling)),
+        ("Latent", ", ".join(model.latent)),
+        ("Output", model.output),
         ("Head sha256", model.head_sha256),
         ("Head description sha256", model.description_sha256),
         ("Similarity", model.similarity),
@@ -185,6 +189,11 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         *regions,
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
+
+
+def _locations(model: ModelFacts) -> str:
+    rows, columns = model.grid
+    return f"{columns}" if rows == 1 else f"{rows} × {columns}"
 
 
 def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
@@ -320,9 +329,8 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
 def _recheck(
     directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
-    trust = " --allow-declared" if network.binding == "declared" else ""
     start, file = shlex.join(program), shlex.quote(str(model))
     folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
     places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
-    loop = f'for certificate in {places}; do {start} check "$certificate" {file}{trust} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
-    return (f"{start} check CERTIFICATE {file}{trust}", loop)
+    loop = f'for certificate in {places}; do {start} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{start} check CERTIFICATE {file}", loop)

@@ -15,17 +15,17 @@ from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of, reading_of
+from protoproof.report.audit.sections import patches_of, recorded_reading
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
+from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import to_picture
-from protoproof.report.page.page import PageCertificate, PageModel
+from protoproof.report.page.page import PageCertificate
 
 
 def _checked(content: bytes, network: Network, digest: str) -> CheckReport:
     """What the checker says, from the bytes of the model that were read."""
-    file = ModelFile(network.data, network.files)
-    return check(content, file, digest, allow_declared=network.binding == "declared")
+    return check(content, ModelFile(network.data, network.files), digest)
 
 
 def page_to_files(
@@ -54,9 +54,10 @@ def page_to_files(
         CertificateError, InputError, ModelError, OutputError: a file cannot be read, does not
             fit, or cannot be written.
     """
-    network = load(model)
     content = read_file(certificate)
     envelope = read_certificate(content)
+    stated = envelope.core.model
+    network = load(model, latent=stated.latent, output=stated.output)
     x = read_input(input_, network.input_shape, network.input_range, index)
     if input_digest(x) != envelope.core.instance.input_sha256:
         raise InputError(f"{input_}: is not the input that {certificate} is about")
@@ -64,18 +65,17 @@ def page_to_files(
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
     report = _checked(content, network, instance.input_sha256)
-    trust = ["--allow-declared"] if network.binding == "declared" else []
     page = explanation_page(
         envelope=envelope,
         check=report,
-        reading=reading_of(network, envelope.core),
+        reading=recorded_reading(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(network.about.name, network.sha256, network.binding, network.head.grid),
+        model=page_model(network),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model), *trust]),
+            shlex.join([*program, "check", str(certificate), str(model)]),
         ),
         sizes=(),
         seconds=envelope.about.seconds or 0.0,
