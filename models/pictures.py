@@ -22,7 +22,7 @@ def prototype_sheet(
     """PNG bytes with one tile per prototype, in order, and the size of a tile."""
     if isinstance(head, CaseBasedHead):
         drawn = head.pictures().numpy()
-        return tiled(list(drawn), drawn.shape[2:])
+        return tiled(list(drawn), drawn.shape[2:]), drawn.shape[2:]
     if len(corpus.shape) == 2:
         pieces = [corpus.x_train[p.sample][:, p.box[1] : p.box[3]] for p in places]
         return tiled([_plot(piece) for piece in pieces], SIGNAL_TILE), SIGNAL_TILE

@@ -18,7 +18,7 @@ import torch
 from models.trunk import Network
 from protoproof.errors import TrainingError
 
-KEY = "protoproof.head"
+KEY = "protoproof"
 
 
 def export_plain(network: Network, shape: tuple[int, ...], exporter: str) -> onnx.ModelProto:
@@ -49,7 +49,7 @@ def export_plain(network: Network, shape: tuple[int, ...], exporter: str) -> onn
 
 
 def add_names(model: onnx.ModelProto, names: dict[str, Any]) -> bytes:
-    """The file's bytes, with the names of classes and prototypes as metadata."""
+    """The file's bytes, with what the file says about itself as metadata."""
     text = json.dumps(names, sort_keys=True, separators=(",", ":"), allow_nan=False)
     onnx.helper.set_model_props(model, {KEY: text})
     return bytes(model.SerializeToString(deterministic=True))

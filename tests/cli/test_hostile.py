@@ -48,38 +48,6 @@ def test_another_inputs_hash_does_not_make_it_that_inputs_certificate(
     assert "another latent" in result.out
 
 
-def undescribed(folder: Path) -> Path:
-    """A model whose head is described beside it and cannot be recognised."""
-    model = onnx.load(MODEL)
-    text = model.metadata_props[0].value
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        if node.op_type == "MaxPool":  # the same function, in a form that is not recognised
-            node.attribute.append(onnx.helper.make_attribute("pads", [0, 0, 0, 0]))
-        if node.op_type == "Add" and node.input[1] == "one":
-            node.op_type = "Sub"
-            node.input[1] = "minus_one"
-    one = np.array(-1.0, dtype=np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(one, "minus_one"))
-    path = folder / "bare.onnx"
-    onnx.save(model, path)
-    (folder / "bare.yaml").write_text(text)
-    return path
-
-
-def test_a_declared_head_is_not_accepted_unasked(digits: Path, tmp_path: Path) -> None:
-    model, out = undescribed(tmp_path), tmp_path / "out" / "c.json"
-    explained = protoproof("explain", model, "--input", digits / "0.npy", "--out", out)
-    assert explained.code == 3, explained.err
-    assert "--allow-declared" in explained.out
-    plain = protoproof("check", out, model)
-    assert plain.code == 3
-    assert "only declared" in plain.out
-    trusting = protoproof("check", out, model, "--allow-declared")
-    assert trusting.code == 3
-    assert "conditional" in trusting.out
-
-
 @pytest.mark.parametrize("kind", ["model", "input", "symlink", "fifo", "no json"])
 def test_outputs_never_replace_what_is_not_theirs(kind: str, digits: Path, tmp_path: Path) -> None:
     model, x = tmp_path / "m.json", tmp_path / "x.npy"

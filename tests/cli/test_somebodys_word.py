@@ -16,13 +16,11 @@ from protoproof.campaign import Instances, Options, confirm, read_campaign, run_
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.cli.app import program
 from protoproof.explanation.explainer import Explainer
-from protoproof.gate import run_gate
 from protoproof.gate.policy_file import read_policy
 from protoproof.gate.rules import checks
 from protoproof.kernel import check
 from protoproof.network import Network, load
 from protoproof.prover.latent.reach import Reach
-from protoproof.report.audit import audit_page
 from protoproof.verdict import Status
 from tests.support.campaign import InlineEngine
 from tests.support.gate import HEADER
@@ -40,15 +38,6 @@ class Word:
     certificate: Path
     network: Network
     whose: str
-    trust: tuple[str, ...]
-
-
-def declared_model(folder: Path) -> Path:
-    """The same function in a spelling that is not recognised."""
-    parts = draft()
-    parts.nodes.remove(parts.node("measurement"))
-    parts.rename("expanded", "measurement")
-    return parts.save(folder)
 
 
 def reached(network: Network, x: np.ndarray, linear: bool) -> Reach:
@@ -60,26 +49,23 @@ def reached(network: Network, x: np.ndarray, linear: bool) -> Reach:
     return Reach(*ends, SOURCE, rows, (rows * latent).sum(axis=(1, 2)) - 0.5)
 
 
-KINDS = ("declared", "box", "linear bounds")
+KINDS = ("box", "linear bounds")
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def word(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Word:
     kind, folder = request.param, tmp_path_factory.mktemp("word")
-    model = declared_model(folder) if kind == "declared" else draft().save(folder)
+    model = draft().save(folder)
     network = load(model)
     x = np.random.default_rng(1).random(network.input_shape, dtype=np.float32)
     np.save(folder / "x.npy", x)
-    domain = "box" if kind == "declared" else reached(network, x, kind != "box")
-    result = Explainer(network).explain(x, domain=domain)
+    result = Explainer(network).explain(x, domain=reached(network, x, kind != "box"))
     assert result.verdict.status is Status.UNKNOWN
     assert result.verdict.reason.startswith("conditional: ")
     assert result.certificate is not None
     path = folder / "c.json"
     path.write_bytes(canonical_bytes(result.certificate))
-    whose = "head description" if kind == "declared" else SOURCE
-    trust = ("--allow-declared",) if kind == "declared" else ()
-    return Word(model, folder / "x.npy", path, network, whose, trust)
+    return Word(model, folder / "x.npy", path, network, SOURCE)
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -90,20 +76,13 @@ def run(*arguments: object) -> tuple[int, str]:
 def verbs(word: Word, out: Path) -> dict[str, list[object]]:
     """Every verb that answers about one certificate, network or input."""
     at = [word.model, "--input", word.x]
-    every: dict[str, list[object]] = {
-        "check": ["check", word.certificate, word.model, *word.trust],
-        "check with the input": ["check", word.certificate, *at, *word.trust],
+    return {
+        "check": ["check", word.certificate, word.model],
+        "check with the input": ["check", word.certificate, *at],
         "report": [
             *("report", word.certificate, "--model", *at, "--out", out / "r.html"),
         ],
     }
-    if word.trust:
-        every |= {
-            "explain": ["explain", *at, "--out", out / "e.json"],
-            "explain a region": ["explain", *at, "--domain", "linf:0.001", "--out", out / "d.json"],
-            "certify": ["certify", *at, "--region", "linf:0.001", "--out", out / "f.json"],
-        }
-    return every
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -122,29 +101,17 @@ def test_every_verb_exits_3_and_says_whose_word(word: Word, as_json: bool, tmp_p
             assert document.get("accepted", False) is False
 
 
-def test_unasked_a_declared_head_is_3_too(word: Word) -> None:
-    code, _ = run("check", word.certificate, word.model)
-    assert code == 3
-
-
 def test_the_printed_line_that_checks_again_exits_the_same_way(word: Word, tmp_path: Path) -> None:
-    """On the terminal of explain and certify, and on the page of a report."""
-    every = verbs(word, tmp_path)
-    for verb in [v for v in ("explain", "certify", "report") if v in every]:
-        code, printed = run(*every[verb])
-        if verb == "report":
-            page = (tmp_path / "r.html").read_text()
-            printed = html.unescape(page[: page.index("</code>")].rpartition("<code>")[2])
-        again = printed[printed.rindex(" check ") :].split()
-        assert run(*again)[0] == code == 3, verb
+    """On the page of a report."""
+    code, _ = run(*verbs(word, tmp_path)["report"])
+    page = (tmp_path / "r.html").read_text()
+    printed = html.unescape(page[: page.index("</code>")].rpartition("<code>")[2])
+    again = printed[printed.rindex(" check ") :].split()
+    assert run(*again)[0] == code == 3
 
 
-@pytest.mark.parametrize("stage", ["report", "explain"])
-def test_no_page_is_green(word: Word, stage: str, tmp_path: Path) -> None:
-    arguments = verbs(word, tmp_path).get(stage)
-    if arguments is None:
-        arguments = verbs(word, tmp_path)["report"]
-    run(*arguments)
+def test_no_page_is_green(word: Word, tmp_path: Path) -> None:
+    run(*verbs(word, tmp_path)["report"])
     (page,) = [p.read_text() for p in tmp_path.glob("*.html")]
     assert '<section class="verdict conditional">' in page
     assert '<body class="conditional">' in page
@@ -159,36 +126,21 @@ def many(network: Network, count: int = 4) -> Instances:
     return Instances("some", "0" * 64, x, y, network.class_names)
 
 
-RULES = "rules:\n  certificates: {accepted: all, allow_declared: %s}\n  undecided: {at_most: 0.0}\n"
+RULES = "rules:\n  certificates: {accepted: all}\n  undecided: {at_most: 0.0}\n"
 
 
-@pytest.mark.parametrize("allowed", ["false", "true"])
-def test_campaign_and_gate_do_not_count_it(allowed: str, tmp_path: Path) -> None:
-    network = load(declared_model(tmp_path))
-    data = many(network)
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(HEADER + RULES % allowed)
-    result = run_gate(policy, network.path, data, tmp_path / "out", engine=InlineEngine)
-    assert result.exit_code == 3
-    assert {c.id: c.status for c in result.checks}["certificates"] == "undecided"
-    assert result.states["proved"] == 0
-    assert result.states["undecided"] == len(data.x)
-
-
-@pytest.mark.parametrize("allowed", ["false", "true"])
-def test_a_campaign_that_calls_it_proved_does_not_make_it_count(
-    allowed: str, tmp_path: Path
-) -> None:
+def test_a_campaign_that_calls_it_proved_does_not_make_it_count(tmp_path: Path) -> None:
     """A ledger of another hand: the certificate is there, the row says proved."""
-    network = load(declared_model(tmp_path))
+    network = load(draft().save(tmp_path))
     data, out = many(network, 2), tmp_path / "out"
     run_campaign(network, data, out, options=Options(witnesses=False), engine=InlineEngine)
     made, rows = read_campaign(out), []
     for row in made.rows:
-        found = Explainer(network).explain(data.x[row.index], witnesses=False)
+        domain = reached(network, data.x[row.index], False)
+        found = Explainer(network).explain(data.x[row.index], domain=domain, witnesses=False)
         assert found.certificate is not None
         content = canonical_bytes(found.certificate)
-        report = check(content, network.data, row.instance, allow_declared=True)
+        report = check(content, network.data, row.instance)
         assert (report.status, report.accepted, report.exit_code) == ("conditional", False, 3)
         path = out / "certificates" / f"{row.key}.cert.json"
         path.parent.mkdir(exist_ok=True)
@@ -199,31 +151,11 @@ def test_a_campaign_that_calls_it_proved_does_not_make_it_count(
         record = replace(row.record, state="proved", reason="", certificate=digest, **told)
         rows.append(replace(row, record=record))
     policy = tmp_path / "policy.yaml"
-    policy.write_text(HEADER + RULES % allowed)
+    policy.write_text(HEADER + RULES)
     rules = read_policy(policy).policy.rules
     forged = replace(made, rows=tuple(rows))
-    again = confirm(forged, network, data, declared=allowed == "true")
+    again = confirm(forged, network, data)
     assert again.states["proved"] == 0
     answers = {c.id: c for c in checks(rules, again)}
     assert answers["certificates"].status == "undecided"
     assert answers["certificates"].measured.startswith("0 of 2")
-
-
-def test_regions_by_another_tools_word_are_undecided(tmp_path: Path) -> None:
-    network = load(declared_model(tmp_path))
-    out = tmp_path / "out"
-    made = run_campaign(
-        network,
-        many(network, 2),
-        out,
-        options=Options(witnesses=False),
-        engine=InlineEngine,
-        regions=("linf:0.001",),
-    )
-    records = list(made.regions["linf:0.001"].values())
-    assert [record.state for record in records] == ["undecided"] * 2
-    assert all("declared head" in record.reason for record in records)
-    page = audit_page(out, network.path, None, 10, ())
-    assert (page.accepted, page.rejected, page.exit_code) == (0, 0, 3)
-    assert page.open == 4  # two explanations and two regions
-    assert all(region.certified == 0 for region in page.regions)

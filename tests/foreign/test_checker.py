@@ -15,6 +15,7 @@ from tests.support.foreign.export import EXPORTERS
 from tests.support.foreign.families import BEYOND, RECOGNISED
 from tests.support.foreign.family import Family
 from tests.support.foreign.found import latents, loaded
+from tests.support.foreign.precise import Precise
 from tests.support.foreign.running import inputs, load_model, run, same_scores
 
 Exported = Callable[[Family, str], Path]
@@ -43,9 +44,10 @@ def test_the_checker_reads_the_same_head(family: Family, exporter: str, exported
     assert tuple(bound.head.location_bank) == tuple(head.location_bank)
     assert tuple(bound.head.prototype_bank) == tuple(head.prototype_bank)
     images = inputs(family.shape, 4)
-    at_cuts = run(model, [cut.tensor for cut in network.recognised.cuts], images)
-    ours = np.stack([kernel.scores(bound.head, latents(network, one)) for one in at_cuts])
-    theirs = np.stack([one[0].reshape(-1) for one in run(model, [output], images)])
+    behind, seen = Precise(model, cuts, output), run(model, cuts, images)
+    tensors = [dict(zip(cuts, one, strict=True)) for one in seen]
+    ours = np.stack([kernel.scores(bound, latents(network, one)) for one in tensors])
+    theirs = np.stack([behind(one) for one in seen])
     assert same_scores(ours, theirs, head.decision.kind == "labels")
 
 

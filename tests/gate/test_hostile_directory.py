@@ -40,7 +40,7 @@ from protoproof.gate.outcome import Check
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.kernel import CheckReport, ModelFile, check
-from protoproof.kernel.arithmetic.exact import decode_floats, round_down, round_up
+from protoproof.kernel.arithmetic.exact import decode_floats
 from protoproof.kernel.claims import words
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.network import load
@@ -78,12 +78,10 @@ def proved_once() -> Iterator[None]:
     here is out of the checker's reach in any other way."""
     known: dict[tuple[object, ...], CheckReport] = {}
 
-    def remembered(
-        content: bytes, model: ModelFile, digest: str, allow_declared: bool
-    ) -> CheckReport:
-        key = (content, model.sha256, digest, allow_declared)
+    def remembered(content: bytes, model: ModelFile, digest: str) -> CheckReport:
+        key = (content, model.sha256, digest)
         if key not in known:
-            known[key] = check(content, model, digest, allow_declared=allow_declared)
+            known[key] = check(content, model, digest)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -251,17 +249,16 @@ def about_another_latent(mine: bytes, other: bytes) -> bytes:
 def padded(mine: bytes) -> bytes:
     """A true certificate of the same instance that names every prototype, needed or not."""
     found = read_certificate(mine)
-    head = ModelFile.read(MODEL).bound(found.core.model.description).head
+    head = ModelFile.read(MODEL).bound(found.core.model.latent, found.core.model.output).head
     recorded = decode_floats(
         found.core.instance.latent, head.location_count * head.channels, np.float32
     )
     latent = Latent(head, recorded)
-    ends = [(latent.best[j], latent.scale) for j in range(head.prototype_count)]
-    facts: list[Fact] = [
-        CeilingFact(bound=round_down(max(ends)).hex(), exempt=tuple(range(len(ends))))
-    ]
+    ends = [latent.best(j) for j in range(head.prototype_count)]
+    last = max(end.down() for end in ends)
+    facts: list[Fact] = [CeilingFact(bound=last.hex(), exempt=tuple(range(len(ends))))]
     facts += [
-        ActivationFact(prototype=j, lower=round_down(end).hex(), upper=round_up(end).hex())
+        ActivationFact(prototype=j, lower=end.down().hex(), upper=end.up().hex())
         for j, end in enumerate(ends)
     ]
     update = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,11 +32,12 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import read_domain
-from protoproof.kernel.latent.facts import intervals, malformed, untrue
+from protoproof.kernel.latent.facts import intervals, malformed, untrue, violated
 from protoproof.kernel.latent.margins import Ends, Margin, margins, observed_margin, stated_score
+from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.relaxation import Forms, entry_complaints
 from protoproof.kernel.latent.rows import row_complaints
-from protoproof.kernel.latent.size import violated_pairs
+from protoproof.kernel.latent.size import _order, _said, violated_pairs
 from protoproof.kernel.latent.value import Exact
 from protoproof.kernel.latent.witness import departures, materialise, witness_complaints
 from tests.support.kernel.algebra import CHANNELS, COUNT, NAMES, ROWS, Array, Made, made
@@ -552,3 +554,58 @@ def test_a_recorded_latent_lies_in_its_domain() -> None:
         exact = here.exact
         for location, point in enumerate(exact.points):
             assert where.outside(location, point, 1 << exact.shift) is None
+
+
+SIZED = [name for name, row in ROWS.items() if row.banks == 1]
+
+
+@pytest.mark.parametrize("vocabulary", ["pairs", "ceiling", "mixed", "topk", "path"])
+@pytest.mark.parametrize("name", SIZED)
+def test_a_losing_latent_meets_every_tight_fact_outside_its_clause(
+    name: str, vocabulary: str
+) -> None:
+    """So every set of true facts without any of the clause is met by it, and proves nothing."""
+    here, rng = made(name, 0), np.random.default_rng(1)
+    exact = here.exact
+    for _, moves in itertools.islice(losing(here, rng), 3):
+        moved = exact.moved(materialise(exact, here.where, moves))
+        activations = [tight_activation(exact, j) for j in range(COUNT)]
+        broken = frozenset(j for j, fact in enumerate(activations) if violated(fact, moved))
+        core = here.core(()).model_copy(update={"vocabulary": vocabulary})
+        clause = _said(core, exact, moved, broken)
+        ceilings = [ceiling_of(exact, j) for j in _order(exact)]
+        if vocabulary == "ceiling":
+            assert all(not violated(ceilings[t], moved) for t in clause.ceilings)
+        if vocabulary in ("ceiling", "path", "topk"):
+            assert clause.facts == broken
+        if vocabulary == "topk":
+            for k in range(1, len(clause.ceilings) + 1):
+                named = _order(exact)[:k]
+                last = exact.level(named[-1]).down()
+                roof = CeilingFact(bound=last.hex(), exempt=tuple(sorted(named)))
+                assert not violated(roof, moved)
+                assert not broken & set(named)
+        if vocabulary in ("pairs", "mixed"):
+            for location, j in here.measured():
+                value = exact.measurement(location, j)
+                ends = value.down().hex(), value.up().hex()
+                fact = PairFact(location=location, prototype=j, lower=ends[0], upper=ends[1])
+                if location * COUNT + j not in clause.facts:
+                    assert not violated(fact, moved)
+        if vocabulary == "mixed":
+            first = len(here.latent) * COUNT
+            for t, ceiling in enumerate(ceilings):
+                if first + COUNT + t not in clause.facts:
+                    assert not violated(ceiling, moved)
+
+
+def tight_activation(exact: Latent, prototype: int) -> ActivationFact:
+    value = exact.best(prototype)
+    return ActivationFact(prototype=prototype, lower=value.down().hex(), upper=value.up().hex())
+
+
+def ceiling_of(exact: Latent, prototype: int) -> CeilingFact:
+    """The strongest ceiling that bounds by one prototype's level and exempts what measures less."""
+    level = exact.level(prototype)
+    less_ = tuple(j for j in range(COUNT) if exact.level(j).down() < level.down())
+    return CeilingFact(bound=level.down().hex(), exempt=less_)

@@ -88,6 +88,18 @@ def twin(head: Head) -> exact.Head:
     )
 
 
+def identity(head: Head) -> schema.ModelIdentity:
+    """A model of which only the head is looked at."""
+    return schema.ModelIdentity(
+        sha256="0" * 64,
+        latent=("z",),
+        output="logits",
+        geometry=head.geometry,
+        pooling=tuple(sorted(set(head.pooling_of.kinds))),
+        decision=head.decision.kind,  # type: ignore[arg-type]  # one of the words
+    )
+
+
 def complaints(head: exact.Head, core: schema.Core, instance: Instance) -> Iterator[str]:
     """What is wrong with facts and evidence of a core."""
     latent = Latent(head, instance.latent.astype(np.float32))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import ModelProto
 from protoproof.network import Network, load
 from protoproof.network.head.head import Head
 from tests.support.foreign.family import Form
+from tests.support.foreign.precise import Precise
 from tests.support.foreign.running import Floats, load_model, run
 
 POOLING = {"largest": "k-largest mean"}  # the list's word where it is another one
@@ -33,12 +35,10 @@ def form_of(network: Network) -> Form:
     )
 
 
-def latents(network: Network, tensors: Sequence[NDArray[np.float32]]) -> Floats:
+def latents(network: Network, tensors: Mapping[str, NDArray[np.float32]]) -> Floats:
     """The latent [L, D] of one image, from the tensors at the cuts."""
-    parts = [
-        tensor.reshape(-1)[cut.sites]
-        for cut, tensor in zip(network.recognised.cuts, tensors, strict=True)
-    ]
+    cuts = network.recognised.cuts
+    parts = [tensors[cut.tensor].reshape(-1)[cut.sites] for cut in cuts]
     return np.concatenate(parts).astype(np.float64)
 
 
@@ -47,14 +47,28 @@ def scores(head: Head, latent: Floats) -> Floats:
     return np.asarray(head.logits(head.activation(head.measurement(latent))))
 
 
+@dataclass(frozen=True)
+class Computed:
+    """Scores [image, K]: of the head, of the graph behind the latent, and the runtime's."""
+
+    ours: Floats
+    precise: Floats
+    runtime: Floats
+
+
 def computed(
     network: Network, model: ModelProto, images: Sequence[NDArray[np.float32]], output: str
-) -> tuple[Floats, Floats]:
-    """Scores [image, K] of the recognised head, and what the runtime gives at ``output``."""
-    names = [cut.tensor for cut in network.recognised.cuts]
+) -> Computed:
+    """What the recognised head gives for the latents of images, and what ``output`` is."""
+    names = network.recognised.latents
+    behind = Precise(model, names, output)
     seen = run(model, [*names, output], images)
-    ours = np.stack([scores(network.head, latents(network, one[:-1])) for one in seen])
-    return ours, np.stack([one[-1].reshape(-1) for one in seen]).astype(np.float64)
+    tensors = [dict(zip(names, one, strict=False)) for one in seen]
+    return Computed(
+        np.stack([scores(network.head, latents(network, one)) for one in tensors]),
+        np.stack([behind(one[:-1]) for one in seen]),
+        np.stack([one[-1].reshape(-1) for one in seen]).astype(np.float64),
+    )
 
 
 def loaded(path: Path, output: int = 0) -> tuple[Network, ModelProto, str]:

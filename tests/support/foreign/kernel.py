@@ -37,21 +37,23 @@ def prototypes(head: Head) -> Floats:
     return _over(rows, head.shift)
 
 
-def scores(head: Head, latent: Floats) -> Floats:
+def scores(bound: BoundHead, latent: Floats) -> Floats:
     """The scores [K] of a latent [L, D], from the checker's numbers."""
-    table = _measured(head, latent)
+    head = bound.head
+    table = _measured(bound, latent)
     activations = [_activation(head, j, table[:, j]) for j in range(head.prototype_count)]
     return _decided(head.decision, np.array(activations))
 
 
-def _measured(head: Head, latent: Floats) -> Floats:
-    points = prototypes(head)
+def _measured(bound: BoundHead, latent: Floats) -> Floats:
+    head, points = bound.head, prototypes(bound.head)
     if head.geometry in ("euclidean", "diagonal"):
         scales = _over(head.scales, head.scale_shift) if head.scales else np.ones(points.shape)
         return np.asarray(((latent[:, None] - points) ** 2 * scales).sum(axis=-1))
     table = -latent @ points.T
     if head.geometry == "angular":
-        table = table / np.linalg.norm(latent, axis=1)[:, None]
+        length = np.sqrt((latent**2).sum(axis=1) + float(bound.added))
+        table = table / np.maximum(length, float(bound.floor))[:, None]
     return np.asarray(table)
 
 

@@ -254,8 +254,8 @@ class Refutation(Frozen):
 class SizeBound(Frozen):
     """Why no explanation in this vocabulary is smaller than what the checker derives from this.
 
-    For ``pairs`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers; for
-    ``topk`` none, because a refutation of the k most activated prototypes refutes all smaller k.
+    For ``pairs``, ``path`` and ``mixed`` one cover; for ``ceiling`` covers of all ceiling numbers;
+    for ``topk`` none, because a refutation of the k most activated ones refutes all smaller k.
     """
 
     refutations: Annotated[tuple[Refutation, ...], FailFast()]

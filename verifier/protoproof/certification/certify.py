@@ -1,8 +1,7 @@
 """Is every input of a region predicted alike? Falsify, prove, and say which prototypes may lead.
 
-PROVED counts only when the checker has accepted the certificate (what rests on auto_LiRPA's word
-is UNKNOWN: conditional), REFUTED only with an input that ONNX Runtime
-predicts differently.
+PROVED counts only when the checker has accepted the certificate (what rests on auto_LiRPA's word is
+UNKNOWN: conditional), REFUTED only with an input that ONNX Runtime predicts differently.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ def inspect(
     model: Model, latent: Latent = None, output: Output = None, as_json: Json = False
 ) -> None:
     """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
+    from protoproof.explanation.certifiable import checkers_objection
     from protoproof.network.inspect import inspect_file
 
-    found = inspect_file(model, latent=latent or (), output=output)
+    found = inspect_file(model, latent=latent or (), output=output, checker=checkers_objection)
     if as_json:
         print_json(found.to_json())
     else:

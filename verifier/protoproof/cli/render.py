@@ -16,14 +16,19 @@ SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
 
 
-def print_explanation(result: Any, model_name: str) -> None:
-    """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are."""
+def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = ()) -> None:
+    """The outcome of ``explain``: sizes, facts in words, what is proved, where the files are.
+
+    ``remarks``: what was done to the file's numbers.
+    """
     explanation, out = result.explanation, console()
     out.print(
         f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
         f"[bold]{safe(explanation.predicted_name)}[/bold]"
         f"  (margin {explanation.margin:.3f} {_margin_of(explanation)})"
     )
+    for remark in remarks:
+        out.print(f"input       {safe(remark)}", highlight=False)
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
     for attempt in explanation.attempts:
         table.add_row(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ class Inspection:
 
     ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``head``:
     the parts of the normal form, one line each; ``runners_up``: other heads that the graph has;
-    ``binding``: ``recognised`` or None; ``compared``: whether ONNX Runtime, where it is installed,
+    ``binding``: ``recognised`` or None; ``certifiable``: whether the checker reads the same head
+    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it is installed,
     computed the scores of the head; ``refusals``: one line each.
     """
 
@@ -56,6 +57,8 @@ class Inspection:
     head: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     runners_up: list[str] = dataclasses.field(default_factory=list)
     binding: str | None = None
+    certifiable: bool | None = None
+    objection: str = ""
     compared: bool | None = None
     refusals: tuple[str, ...] = ()
 
@@ -86,11 +89,18 @@ class Inspection:
         for text in self.runners_up:
             yield "or", text
         if self.binding:
-            yield "head", f"{self.binding}: the graph from latent to scores was evaluated exactly"
+            yield "head", self._head_text()
         if self.compared is False:
             yield "runtime", "not compared: ONNX Runtime is not installed"
         for refusal in self.refusals:
             yield "refused", refusal
+
+    def _head_text(self) -> str:
+        if self.certifiable is None:
+            return "recognised in the graph"
+        if self.certifiable:
+            return "recognised in the graph, by the checker too: explanations can be certified"
+        return f"recognised in the graph, but explanations cannot be certified: {self.objection}"
 
 
 def _input_text(part: dict[str, Any] | None) -> str:
@@ -100,7 +110,8 @@ def _input_text(part: dict[str, Any] | None) -> str:
     values = f"values in [{low}, {high}]"
     if not part["range_stated"]:
         values = "input range not stated: [0, 1] assumed"
-    return f"'{printable(part['tensor'])}' {part['shape']}, {values}"
+    batch = "any number of images" if part["free_batch"] else "one image"
+    return f"'{printable(part['tensor'])}' {part['shape']}, {values}, {batch}"
 
 
 def _classes_text(names: list[str] | None) -> str:
@@ -116,10 +127,12 @@ def inspect_file(
     *,
     latent: str | Sequence[str] = (),
     output: str | None = None,
+    checker: Callable[[Network], str] | None = None,
 ) -> Inspection:
     """Describe a model file; never raises for a model that is refused.
 
-    ``latent`` and ``output`` choose a head, as for :func:`protoproof.network.load`.
+    ``latent`` and ``output`` choose a head, as for :func:`protoproof.network.load`. ``checker``
+    says what the checker objects to a head, "" for nothing.
     """
     start = Inspection(path=str(path))
     try:
@@ -136,7 +149,11 @@ def inspect_file(
             network = assemble(file, limits, latent=latent, output=output)
             if installed("onnxruntime"):
                 _compare(network)
-            return _describe(found, network)
+            found = _describe(found, network)
+            if checker is not None:
+                objection = checker(network)
+                found = dataclasses.replace(found, certifiable=not objection, objection=objection)
+            return found
         except ProtoProofError as error:
             problems = [str(error)]
     if len(problems) > _MOST_REFUSALS:
@@ -146,7 +163,7 @@ def inspect_file(
 
 
 def _compare(network: Network) -> None:
-    """The described head against the runtime, on both ends of the range and in between.
+    """The recognised head against the runtime, on both ends of the range and in between.
 
     Raises:
         FragileError: they differ by more than rounding explains.
@@ -191,6 +208,7 @@ def _describe(found: Inspection, network: Network) -> Inspection:
             "shape": list(network.input_shape),
             "range": list(network.input_range),
             "range_stated": about.range_stated,
+            "free_batch": network.graph.free_batch,
         },
         classes=list(about.classes),
         latent={

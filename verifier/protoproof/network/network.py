@@ -22,6 +22,7 @@ from protoproof.network.head.view import View, read_view
 from protoproof.network.onnx.external import Files
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph, part
+from protoproof.network.onnx.inferred import exposing
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.runtime import (
@@ -29,7 +30,6 @@ from protoproof.network.onnx.runtime import (
     Observation,
     Session,
     check_image,
-    exposing,
 )
 from protoproof.network.onnx.screen import refusals
 
@@ -83,8 +83,8 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values."""
-        return self.about.input_range
+        """Closed range of input values; bytes have their own."""
+        return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,13 +91,15 @@ class Measurer:
     def _signed_squares(
         self, products: list[list[int]], squares: list[int], denominators: list[int]
     ) -> tuple[list[list[int]], list[int]]:
-        """Of -n / max(|z|, floor): -n |n| over the larger square; 0 where z is 0."""
+        """Of -n / max(sqrt(|z|^2 + added), floor): -n |n| over the larger square; 0 where z is
+        0."""
         head, rows, units = self._head, [], []
-        floor, unit = head.floor.numerator**2, head.floor.denominator**2
+        unit = math.lcm(head.floor.denominator**2, head.added.denominator)
+        floor, added = int(head.floor**2 * unit), int(head.added * unit)
         for row, square, denominator in zip(products, squares, denominators, strict=True):
-            least = floor * denominator**2 << (2 * self._shift)  # over ``unit``
-            scale, size = (1, square) if square * unit >= least else (unit, least)
-            rows.append([-n * abs(n) * scale for n in row])
+            one = denominator**2 << (2 * self._shift)
+            size = max(square * unit + added * one, floor * one)  # over ``unit``
+            rows.append([-n * abs(n) * unit for n in row])
             units.append(max(size, 1) << (2 * head.shift))
         return rows, units
 

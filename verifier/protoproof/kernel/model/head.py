@@ -51,7 +51,7 @@ class Head:
     * euclidean: |z - p_j|^2
     * diagonal: sum over channels of w_j (z - p_j)^2, w_j >= 0
     * linear: -<p_j, z>
-    * angular: -<p_j, z> / max(|z|, floor), and 0 where z = 0
+    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0
 
     at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
     locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
@@ -63,7 +63,7 @@ class Head:
         norms: |p_j|^2 over ``2**(2 * shift)``.
         size: limbs of a coordinate (and of a scale).
         square, factor: m_j = square |z|^2 + factor <p_j, z> + constants_j, where the angular one
-            takes z / max(|z|, floor), which is no longer than 1. Not diagonal.
+            takes z over this length, which is then no longer than 1. Not diagonal.
         constants: those, over ``2**(2 * shift)``; if diagonal the sum of w_j p_j^2, over
             ``2**(2 * shift + scale_shift)``.
         kept: what others derive from the head and keep, by key.
@@ -88,9 +88,11 @@ class Head:
         prototype_bank: Sequence[int],
         channels: int,
         floor: Fraction = Fraction(0),
+        added: Fraction = Fraction(0),
     ) -> None:
         flat, self.shift = prototypes
-        self.geometry, self.channels, self.floor = geometry, channels, floor
+        self.geometry, self.channels = geometry, channels
+        self.floor, self.added = floor, added
         self.chain, self.inner = chain, Chain() if inner is None else inner
         self.pooling, self.decision = tuple(pooling), decision
         self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)
@@ -156,7 +158,8 @@ class Head:
             raise ModelError(f"model: the prototypes are not {count} x {self.channels}")
         if scaled != (scales is not None) or (scales is not None and len(scales[0]) != entries):
             raise ModelError("model: the scales do not fit the prototypes")
-        if self.floor < 0 or (self.floor and self.geometry != "angular"):
+        lengths = self.floor, self.added
+        if min(lengths) < 0 or (any(lengths) and self.geometry != "angular"):
             raise ModelError("model: a length is divided out that is not")
         if scales is not None and min(scales[0]) < 0:
             raise ModelError("model: a scale of a distance is negative")

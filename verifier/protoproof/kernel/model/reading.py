@@ -114,7 +114,12 @@ def _logits(here: Evaluation, tensor: str, final: list[Operator]) -> Terms:
         return here.rules.terms(here.value(tensor))
     except ModelError:
         node, position = here.graph.producers.get(here.graph.root(tensor), (None, 0))
-        if node is None or position or node.op_type != "Log" or "Sigmoid" in {f.kind for f in final}:
+        if (
+            node is None
+            or position
+            or node.op_type != "Log"
+            or "Sigmoid" in {f.kind for f in final}
+        ):
             raise
         operator = read(node, here.graph.opset)
         final.append(operator)

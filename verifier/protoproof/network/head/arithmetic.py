@@ -140,7 +140,8 @@ def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
     if isinstance(x, Measured):
         return measured.multiply_numbers(x, y)
     if isinstance(x, Pooled):
-        if not condense(y.plain).all():
+        factors = condense(y.plain)
+        if factors.size > 1 or not factors.all():  # one weight each: part of the decision
             return pooled.scaled(pooled.combined(tables, x), y)
         return measured.applied(x, "mul", y)
     if isinstance(x, Combination):
@@ -165,7 +166,7 @@ def divide(tables: Tables, x: Value, y: Value) -> Value:
         if isinstance(x, Measured) and all(step.name != "sqrt" for step in x.steps):
             return measured.divided_by_norm(x, y)
         if isinstance(x, Entries):
-            raise NotRecognisedError("the latent divided by a norm: the quotient is the latent")
+            return entries.normalised(x, y)
     if isinstance(x, Measured) and isinstance(y, Measured):
         return measured.ratio(x, y)
     if isinstance(x, Combination) and isinstance(y, Combination) and len(y.bias) > 1:

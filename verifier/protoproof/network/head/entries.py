@@ -11,8 +11,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from protoproof.network.head import constants
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, condense, lift, one
+from protoproof.network.head.measured import norm_of
 from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.symbols import Applied, Entries, Index, Measured, Real
+from protoproof.network.head.symbols import Applied, Entries, Index, Lengths, Measured, Real
 from protoproof.network.head.tables import Rows, Tables
 
 
@@ -37,8 +38,10 @@ def _aligned(x: Entries, numbers: Numbers) -> tuple[Shape, Entries, Real, Real]:
 def add_numbers(x: Entries, numbers: Numbers) -> Entries:
     """x + numbers."""
     shape, x, high, low = _aligned(x, numbers)
+    if x.lengths is not None and (high.any() or low.any()):
+        raise NotRecognisedError("a normalised latent with something added")
     c, c_low = constants.add(x.c, x.c_low, high, low)
-    return Entries(shape, x.element, x.a, x.g, c, c_low)
+    return Entries(shape, x.element, x.a, x.g, c, c_low, x.lengths)
 
 
 def multiply_numbers(x: Entries, numbers: Numbers) -> Entries:
@@ -48,7 +51,7 @@ def multiply_numbers(x: Entries, numbers: Numbers) -> Entries:
     a = x.a * high if x.a.any() else x.a
     if not c.any() and not c_low.any():
         c, c_low = one(0.0, len(shape)), one(0.0, len(shape))
-    return Entries(shape, x.element, a, x.g * high, c, c_low)
+    return Entries(shape, x.element, a, x.g * high, c, c_low, x.lengths)
 
 
 def square(x: Entries) -> Entries:
@@ -57,8 +60,8 @@ def square(x: Entries) -> Entries:
     Raises:
         NotRecognisedError: a fourth power.
     """
-    if not x.linear:
-        raise NotRecognisedError("a square of a square of the latent")
+    if not x.linear or x.lengths is not None:
+        raise NotRecognisedError("a square of a square, or of a normalised latent")
     c, c_low = constants.multiply(x.c, x.c_low, x.c, x.c_low)
     return Entries(x.shape, x.element, x.g * x.g, 2.0 * x.g * x.c, c, c_low)
 
@@ -71,7 +74,7 @@ def add(x: Entries, y: Entries, sign: float) -> Entries:
     """
     shape = np.broadcast_shapes(x.shape, y.shape)
     x, y = (v.moved(shape, lambda array, _: lift(array, len(shape))) for v in (x, y))
-    if not same(x.element, y.element, shape):
+    if not same(x.element, y.element, shape) or x.lengths is not None or y.lengths is not None:
         raise NotRecognisedError("a sum of different latent elements")
     c, c_low = constants.add(x.c, x.c_low, sign * y.c, sign * y.c_low)
     element = x.element if x.element.size >= y.element.size else y.element
@@ -83,6 +86,8 @@ def equal(x: Entries, y: Entries) -> bool:
     if x.shape != y.shape:
         return False
     parts = ("element", "a", "g", "c", "c_low")
+    if x.lengths is not None or y.lengths is not None:
+        return x is y
     return x is y or all(same(getattr(x, name), getattr(y, name), x.shape) for name in parts)
 
 
@@ -111,7 +116,13 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
     c, c_low = constants.total(c, c_low, axes)
     row = space.add_rows(Rows(a, g, c.reshape(-1), c_low.reshape(-1)))
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
-    return Measured(shape, space, site.reshape(_kept(x.element, axes)), row.reshape(outer))
+    place = site.reshape(_kept(x.element, axes))
+    norm = None
+    if x.lengths is not None:
+        norm = x.lengths.norm
+        if x.lengths.space is not space or not np.array_equal(condense(x.lengths.site), place):
+            raise NotRecognisedError("a sum over other elements than those whose norm divides them")
+    return Measured(shape, space, place, row.reshape(outer), norm)
 
 
 def _kept(array: Array, axes: tuple[int, ...]) -> Shape:
@@ -137,6 +148,8 @@ def channels(tables: Tables, x: Entries, locations: tuple[int, ...]) -> Measured
     rest = tuple(axis for axis in range(len(x.shape)) if axis not in locations)
     if x.element.shape != x.shape:
         raise NotRecognisedError("latent elements that repeat along an axis")
+    if x.lengths is not None:
+        raise NotRecognisedError("channels of a latent that is normalised on the way")
     size = math.prod(x.shape[axis] for axis in rest)
     space = tables.space(size)
     site, order = space.add_sites(_rows_of(x.element, rest, x.shape))
@@ -187,3 +200,23 @@ def windows(x: Entries, kernel: Shape, strides: Shape) -> Entries:
         return slid.reshape(slid.shape[0], 1, *slid.shape[1:])
 
     return x.moved((x.shape[0], 1, x.shape[1], *out, *kernel), slide)
+
+
+def normalised(x: Entries, y: Measured) -> Entries:
+    """x / (k max(sqrt(|z|^2 + added), epsilon)): elements divided by the norm of their site.
+
+    Raises:
+        NotRecognisedError: y is no norm, or x is not the latent times numbers.
+    """
+    norm, steps = norm_of(y)
+    if not x.linear or x.c.any() or x.c_low.any() or x.lengths is not None:
+        raise NotRecognisedError("a division of something else than the latent by a norm")
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    rank = len(shape)
+    x = x.moved(shape, lambda array, _: lift(array, rank))
+    x = replace(x, lengths=Lengths(y.space, lift(y.site, rank), norm))
+    for step in steps:
+        values = np.asarray(step.constant, dtype=np.float64)
+        factor = 1.0 / np.sqrt(values) if step.name == "div_root" else values
+        x = multiply_numbers(x, Numbers(factor))
+    return x

@@ -45,6 +45,7 @@ class Features:
     prototypes: Real
     scales: Real | None
     epsilon: float
+    added: float
     kinds: tuple[str, ...]
     counts: tuple[int, ...]
     inner: Chain
@@ -80,7 +81,7 @@ def features(tables: Tables, atoms: Sequence[Atom]) -> Features:
     size = pools[0].space.size
     if any(pool.space.size != size for pool in pools):
         raise NotRecognisedError("measurements over different numbers of channels")
-    if len({pool.epsilon for pool in pools}) != 1:
+    if len({pool.norm for pool in pools}) != 1:
         raise NotRecognisedError("cosines and other measurements side by side")
     rows = _geometry(tables, pools)
     kinds, counts, inner, chain, prototypes = _oriented(rows, atoms, pools, tables)
@@ -94,9 +95,9 @@ def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
     squared = a.any(axis=1)
     if not squared.any():
         ones = np.ones(len(a))
-        kind: Geometry = "linear" if pools[0].epsilon is None else "angular"
+        kind: Geometry = "linear" if pools[0].norm is None else "angular"
         return _Rows(kind, g, None, ones, c + c_low)
-    if not squared.all() or pools[0].epsilon is not None:
+    if not squared.all() or pools[0].norm is not None:
         raise NotRecognisedError("distances and products side by side")
     sign = np.where(a.sum(axis=1) < 0, -1.0, 1.0)
     scales = a * sign[:, None]
@@ -240,12 +241,13 @@ def _finished(
     oriented: tuple[tuple[str, ...], tuple[int, ...], list[Named], list[Named], Real],
 ) -> Features:
     kinds, counts, inner, steps, prototypes = oriented
-    epsilon = pools[0].epsilon
+    epsilon, added = pools[0].norm or (0.0, 0.0)
     return Features(
         geometry=rows.geometry,
         prototypes=prototypes,
         scales=rows.scales,
-        epsilon=epsilon or 0.0,
+        epsilon=epsilon,
+        added=added,
         kinds=kinds,
         counts=counts,
         inner=Chain(steps_of(inner)),

@@ -6,7 +6,7 @@ any of their names. Over the reals, with z_l the latent at location l,
     euclidean   m = |z_l - p_j|^2                       prototypes p
     diagonal    m = sum_d w_jd (z_ld - p_jd)^2          prototypes p, scales w >= 0
     linear      m = -<g_j, z_l>                         prototypes g
-    angular     m = -<g_j, z_l> / max(|z_l|, epsilon)   prototypes g; 0 at z_l = 0
+    angular     m = -<g_j, z_l> / max(sqrt(|z_l|^2 + added), epsilon)   prototypes g; 0 at z_l = 0
 
 so that smaller always means nearer. ``t_j`` is the least m over the locations (or another pooling
 of inner_j(m)), ``a_j = chain_j(t_j)``, and the decision is about a. Values are float64 evaluations,
@@ -58,6 +58,7 @@ class Head:
         grid: rows and columns for drawing; one row of all locations by default.
         prototype_class: the class each prototype belongs to, where somebody says so.
         epsilon: the least norm that an angular measurement divides by.
+        added: what is added to the squared norm before.
 
     Raises:
         InternalError: parts that do not fit together, or a similarity without a direction (the
@@ -76,6 +77,7 @@ class Head:
     location_bank: Int[NDArray[np.intp], " location"] | None = None
     prototype_bank: Int[NDArray[np.intp], " prototype"] | None = None
     epsilon: float = 0.0
+    added: float = 0.0
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -236,7 +238,7 @@ class Head:
         else:
             result = -np.einsum("ld,pd->lp", latent, self.prototypes)
             if self.geometry == "angular":
-                norm = np.maximum(np.sqrt((latent**2).sum(axis=1)), self.epsilon)
+                norm = np.maximum(np.sqrt((latent**2).sum(axis=1) + self.added), self.epsilon)
                 result = np.clip(result / np.where(norm > 0, norm, 1.0)[:, None], *self.range)
         if self.mask is not None and len(latent) == self.locations:
             result = np.where(self.mask, result, np.inf)

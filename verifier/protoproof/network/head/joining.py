@@ -10,13 +10,15 @@ import numpy as np
 
 from protoproof.network.head import pooled
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Array, Shape, joined
+from protoproof.network.head.layout import Array, Shape, condense, joined
 from protoproof.network.head.moves import Inputs, needed
+from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import (
     Applied,
     Combination,
     Entries,
     Joined,
+    Lengths,
     Measured,
     Pooled,
     Value,
@@ -44,13 +46,14 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
         return Numbers(np.concatenate(numbers, axis))
     if all(isinstance(value, Entries) for value in values):
         names = ("element", "a", "g", "c", "c_low")
-        return Entries(wanted, *(_side_by_side(values, shapes, name, axis) for name in names))
+        parts = [_side_by_side(values, shapes, name, axis) for name in names]
+        return Entries(wanted, *parts, _lengths(values, shapes, axis))
     if isinstance(first, Measured) and all(_alike(first, value) for value in values):
         return replace(
             first,
             shape=wanted,
             site=_side_by_side(values, shapes, "site", axis),
-            row=_side_by_side(values, shapes, "row", axis),
+            row=condense(first.space.canonical(_side_by_side(values, shapes, "row", axis))),
             steps=_joined_steps(values, shapes, axis),
         )
     if isinstance(first, Pooled) and all(_alike(first, value) for value in values):
@@ -59,6 +62,24 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
     if all(isinstance(value, Pooled | Combination) for value in values):
         return _combinations(tables, values, wanted, axis)
     return Joined(wanted, tuple(values), axis)
+
+
+def _lengths(values: Sequence[Value], shapes: Sequence[Shape], axis: int) -> Lengths | None:
+    """The norms of latent elements side by side.
+
+    Raises:
+        NotRecognisedError: some are divided by norms of another kind, or not divided.
+    """
+    found = [value.lengths for value in values if isinstance(value, Entries)]
+    known = [one for one in found if one is not None]
+    if not known:
+        return None
+    first = known[0]
+    if len(known) != len(found) or any(
+        one.space is not first.space or one.norm != first.norm for one in known
+    ):
+        raise NotRecognisedError("normalised latents beside others")
+    return replace(first, site=joined([one.site for one in known], shapes, axis))
 
 
 def _alike(x: Measured | Pooled, y: Value) -> bool:
@@ -83,7 +104,7 @@ def _joined_steps(
     result = []
     for column in columns:
         constants = [step.constant for step in column]
-        constant = None if constants[0] is None else joined(constants, shapes, axis)
+        constant = None if constants[0] is None else condense(joined(constants, shapes, axis))
         result.append(Applied(column[0].name, constant))
     return tuple(result)
 

@@ -222,36 +222,47 @@ def _row_ratio(x: Measured, y: Measured) -> Measured:
     return applied(y, "one_plus", Numbers(difference.reshape(outer)))
 
 
+def norm_of(y: Measured) -> tuple[Norm, tuple[Applied, ...]]:
+    """A norm k max(sqrt(|z|^2 + added), epsilon), and the steps that dividing by k is.
+
+    Raises:
+        NotRecognisedError: y is no norm.
+    """
+    rows = y.space.rows(y.row.reshape(-1))
+    names = [step.name for step in y.steps]
+    plain = y.norm is None and not rows.g.any() and (rows.a == 1).all()
+    if not plain or not names or names[0] != "sqrt" or np.ptp(rows.c) or (rows.c < 0).any():
+        raise NotRecognisedError("a quotient of measurements that is no division by a norm")
+    epsilon = 0.0
+    steps: list[Applied] = []
+    for step in y.steps[1:]:
+        constant = step.constant
+        if step.name == "max" and constant is not None and not steps:
+            epsilon = max(epsilon, float(constant.max()))
+        elif step.name == "mul_root":
+            steps.append(Applied("div_root", constant))
+        elif step.name == "mul" and constant is not None and (constant > 0).all():
+            steps.append(Applied("mul", 1.0 / constant))
+        else:
+            raise NotRecognisedError(
+                f"'{step.name}' of a norm: only max(sqrt(|z|^2 + c), epsilon) divides"
+            )
+    return Norm(epsilon, float(rows.c[0])), tuple(steps)
+
+
 def divided_by_norm(x: Measured, y: Measured) -> Measured:
-    """x / (k max(|z|, epsilon)), the norm of the site that x is about.
+    """x / (k max(sqrt(|z|^2 + added), epsilon)), the norm of the site that x is about.
 
     Raises:
         NotRecognisedError: y is no norm, or that of something else.
     """
     shape = np.broadcast_shapes(x.shape, y.shape)
     x, y = widened(x, shape), widened(y, shape)
-    names = [step.name for step in y.steps]
-    rows = y.space.rows(y.row.reshape(-1))
-    root = "sqrt" in names and y.norm is None and not rows.g.any() and not rows.c.any()
-    if not root or not (rows.a == 1).all() or names[0] != "sqrt":
-        raise NotRecognisedError("a quotient of measurements that is no division by a norm")
+    norm, steps = norm_of(y)
     if x.space is not y.space or not _same_sites(x, y):
         raise NotRecognisedError("a division by the norm of something else")
-    if x.norm is not None or any(
-        step.name not in _AFFINE or step.name == "add" for step in x.steps
-    ):
+    rows = x.space.rows(x.row.reshape(-1))
+    affine = all(step.name in _AFFINE and step.name != "add" for step in x.steps)
+    if x.norm is not None or not affine or rows.a.any() or rows.c.any():
         raise NotRecognisedError("a division of something else than a product by a norm")
-    if x.space.rows(x.row.reshape(-1)).a.any() or x.space.rows(x.row.reshape(-1)).c.any():
-        raise NotRecognisedError("a division of something else than a product by a norm")
-    epsilon = 0.0
-    steps = list(x.steps)
-    for step in y.steps[1:]:
-        if step.name == "max" and step.constant is not None and len(steps) == len(x.steps):
-            epsilon = max(epsilon, float(step.constant.max()))
-        elif step.name == "mul_root":
-            steps.append(Applied("div_root", step.constant))
-        elif step.name == "mul" and step.constant is not None and (step.constant > 0).all():
-            steps.append(Applied("mul", 1.0 / step.constant))
-        else:
-            raise NotRecognisedError(f"'{step.name}' of a norm: only max(|z|, epsilon) divides")
-    return replace(x, norm=Norm(epsilon), steps=tuple(steps))
+    return replace(x, norm=norm, steps=(*x.steps, *steps))

@@ -84,6 +84,7 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
             location_bank=location_bank,
             prototype_bank=np.array(banked),
             epsilon=found.epsilon,
+            added=found.added,
         )
     except InternalError as error:
         raise NotRecognisedError(str(error)) from error

@@ -72,9 +72,9 @@ def over_locations(
     numbers = [tables.site_set(x.space, tuple(row)) for row in sets.tolist()]
     site_sets = np.broadcast_to(np.array(numbers).reshape(site_kept), outer).reshape(-1).tolist()
     rows = np.broadcast_to(x.row, outer).reshape(-1).tolist()
-    epsilon = None if x.norm is None else x.norm.epsilon
+    norm = None if x.norm is None else (x.norm.epsilon, x.norm.added)
     record = [
-        tables.record(Pool(kind, count, x.space, sites, row, epsilon, steps))
+        tables.record(Pool(kind, count, x.space, sites, row, norm, steps))
         for sites, row, steps in zip(site_sets, rows, scalars(x.steps, outer), strict=True)
     ]
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
@@ -82,9 +82,8 @@ def over_locations(
 
 
 def single(tables: Tables, x: Measured) -> Pooled:
-    """Measurements at one location each: pooled over that location, functions afterwards."""
-    found = over_locations(tables, replace(x, steps=()), "max", ())
-    return replace(found, steps=x.steps)
+    """Measurements at one location each: pooled over that location."""
+    return over_locations(tables, x, "max", ())
 
 
 def as_pooled(tables: Tables, x: Measured | Pooled | Ranked) -> Pooled:
@@ -138,10 +137,15 @@ def _grouped(tables: Tables, x: Pooled, kind: str, axes: tuple[int, ...]) -> Poo
 
 
 def terms(tables: Tables, x: Pooled) -> Terms:
-    """What a combination weighs: the affine end of every chain is taken off."""
+    """What a combination weighs, element by element.
+
+    Functions stay with what they are applied to; only the best of a group leaves what is affine to
+    the weights.
+    """
     keep = len(x.steps)
     coefficient, shift = one(1.0, len(x.shape)), one(0.0, len(x.shape))
-    while keep and x.steps[keep - 1].name in ("add", "mul"):
+    groups = any(isinstance(tables.records[k], Group) for k in np.unique(x.record).tolist())
+    while groups and keep and x.steps[keep - 1].name in ("add", "mul"):
         name, constant = x.steps[keep - 1].name, only(x.steps[keep - 1].constant, np.ndarray)
         if name == "add":
             shift = shift + coefficient * constant

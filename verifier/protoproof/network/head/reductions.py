@@ -122,7 +122,7 @@ def _of_ranked(tables: Tables, value: Ranked, kind: str, axes: tuple[int, ...]) 
     base = value.base
     if base.site.shape[value.axis] == 1:
         raise NotRecognisedError("the k largest of several prototypes at one location")
-    result = pooled.over_locations(tables, base, "largest", (value.axis,), value.count)
+    result = pooled.over_locations(tables, base, "k-largest mean", (value.axis,), value.count)
     if kind == "Sum":
         return arithmetic.multiply(tables, result, Numbers(np.array(float(value.count))))
     return result

@@ -42,9 +42,19 @@ class Applied(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """A division by max(|z|, ``epsilon``) of the site's latent."""
+    """A division by max(sqrt(|z|^2 + ``added``), ``epsilon``) of the site's latent."""
 
     epsilon: float
+    added: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lengths:
+    """The sites whose norm divides each of some elements."""
+
+    space: Space
+    site: Index
+    norm: Norm
 
 
 def _steps(steps: tuple[Applied, ...], shape: Shape, move: Move) -> tuple[Applied, ...]:
@@ -56,7 +66,10 @@ def _steps(steps: tuple[Applied, ...], shape: Shape, move: Move) -> tuple[Applie
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """See the module's docstring; ``c`` + ``c_low`` is a pair of float64."""
+    """See the module's docstring; ``c`` + ``c_low`` is a pair of float64.
+
+    ``lengths``: norms that divide the elements (which then are neither squared nor shifted).
+    """
 
     shape: Shape
     element: Index
@@ -64,12 +77,16 @@ class Entries:
     g: Real
     c: Real
     c_low: Real
+    lengths: Lengths | None = None
     word = "latent elements"
 
     def moved(self, shape: Shape, move: Move) -> Entries:
         """The same layout operator on every component."""
         parts = (self.element, self.a, self.g, self.c, self.c_low)
-        return Entries(shape, *(move(part, self.shape) for part in parts))
+        lengths = self.lengths
+        if lengths is not None:
+            lengths = replace(lengths, site=move(lengths.site, self.shape))
+        return Entries(shape, *(move(part, self.shape) for part in parts), lengths)
 
     @property
     def linear(self) -> bool:

@@ -80,13 +80,22 @@ class Space:
             self._blocks = [self._merged]
         return Rows(*(part[numbers] for part in self._merged))
 
+    def canonical(self, numbers: Index) -> Index:
+        """For every row, the first one with the same coefficients."""
+        used, place = np.unique(numbers, return_inverse=True)
+        rows = self.rows(used)
+        keys = np.concatenate([rows.a, rows.g, rows.c[:, None], rows.c_low[:, None]], axis=1)
+        known: dict[bytes, int] = {}
+        first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
+        return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
+
     def elements(self, site: int) -> Index:
         """The latent elements of a site."""
         return self._elements[site]
 
 
 class Pool(NamedTuple):
-    """One pooled value: ``kind`` (max, min, mean, sum, largest) of steps(row at every site).
+    """One pooled value: ``kind`` (max, min, mean, sum, k-largest mean) of steps(row at every site).
 
     ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
     """
@@ -96,7 +105,7 @@ class Pool(NamedTuple):
     space: Space
     sites: int
     row: int
-    epsilon: float | None
+    norm: tuple[float, float] | None
     steps: tuple[Scalar, ...]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from protoproof.network.head import pooled
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree, only
-from protoproof.network.head.tables import Tables
+from protoproof.network.head.tables import Atom, Tables
 
 
 def share(tables: Tables, x: Pooled | Combination, below: Tree | Pooled | Combination) -> Share:
@@ -20,11 +20,13 @@ def share(tables: Tables, x: Pooled | Combination, below: Tree | Pooled | Combin
     """
     if math.prod(x.shape) != 1:
         raise NotRecognisedError("a product of several pooled values with others")
-    part = pooled.combined(tables, x)
+    part = plain(tables, pooled.combined(tables, x))
     used = np.flatnonzero(part.weight[0])
     if len(used) != 1 or part.ratio is not None:
         raise NotRecognisedError("a product of pooled values that is no node of a soft tree")
-    under = below if isinstance(below, Tree) else pooled.combined(tables, below)
+    under = below
+    if not isinstance(under, Tree):
+        under = plain(tables, pooled.combined(tables, under))
     shape = np.broadcast_shapes(x.shape, below.shape)
     alpha, beta = float(part.bias[0]), float(part.weight[0, used[0]])
     return Share(shape, alpha, beta, part.atom[int(used[0])], under)
@@ -50,7 +52,7 @@ def joined(
     else:
         sides = {_side(known): _under(known.below)}
         rest = "left" if "right" in sides else "right"
-        sides[rest] = _leaf(pooled.combined(tables, other), atom, rest)
+        sides[rest] = _leaf(plain(tables, pooled.combined(tables, other)), atom, rest)
     if set(sides) != {"left", "right"}:
         raise NotRecognisedError("a sum of two shares that do not make up 1")
     shape = np.broadcast_shapes(x.shape, y.shape)
@@ -94,3 +96,22 @@ def _leaf(x: Combination, atom: int, side: str) -> Real:
     if side == "left" and np.array_equal(column, -x.bias):
         return x.bias
     raise NotRecognisedError("two shares of a soft tree that do not make up 1")
+
+
+def plain(tables: Tables, x: Combination) -> Combination:
+    """The same combination over atoms that end in nothing affine: 1 - a as one of a."""
+    found: dict[int, Real] = {}
+    bias = x.bias.copy()
+    for column, number in enumerate(x.atom):
+        atom, factor = tables.atoms[number], 1.0
+        steps = atom.steps
+        while steps and steps[-1][0] in ("add", "mul") and steps[-1][1] is not None:
+            if steps[-1][0] == "add":
+                bias = bias + factor * steps[-1][1] * x.weight[:, column]
+            else:
+                factor *= steps[-1][1]
+            steps = steps[:-1]
+        base = tables.atom(Atom(atom.record, steps))
+        found[base] = found.get(base, np.zeros(len(bias))) + factor * x.weight[:, column]
+    weight = np.array(list(found.values())).reshape(len(found), len(bias)).T
+    return Combination(x.shape, tuple(found), weight, bias, x.ratio)

@@ -32,7 +32,7 @@ _POOLINGS = {
     "nearest": "the least m over locations",
     "mean": "the mean over locations",
     "sum": "the sum over locations",
-    "largest": "the mean of the k largest over locations",
+    "k-largest mean": "the mean of the k largest over locations",
     "focal": "largest minus mean over locations",
 }
 
@@ -79,7 +79,7 @@ def pooling(head: Head) -> str:
         what = "m" if kind == "nearest" else head.inner_chain.words().replace("t", "m")
         texts.append(f"{count} of them t = {_POOLINGS[kind]} of {what}")
     ks = {k for k, kind in zip(head.pooling_of.count, head.pooling_of.kinds, strict=True)
-          if kind == "largest"}  # fmt: skip
+          if kind == "k-largest mean"}  # fmt: skip
     return "; ".join(texts) + (f", k = {', '.join(map(str, sorted(ks)))}" if ks else "")
 
 

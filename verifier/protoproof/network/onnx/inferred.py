@@ -143,7 +143,7 @@ def measured_shapes(
     Raises:
         ModelError: ONNX Runtime is not installed, or cannot run the model.
     """
-    from protoproof.network.onnx.runtime import Session, exposing
+    from protoproof.network.onnx.runtime import Session
 
     stored = {tensor.name for tensor in model.graph.initializer}
     value = next(value for value in model.graph.input if value.name not in stored)
@@ -153,10 +153,38 @@ def measured_shapes(
     published = {value.name for value in model.graph.output}
     try:
         session = Session(exposing(data, tuple(n for n in names if n not in published)), files)
-        results = session.run(names, {value.name: x}, finite=False)
+        return session.shapes(names, {value.name: x})
     except MissingDependencyError as error:
         raise ModelError(
             f"the shape of tensor '{printable(names[0])}' can only be measured, which needs ONNX "
             "Runtime; install protoproof[explain]"
         ) from error
-    return {name: tuple(result.shape) for name, result in zip(names, results, strict=True)}
+
+
+def exposing(data: bytes, names: tuple[str, ...]) -> bytes:
+    """The same model with more of its tensors as outputs, behind its own.
+
+    A message field that occurs again is merged into the first, by the rules of protobuf: so nothing
+    has to be parsed or copied but bytes.
+    """
+    graph = GraphProto(output=[ValueInfoProto(name=name) for name in names])
+    return data + ModelProto(graph=graph).SerializeToString() if names else data
+
+
+def refuse_contradictions(model: ModelProto, shapes: Mapping[str, Shape]) -> None:
+    """Refuse a file whose stated shapes or number types are not the inferred ones."""
+    for value in (*model.graph.output, *model.graph.value_info):
+        tensor = value.type.tensor_type
+        shape = shapes.get(value.name)
+        if shape is None or not tensor.HasField("shape"):
+            continue
+        dims = tensor.shape.dim
+        pairs = zip(dims, shape, strict=False)
+        fits = len(dims) == len(shape) and all(
+            not dim.HasField("dim_value") or dim.dim_value == size for dim, size in pairs
+        )
+        if not fits:
+            raise ModelError(
+                f"tensor '{printable(value.name)}' has shape {list(shape)} (for one image), the "
+                "file states another; export the model again"
+            )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.extras import installed, require
@@ -60,26 +59,17 @@ class Session:
     def __reduce__(self) -> tuple[Any, ...]:
         return Session, (self._data, self._files)
 
-    def run(
-        self, outputs: tuple[str, ...], feed: Mapping[str, Any], *, finite: bool = True
-    ) -> list[NDArray[np.float32]]:
+    def run(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[NDArray[np.float32]]:
         """Tensors by name.
 
         Raises:
-            FragileError: a result is NaN or infinite (unless that is allowed).
+            FragileError: a result is NaN or infinite.
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
-        if self._session is None:
-            require("explain", "running the network")
-        try:
-            results = self._session.run(list(outputs), dict(feed))
-        except Exception as error:  # see above
-            raise ModelError(
-                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
-            ) from error
+        results = self._results(outputs, feed)
         for name, result in zip(outputs, results, strict=True):
-            if finite and not np.isfinite(result).all():
+            if not np.isfinite(result).all():
                 raise FragileError(
                     f"tensor '{printable(name)}' is NaN or infinite for this input; nothing can "
                     "be decided about it"
@@ -87,15 +77,41 @@ class Session:
             result.setflags(write=False)
         return [np.asarray(result) for result in results]
 
+    def shapes(
+        self, outputs: tuple[str, ...], feed: Mapping[str, Any]
+    ) -> dict[str, tuple[int, ...]]:
+        """Shapes of tensors by name, whatever their values.
 
-def exposing(data: bytes, names: tuple[str, ...]) -> bytes:
-    """The same model with more of its tensors as outputs, behind its own.
+        Raises:
+            ModelError: ONNX Runtime fails.
+            MissingDependencyError: it is not installed.
+        """
+        results = self._results(outputs, feed)
+        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
 
-    A message field that occurs again is merged into the first, by the rules of protobuf: so nothing
-    has to be parsed or copied but bytes.
-    """
-    graph = GraphProto(output=[ValueInfoProto(name=name) for name in names])
-    return data + ModelProto(graph=graph).SerializeToString() if names else data
+    def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
+        if self._session is None:
+            require("explain", "running the network")
+        fed = self._fed(feed)
+        try:
+            results = self._session.run(list(outputs), fed)
+        except Exception as error:  # see above
+            raise ModelError(
+                f"ONNX Runtime fails on the model ({printable(error)}); export it again"
+            ) from error
+        return list(results)
+
+    def _fed(self, feed: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs in the number types that the graph takes: bytes where it casts them itself.
+
+        Raises:
+            InputError: numbers that no byte holds.
+        """
+        kinds = {value.name: value.type for value in self._session.get_inputs()}
+        return {
+            name: as_bytes(x) if kinds.get(name) == "tensor(uint8)" else x
+            for name, x in feed.items()
+        }
 
 
 def _started(data: bytes, files: Files) -> Any:
@@ -119,6 +135,17 @@ def _started(data: bytes, files: Files) -> Any:
         raise ModelError(
             f"ONNX Runtime refuses the model ({printable(error)}); export it again"
         ) from error
+
+
+def as_bytes(x: NDArray[Any]) -> NDArray[np.uint8]:
+    """Whole numbers 0..255 as bytes.
+
+    Raises:
+        InputError: others are among them.
+    """
+    if not ((x >= 0) & (x <= 255) & (x == np.rint(x))).all():
+        raise InputError("the network takes whole numbers 0..255 (uint8); give those")
+    return np.asarray(x, dtype=np.uint8)
 
 
 def check_image(x: NDArray[Any], shape: tuple[int, ...], range_: tuple[float, float]) -> Image:

@@ -18,6 +18,7 @@ from protoproof.network.onnx.external import NO_FILES, Files, is_external
 from protoproof.network.onnx.limits import Limits
 from protoproof.network.onnx.node import DEFAULT_DOMAINS, printable
 from protoproof.network.onnx.stored import constant, stored_size, tensor_problem
+from protoproof.network.onnx.stored import tensor_values as tensor_values
 
 OLDEST_OPSET = 13
 # whose operators ONNX Runtime executes; none of them opens a file

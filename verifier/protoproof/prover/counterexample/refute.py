@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.prover.counterexample.any_witness import first_losing
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.constraints import Demands
 from protoproof.prover.counterexample.feasible_set import Spheres
@@ -33,6 +34,7 @@ from protoproof.prover.counterexample.moves import (
     moved_locations,
     moves_that_matter,
 )
+from protoproof.prover.counterexample.seek import Seeker, weakest
 from protoproof.prover.counterexample.starts import SPARE, STARTS, Starts
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import (
@@ -46,7 +48,8 @@ from protoproof.prover.latent.facts import (
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceilings_of, pair_fact
 from protoproof.prover.latent.reach import refuting
-from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.latent.replay import Move
+from protoproof.prover.latent.replay_any import Judge, judge_of
 
 Kinds = frozenset[Literal["pairs", "activations", "ceilings"]]
 Latent = Float[NDArray[np.float64], "location channel"]
@@ -97,12 +100,19 @@ class Refuter:
         self._rivals = [instance.rivals[row] for row in rows]
         self._weights, self._offset = instance.margin_weights[rows], instance.margin_offset[rows]
         self._pairs: dict[int, list[Fact]] = {}
-        self._starts = Starts(instance, self.descent, self._weights, self._offset)
+        self._starts = None
+        if instance.head.plain:
+            self._starts = Starts(instance, self.descent, self._weights, self._offset)
 
     @cached_property
-    def replay(self) -> Replay:
+    def replay(self) -> Judge:
         """The exact judge, made when the first candidate appears."""
-        return Replay(self.instance, self.domain)
+        return judge_of(self.instance, self.domain)
+
+    @cached_property
+    def _seeker(self) -> Seeker:
+        """The general search, where the fast one does not apply."""
+        return Seeker(self.instance, self.domain)
 
     def elements(self) -> list[Fact]:
         """All facts that the vocabulary chooses among: pairs, activations, ceilings, in order."""
@@ -111,7 +121,7 @@ class Refuter:
 
     def _pairs_at(self, location: int) -> list[Fact]:
         if location not in self._pairs:
-            prototypes = range(self.instance.measurement.shape[1])
+            prototypes = np.flatnonzero(np.isfinite(self.instance.measurement[location])).tolist()
             self._pairs[location] = [pair_fact(self.instance, location, j) for j in prototypes]
         return self._pairs[location]
 
@@ -135,6 +145,8 @@ class Refuter:
             sets: facts of the vocabulary, with at most one ceiling.
             near: refutations of subsets, to start from.
         """
+        if not self.instance.head.plain:
+            return [self._sought(facts) for facts in sets]
         known = list(near) if near is not None else [None] * len(sets)
         found: list[Refutation | None] = []
         locations, prototypes = self.instance.measurement.shape
@@ -173,10 +185,15 @@ class Refuter:
         """Violated facts, those whose change costs the rival most (or gives it least) first."""
         instance = self.instance
         row = self._rivals.index(refutation.rival)
-        now = instance.similarity(self.descent.squared_distances(refutation.latent))
-        before = instance.similarity(instance.measurement)
-        change = self._weights[row] * (now - before)
-        overall = self._weights[row] * (now.max(axis=0) - before.max(axis=0))
+        if not instance.head.plain:
+            after = instance.head.activation(instance.head.measurement(refutation.latent))
+            overall = self._weights[row] * (after - instance.activation)
+            change = np.broadcast_to(overall, instance.measurement.shape)
+        else:
+            now = instance.similarity(self.descent.squared_distances(refutation.latent))
+            before = instance.similarity(instance.measurement)
+            change = self._weights[row] * (now - before)
+            overall = self._weights[row] * (now.max(axis=0) - before.max(axis=0))
 
         def gain(fact: Fact) -> float:
             match fact:
@@ -189,6 +206,19 @@ class Refuter:
 
         place = {fact: index for index, fact in enumerate(self.elements())}
         return sorted(refutation.violated, key=lambda fact: (gain(fact), place[fact]))
+
+    def _sought(self, facts: FactSet) -> Refutation | None:
+        """A refutation of one set by the general search."""
+        rows = [self.instance.rivals.index(rival) for rival in self._rivals]
+        chosen = weakest(self.instance.margins, rows)
+        found = first_losing(self._seeker, self.replay, facts, chosen, (), self.target)
+        if found is None:
+            return None
+        row, moves, latent = found
+        moved = self.instance.latent.copy()
+        for move in moves:
+            moved[move.location] = latent[move.location]
+        return Refutation(self.instance.rivals[row], moves, self._violated(moves), moved)
 
     def _batch(
         self, sets: Sequence[FactSet], near: Sequence[Refutation | None]
@@ -209,8 +239,9 @@ class Refuter:
             begin = near[index]
             if begin is not None:
                 starts.append((index, self._rivals.index(begin.rival), begin.latent))
-            for row, latent in self._starts.of(some, spheres, sites[index]):
-                starts.append((index, row, latent))
+            if self._starts is not None:
+                for row, latent in self._starts.of(some, spheres, sites[index]):
+                    starts.append((index, row, latent))
         which = np.array([index for index, _, _ in starts], dtype=int)
         rows = np.array([row for _, row, _ in starts], dtype=int)
         if not len(starts):

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from protoproof.prover.counterexample.any_witness import witnesses
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.base import Base
 from protoproof.prover.counterexample.constraints import Demands
@@ -39,7 +40,8 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import refuting
-from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.latent.replay import Move
+from protoproof.prover.latent.replay_any import Judge, judge_of
 from protoproof.prover.oracle.interval import IntervalOracle
 
 Latent = Float[NDArray[np.float64], "location channel"]
@@ -86,6 +88,9 @@ def find_witnesses(
         facts: a sufficient set; facts that are not necessary simply get no witness.
         effort: multiplies starts and steps.
     """
+    if not instance.head.plain:
+        found_any = witnesses(instance, domain, facts, max(effort, 1))
+        return tuple(Found(number, rival, moves) for number, rival, moves in found_any)
     search = _Search(instance, domain, facts, max(effort, 1))
     order = list(facts)
     starts = [search.aim(fact) for fact in order]
@@ -147,9 +152,9 @@ class _Search:
         )
 
     @cached_property
-    def replay(self) -> Replay:
+    def replay(self) -> Judge:
         """Made when the first candidate appears: it is the costly part of an easy search."""
-        return Replay(self.instance, self.domain)
+        return judge_of(self.instance, self.domain)
 
     def aim(self, fact: Fact) -> list[_Start]:
         """The best admissible and the best overall points nearest to some prototype."""

@@ -92,6 +92,11 @@ def contrastive(
     Raises:
         UsageError: ``target`` is the predicted class or none of the network's.
     """
+    if not instance.head.all_nearest:
+        raise UsageError(
+            "a contrast releases facts about single locations, which say nothing about means over "
+            "all of them; ask for --minimal all --vocabulary mixed"
+        )
     if target not in instance.rivals:
         raise UsageError(
             f"class {target} is the predicted one, or none of the {len(instance.rivals) + 1}; "
@@ -138,7 +143,7 @@ def _changes(instance: Instance, target: int, latent: Latent) -> tuple[Change, .
     after = head.activation(measured)
     # activations are largest where distances are least
     was, is_ = instance.measurement.argmin(axis=0), measured.argmin(axis=0)
-    weight = head.weight[target] - head.weight[instance.predicted]
+    weight = -instance.margin_weights[instance.rivals.index(target)]
     moved = np.flatnonzero(np.abs(after - instance.activation) > 1e-6)
     changes = (
         Change(

@@ -277,8 +277,7 @@ def _topk(
     if names < 2:
         return Minimum(start, len(start.facts), SizeProof((), ()))
     refuter = Refuter(instance, domain, kinds=KINDS["topk"], now=now)
-    nearest = instance.measurement.min(axis=0)
-    ranking = np.lexsort((np.arange(len(nearest)), nearest))
+    ranking = np.lexsort((np.arange(len(instance.level)), instance.level))
     for k in range(names - 1, 0, -1):
         named = [int(j) for j in ranking[:k]]
         facts = FactSet(

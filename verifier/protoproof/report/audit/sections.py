@@ -143,7 +143,7 @@ class Sections:
             if note not in self.missing:
                 self.missing.append(note)
             return None
-        return data.scaled(row.index, *bounds)
+        return data.scaled(row.index, *bounds, self._network.input_shape)
 
 
 def _explained(core: Core, report: CheckReport, reading: Reading, over: bool) -> dict[str, Any]:

@@ -23,11 +23,6 @@ from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate
 
 
-def _checked(content: bytes, network: Network, digest: str) -> CheckReport:
-    """What the checker says, from the bytes of the model that were read."""
-    return check(content, ModelFile(network.data, network.files), digest)
-
-
 def page_to_files(
     certificate: Path,
     out: Path,
@@ -64,7 +59,7 @@ def page_to_files(
     instance = envelope.core.instance
     if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
         raise InputError(f"{certificate}: its latent has another shape than the network's")
-    report = _checked(content, network, instance.input_sha256)
+    report = check(content, ModelFile(network.data, network.files), instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,

@@ -14,7 +14,7 @@ from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.network import Network
 from protoproof.prover.latent.facts import Fact
-from protoproof.prover.latent.replay import Replay
+from protoproof.prover.latent.replay_any import judge_of
 from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.alternatives_view import Extras, Looks
 from protoproof.report.files.nearest_patches import Training, nearest_patches
@@ -61,7 +61,7 @@ def explained_beside(
     if beside.contrast is not None:
         explanation, found = contrasted(explainer, explanation, beside.contrast, options.timeout)
     if found is not None and explanation.where is not None:
-        replay = Replay(explainer.instance(explanation.observation), explanation.where)
+        replay = judge_of(explainer.instance(explanation.observation), explanation.where)
         broken = tuple(replay.broken(list(explanation.facts), found.refutation.moves))
     others = None
     if every and explanation.certificate is not None:

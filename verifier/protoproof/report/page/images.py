@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from protoproof.errors import InternalError
+from protoproof.network.layout import layout_of
 from protoproof.report.page.page import Box, Image
 
 LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones are shown smaller
@@ -20,19 +21,24 @@ LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones 
 
 # Height of one channel's curve, and the least width of a drawing of curves.
 _CURVE, _WIDE = 64, 384
+_MOST_CURVES = 12
 _COLOURS = (1, 3)  # channels that a picture shows as they are
 
 
 def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) -> Image:
-    """An input tensor in [low, high] as an image.
+    """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
 
-    [C, H, W], or [H, W, C] where only the last axis can be colours; other than 1 or 3 channels show
-    their mean. Signals [C, T] and vectors [F] are drawn as curves, one per channel.
+    What is no image is drawn as curves where it has few rows (signals by channel, a vector), else
+    shown as a table of its numbers, grey: between its extremes where it leaves the range.
     """
-    if x.ndim < 3:
-        return _curves(np.atleast_2d(x), low, high)
-    if len(x) not in _COLOURS and x.shape[-1] in _COLOURS:
-        x = np.moveaxis(x, -1, 0)
+    if x.ndim != 3:
+        x = x.reshape(1, -1, x.shape[-1])
+        if x.min() < low or x.max() > high:
+            low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
+        if x.shape[1] <= _MOST_CURVES and x.shape[2] > 1:
+            return _curves(x[0], low, high)
+    elif layout_of(x.shape) == "channels last":
+        x = np.moveaxis(x, 2, 0)
     channels = x if len(x) in _COLOURS else x.mean(axis=0, keepdims=True)
     scaled = (channels.astype(np.float64) - low) / (high - low)
     pixels = np.rint(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)

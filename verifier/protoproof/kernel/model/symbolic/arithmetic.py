@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 from protoproof.errors import ModelError
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic import constants, latents, measured
-from protoproof.kernel.model.symbolic.arrays import alike, combined, numbered, thin
+from protoproof.kernel.model.symbolic.arrays import Exact, Number, alike, combined, numbered, thin
 from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.pooling import pooled
 from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured, Terms, Value
@@ -58,10 +59,8 @@ class Arithmetic:
         return pooled(wide, [wide.site.ndim - 1], "max", self.known)
 
     def _numbers(self, value: Constant) -> Terms:
-        if not value.rational:
-            raise ModelError("model: a root is added to pooled measurements")
-        numbers: dict[Fraction, int] = {}
-        which = numbered(value.number, numbers)
+        numbers: dict[Number, int] = {}
+        which = numbered(Exact(constants.reals(value), 1), numbers)
         named = list(numbers)
         return Terms(combined(lambda k: self.known.number(named[k]), which))
 
@@ -83,9 +82,7 @@ class Arithmetic:
             "Relu": lambda v: constants.limited(v, constants.scalar(0), upper=False),
             "Abs": lambda v: constants.limited(v, constants.negative(v), upper=False),
         }
-        if kind not in rules:
-            raise UnknownError(f"model: {kind} of a constant is no rational number")
-        return rules[kind](value)
+        return rules[kind](value) if kind in rules else constants.each(kind, value)
 
     def then(self, value: Value, name: str, by: Constant | None = None) -> Value:
         """A function of one variable, with constants per element or none."""
@@ -99,7 +96,7 @@ class Arithmetic:
             return Terms(combined(lambda t: self.known.then(t, name), value.term))
         if not by.rational:
             raise ModelError(f"model: a root enters pooled measurements by {name}")
-        numbers: dict[Fraction, int] = {}
+        numbers: dict[Number, int] = {}
         which = numbered(by.number, numbers)
         named = list(numbers)
         return Terms(combined(lambda t, c: self.known.then(t, name, named[c]), value.term, which))
@@ -166,11 +163,15 @@ class Arithmetic:
             return self.then(value, name, by)
         if not isinstance(value, Terms):
             raise UnknownError(f"model: {kind} of {value.words()} and a constant")
+        if not by.rational and kind == "Mul":
+            return self._times_irrational(value, by)
         if not by.rational:
-            raise ModelError(f"model: {kind} of a root and pooled measurements")
-        numbers: dict[Fraction, int] = {}
+            by = constants.constant(Exact(constants.reals(by), 1))
+        numbers: dict[Number, int] = {}
         which = numbered(by.number, numbers)
         named, known = list(numbers), self.known
+        if any(isinstance(n, Real) for n in named) and (kind != "Add" or value.over >= 0):
+            raise UnknownError(f"model: {kind} of {value.words()} and irrational numbers")
         if kind == "Add" and value.over >= 0:
             over = value.over
 
@@ -185,6 +186,20 @@ class Arithmetic:
         function = combined(lambda t, k: known.then(t, name, named[k]), value.term, which)
         return Terms(function, value.over)
 
+    def _times_irrational(self, value: Terms, by: Constant) -> Terms:
+        """A factor of each term's own is part of its similarity; several are leaves of a tree."""
+        factors = self._numbers(by).term
+        term, factor = np.broadcast_arrays(thin(value.term), thin(factors))
+        pairs = set(zip(term.ravel().tolist(), factor.ravel().tolist(), strict=True))
+        if len(pairs) > len({t for t, _ in pairs}) or value.over >= 0:
+            return Terms(combined(self.known.times, value.term, factors), value.over)
+        found = self.then(value, "div_root", constants.constant(by.root))
+        return found if self._is_one(by) else self.then(found, "mul", constants.constant(by.number))  # type: ignore[return-value]
+
+    @staticmethod
+    def _is_one(by: Constant) -> bool:
+        return bool(np.all(thin(by.number.numerators) == by.number.denominator))
+
     def _between(self, kind: str, left: Value, right: Value) -> Value | None:
         if isinstance(left, Latent) and isinstance(right, Latent):
             return latents.squared(left) if kind == "Mul" and same_latent(left, right) else None
@@ -198,9 +213,7 @@ class Arithmetic:
             return None
         return self._of_terms(kind, self.terms(left), self.terms(right))
 
-    def _before_pooling(
-        self, kind: str, left: Latent | Measured, right: Measured
-    ) -> Value | None:
+    def _before_pooling(self, kind: str, left: Latent | Measured, right: Measured) -> Value | None:
         if kind == "Mul":
             if isinstance(left, Measured) and measured.same_measurement(left, right):
                 if alike(left.program, right.program):
@@ -306,4 +319,3 @@ def same_latent(left: Latent, right: Latent) -> bool:
             return False
     names = ("scale", "shift", "weight", "root")
     return all(getattr(left, n).denominator == getattr(right, n).denominator for n in names)
-

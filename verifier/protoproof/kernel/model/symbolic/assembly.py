@@ -15,7 +15,14 @@ from protoproof.kernel.model.symbolic.decisions import read_votes
 from protoproof.kernel.model.symbolic.expressions import Exponential, Expressions, Single
 from protoproof.kernel.model.symbolic.geometry import Canonical, canonical, geometry_of, numbers
 from protoproof.kernel.model.symbolic.locations import Locations, locate
-from protoproof.kernel.model.symbolic.programs import HALF, WHOLE, bounds, chain, direction, positive
+from protoproof.kernel.model.symbolic.programs import (
+    HALF,
+    WHOLE,
+    bounds,
+    chain,
+    direction,
+    positive,
+)
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
 _KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean",
@@ -69,7 +76,8 @@ def read_head(
     for single, feature in zip(votes.features, features, strict=True):
         outer = tables.programs[single.program]
         row = canonical(tables.rows[feature.row], geometry)
-        rows.append(_oriented(row, feature, tables.programs[feature.inner], outer))
+        alone = tables.size(feature.group) == 1
+        rows.append(_oriented(row, feature, alone, tables.programs[feature.inner], outer))
     turned, outers = [], []
     for one in rows:
         rises = one.pooling.kind == "nearest" and direction(one.outer, _range(one.row)) > 0
@@ -87,7 +95,7 @@ def read_head(
             geometry, prototypes, scales, chain(outers, [_floor(one) for one in rows]),
             chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
-            where.location_bank, where.feature_bank, where.channels,
+            where.location_bank, where.feature_bank, where.channels, where.floor, where.added,
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
@@ -146,10 +154,11 @@ def _floor(one: _Oriented) -> Fraction | None:
     return last[1] if last[0] == "max" and one.pooling.kind != "sum" else None
 
 
-def _oriented(row: Canonical, feature: Feature, inner: Program, outer: Program) -> _Oriented:
+def _oriented(
+    row: Canonical, feature: Feature, alone: bool, inner: Program, outer: Program
+) -> _Oriented:
     """Pooling by the least measurement, wherever the graph pools by largest or least."""
     if feature.kind in ("max", "min"):
-        alone = len(feature.sites) == 1
         # what has to fall in the measurement, so that the least one decides
         falling = (*inner, *outer) if alone else inner
         if feature.kind == "min" and not alone:

@@ -58,7 +58,7 @@ def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
     """
     rows = [tables.rows[f.row] for f in features]
     spend("the geometry", OPERATION * sum(1 + len(row.square) for row in rows))
-    if any(tables.sites[s].norm >= 0 for s in features[0].sites):
+    if any(tables.sites[s].norm >= 0 for s in tables.groups[features[0].group]):
         return "angular"
     curved = [row for row in rows if row.square]
     if not curved:
@@ -157,9 +157,7 @@ def numbers(
     for row, coordinate in zip(rows, where.coordinate, strict=True):
         point = row.point or (0,) * (where.channels if coordinate < 0 else 1)
         if coordinate >= 0:
-            point = tuple(
-                point[0] if d == coordinate else 0 for d in range(where.channels)
-            )
+            point = tuple(point[0] if d == coordinate else 0 for d in range(where.channels))
         spread.append(point)
     prototypes = _common(spread, [row.denominator for row in rows])
     if rows[0].geometry != "diagonal":

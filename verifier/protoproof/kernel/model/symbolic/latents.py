@@ -23,8 +23,8 @@ from protoproof.kernel.model.symbolic.arrays import (
     reciprocal,
     thin,
 )
-from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured
 from protoproof.kernel.model.symbolic.tables import Row, Site, Tables
+from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured
 
 
 def spanned(value: Latent) -> Latent:
@@ -218,8 +218,9 @@ def _programs(added: Exact, root: Exact, tables: Tables) -> Array:
     named = list(numbers)
 
     # where one of them needs an instruction, all have it: programs stay alike
-    adds, divides = any(named[k] for k in np.unique(thin(constants))), bool(
-        any(named[k] != 1 for k in np.unique(thin(roots)))
+    adds, divides = (
+        any(named[k] for k in np.unique(thin(constants))),
+        bool(any(named[k] != 1 for k in np.unique(thin(roots)))),
     )
 
     def program(constant: int, divisor: int) -> int:

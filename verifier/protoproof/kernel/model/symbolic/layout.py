@@ -6,6 +6,7 @@ where elements go (shapes, axes, indices) are constants of the graph.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -173,7 +174,7 @@ def split(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
     def move(start: int, end: int) -> Move:
         return lambda a: a[(*front, slice(start, end))]
 
-    return [move(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [move(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def _indices(operator: Operator, values: Array | None, size: int) -> Array:
@@ -232,9 +233,7 @@ LAYOUT: dict[str, Callable[[Operator, Shape, Integers], list[Move]]] = {
 }
 
 
-def scattered(
-    operator: Operator, shape: Shape, where: Array, updates: Shape
-) -> tuple[Array, ...]:
+def scattered(operator: Operator, shape: Shape, where: Array, updates: Shape) -> tuple[Array, ...]:
     """For ScatterElements and ScatterND: the place of every update, one index array per axis.
 
     Raises:

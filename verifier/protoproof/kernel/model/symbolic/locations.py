@@ -45,16 +45,15 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     Raises:
         ModelError: locations of several kinds, or that overlap between features.
     """
-    spend("the locations", OPERATION * sum(len(s) for s in {f.sites for f in features}))
+    used = dict.fromkeys(f.group for f in features)
+    spend("the locations", 4 * OPERATION * sum(len(tables.groups[g]) for g in used))
     floor = _floor(tables, features)
-    keyed = {f.sites: tuple(sorted(tables.sites[s].elements for s in f.sites)) for f in features}
+    keyed = {g: tuple(sorted(tables.sites[s].elements for s in tables.groups[g])) for g in used}
     alone = all(len(site) == 1 for sites in keyed.values() for site in sites)
     if alone and floor is None and not any(tables.rows[f.row].square for f in features):
-        return _channels([keyed[f.sites] for f in features], ends)
+        return _channels([keyed[f.group] for f in features], ends)
     banks: dict[tuple[Elements, ...], int] = {}
-    groups = sorted(
-        dict.fromkeys(keyed[f.sites] for f in features), key=lambda g: _cut(g[0], ends)
-    )
+    groups = sorted(dict.fromkeys(keyed[f.group] for f in features), key=lambda g: _cut(g[0], ends))
     for group in groups:
         banks[group] = len(banks)
     sites = tuple(site for group in groups for site in group)
@@ -66,7 +65,7 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
         sites,
         tuple(_cut(site, ends) for site in sites),
         tuple(banks[group] for group in groups for _ in group),
-        tuple(banks[keyed[f.sites]] for f in features),
+        tuple(banks[keyed[f.group]] for f in features),
         (-1,) * len(features),
         *(floor or (Fraction(0), Fraction(0))),
     )
@@ -93,7 +92,7 @@ def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fract
         ModelError: some are divided and others not, or by other norms than their own.
     """
     floors: set[tuple[Fraction, Fraction] | None] = set()
-    for number in {s for f in features for s in f.sites}:
+    for number in {s for g in {f.group for f in features} for s in tables.groups[g]}:
         site = tables.sites[number]
         if site.norm < 0:
             floors.add(None)

@@ -12,12 +12,15 @@ from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
+    Exact,
+    Number,
     alike,
     combined,
     numbered,
     spread,
     thin,
 )
+from protoproof.kernel.model.symbolic.constants import reals
 from protoproof.kernel.model.symbolic.tables import Norm, Program, Row, Site, Tables
 from protoproof.kernel.model.symbolic.values import Constant, Measured
 from protoproof.kernel.model.symbolic.values import constant as roots
@@ -31,9 +34,7 @@ def spanned(value: Measured, *others: Array) -> Measured:
     return value.moved(lambda piece: np.broadcast_to(piece, shape))  # type: ignore[no-any-return]
 
 
-def then(
-    value: Measured, tables: Tables, name: str, constant: Constant | None = None
-) -> Measured:
+def then(value: Measured, tables: Tables, name: str, constant: Constant | None = None) -> Measured:
     """One more function, with constants per element.
 
     Raises:
@@ -42,11 +43,13 @@ def then(
     if constant is None:
         program = combined(lambda p: tables.then(p, name), value.program)
         return spanned(Measured(value.site, value.row, program))
+    if not constant.rational and name == "add":
+        constant = roots(Exact(reals(constant), 1))
     if not constant.rational:
         if name != "mul":
             raise ModelError(f"model: a root enters a measurement by {name}")
         value = then(value, tables, "div_root", roots(constant.root))
-    numbers: dict[Fraction, int] = {}
+    numbers: dict[Number, int] = {}
     which = numbered(constant.number, numbers)
     named = list(numbers)
     if name == "mul" and not all(named):
@@ -55,9 +58,7 @@ def then(
     return spanned(Measured(value.site, value.row, program), which)
 
 
-def paired(
-    function: Callable[..., Pair], *arrays: Array
-) -> tuple[Array, Array]:
+def paired(function: Callable[..., Pair], *arrays: Array) -> tuple[Array, Array]:
     """Two indices for each combination of indices."""
     found: list[Pair] = []
 
@@ -106,9 +107,7 @@ def plus(left: Measured, right: Measured, sign: int, tables: Tables) -> Measured
 
 def _sum(left: Row, a: Fraction, right: Row, b: Fraction) -> Row:
     """a * left + b * right."""
-    denominator = math.lcm(
-        left.denominator * a.denominator, right.denominator * b.denominator
-    )
+    denominator = math.lcm(left.denominator * a.denominator, right.denominator * b.denominator)
     up = a.numerator * (denominator // (left.denominator * a.denominator))
     down = b.numerator * (denominator // (right.denominator * b.denominator))
 
@@ -232,13 +231,9 @@ def divided_by_norm(left: Measured, right: Measured, tables: Tables) -> Measured
         for name, constant in tables.programs[program]:
             if name not in ("mul", "div_root") and (name != "add" or constant):
                 return None
-    site = combined(
-        lambda s, n: tables.site(Site(tables.sites[s].elements, n)), left.site, norm
-    )
+    site = combined(lambda s, n: tables.site(Site(tables.sites[s].elements, n)), left.site, norm)
     program = combined(
-        lambda p, f: tables.program(
-            (*tables.programs[p], *inverse_factors(tables.programs[f]))
-        ),
+        lambda p, f: tables.program((*tables.programs[p], *inverse_factors(tables.programs[f]))),
         left.program,
         factor.program,
     )

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from protoproof.errors import ModelError
-from protoproof.kernel.budget import hold
-from protoproof.kernel.model.symbolic.arrays import Array, pay, thin
+from protoproof.kernel.budget import OPERATION, room
+from protoproof.kernel.model.symbolic.arrays import Array, combined, pay, thin
 from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.tables import Feature
 from protoproof.kernel.model.symbolic.values import Measured, Terms
@@ -43,74 +43,82 @@ def pooled(
         return Terms(_back(found, lines.shape[:-1], shape), value.over)
     parts = [_lines(piece, len(rest), size) for piece in moved.pieces]
     few = np.broadcast_shapes(*[part.shape[:-1] for part in parts])
-    pay("pooling", int(np.prod(few)) * size)
+    pay("pooling", int(np.prod(few)), 4 * OPERATION)
+    if all(part.strides[-1] == 0 or part.shape[-1] == 1 for part in parts[1:]):
+        # one prototype per line
+        group, row, program = _groups(parts[0], known), parts[1][..., 0], parts[2][..., 0]
+        term = combined(lambda g, r, p: _feature(g, r, p, kind, known, count), group, row, program)
+        return Terms(np.broadcast_to(term, shape))
+    pay("pooling", int(np.prod(few)) * size, 4 * OPERATION)
     site, row, program = (np.broadcast_to(p, (*few, size)).reshape(-1, size) for p in parts)
-    groups = _groups(site, parts[0].shape[:-1] == (1,) * len(rest))
     found = [
-        _over_sites(groups[k], row[k], program[k], kind, known, count) for k in range(len(site))
+        _over_sites(site[k].tolist(), row[k].tolist(), program[k].tolist(), kind, known, count)
+        for k in range(len(site))
     ]
     return Terms(_back(found, few, shape))
+
+
+def _groups(site: Array, known: Expressions) -> Array:
+    """[...]: the group of each line of sites."""
+    pay("pooling", site.size)
+    lines = site.reshape(-1, site.shape[-1]).tolist()
+    groups = [known.tables.group(tuple(line)) for line in lines]
+    return np.array(groups, dtype=np.int64).reshape(site.shape[:-1])
 
 
 def _lines(piece: Array, rest: int, size: int) -> Array:
     """[..., size]: the pooled axes as one, others only where the array changes along them."""
     few = thin(piece)
-    few = np.broadcast_to(few, (*few.shape[:rest], *piece.shape[rest:]))
-    hold("pooling", 8 * few.size)
-    return few.reshape(*few.shape[:rest], size)
+    still = all(n == 1 for n in few.shape[rest:])
+    if not still:
+        few = np.broadcast_to(few, (*few.shape[:rest], *piece.shape[rest:]))
+        room("pooling", 8 * few.size)
+        return few.reshape(*few.shape[:rest], size)
+    return np.broadcast_to(few.reshape(*few.shape[:rest], 1), (*few.shape[:rest], size))
 
 
 def _back(found: list[int], few: tuple[int, ...], shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.array(found, dtype=np.int64).reshape(few), shape)
 
 
-def _groups(site: Array, alike: bool) -> list[tuple[int, ...]]:
-    """The sites of each line, as tuples that are shared where all lines have the same."""
-    if alike:
-        return [tuple(site[0].tolist())] * len(site)
-    return [tuple(line) for line in site.tolist()]
-
-
 def _over_sites(
-    sites: tuple[int, ...],
-    row: Array,
-    program: Array,
+    sites: list[int],
+    row: list[int],
+    program: list[int],
     kind: str,
     known: Expressions,
     count: int,
 ) -> int:
-    if (row == row[0]).all() and (program == program[0]).all():
-        return _feature(sites, int(row[0]), int(program[0]), kind, known, count)
+    group = known.tables.group
+    if len(set(row)) == 1 == len(set(program)):
+        return _feature(group(tuple(sites)), row[0], program[0], kind, known, count)
     # several prototypes at once: each over its own sites, then all of them together
     groups: dict[tuple[int, int], list[int]] = {}
-    for s, r, p in zip(sites, row.tolist(), program.tolist(), strict=True):
+    for s, r, p in zip(sites, row, program, strict=True):
         groups.setdefault((r, p), []).append(s)
     if kind not in ("max", "min", "mean", "sum"):
         raise ModelError(f"model: the {count} {kind} of several prototypes together")
     inner = "sum" if kind == "mean" else kind
     found = [
-        _feature(tuple(where), r, p, inner, known, count) for (r, p), where in groups.items()
+        _feature(group(tuple(where)), r, p, inner, known, count) for (r, p), where in groups.items()
     ]
     total = _over_terms(found, inner, known, count)
     return known.scaled(total, Fraction(1, len(sites))) if kind == "mean" else total
 
 
-def _feature(
-    sites: tuple[int, ...], row: int, program: int, kind: str, known: Expressions, count: int
-) -> int:
-    if len(set(sites)) != len(sites):
-        raise ModelError("model: a location is pooled twice")
-    if kind in ("top", "bottom") and not 1 <= count <= len(sites):
-        raise ModelError(f"model: the {count} {kind} of {len(sites)} locations")
-    if count == len(sites) and kind in ("top", "bottom"):
+def _feature(group: int, row: int, program: int, kind: str, known: Expressions, count: int) -> int:
+    size = known.tables.size(group)
+    if kind in ("top", "bottom") and not 1 <= count <= size:
+        raise ModelError(f"model: the {count} {kind} of {size} locations")
+    if count == size and kind in ("top", "bottom"):
         kind, count = "mean", 0
     elif count == 1:
         kind, count = {"top": "max", "bottom": "min"}.get(kind, kind), 0
-    if len(sites) == 1:
+    if size == 1:
         kind, count = "max", 0
     elif kind in ("mean", "sum", "max", "min"):
         count = 0
-    return known.pooled(Feature(kind, count, sites, row, program))
+    return known.pooled(Feature(kind, count, group, row, program))
 
 
 def _over_terms(line: Sequence[int], kind: str, known: Expressions, count: int) -> int:

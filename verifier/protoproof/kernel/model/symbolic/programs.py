@@ -12,6 +12,7 @@ from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.primitives import ZERO, End, above, at_least
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.expressions import RISING
 from protoproof.kernel.model.symbolic.tables import Instruction, Program
 
@@ -25,7 +26,7 @@ def direction(program: Program, ends: tuple[End, End]) -> int:
     """1 where a program certainly never falls on a range, -1 where it never rises, else 0."""
     sign = 1
     for name, constant in program:
-        if name == "mul" and constant is not None:
+        if name == "mul" and isinstance(constant, Fraction):
             sign = sign if constant > 0 else -sign
         elif name not in RISING and not (name == "zero_below" and (constant or 0) >= 0):
             return _derived(program, ends)
@@ -62,7 +63,9 @@ def positive(program: Program, ends: tuple[End, End]) -> bool:
     (name, constant), before = program[-1], program[:-1]
     if name in ("exp", "sigmoid", "softplus"):
         return True
-    if name in ("reciprocal", "sqrt", "power", "div_root") or (name == "mul" and (constant or 0) > 0):
+    if name in ("reciprocal", "sqrt", "power", "div_root") or (
+        name == "mul" and (constant or 0) > 0
+    ):
         return positive(before, ends)
     if name == "add" and constant is not None and constant > 0:
         return at_least(bounds(before, ends)[0], ZERO) or above(bounds(program, ends)[0], ZERO)
@@ -88,7 +91,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     merged = [_merged(program, floor) for program, floor in zip(programs, floors, strict=True)]
     longest = max(merged, key=len)
     names = [name for name, _ in longest]
-    columns: list[list[Fraction | None]] = [[] for _ in names]
+    columns: list[list[Fraction | Real | None]] = [[] for _ in names]
     for program, floor in zip(merged, floors, strict=True):
         for column, constant in zip(columns, _aligned(program, longest, floor), strict=True):
             column.append(constant)
@@ -103,7 +106,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
 
 def _aligned(
     program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None]:
+) -> list[Fraction | Real | None]:
     """The program's constants for the functions of another one; it may lack what does nothing.
 
     Raises:
@@ -120,9 +123,9 @@ def _aligned(
 
 def _matched(
     program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None] | None:
+) -> list[Fraction | Real | None] | None:
     """From the end on: functions that do something are taken as late as they come."""
-    found: list[Fraction | None] = []
+    found: list[Fraction | Real | None] = []
     left = len(program)
     for name, constant in reversed(names):
         if left and program[left - 1][0] == name:
@@ -145,9 +148,24 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
         idle = all(c == _NEUTRAL.get(n) for n, c in result)
         if name == "max" and idle and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
             continue
-        if result and result[-1][0] == name and constant is not None and name in _NEUTRAL:
-            before = result[-1][1] or Fraction(0)
-            result[-1] = name, before + constant if name == "add" else before * constant
-        else:
-            result.append((name, constant))
+        result.append((name, constant))
+        _tidied(result)
     return tuple(result)
+
+
+def _tidied(result: list[Instruction]) -> None:
+    """The affine functions at the end as at most one factor and one addend, in this order."""
+    slope, shift = Fraction(1), Fraction(0)
+    count = 0
+    while count < len(result) and result[-1 - count][0] in _NEUTRAL:
+        if isinstance(result[-1 - count][1], Real):
+            break
+        count += 1
+    for name, constant in result[len(result) - count :]:
+        if name == "add":
+            shift += constant or 0
+        else:
+            slope, shift = slope * (constant or 0), shift * (constant or 0)
+    names = {name for name, _ in result[len(result) - count :]}
+    del result[len(result) - count :]
+    result += [("mul", slope)] * ("mul" in names) + [("add", shift)] * ("add" in names)

@@ -26,13 +26,42 @@ from protoproof.kernel.model.symbolic.nodes import ATTRIBUTES, read
 from protoproof.kernel.model.symbolic.values import Constant, Value
 
 _LARGEST = 1 << 28
-_SAME = set(
-    "Abs BatchNormalization Cast Celu Clip Dropout Elu Erf Exp Gelu GroupNormalization HardSigmoid "
-    "HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log "
-    "LpNormalization Mish Neg RMSNormalization Reciprocal Relu Selu Sigmoid Softmax Softplus "
-    "Softsign Sqrt Swish Tanh".split()
-)
-_BROADCAST = set("Add Div Max Mean Min Mul PRelu Pow Sub Sum Where".split())
+_SAME = {
+    "Abs",
+    "BatchNormalization",
+    "Cast",
+    "Celu",
+    "Clip",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Gelu",
+    "GroupNormalization",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LRN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Log",
+    "LpNormalization",
+    "Mish",
+    "Neg",
+    "RMSNormalization",
+    "Reciprocal",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Swish",
+    "Tanh",
+}
+_BROADCAST = {"Add", "Div", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where"}
 
 
 @dataclass(frozen=True)
@@ -140,10 +169,21 @@ def _derive(here: Evaluation, node: OnnxNode) -> None:
             here.values[name] = _blank(shape)
 
 
-_LAYOUT = set(
-    "Expand Flatten Gather GatherElements GatherND Reshape Shape Slice Split Squeeze Tile "
-    "Transpose Unsqueeze".split()
-)
+_LAYOUT = {
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+}
 
 
 def _value(here: Evaluation, name: str) -> Value:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
+from protoproof.kernel.model.real import Real
 
 # One function of one variable with its constant.
-Instruction = tuple[str, Fraction | None]
+Instruction = tuple[str, Fraction | Real | None]
 Program = tuple[Instruction, ...]
 
 
@@ -36,15 +38,15 @@ class Row(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """A measurement pooled over sites.
+    """A measurement pooled over a group of sites.
 
-    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom; ``inner``: the program
-    before pooling.
+    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom, focal (max less mean);
+    ``inner``: the program before pooling.
     """
 
     kind: str
     count: int
-    sites: tuple[int, ...]
+    group: int
     row: int
     inner: int
 
@@ -57,8 +59,10 @@ class Tables:
         self.rows: list[Row] = []
         self.norms: list[Norm] = []
         self.programs: list[Program] = []
+        self.groups: list[tuple[int, ...]] = []
         self.features: list[Feature] = []
         self._index: dict[object, int] = {}
+        self._sizes: dict[int, int] = {}
         self.program(())
 
     def _entered(self, table: list, entry: object) -> int:  # type: ignore[type-arg]
@@ -88,6 +92,24 @@ class Tables:
             self.rows.append(row)
         return self._index[key]
 
+    def group(self, sites: tuple[int, ...]) -> int:
+        """Sites that are pooled together."""
+        hold("the sites of a head", 32 * len(sites))
+        return self._entered(self.groups, sites)
+
+    def size(self, group: int) -> int:
+        """How many sites a group has.
+
+        Raises:
+            ModelError: one of them twice.
+        """
+        if group not in self._sizes:
+            sites = self.groups[group]
+            if len(set(sites)) != len(sites):
+                raise ModelError("model: a location is pooled twice")
+            self._sizes[group] = len(sites)
+        return self._sizes[group]
+
     def feature(self, feature: Feature) -> int:
         hold("the features of a head", 512)
         return self._entered(self.features, feature)
@@ -96,14 +118,16 @@ class Tables:
         hold("the programs of a head", 64 * len(program))
         return self._entered(self.programs, program)
 
-    def then(self, program: int, name: str, constant: Fraction | None = None) -> int:
+    def then(self, program: int, name: str, constant: Fraction | Real | None = None) -> int:
         """A program with one more instruction."""
         return self.program((*self.programs[program], (name, constant)))
 
     def affine(self, program: int) -> tuple[Fraction, Fraction] | None:
-        """(a, b) where a program is t -> a t + b."""
+        """(a, b) where a program is t -> a t + b, for fractions a and b."""
         slope, shift = Fraction(1), Fraction(0)
         for name, constant in self.programs[program]:
+            if isinstance(constant, Real):
+                return None
             if name == "add" and constant is not None:
                 shift += constant
             elif name == "mul" and constant is not None:

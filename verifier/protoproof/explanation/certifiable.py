@@ -1,0 +1,40 @@
+"""Whether the checker reads the head that the prover reasons about, before anything is explained.
+
+Both read it from the graph, each with code of its own. Where they agree, "recognised" means that
+explanations can be certified; where the checker refuses, its sentence says why they cannot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protoproof.errors import ProtoProofError
+from protoproof.kernel import ModelFile
+from protoproof.network import Network
+
+
+def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
+    """What the checker says against the head of a network; "" if it reads the same."""
+    found = network.recognised
+    file = model or ModelFile(network.data, network.files)
+    try:
+        bound = file.bound(found.latents, found.output)
+    except ProtoProofError as error:
+        return str(error)
+    ours, theirs = network.head, bound.head
+    kinds = sorted({one.kind for one in theirs.pooling})
+    words = {
+        "geometry": (ours.geometry, theirs.geometry),
+        "prototypes": (len(ours.prototypes), theirs.prototype_count),
+        "channels": (ours.channels, theirs.channels),
+        "locations": (ours.locations, theirs.location_count),
+        "pooling": (sorted(set(ours.pooling_of.kinds)), kinds),
+        "decision": (ours.decision.kind, theirs.decision.kind),
+    }
+    for name, (own, other) in words.items():
+        if own != other:
+            return f"the checker reads another head: {name} {other}, not {own}"
+    sites = [np.concatenate([cut.sites for cut in cuts]) for cuts in (found.cuts, bound.cuts)]
+    if not np.array_equal(*sites):
+        return "the checker reads the locations of the latent in another order"
+    return ""

@@ -1,0 +1,143 @@
+"""Margins and what facts ask for at many latents at once, with gradients: heads of every kind.
+
+Float64 and for searches only. A latent differs from the instance's at a few locations; everything
+is a function of the whole table of measurements, of which only the rows of these locations change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from protoproof.network.head.decision import Best, Linear, Tree
+from protoproof.network.head.head import Head
+from protoproof.prover.latent.instance import Instance
+
+Points = Float[NDArray[np.float64], "start location channel"]
+Tables = Float[NDArray[np.float64], "start location prototype"]
+Pooled = Float[NDArray[np.float64], "start prototype"]
+
+_TINY = 1e-12
+
+
+def measured(head: Head, points: Points) -> Tables:
+    """Measurements of points [..., D], without regard to banks."""
+    prototypes = head.prototypes
+    if head.geometry in ("linear", "angular"):
+        result = -(points @ prototypes.T)
+        if head.geometry == "angular":
+            norm = np.linalg.norm(points, axis=-1, keepdims=True)
+            result = np.clip(result / np.maximum(norm, max(head.epsilon, _TINY)), *head.range)
+        return np.asarray(result)
+    weights = np.ones_like(prototypes) if head.scales is None else head.scales
+    constant = (weights * prototypes**2).sum(axis=1)
+    result = points**2 @ weights.T - 2.0 * points @ (weights * prototypes).T + constant
+    return np.asarray(np.maximum(result, 0.0))
+
+
+def pulled(head: Head, points: Points, slopes: Tables) -> Points:
+    """Gradients of sum_j slopes_j m_j(z) with respect to the points."""
+    prototypes = head.prototypes
+    if head.geometry == "linear":
+        return np.asarray(-(slopes @ prototypes))
+    if head.geometry == "angular":
+        norm = np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), _TINY)
+        unit, total = points / norm, -(slopes @ prototypes)
+        return np.asarray((total - (total * unit).sum(axis=-1, keepdims=True) * unit) / norm)
+    weights = np.ones_like(prototypes) if head.scales is None else head.scales
+    return np.asarray(2.0 * (points * (slopes @ weights) - slopes @ (weights * prototypes)))
+
+
+@dataclass(frozen=True, eq=False)
+class Margins:
+    """The margin rows of an instance as functions of tables of measurements."""
+
+    instance: Instance
+
+    def pooled(self, tables: Tables) -> Pooled:
+        """Pooled values [B, P]."""
+        head = self.instance.head
+        if head.all_nearest:
+            return np.asarray(tables.min(axis=1))
+        return np.stack([head.pooled(table) for table in tables])
+
+    def values(self, tables: Tables) -> NDArray[np.float64]:
+        """All margins [B, R]."""
+        activation = self.instance.head.chain.value(self.pooled(tables))
+        return self.instance.atoms.margins(activation)
+
+    def slopes(
+        self, tables: Tables, rows: Int[NDArray[np.intp], " start"]
+    ) -> tuple[Pooled, Tables]:
+        """d margin / d pooled [B, P] of one row per start, and d margin / d measurement."""
+        head = self.instance.head
+        pooled = self.pooled(tables)
+        activation = head.chain.value(pooled)
+        weights = self._weights(activation, rows)
+        steep = np.nan_to_num(head.chain.derivative(pooled), posinf=0.0, neginf=0.0)
+        outer = weights * steep
+        return outer, self.shares(tables) * outer[:, None, :]
+
+    def shares(self, tables: Tables) -> Tables:
+        """d pooled / d measurement [B, L, P]."""
+        head = self.instance.head
+        places = np.arange(tables.shape[1])[:, None]
+        nearest = (tables.argmin(axis=1)[:, None, :] == places).astype(float)
+        if head.all_nearest:
+            return nearest
+        mask = np.ones(tables.shape[1:], bool) if head.mask is None else head.mask
+        known = np.where(mask, tables, np.clip(0.0, *head.range))
+        value, slope = head.inner_chain.value(known), head.inner_chain.derivative(known)
+        slope = np.where(mask, np.nan_to_num(slope, posinf=0.0, neginf=0.0), 0.0)
+        value = np.where(mask, value, -np.inf)
+        size = mask.sum(axis=0)
+        top = (value.argmax(axis=1)[:, None, :] == places).astype(float)
+        rank = np.argsort(np.argsort(-value, axis=1, kind="stable"), axis=1, kind="stable")
+        count = np.minimum(np.array(head.pooling_of.count), size)
+        shares = {
+            "mean": np.broadcast_to(1.0 / size, value.shape),
+            "sum": np.ones_like(value),
+            "k-largest mean": (rank < count) / count,
+            "focal": top - 1.0 / size,
+        }
+        result = nearest
+        for kind, columns in head.pooling_of.columns.items():
+            if kind != "nearest":
+                result[:, :, columns] = (shares[kind] * slope)[:, :, columns]
+        return result
+
+    def _weights(self, activation: Pooled, rows: Int[NDArray[np.intp], " start"]) -> Pooled:
+        """d margin / d activation [B, P] of one row per start."""
+        atoms = self.instance.atoms
+        match atoms.decision:
+            case Linear():
+                return np.asarray(atoms.weights[rows])
+            case Best() as best:
+                result = np.zeros_like(activation)
+                for group in range(best.then.inputs):
+                    members = np.flatnonzero(best.group == group)
+                    chosen = members[activation[:, members].argmax(axis=1)]
+                    result[np.arange(len(rows)), chosen] = atoms.weights[rows, group]
+                return result
+            case Tree() as tree:
+                return _of_tree(tree, atoms.leaves[:, rows].T, activation)
+
+
+def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Pooled:
+    """Derivatives of trees with scores ``leaves`` [B, leaf] at activations [B, P]."""
+    below = {-1 - k: leaves[:, k] for k in range(leaves.shape[1])}
+    for node in reversed(range(len(tree.feature))):
+        share = activation[:, tree.feature[node]]
+        left, right = below[int(tree.left[node])], below[int(tree.right[node])]
+        below[node] = (1.0 - share) * left + share * right
+    result, reach = np.zeros_like(activation), {0: np.ones(len(activation))}
+    for node in range(len(tree.feature)):
+        here, j = reach[node], tree.feature[node]
+        left, right = int(tree.left[node]), int(tree.right[node])
+        result[:, j] += here * (below[right] - below[left])
+        reach[left] = here * (1.0 - activation[:, j])
+        reach[right] = here * activation[:, j]
+    return result
