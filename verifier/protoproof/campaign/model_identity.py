@@ -122,7 +122,7 @@ def _columns(head: Head) -> NDArray[np.float64]:
         case Best() as best:
             return np.asarray(np.where(best.group >= 0, best.then.weight[:, best.group], 0.0))
         case Linear() as linear:
-            return linear.weight
+            return np.asarray(linear.weight)
 
 
 def _idle(head: Head, weight: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -154,8 +154,8 @@ def _head_digest(network: Network) -> str:
         words += [step.name, *(constant.hex() for constant in constants)]
     digest = hashlib.sha256(json.dumps([*words, network.latent_range]).encode("ascii"))
     arrays = [head.prototypes, *([] if head.scales is None else [head.scales])]
-    arrays += [a for a in (head.location_bank, head.prototype_bank) if a is not None]
-    for array in (*arrays, *_decision_arrays(head)):
+    banks = [a for a in (head.location_bank, head.prototype_bank) if a is not None]
+    for array in (*arrays, *banks, *_decision_arrays(head)):
         digest.update(repr(array.shape).encode("ascii"))
         digest.update(np.ascontiguousarray(array, "<f8").tobytes())
     return digest.hexdigest()

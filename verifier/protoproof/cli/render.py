@@ -30,11 +30,13 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     for remark in remarks:
         out.print(f"input       {safe(remark)}", highlight=False)
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
+    reasons = {attempt.verdict.reason for attempt in explanation.attempts}
+    alone = explanation.certificate is None and len(reasons) == 1  # it stands below, once
     for attempt in explanation.attempts:
         table.add_row(
             attempt.vocabulary,
             "-" if attempt.size is None else str(attempt.size),
-            safe(str(attempt.verdict)),
+            safe(attempt.verdict.status.value if alone else str(attempt.verdict)),
             f"{attempt.seconds * 1e3:.0f} ms",
         )
     if explanation.attempts:

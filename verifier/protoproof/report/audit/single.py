@@ -11,7 +11,7 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
-from protoproof.network import Network, load
+from protoproof.network import load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf

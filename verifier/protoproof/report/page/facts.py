@@ -34,7 +34,7 @@ def fact_words(fact: Fact, reading: Reading) -> str:
         case PairFact():
             name = prototype_words(fact.prototype, reading)
             place = f"location at {place_words(fact.location, reading)}"
-            what = reading.words.measured
+            what = reading.words.measured(fact.prototype)
             kept = "distance to" if what.is_distance else f"{what.name} with"
             return (
                 f"The {'latent' if reading.single else place} keeps its {kept} "
@@ -68,9 +68,7 @@ def seen_words(fact: PairFact | ActivationFact, reading: Reading) -> str:
     else:
         stored = float(reading.pooled[prototype])
         found = words.activation(prototype, stored, stored)
-    if found.activation is not None:
-        return f"{found.word} {nearest(found.activation[0])}"
-    return f"{'' if found.quantity is None else found.quantity.name} {nearest(found.ends[0])}"
+    return _values(found).partition(" (")[0]
 
 
 def numbers(fact: Fact, reading: Reading) -> Numbers:
@@ -84,14 +82,24 @@ def numbers(fact: Fact, reading: Reading) -> Numbers:
 
 
 def _values(found: Numbers) -> str:
-    """The activation first, and what was measured behind it; once where they are the same."""
+    """The activation first, and what was measured behind it; once where they say the same."""
     name = "" if found.quantity is None else found.quantity.name
-    if found.activation is None:
+    if found.activation is None or _say_the_same(found):
         return f"{name} {_range(found.ends)}"
+    if found.word == name:
+        return f"{name} {_range(found.activation)}"
     beside = "" if found.quantity is None else f" ({name} {_short(found.ends)})"
     # what is measured as one value has one activation, whatever its rounding
     one = found.quantity is not None and is_value(*found.ends)
     return f"{found.word} {_range(found.activation, one)}{beside}"
+
+
+def _say_the_same(found: Numbers) -> bool:
+    """Whether two values read alike, or one as the negative of the other."""
+    if found.activation is None or found.quantity is None or not is_value(*found.ends):
+        return False
+    measured, activation = (_range(ends, True) for ends in (found.ends, found.activation))
+    return measured.lstrip("−") == activation.lstrip("−")
 
 
 def _range(ends: Ends, one: bool = False) -> str:
