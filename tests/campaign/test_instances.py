@@ -68,6 +68,33 @@ def test_classes_have_to_fit() -> None:
         tiny([0, 1]).fit(("b", "a"))
 
 
+def named(*classes: str) -> Instances:
+    x = np.zeros((len(classes), 1, 2, 2), dtype=np.float32)
+    return Instances("tiny", "0" * 64, x, np.arange(len(classes)), classes)
+
+
+def test_folders_called_by_numbers() -> None:
+    """1, 10, 2 in the order of their letters: what the network's third class is, nobody says."""
+    with pytest.raises(InputError, match="in the order of their letters"):
+        named("1", "10", "2").fit(("class 0", "class 1", "class 2"))
+    with pytest.raises(InputError, match="another order"):
+        named("1", "10", "2").fit(("1", "2", "10"))
+    named("1", "10", "2").fit(("1", "10", "2"))
+    named("01", "02", "10").fit(("class 0", "class 1", "class 2"))
+    named("0", "1", "2").fit(("zero", "one", "two"))
+    named("b", "10", "2").fit(("class 0", "class 1", "class 2"))
+
+
+def test_inputs_in_the_networks_layout() -> None:
+    data = tiny([0, 1])
+    data.x[1, 0, 0, 1] = 0.5
+    assert data.scaled(1, -1.0, 1.0)[0, 0, 1] == 0.0
+    assert data.scaled(1, -1.0, 1.0, (1, 2, 2)).shape == (1, 2, 2)
+    wide = Instances("w", "0" * 64, np.ones((1, 1, 5, 4), np.float32), np.zeros(1, int), ("a",))
+    assert wide.scaled(0, 0.0, 2.0, (5, 4, 1)).shape == (5, 4, 1)
+    assert wide.scaled(0, 0.0, 2.0, (7, 7, 1)).shape == (1, 5, 4)  # for the network to refuse
+
+
 def test_indices_in_words() -> None:
     assert parse_indices("0,5,10-12") == (0, 5, 10, 11, 12)
 

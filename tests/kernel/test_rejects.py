@@ -103,8 +103,11 @@ def empty_block(core: Any) -> None:
 COUNT = len(PAIRS["core"]["facts"])
 FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
     "another model": (edit("model", "sha256", value="0" * 64), 2),
+    "a data file on top": (
+        edit("model", "files", value=[{"name": "w", "sha256": "0" * 64, "size": 4}]), 2
+    ),
     "another latent": (edit("model", "latent", value=["features"]), 3),
-    "another output": (edit("model", "output", value="activation"), 3),
+    "another output": (edit("model", "output", value="activation"), 4),
     "another geometry": (edit("model", "geometry", value="linear"), 3),
     "another pooling": (edit("model", "pooling", value=["mean"]), 3),
     "another decision": (edit("model", "decision", value="labels"), 3),

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import helper
+from PIL import Image
 
-from protoproof.errors import ModelError, UnsupportedOperatorError
+from protoproof.errors import InputError, ModelError, UnsupportedOperatorError
 from protoproof.kernel import ModelFile
 from protoproof.network import load
+from protoproof.network.inputs import read_input
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.inferred import exposing
@@ -123,5 +125,16 @@ def test_an_encoder_behind_a_cast_of_bytes(tmp_path: Path) -> None:
     parts.nodes.insert(0, node("Cast", ["input"], "real", to=1))
     parts.nodes.insert(1, node("Div", ["real", "full"], "scaled"))
     parts.extra.append(lambda model: setattr(model.graph.input[0].type.tensor_type, "elem_type", 2))
-    _, graph = graph_of(parts.save(tmp_path))
+    path = parts.save(tmp_path)
+    _, graph = graph_of(path)
+    assert graph.bytes_in
     assert graph.shapes["scaled"] == (1, 1, 6, 6)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    network, plain = load(path), load(draft().save(tmp_path, "plain.onnx"))
+    x = read_input(tmp_path / "x.png", network.input_shape, network.input_range)
+    assert np.array_equal(x, pixels[None])
+    usual = read_input(tmp_path / "x.png", plain.input_shape, plain.input_range)
+    assert network.observe(x).logits.tobytes() == plain.observe(usual).logits.tobytes()
+    with pytest.raises(InputError, match=r"whole numbers 0..255"):
+        network.observe(x * np.float32(0.5))

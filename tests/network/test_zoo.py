@@ -9,8 +9,9 @@ import pytest
 
 from protoproof.network import load
 from protoproof.network.inspect import inspect_file
+from protoproof.resources import NAMES, zoo_path
 
-ZOO = sorted((Path(__file__).parents[2] / "models" / "zoo").glob("*.onnx"))
+ZOO = [zoo_path(name) for name in NAMES]
 
 # what the last operator of the encoder guarantees, where it is no sigmoid
 GUARANTEED = {

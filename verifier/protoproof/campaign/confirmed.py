@@ -217,7 +217,8 @@ def _places(
         if index >= len(instances.y):  # an index of the plan
             yield _Place(_foreign(told[index]), Seen(told[index].instance, trouble=FOREIGN))
             continue
-        seen = again.see(instances.scaled(index, *again.network.input_range))
+        network = again.network
+        seen = again.see(instances.scaled(index, *network.input_range, network.input_shape))
         key = _key(again.network, seen.digest, options, campaign.about)
         there = key in known or os.path.lexists(certificate_path(campaign.directory, key))
         if only_known and not there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from protoproof.errors import InputError, UsageError
+from protoproof.network.layout import to_input
 
 _MOST_LISTED = 1 << 20
 
@@ -44,16 +46,19 @@ class Instances:
         if len(self.x) != len(self.y):
             raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
 
-    def scaled(self, index: int, low: float, high: float) -> NDArray[np.float32]:
-        """Input ``index`` in the range [low, high] that a network declares."""
+    def scaled(
+        self, index: int, low: float, high: float, shape: tuple[int, ...] | None = None
+    ) -> NDArray[np.float32]:
+        """Input ``index`` in the range [low, high] that a network declares, and in its shape."""
         x = self.x[index]
-        return np.asarray(x * np.float32(high - low) + np.float32(low))
+        return to_input(x, x.shape if shape is None else shape, (low, high))
 
     def fit(self, classes: tuple[str, ...]) -> None:
         """Make sure that labels mean what the network's class names mean.
 
         Raises:
-            InputError: another number of classes, or the same names in another order.
+            InputError: another number of classes, the same names in another order, or numbers for
+            names whose order nobody states.
         """
         if len(self.classes) != len(classes):
             raise InputError(
@@ -65,6 +70,15 @@ class Instances:
                 f"data {self.name}: its classes are the network's in another order; "
                 "renumber the labels"
             )
+        if self.classes != classes and all(re.fullmatch("[0-9]{1,18}", c) for c in self.classes):
+            numbers = [int(name) for name in self.classes]
+            if numbers != sorted(numbers):
+                first = ", ".join(self.classes[:4])
+                raise InputError(
+                    f"data {self.name}: its classes are numbers in the order of their letters "
+                    f"({first} ...), which need not be the network's; name the network's classes, "
+                    "or write 01, 02, 10"
+                )
 
 
 def read_instances(source: str) -> Instances:

@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from protoproof.campaign.executor import Earlier, Task
 from protoproof.campaign.instances import Instances
 from protoproof.campaign.model_identity import ModelFacts, model_facts
@@ -45,10 +48,9 @@ class Plan:
     @cached_property
     def planned(self) -> list[Planned]:
         """Every chosen instance with the key of its result."""
-        network = self.network
         found = []
         for index in self.chosen:
-            digest = input_digest(self.instances.scaled(index, *network.input_range))
+            digest = input_digest(self._input(index))
             key = result_key(
                 self.facts.sha256, self.facts.description_sha256, digest, self.asked.options
             )
@@ -84,13 +86,17 @@ class Plan:
         """
         return [*self._explanations(ledger, known), *self._certifications(ledger)]
 
+    def _input(self, index: int) -> NDArray[np.float32]:
+        network = self.network
+        return self.instances.scaled(index, *network.input_range, network.input_shape)
+
     def _explanations(self, ledger: Ledger, known: dict[str, Earlier]) -> list[tuple[Task, int]]:
         counts, tasks = Counter(plan.key for plan in self.planned), dict[str, Task]()
         for plan in self.planned:
             record = ledger.result(plan.key)
             if plan.key in tasks or (record is not None and record.settled(self.asked.limits)):
                 continue
-            x = self.instances.scaled(plan.index, *self.network.input_range)
+            x = self._input(plan.index)
             tasks[plan.key] = Task(plan.key, plan.index, x, known.get(plan.instance))
         return [(task, counts[key]) for key, task in tasks.items()]
 
@@ -104,7 +110,7 @@ class Plan:
                 record = ledger.region(key)
                 if key in tasks or (record is not None and record.settled(self.asked.limits)):
                     continue
-                x = self.instances.scaled(plan.index, *self.network.input_range)
+                x = self._input(plan.index)
                 tasks[key] = Task(key, plan.index, x, region=name), counts[plan.instance]
         return list(tasks.values())
 

@@ -13,8 +13,8 @@ class Split(Frozen):
     """Two cases, which follow in this order: explanations with a fact, explanations without it.
 
     In ``pairs`` and ``mixed``, the pair fact (location l, prototype j) has number l * P + j; in
-    ``ceiling`` the activation fact j has number j. In ``mixed`` that one has number L * P + j, and
-    ceiling number t (see :class:`Cover`) has number (L + 1) * P + t.
+    ``ceiling`` and ``path`` the activation fact j has number j. In ``mixed`` that one has number
+    L * P + j, and ceiling number t (see :class:`Cover`) has number (L + 1) * P + t.
     """
 
     kind: Literal["split"] = "split"

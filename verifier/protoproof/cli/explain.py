@@ -167,13 +167,14 @@ def _explain_many(
 def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     from protoproof.cli.render import print_explanation
     from protoproof.explanation.smtlib import write_smt2
-    from protoproof.network.inputs import read_input
+    from protoproof.network.inputs import read_input_file
     from protoproof.report.files.explanation_files import Files, explain_to_files
 
     network, path, index = explainer.network, asked.input_, asked.index
     if path is None:
         raise UsageError("give the input with --input")
-    x = read_input(path, network.input_shape, network.input_range, index)
+    stated = network.about.range_stated
+    read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
     stem = path.stem if index is None else f"{path.stem}-{index}"
     files = Files(
@@ -183,11 +184,11 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
         asked.protected,
         page=asked.pages is not False,
     )
-    result = explain_to_files(explainer, x, name, files, asked.options, beside)
+    result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
     if asked.as_json:
-        print_json(result.to_json())
+        print_json(result.to_json() | {"input_remarks": list(read.remarks)})
     elif not asked.quiet:
-        print_explanation(result, network.about.name)
+        print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code

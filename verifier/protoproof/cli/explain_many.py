@@ -67,17 +67,17 @@ def _opened(
 ) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
     """A data set that fits the network, and how one of its images becomes an input."""
     from protoproof.data.dataset import load_data
+    from protoproof.network.layout import from_image, to_input
 
     data = load_data(source)
-    if data.input_shape != network.input_shape:
+    if from_image(data.x_test[0], network.input_shape) is None:
         raise InputError(
             f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
             f"input {list(network.input_shape)}; inputs are never resized"
         )
-    low, high = network.input_range
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return np.asarray(images[index] * np.float32(high - low) + np.float32(low))
+        return to_input(images[index], network.input_shape, network.input_range)
 
     return data, read
 

@@ -1,42 +1,67 @@
-"""Reading image folders: ``DIR/train/CLASS/*.png`` and ``DIR/test/CLASS/*.png``."""
+"""Reading image folders: ``DIR/train/CLASS/*.png`` and ``DIR/test/CLASS/*.png``.
+
+Every file of a class is read, by the same rules as a single image (see ``picture``); what is no
+image is named, never left out in silence.
+"""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from protoproof.data.limits import MAX_BYTES
+from protoproof.data.picture import SUFFIXES, Pixels, as_colour, read_picture
 from protoproof.errors import InputError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm"})
-_GREY = frozenset({"1", "L"})
-_COLOUR = frozenset({"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"})
+# what systems leave in folders that people look at
+_NOT_DATA = frozenset({"thumbs.db", "desktop.ini"})
 
 
 def read_folder(root: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Arrays as in an ``.npz`` file, and the class names: the sorted folder names of ``train/``.
 
-    The images are grey when every file is grey, otherwise RGB. Files are taken in sorted order.
-    Raises InputError for a missing folder, an unreadable image or images of different sizes.
+    The images are grey when every file is stored so, otherwise RGB. Files are taken in sorted
+    order. Raises InputError for a missing folder, an image that cannot be taken as it is, images of
+    different sizes, or anything in a class folder that is no image.
     """
     classes = tuple(folder.name for folder in _class_folders(root / "train"))
     parts = {part: _files(root / part, classes) for part in ("train", "test")}
-    every = [path for files in parts.values() for path, _ in files]
-    (columns, rows), grey = _common_format(every)
-    channels = 1 if grey else 3
-    if 4 * len(every) * channels * rows * columns > MAX_BYTES:
-        raise InputError(
-            f"{root}: {len(every)} images of {rows}x{columns} need more than the limit of "
-            f"{MAX_BYTES} bytes: use fewer or smaller images"
-        )
+    pictures = _pictures(root, [path for files in parts.values() for path, _ in files])
+    grey = all(pixels.ndim == 2 for pixels in pictures)
+    shaped = [_channels(pixels, grey) for pixels in pictures]
     arrays: dict[str, np.ndarray] = {}
     for part, files in parts.items():
-        arrays[f"x_{part}"] = np.stack([_pixels(path, grey) for path, _ in files])
+        arrays[f"x_{part}"] = np.stack(shaped[: len(files)])
         arrays[f"y_{part}"] = np.array([label for _, label in files], dtype=np.int64)
+        del shaped[: len(files)]
     return arrays, classes
+
+
+def _pictures(root: Path, paths: list[Path]) -> list[Pixels]:
+    """The pixels of all files, which must be of one size and fit the memory."""
+    found: list[Pixels] = []
+    for path in paths:
+        pixels = read_picture(path).pixels
+        rows, columns = pixels.shape[:2]
+        if not found and 4 * len(paths) * pixels.size > MAX_BYTES:
+            raise InputError(
+                f"{root}: {len(paths)} images of {rows}x{columns} need more than the limit of "
+                f"{MAX_BYTES} bytes: use fewer or smaller images"
+            )
+        if found and pixels.shape[:2] != found[0].shape[:2]:
+            first_rows, first_columns = found[0].shape[:2]
+            raise InputError(
+                f"{path}: size {columns}x{rows} differs from {first_columns}x{first_rows} of "
+                f"{paths[0].name}: resize all images to one size"
+            )
+        found.append(pixels)
+    return found
+
+
+def _channels(pixels: Pixels, grey: bool) -> Pixels:
+    """[channel, row, column]."""
+    return pixels[None] if grey else np.moveaxis(as_colour(pixels), 2, 0)
 
 
 def _class_folders(part: Path) -> list[Path]:
@@ -44,10 +69,11 @@ def _class_folders(part: Path) -> list[Path]:
         raise InputError(
             f"{part}: no such folder: an image folder needs train/CLASS and test/CLASS"
         )
-    folders = sorted(
-        (entry for entry in part.iterdir() if entry.is_dir() and not entry.name.startswith(".")),
-        key=lambda entry: entry.name,
-    )
+    entries = [entry for entry in part.iterdir() if not entry.name.startswith(".")]
+    for entry in entries:
+        if not entry.is_dir() and entry.suffix.lower() in SUFFIXES:
+            raise InputError(f"{entry}: lies in no class folder: move it into one")
+    folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
     if not folders:
         raise InputError(f"{part}: holds no class folder: put the images of a class into one")
     return folders
@@ -62,10 +88,7 @@ def _files(part: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
                 f"{folder}: class '{folder.name}' has no training images: "
                 "add a folder of that name under train/"
             )
-        files = sorted(
-            (entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES),
-            key=lambda entry: entry.name,
-        )
+        files = _images(folder)
         if part.name == "train" and not files:
             raise InputError(f"{folder}: holds no image: add some or remove the folder")
         found.extend((entry, classes.index(folder.name)) for entry in files)
@@ -74,53 +97,23 @@ def _files(part: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     return found
 
 
-def _open(path: Path) -> Image.Image:
-    """Open without decoding; a decompression bomb is an error like any other."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise InputError(f"{path}: is not a readable image: replace or remove it") from error
+def _images(folder: Path) -> list[Path]:
+    """The images of a class folder, in sorted order.
 
-
-def _common_format(paths: list[Path]) -> tuple[tuple[int, int], bool]:
-    """The size (columns, rows) that all images share, and whether all of them are grey."""
-    common: tuple[int, int] | None = None
-    grey = True
-    for path in paths:
-        with _open(path) as image:
-            if image.mode not in _GREY | _COLOUR:
-                raise InputError(
-                    f"{path}: pixel format {image.mode} is not supported: save 8-bit grey or RGB"
-                )
-            grey = grey and image.mode in _GREY
-            if common is None:
-                common = image.size
-            elif image.size != common:
-                raise InputError(
-                    f"{path}: size {image.size[0]}x{image.size[1]} differs from "
-                    f"{common[0]}x{common[1]} of {paths[0].name}: resize all images to one size"
-                )
-    if common is None:
-        raise InputError("the image folder holds no image: add some")
-    return common, grey
-
-
-def _pixels(path: Path, grey: bool) -> np.ndarray:
-    """Pixels as uint8 [channel, row, column]."""
-    with _open(path) as image:
-        try:
-            array = np.asarray(image.convert("L" if grey else "RGB"), dtype=np.uint8)
-        except (OSError, ValueError, SyntaxError) as error:
+    Raises:
+        InputError: it holds something else, which a reader might take for data.
+    """
+    visible = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    files = sorted(
+        (entry for entry in visible if entry.name.lower() not in _NOT_DATA),
+        key=lambda entry: entry.name,
+    )
+    for entry in files:
+        if entry.is_dir():
             raise InputError(
-                f"{path}: the image is damaged or truncated: replace or remove it"
-            ) from error
-    return array[None] if grey else np.ascontiguousarray(array.transpose(2, 0, 1))
+                f"{entry}: a folder inside a class folder is not read: move its images up"
+            )
+        if entry.suffix.lower() not in SUFFIXES:
+            known = ", ".join(sorted(SUFFIXES))
+            raise InputError(f"{entry}: is no image of a known kind ({known}): convert it")
+    return files

@@ -72,10 +72,10 @@ def stated(
     widen: bool,
 ) -> tuple[Core, FactSet]:
     """The core of a set, and its facts as they are stated there: widened where asked for."""
-    facts = found.facts
-    if widen and not facts.pairs:  # nothing but intervals: the proof follows the facts
+    facts, head = found.facts, found.state.instance.head
+    follows = widen and bool(facts.pairs) and head.plain and head.uniform
+    if widen and not follows:  # nothing but intervals: the proof follows the facts
         facts = inflate(found.state.intervals, facts)
-    follows = widen and bool(facts.pairs)
     core = certificate_core(
         network, observation, domain, vocabulary, facts, found.state, short=not follows
     )

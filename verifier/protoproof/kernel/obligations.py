@@ -66,13 +66,16 @@ def certificate_format(asked: Question, _: Established) -> Examination[Core]:
 
 
 def model_hash(asked: Question, known: Established) -> Examination[None]:
-    """2. The model's bytes are the ones that the certificate speaks about."""
-    ours, stated = asked.model.sha256, known[Core].model.sha256
-    if ours != stated:
+    """2. The bytes of the model, and of the data files beside it, are the ones that the certificate
+    speaks about."""
+    ours, stated = asked.model, known[Core].model
+    if ours.sha256 != stated.sha256:
         yield (
-            f"hash mismatch: the model file has sha256 {ours[:16]}..., the certificate is about "
-            f"{stated[:16]}...; pass the model it was made for"
+            f"hash mismatch: the model file has sha256 {ours.sha256[:16]}..., the certificate is "
+            f"about {stated.sha256[:16]}...; pass the model it was made for"
         )
+    if ours.files != tuple((file.name, file.sha256, file.size) for file in stated.files):
+        yield "hash mismatch: the data files beside the model are not those that are stated"
 
 
 def head(asked: Question, known: Established) -> Examination[BoundHead]:

@@ -1,4 +1,8 @@
-"""Reading inputs from a file: an image, or one entry or all entries of a NumPy array."""
+"""Reading inputs from a file: an image, or one entry or all entries of a NumPy array.
+
+Nothing is resized or cropped: an explanation of another image would be about another image. What is
+done to a file's numbers on the way is said (``InputFile.remarks``).
+"""
 
 from __future__ import annotations
 
@@ -10,35 +14,55 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from protoproof.data.picture import SUFFIXES, as_colour, as_grey, read_picture
 from protoproof.errors import InputError
+from protoproof.network.layout import layout_of, words
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
 
-# A tenfold margin over any image this tool is meant for; stops decompression bombs early.
-_MAX_PIXELS = 1 << 24
 _MAX_BYTES = 1 << 32
 _ARRAY_KEYS = ("x", "x_test", "images", "arr_0")
 
+Shape = tuple[int, ...]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class InputFile:
+    """An input tensor, and what was done to the file's numbers to get it, in sentences."""
+
+    x: Float32[NDArray[np.float32], "..."]
+    remarks: tuple[str, ...] = ()
+
 
 def read_input(
-    path: Path,
-    shape: tuple[int, int, int],
-    value_range: tuple[float, float],
-    index: int | None = None,
-) -> Float32[NDArray[np.float32], "channel row column"]:
-    """Read ``.png``, ``.jpg``, ``.npy`` or ``.npz`` as an input tensor [C, H, W].
+    path: Path, shape: Shape, value_range: Range, index: int | None = None
+) -> Float32[NDArray[np.float32], "..."]:
+    """An image or an entry of an array as an input tensor; see :func:`read_input_file`."""
+    return read_input_file(path, shape, value_range, index).x
 
-    Integer pixels (0..255) are scaled to ``value_range``; floats are taken as they are. Nothing is
-    resized: an explanation of a resized image would be about another image.
+
+def read_input_file(
+    path: Path,
+    shape: Shape,
+    value_range: Range,
+    index: int | None = None,
+    *,
+    stated: bool = True,
+) -> InputFile:
+    """Read a picture, ``.npy`` or ``.npz`` as an input tensor.
+
+    Integer pixels (0..255) are scaled to ``value_range``; floats are taken as they are.
 
     Args:
         path: the file.
-        shape: the [C, H, W] that the network expects.
-        value_range: the least and largest input value, as the head description declares.
+        shape: what the network expects, without the batch axis: images with their channels first
+            or last, signals, tokens, vectors.
+        value_range: the least and largest input value.
         index: which entry of an array with a batch axis.
+        stated: whether the model states that range.
 
     Raises:
         InputError: the file is missing or unreadable, or shape, type or range do not fit.
@@ -46,15 +70,14 @@ def read_input(
     if not path.is_file():
         raise InputError(f"{path}: no such file; give an image (.png, .jpg) or array (.npy, .npz)")
     suffix = path.suffix.lower()
-    if suffix in (".png", ".jpg", ".jpeg"):
+    if suffix in SUFFIXES:
         if index is not None:
             raise InputError(f"{path}: --index selects from an array (.npy, .npz), not an image")
-        array: NDArray[np.generic] = _read_image(path, shape)
-    elif suffix in (".npy", ".npz"):
-        array = _entry(_read_array(path), len(shape), index, path)
-    else:
-        raise InputError(f"{path}: unknown kind of file; use .png, .jpg, .npy or .npz")
-    return _fit(array, shape, value_range, path)
+        return _picture(path, shape, value_range, stated)
+    if suffix in (".npy", ".npz"):
+        array = _entry(_read_array(path), shape, index, path)
+        return _fit(array, shape, value_range, path, stated)
+    raise InputError(f"{path}: unknown kind of file; use .png, .jpg, .npy or .npz")
 
 
 @dataclass(frozen=True)
@@ -63,32 +86,29 @@ class InputArray:
 
     path: Path
     array: NDArray[np.generic]
-    shape: tuple[int, int, int]
-    value_range: tuple[float, float]
+    shape: Shape
+    value_range: Range
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def entry(self, index: int) -> Float32[NDArray[np.float32], "channel row column"]:
-        """One entry as an input tensor [C, H, W].
+    def entry(self, index: int) -> Float32[NDArray[np.float32], "..."]:
+        """One entry as an input tensor.
 
         Raises:
             InputError: shape or type do not fit.
         """
-        entry = np.asarray(self.array[index])
-        return _fit(entry, self.shape, self.value_range, self.path)
+        return _fit(np.asarray(self.array[index]), self.shape, self.value_range, self.path).x
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self.entry(index) for index in range(len(self)))
 
 
-def open_inputs(
-    path: Path, shape: tuple[int, int, int], value_range: tuple[float, float]
-) -> InputArray | None:
+def open_inputs(path: Path, shape: Shape, value_range: Range) -> InputArray | None:
     """The entries of an ``.npy`` or ``.npz`` file, or None where the file holds one input.
 
-    A ``.npy`` file is mapped, not loaded. [N, H, W] stands for N inputs of one channel, unless it
-    is [1, H, W], which is one input.
+    A ``.npy`` file is mapped, not loaded. Where an input has one channel, [N, H, W] stands for N
+    inputs, unless it is the shape of one.
 
     Raises:
         InputError: the file is unreadable, or holds no entries.
@@ -96,42 +116,68 @@ def open_inputs(
     if not path.is_file() or path.suffix.lower() not in (".npy", ".npz"):
         return None
     array = _read_array(path)
-    batch = array.ndim == len(shape) + 1 or (
-        array.ndim == len(shape) and shape[0] == 1 and array.shape != shape
-    )
-    if not batch or len(array) == 1:
+    if not _many(array, shape) or len(array) == 1:
         return None
     if not len(array):
         raise InputError(f"{path}: holds no entries, so there is nothing to explain")
     return InputArray(path, array, shape, value_range)
 
 
-def _read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    modes = {1: "L", 3: "RGB"}
-    if shape[0] not in modes:
-        raise InputError(f"{path}: the network takes {shape[0]} channels; give an array (.npy)")
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise InputError(f"{path}: {image.width} x {image.height} pixels is too large")
-            pixels = _pixels(image, modes[shape[0]], path)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a readable image ({error})") from error
-    return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
+def _many(array: NDArray[np.generic], shape: Shape) -> bool:
+    """Whether an array has a batch axis."""
+    if array.ndim == len(shape) + 1:
+        return True
+    return array.ndim == len(shape) and _lone_axis(shape) is not None and not _fits(array, shape)
 
 
-def _pixels(image: Image.Image, wanted: str, path: Path) -> NDArray[np.uint8]:
-    """The pixels as they are: converting colours would explain another image."""
-    if image.mode == "1" and wanted == "L":
-        return np.asarray(image.convert("L"), dtype=np.uint8)
-    pixels = np.asarray(image) if image.mode in ("L", "RGB") else np.empty(0, dtype=np.uint8)
-    if wanted == "L" and image.mode == "RGB" and (pixels == pixels[..., :1]).all():
-        return np.asarray(pixels[..., 0])  # grey, stored as colour
-    if image.mode != wanted:
+def _fits(array: NDArray[np.generic], shape: Shape) -> bool:
+    """Whether an array is one input, maybe with its channels at the other end."""
+    return array.shape in (shape, _other_layout(shape))
+
+
+def _other_layout(shape: Shape) -> Shape | None:
+    """An image's shape with the channels at the other end."""
+    layout = layout_of(shape)
+    if layout is None:
+        return None
+    return (*shape[1:], shape[0]) if layout == "channels first" else (shape[2], *shape[:2])
+
+
+def _lone_axis(shape: Shape) -> int | None:
+    """The axis of an only channel, which arrays may leave out."""
+    if layout_of(shape) == "channels last":
+        return len(shape) - 1 if shape[-1] == 1 else None
+    return 0 if len(shape) > 1 and shape[0] == 1 else None
+
+
+def _picture(path: Path, shape: Shape, value_range: Range, stated: bool) -> InputFile:
+    layout = layout_of(shape)
+    if layout is None:
         raise InputError(
-            f"{path}: an image of mode {image.mode}, the network takes {wanted}; convert it first"
+            f"{path}: the network takes {words(shape)}, of which no axis is known to be an image's "
+            "colours; give an array (.npy) of that shape"
         )
-    return pixels
+    pixels, turned = read_picture(path)
+    channels = shape[0] if layout == "channels first" else shape[2]
+    if channels == 1:
+        grey = as_grey(pixels)
+        if grey is None:
+            raise InputError(f"{path}: has colours, the network takes grey; convert it first")
+        image = grey[None]
+    else:
+        image = np.moveaxis(as_colour(pixels), 2, 0)
+    found = _fit(
+        image if layout == "channels first" else np.moveaxis(image, 0, 2),
+        shape, value_range, path, stated,
+    )  # fmt: skip
+    remarks = list(found.remarks)
+    if layout == "channels last":
+        remarks.append(f"the network takes {words(shape)}")
+    if channels == 3 and pixels.ndim == 2:
+        remarks.append("the image is grey; its three colours are equal")
+    if turned:
+        remarks.append("the image is turned as its EXIF orientation says")
+    return InputFile(found.x, tuple(remarks))
 
 
 def _read_array(path: Path) -> NDArray[np.generic]:
@@ -151,38 +197,57 @@ def _read_array(path: Path) -> NDArray[np.generic]:
 
 
 def _entry(
-    array: NDArray[np.generic], rank: int, index: int | None, path: Path
+    array: NDArray[np.generic], shape: Shape, index: int | None, path: Path
 ) -> NDArray[np.generic]:
-    """The entry of a batch. [N, H, W] and [H, W] stand for one channel, as in ``.npz`` data."""
+    """The entry of a batch."""
     if index is None:
         return array
-    if array.ndim < rank or not 0 <= index < len(array):
+    if array.ndim < len(shape) or not 0 <= index < len(array):
         raise InputError(f"{path}: --index {index} is outside the {len(array)} entries it holds")
     return np.asarray(array[index])
 
 
 def _fit(
     array: NDArray[np.generic],
-    shape: tuple[int, int, int],
-    value_range: tuple[float, float],
+    shape: Shape,
+    value_range: Range,
     path: Path,
-) -> NDArray[np.float32]:
-    if array.ndim == len(shape) and len(array) == 1 and array.shape != shape:
-        array = array[0]
-    if array.ndim == len(shape) - 1 and shape[0] == 1:
-        array = array[None]
-    if array.ndim == len(shape) + 1 and len(array) == 1:
-        array = array[0]
-    if array.shape != shape:
+    stated: bool = True,
+) -> InputFile:
+    """An array as an input: axes of size 1 that arrays leave out or add, channels at either end."""
+    found, lone = array, _lone_axis(shape)
+    if found.ndim == len(shape) + 1 and len(found) == 1:
+        found = found[0]
+    if found.ndim == len(shape) and len(found) == 1 and not _fits(found, shape):
+        found = found[0]
+    if found.ndim == len(shape) - 1 and lone is not None:
+        found = np.expand_dims(found, lone)
+    remarks = []
+    if found.shape != shape and found.shape == _other_layout(shape):
+        ends = (0, 2) if layout_of(shape) == "channels last" else (2, 0)
+        found = np.moveaxis(found, *ends)
+        remarks.append(f"the array's channels were moved: the network takes {words(shape)}")
+    if found.shape != shape:
         raise InputError(
             f"{path}: shape {list(array.shape)} does not fit the network's input {list(shape)}; "
             "inputs are never resized (several entries: choose one with --index)"
         )
-    low, high = value_range
-    if array.dtype == np.uint8:
-        scaled = array.astype(np.float32) / np.float32(255)
-        return np.asarray(scaled * np.float32(high - low) + np.float32(low))
-    if array.dtype.kind != "f":
+    if found.dtype == np.uint8:
+        low, high = value_range
+        if (low, high) != (0, 255):
+            reason = "" if stated else ", for the model states no range"
+            remarks.append(f"numbers 0..255 were scaled to [{low:g}, {high:g}]{reason}")
+        return InputFile(_scaled(found, value_range), tuple(remarks))
+    if found.dtype.kind != "f":
         raise InputError(f"{path}: values of type {array.dtype}; use uint8 or float")
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused
-        return np.asarray(array, dtype=np.float32)
+        return InputFile(np.asarray(found, dtype=np.float32, order="C"), tuple(remarks))
+
+
+def _scaled(pixels: NDArray[np.generic], value_range: Range) -> NDArray[np.float32]:
+    """0..255 over the range; where that is 0..255, exactly as they are."""
+    low, high = value_range
+    numbers = np.asarray(pixels, dtype=np.float32, order="C")
+    if (low, high) == (0, 255):
+        return numbers
+    return np.asarray(numbers / np.float32(255) * np.float32(high - low) + np.float32(low))

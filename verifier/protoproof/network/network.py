@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -83,8 +84,8 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values."""
-        return self.about.input_range
+        """Closed range of input values: bytes have their own, else what is said, else [0, 1]."""
+        return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -98,7 +99,9 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        image = check_image(x, self.input_shape, self.input_range)
+        bounded = self.graph.bytes_in or self.about.range_stated  # a range that nobody states is none
+        limits = self.input_range if bounded else (-math.inf, math.inf)
+        image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)
         *tensors, scores = self.session.run(names, {self.view.input: image[None]})
         by_name = dict(zip(names, tensors, strict=False))

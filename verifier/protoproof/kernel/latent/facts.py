@@ -99,6 +99,10 @@ def vocabulary_complaints(core: Core, latent: Latent) -> Iterator[str]:
     ceilings = [fact for fact in core.facts if isinstance(fact, CeilingFact)]
     if core.vocabulary == "pairs" and not set(kinds) <= {"pair"}:
         yield "vocabulary 'pairs' has pair facts only"
+    if core.vocabulary == "path" and (
+        not set(kinds) <= {"activation"} or latent.head.decision.kind != "tree"
+    ):
+        yield "vocabulary 'path' has activation facts only, about the nodes of a tree"
     if core.vocabulary in ("topk", "ceiling") and ("pair" in kinds or len(ceilings) != 1):
         yield f"vocabulary {core.vocabulary!r} has activation facts and one ceiling"
     elif core.vocabulary == "topk":

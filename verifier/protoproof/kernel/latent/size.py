@@ -179,6 +179,8 @@ def _said(core: Core, latent: Latent, moved: Moved, violated: frozenset[int]) ->
     match core.vocabulary:
         case "pairs":
             return Clause(frozenset(violated_pairs(latent, moved)), frozenset())
+        case "path":
+            return Clause(violated, frozenset())
         case "ceiling":
             return Clause(violated, frozenset(_respected(latent, moved)))
         case "topk":

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 from flint import arb, ctx, fmpq
 
@@ -31,6 +32,7 @@ from protoproof.kernel.model.primitives import (
     Shape,
     as_ball,
 )
+from protoproof.kernel.model.real import Real
 
 MAX_STEPS = 64
 _PRECISION = 128  # bits with which shapes are derived
@@ -45,7 +47,7 @@ class Step:
     """
 
     name: str
-    constants: tuple[Fraction, ...] = ()
+    constants: tuple[Fraction | Real, ...] = ()
 
     def __post_init__(self) -> None:
         good = CONSTANTS.get(self.name)
@@ -83,13 +85,13 @@ class Chain:
         self.uniform = all(len(set(step.constants)) <= 1 for step in self.steps)
         self.cost = SIMILARITY * (1 + len(self.steps))
         self._names: list[str] = []
-        self._constants: list[list[fmpq]] = []
+        self._constants: list[list[fmpq | Real]] = []
         for step in self.steps:
             if step.name == "log" and self._names[-1:] == ["one_plus"]:
                 self._names[-1] = "log_one_plus"  # one function: its shape is better known
                 continue
             self._names.append(step.name)
-            self._constants.append([_exact(c) for c in step.constants] or [ZERO])
+            self._constants.append([_kept(c) for c in step.constants] or [ZERO])
 
     def fits(self, prototypes: int) -> bool:
         """Whether every step has one constant, or one for each of so many prototypes."""
@@ -146,7 +148,9 @@ class Chain:
 
     def _through(self, prototype: int) -> Iterator[tuple[str, fmpq]]:
         for name, constants in zip(self._names, self._constants, strict=True):
-            yield name, constants[prototype if len(constants) > 1 else 0]
+            constant = constants[prototype if len(constants) > 1 else 0]
+            # the primitives take a ball where they take a fraction
+            yield name, cast(fmpq, constant.ball()) if isinstance(constant, Real) else constant
 
     def require_decreasing(self, ranges: Mapping[int, tuple[End, End]]) -> None:
         """Refuse a chain that may rise over the range of some prototype's measurement.
@@ -170,7 +174,14 @@ class Chain:
                     )
 
 
-def _exact(constant: Fraction) -> fmpq:
+def _kept(constant: Fraction | Real) -> fmpq | Real:
+    """An irrational constant is evaluated where it is used, at the precision of that place."""
+    return constant if isinstance(constant, Real) else _exact(constant)
+
+
+def _exact(constant: Fraction | Real) -> fmpq:
+    if isinstance(constant, Real):
+        return cast(fmpq, constant.ball())
     return fmpq(constant.numerator, constant.denominator)
 
 

@@ -56,6 +56,8 @@ class Decision:
         prototypes: the number of activations P.
         groups: of ``best``: the activations of which the largest counts; X is their number.
         nodes: of ``tree``, the root first; X is the number of leaves.
+        slack: what rounding of irrational numbers of leaves, downwards, may have taken from one
+            score and not from another; every score is less by it.
 
     Raises:
         ModelError: fewer than two classes or no label, sizes that do not fit, or a tree that is
@@ -69,6 +71,7 @@ class Decision:
     shift: int
     groups: tuple[tuple[int, ...], ...] = ()
     nodes: tuple[Node, ...] = ()
+    slack: int = 0
 
     def __post_init__(self) -> None:
         if self.class_count < (1 if self.kind == "labels" else 2):
@@ -76,6 +79,8 @@ class Decision:
         width = {"best": len(self.groups), "tree": len(self.nodes) + 1}.get(
             self.kind, self.prototypes
         )
+        if self.slack < 0 or (self.slack and self.kind != "tree"):
+            raise ModelError("model: rounded weights of what is no tree")
         if len(self.bias) != self.class_count or any(len(row) != width for row in self.weight):
             raise ModelError(f"model: the decision's weights are not {self.class_count} x {width}")
         named = [j for group in self.groups for j in group] + [n.prototype for n in self.nodes]
@@ -104,7 +109,7 @@ class Decision:
     def over(self, predicted: int, rival: int) -> Score:
         """W_c - W_k and b_c - b_k."""
         weights = list(map(sub, self.weight[predicted], self.weight[rival]))
-        return Score(weights, self.bias[predicted] - self.bias[rival])
+        return Score(weights, self.bias[predicted] - self.bias[rival] - self.slack)
 
     def label(self, label: int, on: bool) -> Score:
         """The label's score, or its negative where it is off."""

@@ -17,11 +17,16 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from protoproof.errors import DescriptionError, ModelError, UnsupportedOperatorError
 from protoproof.network.onnx.external import NO_FILES, Files
-from protoproof.network.onnx.inferred import inferred_shapes, measured_shapes, require_bounded
+from protoproof.network.onnx.inferred import (
+    inferred_shapes,
+    measured_shapes,
+    refuse_contradictions,
+    require_bounded,
+)
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import (
     DEFAULT_DOMAINS,
@@ -41,7 +46,7 @@ class Graph:
     """A single-input graph. ``shapes`` holds every tensor's shape for one image, where it is known.
 
     ``free_batch``: any number of images may be run at once. ``constants``: initializers and the
-    values of Constant nodes (which are not in ``nodes``).
+    values of Constant nodes (which are not in ``nodes``). ``bytes_in``: the input is uint8.
     """
 
     opset: int
@@ -51,6 +56,7 @@ class Graph:
     constants: Mapping[str, Constant]
     shapes: Mapping[str, Shape]
     free_batch: bool
+    bytes_in: bool = False
 
     def producers(self) -> dict[str, Node]:
         """The node that makes each computed tensor."""
@@ -127,9 +133,10 @@ def build_graph(
     free = not dims[0].HasField("dim_value") and not _batch_mixes(
         found, constants, value.name, image
     )
-    _check_stated(model, found.shapes)
+    refuse_contradictions(model, found.shapes)
     outputs = tuple(value.name for value in model.graph.output)
-    return Graph(opset, value.name, outputs, found.nodes, constants, found.shapes, free)
+    in_bytes = value.type.tensor_type.elem_type == TensorProto.UINT8
+    return Graph(opset, value.name, outputs, found.nodes, constants, found.shapes, free, in_bytes)
 
 
 def _node(proto: NodeProto, opset: int) -> Node:
@@ -252,25 +259,6 @@ def _batch_mixes(
             if node.refusal or not before or before[0] != 1 or after != (3, *before[1:]):
                 return True
     return False
-
-
-def _check_stated(model: ModelProto, shapes: Mapping[str, Shape]) -> None:
-    """Refuse a file whose stated shapes or number types are not the inferred ones."""
-    for value in (*model.graph.output, *model.graph.value_info):
-        tensor = value.type.tensor_type
-        shape = shapes.get(value.name)
-        if shape is None or not tensor.HasField("shape"):
-            continue
-        dims = tensor.shape.dim
-        pairs = zip(dims, shape, strict=False)
-        fits = len(dims) == len(shape) and all(
-            not dim.HasField("dim_value") or dim.dim_value == size for dim, size in pairs
-        )
-        if not fits:
-            raise ModelError(
-                f"tensor '{printable(value.name)}' has shape {list(shape)} (for one image), the "
-                "file states another; export the model again"
-            )
 
 
 def _ancestors(graph: Graph, names: tuple[str, ...], stop: str) -> tuple[list[Node], bool]:

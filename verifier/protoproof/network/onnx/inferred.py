@@ -169,3 +169,22 @@ def exposing(data: bytes, names: tuple[str, ...]) -> bytes:
     """
     graph = GraphProto(output=[ValueInfoProto(name=name) for name in names])
     return data + ModelProto(graph=graph).SerializeToString() if names else data
+
+
+def refuse_contradictions(model: ModelProto, shapes: Mapping[str, Shape]) -> None:
+    """Refuse a file whose stated shapes or number types are not the inferred ones."""
+    for value in (*model.graph.output, *model.graph.value_info):
+        tensor = value.type.tensor_type
+        shape = shapes.get(value.name)
+        if shape is None or not tensor.HasField("shape"):
+            continue
+        dims = tensor.shape.dim
+        pairs = zip(dims, shape, strict=False)
+        fits = len(dims) == len(shape) and all(
+            not dim.HasField("dim_value") or dim.dim_value == size for dim, size in pairs
+        )
+        if not fits:
+            raise ModelError(
+                f"tensor '{printable(value.name)}' has shape {list(shape)} (for one image), the "
+                "file states another; export the model again"
+            )

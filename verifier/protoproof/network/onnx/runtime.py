@@ -92,13 +92,26 @@ class Session:
     def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
         if self._session is None:
             require("explain", "running the network")
+        fed = self._fed(feed)
         try:
-            results = self._session.run(list(outputs), dict(feed))
+            results = self._session.run(list(outputs), fed)
         except Exception as error:  # see above
             raise ModelError(
                 f"ONNX Runtime fails on the model ({printable(error)}); export it again"
             ) from error
         return list(results)
+
+    def _fed(self, feed: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs in the number types that the graph takes: bytes where it casts them itself.
+
+        Raises:
+            InputError: numbers that no byte holds.
+        """
+        kinds = {value.name: value.type for value in self._session.get_inputs()}
+        return {
+            name: as_bytes(x) if kinds.get(name) == "tensor(uint8)" else x
+            for name, x in feed.items()
+        }
 
 
 def _started(data: bytes, files: Files) -> Any:
@@ -122,6 +135,17 @@ def _started(data: bytes, files: Files) -> Any:
         raise ModelError(
             f"ONNX Runtime refuses the model ({printable(error)}); export it again"
         ) from error
+
+
+def as_bytes(x: NDArray[Any]) -> NDArray[np.uint8]:
+    """Whole numbers 0..255 as bytes.
+
+    Raises:
+        InputError: others are among them.
+    """
+    if not ((x >= 0) & (x <= 255) & (x == np.rint(x))).all():
+        raise InputError("the network takes whole numbers 0..255 (uint8); give those")
+    return np.asarray(x, dtype=np.uint8)
 
 
 def check_image(x: NDArray[Any], shape: tuple[int, ...], range_: tuple[float, float]) -> Image:

@@ -30,6 +30,7 @@ from protoproof.certificate import schema
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.proof.ends import SimilarityEnds
 from protoproof.prover.proof.ends_of_proof import ProofEnds
+from protoproof.prover.proof.level_ends import LevelEnds
 from protoproof.prover.relaxation.intervals import Intervals
 
 Position = Float[NDArray[np.float64], " end"]
@@ -59,12 +60,14 @@ class Ends(Protocol):
 
 
 def inflate(state: Intervals, facts: FactSet) -> FactSet:
-    """Facts without pairs, with the widest intervals found that intervals still prove.
+    """Facts with the widest intervals found that intervals still prove; pair facts stay.
 
     ``state`` describes the pair facts of ``facts`` (usually none). A set that the interval margins
     do not prove is returned unchanged.
     """
-    return _inflated(SimilarityEnds(state, facts), facts)
+    head = state.instance.head
+    ends = SimilarityEnds if head.plain and head.uniform else LevelEnds
+    return _inflated(ends(state, facts), facts)
 
 
 def widest(state: Intervals, facts: FactSet, core: schema.Core) -> FactSet:

@@ -8,11 +8,19 @@ from fractions import Fraction
 import numpy as np
 
 from protoproof.errors import ModelError
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic import constants, latents, measured
-from protoproof.kernel.model.symbolic.arrays import alike, combined, numbered, thin
+from protoproof.kernel.model.symbolic.arrays import Exact, Number, alike, combined, numbered, thin
 from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.pooling import pooled
-from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured, Terms, Value
+from protoproof.kernel.model.symbolic.values import (
+    Constant,
+    Latent,
+    Measured,
+    Terms,
+    Value,
+    constant,
+)
 
 UNARY: dict[str, tuple[str, int | None]] = {
     "Abs": ("abs", None),
@@ -58,10 +66,8 @@ class Arithmetic:
         return pooled(wide, [wide.site.ndim - 1], "max", self.known)
 
     def _numbers(self, value: Constant) -> Terms:
-        if not value.rational:
-            raise ModelError("model: a root is added to pooled measurements")
-        numbers: dict[Fraction, int] = {}
-        which = numbered(value.number, numbers)
+        numbers: dict[Number, int] = {}
+        which = numbered(Exact(constants.reals(value), 1), numbers)
         named = list(numbers)
         return Terms(combined(lambda k: self.known.number(named[k]), which))
 
@@ -83,9 +89,7 @@ class Arithmetic:
             "Relu": lambda v: constants.limited(v, constants.scalar(0), upper=False),
             "Abs": lambda v: constants.limited(v, constants.negative(v), upper=False),
         }
-        if kind not in rules:
-            raise UnknownError(f"model: {kind} of a constant is no rational number")
-        return rules[kind](value)
+        return rules[kind](value) if kind in rules else constants.each(kind, value)
 
     def then(self, value: Value, name: str, by: Constant | None = None) -> Value:
         """A function of one variable, with constants per element or none."""
@@ -99,7 +103,7 @@ class Arithmetic:
             return Terms(combined(lambda t: self.known.then(t, name), value.term))
         if not by.rational:
             raise ModelError(f"model: a root enters pooled measurements by {name}")
-        numbers: dict[Fraction, int] = {}
+        numbers: dict[Number, int] = {}
         which = numbered(by.number, numbers)
         named = list(numbers)
         return Terms(combined(lambda t, c: self.known.then(t, name, named[c]), value.term, which))
@@ -111,6 +115,8 @@ class Arithmetic:
         wanted = number.value((0,) * len(exponent.shape))
         if wanted == 2:
             return self.binary("Mul", value, value)
+        if isinstance(wanted, Real):
+            raise UnknownError("model: a power that is irrational")
         if isinstance(value, Constant) and wanted not in _POWERS:
             raise UnknownError(f"model: a constant to the power of {wanted}")
         if wanted not in _POWERS:
@@ -166,24 +172,42 @@ class Arithmetic:
             return self.then(value, name, by)
         if not isinstance(value, Terms):
             raise UnknownError(f"model: {kind} of {value.words()} and a constant")
+        if not by.rational and kind == "Mul":
+            return self._times_irrational(value, by)
         if not by.rational:
-            raise ModelError(f"model: {kind} of a root and pooled measurements")
-        numbers: dict[Fraction, int] = {}
+            by = constant(Exact(constants.reals(by), 1))
+        numbers: dict[Number, int] = {}
         which = numbered(by.number, numbers)
         named, known = list(numbers), self.known
+        if any(isinstance(n, Real) for n in named) and (kind != "Add" or value.over >= 0):
+            raise UnknownError(f"model: {kind} of {value.words()} and irrational numbers")
         if kind == "Add" and value.over >= 0:
             over = value.over
 
             def add(term: int, k: int) -> int:
-                return known.plus(term, known.scaled(over, named[k]))
+                return known.plus(term, known.times(over, known.number(named[k])))
 
             return Terms(combined(add, value.term, which), over)
         if kind == "Mul" and (len(named) > 1 or not named[0]):
             # one weight for each term: part of the decision
-            scale = combined(lambda t, k: known.scaled(t, named[k]), value.term, which)
+            scale = combined(lambda t, k: known.times(t, known.number(named[k])), value.term, which)
             return Terms(scale, value.over)
         function = combined(lambda t, k: known.then(t, name, named[k]), value.term, which)
         return Terms(function, value.over)
+
+    def _times_irrational(self, value: Terms, by: Constant) -> Terms:
+        """A factor of each term's own is part of its similarity; several are leaves of a tree."""
+        factors = self._numbers(by).term
+        term, factor = np.broadcast_arrays(thin(value.term), thin(factors))
+        pairs = set(zip(term.ravel().tolist(), factor.ravel().tolist(), strict=True))
+        if len(pairs) > len({t for t, _ in pairs}) or value.over >= 0:
+            return Terms(combined(self.known.times, value.term, factors), value.over)
+        found = self.then(value, "div_root", constant(by.root))
+        return found if self._is_one(by) else self.then(found, "mul", constant(by.number))  # type: ignore[return-value]
+
+    @staticmethod
+    def _is_one(by: Constant) -> bool:
+        return bool(np.all(thin(by.number.numerators) == by.number.denominator))
 
     def _between(self, kind: str, left: Value, right: Value) -> Value | None:
         if isinstance(left, Latent) and isinstance(right, Latent):
@@ -200,9 +224,12 @@ class Arithmetic:
 
     def _before_pooling(self, kind: str, left: Latent | Measured, right: Measured) -> Value | None:
         if kind == "Mul":
-            if isinstance(left, Measured) and measured.same_measurement(left, right):
-                if alike(left.program, right.program):
-                    return measured.then(left, self.tables, "square")
+            if (
+                isinstance(left, Measured)
+                and measured.same_measurement(left, right)
+                and alike(left.program, right.program)
+            ):
+                return measured.then(left, self.tables, "square")
             for one, other in ((left, right), (right, left)):
                 under = self._reciprocal_of(other)
                 if under is not None:
@@ -244,10 +271,10 @@ class Arithmetic:
         used = np.unique(thin(factor.program)).tolist()
         if len(used) > 1:
             return None
-        for name, constant in measured.inverse_factors(self.tables.programs[used[0]]):
-            if name != "mul" or constant is None:
+        for name, factor_of in measured.inverse_factors(self.tables.programs[used[0]]):
+            if name != "mul" or not isinstance(factor_of, Fraction):
                 return None
-            by *= constant
+            by *= factor_of
         shape = np.broadcast_shapes(left.shape, norm.shape)
         whole = left.moved(lambda piece: np.broadcast_to(piece, shape))
         divided = Latent(

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, room, spend
+from protoproof.kernel.model.real import Real
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+Number = Fraction | Real
 
 # Numbers of more bits are no constants of a head.
 _LONGEST = 1 << 13
@@ -29,15 +31,19 @@ _PLACES = {np.dtype("<f2"): 11, np.dtype("<f4"): 24, np.dtype("<f8"): 53}
 class Exact(NamedTuple):
     """Rational numbers: Python integers (in an array of objects) over one denominator > 0.
 
-    The few that have no short common denominator are fractions over 1.
+    The few that have no short common denominator are fractions over 1, or irrational.
     """
 
     numerators: Array
     denominator: int
 
-    def value(self, place: tuple[int, ...] = ()) -> Fraction:
+    def value(self, place: tuple[int, ...] = ()) -> Number:
         """One of the numbers."""
-        return Fraction(self.numerators[place], self.denominator)
+        return quotient(self.numerators[place], self.denominator)
+
+
+def quotient(number: Any, denominator: int) -> Number:
+    return number / denominator if isinstance(number, Real) else Fraction(number, denominator)
 
 
 def exact(number: int | Fraction, shape: Shape = ()) -> Exact:
@@ -107,8 +113,8 @@ def spread(function: Callable[..., Array], *arrays: Array) -> Array:
     shape = common_shape(*arrays)
     few = [thin(a) for a in arrays]
     pay("elements", math.prod(common_shape(*few)))
-    found = function(*few)
-    if isinstance(found, int | Fraction) and not isinstance(found, bool):
+    found: Any = function(*few)
+    if isinstance(found, int | Fraction | Real) and not isinstance(found, bool):
         found = np.array(found, dtype=object)  # of arrays without axes NumPy makes numbers
     return np.broadcast_to(np.asarray(found), shape)
 
@@ -148,14 +154,23 @@ def reciprocal(values: Exact) -> Exact:
     pay("constants", few.size, 4 * OPERATION)
     if not np.all(few.astype(bool)):
         raise ModelError("model: a constant of the head is divided by zero")
+    top, common = values.denominator, _multiple(few.ravel().tolist())
+    if common is None:
+        divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
+        return Exact(spread(divided, values.numerators), 1)
+    return Exact(spread(lambda n: (common // n) * top, values.numerators), common)
+
+
+def _multiple(numbers: Iterable[object]) -> int | None:
+    """A common multiple of integers, if it is short."""
     common = 1
-    for n in few.ravel().tolist():
-        common = math.lcm(common, n) if isinstance(n, int) else 1 << _LONGEST
+    for n in numbers:
+        if not isinstance(n, int):
+            return None
+        common = math.lcm(common, n)
         if common.bit_length() > _LONGEST:
-            top = values.denominator
-            divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
-            return Exact(spread(divided, values.numerators), 1)
-    return Exact(spread(lambda n: (common // n) * values.denominator, values.numerators), common)
+            return None
+    return common
 
 
 def _denominator(parts: Iterable[int]) -> int:
@@ -188,18 +203,18 @@ def combined(function: Callable[..., int], *arrays: Array) -> Array:
     result = np.zeros(first.size, dtype=np.int64)
     flat = [part.ravel() for part in few]
     for position in np.argsort(first, kind="stable").tolist():
-        place = int(first[position])
-        result[position] = function(*[int(part[place]) for part in flat])
+        where = int(first[position])
+        result[position] = function(*[int(part[where]) for part in flat])
     return np.broadcast_to(result[inverse].reshape(few[0].shape), shape)
 
 
-def numbered(values: Exact, numbers: dict[Fraction, int]) -> Array:
+def numbered(values: Exact, numbers: dict[Number, int]) -> Array:
     """Which number each one is, with new numbers entered into the table."""
     few = thin(values.numerators)
     pay("constants", few.size, 4 * OPERATION)
-    seen: dict[int, int] = {}
+    seen: dict[Any, int] = {}
     for n in few.ravel().tolist():
         if n not in seen:
-            seen[n] = numbers.setdefault(Fraction(n, values.denominator), len(numbers))
+            seen[n] = numbers.setdefault(quotient(n, values.denominator), len(numbers))
     ids = np.array([seen[n] for n in few.ravel().tolist()], dtype=np.int64)
     return np.broadcast_to(ids.reshape(few.shape), values.numerators.shape)

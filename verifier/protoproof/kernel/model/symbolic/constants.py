@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from protoproof.errors import ModelError
 from protoproof.kernel.model.onnx_reader import OnnxTensor
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
+    Number,
     add,
     dyadic,
     exact,
@@ -20,6 +23,9 @@ from protoproof.kernel.model.symbolic.arrays import (
     reciprocal,
     spread,
     thin,
+)
+from protoproof.kernel.model.symbolic.arrays import (
+    quotient as quotient_of,
 )
 from protoproof.kernel.model.symbolic.values import Constant, constant
 
@@ -57,15 +63,69 @@ def integers(value: Constant) -> Array:
     number = value.number
     if not value.rational or number.numerators.size > 1 << 24:
         raise ModelError("model: sizes or indices are no integers")
-    if any(n % number.denominator for n in number.numerators.ravel().tolist()):
+    listed = number.numerators.ravel().tolist()
+    if any(isinstance(n, Real) or n % number.denominator for n in listed):
         raise ModelError("model: sizes or indices are no integers")
     return np.asarray(number.numerators // number.denominator, dtype=np.int64)
 
 
 def plus(left: Constant, right: Constant, sign: int) -> Constant:
     if not (left.rational and right.rational):
-        raise ModelError("model: a sum of roots in a constant")
+        other = right if sign == 1 else negative(right)
+        return of_reals(spread(np.add, reals(left), reals(other)))
     return constant(add(left.number, right.number, sign), left.whole and right.whole)
+
+
+def reals(value: Constant) -> Array:
+    """Every number as one object: a fraction, or an irrational one."""
+
+    def one(number: Any, under: Any) -> Number:
+        bottom = quotient_of(under, value.root.denominator)
+        top = quotient_of(number, value.number.denominator)
+        return top if bottom == 1 else Real("quotient", top, Real("root", bottom))
+
+    return spread(np.frompyfunc(one, 2, 1), value.number.numerators, value.root.numerators)
+
+
+def of_reals(values: Array) -> Constant:
+    """The constant: positive ones as 1 / sqrt(1 / x^2), so that they can be factors."""
+    few = thin(values).ravel().tolist()
+    if all(isinstance(v, Fraction) for v in few):
+        return constant(Exact(values, 1))
+    if all(v > 0 for v in few):
+        under = np.frompyfunc(lambda v: 1 / (v * v), 1, 1)
+        return Constant(exact(1, values.shape), Exact(spread(under, values), 1))
+    return constant(Exact(values, 1))
+
+
+def each(kind: str, value: Constant) -> Constant:
+    """Exp, Log, Sigmoid or Softplus of every number.
+
+    Raises:
+        ModelError: another function, or a logarithm of what is not positive.
+    """
+
+    def one(v: Number) -> Number:
+        if kind == "Exp":
+            return Real("exp", v)
+        if kind == "Log" and v > 0:
+            return Real("log", v)
+        power = Real("exp", v)
+        if kind == "Sigmoid":
+            return Real("quotient", power, power + 1)
+        if kind == "Softplus":
+            return Real("log", power + 1)
+        raise ModelError(f"model: {kind} of a constant has no value that the checker knows")
+
+    pay("irrational constants", thin(value.number.numerators).size, 1 << 14)
+    return of_reals(spread(np.frompyfunc(one, 1, 1), reals(value)))
+
+
+def shares(value: Constant, axis: int) -> Constant:
+    """Softmax of constants."""
+    powers = reals(each("Exp", value))
+    total = np.asarray(powers.sum(axis=axis, keepdims=True), dtype=object)
+    return of_reals(spread(np.frompyfunc(lambda v, t: v / t, 2, 1), powers, total))
 
 
 def times(left: Constant, right: Constant) -> Constant:
@@ -91,6 +151,10 @@ def inverse(value: Constant) -> Constant:
         if not np.all(value.root.numerators.astype(bool)):
             raise ModelError("model: a constant of the head is divided by zero")
         return Constant(exact(1, value.shape), value.root)
+    if any(isinstance(n, Real) for n in thin(value.root.numerators).ravel().tolist()):
+        bottom = value.root.denominator
+        under = spread(np.frompyfunc(lambda n: bottom / n, 1, 1), value.root.numerators)
+        return Constant(reciprocal(value.number), Exact(under, 1))
     return _simple(multiply(value.root, reciprocal(value.number)), value.root)
 
 
@@ -116,6 +180,8 @@ def _simple(number: Exact, under: Exact) -> Constant:
     if not _single(under.numerators):
         return Constant(*_broadcast(number, under))
     value = under.value((0,) * under.numerators.ndim)
+    if isinstance(value, Real):
+        return Constant(*_broadcast(number, under))
     top, bottom = _perfect(value.numerator), _perfect(value.denominator)
     if top is None or bottom is None:
         return Constant(*_broadcast(number, under))
@@ -146,7 +212,8 @@ def _broadcast(number: Exact, under: Exact) -> tuple[Exact, Exact]:
 def summed(value: Constant, axes: Sequence[int]) -> Constant:
     """Sums over axes, which are left out."""
     if not value.rational:
-        raise ModelError("model: a sum of roots in a constant")
+        found = np.asarray(reals(value).sum(axis=tuple(axes)), dtype=object)
+        return of_reals(found)
     number = value.number
     pay("constants", number.numerators.size)
     total = np.asarray(number.numerators.sum(axis=tuple(axes)), dtype=object)
@@ -173,6 +240,8 @@ def limited(value: Constant, limit: Constant, upper: bool) -> Constant:
         difference = add(value.number, limit.number, -1).numerators
         kept = spread(lambda d: (d <= 0) if upper else (d >= 0), difference)
         return constant(_chosen(kept, value.number, limit.number), value.whole)
+    if any(isinstance(n, Real) for v in (value, limit) for p in v.pieces for n in p.ravel()):
+        raise ModelError("model: irrational constants are compared")
     if (value.number.numerators < 0).any() or (limit.number.numerators < 0).any():
         raise ModelError("model: roots in a constant are compared with negative numbers")
     left = multiply(multiply(value.number, value.number), limit.root)
@@ -246,7 +315,10 @@ def as_float32(value: Constant) -> Constant:
     number = value.number
     if not value.rational:
         raise ModelError("model: a root in a constant is rounded")
-    for n in {int(n) for n in number.numerators.ravel().tolist()}:
+    listed = set(number.numerators.ravel().tolist())
+    if any(isinstance(n, Real) for n in listed):
+        raise ModelError("model: an irrational constant is rounded")
+    for n in listed:
         there = float(np.float32(n / number.denominator))
         if Fraction(there) != Fraction(n, number.denominator):
             raise ModelError("model: a constant is rounded by a Cast")

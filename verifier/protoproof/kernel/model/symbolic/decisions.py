@@ -10,9 +10,18 @@ from fractions import Fraction
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, spend
 from protoproof.kernel.model.decision import Decision, Node
-from protoproof.kernel.model.symbolic.expressions import Best, Expressions, Single, Sum, Tree
+from protoproof.kernel.model.real import Real
+from protoproof.kernel.model.symbolic.expressions import (
+    Best,
+    Expressions,
+    Irrational,
+    Single,
+    Sum,
+    Tree,
+)
 from protoproof.kernel.model.symbolic.tables import Instruction
 
+_IRRATIONAL_SHIFT = 256
 _TURNED: tuple[Instruction, ...] = (("mul", Fraction(-1)),)
 _AWAY: tuple[Instruction, ...] = (*_TURNED, ("add", Fraction(1)))
 
@@ -24,14 +33,14 @@ class Votes:
     Attributes:
         features: what the decision sees, in order.
         kind: linear, best or tree.
-        columns: [X][K] fractions, one column per feature, group or leaf.
+        columns: [X][K], one column per feature, group or leaf; irrational ones in leaves alone.
         bias: [K].
         groups, nodes: as in ``Decision``.
     """
 
     features: list[Single]
     kind: str
-    columns: list[list[Fraction]]
+    columns: list[list[Fraction | Real]]
     bias: list[Fraction]
     groups: tuple[tuple[int, ...], ...] = ()
     nodes: tuple[Node, ...] = ()
@@ -65,17 +74,30 @@ class Votes:
         numbers = [*(w for column in columns for w in column), *self.bias]
         spend("a decision", OPERATION * 4 * len(numbers))
         hold("a decision", 80 * len(numbers))
-        common = math.lcm(*{number.denominator for number in numbers})
-        shift = (common & -common).bit_length() - 1
-        whole = [[int(w * common) for w in column] for column in columns]
+        slack = 0
+        if any(isinstance(number, Real) for number in numbers):
+            # rounded down by less than two units each
+            shift, slack = _IRRATIONAL_SHIFT, 2
+            common = 1 << shift
+            whole = [[_floor(w, shift) for w in column] for column in columns]
+        else:
+            common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
+            shift = (common & -common).bit_length() - 1
+            whole = [[_floor(w * common, 0) for w in column] for column in columns]
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":
             raise ModelError(f"model: labels whose scores are {self.kind}, not linear")
         return Decision(
             kind, len(self.features), weight, [int(b * common) for b in self.bias], shift,  # type: ignore[arg-type]
-            self.groups, nodes,
+            self.groups, nodes, slack,
         )  # fmt: skip
+
+
+def _floor(number: Fraction | Real | int, shift: int) -> int:
+    if isinstance(number, Real):
+        return number.floor(shift)
+    return (number.numerator << shift) // number.denominator
 
 
 def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
@@ -106,8 +128,8 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
 
 def _columns(
     sums: Sequence[Sum], place: dict[int, int]
-) -> tuple[list[list[Fraction]], list[Fraction]]:
-    columns = [[Fraction(0)] * len(sums) for _ in place]
+) -> tuple[list[list[Fraction | Real]], list[Fraction]]:
+    columns: list[list[Fraction | Real]] = [[Fraction(0)] * len(sums) for _ in place]
     for k, one in enumerate(sums):
         for term, weight in zip(one.terms, one.weights, strict=True):
             columns[place[term]][k] = Fraction(weight, one.denominator)
@@ -150,6 +172,13 @@ def _best(known: Expressions, sums: Sequence[Sum], used: Sequence[int]) -> Votes
     )  # fmt: skip
 
 
+def _leaf(known: Expressions, index: int) -> Fraction | Real:
+    number, found = known.value(index), known.all[index]
+    if number is None and not isinstance(found, Irrational):
+        raise ModelError("model: a leaf of a tree depends on several prototypes")
+    return found.value if isinstance(found, Irrational) else number or Fraction(0)
+
+
 def _routing(known: Expressions, index: int) -> tuple[int, int] | None:
     """How sure it is that a value branches, and by which term; None for a number."""
     found = known.all[index]
@@ -172,16 +201,13 @@ def _holds_tree(known: Expressions, index: int) -> bool:
 def _tree(known: Expressions, logits: Sequence[int]) -> Votes:
     """One tree for all classes, whose leaves hold one number for each."""
     nodes: list[tuple[int, int, int]] = []
-    leaves: list[list[Fraction]] = []
+    leaves: list[list[Fraction | Real]] = []
 
     def visit(values: Sequence[int]) -> int:
         """A node, or -1 - leaf, with the values of all classes below it."""
         routings = [r for r in (_routing(known, v) for v in values) if r is not None]
         if not routings:
-            numbers = [known.value(v) for v in values]
-            if None in numbers:
-                raise ModelError("model: a leaf of a tree depends on several prototypes")
-            leaves.append([n for n in numbers if n is not None])
+            leaves.append([_leaf(known, v) for v in values])
             return -len(leaves)
         # trees first: their routing is written in the graph, that of a line is any
         routing = min(routings)[1]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, spend
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.measured import moebius
 from protoproof.kernel.model.symbolic.tables import Feature, Tables
 
@@ -57,14 +58,20 @@ class Exponential(NamedTuple):
     of: int
 
 
-Expression = Single | Sum | Best | Product | Tree | Exponential
+class Irrational(NamedTuple):
+    """A number."""
+
+    value: Real
+
+
+Expression = Single | Sum | Best | Product | Tree | Exponential | Irrational
 
 
 class Expressions:
     """All expressions of a head; equal ones have one index.
 
-    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is divided
-    by; the reading is one of a head only if all of them are shown to be positive.
+    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is
+    divided by; the reading is one of a head only if all of that is shown to be positive.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -84,11 +91,13 @@ class Expressions:
             self.all.append(expression)
         return found
 
-    def number(self, value: Fraction) -> int:
+    def number(self, value: Fraction | Real) -> int:
+        if isinstance(value, Real):
+            return self.enter(Irrational(value))
         return self.enter(Sum((), (), value.numerator, value.denominator))
 
     def value(self, index: int) -> Fraction | None:
-        """The number that an expression is; None where it is none."""
+        """The fraction that an expression is; None where it is none."""
         found = self.all[index]
         if isinstance(found, Sum) and not found.terms:
             return Fraction(found.constant, found.denominator)
@@ -173,8 +182,10 @@ class Expressions:
         if not isinstance(found, Single):
             return index, slope, shift
         program = self.tables.programs[found.program]
-        while program and program[-1][0] in ("add", "mul") and program[-1][1] is not None:
+        while program and program[-1][0] in ("add", "mul"):
             name, constant = program[-1]
+            if isinstance(constant, Real):
+                break
             if name == "add":
                 shift += slope * (constant or 0)
             else:
@@ -207,6 +218,8 @@ class Expressions:
 
     def times(self, left: int, right: int) -> int:
         """left * right."""
+        if all(isinstance(self.all[k], Irrational) for k in (left, right)):
+            raise ModelError("model: a product of irrational numbers that is no constant")
         for one, other in ((left, right), (right, left)):
             number = self.value(one)
             if number is not None:
@@ -275,7 +288,7 @@ class Expressions:
         start = other[2] - rise * line[2]
         return self.number(start), self.number(start + rise)
 
-    def then(self, index: int, name: str, constant: Fraction | None = None) -> int:
+    def then(self, index: int, name: str, constant: Fraction | Real | None = None) -> int:
         """A function of an expression.
 
         Raises:
@@ -285,6 +298,10 @@ class Expressions:
         if isinstance(found, Single):
             program = self.tables.then(found.program, name, constant)
             return self.enter(Single(found.feature, program))
+        if isinstance(constant, Real):
+            raise ModelError(
+                f"model: {name} of several pooled measurements and an irrational number"
+            )
         if name == "mul" and constant is not None:
             return self.scaled(index, constant)
         if name == "add" and constant is not None:

@@ -6,6 +6,7 @@ where elements go (shapes, axes, indices) are constants of the graph.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -173,7 +174,7 @@ def split(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
     def move(start: int, end: int) -> Move:
         return lambda a: a[(*front, slice(start, end))]
 
-    return [move(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [move(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def _indices(operator: Operator, values: Array | None, size: int) -> Array:
@@ -244,7 +245,7 @@ def scattered(operator: Operator, shape: Shape, where: Array, updates: Shape) ->
         axis = axis_of(operator, operator.attributes["axis"], len(shape))
         if where.shape != updates or where.ndim != len(shape):
             raise operator.refuse("indices and updates do not fit together")
-        grid = list(np.indices(where.shape))
+        grid: list[Array] = list(np.indices(where.shape))
         if any(n > m for k, (n, m) in enumerate(zip(updates, shape, strict=True)) if k != axis):
             raise operator.refuse("more updates than elements")
         grid[axis] = _indices(operator, where, shape[axis])

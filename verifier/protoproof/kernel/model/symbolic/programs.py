@@ -12,6 +12,7 @@ from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.primitives import ZERO, End, above, at_least
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.expressions import RISING
 from protoproof.kernel.model.symbolic.tables import Instruction, Program
 
@@ -25,7 +26,7 @@ def direction(program: Program, ends: tuple[End, End]) -> int:
     """1 where a program certainly never falls on a range, -1 where it never rises, else 0."""
     sign = 1
     for name, constant in program:
-        if name == "mul" and constant is not None:
+        if name == "mul" and isinstance(constant, Fraction):
             sign = sign if constant > 0 else -sign
         elif name not in RISING and not (name == "zero_below" and (constant or 0) >= 0):
             return _derived(program, ends)
@@ -90,7 +91,7 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     merged = [_merged(program, floor) for program, floor in zip(programs, floors, strict=True)]
     longest = max(merged, key=len)
     names = [name for name, _ in longest]
-    columns: list[list[Fraction | None]] = [[] for _ in names]
+    columns: list[list[Fraction | Real | None]] = [[] for _ in names]
     for program, floor in zip(merged, floors, strict=True):
         for column, constant in zip(columns, _aligned(program, longest, floor), strict=True):
             column.append(constant)
@@ -103,7 +104,9 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     return Chain(steps)
 
 
-def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[Fraction | None]:
+def _aligned(
+    program: Program, names: Program, floor: Fraction | None
+) -> list[Fraction | Real | None]:
     """The program's constants for the functions of another one; it may lack what does nothing.
 
     Raises:
@@ -120,9 +123,9 @@ def _aligned(program: Program, names: Program, floor: Fraction | None) -> list[F
 
 def _matched(
     program: Program, names: Program, floor: Fraction | None
-) -> list[Fraction | None] | None:
+) -> list[Fraction | Real | None] | None:
     """From the end on: functions that do something are taken as late as they come."""
-    found: list[Fraction | None] = []
+    found: list[Fraction | Real | None] = []
     left = len(program)
     for name, constant in reversed(names):
         if left and program[left - 1][0] == name:
@@ -130,11 +133,15 @@ def _matched(
             found.append(program[left][1])
         elif name in _NEUTRAL:
             found.append(_NEUTRAL[name])
-        elif name == "max" and not left and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
+        elif name == "max" and not left and _at_most(constant, floor):
             found.append(constant)
         else:
             return None
     return found[::-1] if not left else None
+
+
+def _at_most(constant: Fraction | Real | None, floor: Fraction | None) -> bool:
+    return constant is not None and floor is not None and constant <= floor
 
 
 def _merged(program: Program, floor: Fraction | None) -> Program:
@@ -143,7 +150,7 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
     result: list[Instruction] = []
     for name, constant in program:
         idle = all(c == _NEUTRAL.get(n) for n, c in result)
-        if name == "max" and idle and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
+        if name == "max" and idle and _at_most(constant, floor):
             continue
         result.append((name, constant))
         _tidied(result)
@@ -155,12 +162,16 @@ def _tidied(result: list[Instruction]) -> None:
     slope, shift = Fraction(1), Fraction(0)
     count = 0
     while count < len(result) and result[-1 - count][0] in _NEUTRAL:
+        if isinstance(result[-1 - count][1], Real):
+            break
         count += 1
     for name, constant in result[len(result) - count :]:
+        if not isinstance(constant, Fraction):
+            raise TypeError("a neutral function without its number")
         if name == "add":
-            shift += constant or 0
+            shift += constant
         else:
-            slope, shift = slope * (constant or 0), shift * (constant or 0)
+            slope, shift = slope * constant, shift * constant
     names = {name for name, _ in result[len(result) - count :]}
     del result[len(result) - count :]
     result += [("mul", slope)] * ("mul" in names) + [("add", shift)] * ("add" in names)

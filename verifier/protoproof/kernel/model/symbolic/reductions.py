@@ -142,10 +142,12 @@ def over_all_places(rules: Arithmetic, operator: Operator, value: Value) -> Valu
     return kept(over(rules, kind, value, axes), axes)
 
 
-def votes(rules: Arithmetic, operator: Operator, value: Value) -> Terms:
+def votes(rules: Arithmetic, operator: Operator, value: Value) -> Value:
     """Softmax of pooled terms along its only axis: exponentials over their sum, which is
     positive."""
     (axis,) = axes_of(operator, [operator.attributes["axis"]], len(value.shape))
+    if isinstance(value, Constant):
+        return constants.shares(value, axis)
     if isinstance(value, Latent):
         raise UnknownError("model: a Softmax of the latent; the latent is its output")
     if math.prod(value.shape) != value.shape[axis]:

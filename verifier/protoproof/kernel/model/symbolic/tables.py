@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
+from protoproof.kernel.model.real import Real
 
 # One function of one variable with its constant.
-Instruction = tuple[str, Fraction | None]
+Instruction = tuple[str, Fraction | Real | None]
 Program = tuple[Instruction, ...]
 
 
@@ -44,7 +45,7 @@ class Feature(NamedTuple):
     """
 
     kind: str
-    count: int
+    largest: int
     group: int
     row: int
     inner: int
@@ -117,14 +118,16 @@ class Tables:
         hold("the programs of a head", 64 * len(program))
         return self._entered(self.programs, program)
 
-    def then(self, program: int, name: str, constant: Fraction | None = None) -> int:
+    def then(self, program: int, name: str, constant: Fraction | Real | None = None) -> int:
         """A program with one more instruction."""
         return self.program((*self.programs[program], (name, constant)))
 
     def affine(self, program: int) -> tuple[Fraction, Fraction] | None:
-        """(a, b) where a program is t -> a t + b."""
+        """(a, b) where a program is t -> a t + b, for fractions a and b."""
         slope, shift = Fraction(1), Fraction(0)
         for name, constant in self.programs[program]:
+            if isinstance(constant, Real):
+                return None
             if name == "add" and constant is not None:
                 shift += constant
             elif name == "mul" and constant is not None:

@@ -1,0 +1,230 @@
+"""Certificates of heads of every kind through all obligations; the head is not read from a graph.
+
+What reads heads from graphs has its own tests; here the checker is given the head as if read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import (
+    ActivationFact,
+    Core,
+    Cover,
+    Envelope,
+    FreeDomain,
+    Packing,
+    Refutation,
+    SizeBound,
+    SphereDomain,
+    Witness,
+)
+from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.kernel.model.file import BoundHead
+from tests.support.kernel.algebra import (
+    CLASSES,
+    COUNT,
+    NAMES,
+    Made,
+    losing,
+    made,
+    tight_activation,
+)
+
+
+class Read(BoundHead):
+    """A head as if a graph had been read."""
+
+    def __init__(self, here: Made, latents: tuple[str, ...], output: str) -> None:
+        kind = here.kind.domain
+        self.head, self.inputs, self.latents, self.output = here.head, ("input",), latents, output
+        self.latent_operator = "Some"
+        self.latent_range = {"box": ((0, 1), (1, 1)), "half": ((0, 1), None)}.get(kind)
+        self.normalised = kind if kind in ("sphere", "ball", "simplex") else ""
+
+
+class Given(ModelFile):
+    """A model file whose head is known."""
+
+    def __init__(self, here: Made) -> None:
+        super().__init__(b"")
+        self.sha256 = "0" * 64
+        self._here = here
+
+    def bound(self, latents: tuple[str, ...], output: str) -> BoundHead:
+        return Read(self._here, latents, output)
+
+
+def report_of(here: Made, core: Core) -> CheckReport:
+    return check(canonical_bytes(Envelope(core=core)), Given(here))
+
+
+def honest(here: Made) -> Core:
+    """All pooled values, as exactly as float64 states them."""
+    exact = here.exact
+    facts = tuple(tight_activation(exact, j) for j in range(COUNT))
+    return here.core(facts).model_copy(update={"premises": "exact"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_honest_certificate_is_accepted_and_says_what_it_is_about(name: str) -> None:
+    here = made(name, 0)
+    report = report_of(here, honest(here))
+    assert report.accepted, [o for o in report.obligations if not o.passed]
+    about = dict(report.subject)
+    words = {"euclidean": "Euclidean", "diagonal": "weight per channel", "linear": "dot product",
+             "angular": "cosine"}  # fmt: skip
+    assert words[here.kind.geometry] in about["geometry"]
+    assert ("distributed" in about["decision"]) == (here.kind.decision == "tree")
+    assert ("label 0" in about["predicted"]) == (here.kind.decision == "labels")
+    assert "declared" not in str(report.to_json())
+
+
+def without(core: Core, index: int) -> Core:
+    facts = tuple(fact for k, fact in enumerate(core.facts) if k != index)
+    return core.model_copy(update={"facts": facts})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_facts_nothing_is_proved(name: str) -> None:
+    """Only heads whose every latent is predicted alike need no fact; none of these is one."""
+    here = made(name, 0)
+    report = report_of(here, here.core(()))
+    assert report.status == "incomplete"
+    assert report.obligations[7].passed is None
+
+
+def one_step(core: Core) -> Core:
+    fact = core.facts[0]
+    assert isinstance(fact, ActivationFact)
+    low = math.nextafter(float.fromhex(fact.upper), math.inf)
+    moved = fact.model_copy(update={"lower": low.hex(), "upper": (low + 1.0).hex()})
+    return core.model_copy(update={"facts": (moved, *core.facts[1:])})
+
+
+def model(**changes: Any) -> Callable[[Core], Core]:
+    return lambda core: core.model_copy(update={"model": core.model.model_copy(update=changes)})
+
+
+def instance(core: Core, **changes: Any) -> Core:
+    return core.model_copy(update={"instance": core.instance.model_copy(update=changes)})
+
+
+def other_decision(core: Core) -> Core:
+    kinds = ("linear", "labels", "tree", "best")
+    return model(decision=kinds[kinds.index(core.model.decision) - 1])(core)
+
+
+def other_geometry(core: Core) -> Core:
+    kinds = ("euclidean", "diagonal", "linear", "angular")
+    return model(geometry=kinds[kinds.index(core.model.geometry) - 1])(core)
+
+
+def other_prediction(core: Core) -> Core:
+    if core.model.decision == "labels":
+        on = set(core.instance.labels)
+        return instance(core, labels=tuple(k for k in range(CLASSES) if k not in on))
+    predicted = core.rivals[0]
+    rivals = tuple(k for k in range(CLASSES) if k != predicted)
+    return instance(core, predicted=predicted).model_copy(update={"rivals": rivals})
+
+
+def other_rivals(core: Core) -> Core:
+    """One is left out; of labels any may be explained, but in order."""
+    rivals = core.rivals[::-1] if core.model.decision == "labels" else core.rivals[:-1]
+    return core.model_copy(update={"rivals": rivals})
+
+
+def other_domain(core: Core) -> Core:
+    sphere = SphereDomain(slack=(2.0**-16).hex())
+    return core.model_copy(update={"domain": FreeDomain() if core.domain == sphere else sphere})
+
+
+FORGERIES: dict[str, tuple[Callable[[Core], Core], int]] = {
+    "a fact one step off": (one_step, 6),
+    "another decision": (other_decision, 3),
+    "another geometry": (other_geometry, 3),
+    "another pooling": (model(pooling=("focal", "sum")), 3),
+    "another prediction": (other_prediction, 9),
+    "other rivals": (other_rivals, 4),
+    "labels that are none": (lambda c: instance(c, labels=(1, 1)), 4),
+    "more latents": (lambda c: instance(c, locations=c.instance.locations + 1), 4),
+    "another vocabulary": (lambda c: c.model_copy(update={"vocabulary": "pairs"}), 6),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_forgeries_are_rejected_by_the_obligation_they_break(name: str, forgery: str) -> None:
+    here = made(name, 1)
+    change, number = FORGERIES[forgery]
+    report = report_of(here, change(honest(here)))
+    assert report.status == "rejected"
+    assert number in [o.number for o in report.obligations if o.passed is False]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_domain_that_the_graph_does_not_guarantee_is_rejected(name: str) -> None:
+    here = made(name, 0)
+    if here.kind.domain == "sphere":
+        here_is = here.core(()).model_copy(update={"domain": FreeDomain()})
+        assert report_of(here, here_is).obligations[4].passed
+        return
+    report = report_of(here, other_domain(honest(here)))
+    assert 5 in [o.number for o in report.obligations if o.passed is False]
+
+
+def test_one_label_may_be_explained_alone() -> None:
+    here = made("labels by distance", 0)
+    for label in range(CLASSES):
+        core = instance(honest(here), predicted=label).model_copy(update={"rivals": (label,)})
+        assert report_of(here, core).accepted
+        wrong = instance(core, predicted=(label + 1) % CLASSES)
+        assert report_of(here, wrong).status == "rejected"
+
+
+def test_paths_are_for_trees() -> None:
+    for name, good in (("a tree of distances", True), ("distances", False)):
+        here = made(name, 0)
+        facts = tuple(tight_activation(here.exact, j) for j in range(COUNT - 1))
+        core = here.core(facts).model_copy(update={"vocabulary": "path", "premises": "exact"})
+        report = report_of(here, core)
+        assert (report.obligations[5].passed is True) == good
+        if good:  # the prototype that no node has is not needed
+            assert report.accepted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_witnesses_contrasts_and_sizes_count_for_every_head(name: str) -> None:
+    """A latent that loses violates some facts: it shows that one of them is needed."""
+    here, rng = made(name, 0), np.random.default_rng(5)
+    core = honest(here)
+    for rival, moves in itertools.islice(losing(here, rng), 5):
+        refutation = Refutation(rival=rival, moves=moves)
+        cover = Cover(ceilings=None, nodes=(Packing(scale=1, weights=((0, 1),)),))
+        bound = SizeBound(refutations=(refutation,), covers=(cover,))
+        report = report_of(here, core.model_copy(update={"size_bound": bound}))
+        assert report.accepted, report.failures
+        assert report.lower_bound == 1
+        witness = Witness(fact=0, rival=rival, moves=moves)
+        told = report_of(here, core.model_copy(update={"witnesses": (witness,)}))
+        # it violates more facts than one, as a rule: then it is no witness, and is refused as one
+        assert told.status in ("accepted", "rejected")
+        if told.status == "rejected":
+            assert any("violates" in o.detail for o in told.failures)
+            continue
+        assert told.necessary == (0,)
+    labels = here.kind.decision == "labels"
+    for rival, moves in itertools.islice(losing(here, rng), 5):
+        contrast = Refutation(rival=rival, moves=moves)
+        told = report_of(here, core.model_copy(update={"contrasts": (contrast,)}))
+        if labels or CLASSES == 2:
+            assert told.accepted, told.failures
+        assert told.accepted or "certainly predicted" in told.failures[0].detail
