@@ -14,8 +14,14 @@ import pytest
 
 from protoproof.errors import DescriptionError
 from protoproof.network import load
-from protoproof.network.head.about import parse_about
+from protoproof.network.head.about import json_schema, parse_about
 from tests.support.network.builders import describe, draft
+
+SCHEMA = Path(__file__).parents[2] / "specs" / "schema" / "head.schema.json"
+
+
+def test_the_published_schema_is_the_one_that_is_read() -> None:
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json_schema()
 
 
 def changed(path: str, value: Any) -> str:
