@@ -109,7 +109,7 @@ def _input_text(part: dict[str, Any] | None) -> str:
     low, high = part["range"]
     values = f"values in [{low}, {high}]"
     if not part["range_stated"]:
-        values = "input range not stated: [0, 1] assumed"
+        values = "input range not stated: [0, 1] assumed of pictures, none of arrays"
     batch = "any number of images" if part["free_batch"] else "one image"
     return f"'{printable(part['tensor'])}' {part['shape']}, {values}, {batch}"
 
