@@ -177,7 +177,21 @@ def _oriented(
         inner, outer = (*inner, *_TURNED), (*_TURNED, *outer)
     row = _turned(row, inner)
     pooling = Pooling(_KINDS[feature.kind], feature.largest)  # type: ignore[arg-type]
-    return _Oriented(row, pooling, (*row.program, *inner), outer)
+    whole = (*row.program, *inner)
+    if _passes(feature.kind, whole):
+        return _Oriented(row, pooling, (), (*whole, *outer))
+    return _Oriented(row, pooling, whole, outer)
+
+
+def _passes(kind: str, program: Program) -> bool:
+    """Whether a program may as well follow the pooling: a mean of affine values is the affine value
+    of the mean, a sum likewise without an addend."""
+    if kind == "mean":
+        return all(name in ("add", "mul", "div_root") for name, _ in program)
+    return kind == "sum" and all(
+        name in ("mul", "div_root") or (name == "add" and not constant)
+        for name, constant in program
+    )
 
 
 def _turned(row: Canonical, falling: Program) -> Canonical:
