@@ -25,6 +25,7 @@ from protoproof.errors import (
     BoundsError,
     InputError,
     InternalError,
+    UsageError,
 )
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, Observation, load
