@@ -207,6 +207,11 @@ class Explainer:
         """A certified explanation in one vocabulary, or why there is none; ``known``: the size of
         the best so far, next to which far larger sets are not polished."""
         reason = unknown("no set of facts of this vocabulary suffices")
+        least = len(question.instance.latent)
+        # without a relational proof nearly every location needs a fact of its own
+        hopeless = known is not None and least > known and not question.instance.head.plain
+        if vocabulary == "pairs" and hopeless:
+            return unknown("pairs were not tried: another vocabulary needs fewer facts")
         oracle = question.options.oracle
         for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
             proof, report = self._attempted(question, vocabulary, found)
