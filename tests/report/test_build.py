@@ -8,6 +8,7 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.kernel import check
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.page import PageCertificate, PageModel
+from protoproof.report.page.text import nearest
 from tests.support.kernel.builders import file
 from tests.support.pages import gray, make_core, make_page, make_reading, make_scene, rejected
 
@@ -39,7 +40,7 @@ def test_a_rejected_certificate_proves_nothing() -> None:
         reading=make_reading(here),
         picture=gray(8, 8),
         input_name="x",
-        model=PageModel("tiny", "ab" * 32, "recognised", here.tiny.grid),
+        model=PageModel("tiny", "ab" * 32, here.tiny.grid),
         certificate=PageCertificate("c.json", "cd" * 32, "protoproof check"),
         sizes=(),
         seconds=0.0,
@@ -61,7 +62,8 @@ def test_facts_carry_place_picture_and_share() -> None:
         location = reading.best_location(fact.prototype)
         assert fact.location == reading.place(location)
         assert fact.box == reading.box(location, page.picture)
-        assert fact.squared_distance == reading.measurement[location, fact.prototype]
+        assert fact.seen == f"similarity {nearest(reading.activation[fact.prototype])}"
+        assert fact.activation == reading.activation[fact.prototype]
         assert fact.contribution == reading.contribution(fact.prototype)
         assert fact.patch is not None
         assert fact.origin == f"training image {fact.prototype}"

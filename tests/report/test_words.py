@@ -6,19 +6,15 @@ import numpy as np
 import pytest
 
 from protoproof.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
+from protoproof.explanation import quantities
 from protoproof.kernel.claims import Necessary, SubsetMinimal, Sufficient
 from protoproof.kernel.obligations import RULES
+from protoproof.network.head.head import Head
 from protoproof.prover.proof import ends as inflate
-from protoproof.report.page import words
+from protoproof.report.page.facts import brief_words, fact_words
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.words import (
-    OBLIGATIONS,
-    brief_words,
-    claims_words,
-    domain_words,
-    fact_words,
-    limits_words,
-)
+from protoproof.report.page.words import OBLIGATIONS, claims_words, domain_words, limits_words
+from tests.support.heads import prototype_head, similarity
 from tests.support.pages import make_core, make_reading, make_scene
 
 # q of location l and prototype j; the similarity is 1 / (q + 1)
@@ -28,15 +24,22 @@ MEASUREMENT = np.array([[4.0, 1.0], [0.25, 3.0], [9.0, 9.0], [9.0, 9.0]])
 def reading(**changes: object) -> Reading:
     fields: dict[str, object] = {
         "classes": ("cat", "dog"),
-        "grid": (2, 2),
+        "head": head(),
         "measurement": MEASUREMENT,
-        "similarity": lambda q: 1 / (q + 1),
-        "weight": np.array([[1.0, -0.5], [-0.5, 1.0]]),
-        "bias": np.zeros(2),
         "predicted": 0,
-        "prototype_class": (0, 1),
     }
     return Reading(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def head(
+    prototypes: int = 2,
+    grid: tuple[int, int] = (2, 2),
+    bias: tuple[float, float] = (0.0, 0.0),
+    owners: tuple[int, ...] | None = (0, 1),
+) -> Head:
+    weight = np.tile([[1.0, -0.5], [-0.5, 1.0]], 2)[:, :prototypes]
+    points = np.arange(2.0 * prototypes).reshape(prototypes, 2)
+    return prototype_head(points, similarity("reciprocal"), weight, np.array(bias), owners, grid)
 
 
 def test_activation() -> None:
@@ -49,7 +52,7 @@ def test_activation() -> None:
 
 def test_activation_of_a_single_location_has_no_place() -> None:
     fact = ActivationFact(prototype=1, lower=(1.0).hex(), upper=(1.0).hex())
-    alone = reading(measurement=MEASUREMENT[:1], grid=(1, 1), prototype_class=None)
+    alone = reading(measurement=MEASUREMENT[:1], head=head(grid=(1, 1), owners=None))
     assert fact_words(fact, alone) == (
         "Prototype 1 is seen with similarity 0.500 (squared distance 1.00)."
     )
@@ -68,7 +71,7 @@ def test_pair() -> None:
 
 def test_a_pair_of_a_single_location_has_no_place() -> None:
     fact = PairFact(location=0, prototype=0, lower=(4.0).hex(), upper=(4.0).hex())
-    alone = reading(measurement=MEASUREMENT[:1], grid=(1, 1))
+    alone = reading(measurement=MEASUREMENT[:1], head=head(grid=(1, 1)))
     assert fact_words(fact, alone).startswith("The latent keeps its distance to prototype 0 (a")
 
 
@@ -104,7 +107,8 @@ def test_an_interval_reads_as_a_range_rounded_outwards() -> None:
 def test_ceiling_is_rounded_up(exempt: tuple[int, ...], prototypes: int, words: str) -> None:
     fact = CeilingFact(bound=(0.9999).hex(), exempt=exempt)
     wide = np.repeat(MEASUREMENT, 2, axis=1)[:, :prototypes]
-    assert fact_words(fact, reading(measurement=wide)) == words
+    view = reading(measurement=wide, head=head(prototypes, owners=None))
+    assert fact_words(fact, view) == words
 
 
 def test_domain() -> None:
@@ -152,12 +156,12 @@ def test_names_are_inert_in_sentences() -> None:
 
 
 def test_reading_of_margins_and_places() -> None:
-    view = reading(weight=np.array([[1.0, -0.5], [-0.5, 1.0]]), bias=np.array([0.25, 0.0]))
+    view = reading(head=head(bias=(0.25, 0.0)))
     activation = [1 / 1.25, 1 / 2]
     assert np.allclose(view.activation, activation)
     assert view.closest_rival == 1
     assert np.isclose(view.margins[1], 1.5 * activation[0] - 1.5 * activation[1] + 0.25)
-    assert np.isclose(view.contribution(1), -1.5 * activation[1])
+    assert view.contribution(1) == pytest.approx(-1.5 * activation[1])
     assert [view.place(location) for location in range(4)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert view.box(0, np.zeros((8, 8), np.uint8)) is None
 
@@ -171,4 +175,4 @@ def test_receptive_fields_are_clipped_to_the_image() -> None:
 
 def test_unbounded_means_what_inflation_writes() -> None:
     """Two rooms that must not import each other agree on the number."""
-    assert words.UNBOUNDED == inflate.UNBOUNDED
+    assert quantities.UNBOUNDED == inflate.UNBOUNDED

@@ -21,6 +21,7 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading, ReceptiveField
+from tests.support.heads import prototype_head, similarity
 from tests.support.kernel.builders import Scene, core, file, pair_core, scene, topk_core
 
 NAMES = ("albatross", "bunting", "cormorant")
@@ -48,13 +49,16 @@ def make_reading(here: Scene, names: tuple[str, ...] = NAMES) -> Reading:
     """What the tiny network measured."""
     return Reading(
         classes=names,
-        grid=here.tiny.grid,
+        head=prototype_head(
+            here.tiny.prototypes,
+            similarity(here.tiny.similarity, here.tiny.constant),
+            here.tiny.weight,
+            np.zeros(len(here.tiny.weight)),
+            tuple(j % 3 for j in range(len(here.tiny.prototypes))),
+            here.tiny.grid,
+        ),
         measurement=np.array([[float(q) for q in row] for row in here.measurement]),
-        similarity=lambda q, _: np.vectorize(here.similarity, otypes=[np.float64])(q),
-        weight=here.tiny.weight.astype(np.float64),
-        bias=np.zeros(len(here.tiny.weight)),
         predicted=here.predicted,
-        prototype_class=tuple(j % 3 for j in range(len(here.tiny.prototypes))),
         receptive_field=FIELD,
     )
 
@@ -77,7 +81,7 @@ def make_page(
         reading=make_reading(here, names),
         picture=gray(8, 8),
         input_name="x.npy[3]",
-        model=PageModel("tiny", "ab" * 32, "recognised", here.tiny.grid, (("Trained on", "dots"),)),
+        model=PageModel("tiny", "ab" * 32, here.tiny.grid, (("Trained on", "dots"),)),
         certificate=PageCertificate("tiny.cert.json", "cd" * 32, RECHECK),
         sizes=(
             PageSize("topk", None, "unknown (uncertified)", 0.01),

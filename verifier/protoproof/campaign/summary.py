@@ -79,12 +79,7 @@ def summary(
         "schema": SCHEMA,
         "tool": TOOL,
         "values": values,
-        "model": {
-            "name": model.name,
-            "sha256": model.sha256,
-            "head_sha256": model.head_sha256,
-            "binding": model.binding,
-        },
+        "model": {**model.identity, "head_sha256": model.head_sha256},
         "data": about["data"],
         "selection": about["selection"],
         "options": about["options"],

@@ -15,6 +15,7 @@ from protoproof.report.page.text import visible
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport, ModelFile
     from protoproof.kernel.claims import Claim
+    from protoproof.network import Network
 
 
 def check(
@@ -71,20 +72,33 @@ def _observed(
     """The same, with what the runtime computes here for the input that was presented."""
     from protoproof.extras import require
     from protoproof.kernel import ModelFile
-    from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.network.recorded import confirm_latent, input_digest
 
     require("explain", "--input")
-    network = load(model)
+    network = _as_stated(content, name, model)
     x = read_input(input_, network.input_shape, network.input_range, index)
-    report, code, _ = _proved(
-        content, name, ModelFile(network.data, network.files), input_digest(x)
-    )
+    model_file = ModelFile(network.data, network.files)
+    report, code, _ = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
         return report, code, None
     verdict, sentence = confirm_latent(report.instance, network, x)
     return report, verdict.exit_code or code, sentence  # what is conditional stays so
+
+
+def _as_stated(content: bytes, name: Path, model: Path) -> Network:
+    """The network with the latent and the output that the certificate is about.
+
+    Raises:
+        CertificateError: the file is none.
+        ModelError: the model is refused, or has no such head.
+    """
+    from protoproof.certificate.reader import read_certificate, require_certificate
+    from protoproof.network import load
+
+    require_certificate(content, str(name))
+    stated = read_certificate(content).core.model
+    return load(model, latent=stated.latent, output=stated.output)
 
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:

@@ -25,16 +25,18 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     out.print(
         f"{safe(result.input_name)}: [bold]{safe(model_name)}[/bold] sees "
         f"[bold]{safe(explanation.predicted_name)}[/bold]"
-        f"  (margin {explanation.margin:.3f} over the closest rival)"
+        f"  (margin {explanation.margin:.3f} {_margin_of(explanation)})"
     )
     for remark in remarks:
         out.print(f"input       {safe(remark)}", highlight=False)
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
+    reasons = {attempt.verdict.reason for attempt in explanation.attempts}
+    alone = explanation.certificate is None and len(reasons) == 1  # it stands below, once
     for attempt in explanation.attempts:
         table.add_row(
             attempt.vocabulary,
             "-" if attempt.size is None else str(attempt.size),
-            safe(str(attempt.verdict)),
+            safe(attempt.verdict.status.value if alone else str(attempt.verdict)),
             f"{attempt.seconds * 1e3:.0f} ms",
         )
     if explanation.attempts:
@@ -61,6 +63,12 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     if result.page is not None:
         out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")
+
+
+def _margin_of(explanation: Any) -> str:
+    """What the smallest margin is a margin of."""
+    decision = explanation.identity.get("model", {}).get("decision")
+    return "to the closest threshold" if decision == "labels" else "over the closest rival"
 
 
 def _print_claims(out: Console, explanation: Any) -> None:

@@ -20,6 +20,7 @@ from protoproof.explanation.describe import describe
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.minimum import Proof
 from protoproof.explanation.options import ExplainOptions
+from protoproof.explanation.quantities import Quantities
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport
@@ -91,18 +92,22 @@ class Alternatives:
     instance: Instance
 
     def to_json(
-        self, words: Callable[[Fact], str], certificates: Sequence[str | None] = ()
+        self,
+        words: Callable[[Fact], str],
+        quantities: Quantities,
+        certificates: Sequence[str | None] = (),
     ) -> dict[str, Any]:
         """Plain data; facts as in the document of ``explain``, each with its sentence.
 
         Args:
             words: a fact's sentence.
+            quantities: the words for the head's numbers.
             certificates: where the certificates of the explanations are, in their order.
         """
         found = self.attribution
 
         def told(fact: Fact) -> dict[str, Any]:
-            return {**describe(fact, self.instance), "words": words(fact)}
+            return {**describe(fact, quantities), "words": words(fact)}
 
         paths = [*certificates, *[None] * (len(self.explanations) - len(certificates))]
         return {
@@ -129,7 +134,7 @@ class Alternatives:
                 "core": [told(fact) for fact in found.core],
                 "irrelevant": None
                 if found.irrelevant is None
-                else [describe(fact, self.instance) for fact in found.irrelevant],
+                else [describe(fact, quantities) for fact in found.irrelevant],
                 "counts": [
                     {"fact": told(fact), "count": count, "share": round(found.share(fact), 6)}
                     for fact, count in found.counts

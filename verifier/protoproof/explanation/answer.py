@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from protoproof.explanation.describe import describe
 from protoproof.explanation.minimum import Proof
 from protoproof.explanation.prediction import predicted_name
+from protoproof.explanation.quantities import Quantities
 from protoproof.explanation.question import Question
-from protoproof.explanation.result import Attempt, Explanation
+from protoproof.explanation.result import Attempt, Explanation, identity
+from protoproof.network import Network
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.search.names import Vocabulary
 from protoproof.verdict import Verdict
@@ -20,7 +22,7 @@ Best = tuple[int, int, Vocabulary, Proof]
 
 def answer(
     question: Question,
-    class_names: Sequence[str],
+    network: Network,
     verdict: Verdict,
     attempts: Sequence[Attempt],
     best: Best | None,
@@ -30,10 +32,11 @@ def answer(
     asked, observation = question.options, question.observation
     proof = None if best is None else best[3]
     facts = FactSet() if proof is None else proof.facts
+    quantities = Quantities(network.head, network.latent_range)
     return Explanation(
         verdict=verdict,
         observation=observation,
-        predicted_name=predicted_name(question.instance, class_names),
+        predicted_name=predicted_name(question.instance, network.class_names),
         margin=float(question.instance.margins.min()),
         domain=question.domain.name,
         oracle=asked.oracle if proof is None else proof.oracle,
@@ -43,9 +46,10 @@ def answer(
         certificate=None if proof is None else proof.certificate,
         check=None if proof is None else proof.check,
         seconds=time.perf_counter() - started,
-        facts_json=tuple(describe(fact, question.instance) for fact in facts),
+        facts_json=tuple(describe(fact, quantities) for fact in facts),
         gap_reason="" if proof is None else proof.gap_reason,
         where=question.domain,
         # a region in its own words; any other domain by the name of what was taken
+        identity=identity(network),
         asked=asked.domain if isinstance(asked.domain, str) and ":" in asked.domain else "",
     )

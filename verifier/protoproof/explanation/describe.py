@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import Any
 
-import numpy as np
-
-from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact
-from protoproof.prover.latent.instance import Instance
+from protoproof.explanation.quantities import UNBOUNDED, Ends, Numbers, Quantities
+from protoproof.prover.latent.facts import CeilingFact, Fact, PairFact
 from protoproof.prover.search.contrastive import Contrastive
 
 
-def describe(fact: Fact, instance: Instance) -> dict[str, Any]:
-    """One fact for the JSON document: indices, bounds in squared L2, similarity at the instance."""
-    grid_columns = instance.head.grid[1]
+def describe(fact: Fact, quantities: Quantities) -> dict[str, Any]:
+    """One fact for the JSON document: indices, and numbers as people read them.
+
+    ``between`` are the ends of ``quantity``, ``activation`` those of the activation; an end that
+    nothing bounds is None. ``squared_distance`` is there where the quantity is one.
+    """
+    head = quantities.head
     if isinstance(fact, CeilingFact):
-        tau = float(instance.similarity(np.array([fact.bound]), [0])[0])
-        return {
-            "kind": "ceiling",
-            "similarity_at_most": tau,
-            "squared_distance_at_least": fact.bound,
-            "exempt": list(fact.exempt),
-        }
-    body = {
-        "prototype": fact.prototype,
-        "squared_distance": [fact.lower, fact.upper],
-        "similarity": float(instance.similarity(np.array([fact.upper]), [fact.prototype])[0]),
+        found = quantities.ceiling(fact.bound)
+        return {"kind": "ceiling", **_numbers(found), "exempt": list(fact.exempt)}
+    prototype = fact.prototype
+    pair = isinstance(fact, PairFact)
+    measure = quantities.pair if pair else quantities.activation
+    found = measure(prototype, fact.lower, fact.upper)
+    body: dict[str, Any] = {"kind": "pair" if pair else "activation"}
+    if isinstance(fact, PairFact):
+        row, column = divmod(fact.location, head.grid[1])
+        body |= {"location": fact.location, "row": row, "column": column}
+    body |= {"prototype": prototype, **_numbers(found)}
+    if head.geometry == "euclidean" and (pair or head.pooling_of.kinds[prototype] == "nearest"):
+        body["squared_distance"] = _ends((fact.lower, fact.upper))
+    if head.prototype_class is not None:
+        body["class"] = head.prototype_class[prototype]
+    return body
+
+
+def _numbers(found: Numbers) -> dict[str, Any]:
+    return {
+        "quantity": None if found.quantity is None else found.quantity.name,
+        "between": None if found.quantity is None else _ends(found.ends),
+        "activation": None if found.activation is None else _ends(found.activation),
     }
-    if instance.head.prototype_class is not None:
-        body["class"] = instance.head.prototype_class[fact.prototype]
-    if isinstance(fact, ActivationFact):
-        return {"kind": "activation", **body}
-    row, column = divmod(fact.location, grid_columns)
-    return {"kind": "pair", "location": fact.location, "row": row, "column": column, **body}
+
+
+def _ends(ends: Ends) -> list[float | None]:
+    """Two numbers; None where an end is infinite, which JSON cannot say."""
+    return [end if math.isfinite(end) and abs(end) < UNBOUNDED else None for end in ends]
 
 
 def table(caption: str, **rows: str) -> str:
@@ -42,18 +56,20 @@ def table(caption: str, **rows: str) -> str:
     return f"<table><caption>{html.escape(caption)}</caption>{cells}</table>"
 
 
-def contrast_json(found: Contrastive, names: tuple[str, ...], instance: Instance) -> dict[str, Any]:
+def contrast_json(
+    found: Contrastive, names: tuple[str, ...], quantities: Quantities
+) -> dict[str, Any]:
     """A contrast as plain data."""
     return {
         "class": found.target,
         "class_name": names[found.target],
-        "released": [describe(fact, instance) for fact in found.released],
+        "released": [describe(fact, quantities) for fact in found.released],
         "minimal": found.minimal,
         "changes": [
             {
                 "prototype": change.prototype,
                 "location": change.location,
-                "similarity": [change.before, change.after],
+                "activation": [change.before, change.after],
                 "effect": change.effect,
             }
             for change in found.changes

@@ -35,6 +35,10 @@ from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
 
 
+# characters of the checker's sentence that an answer repeats
+_SENTENCE = 200
+
+
 class Explainer:
     """Explains predictions of one network; what does not depend on the input is computed once.
 
@@ -110,7 +114,7 @@ class Explainer:
             question.instance, question.observation, self.network.class_names
         )
         if undecided is not None:
-            return answer(question, self.network.class_names, undecided, (), None, started)
+            return answer(question, self.network, undecided, (), None, started)
         attempts, best = self._tried(question)
         if best is not None and options.minimal == "minimum":
             seconds = math.inf if options.timeout is None else options.timeout
@@ -125,7 +129,7 @@ class Explainer:
         if best is not None and options.witnesses:
             best = (*best[:3], self._witnessed(question, best[3]))
         verdict = attempts[0].verdict if best is None else judged(best[3].check.conditions)
-        return answer(question, self.network.class_names, verdict, attempts, best, started)
+        return answer(question, self.network, verdict, attempts, best, started)
 
     def question(
         self, observation: Observation, options: ExplainOptions, about: About | None = None
@@ -206,10 +210,10 @@ class Explainer:
         reason = unknown("no set of facts of this vocabulary suffices")
         oracle = question.options.oracle
         for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
-            proof = self.certified(question, vocabulary, found)
+            proof, report = self._attempted(question, vocabulary, found)
             if proof is not None:
                 return proof
-            reason = unknown("uncertified: the checker did not accept the proof")
+            reason = unknown(f"uncertified: {_complaint(report)}")
         return reason
 
     def certified(
@@ -220,6 +224,16 @@ class Explainer:
         size_bound: SizeBound | None = None,
     ) -> Proof | None:
         """The certificate of a set, if the checker finds every obligation met."""
+        return self._attempted(question, vocabulary, found, size_bound)[0]
+
+    def _attempted(
+        self,
+        question: Question,
+        vocabulary: Vocabulary,
+        found: Candidate,
+        size_bound: SizeBound | None = None,
+    ) -> tuple[Proof | None, CheckReport]:
+        """The certificate of a set, or None, and what the checker says."""
         core, facts = stated(
             self.network,
             question.observation,
@@ -232,7 +246,7 @@ class Explainer:
         about = question.about.model_copy(update={"oracle": found.oracle})
         envelope = Envelope(core=core, about=about)
         report = self.checked(envelope)
-        return Proof(facts, found, envelope, report) if report.met else None
+        return (Proof(facts, found, envelope, report) if report.met else None), report
 
     def _smallest(
         self, question: Question, vocabulary: Vocabulary, proof: Proof, deadline: float
@@ -263,11 +277,16 @@ class Explainer:
 
     def checked(self, envelope: Envelope) -> CheckReport:
         """What the checker says about a certificate of this network."""
-        return check(
-            canonical_bytes(envelope),
-            self.model_file,
-            envelope.core.instance.input_sha256,
-        )
+        digest = envelope.core.instance.input_sha256
+        return check(canonical_bytes(envelope), self.model_file, digest)
+
+
+def _complaint(report: CheckReport) -> str:
+    """The checker's own sentence about the first obligation that is not met."""
+    for failure in report.failures:
+        first = failure.detail.partition("; ")[0]
+        return f"the checker says of '{failure.name}': {first[:_SENTENCE]}"
+    return "the checker did not accept the proof"
 
 
 def explain(

@@ -12,6 +12,8 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.verdict import Verdict, unknown
 
+_NAMED = 6  # labels that one sentence names
+
 
 def undecided_prediction(
     instance: Instance, observation: Observation, names: tuple[str, ...]
@@ -35,5 +37,19 @@ def predicted_name(instance: Instance, names: Sequence[str]) -> str:
     """The predicted class; of labels, what is said about each that is explained."""
     if instance.head.decision.kind != "labels":
         return names[instance.predicted]
-    on = set(instance.atoms.on)
-    return ", ".join(f"{names[k]}: {'on' if k in on else 'off'}" for k in instance.rivals)
+    return labels_words(names, instance.rivals, instance.atoms.on)
+
+
+def labels_words(names: Sequence[str], explained: Sequence[int], on: Sequence[int]) -> str:
+    """Such as ``cat and dog on; bird off``: what is said about the labels that are explained."""
+    sides = (
+        ("on", [names[k] for k in explained if k in set(on)]),
+        ("off", [names[k] for k in explained if k not in set(on)]),
+    )
+    return "; ".join(f"{_listed(some)} {side}" for side, some in sides if some)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])

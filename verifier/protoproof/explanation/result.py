@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,29 @@ from protoproof.errors import UsageError
 from protoproof.explanation.describe import table
 from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport
-from protoproof.network import Observation
+from protoproof.network import Network, Observation
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.search.names import Vocabulary
 from protoproof.verdict import Verdict
+
+SCHEMA = "protoproof.explanation/2"
+
+
+def identity(network: Network) -> dict[str, Any]:
+    """Which network was explained, and as what its head is read."""
+    head, found = network.head, network.recognised
+    return {
+        "model": {
+            "name": network.about.name,
+            "sha256": network.sha256,
+            "latent": list(found.latents),
+            "output": found.output,
+            "geometry": head.geometry,
+            "pooling": sorted(set(head.pooling_of.kinds)),
+            "decision": head.decision.kind,
+        }
+    }
 
 
 @dataclass(frozen=True)
@@ -39,12 +57,12 @@ class Explanation:
     """A prediction, the facts that force it, and the certificate that proves it.
 
     ``verdict`` is PROVED only if the independent checker accepted ``certificate``. Where the proof
-    is right but rests on somebody's word (a box that nobody derived here), there
-    is a certificate, and the verdict is UNKNOWN: ``conditions`` says whose word it is.
+    is right but rests on somebody's word (a box that nobody derived here), there is a certificate,
+    and the verdict is UNKNOWN: ``conditions`` says whose word it is.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
     is not proved to be one. ``where`` is the set of latents that was quantified over, ``asked`` the
-    word by which it was asked for.
+    word by which it was asked for; ``identity`` names the network and what its head is read as.
     """
 
     verdict: Verdict
@@ -63,6 +81,7 @@ class Explanation:
     gap_reason: str = ""
     where: Domain | None = None
     asked: str = ""
+    identity: dict[str, Any] = field(default_factory=dict)
 
     @property
     def domain_name(self) -> str:
@@ -102,10 +121,13 @@ class Explanation:
     def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
         """The document of ``explain --json``; ``lower_bound`` None: none was proved."""
         return {
+            "schema": SCHEMA,
+            **self.identity,
             "verdict": self.verdict.status.value,
             "reason": self.verdict.reason,
             "predicted": self.predicted,
             "predicted_name": self.predicted_name,
+            "labels": list(self.observation.labels),
             "margin": self.margin,
             "vocabulary": self.vocabulary,
             "oracle": self.oracle,

@@ -22,7 +22,6 @@ RULES = {
     "contradictory_prototypes": "No prototype speaks against the class that it belongs to.",
     "unused_prototypes": "Prototypes match some instance best, or explanations name them.",
     "duplicate_prototypes": "Prototypes differ from each other.",
-    "head_binding": "The head was recognised in the graph, not only declared.",
     "certificates": "The independent checker accepts every certificate.",
     "undecided": "Explanations are proved; what is not proved is within the allowed share.",
     "lost_proofs": "What was proved in the baseline is still proved.",

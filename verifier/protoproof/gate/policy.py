@@ -183,7 +183,6 @@ class Rules(_Closed):
         ),
     ] = None
     duplicate_prototypes: Duplicates | None = None
-    head_binding: Literal["recognised"] | None = None
     certificates: Certificates | None = None
     undecided: Annotated[
         AtMostShare,

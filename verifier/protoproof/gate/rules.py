@@ -57,8 +57,6 @@ def checks(rules: Rules, campaign: Confirmed) -> Iterator[Check]:
         yield _unused(rules.unused_prototypes, campaign)
     if rules.duplicate_prototypes is not None:
         yield _duplicates(rules.duplicate_prototypes, campaign)
-    if rules.head_binding is not None:
-        yield _binding(campaign)
     if rules.certificates is not None:
         yield _certificates(campaign)
     yield _undecided(rules.undecided, campaign)
@@ -288,13 +286,6 @@ def _duplicates(rule: Duplicates, campaign: Confirmed) -> Check:
         if distance <= rule.squared_distance
     )
     return _counted("duplicate_prototypes", findings, rule.at_most)
-
-
-def _binding(campaign: Confirmed) -> Check:
-    model = campaign.model
-    words = f"the head is {model.binding}" + (f" ({model.reason})" if model.reason else "")
-    status = _status(model.binding == "recognised")
-    return Check("head_binding", ("rules", "head_binding"), status, words, "recognised")
 
 
 def _certificates(campaign: Confirmed) -> Check:

@@ -151,7 +151,7 @@ def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = N
         overall(outcomes),
         file,
         tuple(outcomes),
-        {"name": facts.name, "sha256": facts.sha256, "binding": facts.binding},
+        facts.identity,
         dict(campaign.about["data"]),
         campaign.states,
         campaign.rows,

@@ -260,7 +260,8 @@ def assemble(
     view = read_view(file.model, file.files)
     latent = (latent,) if isinstance(latent, str) else tuple(latent)
     found = recognise(view, graph.shapes.get, latent, output)
-    about = named(said, file.path, found.head.classes, len(found.head.prototypes))
+    chosen = bool(latent) or output is not None
+    about = named(said, file.path, found.head.classes, len(found.head.prototypes), chosen)
     needed = dict.fromkeys((*found.latents, found.scores))
     hidden = tuple(name for name in needed if name not in graph.outputs)
     return Network(

@@ -39,10 +39,15 @@ def confirm_latent(
     latent = np.frombuffer(base64.b64decode(recorded.latent), dtype="<f4")
     if latent.size != observed.latent.size:
         return REFUTED, "the recorded latent has another shape than the network's"
+    if network.head.decision.kind == "labels":
+        # of labels, ``predicted`` is the first of those that are explained
+        same = recorded.labels == observed.labels
+    else:
+        same = recorded.predicted == observed.predicted
     gap = float(np.abs(latent - observed.latent.ravel()).max())
-    if recorded.predicted == observed.predicted and latent.tobytes() == observed.latent.tobytes():
+    if same and latent.tobytes() == observed.latent.tobytes():
         return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"
     sentence = f"the runtime here computes another latent for this input (by up to {gap:.3g})"
-    if recorded.predicted == observed.predicted and gap <= _OTHER_MACHINE:
+    if same and gap <= _OTHER_MACHINE:
         return unknown("another machine's rounding"), sentence
     return REFUTED, sentence

@@ -31,6 +31,17 @@ class Cut:
     shape: Shape
     sites: Index
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns where locations lie along two axes of the tensor, else one row."""
+        count = len(self.sites)
+        place = np.unravel_index(self.sites[:, 0], self.shape)
+        sizes = [len(np.unique(axis)) for axis in place]
+        varied = [size for size in sizes if size > 1]
+        if len(varied) == 2 and varied[0] * varied[1] == count:
+            return varied[0], varied[1]
+        return 1, count
+
 
 @dataclass(frozen=True, eq=False)
 class Form:
@@ -58,7 +69,7 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
     chain, rising = _falling(found, decisions.turned(seen), tree)
     banks, banked = _banks(tables, found, cuts)
     location_bank = np.concatenate([np.full(len(c.sites), b) for c, b in banks])
-    grid = _grid(banks[0][0]) if len(banks) == 1 else (1, len(location_bank))
+    grid = banks[0][0].grid if len(banks) == 1 else (1, len(location_bank))
     nearest = all(kind == "nearest" for kind in found.kinds)
     try:
         head = Head(
@@ -172,14 +183,3 @@ def _overlapping(made: list[tuple[Index, str, int]]) -> bool:
             return True
         seen |= keys
     return False
-
-
-def _grid(cut: Cut) -> tuple[int, int]:
-    """Rows and columns where locations lie along two axes of the tensor, else one row."""
-    count = len(cut.sites)
-    place = np.unravel_index(cut.sites[:, 0], cut.shape)
-    sizes = [len(np.unique(axis)) for axis in place]
-    varied = [size for size in sizes if size > 1]
-    if len(varied) == 2 and varied[0] * varied[1] == count:
-        return varied[0], varied[1]
-    return 1, count

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
+from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import CERTIFICATES, LEDGER, REGIONS
 from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.store import ALTERED
@@ -171,7 +172,11 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     return (
         ("Model", f"{model.name} ({model.family})"),
         ("Model sha256", model.sha256),
-        ("Head", f"{model.binding}; {size}, grid {model.grid[0]} × {model.grid[1]}"),
+        ("Head", f"{size}, {model.geometry} geometry, {model.decision} decision"),
+        ("Locations", _locations(model)),
+        ("Pooling", ", ".join(model.pooling)),
+        ("Latent", ", ".join(model.latent)),
+        ("Output", model.output),
         ("Head sha256", model.head_sha256),
         ("Head description sha256", model.description_sha256),
         ("Similarity", model.similarity),
@@ -184,6 +189,11 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         *regions,
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
+
+
+def _locations(model: ModelFacts) -> str:
+    rows, columns = model.grid
+    return f"{columns}" if rows == 1 else f"{rows} × {columns}"
 
 
 def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:

@@ -21,12 +21,14 @@ from protoproof.errors import InputError
 from protoproof.kernel import CheckReport
 from protoproof.network import Network
 from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
+from protoproof.report.page.facts import fact_words, prototype_words
+from protoproof.report.page.identity import drawn
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import Image
 from protoproof.report.page.patches import Patches, load_patches
-from protoproof.report.page.reading import Reading, ReceptiveField
+from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.text import plural
-from protoproof.report.page.words import domain_words, fact_words, prototype_words
+from protoproof.report.page.words import domain_words
 
 _SENTENCES = 60  # facts of one instance that are spelled out
 _STEPS = 6
@@ -79,8 +81,9 @@ class Sections:
         self.domain = self.domain or domain_words(found.core)
         if brief:
             return AuditInstance(**base)
-        reading = reading_of(self._network, found.core)
-        return AuditInstance(**base, **_explained(found.core, found.report, reading))
+        reading = recorded_reading(self._network, found.core)
+        over = drawn(self._network)
+        return AuditInstance(**base, **_explained(found.core, found.report, reading, over))
 
     def region(self, campaign: Confirmed, name: str) -> AuditRegion:
         """Results over one region."""
@@ -143,7 +146,7 @@ class Sections:
         return data.scaled(row.index, *bounds, self._network.input_shape)
 
 
-def _explained(core: Core, report: CheckReport, reading: Reading) -> dict[str, Any]:
+def _explained(core: Core, report: CheckReport, reading: Reading, over: bool) -> dict[str, Any]:
     """The parts of a section that an accepted certificate fills."""
     rival = reading.closest_rival
     sentences = [fact_words(fact, reading) for fact in core.facts[:_SENTENCES]]
@@ -151,23 +154,27 @@ def _explained(core: Core, report: CheckReport, reading: Reading) -> dict[str, A
         more = plural(len(core.facts) - _SENTENCES, "further fact")
         sentences.append(f"And {more}, in the certificate.")
     return {
-        "heat": _heat(core, reading),
+        "heat": _heat(core, reading, over),
         "sentences": tuple(sentences),
         "rival": reading.classes[rival],
-        "observed": float(reading.margins[rival]),
+        "observed": reading.margins[rival],
         "proved": min(lower for _, lower in report.margins),
         "steps": _steps(reading),
     }
 
 
-def _heat(core: Core, reading: Reading) -> tuple[Heat, ...]:
-    """Facts per cell of the grid, in units of one cell; an activation counts where it is best."""
-    if reading.single:
+def _heat(core: Core, reading: Reading, over: bool) -> tuple[Heat, ...]:
+    """Facts per cell of the grid, in units of one cell; an activation counts where it is best.
+
+    ``over``: whether the grid lies over the input.
+    """
+    if reading.single or not over:
         return ()
     places = Counter(
         fact.location if isinstance(fact, PairFact) else reading.best_location(fact.prototype)
         for fact in core.facts
-        if isinstance(fact, PairFact | ActivationFact)
+        if isinstance(fact, PairFact)
+        or (isinstance(fact, ActivationFact) and reading.has_place(fact.prototype))
     )
     most = max(places.values(), default=1)
     rows, columns = reading.grid
@@ -186,36 +193,27 @@ def _heat(core: Core, reading: Reading) -> tuple[Heat, ...]:
 
 
 def _steps(reading: Reading) -> tuple[Step, ...]:
-    """The observed margin over the closest rival as a sum: the largest parts, then the rest."""
-    rival, seen = reading.closest_rival, reading.predicted
-    parts = (reading.weight[seen] - reading.weight[rival]) * reading.activation
+    """The observed margin over the closest rival as a sum: the largest parts, then the rest.
+
+    Empty where it is no sum over prototypes.
+    """
+    parts = reading.contributions
+    if parts is None:
+        return ()
     order = np.argsort(-np.abs(parts))[:_STEPS].tolist()
     steps = [Step(prototype_words(j, reading), float(parts[j])) for j in order if parts[j]]
-    bias = float(reading.bias[seen] - reading.bias[rival])
-    if bias:
-        steps.insert(0, Step("Bias", bias))
+    if reading.offset:
+        word = "Bias, less the threshold" if reading.about_labels else "Bias"
+        steps.insert(0, Step(word, reading.offset))
     rest = float(parts.sum() - parts[order].sum())
     return (*steps, Step("All other prototypes", rest)) if rest else tuple(steps)
 
 
-def reading_of(network: Network, core: Core) -> Reading:
+def recorded_reading(network: Network, core: Core) -> Reading:
     """What the network measures at the recorded latent, in float64."""
-    head, field = network.head, network.about.receptive_field
     values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
     latent = values.reshape(core.instance.locations, core.instance.channels)
-    return Reading(
-        classes=network.class_names,
-        grid=head.grid,
-        measurement=head.measurement(latent.astype(np.float64)),
-        similarity=head.chain.value,
-        weight=head.weight,
-        bias=head.bias,
-        predicted=core.instance.predicted,
-        prototype_class=head.prototype_class,
-        receptive_field=None
-        if field is None
-        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
-    )
+    return reading_of(network, latent, core.instance.predicted, core.rivals)
 
 
 def patches_of(network: Network) -> Patches | None:

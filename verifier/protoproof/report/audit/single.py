@@ -11,15 +11,16 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
-from protoproof.network import Network, load
+from protoproof.network import load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of, reading_of
+from protoproof.report.audit.sections import patches_of, recorded_reading
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
+from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import to_picture
-from protoproof.report.page.page import PageCertificate, PageModel
+from protoproof.report.page.page import PageCertificate
 
 
 def page_to_files(
@@ -48,9 +49,10 @@ def page_to_files(
         CertificateError, InputError, ModelError, OutputError: a file cannot be read, does not
             fit, or cannot be written.
     """
-    network = load(model)
     content = read_file(certificate)
     envelope = read_certificate(content)
+    stated = envelope.core.model
+    network = load(model, latent=stated.latent, output=stated.output)
     x = read_input(input_, network.input_shape, network.input_range, index)
     if input_digest(x) != envelope.core.instance.input_sha256:
         raise InputError(f"{input_}: is not the input that {certificate} is about")
@@ -61,10 +63,10 @@ def page_to_files(
     page = explanation_page(
         envelope=envelope,
         check=report,
-        reading=reading_of(network, envelope.core),
+        reading=recorded_reading(network, envelope.core),
         picture=to_picture(x, *network.input_range),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=PageModel(network.about.name, network.sha256, network.head.grid),
+        model=page_model(network),
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),

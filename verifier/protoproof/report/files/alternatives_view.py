@@ -16,11 +16,11 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import stored_fact
 from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.nearest_patches import Near, Training
+from protoproof.report.page.facts import fact_words, place_words
 from protoproof.report.page.page import Image, PageList, PageNote
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
 from protoproof.report.page.text import label, plural
-from protoproof.report.page.words import fact_words, place_words
 
 # Pictures of prototypes; explanations and facts that it spells out.
 _PICTURES, _SPELLED, _FACTS = 3, 50, 60
@@ -69,8 +69,8 @@ class Extras:
         document: dict[str, Any] = {}
         if self.sought:
             document["contrast"] = None
-        if self.contrast is not None and self.instance is not None:
-            document["contrast"] = contrast_json(self.contrast, reading.classes, self.instance) | {
+        if self.contrast is not None:
+            document["contrast"] = contrast_json(self.contrast, reading.classes, reading.words) | {
                 "sentence": contrast_sentence(self.contrast, reading),
                 "violates": [words(fact, reading) for fact in self.broken],
                 "searched": None if self.training is None else self.training.searched,
@@ -87,7 +87,7 @@ class Extras:
             }
         if self.others is not None:
             document["alternatives"] = self.others.to_json(
-                lambda fact: words(fact, reading), certificates
+                lambda fact: words(fact, reading), reading.words, certificates
             )
         return document
 
@@ -116,7 +116,7 @@ class Extras:
         sentences = [
             f"It {contrast_sentence(contrast, reading)}.",
             (
-                f"One latent is known that keeps all distances but {count:,}; it is classified "
+                f"One latent is known that keeps all measurements but {count:,}; it is classified "
                 f"“{name}”. {kept}"
             ),
         ]
@@ -174,10 +174,9 @@ def contrast_sentence(contrast: Contrastive, reading: Reading, most: int = 2) ->
         place = ""
         if not reading.single:
             place = f" at {place_words(change.location, reading)}"
-        numbers = f"similarity {change.before:.3g} to {change.after:.3g}"
-        said.append(
-            f"{'less' if less else 'more'} like prototype {change.prototype}{place} ({numbers})"
-        )
+        numbers = f"{reading.words.word} {change.before:.3g} to {change.after:.3g}"
+        like = f"like {reading.words.noun} {change.prototype}"
+        said.append(f"{'less' if less else 'more'} {like}{place} ({numbers})")
     rest = len(helpful) - len(said)
     if rest > 0:
         said.append(f"changed in {plural(rest, 'further such way')}")

@@ -26,18 +26,18 @@ from protoproof.network import Network
 from protoproof.report.files.alternatives_view import Extras
 from protoproof.report.files.beside import Beside, explained_beside
 from protoproof.report.page.build import explanation_page
+from protoproof.report.page.facts import fact_words
 from protoproof.report.page.html import render_explanation
+from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import (
     ExplanationPage,
     PageCertificate,
-    PageModel,
     PageNote,
     PageSize,
 )
 from protoproof.report.page.patches import Patches, load_patches
-from protoproof.report.page.reading import Reading, ReceptiveField
-from protoproof.report.page.words import fact_words
+from protoproof.report.page.reading import Reading, reading_of
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +145,10 @@ def _written(
     recheck = shlex.join([*files.program, "check", str(out), _short(network.path)])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
     written = {certificate: content, check: checked}
-    reading, listed = _reading(network, result), _listed(out, extras, result.certificate.about)
+    core = result.certificate.core
+    latent, instance = result.observation.latent, core.instance
+    reading = reading_of(network, latent, instance.predicted, core.rivals)
+    listed = _listed(out, extras, result.certificate.about)
     names = [_utf8(str(path)) for path in listed]
     notes = extras.notes(reading, names, patches)
     if files.page and session.page is not None:
@@ -200,7 +203,7 @@ def _page(
         reading=reading,
         picture=to_picture(result.observation.x, *network.input_range),
         input_name=input_name,
-        model=_model(network),
+        model=page_model(network),
         certificate=certificate,
         sizes=tuple(
             PageSize(
@@ -247,34 +250,6 @@ def prototype_pictures(network: Network) -> Patches | None:
     except InputError as error:
         _log.warning("no pictures of prototypes: %s", error)
         return None
-
-
-def _reading(network: Network, result: Explanation) -> Reading:
-    field = network.about.receptive_field
-    head = network.head
-    return Reading(
-        classes=network.class_names,
-        grid=head.grid,
-        measurement=head.measurement(result.observation.latent.astype(np.float64)),
-        similarity=head.chain.value,
-        weight=head.weight,
-        bias=head.bias,
-        predicted=result.predicted,
-        prototype_class=head.prototype_class,
-        receptive_field=None
-        if field is None
-        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
-    )
-
-
-def _model(network: Network) -> PageModel:
-    about, head = network.about, network.head
-    facts = (
-        ("prototypes", f"{len(head.prototypes)}, each of {head.channels} channels"),
-        ("similarity", head.chain.words()),
-        ("producer", about.producer),
-    )
-    return PageModel(about.name, network.sha256, network.binding, head.grid, facts)
 
 
 def _beside(path: Path, ending: str) -> Path:

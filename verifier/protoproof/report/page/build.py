@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
+from protoproof.report.page.facts import brief_words, fact_words, prototype_words, seen_words
 from protoproof.report.page.page import (
     ExplanationPage,
     Image,
@@ -20,13 +21,11 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import label
+from protoproof.report.page.text import label, nearest
 from protoproof.report.page.words import (
     OBLIGATIONS,
-    brief_words,
     claims_words,
     domain_words,
-    fact_words,
     level_sentence,
     limits_words,
     scope_words,
@@ -35,6 +34,12 @@ from protoproof.verdict import CONDITIONAL
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport
+
+_WAY = (
+    "At every node the share that goes right is the activation of one prototype, and the rest goes "
+    "left; the prediction weighs all leaves by the shares that reach them. The greater shares lead "
+    "this way."
+)
 
 
 def explanation_page(
@@ -67,15 +72,17 @@ def explanation_page(
         notes: further sections, for what does not stand in the certificate's facts.
     """
     core, necessary = envelope.core, frozenset(check.necessary)
-    predicted = reading.classes[reading.predicted]
+    labels = reading.about_labels
+    predicted = reading.predicted_name
     bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
+        labels=labels,
         model=model,
         picture=picture,
         input_name=input_name,
         predicted=predicted,
-        others=tuple(n for k, n in enumerate(reading.classes) if k != reading.predicted),
+        others=tuple(reading.classes[k] for k in reading.margins),
         verdict={"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown"),
         reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
         vocabulary=core.vocabulary,
@@ -92,7 +99,7 @@ def explanation_page(
         check=_check(check),
         certificate=certificate,
         seconds=seconds,
-        notes=notes,
+        notes=(*path_notes(reading), *notes),
     )
 
 
@@ -118,19 +125,11 @@ def _page_fact(
 ) -> PageFact:
     sentence = fact_words(fact, reading)
     if isinstance(fact, CeilingFact):
-        bound = float.fromhex(fact.bound)
-        return PageFact(
-            kind="ceiling",
-            sentence=sentence,
-            necessary=necessary,
-            similarity=reading.similarity_of(bound),
-            squared_distance=bound,
-            interval=(bound, float("inf")),
-        )
+        return PageFact(kind="ceiling", sentence=sentence, necessary=necessary)
     prototype = fact.prototype
-    best = reading.best_location(prototype)
+    best = reading.best_location(prototype) if reading.has_place(prototype) else None
     location = fact.location if isinstance(fact, PairFact) else best
-    observed = float(reading.measurement[location, prototype])
+    placed = location is not None and not reading.single
     return PageFact(
         kind=fact.kind,
         sentence=sentence,
@@ -140,11 +139,11 @@ def _page_fact(
         class_=reading.owner(prototype),
         patch=None if patches is None else patches.pictures[prototype],
         origin="" if patches is None else patches.origins[prototype],
-        location=None if reading.single else reading.place(location),
-        box=reading.box(location, picture),
-        similarity=reading.similarity_of(observed, prototype),
-        squared_distance=observed,
-        interval=(float.fromhex(fact.lower), float.fromhex(fact.upper)),
+        location=reading.place(location) if location is not None and placed else None,
+        place=reading.place_words(location) if location is not None and placed else "",
+        box=None if location is None else reading.box(location, picture),
+        seen=seen_words(fact, reading),
+        activation=float(reading.activation[prototype]),
         # elsewhere a pair does not decide the activation, so it adds nothing that can be named
         contribution=reading.contribution(prototype) if location == best else None,
     )
@@ -153,9 +152,19 @@ def _page_fact(
 def _margins(core: Core, check: CheckReport, reading: Reading) -> tuple[PageMargin, ...]:
     proved = dict(check.margins) if check.met else {}
     return tuple(
-        PageMargin(reading.classes[rival], float(reading.margins[rival]), proved.get(rival))
+        PageMargin(reading.classes[rival], reading.margins[rival], proved.get(rival))
         for rival in core.rivals
     )
+
+
+def path_notes(reading: Reading) -> tuple[PageNote, ...]:
+    """Of a tree: the way of the greater share, from the root to a leaf."""
+    steps = tuple(
+        f"{prototype_words(j, reading)}: {nearest(float(reading.activation[j]))} of it goes right"
+        + (", so the way goes right." if right else ", so the way goes left.")
+        for j, right in reading.path
+    )
+    return (PageNote("The way through the tree", (_WAY, *steps)),) if steps else ()
 
 
 def _check(check: CheckReport) -> PageCheck:

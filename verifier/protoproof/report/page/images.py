@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 from PIL import Image as Picture
+from PIL import ImageDraw
 
 from protoproof.errors import InternalError
 from protoproof.network.layout import layout_of
@@ -18,22 +19,46 @@ from protoproof.report.page.page import Box, Image
 LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones are shown smaller
 
 
+# Height of one channel's curve, and the least width of a drawing of curves.
+_CURVE, _WIDE = 64, 384
+_MOST_CURVES = 12
+_COLOURS = (1, 3)  # channels that a picture shows as they are
+
+
 def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) -> Image:
     """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
 
-    What is no image is shown as a table of its numbers, grey: signals by channel and time, tokens
-    by place and feature, a vector as one row; between its extremes where it leaves the range.
+    What is no image is drawn as curves where it has few rows (signals by channel, a vector), else
+    shown as a table of its numbers, grey: between its extremes where it leaves the range.
     """
     if x.ndim != 3:
         x = x.reshape(1, -1, x.shape[-1])
         if x.min() < low or x.max() > high:
             low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
+        if x.shape[1] <= _MOST_CURVES and x.shape[2] > 1:
+            return _curves(x[0], low, high)
     elif layout_of(x.shape) == "channels last":
         x = np.moveaxis(x, 2, 0)
-    channels = x if len(x) in (1, 3) else x.mean(axis=0, keepdims=True)
+    channels = x if len(x) in _COLOURS else x.mean(axis=0, keepdims=True)
     scaled = (channels.astype(np.float64) - low) / (high - low)
     pixels = np.rint(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8)
     return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)
+
+
+def _curves(x: NDArray[np.float32], low: float, high: float) -> Image:
+    """One curve per channel, below each other; values run upwards from ``low`` to ``high``."""
+    width = max(_WIDE, x.shape[1])
+    share = (np.nan_to_num(x.astype(np.float64)) - low) / (high - low)
+    height = 1.0 - np.clip(share, 0.0, 1.0)
+    picture = Picture.new("L", (width, _CURVE * len(x)), 255)
+    pen = ImageDraw.Draw(picture)
+    across = (np.arange(x.shape[1]) + 0.5) * width / x.shape[1]
+    for channel, row in enumerate(height):
+        top = channel * _CURVE
+        pen.line([(0, top), (width, top)], fill=220)
+        points = zip(across.tolist(), (top + 4 + row * (_CURVE - 8)).tolist(), strict=True)
+        pen.line(list(points), fill=40, width=2)
+    return np.asarray(picture)
 
 
 def crop(image: Image, box: Box) -> Image:

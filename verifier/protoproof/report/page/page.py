@@ -1,8 +1,8 @@
 """What one explanation page says: frozen plain data, filled by the caller, rendered by ``html``.
 
 Nothing here is computed from a proof. Verdicts, bounds and claims are copied from the certificate's
-check; the page only shows them. Squared distances are squared L2; boxes are rows ``y0`` to ``y1``
-and columns ``x0`` to ``x1`` of the input, ends excluded.
+check; the page only shows them. Boxes are rows ``y0`` to ``y1`` and columns ``x0`` to ``x1`` of the
+input, ends excluded.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class PageFact:
         patch: the training patch that the prototype is, or None.
         origin: where the patch comes from ("training image 123"), or empty.
         location: (row, column) of the latent grid where the prototype is measured or matches best;
-            None where the grid has one location.
+            None where the grid has one location, or all locations count.
+        place: the same in words, or empty.
         box: the part of the input that this location sees, or None.
-        similarity: observed similarity; for a ceiling the largest one that it permits.
-        squared_distance: observed; for a ceiling the smallest one that it permits.
-        interval: squared distances that the fact permits (lower, upper), infinity included.
+        seen: how strongly, in words ("similarity 0.8"); empty for a ceiling.
+        activation: the same as a number, to order facts by.
         contribution: what the prototype adds to the margin over the closest rival, or None.
     """
 
@@ -50,16 +50,18 @@ class PageFact:
     patch: Image | None = None
     origin: str = ""
     location: tuple[int, int] | None = None
+    place: str = ""
     box: Box | None = None
-    similarity: float | None = None
-    squared_distance: float | None = None
-    interval: tuple[float, float] | None = None
+    seen: str = ""
+    activation: float | None = None
     contribution: float | None = None
 
 
 @dataclass(frozen=True)
 class PageMargin:
     """Logit of the predicted class minus that of ``rival``: as observed, and as proved.
+
+    Where labels are predicted: how far the label ``rival`` is on its side of its threshold.
 
     ``proved`` is a lower bound over every latent that meets the facts; None where none was proved.
     """
@@ -105,16 +107,20 @@ class PageCheck:
 
 @dataclass(frozen=True)
 class PageModel:
-    """Which network: its name, the sha256 of its file, and how its head was bound to the graph.
+    """Which network: its name, the sha256 of its file, and as what its head is read.
 
-    ``grid`` is the latent grid (rows, columns); ``about`` holds further rows (label, value).
+    ``grid`` is the latent grid (rows, columns) where it lies over the input, else None; ``head``
+    the parts of the head's normal form, ``about`` further rows (label, value); ``noun`` what its
+    prototypes are called; ``unplaced`` says why no part of the input is shown, or is empty.
     """
 
     name: str
     sha256: str
-    binding: str
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     about: tuple[tuple[str, str], ...] = ()
+    head: tuple[tuple[str, str], ...] = ()
+    noun: str = "prototype"
+    unplaced: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,8 +160,8 @@ class ExplanationPage:
         model: the network.
         picture: the input as an image, [h, w] or [h, w, 3].
         input_name: what the user called the input.
-        predicted: name of the predicted class.
-        others: names of all other classes.
+        predicted: name of the predicted class; of labels, which are on.
+        others: names of all other classes; of labels, those that are explained.
         verdict: ``proved``, ``conditional`` (proved if ``conditions`` hold, which somebody says and
             nobody checked), ``refuted`` or ``unknown``, with the reason of an unknown one.
         reason: why the verdict is unknown or conditional, or empty.
@@ -174,6 +180,7 @@ class ExplanationPage:
         notes: further sections.
         scope: which latents the headline is about, as the beginning of a sentence.
         conditions: what the proof rests on by somebody's word, in sentences.
+        labels: whether labels are predicted, each by itself, and no class.
     """
 
     title: str
@@ -199,3 +206,4 @@ class ExplanationPage:
     notes: tuple[PageNote, ...] = ()
     scope: str = "Whatever else the network may have seen"
     conditions: tuple[str, ...] = ()
+    labels: bool = False

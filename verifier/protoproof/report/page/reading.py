@@ -1,15 +1,21 @@
-"""What the network measured on one input, as plain arrays: the report's only view of a network."""
+"""What the network measured on one input: the report's only view of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.explanation.prediction import labels_words
+from protoproof.explanation.quantities import Quantities
+from protoproof.network import Network
+from protoproof.network.head.decision import Tree
+from protoproof.network.head.head import Head
+from protoproof.prover.latent.atoms import Atoms
 from protoproof.report.page.page import Box, Image
 
 Array = NDArray[np.float64]
@@ -40,27 +46,34 @@ class Reading:
     """One prediction in numbers.
 
     Attributes:
-        classes: class names.
-        grid: rows and columns of the latent grid; location = row * columns + column.
-        measurement: squared L2 distances.
-        similarity: the head's similarity, elementwise on pooled measurements; second, the
-            prototypes that these belong to, or None for all in order.
-        weight: the linear head, one row per class.
-        bias: the linear head's bias.
+        classes: class names, or names of labels.
+        head: the head.
+        measurement: measurements, smaller is nearer.
         predicted: index of the predicted class.
-        prototype_class: the class index of every prototype, or None.
+        labels: of a head about labels, those that are explained; all where none is given.
+        quantities: the words for the head's numbers; those of a free latent where not given.
+        grids: rows and columns of every bank of locations; the head's where not given.
         receptive_field: what locations see, or None where the description does not say.
     """
 
     classes: tuple[str, ...]
-    grid: tuple[int, int]
+    head: Head
     measurement: Float[Array, "location prototype"]
-    similarity: Callable[[Array, Sequence[int] | None], Array]
-    weight: Float[Array, "class prototype"]
-    bias: Float[Array, " class"]
     predicted: int
-    prototype_class: tuple[int, ...] | None = None
+    labels: tuple[int, ...] = ()
+    quantities: Quantities | None = None
+    grids: tuple[tuple[int, int], ...] = ()
     receptive_field: ReceptiveField | None = None
+
+    @cached_property
+    def words(self) -> Quantities:
+        """What the head's numbers are called."""
+        return self.quantities or Quantities(self.head)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns for drawing: one row of all locations where the latent is no image."""
+        return self.head.grid
 
     @property
     def prototypes(self) -> int:
@@ -72,51 +85,145 @@ class Reading:
         """Whether there is one location only, so that naming places says nothing."""
         return self.grid == (1, 1)
 
-    @cached_property
-    def activation(self) -> Float[Array, " prototype"]:
-        """Largest similarity over locations: similarities decrease with the distance."""
-        return np.asarray(self.similarity(self.measurement.min(axis=0), None))
+    @property
+    def about_labels(self) -> bool:
+        """Whether several labels are predicted, each by itself."""
+        return self.head.decision.kind == "labels"
 
     @cached_property
-    def margins(self) -> Float[Array, " class"]:
-        """Logit of the predicted class minus that of every class (0 for itself)."""
-        logits = self.weight @ self.activation + self.bias
-        return np.asarray(logits[self.predicted] - logits)
+    def pooled(self) -> Float[Array, " prototype"]:
+        """What activation facts are about."""
+        return np.asarray(self.head.pooled(self.measurement))
+
+    @cached_property
+    def activation(self) -> Float[Array, " prototype"]:
+        """The activation of every prototype."""
+        return np.asarray(self.head.activation(self.measurement))
+
+    @property
+    def predicted_name(self) -> str:
+        """The predicted class; of labels, which of those that are explained are on."""
+        if not self.about_labels:
+            return self.classes[self.predicted]
+        return labels_words(self.classes, self.atoms.rivals, self.atoms.on)
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """The margins of the prediction."""
+        scores = self.head.logits(self.activation)
+        return Atoms.of(self.head.decision, self.predicted, scores, self.labels)
+
+    @cached_property
+    def margins(self) -> dict[int, float]:
+        """By how much the prediction is ahead of each rival class.
+
+        Of labels: by how much each that is explained is on its side of its threshold.
+        """
+        found = self.atoms.margins(self.activation).tolist()
+        return dict(zip(self.atoms.rivals, found, strict=True))
 
     @cached_property
     def closest_rival(self) -> int:
-        """The class with the smallest margin."""
-        others = [k for k in range(len(self.classes)) if k != self.predicted]
-        return min(others, key=lambda k: float(self.margins[k]))
+        """The class (or label) with the smallest margin."""
+        return min(self.margins, key=lambda k: self.margins[k])
 
-    def similarity_of(self, squared_distance: float, prototype: int = 0) -> float:
-        """Similarity of one squared distance to a prototype, infinity included."""
-        with np.errstate(all="ignore"):
-            return float(self.similarity(np.array([squared_distance]), [prototype])[0])
+    def similarity_of(self, pooled: float, prototype: int = 0) -> float:
+        """The activation of a prototype whose pooled measurement is this, infinity included."""
+        return self.words.similarity(pooled, prototype)
 
-    def contribution(self, prototype: int) -> float:
-        """What the prototype adds to the margin over the closest rival."""
-        weights = self.weight[self.predicted] - self.weight[self.closest_rival]
-        return float(weights[prototype] * self.activation[prototype])
+    @cached_property
+    def _weights(self) -> Float[Array, " prototype"] | None:
+        """Of the margin over the closest rival; None where it is no weighted sum."""
+        if not self.atoms.linear:
+            return None
+        return np.asarray(self.atoms.weights[self.atoms.rivals.index(self.closest_rival)])
+
+    @cached_property
+    def offset(self) -> float:
+        """What the margin over the closest rival has without any prototype."""
+        return float(self.atoms.offset[self.atoms.rivals.index(self.closest_rival)])
+
+    @cached_property
+    def contributions(self) -> Float[Array, " prototype"] | None:
+        """What every prototype adds to the margin over the closest rival.
+
+        None where that is no sum over prototypes (trees, the best of groups).
+        """
+        return None if self._weights is None else np.asarray(self._weights * self.activation)
+
+    def contribution(self, prototype: int) -> float | None:
+        """What one prototype adds to that margin, or None."""
+        return None if self.contributions is None else float(self.contributions[prototype])
+
+    def has_place(self, prototype: int) -> bool:
+        """Whether one location decides about the prototype's activation, the nearest."""
+        return self.head.pooling_of.kinds[prototype] == "nearest"
 
     def best_location(self, prototype: int) -> int:
         """The location that the prototype is closest to (the first of equals)."""
         return int(np.argmin(self.measurement[:, prototype]))
 
+    @cached_property
+    def _starts(self) -> tuple[int, ...]:
+        return (0, *accumulate(rows * columns for rows, columns in self.grids))
+
+    def bank(self, location: int) -> int:
+        """The bank of a location."""
+        return max(n for n, start in enumerate(self._starts) if start <= location)
+
     def place(self, location: int) -> tuple[int, int]:
-        """Row and column of a location."""
-        row, column = divmod(location, self.grid[1])
+        """Row and column of a location, in its bank."""
+        if len(self.grids) > 1:
+            bank = self.bank(location)
+            row, column = divmod(location - self._starts[bank], self.grids[bank][1])
+        else:
+            row, column = divmod(location, self.grid[1])
         return row, column
+
+    def place_words(self, location: int) -> str:
+        """Such as ``row 2, column 5``, counted from 0: what the latent's axes make of it."""
+        row, column = self.place(location)
+        bank = f"latent {self.bank(location) + 1}, " if len(self.grids) > 1 else ""
+        rows = self.grids[self.bank(location)][0] if bank else self.grid[0]
+        return f"{bank}location {column}" if rows == 1 else f"{bank}row {row}, column {column}"
 
     def owner(self, prototype: int) -> str | None:
         """Name of the prototype's class, or None."""
-        if self.prototype_class is None:
+        if self.head.prototype_class is None:
             return None
-        return self.classes[self.prototype_class[prototype]]
+        return self.classes[self.head.prototype_class[prototype]]
 
     def box(self, location: int, picture: Image) -> Box | None:
         """The part of the picture that the location sees, or None."""
-        if self.receptive_field is None:
+        if self.receptive_field is None or len(self.grids) > 1:
             return None
         height, width = picture.shape[:2]
         return self.receptive_field.box(self.place(location), height, width)
+
+    @property
+    def path(self) -> list[tuple[int, bool]]:
+        """Of a tree, the prototypes on the way of the greater share, and whether it goes right."""
+        tree = self.head.decision
+        if not isinstance(tree, Tree):
+            return []
+        asked = (int(tree.feature[node]) for node in tree.path(self.activation))
+        return [(j, bool(self.activation[j] > 0.5)) for j in asked]
+
+
+def reading_of(
+    network: Network, latent: NDArray[np.floating], predicted: int, labels: tuple[int, ...] = ()
+) -> Reading:
+    """What a network measures at a latent [L, D], in float64."""
+    head, field = network.head, network.about.receptive_field
+    return Reading(
+        classes=network.class_names,
+        head=head,
+        measurement=head.measurement(latent.astype(np.float64)),
+        predicted=predicted,
+        labels=labels if head.decision.kind == "labels" else (),
+        quantities=Quantities(head, network.latent_range),
+        grids=tuple(cut.grid for cut in network.recognised.cuts),
+        receptive_field=None
+        if field is None
+        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+    )

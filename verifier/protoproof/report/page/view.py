@@ -86,6 +86,7 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "small": max(height, width) <= 128,
         "cards_for": [card for card in cards if not _against(card.fact)],
         "cards_against": [card for card in cards if _against(card.fact)],
+        "legend": _legend(cards),
         "outlines": _outlines(cards, scale),
         "dots": _dots(page, scale),
         "ceilings": [fact for fact in page.facts if fact.kind == "ceiling"],
@@ -95,7 +96,7 @@ def context(page: ExplanationPage) -> dict[str, Any]:
             (note, [(data_uri(picture, SMALL), caption) for picture, caption in note.pictures])
             for note in page.notes
         ],
-        "groups": _groups(page.facts[:LISTED]),
+        "groups": _groups(page.facts[:LISTED], page.model.noun),
         "unlisted": max(0, len(page.facts) - LISTED),
         "bounded": any(size.lower_bound is not None for size in page.sizes),
         "necessary": sum(fact.necessary for fact in page.facts),
@@ -105,6 +106,15 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "good": page.verdict == "proved" and page.check is not None and page.check.accepted,
         "conditional": page.verdict == CONDITIONAL,
     }
+
+
+def _legend(cards: Sequence[Card]) -> str:
+    """What the pictures of the cards are."""
+    if not any(card.crop for card in cards):
+        return "The training patch that each is."
+    if not any(card.patch for card in cards):
+        return "The part of the input where each is seen."
+    return "On the left the part of the input, on the right the training patch that it is."
 
 
 def _against(fact: PageFact) -> bool:
@@ -121,7 +131,7 @@ def _cards(page: ExplanationPage) -> list[Card]:
     if known:
         ranked = sorted(known, key=lambda fact: -(fact.contribution or 0.0))
     else:
-        ranked = sorted(pictured, key=lambda fact: -(fact.similarity or 0.0))
+        ranked = sorted(pictured, key=lambda fact: -(fact.activation or 0.0))
     chosen = _first_per_prototype((f for f in ranked if not _against(f)), FOR)
     chosen += _first_per_prototype((f for f in reversed(ranked) if _against(f)), AGAINST)
     marks: dict[Box | None, str] = {}
@@ -183,11 +193,13 @@ def _outlines(cards: Sequence[Card], scale: float) -> list[Outline]:
 
 
 def _dots(page: ExplanationPage, scale: float) -> list[Dot]:
-    """Facts per place, where facts are about places (``pairs``); empty otherwise.
+    """Facts per place, where facts are about places (``pairs``) and these lie over the input.
 
     A dot lies in its cell of the grid, not in the middle of what the place sees: boxes overlap and
     are clipped at the border, cells are not.
     """
+    if page.model.grid is None:
+        return []
     places = Counter(fact.location for fact in page.facts if fact.kind == "pair" and fact.location)
     most = max(places.values(), default=0)
     height, width = page.picture.shape[:2]
@@ -217,17 +229,18 @@ def _bars(margins: Sequence[PageMargin]) -> list[Bar]:
     ]
 
 
-def _groups(facts: Sequence[PageFact]) -> list[Group]:
+def _groups(facts: Sequence[PageFact], noun: str) -> list[Group]:
     """Pair facts by location, everything else by the prototype's class, in first-seen order."""
     groups: dict[str, list[tuple[int, PageFact]]] = {}
     for number, fact in enumerate(facts, 1):
-        groups.setdefault(_group_title(fact), []).append((number, fact))
+        groups.setdefault(_group_title(fact, noun), []).append((number, fact))
     return [Group(title, tuple(members)) for title, members in groups.items()]
 
 
-def _group_title(fact: PageFact) -> str:
+def _group_title(fact: PageFact, noun: str) -> str:
     if fact.kind == "ceiling":
-        return "All other prototypes"
+        return f"All other {noun}s"
     if fact.kind == "pair" and fact.location is not None:
-        return f"At row {fact.location[0]}, column {fact.location[1]}"
-    return "Prototypes" if fact.class_ is None else f"Prototypes of “{label(fact.class_)}”"
+        return f"At {fact.place or 'row {}, column {}'.format(*fact.location)}"
+    many = f"{noun.capitalize()}s"
+    return many if fact.class_ is None else f"{many} of “{label(fact.class_)}”"

@@ -1,19 +1,12 @@
-"""Facts, domains and claims in plain words.
-
-Words say what a fact fixes and no more: an activation fact fixes *how strongly* a prototype is
-seen, not *where*, so its place is given as an observation ("here at").
-"""
+"""Domains and claims in plain words; facts are in :mod:`.facts`."""
 
 from __future__ import annotations
 
 from protoproof.certificate.schema import (
-    ActivationFact,
     BallDomain,
     CeilingFact,
     Core,
-    Fact,
     FreeDomain,
-    PairFact,
     ReachDomain,
     SimplexDomain,
     SphereDomain,
@@ -30,12 +23,9 @@ from protoproof.kernel.claims import (
 )
 from protoproof.kernel.conditions import vouched, walked_words
 from protoproof.kernel.encoder.input_region import describe
-from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import at_least, at_most, label, nearest, plural
+from protoproof.report.page.text import label, plural
 
-UNBOUNDED = 2.0**500  # the end of an interval that nothing bounds, as inflation writes it
 _LISTED = 20  # prototypes that one sentence names
-_EXEMPT = 6  # exempt prototypes that the sentence of a ceiling names
 
 HEAD_LEVEL = "the head over the real numbers, with exactly these float32 weights"
 REGION_LEVEL = "encoder and head over the real numbers, with exactly these float32 weights"
@@ -57,7 +47,8 @@ _REGION_LEVELS = {
 OBLIGATIONS = {
     "format": "The bytes are one certificate of a known version.",
     "model hash": "The model file is the one that the certificate speaks about.",
-    "head": "The head is described and bound to the graph as the certificate says.",
+    "head": "From the stated latent to the stated output, the graph computes the head that the "
+    "certificate says.",
     "instance": "Input, latent, prediction and rivals fit the head; no rival is missing.",
     "domain": "The domain is one that the network guarantees, or is assumed; the latent is in it.",
     "premises": "Every fact is true at the recorded latent.",
@@ -75,10 +66,12 @@ VOCABULARIES = {
     "topk": "The most activated prototypes keep their similarity, and no other prototype exceeds "
     "the weakest of them.",
     "ceiling": "A few prototypes keep their similarity, and no other prototype exceeds a ceiling.",
-    "pairs": "Single locations keep their distance to single prototypes; nothing is said about "
-    "any other pair.",
+    "pairs": "Single locations stay as similar to single prototypes as they are; nothing is said "
+    "about any other pair.",
     "mixed": "A few prototypes keep their similarity, some of them at the place where they are "
     "seen, and ceilings, each lower for fewer prototypes, hold for the rest.",
+    "path": "The prototypes that the nodes of the tree ask about, mostly on the way that the input "
+    "takes, keep their similarity; nothing is said about the others.",
 }
 
 
@@ -92,86 +85,6 @@ _REGION_LIMITS = (
     "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
     *_LIMITS[1:],
 )
-
-
-def prototype_words(prototype: int, reading: Reading) -> str:
-    """``Prototype 37 (a “7”)``."""
-    owner = reading.owner(prototype)
-    return f"Prototype {prototype}" + ("" if owner is None else f" (a “{label(owner)}”)")
-
-
-def place_words(location: int, reading: Reading) -> str:
-    """``row 2, column 5``: rows and columns of the latent grid, counted from 0."""
-    row, column = reading.place(location)
-    return f"row {row}, column {column}"
-
-
-def fact_words(fact: Fact, reading: Reading) -> str:
-    """One sentence for a fact; an equality in the premises reads as a value, else as a range."""
-    match fact:
-        case PairFact():
-            observed = reading.measurement[fact.location, fact.prototype]
-            name = prototype_words(fact.prototype, reading)
-            place = f"location at {place_words(fact.location, reading)}"
-            return (
-                f"The {'latent' if reading.single else place} keeps its distance to "
-                f"{name[0].lower()}{name[1:]}: {_values(observed, fact, reading)}."
-            )
-        case ActivationFact():
-            where = reading.best_location(fact.prototype)
-            observed = reading.measurement[where, fact.prototype]
-            here = "" if reading.single else f", here at {place_words(where, reading)}"
-            return (
-                f"{prototype_words(fact.prototype, reading)} is seen with "
-                f"{_values(observed, fact, reading)}{here}."
-            )
-        case CeilingFact():
-            return _ceiling_words(fact, reading)
-
-
-def brief_words(fact: Fact, reading: Reading) -> str:
-    """The sentence of a fact where its location is already named, as in a list by location."""
-    if not isinstance(fact, PairFact):
-        return fact_words(fact, reading)
-    observed = reading.measurement[fact.location, fact.prototype]
-    return f"{prototype_words(fact.prototype, reading)}: {_values(observed, fact, reading)}."
-
-
-def _values(observed: float, fact: PairFact | ActivationFact, reading: Reading) -> str:
-    lower, upper = float.fromhex(fact.lower), float.fromhex(fact.upper)
-    if is_value(lower, upper):
-        similarity = nearest(reading.similarity_of(observed, fact.prototype))
-        return f"similarity {similarity} (squared distance {nearest(observed)})"
-    least, most = (reading.similarity_of(end, fact.prototype) for end in (upper, lower))
-    if upper >= UNBOUNDED:
-        return f"similarity of at most {at_most(most)} (squared distance from {at_least(lower)})"
-    if lower == 0.0:
-        return f"similarity of at least {at_least(least)} (squared distance up to {at_most(upper)})"
-    return (
-        f"similarity between {at_least(least)} and {at_most(most)} "
-        f"(squared distance {at_least(lower)} to {at_most(upper)})"
-    )
-
-
-def is_value(lower: float, upper: float) -> bool:
-    """Whether an interval only encloses one value's rounding (relative width up to 1e-9)."""
-    return upper - lower <= 1e-9 * max(abs(upper), 1e-9)
-
-
-def _ceiling_words(fact: CeilingFact, reading: Reading) -> str:
-    bound = float.fromhex(fact.bound)
-    limit = at_most(reading.similarity_of(bound)) + ("" if reading.single else " anywhere")
-    if not fact.exempt:
-        return f"No prototype exceeds similarity {limit}."
-    others = reading.prototypes - len(fact.exempt)
-    named = ", ".join(map(str, fact.exempt[:_EXEMPT])) + (
-        f" and {len(fact.exempt) - _EXEMPT} more" if len(fact.exempt) > _EXEMPT else ""
-    )
-    return (
-        f"No prototype but {plural(len(fact.exempt), 'exempt one', 'exempt ones')} ({named}) "
-        f"exceeds similarity {limit}: {plural(others, 'prototype is', 'prototypes are')} under "
-        "this ceiling."
-    )
 
 
 def domain_words(core: Core) -> str:
@@ -245,24 +158,25 @@ def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple
     over = f"over {walked}" if walked else "over this domain"
     within = f", in {walked}," if walked else ""
     met = f" that meets the {plural(facts, 'fact')}" if facts else ""
+    is_so = predicted_words(core, predicted)
     sentences = []
     if Sufficient in made:
-        sentences.append(
-            f"Sufficient: every latent in the domain{met} is classified “{label(predicted)}”; "
-            f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin."
-        )
+        ruled = f"{plural(len(core.rivals), 'rival')} ruled out, each by at least its proved margin"
+        if core.model.decision == "labels":
+            ruled = "each label is on its side of its threshold by at least its proved margin"
+        sentences.append(f"Sufficient: every latent in the domain{met} {is_so}; {ruled}.")
         cases = cases_words(core)
         sentences += [f"{cases[0].upper()}{cases[1:]}."] if cases else []
     if RobustExplanation in made and core.holds is not None:
         sentences.append(
             f"Robust explanation: every input of the region {describe(core.holds)} meets "
-            f"the {plural(facts, 'fact')}, and is classified “{label(predicted)}” for this reason, "
+            f"the {plural(facts, 'fact')}, and {is_so} for this reason, "
             "by encoder and head in real arithmetic."
         )
     elif Robust in made and isinstance(core.domain, ReachDomain):
         sentences.append(
-            f"Robust: every input of {region_words(core.domain)} is classified "
-            f"“{label(predicted)}”, by encoder and head in real arithmetic."
+            f"Robust: every input of {region_words(core.domain)} {is_so}, by encoder and head in "
+            "real arithmetic."
         )
     least = next((claim.count for claim in claims if isinstance(claim, AtLeast)), 0)
     if MinimumSize in made and facts:
@@ -286,6 +200,13 @@ def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple
             "others and is classified differently."
         )
     return tuple(sentences)
+
+
+def predicted_words(core: Core, predicted: str) -> str:
+    """What is said of every latent that a claim is about: its class, or its labels."""
+    if core.model.decision == "labels":
+        return f"has the labels “{label(predicted)}”"
+    return f"is classified “{label(predicted)}”"
 
 
 def cases_words(core: Core) -> str:
