@@ -69,13 +69,14 @@ def build_family(name: str, folder: Path, quiet: bool = False) -> dict[str, Any]
 
 
 def name_again(name: str, folder: Path) -> None:
-    """Write the names into an existing file again, and its new sha256 into the provenance."""
+    """Write what is said about an existing file again: its names, its data, its new sha256."""
     family = FAMILIES[name]
     data, path = corpus(family.corpus), folder / f"{name}.onnx"
     encoder, head = family.encoder(), family.head()
     model = onnx.load(path)
     content = add_names(model, _names(name, Network(encoder, head), head, data))
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    facts["data"] = _data(data)
     facts["model"] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     write_atomic(path, content)
     write_provenance(path.with_suffix(".json"), facts)

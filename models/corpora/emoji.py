@@ -58,7 +58,8 @@ def emoji() -> Corpus:
         classes,
         "Noto emoji, Copyright Google, from the npm package emoji-datasource-google 16.0.0",
         "Apache-2.0",
-        "drawings at random size, angle and place on plain backgrounds, newly drawn every epoch; "
+        "drawings at random size, angle and place, half of them mirrored, on plain backgrounds, "
+        "newly drawn every epoch; "
         "every fourth drawing of a kind is held out and shown twice",
         fresh=fresh,
         drawn_from=sha256((FOLDER / "noto.png").read_bytes()).hexdigest(),

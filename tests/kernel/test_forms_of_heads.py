@@ -23,20 +23,23 @@ def head_of(model: onnx.ModelProto) -> BoundHead:
     return ModelFile(model.SerializeToString()).bound(("z",), "y")
 
 
-def agrees(bound: BoundHead, model: onnx.ModelProto, shape: tuple[int, ...], seed: int) -> bool:
-    """Whether the head has the graph's values at a random latent (where the graph has any)."""
-    z = np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+def agrees(bound: BoundHead, model: onnx.ModelProto, small: Small, seeds: int) -> bool:
+    """Whether the head has the graph's values at random latents (where the graph has any)."""
     output = "y"
     for kind in bound.final:  # before what keeps the order of logits
         node = next(n for n in model.graph.node if output in n.output)
         assert node.op_type == kind
         output = node.input[0]
-    try:
-        theirs = precisely.run(model, {"z": z}, output).reshape(-1).tolist()
-    except (precisely.UndefinedError, ZeroDivisionError):
-        return True
-    ours = read.logits(bound.head, read.latent_of(bound, {"z": z}))
-    return len(ours) == len(theirs) and read.same_order(ours, theirs)
+    ours, theirs = [], []
+    for seed in range(seeds):
+        z = np.random.default_rng(seed).normal(0, 1, small.shape).astype(np.float32)
+        try:
+            values = precisely.run(model, {"z": z}, output)
+        except (precisely.UndefinedError, ZeroDivisionError):
+            continue
+        theirs.append(values.reshape(-1).tolist())
+        ours.append(read.logits(bound.head, read.latent_of(bound, {"z": z})))
+    return not ours or read.same_order(ours, theirs, small.ratio)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -47,7 +50,7 @@ def test_every_form_is_read_as_what_it_computes(name: str) -> None:
     head = bound.head
     pooling = tuple(sorted({p.kind for p in head.pooling}))
     assert (head.geometry, pooling, head.decision.kind) == small.expected
-    assert all(agrees(bound, model, small.shape, seed) for seed in range(3))
+    assert agrees(bound, model, small, 3)
 
 
 def nodes_changed(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -124,10 +127,9 @@ def obeys(small: Small, changed: onnx.ModelProto) -> bool | None:
     """Whether the law holds; None where the graph is refused, or computes nothing."""
     try:
         bound = head_of(changed)
-    except ProtoProofError as error:
-        assert str(error).startswith("model: ")
+    except ProtoProofError:
         return None
-    return all(agrees(bound, changed, small.shape, seed) for seed in range(2))
+    return agrees(bound, changed, small, 2)
 
 
 @pytest.mark.parametrize("name", FORMS)

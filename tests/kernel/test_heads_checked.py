@@ -28,8 +28,15 @@ from protoproof.certificate.schema import (
 )
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.model.file import BoundHead
-from tests.kernel.test_heads import losing, tight_activation
-from tests.support.kernel.algebra import CLASSES, COUNT, NAMES, Made, made
+from tests.support.kernel.algebra import (
+    CLASSES,
+    COUNT,
+    NAMES,
+    Made,
+    losing,
+    made,
+    tight_activation,
+)
 
 
 class Read(BoundHead):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-import protoproof.resources
 from protoproof.errors import ModelError
 from protoproof.kernel.model.onnx_reader import read_onnx
+from protoproof.resources import ZOO, zoo_path
 from tests.support.kernel.models import model_proto
 from tests.support.kernel.onnx_dump import TINY, agree, from_onnx, from_ours, with_attribute
 from tests.support.kernel.wire import FIXED32, FIXED64, LENGTH, VARINT, put, tamper, varint
@@ -23,12 +22,11 @@ from tests.support.network.cases import CASES
 
 
 @pytest.mark.parametrize(
-    "path",
-    sorted(Path(protoproof.resources.__file__).parent.glob("*.onnx")),
-    ids=lambda path: path.stem,
+    "name",
+    ZOO,
 )
-def test_the_zoo(path: Path) -> None:
-    agree(path.read_bytes())
+def test_the_zoo(name: str) -> None:
+    agree(zoo_path(name).read_bytes())
 
 
 @pytest.mark.parametrize("distance", ["expanded", "direct"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protoproof.explanation.certifiable import checkers_objection
 from protoproof.network.head.words import duplicates
 from protoproof.network.inspect import inspect_file
 from tests.support.network.builders import SIMILARITIES, draft, node
@@ -21,16 +22,24 @@ def test_a_good_model(tmp_path: Path) -> None:
     assert found.operators["Conv"] == 3
     assert found.parameters == 45 + 5 + 15 + 12 + 8 + 3
     assert found.input == {
-        "tensor": "input", "shape": [1, 6, 6], "free_batch": True, "range": [0.0, 1.0]
+        "tensor": "input", "shape": [1, 6, 6], "range": [0.0, 1.0], "range_stated": True,
+        "free_batch": True,
     }  # fmt: skip
     assert found.latent == {
-        "tensor": "latent", "grid": [2, 2], "channels": 3, "range": "sigmoid"
+        "tensors": ["latent"], "grid": [2, 2], "channels": 3, "range": "sigmoid"
     }  # fmt: skip
-    assert found.prototypes == {"tensor": "prototypes", "count": 4, "duplicates": []}
-    assert found.decision is not None
-    assert found.decision["classes"] == ["no", "yes"]
+    assert found.prototypes == {"count": 4, "duplicates": []}
+    assert found.classes == ["no", "yes"]
     assert found.binding == "recognised"
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["name"] == "tiny"
+
+
+FORMULAS = {
+    "log_ratio": "a = log((1 + 0.9999 / (t + 0.0001))), the same for all prototypes",
+    "exponential": "a = exp(-1.33333 t), the same for all prototypes",
+    "negated": "a = -1 t, the same for all prototypes",
+    "reciprocal": "a = 1 / (t + 1), the same for all prototypes",
+}
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -40,22 +49,47 @@ def test_text_names_everything(tmp_path: Path, similarity: str) -> None:
         "sha256",
         "opset 17",
         "2 x 2 locations",
-        "4 (all different)",
+        "4 prototypes (all different)",
         "recognised",
-        similarity,
-        "linear with bias, 2 classes: no, yes",
+        FORMULAS[similarity],
+        "linear with bias, 2 classes",
+        "2: no, yes",
         "[0, 1] (made by Sigmoid)",
     ):
         assert part in text
 
 
-def test_declared_says_why(tmp_path: Path) -> None:
+def test_what_nobody_says_is_assumed_and_said(tmp_path: Path) -> None:
     parts = draft()
-    parts.replace("logits", node("MatMul", ["activation", "head.weight"], "logits"))
-    parts.weights["head.weight"] = np.ascontiguousarray(parts.weights["head.weight"].T)
+    parts.description = None
     text = inspect_file(parts.save(tmp_path)).to_text()
-    assert "declared: agrees with the description on random and extreme latents only" in text
-    assert "expected Gemm" in text
+    assert "input range not stated: [0, 1] assumed" in text
+    assert "2: class 0, class 1" in text
+    assert "name        tiny\n" in text
+
+
+def test_other_heads_are_named_with_the_options_that_choose_them(tmp_path: Path) -> None:
+    path = draft().save(tmp_path)
+    found = inspect_file(path)
+    assert any("--latent latent --output activation" in line for line in found.runners_up)
+    chosen = inspect_file(path, latent="latent", output="activation")
+    assert chosen.classes is not None
+    assert len(chosen.classes) == 4
+    line = dict(chosen.head)["output"]
+    assert line.startswith("'activation' (scores 'ratio', Log after them)")
+    assert "not explained: 'logits'" in line
+    (refusal,) = inspect_file(path, latent="nobody").refusals
+    assert "--latent 'nobody'" in refusal
+
+
+def test_the_checker_is_asked(tmp_path: Path) -> None:
+    path = draft().save(tmp_path)
+    found = inspect_file(path, checker=checkers_objection)
+    assert found.certifiable
+    assert "by the checker too" in found.to_text()
+    refused = inspect_file(path, checker=lambda network: "it says no")
+    assert refused.certifiable is False
+    assert "cannot be certified: it says no" in refused.to_text()
 
 
 def test_duplicate_prototypes(tmp_path: Path) -> None:

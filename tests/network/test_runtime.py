@@ -27,10 +27,8 @@ def test_observation(network: Network) -> None:
     x = image()
     seen = network.observe(x)
     assert seen.latent.shape == (4, 3)
-    assert seen.measurement.shape == (4, 4)
-    assert seen.activation.shape == (4,)
     assert seen.logits.shape == (2,)
-    for array in (seen.latent, seen.measurement, seen.activation, seen.logits):
+    for array in (seen.latent, seen.logits):
         assert array.dtype == np.float32
     assert seen.predicted == int(seen.logits.argmax())
     np.testing.assert_array_equal(seen.x, x)
@@ -44,7 +42,7 @@ def test_observations_cannot_change(network: Network) -> None:
     seen = network.observe(x)
     x[0, 0, 0] = 0.25
     assert seen.x[0, 0, 0] != 0.25
-    for array in (seen.x, seen.latent, seen.measurement, seen.activation, seen.logits):
+    for array in (seen.x, seen.latent, seen.logits):
         with pytest.raises(ValueError, match="read-only"):
             array.flat[0] = 0
 
@@ -61,7 +59,7 @@ def test_neighbours_do_not_matter(network: Network) -> None:
     batch = np.stack([image(seed) for seed in range(7)])
     for seen, x in zip(network.observe_batch(batch), batch, strict=True):
         alone = network.observe(x)
-        for name in ("latent", "measurement", "activation", "logits"):
+        for name in ("latent", "logits"):
             np.testing.assert_array_equal(getattr(seen, name), getattr(alone, name))
 
 
@@ -86,10 +84,11 @@ def test_wrong_inputs(network: Network, x: np.ndarray, message: str) -> None:
 
 
 def test_results_must_be_finite(tmp_path: Path) -> None:
-    parts = draft("exponential", last="Relu")
+    """Infinite distances make a quotient of infinities."""
+    parts = draft("log_ratio", distance="direct", last="Relu")
     parts.weights["w2"] = np.abs(parts.weights["w2"]) * np.float32(1e30)
     network = load(parts.save(tmp_path))
-    with pytest.raises(FragileError, match="'measurement' is NaN or infinite"):
+    with pytest.raises(FragileError, match="'logits' is NaN or infinite"):
         network.observe(image())
 
 
@@ -122,7 +121,7 @@ def test_cross_check_notices_a_wrong_encoder(
         if entry.name == attribute:
             entry.ints[:] = [0, 0, 2, 2] if attribute == "pads" else [4, 4]
     other = load(parts.save(tmp_path))
-    wrong = dataclasses.replace(network, encoder_graph=other.encoder_graph)
+    wrong = dataclasses.replace(network, graph=other.graph)
     with pytest.raises(FragileError, match="rounding explains about"):
         wrong.cross_check(image())
 
@@ -131,21 +130,27 @@ def test_cross_check_notices_a_small_wrong_weight(network: Network, tmp_path: Pa
     parts = draft()
     parts.weights["w1"] *= np.float32(1.001)
     other = load(parts.save(tmp_path))
-    wrong = dataclasses.replace(network, encoder_graph=other.encoder_graph)
+    wrong = dataclasses.replace(network, graph=other.graph)
     with pytest.raises(FragileError):
         wrong.cross_check(image())
 
 
-@pytest.mark.parametrize("field", ["measurement", "activation", "logits"])
-def test_check_head_notices_each_stage(network: Network, field: str) -> None:
+@pytest.mark.parametrize("factor", [0.999, 1.001])
+def test_check_head_notices_wrong_scores(network: Network, factor: float) -> None:
     seen = network.observe(image())
     network.check_head(seen)
-    moved = getattr(seen, field) * np.float32(1.0005)
-    with pytest.raises(FragileError, match=field):
-        network.check_head(dataclasses.replace(seen, **{field: moved}))
+    moved = seen.logits * np.float32(factor)
+    with pytest.raises(FragileError, match="score . is"):
+        network.check_head(dataclasses.replace(seen, logits=moved))
     broken = np.full_like(moved, np.nan)
     with pytest.raises(FragileError):
-        network.check_head(dataclasses.replace(seen, **{field: broken}))
+        network.check_head(dataclasses.replace(seen, logits=broken))
+
+
+def test_check_head_notices_another_latent(network: Network) -> None:
+    seen = network.observe(image())
+    with pytest.raises(FragileError, match="rounding explains at most"):
+        network.check_head(dataclasses.replace(seen, latent=seen.latent * np.float32(1.01)))
 
 
 def test_dropout_in_the_encoder_is_the_identity(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoproof.resources import NAMES
+from protoproof.resources import ZOO
 from protoproof.version import VERSION
 from tests.support.sources import ROOT
 
@@ -88,7 +88,7 @@ def test_it_installs_one_name_and_its_data(installed: Installed) -> None:
     about = f"protoproof-{VERSION}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"protoproof", about}
     assert {path.name for path in installed.target.iterdir()} == {"protoproof", about, "bin"}
-    for network in NAMES:
+    for network in ZOO:
         for ending in (".onnx", ".json", ".prototypes.png"):
             assert f"protoproof/zoo/{network}{ending}" in names
     assert "protoproof/zoo/digit.png" in names

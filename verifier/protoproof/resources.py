@@ -10,6 +10,25 @@ from pathlib import Path
 from protoproof.errors import UsageError
 
 NAMES = ("mnist-7x7", "mnist-1x1", "mnist-certified")
+"""The networks that ``train`` makes."""
+ZOO = (
+    *NAMES,
+    "emoji-protopnet",
+    "mnist-cosine",
+    "emoji-projection",
+    "mnist-two-banks",
+    "emoji-pipnet",
+    "emoji-protopool",
+    "mnist-tree",
+    "mnist-gaussian",
+    "digits-diagonal",
+    "digits-hyperspherical",
+    "mnist-shots",
+    "mnist-cases",
+    "mnist-components",
+    "motion-labels",
+)
+"""All networks that ride along: the others are one of each family of heads."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
@@ -21,8 +40,8 @@ def zoo_path(name: str) -> Path:
     Raises:
         UsageError: there is no network of that name.
     """
-    if name not in NAMES:
-        raise UsageError(f"zoo network '{name}' does not exist: choose {', '.join(NAMES)}")
+    if name not in ZOO:
+        raise UsageError(f"zoo network '{name}' does not exist: choose {', '.join(ZOO)}")
     return _folder("zoo", "models/zoo") / f"{name}.onnx"
 
 

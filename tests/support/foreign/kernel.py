@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 from flint import arb, fmpq
+
 from protoproof.kernel.model.chain import Chain
 from protoproof.kernel.model.decision import Decision
-
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head
 from tests.support.foreign.family import Form

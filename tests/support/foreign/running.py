@@ -19,12 +19,7 @@ SINGLE = 1e-3
 DOUBLE = 1e-8
 
 # What graphs do to scores last. It changes no decision, so recognition strips it.
-UNDONE: tuple[Callable[[Floats], Floats], ...] = (
-    lambda y: y,
-    np.log,
-    np.exp,
-    lambda y: np.log(y / (1 - y)),
-)
+UNDONE: tuple[Callable[[Floats], Floats], ...] = (lambda y: y, np.log, np.exp)
 
 
 def inputs(shape: Sequence[int], count: int, seed: int = 0) -> list[NDArray[np.float32]]:
@@ -70,19 +65,30 @@ def same_scores(ours: Floats, theirs: Floats, labels: bool, tolerance: float = D
     differ from image to image, after what a graph may do to scores last has been undone.
     """
     ours = np.asarray(ours, dtype=np.float64)
-    for undo in UNDONE:
-        with np.errstate(all="ignore"):
-            other = undo(np.asarray(theirs, dtype=np.float64))
-        if other.shape != ours.shape or not np.isfinite(other).all():
-            continue
-        left, right = (ours, other) if labels else (_direction(ours), _direction(other))
-        # where all scores are nearly equal, only rounding has a direction
-        size = np.abs(ours).max(axis=1, keepdims=True)
-        flat = np.ptp(ours, axis=1, keepdims=True) < tolerance * np.maximum(1.0, size)
-        scale = np.maximum(1.0, np.abs(right)) if labels else np.where(flat, np.inf, 1.0)
-        if (np.abs(left - right) <= tolerance * scale).all():
-            return True
-    return False
+    theirs = np.asarray(theirs, dtype=np.float64)
+    if ours.shape != theirs.shape:
+        return False
+    with np.errstate(all="ignore"):
+        if labels:
+            return _near(ours, theirs, tolerance) or _near(
+                1 / (1 + np.exp(-ours)), theirs, tolerance
+            )
+        return any(_same_order(ours, undo(theirs), tolerance) for undo in UNDONE)
+
+
+def _near(left: Floats, right: Floats, tolerance: float) -> bool:
+    return bool((np.abs(left - right) <= tolerance * np.maximum(1.0, np.abs(right))).all())
+
+
+def _same_order(ours: Floats, theirs: Floats, tolerance: float) -> bool:
+    if not np.isfinite(theirs).all():
+        return False
+    # where all scores are nearly equal, only rounding has a direction
+    spread = np.ptp(ours, axis=1)
+    clear = spread >= np.maximum(1e-10, tolerance**0.5 * np.abs(ours).max(axis=1))
+    return bool(
+        (np.abs(_direction(ours) - _direction(theirs)) <= tolerance).all(axis=1)[clear].all()
+    )
 
 
 def _direction(scores: Floats) -> Floats:

@@ -7,7 +7,7 @@ definitions and shares nothing with the checker.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -27,6 +27,7 @@ from protoproof.certificate.schema import (
     Instance,
     IntervalEvidence,
     ModelIdentity,
+    Move,
     PairFact,
     SimplexDomain,
     SphereDomain,
@@ -34,6 +35,7 @@ from protoproof.certificate.schema import (
 from protoproof.kernel.arithmetic.exact import float32_integers
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.witness import departures, materialise
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.head import Geometry, Head, Pooling, PoolingKind
@@ -72,6 +74,7 @@ class Kind:
     locations: int = 2
     banks: int = 1
     floor: float = 0.0
+    added: float = 0.0
 
 
 ROWS: dict[str, Kind] = {
@@ -97,6 +100,7 @@ ROWS: dict[str, Kind] = {
     "angles, cut off": Kind("angular", "cut off"),
     "angles of a box": Kind("angular", "negated", domain="box"),
     "angles with a floor": Kind("angular", "negated", floor=0.75),
+    "angles with an addend": Kind("angular", "negated", floor=0.25, added=0.125),
     "labels by angle": Kind("angular", "negated", decision="labels"),
     "best angles": Kind("angular", "negated", decision="best"),
     "a tree of angles": Kind("angular", "sigmoid", decision="tree"),
@@ -181,7 +185,7 @@ class Made:
         else:
             found = -z @ p.T
         if self.kind.geometry == "angular":
-            length = np.linalg.norm(z, axis=-1, keepdims=True)
+            length = np.sqrt((z**2).sum(-1, keepdims=True) + self.kind.added)
             found = found / np.maximum(np.maximum(length, self.kind.floor), 1e-300)
         return np.asarray(found)
 
@@ -398,7 +402,7 @@ def made(name: str, seed: int) -> Made:
     head = Head(
         kind.geometry, _integers(points), None if scales is None else _integers(scales),
         _chain(program), _chain(inner), [Pooling(kind.pooling, largest)] * COUNT, decision,
-        first, second, CHANNELS, Fraction(kind.floor),
+        first, second, CHANNELS, Fraction(kind.floor), Fraction(kind.added),
     )  # fmt: skip
     bare = Made(
         kind, head, np.zeros((kind.locations, CHANNELS), np.float32), _domain(kind.domain),
@@ -410,3 +414,27 @@ def made(name: str, seed: int) -> Made:
         kind, head, latent, bare.domain, points, scales, program, inner, weight, bias,
         (first, second),
     )  # fmt: skip
+
+
+def losing(here: Made, rng: np.random.Generator) -> Iterator[tuple[int, tuple[Move, ...]]]:
+    """Moves that lose to a rival, in the domain."""
+    z = here.latent.astype(np.float64)
+    for _ in range(300):
+        step = 10.0 ** rng.uniform(-1, 0.5) * rng.normal(size=z.shape)
+        target = here.inside(z + step).astype(np.float32)
+        step32 = (target - here.latent).astype("<f4")
+        moves = tuple(
+            Move(location=k, keep=(), direction=base64.b64encode(row.tobytes()).decode())
+            for k, row in enumerate(step32)
+        )
+        there = (here.latent + step32).astype(np.float64)
+        for rival in here.rivals:
+            if here.margin(there, rival) < -1e-4:
+                points = materialise(here.exact, here.where, moves)
+                if not list(departures(here.where, here.exact, points)):
+                    yield rival, moves
+
+
+def tight_activation(exact: Latent, prototype: int) -> ActivationFact:
+    value = exact.best(prototype)
+    return ActivationFact(prototype=prototype, lower=value.down().hex(), upper=value.up().hex())

@@ -25,13 +25,17 @@ IMAGE = (1, 3, 2, 2)
 
 @dataclass(frozen=True)
 class Small:
-    """A graph and the normal form that is expected: geometry, poolings, decision."""
+    """A graph and the normal form that is expected: geometry, poolings, decision.
+
+    ``ratio``: whether scores have a common denominator, another one at every latent.
+    """
 
     nodes: str
     expected: tuple[str, tuple[str, ...], str]
     constants: dict[str, Any]
     shape: tuple[int, ...] = IMAGE
     opset: int = 18
+    ratio: bool = False
 
     def model(self) -> onnx.ModelProto:
         graph = parse_graph(f"g (float[1] z) => (float[1] y) {{ {self.nodes} }}")
@@ -97,8 +101,9 @@ LEAVES = {f"l{k}": RNG.dirichlet([1, 1, 1])[None] for k in range(4)}
 
 def _small(nodes: str, geometry: str, pooling: str, decision: str = "linear", **more: Any) -> Small:
     shape, opset = more.pop("shape", IMAGE), more.pop("opset", 18)
+    ratio = more.pop("ratio", False)
     kinds = tuple(sorted(pooling.split(", ")))
-    return Small(nodes, (geometry, kinds, decision), {**COMMON, **more}, shape, opset)
+    return Small(nodes, (geometry, kinds, decision), {**COMMON, **more}, shape, opset, ratio)
 
 
 FORMS: dict[str, Small] = {
@@ -142,7 +147,8 @@ FORMS: dict[str, Small] = {
     ),
     "diagonal": _small(
         "z0 = Reshape(z, flat4) s = Sub(z0, centre) q = Pow(s, two) v = Mul(q, scales) "
-        "d4 = ReduceSum<keepdims=0>(v, axis2) m = ReduceMin<keepdims=0>(d4, last) " + LOGGED + DENSE,
+        "d4 = ReduceSum<keepdims=0>(v, axis2) m = ReduceMin<keepdims=0>(d4, last) "
+        + LOGGED + DENSE,
         "diagonal", "nearest", flat4=[1, 1, 3, 4], centre=P[None, :, :, None],
     ),
     "projection": _small(
@@ -184,7 +190,7 @@ FORMS: dict[str, Small] = {
     "votes": _small(
         "u = Unsqueeze(z, axis1) s = Sub(u, p) q = Mul(s, s) d = ReduceSum<keepdims=0>(q, last) "
         "n = Neg(d) v = Softmax<axis=1>(n) y = MatMul(v, w_turned)", "euclidean", "nearest",
-        shape=(1, 3),
+        shape=(1, 3), ratio=True,
     ),
     "own-class sums": _small(
         EXACT + NEAREST + "g = Neg(m) a = Exp(g) v = Mul(a, share) r = Reshape(v, pairs) "
@@ -220,7 +226,7 @@ FORMS: dict[str, Small] = {
         "u = Unsqueeze(z, axis1) s = Sub(u, p) q = Mul(s, s) d = ReduceSum<keepdims=0>(q, last) "
         "i = Add(d, eps) v = Reciprocal(i) top = MatMul(v, w_turned) "
         "under = ReduceSum<keepdims=1>(v, axis1) y = Div(top, under)", "euclidean", "nearest",
-        shape=(1, 3),
+        shape=(1, 3), ratio=True,
     ),
     "windows of two by one": _small(
         "z2 = Mul(z, z) zn = Conv(z2, ones_wide) zp = Conv(z, wide) t = Mul(zp, minus) "

@@ -118,15 +118,19 @@ def _decided(head: Head, activation: list[Number]) -> list[Number]:
     ]
 
 
-def same_order(ours: Sequence[Number], theirs: Sequence[Number]) -> bool:
-    """Whether two lists of scores differ by a positive factor and a constant alone."""
-    a, b = ([v - line[0] for v in line] for line in (ours, theirs))
+def same_order(
+    ours: Sequence[Sequence[Number]], theirs: Sequence[Sequence[Number]], each: bool = False
+) -> bool:
+    """Whether scores [latent][class] differ by one positive factor and a constant per latent.
+
+    Args:
+        each: whether every latent may have a factor of its own (votes over their sum).
+    """
+    if each:
+        return all(same_order([a], [b]) for a, b in zip(ours, theirs, strict=True))
+    a, b = ([v - line[0] for line in lines for v in line] for lines in (ours, theirs))
     size_a, size_b = max(map(abs, a)), max(map(abs, b))
-    if not size_a or not size_b:
-        return bool(size_a == size_b)
+    if len(a) != len(b) or not size_a or not size_b:
+        return bool(len(a) == len(b) and size_a == size_b)
     tiny = mpmath.mpf(10) ** -40
     return all(abs(x / size_a - y / size_b) < tiny for x, y in zip(a, b, strict=True))
-
-
-def float_tensor(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return rng.normal(0, 1, shape).astype(np.float32)

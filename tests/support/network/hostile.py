@@ -398,6 +398,7 @@ REFUSALS: list[tuple[Change, type[ModelError], str]] = [
     (external, ModelError, "external data 'secret.bin': no such file beside the model"),
     (_external_in_constant, ModelError, "'hidden': external data are read for initializers only"),
     (nan, ModelError, "'w1': a weight is NaN"),
+    (_infinite("w1"), ModelError, "'w1': a weight is infinite"),
     (_infinite("prototypes"), ModelError, "'prototypes': a weight is infinite"),
     (_infinite("head.weight"), ModelError, "'head.weight': a weight is infinite"),
     (_short, ModelError, "'w1': its data does not fit dims"),

@@ -12,7 +12,7 @@ between two equal runs (time, host) lives in ``Envelope.about``.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import FailFast, Field
 
@@ -307,3 +307,9 @@ class Envelope(Frozen):
     schema_: Annotated[Literal["protoproof.certificate/2"], Field(alias="schema")] = SCHEMA
     core: Core
     about: About = About()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of certificate files."""
+    schema = Envelope.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -83,7 +84,7 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values; bytes have their own."""
+        """Closed range of input values: bytes have their own, else what is said, else [0, 1]."""
         return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
@@ -98,7 +99,9 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        image = check_image(x, self.input_shape, self.input_range)
+        bounded = self.graph.bytes_in or self.about.range_stated  # a range that nobody states is none
+        limits = self.input_range if bounded else (-math.inf, math.inf)
+        image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)
         *tensors, scores = self.session.run(names, {self.view.input: image[None]})
         by_name = dict(zip(names, tensors, strict=False))
@@ -257,7 +260,8 @@ def assemble(
     view = read_view(file.model, file.files)
     latent = (latent,) if isinstance(latent, str) else tuple(latent)
     found = recognise(view, graph.shapes.get, latent, output)
-    about = named(said, file.path, found.head.classes, len(found.head.prototypes))
+    chosen = bool(latent) or output is not None
+    about = named(said, file.path, found.head.classes, len(found.head.prototypes), chosen)
     needed = dict.fromkeys((*found.latents, found.scores))
     hidden = tuple(name for name in needed if name not in graph.outputs)
     return Network(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from flint import fmpq
+from flint import ctx, fmpq
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, ImpliedBound
 from protoproof.kernel.arithmetic.exact import (
@@ -110,8 +110,9 @@ class Bounds:
         head = self._head
         spend("pooled bounds", len(places) * (2 * head.inner.cost + 8 * OPERATION))
         ends = (self._local(k, prototype) for k in places)
-        ranges = [head.inner.range(prototype, *as_ends(low, high)) for low, high in ends]
-        return on_grid(*pooled_range(head.pooling[prototype], ranges))
+        with ctx.workprec(2 * GRID):
+            ranges = [head.inner.range(prototype, *as_ends(low, high)) for low, high in ends]
+            return on_grid(*pooled_range(head.pooling[prototype], ranges))
 
     def _local(self, location: int, prototype: int) -> Interval:
         low, high = self._alone[location][prototype]

@@ -54,15 +54,16 @@ def _everywhere(head: Head, where: LatentDomain) -> list[Interval]:
         if found is not None:
             return found
     (low, *_), (high, *_) = where.ends(0)
-    key = "box", low, high, where.shift
-    kept = head.kept.get(key)
-    if isinstance(kept, list):
+    if where.kind != "box":
+        return box_ranges(head, where, 0)
+    # what the graph guarantees: the same box for every certificate of a model, and charged to each
+    key = low, high, where.shift
+    hold("the ranges over the domain", 400 * count)
+    if key in head.boxes:
         _spend_box(head, where)
-        return kept
-    if where.kind == "box":
-        hold("the ranges over the domain", 400 * count)
-        head.kept[key] = box_ranges(head, where, 0)
-    return box_ranges(head, where, 0)
+    else:
+        head.boxes[key] = box_ranges(head, where, 0)
+    return head.boxes[key]
 
 
 def _curved(head: Head, where: BoundedDomain) -> list[Interval] | None:

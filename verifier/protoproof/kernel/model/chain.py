@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 from flint import arb, ctx, fmpq
 
@@ -148,7 +149,8 @@ class Chain:
     def _through(self, prototype: int) -> Iterator[tuple[str, fmpq]]:
         for name, constants in zip(self._names, self._constants, strict=True):
             constant = constants[prototype if len(constants) > 1 else 0]
-            yield name, constant.ball() if isinstance(constant, Real) else constant
+            # the primitives take a ball where they take a fraction
+            yield name, cast(fmpq, constant.ball()) if isinstance(constant, Real) else constant
 
     def require_decreasing(self, ranges: Mapping[int, tuple[End, End]]) -> None:
         """Refuse a chain that may rise over the range of some prototype's measurement.
@@ -179,7 +181,7 @@ def _kept(constant: Fraction | Real) -> fmpq | Real:
 
 def _exact(constant: Fraction | Real) -> fmpq:
     if isinstance(constant, Real):
-        return constant.ball()
+        return cast(fmpq, constant.ball())
     return fmpq(constant.numerator, constant.denominator)
 
 

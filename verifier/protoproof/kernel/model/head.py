@@ -66,7 +66,7 @@ class Head:
             takes z over this length, which is then no longer than 1. Not diagonal.
         constants: those, over ``2**(2 * shift)``; if diagonal the sum of w_j p_j^2, over
             ``2**(2 * shift + scale_shift)``.
-        kept: what others derive from the head and keep, by key.
+        boxes: the ranges of all measurements over boxes (see ``latent.ranges``), by their ends.
         uniform: whether all prototypes are pooled by the nearest and have equal similarities, so
             that the one with the lesser t is the more activated one.
 
@@ -115,7 +115,7 @@ class Head:
         self.constants = self._constants()
         self.uniform = chain.uniform and set(self.pooling) == {Pooling()}
         self._gram: dict[int, list[fmpz]] = {}
-        self.kept: dict[object, object] = {}
+        self.boxes: dict[tuple[int, int | None, int], list[tuple[int | None, int | None]]] = {}
         self._require_traits()
 
     @property

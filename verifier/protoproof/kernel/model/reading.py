@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -69,6 +69,11 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
     """
     if not latents or len(set(latents)) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
+    if not _published(graph, output):
+        raise ModelError(
+            f"model: {output!r} is no output of the network, nor does one follow from it by what "
+            "keeps the order of scores"
+        )
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
@@ -166,11 +171,26 @@ def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[O
     return tensor, final
 
 
+def _followed(graph: Graph, output: str) -> Iterator[list[str]]:
+    """For every output of the network that comes from a tensor by what keeps the order of scores
+    alone: the operators, the last one first."""
+    for name in graph.outputs:
+        tensor, kinds = graph.root(name), []
+        while tensor != graph.root(output):
+            node, position = graph.producers.get(tensor, (None, 0))
+            known = node is not None and not position and node.domain in DEFAULT_DOMAINS
+            if node is None or not known or node.op_type not in (*_FINAL, "Log"):
+                break
+            kinds.append(node.op_type)
+            tensor = graph.root(node.input[0])
+        else:
+            yield kinds
+
+
+def _published(graph: Graph, output: str) -> bool:
+    return any(True for _ in _followed(graph, output))
+
+
 def _becomes_labels(graph: Graph, output: str) -> bool:
     """Whether the network puts out sigmoids of these logits: each label decides alone."""
-    return any(
-        graph.operator(name) == "Sigmoid"
-        and graph.root(graph.producers[graph.root(name)][0].input[0]) == graph.root(output)
-        for name in graph.outputs
-        if graph.root(name) in graph.producers
-    )
+    return ["Sigmoid"] in _followed(graph, output)

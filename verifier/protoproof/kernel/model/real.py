@@ -60,7 +60,10 @@ class Real:
     def floor(self, shift: int) -> int:
         """An integer n with n <= this * 2**shift < n + 2."""
         with ctx.workprec(shift + 128):
-            return int((self.ball() * (arb(2) ** shift)).lower().floor().unique_fmpz())
+            low = (self.ball() * (arb(2) ** shift)).lower().floor().unique_fmpz()
+        if low is None:
+            raise ModelError("model: a constant of the head is too long")
+        return int(low)
 
     def __add__(self, other: Real | Rational) -> Real:
         return self if other == 0 else Real("sum", self, other)

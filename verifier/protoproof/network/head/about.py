@@ -130,13 +130,21 @@ def find_about(model: ModelProto, path: Path) -> tuple[AboutText, str, bool]:
     return parse_about(text, f"{path.stem}.yaml"), text, True
 
 
-def named(found: tuple[AboutText, str, bool], path: Path, classes: int, prototypes: int) -> About:
+def named(
+    found: tuple[AboutText, str, bool], path: Path, classes: int, prototypes: int, chosen: bool
+) -> About:
     """The names that fit a head of so many classes and prototypes.
+
+    ``chosen``: somebody chose the head, so names that do not fit are another head's.
 
     Raises:
         DescriptionError: counts that cannot be right.
     """
     text, stored, external = found
+    if chosen and text.classes is not None and len(text.classes) != classes:
+        text = text.model_copy(update={"classes": None, "prototype_class": None})
+    if chosen and text.prototype_class is not None and len(text.prototype_class) != prototypes:
+        text = text.model_copy(update={"prototype_class": None})
     if text.classes is not None and len(text.classes) != classes:
         raise DescriptionError(
             f"classes has {len(text.classes)} names for {classes} classes; correct it"

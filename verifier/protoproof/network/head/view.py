@@ -111,8 +111,8 @@ def as_numbers(values: NDArray[Any]) -> Numbers:
     if values.dtype.kind != "f":
         return Numbers(values)
     wide = values.astype(np.float64)
-    if np.isnan(wide).any():
-        raise NotRecognisedError("a stored constant is NaN")
+    if not np.isfinite(wide).all():
+        raise NotRecognisedError("a stored constant is NaN or infinite")
     return Numbers(wide)
 
 

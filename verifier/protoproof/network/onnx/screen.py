@@ -7,36 +7,25 @@ They look at the message only: nothing is allocated from a size that the file me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from typing import Any
 
 import onnx
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, defs
+from onnx import ModelProto, NodeProto, TensorProto, defs
 
 from protoproof.errors import ModelError, UnsupportedOperatorError
 from protoproof.network.onnx.external import NO_FILES, Files, is_external
 from protoproof.network.onnx.limits import Limits
 from protoproof.network.onnx.node import DEFAULT_DOMAINS, printable
-from protoproof.network.onnx.stored import constant, stored_size, tensor_problem
+from protoproof.network.onnx.node_screen import node_problems, own_domain
+from protoproof.network.onnx.stored import constant, infinite, stored_size, tensor_problem
 from protoproof.network.onnx.stored import tensor_values as tensor_values
 
 OLDEST_OPSET = 13
-# whose operators ONNX Runtime executes; none of them opens a file
-DOMAINS = frozenset({*DEFAULT_DOMAINS, "ai.onnx.ml", "com.microsoft"})
 INPUT_TYPES = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}
-_CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
-_RANDOM = {"Multinomial", "Bernoulli"}
-# where each type of attribute keeps its value
-_PAYLOADS = {
-    AttributeProto.FLOAT: "f",
-    AttributeProto.INT: "i",
-    AttributeProto.STRING: "s",
-    AttributeProto.TENSOR: "t",
-    AttributeProto.FLOATS: "floats",
-    AttributeProto.INTS: "ints",
-    AttributeProto.STRINGS: "strings",
-}
-_REMARKS = {"name", "type", "doc_string"}
+# where an infinite constant can make sense: a mask of attention, a limit that is none
+_MASKING = frozenset(
+    {"Add", "Cast", "Clip", "Concat", "Expand", "Identity", "Max", "Min", "Pad", "Reshape",
+     "ScatterElements", "ScatterND", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"}
+)  # fmt: skip
 
 
 def refusals(model: ModelProto, limits: Limits, files: Files = NO_FILES) -> Iterator[ModelError]:
@@ -87,83 +76,12 @@ def _nodes(model: ModelProto, limits: Limits) -> Iterator[ModelError]:
     if not len(model.graph.node):
         yield ModelError("the graph has no operators; export the model again")
     opset = next((e.version for e in model.opset_import if e.domain in DEFAULT_DOMAINS), 0)
-    functions = {(_own(function.domain), function.name) for function in model.functions}
+    functions = {(own_domain(function.domain), function.name) for function in model.functions}
     for node in model.graph.node:
         name = next((text for text in (node.name, *node.output) if text), "")
         where = f"node '{printable(name)}' ({printable(node.op_type)}, opset {opset})"
-        for problem in _node_problems(node, opset, functions):
+        for problem in node_problems(node, opset, functions):
             yield UnsupportedOperatorError(f"{where}: {problem}")
-
-
-def _own(domain: str) -> str:
-    return "" if domain in DEFAULT_DOMAINS else domain
-
-
-def _node_problems(node: NodeProto, opset: int, functions: set[tuple[str, str]]) -> Iterator[str]:
-    """What is wrong with a node whatever it computes and wherever it stands."""
-    if (_own(node.domain), node.op_type) in functions:
-        yield "it calls a function of the model; export it with functions inlined"
-    elif node.domain not in DOMAINS:
-        yield f"custom operator domain '{printable(node.domain)}'; export without it"
-    elif node.op_type in _CONTROL_FLOW:
-        yield "control flow; export a graph without it"
-    elif node.op_type in _RANDOM or node.op_type.startswith("Random"):
-        yield "random operator; export in eval mode"
-    elif any(len(a.graphs) or a.HasField("g") for a in node.attribute):
-        yield "a graph inside a graph; export without it"
-    elif node.overload:
-        yield "an overload of a function; export inlined"
-    elif node.op_type == "BatchNormalization" and any(
-        a.name == "training_mode" and a.i for a in node.attribute
-    ):
-        yield "it is in training mode; export in eval mode"
-    malformed = [a for a in node.attribute if not _one_payload(a)]
-    for attribute in malformed:
-        yield (f"attribute '{printable(attribute.name)}' does not hold one value of its type; "
-               "export the model again")  # fmt: skip
-    if not malformed and not _own(node.domain):
-        yield from _against_schema(node, opset)
-
-
-@cache
-def _schema(op: str, opset: int) -> Any:
-    try:
-        found = defs.get_schema(op, opset, "")
-    except defs.SchemaError:
-        return None
-    return None if found.deprecated else found
-
-
-def _against_schema(node: NodeProto, opset: int) -> Iterator[str]:
-    """Whether ONNX has such an operator in this opset, with these attributes and so many inputs."""
-    schema = _schema(node.op_type, opset)
-    if schema is None:
-        yield "ONNX has no such operator in this opset; export the model again"
-        return
-    for attribute in node.attribute:
-        stated = schema.attributes.get(attribute.name)
-        name = printable(attribute.name)
-        if stated is None:
-            yield f"attribute '{name}' is not supported; export without it"
-        elif stated.type.value != attribute.type:
-            yield f"attribute '{name}' has the wrong type; export it again"
-    inputs, outputs = len(node.input), len(node.output)
-    if not schema.min_input <= inputs <= schema.max_input:
-        yield f"has {inputs} inputs, ONNX wants {schema.min_input} to {schema.max_input}"
-    elif not schema.min_output <= outputs <= schema.max_output:
-        yield f"has {outputs} outputs, ONNX wants {schema.min_output} to {schema.max_output}"
-
-
-def _one_payload(attribute: AttributeProto) -> bool:
-    """Whether an attribute holds what its type says, and nothing that another reader might take.
-
-    An empty list looks like none. Types, sparse tensors and lists of tensors are never held.
-    """
-    wanted = _PAYLOADS.get(attribute.type)
-    if wanted is None:
-        return False
-    present = {field.name for field, _ in attribute.ListFields()} - _REMARKS
-    return present == {wanted} or (not present and wanted.endswith("s") and wanted != "s")
 
 
 def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
@@ -243,12 +161,18 @@ def _tensors(model: ModelProto, limits: Limits, files: Files) -> Iterator[ModelE
     if sum(map(stored_size, elsewhere)) > limits.file_bytes:
         yield ModelError(f"its external data are more than {limits.file_bytes} bytes; shrink it")
         return
+    consumers: dict[str, set[str]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            consumers.setdefault(name, set()).add(node.op_type)
     for position, tensor in enumerate(_all_tensors(model)):
         inside = position >= len(model.graph.initializer)
         if inside and is_external(tensor):
             problem = "external data are read for initializers only; export the model again"
         else:
             problem = tensor_problem(tensor, limits, files)
+        if not problem and not inside and consumers.get(tensor.name, set()) - _MASKING:
+            problem = infinite(tensor, files)
         if problem:
             yield ModelError(f"tensor '{printable(tensor.name)}': {problem}")
 

@@ -83,6 +83,14 @@ def tensor_problem(tensor: TensorProto, limits: Limits, files: Files) -> str:
     return ""
 
 
+def infinite(tensor: TensorProto, files: Files) -> str:
+    """Why a tensor that is no mask is refused, or ""."""
+    values = tensor_values(tensor, files)
+    if values.dtype.kind in "iub" or np.isfinite(values).all():
+        return ""
+    return "a weight is infinite; train or export the model again"
+
+
 def _misfit(tensor: TensorProto, files: Files) -> str:
     """Whether the numbers are stored once, where their type has them, as many as the dims need."""
     count, field = math.prod(tensor.dims), _FIELDS[tensor.data_type]

@@ -13,7 +13,14 @@ from protoproof.kernel.model.symbolic import constants, latents, measured
 from protoproof.kernel.model.symbolic.arrays import Exact, Number, alike, combined, numbered, thin
 from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.pooling import pooled
-from protoproof.kernel.model.symbolic.values import Constant, Latent, Measured, Terms, Value
+from protoproof.kernel.model.symbolic.values import (
+    Constant,
+    Latent,
+    Measured,
+    Terms,
+    Value,
+    constant,
+)
 
 UNARY: dict[str, tuple[str, int | None]] = {
     "Abs": ("abs", None),
@@ -108,6 +115,8 @@ class Arithmetic:
         wanted = number.value((0,) * len(exponent.shape))
         if wanted == 2:
             return self.binary("Mul", value, value)
+        if isinstance(wanted, Real):
+            raise UnknownError("model: a power that is irrational")
         if isinstance(value, Constant) and wanted not in _POWERS:
             raise UnknownError(f"model: a constant to the power of {wanted}")
         if wanted not in _POWERS:
@@ -166,7 +175,7 @@ class Arithmetic:
         if not by.rational and kind == "Mul":
             return self._times_irrational(value, by)
         if not by.rational:
-            by = constants.constant(Exact(constants.reals(by), 1))
+            by = constant(Exact(constants.reals(by), 1))
         numbers: dict[Number, int] = {}
         which = numbered(by.number, numbers)
         named, known = list(numbers), self.known
@@ -176,12 +185,12 @@ class Arithmetic:
             over = value.over
 
             def add(term: int, k: int) -> int:
-                return known.plus(term, known.scaled(over, named[k]))
+                return known.plus(term, known.times(over, known.number(named[k])))
 
             return Terms(combined(add, value.term, which), over)
         if kind == "Mul" and (len(named) > 1 or not named[0]):
             # one weight for each term: part of the decision
-            scale = combined(lambda t, k: known.scaled(t, named[k]), value.term, which)
+            scale = combined(lambda t, k: known.times(t, known.number(named[k])), value.term, which)
             return Terms(scale, value.over)
         function = combined(lambda t, k: known.then(t, name, named[k]), value.term, which)
         return Terms(function, value.over)
@@ -193,8 +202,8 @@ class Arithmetic:
         pairs = set(zip(term.ravel().tolist(), factor.ravel().tolist(), strict=True))
         if len(pairs) > len({t for t, _ in pairs}) or value.over >= 0:
             return Terms(combined(self.known.times, value.term, factors), value.over)
-        found = self.then(value, "div_root", constants.constant(by.root))
-        return found if self._is_one(by) else self.then(found, "mul", constants.constant(by.number))  # type: ignore[return-value]
+        found = self.then(value, "div_root", constant(by.root))
+        return found if self._is_one(by) else self.then(found, "mul", constant(by.number))  # type: ignore[return-value]
 
     @staticmethod
     def _is_one(by: Constant) -> bool:
@@ -215,9 +224,12 @@ class Arithmetic:
 
     def _before_pooling(self, kind: str, left: Latent | Measured, right: Measured) -> Value | None:
         if kind == "Mul":
-            if isinstance(left, Measured) and measured.same_measurement(left, right):
-                if alike(left.program, right.program):
-                    return measured.then(left, self.tables, "square")
+            if (
+                isinstance(left, Measured)
+                and measured.same_measurement(left, right)
+                and alike(left.program, right.program)
+            ):
+                return measured.then(left, self.tables, "square")
             for one, other in ((left, right), (right, left)):
                 under = self._reciprocal_of(other)
                 if under is not None:
@@ -259,10 +271,10 @@ class Arithmetic:
         used = np.unique(thin(factor.program)).tolist()
         if len(used) > 1:
             return None
-        for name, constant in measured.inverse_factors(self.tables.programs[used[0]]):
-            if name != "mul" or constant is None:
+        for name, factor_of in measured.inverse_factors(self.tables.programs[used[0]]):
+            if name != "mul" or not isinstance(factor_of, Fraction):
                 return None
-            by *= constant
+            by *= factor_of
         shape = np.broadcast_shapes(left.shape, norm.shape)
         whole = left.moved(lambda piece: np.broadcast_to(piece, shape))
         divided = Latent(

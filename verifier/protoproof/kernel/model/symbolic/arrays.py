@@ -113,7 +113,7 @@ def spread(function: Callable[..., Array], *arrays: Array) -> Array:
     shape = common_shape(*arrays)
     few = [thin(a) for a in arrays]
     pay("elements", math.prod(common_shape(*few)))
-    found = function(*few)
+    found: Any = function(*few)
     if isinstance(found, int | Fraction | Real) and not isinstance(found, bool):
         found = np.array(found, dtype=object)  # of arrays without axes NumPy makes numbers
     return np.broadcast_to(np.asarray(found), shape)
@@ -154,14 +154,23 @@ def reciprocal(values: Exact) -> Exact:
     pay("constants", few.size, 4 * OPERATION)
     if not np.all(few.astype(bool)):
         raise ModelError("model: a constant of the head is divided by zero")
+    top, common = values.denominator, _multiple(few.ravel().tolist())
+    if common is None:
+        divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
+        return Exact(spread(divided, values.numerators), 1)
+    return Exact(spread(lambda n: (common // n) * top, values.numerators), common)
+
+
+def _multiple(numbers: Iterable[object]) -> int | None:
+    """A common multiple of integers, if it is short."""
     common = 1
-    for n in few.ravel().tolist():
-        common = math.lcm(common, n) if isinstance(n, int) else 1 << _LONGEST
+    for n in numbers:
+        if not isinstance(n, int):
+            return None
+        common = math.lcm(common, n)
         if common.bit_length() > _LONGEST:
-            top = values.denominator
-            divided = np.frompyfunc(lambda n: Fraction(top) / n, 1, 1)
-            return Exact(spread(divided, values.numerators), 1)
-    return Exact(spread(lambda n: (common // n) * values.denominator, values.numerators), common)
+            return None
+    return common
 
 
 def _denominator(parts: Iterable[int]) -> int:
@@ -194,8 +203,8 @@ def combined(function: Callable[..., int], *arrays: Array) -> Array:
     result = np.zeros(first.size, dtype=np.int64)
     flat = [part.ravel() for part in few]
     for position in np.argsort(first, kind="stable").tolist():
-        place = int(first[position])
-        result[position] = function(*[int(part[place]) for part in flat])
+        where = int(first[position])
+        result[position] = function(*[int(part[where]) for part in flat])
     return np.broadcast_to(result[inverse].reshape(few[0].shape), shape)
 
 

@@ -151,7 +151,8 @@ def _floor(one: _Oriented) -> Fraction | None:
     if one.pooling.kind == "focal":
         return Fraction(0)
     last = one.inner[-1] if one.inner else ("", None)
-    return last[1] if last[0] == "max" and one.pooling.kind != "sum" else None
+    floor = last[1] if last[0] == "max" and one.pooling.kind != "sum" else None
+    return floor if isinstance(floor, Fraction) else None
 
 
 def _oriented(
@@ -175,7 +176,7 @@ def _oriented(
     if feature.kind == "bottom":
         inner, outer = (*inner, *_TURNED), (*_TURNED, *outer)
     row = _turned(row, inner)
-    pooling = Pooling(_KINDS[feature.kind], feature.count)  # type: ignore[arg-type]
+    pooling = Pooling(_KINDS[feature.kind], feature.largest)  # type: ignore[arg-type]
     return _Oriented(row, pooling, (*row.program, *inner), outer)
 
 

@@ -83,7 +83,7 @@ class Votes:
         else:
             common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
             shift = (common & -common).bit_length() - 1
-            whole = [[int(w * common) for w in column] for column in columns]
+            whole = [[_floor(w * common, 0) for w in column] for column in columns]
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":
@@ -94,7 +94,7 @@ class Votes:
         )  # fmt: skip
 
 
-def _floor(number: Fraction | Real, shift: int) -> int:
+def _floor(number: Fraction | Real | int, shift: int) -> int:
     if isinstance(number, Real):
         return number.floor(shift)
     return (number.numerator << shift) // number.denominator
@@ -128,8 +128,8 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
 
 def _columns(
     sums: Sequence[Sum], place: dict[int, int]
-) -> tuple[list[list[Fraction]], list[Fraction]]:
-    columns = [[Fraction(0)] * len(sums) for _ in place]
+) -> tuple[list[list[Fraction | Real]], list[Fraction]]:
+    columns: list[list[Fraction | Real]] = [[Fraction(0)] * len(sums) for _ in place]
     for k, one in enumerate(sums):
         for term, weight in zip(one.terms, one.weights, strict=True):
             columns[place[term]][k] = Fraction(weight, one.denominator)

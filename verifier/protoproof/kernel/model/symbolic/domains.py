@@ -72,7 +72,8 @@ def _clip_box(graph: Graph, operator: Operator) -> tuple[Ratio, Ratio | None] | 
             limit = Evaluation(graph, {}).value(name) if name else None
             if isinstance(limit, Constant) and limit.rational and limit.number.numerators.size == 1:
                 value = limit.number.value((0,) * len(limit.shape))
-                ends[position] = value.numerator, value.denominator
+                if isinstance(value, Fraction):
+                    ends[position] = value.numerator, value.denominator
     except ModelError:
         return None
     low, high = ends

@@ -226,9 +226,10 @@ def _dropout(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value
     if not 1 <= len(inputs) <= 3 or inputs[0] is None:
         raise operator.refuse(f"{len(inputs)} inputs")
     training = inputs[2] if len(inputs) == 3 else None
-    if training is not None:
-        if not isinstance(training, Constant) or np.any(training.number.numerators):
-            raise operator.refuse("dropout in training")
+    if training is not None and not (
+        isinstance(training, Constant) and not np.any(training.number.numerators)
+    ):
+        raise operator.refuse("dropout in training")
     return [inputs[0]]
 
 

@@ -70,8 +70,8 @@ Expression = Single | Sum | Best | Product | Tree | Exponential | Irrational
 class Expressions:
     """All expressions of a head; equal ones have one index.
 
-    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is divided
-    by; the reading is one of a head only if all of them are shown to be positive.
+    ``idle``: per sum, the terms that entered it with a weight of zero. ``positive``: what is
+    divided by; the reading is one of a head only if all of that is shown to be positive.
     """
 
     def __init__(self, tables: Tables) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from protoproof.errors import ModelError
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
+    Number,
     Shape,
     add,
     combined,
@@ -190,7 +190,9 @@ def _rows(
     second = None if square is None else _short(square.numerators)[..., places]
     shape = np.broadcast_shapes(first.shape, first.shape if second is None else second.shape)
     lines = np.broadcast_to(first, shape).reshape(-1, shape[-1]).tolist()
-    curved = [] if second is None else np.broadcast_to(second, shape).reshape(-1, shape[-1])
+    curved: Array = (
+        np.zeros(0) if second is None else np.broadcast_to(second, shape).reshape(-1, shape[-1])
+    )
     other = slope.denominator if square is None else square.denominator
     denominator = math.lcm(slope.denominator, other)
     up, down = denominator // slope.denominator, denominator // other
@@ -213,7 +215,7 @@ def _rows(
 
 
 def _programs(added: Exact, root: Exact, tables: Tables) -> Array:
-    numbers: dict[Fraction, int] = {}
+    numbers: dict[Number, int] = {}
     constants, roots = numbered(added, numbers), numbered(root, numbers)
     named = list(numbers)
 

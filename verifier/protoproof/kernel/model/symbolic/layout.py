@@ -245,7 +245,7 @@ def scattered(operator: Operator, shape: Shape, where: Array, updates: Shape) ->
         axis = axis_of(operator, operator.attributes["axis"], len(shape))
         if where.shape != updates or where.ndim != len(shape):
             raise operator.refuse("indices and updates do not fit together")
-        grid = list(np.indices(where.shape))
+        grid: list[Array] = list(np.indices(where.shape))
         if any(n > m for k, (n, m) in enumerate(zip(updates, shape, strict=True)) if k != axis):
             raise operator.refuse("more updates than elements")
         grid[axis] = _indices(operator, where, shape[axis])

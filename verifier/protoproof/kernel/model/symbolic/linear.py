@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from protoproof.kernel.model.symbolic.values import (
     Terms,
     Value,
 )
+
+_Any = TypeVar("_Any", bound=Value)
 
 
 def product(rules: Arithmetic, value: Value, matrix: Constant) -> Value:
@@ -48,7 +50,7 @@ def _joined(rules: Arithmetic, value: Joined, matrix: Constant) -> Value:
     start = 0
     for part in value.parts:
         size = part.shape[-1]
-        rows = matrix.moved(lambda a, s=start, n=size: a[s : s + n])
+        rows = _part(matrix, 0, start, size)
         start += size
         if isinstance(part, Measured) and size == 1:
             found: Value = rules.binary("Mul", part, rows)
@@ -81,6 +83,12 @@ def _of_terms(rules: Arithmetic, value: Terms, matrix: Constant) -> Terms:
     return Terms(np.broadcast_to(terms, (*value.shape[:-1], len(columns))), value.over)
 
 
+def _part(value: _Any, axis: int, start: int, size: int) -> _Any:
+    """A stretch of an axis."""
+    place = (*(slice(None),) * axis, slice(start, start + size))
+    return cast(_Any, value.moved(lambda a: a[place]))
+
+
 def matmul(rules: Arithmetic, left: Value, right: Value) -> Value:
     """MatMul, one side of which is constant."""
     if len(left.shape) < 2 or len(right.shape) < 2:
@@ -88,7 +96,7 @@ def matmul(rules: Arithmetic, left: Value, right: Value) -> Value:
     if isinstance(right, Constant):
         return _times(rules, left, right)
     if isinstance(left, Constant):
-        return turned(_times(rules, turned(right), turned(left)))
+        return cast(Value, turned(_times(rules, turned(right), turned(left))))
     raise UnknownError(f"model: a matrix product of {left.words()} and {right.words()}")
 
 
@@ -194,8 +202,8 @@ def conv(rules: Arithmetic, operator: Operator, inputs: list[Value]) -> Value:
     strides, dilations = window_sizes(operator, value.shape, kernel.shape[2:])
     parts = []
     for g in range(group):
-        part = value.moved(lambda a, g=g: a[:, g * size : (g + 1) * size])
-        own = kernel.moved(lambda a, g=g: a[g * (count // group) : (g + 1) * (count // group)])
+        part = _part(value, 1, g * size, size)
+        own = _part(kernel, 0, g * (count // group), count // group)
         parts.append(_convolved(rules, part, own, strides, dilations))
     found = parts[0] if len(parts) == 1 else _side_by_side(rules, parts)
     if len(inputs) > 2:
@@ -281,11 +289,10 @@ def _as_matrix(
     right = [c for c in names[1] if c != letter]
     if set(left) | set(right) != set(result):
         return None
-    lines = _moved(value, lambda a: np.moveaxis(a, names[0].index(letter), -1))
+    inner, outer = names[0].index(letter), names[1].index(letter)
+    lines = _moved(value, lambda a: np.moveaxis(a, inner, -1))
     sizes = [matrix.shape[names[1].index(c)] for c in right]
-    flat = matrix.moved(
-        lambda a: np.moveaxis(a, names[1].index(letter), 0).reshape(a.shape[names[1].index(letter)], -1)
-    )  # fmt: skip
+    flat = matrix.moved(lambda a: np.moveaxis(a, outer, 0).reshape(a.shape[outer], -1))
     found = product(rules, lines, flat)
     order = [*left, *right]
     return _moved(

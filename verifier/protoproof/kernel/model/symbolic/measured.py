@@ -10,6 +10,7 @@ import numpy as np
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
@@ -21,7 +22,7 @@ from protoproof.kernel.model.symbolic.arrays import (
     thin,
 )
 from protoproof.kernel.model.symbolic.constants import reals
-from protoproof.kernel.model.symbolic.tables import Norm, Program, Row, Site, Tables
+from protoproof.kernel.model.symbolic.tables import Instruction, Norm, Program, Row, Site, Tables
 from protoproof.kernel.model.symbolic.values import Constant, Measured
 from protoproof.kernel.model.symbolic.values import constant as roots
 
@@ -149,7 +150,7 @@ def moebius(over: Program, under: Program) -> Program | None:
 def _addition(program: Program) -> tuple[Program, Fraction]:
     """A program without its last additions, and what they add."""
     total = Fraction(0)
-    while program and program[-1][0] == "add" and program[-1][1] is not None:
+    while program and program[-1][0] == "add" and isinstance(program[-1][1], Fraction):
         total += program[-1][1]
         program = program[:-1]
     return program, total
@@ -181,7 +182,7 @@ def norm_of(value: Measured, tables: Tables) -> tuple[Array, Measured] | None:
 def _norm_program(program: Program) -> tuple[Fraction, Fraction, Program] | None:
     """The floor, what is added, and the factors of c max(sqrt(t + added), floor)."""
     added = Fraction(0)
-    while program and program[0][0] == "add" and program[0][1] is not None:
+    while program and program[0][0] == "add" and isinstance(program[0][1], Fraction):
         added += program[0][1]
         program = program[1:]
     if added < 0:
@@ -189,14 +190,15 @@ def _norm_program(program: Program) -> tuple[Fraction, Fraction, Program] | None
     if not program or program[0][0] != "sqrt":
         return None
     factor, floor = Fraction(1), Fraction(0)
-    rest: list[tuple[str, Fraction | None]] = []
+    rest: list[Instruction] = []
     for name, constant in program[1:]:
-        if constant is None or constant < 0 or (not constant and name != "max"):
+        if constant is None or not (constant > 0 or (name == "max" and not constant)):
             return None
-        if name == "max" and not any(done == "div_root" for done, _ in rest):
+        alone = not any(done == "div_root" or isinstance(c, Real) for done, c in rest)
+        if name == "max" and alone and isinstance(constant, Fraction):
             floor = max(floor, constant / factor)
         elif name == "mul":
-            factor *= constant
+            factor *= constant if isinstance(constant, Fraction) else 1
             rest.append((name, constant))
         elif name == "div_root":
             rest.append((name, constant))
@@ -207,7 +209,7 @@ def _norm_program(program: Program) -> tuple[Fraction, Fraction, Program] | None
 
 def inverse_factors(program: Program) -> Program:
     """1 / (the factors that :func:`norm_of` found): sqrt(n) / c = n / (c sqrt(n))."""
-    result: list[tuple[str, Fraction | None]] = []
+    result: list[Instruction] = []
     for name, constant in program:
         if constant is None:
             raise ModelError("model: a norm has a factor without a number")

@@ -37,7 +37,7 @@ def pooled(
     shape = tuple(value.shape[k] for k in rest)
     size = int(np.prod([value.shape[k] for k in axes]))
     moved = value.moved(lambda piece: np.transpose(piece, order))
-    if isinstance(moved, Terms):
+    if isinstance(value, Terms) and isinstance(moved, Terms):
         lines = _lines(moved.term, len(rest), size)
         found = [_over_terms(line, kind, known, count) for line in lines.reshape(-1, size).tolist()]
         return Terms(_back(found, lines.shape[:-1], shape), value.over)

@@ -133,11 +133,15 @@ def _matched(
             found.append(program[left][1])
         elif name in _NEUTRAL:
             found.append(_NEUTRAL[name])
-        elif name == "max" and not left and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
+        elif name == "max" and not left and _at_most(constant, floor):
             found.append(constant)
         else:
             return None
     return found[::-1] if not left else None
+
+
+def _at_most(constant: Fraction | Real | None, floor: Fraction | None) -> bool:
+    return constant is not None and floor is not None and constant <= floor
 
 
 def _merged(program: Program, floor: Fraction | None) -> Program:
@@ -146,7 +150,7 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
     result: list[Instruction] = []
     for name, constant in program:
         idle = all(c == _NEUTRAL.get(n) for n, c in result)
-        if name == "max" and idle and None not in (floor, constant) and floor >= constant:  # type: ignore[operator]
+        if name == "max" and idle and _at_most(constant, floor):
             continue
         result.append((name, constant))
         _tidied(result)
@@ -162,10 +166,12 @@ def _tidied(result: list[Instruction]) -> None:
             break
         count += 1
     for name, constant in result[len(result) - count :]:
+        if not isinstance(constant, Fraction):
+            raise TypeError("a neutral function without its number")
         if name == "add":
-            shift += constant or 0
+            shift += constant
         else:
-            slope, shift = slope * (constant or 0), shift * (constant or 0)
+            slope, shift = slope * constant, shift * constant
     names = {name for name, _ in result[len(result) - count :]}
     del result[len(result) - count :]
     result += [("mul", slope)] * ("mul" in names) + [("add", shift)] * ("add" in names)

@@ -27,41 +27,15 @@ from protoproof.kernel.model.symbolic.values import Constant, Value
 
 _LARGEST = 1 << 28
 _SAME = {
-    "Abs",
-    "BatchNormalization",
-    "Cast",
-    "Celu",
-    "Clip",
-    "Dropout",
-    "Elu",
-    "Erf",
-    "Exp",
-    "Gelu",
-    "GroupNormalization",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "InstanceNormalization",
-    "LRN",
-    "LayerNormalization",
-    "LeakyRelu",
-    "Log",
-    "LpNormalization",
-    "Mish",
-    "Neg",
-    "RMSNormalization",
-    "Reciprocal",
-    "Relu",
-    "Selu",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Swish",
-    "Tanh",
-}
-_BROADCAST = {"Add", "Div", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where"}
+    "Abs", "BatchNormalization", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "Gelu",
+    "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
+    "LayerNormalization", "LeakyRelu", "Log", "LpNormalization", "Mish", "Neg",
+    "RMSNormalization", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softmax", "Softplus",
+    "Softsign", "Sqrt", "Swish", "Tanh",
+}  # fmt: skip
+_BROADCAST = {
+    "Add", "Div", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +48,7 @@ class _Blank(Value):
 
 
 def _blank(shape: Shape) -> _Blank:
-    if math.prod(shape) > _LARGEST or min(shape, default=1) < 1:
+    if any(n < 1 for n in shape) or math.prod(shape) > _LARGEST:
         raise ModelError(f"model: a tensor of shape {list(shape)}")
     return _Blank(np.broadcast_to(np.int8(0), shape))
 
@@ -170,20 +144,9 @@ def _derive(here: Evaluation, node: OnnxNode) -> None:
 
 
 _LAYOUT = {
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Reshape",
-    "Shape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-}
+    "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "Shape", "Slice",
+    "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+}  # fmt: skip
 
 
 def _value(here: Evaluation, name: str) -> Value:
@@ -290,14 +253,14 @@ def _resize(here: Evaluation, inputs: Inputs, written: Written) -> Shape:
     scales = inputs[2]
     if not isinstance(scales, Constant):
         raise ModelError("model: a Resize by what is no constant")
-    factors = [scales.number.value((k,)) for k in range(len(shape))]
-    return tuple(math.floor(n * f) for n, f in zip(shape, factors, strict=True))
+    top, bottom = scales.number.numerators.tolist(), scales.number.denominator
+    return tuple(n * f // bottom for n, f in zip(shape, top, strict=True))
 
 
 def _integers(value: Value | None) -> list[int]:
     if not isinstance(value, Constant):
         raise ModelError("model: sizes that are no constants")
-    return constants.integers(value).reshape(-1).tolist()  # type: ignore[no-any-return]
+    return constants.integers(value).reshape(-1).tolist()
 
 
 _RULES: dict[str, Callable[[Evaluation, Inputs, Written], Shape]] = {

@@ -45,7 +45,7 @@ class Feature(NamedTuple):
     """
 
     kind: str
-    count: int
+    largest: int
     group: int
     row: int
     inner: int
