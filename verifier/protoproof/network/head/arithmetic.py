@@ -18,6 +18,7 @@ from protoproof.network.head.symbols import (
     Joined,
     Measured,
     Pooled,
+    Real,
     Share,
     Tree,
     Value,
@@ -50,7 +51,9 @@ def add(tables: Tables, x: Value, y: Value, sign: float) -> Value:
     """x + sign * y."""
     if isinstance(x, Numbers) and isinstance(y, Numbers):
         low = constants.add(x.plain, x.rest, sign * y.plain, sign * y.rest)
-        return Numbers(*low) if x.exact and y.exact else Numbers(x.plain + sign * y.plain)
+        if x.exact and y.exact:
+            return Numbers(*low)
+        return Numbers(x.plain + sign * y.plain, rounded=True)
     if isinstance(x, Numbers):
         turned = multiply(tables, y, Numbers(np.array(sign)))
         return add(tables, turned, x, 1.0)
@@ -142,7 +145,20 @@ def _same_pooled(x: Pooled, y: Pooled) -> bool:
 def _product_of_numbers(x: Numbers, y: Numbers) -> Numbers:
     if x.exact and y.exact:
         return Numbers(*constants.multiply(x.plain, x.rest, y.plain, y.rest))
-    return Numbers(x.plain * y.plain)
+    if y.exact:
+        x, y = y, x
+    if x.exact and y.rounded:
+        return _scaled(x, y.plain)
+    return Numbers(x.plain * y.plain, rounded=True)
+
+
+def _scaled(x: Numbers, factor: Real) -> Numbers:
+    """x times numbers that float64 does not hold exactly: x stays what it is."""
+    shape = np.broadcast_shapes(x.shape, factor.shape)
+    return Numbers(
+        np.broadcast_to(x.plain, shape), np.broadcast_to(x.rest, shape),
+        scale=np.broadcast_to(factor, shape),
+    )  # fmt: skip
 
 
 def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
@@ -196,7 +212,11 @@ def _quotient_of_numbers(x: Numbers, y: Numbers) -> Numbers:
     if x.exact and y.exact and measured.powers_of_two(y.plain):
         return Numbers(x.plain / y.plain, x.rest / y.plain)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Numbers(x.plain / y.plain)
+        if x.exact and y.rounded:
+            return _scaled(x, 1.0 / y.plain)
+        if x.scale is not None and y.exact and x.root is None:
+            return Numbers(x.high, x.low, None, x.scale / y.plain)
+        return Numbers(x.plain / y.plain, rounded=not (x.exact and y.exact))
 
 
 def function(tables: Tables, x: Value, name: str, numbers: Numbers | None = None) -> Value:
