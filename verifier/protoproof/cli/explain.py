@@ -77,7 +77,6 @@ def explain(
     pages: Pages = None,
     latent: Latent = None,
     output: Output = None,
-    label: Label = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -43,20 +43,17 @@ Vocabulary = Annotated[
     str,
     typer.Option(
         "--vocabulary",
-        help="auto (the smallest proved), topk, ceiling, mixed, pairs, path (trees): kinds of facts.",
+        help="auto (the smallest proved), topk, ceiling, mixed, pairs; for trees also path: kinds "
+        "of facts.",
     ),
 ]
 Domain = Annotated[
     str,
     typer.Option(
         "--domain",
-        help="free (every latent), what the last layer guarantees (box, sphere, ball, simplex), or "
+        help="free (every latent; for dot products what the last layer guarantees), what the last layer guarantees (box, sphere, ball, simplex), or "
         "the latents of a region of inputs, such as linf:0.02.",
     ),
-]
-Label = Annotated[
-    str | None,
-    typer.Option("--label", help="Of a network that predicts labels, the one to explain."),
 ]
 Witnesses = Annotated[
     bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
