@@ -51,7 +51,8 @@ Domain = Annotated[
     str,
     typer.Option(
         "--domain",
-        help="free (every latent; for dot products what the last layer guarantees), what the last layer guarantees (box, sphere, ball, simplex), or "
+        help="free (every latent; for dot products what the last layer guarantees), what the last "
+        "layer guarantees (box, sphere, ball, simplex), or "
         "the latents of a region of inputs, such as linf:0.02.",
     ),
 ]
