@@ -15,9 +15,8 @@ from protoproof.errors import ProtoProofError
 from protoproof.kernel import ModelFile
 from protoproof.network import load
 from tests.support.foreign import kernel
-from tests.support.foreign.export import EXPORTERS
-from tests.support.foreign.families import FAMILIES
-from tests.support.foreign.family import Family, Form
+from tests.support.foreign.families import CERTIFIED
+from tests.support.foreign.family import Family
 from tests.support.foreign.found import loaded, scores
 from tests.support.foreign.mutants import Mutant, some
 from tests.support.foreign.precise import Precise, random_latents
@@ -27,12 +26,7 @@ Exported = Callable[[Family, str], Path]
 
 COUNT = 6
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in range(1, 9))]
-FILES = [
-    pytest.param(family, exporter, id=f"{family.name}-{exporter}")
-    for family in FAMILIES
-    for exporter in EXPORTERS
-    if exporter not in family.unexported and isinstance(family.expected, Form)
-]
+FILES = [pytest.param(family, e, id=f"{family.name}-{e}") for family, e in CERTIFIED]
 
 
 def written(mutant: Mutant, folder: Path) -> Path:

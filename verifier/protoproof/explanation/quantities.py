@@ -160,7 +160,7 @@ class Quantities:
         """What an activation is called."""
         if self._are_cosines:
             return "cosine"
-        return "similarity" if self.head.all_nearest else "activation"
+        return "similarity" if not self.concepts and self.head.all_nearest else "activation"
 
     @cached_property
     def plain(self) -> bool:

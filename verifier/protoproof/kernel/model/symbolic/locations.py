@@ -52,10 +52,9 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     alone = all(len(site) == 1 for sites in keyed.values() for site in sites)
     if alone and floor is None and not any(tables.rows[f.row].square for f in features):
         return _channels([keyed[f.group] for f in features], ends)
-    banks: dict[tuple[Elements, ...], int] = {}
-    groups = sorted(dict.fromkeys(keyed[f.group] for f in features), key=lambda g: _cut(g[0], ends))
-    for group in groups:
-        banks[group] = len(banks)
+    groups = sorted(dict.fromkeys(keyed.values()), key=lambda g: _cut(g[0], ends))
+    numbers = {group: number for number, group in enumerate(groups)}
+    bank = {group: numbers[sites] for group, sites in keyed.items()}  # long keys, once each
     sites = tuple(site for group in groups for site in group)
     if len(set(sites)) != len(sites):
         raise ModelError("model: prototypes are pooled over locations that overlap in part")
@@ -64,8 +63,8 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     return Locations(
         sites,
         tuple(_cut(site, ends) for site in sites),
-        tuple(banks[group] for group in groups for _ in group),
-        tuple(banks[keyed[f.group]] for f in features),
+        tuple(number for number, group in enumerate(groups) for _ in group),
+        tuple(bank[f.group] for f in features),
         (-1,) * len(features),
         *(floor or (Fraction(0), Fraction(0))),
     )
