@@ -71,12 +71,10 @@ def test_the_command_line_goes_the_whole_way(
     np.save(tmp_path / "x.npy", inputs(family.shape, 1)[0][0])
     chosen = ["--output", _output(path, family)] if _several(path) else []
     done = protoproof(
-        "explain", path, "--input", tmp_path / "x.npy", "--out", tmp_path / "x.cert", *chosen
+        "explain", path, "--input", tmp_path / "x.npy", "--out", tmp_path / "x.json", *chosen
     )
     assert done.code == 0, done.err
-    checked = protoproof(
-        "check", tmp_path / "x.cert", "--model", path, "--input", tmp_path / "x.npy"
-    )
+    checked = protoproof("check", tmp_path / "x.json", path, "--input", tmp_path / "x.npy")
     assert checked.code == 0, checked.out + checked.err
 
 
