@@ -43,7 +43,7 @@ Vocabulary = Annotated[
     str,
     typer.Option(
         "--vocabulary",
-        help="auto (the smallest proved), topk, ceiling, mixed, pairs, path (trees): kinds of facts.",
+        help="auto (the smallest proved), topk, ceiling, mixed, pairs, path (trees).",
     ),
 ]
 Domain = Annotated[
