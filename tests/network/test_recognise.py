@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from protoproof.errors import ModelError
 from protoproof.network import Network, load
+from protoproof.network.head.view import read_view
 from tests.support import heads
 from tests.support.network.builders import (
     DISTANCES,
@@ -437,3 +438,14 @@ def test_a_softmax_over_the_batch_is_not_taken_off(tmp_path: Path) -> None:
     parts.outputs = {"logits": (2,)}
     with pytest.raises(ModelError, match="no prototype head"):
         load(parts.save(tmp_path))
+
+
+def test_another_domains_operator_is_not_onnxs_of_that_name() -> None:
+    graph = helper.make_graph(
+        [node("Relu", ["x"], "y"), node("Relu", ["y"], "z", domain="com.example")],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [1, 2])],
+        [helper.make_tensor_value_info("z", 1, [1, 2])],
+    )
+    view = read_view(helper.make_model(graph))
+    assert [one.op for one in view.nodes] == ["Relu", "com.example.Relu"]
