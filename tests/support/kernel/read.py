@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath
-import numpy as np
 from flint import ctx
 from numpy.typing import NDArray
 
