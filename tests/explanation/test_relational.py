@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,21 +18,20 @@ from protoproof.errors import UsageError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import check
-from protoproof.network import Network, Observation, load
+from protoproof.network import load
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.oracle.relational import RelationalOracle, RelationalState
-from protoproof.prover.proof.encode import certificate_core
+from protoproof.prover.proof.encode import core_of
 from protoproof.prover.relaxation.intervals import margins_between
 from protoproof.resources import zoo_path
 from protoproof.verdict import Status
 from tests.support import heads
 from tests.support.heads import SIMILARITIES
-from tests.support.kernel.builders import Scene, scene
-from tests.support.kernel.models import sha256
+from tests.support.kernel.builders import Scene, identity, scene
 from tests.support.kernel.relational import latents
 
 LOWEST = (299, 640, 213, 298)  # test images of mnist-1x1 with the smallest margins
@@ -57,19 +55,9 @@ def instance_of(here: Scene) -> Instance:
 
 def certificate(here: Scene, state: RelationalState) -> bytes:
     """What the prover says about pair facts of a tiny network."""
-    network = SimpleNamespace(
-        sha256=sha256(here.data),
-        binding="recognised",
-        description_sha256=sha256(here.tiny.description),
-        description_external=None,
-    )
-    empty = np.zeros((1, 1), np.float32)
-    observation = Observation(
-        empty[None], here.latent, empty, empty[0], np.zeros(len(here.tiny.weight)), here.predicted
-    )
     facts = FactSet(pairs=tuple(pair_fact(state.instance, *pair) for pair in state.pairs))
-    core = certificate_core(
-        cast(Network, network), observation, Free(), "pairs", facts, state, short=False
+    core = core_of(
+        identity(here.tiny, here.data), "0" * 64, Free(), "pairs", facts, state, short=False
     )
     return canonical_bytes(Envelope(core=core))
 

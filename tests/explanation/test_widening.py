@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,20 +16,19 @@ from protoproof.certificate.schema import Core, Envelope
 from protoproof.data.dataset import load_data
 from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import CheckReport, check
-from protoproof.network import Network, Observation, load
+from protoproof.network import load
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.oracle.relational import RelationalState
-from protoproof.prover.proof.encode import certificate_core, restated
+from protoproof.prover.proof.encode import core_of, restated
 from protoproof.prover.proof.ends import UNBOUNDED
 from protoproof.prover.proof.evaluate import Evidence
 from protoproof.prover.proof.inflation import widest
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.resources import zoo_path
 from tests.support.heads import SIMILARITIES
-from tests.support.kernel.builders import Scene, scene
-from tests.support.kernel.models import sha256
+from tests.support.kernel.builders import Scene, identity, scene
 from tests.support.kernel.relational import latents
 from tests.support.witnesses import instance_of
 
@@ -48,18 +46,14 @@ def proposed(here: Scene, oracle: str) -> tuple[Candidate, Core] | None:
     found = next(candidates(instance_of(here), Free(), "pairs", oracle), None)
     if found is None:
         return None
-    network = SimpleNamespace(
-        sha256=sha256(here.data),
-        binding="recognised",
-        description_sha256=sha256(here.tiny.description),
-        description_external=None,
-    )
-    empty = np.zeros((1, 1), np.float32)
-    observation = Observation(
-        empty[None], here.latent, empty, empty[0], np.zeros(len(here.tiny.weight)), here.predicted
-    )
-    core = certificate_core(
-        cast(Network, network), observation, Free(), "pairs", found.facts, found.state, short=False
+    core = core_of(
+        identity(here.tiny, here.data),
+        "0" * 64,
+        Free(),
+        "pairs",
+        found.facts,
+        found.state,
+        short=False,
     )
     return found, core
 

@@ -11,8 +11,7 @@ import pytest
 from protoproof.errors import ProtoProofError
 from protoproof.kernel import ModelFile
 from tests.support.foreign import kernel
-from tests.support.foreign.export import EXPORTERS
-from tests.support.foreign.families import BEYOND, RECOGNISED
+from tests.support.foreign.families import BEYOND, CERTIFIED
 from tests.support.foreign.family import Family
 from tests.support.foreign.found import latents, loaded
 from tests.support.foreign.precise import Precise
@@ -22,12 +21,7 @@ Exported = Callable[[Family, str], Path]
 
 KNOWN = pytest.mark.parametrize(
     ("family", "exporter"),
-    [
-        pytest.param(family, exporter, id=f"{family.name}-{exporter}")
-        for family in RECOGNISED
-        for exporter in EXPORTERS
-        if exporter not in family.unexported
-    ],
+    [pytest.param(family, e, id=f"{family.name}-{e}") for family, e in CERTIFIED],
 )
 
 

@@ -16,15 +16,22 @@ from protoproof.network.head.head import Head
 from protoproof.prover.latent.facts import FactSet
 from protoproof.verdict import Status
 from tests.support.cli import protoproof
-from tests.support.foreign.export import EXPORTERS
-from tests.support.foreign.families import RECOGNISED
+from tests.support.foreign.families import CERTIFIED
 from tests.support.foreign.family import Family
 from tests.support.foreign.found import loaded
 from tests.support.foreign.running import Floats, inputs
 
 Exported = Callable[[Family, str], Path]
 
-EVERY = pytest.mark.parametrize("family", RECOGNISED, ids=lambda family: family.name)
+KNOWN = pytest.mark.parametrize(
+    ("family", "exporter"),
+    [pytest.param(family, e, id=f"{family.name}-{e}") for family, e in CERTIFIED],
+)
+DEFAULT = pytest.mark.parametrize(
+    "family",
+    [family for family, exporter in CERTIFIED if exporter == "default"],
+    ids=lambda family: family.name,
+)
 WORDS = ("topk", "ceiling", "mixed")
 
 
@@ -35,14 +42,11 @@ def explained(family: Family, path: Path, index: int, **keywords: object) -> Exp
     return Explainer(network).explain(image, **keywords)  # type: ignore[arg-type]
 
 
-@EVERY
-@pytest.mark.parametrize("exporter", EXPORTERS)
+@KNOWN
 @pytest.mark.parametrize("vocabulary", WORDS)
 def test_certificates_are_accepted(
     family: Family, exporter: str, vocabulary: str, exported: Exported
 ) -> None:
-    if exporter in family.unexported:
-        return
     path = exported(family, exporter)
     for index in range(2):
         result = explained(family, path, index, vocabulary=vocabulary, witnesses=False)
@@ -58,7 +62,7 @@ def test_certificates_are_accepted(
         assert not report.conditions
 
 
-@EVERY
+@DEFAULT
 def test_the_command_line_goes_the_whole_way(
     family: Family, exported: Exported, tmp_path: Path
 ) -> None:
@@ -67,12 +71,10 @@ def test_the_command_line_goes_the_whole_way(
     np.save(tmp_path / "x.npy", inputs(family.shape, 1)[0][0])
     chosen = ["--output", _output(path, family)] if _several(path) else []
     done = protoproof(
-        "explain", path, "--input", tmp_path / "x.npy", "--out", tmp_path / "x.cert", *chosen
+        "explain", path, "--input", tmp_path / "x.npy", "--out", tmp_path / "x.json", *chosen
     )
     assert done.code == 0, done.err
-    checked = protoproof(
-        "check", tmp_path / "x.cert", "--model", path, "--input", tmp_path / "x.npy"
-    )
+    checked = protoproof("check", tmp_path / "x.json", path, "--input", tmp_path / "x.npy")
     assert checked.code == 0, checked.out + checked.err
 
 
@@ -102,21 +104,22 @@ def meets(head: Head, facts: FactSet, latent: Floats) -> bool:
     )
 
 
-@EVERY
+@DEFAULT
 def test_no_latent_that_meets_widened_facts_is_predicted_otherwise(
     family: Family, exported: Exported
 ) -> None:
     """Intervals have an inside, so that samples meet them; the more daring ones are the point."""
-    exporter = "default" if "legacy" in family.unexported else "legacy"
-    network, _, _ = loaded(exported(family, exporter), family.output)
+    network, _, _ = loaded(exported(family, "default"), family.output)
     explainer, head = Explainer(network), network.head
     observation = network.observe(inputs(family.shape, 1)[0][0])
     instance = explainer.instance(observation)
     rng = np.random.default_rng(0)
     for vocabulary in WORDS:
-        facts = explainer.explain(
+        result = explainer.explain(
             observation.x, vocabulary=vocabulary, widen=True, witnesses=False
-        ).facts
+        )
+        assert result.verdict.status is Status.PROVED
+        facts = result.facts
         met = 0
         for _ in range(300):
             step = 10.0 ** rng.uniform(-4, 0.5) * rng.normal(size=instance.latent.shape)

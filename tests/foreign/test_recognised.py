@@ -11,7 +11,7 @@ import pytest
 from protoproof.errors import ModelError
 from protoproof.network import load
 from tests.support.foreign.export import EXPORTERS
-from tests.support.foreign.families import BEYOND, RECOGNISED
+from tests.support.foreign.families import CERTIFIED, RECOGNISED, REFUSED
 from tests.support.foreign.family import Family
 from tests.support.foreign.found import computed, form_of, loaded
 from tests.support.foreign.running import SINGLE, inputs, same_scores
@@ -20,21 +20,12 @@ Exported = Callable[[Family, str], Path]
 
 KNOWN = pytest.mark.parametrize(
     ("family", "exporter"),
-    [
-        pytest.param(family, exporter, id=f"{family.name}-{exporter}")
-        for family in RECOGNISED
-        for exporter in EXPORTERS
-        if exporter not in family.unexported
-    ],
+    [pytest.param(family, e, id=f"{family.name}-{e}") for family, e in CERTIFIED],
 )
+TWICE = [f for f in RECOGNISED if all((f, exporter) in CERTIFIED for exporter in EXPORTERS)]
 UNKNOWN = pytest.mark.parametrize(
     ("family", "exporter"),
-    [
-        pytest.param(family, exporter, id=f"{family.name}-{exporter}")
-        for family in BEYOND
-        for exporter in EXPORTERS
-        if exporter not in family.unexported
-    ],
+    [pytest.param(family, e, id=f"{family.name}-{e}") for family, e in REFUSED],
 )
 
 
@@ -63,11 +54,9 @@ def test_the_head_computes_what_the_graph_does(
         assert (ours.argmax(axis=1) == theirs.argmax(axis=1))[clear].all()
 
 
-@pytest.mark.parametrize("family", RECOGNISED, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", TWICE, ids=lambda family: family.name)
 def test_both_exporters_mean_the_same_head(family: Family, exported: Exported) -> None:
     """Folding moves constants by float32 roundings; nothing else differs."""
-    if family.unexported:
-        pytest.skip("one exporter only")
     default, legacy = (loaded(exported(family, e), family.output)[0].head for e in EXPORTERS)
     rng = np.random.default_rng(0)
     for _ in range(5):

@@ -66,7 +66,6 @@ RULES: dict[str, Any] = {
     "contradictory_prototypes": {"at_most": 0},
     "unused_prototypes": {"at_most": 1},
     "duplicate_prototypes": {"squared_distance": 100.0, "at_most": 0},
-    "head_binding": "recognised",
     "certificates": {"accepted": "all"},
     "undecided": {"at_most": 0.0},
 }

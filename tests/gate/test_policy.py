@@ -84,7 +84,7 @@ def test_lines_of_keys(tmp_path: Path) -> None:
         (HEADER + 'rules:\n  accuracy: {at_least: "0.9"}\n', "number"),
         (HEADER + "rules:\n  undecided: {at_most: -0.1}\n", "greater than or equal"),
         (HEADER + "rules:\n  unused_prototypes: {at_most: 0.5}\n", "integer"),
-        (HEADER + "rules:\n  head_binding: declared\n", "recognised"),
+        (HEADER + "rules:\n  head_binding: recognised\n", "head_binding"),
         (HEADER + "rules:\n  certificates: {accepted: some}\n", "all"),
         (HEADER + "campaign: {timeout: 0}\nrules:\n  ambiguous: {at_most: 0}\n", "timeout"),
         (HEADER + "campaign: {tiemout: 9}\nrules:\n  ambiguous: {at_most: 0}\n", "tiemout"),

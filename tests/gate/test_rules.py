@@ -186,12 +186,6 @@ def test_prototypes() -> None:
         assert status({name: limit | {"at_most": len(expected)}}, found) == ["passed"]
 
 
-def test_head_binding() -> None:
-    assert status({"head_binding": "recognised"}, campaign([row(0)])) == ["passed"]
-    declared = campaign([row(0)], facts(binding="declared", reason="odd"))
-    assert status({"head_binding": "recognised"}, declared) == ["failed"]
-
-
 @pytest.mark.parametrize("state", ["undecided", "timeout", "memory", "error", "not_run", "refuted"])
 def test_whatever_is_not_proved_counts(state: str) -> None:
     rows = [row(i) for i in range(9)] + [without_proof(row(9), state)]

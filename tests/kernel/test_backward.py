@@ -373,6 +373,9 @@ def test_many_rows_are_propagated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatc
     assert sorted(found) == ["LeakyRelu", "Relu", "Sigmoid", "Tanh"]
 
 
+SITES = np.arange(5)[None]  # one location of five channels
+
+
 def test_everything_that_takes_time_is_charged() -> None:
     """Curves need balls, and pieces of a region fractions: far more than sums of products."""
     with Budget().active() as first:
@@ -391,7 +394,7 @@ def test_everything_that_takes_time_is_charged() -> None:
         upper=base64.b64encode(np.full(5, 9.0).tobytes()).decode(),
         source="tests",
     )
-    latent = LatentTensor("y", (5, 1, 1))
+    latent = LatentTensor("y", (1, 5, 1, 1), SITES)
     assert list(escapes(Graph(encoder(0)), latent, inputs, domain, Hull())) == []
     with (
         Budget(max_steps=8 * inputs.work).active(),
@@ -412,6 +415,6 @@ def test_a_latent_of_another_shape_than_the_heads_is_refused(shape: tuple[int, i
     """As many numbers in another order are another latent."""
     x = np.zeros((1, 2, 4, 4))
     walk = IntervalPropagation(Graph(encoder(0)), Range(x, x))
-    assert latent_range(walk, LatentTensor("y", (5, 1, 1)))[0].shape == (1, 5)
+    assert latent_range(walk, LatentTensor("y", (1, 5, 1, 1), SITES))[0].shape == (1, 5)
     with pytest.raises(ModelError, match="the head takes"):
-        latent_range(walk, LatentTensor("y", shape))
+        latent_range(walk, LatentTensor("y", (1, *shape), SITES))

@@ -27,6 +27,7 @@ from protoproof.kernel.budget import MAX_STEPS, Budget, OutOfBudgetError, curren
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts_module
 from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.model.chain import Chain, Step
 from protoproof.region.sets.syntax import parse_region
 from tests.support.certification import certifier, examine, image
 
@@ -271,7 +272,8 @@ def test_evidence_beside_the_parts_is_refused() -> None:
 def test_parts_times_classes_are_limited() -> None:
     """Every part proves every margin: weights count, however small the latent is."""
     core = nodes(InputCut(number=FREE, at=HALF), Part(), Part())
-    small = SimpleNamespace(location_count=1, channels=1, prototype_count=2000)
+    chain = Chain([Step("exp")])
+    small = SimpleNamespace(location_count=1, channels=1, prototype_count=2000, chain=chain)
     few, many = (SimpleNamespace(**vars(small), class_count=k) for k in (10, 1 << 20))
     assert list(parts_module.part_complaints(core, few)) == []  # type: ignore[arg-type]
     with pytest.raises(OutOfBudgetError, match="the margins over 2 parts"):

@@ -20,7 +20,7 @@ from models.runtime import Runtime
 from models.train import TrainResult
 from protoproof.data.dataset import Dataset
 from protoproof.errors import TrainingError
-from protoproof.network.head.description import parse_description
+from protoproof.network.head.about import parse_about
 
 HEAD = "Unsqueeze Sub Mul ReduceSum Neg MaxPool Neg Flatten Add Add Div Log Gemm"
 
@@ -54,8 +54,8 @@ def test_the_description_is_the_contract_s(trained: TrainResult, colour_data: Da
     model = onnx.load(trained.export.model)
     assert (model.ir_version, model.opset_import[0].version) == (9, 17)
     text = {entry.key: entry.value for entry in model.metadata_props}["protoproof"]
-    description = parse_description(text, "model.onnx")
-    assert description.to_json() == text
+    description = parse_about(text, "model.onnx")
+    assert json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) == text
     assert description.classes == ("0", "1", "2")
     assert description.prototype_class == (0, 0, 0, 1, 1, 1, 2, 2, 2)
     assert description.training_data is not None

@@ -15,7 +15,7 @@ from models.build_zoo import ENTRIES, build, everything
 from models.runtime import Runtime
 from protoproof.data.dataset import load_data
 from protoproof.errors import UsageError
-from protoproof.network.head.description import parse_description
+from protoproof.network.head.about import parse_about
 from protoproof.resources import NAMES, zoo_path
 from tests.support.zoo_intervals import certified_images
 
@@ -84,7 +84,7 @@ def test_provenance_says_where_it_comes_from(name: str) -> None:
     assert f"--epochs {ENTRIES[name].epochs} " in facts["command"]
     model = onnx.load(zoo_path(name))
     text = {entry.key: entry.value for entry in model.metadata_props}["protoproof"]
-    description = parse_description(text, name)
+    description = parse_about(text, name)
     assert description.training_data is not None
     assert description.training_data.sha256 == facts["data"]["sha256"]
 

@@ -14,8 +14,14 @@ import pytest
 
 from protoproof.errors import DescriptionError
 from protoproof.network import load
-from protoproof.network.head.about import parse_about
+from protoproof.network.head.about import json_schema, parse_about
 from tests.support.network.builders import describe, draft
+
+SCHEMA = Path(__file__).parents[2] / "specs" / "schema" / "head.schema.json"
+
+
+def test_the_published_schema_is_the_one_that_is_read() -> None:
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == json_schema()
 
 
 def changed(path: str, value: Any) -> str:
@@ -94,9 +100,7 @@ def test_without_it_everything_is_found_and_counted(tmp_path: Path) -> None:
         ("input.range", [1.0, 0.0], "low < high"),
     ],
 )
-def test_impossible_counts_are_refused(
-    tmp_path: Path, path: str, value: Any, message: str
-) -> None:
+def test_impossible_counts_are_refused(tmp_path: Path, path: str, value: Any, message: str) -> None:
     parts = draft()
     parts.description = json.loads(changed(path, value))
     with pytest.raises(DescriptionError, match=message):

@@ -1,4 +1,4 @@
-"""The graph, its cut at the latent, its rewrites, and its translation to torch."""
+"""The graph, its cut at the latent, and its translation to torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import torch
 
 from protoproof.errors import InternalError
 from protoproof.network import Network, load
-from protoproof.network.onnx.graph import Graph, build_graph, part
-from protoproof.network.onnx.rewrite import drop_identities
+from protoproof.network.onnx.graph import Graph, part
 from protoproof.network.onnx.torch_graph import TorchGraph
-from tests.support.network.builders import DISTANCES, POOLINGS, SIMILARITIES, Draft, draft, node
+from tests.support.network.builders import DISTANCES, POOLINGS, SIMILARITIES, draft
 
 OUTPUTS = ("logits", "activation", "measurement", "latent")
 
@@ -84,39 +83,6 @@ def test_batches_in_torch_equal_single_images(network: Network) -> None:
         alone = results(network.graph, x[index : index + 1])
         for whole, single in zip(together, alone, strict=True):
             torch.testing.assert_close(whole[index : index + 1], single)
-
-
-def _with_identities(parts: Draft) -> Graph:
-    for name in ("input", "w1", "r1", "nearest", "latent"):
-        parts.nodes.insert(0, node("Identity", [name], f"{name}.copy"))
-        for reader in parts.nodes[1:]:
-            reader.input[:] = [f"{name}.copy" if i == name else i for i in reader.input]
-        copy_node = parts.nodes.pop(0)
-        made = [i for i, n in enumerate(parts.nodes) if name in n.output]
-        parts.nodes.insert(made[0] + 1 if made else 0, copy_node)
-    return build_graph(parts.build())
-
-
-def test_drop_identities_changes_no_value() -> None:
-    graph = _with_identities(draft())
-    rewritten = drop_identities(graph)
-    assert sum(n.op == "Identity" for n in graph.nodes) == 5
-    assert all(n.op != "Identity" for n in rewritten.graph.nodes)
-    assert rewritten.name("latent.copy") == "latent"
-    assert rewritten.name("latent") == "latent"
-    pairs = zip(results(graph, images(2)), results(rewritten.graph, images(2)), strict=True)
-    for before, after in pairs:
-        assert torch.equal(before, after)
-
-
-def test_drop_identities_follows_chains() -> None:
-    parts = draft()
-    parts.rename("logits", "logits.0")
-    parts.nodes.append(node("Identity", ["logits.0"], "logits.1"))
-    parts.nodes.append(node("Identity", ["logits.1"], "logits"))
-    rewritten = drop_identities(build_graph(parts.build()))
-    assert rewritten.name("logits") == rewritten.name("logits.1") == "logits.0"
-    assert rewritten.graph.outputs[0] == "logits.0"
 
 
 def test_constant_parts_are_folded_once(network: Network) -> None:

@@ -153,8 +153,16 @@ def _own_surroundings() -> Iterator[None]:
         root.setLevel(level)
         os.chdir(here)
         sys.argv = arguments
-        os.environ.clear()
-        os.environ.update(environment)
+        _restore(environment)
+
+
+def _restore(environment: dict[str, str]) -> None:
+    """Undo changes and touch nothing else: native threads may be reading the environment."""
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 @contextlib.contextmanager

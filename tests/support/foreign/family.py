@@ -38,7 +38,8 @@ class Family:
 
     ``source``: whose it is, and its formula in words. ``encoder`` and ``head`` are called after
     seeding. ``unexported``: exporters that cannot write it, and why. ``output``: the position of
-    the output that is the prediction.
+    the output that is the prediction. ``uncertified``: exporters whose file is refused in one line,
+    and why: over the reals the checker cannot read what is stored there.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Family:
     shape: tuple[int, ...]
     expected: Form | Refused
     unexported: Mapping[str, str] = field(default_factory=dict)
+    uncertified: Mapping[str, str] = field(default_factory=dict)
     output: int = 0
     seed: int = 0
 

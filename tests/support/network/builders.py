@@ -218,7 +218,7 @@ def _pool(pooling: str, grid: tuple[int, int], opset: int) -> list[onnx.NodeProt
     if pooling == "max_pool":
         largest = node("MaxPool", ["closeness"], "closest", kernel_shape=list(grid))
         return [negated, largest, back, flatten]
-    # the same function, which the recogniser does not accept
+    # the same function
     axes = {"axes": [2, 3]} if opset < 18 else {}
     more = [] if opset < 18 else ["grid_axes"]
     return [node("ReduceMin", ["measurement", *more], "nearest", keepdims=0, **axes)]

@@ -118,7 +118,8 @@ def _columns(head: Head) -> NDArray[np.float64]:
     """[rows, P]: what of the decision belongs to each prototype, class by class or node by node."""
     match head.decision:
         case Tree() as tree:
-            return (tree.feature[:, None] == np.arange(tree.features)[None, :]).astype(np.float64)
+            asked = tree.feature[:, None] == np.arange(tree.features)[None, :]
+            return np.asarray(asked, dtype=np.float64)
         case Best() as best:
             return np.asarray(np.where(best.group >= 0, best.then.weight[:, best.group], 0.0))
         case Linear() as linear:

@@ -25,6 +25,7 @@ from protoproof.errors import (
     BoundsError,
     InputError,
     InternalError,
+    UsageError,
 )
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, Observation, load
@@ -72,11 +73,12 @@ class Certifier:
             keywords: fields of the options that differ from those given.
 
         Raises:
-            UsageError: see the options.
+            UsageError: see the options; a head whose margins no box of latents bounds here.
             InputError: the network has one class only, or the centre is no input of it.
             FragileError: runtime and head disagree about the centre.
         """
         options = replace(options or CertifyOptions(), **keywords)
+        _require_bounded(self.network)
         begun, log = time.perf_counter(), StageLog()
         observation = self.network.observe(region.centre)
         names = self.network.class_names
@@ -215,3 +217,20 @@ def certify(
     """
     known = network if isinstance(network, Network) else load(network)
     return Certifier(known, device).certify(region, options, **keywords)
+
+
+def _require_bounded(network: Network) -> None:
+    """Refuse heads for which there are no bounds over regions of inputs.
+
+    Raises:
+        UsageError: measurements are no squared distances to the nearest location, or the decision
+            is not linear.
+    """
+    head = network.head
+    if head.plain and head.decision.kind == "linear":
+        return
+    kinds = ", ".join(sorted(set(head.pooling_of.kinds)))
+    raise UsageError(
+        "certify: regions of inputs are bounded for squared distances to the nearest location and "
+        f"a linear decision; this head is {head.geometry}, {kinds}, {head.decision.kind}"
+    )

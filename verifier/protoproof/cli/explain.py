@@ -26,6 +26,7 @@ from protoproof.cli.options import (
     Index,
     Inflate,
     Json,
+    Label,
     Latent,
     Limit,
     Minimal,
@@ -66,6 +67,7 @@ def explain(
     inflate: Inflate = False,
     minimal: Minimal = "subset",
     timeout: Timeout = 60.0,
+    label: Label = None,
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -83,7 +85,9 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    options = ExplainOptions(vocabulary, domain, oracle, witnesses, inflate, minimal, timeout)
+    options = ExplainOptions(
+        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label
+    )
     asked = Asked(
         model,
         options,

@@ -21,6 +21,15 @@ Output = Annotated[
     str | None,
     typer.Option("--output", metavar="NAME", help="The output to explain, likewise."),
 ]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="LABEL",
+        help="Of a network that predicts labels, the one to explain (its name or number); default: "
+        "all of them at once.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
@@ -34,18 +43,19 @@ Vocabulary = Annotated[
     str,
     typer.Option(
         "--vocabulary",
-        help="auto (the smallest proved), topk, ceiling, mixed, pairs: kinds of facts.",
+        help="auto (the smallest proved), topk, ceiling, mixed, pairs; for trees also path: kinds "
+        "of facts.",
     ),
 ]
 Domain = Annotated[
     str,
     typer.Option(
         "--domain",
-        help="free (every latent), what the last layer guarantees (box, sphere, simplex), or "
+        help="free (every latent; for dot products what the last layer guarantees), what the last "
+        "layer guarantees (box, sphere, ball, simplex), or "
         "the latents of a region of inputs, such as linf:0.02.",
     ),
 ]
-
 Witnesses = Annotated[
     bool, typer.Option(help="Search, for every fact, a latent that shows why it is needed.")
 ]

@@ -34,7 +34,8 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
     for name, (own, other) in words.items():
         if own != other:
             return f"the checker reads another head: {name} {other}, not {own}"
-    sites = [np.concatenate([cut.sites for cut in cuts]) for cuts in (found.cuts, bound.cuts)]
-    if not np.array_equal(*sites):
+    first = np.concatenate([cut.sites for cut in found.cuts])
+    second = np.concatenate([cut.sites for cut in bound.cuts])
+    if not np.array_equal(first, second):
         return "the checker reads the locations of the latent in another order"
     return ""

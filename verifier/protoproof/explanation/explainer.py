@@ -34,7 +34,6 @@ from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
 
-
 # characters of the checker's sentence that an answer repeats
 _SENTENCE = 200
 
@@ -208,6 +207,11 @@ class Explainer:
         """A certified explanation in one vocabulary, or why there is none; ``known``: the size of
         the best so far, next to which far larger sets are not polished."""
         reason = unknown("no set of facts of this vocabulary suffices")
+        least = len(question.instance.latent)
+        # without a relational proof nearly every location needs a fact of its own
+        hopeless = known is not None and least > known and not question.instance.head.plain
+        if vocabulary == "pairs" and hopeless:
+            return unknown("pairs were not tried: another vocabulary needs fewer facts")
         oracle = question.options.oracle
         for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
             proof, report = self._attempted(question, vocabulary, found)

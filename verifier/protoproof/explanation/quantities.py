@@ -160,7 +160,7 @@ class Quantities:
         """What an activation is called."""
         if self._are_cosines:
             return "cosine"
-        return "similarity" if self.head.all_nearest else "activation"
+        return "similarity" if not self.concepts and self.head.all_nearest else "activation"
 
     @cached_property
     def plain(self) -> bool:
@@ -195,7 +195,9 @@ class Quantities:
         return self._both(prototype, self.pooled(prototype), ends, True)
 
     def _both(self, prototype: int, quantity: Quantity, ends: Ends, activates: bool) -> Numbers:
-        activation = self._activation(ends, prototype) if activates else None
+        # the same number would be said twice
+        same = self.plain and quantity.scale == 1.0
+        activation = self._activation(ends, prototype) if activates and not same else None
         return Numbers(quantity, quantity.shown(*ends), activation, self.word)
 
     def ceiling(self, bound: float) -> Numbers:
@@ -205,9 +207,10 @@ class Quantities:
         if self.head.uniform:
             quantity = next(iter(quantities)) if len(quantities) == 1 else self._raw
             ends = bound, math.inf
-            limit = None if sign is not None else (-math.inf, self.similarity(bound, 0))
+            same = sign is not None and len(quantities) == 1 and quantity.scale == 1.0
+            limit = None if same else (-math.inf, self._ceiling_of(bound))
             return Numbers(quantity, quantity.shown(*ends), limit, self.word)
-        if sign is not None and len(quantities) == 1:
+        if sign is not None and len(quantities) == 1 and next(iter(quantities)).scale == 1.0:
             quantity = next(iter(quantities))
             # a = sign * t is at most -bound
             ends = (bound, math.inf) if sign < 0 else (-math.inf, 0.0 - bound)
@@ -218,6 +221,12 @@ class Quantities:
             if self._raw.is_distance:
                 return Numbers(quantity, (bound, math.inf), None, self.word)
         return Numbers(None, (-math.inf, math.inf), (-math.inf, 0.0 - bound), self.word)
+
+    def _ceiling_of(self, bound: float) -> float:
+        """The activation at a level of a uniform head, by the prototype that reaches furthest."""
+        count = len(self.head.prototypes)
+        widest = int(np.argmin([self._pooled_ends(j)[0] for j in range(count)]))
+        return self.similarity(self._inside((bound, bound), widest)[0], widest)
 
     def _without_rounding(self, chain: Chain) -> tuple[Step, ...]:
         """The steps less those that only make up for rounded constants of expanded distances."""
@@ -232,16 +241,14 @@ class Quantities:
             kept.append(step)
         return tuple(kept)
 
-    def _activation(self, ends: Ends, prototype: int) -> Ends | None:
-        if self.plain:
-            return None
+    def _activation(self, ends: Ends, prototype: int) -> Ends:
         found = [self.similarity(end, prototype) for end in self._inside(ends, prototype)]
         return min(found), max(found)
 
     def _inside(self, ends: Ends, prototype: int) -> Ends:
         """Open ends where the chain's own are: an argument is never outside of those."""
         low, high = self._pooled_ends(prototype)
-        return max(ends[0], low), min(ends[1], high)
+        return min(max(ends[0], low), high), max(min(ends[1], high), low)
 
     def _pooled_ends(self, prototype: int) -> Ends:
         chain, count = self.head.chain, len(self.head.prototypes)

@@ -37,8 +37,8 @@ class Inspection:
     ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``head``:
     the parts of the normal form, one line each; ``runners_up``: other heads that the graph has;
     ``binding``: ``recognised`` or None; ``certifiable``: whether the checker reads the same head
-    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it is installed,
-    computed the scores of the head; ``refusals``: one line each.
+    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it
+    is installed, computed the scores of the head; ``refusals``: one line each.
     """
 
     path: str
@@ -109,7 +109,7 @@ def _input_text(part: dict[str, Any] | None) -> str:
     low, high = part["range"]
     values = f"values in [{low}, {high}]"
     if not part["range_stated"]:
-        values = "input range not stated: [0, 1] assumed"
+        values = "input range not stated: [0, 1] assumed of pictures, none of arrays"
     batch = "any number of images" if part["free_batch"] else "one image"
     return f"'{printable(part['tensor'])}' {part['shape']}, {values}, {batch}"
 

@@ -99,7 +99,8 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        bounded = self.graph.bytes_in or self.about.range_stated  # a range that nobody states is none
+        # a range that nobody states is none
+        bounded = self.graph.bytes_in or self.about.range_stated
         limits = self.input_range if bounded else (-math.inf, math.inf)
         image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)

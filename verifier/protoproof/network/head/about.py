@@ -79,6 +79,8 @@ class TrainingData(_Named):
 class AboutText(_Named):
     """The fields that are read; all may be left out."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, title="About a network")
+
     family: Text = ""
     name: Text = ""
     input: InputText = InputText()
@@ -113,6 +115,12 @@ class About:
     training_data: TrainingData | None
     text: str = ""
     external: bool = False
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of what is read; other fields are allowed and mean nothing."""
+    schema = AboutText.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def find_about(model: ModelProto, path: Path) -> tuple[AboutText, str, bool]:

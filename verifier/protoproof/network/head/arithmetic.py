@@ -18,6 +18,7 @@ from protoproof.network.head.symbols import (
     Joined,
     Measured,
     Pooled,
+    Real,
     Share,
     Tree,
     Value,
@@ -50,7 +51,9 @@ def add(tables: Tables, x: Value, y: Value, sign: float) -> Value:
     """x + sign * y."""
     if isinstance(x, Numbers) and isinstance(y, Numbers):
         low = constants.add(x.plain, x.rest, sign * y.plain, sign * y.rest)
-        return Numbers(*low) if x.exact and y.exact else Numbers(x.plain + sign * y.plain)
+        if x.exact and y.exact:
+            return Numbers(*low)
+        return Numbers(x.plain + sign * y.plain, rounded=True)
     if isinstance(x, Numbers):
         turned = multiply(tables, y, Numbers(np.array(sign)))
         return add(tables, turned, x, 1.0)
@@ -102,6 +105,8 @@ def multiply(tables: Tables, x: Value, y: Value) -> Value:
         return entries.square(x)
     if isinstance(x, Measured) and isinstance(y, Measured) and _equal(x, y):
         return measured.applied(x, "square")
+    if isinstance(x, Pooled) and isinstance(y, Pooled) and _same_pooled(x, y):
+        return function(tables, x, "square")
     if isinstance(x, Tree | Pooled | Combination) and isinstance(y, Tree | Pooled | Combination):
         if isinstance(x, Tree) or (not isinstance(y, Tree) and _larger(x, y)):
             x, y = y, x
@@ -128,10 +133,32 @@ def _equal(x: Measured, y: Measured) -> bool:
     )
 
 
+def _same_pooled(x: Pooled, y: Pooled) -> bool:
+    return x is y or (
+        x.shape == y.shape
+        and x.ratio == y.ratio
+        and np.array_equal(x.record, y.record)
+        and measured.same_steps(x.steps, y.steps)
+    )
+
+
 def _product_of_numbers(x: Numbers, y: Numbers) -> Numbers:
     if x.exact and y.exact:
         return Numbers(*constants.multiply(x.plain, x.rest, y.plain, y.rest))
-    return Numbers(x.plain * y.plain)
+    if y.exact:
+        x, y = y, x
+    if x.exact and y.rounded:
+        return _scaled(x, y.plain)
+    return Numbers(x.plain * y.plain, rounded=True)
+
+
+def _scaled(x: Numbers, factor: Real) -> Numbers:
+    """x times numbers that float64 does not hold exactly: x stays what it is."""
+    shape = np.broadcast_shapes(x.shape, factor.shape)
+    return Numbers(
+        np.broadcast_to(x.plain, shape), np.broadcast_to(x.rest, shape),
+        scale=np.broadcast_to(factor, shape),
+    )  # fmt: skip
 
 
 def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
@@ -185,7 +212,11 @@ def _quotient_of_numbers(x: Numbers, y: Numbers) -> Numbers:
     if x.exact and y.exact and measured.powers_of_two(y.plain):
         return Numbers(x.plain / y.plain, x.rest / y.plain)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Numbers(x.plain / y.plain)
+        if x.exact and y.rounded:
+            return _scaled(x, 1.0 / y.plain)
+        if x.scale is not None and y.exact and x.root is None:
+            return Numbers(x.high, x.low, None, x.scale / y.plain)
+        return Numbers(x.plain / y.plain, rounded=not (x.exact and y.exact))
 
 
 def function(tables: Tables, x: Value, name: str, numbers: Numbers | None = None) -> Value:
@@ -211,13 +242,9 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
     kept, gone = (no, yes) if condition.below else (yes, no)
     value = condition.value
     zero = isinstance(gone, Numbers) and not np.any(gone.plain)
-    same = kept is value or (
-        isinstance(kept, Pooled)
-        and isinstance(value, Pooled)
-        and kept.shape == value.shape
-        and np.array_equal(kept.record, value.record)
-        and measured.same_steps(kept.steps, value.steps)
-    )
+    same = kept is value
+    if isinstance(kept, Pooled) and isinstance(value, Pooled):
+        same = _same_pooled(kept, value)
     same = same or (
         isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value)
     )

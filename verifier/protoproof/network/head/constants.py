@@ -21,7 +21,10 @@ _SPLIT = 134217729.0  # 2**27 + 1
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """(``high`` + ``low``) / sqrt(``root``), elementwise; ``low`` and ``root`` may be left out.
+    """(``high`` + ``low``) ``scale`` / sqrt(``root``); all but ``high`` may be left out.
+
+    ``scale`` holds factors that are no dyadic numbers, so that prototypes stay what is stored.
+    ``rounded``: a function of numbers that float64 does not hold, such as a sum of roots.
 
     ``high`` is float64 (floats of the graph) or integer or bool (indices, shapes, conditions).
     """
@@ -29,6 +32,8 @@ class Numbers:
     high: Array
     low: Real | None = None
     root: Real | None = None
+    scale: Real | None = None
+    rounded: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -39,7 +44,8 @@ class Numbers:
     def plain(self) -> Real:
         """The nearest float64 numbers."""
         value = np.asarray(self.high, dtype=np.float64)
-        return value if self.root is None else value / np.sqrt(self.root)
+        value = value if self.root is None else value / np.sqrt(self.root)
+        return value if self.scale is None else value * self.scale
 
     @property
     def rest(self) -> Real:
@@ -48,16 +54,16 @@ class Numbers:
 
     @property
     def exact(self) -> bool:
-        """Whether no square root is involved."""
-        return self.root is None
+        """Whether no square root and no other irrational number is involved."""
+        return self.root is None and self.scale is None and not self.rounded
 
     def map(self, move: Callable[[Array], Array]) -> Numbers:
         """The same layout operator on every component."""
-        low, root = (
+        low, root, scale = (
             None if part is None else move(np.broadcast_to(part, self.shape))
-            for part in (self.low, self.root)
+            for part in (self.low, self.root, self.scale)
         )
-        return Numbers(move(self.high), low, root)
+        return Numbers(move(self.high), low, root, scale, self.rounded)
 
 
 def two_sum(a: Real, b: Real) -> tuple[Real, Real]:

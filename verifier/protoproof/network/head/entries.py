@@ -107,6 +107,7 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
         if x.element.shape[axis] != x.shape[axis]:
             raise NotRecognisedError("a sum that counts a latent element more than once")
     size = math.prod(x.shape[axis] for axis in axes)
+    tables.sums += 1
     space = tables.space(size)
     site, order = space.add_sites(_rows_of(x.element, axes, x.element.shape))
     outer = np.broadcast_shapes(*(_kept(part, axes) for part in (x.a, x.g, x.c, x.c_low)))
@@ -168,7 +169,8 @@ def channels(tables: Tables, x: Entries, locations: tuple[int, ...]) -> Measured
 def product(tables: Tables, x: Entries, weight: Numbers, axes: tuple[int, ...]) -> Measured:
     """The sum over ``axes`` of x * weight (already lifted to one rank).
 
-    A division by a square root that is one per row stays a step of the chain.
+    A division by a square root, or another irrational factor, that is one per row stays a step of
+    the chain.
 
     Raises:
         NotRecognisedError: see :func:`summed`.
@@ -178,6 +180,11 @@ def product(tables: Tables, x: Entries, weight: Numbers, axes: tuple[int, ...]) 
         if all(root.shape[axis] == 1 for axis in axes):
             found = summed(tables, multiply_numbers(x, Numbers(weight.high, weight.low)), axes)
             return replace(found, steps=(Applied("div_root", root),))
+    if weight.scale is not None and weight.root is None:
+        scale = lift(condense(weight.scale), len(x.shape))
+        if all(scale.shape[axis] == 1 for axis in axes):
+            found = summed(tables, multiply_numbers(x, Numbers(weight.high, weight.low)), axes)
+            return replace(found, steps=(Applied("mul", scale),))
     return summed(tables, multiply_numbers(x, weight), axes)
 
 

@@ -106,11 +106,17 @@ def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
     if ((scales == 0) & (g != 0)).any():
         raise NotRecognisedError("a measurement that is quadratic in some channels only")
     divisor = np.where(scales == 0, 1.0, 2.0 * scales * sign[:, None])
-    prototypes = -g / divisor + 0.0
+    prototypes = _stored(-g / divisor + 0.0)
     shift = _left_over(a, prototypes, c, c_low)
     if (a == a[:, :1]).all():
         return _Rows("euclidean", prototypes, None, a[:, 0].copy(), shift)
     return _Rows("diagonal", prototypes, scales, sign, shift)
+
+
+def _stored(points: Real) -> Real:
+    """Points as the file stores them: float32, where only a product's rounding is in between."""
+    single = points.astype(np.float32).astype(np.float64)
+    return np.where(np.abs(points - single) <= 2.0**-51 * np.abs(points), single, points)
 
 
 def _left_over(a: Real, p: Real, c: Real, c_low: Real) -> Real:

@@ -309,6 +309,6 @@ class Head:
         """
         if self.decision.kind != "linear":
             logits = self.logits(activation)
-            return logits[predicted] - logits
+            return np.asarray(logits[predicted] - logits)
         weight = self.weight[predicted] - self.weight
         return np.asarray(weight @ activation + (self.bias[predicted] - self.bias))

@@ -45,9 +45,11 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
     if len(numbers) == len(values):
         return Numbers(np.concatenate(numbers, axis))
     if all(isinstance(value, Entries) for value in values):
-        names = ("element", "a", "g", "c", "c_low")
-        parts = [_side_by_side(values, shapes, name, axis) for name in names]
-        return Entries(wanted, *parts, _lengths(values, shapes, axis))
+        element, a, g, c, c_low = (
+            _side_by_side(values, shapes, name, axis)
+            for name in ("element", "a", "g", "c", "c_low")
+        )
+        return Entries(wanted, element, a, g, c, c_low, _lengths(values, shapes, axis))
     if isinstance(first, Measured) and all(_alike(first, value) for value in values):
         return replace(
             first,

@@ -82,8 +82,9 @@ class _Search:
     view: View
     shape_of: ShapeOf
     folded: dict[str, Value] = field(default_factory=dict)
-    # how many nodes the evaluation that came furthest took, and what stopped it
-    furthest: tuple[int, str] = (-1, "")
+    # the evaluation that came furthest: whether it met measurements, how many nodes it took, and
+    # what stopped it
+    furthest: tuple[bool, int, str] = (False, -1, "")
 
     def tried(self, cuts: Sequence[str], scores: str, labels: bool) -> Form | None:
         """The head over these latents, or None."""
@@ -97,21 +98,24 @@ class _Search:
         try:
             value = evaluation.output(scores)
         except UnknownNodeError as error:
-            self._note(evaluation.passed, str(error))
+            self._note(evaluation, evaluation.passed, str(error))
             return None
         except NotRecognisedError as error:
-            self._note(0, str(error))
+            self._note(evaluation, 0, str(error))
             return None
         try:
             return normal_form(evaluation.tables, value, shapes, labels)
         except NotRecognisedError as error:
             last = self.view.producers[scores]
-            self._note(evaluation.passed + 1, f"the head that ends in {last.where}: {error}")
+            self._note(
+                evaluation, evaluation.passed + 1, f"the head that ends in {last.where}: {error}"
+            )
             return None
 
-    def _note(self, place: int, message: str) -> None:
-        if place > self.furthest[0]:
-            self.furthest = place, message
+    def _note(self, evaluation: Evaluation, passed: int, message: str) -> None:
+        found = evaluation.tables.sums > 0, passed
+        if found > self.furthest[:2]:
+            self.furthest = *found, message
 
 
 def recognise(
@@ -145,7 +149,10 @@ def recognise(
     for name in outputs:
         if name in view.dependent:
             candidates += _candidates(search, name, latent)
+    # a later output that is no decision (activations, distances) is explained only if chosen
+    first = next((name for name in outputs if _is_vector(shape_of(name))), None)
     good = [c for c in candidates if c.rank > 0 or latent]
+    good = [c for c in good if not c.form.trivial or c.output == first]
     if not good:
         raise NotRecognisedError(_reason(search, candidates))
     # the first output wins among equals
@@ -166,8 +173,13 @@ def recognise(
     )
 
 
+def _is_vector(shape: Shape | None) -> bool:
+    """Whether a tensor can be the scores of one input."""
+    return shape is not None and math.prod(shape) == max(shape, default=0) > 1
+
+
 def _reason(search: _Search, candidates: Sequence[Candidate]) -> str:
-    place, message = search.furthest
+    _, place, message = search.furthest
     if candidates:
         names = ", ".join(f"'{printable(name)}'" for name in candidates[0].latents)
         last = f"only its last layer is a head (--latent {names} explains that)"
@@ -236,11 +248,12 @@ def _rank(view: View, form: Form) -> int:
     known = latent_range(view, form.cuts)
     if head.geometry == "angular" or known in ("ball", "normalised"):
         return 3
+    # products that nothing pools are what every layer of a network is
+    pooled = head.locations > len(form.cuts) and head.all_nearest
     channels = bool(((head.prototypes != 0).sum(axis=1) == 1).all())
     if channels:
-        pooled = head.locations > 1 and head.all_nearest
         return 1 if pooled and known == "softmax" else 0
-    return 0 if form.trivial or head.locations == 1 or not head.all_nearest else 2
+    return 0 if form.trivial or not pooled else 2
 
 
 def _trials(search: _Search, scores: str) -> Iterator[tuple[str, ...]]:

@@ -83,10 +83,11 @@ class Entries:
     def moved(self, shape: Shape, move: Move) -> Entries:
         """The same layout operator on every component."""
         parts = (self.element, self.a, self.g, self.c, self.c_low)
+        element, a, g, c, c_low = (move(part, self.shape) for part in parts)
         lengths = self.lengths
         if lengths is not None:
             lengths = replace(lengths, site=move(lengths.site, self.shape))
-        return Entries(shape, *(move(part, self.shape) for part in parts), lengths)
+        return Entries(shape, element, a, g, c, c_low, lengths)
 
     @property
     def linear(self) -> bool:

@@ -125,9 +125,10 @@ class Atom(NamedTuple):
 
 @dataclass(eq=False)
 class Tables:
-    """Everything that one evaluation refers to."""
+    """Everything that one evaluation refers to; ``sums``: how many sums over sites were made."""
 
     spaces: dict[int, Space] = field(default_factory=dict)
+    sums: int = 0
     records: list[Pool | Group] = field(default_factory=list)
     atoms: list[Atom] = field(default_factory=list)
     ratios: list[object] = field(default_factory=list)

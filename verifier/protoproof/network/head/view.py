@@ -17,6 +17,8 @@ from protoproof.network.onnx.external import NO_FILES, Files
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.stored import tensor_values
 
+_OWN = ("", "ai.onnx")  # both name ONNX's own operators
+
 
 @dataclass(frozen=True, eq=False)
 class Op:
@@ -121,7 +123,7 @@ def read_view(model: ModelProto, files: Files = NO_FILES) -> View:
     stored: dict[str, Any] = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = []
     for number, proto in enumerate(model.graph.node):
-        if proto.op_type == "Constant":
+        if proto.op_type == "Constant" and proto.domain in _OWN:
             stored[proto.output[0]] = _payload(proto)
         else:
             nodes.append(_op(number, proto))
@@ -140,7 +142,10 @@ def _op(number: int, proto: NodeProto) -> Op:
         if attribute.type not in (AttributeProto.GRAPH, AttributeProto.GRAPHS)
     }
     outputs = tuple(proto.output)
-    return Op(number, proto.op_type, proto.name, tuple(inputs), outputs, attributes)
+    # another domain's operator may bear the name of one of ONNX's, and mean something else
+    own = proto.domain in _OWN
+    op = proto.op_type if own else f"{proto.domain}.{proto.op_type}"
+    return Op(number, op, proto.name, tuple(inputs), outputs, attributes)
 
 
 def _payload(proto: NodeProto) -> NDArray[Any]:

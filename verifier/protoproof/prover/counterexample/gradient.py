@@ -67,7 +67,7 @@ class Margins:
     def values(self, tables: Tables) -> NDArray[np.float64]:
         """All margins [B, R]."""
         activation = self.instance.head.chain.value(self.pooled(tables))
-        return self.instance.atoms.margins(activation)
+        return np.asarray(self.instance.atoms.margins(activation))
 
     def slopes(
         self, tables: Tables, rows: Int[NDArray[np.intp], " start"]
@@ -87,7 +87,7 @@ class Margins:
         places = np.arange(tables.shape[1])[:, None]
         nearest = (tables.argmin(axis=1)[:, None, :] == places).astype(float)
         if head.all_nearest:
-            return nearest
+            return np.asarray(nearest)
         mask = np.ones(tables.shape[1:], bool) if head.mask is None else head.mask
         known = np.where(mask, tables, np.clip(0.0, *head.range))
         value, slope = head.inner_chain.value(known), head.inner_chain.derivative(known)
@@ -103,11 +103,11 @@ class Margins:
             "k-largest mean": (rank < count) / count,
             "focal": top - 1.0 / size,
         }
-        result = nearest
+        result: Tables = nearest
         for kind, columns in head.pooling_of.columns.items():
             if kind != "nearest":
                 result[:, :, columns] = (shares[kind] * slope)[:, :, columns]
-        return result
+        return np.asarray(result)
 
     def _weights(self, activation: Pooled, rows: Int[NDArray[np.intp], " start"]) -> Pooled:
         """d margin / d activation [B, P] of one row per start."""
@@ -135,9 +135,9 @@ def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Poo
         below[node] = (1.0 - share) * left + share * right
     result, reach = np.zeros_like(activation), {0: np.ones(len(activation))}
     for node in range(len(tree.feature)):
-        here, j = reach[node], tree.feature[node]
-        left, right = int(tree.left[node]), int(tree.right[node])
-        result[:, j] += here * (below[right] - below[left])
-        reach[left] = here * (1.0 - activation[:, j])
-        reach[right] = here * activation[:, j]
+        here, j = reach[node], int(tree.feature[node])
+        first, second = int(tree.left[node]), int(tree.right[node])
+        result[:, j] += here * (below[second] - below[first])
+        reach[first] = here * (1.0 - activation[:, j])
+        reach[second] = here * activation[:, j]
     return result

@@ -107,8 +107,8 @@ class Region:
         if isinstance(self.domain, Sphere):
             length = np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), _TINY)
             if isinstance(self.domain, Ball):
-                return points / np.maximum(length, 1.0)
-            return points / length
+                return np.asarray(points / np.maximum(length, 1.0))
+            return np.asarray(points / length)
         return np.clip(moved, self.lower, self.upper)
 
     def _on_simplex(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,7 +131,7 @@ class Region:
             room = max(1.0 - float(self.home @ self.home), 0.0)
             root = np.sqrt(np.maximum(inner**2 + square * room, 0.0))
             share = np.minimum(share, (root - inner) / np.maximum(square, _TINY))
-        return self.home + np.maximum(share, 0.0) * (1 - _INSET) * away
+        return np.asarray(self.home + np.maximum(share, 0.0) * (1 - _INSET) * away)
 
 
 def _with_sum(fixed: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -143,7 +143,7 @@ class Seeker:
         result = []
         for place in moved:
             region = asked.regions[place]
-            direction = np.float32(latent[place] - self.instance.latent[place])
+            direction = (latent[place] - self.instance.latent[place]).astype(np.float32)
             if region is not None and direction.any():
                 result.append(Move(place, region.keep, direction))
         return result

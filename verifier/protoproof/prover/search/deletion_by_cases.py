@@ -36,7 +36,7 @@ def fewer(
     """
     with Solver() as solver:
         oracle = BranchAndBoundOracle(slack, solver=solver)
-        state = oracle.prepare(instance, domain)
+        state = oracle.cases(instance, domain)
         size = instance.measurement.size * instance.latent.shape[1]
         state.budget = max(_WORK // size, _FEWEST)
 
@@ -65,7 +65,7 @@ def _left(
     if not (facts.activations or facts.ceilings or domain.box(*instance.latent.shape)):
         # a location without any fact could match every prototype perfectly
         order = [fact for fact in facts.pairs if len(facts.at(fact.location)) > 1]
-    relational = RelationalOracle().cases(instance, domain)
+    relational = RelationalOracle().prepare(instance, domain)
     order = least_useful_first(order, lambda fact: relational.margins(facts.without(fact)))
     subset = Subset(facts, FactSet.without, suffices)
     delete(subset, order)

@@ -13,6 +13,7 @@ from protoproof.report.page.page import (
     PageCertificate,
     PageCheck,
     PageFact,
+    PageList,
     PageMargin,
     PageModel,
     PageNote,
@@ -21,7 +22,7 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import label, nearest
+from protoproof.report.page.text import label, nearest, plural
 from protoproof.report.page.words import (
     OBLIGATIONS,
     claims_words,
@@ -159,12 +160,15 @@ def _margins(core: Core, check: CheckReport, reading: Reading) -> tuple[PageMarg
 
 def path_notes(reading: Reading) -> tuple[PageNote, ...]:
     """Of a tree: the way of the greater share, from the root to a leaf."""
+    if not reading.path:
+        return ()
     steps = tuple(
         f"{prototype_words(j, reading)}: {nearest(float(reading.activation[j]))} of it goes right"
         + (", so the way goes right." if right else ", so the way goes left.")
         for j, right in reading.path
     )
-    return (PageNote("The way through the tree", (_WAY, *steps)),) if steps else ()
+    listed = PageList(plural(len(steps), "step"), steps)
+    return (PageNote("The way through the tree", (_WAY,), lists=(listed,)),)
 
 
 def _check(check: CheckReport) -> PageCheck:

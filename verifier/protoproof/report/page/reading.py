@@ -54,6 +54,7 @@ class Reading:
         quantities: the words for the head's numbers; those of a free latent where not given.
         grids: rows and columns of every bank of locations; the head's where not given.
         receptive_field: what locations see, or None where the description does not say.
+        samples: of a signal, how many values each channel has; None for images.
     """
 
     classes: tuple[str, ...]
@@ -64,6 +65,7 @@ class Reading:
     quantities: Quantities | None = None
     grids: tuple[tuple[int, int], ...] = ()
     receptive_field: ReceptiveField | None = None
+    samples: int | None = None
 
     @cached_property
     def words(self) -> Quantities:
@@ -198,7 +200,11 @@ class Reading:
         if self.receptive_field is None or len(self.grids) > 1:
             return None
         height, width = picture.shape[:2]
-        return self.receptive_field.box(self.place(location), height, width)
+        if self.samples is None:
+            return self.receptive_field.box(self.place(location), height, width)
+        # curves: all channels, over the samples that the location sees
+        _, x0, _, x1 = self.receptive_field.box(self.place(location), 1, self.samples)
+        return 0, x0 * width // self.samples, height, -(-x1 * width // self.samples)
 
     @property
     def path(self) -> list[tuple[int, bool]]:
@@ -226,4 +232,5 @@ def reading_of(
         receptive_field=None
         if field is None
         else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+        samples=network.input_shape[-1] if len(network.input_shape) == 2 else None,
     )

@@ -145,14 +145,13 @@ def _distance(row: Canonical) -> Fraction | None:
 
 
 def _floor(one: _Oriented) -> Fraction | None:
-    """What the pooled value of a feature is never less than, if that is plain to see."""
+    """What the pooled value of a feature is never less than, if anything is known."""
     if one.pooling.kind == "nearest":
         return _distance(one.row)
     if one.pooling.kind == "focal":
         return Fraction(0)
-    last = one.inner[-1] if one.inner else ("", None)
-    floor = last[1] if last[0] == "max" and one.pooling.kind != "sum" else None
-    return floor if isinstance(floor, Fraction) else None
+    # a mean, or a sum, of what is never negative is not negative either
+    return Fraction(0) if at_least(bounds(one.inner, _range(one.row))[0], ZERO) else None
 
 
 def _oriented(

@@ -38,6 +38,7 @@ from protoproof.kernel.model.symbolic.values import (
 )
 
 _PER_NODE = 1 << 14
+_LONGEST_RANGE = 1 << 16
 # Comparisons with a constant on the right: is it "below"?
 _COMPARISONS = {"Less": False, "GreaterOrEqual": True}
 
@@ -408,6 +409,35 @@ def _not(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     return [Below(value.value, value.limit, not value.negated)]
 
 
+def _remainder(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    """Of whole numbers, with the sign of the divisor (fmod=0): how exporters compute sizes."""
+    left, right = _whole(operator, _given(operator, inputs, 2, 2))
+    if operator.attributes["fmod"] or not right.all():
+        raise operator.refuse("a remainder by 0, or of another sign")
+    return [_stored_integers(np.mod(left, right))]
+
+
+def _range(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    start, limit, step = (n.reshape(-1) for n in _whole(operator, _given(operator, inputs, 3, 3)))
+    if len(start) != 1 or len(limit) != 1 or len(step) != 1 or not step[0]:
+        raise operator.refuse("no range of whole numbers")
+    if (limit[0] - start[0]) // step[0] > _LONGEST_RANGE:
+        raise operator.refuse("too long")
+    return [_stored_integers(np.arange(start[0], limit[0], step[0]))]
+
+
+def _whole(operator: Operator, inputs: list[Value]) -> list[Array]:
+    """Constants of an integer type."""
+    if not all(isinstance(value, Constant) and value.whole for value in inputs):
+        raise operator.refuse("of what are no whole constants")
+    return [constants.integers(value) for value in inputs if isinstance(value, Constant)]
+
+
+def _stored_integers(values: Array) -> Constant:
+    numbers = np.asarray(values, dtype=np.int64)
+    return constants.stored(OnnxTensor("", numbers.shape, 7, numbers.tobytes()))
+
+
 def _where(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     """Where(x < c, 0, x): 0 below c, x from c on; Where(x < c, c, x) is the larger one."""
     test, first, second = _given(operator, inputs, 3, 3)
@@ -472,8 +502,10 @@ _RULES: dict[str, Rule] = {
     "Identity": _same,
     "LpNormalization": _normalise,
     "MatMul": _matmul,
+    "Mod": _remainder,
     "Not": _not,
     "Pow": _power,
+    "Range": _range,
     "Shape": _shape,
     "TopK": _top,
     "Where": _where,

@@ -42,10 +42,12 @@ ATTRIBUTES: dict[str, Defaults] = {
     "LogSoftmax": {"axis": -1},
     "LpNormalization": {"axis": -1, "p": 2},
     "MaxPool": {**_WINDOW, "ceil_mode": 0, "storage_order": 0},
+    "Mod": {"fmod": 0},
     **dict.fromkeys(
         ("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare"),
         _REDUCE,
     ),
+    "Range": {},
     "Reshape": {"allowzero": 0},
     "ScatterElements": {**_SCATTER, "axis": 0},
     "ScatterND": _SCATTER,

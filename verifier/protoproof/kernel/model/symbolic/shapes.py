@@ -18,7 +18,7 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
-from protoproof.kernel.model.onnx_reader import OnnxNode
+from protoproof.kernel.model.onnx_reader import OnnxNode, OnnxTensor
 from protoproof.kernel.model.symbolic import constants
 from protoproof.kernel.model.symbolic.arrays import Array, Shape
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
@@ -26,6 +26,7 @@ from protoproof.kernel.model.symbolic.nodes import ATTRIBUTES, read
 from protoproof.kernel.model.symbolic.values import Constant, Value
 
 _LARGEST = 1 << 28
+_SMALL = 1 << 12  # numbers of a tensor that may be sizes, axes or indices
 _SAME = {
     "Abs", "BatchNormalization", "Cast", "Celu", "Clip", "Dropout", "Elu", "Erf", "Exp", "Gelu",
     "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LRN",
@@ -36,6 +37,10 @@ _SAME = {
 _BROADCAST = {
     "Add", "Div", "Max", "Mean", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where",
 }  # fmt: skip
+
+
+Written = dict[str, Any]
+Inputs = list[Value | None]
 
 
 @dataclass(frozen=True)
@@ -151,12 +156,18 @@ _LAYOUT = {
 
 def _value(here: Evaluation, name: str) -> Value:
     if name not in here.values:
-        here.values[name] = constants.stored(here.graph.constants[name])
+        here.values[name] = _stored(here.graph.constants[name])
     return here.values[name]
 
 
-Written = dict[str, Any]
-Inputs = list[Value | None]
+def _stored(tensor: OnnxTensor) -> Value:
+    """A stored tensor: sizes and axes as numbers; of weights and masks only the shape counts."""
+    if math.prod(tensor.dims) > _SMALL:
+        return _blank(tensor.dims)
+    try:
+        return constants.stored(tensor)
+    except ModelError:  # NaN or infinity, or a number type that heads do not have
+        return _blank(tensor.dims)
 
 
 def _shape(inputs: Inputs, position: int) -> Shape:

@@ -36,7 +36,8 @@ class Value:
         changes = {}
         for name in self.PIECES:
             piece = getattr(self, name)
-            moved = move(piece.numerators if isinstance(piece, Exact) else piece)
+            array = piece.numerators if isinstance(piece, Exact) else piece
+            moved = np.asarray(move(array), dtype=array.dtype)  # one number of many is no array
             changes[name] = Exact(moved, piece.denominator) if isinstance(piece, Exact) else moved
         return replace(self, **changes)
 
