@@ -120,8 +120,10 @@ def tally(known: Explainer, model: ModelFile, chosen: Images) -> Tally:
             if attempt.size is not None:
                 seen.sizes.setdefault(attempt.vocabulary, []).append(attempt.size)
         instance = known.instance(result.observation)
-        # the published rule knows linear decisions only
-        least = baseline.topk(instance) if instance.atoms.linear else None
+        # the published rule knows linear decisions only, and takes no similarity for negative:
+        # where one can be, what it finds is no explanation
+        fits = instance.atoms.linear and (instance.head.chain.infimum >= 0).all()
+        least = baseline.topk(instance) if fits else None
         seen.published += [] if least is None else [least]
         if result.certificate is not None:
             _checked(seen, result, model)

@@ -45,7 +45,10 @@ EVIDENCE: dict[str, Callable[[Core], object]] = {
     "latent.contrast": lambda c: c.contrasts,
 }
 # A reader of ONNX files, and of the data files beside them; everything else is about the claim.
-READER = ("model.protobuf", "model.onnx_tables", "model.onnx_reader")
+READER = (
+    "model.protobuf", "model.onnx_tables", "model.onnx_reader", "model.outside",
+    "model.data_files", "model.file", "model.graph",
+)  # fmt: skip
 # What evaluates the nodes between latent and output.
 RECOGNISER = ("model.reading", "model.symbolic")
 DATA_FILES = ("model.data_files", "model.outside")
@@ -105,10 +108,10 @@ def test_what_has_to_be_read_is_little(name: str, tmp_path: Path) -> None:
     content, modules = loaded(name, tmp_path)
     reader = sum(modules[module] for module in READER)
     recogniser = sum(n for module, n in modules.items() if module.startswith(RECOGNISER))
-    assert reader <= 475
+    assert reader <= 850
     assert recogniser <= 3800
     argument = sum(modules.values()) - reader - recogniser
-    assert argument <= 3200 + (175 if content.witnesses else 0)
+    assert argument <= 2950 + (175 if content.witnesses else 0)
 
 
 def test_lines_of_code_are_counted_without_words() -> None:

@@ -7,9 +7,11 @@ explanations can be certified; where the checker refuses, its sentence says why 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protoproof.errors import ProtoProofError
 from protoproof.kernel import ModelFile
+from protoproof.kernel.model.head import Head
 from protoproof.network import Network
 
 
@@ -38,4 +40,16 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
     second = np.concatenate([cut.sites for cut in bound.cuts])
     if not np.array_equal(first, second):
         return "the checker reads the locations of the latent in another order"
+    if not _same_units(ours.prototypes, theirs):
+        return "the checker measures in other units: it shares a factor of the prototypes otherwise"
     return ""
+
+
+def _same_units(prototypes: NDArray[np.float64], head: Head) -> bool:
+    """Whether facts about measurements mean the same to both, rounding of the prover's aside."""
+    unit = 1 << head.shift
+    for row, own in enumerate(prototypes):
+        other = [number / unit for number in head.prototype(row)]
+        if not np.allclose(own, other, rtol=1e-9, atol=0):
+            return False
+    return True

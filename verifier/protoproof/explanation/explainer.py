@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.errors import UsageError
+from protoproof.errors import ModelError, UsageError
 from protoproof.explanation.answer import Best, answer
+from protoproof.explanation.certifiable import checkers_objection
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -24,6 +25,7 @@ from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
+from protoproof.network.onnx.node import printable
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
 from protoproof.prover.latent.gram import distances_between
@@ -33,7 +35,6 @@ from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
-
 # characters of the checker's sentence that an answer repeats
 _SENTENCE = 200
 
@@ -48,6 +49,7 @@ class Explainer:
 
     Raises:
         UsageError: there is no such device here.
+        ModelError: the checker reads no head, or another one, so that nothing could be certified.
     """
 
     def __init__(self, network: Network, device: str | Engine = "cpu") -> None:
@@ -55,6 +57,11 @@ class Explainer:
         self.engine = engine_named(device) if isinstance(device, str) else device
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data, network.files)
+        objection = checkers_objection(network, self.model_file)
+        if objection:
+            raise ModelError(
+                f"{printable(network.path, 400)}: explanations cannot be certified: {objection}"
+            )
 
     def instance(self, observation: Observation, labels: tuple[int, ...] = ()) -> Instance:
         """The latent of an observation, measured in float64.

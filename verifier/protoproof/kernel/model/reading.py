@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.errors import ModelError
-from protoproof.kernel.budget import hold
+from protoproof.kernel.budget import current, hold, stored
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.symbolic.assembly import Reading, read_head
@@ -62,11 +62,21 @@ class Found:
 
 
 def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    """The head from latents to an output.
+    """The head from latents to an output. What it is read from is free again behind it.
 
     Raises:
         ModelError: there is none that the checker knows; it says which node is in the way.
     """
+    with current().scope():
+        found = _found(graph, latents, output)
+    head = found.head
+    numbers = head.prototype_count * head.channels * (2 if head.scales else 1)
+    hold("the head", 2 * stored(numbers, head.size) + 16 * head.location_count * head.channels)
+    hold("the decision", sum(stored(len(row)) for row in head.decision.weight))
+    return found
+
+
+def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     if not latents or len(set(latents)) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):

@@ -89,7 +89,7 @@ def _alone(shape: tuple[int | None, ...]) -> Shape | None:
     """A stated shape for one input: the first size may be open."""
     sizes = [1 if k == 0 and n is None else n for k, n in enumerate(shape)]
     known = tuple(n for n in sizes if n is not None)
-    return known if len(known) == len(sizes) and math.prod(known) else None
+    return known if len(known) == len(sizes) and 0 not in known else None
 
 
 def _derived(graph: Graph, tensor: str) -> Shape | None:
