@@ -111,7 +111,7 @@ def test_check_rejects_another_input(certified: tuple[Path, Result], tmp_path: P
 def test_inspect_says_what_would_be_verified() -> None:
     result = protoproof("inspect", MODEL)
     assert result.code == 0
-    for word in ("recognised", "log_ratio", "100", "Sigmoid"):
+    for word in ("recognised", "log((1 + ", "100", "Sigmoid"):
         assert word in result.out
     assert json.loads(protoproof("inspect", MODEL, "--json").out)["binding"] == "recognised"
 

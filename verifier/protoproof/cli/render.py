@@ -67,8 +67,7 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
 
 def _margin_of(explanation: Any) -> str:
     """What the smallest margin is a margin of."""
-    decision = explanation.identity.get("model", {}).get("decision")
-    return "to the closest threshold" if decision == "labels" else "over the closest rival"
+    return "to the closest threshold" if explanation.about_labels else "over the closest rival"
 
 
 def _print_claims(out: Console, explanation: Any) -> None:

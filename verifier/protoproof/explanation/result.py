@@ -94,6 +94,11 @@ class Explanation:
         return self.observation.predicted
 
     @property
+    def about_labels(self) -> bool:
+        """Whether labels are predicted, each by itself, and no class."""
+        return bool(self.identity.get("model", {}).get("decision") == "labels")
+
+    @property
     def size(self) -> int:
         """Number of facts."""
         return len(self.facts)
@@ -125,7 +130,7 @@ class Explanation:
             **self.identity,
             "verdict": self.verdict.status.value,
             "reason": self.verdict.reason,
-            "predicted": self.predicted,
+            "predicted": None if self.about_labels else self.predicted,
             "predicted_name": self.predicted_name,
             "labels": list(self.observation.labels),
             "margin": self.margin,
