@@ -83,7 +83,8 @@ class Votes:
         else:
             common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
             shift = (common & -common).bit_length() - 1
-            whole = [[_floor(w * common, 0) for w in column] for column in columns]
+            whole = [[w.numerator * (common // w.denominator) for w in column]
+                     for column in columns]  # fmt: skip
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":

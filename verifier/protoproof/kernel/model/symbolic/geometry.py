@@ -120,6 +120,10 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
     Raises:
         ModelError: one is no such number.
     """
+    first = abs(under[0]) if under else 1
+    if not first & (first - 1) and all(u == under[0] for u in under):
+        # one power of two: as in nearly every stored head, whose numbers are many
+        return tuple(numbers) if not under or under[0] > 0 else tuple(-n for n in numbers), first
     common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1
     found = []
     for n, u in zip(numbers, under, strict=True):
