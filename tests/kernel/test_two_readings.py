@@ -189,7 +189,8 @@ def test_which_output_decides_is_stated_and_said() -> None:
     assert first.argmax() != logits(model).argmax()
     report = claimed(model)
     assert report.accepted
-    assert dict(report.subject)["output tensor"] == "logits"
+    words = "logits (not the network's first output, which is published)"
+    assert dict(report.subject)["output tensor"] == words
     other = claimed(model, output="published")
     assert other.status == "rejected"
 

@@ -53,7 +53,7 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
         ("model", core.model.sha256),
         ("input tensor", ", ".join(bound.inputs)),
         ("latent tensor", ", ".join(bound.latents)),
-        ("output tensor", bound.output),
+        ("output tensor", _output_words(bound)),
         ("geometry", _GEOMETRIES[core.model.geometry]),
         ("pooling", "; ".join(_POOLINGS[kind] for kind in core.model.pooling)),
         ("decision", _DECISIONS[core.model.decision]),
@@ -64,6 +64,12 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
         ("vocabulary", core.vocabulary),
         ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
     )
+
+
+def _output_words(bound: BoundHead) -> str:
+    if not bound.first_output:
+        return bound.output
+    return f"{bound.output} (not the network's first output, which is {bound.first_output})"
 
 
 def _predicted_words(core: Core) -> str:

@@ -20,7 +20,7 @@ from protoproof.kernel.model.data_files import (
     read_beside,
 )
 from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.reading import find_head
+from protoproof.kernel.model.reading import find_head, first_output
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
 
 
@@ -45,6 +45,7 @@ class BoundHead:
         inputs: the names of the graph's inputs.
         latents: the names of the latent tensors.
         output: the name of the tensor that decides.
+        first_output: the network's first output where it is another one; else empty.
         final: the operators between logits and output, the last one first.
         floor, added: an angular head divides by max(sqrt(|z|^2 + added), floor).
         latent_operator: the operator that outputs the latent; '' for none, or several.
@@ -62,6 +63,7 @@ class BoundHead:
         self.added = found.added
         self.final, self.inputs = found.final, graph.inputs
         self.latents, self.output = latents, output
+        self.first_output = first_output(graph, output)
         domains = {cut.domain for cut in found.cuts}
         domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
         self.latent_operator = domain.operator

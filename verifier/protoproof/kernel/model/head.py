@@ -108,7 +108,9 @@ class Head:
             list(weights[start : start + channels]) for start in range(0, len(weights), channels)
         ]
         self.size = max(width(flat), width(weights))
-        hold("the prototypes", 2 * stored(len(flat) + len(weights), self.size))
+        # a matrix of FLINT, and a list of each prototype that is asked for
+        entries = len(flat) + len(weights)
+        hold("the prototypes", stored(entries, self.size) + 8 * self.size * entries)
         self._points: dict[int, list[int]] = {}
         self.square = 1 if geometry == "euclidean" else 0
         self.factor = -2 if geometry == "euclidean" else -1

@@ -181,9 +181,19 @@ def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[O
     return tensor, final
 
 
-def _followed(graph: Graph, output: str) -> Iterator[list[str]]:
-    """For every output of the network that comes from a tensor by what keeps the order of scores
-    alone: the operators, the last one first."""
+def first_output(graph: Graph, output: str) -> str:
+    """The network's first output, where that is not these scores or comes from them; else ''.
+
+    Whoever runs a file without a thought takes the first output: a claim about another one has to
+    say so.
+    """
+    first = graph.outputs[0]
+    return "" if any(name == first for name, _ in _followed(graph, output)) else first
+
+
+def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[str]]]:
+    """Every output of the network that comes from a tensor by what keeps the order of scores
+    alone, and the operators, the last one first."""
     for name in graph.outputs:
         tensor, kinds = graph.root(name), []
         while tensor != graph.root(output):
@@ -194,7 +204,7 @@ def _followed(graph: Graph, output: str) -> Iterator[list[str]]:
             kinds.append(node.op_type)
             tensor = graph.root(node.input[0])
         else:
-            yield kinds
+            yield name, kinds
 
 
 def _published(graph: Graph, output: str) -> bool:
@@ -203,4 +213,4 @@ def _published(graph: Graph, output: str) -> bool:
 
 def _becomes_labels(graph: Graph, output: str) -> bool:
     """Whether the network puts out sigmoids of these logits: each label decides alone."""
-    return ["Sigmoid"] in _followed(graph, output)
+    return any(kinds == ["Sigmoid"] for _, kinds in _followed(graph, output))
