@@ -252,7 +252,8 @@ def _classes(campaign: Confirmed) -> tuple[AuditClass, ...]:
 
 
 def _sizes(proved: Sequence[Row]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    names = sorted({name for row in proved for name in row.record.sizes})
+    # a vocabulary that this head has no facts of was not tried
+    names = sorted({n for row in proved for n, found in row.record.sizes.items() if found["size"]})
     return tuple(
         (name, tuple(size for row in proved if (size := row.record.sizes[name]["size"])))
         for name in names
