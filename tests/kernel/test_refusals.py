@@ -110,7 +110,7 @@ REASONS = {
     "external data beside raw": "another file",
     "NaN": "NaN",
     "infinite weight": "NaN or infinity",
-    "double": "not a stored float32",
+    "double": "a stored float64 beside float32",
     "bytes missing": "fill its shape",
     "stored twice": "fill its shape",
     "absurd shape": "has shape",

@@ -102,7 +102,7 @@ def test_two_walks_agree_on_the_zoo(name: str, radius: float) -> None:
     for x in images()[:2]:
         low, high = np.clip(x - radius, 0.0, 1.0)[None], np.clip(x + radius, 0.0, 1.0)[None]
         ends = Range(low.astype(np.float64), high.astype(np.float64))
-        found = encoder_range(Graph(net.data), net.description.latent.tensor, ends)
+        found = encoder_range(Graph(net.data), net.recognised.latents[0], ends)
         ours = encoder_bounds(net, [InputBox(ends.low[0], ends.high[0])])
         channels = net.head.channels
         for end, other in ((found.low, ours.lower[0]), (found.high, ours.upper[0])):

@@ -35,6 +35,7 @@ from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Verdict, judged, unknown
+
 # characters of the checker's sentence that an answer repeats
 _SENTENCE = 200
 

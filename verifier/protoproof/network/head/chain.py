@@ -10,21 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.backend import Array, namespace
 from protoproof.errors import InternalError
 from protoproof.network.head.primitives import NONE, PRIMITIVES, Signs
 
-Ends = Float[NDArray[np.float64], " prototype"]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Ends = Float[NDArray[np.float64], " prototype"]
+    # indices that broadcast with the values they are for
+    Chosen = Int[NDArray[np.intp], "..."] | Sequence[int] | None
+
+
 # an array of numpy, or of a device
 Kind = TypeVar("Kind")
-# indices that broadcast with the values they are for
-Chosen = Int[NDArray[np.intp], "..."] | Sequence[int] | None
 
 # How far rounding may put a value outside ends that are not zero, relative to their size.
 _ROUNDING = 1e-9

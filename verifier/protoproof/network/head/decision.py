@@ -8,16 +8,18 @@ where every margin is positive. Values are float64, good for searching and never
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 
-Vector = Float[NDArray[np.float64], "..."]
-Weight = Float[NDArray[np.float64], "class_ column"]
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Vector = Float[NDArray[np.float64], "..."]
+    Weight = Float[NDArray[np.float64], "class_ column"]
 
 
 def frozen(values: object, dtype: type = np.float64) -> NDArray:  # type: ignore[type-arg]

@@ -11,20 +11,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    Table = Float[NDArray[np.float64], "location prototype"]
+    Vector = Float[NDArray[np.float64], " prototype"]
+    Mask = Bool[NDArray[np.bool_], "location prototype"]
+
+
 Kind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
 KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "k-largest mean", "focal")
-
-Table = Float[NDArray[np.float64], "location prototype"]
-Vector = Float[NDArray[np.float64], " prototype"]
-Mask = Bool[NDArray[np.bool_], "location prototype"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from protoproof.errors import InternalError
 from protoproof.network.head.decision import Best, Decision, Labels, Linear, Tree
@@ -116,6 +115,8 @@ class Atoms:
         signed = self.supporting, self.opposing
         if np.count_nonzero(self.weights) > _SPARSE * self.weights.size:
             return signed
+        from scipy.sparse import csr_array  # reports read atoms, and need no solver
+
         return csr_array(signed[0]), csr_array(signed[1])
 
     def margins(self, activation: Float[NDArray[np.float64], "..."]) -> NDArray[np.float64]:

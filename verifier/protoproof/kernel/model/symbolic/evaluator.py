@@ -39,6 +39,7 @@ from protoproof.kernel.model.symbolic.values import (
 
 _PER_NODE = 1 << 14
 _LONGEST_RANGE = 1 << 16
+DOUBLE = 11  # ONNX's number for float64
 # Comparisons with a constant on the right: is it "below"?
 _COMPARISONS = {"Less": False, "GreaterOrEqual": True}
 
@@ -57,6 +58,7 @@ class Evaluation:
         self.known = Expressions(self.tables)
         self.rules = Arithmetic(self.known)
         self.values: dict[str, Value] = {}
+        self._wide = False  # whether something that follows from the latent is cast to float64
         start = 0
         for name, shape in cuts.items():
             count = math.prod(shape)
@@ -106,6 +108,7 @@ class Evaluation:
             inputs = [self.values[name] if name else None for name in operator.inputs]
         except KeyError as error:
             raise operator.refuse("the file has its operators in no order") from error
+        self._require_one_type(operator, inputs)
         try:
             found = _RULES[operator.kind](self, operator, inputs)
         except ModelError as error:
@@ -118,6 +121,19 @@ class Evaluation:
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
                 self.values[name] = value
+
+    def _require_one_type(self, operator: Operator, inputs: Sequence[Value | None]) -> None:
+        """No runtime computes with float32 and float64 in one operator: such a file means nothing.
+
+        Raises:
+            ModelError: a stored float64 meets the latent, which nothing casts to float64.
+        """
+        if all(value is None or isinstance(value, Constant) for value in inputs):
+            return
+        self._wide |= operator.kind == "Cast" and operator.attributes["to"] == DOUBLE
+        stored = (self.graph.constants.get(name) for name in operator.inputs)
+        if not self._wide and any(t is not None and t.data_type == DOUBLE for t in stored):
+            raise operator.refuse("a stored float64 beside float32 numbers")
 
     def integers(self, operator: Operator, inputs: Sequence[Value | None]) -> layout.Integers:
         """The integers of an input, for layout operators."""
