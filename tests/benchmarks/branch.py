@@ -117,7 +117,7 @@ def contradictions(network: Network, region: Region, predicted: int, samples: in
         low, high = (np.asarray(e, np.float32) for e in (part.box.lower, part.box.upper))
         start = low + rng.random((samples // 4, *low.shape), dtype=np.float32) * (high - low)
         drawn.append(_descended(network, predicted, start, low, high))
-    logits = network.description.decision.logits
+    logits = network.recognised.output
     seen = [network.session.run((logits,), {network.graph.input: x})[0] for x in drawn]
     return int((np.concatenate(seen).argmax(axis=1) != predicted).sum())
 

@@ -61,7 +61,7 @@ def branched(text: str = LIGHT, number: int = 0) -> Certified:
 
 
 def logits(network: Network, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    name = network.description.decision.logits
+    name = network.recognised.output
     return network.session.run((name,), {network.graph.input: x})[0]
 
 

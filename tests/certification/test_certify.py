@@ -39,7 +39,7 @@ def images() -> NDArray[np.float32]:
 
 def logits(network: Network, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """The whole graph on a batch: far faster than one image at a time, and enough to disagree."""
-    name = network.description.decision.logits
+    name = network.recognised.output
     return network.session.run((name,), {network.graph.input: x})[0]
 
 
