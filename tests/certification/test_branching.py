@@ -28,6 +28,7 @@ from protoproof.kernel import check
 from protoproof.kernel.budget import MAX_STEPS
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import partition as parts
+from protoproof.kernel.model.chain import Chain, Step
 from protoproof.network import Network, load
 from protoproof.region.bounds import attack
 from protoproof.region.bounds import partition as branch
@@ -40,6 +41,10 @@ from protoproof.verdict import Status
 from tests.support.certification import certifier
 
 DOMAIN = (0.0, 1.0)
+# log((q + 1) / (q + eps)), as the checker has it
+LOG_RATIO = Chain(
+    [Step("add", (Fraction(1, 8),)), Step("one_plus", (Fraction(7, 8),)), Step("log", ())]
+)
 SAMPLES = 10_000
 ROUNDS = 3
 LIGHT = "brightness:0.2,0.2"
@@ -255,7 +260,7 @@ def test_the_limits_are_the_checkers() -> None:
     ):  # fmt: skip
         head = SimpleNamespace(
             location_count=locations, channels=channels, prototype_count=prototypes,
-            class_count=classes,
+            class_count=classes, chain=LOG_RATIO,
         )  # fmt: skip
         network = SimpleNamespace(
             head=SimpleNamespace(

@@ -45,11 +45,7 @@ def nothing(values: dict[str, np.ndarray]) -> None:
 def sabotaged(path: Path, harm: Any) -> Path:
     """A copy of the certified zoo network with changed initializers."""
     model = onnx.load(MODEL)
-    description = network().description
-    names = {
-        "prototypes": description.measurement.prototypes,
-        "weight": description.decision.weight,
-    }
+    names = {"prototypes": "prototypes", "weight": "head.weight"}
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     values = {word: numpy_helper.to_array(tensors[name]).copy() for word, name in names.items()}
     shapes = {word: value.shape for word, value in values.items()}

@@ -83,8 +83,7 @@ class Votes:
         else:
             common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
             shift = (common & -common).bit_length() - 1
-            whole = [[w.numerator * (common // w.denominator) for w in column]
-                     for column in columns]  # fmt: skip
+            whole = [[_multiple(w, common) for w in column] for column in columns]
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":
@@ -93,6 +92,13 @@ class Votes:
             kind, len(self.features), weight, [int(b * common) for b in self.bias], shift,  # type: ignore[arg-type]
             self.groups, nodes, slack,
         )  # fmt: skip
+
+
+def _multiple(number: Fraction | Real | int, common: int) -> int:
+    """The number times a multiple of its denominator."""
+    if isinstance(number, Real):
+        raise TypeError("an irrational number has no denominator")
+    return number.numerator * (common // number.denominator)
 
 
 def _floor(number: Fraction | Real | int, shift: int) -> int:
