@@ -19,6 +19,7 @@ from protoproof.campaign.options import CampaignOptions
 from protoproof.campaign.record import Options, result_key, versions
 from protoproof.campaign.regions import domain_words, region_key, wording
 from protoproof.campaign.store import Ledger, Planned
+from protoproof.certification.certify import require_bounded
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
 
@@ -124,6 +125,9 @@ def make_plan(network: Network, instances: Instances, asked: CampaignOptions) ->
     """
     instances.fit(network.class_names)
     chosen = asked.selection.choose(instances)
+    if asked.regions:
+        # before any work is done: no instance would have an answer
+        require_bounded(network)
     domain = domain_words(asked.options.domain, network)
     facts, regions = model_facts(network), wording(asked.regions, network)
     return Plan(network, instances, asked, chosen, facts, regions, domain)

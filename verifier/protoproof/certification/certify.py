@@ -78,7 +78,7 @@ class Certifier:
             FragileError: runtime and head disagree about the centre.
         """
         options = replace(options or CertifyOptions(), **keywords)
-        _require_bounded(self.network)
+        require_bounded(self.network)
         begun, log = time.perf_counter(), StageLog()
         observation = self.network.observe(region.centre)
         names = self.network.class_names
@@ -219,7 +219,7 @@ def certify(
     return Certifier(known, device).certify(region, options, **keywords)
 
 
-def _require_bounded(network: Network) -> None:
+def require_bounded(network: Network) -> None:
     """Refuse heads for which there are no bounds over regions of inputs.
 
     Raises:
@@ -231,6 +231,7 @@ def _require_bounded(network: Network) -> None:
         return
     kinds = ", ".join(sorted(set(head.pooling_of.kinds)))
     raise UsageError(
-        "certify: regions of inputs are bounded for squared distances to the nearest location and "
-        f"a linear decision; this head is {head.geometry}, {kinds}, {head.decision.kind}"
+        "regions of inputs are bounded for heads of squared distances to the nearest location with "
+        f"a linear decision; this head has measurements of kind '{head.geometry}', pooling {kinds} "
+        f"and the decision '{head.decision.kind}'; ask without a region"
     )

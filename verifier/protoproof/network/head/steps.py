@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from protoproof.errors import InternalError
 from protoproof.network.head import constants
 from protoproof.network.head.chain import Chain, Step
 from protoproof.network.head.refusal import NotRecognisedError
@@ -22,7 +23,13 @@ def steps_of(steps: Sequence[Named]) -> tuple[Step, ...]:
     for name, constant in steps:
         if name == "mul_root" and constant is not None:
             name, constant = "mul", np.sqrt(constant)
-        made.append(Step(name, constant))
+        try:
+            made.append(Step(name, constant))
+        except InternalError as error:
+            raise NotRecognisedError(
+                f"a similarity whose constants ('{name}') are zero, infinite or NaN: a prototype "
+                "of norm zero, or a division by zero"
+            ) from error
     return tuple(made)
 
 

@@ -214,6 +214,8 @@ class _Problem:
             pace = xp.where(better, xp.minimum(pace * _GROW, _LONGEST), pace * _SHRINK)
         return best, found
 
+    # a similarity may be steep without end where a measurement is 0: such a point is not taken
+    @np.errstate(invalid="ignore", over="ignore", divide="ignore")
     def _value(self, points: Array) -> _Value:
         xp = namespace(points)
         count, locations, channels = points.shape

@@ -120,6 +120,8 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
     Raises:
         ModelError: one is no such number.
     """
+    if not all(isinstance(n, int) for n in (*numbers, *under)):
+        raise ModelError("model: a prototype's numbers are irrational, so they have no exact form")
     first = abs(under[0]) if under else 1
     if not first & (first - 1) and all(u == under[0] for u in under):
         # one power of two: as in nearly every stored head, whose numbers are many
