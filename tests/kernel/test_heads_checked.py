@@ -46,6 +46,7 @@ class Read(BoundHead):
         kind = here.kind.domain
         self.head, self.inputs, self.latents, self.output = here.head, ("input",), latents, output
         self.latent_operator = "Some"
+        self.first_output = ""
         self.latent_range = {"box": ((0, 1), (1, 1)), "half": ((0, 1), None)}.get(kind)
         self.normalised = kind if kind in ("sphere", "ball", "simplex") else ""
 

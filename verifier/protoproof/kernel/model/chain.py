@@ -31,6 +31,7 @@ from protoproof.kernel.model.primitives import (
     Number,
     Shape,
     as_ball,
+    at_least,
 )
 from protoproof.kernel.model.real import Real
 
@@ -222,8 +223,9 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
         if not inside:
             return _Range(math.nan, math.nan)
         return _Range(_least(low, high, *inside), _most(low, high, *inside))
-    if name == "abs" and not shape.convex:  # rounded a hair below 0: see ``_abs``
-        return _Range(ZERO, _most(low, high))
+    if name == "abs":
+        # nothing where the argument is never negative, else from 0 on: see ``_abs``
+        return here if at_least(here.low, ZERO) else _Range(ZERO, _most(low, high))
     if shape.direction < 0:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)

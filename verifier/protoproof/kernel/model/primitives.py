@@ -22,7 +22,7 @@ ZERO, ONE = fmpq(0), fmpq(1)
 EXACT_BITS = 1 << 14
 # How far |p|^2, rounded to float32, can be below itself: an argument of abs that is as little
 # below 0 is taken for a distance, and abs for the identity (see ``_abs``).
-HAIR = fmpq(1, 1 << 10)
+HAIR = fmpq(1, 1 << 14)
 
 
 class Shape(NamedTuple):
@@ -129,7 +129,14 @@ def _capped(low: End, high: End, c: fmpq) -> Shape:
 
 
 def _absolute(t: Number, c: fmpq) -> Number:
-    return as_ball(abs(t)) if isinstance(t, arb) else max(t, -t)
+    """|t|, or what encloses it: the least |t| of several locations is not that of the least t where
+    one of them is a hair below 0, so below a hair all between max(t, 0) and a hair may be it. Both
+    ends of the enclosure rise with t."""
+    if t >= HAIR:
+        return t
+    if t >= 0:
+        return as_ball(t).union(as_ball(HAIR))
+    return arb(0).union(as_ball(HAIR)).union(abs(as_ball(t)))
 
 
 def _square(low: End, high: End, c: fmpq) -> Shape:
@@ -143,8 +150,6 @@ def _abs(low: End, high: End, c: fmpq) -> Shape:
     whose ends do not fall; so it passes for rising, but for no shape."""
     if at_least(low, ZERO):
         return _line(1)
-    if at_most(high, ZERO):
-        return _line(-1)
     return Shape(1) if at_least(low, -HAIR) else UNDEFINED
 
 

@@ -19,7 +19,6 @@ from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
-from protoproof.kernel.model.symbolic.values import Terms
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
@@ -77,7 +76,7 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
 
 
 def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    if not latents or len(set(latents)) != len(latents):
+    if not latents or len({graph.root(name) for name in latents}) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):
         raise ModelError(
@@ -87,7 +86,7 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
-    value = _logits(here, logits, final)
+    value = here.rules.terms(here.value(logits))
     places = [k for k, n in enumerate(value.shape) if n != 1]
     if len(places) > 1:
         raise ModelError(
@@ -97,6 +96,7 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     for operator in final:
         if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:
             raise operator.refuse("along an axis that is not that of the classes")
+    _require_published(graph, output, axis, len(value.shape))
     kinds = tuple(operator.kind for operator in final)
     if "Sigmoid" in kinds[:-1] and kinds[:1] != ("ArgMax",):
         raise final[0].refuse("of probabilities of labels")
@@ -120,25 +120,6 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"prototype: {reason}"
         )
     return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
-
-
-def _logits(here: Evaluation, tensor: str, final: list[Operator]) -> Terms:
-    """What the logits are. A logarithm of what is no logarithm of single terms is stripped, too: it
-    keeps the order of positive numbers."""
-    try:
-        return here.rules.terms(here.value(tensor))
-    except ModelError:
-        node, position = here.graph.producers.get(here.graph.root(tensor), (None, 0))
-        if (
-            node is None
-            or position
-            or node.op_type != "Log"
-            or "Sigmoid" in {f.kind for f in final}
-        ):
-            raise
-        operator = read(node, here.graph.opset)
-        final.append(operator)
-        return here.rules.terms(here.value(operator.inputs[0]))
 
 
 def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
@@ -191,7 +172,7 @@ def first_output(graph: Graph, output: str) -> str:
     return "" if any(name == first for name, _ in _followed(graph, output)) else first
 
 
-def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[str]]]:
+def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[Operator]]]:
     """Every output of the network that comes from a tensor by what keeps the order of scores
     alone, and the operators, the last one first."""
     for name in graph.outputs:
@@ -199,9 +180,12 @@ def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[str]]]:
         while tensor != graph.root(output):
             node, position = graph.producers.get(tensor, (None, 0))
             known = node is not None and not position and node.domain in DEFAULT_DOMAINS
-            if node is None or not known or node.op_type not in (*_FINAL, "Log"):
+            if node is None or not known or node.op_type not in _FINAL:
                 break
-            kinds.append(node.op_type)
+            try:
+                kinds.append(read(node, graph.opset))
+            except ModelError:
+                break
             tensor = graph.root(node.input[0])
         else:
             yield name, kinds
@@ -211,6 +195,22 @@ def _published(graph: Graph, output: str) -> bool:
     return any(True for _ in _followed(graph, output))
 
 
+def _require_published(graph: Graph, output: str, axis: int, rank: int) -> None:
+    """Only what normalises along the classes keeps their order.
+
+    Raises:
+        ModelError: no output of the network follows from the scores by such operators alone.
+    """
+    for _, operators in _followed(graph, output):
+        along = [o.attributes["axis"] for o in operators if "axis" in o.attributes]
+        if all(one % rank == axis for one in along):
+            return
+    raise ModelError(
+        f"model: what the network puts out of {output!r} is normalised along an axis that is not "
+        "that of the classes"
+    )
+
+
 def _becomes_labels(graph: Graph, output: str) -> bool:
     """Whether the network puts out sigmoids of these logits: each label decides alone."""
-    return any(kinds == ["Sigmoid"] for _, kinds in _followed(graph, output))
+    return any([k.kind for k in kinds] == ["Sigmoid"] for _, kinds in _followed(graph, output))

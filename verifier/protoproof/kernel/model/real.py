@@ -10,6 +10,7 @@ from flint import arb, ctx
 from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.exact import PRECISIONS, certain_sign
 
+_LONGEST = 1 << 8
 Rational = int | Fraction
 Constant = Union["Real", Fraction]
 
@@ -20,11 +21,16 @@ class Real:
     Comparisons are True only where they are certain.
     """
 
-    __slots__ = ("_key", "_known")
+    __slots__ = ("_key", "_known", "_size")
+    _size: int
 
     def __init__(self, kind: str, *parts: Real | Rational) -> None:
         self._key = kind, tuple(p if isinstance(p, Real) else Fraction(p) for p in parts)
         self._known: dict[int, arb] = {}
+        # formulas are compared and hashed part by part, however often they share one
+        self._size = 1 + sum(part._size for part in parts if isinstance(part, Real))
+        if self._size > _LONGEST:
+            raise ModelError("model: a constant of the head is computed in too many steps")
 
     def ball(self) -> arb:
         """A ball around the number, at the working precision.

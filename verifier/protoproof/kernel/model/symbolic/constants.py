@@ -30,11 +30,13 @@ from protoproof.kernel.model.symbolic.arrays import (
 from protoproof.kernel.model.symbolic.values import Constant, constant
 
 _TYPES = {
-    1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", 9: "u1", 10: "<f2",
-    11: "<f8", 12: "<u4", 13: "<u8",
+    1: "<f4", 6: "<i4", 7: "<i8", 9: "u1", 10: "<f2", 11: "<f8",
 }  # fmt: skip
-FLOATS = (1, 10, 11, 16)
-INTEGERS = (2, 3, 4, 5, 6, 7, 12, 13)
+# to which a value may be cast: to half precision everything is rounded, and shorter whole numbers
+# wrap round
+FLOATS = (1, 11)
+_WRAP = 1 << 31
+INTEGERS = (6, 7)
 
 
 def stored(tensor: OnnxTensor) -> Constant:
@@ -52,6 +54,17 @@ def stored(tensor: OnnxTensor) -> Constant:
 
 def scalar(number: float | Fraction) -> Constant:
     return constant(exact(Fraction(number)))
+
+
+def require_integers(value: Constant) -> Constant:
+    """Whole numbers that no runtime's integers wrap round, in this operator or the next.
+
+    Raises:
+        ModelError: there are others.
+    """
+    if any(abs(n) >= _WRAP for n in integers(value).reshape(-1).tolist()):
+        raise ModelError("model: whole numbers that may wrap round")
+    return value
 
 
 def integers(value: Constant) -> Array:

@@ -77,7 +77,9 @@ def _clip_box(graph: Graph, operator: Operator) -> tuple[Ratio, Ratio | None] | 
     except ModelError:
         return None
     low, high = ends
-    return None if low is None else (low, high)
+    if low is None or (high is not None and high[0] * low[1] < low[0] * high[1]):
+        return None
+    return low, high
 
 
 def _groups(shape: Shape, axis: int) -> set[tuple[int, ...]]:
@@ -101,6 +103,8 @@ def _normalised(
     for source in operator.inputs:
         if source in graph.constants or not source:
             continue
+        if not _has_shape(graph, source, shape):
+            continue  # broadcast to the latent, its norm would be another's
         here = Evaluation(graph, {source: shape})
         try:
             value = here.value(tensor)
@@ -124,6 +128,15 @@ def _normalised(
         if floors:
             return "sphere" if floors == {Fraction(0)} else "ball"
     return ""
+
+
+def _has_shape(graph: Graph, tensor: str, shape: Shape) -> bool:
+    from protoproof.kernel.model.symbolic.shapes import shape_of  # which reads heads, too
+
+    try:
+        return shape_of(graph, tensor) == shape
+    except ModelError:
+        return False
 
 
 def _whole(value: Latent) -> bool:

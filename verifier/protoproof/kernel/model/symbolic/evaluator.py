@@ -14,8 +14,8 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.symbolic import constants, layout
-from protoproof.kernel.model.symbolic.arithmetic import Arithmetic
+from protoproof.kernel.model.symbolic import constants, layout, reductions
+from protoproof.kernel.model.symbolic.arithmetic import BINARY, UNARY, Arithmetic
 from protoproof.kernel.model.symbolic.arrays import Array, Shape
 from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.nodes import Operator, read
@@ -28,6 +28,10 @@ from protoproof.kernel.model.symbolic.values import (
 )
 
 _PER_NODE = 1 << 14
+_ELEMENTWISE = frozenset((*BINARY, "Pow", "Max", "Min", "Where"))
+_CALCULATING = frozenset(
+    (*BINARY, *UNARY, *reductions.KINDS, "Pow", "Max", "Min", "MatMul", "Gemm", "Einsum", "Cast")
+)
 DOUBLE = 11  # ONNX's number for float64
 
 
@@ -105,9 +109,32 @@ class Evaluation:
             raise operator.refuse(text) from error
         except (ValueError, IndexError) as error:
             raise operator.refuse("shapes that do not fit together") from error
+        self._require_plain(operator, [v for v in inputs if v is not None], found)
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
                 self.values[name] = value
+
+    def _require_plain(
+        self, operator: Operator, inputs: Sequence[Value], found: Sequence[Value]
+    ) -> None:
+        """What holds of every rule's result, whatever the rule.
+
+        Operators element by element have the shape to which their operands broadcast; whole numbers
+        stay whole and do not wrap round.
+
+        Raises:
+            ModelError: a result breaks one of these.
+        """
+        if operator.kind in _ELEMENTWISE:
+            shape = np.broadcast_shapes(*[value.shape for value in inputs])
+            if found[0].shape != shape:
+                raise operator.refuse(f"operands that broadcast to {list(shape)}")
+        if operator.kind in _CALCULATING and all(
+            isinstance(value, Constant) and value.whole for value in inputs
+        ):
+            for value in found:
+                if isinstance(value, Constant):
+                    constants.require_integers(value)
 
     def _require_one_type(self, operator: Operator, inputs: Sequence[Value | None]) -> None:
         """No runtime computes with float32 and float64 in one operator: such a file means nothing.

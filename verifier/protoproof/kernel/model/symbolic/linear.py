@@ -193,7 +193,11 @@ def windows(piece: Array, kernel: Shape, strides: Shape, dilations: Shape) -> Ar
 def conv(rules: Arithmetic, operator: Operator, inputs: list[Value]) -> Value:
     """A convolution with a stored kernel: the product of every window's elements with it."""
     value, kernel = inputs[0], inputs[1]
-    if not isinstance(kernel, Constant) or len(kernel.shape) != len(value.shape):
+    if (
+        not isinstance(kernel, Constant)
+        or isinstance(value, Joined)
+        or len(kernel.shape) != len(value.shape)
+    ):
         raise UnknownError(f"model: a convolution of {value.words()} with {kernel.words()}")
     group, count = operator.attributes["group"], kernel.shape[0]
     size, rank = kernel.shape[1], len(kernel.shape) - 2

@@ -123,7 +123,7 @@ def _cast(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
     to = operator.attributes["to"]
     if isinstance(value, Constant):
         if to in constants.INTEGERS:
-            constants.integers(value)
+            constants.require_integers(value)
             return [replace(value, whole=True)]
         if to in constants.FLOATS:
             return [replace(value if to == 11 else constants.as_float32(value), whole=False)]

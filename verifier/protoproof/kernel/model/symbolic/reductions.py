@@ -39,7 +39,7 @@ def reduce(
     if operator.attributes["keepdims"] not in (0, 1):
         raise operator.refuse("keepdims is not 0 or 1")
     if not named and operator.attributes.get("noop_with_empty_axes"):
-        return value
+        raise operator.refuse("no axes, and noop_with_empty_axes, which runtimes read differently")
     axes = axes_of(operator, list(named), rank) if named else tuple(range(rank))
     found = over(rules, KINDS[operator.kind], value, axes)
     if operator.attributes["keepdims"]:
