@@ -92,7 +92,6 @@ PROJECTIONS = (
         partial(projections.Parts, 8, dense=True),
         IMAGE,
         _form(cuts=((1, 10, 3, 3),), width=10),
-        uncertified={"legacy": "a constant beside the root of a constant that is not folded"},
     ),
     Family(
         "audio",
@@ -101,7 +100,6 @@ PROJECTIONS = (
         partial(projections.Parts, 8, dense=False),
         IMAGE,
         _form(cuts=((1, 10, 3, 3),), width=10),
-        uncertified={"legacy": "a constant beside the root of a constant that is not folded"},
     ),
     Family(
         "hypersphere",
@@ -126,7 +124,7 @@ PROJECTIONS = (
         partial(projections.Stretches, 8),
         SIGNAL,
         _form("angular", "mean", "labels", ((1, 8, 6),), locations=4, width=24),
-        uncertified={"legacy": "the root of a constant that is not folded"},
+        uncertified=dict.fromkeys(("default", "legacy"), "a factor shared out otherwise"),
     ),
     Family(
         "token-cosine",

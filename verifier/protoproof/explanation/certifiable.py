@@ -7,12 +7,14 @@ explanations can be certified; where the checker refuses, its sentence says why 
 from __future__ import annotations
 
 import numpy as np
+from flint import fmpq
 from numpy.typing import NDArray
 
 from protoproof.errors import ProtoProofError
 from protoproof.kernel import ModelFile
 from protoproof.kernel.model.head import Head
 from protoproof.network import Network
+from protoproof.network.head.head import Head as OurHead
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
@@ -40,9 +42,20 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
     second = np.concatenate([cut.sites for cut in bound.cuts])
     if not np.array_equal(first, second):
         return "the checker reads the locations of the latent in another order"
-    if not _same_units(ours.prototypes, theirs):
+    if not _same_units(ours.prototypes, theirs) or not _same_pooled(ours, theirs):
         return "the checker measures in other units: it shares a factor of the prototypes otherwise"
     return ""
+
+
+def _same_pooled(ours: OurHead, theirs: Head) -> bool:
+    """Whether what is pooled, where that is more than the nearest measurement, is the same."""
+    if ours.all_nearest:
+        return True
+    at = 0.25 if ours.geometry in ("euclidean", "diagonal") else -0.25
+    own = ours.inner_chain.value(np.full(len(ours.prototypes), at))
+    other = [float(theirs.inner.value(j, fmpq(int(4 * at), 4))) for j in range(len(own))]
+    kinds = np.array([kind == "nearest" for kind in ours.pooling_of.kinds])
+    return bool(np.allclose(np.where(kinds, 0.0, own), np.where(kinds, 0.0, other), rtol=1e-9))
 
 
 def _same_units(prototypes: NDArray[np.float64], head: Head) -> bool:
