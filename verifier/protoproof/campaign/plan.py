@@ -19,7 +19,6 @@ from protoproof.campaign.options import CampaignOptions
 from protoproof.campaign.record import Options, result_key, versions
 from protoproof.campaign.regions import domain_words, region_key, wording
 from protoproof.campaign.store import Ledger, Planned
-from protoproof.certification.certify import require_bounded
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
 
@@ -126,6 +125,8 @@ def make_plan(network: Network, instances: Instances, asked: CampaignOptions) ->
     instances.fit(network.class_names)
     chosen = asked.selection.choose(instances)
     if asked.regions:
+        from protoproof.certification.certify import require_bounded  # loads torch
+
         # before any work is done: no instance would have an answer
         require_bounded(network)
     domain = domain_words(asked.options.domain, network)
