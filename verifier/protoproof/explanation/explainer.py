@@ -17,7 +17,7 @@ from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
 from protoproof.errors import ModelError, UsageError
 from protoproof.explanation.answer import Best, answer
-from protoproof.explanation.certifiable import checkers_objection
+from protoproof.explanation.certifiable import checkers_reading
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -58,10 +58,12 @@ class Explainer:
         self.engine = engine_named(device) if isinstance(device, str) else device
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data, network.files)
-        objection = checkers_objection(network, self.model_file)
-        if objection:
+        reading = checkers_reading(network, self.model_file)
+        self._similarities = reading.similarities
+        if reading.objection:
             raise ModelError(
-                f"{printable(network.path, 400)}: explanations cannot be certified: {objection}"
+                f"{printable(network.path, 400)}: explanations cannot be certified: "
+                f"{reading.objection}"
             )
 
     def instance(self, observation: Observation, labels: tuple[int, ...] = ()) -> Instance:
@@ -87,6 +89,7 @@ class Explainer:
             self.gram,
             self.engine,
             labels,
+            self._similarities,
         )
 
     def explain(

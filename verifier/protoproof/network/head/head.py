@@ -238,11 +238,17 @@ class Head:
         else:
             result = -np.einsum("ld,pd->lp", latent, self.prototypes)
             if self.geometry == "angular":
-                norm = np.maximum(np.sqrt((latent**2).sum(axis=1) + self.added), self.epsilon)
-                result = np.clip(result / np.where(norm > 0, norm, 1.0)[:, None], *self.range)
+                result = np.clip(result / self.length(latent)[:, None], *self.range)
         if self.mask is not None and len(latent) == self.locations:
             result = np.where(self.mask, result, np.inf)
         return result
+
+    def length(
+        self, points: Float[NDArray[np.float64], "*location channel"]
+    ) -> Float[NDArray[np.float64], "*location"]:
+        """What an angular measurement divides by at some points; 1 instead of 0."""
+        found = np.maximum(np.sqrt((points**2).sum(axis=-1) + self.added), self.epsilon)
+        return np.asarray(np.where(found > 0, found, 1.0))
 
     def _distances(self, latent: NDArray[np.float64]) -> Table:
         result = np.empty((len(latent), len(self.prototypes)))

@@ -29,13 +29,16 @@ def measured(head: Head, points: Points) -> Tables:
     if head.geometry in ("linear", "angular"):
         result = -(points @ prototypes.T)
         if head.geometry == "angular":
-            norm = np.linalg.norm(points, axis=-1, keepdims=True)
-            result = np.clip(result / np.maximum(norm, max(head.epsilon, _TINY)), *head.range)
+            result = np.clip(result / _length(head, points), *head.range)
         return np.asarray(result)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
     constant = (weights * prototypes**2).sum(axis=1)
     result = points**2 @ weights.T - 2.0 * points @ (weights * prototypes).T + constant
     return np.asarray(np.maximum(result, 0.0))
+
+
+def _length(head: Head, points: Points) -> Points:
+    return np.maximum(head.length(points), _TINY)[..., None]
 
 
 def pulled(head: Head, points: Points, slopes: Tables) -> Points:
@@ -44,7 +47,7 @@ def pulled(head: Head, points: Points, slopes: Tables) -> Points:
     if head.geometry == "linear":
         return np.asarray(-(slopes @ prototypes))
     if head.geometry == "angular":
-        norm = np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), _TINY)
+        norm = _length(head, points)
         unit, total = points / norm, -(slopes @ prototypes)
         return np.asarray((total - (total * unit).sum(axis=-1, keepdims=True) * unit) / norm)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales

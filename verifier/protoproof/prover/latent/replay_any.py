@@ -216,7 +216,7 @@ class AnyReplay:
                 own - fmpq(2 * dot, unit) + fmpq(norm, 1 << 2 * self._shift)
                 for dot, norm in zip(dots, norms, strict=True)
             ]
-        size = max(fmpq(square, scale * scale), exactly(head.epsilon) ** 2)
+        size = max(fmpq(square, scale * scale) + exactly(head.added), exactly(head.epsilon) ** 2)
         if size == 0:
             return [fmpq(0)] * len(dots)
         norm = arb(size).sqrt()
@@ -239,6 +239,7 @@ class _Latent:
     def __init__(self, replay: AnyReplay, points: Mapping[int, _Point]) -> None:
         self._replay, self._points = replay, points
         self._head = replay.instance.head
+        self._exact = replay.instance.exact
         self._pooled: dict[int, Number] = {}
         self._similar: dict[int, Number] = {}
 
@@ -256,7 +257,7 @@ class _Latent:
             if kind == "nearest":
                 found = least(values)
             else:
-                inner = [chain_number(head.inner_chain, prototype, value) for value in values]
+                inner = [chain_number(self._exact.inner, prototype, value) for value in values]
                 found = pooled_numbers(kind, inner, pooling.count[prototype])
             self._pooled[prototype] = found
         return self._pooled[prototype]
@@ -265,7 +266,7 @@ class _Latent:
         """The activation of one prototype."""
         if prototype not in self._similar:
             value = self.pooled(prototype)
-            self._similar[prototype] = chain_number(self._head.chain, prototype, value)
+            self._similar[prototype] = chain_number(self._exact.chain, prototype, value)
         return self._similar[prototype]
 
     def meets(self, fact: Fact) -> bool:
