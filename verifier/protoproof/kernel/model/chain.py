@@ -133,6 +133,11 @@ class Chain:
         here = _Range(low, high)
         for name, c in self._through(prototype):
             direction = _shape(name, here, c).direction
+            if direction is None and name in APPROACHED and _from_zero(here) and not here.open:
+                return (
+                    f"step {name!r} has no finite value at 0, which its argument reaches: the "
+                    "network adds no positive number to it"
+                )
             if direction is None:
                 return f"step {name!r} has no direction there"
             rises *= direction
@@ -199,8 +204,12 @@ def _shape(name: str, here: _Range, c: fmpq) -> Shape:
     return PRIMITIVES[name].shape(here.low, here.high, c)
 
 
+def _from_zero(here: _Range) -> bool:
+    return not isinstance(here.low, float) and bool(here.low == 0)
+
+
 def _at_pole(name: str, here: _Range, c: fmpq) -> bool:
-    if not here.open or name not in APPROACHED or isinstance(here.low, float) or here.low != 0:
+    if not here.open or name not in APPROACHED or not _from_zero(here):
         return False
     return name != "log_one_plus" or c > 0
 
