@@ -11,9 +11,11 @@ from onnx import helper
 from PIL import Image
 
 from protoproof.errors import InputError, ModelError, UnsupportedOperatorError
+from protoproof.explanation.certifiable import checkers_objection
 from protoproof.kernel import ModelFile
 from protoproof.network import load
 from protoproof.network.inputs import read_input
+from protoproof.network.inspect import inspect_file
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.inferred import exposing
@@ -138,3 +140,7 @@ def test_an_encoder_behind_a_cast_of_bytes(tmp_path: Path) -> None:
     assert network.observe(x).logits.tobytes() == plain.observe(usual).logits.tobytes()
     with pytest.raises(InputError, match=r"whole numbers 0..255"):
         network.observe(x * np.float32(0.5))
+    # the description's range is not the bytes'
+    found = inspect_file(path, checker=checkers_objection)
+    assert (found.refusals, found.certifiable, found.compared) == ((), True, True)
+    assert "whole numbers 0..255 (uint8)" in found.to_text()

@@ -23,7 +23,7 @@ def test_a_good_model(tmp_path: Path) -> None:
     assert found.parameters == 45 + 5 + 15 + 12 + 8 + 3
     assert found.input == {
         "tensor": "input", "shape": [1, 6, 6], "range": [0.0, 1.0], "range_stated": True,
-        "free_batch": True,
+        "bytes": False, "free_batch": True,
     }  # fmt: skip
     assert found.latent == {
         "tensors": ["latent"], "grid": [2, 2], "channels": 3, "range": "sigmoid"
@@ -89,6 +89,8 @@ def test_the_checker_is_asked(tmp_path: Path) -> None:
     assert "by the checker too" in found.to_text()
     refused = inspect_file(path, checker=lambda network: "it says no")
     assert refused.certifiable is False
+    assert refused.refusals == ("explanations cannot be certified: it says no",)
+    assert "recognised in the graph, but not by the checker" in refused.to_text()
     assert "cannot be certified: it says no" in refused.to_text()
 
 

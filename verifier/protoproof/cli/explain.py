@@ -177,7 +177,7 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     network, path, index = explainer.network, asked.input_, asked.index
     if path is None:
         raise UsageError("give the input with --input")
-    stated = network.about.range_stated
+    stated = network.range_stated
     read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
     stem = path.stem if index is None else f"{path.stem}-{index}"

@@ -88,6 +88,11 @@ class Network:
         return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
+    def range_stated(self) -> bool:
+        """Whether that range is known: a range that nobody states is none."""
+        return self.graph.bytes_in or self.about.range_stated
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """One name per class (any characters)."""
         return self.about.classes
@@ -99,9 +104,7 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        # a range that nobody states is none
-        bounded = self.graph.bytes_in or self.about.range_stated
-        limits = self.input_range if bounded else (-math.inf, math.inf)
+        limits = self.input_range if self.range_stated else (-math.inf, math.inf)
         image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)
         *tensors, scores = self.session.run(names, {self.view.input: image[None]})
