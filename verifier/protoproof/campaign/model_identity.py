@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from protoproof.campaign.record import HeadKey
 from protoproof.network import Network
 from protoproof.network.head.decision import Best, Linear, Tree
 from protoproof.network.head.head import Head
@@ -62,6 +63,11 @@ class ModelFacts(BaseModel):
     contradictory: tuple[int, ...] | None
     idle: tuple[int, ...]
     nearest: tuple[tuple[int, float], ...]
+
+    @property
+    def key(self) -> HeadKey:
+        """What results are found again by."""
+        return HeadKey(self.sha256, self.description_sha256, self.latent, self.output)
 
     @property
     def identity(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.errors import ModelError, UsageError
+from protoproof.errors import ModelError
 from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.certifiable import checkers_objection
 from protoproof.explanation.minimum import Proof, smallest, stated
@@ -148,7 +148,7 @@ class Explainer:
             FragileError: see :meth:`instance`.
         """
         domain = self.domain(options.domain, observation)
-        instance = self.instance(observation, self.labels(options))
+        instance = self.instance(observation, self.network.labels(options.label))
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
 
@@ -168,22 +168,6 @@ class Explainer:
                 attempts.append(Attempt(word, verdict, size, spent, envelope))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         return attempts, min(proofs, default=None)
-
-    def labels(self, options: ExplainOptions) -> tuple[int, ...]:
-        """The labels that the options ask about; none for all.
-
-        Raises:
-            UsageError: a label that there is not, or one of a head without labels.
-        """
-        if options.label is None:
-            return ()
-        head, names = self.network.head, self.network.class_names
-        if head.decision.kind != "labels":
-            raise UsageError("--label: this network predicts one class, and no labels")
-        found = [k for k, name in enumerate(names) if options.label in (name, str(k))]
-        if not found:
-            raise UsageError(f"--label {options.label}: there is no such label")
-        return (found[0],)
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import FragileError, ModelError
+from protoproof.errors import FragileError, ModelError, UsageError
 from protoproof.network.head.about import About, find_about, named
 from protoproof.network.head.agreement import disagreement
 from protoproof.network.head.head import Head
@@ -91,6 +91,22 @@ class Network:
     def class_names(self) -> tuple[str, ...]:
         """One name per class (any characters)."""
         return self.about.classes
+
+    def labels(self, label: str | None) -> tuple[int, ...]:
+        """The label of a name or number, alone; all where None is asked for; () without labels.
+
+        Raises:
+            UsageError: a label that there is not, or one of a head without labels.
+        """
+        every = tuple(range(len(self.class_names))) if self.head.decision.kind == "labels" else ()
+        if label is None:
+            return every
+        if not every:
+            raise UsageError("--label: this network predicts one class, and no labels")
+        found = [k for k in every if label in (self.class_names[k], str(k))]
+        if not found:
+            raise UsageError(f"--label {label}: there is no such label")
+        return (found[0],)
 
     def observe(self, x: Image) -> Observation:
         """Run ONNX Runtime on one input, float32.
