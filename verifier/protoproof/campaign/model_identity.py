@@ -40,7 +40,7 @@ class ModelFacts(BaseModel):
 
     name: str
     sha256: str
-    description_sha256: str
+    names_sha256: str
     latent: tuple[str, ...]
     output: str
     geometry: str
@@ -67,7 +67,7 @@ class ModelFacts(BaseModel):
     @property
     def key(self) -> HeadKey:
         """What results are found again by."""
-        return HeadKey(self.sha256, self.description_sha256, self.latent, self.output)
+        return HeadKey(self.sha256, self.names_sha256, self.latent, self.output)
 
     @property
     def identity(self) -> dict[str, object]:
@@ -87,7 +87,7 @@ def model_facts(network: Network) -> ModelFacts:
     return ModelFacts(
         name=about.name,
         sha256=network.sha256,
-        description_sha256=network.description_sha256,
+        names_sha256=network.names_sha256,
         latent=network.recognised.latents,
         output=network.recognised.output,
         geometry=head.geometry,

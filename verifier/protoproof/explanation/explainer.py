@@ -100,7 +100,7 @@ class Explainer:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
 
         Args:
-            x: the input, in the range that the head description declares.
+            x: the input, in the range that the network declares.
             options: how to explain; the defaults if not given.
             about: what to record beside the certificate's core.
             keywords: fields of the options that differ from those given.

@@ -209,7 +209,7 @@ def _refuse_vocabularies(rules: Rules, campaign: Confirmed, file: PolicyFile) ->
 
 def _refuse_unknown_owners(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
     if rules.contradictory_prototypes is not None and campaign.model.contradictory is None:
-        text = "the head description does not say which class a prototype belongs to"
+        text = "the network's names do not say which class a prototype belongs to"
         raise UsageError(_at(file, "contradictory_prototypes", text))
 
 

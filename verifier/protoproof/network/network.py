@@ -158,21 +158,6 @@ class Network:
         if problem:
             raise FragileError(f"runtime and head disagree: {problem}; nothing can be decided")
 
-    def cross_check(self, x: Image) -> Observation:
-        """Observe an image and compare encoder (translated to torch) and head with the runtime.
-
-        Raises:
-            InputError: see :meth:`observe`.
-            FragileError: they disagree beyond rounding, or a result is NaN or infinite.
-            UnsupportedOperatorError: the encoder has an operator that is executed only.
-        """
-        from protoproof.network.onnx.crosscheck import check_encoder
-
-        seen = self.observe(x)
-        check_encoder(self.encoder, self.encoder_double, seen, self.sites)
-        self.check_head(seen)
-        return seen
-
     @cached_property
     def sites(self) -> NDArray[np.int64]:
         """[L, D]: places in the encoder's output (several latents one after another, flattened)."""
@@ -186,7 +171,7 @@ class Network:
 
     @cached_property
     def encoder_graph(self) -> Graph:
-        """The graph from the input to the latents (see ``Graph.executed_only``)."""
+        """The graph from the input to the latents."""
         return part(self.graph, self.graph.input, self.recognised.latents)
 
     @cached_property
@@ -208,24 +193,9 @@ class Network:
         return TorchGraph(self.encoder_graph)
 
     @property
-    def binding(self) -> str:
-        """How the head is known: read off the graph."""
-        return "recognised"
-
-    @property
-    def reason(self) -> str:
-        """Why it is not recognised: it is."""
-        return ""
-
-    @property
-    def description_sha256(self) -> str:
-        """sha256 of the text about the model, as stored."""
+    def names_sha256(self) -> str:
+        """sha256 of the text about the network, names and range of inputs, as stored."""
         return hashlib.sha256(self.about.text.encode()).hexdigest()
-
-    @property
-    def description_external(self) -> str | None:
-        """The text about the model where it is not in the model file."""
-        return self.about.text if self.about.external else None
 
 
 def load(

@@ -127,7 +127,7 @@ def audit_page(
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
         limits=_limits(campaign, gate is not None),
-        recheck=_recheck(inside, model, network, program, bool(over)),
+        recheck=_recheck(inside, model, program, bool(over)),
         missing=tuple(audit.missing),
     )
 
@@ -163,7 +163,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         ("Latent", ", ".join(model.latent)),
         ("Output", model.output),
         ("Head sha256", model.head_sha256),
-        ("Names sha256", model.description_sha256),
+        ("Names sha256", model.names_sha256),
         ("Similarity", model.similarity),
         ("Producer", model.producer or "not stated"),
         *trained,
@@ -313,7 +313,7 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
 
 
 def _recheck(
-    directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
+    directory: Path, model: Path, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
     start, file = shlex.join(program), shlex.quote(str(model))
     folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
