@@ -30,7 +30,7 @@ def test_a_good_model(tmp_path: Path) -> None:
     }  # fmt: skip
     assert found.prototypes == {"count": 4, "duplicates": []}
     assert found.classes == ["no", "yes"]
-    assert found.binding == "recognised"
+    assert found.head
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["name"] == "tiny"
 
 
@@ -108,7 +108,7 @@ def test_a_bad_model_is_described_as_far_as_possible(tmp_path: Path) -> None:
     parts = draft()
     parts.nodes.append(node("RandomUniformLike", ["logits"], "probability"))
     found = inspect_file(parts.save(tmp_path))
-    assert found.binding is None
+    assert not found.head
     assert found.operators["RandomUniformLike"] == 1
     (refusal,) = found.refusals
     assert "node 'probability.node' (RandomUniformLike, opset 17)" in refusal

@@ -36,11 +36,11 @@ class Inspection:
     """Everything ``inspect`` prints. Parts that could not be read are None or empty.
 
     ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``head``:
-    the parts of the normal form, one line each; ``runners_up``: other heads that the graph has;
-    ``binding``: ``recognised`` or None; ``certifiable``: whether the checker reads the same head
-    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it
-    is installed, computed the scores of the head; ``refusals``: one line each, the objection among
-    them: nothing is explained where there is one.
+    the parts of the normal form, one line each, none where no head is recognised;
+    ``runners_up``: other heads that the graph has; ``certifiable``: whether the checker reads the
+    same head (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime,
+    where it is installed, computed the scores of the head; ``refusals``: one line each, the
+    objection among them: nothing is explained where there is one.
     """
 
     path: str
@@ -58,7 +58,6 @@ class Inspection:
     prototypes: dict[str, Any] | None = None
     head: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     runners_up: list[str] = dataclasses.field(default_factory=list)
-    binding: str | None = None
     certifiable: bool | None = None
     objection: str = ""
     compared: bool | None = None
@@ -90,7 +89,7 @@ class Inspection:
         yield from self.head
         for text in self.runners_up:
             yield "or", text
-        if self.binding:
+        if self.head:
             yield "head", self._head_text()
         if self.compared is False:
             yield "runtime", "not compared: ONNX Runtime is not installed"
@@ -236,6 +235,5 @@ def _describe(found: Inspection, network: Network) -> Inspection:
         },
         head=list(words.parts(network.recognised, network.latent_range)),
         runners_up=[words.runner_up(other) for other in network.recognised.runners_up],
-        binding=network.binding,
         compared=installed("onnxruntime"),
     )

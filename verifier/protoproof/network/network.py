@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import FragileError, ModelError
+from protoproof.errors import FragileError, ModelError, UsageError
 from protoproof.network.head.about import About, find_about, named
 from protoproof.network.head.agreement import disagreement
 from protoproof.network.head.head import Head
@@ -97,6 +97,22 @@ class Network:
         """One name per class (any characters)."""
         return self.about.classes
 
+    def labels(self, label: str | None) -> tuple[int, ...]:
+        """The label of a name or number, alone; all where None is asked for; () without labels.
+
+        Raises:
+            UsageError: a label that there is not, or one of a head without labels.
+        """
+        every = tuple(range(len(self.class_names))) if self.head.decision.kind == "labels" else ()
+        if label is None:
+            return every
+        if not every:
+            raise UsageError("--label: this network predicts one class, and no labels")
+        found = [k for k in every if label in (self.class_names[k], str(k))]
+        if not found:
+            raise UsageError(f"--label {label}: there is no such label")
+        return (found[0],)
+
     def observe(self, x: Image) -> Observation:
         """Run ONNX Runtime on one input, float32.
 
@@ -145,21 +161,6 @@ class Network:
         if problem:
             raise FragileError(f"runtime and head disagree: {problem}; nothing can be decided")
 
-    def cross_check(self, x: Image) -> Observation:
-        """Observe an image and compare encoder (translated to torch) and head with the runtime.
-
-        Raises:
-            InputError: see :meth:`observe`.
-            FragileError: they disagree beyond rounding, or a result is NaN or infinite.
-            UnsupportedOperatorError: the encoder has an operator that is executed only.
-        """
-        from protoproof.network.onnx.crosscheck import check_encoder
-
-        seen = self.observe(x)
-        check_encoder(self.encoder, self.encoder_double, seen, self.sites)
-        self.check_head(seen)
-        return seen
-
     @cached_property
     def sites(self) -> NDArray[np.int64]:
         """[L, D]: places in the encoder's output (several latents one after another, flattened)."""
@@ -173,7 +174,7 @@ class Network:
 
     @cached_property
     def encoder_graph(self) -> Graph:
-        """The graph from the input to the latents (see ``Graph.executed_only``)."""
+        """The graph from the input to the latents."""
         return part(self.graph, self.graph.input, self.recognised.latents)
 
     @cached_property
@@ -195,24 +196,9 @@ class Network:
         return TorchGraph(self.encoder_graph)
 
     @property
-    def binding(self) -> str:
-        """How the head is known: read off the graph."""
-        return "recognised"
-
-    @property
-    def reason(self) -> str:
-        """Why it is not recognised: it is."""
-        return ""
-
-    @property
-    def description_sha256(self) -> str:
-        """sha256 of the text about the model, as stored."""
+    def names_sha256(self) -> str:
+        """sha256 of the text about the network, names and range of inputs, as stored."""
         return hashlib.sha256(self.about.text.encode()).hexdigest()
-
-    @property
-    def description_external(self) -> str | None:
-        """The text about the model where it is not in the model file."""
-        return self.about.text if self.about.external else None
 
 
 def load(

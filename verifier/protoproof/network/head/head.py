@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Table = Float[NDArray[np.float64], "location prototype"]
 
 Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
-GEOMETRIES: tuple[Geometry, ...] = ("euclidean", "diagonal", "linear", "angular")
 
 # float64 numbers in one block of differences [L, block, D]: 512 KiB, inside the second-level cache
 _BLOCK = 1 << 16

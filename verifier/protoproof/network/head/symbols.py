@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Array, Shape, moved, view
+from protoproof.network.head.layout import Array, Shape, view
 from protoproof.network.head.tables import Space
 
 Index = NDArray[np.int64]
@@ -215,7 +215,6 @@ class Condition:
 Value = (
     Numbers | Entries | Measured | Ranked | Pooled | Combination | Tree | Share | Joined | Condition
 )
-Movable = Entries | Measured | Pooled | Combination
 
 
 def word(value: Value | None) -> str:
@@ -234,8 +233,3 @@ def only(value: object, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind):
         raise InternalError(f"{type(value).__name__} where {kind.__name__} was made")
     return value
-
-
-def simple(move: Callable[[Array], Array]) -> Move:
-    """A layout operator that numpy does on views."""
-    return lambda array, shape: moved(array, shape, move)

@@ -129,10 +129,6 @@ class Reading:
         """The class (or label) with the smallest margin."""
         return min(self.margins, key=lambda k: self.margins[k])
 
-    def similarity_of(self, pooled: float, prototype: int = 0) -> float:
-        """The activation of a prototype whose pooled measurement is this, infinity included."""
-        return self.words.similarity(pooled, prototype)
-
     @cached_property
     def _weights(self) -> Float[Array, " prototype"] | None:
         """Of the margin over the closest rival; None where it is no weighted sum."""

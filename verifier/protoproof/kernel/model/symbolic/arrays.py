@@ -124,12 +124,6 @@ def alike(left: Array, right: Array) -> bool:
     return left is right or bool(np.all(thin(spread(np.equal, left, right)).astype(bool)))
 
 
-def constant_along(array: Array, axis: int) -> bool:
-    """Whether nothing changes along an axis."""
-    few = thin(array)
-    return few.shape[axis] <= 1 or bool(np.all(few == few.take([0], axis=axis)))
-
-
 def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
     """left + sign * right."""
     common = _denominator((left.denominator, right.denominator))

@@ -14,8 +14,6 @@ from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.tables import Feature
 from protoproof.kernel.model.symbolic.values import Measured, Terms
 
-_ORDERED = {"max": 1, "min": -1}
-
 
 def pooled(
     value: Measured | Terms,
