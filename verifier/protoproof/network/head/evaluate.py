@@ -265,6 +265,6 @@ _EXACT = frozenset(
         "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Pow", "Clip", "Max", "Min", "ReduceSum",
         "ReduceSumSquare", "ReduceL2", "ReduceMean", "ReduceMax", "ReduceMin", "Reshape",
         "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity", "Dropout", "Flatten", "Slice",
-        "Split", "Cast",
+        "Split", "Cast", "CastLike", "SplitToSequence",
     }
 )  # fmt: skip
