@@ -235,7 +235,9 @@ def _sequence(_: Tables, node: Op, inputs: Inputs) -> Value:
             raise NotRecognisedError("a split into parts without elements")
         sizes = [min(step, size - start) for start in range(0, size, step)]
     parts = parts_of(value, axis, sizes)
-    if given is None and not node.integer("keepdims", 1):
+    if not node.integer("keepdims", 1):
+        if given is not None:  # ignored by the standard, and not by every runtime
+            raise NotRecognisedError("parts of given sizes without their axis")
         shape = value.shape[:axis] + value.shape[axis + 1 :]
         parts = [reshape(part, shape) for part in parts]
     return Several(tuple(parts))

@@ -186,10 +186,13 @@ def _parts(operator: Operator, shape: Shape, axis: int, sizes: list[int]) -> lis
 def sequence(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
     """SplitToSequence: parts of one size each (the last may be smaller), or of given sizes.
 
-    ``keepdims`` counts only where sizes are left out, which is one each.
+    ``keepdims`` counts only where sizes are left out, which is one each; a runtime may see that
+    otherwise.
     """
     axis = axis_of(operator, operator.attributes["axis"], len(shape))
     given, size = integers(1), shape[axis]
+    if given is not None and not operator.attributes["keepdims"]:
+        raise operator.refuse("parts of given sizes without their axis")
     if given is not None and given.ndim:
         return _parts(operator, shape, axis, _listed(operator, given))
     each = 1 if given is None else int(given)
@@ -198,7 +201,7 @@ def sequence(operator: Operator, shape: Shape, integers: Integers) -> list[Move]
     spend("the layout of a tensor", 64 * -(-size // each))
     sizes = [min(each, size - start) for start in range(0, size, each)]
     moves = _parts(operator, shape, axis, sizes)
-    if given is not None or operator.attributes["keepdims"]:
+    if operator.attributes["keepdims"]:
         return moves
 
     def squeezed(move: Move) -> Move:
