@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import ModelFile
 from protoproof.kernel.latent.facts import untrue
 from protoproof.kernel.latent.measurement import Latent
@@ -26,7 +25,7 @@ from protoproof.prover.latent.observed import (
 from protoproof.prover.proof.encode import stored_fact
 from tests.support.foreign.families import CERTIFIED
 from tests.support.foreign.family import Family
-from tests.support.foreign.found import loaded
+from tests.support.foreign.found import explainer, loaded
 from tests.support.foreign.running import inputs
 
 Exported = Callable[[Family, str], Path]
@@ -42,11 +41,10 @@ def test_no_fact_is_false_or_loose(
 ) -> None:
     path = exported(family, exporter)
     network, _, output = loaded(path, family.output)
-    explainer = Explainer(network)
     head = ModelFile.read(path).bound(network.recognised.latents, output).head
     for x in inputs(family.shape, 3, seed):
         observation = network.observe(x[0])
-        instance = explainer.instance(observation)
+        instance = explainer(path, family.output).instance(observation)
         stated = [stored_fact(fact) for fact in _every(instance)]
         core = cast(Any, SimpleNamespace(premises="exact", facts=stated))
         assert not list(untrue(core, Latent(head, observation.latent.astype(np.float32))))

@@ -81,6 +81,16 @@ class BoundHead:
         return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
 
 
+def _bound(graph: Graph, latents: tuple[str, ...], output: str) -> BoundHead:
+    """The head; where a graph means nothing, whatever the reader trips over is a refusal."""
+    try:
+        return BoundHead(graph, latents, output)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"model: what makes {output!r} means nothing: operands or sizes do not fit together"
+        ) from error
+
+
 class ModelFile:
     """The bytes of an ONNX file, and of the data files that it names, which must be given with it.
 
@@ -149,7 +159,7 @@ class ModelFile:
         if key not in self._heads:
             self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
-                head = BoundHead(graph, latents, output)
+                head = _bound(graph, latents, output)
             self._heads[key] = head, cost
             return head
         head, cost = self._heads[key]

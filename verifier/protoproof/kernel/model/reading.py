@@ -92,6 +92,8 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
         raise ModelError(
             f"model: {output!r} has shape {list(value.shape)}: several predictions at once"
         )
+    if not value.shape:
+        raise ModelError(f"model: {output!r} has no axis of classes")
     axis = places[0] if places else len(value.shape) - 1
     for operator in final:
         if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:

@@ -12,6 +12,7 @@ arithmetic needs rules. Component arrays are compact (see ``layout``), of the ra
     Share, Tree  (alpha + beta a) * value, and (1 - a) * left + a * right
     Joined       values of several kinds, concatenated
     Condition    where a value is below a number
+    Several      several tensors, each taken out by its number
 """
 
 from __future__ import annotations
@@ -212,8 +213,31 @@ class Condition:
     word = "a condition"
 
 
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Several tensors."""
+
+    parts: tuple[Value, ...]
+    word = "a sequence of tensors"
+
+    @property
+    def shape(self) -> Shape:
+        """No tensor, no axes: nothing but taking one out is done to it."""
+        return ()
+
+
 Value = (
-    Numbers | Entries | Measured | Ranked | Pooled | Combination | Tree | Share | Joined | Condition
+    Numbers
+    | Entries
+    | Measured
+    | Ranked
+    | Pooled
+    | Combination
+    | Tree
+    | Share
+    | Joined
+    | Condition
+    | Several
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -323,16 +324,18 @@ def matrix_product(left: Constant, right: Constant) -> Constant:
     return constant(Exact(a.numerators @ b.numerators, a.denominator * b.denominator))
 
 
-def as_float32(value: Constant) -> Constant:
-    """The constant as a 32-bit float, which must not round it."""
+def as_float(value: Constant, half: bool = False) -> Constant:
+    """The constant as a 32-bit float (``half``: a 16-bit one), which must not round it."""
     number = value.number
     if not value.rational:
         raise ModelError("model: a root in a constant is rounded")
     listed = set(number.numerators.ravel().tolist())
     if any(isinstance(n, Real) for n in listed):
         raise ModelError("model: an irrational constant is rounded")
+    kind = np.float16 if half else np.float32
     for n in listed:
-        there = float(np.float32(n / number.denominator))
-        if Fraction(there) != Fraction(n, number.denominator):
+        with np.errstate(over="ignore"):
+            there = float(kind(n / number.denominator))
+        if not math.isfinite(there) or Fraction(there) != Fraction(n, number.denominator):
             raise ModelError("model: a constant is rounded by a Cast")
     return value

@@ -23,6 +23,7 @@ from protoproof.kernel.model.symbolic.operators import RULES
 from protoproof.kernel.model.symbolic.tables import Tables
 from protoproof.kernel.model.symbolic.values import (
     Constant,
+    Several,
     Value,
     latent,
 )
@@ -99,6 +100,8 @@ class Evaluation:
             inputs = [self.values[name] if name else None for name in operator.inputs]
         except KeyError as error:
             raise operator.refuse("the file has its operators in no order") from error
+        if operator.kind != "SequenceAt" and any(isinstance(v, Several) for v in inputs):
+            raise operator.refuse("of a sequence of tensors")
         self._require_one_type(operator, inputs)
         try:
             found = RULES[operator.kind](self, operator, inputs)
@@ -107,8 +110,8 @@ class Evaluation:
             if text.startswith(operator.words()):
                 raise
             raise operator.refuse(text) from error
-        except (ValueError, IndexError) as error:
-            raise operator.refuse("shapes that do not fit together") from error
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            raise operator.refuse("operands that do not fit together") from error
         self._require_plain(operator, [v for v in inputs if v is not None], found)
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
@@ -126,7 +129,10 @@ class Evaluation:
             ModelError: a result breaks one of these.
         """
         if operator.kind in _ELEMENTWISE:
-            shape = np.broadcast_shapes(*[value.shape for value in inputs])
+            try:
+                shape = np.broadcast_shapes(*[value.shape for value in inputs])
+            except ValueError as error:
+                raise operator.refuse("shapes that do not broadcast") from error
             if found[0].shape != shape:
                 raise operator.refuse(f"operands that broadcast to {list(shape)}")
         if operator.kind in _CALCULATING and all(

@@ -149,6 +149,18 @@ class Below(Value):
 
 
 @dataclass(frozen=True)
+class Several(Value):
+    """A sequence of tensors, of which single ones are taken out."""
+
+    parts: tuple[Value, ...]
+    WORDS: ClassVar = "a sequence of tensors"
+
+    @property
+    def shape(self) -> Shape:
+        return ()
+
+
+@dataclass(frozen=True)
 class Joined(Value):
     """Values of several kinds beside each other along an axis, for a matrix product."""
 
