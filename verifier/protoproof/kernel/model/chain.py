@@ -32,10 +32,12 @@ from protoproof.kernel.model.primitives import (
     Shape,
     as_ball,
     at_least,
+    below,
 )
 from protoproof.kernel.model.real import Real
 
 MAX_STEPS = 64
+_STILL = ("max", "min", "zero_below")  # functions that never fall, and do not rise everywhere
 _PRECISION = 128  # bits with which shapes are derived
 
 
@@ -200,9 +202,10 @@ def _shape(name: str, here: _Range, c: fmpq) -> Shape:
 
 
 def _at_pole(name: str, here: _Range, c: fmpq) -> bool:
-    if not here.open or name not in APPROACHED or isinstance(here.low, float) or here.low != 0:
+    if not here.open or name not in APPROACHED or isinstance(here.low, float):
         return False
-    return name != "log_one_plus" or c > 0
+    certain = here.low == 0  # which a ball around 0 is not
+    return bool(certain) and (name != "log_one_plus" or c > 0)
 
 
 def _image(name: str, here: _Range, c: fmpq) -> _Range:
@@ -218,6 +221,8 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
     low = APPROACHED[name](c) if _at_pole(name, here, c) else end(here.low)
     high = end(here.high)
     opened = here.open or isinstance(here.low, float)
+    if name in _STILL:  # attained, wherever the function does not rise from the lower end on
+        opened = here.open and _rises_from(name, here.low, c)
     if shape is UNDEFINED or shape.direction is None:
         inside = primitive.inside(c)
         if not inside:
@@ -229,6 +234,10 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
     if shape.direction < 0:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)
+
+
+def _rises_from(name: str, low: End, c: fmpq) -> bool:
+    return below(low, c) if name == "min" else at_least(low, c)
 
 
 def _least(*ends: End) -> End:

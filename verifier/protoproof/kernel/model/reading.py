@@ -19,6 +19,7 @@ from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
+from protoproof.kernel.model.symbolic.types import require_float32
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
@@ -83,6 +84,8 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"model: {output!r} is no output of the network, nor does one follow from it by what "
             "keeps the order of scores"
         )
+    for name in latents:
+        require_float32(graph, name)
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
