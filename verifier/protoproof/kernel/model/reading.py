@@ -23,6 +23,8 @@ from protoproof.kernel.model.symbolic.types import require_float32
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
+# What keeps all numbers of a tensor.
+_MOVES = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
 
 
 def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    if not latents or len({graph.root(name) for name in latents}) != len(latents):
+    if not latents or len({_moved_from(graph, name) for name in latents}) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):
         raise ModelError(
@@ -123,6 +125,18 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"prototype: {reason}"
         )
     return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+
+
+def _moved_from(graph: Graph, tensor: str) -> str:
+    """The tensor whose numbers, all of them, stand in another order or shape in this one: two of
+    one origin are no two latents, which could be anything."""
+    for _ in range(len(graph.producers) + 1):
+        tensor = graph.root(tensor)
+        node, _ = graph.producers.get(tensor, (None, 0))
+        if node is None or node.domain not in DEFAULT_DOMAINS or node.op_type not in _MOVES:
+            break
+        tensor = node.input[0]
+    return tensor
 
 
 def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:

@@ -24,11 +24,15 @@ class Site(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site."""
+    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site.
+
+    ``zero``: the operator makes 0 of the zero vector, which no quotient does.
+    """
 
     site: int
     floor: Fraction
     added: Fraction
+    zero: bool = False
 
 
 class Row(NamedTuple):
