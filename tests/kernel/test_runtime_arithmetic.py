@@ -10,6 +10,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from protoproof.errors import ModelError
 from protoproof.kernel import ModelFile
+from protoproof.kernel.budget import Budget
+from tests.support.kernel.runtime import session
 
 FLOAT = TensorProto.FLOAT
 PROTOTYPES = np.arange(12, dtype=np.float32).reshape(3, 4) / 8
@@ -37,7 +39,8 @@ def network(change: Change | None = None, published: str = "y") -> ModelProto:
     ]
     if change is not None:
         change(stored, nodes)
-    nodes.append(helper.make_node("MatMul", ["s", "W"], ["y"]))
+    taken = "taken" if any("taken" in node.output for node in nodes) else "s"  # type: ignore[attr-defined]
+    nodes.append(helper.make_node("MatMul", [taken, "W"], ["y"]))
     if published != "y":
         nodes.append(helper.make_node("Softmax", ["y"], [published], axis=0))
     graph = helper.make_graph(
@@ -46,7 +49,7 @@ def network(change: Change | None = None, published: str = "y") -> ModelProto:
         [helper.make_tensor_value_info(published, FLOAT, [1, 2])],
         [numpy_helper.from_array(value, name) for name, value in stored.items()],
     )  # fmt: skip
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 def cast(*types: int) -> Change:
@@ -63,6 +66,52 @@ def wrapped(stored: dict[str, np.ndarray], nodes: list[object]) -> None:
     stored["w"] = (stored.pop("W") * 1000).astype(np.int32)
     nodes.append(helper.make_node("Mul", ["w", "w"], ["ww"]))
     nodes.append(helper.make_node("Cast", ["ww"], ["W"], to=FLOAT))
+
+
+def computed(kind: str, *inputs: str, **more: np.ndarray) -> Change:
+    """W as a Cast of what an operator makes of stored numbers."""
+
+    def change(stored: dict[str, np.ndarray], nodes: list[object]) -> None:
+        del stored["W"]
+        stored.update(more)
+        keep = {"keepdims": 0} if kind.startswith("Reduce") else {}
+        nodes.append(helper.make_node(kind, inputs, ["ww"], **keep))
+        nodes.append(helper.make_node("Cast", ["ww"], ["W"], to=FLOAT))
+
+    return change
+
+
+SQUARES = np.array([[4, 1], [9, 4], [1, 16]])
+HALVES = np.array([[1.001, 2], [3, 7.003], [2, 2]], np.float16)
+LISTED = np.stack([SQUARES, SQUARES + 2]).astype(np.int32)
+
+
+def latent_of(to: int) -> Change:
+    """The latent z holds numbers of another type, and is cast to float32 behind it."""
+
+    def change(stored: dict[str, np.ndarray], nodes: list[object]) -> None:
+        nodes[:1] = [
+            helper.make_node("Cast", ["x"], ["other"], to=to),
+            helper.make_node("Identity", ["other"], ["z"]),
+            helper.make_node("Cast", ["z"], ["zf"], to=FLOAT),
+        ]
+        for node in nodes[3:]:
+            for place, name in enumerate(node.input):  # type: ignore[attr-defined]
+                node.input[place] = "zf" if name == "z" else name  # type: ignore[attr-defined]
+
+    return change
+
+
+def in_front(name: str, *more: object, **constants: np.ndarray) -> Change:
+    """Nodes that make ``name`` what the decision takes in place of s."""
+
+    def change(stored: dict[str, np.ndarray], nodes: list[object]) -> None:
+        stored.update(constants)
+        nodes += more
+        nodes.append(helper.make_node("Identity", [name], ["taken"]))
+
+    change.taken = name  # type: ignore[attr-defined]
+    return change
 
 
 def fraction(stored: dict[str, np.ndarray], nodes: list[object]) -> None:
@@ -85,6 +134,13 @@ def test_the_network_itself_is_read() -> None:
         pytest.param(cast(TensorProto.BFLOAT16, FLOAT), id="bfloat16"),
         pytest.param(wrapped, id="int32 wraps"),
         pytest.param(fraction, id="one third of whole numbers"),
+        pytest.param(
+            computed("Pow", "w", "e", w=SQUARES, e=np.array(0.5, np.float32)), id="whole root"
+        ),
+        pytest.param(computed("ReduceMean", "w", "a", w=LISTED, a=np.array([0])), id="whole mean"),
+        pytest.param(computed("Mul", "w", "w", w=HALVES), id="half precision, multiplied"),
+        pytest.param(latent_of(TensorProto.INT32), id="latent of whole numbers"),
+        pytest.param(latent_of(TensorProto.FLOAT16), id="latent of half precision"),
     ],
 )
 def test_constants_that_a_runtime_rounds_or_wraps(change: Change) -> None:
@@ -100,6 +156,106 @@ def test_whole_numbers_that_stay_as_they_are() -> None:
 def test_an_output_normalised_over_the_batch_is_none() -> None:
     with pytest.raises(ModelError, match="axis"):
         bound(network(published="softened"))
+
+
+def node(kind: str, inputs: str, outputs: str, **attributes: object) -> object:
+    return helper.make_node(kind, inputs.split(), outputs.split(), **attributes)
+
+
+ODD: dict[str, tuple[Change, str]] = {
+    # a product of a term with itself is another expression than a term, whatever their numbers
+    "product of one term with itself": (
+        in_front(
+            "f", node("Gather", "t first", "g", axis=1), node("Expand", "g one3", "gg"),
+            node("Mul", "g gg", "h"), node("Flatten", "h", "hh"),
+            node("Gather", "s rest", "s12", axis=1), node("Concat", "hh s12", "f", axis=1),
+            first=np.array([0]), one3=np.array([1, 1, 1]), rest=np.array([1, 2]),
+        ), "product",
+    ),
+    "indices of the largest": (
+        in_front("c", node("TopK", "s three", "values spots"),
+                 node("Cast", "spots", "c", to=FLOAT), three=np.array([3])), "no order|no rule",
+    ),
+    "backwards to the last there is": (
+        in_front(
+            "c", node("Neg", "back1", "from"), node("Slice", "s from to at step", "back"),
+            node("ReduceMax", "back at", "most"), node("Concat", "most most most", "c", axis=1),
+            back1=np.array([-9]), to=np.array([(1 << 63) - 1]), at=np.array([1]),
+            step=np.array([-1]),
+        ), "backwards",
+    ),
+    "means of some of the ranked lines": (
+        in_front(
+            "c", node("Reshape", "q lines", "ql"), node("TopK", "ql two2", "ranked spots"),
+            node("AveragePool", "ranked", "means", kernel_shape=[1, 2], strides=[2, 1]),
+            node("Concat", "means means", "both", axis=2),
+            node("Slice", "both zero3 three at2", "b3"), node("Flatten", "b3", "c"),
+            lines=np.array([1, 1, 3, 4]), two2=np.array([2]),
+            zero3=np.array([0]), three=np.array([3]), at2=np.array([2]),
+        ), "windows",
+    ),
+    "equal irrational numbers": (
+        in_front(
+            "c", node("Log", "numbers", "logs"), node("Equal", "logs logs", "same"),
+            node("Cast", "same", "same1", to=FLOAT), node("Mul", "s same1", "c"),
+            numbers=np.array([[0.5, 2, 3]], np.float32),
+        ), "irrational",
+    ),
+    "an exponential that is infinite": (
+        in_front("c", node("Exp", "large", "e"), node("Mul", "s e", "c"),
+                 large=np.array([[1e10, 1, 2]], np.float32)), "beyond float32",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_no_head_is_read_from(name: str) -> None:
+    change, words = ODD[name]
+    session(network(change))
+    with pytest.raises(ModelError, match=words):
+        bound(network(change))
+
+
+def test_a_clip_of_one_stored_number() -> None:
+    change = in_front(
+        "c", node("Clip", "v low", "v1"), node("Mul", "s v1", "c"),
+        v=np.array(0.1234567, np.float32), low=np.array(-0.7654321, np.float32),
+    )  # fmt: skip
+    assert bound(network(change)).head.prototype_count == 3
+
+
+def endless(kind: str, start: float) -> Change:
+    """Doubling, 64 times, of how long a number is: more than there is memory."""
+    steps = [node(kind, f"k{k} k{k}", f"k{k + 1}") for k in range(64)]
+    return in_front("c", *steps, node("Mul", "s k64", "c"), k0=np.array(start, np.float32))
+
+
+def long_ago(count: int) -> Change:
+    """Many functions, one after the other."""
+    steps = [node("Mul", f"k{k} few", f"k{k + 1}") for k in range(count)]
+    first = node("Relu", "s", "k0")
+    return in_front(f"k{count}", first, *steps, few=np.array(0.3, np.float32))
+
+
+def weighed(count: int) -> Change:
+    steps = [node("MatMul", f"k{k} few", f"k{k + 1}") for k in range(count)]
+    first, few = node("Identity", "s", "k0"), np.full((3, 3), 0.3, np.float32)
+    return in_front(f"k{count}", first, *steps, few=few)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(endless("Mul", 3.0), id="squares"),
+        pytest.param(endless("Mul", 2.0**127), id="squares of a power"),
+        pytest.param(long_ago(3000), id="factors"),
+        pytest.param(weighed(3000), id="products of matrices"),
+    ],
+)
+def test_small_files_with_endless_numbers(change: Change) -> None:
+    spent = Budget(max_steps=1 << 33)
+    with spent.active(), pytest.raises(ModelError):
+        bound(network(change))
 
 
 def bound(model: ModelProto):  # type: ignore[no-untyped-def]

@@ -129,4 +129,7 @@ def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
         return known(head.decision.least(score, found.__getitem__, found.__getitem__))
 
     sign, value = decided(margin)
+    slack = head.decision.slack
+    if sign < 0 and slack:  # the true score is at most so much above the rounded one
+        sign = min(0, decided(lambda: margin() + 2 * slack)[0])
     return Margin(rival, sign, float_below(value, head.weight_shift))

@@ -165,6 +165,10 @@ class Graph:
                 return value.shape if value.elem_type == FLOAT else None
         return None
 
+    def input_type(self, name: str) -> int | None:
+        """ONNX's number for the type of an input's numbers; None where that is unstated."""
+        return next((v.elem_type or None for v in self._model.inputs if v.name == name), None)
+
     def statements(self, name: str) -> Iterator[Shape]:
         """Shapes that the file states for a tensor. Nothing may be concluded from them; a file that
         contradicts itself is one to be refused."""

@@ -51,7 +51,8 @@ class Head:
     * euclidean: |z - p_j|^2
     * diagonal: sum over channels of w_j (z - p_j)^2, w_j >= 0
     * linear: -<p_j, z>
-    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0
+    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0 (if not ``zero``, it
+      is not defined there where floor and added are 0)
 
     at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
     locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
@@ -89,10 +90,11 @@ class Head:
         channels: int,
         floor: Fraction = Fraction(0),
         added: Fraction = Fraction(0),
+        zero: bool = True,
     ) -> None:
         flat, self.shift = prototypes
         self.geometry, self.channels = geometry, channels
-        self.floor, self.added = floor, added
+        self.floor, self.added, self.zero = floor, added, zero
         self.chain, self.inner = chain, Chain() if inner is None else inner
         self.pooling, self.decision = tuple(pooling), decision
         self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)

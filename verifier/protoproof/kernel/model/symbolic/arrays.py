@@ -132,10 +132,24 @@ def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
 
 
 def multiply(left: Exact, right: Exact) -> Exact:
-    return Exact(
-        spread(np.multiply, left.numerators, right.numerators),
-        _denominator((left.denominator * right.denominator,)),
-    )
+    """left * right.
+
+    Raises:
+        ModelError: products that are longer than numbers of a head are.
+    """
+    found = spread(np.multiply, left.numerators, right.numerators)
+    require_short(thin(found).ravel().tolist())
+    return Exact(found, _denominator((left.denominator * right.denominator,)))
+
+
+def require_short(numbers: Iterable[object]) -> None:
+    """Numbers that products of others do not make endlessly long.
+
+    Raises:
+        ModelError: one is.
+    """
+    if any(isinstance(n, int) and n.bit_length() > _LONGEST for n in numbers):
+        raise ModelError("model: numbers of the head are too long")
 
 
 def reciprocal(values: Exact) -> Exact:

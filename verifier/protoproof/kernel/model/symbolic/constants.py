@@ -37,6 +37,7 @@ _TYPES = {
 # wrap round
 FLOATS = (1, 11)
 _WRAP = 1 << 31
+_EXPONENTS = (-87, 88)  # whose exponentials are float32 numbers
 INTEGERS = (6, 7)
 
 
@@ -116,10 +117,13 @@ def each(kind: str, value: Constant) -> Constant:
     """Exp, Log, Sigmoid or Softplus of every number.
 
     Raises:
-        ModelError: another function, or a logarithm of what is not positive.
+        ModelError: another function, a logarithm of what is not positive, or an exponential that is
+            no number to a runtime.
     """
 
     def one(v: Number) -> Number:
+        if kind != "Log" and not _EXPONENTS[0] < v < _EXPONENTS[1]:
+            raise ModelError(f"model: {kind} of a constant is beyond float32 numbers")
         if kind == "Exp":
             return Real("exp", v)
         if kind == "Log" and v > 0:
@@ -272,6 +276,8 @@ def equal(left: Constant, right: Constant) -> Constant:
     if not (left.rational and right.rational):
         raise ModelError("model: roots in a constant are compared")
     difference = add(left.number, right.number, -1).numerators
+    if any(isinstance(d, Real) for d in thin(difference).ravel().tolist()):
+        raise ModelError("model: irrational constants are compared")
     same = spread(lambda d: np.where(d == 0, 1, 0).astype(object), difference)
     return constant(Exact(same, 1), whole=True)
 
@@ -290,11 +296,16 @@ def _chosen(kept: Array, first: Exact, second: Exact) -> Exact:
     up, down = second.denominator, first.denominator
     return Exact(
         spread(
-            lambda k, a, b: np.where(k.astype(bool), a * up, b * down),
+            lambda k, a, b: np.where(k.astype(bool), _times(a, up), _times(b, down)),
             kept, first.numerators, second.numerators,
         ),
         up * down,
     )  # fmt: skip
+
+
+def _times(numbers: Any, factor: int) -> Array:
+    """Python's integers, also of arrays without axes, which NumPy makes numbers."""
+    return np.asarray(numbers * factor, dtype=object)
 
 
 def joined(parts: Sequence[Constant], axis: int) -> Constant:

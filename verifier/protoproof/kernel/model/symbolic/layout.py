@@ -21,6 +21,7 @@ Move = Callable[[Array], Array]
 Integers = Callable[[int], "Array | None"]
 
 _LARGEST = 1 << 28
+_TO_THE_END = ((1 << 31) - 1, (1 << 63) - 1)  # ends that stand for no end
 
 
 def axis_of(operator: Operator, axis: int, rank: int) -> int:
@@ -140,6 +141,8 @@ def slices(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
     if len({axis % len(shape) for axis in axes}) != len(axes):
         raise operator.refuse("an axis is named twice")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if step < 0 and end in _TO_THE_END:
+            raise operator.refuse(f"backwards to {end}, which runtimes take for the front")
         size = shape[axis]
         # ONNX clamps a negative end to -1 for steps below 0: nothing is left out at the front
         first = start + size * (start < 0)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from protoproof.kernel.budget import hold
 from protoproof.kernel.model.symbolic.arrays import Array, Exact, Shape, exact, spread
 
 
@@ -38,6 +39,8 @@ class Value:
             piece = getattr(self, name)
             array = piece.numerators if isinstance(piece, Exact) else piece
             moved = np.asarray(move(array), dtype=array.dtype)  # one number of many is no array
+            if not np.may_share_memory(moved, array):
+                hold("the layout of a tensor", moved.nbytes)
             changes[name] = Exact(moved, piece.denominator) if isinstance(piece, Exact) else moved
         return replace(self, **changes)
 
