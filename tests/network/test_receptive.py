@@ -10,9 +10,9 @@ import pytest
 
 from protoproof.network import Network, load
 from protoproof.report.page.reading import ReceptiveField, reading_of
-from tests.network.test_latents import LATENTS
 from tests.support.network.builders import Draft, draft, node
 from tests.support.network.encoders import EXECUTED, executed
+from tests.support.network.latents import LATENTS
 
 
 def influence(network: Network) -> np.ndarray:
