@@ -51,9 +51,13 @@ def test_facts_read_in_the_network_s_own_measure(
     assert protoproof("check", out, model, "--input", tmp_path / "x.npy").code == 0
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert re.search(sentence, page)
-    for assumed in ("assumed: the description names no range", "classes are numbered"):
+    for assumed in ("no range stated: pictures are scaled to 0 to 1", "classes are numbered"):
         assert assumed in page
-    assert ("names no receptive field" in page) == ("here at" in said.out)
+    # a window over the input is read off the graph; attention and deep networks see all of it
+    whole = name in ("concepts", "token-cosine", "two-banks")
+    assert ("by the graph, it may be all of it" in page) == whole
+    placed = "here at" in said.out
+    assert (re.search(r'alt="Part \d of the input"', page) is not None) == (placed and not whole)
     if name == "tree":
         assert "The way through the tree" in page
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, ModelError, UsageError
-from protoproof.network.head.about import About, find_about, named
+from protoproof.network.head.about import About, ReceptiveField, find_about, named
 from protoproof.network.head.agreement import disagreement
 from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import LatentRange, latent_range
@@ -33,6 +33,7 @@ from protoproof.network.onnx.runtime import (
     check_image,
 )
 from protoproof.network.onnx.screen import refusals
+from protoproof.network.receptive import receptive_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -91,6 +92,19 @@ class Network:
     def range_stated(self) -> bool:
         """Whether that range is known: a range that nobody states is none."""
         return self.graph.bytes_in or self.about.range_stated
+
+    @cached_property
+    def receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
+        """What the locations of each latent see: as somebody says, else as the graph shows.
+
+        None where that may be all of the input, or where they are no grid over it.
+        """
+        cuts, said = self.recognised.cuts, self.about.receptive_field
+        if said is not None and len(cuts) == 1:
+            return (said,)
+        return tuple(
+            receptive_field(self.view, self.graph.shapes.get, cut, self.input_shape) for cut in cuts
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:

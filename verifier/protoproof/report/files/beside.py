@@ -85,7 +85,8 @@ def _looks(network: Network, found: Contrastive, training: Training) -> tuple[Lo
     wanted = [change.location for change in found.changes if change.effect > 0]
     places = list(dict.fromkeys(place for place in (*wanted, *moved) if place in moved))[:_PLACES]
     near = nearest_patches(network, training, [found.latent[place] for place in places], _PICTURES)
-    field, grid = network.about.receptive_field, network.head.grid
+    fields, grid = network.receptive_fields, network.head.grid
+    field = fields[0] if len(fields) == 1 else None
     looks = []
     for place, patches in zip(places, near, strict=True):
         for patch in patches:

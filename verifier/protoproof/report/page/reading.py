@@ -53,7 +53,7 @@ class Reading:
         labels: of a head about labels, those that are explained; all where none is given.
         quantities: the words for the head's numbers; those of a free latent where not given.
         grids: rows and columns of every bank of locations; the head's where not given.
-        receptive_field: what locations see, or None where the description does not say.
+        fields: per bank, what its locations see; None where no part of the input is known.
         samples: of a signal, how many values each channel has; None for images.
     """
 
@@ -64,7 +64,7 @@ class Reading:
     labels: tuple[int, ...] = ()
     quantities: Quantities | None = None
     grids: tuple[tuple[int, int], ...] = ()
-    receptive_field: ReceptiveField | None = None
+    fields: tuple[ReceptiveField | None, ...] = ()
     samples: int | None = None
 
     @cached_property
@@ -193,13 +193,15 @@ class Reading:
 
     def box(self, location: int, picture: Image) -> Box | None:
         """The part of the picture that the location sees, or None."""
-        if self.receptive_field is None or len(self.grids) > 1:
+        number = self.bank(location) if len(self.grids) > 1 else 0
+        field = self.fields[number] if self.fields else None
+        if field is None:
             return None
         height, width = picture.shape[:2]
         if self.samples is None:
-            return self.receptive_field.box(self.place(location), height, width)
+            return field.box(self.place(location), height, width)
         # curves: all channels, over the samples that the location sees
-        _, x0, _, x1 = self.receptive_field.box(self.place(location), 1, self.samples)
+        _, x0, _, x1 = field.box(self.place(location), 1, self.samples)
         return 0, x0 * width // self.samples, height, -(-x1 * width // self.samples)
 
     @property
@@ -216,7 +218,7 @@ def reading_of(
     network: Network, latent: NDArray[np.floating], predicted: int, labels: tuple[int, ...] = ()
 ) -> Reading:
     """What a network measures at a latent [L, D], in float64."""
-    head, field = network.head, network.about.receptive_field
+    head = network.head
     return Reading(
         classes=network.class_names,
         head=head,
@@ -225,8 +227,9 @@ def reading_of(
         labels=labels if head.decision.kind == "labels" else (),
         quantities=Quantities(head, network.latent_range),
         grids=tuple(cut.grid for cut in network.recognised.cuts),
-        receptive_field=None
-        if field is None
-        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+        fields=tuple(
+            None if f is None else ReceptiveField(size=f.size, stride=f.stride, start=f.start)
+            for f in network.receptive_fields
+        ),
         samples=network.input_shape[-1] if len(network.input_shape) == 2 else None,
     )
