@@ -18,6 +18,7 @@ from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import (
     Ends,
     Margin,
+    loses,
     margins,
     observed_margin,
     stated_score,
@@ -160,7 +161,7 @@ def prediction(_: Question, known: Established) -> Examination[None]:
     head, here = latent.head, latent.moved({})
     for rival in core.rivals:
         score = stated_score(head, core.instance, rival)
-        sign = observed_margin(head, score, rival, here).sign
-        if sign != 1:
-            word = "loses to" if sign < 0 else "cannot be separated from"
+        if observed_margin(head, score, rival, here).sign != 1:
+            lost = loses(head, core.instance, rival, here)
+            word = "loses to" if lost else "cannot be separated from"
             yield f"at the recorded latent the predicted class {word} class {rival}"

@@ -7,6 +7,7 @@ is a function of the whole table of measurements, of which only the rows of thes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from protoproof.network.head.decision import Best, Linear, Tree
 from protoproof.network.head.head import Head
+from protoproof.prover.latent.atoms import Atoms
 from protoproof.prover.latent.instance import Instance
 
 Points = Float[NDArray[np.float64], "start location channel"]
@@ -53,9 +55,21 @@ def pulled(head: Head, points: Points, slopes: Tables) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Margins:
-    """The margin rows of an instance as functions of tables of measurements."""
+    """The margin rows of an instance as functions of tables of measurements.
+
+    ``target``: with a class, every row is by how much that class is behind the best other one, so
+    that it is negative where the class is predicted.
+    """
 
     instance: Instance
+    target: int | None = None
+
+    @cached_property
+    def _atoms(self) -> Atoms:
+        if self.target is None:
+            return self.instance.atoms
+        head = self.instance.head
+        return Atoms.of(head.decision, self.target, head.logits(self.instance.activation))
 
     def pooled(self, tables: Tables) -> Pooled:
         """Pooled values [B, P]."""
@@ -67,7 +81,11 @@ class Margins:
     def values(self, tables: Tables) -> NDArray[np.float64]:
         """All margins [B, R]."""
         activation = self.instance.head.chain.value(self.pooled(tables))
-        return np.asarray(self.instance.atoms.margins(activation))
+        margins = np.asarray(self._atoms.margins(activation))
+        if self.target is None:
+            return margins
+        behind = -margins.min(axis=-1, keepdims=True)
+        return np.repeat(behind, len(self.instance.rivals), axis=-1)
 
     def slopes(
         self, tables: Tables, rows: Int[NDArray[np.intp], " start"]
@@ -76,7 +94,10 @@ class Margins:
         head = self.instance.head
         pooled = self.pooled(tables)
         activation = head.chain.value(pooled)
-        weights = self._weights(activation, rows)
+        if self.target is None:
+            weights = self._weights(activation, rows)
+        else:
+            weights = -self._weights(activation, self._atoms.margins(activation).argmin(axis=-1))
         steep = np.nan_to_num(head.chain.derivative(pooled), posinf=0.0, neginf=0.0)
         outer = weights * steep
         return outer, self.shares(tables) * outer[:, None, :]
@@ -111,7 +132,7 @@ class Margins:
 
     def _weights(self, activation: Pooled, rows: Int[NDArray[np.intp], " start"]) -> Pooled:
         """d margin / d activation [B, P] of one row per start."""
-        atoms = self.instance.atoms
+        atoms = self._atoms
         match atoms.decision:
             case Linear():
                 return np.asarray(atoms.weights[rows])
