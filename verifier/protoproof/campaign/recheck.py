@@ -266,6 +266,8 @@ class Rechecker:
             return _not("records another latent than ONNX Runtime computes here", found)
         if found.core.instance.predicted != seen.predicted:
             return _not("is about another class than is predicted", found)
+        if found.core.model.routing not in (None, "distributed"):
+            return _not("is about another reading of the tree than its scores are", found)
         return found
 
     def _measured(self, record: Record, latent: bytes | None) -> Record:

@@ -92,7 +92,7 @@ class Ends:
     def least(self, score: Score, apart: Collection[int] = ()) -> arb | None:
         """The least value of a score, less the terms of the prototypes ``apart``; None: none."""
         low, high = self.balls()
-        spend("the margins", BALL * (len(score.weights) + 2 * len(self._head.decision.nodes)))
+        spend("the margins", BALL * self._head.decision.work)
         return self._head.decision.least(score, low.__getitem__, high.__getitem__, apart)
 
 
@@ -137,7 +137,8 @@ def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
         at.best(j)
 
     def margin() -> arb:
-        spend("the margin at a latent", (BALL * 4) * len(needed))
+        work = head.decision.work if head.decision.kind == "tree" else 0
+        spend("the margin at a latent", (BALL * 4) * len(needed) + BALL * work)
         found: dict[int, arb | None] = {j: at.activation(j) for j in needed}
         return known(head.decision.least(score, found.__getitem__, found.__getitem__))
 

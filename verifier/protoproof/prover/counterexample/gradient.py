@@ -148,7 +148,12 @@ class Margins:
 
 
 def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Pooled:
-    """Derivatives of trees with scores ``leaves`` [B, leaf] at activations [B, P]."""
+    """Derivatives of trees with scores ``leaves`` [B, leaf] at activations [B, P].
+
+    Greedily, that of the one share which keeps the way from the bad leaf that it is nearest to.
+    """
+    if tree.routing != "distributed":
+        return _of_leaves(tree, leaves, activation)
     below = {-1 - k: leaves[:, k] for k in range(leaves.shape[1])}
     for node in reversed(range(len(tree.feature))):
         share = activation[:, tree.feature[node]]
@@ -161,4 +166,25 @@ def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Poo
         result[:, j] += here * (below[second] - below[first])
         reach[first] = here * (1.0 - activation[:, j])
         reach[second] = here * activation[:, j]
+    return result
+
+
+def _of_leaves(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Pooled:
+    """Of what is positive where a good leaf counts: the subgradient at each activation."""
+    node, right, real = tree.ways
+    share, bad = np.where(real, tree.shares(activation), 1.0), leaves <= 0
+    starts, result = np.arange(len(activation)), np.zeros_like(activation)
+    sign = np.where(right, 1.0, -1.0)
+    if tree.routing == "greedy":
+        nearest = np.where(bad, share.min(axis=-1), -np.inf).argmax(axis=-1)
+        step = share[starts, nearest].argmin(axis=-1)
+        result[starts, tree.feature[node[nearest, step]]] = -sign[nearest, step]
+        return result
+    product = share.prod(axis=-1)
+    for kind, factor in ((bad, -1.0), (~bad, 1.0)):
+        leaf = np.where(kind, product, -np.inf).argmax(axis=-1)
+        for step in range(node.shape[1]):
+            rest = np.delete(share[starts, leaf], step, axis=-1).prod(axis=-1)
+            slope = np.where(real[leaf, step], factor * sign[leaf, step] * rest, 0.0)
+            np.add.at(result, (starts, tree.feature[node[leaf, step]]), slope)
     return result
