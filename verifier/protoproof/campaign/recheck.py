@@ -280,6 +280,8 @@ class Rechecker:
             return _not("records other labels than are on", found)
         if not self._labels and stored.predicted != seen.predicted:
             return _not("is about another class than is predicted", found)
+        if found.core.model.routing not in (None, "distributed"):
+            return _not("is about another reading of the tree than its scores are", found)
         return found
 
     def _measured(self, record: Record, latent: bytes | None) -> Record:

@@ -37,6 +37,7 @@ from protoproof.cli.options import (
     Output,
     Pages,
     Quiet,
+    Routing,
     Timeout,
     Training,
     Vocabulary,
@@ -77,6 +78,7 @@ def explain(
     pages: Pages = None,
     latent: Latent = None,
     output: Output = None,
+    routing: Routing = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,6 +109,7 @@ def explain(
         quiet,
         tuple(latent or ()),
         output,
+        routing,
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -123,7 +126,7 @@ def _run(asked: Asked) -> int:
     from protoproof.network import load
     from protoproof.report.files.beside import Beside
 
-    network = load(asked.model, latent=asked.latent, output=asked.output)
+    network = load(asked.model, latent=asked.latent, output=asked.output, routing=asked.routing)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from protoproof.errors import FragileError, ModelError, UsageError
 from protoproof.network.head.about import About, ReceptiveField, find_about, named
 from protoproof.network.head.agreement import disagreement
+from protoproof.network.head.decision import ROUTINGS, Tree
 from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import LatentRange, latent_range
 from protoproof.network.head.search import Recognised, recognise
@@ -149,9 +150,17 @@ class Network:
             x=image,
             latent=latent,
             logits=logits,
-            predicted=int(np.argmax(logits)),
+            predicted=self._predicted(latent, logits),
             labels=tuple(np.flatnonzero(logits > 0).tolist()) if labels else (),
         )
+
+    def _predicted(self, latent: NDArray[np.float32], logits: NDArray[np.float32]) -> int:
+        """The class with the largest score; where one leaf of a tree counts, that of the leaf."""
+        head = self.head
+        if isinstance(head.decision, Tree) and head.decision.routing != "distributed":
+            measured = head.measurement(latent.astype(np.float64))
+            return int(np.argmax(head.logits(head.activation(measured))))
+        return int(np.argmax(logits))
 
     def observe_batch(
         self, x: Float[NDArray[np.float32], "image channel_in row column"]
@@ -171,7 +180,10 @@ class Network:
         Raises:
             FragileError: rounding cannot explain the difference.
         """
-        problem = disagreement(self.head, seen.latent, seen.logits, self.recognised.ratio)
+        # the graph's own scores, whichever reading of a tree is explained
+        problem = disagreement(
+            self.recognised.head, seen.latent, seen.logits, self.recognised.ratio
+        )
         if problem:
             raise FragileError(f"runtime and head disagree: {problem}; nothing can be decided")
 
@@ -209,6 +221,24 @@ class Network:
 
         return TorchGraph(self.encoder_graph)
 
+    def routed(self, routing: str) -> Network:
+        """The same network, another reading of whose tree is explained (see ``decision.Tree``).
+
+        Raises:
+            UsageError: the decision is no tree, or there is no such reading.
+        """
+        decision = self.head.decision
+        known = {name: name for name in ROUTINGS}
+        if routing not in known:
+            raise UsageError(f"--routing {routing}: unknown; use " + ", ".join(ROUTINGS))
+        if not isinstance(decision, Tree):
+            raise UsageError(
+                f"--routing {routing}: routes a soft tree, and this network's decision is "
+                f"'{decision.kind}'; leave it out"
+            )
+        read = replace(decision, routing=known[routing])
+        return replace(self, head=replace(self.head, decision=read))
+
     @property
     def names_sha256(self) -> str:
         """sha256 of the text about the network, names and range of inputs, as stored."""
@@ -221,6 +251,7 @@ def load(
     *,
     latent: str | Sequence[str] = (),
     output: str | None = None,
+    routing: str | None = None,
 ) -> Network:
     """Read and screen a model file, and find its head.
 
@@ -230,8 +261,11 @@ def load(
         latent: names of the tensors that the head reads, where another choice than the found one
             is wanted (see ``inspect``).
         output: the output to explain, likewise.
+        routing: of a soft tree, which reading of it is explained; what the graph computes
+            (``distributed``) by default.
 
     Raises:
+        UsageError: see :meth:`Network.routed`.
         ModelError: the file is refused (see ``onnx_file`` and ``screen``), or no head is
             recognised in it.
         UnsupportedOperatorError: an operator outside the table or its preconditions.
@@ -241,9 +275,10 @@ def load(
     try:
         for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        return assemble(file, limits, latent=latent, output=output)
+        found = assemble(file, limits, latent=latent, output=output)
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
+    return found if routing is None else found.routed(routing)
 
 
 def assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from protoproof.kernel.model.data_files import (
     names_in,
     read_beside,
 )
+from protoproof.kernel.model.decision import Routing
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.reading import find_head, first_output
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
@@ -68,6 +70,16 @@ class BoundHead:
         domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
         self.latent_operator = domain.operator
         self.latent_range, self.normalised = domain.box, domain.kind
+
+    def routed(self, routing: Routing) -> BoundHead:
+        """The same, with another reading of its tree.
+
+        Raises:
+            ModelError: the decision is no tree.
+        """
+        other = copy(self)
+        other.head = self.head.routed(routing)
+        return other
 
     @property
     def latent_tensor(self) -> LatentTensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 from typing import Literal, NamedTuple
@@ -23,7 +25,7 @@ from protoproof.kernel.budget import (
     width,
 )
 from protoproof.kernel.model.chain import Chain
-from protoproof.kernel.model.decision import Decision
+from protoproof.kernel.model.decision import Decision, Routing
 from protoproof.kernel.model.primitives import ONE, ZERO, End, at_least, at_most
 
 # Inner products of prototypes that are kept between certificates.
@@ -121,6 +123,18 @@ class Head:
         self._gram: dict[int, list[fmpz]] = {}
         self.boxes: dict[tuple[int, int | None, int], list[tuple[int | None, int | None]]] = {}
         self._require_traits()
+
+    def routed(self, routing: Routing) -> Head:
+        """The same head, whose tree is read in another way; what was computed is shared.
+
+        Raises:
+            ModelError: the decision is no tree.
+        """
+        if routing == self.decision.routing:
+            return self
+        other = copy(self)
+        other.decision = replace(self.decision, routing=routing)
+        return other
 
     @property
     def prototype_count(self) -> int:

@@ -94,12 +94,19 @@ def decision(head: Head) -> str:
     found = head.decision
     if isinstance(found, Tree):
         leaves = f"{len(found.feature)} nodes and {len(found.leaf)} leaves"
-        return f"soft tree of {leaves}, every path weighed, {found.classes} classes"
+        return f"soft tree of {leaves}, {_READINGS[found.routing]}, {found.classes} classes"
     if isinstance(found, Best):
         return f"best of {found.then.inputs} groups, then {_linear(found.then)} classes"
     if isinstance(found, Labels):
         return f"every label by itself (on above 0), {_linear(found)} labels"
     return f"{_linear(found)} classes, the largest wins"
+
+
+_READINGS = {
+    "distributed": "every path weighed",
+    "greedy": "the way of the larger shares",
+    "sample-max": "the leaf with the largest share",
+}
 
 
 def _linear(found: Linear) -> str:

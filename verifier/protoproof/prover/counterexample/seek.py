@@ -94,11 +94,17 @@ class Asked:
 
 
 class Seeker:
-    """Searches for one instance and domain."""
+    """Searches for one instance and domain.
 
-    def __init__(self, instance: Instance, domain: Domain, effort: int = 1) -> None:
+    ``target``: the class that what is sought has to be predicted as; None for any but the
+    instance's own, and where labels are predicted.
+    """
+
+    def __init__(
+        self, instance: Instance, domain: Domain, effort: int = 1, target: int | None = None
+    ) -> None:
         self.instance, self.domain, self.effort = instance, domain, max(effort, 1)
-        self.margins = Margins(instance)
+        self.margins = Margins(instance, target)
         spread = instance.head.prototypes - instance.head.prototypes.mean(axis=0)
         self._size = float(np.sqrt((spread**2).sum(axis=1).mean())) or 1.0
         weights = np.abs(instance.margin_weights)

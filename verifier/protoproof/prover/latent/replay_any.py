@@ -18,12 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol
 
 from flint import arb, ctx, fmpq, fmpq_mat, fmpz_mat
 
 from protoproof.errors import InternalError
-from protoproof.network.head.decision import Best, Labels, Linear
+from protoproof.network.head.decision import Best, Labels, Linear, Tree
 from protoproof.prover.latent.domain import Ball, Domain, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
 from protoproof.prover.latent.exact import Number, chain_number, exactly, integers
@@ -106,7 +107,10 @@ class AnyReplay:
             at = _Latent(self, points)
             if not all(at.meets(fact) for fact in facts if fact != dropped):
                 return False
-            return bool(at.margin(self._instance.predicted, rival) < 0)
+            if isinstance(self._instance.head.decision, Labels):
+                return bool(at.margin(-1, rival) < 0)
+            # the rival's own lead: at a leaf that scores both alike, neither is ahead
+            return bool(at.margin(rival, self._instance.predicted) > 0)
 
     def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
         """Whether the moved latent certainly has ``class_`` ahead of every other class.
@@ -302,15 +306,35 @@ class _Latent:
                 return self._over(
                     decision.then, predicted, rival, lambda g: self._largest(groups[g])
                 )
-        below: dict[int, arb] = {
-            -1 - k: arb(float(row[predicted])) - arb(float(row[rival]))
-            for k, row in enumerate(decision.leaf)
-        }
+        apart = [arb(float(row[predicted])) - arb(float(row[rival])) for row in decision.leaf]
+        if decision.routing != "distributed":
+            return self._of_leaves(decision, [difference > 0 for difference in apart])
+        below: dict[int, arb] = {-1 - k: difference for k, difference in enumerate(apart)}
         for node in reversed(range(len(decision.feature))):
             share = _ball(self.activation(int(decision.feature[node])))
             left, right = below[int(decision.left[node])], below[int(decision.right[node])]
             below[node] = (1 - share) * left + share * right
         return below[0]
+
+    def _of_leaves(self, tree: Tree, good: Sequence[bool]) -> arb:
+        """What is positive where the leaf that counts is certainly a good one."""
+        best, worst = [arb(-1)], [arb(-1)]
+        nodes, sides, real = tree.ways
+        for leaf, is_good in enumerate(good):
+            shares = []
+            for node, right in zip(nodes[leaf][real[leaf]], sides[leaf][real[leaf]], strict=True):
+                share = _ball(self.activation(int(tree.feature[node])))
+                shares.append(share if right else 1 - share)
+            # the leaf with no share below a half; the one with the largest product
+            greedy = tree.routing == "greedy"
+            if greedy:
+                value = -_greatest([-share for share in shares])
+            else:
+                value = math.prod(shares, start=arb(1))
+            (best if is_good else worst).append(value)
+        if tree.routing == "greedy":
+            return arb(1) / 2 - _greatest(worst)
+        return _greatest(best) - _greatest(worst)
 
     def _over(
         self, linear: Linear, predicted: int, rival: int, value: Callable[[int], Number]
@@ -336,6 +360,10 @@ class _Latent:
         for j in members[1:]:
             found = found.max(_ball(self.activation(j)))
         return found
+
+
+def _greatest(values: Sequence[arb]) -> arb:
+    return reduce(arb.max, values)
 
 
 def _between(value: Number, low: float, high: float) -> bool:

@@ -181,6 +181,7 @@ class ExplanationPage:
         scope: which latents the headline is about, as the beginning of a sentence.
         conditions: what the proof rests on by somebody's word, in sentences.
         labels: whether labels are predicted, each by itself, and no class.
+        one_leaf: whether one leaf of a tree decides, so that margins are of shares.
     """
 
     title: str
@@ -207,3 +208,4 @@ class ExplanationPage:
     scope: str = "Whatever else the network may have seen"
     conditions: tuple[str, ...] = ()
     labels: bool = False
+    one_leaf: bool = False

@@ -109,6 +109,10 @@ class Reading:
             return self.classes[self.predicted]
         return labels_words(self.classes, self.atoms.rivals, self.atoms.on)
 
+    def has_label(self, label: int) -> bool:
+        """Whether a label is on."""
+        return label in self.atoms.on
+
     @cached_property
     def atoms(self) -> Atoms:
         """The margins of the prediction."""
