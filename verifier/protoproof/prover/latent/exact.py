@@ -74,10 +74,10 @@ def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
     ], shift
 
 
-def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
-    """A multiple of the direction's part orthogonal to ``rows``; None where they are dependent."""
+def across(rows: list[list[int]], direction: list[int]) -> tuple[list[int], int] | None:
+    """The direction's part orthogonal to ``rows``, as numerators over a unit; None: dependent."""
     if not rows:
-        return direction
+        return direction, 1
     matrix = fmpz_mat(rows)
     column = fmpz_mat([[n] for n in direction])
     try:
@@ -87,9 +87,18 @@ def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
     numerators, denominator = weights.numer_denom()
     spanned = (matrix.transpose() * numerators).tolist()
     whole = int(denominator)
-    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
-    common = math.gcd(*along) or 1
-    return [n // common for n in along]
+    return [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)], whole
+
+
+def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
+    """A short multiple of the direction's part orthogonal to ``rows``; None: dependent."""
+    if not rows:
+        return direction
+    found = across(rows, direction)
+    if found is None:
+        return None
+    common = math.gcd(*found[0]) or 1
+    return [n // common for n in found[0]]
 
 
 def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:

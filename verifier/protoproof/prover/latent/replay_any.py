@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol
 
-from flint import arb, ctx, fmpq, fmpq_mat, fmpz_mat
+from flint import arb, ctx, fmpq, fmpz_mat
 
 from protoproof.errors import InternalError
 from protoproof.network.head.decision import Best, Labels, Linear, Tree
 from protoproof.prover.latent.domain import Ball, Domain, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
-from protoproof.prover.latent.exact import Number, chain_number, exactly, integers
+from protoproof.prover.latent.exact import Number, across, chain_number, exactly, integers
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
@@ -171,7 +171,7 @@ class AnyReplay:
         euclidean = head.geometry == "euclidean"
         base = kept[0] if euclidean else [0] * head.channels
         rows = [[a - b for a, b in zip(p, base, strict=True)] for p in kept[euclidean:]]
-        found = _across(rows, direction)
+        found = across(rows, direction)
         if found is None:
             return None
         along, unit = found
@@ -382,20 +382,3 @@ def _shifted(here: list[int], up: int, along: list[int], unit: int) -> _Point:
     """v + along / unit."""
     numerators = [(v * unit) + (d << up) for v, d in zip(here, along, strict=True)]
     return _Point(numerators, unit << up)
-
-
-def _across(rows: list[list[int]], direction: list[int]) -> tuple[list[int], int] | None:
-    """The direction's part orthogonal to ``rows``, as numerators over a unit; None: dependent."""
-    if not rows:
-        return direction, 1
-    matrix = fmpz_mat(rows)
-    column = fmpz_mat([[n] for n in direction])
-    try:
-        weights = fmpq_mat(matrix * matrix.transpose()).solve(fmpq_mat(matrix * column))
-    except ZeroDivisionError:
-        return None
-    numerators, denominator = weights.numer_denom()
-    spanned = (matrix.transpose() * numerators).tolist()
-    whole = int(denominator)
-    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
-    return along, whole
