@@ -156,7 +156,7 @@ def _quiet(head: Head, z: Floats, step: Floats) -> Floats:
     return np.asarray(step - across.T @ (across @ step))
 
 
-@pytest.mark.parametrize("family", DEFAULT, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", _one_of_each_kind())
 def test_no_latent_that_meets_widened_facts_is_predicted_otherwise(
     family: Family, exported: Exported
 ) -> None:

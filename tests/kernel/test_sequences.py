@@ -13,7 +13,7 @@ from onnx import helper
 
 from protoproof.errors import ModelError, ProtoProofError
 from protoproof.network import load
-from tests.kernel.test_runtime_arithmetic import Change, bound, network
+from tests.support.kernel.four_places import Change, bound, network
 from tests.support.kernel.runtime import image, session
 
 Nodes = list[object]

@@ -115,7 +115,8 @@ def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
 
 def _stored(points: Real) -> Real:
     """Points as the file stores them: float32, where only a product's rounding is in between."""
-    single = points.astype(np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):  # infinite is not near
+        single = points.astype(np.float32).astype(np.float64)
     return np.where(np.abs(points - single) <= 2.0**-51 * np.abs(points), single, points)
 
 
