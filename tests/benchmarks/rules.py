@@ -1,19 +1,4 @@
-"""Which comparison rules apply to a head, and how many facts each of them needs.
-
-| rule | heads | source |
-|---|---|---|
-| triangle, hypersphere | squared distances, nearest location, linear | ALE |
-| angles, cap | cosines (also of normalised latents), nearest location, linear | Beyond L2 |
-| simplex | channels of a softmax, nearest location, linear | Beyond L2 |
-| sparse evidence | votes that are never negative, bounded activations | Beyond L2 |
-| top-k | linear, activations never negative | ALE |
-| slots top-k | nearest minus mean (focal) as one activation each, linear | Beyond L2 |
-| path | soft trees: every node on the path that the input takes | ProtoTree |
-| top-k, carried over | all others: nothing is published | here |
-
-ALE: abductive latent explanations. Beyond L2: Soria et al., "Beyond L2: Generalizing Abductive
-Latent Explanations to Diverse Prototype-Based Architectures", ECML PKDD 2026. ProtoTree: Nauta et
-al., "Neural Prototype Trees for Interpretable Fine-Grained Image Recognition", CVPR 2021.
+"""Which comparison rules apply to a head, and how many facts each of them needs: :data:`RULES`.
 
 *Carried over*: the k most activated prototypes and a ceiling at the last of them, with the true
 least activation over the domain where the published rule takes 0 (which for a similarity that can
@@ -49,6 +34,22 @@ from tests.benchmarks import baseline, channels
 
 Vector = Float[NDArray[np.float64], " slot"]
 CARRIED_OVER = "top-k, carried over"
+RULES = (
+    ("triangle, hypersphere",
+     "squared distances (also isotropic Gaussian), nearest location, linear decision", "ALE"),
+    ("angles, cap",
+     "cosines, also of normalised latents; nearest location, linear decision", "Beyond L2"),
+    ("simplex", "channels of a softmax; nearest location, linear decision", "Beyond L2"),
+    ("sparse evidence", "votes that are never negative, bounded activations", "Beyond L2"),
+    ("top-k", "linear decision, activations never negative", "ALE"),
+    ("slots top-k",
+     "nearest minus mean similarity as one activation each, linear decision", "Beyond L2"),
+    ("path", "soft trees: all nodes on the path of the input, where they force the prediction",
+     "ProtoTree"),
+    (CARRIED_OVER,
+     "all others (nothing is published): true least activations, the decision's own bounds", "-"),
+)  # fmt: skip
+"""Names, the heads they apply to, and whose they are."""
 
 
 @dataclass(frozen=True)

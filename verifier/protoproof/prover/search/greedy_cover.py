@@ -107,7 +107,10 @@ class Cover:
             return alone
         reach = self.kin.reach(named, self.nearest[named])
         reach[np.arange(len(named)), named] = self.nearest[named]
-        return self.instance.similarity(reach)
+        least = self.instance.similarity(reach)
+        least[:, ~self.instance.head.pooling_of.nearest] = -np.inf  # of these only one's own
+        least[np.arange(len(named)), named] = self.instance.activation[named]
+        return least
 
     def lifts(
         self, named: Int[NDArray[np.intp], " row"]
