@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from protoproof.errors import ModelError
 from protoproof.kernel import ModelFile
-from protoproof.kernel.budget import Budget
+from protoproof.kernel.budget import Budget, OutOfBudgetError
 from tests.support.kernel.runtime import session
 
 FLOAT = TensorProto.FLOAT
@@ -243,6 +243,13 @@ def weighed(count: int) -> Change:
     return in_front(f"k{count}", first, *steps, few=few)
 
 
+def repeated(count: int) -> Change:
+    return in_front(
+        "c", node("Expand", "s many", "c0"), node("ReduceSum", "c0 first0", "c"),
+        first0=np.array([0]), many=np.array([count, 3]),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -250,11 +257,12 @@ def weighed(count: int) -> Change:
         pytest.param(endless("Mul", 2.0**127), id="squares of a power"),
         pytest.param(long_ago(3000), id="factors"),
         pytest.param(weighed(3000), id="products of matrices"),
+        pytest.param(repeated(1 << 24), id="one term, sixteen million times"),
     ],
 )
 def test_small_files_with_endless_numbers(change: Change) -> None:
     spent = Budget(max_steps=1 << 33)
-    with spent.active(), pytest.raises(ModelError):
+    with spent.active(), pytest.raises((ModelError, OutOfBudgetError)):
         bound(network(change))
 
 

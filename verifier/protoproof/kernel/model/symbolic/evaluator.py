@@ -28,7 +28,7 @@ from protoproof.kernel.model.symbolic.values import (
     latent,
 )
 
-_PER_NODE = 1 << 14
+_PER_NODE = 1 << 22  # most of it numpy's, however small the tensors
 _ELEMENTWISE = frozenset((*BINARY, "Pow", "Max", "Min", "Where"))
 _CALCULATING = frozenset(
     (*BINARY, *UNARY, *reductions.KINDS, "Pow", "Max", "Min", "MatMul", "Gemm", "Einsum", "Cast")
@@ -115,6 +115,8 @@ class Evaluation:
             raise operator.refuse(text) from error
         except (ValueError, IndexError) as error:
             raise operator.refuse("shapes that do not fit together") from error
+        except (ArithmeticError, TypeError) as error:
+            raise operator.refuse("numbers that it has no rule for") from error
         self._require_plain(operator, [v for v in inputs if v is not None], found)
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
