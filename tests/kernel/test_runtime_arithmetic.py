@@ -201,6 +201,34 @@ ODD: dict[str, tuple[Change, str]] = {
             numbers=np.array([[0.5, 2, 3]], np.float32),
         ), "irrational",
     ),
+    "a square with another shape": (
+        in_front("c", node("Unsqueeze", "q first", "q5"), node("Mul", "q q5", "q2"),
+                 node("ReduceMin", "q2 last2", "t2", keepdims=0), node("Flatten", "t2", "c"),
+                 first=np.array([0]), last2=np.array([3, 4])), "broadcast",
+    ),
+    "a choice with another shape": (
+        in_front("c", node("Less", "s limit", "below"), node("Where", "below none2 s", "both"),
+                 node("ReduceMax", "both at0", "c"), limit=np.array(-9, np.float32),
+                 none2=np.zeros((2, 1), np.float32), at0=np.array([0])), "broadcast",
+    ),
+    "a convolution of values of two kinds": (
+        in_front("c", node("Concat", "z q", "both", axis=1), node("Conv", "both kernel", "v"),
+                 node("ReduceMin", "v places", "c", keepdims=0),
+                 kernel=np.ones((3, 7, 1, 1), np.float32)), "convolution",
+    ),
+    "a clip whose ends are crossed": (
+        in_front("c", node("Clip", "s three3 one1", "c"), three3=np.array(3, np.float32),
+                 one1=np.array(1, np.float32)), "exceeds",
+    ),
+    "a reduction over no axes": (
+        in_front("c", node("ReduceMin", "q", "c0", noop_with_empty_axes=1),
+                 node("ReduceMin", "c0 places", "c", keepdims=0)), "noop",
+    ),
+    "sums of irrational numbers without end": (
+        in_front("c", node("Exp", "tenths", "e"), node("ReduceSum", "e", "l"),
+                 node("Mul", "s l", "c"), tenths=np.linspace(0, 1, 2000, dtype=np.float32)),
+        "too many steps",
+    ),
     "an exponential that is infinite": (
         in_front("c", node("Exp", "large", "e"), node("Mul", "s e", "c"),
                  large=np.array([[1e10, 1, 2]], np.float32)), "beyond float32",
@@ -214,6 +242,26 @@ def test_what_no_head_is_read_from(name: str) -> None:
     session(network(change))
     with pytest.raises(ModelError, match=words):
         bound(network(change))
+
+
+def test_a_logarithm_of_scores_keeps_no_order() -> None:
+    """They may be negative."""
+    model = network()
+    model.graph.node.append(helper.make_node("Log", ["y"], ["log"]))
+    model.graph.output[0].name = "log"
+    session(model)
+    for output in ("y", "log"):
+        with pytest.raises(ModelError):
+            ModelFile(model.SerializeToString()).bound(("z",), output)
+
+
+def test_a_range_whose_ends_are_crossed_is_none() -> None:
+    model = network()
+    del model.graph.node[0]
+    model.graph.node.insert(0, helper.make_node("Clip", ["x", "three3", "one1"], ["z"]))
+    for name, value in (("three3", 3), ("one1", 1)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    assert bound(model).latent_range is None
 
 
 def test_a_clip_of_one_stored_number() -> None:
