@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from protoproof.errors import ModelError
-from protoproof.kernel.budget import Budget
+from protoproof.kernel.budget import Budget, OutOfBudgetError
 from tests.support.kernel.four_places import FLOAT, Change, bound, network
 from tests.support.kernel.runtime import session
 
@@ -161,6 +161,34 @@ ODD: dict[str, tuple[Change, str]] = {
             numbers=np.array([[0.5, 2, 3]], np.float32),
         ), "irrational",
     ),
+    "a square with another shape": (
+        in_front("c", node("Unsqueeze", "q first", "q5"), node("Mul", "q q5", "q2"),
+                 node("ReduceMin", "q2 last2", "t2", keepdims=0), node("Flatten", "t2", "c"),
+                 first=np.array([0]), last2=np.array([3, 4])), "broadcast",
+    ),
+    "a choice with another shape": (
+        in_front("c", node("Less", "s limit", "below"), node("Where", "below none2 s", "both"),
+                 node("ReduceMax", "both at0", "c"), limit=np.array(-9, np.float32),
+                 none2=np.zeros((2, 1), np.float32), at0=np.array([0])), "broadcast",
+    ),
+    "a convolution of values of two kinds": (
+        in_front("c", node("Concat", "z q", "both", axis=1), node("Conv", "both kernel", "v"),
+                 node("ReduceMin", "v places", "c", keepdims=0),
+                 kernel=np.ones((3, 7, 1, 1), np.float32)), "convolution",
+    ),
+    "a clip whose ends are crossed": (
+        in_front("c", node("Clip", "s three3 one1", "c"), three3=np.array(3, np.float32),
+                 one1=np.array(1, np.float32)), "exceeds",
+    ),
+    "a reduction over no axes": (
+        in_front("c", node("ReduceMin", "q", "c0", noop_with_empty_axes=1),
+                 node("ReduceMin", "c0 places", "c", keepdims=0)), "noop",
+    ),
+    "sums of irrational numbers without end": (
+        in_front("c", node("Exp", "tenths", "e"), node("ReduceSum", "e", "l"),
+                 node("Mul", "s l", "c"), tenths=np.linspace(0, 1, 2000, dtype=np.float32)),
+        "too many steps",
+    ),
     "an exponential that is infinite": (
         in_front("c", node("Exp", "large", "e"), node("Mul", "s e", "c"),
                  large=np.array([[1e10, 1, 2]], np.float32)), "beyond float32",
@@ -174,6 +202,26 @@ def test_what_no_head_is_read_from(name: str) -> None:
     session(network(change))
     with pytest.raises(ModelError, match=words):
         bound(network(change))
+
+
+def test_a_logarithm_of_scores_keeps_no_order() -> None:
+    """They may be negative."""
+    model = network()
+    model.graph.node.append(helper.make_node("Log", ["y"], ["log"]))
+    model.graph.output[0].name = "log"
+    session(model)
+    for output in ("y", "log"):
+        with pytest.raises(ModelError):
+            ModelFile(model.SerializeToString()).bound(("z",), output)
+
+
+def test_a_range_whose_ends_are_crossed_is_none() -> None:
+    model = network()
+    del model.graph.node[0]
+    model.graph.node.insert(0, helper.make_node("Clip", ["x", "three3", "one1"], ["z"]))
+    for name, value in (("three3", 3), ("one1", 1)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    assert bound(model).latent_range is None
 
 
 def test_a_clip_of_one_stored_number() -> None:
@@ -203,6 +251,13 @@ def weighed(count: int) -> Change:
     return in_front(f"k{count}", first, *steps, few=few)
 
 
+def repeated(count: int) -> Change:
+    return in_front(
+        "c", node("Expand", "s many", "c0"), node("ReduceSum", "c0 first0", "c"),
+        first0=np.array([0]), many=np.array([count, 3]),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -210,9 +265,10 @@ def weighed(count: int) -> Change:
         pytest.param(endless("Mul", 2.0**127), id="squares of a power"),
         pytest.param(long_ago(3000), id="factors"),
         pytest.param(weighed(3000), id="products of matrices"),
+        pytest.param(repeated(1 << 24), id="one term, sixteen million times"),
     ],
 )
 def test_small_files_with_endless_numbers(change: Change) -> None:
     spent = Budget(max_steps=1 << 33)
-    with spent.active(), pytest.raises(ModelError):
+    with spent.active(), pytest.raises((ModelError, OutOfBudgetError)):
         bound(network(change))

@@ -37,6 +37,7 @@ _TYPES = {
 # wrap round
 FLOATS = (1, 11)
 _WRAP = 1 << 31
+_LONGEST = 1 << 63
 _EXPONENTS = (-87, 88)  # whose exponentials are float32 numbers
 INTEGERS = (6, 7)
 
@@ -64,7 +65,8 @@ def require_integers(value: Constant) -> Constant:
     Raises:
         ModelError: there are others.
     """
-    if any(abs(n) >= _WRAP for n in integers(value).reshape(-1).tolist()):
+    few = thin(integers(value))
+    if (few >= _WRAP).any() or (few <= -_WRAP).any():
         raise ModelError("model: whole numbers that may wrap round")
     return value
 
@@ -76,12 +78,18 @@ def integers(value: Constant) -> Array:
         ModelError: they are none.
     """
     number = value.number
-    if not value.rational or number.numerators.size > 1 << 24:
+    few = thin(number.numerators)
+    if not value.rational or few.size > 1 << 24:
         raise ModelError("model: sizes or indices are no integers")
-    listed = number.numerators.ravel().tolist()
-    if any(isinstance(n, Real) or n % number.denominator for n in listed):
+    pay("constants", few.size)
+    under = number.denominator
+    if any(
+        isinstance(n, Real) or n % under or not -_LONGEST <= n // under < _LONGEST
+        for n in few.ravel().tolist()
+    ):
         raise ModelError("model: sizes or indices are no integers")
-    return np.asarray(number.numerators // number.denominator, dtype=np.int64)
+    whole = np.asarray(few // under, dtype=np.int64)
+    return np.broadcast_to(whole, number.numerators.shape)
 
 
 def plus(left: Constant, right: Constant, sign: int) -> Constant:
@@ -135,7 +143,7 @@ def each(kind: str, value: Constant) -> Constant:
             return Real("log", power + 1)
         raise ModelError(f"model: {kind} of a constant has no value that the checker knows")
 
-    pay("irrational constants", thin(value.number.numerators).size, 1 << 14)
+    pay("irrational constants", thin(value.number.numerators).size, 1 << 21)
     return of_reals(spread(np.frompyfunc(one, 1, 1), reals(value)))
 
 

@@ -29,7 +29,7 @@ from protoproof.kernel.model.symbolic.values import (
     latent,
 )
 
-_PER_NODE = 1 << 14
+_PER_NODE = 1 << 22  # most of it numpy's, however small the tensors
 _ELEMENTWISE = frozenset((*BINARY, "Pow", "Max", "Min", "Where"))
 _CALCULATING = frozenset(
     (*BINARY, *UNARY, *reductions.KINDS, "Pow", "Max", "Min", "MatMul", "Gemm", "Einsum", "Cast")

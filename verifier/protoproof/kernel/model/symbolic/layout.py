@@ -20,7 +20,7 @@ Move = Callable[[Array], Array]
 # The integers of an input, by position; None where it is left out.
 Integers = Callable[[int], "Array | None"]
 
-_LARGEST = 1 << 28
+_LARGEST = 1 << 26
 _TO_THE_END = ((1 << 31) - 1, (1 << 63) - 1)  # ends that stand for no end
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from protoproof.kernel.budget import spend
+from protoproof.kernel.budget import hold, spend
 from protoproof.kernel.model.symbolic import choices, constants, layout, linear, reductions
 from protoproof.kernel.model.symbolic.arithmetic import BINARY, UNARY, UnknownError
 from protoproof.kernel.model.symbolic.arrays import exact
@@ -240,7 +240,9 @@ def _concat(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]
             if k != axis
         ):
             raise operator.refuse("shapes that do not fit beside each other")
-    spend("the layout of a tensor", sum(math.prod(part.shape) for part in parts))
+    count = sum(math.prod(part.shape) for part in parts)
+    spend("the layout of a tensor", 64 * count)
+    hold("the layout of a tensor", 8 * count * max(len(part.PIECES) for part in parts))
     return [_beside(here, parts, axis)]
 
 

@@ -41,6 +41,10 @@ _BOOLEAN = frozenset(
 _NEVER_WHOLE = frozenset(("ReduceMean", "ReduceL2"))
 # Of the encoder: what has other outputs than its first input has, and which input says so.
 _COUNTING = frozenset(("ArgMax", "ArgMin", "NonMaxSuppression", "NonZero", "Shape", "Size"))
+_MADE = frozenset(
+    ("BlackmanWindow", "ConstantOfShape", "EyeLike", "HammingWindow", "HannWindow",
+     "MelWeightMatrix", "Multinomial", "RandomNormalLike", "RandomUniformLike", "TfIdfVectorizer")
+)  # fmt: skip
 _BY_INPUT = {"CastLike": 1, "DequantizeLinear": 1, "OneHot": 2, "Where": 1}
 _QUANTISED = ("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", "QuantizeLinear")
 
@@ -96,7 +100,7 @@ def _behind(graph: Graph, tensor: str) -> int | None:
         if node is None:
             return graph.input_type(tensor)
         kind = node.op_type
-        if node.domain not in DEFAULT_DOMAINS or not node.input:
+        if node.domain not in DEFAULT_DOMAINS or not node.input or kind in _MADE:
             return None
         if kind == "Cast":
             written = [a.value for a in node.attribute if a.name == "to"]
