@@ -63,6 +63,8 @@ def test_facts_read_in_the_network_s_own_measure(
     assert ("by the graph, it may be all of it" in page) == whole
     placed = "here at" in said.out
     assert (re.search(r'alt="Part \d of the input"', page) is not None) == (placed and not whole)
+    assert "class “class" not in page
+    assert ">looks like<" not in page  # nothing is shown beside the parts of the input
     if name == "tree":
         assert "The way through the tree" in page
 
