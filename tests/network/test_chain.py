@@ -224,3 +224,19 @@ def test_steps_that_make_no_sense(name: str, constant: np.ndarray | None) -> Non
 def test_words() -> None:
     assert made("log ratio").words() == "log((1 + 0.9999 / (t + 0.0001)))"
     assert Chain((step("mul", 1.0, 2.0),)).words() == "c_j t"
+
+
+def test_constants_of_different_steps_have_different_letters() -> None:
+    chain = Chain(
+        (Step("add", np.array([1.0, 2.0])), Step("sqrt"), Step("mul", np.array([3.0, 4])))
+    )
+    assert chain.letters() == ("c_j", "d_j")
+    formula = chain.words()
+    assert "c_j" in formula
+    assert "d_j" in formula
+    # the argument's name is not looked for in the names of functions
+    assert chain.words("m", "uv") == formula.replace("(t ", "(m ").replace("c_j", "u_j").replace(
+        "d_j", "v_j"
+    )
+    many = Chain(tuple(Step("add", np.array([k, 2.5])) for k in range(8)))
+    assert len(set(many.letters())) == 8

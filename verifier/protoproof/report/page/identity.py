@@ -30,6 +30,7 @@ def page_model(network: Network) -> PageModel:
         head=tuple(normal),
         noun=Quantities(head).noun,
         unplaced=_unplaced(network),
+        signal=len(network.input_shape) == 2,
     )
 
 

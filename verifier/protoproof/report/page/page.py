@@ -111,7 +111,8 @@ class PageModel:
 
     ``grid`` is the latent grid (rows, columns) where it lies over the input, else None; ``head``
     the parts of the head's normal form, ``about`` further rows (label, value); ``noun`` what its
-    prototypes are called; ``unplaced`` says why no part of the input is shown, or is empty.
+    prototypes are called; ``unplaced`` says why no part of the input is shown, or is empty;
+    ``signal``: the input is drawn as curves.
     """
 
     name: str
@@ -121,6 +122,7 @@ class PageModel:
     head: tuple[tuple[str, str], ...] = ()
     noun: str = "prototype"
     unplaced: str = ""
+    signal: bool = False
 
 
 @dataclass(frozen=True)
