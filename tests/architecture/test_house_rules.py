@@ -115,7 +115,7 @@ def test_the_product_names_no_family() -> None:
     found = []
     for path in sorted((ROOT / "verifier").rglob("*")):
         if path.is_file() and path.suffix not in BINARY and "__pycache__" not in path.parts:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             places = enumerate([path.name, *lines])
             found += [f"{path.relative_to(ROOT)}:{n}" for n, line in places if FAMILY.search(line)]
     assert not found, "\n".join(found)

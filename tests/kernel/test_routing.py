@@ -13,8 +13,8 @@ from protoproof.errors import ModelError
 from protoproof.kernel.claims import Alike, words
 from protoproof.kernel.latent.margins import loses
 from protoproof.kernel.model.decision import ROUTINGS, Decision, Node, Score
-from tests.kernel.test_heads_checked import honest, report_of
 from tests.support.kernel.algebra import Made, made
+from tests.support.kernel.given import honest, report_of
 
 TREES = ("a tree of distances", "a greedy tree of distances", "the largest leaf by distance")
 SEEDS = range(12)
