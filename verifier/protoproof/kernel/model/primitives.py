@@ -131,7 +131,7 @@ def _capped(low: End, high: End, c: fmpq) -> Shape:
 def _absolute(t: Number, c: fmpq) -> Number:
     """|t|, or what encloses it: the least |t| of several locations is not that of the least t where
     one of them is a hair below 0, so below a hair all between max(t, 0) and a hair may be it. Both
-    ends of the enclosure rise with t. It is never negative, which a ball's rounded radius forgets."""
+    ends of the enclosure rise with t. It is never negative, which a rounded radius forgets."""
     if t >= HAIR:
         return t
     if t >= 0:
