@@ -44,7 +44,7 @@ class Settings:
     branched: int = 100
     foreign: int = 10
     heldout: int = 100
-    paired: int = 25
+    paired: int = 10
     jobs: int = 1
 
     @staticmethod

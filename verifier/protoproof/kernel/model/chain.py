@@ -239,7 +239,10 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
         return _Range(_least(low, high, *inside), _most(low, high, *inside))
     if name == "abs":
         # nothing where the argument is never negative, else from 0 on: see ``_abs``
-        return here if at_least(here.low, ZERO) else _Range(ZERO, _most(low, high))
+        if at_least(here.low, ZERO):
+            return here
+        most = _most(low, high)
+        return _Range(ZERO, most.nonnegative_part() if isinstance(most, arb) else most)
     if shape.direction < 0:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)
