@@ -142,21 +142,26 @@ def _run(asked: Asked) -> int:
     return _explain_one(explainer, beside, asked)
 
 
-def _many(network: Network, asked: Asked) -> Iterator[Source] | None:
-    """The inputs, where they are many; None for a single one."""
-    from protoproof.cli.explain_many import from_array, from_data
+def _many(network: Network, asked: Asked) -> tuple[Iterator[Source], tuple[str, ...]] | None:
+    """The inputs, where they are many, and what is done to their numbers; None for a single one."""
+    from protoproof.cli.explain_many import from_array, from_data, scaled
     from protoproof.network.inputs import open_inputs
 
     if asked.data is not None:
-        return from_data(network, asked.data)
+        return from_data(network, asked.data), scaled(network)
     if asked.input_ is None or asked.index is not None:
         return None
     array = open_inputs(asked.input_, network.input_shape, network.input_range)
-    return None if array is None else from_array(array)
+    if array is None:
+        return None
+    return from_array(array), array.remarks(network.range_stated)
 
 
 def _explain_many(
-    explainer: Explainer, many: Iterator[Source], beside: Beside, asked: Asked
+    explainer: Explainer,
+    many: tuple[Iterator[Source], tuple[str, ...]],
+    beside: Beside,
+    asked: Asked,
 ) -> int:
     from protoproof.cli.explain_many import run_stream
     from protoproof.report.files.explanation_files import Files
@@ -168,7 +173,7 @@ def _explain_many(
         asked.protected,
         page=bool(asked.pages),
     )
-    return run_stream(explainer, many, asked.limit, files, asked.options, beside, asked.printed)
+    return run_stream(explainer, *many, asked.limit, files, asked.options, beside, asked.printed)
 
 
 def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:

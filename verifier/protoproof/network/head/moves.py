@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from onnx import TensorProto
 
 from protoproof.network.head.arithmetic import unknown
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, moved, reshaped, taken
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import NotRecognisedError, NumberTypeError
 from protoproof.network.head.symbols import (
     Combination,
     Entries,
@@ -299,7 +300,9 @@ def _cast(_: Tables, node: Op, inputs: Inputs) -> Value:
             return Numbers(value.plain.astype(kinds[to]))
     elif to in _FLOAT_TYPES:
         return value
-    raise NotRecognisedError(f"a Cast to number type {to}; float32 is needed")
+    known = TensorProto.DataType.values()
+    kind = TensorProto.DataType.Name(to).lower() if to in known else f"number type {to}"
+    raise NumberTypeError(f"a Cast to {kind}; float32 is needed")
 
 
 def _cast_like(tables: Tables, node: Op, inputs: Inputs) -> Value:

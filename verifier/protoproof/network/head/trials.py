@@ -11,13 +11,14 @@ from protoproof.network.head.latent_range import latent_range
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Form, normal_form
 from protoproof.network.head.paths import branches, is_join, is_layout, separators
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import NotRecognisedError, NumberTypeError, ProductsError
 from protoproof.network.head.symbols import Value
 from protoproof.network.head.view import View
 from protoproof.network.onnx.node import printable
 
 _DEEPEST = 160
 _MOST_BANKS = 4
+_DECISIVE = 1 << 30  # more nodes than a graph has
 ShapeOf = Callable[[str], Shape | None]
 
 
@@ -46,7 +47,10 @@ class Search:
         try:
             value = evaluation.output(scores)
         except UnknownNodeError as error:
-            self._note(evaluation, evaluation.passed, str(error))
+            # of attempts that measure nothing, this one says most
+            decisive = isinstance(error.__cause__, NumberTypeError)
+            passed = _DECISIVE if decisive else evaluation.passed
+            self._note(evaluation, passed, str(error), not decisive)
             return None
         except NotRecognisedError as error:
             self._note(evaluation, 0, str(error))
@@ -55,13 +59,15 @@ class Search:
             return normal_form(evaluation.tables, value, shapes, labels)
         except NotRecognisedError as error:
             last = self.view.producers[scores]
-            self._note(
-                evaluation, evaluation.passed + 1, f"the head that ends in {last.where}: {error}"
-            )
+            message = f"the head that ends in {last.where}: {error}"
+            measured = not isinstance(error, ProductsError)
+            self._note(evaluation, evaluation.passed + 1, message, measured)
             return None
 
-    def _note(self, evaluation: Evaluation, passed: int, message: str) -> None:
-        found = evaluation.tables.sums > 0, passed
+    def _note(
+        self, evaluation: Evaluation, passed: int, message: str, measured: bool = True
+    ) -> None:
+        found = measured and evaluation.tables.sums > 0, passed
         if found > self.furthest[:2]:
             # what stops one attempt need not stop another
             latents = " and ".join(f"'{printable(name)}'" for name in evaluation.cuts)

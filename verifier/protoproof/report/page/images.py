@@ -30,12 +30,12 @@ def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) 
     """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
 
     What is no image is drawn as curves where it has few rows (signals by channel, a vector), else
-    shown as a table of its numbers, grey: between its extremes where it leaves the range.
+    shown as a table of its numbers, grey. What leaves the range is shown between its extremes.
     """
+    if x.min() < low or x.max() > high:  # nobody stated a range
+        low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
     if x.ndim != 3:
         x = x.reshape(1, -1, x.shape[-1])
-        if x.min() < low or x.max() > high:
-            low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
         if x.shape[1] <= _MOST_CURVES and x.shape[2] > 1:
             return _curves(x[0], low, high)
     elif layout_of(x.shape) == "channels last":
