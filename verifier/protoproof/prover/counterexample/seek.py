@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.counterexample.gradient import Margins, measured, pulled
+from protoproof.prover.counterexample.placing import Placing
 from protoproof.prover.counterexample.regions import Region
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
@@ -130,6 +131,22 @@ class Seeker:
         if not found:
             points, after = self._descend(asked, places, starts[best], which[best])
             found = self._clear(places, points, which[best], after)
+        return found or self._placed(asked, rows)
+
+    def _placed(self, asked: Asked, rows: Sequence[int]) -> list[tuple[int, Latent]]:
+        """All locations at once, each where it does most; then all of them descend."""
+        placing = Placing(self.instance, asked.regions, asked.kept, asked.limits)
+        places = placing.places
+        if len(places) < 2:
+            return []  # one was tried everywhere before
+        aims = np.vstack([self._aims(row)[-4:] for row in rows])  # far away, and against the best
+        starts = np.array([latent[places] for latent in placing.placed(rows, aims)])
+        which = np.array(rows, dtype=int)
+        _, margin = self._scored(asked, places, starts, which)
+        found = self._clear(places, starts, which, margin)
+        if not found:
+            points, after = self._descend(asked, places, starts, which)
+            found = self._clear(places, points, which, after)
         return found
 
     def moves(self, facts: FactSet, row: int, latent: Latent) -> list[Move]:
