@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from protoproof.errors import ModelError
+from protoproof.kernel import ModelFile
 from protoproof.kernel.budget import Budget, OutOfBudgetError
 from tests.support.kernel.four_places import FLOAT, Change, bound, network
 from tests.support.kernel.runtime import session
