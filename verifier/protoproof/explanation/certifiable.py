@@ -6,6 +6,8 @@ explanations can be certified; where the checker refuses, its sentence says why 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from flint import fmpq
 from numpy.typing import NDArray
@@ -42,7 +44,10 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
     second = np.concatenate([cut.sites for cut in bound.cuts])
     if not np.array_equal(first, second):
         return "the checker reads the locations of the latent in another order"
-    if not _same_units(ours.prototypes, theirs) or not _same_pooled(ours, theirs):
+    same = _same_numbers(ours.prototypes, theirs.prototype, theirs.shift)
+    if ours.scales is not None:
+        same &= _same_numbers(ours.scales, theirs.scales.__getitem__, theirs.scale_shift)
+    if not same or not _same_pooled(ours, theirs):
         return "the checker measures in other units: it shares a factor of the prototypes otherwise"
     return ""
 
@@ -58,11 +63,14 @@ def _same_pooled(ours: OurHead, theirs: Head) -> bool:
     return bool(np.allclose(np.where(kinds, 0.0, own), np.where(kinds, 0.0, other), rtol=1e-9))
 
 
-def _same_units(prototypes: NDArray[np.float64], head: Head) -> bool:
-    """Whether facts about measurements mean the same to both, rounding of the prover's aside."""
-    unit = 1 << head.shift
-    for row, own in enumerate(prototypes):
-        other = [number / unit for number in head.prototype(row)]
+def _same_numbers(
+    ours: NDArray[np.float64], theirs: Callable[[int], Sequence[int]], shift: int
+) -> bool:
+    """Whether rows of the prover's numbers are the checker's, which are over ``2**shift``: then
+    facts about measurements mean the same to both, rounding of the prover's aside."""
+    unit = 1 << shift
+    for row, own in enumerate(ours):
+        other = [number / unit for number in theirs(row)]
         if not np.allclose(own, other, rtol=1e-9, atol=0):
             return False
     return True

@@ -22,6 +22,7 @@ from protoproof.network.head.symbols import (
     Share,
     Tree,
     Value,
+    same_norm,
     word,
 )
 from protoproof.network.head.tables import Tables
@@ -128,7 +129,7 @@ def _equal(x: Measured, y: Measured) -> bool:
         and x.space is y.space
         and np.array_equal(x.site, y.site)
         and np.array_equal(x.row, y.row)
-        and x.norm == y.norm
+        and same_norm(x.norm, y.norm)
         and measured.same_steps(x.steps, y.steps)
     )
 

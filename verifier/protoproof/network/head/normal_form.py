@@ -85,6 +85,7 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
             prototype_bank=np.array(banked),
             epsilon=found.epsilon,
             added=found.added,
+            beside=found.beside,
         )
     except InternalError as error:
         raise NotRecognisedError(str(error)) from error

@@ -19,12 +19,17 @@ _MOST = 1 << 26
 
 
 class Rows(NamedTuple):
-    """Coefficients of rows: ``a``, ``g`` [R, D], and ``c`` + ``c_low`` [R]."""
+    """Coefficients of rows: ``a``, ``g`` [R, D], and ``c`` + ``c_low`` [R].
+
+    ``unit`` [R]: by what power of two all of them were multiplied since they were summed up; facts
+    are about the row without it.
+    """
 
     a: Real
     g: Real
     c: Real
     c_low: Real
+    unit: Real
 
 
 @dataclass(eq=False)
@@ -84,7 +89,8 @@ class Space:
         """For every row, the first one with the same coefficients."""
         used, place = np.unique(numbers, return_inverse=True)
         rows = self.rows(used)
-        keys = np.concatenate([rows.a, rows.g, rows.c[:, None], rows.c_low[:, None]], axis=1)
+        single = (part[:, None] for part in (rows.c, rows.c_low, rows.unit))
+        keys = np.concatenate([rows.a, rows.g, *single], axis=1)
         known: dict[bytes, int] = {}
         first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
         return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
@@ -97,7 +103,8 @@ class Space:
 class Pool(NamedTuple):
     """One pooled value: ``kind`` (max, min, mean, sum, k-largest mean) of steps(row at every site).
 
-    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
+    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``; ``norm``: floor,
+    addend, and what is beside (see ``symbols.Norm``).
     """
 
     kind: str
@@ -105,7 +112,7 @@ class Pool(NamedTuple):
     space: Space
     sites: int
     row: int
-    norm: tuple[float, float] | None
+    norm: tuple[float, float, float] | None
     steps: tuple[Scalar, ...]
 
 

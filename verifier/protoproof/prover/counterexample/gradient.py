@@ -29,8 +29,7 @@ def measured(head: Head, points: Points) -> Tables:
     if head.geometry in ("linear", "angular"):
         result = -(points @ prototypes.T)
         if head.geometry == "angular":
-            norm = np.linalg.norm(points, axis=-1, keepdims=True)
-            result = np.clip(result / np.maximum(norm, max(head.epsilon, _TINY)), *head.range)
+            result = np.clip(result / np.maximum(head.lengths(points), _TINY), *head.range)
         return np.asarray(result)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
     constant = (weights * prototypes**2).sum(axis=1)

@@ -14,6 +14,11 @@ from protoproof.errors import InternalError
 from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
 
+# What float64 makes of numbers that a graph computes by a few steps, relative to them.
+_ROUNDED = 2.0**-51
+# Bits of sums and products of a few stored numbers, which float64 holds exactly.
+_LONG = 48
+
 
 class ExactHead:
     """Prototypes as integers over ``2**shift``."""
@@ -102,13 +107,15 @@ Number = arb | fmpq
 
 
 def chain_ball(chain: Chain, prototype: int, value: Number) -> arb:
-    """A ball around the similarity of a measurement; constants are exact."""
+    """A ball around the similarity of a measurement."""
     found = chain_number(chain, prototype, value)
     return found if isinstance(found, arb) else arb(found)
 
 
 def chain_number(chain: Chain, prototype: int, value: Number) -> Number:
     """The similarity of a measurement: a fraction as long as everything rational keeps it one.
+
+    Constants that fill float64 were rounded, unless they are one fraction for all prototypes.
 
     Raises:
         InternalError: a primitive without balls.
@@ -117,6 +124,10 @@ def chain_number(chain: Chain, prototype: int, value: Number) -> Number:
         constant = None
         if step.constant is not None:
             constant = exactly(float(step.constant[0 if step.constant.size == 1 else prototype]))
+            alone = isinstance(value, fmpq) and step.constant.size == 1
+            if not alone and int(constant.p).bit_length() > _LONG:
+                value = _ball_with(step.name, arb(value), around(constant))
+                continue
         value = _applied(step.name, value, constant)
     return value
 
@@ -205,3 +216,17 @@ def _ball(name: str, x: arb) -> arb:
         case "abs":
             return abs(x)
     raise InternalError(f"the primitive '{name}' has no balls")
+
+
+def around(value: Number) -> arb:
+    """A ball around a number whose factors were rounded."""
+    return arb(value) * arb(1, _ROUNDED)
+
+
+def length_number(head: Head, square: fmpq, prototype: int) -> arb:
+    """A ball around what an angle with a prototype is divided by; ``square`` is |z|^2."""
+    floor, beside = (
+        around(exactly(float(part[prototype])))
+        for part in (np.asarray(head.epsilon), np.asarray(head.beside))
+    )
+    return arb(square + exactly(head.added)).sqrt().max(floor) + beside

@@ -206,6 +206,8 @@ def kin_of(instance: Instance) -> Kin | None:
     head = instance.head
     if not head.all_nearest or head.geometry not in ("euclidean", "angular"):
         return None
+    if not head.one_length:
+        return None
     kin: Kin = Distances(instance.gram)
     if head.geometry == "angular":
         kin = Angles(instance.gram, np.sqrt((head.prototypes**2).sum(axis=1)))
