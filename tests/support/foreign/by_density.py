@@ -158,6 +158,22 @@ TREES = (
         _form(decision="tree", features=7),
     ),
     Family(
+        "tree-by-level",
+        "A soft decision tree level by level: all shares of a level at once, leaves as a matrix",
+        partial(encoders.plain, 8),
+        partial(trees.ByLevel, 8),
+        IMAGE,
+        _form(decision="tree", features=7),
+    ),
+    Family(
+        "tree-by-leaf",
+        "A soft decision tree leaf by leaf, with one prototype for all nodes of a level",
+        partial(encoders.plain, 8),
+        partial(trees.ByLeaf, 8),
+        IMAGE,
+        _form(decision="tree", features=3),
+    ),
+    Family(
         "tree-logged",
         "ProtoTree in log space: logsumexp at every node",
         partial(encoders.plain, 8),

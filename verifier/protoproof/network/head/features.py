@@ -78,8 +78,9 @@ def features(tables: Tables, atoms: Sequence[Atom]) -> Features:
     pools = []
     for atom in atoms:
         record = tables.records[atom.record]
-        if isinstance(record, Group):
-            raise NotRecognisedError("the best of a group inside another function")
+        if not isinstance(record, Pool):
+            what = "the best of a group" if isinstance(record, Group) else "a product of shares"
+            raise NotRecognisedError(f"{what} inside another function")
         pools.append(record)
     size = pools[0].space.size
     if any(pool.space.size != size for pool in pools):

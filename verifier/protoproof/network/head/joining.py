@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from protoproof.network.head import entries, pooled
+from protoproof.network.head.arithmetic import multiplied
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, condense, joined
 from protoproof.network.head.moves import Inputs, needed
@@ -22,6 +23,7 @@ from protoproof.network.head.symbols import (
     Measured,
     Norm,
     Pooled,
+    Share,
     Value,
 )
 from protoproof.network.head.tables import Tables
@@ -64,6 +66,8 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
     if isinstance(first, Pooled) and all(_alike(first, value) for value in values):
         record = _side_by_side(values, shapes, "record", axis)
         return Pooled(wanted, record, _joined_steps(values, shapes, axis), first.ratio)
+    if any(isinstance(value, Share) for value in values):
+        values = [multiplied(tables, v) if isinstance(v, Share) else v for v in values]
     if all(isinstance(value, Pooled | Combination) for value in values):
         return _combinations(tables, values, wanted, axis)
     return Joined(wanted, tuple(values), axis)

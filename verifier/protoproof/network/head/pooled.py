@@ -61,7 +61,10 @@ def over_locations(
     """
     for array in x.varying:
         if any(array.shape[axis] != 1 for axis in axes):
-            raise NotRecognisedError("prototypes or constants that differ over what is pooled")
+            raise NotRecognisedError(
+                "one pooling over several prototypes, or differing constants, and the locations at "
+                "once: it would have to pool each prototype by itself"
+            )
     varied = [array.shape for array in x.varying]
     site_kept = tuple(1 if k in axes else n for k, n in enumerate(x.site.shape))
     outer = np.broadcast_shapes(site_kept, *varied)
@@ -270,7 +273,15 @@ def alone(tables: Tables, x: Combination) -> Pooled:
         NotRecognisedError: several atoms in one element, or different functions.
     """
     if x.ratio is not None or ((x.weight != 0).sum(axis=1) != 1).any():
-        raise NotRecognisedError("a function of a combination of several pooled values")
+        records = [tables.records[tables.atoms[k].record] for k in x.atom]
+        squares = any(isinstance(r, Pool) and ("square", None) in r.steps for r in records)
+        raise NotRecognisedError(
+            "a distance by a full matrix, as sums of squares of mixed channels: it would have to "
+            "be that of a latent to which the matrix was applied"
+            if squares
+            else "a function of several prototypes' values together: it would have to be of one "
+            "prototype's value at a time"
+        )
     column = (x.weight != 0).argmax(axis=1)
     factor = x.weight[np.arange(len(column)), column]
     atoms = [tables.atoms[x.atom[k]] for k in column.tolist()]

@@ -123,6 +123,12 @@ class Group(NamedTuple):
     members: tuple[int, ...]
 
 
+class Path(NamedTuple):
+    """A product of shares: of each atom a itself (True), or 1 - a."""
+
+    literals: frozenset[tuple[int, bool]]
+
+
 class Atom(NamedTuple):
     """steps(record): what a decision weighs."""
 
@@ -136,7 +142,7 @@ class Tables:
 
     spaces: dict[int, Space] = field(default_factory=dict)
     sums: int = 0
-    records: list[Pool | Group] = field(default_factory=list)
+    records: list[Pool | Group | Path] = field(default_factory=list)
     atoms: list[Atom] = field(default_factory=list)
     ratios: list[object] = field(default_factory=list)
     site_sets: list[tuple[int, ...]] = field(default_factory=list)
@@ -153,8 +159,8 @@ class Tables:
         sites = tuple(sorted(sites))
         return self._number(self._site_set, self.site_sets, (space.size, *sites), sites)
 
-    def record(self, record: Pool | Group) -> int:
-        """The number of a pooled value; equal ones share it."""
+    def record(self, record: Pool | Group | Path) -> int:
+        """The number of a pooled value, or of a product of some; equal ones share it."""
         key = (record.space.size, *record[:2], *record[3:]) if isinstance(record, Pool) else record
         return self._number(self._record, self.records, key, record)
 
