@@ -23,9 +23,10 @@ from protoproof.certificate.schema import (
 from protoproof.errors import CertificateError
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.facts import intervals
+from protoproof.kernel.latent.lagrangian import free_rule
 from protoproof.kernel.latent.margins import Ends, stated_score
 from protoproof.kernel.latent.relaxation import Forms, entry_complaints
-from protoproof.kernel.latent.rows import row_complaints
+from protoproof.kernel.latent.rows import implied_complaints, row_complaints
 from tests.support.kernel.algebra import (
     COUNT,
     ROWS,
@@ -46,7 +47,7 @@ def rows_of(here: Made, rng: np.random.Generator, columns: int) -> Rows:
 
 BOUNDED_BY_ROWS = [
     name for name, row in ROWS.items()
-    if row.geometry in ("euclidean", "angular") and row.banks == 1
+    if row.geometry in ("euclidean", "angular") and row.banks == 1 and not row.own
 ]  # fmt: skip
 
 
@@ -67,6 +68,18 @@ def test_any_row_bounds_all_latents_that_meet_its_facts(name: str) -> None:
             ends = bounds.at(0, j)
             assert low(ends[0]) - NEAR <= m[:, 0, j].min()
             assert m[:, 0, j].max() <= high(ends[1]) + NEAR
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, row in ROWS.items() if row.geometry == "diagonal" or row.own]
+)
+def test_measurements_that_share_no_vector_do_not_bound_each_other(name: str) -> None:
+    """With weights per channel, or lengths of their own, no sum of measurements is one form."""
+    here = made(name, SEEDS[0])
+    with pytest.raises(CertificateError, match="multipliers do not bound"):
+        free_rule(here.head, here.where, 0, (0,), ((None, (1, 1)),))
+    entry = ImpliedBound(prototype=1, via=0, stretch=(1.0).hex())
+    assert any("implies nothing" in text for text in implied_complaints(here.head, [entry], {0}))
 
 
 OVER_DOMAINS = [
@@ -150,6 +163,7 @@ FORMED = [
     if row.pooling == "nearest" and row.decision in ("linear", "labels")
     and (row.geometry in ("euclidean", "angular") or row.domain not in ("free", "half"))
     and row.geometry != "diagonal"
+    and not row.own
 ]  # fmt: skip
 
 

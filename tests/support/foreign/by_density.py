@@ -9,7 +9,6 @@ from tests.support.foreign.by_distance import GRID, IMAGE, VECTOR
 from tests.support.foreign.family import Family, Form, Refused
 
 NO_EXPM1 = "it has no rule for expm1"
-QUOTIENTS = "quotients of stored numbers for scales, which no power of two divides"
 
 
 def _form(
@@ -39,7 +38,6 @@ DENSITIES = (
         partial(densities.Mahalanobis, 8, "diagonal"),
         IMAGE,
         _form("diagonal"),
-        uncertified={"legacy": "exponentials of stored numbers are not folded"},
     ),
     Family(
         "gaussian-general",
@@ -56,7 +54,6 @@ DENSITIES = (
         partial(densities.LogDensity, 8),
         IMAGE,
         _form("diagonal"),
-        uncertified={"legacy": "exponentials of stored numbers are not folded"},
     ),
     Family(
         "mixture",
@@ -65,7 +62,6 @@ DENSITIES = (
         partial(densities.Mixture, 8, logged=False),
         IMAGE,
         _form("diagonal"),
-        uncertified=dict.fromkeys(("default", "legacy"), QUOTIENTS),
     ),
     Family(
         "mixture-logged",
@@ -74,7 +70,6 @@ DENSITIES = (
         partial(densities.Mixture, 8, logged=True),
         IMAGE,
         _form("diagonal"),
-        uncertified=dict.fromkeys(("default", "legacy"), QUOTIENTS),
     ),
     Family(
         "radial",
@@ -161,6 +156,22 @@ TREES = (
         partial(trees.Tree, 8, split=True),
         IMAGE,
         _form(decision="tree", features=7),
+    ),
+    Family(
+        "tree-by-level",
+        "A soft decision tree level by level: all shares of a level at once, leaves as a matrix",
+        partial(encoders.plain, 8),
+        partial(trees.ByLevel, 8),
+        IMAGE,
+        _form(decision="tree", features=7),
+    ),
+    Family(
+        "tree-by-leaf",
+        "A soft decision tree leaf by leaf, with one prototype for all nodes of a level",
+        partial(encoders.plain, 8),
+        partial(trees.ByLeaf, 8),
+        IMAGE,
+        _form(decision="tree", features=3),
     ),
     Family(
         "tree-logged",

@@ -185,6 +185,22 @@ OTHERS = (
         _euclidean(decision="best", cuts=((1, 8),), locations=1),
     ),
     Family(
+        "lvq-matrix",
+        "GMLVQ as |A z - A p|^2: the matrix is the encoder's last layer",
+        partial(encoders.vector, 8),
+        partial(distances.MatrixLvq, 8, differences=False),
+        VECTOR,
+        _euclidean(decision="best", cuts=((1, 8),), locations=1),
+    ),
+    Family(
+        "lvq-matrix-differences",
+        "GMLVQ as |A (z - p)|^2: no tensor of the graph is A z",
+        partial(encoders.vector, 8),
+        partial(distances.MatrixLvq, 8, differences=True),
+        VECTOR,
+        Refused("a full matrix, applied to differences only"),
+    ),
+    Family(
         "signal-labels",
         "ProtoPNet over time with one sigmoid per label",
         partial(encoders.signal, 8),

@@ -59,7 +59,22 @@ PROJECTIONS = (
         partial(projections.Cosine, 8),
         IMAGE,
         _form("angular"),
-        uncertified={"legacy": "1e-8 beside the norm, which the other exporter drops"},
+    ),
+    Family(
+        "cosine-function",
+        "The library's cosine similarity of tokens and prototypes; the best token",
+        partial(encoders.plain, 8, last="none"),
+        partial(projections.CosineFunction, 8),
+        IMAGE,
+        _form("angular"),
+    ),
+    Family(
+        "cosine-beside",
+        "z/(|z| + 0.001) against prototypes that are divided likewise",
+        partial(encoders.plain, 8, last="none"),
+        partial(projections.CosineBeside, 8),
+        IMAGE,
+        _form("linear", cuts=((1, 9, 8),)),
     ),
     Family(
         "two-banks",
@@ -124,7 +139,6 @@ PROJECTIONS = (
         partial(projections.Stretches, 8),
         SIGNAL,
         _form("angular", "mean", "labels", ((1, 8, 6),), locations=4, width=24),
-        uncertified={"legacy": "a factor of the prototypes is shared out otherwise"},
     ),
     Family(
         "token-cosine",

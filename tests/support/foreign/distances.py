@@ -211,6 +211,25 @@ class Lvq(nn.Module):
         return -distance.reshape(-1, *self.shape).amin(-1)
 
 
+class MatrixLvq(nn.Module):
+    """Learning vector quantisation with a matrix, which latent and prototypes (or their
+    differences) are multiplied by."""
+
+    def __init__(self, channels: int, differences: bool, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = nn.Parameter(torch.randn(classes * each, channels))
+        self.matrix = nn.Parameter(torch.eye(channels) + torch.randn(channels, channels) / 4)
+        self.shape, self.differences = (classes, each), differences
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.differences:
+            difference = (x.unsqueeze(1) - self.prototypes) @ self.matrix
+        else:
+            difference = (x @ self.matrix).unsqueeze(1) - self.prototypes @ self.matrix
+        distance = (difference**2).sum(-1)
+        return -distance.reshape(-1, *self.shape).amin(-1)
+
+
 class Labels(nn.Module):
     """Over a signal [N, D, T]: max over time, one sigmoid per label."""
 

@@ -52,8 +52,9 @@ def _measured(bound: BoundHead, latent: Floats) -> Floats:
         return np.asarray(((latent[:, None] - points) ** 2 * scales).sum(axis=-1))
     table = -latent @ points.T
     if head.geometry == "angular":
-        length = np.sqrt((latent**2).sum(axis=1) + float(bound.added))
-        table = table / np.maximum(length, float(bound.floor))[:, None]
+        floor, added, beside = np.array([head.length(j) for j in range(len(points))], float).T
+        square = np.maximum((latent**2).sum(axis=1)[:, None] + added, floor)
+        table = table / (np.sqrt(square) + np.sqrt(beside))
     return np.asarray(table)
 
 

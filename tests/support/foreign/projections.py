@@ -48,6 +48,37 @@ class Cosine(nn.Module):
         return self.last(torch.flatten(functional.adaptive_max_pool2d(similarity, 1), 1))
 
 
+class CosineFunction(nn.Module):
+    """``cosine_similarity`` of every token with every prototype; the maximum over the tokens."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = directions(classes * each, channels)
+        self.last = last_layer(classes, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        tokens = z.flatten(2).transpose(1, 2).unsqueeze(2)
+        score = functional.cosine_similarity(tokens, self.prototypes[None, None], dim=-1)
+        return self.last(score.amax(dim=1))
+
+
+class CosineBeside(nn.Module):
+    """Tokens and prototypes, each divided by its norm and a little more; the best token."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = directions(classes * each, channels)
+        self.last = last_layer(classes, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        tokens = self._unit(z.flatten(2).transpose(1, 2))
+        return self.last((tokens @ self._unit(self.prototypes).t()).amax(dim=1))
+
+    @staticmethod
+    def _unit(x: Tensor) -> Tensor:
+        return x / (torch.norm(x, dim=-1, keepdim=True) + 1e-3)
+
+
 class TwoBanks(nn.Module):
     """Two latents, each with its own prototypes and layer; the logits are added, or not."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from tests.support.foreign.parts import points
+from tests.support.foreign.parts import expanded, nearest, points
 
 Shape = int | tuple["Shape", "Shape"]  # a leaf, or two branches; nodes are numbered as they come
 BALANCED: Shape = (((0, 1), (2, 3)), ((4, 5), (6, 7)))
@@ -17,6 +17,45 @@ PRUNED: Shape = ((0, (1, 2)), (3, 4))
 def count(shape: Shape) -> int:
     """How many inner nodes a tree has."""
     return 0 if isinstance(shape, int) else 1 + count(shape[0]) + count(shape[1])
+
+
+class ByLevel(nn.Module):
+    """Every level multiplies the shares that arrive by s and 1 - s, then the leaves are mixed."""
+
+    def __init__(self, channels: int, depth: int = 3, classes: int = 3) -> None:
+        super().__init__()
+        self.prototypes = points(2**depth - 1, channels, 1, 1)
+        self.leaves, self.depth = nn.Parameter(torch.randn(2**depth, classes)), depth
+
+    def forward(self, z: Tensor) -> Tensor:
+        similarity = torch.sigmoid(2 - 2 * nearest(expanded(z, self.prototypes)))
+        arriving, start = torch.ones(z.shape[0], 1), 0
+        for level in range(self.depth):
+            right = similarity[:, start : start + 2**level]
+            start += 2**level
+            both = torch.stack([arriving * (1 - right), arriving * right], dim=2)
+            arriving = both.reshape(z.shape[0], -1)
+        return arriving @ torch.softmax(self.leaves, dim=1)
+
+
+class ByLeaf(nn.Module):
+    """The product of the shares on the way to each leaf; nodes of one level share a prototype."""
+
+    def __init__(self, channels: int, depth: int = 3, classes: int = 3) -> None:
+        super().__init__()
+        self.prototypes = points(depth, channels, 1, 1)
+        self.leaves, self.depth = nn.Parameter(torch.randn(2**depth, classes)), depth
+
+    def forward(self, z: Tensor) -> Tensor:
+        right = torch.exp(-nearest(expanded(z, self.prototypes)))
+        arriving = []
+        for leaf in range(2**self.depth):
+            share = torch.ones(z.shape[0])
+            for level in range(self.depth):
+                step = right[:, level]
+                share = share * (step if leaf >> level & 1 else 1 - step)
+            arriving.append(share)
+        return torch.stack(arriving, dim=1) @ torch.softmax(self.leaves, dim=1)
 
 
 class Tree(nn.Module):

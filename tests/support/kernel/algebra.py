@@ -38,7 +38,7 @@ from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.witness import departures, materialise
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
-from protoproof.kernel.model.head import Geometry, Head, Pooling, PoolingKind
+from protoproof.kernel.model.head import Geometry, Head, Length, Pooling, PoolingKind
 
 Array = NDArray[np.float64]
 Program = tuple[tuple[str, tuple[float, ...]], ...]
@@ -75,6 +75,19 @@ class Kind:
     banks: int = 1
     floor: float = 0.0
     added: float = 0.0
+    beside: float = 0.0
+    slack: float = 0.0  # by how much weights of channels may be larger
+    own: bool = False  # floor, and what is beside the norm, differ from prototype to prototype
+
+    @property
+    def lengths(self) -> list[Length]:
+        """What divides angles with each prototype."""
+        return [
+            Length(
+                Fraction(self.floor * k) ** 2, Fraction(self.added), Fraction(self.beside * k) ** 2
+            )
+            for k in (1 + j / 4 if self.own else 1.0 for j in range(COUNT))
+        ]
 
 
 ROWS: dict[str, Kind] = {
@@ -123,6 +136,13 @@ ROWS: dict[str, Kind] = {
     "sums of channels": Kind("linear", "negated", "sum", domain="simplex"),
     "sigmoids of products": Kind("linear", "sigmoid", decision="tree", domain="box"),
     "unbounded sigmoids": Kind("linear", "sigmoid"),
+    "enclosed scales of distances": Kind("diagonal", "exponential", slack=2.0**-80),
+    "enclosed scales of distances in a box": Kind(
+        "diagonal", "own exponentials", domain="box", slack=2.0**-80
+    ),
+    "angles with a number beside the norm": Kind("angular", "negated", beside=0.5),
+    "angles with own floors": Kind("angular", "negated", floor=0.5, own=True),
+    "angles with own numbers beside the norm": Kind("angular", "negated", beside=0.25, own=True),
 }
 NAMES = tuple(ROWS)
 
@@ -189,8 +209,9 @@ class Made:
         else:
             found = -z @ p.T
         if self.kind.geometry == "angular":
-            length = np.sqrt((z**2).sum(-1, keepdims=True) + self.kind.added)
-            found = found / np.maximum(np.maximum(length, self.kind.floor), 1e-300)
+            floor, added, beside = np.array(self.kind.lengths, dtype=np.float64).T
+            square = np.maximum((z**2).sum(-1, keepdims=True) + added, floor)
+            found = found / np.maximum(np.sqrt(square) + np.sqrt(beside), 1e-300)
         return np.asarray(found)
 
     def pooled(self, z: Array) -> Array:
@@ -450,7 +471,7 @@ def made(name: str, seed: int) -> Made:
     head = Head(
         kind.geometry, _integers(points), None if scales is None else _integers(scales),
         _chain(program), _chain(inner), [Pooling(kind.pooling, largest)] * COUNT, decision,
-        first, second, CHANNELS, Fraction(kind.floor), Fraction(kind.added),
+        first, second, CHANNELS, kind.lengths, Fraction(kind.slack),
     )  # fmt: skip
     bare = Made(
         kind, head, np.zeros((kind.locations, CHANNELS), np.float32), _domain(kind.domain),

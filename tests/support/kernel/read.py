@@ -71,8 +71,9 @@ def measured(head: Head, z: Sequence[Number], prototype: int) -> Number:
     product = sum(a * b for a, b in zip(z, p, strict=True))
     if head.geometry == "linear":
         return -product
-    length = mpmath.sqrt(sum(a * a for a in z) + number(head.added))
-    return -product / max(length, number(head.floor))
+    floor, added, beside = head.length(prototype)
+    square = max(sum(a * a for a in z) + number(added), number(floor))
+    return -product / (mpmath.sqrt(square) + mpmath.sqrt(number(beside)))
 
 
 def logits(head: Head, latent: Sequence[Sequence[Number]]) -> list[Number]:

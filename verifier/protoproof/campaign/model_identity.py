@@ -154,13 +154,14 @@ def _alike(head: Head) -> list[tuple[object, ...]]:
 
 def _head_digest(network: Network) -> str:
     head, pooling = network.head, network.head.pooling_of
-    words = [head.geometry, *map(str, head.grid), head.decision.kind, head.epsilon.hex()]
+    words = [head.geometry, *map(str, head.grid), head.decision.kind, head.added.hex()]
     words += [*pooling.kinds, *map(str, pooling.count)]
     for step in (*head.inner_chain.steps, *head.chain.steps):
         constants = () if step.constant is None else step.constant.tolist()
         words += [step.name, *(constant.hex() for constant in constants)]
     digest = hashlib.sha256(json.dumps([*words, network.latent_range]).encode("ascii"))
     arrays = [head.prototypes, *([] if head.scales is None else [head.scales])]
+    arrays += [np.asarray(head.epsilon), np.asarray(head.beside)]
     banks = [a for a in (head.location_bank, head.prototype_bank) if a is not None]
     for array in (*arrays, *banks, *_decision_arrays(head)):
         digest.update(repr(array.shape).encode("ascii"))

@@ -6,8 +6,11 @@ explanations can be certified; where the checker refuses, its sentence says why 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from flint import fmpq
@@ -83,30 +86,43 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
 
 def _same_units(ours: OurHead, theirs: Head) -> bool:
     """Whether facts about measurements mean the same to both, to the last bit: what the prover
-    rounds would make true facts false."""
-    lengths = (ours.epsilon, theirs.floor), (ours.added, theirs.added)
+    rounds would make true facts false. Where it knows that it rounded (weights of channels,
+    lengths), it encloses, and the same up to that will do."""
+    lengths = [theirs.length(j) for j in range(len(ours.prototypes))]
+    squares = [(one.floor, one.beside) for one in lengths]
+    own = [np.asarray(part) for part in (ours.epsilon, ours.beside)]
+    other = [[float(part) ** 0.5 for part in parts] for parts in zip(*squares, strict=True)]
     return (
-        _same_numbers(ours.prototypes, [theirs.prototype(j) for j in _all(ours)], theirs.shift)
-        and (ours.scales is None or _same_numbers(ours.scales, theirs.scales, theirs.scale_shift))
-        and all(Fraction(own) == other for own, other in lengths)
+        _same_numbers(ours.prototypes, theirs.prototype, theirs.shift)
+        and (
+            ours.scales is None
+            or _same_numbers(
+                ours.scales, theirs.scales.__getitem__, theirs.scale_shift, rounded=ours.rounded
+            )
+        )
+        and all(Fraction(ours.added) == one.added for one in lengths)
+        and all(map(partial(np.allclose, rtol=_SAME, atol=0), own, other))
         and ours.uniform == theirs.uniform
     )
 
 
-def _all(head: OurHead) -> range:
-    return range(len(head.prototypes))
-
-
-def _same_numbers(own: NDArray[np.float64], rows: list[list[int]], shift: int) -> bool:
-    """Whether float64 numbers are integers over ``2**shift``, exactly."""
+def _same_numbers(
+    ours: NDArray[np.float64],
+    theirs: Callable[[int], Sequence[int]],
+    shift: int,
+    *,
+    rounded: bool = False,
+) -> bool:
+    """Whether rows of float64 numbers are integers over ``2**shift``: exactly, or ``rounded``."""
     unit = 1 << shift
-    return all(
-        numerator * unit == other * denominator
-        for row, others in zip(own.tolist(), rows, strict=True)
-        for (numerator, denominator), other in zip(
-            (value.as_integer_ratio() for value in row), others, strict=True
-        )
-    )
+    for row, own in enumerate(ours.tolist()):
+        pairs = zip(own, theirs(row), strict=True)
+        if rounded:
+            if not all(math.isclose(value, other / unit, rel_tol=_SAME) for value, other in pairs):
+                return False
+        elif not all(Fraction(value) == Fraction(other, unit) for value, other in pairs):
+            return False
+    return True
 
 
 def _same_similarity(ours: OurChain, theirs: Chain, head: OurHead) -> bool:

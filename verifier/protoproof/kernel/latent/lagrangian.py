@@ -23,7 +23,8 @@ free space the least value is -|g|^2 / 4A, which rows know from inner products o
 A the multiplier of the ball's constraint, that is the ball rule for angles: for |u| <= 1, any A > 0
 and any t, <g, u> >= -A - |g + sum t_i g_i|^2 / 4A - what the facts charge.)
 
-A diagonal geometry has one A per channel and is not bounded here.
+A diagonal geometry has one A per channel and is not bounded here; nor are angles divided by
+lengths of their own, which no single u has.
 """
 
 from __future__ import annotations
@@ -67,8 +68,11 @@ class Lagrangian:
         ends: Sequence[Interval] = (),
         constraints: Sequence[Constraint] = (),
     ) -> None:
-        if head.geometry == "diagonal":
-            raise CertificateError("multipliers do not bound a distance with a weight per channel")
+        if not head.related:
+            raise CertificateError(
+                "multipliers do not bound distances with a weight per channel, nor angles that are "
+                "divided by lengths of their own"
+            )
         # the box is copied, and every end of what may be charged is brought to one unit
         ends_of_box = 2 * head.channels * (OPERATION if box.bounded else 1)
         spend("a rule", ends_of_box + 8 * OPERATION * (1 + len(facts) + len(constraints)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -13,16 +14,18 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.schema import Move
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import float32_integers, float32_width
+from protoproof.kernel.arithmetic.exact import Ratio, ball, float32_integers, float32_width
 from protoproof.kernel.budget import OPERATION, hold, integer, product, spend, stored, width
 from protoproof.kernel.latent.pooling import pooled
 from protoproof.kernel.latent.value import Approximate, Exact, Value, least, ordered
-from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.head import Head, Length
 from protoproof.kernel.model.primitives import as_ball
 
 # Products of a latent with prototypes that are computed at once.
 _AT_ONCE = 1 << 16
 _PER_BALL = 300  # bytes of one that is kept
+# One denominator for all prototypes, or one for each.
+Unit = int | list[int]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Point:
 
     numerators: list[int]
     denominator: int = 1
-    known: dict[int, Exact] = field(default_factory=dict, compare=False)
+    known: dict[int, Value] = field(default_factory=dict, compare=False)
 
     @cached_property
     def size(self) -> int:
@@ -58,8 +61,9 @@ class Measurer:
 
     def numerators(
         self, points: Sequence[tuple[list[int], int]], chosen: Sequence[int] | None = None
-    ) -> tuple[list[list[int]], list[int]]:
-        """Per point and prototype (all unless chosen) a numerator, and per point its unit.
+    ) -> tuple[list[list[int]], list[Unit]]:
+        """Per point and prototype (all unless chosen) a numerator, and per point its unit, or one
+        for each prototype.
 
         They are those of the measurement, or (angular) of its square with the sign.
         """
@@ -68,9 +72,12 @@ class Measurer:
         products = [list(map(int, row)) for row in (z * across).tolist()]
         squares = [sum(n * n for n in point) for point, _ in points]
         if head.geometry == "angular":
-            return self._signed_squares(products, squares, [unit for _, unit in points])
+            lengths = head.lengths
+            if chosen is not None and len(lengths) > 1:
+                lengths = tuple(lengths[j] for j in chosen)
+            return self._signed_squares(products, squares, [unit for _, unit in points], lengths)
         if head.geometry == "linear":
-            units = [unit << (self._shift + head.shift) for _, unit in points]
+            units: list[Unit] = [unit << (self._shift + head.shift) for _, unit in points]
             return [[-n for n in row] for row in products], units
         rows = []
         weighted: list[list[int]] = []
@@ -90,21 +97,65 @@ class Measurer:
         return rows, [unit * unit << unit_shift for _, unit in points]
 
     def _signed_squares(
-        self, products: list[list[int]], squares: list[int], denominators: list[int]
-    ) -> tuple[list[list[int]], list[int]]:
-        """Of -n / max(sqrt(|z|^2 + added), floor): -n |n| over the larger square; 0 where z is
-        0."""
-        head, rows, units = self._head, [], []
-        unit = math.lcm(head.floor.denominator**2, head.added.denominator)
-        floor, added = int(head.floor**2 * unit), int(head.added * unit)
+        self,
+        products: list[list[int]],
+        squares: list[int],
+        denominators: list[int],
+        lengths: Sequence[Length],
+    ) -> tuple[list[list[int]], list[Unit]]:
+        """Of -n over sqrt(max(|z|^2 + added, floor)): -n |n| over its square; 0 where z is 0."""
+        head, rows = self._head, []
+        units: list[Unit] = []
+        unit = math.lcm(*[n.denominator for length in set(lengths) for n in length[:2]])
         for row, square, denominator in zip(products, squares, denominators, strict=True):
             one = denominator**2 << (2 * self._shift)
-            size = max(square * unit + added * one, floor * one)  # over ``unit``
-            if not size and not head.zero:
-                raise CertificateError("a location is the zero vector, which has no direction")
+            sizes = []
+            for floor, added, beside in lengths:
+                size = max(square * unit + int(added * unit) * one, int(floor * unit) * one)
+                if not size and not beside and not head.zero:
+                    raise CertificateError("a location is the zero vector, which has no direction")
+                sizes.append(max(size, 1) << (2 * head.shift))
             rows.append([-n * abs(n) * unit for n in row])
-            units.append(max(size, 1) << (2 * head.shift))
+            units.append(sizes[0] if len(set(sizes)) == 1 else sizes)
         return rows, units
+
+    def value(self, prototype: int, numerator: int, unit: Unit, place: int, size: Ratio) -> Value:
+        """One of :meth:`numerators`, the ``place``-th of its point, as the measurement that it is.
+
+        Args:
+            size: |z|^2 of the point.
+        """
+        here, head = unit[place] if isinstance(unit, list) else unit, self._head
+        if head.geometry != "angular":
+            exact = Exact(numerator, here)
+            return self._widened(exact, prototype, size) if head.scale_slack else exact
+        found, length = Exact(numerator, here, True), head.length(prototype)
+        if not length.beside or not numerator:
+            return found
+
+        def evaluate() -> arb:
+            """n / (a + b) = (n / a) / (1 + b / a), with b^2 = beside."""
+            spend("an angle", 64 * OPERATION)
+            under = max(Fraction(*size) + length.added, length.floor)
+            ratio = length.beside / under
+            share = ball((ratio.numerator, ratio.denominator)).sqrt()
+            return as_ball(found.number()) / (1 + share)
+
+        return Approximate(evaluate)
+
+    def _widened(self, found: Exact, prototype: int, size: Ratio) -> Value:
+        """A distance whose weights were rounded down: at most slack |z - p|^2 more, and |z - p|^2
+        is at most 2 |z|^2 + 2 |p|^2."""
+        head = self._head
+        square = Fraction(*size) + Fraction(head.norms[prototype], 1 << 2 * head.shift)
+        more = 2 * head.scale_slack * square
+
+        def evaluate() -> arb:
+            spend("a weighted distance", 16 * OPERATION)
+            low = as_ball(found.number())
+            return low.union(low + ball((more.numerator, more.denominator)))
+
+        return Approximate(evaluate)
 
     def _matrix(self, which: str, chosen: Sequence[int] | None) -> fmpz_mat:
         """[D, P] of (weighted) prototypes, or of scales."""
@@ -146,18 +197,19 @@ class Latent:
         self.points = [flat[i : i + channels] for i in range(0, len(flat), channels)]
         self.measurer = Measurer(head, self.shift)
         self._numerators, self._units = self._measured()
+        self._sizes: dict[int, Ratio] = {}
         self._nearest: dict[int, list[int]] = {}
         self.reached: dict[tuple[Move, bool], Point] = {}
         self._best: dict[int, Value] = {}
         self._levels: dict[int, Value] = {}
 
-    def _measured(self) -> tuple[list[list[int]], list[int]]:
+    def _measured(self) -> tuple[list[list[int]], list[Unit]]:
         head, what = self.head, "the measurements of the recorded latent"
         count = head.prototype_count
         spend(what, len(self.points) * count * self.measurer.cost(self.size))
         hold(what, stored(len(self.points) * count, 2 * self.size + head.size + 1))
         rows: list[list[int]] = []
-        units: list[int] = []
+        units: list[Unit] = []
         some = max(1, _AT_ONCE // count)
         for start in range(0, len(self.points), some):
             part = [(point, 1) for point in self.points[start : start + some]]
@@ -166,10 +218,19 @@ class Latent:
             units += found[1]
         return rows, units
 
-    def measurement(self, location: int, prototype: int) -> Exact:
+    def measurement(self, location: int, prototype: int) -> Value:
         """m_lj."""
-        root = self.head.geometry == "angular"
-        return Exact(self._numerators[location][prototype], self._units[location], root)
+        numerator, unit = self._numerators[location][prototype], self._units[location]
+        return self.measurer.value(prototype, numerator, unit, prototype, self._size_at(location))
+
+    def _size_at(self, location: int) -> Ratio:
+        """|v_l|^2, where values that are enclosed need it."""
+        if not self.head.enclosed(0):
+            return 0, 1
+        if location not in self._sizes:
+            square = sum(n * n for n in self.points[location])
+            self._sizes[location] = square, 1 << (2 * self.shift)
+        return self._sizes[location]
 
     def places(self, prototype: int) -> list[int]:
         """The locations of the prototype's bank; where the nearest counts, the nearest first."""
@@ -238,11 +299,11 @@ class Moved:
         )
         hold(what, stored(len(chosen), 2 * size))
         rows, units = latent.measurer.numerators([(point.numerators, point.denominator)], chosen)
-        root = latent.head.geometry == "angular"
-        for j, n in zip(chosen, rows[0], strict=True):
-            point.known[j] = Exact(n, units[0], root)
+        square = sum(n * n for n in point.numerators), point.denominator**2 << (2 * latent.shift)
+        for place, (j, n) in enumerate(zip(chosen, rows[0], strict=True)):
+            point.known[j] = latent.measurer.value(j, n, units[0], place, square)
 
-    def measurement(self, location: int, prototype: int) -> Exact:
+    def measurement(self, location: int, prototype: int) -> Value:
         """m_lj."""
         if location not in self.points:
             return self.latent.measurement(location, prototype)
@@ -263,11 +324,10 @@ class Moved:
         places, head = self.latent.places(prototype), self.latent.head
         spend("the best measurements", OPERATION * 8 + len(self.points) * self._comparison)
         moved = [k for k in self.points if head.measures(k, prototype)]
-        candidates = [self.measurement(k, prototype) for k in moved]
-        unmoved = next((k for k in places if k not in self.points), None)
-        if unmoved is not None:
-            candidates.append(self.latent.measurement(unmoved, prototype))
-        return least(candidates)
+        unmoved = [k for k in places if k not in self.points]
+        if not head.enclosed(prototype):
+            unmoved = unmoved[:1]  # the nearest one: their order is certain
+        return least([self.measurement(k, prototype) for k in (*moved, *unmoved)])
 
     def _pooled(self, prototype: int) -> Value:
         """The pooled value of inner_j(m_lj): exact where everything is rational."""

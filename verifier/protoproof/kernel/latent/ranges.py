@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from math import isqrt
@@ -117,10 +118,14 @@ def box_ranges(head: Head, where: LatentDomain, location: int) -> list[Interval]
     if head.geometry == "linear":
         return [_products(head, j, low, high, shift) for j in count]
     unit = 1 << (2 * shift + head.scale_shift)
+    slack = math.ceil(head.scale_slack * (1 << head.scale_shift))
     result: list[Interval] = []
     for j in count:
         scales = head.scales[j] if head.scales else None
-        near, far = _squares([n << own for n in head.prototype(j)], scales, low, high)
+        point = [n << own for n in head.prototype(j)]
+        near, far = _squares(point, scales, low, high)
+        if scales is not None and slack and far is not None:
+            _, far = _squares(point, [w + slack for w in scales], low, high)
         top = None if far is None else grid_ceiling((far, unit))
         result.append((grid_floor((near, unit)), top))
     return result

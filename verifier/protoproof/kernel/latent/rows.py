@@ -64,7 +64,7 @@ def implied_complaints(
             yield f"implied bound {index}: uses an activation fact that is not stated"
         if hex_ratio(entry.stretch)[0] <= 0:
             yield f"implied bound {index}: its stretch is not positive"
-        if head.geometry not in ("euclidean", "angular"):
+        if head.geometry not in ("euclidean", "angular") or not head.related:
             yield f"implied bound {index}: one prototype implies nothing about another here"
         elif max(entry.prototype, entry.via) < head.prototype_count and not (
             head.prototype_bank[entry.prototype] == head.prototype_bank[entry.via]

@@ -31,7 +31,7 @@ from protoproof.kernel.arithmetic.exact import (
 from protoproof.kernel.model.primitives import EXACT_BITS, Number
 
 # float64 steps between the ends of an exact premise about an irrational value, at most
-IRRATIONAL_STEPS = 4
+IRRATIONAL_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +185,22 @@ def ordered(items: Iterable[int], value: Callable[[int], Value]) -> list[int]:
     return sorted(values, key=cmp_to_key(compare))
 
 
-def least(values: Sequence[Exact]) -> Exact:
-    """The least of exact values of one kind."""
-    found = values[0]
-    for value in values[1:]:
+def least(values: Sequence[Value]) -> Value:
+    """The least of values of one kind; in a ball where some are."""
+    exact = [value for value in values if isinstance(value, Exact)]
+    if len(exact) < len(values):
+        return Approximate(lambda: _least_ball(values))
+    found = exact[0]
+    for value in exact[1:]:
         if value.below(found):
             found = value
+    return found
+
+
+def _least_ball(values: Sequence[Value]) -> arb:
+    found = _ball_of(values[0])
+    for value in values[1:]:
+        found = found.min(_ball_of(value))
     return found
 
 

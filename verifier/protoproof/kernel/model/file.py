@@ -49,7 +49,6 @@ class BoundHead:
         output: the name of the tensor that decides.
         first_output: the network's first output where it is another one; else empty.
         final: the operators between logits and output, the last one first.
-        floor, added: an angular head divides by max(sqrt(|z|^2 + added), floor).
         latent_operator: the operator that outputs the latent; '' for none, or several.
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
@@ -61,8 +60,7 @@ class BoundHead:
 
     def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
         found = find_head(graph, latents, output)
-        self.head, self.cuts, self.floor = found.head, found.cuts, found.floor
-        self.added = found.added
+        self.head, self.cuts = found.head, found.cuts
         self.final, self.inputs = found.final, graph.inputs
         self.latents, self.output = latents, output
         self.first_output = first_output(graph, output)

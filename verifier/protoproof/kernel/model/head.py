@@ -35,6 +35,14 @@ Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
 PoolingKind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
 
 
+class Length(NamedTuple):
+    """sqrt(max(|z|^2 + added, floor)) + sqrt(beside), of a latent z: never less than |z|."""
+
+    floor: Fraction = Fraction(0)
+    added: Fraction = Fraction(0)
+    beside: Fraction = Fraction(0)
+
+
 class Pooling(NamedTuple):
     """How a prototype's values at all its locations become one.
 
@@ -53,8 +61,8 @@ class Head:
     * euclidean: |z - p_j|^2
     * diagonal: sum over channels of w_j (z - p_j)^2, w_j >= 0
     * linear: -<p_j, z>
-    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0 (if not ``zero``, it
-      is not defined there where floor and added are 0)
+    * angular: -<p_j, z> / length_j(z), and 0 where z = 0 (if not ``zero``, it is not defined where
+      the length is 0)
 
     at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
     locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
@@ -63,7 +71,10 @@ class Head:
     Attributes:
         prototypes: [P, D] integers over ``2**shift``.
         scales: [P][D] integers over ``2**scale_shift``; empty unless diagonal.
+        scale_slack: a scale is what is stated, and at most so much more: it is irrational, or a
+            quotient. 0 where all are exact.
         norms: |p_j|^2 over ``2**(2 * shift)``.
+        lengths: what divides angles, for each prototype; one for all where they are equal.
         size: limbs of a coordinate (and of a scale).
         square, factor: m_j = square |z|^2 + factor <p_j, z> + constants_j, where the angular one
             takes z over this length, which is then no longer than 1. Not diagonal.
@@ -90,13 +101,15 @@ class Head:
         location_bank: Sequence[int],
         prototype_bank: Sequence[int],
         channels: int,
-        floor: Fraction = Fraction(0),
-        added: Fraction = Fraction(0),
+        lengths: Sequence[Length] = (),
+        scale_slack: Fraction = Fraction(0),
         zero: bool = True,
     ) -> None:
         flat, self.shift = prototypes
         self.geometry, self.channels = geometry, channels
-        self.floor, self.added, self.zero = floor, added, zero
+        self.scale_slack, self.zero = scale_slack, zero
+        stated = tuple(lengths) or (Length(),)
+        self.lengths = stated if len(set(stated)) > 1 else stated[:1]
         self.chain, self.inner = chain, Chain() if inner is None else inner
         self.pooling, self.decision = tuple(pooling), decision
         self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)
@@ -165,6 +178,21 @@ class Head:
         """Whether a location is of the prototype's bank."""
         return self.location_bank[location] == self.prototype_bank[prototype]
 
+    @property
+    def related(self) -> bool:
+        """Whether measurements at one location are forms of one vector, so that they bound each
+        other: not with weights per channel, nor where each angle is divided by another length."""
+        return self.geometry != "diagonal" and len(self.lengths) == 1
+
+    def length(self, prototype: int) -> Length:
+        """What divides an angle with a prototype."""
+        return self.lengths[prototype if len(self.lengths) > 1 else 0]
+
+    def enclosed(self, prototype: int) -> bool:
+        """Whether measurements are known in balls only, however precise, so that their order may
+        stay open."""
+        return bool(self.scale_slack or self.length(prototype).beside)
+
     def nearest(self, prototype: int) -> bool:
         """Whether t[j] is the least measurement."""
         return self.pooling[prototype].kind == "nearest"
@@ -176,9 +204,13 @@ class Head:
             raise ModelError(f"model: the prototypes are not {count} x {self.channels}")
         if scaled != (scales is not None) or (scales is not None and len(scales[0]) != entries):
             raise ModelError("model: the scales do not fit the prototypes")
-        lengths = self.floor, self.added
-        if min(lengths) < 0 or (any(lengths) and self.geometry != "angular"):
+        lengths = self.lengths
+        if min(map(min, lengths)) < 0 or len(lengths) not in (1, count):
+            raise ModelError("model: a length that is negative, or of no prototype")
+        if any(map(any, lengths)) and self.geometry != "angular":
             raise ModelError("model: a length is divided out that is not")
+        if self.scale_slack < 0 or (self.scale_slack and scales is None):
+            raise ModelError("model: scales that are rounded, and none")
         if scales is not None and min(scales[0]) < 0:
             raise ModelError("model: a scale of a distance is negative")
         if self.decision.prototypes != count or not self.chain.fits(count):

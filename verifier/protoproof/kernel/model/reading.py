@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,9 @@ from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
 from protoproof.kernel.model.symbolic.types import require_float32
 
-# What keeps the order of logits, or (Sigmoid) also which of them are positive.
-_FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
+# What keeps the order of logits, or (Sigmoid) also which of them are positive. A logarithm keeps it
+# where all of them are positive, which has to be shown.
+_FINAL = ("ArgMax", "Log", "LogSoftmax", "Sigmoid", "Softmax")
 # What keeps all numbers of a tensor.
 _MOVES = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
@@ -52,14 +52,11 @@ class Found:
     Attributes:
         head: in exact numbers.
         cuts: its latents, in the order of the locations.
-        floor, added: of an angular head: it divides by max(sqrt(|z|^2 + added), floor).
         final: operators behind the logits, the last one first.
     """
 
     head: Head
     cuts: tuple[Cut, ...]
-    floor: Fraction
-    added: Fraction
     final: tuple[str, ...]
 
 
@@ -105,6 +102,10 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             raise operator.refuse("along an axis that is not that of the classes")
     _require_published(graph, output, axis, len(value.shape))
     kinds = tuple(operator.kind for operator in final)
+    if "Log" in kinds[:-1]:
+        raise final[kinds.index("Log")].refuse("of something else than scores")
+    if kinds[-1:] == ("Log",):
+        here.known.positive.update(value.term.ravel().tolist())
     if "Sigmoid" in kinds[:-1] and kinds[:1] != ("ArgMax",):
         raise final[0].refuse("of probabilities of labels")
     labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
@@ -126,7 +127,7 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
             f"prototype: {reason}"
         )
-    return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+    return Found(reading.head, tuple(cuts), kinds)
 
 
 def _moved_from(graph: Graph, tensor: str) -> str:

@@ -86,7 +86,7 @@ def measurement_bound(head: Head, latent: Array) -> Array:
         return np.asarray(_gamma(head.channels + 8) * size)
     size = np.abs(latent) @ np.abs(p).T
     if head.geometry == "angular":
-        size = size / head.length(latent)[:, None]
+        size = size / head.lengths(latent)
         return np.asarray(_gamma(2 * head.channels + 16) * (size + 1e-12))
     return np.asarray(_gamma(head.channels + 8) * size)
 

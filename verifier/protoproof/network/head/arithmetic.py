@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +23,7 @@ from protoproof.network.head.symbols import (
     Share,
     Tree,
     Value,
+    same_norm,
     word,
 )
 from protoproof.network.head.tables import Tables
@@ -110,9 +112,21 @@ def multiply(tables: Tables, x: Value, y: Value) -> Value:
     if isinstance(x, Tree | Pooled | Combination) and isinstance(y, Tree | Pooled | Combination):
         if isinstance(x, Tree) or (not isinstance(y, Tree) and _larger(x, y)):
             x, y = y, x
-        if isinstance(x, Pooled | Combination):
+        if isinstance(x, Pooled | Combination) and math.prod(x.shape) == 1:
             return trees.share(tables, x, y)
+    if isinstance(x, _SHARES) and isinstance(y, _SHARES):
+        return trees.product(tables, multiplied(tables, x), multiplied(tables, y))
     raise unknown("a product", x, y)
+
+
+def multiplied(tables: Tables, x: Share | Pooled | Combination) -> Combination:
+    """Shares as a combination of products of them."""
+    if not isinstance(x, Share):
+        return pooled.combined(tables, x)
+    if not isinstance(x.below, Combination):
+        raise unknown("a product with others", x)
+    share = Combination((1,) * len(x.shape), (x.atom,), np.array([[x.beta]]), np.array([x.alpha]))
+    return trees.product(tables, share, x.below)
 
 
 def _larger(x: Value, y: Value) -> bool:
@@ -128,7 +142,7 @@ def _equal(x: Measured, y: Measured) -> bool:
         and x.space is y.space
         and np.array_equal(x.site, y.site)
         and np.array_equal(x.row, y.row)
-        and x.norm == y.norm
+        and same_norm(x.norm, y.norm)
         and measured.same_steps(x.steps, y.steps)
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.network.head import pooled
+from protoproof.network.head import pooled, trees
 from protoproof.network.head.decision import Best, Decision, Labels, Linear
 from protoproof.network.head.decision import Tree as TreeDecision
 from protoproof.network.head.refusal import NotRecognisedError
@@ -22,7 +22,7 @@ from protoproof.network.head.symbols import (
     Value,
     word,
 )
-from protoproof.network.head.tables import Atom, Group, Tables
+from protoproof.network.head.tables import Atom, Group, Path, Tables
 
 Turned = NDArray[np.bool_]
 
@@ -67,12 +67,21 @@ def found(tables: Tables, value: Value) -> Found:
     if not isinstance(value, Measured | Pooled | Ranked | Combination):
         raise NotRecognisedError(f"the output is {word(value)}, not scores over pooled values")
     if math.prod(value.shape[:-1]) != 1 and math.prod(value.shape) != max(value.shape):
-        raise NotRecognisedError(f"an output of shape {list(value.shape)} for one input")
+        raise NotRecognisedError(
+            f"an output of shape {list(value.shape)} for one input: several predictions at once, "
+            "where a head has one (such as the scores of one location)"
+        )
     scores = pooled.combined(tables, value)
     if not scores.atom:
         raise NotRecognisedError("the output does not depend on the latent")
-    if any(isinstance(tables.records[tables.atoms[a].record], Group) for a in scores.atom):
+    records = [tables.records[tables.atoms[a].record] for a in scores.atom]
+    if any(isinstance(record, Group) for record in records):
         return _best(tables, scores)
+    if any(isinstance(record, Path) for record in records):
+        if scores.ratio is not None:
+            raise NotRecognisedError("products of shares over a common denominator")
+        products = trees.paths(tables, trees.plain(tables, scores))
+        return _tree(tables, trees.grown(tables, products, scores.shape))
     order = sorted(range(len(scores.atom)), key=lambda k: _place(tables, scores.atom[k]))
     atoms = tuple(tables.atoms[scores.atom[k]] for k in order)
     ratio = scores.ratio is not None

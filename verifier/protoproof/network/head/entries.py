@@ -37,7 +37,7 @@ def _aligned(x: Entries, numbers: Numbers) -> tuple[Shape, Entries, Real, Real]:
 
 def add_numbers(x: Entries, numbers: Numbers) -> Entries:
     """x + numbers."""
-    shape, x, high, low = _aligned(x, numbers)
+    shape, x, high, low = _aligned(divided(x), numbers)
     if x.lengths is not None and (high.any() or low.any()):
         raise NotRecognisedError("a normalised latent with something added")
     c, c_low = constants.add(x.c, x.c_low, high, low)
@@ -45,13 +45,28 @@ def add_numbers(x: Entries, numbers: Numbers) -> Entries:
 
 
 def multiply_numbers(x: Entries, numbers: Numbers) -> Entries:
-    """x * numbers."""
+    """x * numbers; a square root below them stays one."""
+    if numbers.root is not None:
+        found = multiply_numbers(x, Numbers(numbers.high, numbers.low))
+        below = lift(condense(numbers.root), len(found.shape))
+        return replace(found, root=below if found.root is None else below * found.root)
     shape, x, high, low = _aligned(x, numbers)
     c, c_low = constants.multiply(x.c, x.c_low, high, low)
     a = x.a * high if x.a.any() else x.a
     if not c.any() and not c_low.any():
         c, c_low = one(0.0, len(shape)), one(0.0, len(shape))
-    return Entries(shape, x.element, a, x.g * high, c, c_low, x.lengths)
+    return Entries(shape, x.element, a, x.g * high, c, c_low, x.lengths, x.root)
+
+
+def divided(x: Entries, twice: bool = False) -> Entries:
+    """The same without a root below: it is put into the coefficients, which may round.
+
+    ``twice``: of a square, whose root was not squared with it.
+    """
+    if x.root is None:
+        return x
+    factor = 1.0 / (x.root if twice else np.sqrt(x.root))
+    return multiply_numbers(replace(x, root=None), Numbers(factor))
 
 
 def square(x: Entries) -> Entries:
@@ -63,7 +78,8 @@ def square(x: Entries) -> Entries:
     if not x.linear or x.lengths is not None:
         raise NotRecognisedError("a square of a square, or of a normalised latent")
     c, c_low = constants.multiply(x.c, x.c_low, x.c, x.c_low)
-    return Entries(x.shape, x.element, x.g * x.g, 2.0 * x.g * x.c, c, c_low)
+    a, g = x.g * x.g, 2.0 * x.g * x.c
+    return divided(Entries(x.shape, x.element, a, g, c, c_low, root=x.root), twice=True)
 
 
 def add(x: Entries, y: Entries, sign: float) -> Entries:
@@ -73,7 +89,7 @@ def add(x: Entries, y: Entries, sign: float) -> Entries:
         NotRecognisedError: they are of different latent elements.
     """
     shape = np.broadcast_shapes(x.shape, y.shape)
-    x, y = (v.moved(shape, lambda array, _: lift(array, len(shape))) for v in (x, y))
+    x, y = (divided(v).moved(shape, lambda array, _: lift(array, len(shape))) for v in (x, y))
     if not same(x.element, y.element, shape) or x.lengths is not None or y.lengths is not None:
         raise NotRecognisedError("a sum of different latent elements")
     c, c_low = constants.add(x.c, x.c_low, sign * y.c, sign * y.c_low)
@@ -86,7 +102,7 @@ def equal(x: Entries, y: Entries) -> bool:
     if x.shape != y.shape:
         return False
     parts = ("element", "a", "g", "c", "c_low")
-    if x.lengths is not None or y.lengths is not None:
+    if any(part is not None for v in (x, y) for part in (v.lengths, v.root)):
         return x is y
     return x is y or all(same(getattr(x, name), getattr(y, name), x.shape) for name in parts)
 
@@ -106,6 +122,10 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
     for axis in axes:
         if x.element.shape[axis] != x.shape[axis]:
             raise NotRecognisedError("a sum that counts a latent element more than once")
+    steps: tuple[Applied, ...] = ()
+    if x.root is not None and all(x.root.shape[axis] == 1 for axis in axes):
+        steps, x = (Applied("div_root", x.root),), replace(x, root=None)
+    x = divided(x)
     size = math.prod(x.shape[axis] for axis in axes)
     tables.sums += 1
     space = tables.space(size)
@@ -115,15 +135,16 @@ def summed(tables: Tables, x: Entries, axes: tuple[int, ...]) -> Measured:
     a, g = (_rows_of(part, axes, full)[:, order] for part in (x.a, x.g))
     c, c_low = (np.broadcast_to(part, full) for part in (x.c, x.c_low))
     c, c_low = constants.total(c, c_low, axes)
-    row = space.add_rows(Rows(a, g, c.reshape(-1), c_low.reshape(-1)))
+    row = space.add_rows(Rows(a, g, c.reshape(-1), c_low.reshape(-1), np.ones(len(a))))
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
     place = site.reshape(_kept(x.element, axes))
     norm = None
     if x.lengths is not None:
-        norm = x.lengths.norm
+        rank = len(x.shape)
+        norm = x.lengths.norm.moved(x.shape, lambda array, _: lift(array, rank))
         if x.lengths.space is not space or not np.array_equal(condense(x.lengths.site), place):
             raise NotRecognisedError("a sum over other elements than those whose norm divides them")
-    return Measured(shape, space, place, row.reshape(outer), norm)
+    return Measured(shape, space, place, row.reshape(outer), norm, steps)
 
 
 def _kept(array: Array, axes: tuple[int, ...]) -> Shape:
@@ -146,6 +167,7 @@ def channels(tables: Tables, x: Entries, locations: tuple[int, ...]) -> Measured
     Raises:
         NotRecognisedError: elements that repeat along an axis, or coefficients per location.
     """
+    x = divided(x)
     rest = tuple(axis for axis in range(len(x.shape)) if axis not in locations)
     if x.element.shape != x.shape:
         raise NotRecognisedError("latent elements that repeat along an axis")
@@ -161,7 +183,9 @@ def channels(tables: Tables, x: Entries, locations: tuple[int, ...]) -> Measured
         coefficients.append(np.broadcast_to(part, _kept(x.element, locations)).reshape(-1))
     a, g, c, c_low = coefficients
     unit = np.eye(size)[:, order]
-    row = space.add_rows(Rows(unit * a[:, None], unit * g[:, None], np.array(c), np.array(c_low)))
+    row = space.add_rows(
+        Rows(unit * a[:, None], unit * g[:, None], np.array(c), np.array(c_low), np.ones(size))
+    )
     site_shape, row_shape = _kept(x.element, rest), _kept(x.element, locations)
     return Measured(x.shape, space, site.reshape(site_shape), row.reshape(row_shape))
 
@@ -175,11 +199,6 @@ def product(tables: Tables, x: Entries, weight: Numbers, axes: tuple[int, ...]) 
     Raises:
         NotRecognisedError: see :func:`summed`.
     """
-    if weight.root is not None:
-        root = lift(condense(weight.root), len(x.shape))
-        if all(root.shape[axis] == 1 for axis in axes):
-            found = summed(tables, multiply_numbers(x, Numbers(weight.high, weight.low)), axes)
-            return replace(found, steps=(Applied("div_root", root),))
     if weight.scale is not None and weight.root is None:
         scale = lift(condense(weight.scale), len(x.shape))
         if all(scale.shape[axis] == 1 for axis in axes):
@@ -210,12 +229,16 @@ def windows(x: Entries, kernel: Shape, strides: Shape) -> Entries:
 
 
 def normalised(x: Entries, y: Measured) -> Entries:
-    """x / (k max(sqrt(|z|^2 + added), epsilon)): elements divided by the norm of their site.
+    """x / y, a multiple of a norm: elements divided by the norm of their site.
 
     Raises:
         NotRecognisedError: y is no norm, or x is not the latent times numbers.
     """
-    norm, steps = norm_of(y)
+    found, steps = norm_of(y)
+    if found.floor.size > 1 or found.beside.size > 1:
+        raise NotRecognisedError("a latent that is divided by several norms at once")
+    norm = found.moved(y.shape, lambda array, _: array.reshape(()))
+    x = divided(x)
     if not x.linear or x.c.any() or x.c_low.any() or x.lengths is not None:
         raise NotRecognisedError("a division of something else than the latent by a norm")
     shape = np.broadcast_shapes(x.shape, y.shape)

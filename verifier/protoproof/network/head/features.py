@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from protoproof.network.head import constants
 from protoproof.network.head.chain import Chain
-from protoproof.network.head.head import Geometry
+from protoproof.network.head.head import Geometry, rounded
 from protoproof.network.head.refusal import NotRecognisedError, ProductsError
 from protoproof.network.head.steps import (
     Named,
@@ -32,6 +32,8 @@ from protoproof.network.head.tables import Atom, Group, Pool, Scalar, Tables
 Real = NDArray[np.float64]
 # what is left of |p|^2 when it was computed and not stored, relative to its size: pairs of float64
 _NOTHING = 2.0**-90
+# the same where the weights of the squares are rounded
+_ROUNDED = 2.0**-46
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,9 @@ class Features:
     geometry: Geometry
     prototypes: Real
     scales: Real | None
-    epsilon: float
+    epsilon: Real
     added: float
+    beside: Real
     kinds: tuple[str, ...]
     counts: tuple[int, ...]
     inner: Chain
@@ -75,13 +78,14 @@ def features(tables: Tables, atoms: Sequence[Atom]) -> Features:
     pools = []
     for atom in atoms:
         record = tables.records[atom.record]
-        if isinstance(record, Group):
-            raise NotRecognisedError("the best of a group inside another function")
+        if not isinstance(record, Pool):
+            what = "the best of a group" if isinstance(record, Group) else "a product of shares"
+            raise NotRecognisedError(f"{what} inside another function")
         pools.append(record)
     size = pools[0].space.size
     if any(pool.space.size != size for pool in pools):
         raise NotRecognisedError("measurements over different numbers of channels")
-    if len({pool.norm for pool in pools}) != 1:
+    if len({pool.norm and pool.norm[1] for pool in pools}) != 1:
         raise NotRecognisedError("cosines and other measurements side by side")
     rows = _geometry(tables, pools)
     kinds, counts, inner, chain, prototypes = _oriented(rows, atoms, pools, tables)
@@ -91,12 +95,11 @@ def features(tables: Tables, atoms: Sequence[Atom]) -> Features:
 def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
     """Which geometry all rows share."""
     space = pools[0].space
-    a, g, c, c_low = space.rows(np.array([pool.row for pool in pools]))
+    a, g, c, c_low, unit = space.rows(np.array([pool.row for pool in pools]))
     squared = a.any(axis=1)
     if not squared.any():
-        ones = np.ones(len(a))
         kind: Geometry = "linear" if pools[0].norm is None else "angular"
-        return _Rows(kind, g, None, ones, c + c_low)
+        return _Rows(kind, g / unit[:, None], None, unit, c + c_low)
     if not squared.all() or pools[0].norm is not None:
         raise NotRecognisedError("distances and products side by side")
     sign = np.where(a.sum(axis=1) < 0, -1.0, 1.0)
@@ -107,10 +110,11 @@ def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
         raise NotRecognisedError("a measurement that is quadratic in some channels only")
     divisor = np.where(scales == 0, 1.0, 2.0 * scales * sign[:, None])
     prototypes = _stored(-g / divisor + 0.0)
-    shift = _left_over(a, prototypes, c, c_low)
+    shift = _left_over(a, prototypes, c, c_low, _ROUNDED if rounded(scales) else _NOTHING)
     if (a == a[:, :1]).all():
         return _Rows("euclidean", prototypes, None, a[:, 0].copy(), shift)
-    return _Rows("diagonal", prototypes, scales, sign, shift)
+    size = np.abs(unit)
+    return _Rows("diagonal", prototypes, scales / size[:, None], sign * size, shift)
 
 
 def _stored(points: Real) -> Real:
@@ -120,7 +124,7 @@ def _stored(points: Real) -> Real:
     return np.where(np.abs(points - single) <= 2.0**-51 * np.abs(points), single, points)
 
 
-def _left_over(a: Real, p: Real, c: Real, c_low: Real) -> Real:
+def _left_over(a: Real, p: Real, c: Real, c_low: Real, nothing: float) -> Real:
     """c - sum_d a_d p_d^2 in pairs of float64: zero where |p|^2 was computed and not stored."""
     zero = np.zeros_like(p)
     terms = constants.multiply(*constants.two_product(p, p), a, zero)
@@ -128,7 +132,7 @@ def _left_over(a: Real, p: Real, c: Real, c_low: Real) -> Real:
     left, rest = constants.add(c, c_low, -high[:, 0], -low[:, 0])
     size = np.abs(c) + np.abs(high[:, 0])
     left = left + rest
-    return np.where(np.abs(left) <= _NOTHING * size, 0.0, left) + 0.0
+    return np.where(np.abs(left) <= nothing * size, 0.0, left) + 0.0
 
 
 def _oriented(
@@ -228,7 +232,8 @@ class _Group:
         return turn, Part(self.members.tolist(), simplified(steps, low, high), low, high)
 
     def pooled(self, kind: str) -> tuple[Part, Part]:
-        """Inner steps, and the steps after the pooling, which takes what is affine at their end."""
+        """Inner steps, and the steps after the pooling; all of them, where a mean of affine values
+        is the affine value of the mean."""
         low, high = self._range()
         first: list[Named] = []
         if self.rows.geometry not in ("euclidean", "diagonal"):
@@ -237,8 +242,8 @@ class _Group:
         inner = simplified([*first, *self._prefix(), *self._columns(self.before)], low, high)
         self._way(inner, low, high)
         after = self._columns(self.after)
-        while inner and kind == "mean" and inner[-1][0] in ("add", "mul"):
-            after.insert(0, inner.pop())
+        if kind == "mean" and all(name in ("add", "mul", "div_root") for name, _ in inner):
+            inner, after = [], [*inner, *after]  # the mean of the measurement itself
         chain = Chain(steps_of(inner)).over(low, high)
         least, most = (np.broadcast_to(end, low.shape) for end in (chain.infimum, chain.supremum))
         if kind == "sum":
@@ -256,13 +261,14 @@ def _finished(
     oriented: tuple[tuple[str, ...], tuple[int, ...], list[Named], list[Named], Real],
 ) -> Features:
     kinds, counts, inner, steps, prototypes = oriented
-    epsilon, added = pools[0].norm or (0.0, 0.0)
+    floors, added, beside = zip(*(pool.norm or (0.0, 0.0, 0.0) for pool in pools), strict=True)
     return Features(
         geometry=rows.geometry,
         prototypes=prototypes,
         scales=rows.scales,
-        epsilon=epsilon,
-        added=added,
+        epsilon=np.array(floors),
+        added=added[0],
+        beside=np.array(beside),
         kinds=kinds,
         counts=counts,
         inner=Chain(steps_of(inner)),

@@ -6,7 +6,8 @@ any of their names. Over the reals, with z_l the latent at location l,
     euclidean   m = |z_l - p_j|^2                       prototypes p
     diagonal    m = sum_d w_jd (z_ld - p_jd)^2          prototypes p, scales w >= 0
     linear      m = -<g_j, z_l>                         prototypes g
-    angular     m = -<g_j, z_l> / max(sqrt(|z_l|^2 + added), epsilon)   prototypes g; 0 at z_l = 0
+    angular     m = -<g_j, z_l> / (max(sqrt(|z_l|^2 + added), epsilon_j) + beside_j)
+                    prototypes g; 0 at z_l = 0
 
 so that smaller always means nearer. ``t_j`` is the least m over the locations (or another pooling
 of inner_j(m)), ``a_j = chain_j(t_j)``, and the decision is about a. Values are float64 evaluations,
@@ -41,6 +42,13 @@ Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
 _BLOCK = 1 << 16
 
 
+def rounded(numbers: NDArray[np.float64]) -> bool:
+    """Whether some of these were computed from what is stored, with roundings of float64: they are
+    no float32 numbers, nor a power of two times one."""
+    mantissa, _ = np.frexp(numbers)
+    return bool((mantissa.astype(np.float32) != mantissa).any())
+
+
 @dataclass(frozen=True, eq=False)
 class Head:
     """Everything after the latent, in (read-only) float64 copies of the graph's float32 values.
@@ -56,8 +64,9 @@ class Head:
         prototype_bank: [P], the bank of every prototype.
         grid: rows and columns for drawing; one row of all locations by default.
         prototype_class: the class each prototype belongs to, where somebody says so.
-        epsilon: the least norm that an angular measurement divides by.
+        epsilon: [P], the least norm that an angular measurement divides by.
         added: what is added to the squared norm before.
+        beside: [P], what is added to the norm.
 
     Raises:
         InternalError: parts that do not fit together, or a similarity without a direction (the
@@ -75,8 +84,9 @@ class Head:
     pooling: Pooling | None = None
     location_bank: Int[NDArray[np.intp], " location"] | None = None
     prototype_bank: Int[NDArray[np.intp], " prototype"] | None = None
-    epsilon: float = 0.0
+    epsilon: float | Float[NDArray[np.float64], " prototype"] = 0.0
     added: float = 0.0
+    beside: float | Float[NDArray[np.float64], " prototype"] = 0.0
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -92,6 +102,8 @@ class Head:
             put(self, "scales", frozen(self.scales))
             if self.scales.shape != self.prototypes.shape or not (self.scales >= 0).all():
                 raise InternalError("scales of the head are not one weight from 0 on per channel")
+        for name in ("epsilon", "beside"):
+            put(self, name, frozen(np.broadcast_to(getattr(self, name), count)))
         cells = self.grid[0] * self.grid[1]
         for name, size in (("location_bank", cells), ("prototype_bank", count)):
             stated = getattr(self, name)
@@ -178,6 +190,23 @@ class Head:
             and self.chain.decreasing
         )
 
+    def lengths(self, latent: Float[NDArray[np.float64], "*batch channel"]) -> NDArray[np.float64]:
+        """[..., P], what angles with the prototypes are divided by; 1 instead of 0."""
+        norm = np.sqrt((latent**2).sum(axis=-1) + self.added)
+        found = np.maximum(norm[..., None], self.epsilon) + self.beside
+        return np.asarray(np.where(found > 0, found, 1.0))
+
+    @cached_property
+    def rounded(self) -> bool:
+        """Whether weights of channels are known up to a few roundings only."""
+        return self.scales is not None and rounded(self.scales)
+
+    @cached_property
+    def one_length(self) -> bool:
+        """Whether all angles at a location are divided by the same number."""
+        parts = (np.asarray(self.epsilon), np.asarray(self.beside))
+        return all(bool((part == part[:1]).all()) for part in parts)
+
     @cached_property
     def mask(self) -> Bool[NDArray[np.bool_], "location prototype"] | None:
         """Which locations belong to the bank of which prototype; None where there is one bank."""
@@ -237,17 +266,10 @@ class Head:
         else:
             result = -np.einsum("ld,pd->lp", latent, self.prototypes)
             if self.geometry == "angular":
-                result = np.clip(result / self.length(latent)[:, None], *self.range)
+                result = np.clip(result / self.lengths(latent), *self.range)
         if self.mask is not None and len(latent) == self.locations:
             result = np.where(self.mask, result, np.inf)
         return result
-
-    def length(
-        self, points: Float[NDArray[np.float64], "*location channel"]
-    ) -> Float[NDArray[np.float64], "*location"]:
-        """What an angular measurement divides by at some points; 1 instead of 0."""
-        found = np.maximum(np.sqrt((points**2).sum(axis=-1) + self.added), self.epsilon)
-        return np.asarray(np.where(found > 0, found, 1.0))
 
     def _distances(self, latent: NDArray[np.float64]) -> Table:
         result = np.empty((len(latent), len(self.prototypes)))

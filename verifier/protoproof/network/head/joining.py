@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from protoproof.network.head import pooled
+from protoproof.network.head import entries, pooled
+from protoproof.network.head.arithmetic import multiplied
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, condense, joined
 from protoproof.network.head.moves import Inputs, needed
@@ -20,7 +21,9 @@ from protoproof.network.head.symbols import (
     Joined,
     Lengths,
     Measured,
+    Norm,
     Pooled,
+    Share,
     Value,
 )
 from protoproof.network.head.tables import Tables
@@ -45,6 +48,7 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
     if len(numbers) == len(values):
         return Numbers(np.concatenate(numbers, axis))
     if all(isinstance(value, Entries) for value in values):
+        values = [entries.divided(value) for value in values if isinstance(value, Entries)]
         element, a, g, c, c_low = (
             _side_by_side(values, shapes, name, axis)
             for name in ("element", "a", "g", "c", "c_low")
@@ -56,11 +60,14 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
             shape=wanted,
             site=_side_by_side(values, shapes, "site", axis),
             row=condense(first.space.canonical(_side_by_side(values, shapes, "row", axis))),
+            norm=_joined_norm(values, shapes, axis),
             steps=_joined_steps(values, shapes, axis),
         )
     if isinstance(first, Pooled) and all(_alike(first, value) for value in values):
         record = _side_by_side(values, shapes, "record", axis)
         return Pooled(wanted, record, _joined_steps(values, shapes, axis), first.ratio)
+    if any(isinstance(value, Share) for value in values):
+        values = [multiplied(tables, v) if isinstance(v, Share) else v for v in values]
     if all(isinstance(value, Pooled | Combination) for value in values):
         return _combinations(tables, values, wanted, axis)
     return Joined(wanted, tuple(values), axis)
@@ -78,7 +85,7 @@ def _lengths(values: Sequence[Value], shapes: Sequence[Shape], axis: int) -> Len
         return None
     first = known[0]
     if len(known) != len(found) or any(
-        one.space is not first.space or one.norm != first.norm for one in known
+        one.space is not first.space or not one.norm.same(first.norm) for one in known
     ):
         raise NotRecognisedError("normalised latents beside others")
     return replace(first, site=joined([one.site for one in known], shapes, axis))
@@ -87,7 +94,9 @@ def _lengths(values: Sequence[Value], shapes: Sequence[Shape], axis: int) -> Len
 def _alike(x: Measured | Pooled, y: Value) -> bool:
     """Whether two values differ by indices and constants only."""
     if isinstance(x, Measured):
-        if not isinstance(y, Measured) or x.space is not y.space or x.norm != y.norm:
+        if not isinstance(y, Measured) or x.space is not y.space:
+            return False
+        if (x.norm and x.norm.added) != (y.norm and y.norm.added):
             return False
     elif not isinstance(y, Pooled) or x.ratio != y.ratio:
         return False
@@ -97,6 +106,17 @@ def _alike(x: Measured | Pooled, y: Value) -> bool:
 
 def _side_by_side(values: Sequence[Value], shapes: Sequence[Shape], name: str, axis: int) -> Array:
     return joined([getattr(value, name) for value in values], shapes, axis)
+
+
+def _joined_norm(values: Sequence[Value], shapes: Sequence[Shape], axis: int) -> Norm | None:
+    norms = [value.norm for value in values if isinstance(value, Measured) and value.norm]
+    if not norms:
+        return None
+    floor, beside = (
+        condense(joined([getattr(norm, name) for norm in norms], shapes, axis))
+        for name in ("floor", "beside")
+    )
+    return Norm(floor, norms[0].added, beside)
 
 
 def _joined_steps(

@@ -52,7 +52,7 @@ def _site_axis(cut: Cut) -> int | None:
 
 
 def _divided_by_norm(view: View, node: Op, axis: int, rank: int) -> bool:
-    """x / max(|x|, epsilon) over one axis."""
+    """x / max(|x|, epsilon), or x / (|x| + epsilon), over one axis."""
     source, name = node.inputs[0], node.inputs[1]
     while name in view.producers:
         maker = view.producers[name]
@@ -65,8 +65,12 @@ def _divided_by_norm(view: View, node: Op, axis: int, rank: int) -> bool:
                 and given is not None
                 and [int(a) % rank for a in given] == [axis]
             )
-        if maker.op not in ("Clip", "Expand", "Identity", "Max"):
+        if maker.op not in ("Add", "Clip", "Expand", "Identity", "Max"):
             return False
+        if maker.op == "Add":
+            added = [n for n in maker.inputs if view.is_constant(n)]
+            if len(added) != 1 or (view.constant(added[0]).plain < 0).any():
+                return False
         if maker.op == "Clip" and len(maker.inputs) > 2:
             return False
         name = next((n for n in maker.inputs if n in view.dependent), "")

@@ -11,7 +11,7 @@ from protoproof.network.head import constants
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Shape, condense, lift, one
 from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.symbols import Applied, Index, Measured, Norm, Pooled, Real
+from protoproof.network.head.symbols import Applied, Index, Measured, Norm, Pooled, Real, same_norm
 from protoproof.network.head.tables import Rows
 
 Chained = TypeVar("Chained", Measured, Pooled)
@@ -82,10 +82,11 @@ def _new_rows(x: Measured, high: Real, low: Real, multiply: bool) -> Measured:
     first, second = (np.broadcast_to(part, outer).reshape(-1) for part in (high, low))
     if multiply:
         c, c_low = constants.multiply(rows.c, rows.c_low, first, second)
-        made = Rows(rows.a * first[:, None], rows.g * first[:, None], c, c_low)
+        a, g = rows.a * first[:, None], rows.g * first[:, None]
+        made = Rows(a, g, c, c_low, rows.unit * first)
     else:
         c, c_low = constants.add(rows.c, rows.c_low, first, second)
-        made = Rows(rows.a, rows.g, c, c_low)
+        made = Rows(rows.a, rows.g, c, c_low, rows.unit)
     return replace(x, row=x.space.add_rows(made).reshape(outer))
 
 
@@ -152,12 +153,13 @@ def add(x: Measured, y: Measured, sign: float) -> Measured:
     """
     shape = np.broadcast_shapes(x.shape, y.shape)
     x, y = widened(bare(x), shape), widened(bare(y), shape)
-    if x.space is not y.space or x.norm != y.norm or not _same_sites(x, y):
+    if x.space is not y.space or not same_norm(x.norm, y.norm) or not _same_sites(x, y):
         raise NotRecognisedError("a sum of measurements at different locations")
     outer = np.broadcast_shapes(x.row.shape, y.row.shape)
     first, second = (x.space.rows(np.broadcast_to(v.row, outer).reshape(-1)) for v in (x, y))
     c, c_low = constants.add(first.c, first.c_low, sign * second.c, sign * second.c_low)
-    made = Rows(first.a + sign * second.a, first.g + sign * second.g, c, c_low)
+    a, g = first.a + sign * second.a, first.g + sign * second.g
+    made = Rows(a, g, c, c_low, np.ones(len(a)))
     return replace(x, row=x.space.add_rows(made).reshape(outer))
 
 
@@ -174,7 +176,7 @@ def ratio(x: Chained, y: Chained) -> Chained:
     shape = np.broadcast_shapes(x.shape, y.shape)
     x, y = widened(x, shape), widened(y, shape)
     if isinstance(x, Measured) and isinstance(y, Measured):
-        if x.space is not y.space or x.norm != y.norm or not _same_sites(x, y):
+        if x.space is not y.space or not same_norm(x.norm, y.norm) or not _same_sites(x, y):
             raise NotRecognisedError("a ratio of measurements at different locations")
         if not x.steps and not y.steps:
             return _row_ratio(x, y)
@@ -223,35 +225,54 @@ def _row_ratio(x: Measured, y: Measured) -> Measured:
 
 
 def norm_of(y: Measured) -> tuple[Norm, tuple[Applied, ...]]:
-    """A norm k max(sqrt(|z|^2 + added), epsilon), and the steps that dividing by k is.
+    """The norm of which y is a multiple, and the steps that dividing by the multiple is.
+
+    y = k (max(sqrt(|z|^2 + added), floor) + beside); for a factor k that differs from prototype to
+    prototype, floor and what is beside do so too.
 
     Raises:
         NotRecognisedError: y is no norm.
     """
     rows = y.space.rows(y.row.reshape(-1))
     names = [step.name for step in y.steps]
+    under = names.index("sqrt") if "sqrt" in names else 0
+    inside = y.steps[:under]
     plain = y.norm is None and not rows.g.any() and (rows.a == 1).all()
-    if not plain or not names or names[0] != "sqrt" or np.ptp(rows.c) or (rows.c < 0).any():
+    scales = [step.constant for step in inside if step.name == "mul" and step.constant is not None]
+    if (
+        not plain or names[under : under + 1] != ["sqrt"] or np.ptp(rows.c) or (rows.c < 0).any()
+        or len(scales) < len(inside) or any((scale <= 0).any() for scale in scales)
+    ):  # fmt: skip
         raise NotRecognisedError("a quotient of measurements that is no division by a norm")
-    epsilon = 0.0
+    rank = len(y.shape)
+    factor, floor, beside = one(1.0, rank), one(0.0, rank), one(0.0, rank)
     steps: list[Applied] = []
-    for step in y.steps[1:]:
+    for scale in scales:
+        factor = factor * np.sqrt(scale)
+        steps.append(Applied("div_root", scale))
+    for step in y.steps[under + 1 :]:
         constant = step.constant
-        if step.name == "max" and constant is not None and not steps:
-            epsilon = max(epsilon, float(constant.max()))
-        elif step.name == "mul_root":
+        known = constant is not None and not beside.any()
+        if step.name == "max" and constant is not None and known:
+            floor = np.maximum(floor, constant / factor)
+        elif step.name == "add" and constant is not None and known and (constant >= 0).all():
+            beside = constant / factor
+        elif step.name == "mul_root" and constant is not None:
+            factor = factor * np.sqrt(constant)
             steps.append(Applied("div_root", constant))
         elif step.name == "mul" and constant is not None and (constant > 0).all():
+            factor = factor * constant
             steps.append(Applied("mul", 1.0 / constant))
         else:
             raise NotRecognisedError(
-                f"'{step.name}' of a norm: only max(sqrt(|z|^2 + c), epsilon) divides"
+                f"'{step.name}' of a norm: only max(sqrt(|z|^2 + c), epsilon), and a number from 0 "
+                "on beside it, divides"
             )
-    return Norm(epsilon, float(rows.c[0])), tuple(steps)
+    return Norm(condense(floor), float(rows.c[0]), condense(beside)), tuple(steps)
 
 
 def divided_by_norm(x: Measured, y: Measured) -> Measured:
-    """x / (k max(sqrt(|z|^2 + added), epsilon)), the norm of the site that x is about.
+    """x / y, a multiple of the norm of the site that x is about.
 
     Raises:
         NotRecognisedError: y is no norm, or that of something else.

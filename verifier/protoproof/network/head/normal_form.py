@@ -21,6 +21,7 @@ from protoproof.network.head.symbols import Value
 from protoproof.network.head.tables import Tables
 
 Index = NDArray[np.int64]
+_HAIR = 1e-9  # how far rounding may put a share outside [0, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,12 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
             prototype_bank=np.array(banked),
             epsilon=found.epsilon,
             added=found.added,
+            beside=found.beside,
         )
     except InternalError as error:
         raise NotRecognisedError(str(error)) from error
+    if tree and ((head.chain.infimum < -_HAIR).any() or (head.chain.supremum > 1 + _HAIR).any()):
+        raise NotRecognisedError("products of pooled values that are no shares between 0 and 1")
     return Form(head, tuple(cut for cut, _ in banks), seen.trivial, seen.ratio)
 
 

@@ -59,10 +59,13 @@ def over_locations(
     Raises:
         NotRecognisedError: prototypes or constants that differ from location to location.
     """
-    for array in (x.row, *(s.constant for s in x.steps if s.constant is not None)):
+    for array in x.varying:
         if any(array.shape[axis] != 1 for axis in axes):
-            raise NotRecognisedError("prototypes or constants that differ over what is pooled")
-    varied = [x.row.shape, *(s.constant.shape for s in x.steps if s.constant is not None)]
+            raise NotRecognisedError(
+                "one pooling over several prototypes, or differing constants, and the locations at "
+                "once: it would have to pool each prototype by itself"
+            )
+    varied = [array.shape for array in x.varying]
     site_kept = tuple(1 if k in axes else n for k, n in enumerate(x.site.shape))
     outer = np.broadcast_shapes(site_kept, *varied)
     if math.prod(outer) > _MOST_RECORDS:
@@ -72,10 +75,15 @@ def over_locations(
     numbers = [tables.site_set(x.space, tuple(row)) for row in sets.tolist()]
     site_sets = np.broadcast_to(np.array(numbers).reshape(site_kept), outer).reshape(-1).tolist()
     rows = np.broadcast_to(x.row, outer).reshape(-1).tolist()
-    norm = None if x.norm is None else (x.norm.epsilon, x.norm.added)
+    norms: list[tuple[float, float, float] | None] = [None] * len(rows)
+    if x.norm is not None:
+        ends = (x.norm.floor, np.array(x.norm.added), x.norm.beside)
+        columns = (np.broadcast_to(part, outer).reshape(-1).tolist() for part in ends)
+        norms = [*zip(*columns, strict=True)]
+    steps = scalars(x.steps, outer)
     record = [
-        tables.record(Pool(kind, count, x.space, sites, row, norm, steps))
-        for sites, row, steps in zip(site_sets, rows, scalars(x.steps, outer), strict=True)
+        tables.record(Pool(kind, count, x.space, *each))
+        for each in zip(site_sets, rows, norms, steps, strict=True)
     ]
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
     return Pooled(shape, np.array(record, dtype=np.int64).reshape(outer))
@@ -115,7 +123,7 @@ def reduced(
 
 def _idle(x: Measured, axes: tuple[int, ...], inside: tuple[int, ...]) -> int:
     """How often everything repeats along axes on which nothing varies."""
-    arrays = [x.row, *(s.constant for s in x.steps if s.constant is not None)]
+    arrays = x.varying
     free = [k for k in axes if k not in inside and all(a.shape[k] == 1 for a in arrays)]
     return math.prod(x.shape[k] for k in free)
 
@@ -265,7 +273,15 @@ def alone(tables: Tables, x: Combination) -> Pooled:
         NotRecognisedError: several atoms in one element, or different functions.
     """
     if x.ratio is not None or ((x.weight != 0).sum(axis=1) != 1).any():
-        raise NotRecognisedError("a function of a combination of several pooled values")
+        records = [tables.records[tables.atoms[k].record] for k in x.atom]
+        squares = any(isinstance(r, Pool) and ("square", None) in r.steps for r in records)
+        raise NotRecognisedError(
+            "a distance by a full matrix, as sums of squares of mixed channels: it would have to "
+            "be that of a latent to which the matrix was applied"
+            if squares
+            else "a function of several prototypes' values together: it would have to be of one "
+            "prototype's value at a time"
+        )
     column = (x.weight != 0).argmax(axis=1)
     factor = x.weight[np.arange(len(column)), column]
     atoms = [tables.atoms[x.atom[k]] for k in column.tolist()]

@@ -42,11 +42,33 @@ class Applied(NamedTuple):
     constant: Real | None = None
 
 
-class Norm(NamedTuple):
-    """A division by max(sqrt(|z|^2 + ``added``), ``epsilon``) of the site's latent."""
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A division by max(sqrt(|z|^2 + ``added``), ``floor``) + ``beside`` of the site's latent.
 
-    epsilon: float
+    ``floor`` and ``beside`` (compact) may differ from prototype to prototype.
+    """
+
+    floor: Real
     added: float
+    beside: Real
+
+    def moved(self, shape: Shape, move: Move) -> Norm:
+        """The same layout operator on the numbers; ``shape`` is that before."""
+        return Norm(move(self.floor, shape), self.added, move(self.beside, shape))
+
+    def same(self, other: Norm | None) -> bool:
+        """Whether another one is equal, number by number."""
+        return other is not None and (
+            self.added == other.added
+            and np.array_equal(self.floor, other.floor)
+            and np.array_equal(self.beside, other.beside)
+        )
+
+
+def same_norm(x: Norm | None, y: Norm | None) -> bool:
+    """Whether two values are divided alike, or both not at all."""
+    return y is None if x is None else x.same(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +91,8 @@ def _steps(steps: tuple[Applied, ...], shape: Shape, move: Move) -> tuple[Applie
 class Entries:
     """See the module's docstring; ``c`` + ``c_low`` is a pair of float64.
 
-    ``lengths``: norms that divide the elements (which then are neither squared nor shifted).
+    ``lengths``: norms that divide the elements (which then are neither squared nor shifted);
+    ``root``: all of it is divided by the square root of this (compact).
     """
 
     shape: Shape
@@ -79,6 +102,7 @@ class Entries:
     c: Real
     c_low: Real
     lengths: Lengths | None = None
+    root: Real | None = None
     word = "latent elements"
 
     def moved(self, shape: Shape, move: Move) -> Entries:
@@ -88,7 +112,8 @@ class Entries:
         lengths = self.lengths
         if lengths is not None:
             lengths = replace(lengths, site=move(lengths.site, self.shape))
-        return Entries(shape, element, a, g, c, c_low, lengths)
+        root = None if self.root is None else move(self.root, self.shape)
+        return Entries(shape, element, a, g, c, c_low, lengths, root)
 
     @property
     def linear(self) -> bool:
@@ -108,6 +133,13 @@ class Measured:
     steps: tuple[Applied, ...] = ()
     word = "measurements"
 
+    @property
+    def varying(self) -> tuple[Array, ...]:
+        """What tells elements apart besides their sites."""
+        norm = () if self.norm is None else (self.norm.floor, self.norm.beside)
+        constants = (step.constant for step in self.steps if step.constant is not None)
+        return (self.row, *norm, *constants)
+
     def moved(self, shape: Shape, move: Move) -> Measured:
         """The same layout operator on every component."""
         return replace(
@@ -115,6 +147,7 @@ class Measured:
             shape=shape,
             site=move(self.site, self.shape),
             row=move(self.row, self.shape),
+            norm=None if self.norm is None else self.norm.moved(self.shape, move),
             steps=_steps(self.steps, self.shape, move),
         )
 

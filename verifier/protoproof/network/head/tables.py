@@ -19,12 +19,17 @@ _MOST = 1 << 26
 
 
 class Rows(NamedTuple):
-    """Coefficients of rows: ``a``, ``g`` [R, D], and ``c`` + ``c_low`` [R]."""
+    """Coefficients of rows: ``a``, ``g`` [R, D], and ``c`` + ``c_low`` [R].
+
+    ``unit`` [R]: by what power of two all of them were multiplied since they were summed up; facts
+    are about the row without it.
+    """
 
     a: Real
     g: Real
     c: Real
     c_low: Real
+    unit: Real
 
 
 @dataclass(eq=False)
@@ -84,7 +89,8 @@ class Space:
         """For every row, the first one with the same coefficients."""
         used, place = np.unique(numbers, return_inverse=True)
         rows = self.rows(used)
-        keys = np.concatenate([rows.a, rows.g, rows.c[:, None], rows.c_low[:, None]], axis=1)
+        single = (part[:, None] for part in (rows.c, rows.c_low, rows.unit))
+        keys = np.concatenate([rows.a, rows.g, *single], axis=1)
         known: dict[bytes, int] = {}
         first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
         return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
@@ -97,7 +103,8 @@ class Space:
 class Pool(NamedTuple):
     """One pooled value: ``kind`` (max, min, mean, sum, k-largest mean) of steps(row at every site).
 
-    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``.
+    ``largest`` is k of the k largest; ``sites`` a number of ``Tables.site_sets``; ``norm``: floor,
+    addend, and what is beside (see ``symbols.Norm``).
     """
 
     kind: str
@@ -105,7 +112,7 @@ class Pool(NamedTuple):
     space: Space
     sites: int
     row: int
-    norm: tuple[float, float] | None
+    norm: tuple[float, float, float] | None
     steps: tuple[Scalar, ...]
 
 
@@ -114,6 +121,12 @@ class Group(NamedTuple):
 
     kind: str
     members: tuple[int, ...]
+
+
+class Path(NamedTuple):
+    """A product of shares: of each atom a itself (True), or 1 - a."""
+
+    literals: frozenset[tuple[int, bool]]
 
 
 class Atom(NamedTuple):
@@ -129,7 +142,7 @@ class Tables:
 
     spaces: dict[int, Space] = field(default_factory=dict)
     sums: int = 0
-    records: list[Pool | Group] = field(default_factory=list)
+    records: list[Pool | Group | Path] = field(default_factory=list)
     atoms: list[Atom] = field(default_factory=list)
     ratios: list[object] = field(default_factory=list)
     site_sets: list[tuple[int, ...]] = field(default_factory=list)
@@ -146,8 +159,8 @@ class Tables:
         sites = tuple(sorted(sites))
         return self._number(self._site_set, self.site_sets, (space.size, *sites), sites)
 
-    def record(self, record: Pool | Group) -> int:
-        """The number of a pooled value; equal ones share it."""
+    def record(self, record: Pool | Group | Path) -> int:
+        """The number of a pooled value, or of a product of some; equal ones share it."""
         key = (record.space.size, *record[:2], *record[3:]) if isinstance(record, Pool) else record
         return self._number(self._record, self.records, key, record)
 

@@ -1,15 +1,19 @@
-"""Soft trees: (1 - a) * left + a * right, found from their leaves to the root."""
+"""Soft trees: found from their leaves to the root, as (1 - a) * left + a * right; or written path
+by path, as a sum over leaves of the product of the shares on the way, in which any atom may be the
+root: with the products that lack it on both sides, it is (1 - a) * left + a * right again."""
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 
 import numpy as np
 
 from protoproof.network.head import pooled
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree, only
-from protoproof.network.head.tables import Atom, Tables
+from protoproof.network.head.tables import Atom, Path, Tables
 
 
 def share(tables: Tables, x: Pooled | Combination, below: Tree | Pooled | Combination) -> Share:
@@ -96,6 +100,105 @@ def _leaf(x: Combination, atom: int, side: str) -> Real:
     if side == "left" and np.array_equal(column, -x.bias):
         return x.bias
     raise NotRecognisedError("two shares of a soft tree that do not make up 1")
+
+
+Paths = dict[frozenset[tuple[int, bool]], Real]
+# products of shares that one multiplication may make, and nodes that a tree of them may have
+_MOST = 1 << 14
+
+
+def product(tables: Tables, x: Combination, y: Combination) -> Combination:
+    """x * y element by element: products of shares of a tree.
+
+    Raises:
+        NotRecognisedError: a share times itself, votes over a denominator, or too many products.
+    """
+    if x.ratio is not None or y.ratio is not None:
+        raise NotRecognisedError("a product of votes over a common denominator")
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    count = math.prod(shape)
+    sides = []
+    for part in (plain(tables, x), plain(tables, y)):
+        place = np.broadcast_to(np.arange(len(part.bias)).reshape(part.shape), shape).reshape(-1)
+        own = [paths(tables, part, k) for k in range(len(part.bias))]
+        sides.append([own[k] for k in place.tolist()])
+    columns: dict[int, Real] = {}
+    bias = np.zeros(count)
+    for element, (first, second) in enumerate(zip(*sides, strict=True)):
+        for (a, one), (b, other) in itertools.product(first.items(), second.items()):
+            if {atom for atom, _ in a} & {atom for atom, _ in b}:
+                raise NotRecognisedError("a product of a share with itself, or with its rest of 1")
+            if not a | b:
+                bias[element] += (one * other)[0]
+                continue
+            column = columns.setdefault(_atom_of(tables, a | b), np.zeros(count))
+            column[element] += (one * other)[0]
+            if len(columns) > _MOST:
+                raise NotRecognisedError("a soft tree of too many paths")
+    weight = np.array(list(columns.values())).reshape(len(columns), count).T
+    return Combination(shape, tuple(columns), weight, bias)
+
+
+def _atom_of(tables: Tables, literals: frozenset[tuple[int, bool]]) -> int:
+    if len(literals) == 1 and next(iter(literals))[1]:
+        return next(iter(literals))[0]
+    return tables.atom(Atom(tables.record(Path(literals)), ()))
+
+
+def paths(tables: Tables, x: Combination, element: int | None = None) -> Paths:
+    """A (plain) combination as a sum of products of shares; of one element, or of all [K].
+
+    Raises:
+        NotRecognisedError: a function of a product.
+    """
+    rows = slice(None) if element is None else slice(element, element + 1)
+    weight, bias = x.weight[rows], x.bias[rows]
+    used = np.flatnonzero(weight.any(axis=0)).tolist()
+    if len(used) == 1 and (bias == 1).all() and (weight[:, used[0]] == -1).all():
+        return {frozenset({(x.atom[used[0]], False)}): bias}
+    found: Paths = {frozenset(): bias} if bias.any() or not used else {}
+    for column in used:
+        atom = tables.atoms[x.atom[column]]
+        record = tables.records[atom.record]
+        if isinstance(record, Path) and atom.steps:
+            raise NotRecognisedError("a function of a product of shares")
+        single = frozenset({(x.atom[column], True)})
+        found[record.literals if isinstance(record, Path) else single] = weight[:, column]
+    return found
+
+
+def grown(tables: Tables, found: Paths, shape: tuple[int, ...]) -> Tree:
+    """The tree that a sum of products of shares is.
+
+    The atom that most products have is the root.
+
+    Raises:
+        NotRecognisedError: it has too many nodes.
+    """
+    nodes = 0
+
+    def grow(products: Paths) -> Tree | Real:
+        nonlocal nodes
+        seen = Counter(atom for literals in products for atom, _ in literals)
+        if not seen:
+            return np.asarray(sum(products.values()))
+        nodes += 1
+        if nodes > _MOST:
+            raise NotRecognisedError("a soft tree of too many nodes")
+        atom = min(seen, key=lambda a: (-seen[a], tables.atoms[a].record, a))
+        sides = []
+        for side in (False, True):
+            part: Paths = {}
+            for literals, values in products.items():
+                if (atom, not side) in literals:
+                    continue
+                rest = literals - {(atom, side)}
+                part[rest] = part[rest] + values if rest in part else values
+            sides.append({k: v for k, v in part.items() if v.any() or not k})
+        nothing = {frozenset[tuple[int, bool]](): np.zeros(math.prod(shape))}
+        return Tree(shape, atom, grow(sides[0] or nothing), grow(sides[1] or nothing))
+
+    return only(grow(found), Tree)
 
 
 def plain(tables: Tables, x: Combination) -> Combination:

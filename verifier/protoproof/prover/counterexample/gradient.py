@@ -31,16 +31,12 @@ def measured(head: Head, points: Points) -> Tables:
     if head.geometry in ("linear", "angular"):
         result = -(points @ prototypes.T)
         if head.geometry == "angular":
-            result = np.clip(result / _length(head, points), *head.range)
+            result = np.clip(result / np.maximum(head.lengths(points), _TINY), *head.range)
         return np.asarray(result)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
     constant = (weights * prototypes**2).sum(axis=1)
     result = points**2 @ weights.T - 2.0 * points @ (weights * prototypes).T + constant
     return np.asarray(np.maximum(result, 0.0))
-
-
-def _length(head: Head, points: Points) -> Points:
-    return np.maximum(head.length(points), _TINY)[..., None]
 
 
 def pulled(head: Head, points: Points, slopes: Tables) -> Points:
@@ -49,9 +45,12 @@ def pulled(head: Head, points: Points, slopes: Tables) -> Points:
     if head.geometry == "linear":
         return np.asarray(-(slopes @ prototypes))
     if head.geometry == "angular":
-        norm = _length(head, points)
-        unit, total = points / norm, -(slopes @ prototypes)
-        return np.asarray((total - (total * unit).sum(axis=-1, keepdims=True) * unit) / norm)
+        norm = np.sqrt((points**2).sum(axis=-1, keepdims=True) + head.added)
+        lengths = np.maximum(head.lengths(points), _TINY)
+        shares = slopes / lengths  # and where a floor is the length, it stays
+        turning = shares / lengths * (points @ prototypes.T) * (norm > head.epsilon)
+        turned = turning.sum(axis=-1, keepdims=True) / np.maximum(norm, _TINY)
+        return np.asarray(turned * points - shares @ prototypes)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
     return np.asarray(2.0 * (points * (slopes @ weights) - slopes @ (weights * prototypes)))
 

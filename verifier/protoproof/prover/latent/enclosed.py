@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
 from protoproof.network.head.head import Head
-from protoproof.prover.latent.exact import Number, chain_number
+from protoproof.prover.latent.exact import Number, around, chain_number, length_number
 from protoproof.prover.latent.instance import Instance
 
 # Bits of the balls: far more than float64 has, so that their width never shows.
@@ -31,7 +31,7 @@ def enclosed_measurement(instance: Instance, location: int, prototype: int) -> t
     head, z = instance.head, instance.latent[location]
     if head.geometry == "euclidean" and _single(head, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
-    if head.geometry == "angular":
+    if head.geometry == "angular" or head.rounded:
         with ctx.workprec(_BITS):
             return enclosed_number(measurement_number(head, z, prototype))
     return enclosed_fraction(measurement_fraction(head, z, prototype))
@@ -163,20 +163,20 @@ def largest(values: Sequence[arb]) -> list[arb]:
 
 
 def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Number:
-    """One measurement at a latent of float64 values: a fraction, or a ball around a cosine."""
+    """One measurement at a latent of float64 values: a fraction, or a ball around what is none."""
     if head.geometry != "angular":
         value = measurement_fraction(head, z, prototype)
-        return fmpq(value.numerator, value.denominator)
+        exact = fmpq(value.numerator, value.denominator)
+        return around(exact) if head.rounded else exact
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
         (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
         Fraction(0),
     )
-    square = sum((v * v for v in values), Fraction(head.added))
-    square = max(square, Fraction(head.epsilon) ** 2)
-    if not square:
+    square = sum((v * v for v in values), Fraction(0))
+    if not dot:
         return fmpq(0)
-    norm = arb(fmpq(square.numerator, square.denominator)).sqrt()
+    norm = length_number(head, fmpq(square.numerator, square.denominator), prototype)
     return -arb(fmpq(dot.numerator, dot.denominator)) / norm
 
 

@@ -17,6 +17,11 @@ from protoproof.errors import InternalError
 from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
 
+# What float64 makes of numbers that a graph computes by a few steps, relative to them.
+_ROUNDED = 2.0**-51
+# Bits of sums and products of a few stored numbers, which float64 holds exactly.
+_LONG = 48
+
 
 class ExactHead:
     """Prototypes as integers over ``2**shift``."""
@@ -179,6 +184,8 @@ def chain_ball(chain: Steps, prototype: int, value: Number) -> arb:
 def chain_number(chain: Steps, prototype: int, value: Number) -> Number:
     """The similarity of a measurement: a fraction as long as everything rational keeps it one.
 
+    Constants that fill float64 were rounded, unless they are one fraction for all prototypes.
+
     Raises:
         InternalError: a primitive without balls.
     """
@@ -274,3 +281,17 @@ def _ball(name: str, x: arb) -> arb:
         case "abs":
             return abs(x)
     raise InternalError(f"the primitive '{name}' has no balls")
+
+
+def around(value: Number) -> arb:
+    """A ball around a number whose factors were rounded."""
+    return arb(value) * arb(1, _ROUNDED)
+
+
+def length_number(head: Head, square: fmpq, prototype: int) -> arb:
+    """A ball around what an angle with a prototype is divided by; ``square`` is |z|^2."""
+    floor, beside = (
+        around(exactly(float(part[prototype])))
+        for part in (np.asarray(head.epsilon), np.asarray(head.beside))
+    )
+    return arb(square + exactly(head.added)).sqrt().max(floor) + beside

@@ -27,7 +27,15 @@ from protoproof.errors import InternalError
 from protoproof.network.head.decision import Best, Labels, Linear, Tree
 from protoproof.prover.latent.domain import Ball, Domain, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
-from protoproof.prover.latent.exact import Number, across, chain_number, exactly, integers
+from protoproof.prover.latent.exact import (
+    Number,
+    across,
+    around,
+    chain_number,
+    exactly,
+    integers,
+    length_number,
+)
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
@@ -220,11 +228,15 @@ class AnyReplay:
                 own - fmpq(2 * dot, unit) + fmpq(norm, 1 << 2 * self._shift)
                 for dot, norm in zip(dots, norms, strict=True)
             ]
-        size = max(fmpq(square, scale * scale) + exactly(head.added), exactly(head.epsilon) ** 2)
-        if size == 0:
-            return [fmpq(0)] * len(dots)
-        norm = arb(size).sqrt()
-        return [-arb(fmpq(dot, unit)) / norm for dot in dots]
+        size = fmpq(square, scale * scale)
+        if head.one_length:
+            lengths = [length_number(head, size, 0)] * len(dots)
+        else:
+            lengths = [length_number(head, size, j) for j in range(len(dots))]
+        return [
+            -arb(fmpq(dot, unit)) / length if dot else fmpq(0)
+            for dot, length in zip(dots, lengths, strict=True)
+        ]
 
     def _weighted(self, point: _Point, prototype: int) -> Number:
         scales = self._instance.head.scales
@@ -234,7 +246,7 @@ class AnyReplay:
         for w, a, b in zip(row, point.numerators, self._prototypes[prototype], strict=True):
             apart = fmpq(a, point.scale) - fmpq(b, 1 << self._shift)
             total += exactly(w) * apart * apart
-        return total
+        return around(total) if self._instance.head.rounded else total
 
 
 class _Latent:

@@ -232,6 +232,8 @@ def kin_of(instance: Instance) -> Kin | None:
     near = head.pooling_of.nearest
     if not near.any() or head.geometry not in ("euclidean", "angular"):
         return None
+    if not head.one_length:
+        return None
     kin: Kin = Distances(instance.gram)
     if head.geometry == "angular":
         kin = Angles(instance.gram, np.sqrt((head.prototypes**2).sum(axis=1)))

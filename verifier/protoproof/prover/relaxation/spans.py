@@ -19,7 +19,7 @@ g_j lies in the span of the facts, and those that cancel nothing; over a simplex
 multiplier makes every coefficient that is left point into it. Where the g are rows of the identity,
 the second is the sum rule: z_j <= 1 - sum of the known others.
 
-*diagonal*: facts say nothing beyond themselves.
+*diagonal*, and angles with lengths of their own: facts say nothing beyond themselves.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def geometry_of(instance: Instance, domain: Domain) -> Told | None:
     match instance.head.geometry:
         case "euclidean":
             return None
-        case "angular":
+        case "angular" if instance.head.one_length:
             return Angular(instance)
         case "linear" if domain.box(*instance.latent.shape) is not None:
             return Linear(instance, domain)
@@ -114,7 +114,7 @@ class Angular:
     ) -> SpanRows:
         """See :class:`Told`."""
         head, z = self.instance.head, self.instance.latent[location]
-        unit = z / head.length(z)
+        unit = z / float(head.lengths(z)[0])  # the same for all prototypes
         found = Span.of(head.prototypes, facts)
         own = sign * head.prototypes[prototypes]
         along, centre = own @ found.basis.T, found.basis @ unit

@@ -95,8 +95,8 @@ def read_head(
             geometry, prototypes, scales, chain(outers, [_floor(one) for one in rows]),
             chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
-            where.location_bank, where.feature_bank, where.channels, where.floor, where.added,
-            where.zero,
+            where.location_bank, where.feature_bank, where.channels, where.lengths,
+            max(one.row.slack for one in rows), where.zero,
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error

@@ -15,6 +15,7 @@ from protoproof.kernel.model.symbolic.expressions import (
     Best,
     Expressions,
     Irrational,
+    Product,
     Single,
     Sum,
     Tree,
@@ -22,6 +23,8 @@ from protoproof.kernel.model.symbolic.expressions import (
 from protoproof.kernel.model.symbolic.tables import Instruction
 
 _IRRATIONAL_SHIFT = 256
+# nodes that a tree may have which is written path by path
+_MOST_NODES = 1 << 14
 _TURNED: tuple[Instruction, ...] = (("mul", Fraction(-1)),)
 _AWAY: tuple[Instruction, ...] = (*_TURNED, ("add", Fraction(1)))
 
@@ -120,6 +123,8 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
     used = {term for s in sums for term in s.terms}
     if any(isinstance(known.all[t], Best) for t in used):
         return _best(known, sums, sorted(used))
+    if any(isinstance(known.all[t], Product) for t in used):
+        return _paths(known, sums)
     for term in used:
         if not isinstance(known.all[term], Single):
             raise ModelError(
@@ -238,3 +243,108 @@ def _tree(known: Expressions, logits: Sequence[int]) -> Votes:
         [_single(known, t) for t in features], "tree", leaves, [Fraction(0)] * len(logits),
         nodes=tuple(Node(place[t], a, b) for t, a, b in nodes),
     )  # fmt: skip
+
+
+# Products of shares, as (routing, whether it is the routing itself or 1 less it), with one number
+# for each class.
+_Literals = frozenset[tuple[int, bool]]
+_Products = dict[_Literals, list[Fraction | Real]]
+
+
+def _paths(known: Expressions, sums: Sequence[Sum]) -> Votes:
+    """A tree that is written path by path: sums of products of shares s and 1 - s.
+
+    Whatever s is, a sum that holds s and 1 - s at most once in each product is
+    (1 - s) f + s g, where f is the sum of the products without s or with 1 - s, which is left out,
+    and g likewise: so any s may be the root. The one in most products makes the smallest tree.
+    """
+    found: _Products = {}
+    for k, one in enumerate(sums):
+        entries: list[tuple[_Literals, Fraction | Real]]
+        entries = [(frozenset(), Fraction(one.constant, one.denominator))]
+        for term, number in zip(one.terms, one.weights, strict=True):
+            entries.append(_factors(known, term, Fraction(number, one.denominator)))
+        for literals, weight in entries:
+            if weight:
+                own = found.setdefault(literals, [Fraction(0)] * len(sums))
+                own[k] = weight + own[k]
+    nodes: list[tuple[int, int, int]] = []
+    leaves: list[list[Fraction | Real]] = []
+
+    def visit(products: _Products) -> int:
+        """A node, or -1 - leaf."""
+        spend("a tree", OPERATION * 8 * sum(1 + len(p) for p in products))
+        seen: dict[int, int] = {}
+        for routing, _ in (pair for literals in products for pair in literals):
+            seen[routing] = seen.get(routing, 0) + 1
+        if not seen:
+            leaves.append(products.get(frozenset(), [Fraction(0)] * len(sums)))
+            return -len(leaves)
+        if len(nodes) >= _MOST_NODES:
+            raise ModelError("model: a soft tree of too many nodes")
+        root = min(seen, key=lambda r: (-seen[r], _order(known, r)))
+        index = len(nodes)
+        nodes.append((root, 0, 0))
+        sides = [_side(products, root, which) for which in (False, True)]
+        nodes[index] = (root, visit(sides[0]), visit(sides[1]))
+        return index
+
+    visit(found)
+    features = sorted({n[0] for n in nodes}, key=lambda t: _order(known, t))
+    place = {term: j for j, term in enumerate(features)}
+    return Votes(
+        [_single(known, t) for t in features], "tree", leaves, [Fraction(0)] * len(sums),
+        nodes=tuple(Node(place[t], a, b) for t, a, b in nodes),
+    )  # fmt: skip
+
+
+def _side(products: _Products, root: int, which: bool) -> _Products:
+    """The products on one side of a root, which is left out of them."""
+    result: _Products = {}
+    for literals, weights in products.items():
+        if (root, not which) in literals:
+            continue
+        rest = literals - {(root, which)}
+        there = result.get(rest)
+        both = weights if there is None else [a + b for a, b in zip(there, weights, strict=True)]
+        result[rest] = both
+    return {rest: weights for rest, weights in result.items() if any(weights)}
+
+
+def _factors(
+    known: Expressions, index: int, weight: Fraction | Real
+) -> tuple[_Literals, Fraction | Real]:
+    """A product of shares with its weight.
+
+    Raises:
+        ModelError: it holds something else, or a share twice.
+    """
+    literals: list[tuple[int, bool]] = []
+    waiting = [index]
+    while waiting:
+        here = waiting.pop()
+        found = known.all[here]
+        if isinstance(found, Product):
+            waiting += [found.left, found.right]
+        elif isinstance(found, Irrational):
+            weight = Real("product", found.value, weight)
+        else:
+            literals.append(_literal(known, here))
+    if len({routing for routing, _ in literals}) != len(literals):
+        raise ModelError("model: a share is multiplied by itself, or by what is left of 1")
+    return frozenset(literals), weight
+
+
+def _literal(known: Expressions, index: int) -> tuple[int, bool]:
+    """A share: a function of one pooled measurement that rises in its last step, or 1 less it."""
+    line = known.line(index)
+    if line is None or not isinstance(known.all[line[0]], Single):
+        raise ModelError(f"model: the output holds {_words(known, index)} times others")
+    term, slope, shift = line
+    kept = slope > 0
+    if not kept:
+        slope, shift = -slope, 1 - shift
+    for name, constant, nothing in (("mul", slope, 1), ("add", shift, 0)):
+        if constant != nothing:
+            term = known.then(term, name, constant)
+    return term, kept

@@ -11,6 +11,7 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.exact import Ratio
 from protoproof.kernel.model.graph import Graph
+from protoproof.kernel.model.head import Length
 from protoproof.kernel.model.symbolic import latents
 from protoproof.kernel.model.symbolic.arrays import Array, Shape, thin
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
@@ -115,7 +116,7 @@ def _normalised(
         if not _whole(value):
             continue
         norms = value.norm.reshape(-1)
-        floors = set()
+        lengths = set()
         for site in sites:
             entry = set(norms[site].tolist())
             norm = entry.pop()
@@ -124,9 +125,9 @@ def _normalised(
             divisor = here.tables.norms[norm]
             if here.tables.sites[divisor.site].elements != tuple(site.tolist()):
                 return ""
-            floors.add(max(divisor.floor, divisor.added))
-        if floors:
-            return "sphere" if floors == {Fraction(0)} else "ball"
+            lengths.add(divisor.length)
+        if lengths:
+            return "sphere" if lengths == {Length()} else "ball"
     return ""
 
 

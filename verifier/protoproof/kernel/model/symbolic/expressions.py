@@ -243,22 +243,22 @@ class Expressions:
 
     def _complement(self, factor: int, index: int) -> int | None:
         """x with index = (1 - factor) * x; None where there is none."""
-        found, line = self.all[index], self._line(factor)
+        found, line = self.all[index], self.line(factor)
         if line is None:
             return None
         term, slope, shift = line
         if isinstance(found, Product):
             for f, rest in ((found.left, found.right), (found.right, found.left)):
-                if self._line(f) == (term, -slope, 1 - shift):
+                if self.line(f) == (term, -slope, 1 - shift):
                     return rest
             return None
-        other = self._line(index)
+        other = self.line(index)
         if other is None or other[0] != term:
             return None
         number = -other[1] / slope
         return self.number(number) if other[2] == number * (1 - shift) else None
 
-    def _line(self, index: int) -> tuple[int, Fraction, Fraction] | None:
+    def line(self, index: int) -> tuple[int, Fraction, Fraction] | None:
         """(t, a, b) with index = a t + b for one term t; None where it is no such line."""
         found = self.plain_sum(index)
         if len(found.terms) != 1:
@@ -268,23 +268,23 @@ class Expressions:
 
     def branches(self, index: int, routing: int) -> tuple[int, int] | None:
         """(a, b) with index = (1 - routing) a + routing b; None where there are none."""
-        found, line = self.all[index], self._line(routing)
+        found, line = self.all[index], self.line(routing)
         if isinstance(found, Tree):
             if found.routing == routing:
                 return found.left, found.right
-            if line is None or self._line(found.routing) != (line[0], -line[1], 1 - line[2]):
+            if line is None or self.line(found.routing) != (line[0], -line[1], 1 - line[2]):
                 return None
             return found.right, found.left
         if isinstance(found, Product) and line is not None:
             for f, rest in ((found.left, found.right), (found.right, found.left)):
-                if self._line(f) == line:
+                if self.line(f) == line:
                     return self.number(Fraction(0)), rest
-                if self._line(f) == (line[0], -line[1], 1 - line[2]):
+                if self.line(f) == (line[0], -line[1], 1 - line[2]):
                     return rest, self.number(Fraction(0))
         number = self.value(index)
         if number is not None:
             return index, index
-        other = self._line(index)
+        other = self.line(index)
         if other is None or line is None or other[0] != line[0]:
             return None
         rise = other[1] / line[1]

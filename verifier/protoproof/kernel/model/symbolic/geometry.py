@@ -10,11 +10,14 @@ from fractions import Fraction
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, integer, spend, stored
 from protoproof.kernel.model.head import Geometry
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.locations import Locations
 from protoproof.kernel.model.symbolic.tables import Feature, Program, Row, Tables
 
 # A longer odd factor of a denominator comes from many different divisors.
 _ODD_BITS = 64
+# Places behind the point of scales that are enclosed.
+_SCALE_BITS = 320
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Canonical:
         point: p, integers over ``denominator``.
         scales: w of the diagonal geometry, integers over ``scale_denominator``.
         program: from m to the row's value.
+        slack: what the scales are at most less than w, which was rounded down.
     """
 
     geometry: Geometry
@@ -34,6 +38,7 @@ class Canonical:
     scales: tuple[int, ...]
     scale_denominator: int
     program: Program
+    slack: Fraction = Fraction(0)
 
     def negative(self) -> Canonical:
         """Of a linear form: with -p, so that m is its negative."""
@@ -65,7 +70,7 @@ def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
         return "linear"
     if len(curved) < len(rows):
         raise ModelError("model: some prototypes are measured by distances, others by products")
-    if all(min(row.square) == max(row.square) for row in curved):
+    if all(min(row.square) == max(row.square) and not row.factors for row in curved):
         return "euclidean"
     return "diagonal"
 
@@ -91,16 +96,18 @@ def _dyadic(numbers: Sequence[int], denominator: int) -> tuple[tuple[int, ...], 
     Raises:
         ModelError: they are quotients of stored numbers by various others.
     """
-    if not all(isinstance(n, int) for n in numbers):
+    if not _is_dyadic(numbers, denominator):
         raise ModelError(
             "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
         )
     power = denominator & -denominator
-    if (denominator // power).bit_length() > _ODD_BITS:
-        raise ModelError(
-            "model: a prototype's numbers are quotients of stored numbers, which are not dyadic"
-        )
     return tuple(numbers), power, Fraction(power, denominator)
+
+
+def _is_dyadic(numbers: Sequence[int], denominator: int) -> bool:
+    """Whether numbers / denominator are integers over a power of two, but for a short factor."""
+    odd = denominator // (denominator & -denominator)
+    return all(isinstance(n, int) for n in numbers) and odd.bit_length() <= _ODD_BITS
 
 
 def _euclidean(row: Row) -> Canonical:
@@ -120,21 +127,29 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
     Raises:
         ModelError: one is no such number.
     """
-    if not all(isinstance(n, int) for n in (*numbers, *under)):
+    if not all(isinstance(n, int | Fraction) for n in (*numbers, *under)):
         raise ModelError("model: a prototype's numbers are irrational, so they have no exact form")
+    if not all(isinstance(n, int) for n in (*numbers, *under)):
+        return _written([Fraction(n) / u for n, u in zip(numbers, under, strict=True)])
     first = abs(under[0]) if under else 1
     if not first & (first - 1) and all(u == under[0] for u in under):
         # one power of two: as in nearly every stored head, whose numbers are many
         return tuple(numbers) if not under or under[0] > 0 else tuple(-n for n in numbers), first
     common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1
-    found = []
-    for n, u in zip(numbers, under, strict=True):
-        value = Fraction(n, u) * common
-        found.append(value)
+    point, more = _written([Fraction(n, u) * common for n, u in zip(numbers, under, strict=True)])
+    return point, common * more
+
+
+def _written(found: Sequence[Fraction]) -> tuple[tuple[int, ...], int]:
+    """Fractions as integers over one power of two.
+
+    Raises:
+        ModelError: one is no such number.
+    """
     up = math.lcm(*[f.denominator for f in found])
     if up & (up - 1):
         raise ModelError("model: a prototype is no dyadic number, so it cannot be written exactly")
-    return tuple(int(f * up) for f in found), common * up
+    return tuple(int(f * up) for f in found), up
 
 
 def _diagonal(row: Row) -> Canonical:
@@ -148,11 +163,35 @@ def _diagonal(row: Row) -> Canonical:
             "channel has no square"
         )
     point, denominator = _quotients(slope, [-2 * a or -2 for a in square])
+    if row.factors or not _is_dyadic(square, row.denominator):
+        return _enclosed(row, sign, square, (point, denominator))
     scales, power, factor = _dyadic(square, row.denominator)
     total = sum(w * n * n for w, n in zip(scales, point, strict=True))
     constant = Fraction(total, power * denominator**2)
     program = (("mul", sign * factor), ("add", -sign * factor * constant))
     return Canonical("diagonal", point, denominator, scales, power, program)
+
+
+def _enclosed(
+    row: Row, sign: int, square: Sequence[int], at: tuple[tuple[int, ...], int]
+) -> Canonical:
+    """The same with scales that are quotients, or irrational: rounded down."""
+    point, denominator = at
+    hold("the scales", stored(len(square), _SCALE_BITS // 64))
+    spend("the scales", OPERATION * 64 * len(square))
+    exact = [Fraction(a) / row.denominator for a in square]
+    scales = [(w.numerator << _SCALE_BITS) // w.denominator for w in exact]
+    program: Program = (("mul", Fraction(sign)),)
+    if row.factors:
+        values = (f * w for f, w in zip(row.factors, exact, strict=True))
+        scales = [max(v.floor(_SCALE_BITS), 0) for v in values if isinstance(v, Real)]
+    else:
+        constant = sum((w * n * n for w, n in zip(exact, point, strict=True)), Fraction(0))
+        program += (("add", -sign * constant / denominator**2),)
+    unit = 1 << _SCALE_BITS
+    return Canonical(
+        "diagonal", point, denominator, tuple(scales), unit, program, Fraction(2, unit)
+    )
 
 
 def numbers(

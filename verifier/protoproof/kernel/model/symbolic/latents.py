@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from protoproof.errors import ModelError
+from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
@@ -20,7 +21,9 @@ from protoproof.kernel.model.symbolic.arrays import (
     multiply,
     numbered,
     pay,
+    quotient,
     reciprocal,
+    spread,
     thin,
 )
 from protoproof.kernel.model.symbolic.tables import Row, Site, Tables
@@ -165,12 +168,25 @@ def _coefficients(
         rest = multiply(weight, multiply(shift, shift))
     places = kept[order]
     pay("coefficients", int(np.prod(common(square, slope))) * 4)
-    row = _rows(square, slope, places, varies, tables)
     roots = thin(root.numerators)
     if not (roots == roots[..., :1]).all():
-        raise ModelError("model: elements of one location are divided by different roots")
+        if square is None or empty.any() or not np.all(thin(square.numerators).astype(bool)):
+            raise ModelError("model: elements of one location are divided by different roots")
+        # weight (scale z + shift)^2 is weight scale^2 (z - p)^2, whatever is multiplied with it
+        row = _rows(square, slope, places, varies, tables, _factors(root))
+        return row, _programs(exact(0, roots.shape[:-1]), exact(1, roots.shape[:-1]), tables)
+    row = _rows(square, slope, places, varies, tables)
     added = Exact(thin_sum(rest), rest.denominator)
     return row, _programs(added, Exact(roots[..., 0], root.denominator), tables)
+
+
+def _factors(root: Exact) -> Array:
+    """1 / sqrt(root)."""
+
+    def one(under: object) -> Real:
+        return Real("quotient", 1, Real("root", quotient(under, root.denominator)))
+
+    return spread(np.frompyfunc(one, 1, 1), root.numerators)
 
 
 def common(square: Exact | None, slope: Exact) -> Shape:
@@ -184,15 +200,24 @@ def thin_sum(values: Exact) -> Array:
 
 
 def _rows(
-    square: Exact | None, slope: Exact, places: Array, varies: Shape, tables: Tables
+    square: Exact | None,
+    slope: Exact,
+    places: Array,
+    varies: Shape,
+    tables: Tables,
+    factors: Array | None = None,
 ) -> Array:
     first = _short(slope.numerators)[..., places]
     second = None if square is None else _short(square.numerators)[..., places]
-    shape = np.broadcast_shapes(first.shape, first.shape if second is None else second.shape)
+    third = None if factors is None else _short(factors)[..., places]
+    shape = np.broadcast_shapes(*[p.shape for p in (first, second, third) if p is not None])
     lines = np.broadcast_to(first, shape).reshape(-1, shape[-1]).tolist()
     curved: Array = (
         np.zeros(0) if second is None else np.broadcast_to(second, shape).reshape(-1, shape[-1])
     )
+    more: list[list[Real]] = []
+    if third is not None:
+        more = np.broadcast_to(third, shape).reshape(-1, shape[-1]).tolist()
     other = slope.denominator if square is None else square.denominator
     denominator = math.lcm(slope.denominator, other)
     up, down = denominator // slope.denominator, denominator // other
@@ -205,7 +230,10 @@ def _rows(
     for k, line in enumerate(lines):
         slopes = tuple(up * n for n in line) if up != 1 else tuple(line)
         squares = tuple(down * n for n in curved[k].tolist()) if second is not None else ()
-        entry = Row(squares if any(squares) else (), slopes if any(slopes) else (), denominator)
+        own_factors = tuple(more[k]) if more else ()
+        entry = Row(
+            squares if any(squares) else (), slopes if any(slopes) else (), denominator, own_factors
+        )
         key = int(position[k]), entry
         if key not in seen:
             number = equal[entry] = equal.get(entry, -1) + 1

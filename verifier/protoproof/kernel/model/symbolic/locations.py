@@ -5,10 +5,10 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
+from protoproof.kernel.model.head import Length
 from protoproof.kernel.model.symbolic.tables import Feature, Tables
 
 Elements = tuple[int, ...]
@@ -23,8 +23,8 @@ class Locations:
         cut: [L], of which cut each location is.
         location_bank, feature_bank: the bank of each location and feature.
         coordinate: per feature, the channel that alone is measured; -1: all of them.
-        floor, added: an angular geometry divides by max(sqrt(|z|^2 + added), floor).
-        zero: whether it makes 0 of a zero vector even where that is 0.
+        lengths: per feature, what divides angles; empty where nothing does.
+        zero: whether an angle with a zero vector is 0 even where that is 0.
     """
 
     sites: tuple[Elements, ...]
@@ -32,8 +32,7 @@ class Locations:
     location_bank: tuple[int, ...]
     feature_bank: tuple[int, ...]
     coordinate: tuple[int, ...]
-    floor: Fraction = Fraction(0)
-    added: Fraction = Fraction(0)
+    lengths: tuple[Length, ...] = ()
     zero: bool = True
 
     @property
@@ -49,10 +48,10 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     """
     used = dict.fromkeys(f.group for f in features)
     spend("the locations", 4 * OPERATION * sum(len(tables.groups[g]) for g in used))
-    floor = _floor(tables, features)
+    lengths, zero = _lengths(tables, features)
     keyed = {g: tuple(sorted(tables.sites[s].elements for s in tables.groups[g])) for g in used}
     alone = all(len(site) == 1 for sites in keyed.values() for site in sites)
-    if alone and floor is None and not any(tables.rows[f.row].square for f in features):
+    if alone and not lengths and not any(tables.rows[f.row].square for f in features):
         return _channels([keyed[f.group] for f in features], ends)
     groups = sorted(dict.fromkeys(keyed.values()), key=lambda g: _cut(g[0], ends))
     numbers = {group: number for number, group in enumerate(groups)}
@@ -68,7 +67,8 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
         tuple(number for number, group in enumerate(groups) for _ in group),
         tuple(bank[f.group] for f in features),
         (-1,) * len(features),
-        *(floor or ()),
+        lengths,
+        zero,
     )
 
 
@@ -86,26 +86,35 @@ def _cut(site: Elements, ends: Sequence[int]) -> int:
     return first
 
 
-def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fraction, bool] | None:
-    """Floor and addend of the norms that divide measurements, and what they make of zero vectors;
-    None where nothing does.
+def _lengths(tables: Tables, features: Sequence[Feature]) -> tuple[tuple[Length, ...], bool]:
+    """What divides each feature's measurements, and whether they are 0 where it is 0; empty where
+    nothing does.
 
     Raises:
-        ModelError: some are divided and others not, or by other norms than their own.
+        ModelError: some are divided and others not, one by several lengths, or by other norms than
+            their own.
     """
-    floors: set[tuple[Fraction, Fraction, bool] | None] = set()
-    for number in {s for g in {f.group for f in features} for s in tables.groups[g]}:
-        site = tables.sites[number]
-        if site.norm < 0:
-            floors.add(None)
-            continue
-        norm = tables.norms[site.norm]
-        if tables.sites[norm.site].elements != site.elements:
-            raise ModelError("model: a location is divided by the norm of another")
-        floors.add((norm.floor, norm.added, norm.zero))
-    if len(floors) > 1:
+    found: dict[int, tuple[Length, bool] | None] = {}
+    for group in dict.fromkeys(f.group for f in features):
+        own = {_length(tables, site) for site in tables.groups[group]}
+        if len(own) > 1:
+            raise ModelError("model: locations are divided by norms of several kinds")
+        found[group] = own.pop()
+    lengths = [found[f.group] for f in features]
+    known = [length for length in lengths if length is not None]
+    if known and (len(known) < len(lengths) or len({zero for _, zero in known}) > 1):
         raise ModelError("model: locations are divided by norms of several kinds")
-    return floors.pop()
+    return tuple(length for length, _ in known), not known or known[0][1]
+
+
+def _length(tables: Tables, number: int) -> tuple[Length, bool] | None:
+    site = tables.sites[number]
+    if site.norm < 0:
+        return None
+    norm = tables.norms[site.norm]
+    if tables.sites[norm.site].elements != site.elements:
+        raise ModelError("model: a location is divided by the norm of another")
+    return norm.length, norm.zero
 
 
 def _channels(groups: Sequence[tuple[Elements, ...]], ends: Sequence[int]) -> Locations:

@@ -10,7 +10,7 @@ import numpy as np
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
-from protoproof.kernel.model.real import Real
+from protoproof.kernel.model.head import Length
 from protoproof.kernel.model.symbolic.arrays import (
     Array,
     Exact,
@@ -89,6 +89,9 @@ def plus(left: Measured, right: Measured, sign: int, tables: Tables) -> Measured
     programs = np.unique(np.concatenate([thin(v.program).ravel() for v in (left, right)]))
     if any(tables.affine(int(p)) is None for p in programs):
         return None
+    rows = np.unique(np.concatenate([thin(v.row).ravel() for v in (left, right)]))
+    if any(tables.rows[int(r)].factors for r in rows):
+        return None
 
     equal: dict[Row, int] = {}
 
@@ -102,8 +105,8 @@ def plus(left: Measured, right: Measured, sign: int, tables: Tables) -> Measured
         number = equal[new] = equal.get(new, -1) + 1
         return tables.row(new, number), tables.program((("add", c + sign * d),))
 
-    rows, program = paired(total, left.row, left.program, right.row, right.program)
-    return spanned(Measured(left.site, rows, program), right.site)
+    found, program = paired(total, left.row, left.program, right.row, right.program)
+    return spanned(Measured(left.site, found, program), right.site)
 
 
 def _sum(left: Row, a: Fraction, right: Row, b: Fraction) -> Row:
@@ -157,54 +160,77 @@ def _addition(program: Program) -> tuple[Program, Fraction]:
 
 
 def norm_of(value: Measured, tables: Tables, zero: bool = False) -> tuple[Array, Measured] | None:
-    """Norms max(sqrt(|z_S|^2 + added), floor), and a measurement whose program is what multiplies
-    them; else None. Any multiple by c > 0 is such a one, also max(c |z_S|, e)."""
-    found: dict[int, tuple[Fraction, Fraction, int]] = {}
+    """Lengths of sites, and a measurement whose program is what multiplies them; else None. Any
+    multiple by c > 0 is such a one, also max(c |z_S|, e) and c |z_S| + e.
+
+    Args:
+        zero: see ``Norm``.
+    """
+    found: dict[int, tuple[Length, int]] = {}
     for program in np.unique(thin(value.program)).tolist():
         parts = _norm_program(tables.programs[program])
         if parts is None:
             return None
-        found[program] = parts[0], parts[1], tables.program(parts[2])
+        found[program] = parts[0], tables.program(parts[1])
     for row in np.unique(thin(value.row)).tolist():
         entry = tables.rows[row]
-        if entry.slope or not entry.square or set(entry.square) != {entry.denominator}:
+        plain = not entry.slope and not entry.factors
+        if not plain or not entry.square or set(entry.square) != {entry.denominator}:
             return None
     for site in np.unique(thin(value.site)).tolist():
         if tables.sites[site].norm >= 0:
             return None
-    norm = combined(
-        lambda s, p: tables.norm(Norm(s, found[p][0], found[p][1], zero)), value.site, value.program
-    )
-    factor = combined(lambda p: found[p][2], value.program)
+    norm = combined(lambda s, p: tables.norm(Norm(s, found[p][0], zero)), value.site, value.program)
+    factor = combined(lambda p: found[p][1], value.program)
     return norm, spanned(Measured(value.site, value.row, factor))
 
 
-def _norm_program(program: Program) -> tuple[Fraction, Fraction, Program] | None:
-    """The floor, what is added, and the factors of c max(sqrt(t + added), floor)."""
-    added = Fraction(0)
-    while program and program[0][0] == "add" and isinstance(program[0][1], Fraction):
-        added += program[0][1]
-        program = program[1:]
-    if added < 0:
+def _norm_program(program: Program) -> tuple[Length, Program] | None:
+    """A length, and the factors, of c (sqrt(max(t + added, floor)) + sqrt(beside))."""
+    under = [name for name, _ in program].index("sqrt") if ("sqrt", None) in program else -1
+    inside = _affine_inside(program[:under]) if under >= 0 else None
+    if inside is None:
         return None
-    if not program or program[0][0] != "sqrt":
-        return None
-    factor, floor = Fraction(1), Fraction(0)
-    rest: list[Instruction] = []
-    for name, constant in program[1:]:
-        if constant is None or not (constant > 0 or (name == "max" and not constant)):
+    # the square of all factors so far, as long as they are roots of fractions
+    square, added = inside
+    known: Fraction | None = square
+    floor = beside = Fraction(0)
+    rest: list[Instruction] = [] if square == 1 else [("mul", square), ("div_root", square)]
+    for name, constant in program[under + 1 :]:
+        if name in ("max", "add") and constant == 0:
+            continue
+        if constant is None or not constant > 0:
             return None
-        alone = not any(done == "div_root" or isinstance(c, Real) for done, c in rest)
-        if name == "max" and alone and isinstance(constant, Fraction):
-            floor = max(floor, constant / factor)
-        elif name == "mul":
-            factor *= constant if isinstance(constant, Fraction) else 1
+        if name in ("mul", "div_root"):
             rest.append((name, constant))
-        elif name == "div_root":
-            rest.append((name, constant))
+            if known is not None and isinstance(constant, Fraction):
+                known = known * constant**2 if name == "mul" else known / constant
+            else:
+                known = None
+        elif known is None or beside or not isinstance(constant, Fraction):
+            return None
+        elif name == "max":
+            floor = max(floor, constant**2 / known)
+        elif name == "add":
+            beside = constant**2 / known
         else:
             return None
-    return floor, added, tuple(rest)
+    return Length(floor, added, beside), tuple(rest)
+
+
+def _affine_inside(program: Program) -> tuple[Fraction, Fraction] | None:
+    """(a, b) where a program is t -> a (t + b) with a > 0 and b >= 0; else None."""
+    factor, added = Fraction(1), Fraction(0)
+    for name, constant in program:
+        if not isinstance(constant, Fraction) or name not in ("add", "mul"):
+            return None
+        if name == "add":
+            added += constant / factor
+        elif constant > 0:
+            factor *= constant
+        else:
+            return None
+    return (factor, added) if added >= 0 else None
 
 
 def inverse_factors(program: Program) -> Program:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
+from protoproof.kernel.model.head import Length
 from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import require_short
 
@@ -24,23 +25,27 @@ class Site(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site.
+    """The length of the elements of a site, as an angle is divided by it.
 
     ``zero``: the operator makes 0 of the zero vector, which no quotient does.
     """
 
     site: int
-    floor: Fraction
-    added: Fraction
+    length: Length
     zero: bool = False
 
 
 class Row(NamedTuple):
-    """sum over d of square_d z_d^2 + slope_d z_d, over one denominator; () for all zeros."""
+    """sum over d of square_d z_d^2 + slope_d z_d, over one denominator; () for all zeros.
+
+    With ``factors`` the sum of factor_d square_d (z_d - p_d)^2, p = -slope / (2 square), none of
+    whose squares is 0.
+    """
 
     square: tuple[int, ...]
     slope: tuple[int, ...]
     denominator: int
+    factors: tuple[Real, ...] = ()
 
 
 class Feature(NamedTuple):
@@ -80,7 +85,9 @@ class Tables:
         return found
 
     def site(self, site: Site) -> int:
-        hold("the sites of a head", 64 * len(site.elements))
+        # sites that differ in their norm share their elements
+        alone = site.norm < 0 or self._index.get((id(self.sites), Site(site.elements))) is None
+        hold("the sites of a head", 64 * len(site.elements) if alone else 256)
         return self._entered(self.sites, site)
 
     def norm(self, norm: Norm) -> int:
