@@ -6,7 +6,7 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-all lint types bench lock clean
+.PHONY: help demo test test-sweeps test-all lint types kernel bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-all     both"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
+	@echo "make kernel  prove and build the machine-checked kernel (needs Coq and OCaml)"
 	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
 	@echo "make clean   remove .venv, caches and out/"
@@ -38,6 +39,13 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(PY) -m mypy
+
+kernel:
+	@if ! command -v coqc > /dev/null || ! ocamlfind query zarith > /dev/null 2>&1; then \
+		echo "make kernel: needs coqc and OCaml with zarith (Debian: coq ocaml-findlib libzarith-ocaml-dev)"; \
+		exit 2; \
+	fi
+	@$(MAKE) --no-print-directory -C verifier/formal
 
 bench: $(STAMP)
 	$(PY) -m tests.benchmarks

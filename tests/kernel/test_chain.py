@@ -229,3 +229,23 @@ def test_an_end_that_is_only_approached_is_no_pole() -> None:
     row = chain(("mul", -1.0), "exp", "log")
     assert row.range(0, fmpq(0), math.inf)[0] == -math.inf
     row.require_decreasing({0: (fmpq(0), math.inf)})
+
+
+NOTHING_BELOW: dict[str, tuple[Step, ...]] = {
+    "1 / max(t, 0)": (Step("max", (Fraction(0),)), Step("reciprocal")),
+    "log max(-t, 0)": (Step("mul", (Fraction(-1),)), Step("max", (Fraction(0),)), Step("log")),
+    "1 / min(exp t, 0)": (Step("exp"), Step("min", (Fraction(0),)), Step("reciprocal")),
+    "1 / (t from 1 on, else 0)": (Step("zero_below", (Fraction(1),)), Step("reciprocal")),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_BELOW)
+def test_a_pole_that_is_attained_is_no_limit(name: str) -> None:
+    chain = Chain(NOTHING_BELOW[name])
+    assert chain.not_decreasing(0, -math.inf, math.inf)
+    assert all(math.isnan(float(end)) for end in chain.range(0, -math.inf, math.inf))
+
+
+def test_a_pole_that_is_approached_is_one() -> None:
+    chain = Chain((Step("exp"), Step("max", (Fraction(0),)), Step("reciprocal")))
+    assert not chain.not_decreasing(0, -math.inf, math.inf)

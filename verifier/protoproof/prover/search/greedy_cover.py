@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.relaxation.intervals import Intervals
@@ -67,8 +68,7 @@ class Cover:
         instance = self.instance
         self.nearest = instance.pooled
         count = self.count = len(self.nearest)
-        # ties broken by index, so that equal runs agree
-        self.ranking = np.lexsort((np.arange(count), instance.level))
+        self.ranking = np.array(ranked(instance), dtype=np.intp)
         self.rank = np.empty(count, dtype=np.intp)
         self.rank[self.ranking] = np.arange(count)
         self.levels = _levels(count)

@@ -1,0 +1,907 @@
+(** What the checker accepts is true: every rule of [Check.v], over the reals. *)
+From Coq Require Import Reals ZArith List Lra Lia Psatz Bool.
+From Protoproof Require Import Spec Base Interval Shape Forms Pool Check.
+Import ListNotations.
+Local Open Scope R_scope.
+
+Lemma nth_error_nth_ {A} (xs : list A) n x d : nth_error xs n = Some x -> nth n xs d = x.
+Proof. revert n. induction xs; intros [|n] h; cbn in *; try discriminate; [congruence|auto]. Qed.
+Lemma nth_error_lt {A} (xs : list A) n x : nth_error xs n = Some x -> (n < length xs)%nat.
+Proof. intros h. apply nth_error_Some. congruence. Qed.
+
+Lemma nth_repeat_lt {A} (a d : A) n i : (i < n)%nat -> nth i (repeat a n) d = a.
+Proof. revert i. induction n; intros [|i] q; cbn; try lia; auto. apply IHn. lia. Qed.
+
+Lemma sumn_one n : forall f i, (forall k, 0 <= f k) -> (i < n)%nat -> f i <= sumn n f.
+Proof.
+  induction n; intros f i q hi; [lia|]. cbn [sumn]. destruct i as [|i].
+  - assert (0 <= sumn n (fun k => f (S k))) by (apply sumn_nonneg; auto). lra.
+  - specialize (IHn (fun k => f (S k)) i (fun k => q (S k)) ltac:(lia)). specialize (q O). lra.
+Qed.
+
+Section Sound.
+Variable isqrt : Z -> Z.
+Variable H : head.
+Variable unit fine : positive.
+Variable rounds : nat.
+Variable z : latent.
+Hypothesis fit : lengths_fit H = true.
+Let c := compile H.
+Let D := channels H.
+Let g := IZR (Zpos unit).
+Let F := IZR (Zpos fine).
+Let h := IZR (Zpos (hden H)).
+Let gp : 0 < g := posR unit.
+Let Fp : 0 < F := posR fine.
+Let hp : 0 < h := posR (hden H).
+Notation Iu := (inI unit).
+Notation If_ := (inI fine).
+
+Lemma fit_parts : (match metric H with Angular f a => 0 <= val f /\ 0 <= val a | _ => True end)
+  /\ (forall j, (length (nth j (protos H) []) <= D)%nat) /\ length (pbank H) = nproto H.
+Proof.
+  pose proof fit as q. unfold lengths_fit in q. apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2].
+  apply Nat.eqb_eq in q3. repeat split; auto.
+  - destruct (metric H); auto. apply andb_prop in q1. destruct q1 as [a b]. apply Z.leb_le in a, b.
+    unfold val. split; apply Rmult_le_pos; try (apply IZR_le; assumption); left; apply Rinv_0_lt_compat; apply posR.
+  - intros j. destruct (Nat.lt_ge_cases j (length (protos H))).
+    + rewrite forallb_forall in q2. apply Nat.leb_le. apply q2. now apply nth_In.
+    + rewrite nth_overflow by auto. cbn. lia.
+Qed.
+
+(** the direction of z for angles, else z itself *)
+Definition vec (l d : nat) : R :=
+  match metric H with
+  | Angular f a => z l d / Rmax (sqrt (square_length D (z l) + val a)) (val f)
+  | _ => z l d
+  end.
+Definition qval (l : nat) (q : quantity) : R :=
+  match q with
+  | QM j => measurement H z l j
+  | QNorm => square_length D (vec l)
+  | QTotal => sumn D (vec l)
+  end.
+Definition phold (p : prem) : Prop :=
+  match p with
+  | PQ (Some l) q lo hi => Iu (lo, hi) (qval l q)
+  | PQ None q lo hi => forall l, (l < nloc H)%nat ->
+      match q with QM j => measures H l j = true | _ => True end -> Iu (lo, hi) (qval l q)
+  | PV j lo hi => Iu (lo, hi) (value H z j)
+  | PFloor b ex => forall j, (j < nproto H)%nat -> exempt j ex = false -> IZR b <= g * value H z j
+  | PRoof b ex => forall j, (j < nproto H)%nat -> exempt j ex = false -> g * activation H z j <= IZR b
+  | PBox p e => forall l, match p with Some k => l = k | None => (l < nloc H)%nat end ->
+      forall d lo hi, (d < D)%nat -> nth_error e d = Some (lo, hi) ->
+      IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end
+  | PHere l j => In l (places H j) /\ measurement H z l j = value H z j
+  | PAmong j ls => exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j
+  | PNothing => True
+  end.
+
+(** Arrays *)
+Lemma get_lb l b : get (lb c) l = Some b -> (l < nloc H)%nat /\ nth l (lbank H) O = b.
+Proof. unfold c; cbn. rewrite get_of_list. intros e. split; [eapply nth_error_lt; eauto|now apply nth_error_nth_]. Qed.
+Lemma get_pb j b : get (pb c) j = Some b -> (j < nproto H)%nat /\ nth j (pbank H) O = b.
+Proof.
+  unfold c; cbn. rewrite get_of_list. intros e. destruct fit_parts as [_ [_ q]]. rewrite <- q.
+  split; [eapply nth_error_lt; eauto|now apply nth_error_nth_].
+Qed.
+Lemma measures_ok l j : measures_ c l j = true -> In l (places H j) /\ (l < nloc H)%nat /\ (j < nproto H)%nat /\ measures H l j = true.
+Proof.
+  unfold measures_. destruct (get (lb c) l) as [a|] eqn:e1; [|discriminate]. destruct (get (pb c) j) as [b|] eqn:e2; [|discriminate].
+  intros q. apply Nat.eqb_eq in q. subst b. apply get_lb in e1. apply get_pb in e2. destruct e1 as [l1 l2], e2 as [p1 p2].
+  assert (m : measures H l j = true) by (unfold measures; rewrite l2, p2; apply Nat.eqb_refl).
+  repeat split; auto. unfold places. apply filter_In. split; auto. apply in_seq. lia.
+Qed.
+Lemma in_places l j : In l (places H j) -> (l < nloc H)%nat /\ measures H l j = true.
+Proof. unfold places. intros q. apply filter_In in q. destruct q as [q m]. apply in_seq in q. split; auto. lia. Qed.
+Lemma places_eq j : places_ c j <> [] -> (j < nproto H)%nat /\ places_ c j = places H j.
+Proof.
+  intros ne. assert (hj : (j < nproto H)%nat).
+  { destruct (places_ c j) as [|l ls] eqn:e; [congruence|]. assert (q : In l (places_ c j)) by (rewrite e; now left).
+    unfold places_ in q. apply filter_In in q. destruct q as [_ q]. now apply measures_ok in q. }
+  split; auto. unfold places_, places. change (nl c) with (nloc H). apply filter_ext_in. intros l hl. apply in_seq in hl.
+  unfold measures_, measures. unfold c; cbn. rewrite !get_of_list.
+  rewrite (nth_error_nth' (lbank H) O) by (unfold nloc in *; lia). destruct fit_parts as [_ [_ q]].
+  rewrite (nth_error_nth' (pbank H) O) by (rewrite q; auto). reflexivity.
+Qed.
+Lemma nearest_value j : nearest c j = true -> value H z j = least (map (fun l => measurement H z l j) (places H j)).
+Proof.
+  unfold nearest, value. unfold c; cbn. rewrite get_of_list. destruct (nth_error (pools H) j) as [p|] eqn:e; [|discriminate].
+  apply nth_error_nth_ with (d := Nearest) in e. rewrite e. destruct p; try discriminate. auto.
+Qed.
+Lemma nearest_le j l : nearest c j = true -> In l (places H j) -> value H z j <= measurement H z l j.
+Proof.
+  intros n q. rewrite nearest_value by auto. apply least_le. now apply (in_map (fun k => measurement H z k j)).
+Qed.
+Lemma nearest_at j : nearest c j = true -> places H j <> [] -> exists l, In l (places H j) /\ measurement H z l j = value H z j.
+Proof.
+  intros n ne. rewrite nearest_value by auto.
+  assert (q : In (least (map (fun l => measurement H z l j) (places H j))) (map (fun l => measurement H z l j) (places H j))).
+  { apply least_in. destruct (places H j); [congruence|discriminate]. }
+  apply in_map_iff in q. destruct q as [l [e hl]]. eauto.
+Qed.
+
+(** Measurements as forms in h times the vector *)
+Let Y (l : nat) : nat -> R := fun d => h * vec l d.
+Lemma form_ok j f l : get (forms c) j = Some f -> form_value D f (Y l) = h * h * measurement H z l j.
+Proof.
+  unfold c; cbn. destruct fit_parts as [_ [wf _]]. specialize (wf j).
+  destruct (quadratic (metric H)) eqn:eq; [|discriminate]. rewrite get_of_list, nth_error_map.
+  destruct (nth_error (protos H) j) as [p|] eqn:e; [|discriminate]. cbn. intros q. inv_some.
+  apply nth_error_nth_ with (d := []) in e. rewrite e in wf.
+  unfold measurement, product, proto, Y, vec, form_value, square_length. rewrite e. fold h D.
+  destruct (metric H) as [| | |fl_ ad] eqn:em; try discriminate; subst f; cbn [form_of lead slope const].
+  - rewrite (norm2_eq p D wf), Rmult_1_l, <- !sumn_plus, <- sumn_scal. apply sumn_ext. intros d _.
+    rewrite at_vscale. field. lra.
+  - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. rewrite <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
+    rewrite at_vscale. field. lra.
+  - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. unfold Rdiv at 2. set (r := / Rmax _ _).
+    rewrite <- (Rmult_comm r), <- sumn_scal, <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
+    rewrite at_vscale. unfold Rdiv. fold r. field. lra.
+Qed.
+Lemma form_for_ok q f l : form_for c q = Some f -> form_value D f (Y l) = h * h * qval l q.
+Proof.
+  destruct q; cbn [form_for qval].
+  - apply form_ok.
+  - intros e; inv_some; subst f. unfold form_value, square_length, Y; cbn [lead slope const].
+    rewrite (sumn_ext D (fun d => at_ [] d * (h * vec l d)) (fun _ => 0)), sumn_zero.
+    2:{ intros i _. unfold at_. destruct i; cbn; lra. }
+    rewrite Rmult_1_l, !Rplus_0_r, <- sumn_scal. apply sumn_ext. intros; ring.
+  - intros e; inv_some; subst f. unfold form_value, Y; cbn [lead slope const]. change (ch c) with D. change (hd_ c) with (Zpos (hden H)).
+    rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r, <- sumn_scal. apply sumn_ext. intros d hd.
+    unfold at_. rewrite nth_repeat_lt by auto. fold h. ring.
+Qed.
+
+Section Premises.
+Variable prems : array prem.
+Hypothesis M : forall i p, get prems i = Some p -> phold p.
+Variable ps : array (list Z).
+Hypothesis PS : forall j p, get ps j = Some p -> metric H = Euclidean /\ nth j (protos H) [] = p.
+
+(** at the location of a row *)
+Definition at_place (p : place) (l : nat) : Prop := match p with Some k => l = k | None => True end.
+Lemma covers_ok p at_ l : covers p at_ = true -> at_place at_ l -> match p with Some k => l = k | None => True end.
+Proof.
+  destruct p as [k|]; cbn [covers]; [|auto]. destruct at_ as [k'|]; [|discriminate]. intros e q. apply Nat.eqb_eq in e. cbn [at_place] in q. now rewrite e.
+Qed.
+Lemma quantity_ok p q lo hi i at_ bank l : get prems i = Some (PQ p q lo hi) -> covers p at_ = true ->
+  same_bank c p q bank = true -> at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank -> Iu (lo, hi) (qval l q).
+Proof.
+  intros e hc hs ha hl hb. apply M in e. pose proof (covers_ok _ _ _ hc ha) as hk. destruct p as [k|]; cbn in e.
+  - subst l. exact e.
+  - apply e; auto. destruct q as [j| |]; auto. cbn [same_bank] in hs. destruct (get (pb c) j) as [b|] eqn:eb; [|discriminate].
+    apply Nat.eqb_eq in hs. apply get_pb in eb. unfold measures. rewrite hb. destruct eb as [_ ->]. subst. apply Nat.eqb_refl.
+Qed.
+Lemma charge_ok at_ bank l : at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank ->
+  forall ts T C, charge c prems at_ bank ts = Some (T, C) -> g * form_sum D T (Y l) <= h * h * IZR C.
+Proof.
+  intros ha hl hb. induction ts as [|[i t] ts IH]; intros T C e; cbn [charge] in e.
+  - inv_some. cbn. lra.
+  - destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+    destruct (form_for c q) as [f|] eqn:ef; [|discriminate].
+    destruct (if (0 <? t)%Z then hi else lo) as [x|] eqn:ex; [|discriminate].
+    destruct (charge c prems at_ bank ts) as [[T' C']|] eqn:er; [|discriminate]. inv_some.
+    specialize (IH _ _ eq_refl). cbn [form_sum]. rewrite (form_for_ok _ _ l ef), plus_IZR, mult_IZR.
+    destruct (quantity_ok _ _ _ _ _ _ _ _ ei H0 H1 ha hl eq_refl) as [b1 b2]. cbn [fst snd] in b1, b2.
+    set (v := qval l q) in *. set (S := form_sum D T' (Y l)) in *.
+    assert (tv : IZR t * (g * v) <= IZR t * IZR x).
+    { destruct (0 <? t)%Z eqn:et; bools.
+      - subst hi. cbn in b2. fold g in b2. apply IZR_lt in et. apply Rmult_le_compat_l; lra.
+      - subst lo. cbn in b1. fold g in b1. apply IZR_le in et. nra. }
+    assert (hh : 0 < h * h) by nra.
+    assert (h * h * (IZR t * (g * v)) <= h * h * (IZR t * IZR x)) by (apply Rmult_le_compat_l; lra). lra.
+Qed.
+Lemma form_sum_app T1 T2 v : form_sum D (T1 ++ T2) v = form_sum D T1 v + form_sum D T2 v.
+Proof. induction T1 as [|[t f] T IH]; cbn; [lra|]. rewrite IH. lra. Qed.
+Lemma bounded_ok T C box S n d l : bounded c unit (S ++ T) C box = Some (n, d) ->
+  g * form_sum D T (Y l) <= h * h * IZR C ->
+  match box with None => True | Some e => forall k lo hi, (k < D)%nat -> nth_error e k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end end ->
+  (0 < d)%Z /\ IZR n * (h * h) <= IZR d * form_sum D S (Y l).
+Proof.
+  unfold bounded. intros e hT hB.
+  destruct (least_form (hd_ c) (Zpos unit) (ch c) box (combine_ (S ++ T))) as [[a b]|] eqn:el; [|discriminate].
+  apply some_inj in e. apply pair_equal_spec in e. destruct e as [<- <-].
+  apply (least_form_ok _ _ _ _ _ _ _ (vec l)) in el; [|reflexivity|reflexivity|exact hB].
+  change (ch c) with D in el. change (hd_ c) with (Zpos (hden H)) in *. fold h in el. fold (Y l) in el.
+  rewrite combine_ok, form_sum_app in el. destruct el as [b0 el]. split; [nia|].
+  rewrite minus_IZR, !mult_IZR. fold g h. apply IZR_lt in b0. set (s := form_sum D S (Y l)) in *. set (t := form_sum D T (Y l)) in *.
+  assert (e2 : IZR a <= IZR b * (s + t)).
+  { apply Rmult_le_reg_r with (/ IZR b); [now apply Rinv_0_lt_compat|]. replace (IZR b * (s + t) * / IZR b) with (s + t) by (field; lra). exact el. }
+  assert (hh : 0 < h * h) by nra.
+  assert (IZR b * (g * t) <= IZR b * (h * h * IZR C)) by (apply Rmult_le_compat_l; lra).
+  assert (g * IZR a <= g * (IZR b * (s + t))) by (apply Rmult_le_compat_l; lra).
+  apply Rle_trans with ((IZR b * g * s) * (h * h)); [apply Rmult_le_compat_r; lra|]. right. ring.
+Qed.
+Lemma row_ok at_ bank box S ts n d l : row c unit prems at_ bank box S ts = Some (n, d) ->
+  at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank ->
+  (0 < d)%Z /\ IZR n * (h * h) <= IZR d * form_sum D S (Y l).
+Proof.
+  unfold row. intros e ha hl hb. destruct (charge c prems at_ bank ts) as [[T C]|] eqn:ec; [|discriminate].
+  destruct (box_of prems at_ box) as [b|] eqn:eb; [|discriminate].
+  apply (charge_ok _ _ _ ha hl hb) in ec. apply (bounded_ok _ _ _ _ _ _ l e ec).
+  unfold box_of in eb. destruct box as [i|]; [|inv_some; now subst].
+  destruct (get prems i) as [[| | | |p e'| | |]|] eqn:ei; try discriminate.
+  destruct (covers p at_) eqn:ecv; [|discriminate]. inv_some; subst b. apply M in ei. cbn in ei. apply ei.
+  pose proof (covers_ok _ _ _ ecv ha). destruct p; auto.
+Qed.
+Lemma solved_ok s n d x : (0 < d)%Z -> IZR n * (h * h) <= IZR d * (IZR s * (h * h * x)) -> Iu (solved unit s n d) x.
+Proof.
+  intros hd e. assert (hh : 0 < h * h) by nra. apply IZR_lt in hd as hd'.
+  assert (e' : IZR n <= IZR d * (IZR s * x)).
+  { apply Rmult_le_reg_r with (h * h); auto. replace (IZR d * (IZR s * x) * (h * h)) with (IZR d * (IZR s * (h * h * x))) by ring. exact e. }
+  unfold solved. destruct (0 <? s)%Z eqn:es; [|destruct (s <? 0)%Z eqn:es2]; bools; split; cbn [fst snd above below]; try exact I; fold g.
+  - apply IZR_lt in es as es'. assert (0 < d * s)%Z by nia. pose proof (fl_le (n * Z.pos unit) (d * s) H0) as q.
+    rewrite !mult_IZR in q. fold g in q. apply Rmult_le_reg_r with (IZR d * IZR s); [nra|]. nra.
+  - apply IZR_lt in es2 as es'. assert (0 < d * - s)%Z by nia. pose proof (fl_le (n * Z.pos unit) (d * - s) H0) as q.
+    rewrite !mult_IZR, opp_IZR in q. fold g in q. rewrite opp_IZR. set (v := IZR (fl _ _)) in *.
+    apply Rmult_le_reg_r with (IZR d * - IZR s); [nra|]. nra.
+Qed.
+
+(** Single premises *)
+Lemma exempt_spec j ex : exempt j ex = false -> ~ In j ex.
+Proof. unfold exempt. intros e q. rewrite <- not_true_iff_false in e. apply e. apply existsb_exists. exists j. split; auto. apply Nat.eqb_refl. Qed.
+Lemma lower_at_ok l j i a : lower_at c prems l j i = Some a -> In l (places H j) -> IZR a <= g * measurement H z l j.
+Proof.
+  unfold lower_at. intros e hl. destruct (in_places _ _ hl) as [l1 l2].
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate.
+  - destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+    apply M in ei. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in ei.
+    + subst k'. destruct ei as [q _]. exact q.
+    + destruct (ei l l1 l2) as [q _]. exact q.
+  - destruct (_ && _)%bool eqn:eb; [|discriminate]. bools. apply M in ei. cbn in ei. destruct ei as [q _]. cbn in q. fold g in q.
+    pose proof (nearest_le _ _ H0 hl). nra.
+  - destruct (_ && _)%bool eqn:eb; [|discriminate]. bools. inv_some; subst b. apply M in ei. cbn in ei.
+    specialize (ei j H2 H1). pose proof (nearest_le _ _ H0 hl). nra.
+Qed.
+Lemma upper_at_ok l j i a : upper_at prems l j i = Some a -> (In l (places H j) \/ exists lo, get prems i = Some (PQ (Some l) (QM j) lo (Some a))) ->
+  g * measurement H z l j <= IZR a.
+Proof.
+  unfold upper_at. intros e hl.
+  destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
+  destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+  pose proof (M _ _ ei) as m. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in m.
+  - subst k'. destruct m as [_ q]. exact q.
+  - destruct hl as [hl|[lo' q]]; [|discriminate]. destruct (in_places _ _ hl) as [l1 l2]. destruct (m l l1 l2) as [_ q]. exact q.
+Qed.
+Lemma least_at_ok j but ls : forall refs m, least_at c prems j but ls refs = Some m ->
+  forall l, In l ls -> In l (places H j) -> (forall b, but = Some b -> l <> b) -> exists b, m = Some b /\ IZR b <= g * measurement H z l j.
+Proof.
+  induction ls as [|k ls IH]; intros refs m e l hl ip hb; [destruct hl|]. cbn [least_at] in e.
+  destruct refs as [|i more]; [discriminate|].
+  destruct (least_at c prems j but ls (match more with [] => i :: more | _ :: _ => more end)) as [m'|] eqn:er; [|discriminate].
+  specialize (IH _ _ er).
+  destruct (match but with Some b => Nat.eqb b k | None => false end) eqn:ebut.
+  - inv_some; subst m'. destruct hl as [->|hl]; [|now apply IH].
+    exfalso. destruct but as [b|]; [|discriminate]. apply Nat.eqb_eq in ebut. apply (hb b); auto.
+  - destruct (lower_at c prems k j i) as [a|] eqn:ea; [|discriminate]. inv_some; subst m.
+    destruct hl as [->|hl].
+    + apply lower_at_ok in ea; auto. destruct m' as [b|]; eexists; split; eauto.
+      eapply Rle_trans; [|exact ea]. apply IZR_le. lia.
+    + destruct (IH l hl ip hb) as [b [-> q]]. eexists; split; eauto. eapply Rle_trans; [|exact q]. apply IZR_le. lia.
+Qed.
+Lemma least_at_nonempty j but ls refs m b : least_at c prems j but ls refs = Some m -> m = Some b -> ls <> [].
+Proof. intros e hm. destruct ls; [cbn in e; congruence|discriminate]. Qed.
+
+Lemma to_fine_ok i x : Iu i x -> If_ (to_fine unit fine i) x.
+Proof.
+  intros [h1 h2]. split; cbn [to_fine fst snd].
+  - destruct (fst i) as [a|]; cbn [option_map above] in *; [|exact I]. fold g in h1. fold F.
+    pose proof (fl_le (a * Z.pos fine) (Zpos unit) ltac:(lia)) as q. rewrite mult_IZR in q. fold F g in q.
+    apply Rmult_le_reg_r with g; auto. nra.
+  - destruct (snd i) as [a|]; cbn [option_map below] in *; [|exact I]. fold g in h2. fold F.
+    pose proof (ce_ge (a * Z.pos fine) (Zpos unit) ltac:(lia)) as q. rewrite mult_IZR in q. fold F g in q.
+    apply Rmult_le_reg_r with g; auto. nra.
+Qed.
+Lemma to_unit_ok i x : If_ i x -> Iu (to_unit unit fine i) x.
+Proof.
+  intros [h1 h2]. split; cbn [to_unit fst snd].
+  - destruct (fst i) as [a|]; cbn [option_map above] in *; [|exact I]. fold F in h1. fold g.
+    pose proof (fl_le (a * Z.pos unit) (Zpos fine) ltac:(lia)) as q. rewrite mult_IZR in q. fold F g in q.
+    apply Rmult_le_reg_r with F; auto. nra.
+  - destruct (snd i) as [a|]; cbn [option_map below] in *; [|exact I]. fold F in h2. fold g.
+    pose proof (ce_ge (a * Z.pos unit) (Zpos fine) ltac:(lia)) as q. rewrite mult_IZR in q. fold F g in q.
+    apply Rmult_le_reg_r with F; auto. nra.
+Qed.
+Lemma inside_ok j inner ls : (forall l, In l ls -> In l (places H j)) -> forall refs is,
+  inside_itvs isqrt c unit fine rounds prems j inner ls refs = Some is ->
+  Forall2 If_ is (map (fun l => run inner (measurement H z l j)) ls).
+Proof.
+  induction ls as [|l ls IH]; intros ip refs is e; cbn [inside_itvs map] in *.
+  - inv_some; subst. constructor.
+  - destruct refs as [|[ilo ihi] refs]; [discriminate|].
+    destruct (image _ _ _ inner _) as [x|] eqn:ei; [|discriminate].
+    destruct (inside_itvs isqrt c unit fine rounds prems j inner ls refs) as [r|] eqn:er; [|discriminate]. inv_some; subst.
+    constructor; [|eapply IH; eauto; intros; apply ip; now right].
+    eapply image_ok; [|exact ei]. apply to_fine_ok. assert (hl : In l (places H j)) by (apply ip; now left). split; cbn [fst snd].
+    + destruct ilo as [i|]; [|exact I]. destruct (lower_at c prems l j i) eqn:e; [|exact I]. cbn. now apply lower_at_ok in e.
+    + destruct ihi as [i|]; [|exact I]. destruct (upper_at prems l j i) eqn:e; [|exact I]. cbn. apply upper_at_ok in e; auto.
+Qed.
+Lemma direction_ball l : match metric H with Angular _ _ => 0 <= square_length D (vec l) <= 1 | _ => True end.
+Proof.
+  destruct fit_parts as [a _]. unfold vec. destruct (metric H) as [| | |fl_ ad]; auto. destruct a as [a1 a2].
+  unfold square_length at 1 3. set (s := square_length D (z l)).
+  assert (s0 : 0 <= s) by (apply sumn_nonneg; intros; apply Rle_0_sqr).
+  set (r := Rmax (sqrt (s + val ad)) (val fl_)).
+  assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
+  assert (r2 : s <= r * r).
+  { apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra. }
+  split; [apply sumn_nonneg; intros; apply Rle_0_sqr|].
+  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (z l d * z l d))) by (intros; unfold Rdiv; ring).
+  rewrite sumn_scal. fold (square_length D (z l)). fold s.
+  destruct (Req_dec r 0) as [e|ne].
+  - rewrite e in r2. assert (s = 0) by nra. rewrite H1. lra.
+  - apply Rmult_le_reg_l with (r * r); [nra|]. replace (r * r * (/ r * / r * s)) with s by (field; auto). lra.
+Qed.
+Lemma all_nonneg_ok m j d : all_nonneg m = true -> 0 <= at_ (nth j m []) d.
+Proof.
+  unfold all_nonneg. intros e. rewrite forallb_forall in e. unfold at_.
+  destruct (Nat.lt_ge_cases j (length m)) as [hj|hj].
+  - specialize (e _ (nth_In m [] hj)). rewrite forallb_forall in e.
+    destruct (Nat.lt_ge_cases d (length (nth j m []))) as [hd|hd].
+    + specialize (e _ (nth_In _ 0%Z hd)). bools. now apply IZR_le.
+    + rewrite nth_overflow by auto. lra.
+  - rewrite (nth_overflow m) by auto. destruct d; cbn; lra.
+Qed.
+Lemma meet_ok a : forall b d lo hi, nth_error (meet a b) d = Some (lo, hi) -> exists l1 u1 l2 u2,
+  nth_error a d = Some (l1, u1) /\ nth_error b d = Some (l2, u2) /\ lo = Z.max l1 l2 /\
+  hi = match u1, u2 with Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end.
+Proof.
+  induction a as [|[l1 u1] a IH]; intros b d lo hi e; [destruct d; discriminate|].
+  destruct b as [|[l2 u2] b]; [destruct d; discriminate|]. destruct d as [|d]; cbn [meet nth_error] in *.
+  - inv_some. repeat eexists; auto.
+  - now apply IH.
+Qed.
+
+Theorem derive_ok s k : derive isqrt c unit fine rounds prems ps s = Some k -> phold k.
+Proof.
+  destruct s; cbn [derive]; intros e.
+  - (* SRow *)
+    destruct (get (forms c) j) as [f|] eqn:ef; [|discriminate].
+    destruct (match at_ with Some l => get (lb c) l | None => get (pb c) j end) as [bank|] eqn:eb; [|discriminate].
+    destruct (row c unit prems at_ bank box [(s, f)] ts) as [[n d]|] eqn:er; [|discriminate].
+    destruct (solved unit s n d) as [lo hi] eqn:es. inv_some; subst k.
+    assert (R : forall l, at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank -> Iu (lo, hi) (measurement H z l j)).
+    { intros l h1 h2 h3. destruct (row_ok _ _ _ _ _ _ _ l er h1 h2 h3) as [hd hn]. rewrite <- es. apply solved_ok; auto.
+      cbn [form_sum] in hn. rewrite (form_ok _ _ l ef) in hn. lra. }
+    destruct at_ as [l|]; cbn [phold qval].
+    + apply get_lb in eb. destruct eb. apply R; auto. reflexivity.
+    + intros l hl hm. apply get_pb in eb. apply R; cbn; auto. unfold measures in hm. apply Nat.eqb_eq in hm. destruct eb. congruence.
+  - (* SZero *)
+    destruct (squares c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. split; cbn [fst snd above below qval]; [|exact I]. fold g.
+    apply Rmult_le_pos; [lra|]. unfold c in es; cbn in es. unfold measurement. destruct (metric H); try discriminate.
+    + apply sumn_nonneg. intros; apply Rle_0_sqr.
+    + apply sumn_nonneg. intros d _. apply Rmult_le_pos; [|apply Rle_0_sqr]. unfold scale.
+      apply Rmult_le_pos; [now apply all_nonneg_ok|left; apply Rinv_0_lt_compat; apply posR].
+  - (* SBall *)
+    destruct (angular c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. cbn [qval]. unfold c in es; cbn in es.
+    pose proof (direction_ball l) as q. destruct (metric H); try discriminate. split; cbn [fst snd above below]; fold g; nra.
+  - (* SLeast *)
+    destruct (nearest c j) eqn:en; [|discriminate]. destruct (least_at c prems j None (places_ c j) refs) as [[b|]|] eqn:el; try discriminate.
+    inv_some; subst k. pose proof (least_at_nonempty _ _ _ _ _ _ el eq_refl) as ne. destruct (places_eq _ ne) as [hj hp']. rewrite hp' in *.
+    destruct (nearest_at _ en ne) as [l [hl q]]. split; cbn [fst snd above below]; [|exact I]. fold g. rewrite <- q.
+    destruct (least_at_ok _ _ _ _ _ el l hl hl) as [b' [e1 e2]]; [discriminate|]. inv_some; now subst.
+  - (* SLeastAmong *)
+    destruct (get prems i) as [[| | | | | |j' ls|]|] eqn:ei; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+    destruct (least_at c prems j None ls refs) as [[b|]|] eqn:el; try discriminate. inv_some; subst k. apply M in ei. cbn in ei.
+    destruct ei as [l [h1 [h2 h3]]]. split; cbn [fst snd above below]; [|exact I]. fold g. rewrite <- h3.
+    destruct (least_at_ok _ _ _ _ _ el l h1 h2) as [b' [e1 e2]]; [discriminate|]. inv_some; now subst.
+  - (* SUp *)
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. bools. destruct (upper_at prems l j i) as [b|] eqn:eu; [|discriminate]. inv_some; subst k.
+    destruct (measures_ok _ _ H1) as [hl _]. apply upper_at_ok in eu; auto. split; cbn [fst snd above below]; [exact I|]. fold g.
+    pose proof (nearest_le _ _ H0 hl). nra.
+  - (* SLow *)
+    destruct (measures_ c l j) eqn:em; [|discriminate]. destruct (lower_at c prems l j i) as [b|] eqn:el; [|discriminate]. inv_some; subst k.
+    destruct (measures_ok _ _ em) as [hl _]. apply lower_at_ok in el; auto. split; cbn [fst snd above below qval]; [exact el|exact I].
+  - (* SPool *)
+    destruct (get (insides c) j) as [inner_|] eqn:ein; [|discriminate]. destruct (get (kinds c) j) as [kind|] eqn:ek; [|discriminate].
+    destruct (inside_itvs isqrt c unit fine rounds prems j inner_ (places_ c j) refs) as [is|] eqn:ei; [|discriminate].
+    destruct (pool kind is) as [r|] eqn:ep; [|discriminate]. destruct (to_unit unit fine r) as [lo hi] eqn:et. inv_some; subst k.
+    cbn [phold]. rewrite <- et. apply to_unit_ok.
+    assert (ne : places_ c j <> []).
+    { intros q. rewrite q in ei. cbn in ei. inv_some; subst is. cbn in ep. discriminate. }
+    destruct (places_eq _ ne) as [hj hpl]. rewrite hpl in ei. apply inside_ok in ei; auto.
+    unfold c in ein, ek; cbn in ein, ek. rewrite get_of_list in ein. rewrite get_of_list in ek.
+    apply nth_error_nth_ with (d := []) in ein. apply nth_error_nth_ with (d := Nearest) in ek.
+    pose proof (pool_ok fine _ _ _ _ ei ep) as q. unfold value. rewrite ek.
+    destruct kind; [unfold pool in ep; destruct (_ =? 0)%Z in ep; discriminate|..];
+      change (@nth chain j (inner H) [] = inner_) in ein; rewrite ein; exact q.
+  - (* SImplied *)
+    destruct (get prems i) as [[|k' lo [hi|]| | | | | |]|] eqn:ei; try discriminate.
+    destruct (get (forms c) j) as [fj|] eqn:efj; [|discriminate]. destruct (get (forms c) v) as [fv|] eqn:efv; [|discriminate].
+    destruct (get (pb c) j) as [bj|] eqn:ebj; [|discriminate]. destruct (get (pb c) v) as [bv|] eqn:ebv; [|discriminate].
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+    destruct (bounded c unit _ _ None) as [[n d]|] eqn:ebd; [|discriminate]. destruct (solved unit s n d) as [u up] eqn:es. inv_some; subst k.
+    assert (ne : places_ c v <> []) by (intros q; rewrite q in *; discriminate).
+    destruct (places_eq _ ne) as [hv hpv]. rewrite hpv in ne. destruct (nearest_at v ltac:(assumption) ne) as [l [hl q]].
+    apply M in ei. cbn in ei. destruct ei as [_ ei]. cbn in ei. fold g in ei.
+    destruct (in_places _ _ hl) as [l1 l2]. apply get_pb in ebj, ebv. destruct ebj as [j1 j2], ebv as [v1 v2].
+    assert (hlj : In l (places H j)).
+    { unfold places. apply filter_In. split; [apply in_seq; lia|]. unfold measures in *. rewrite j2, <- v2. exact l2. }
+    assert (hh : 0 < h * h) by nra.
+    change [(s, fj); (t, fv); (ball, Form 1 [] 0)] with ([(s, fj)] ++ [(t, fv); (ball, Form 1 [] 0)]) in ebd.
+    apply (bounded_ok _ _ _ _ _ _ l) in ebd; [|
+      cbn [form_sum]; rewrite (form_ok _ _ l efv), (form_for_ok QNorm _ l eq_refl), plus_IZR, !mult_IZR; fold g; cbn [qval] | exact I].
+    + destruct ebd as [hd hn]. cbn [form_sum] in hn. rewrite (form_ok _ _ l efj) in hn.
+      pose proof (solved_ok s n d (measurement H z l j) hd ltac:(lra)) as w. rewrite es in w. destruct w as [_ w].
+      split; cbn [fst snd above]; [exact I|]. destruct up as [x|]; cbn [below snd] in *; [|exact I]. fold g in w |- *.
+      pose proof (nearest_le j l ltac:(assumption) hlj). nra.
+    + rewrite q. repeat match goal with e : (0 <=? _)%Z = true |- _ => apply Z.leb_le in e end.
+      assert (T0 : 0 <= IZR t) by (apply IZR_le; assumption). assert (B0 : 0 <= IZR ball) by (apply IZR_le; assumption).
+      assert (BB : IZR ball * square_length D (vec l) <= IZR ball).
+      { match goal with o : (_ || _)%bool = true |- _ => apply orb_prop in o; destruct o as [o|o] end.
+        - apply Z.eqb_eq in H2. subst ball. lra.
+        - unfold c in H2; cbn in H2. pose proof (direction_ball l) as w. destruct (metric H); try discriminate. nra. }
+      assert (IZR t * (g * value H z v) <= IZR t * IZR hi) by (apply Rmult_le_compat_l; lra).
+      set (S := square_length D (vec l)) in *. set (V := value H z v) in *.
+      apply Rle_trans with (h * h * (IZR t * (g * V) + g * (IZR ball * S))); [right; ring|].
+      apply Rmult_le_compat_l; [lra|]. nra.
+  - (* SOnly *)
+    destruct (nearest c j) eqn:en; [|discriminate]. destruct (places_ c j) as [|l [|l' ls]] eqn:ep; try discriminate. inv_some; subst k.
+    destruct (places_eq j ltac:(rewrite ep; discriminate)) as [hj hpl]. rewrite ep in hpl.
+    destruct (nearest_at j en) as [l0 [hl q]]; [rewrite <- hpl; discriminate|]. cbn. rewrite <- hpl in *. destruct hl as [->|[]].
+    split; auto. now left.
+  - (* SStart *)
+    destruct (nearest c j) eqn:en; [|discriminate]. destruct (places_ c j) as [|l ls] eqn:ep; try discriminate. inv_some; subst k.
+    destruct (places_eq j ltac:(rewrite ep; discriminate)) as [hj hpl]. rewrite ep in hpl.
+    destruct (nearest_at j en) as [l0 [hl q]]; [rewrite <- hpl; discriminate|]. cbn [phold]. exists l0. rewrite hpl. auto.
+  - (* SHere *)
+    destruct (get prems i) as [[| | | | |l j| |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | |]|] eqn:e2; try discriminate.
+    destruct (Nat.eqb j j') eqn:ej; [|discriminate]. apply Nat.eqb_eq in ej. subst j'. inv_some; subst k.
+    apply M in e1, e2. cbn in *. destruct e1 as [_ ->]. exact e2.
+  - (* SAround *)
+    destruct (upper_at prems l j i) as [b|] eqn:eu; [|discriminate]. destruct (get ps j) as [p|] eqn:ep; [|discriminate].
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3].
+    apply andb_prop in eb. destruct eb as [b1 b2]. apply Z.leb_le in b2, b3. inv_some; subst k. destruct (PS _ _ ep) as [me pj].
+    destruct (measures_ok _ _ b1) as [hl _]. apply upper_at_ok in eu; auto.
+    intros l' -> d lo hi hd hn. unfold around in hn. rewrite nth_error_map in hn.
+    change (ch c) with D in hn. change (hd_ c) with (Zpos (hden H)) in hn.
+    rewrite (nth_error_nth' (seq 0 D) O) in hn by (rewrite seq_length; auto). rewrite seq_nth in hn by auto. cbn [option_map Nat.add] in hn.
+    apply some_inj in hn. apply pair_equal_spec in hn. destruct hn as [<- <-].
+    unfold vec. rewrite me. unfold measurement in eu. rewrite me in eu. fold D in eu.
+    assert (one : (z l d - proto H j d) * (z l d - proto H j d) <= square_length D (fun k => z l k - proto H j k)).
+    { unfold square_length. apply (sumn_one D (fun k => (z l k - proto H j k) * (z l k - proto H j k)) d); auto. intros; apply Rle_0_sqr. }
+    assert (pd : proto H j d = IZR (nth d p 0%Z) / h) by (unfold proto, at_; rewrite pj; reflexivity).
+    set (x := nth d p 0%Z) in *. set (m := square_length D _) in *. set (t := z l d - proto H j d) in *.
+    apply IZR_le in b2, b3. rewrite !mult_IZR in b3. fold g in b3.
+    assert (sq : (g * t) * (g * t) <= IZR r * IZR r).
+    { apply Rle_trans with (g * (g * m)); [|apply Rle_trans with (g * IZR b); [apply Rmult_le_compat_l; lra|lra]].
+      replace (g * t * (g * t)) with (g * g * (t * t)) by ring. replace (g * (g * m)) with (g * g * m) by ring.
+      apply Rmult_le_compat_l; auto. nra. }
+    assert (up : g * t <= IZR r) by (apply le_of_squares; auto).
+    assert (dn : - (g * t) <= IZR r) by (apply le_of_squares; auto; lra).
+    pose proof (fl_div (x * Z.pos unit) (Z.pos (hden H)) ltac:(lia)) as q1. pose proof (ce_div (x * Z.pos unit) (Z.pos (hden H)) ltac:(lia)) as q2.
+    rewrite mult_IZR in q1, q2. fold g h in q1, q2. rewrite minus_IZR, plus_IZR.
+    assert (e2 : g * z l d = g * t + IZR x * g / h) by (unfold t; rewrite pd; field; lra). split; lra.
+  - (* SMeet *)
+    destruct (get prems i) as [[| | | |p a| | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[| | | |p' b| | |]|] eqn:e2; try discriminate.
+    assert (B : forall l, (match p with Some k => l = k | None => (l < nloc H)%nat end) -> (match p' with Some k => l = k | None => (l < nloc H)%nat end) ->
+      forall d lo hi, (d < D)%nat -> nth_error (meet a b) d = Some (lo, hi) ->
+      IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end).
+    { intros l q1 q2 d lo hi hd hm. apply meet_ok in hm. destruct hm as [x1 [u1 [x2 [u2 [m1 [m2 [-> ->]]]]]]].
+      apply M in e1, e2. cbn in e1, e2. destruct (e1 l q1 d _ _ hd m1) as [a1 a2]. destruct (e2 l q2 d _ _ hd m2) as [b1 b2]. split.
+      - destruct (Z.max_spec x1 x2) as [[_ ->]|[_ ->]]; auto.
+      - destruct u1 as [u1|], u2 as [u2|]; auto. destruct (Z.min_spec u1 u2) as [[_ ->]|[_ ->]]; auto. }
+    destruct p as [l|]; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2].
+    apply Nat.ltb_lt in b2. inv_some; subst k. cbn [phold]. intros l' -> d lo hi hd hm. apply (B l) with (4 := hm); auto.
+    pose proof (covers_ok p' (Some l) l b1 eq_refl). destruct p'; auto.
+Qed.
+
+(** ** Activations *)
+Lemma places_in j l : In l (places_ c j) -> In l (places H j).
+Proof. intros q. destruct (places_eq j) as [_ e]; [intros e; rewrite e in q; destruct q|]. now rewrite <- e. Qed.
+Lemma low_value_ok j i a : low_value c prems j i = Some a -> IZR a <= g * value H z j.
+Proof.
+  unfold low_value. intros e.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p; [discriminate|]. destruct q as [k| |]; try discriminate.
+    destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
+    destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
+    destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
+    destruct (in_places _ _ hl) as [l1 l2]. destruct (m l0 l1 l2) as [w _]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. rewrite <- q. exact w.
+  - destruct (Nat.eqb k j) eqn:ek; [|discriminate]. apply Nat.eqb_eq in ek. subst. destruct m as [w _]. exact w.
+  - destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
+    inv_some; subst. now apply m.
+Qed.
+Lemma high_value_ok j i a : high_value c prems j i = Some a -> g * value H z j <= IZR a.
+Proof.
+  unfold high_value. intros e.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p as [l|]; (destruct q as [k| |]; [|destruct lo; discriminate|destruct lo; discriminate] || (destruct q as [k| |]; try discriminate)).
+    + destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
+      apply Nat.eqb_eq in b3. subst k. destruct (measures_ok _ _ b2) as [hl _]. pose proof (nearest_le _ _ b1 hl).
+      destruct m as [_ w]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. nra.
+    + destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
+      destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
+      destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
+      destruct (in_places _ _ hl) as [l1 l2]. destruct (m l0 l1 l2) as [_ w]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. rewrite <- q. exact w.
+  - destruct (Nat.eqb k j) eqn:ek; [|discriminate]. apply Nat.eqb_eq in ek. subst. destruct m as [_ w]. exact w.
+Qed.
+Lemma outside_run j ch_ : get (outsides c) j = Some ch_ -> forall x, run (nth j (outer H) []) x = run ch_ x.
+Proof.
+  unfold c; cbn. rewrite get_of_list. intros e x. apply nth_error_nth_ with (d := []) in e.
+  change (@nth chain j (outer H) [] = ch_) in e. now rewrite e.
+Qed.
+Definition entry_ok (j : nat) (e : entry) : Prop := Iu (fst e) (value H z j) /\ If_ (snd e) (activation H z j).
+Lemma roof_ok j i known : below fine known (activation H z j) -> below fine (roof c unit fine prems j i known) (activation H z j).
+Proof.
+  intros k. unfold roof. destruct (get prems i) as [[| | |b ex| | | |]|] eqn:ei; auto.
+  destruct (_ && _)%bool eqn:eb; auto. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
+  apply M in ei. cbn in ei. specialize (ei j b1 b2). set (a := activation H z j) in *.
+  assert (q : F * a <= IZR (ce (b * Z.pos fine) (Z.pos unit))).
+  { pose proof (ce_ge (b * Z.pos fine) (Zpos unit) ltac:(lia)) as w. rewrite mult_IZR in w. fold F g in w.
+    apply Rmult_le_reg_r with g; auto. nra. }
+  cbn [below]. fold F. destruct known as [k'|]; auto. cbn [below] in k. fold F in k.
+  match goal with |- _ <= IZR (Z.min ?x ?y) => destruct (Z.min_spec x y) as [[_ ->]|[_ ->]]; auto end.
+Qed.
+Lemma entry_of_ok rs j refs : entry_ok j (entry_of isqrt c unit fine rounds prems rs j refs).
+Proof.
+  unfold entry_of. set (t := (_, _) : itv).
+  assert (ht : Iu t (value H z j)).
+  { unfold t. split; cbn [fst snd].
+    - destruct (fst refs) as [i|]; [|exact I]. destruct (low_value c prems j i) eqn:e; [|exact I]. cbn. now apply low_value_ok in e.
+    - destruct (snd refs) as [i|]; [|exact I]. destruct (high_value c prems j i) eqn:e; [|exact I]. cbn. now apply high_value_ok in e. }
+  clearbody t. split; cbn [fst snd]; auto.
+  set (a := match get (outsides c) j with Some _ => _ | None => _ end).
+  assert (ha : If_ a (activation H z j)).
+  { unfold a. destruct (get (outsides c) j) as [ch_|] eqn:ec; [|split; exact I].
+    destruct (image isqrt fine rounds ch_ (to_fine unit fine t)) as [i|] eqn:ei; [|split; exact I].
+    unfold activation. rewrite (outside_run _ _ ec). eapply image_ok; [|exact ei]. now apply to_fine_ok. }
+  destruct ha as [h1 h2]. split; cbn [fst snd]; auto. induction rs as [|i rs IH]; cbn [fold_right]; auto. now apply roof_ok.
+Qed.
+Lemma entries_ok rs refs : forall j i e, nth_error (entries isqrt c unit fine rounds prems rs j refs) i = Some e -> entry_ok (j + i) e.
+Proof.
+  induction refs as [|r refs IH]; intros j i e q; [destruct i; discriminate|]. destruct i as [|i]; cbn in q.
+  - inv_some; subst. rewrite Nat.add_0_r. apply entry_of_ok.
+  - apply IH in q. now rewrite Nat.add_succ_comm in q.
+Qed.
+Lemma entries_length rs refs : forall j, length (entries isqrt c unit fine rounds prems rs j refs) = length refs.
+Proof. induction refs; intros; cbn; auto. Qed.
+Definition all_ok (j : nat) (es : list entry) : Prop := forall i e, nth_error es i = Some e -> entry_ok (j + i) e.
+Lemma all_ok_tail j e es : all_ok j (e :: es) -> entry_ok j e /\ all_ok (S j) es.
+Proof.
+  intros a. split.
+  - specialize (a O e eq_refl). now rewrite Nat.add_0_r in a.
+  - intros i x q. rewrite Nat.add_succ_comm. now apply a.
+Qed.
+Lemma all_ok_cons j e es : entry_ok j e -> all_ok (S j) es -> all_ok j (e :: es).
+Proof.
+  intros a b i x q. destruct i as [|i]; cbn in q; [inv_some; subst; now rewrite Nat.add_0_r|].
+  rewrite <- Nat.add_succ_comm. now apply b.
+Qed.
+Lemma updated_ok rs es : forall j ups, all_ok j es -> all_ok j (updated isqrt c unit fine rounds prems rs j ups es).
+Proof.
+  induction es as [|e es IH]; intros j ups a; cbn [updated]; auto. destruct (all_ok_tail _ _ _ a) as [a1 a2].
+  destruct ups as [|[k refs] more]; auto. destruct (Nat.eqb k j); apply all_ok_cons; auto. apply entry_of_ok.
+Qed.
+Lemma updated_length rs es : forall j ups, length (updated isqrt c unit fine rounds prems rs j ups es) = length es.
+Proof.
+  induction es as [|e es IH]; intros j ups; cbn [updated]; auto. destruct ups as [|[k refs] more]; auto.
+  destruct (Nat.eqb k j); cbn [length]; auto.
+Qed.
+
+(** ** Lines *)
+Lemma point_ok x : Iu (Some x, Some x) (IZR x / g).
+Proof. split; cbn; fold g; right; field; lra. Qed.
+Lemma point_value ch_ x a b : both (image isqrt fine rounds ch_ (point_itv unit fine x)) = Some (a, b) ->
+  IZR a <= F * run ch_ (IZR x / g) <= IZR b.
+Proof.
+  unfold both. destruct (image isqrt fine rounds ch_ (point_itv unit fine x)) as [[[a'|] [b'|]]|] eqn:e; try discriminate.
+  intros q. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+  pose proof (image_ok isqrt fine rounds ch_ _ _ (IZR x / g) (to_fine_ok _ _ (point_ok x)) e) as [h1 h2]. split; [exact h1|exact h2].
+Qed.
+Lemma cup_scaled f i : cup fine f i -> cup fine (fun x => F * f x) i.
+Proof. intros q x y s hx hy hs. specialize (q x y s hx hy hs). nra. Qed.
+Lemma down_scaled f i : down fine f i -> down fine (fun x => F * f x) i.
+Proof. intros q x y hx hy hs. specialize (q x y hx hy hs). nra. Qed.
+Lemma div_g_le x y : (x <= y)%Z -> IZR x / g <= IZR y / g.
+Proof. intros q. apply IZR_le in q. unfold Rdiv. apply Rmult_le_compat_r; auto. left. now apply Rinv_0_lt_compat. Qed.
+
+Lemma line_of_ok j w e ln l al be : entry_ok j e -> line_of isqrt c unit fine rounds prems j w e ln = Some (l, al, be) ->
+  IZR al * measurement H z l j + IZR be <= F * (IZR w * activation H z j).
+Proof.
+  intros [ev ea] q. unfold line_of in q. destruct (get (outsides c) j) as [ch_|] eqn:ec; [|discriminate].
+  unfold activation. rewrite (outside_run _ _ ec). set (f := run ch_). destruct ln as [l' al' be' a b|l' al' be' il ih among refs].
+  - (* a line below *)
+    destruct (fst (fst e)) as [lo|] eqn:elo; [|discriminate].
+    destruct (both (image isqrt fine rounds ch_ (point_itv unit fine a))) as [[fa fa']|] eqn:efa; [|discriminate].
+    destruct (both (image isqrt fine rounds ch_ (point_itv unit fine b))) as [[fb fb']|] eqn:efb; [|discriminate].
+    set (top := match snd (fst e) with Some hi => Some (Z.max hi b) | None => None end) in *.
+    set (i := to_fine unit fine (Some lo, top)) in *.
+    destruct (_ && _)%bool eqn:eb in q; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [q <-].
+    apply pair_equal_spec in q. destruct q as [<- <-].
+    repeat match goal with x : (_ && _)%bool = true |- _ => apply andb_prop in x; destruct x end.
+    repeat match goal with x : (_ <=? _)%Z = true |- _ => apply Z.leb_le in x | x : (_ <? _)%Z = true |- _ => apply Z.ltb_lt in x end.
+    match goal with x : convex _ = true |- _ => rename x into hc end. match goal with x : falls _ = true |- _ => rename x into hf end.
+    match goal with x : nearest _ _ = true |- _ => rename x into hn end. match goal with x : measures_ _ _ _ = true |- _ => rename x into hm end.
+    destruct (shape_on_ok isqrt fine rounds ch_ i) as [_ [sd [sc _]]]. specialize (sd hf). specialize (sc hc). fold f in sd, sc.
+    apply point_value in efa, efb. fold f in efa, efb. destruct efa as [fa1 fa2], efb as [fb1 fb2].
+    destruct (measures_ok _ _ hm) as [hl _]. pose proof (nearest_le _ _ hn hl) as hle. set (v := value H z j) in *.
+    destruct ev as [ev1 ev2]. rewrite elo in ev1. cbn [above] in ev1. fold g in ev1.
+    assert (Lab : IZR lo <= IZR a < IZR b) by (split; [apply IZR_le|apply IZR_lt]; assumption).
+    assert (INI : forall x, IZR lo <= g * x -> (forall t, top = Some t -> g * x <= IZR t) -> inI fine i x).
+    { intros x x1 x2. unfold i. apply to_fine_ok. split; cbn [fst snd above below]; auto. destruct top; cbn; auto. }
+    assert (TOPB : forall t, top = Some t -> (b <= t)%Z).
+    { unfold top. intros t. destruct (snd (fst e)); [|discriminate]. intros w0; inv_some. lia. }
+    assert (EQ : forall x, g * (IZR x / g) = IZR x) by (intros; field; lra).
+    assert (I1 : inI fine i (IZR lo / g)).
+    { apply INI; rewrite EQ; [lra|]. intros t ht. apply TOPB in ht. apply IZR_le in ht. lra. }
+    assert (I2 : inI fine i (IZR a / g)).
+    { apply INI; rewrite EQ; [lra|]. intros t ht. apply TOPB in ht. apply IZR_le in ht. lra. }
+    assert (I3 : inI fine i (IZR b / g)).
+    { apply INI; rewrite EQ; [lra|]. intros t ht. apply TOPB in ht. now apply IZR_le in ht. }
+    assert (I4 : inI fine i v).
+    { apply INI; [exact ev1|]. intros t. unfold top. destruct (snd (fst e)) as [u|]; [|discriminate]. intros w0; inv_some. subst t.
+      cbn in ev2. fold g in ev2. eapply Rle_trans; [exact ev2|]. apply IZR_le. lia. }
+    assert (RV : forall x y, IZR x * (IZR y / g) = IZR (x * y) / g) by (intros; rewrite mult_IZR; field; lra).
+    assert (K : IZR al' * v + IZR be' <= F * f v).
+    { apply (support fine (fun x => F * f x) i (IZR lo / g) (IZR a / g) (IZR b / g) (IZR al') (IZR be') v
+               (cup_scaled _ _ sc) (down_scaled _ _ sd) I1 I2 I3 I4).
+      - unfold Rdiv. apply Rmult_lt_compat_r; [now apply Rinv_0_lt_compat|lra].
+      - apply Rmult_le_reg_l with g; auto. rewrite EQ. exact ev1.
+      - unfold Rdiv. apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat|lra].
+      - now apply IZR_le.
+      - apply Rmult_le_reg_l with g; auto. replace (g * (IZR al' * (IZR b / g) + IZR be')) with (IZR al' * IZR b + IZR be' * g) by (field; lra).
+        match goal with x : (al' * b + _ <= _)%Z |- _ => apply IZR_le in x; rewrite plus_IZR, !mult_IZR in x; fold g in x end. nra.
+      - apply Rmult_le_reg_l with g; auto. replace (g * (IZR al' * (IZR a / g) + IZR be')) with (IZR al' * IZR a + IZR be' * g) by (field; lra).
+        match goal with x : (al' * a + _ <= _)%Z |- _ => apply IZR_le in x; rewrite plus_IZR, !mult_IZR in x; fold g in x end. nra.
+      - apply Rmult_le_reg_l with g; auto. replace (g * (IZR al' * (IZR b / g - IZR a / g))) with (IZR al' * (IZR b - IZR a)) by (field; lra).
+        match goal with x : (al' * (b - a) <= _)%Z |- _ => apply IZR_le in x; rewrite !mult_IZR, !minus_IZR in x; fold g in x end. nra.
+      - match goal with x : ((a - lo) * _ <= _)%Z |- _ => apply IZR_le in x; rewrite !mult_IZR, !minus_IZR, !mult_IZR, !minus_IZR in x; fold g in x; rename x into big end.
+        apply Rmult_le_reg_l with (g * g); [nra|].
+        replace (g * g * ((IZR a / g - IZR lo / g) * (F * f (IZR b / g) - F * f (IZR a / g) - IZR al' * (IZR b / g - IZR a / g))))
+          with ((IZR a - IZR lo) * ((F * f (IZR b / g) - F * f (IZR a / g)) * g - IZR al' * (IZR b - IZR a))) by (field; lra).
+        replace (g * g * ((IZR b / g - IZR a / g) * (F * f (IZR a / g) - (IZR al' * (IZR a / g) + IZR be'))))
+          with ((IZR b - IZR a) * (F * f (IZR a / g) * g - IZR al' * IZR a - IZR be' * g)) by (field; lra).
+        set (fA := F * f (IZR a / g)) in *. set (fB := F * f (IZR b / g)) in *.
+        apply Rle_trans with ((IZR a - IZR lo) * ((IZR fb' - IZR fa) * g - IZR al' * (IZR b - IZR a))).
+        { apply Rmult_le_compat_l; [lra|]. assert ((fB - fA) * g <= (IZR fb' - IZR fa) * g) by (apply Rmult_le_compat_r; lra). lra. }
+        eapply Rle_trans; [exact big|]. apply Rmult_le_compat_l; [lra|]. assert (IZR fa * g <= fA * g) by (apply Rmult_le_compat_r; lra). lra. }
+    assert (W : 0 < IZR w) by (apply IZR_lt; assumption). assert (A0 : IZR al' <= 0) by (apply IZR_le; assumption).
+    rewrite !mult_IZR. assert (IZR al' * measurement H z l' j <= IZR al' * v) by nra.
+    assert (IZR w * (IZR al' * measurement H z l' j + IZR be') <= IZR w * (F * f v)) by (apply Rmult_le_compat_l; lra). lra.
+  - (* a line above *)
+    destruct (lower_at c prems l' j il) as [lo|] eqn:elo; [|discriminate]. destruct (upper_at prems l' j ih) as [hi|] eqn:ehi; [|discriminate].
+    destruct (both (image isqrt fine rounds ch_ (point_itv unit fine lo))) as [[f1 flo]|] eqn:efa; [|discriminate].
+    destruct (both (image isqrt fine rounds ch_ (point_itv unit fine hi))) as [[f2 fhi]|] eqn:efb; [|discriminate].
+    set (cand := match among with None => _ | Some _ => _ end) in *. destruct cand as [ls|] eqn:ecand; [|discriminate].
+    set (i := to_fine unit fine (Some lo, Some hi)) in *.
+    destruct (_ && _)%bool eqn:eb in q; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [q <-].
+    apply pair_equal_spec in q. destruct q as [<- <-].
+    apply andb_prop in eb. destruct eb as [eb rest].
+    repeat match goal with x : (_ && _)%bool = true |- _ => apply andb_prop in x; destruct x end.
+    repeat match goal with x : (_ <=? _)%Z = true |- _ => apply Z.leb_le in x | x : (_ <? _)%Z = true |- _ => apply Z.ltb_lt in x end.
+    match goal with x : convex _ = true |- _ => rename x into hc end.
+    match goal with x : nearest _ _ = true |- _ => rename x into hn end. match goal with x : measures_ _ _ _ = true |- _ => rename x into hm end.
+    match goal with x : (flo * _ <= _)%Z |- _ => rename x into c1 end. match goal with x : (fhi * _ <= _)%Z |- _ => rename x into c2 end.
+    destruct (shape_on_ok isqrt fine rounds ch_ i) as [_ [_ [sc _]]]. specialize (sc hc). fold f in sc.
+    apply point_value in efa, efb. fold f in efa, efb. destruct efa as [_ fa2], efb as [_ fb2].
+    destruct (measures_ok _ _ hm) as [hl _]. apply lower_at_ok in elo; auto. apply upper_at_ok in ehi; auto.
+    set (x := measurement H z l' j) in *. set (v := value H z j) in *.
+    apply IZR_le in c1, c2. rewrite plus_IZR, !mult_IZR in c1, c2. fold g in c1, c2.
+    assert (C1 : IZR flo <= IZR al' * (IZR lo / g) + IZR be').
+    { apply Rmult_le_reg_r with g; auto. replace ((IZR al' * (IZR lo / g) + IZR be') * g) with (IZR al' * IZR lo + IZR be' * g) by (field; lra). exact c1. }
+    assert (C2 : IZR fhi <= IZR al' * (IZR hi / g) + IZR be').
+    { apply Rmult_le_reg_r with g; auto. replace ((IZR al' * (IZR hi / g) + IZR be') * g) with (IZR al' * IZR hi + IZR be' * g) by (field; lra). exact c2. }
+    assert (X1 : IZR lo / g <= x). { apply Rmult_le_reg_l with g; auto. replace (g * (IZR lo / g)) with (IZR lo) by (field; lra). exact elo. }
+    assert (X2 : x <= IZR hi / g). { apply Rmult_le_reg_l with g; auto. replace (g * (IZR hi / g)) with (IZR hi) by (field; lra). exact ehi. }
+    assert (EQ : forall y, g * (IZR y / g) = IZR y) by (intros; field; lra).
+    assert (I1 : inI fine i (IZR lo / g)). { apply to_fine_ok. split; cbn; fold g; rewrite EQ; lra. }
+    assert (I2 : inI fine i (IZR hi / g)). { apply to_fine_ok. split; cbn; fold g; rewrite EQ; lra. }
+    (* the location that attains the value *)
+    assert (AT : exists k, In k ls /\ In k (places H j) /\ measurement H z k j = v).
+    { unfold cand in ecand. destruct among as [ia|].
+      - destruct (get prems ia) as [[| | | | |k0 j0|k0 ls0|]|] eqn:eia; try discriminate;
+          [destruct (Nat.eqb j0 j) eqn:e0|destruct (Nat.eqb k0 j) eqn:e0]; try discriminate; apply Nat.eqb_eq in e0; subst;
+          inv_some; apply M in eia; cbn in eia.
+        + exists k0. subst ls. destruct eia. repeat split; auto. now left.
+        + subst ls. exact eia.
+      - inv_some. destruct (places_eq j) as [hj hpl].
+        { intros e0. destruct (measures_ok _ _ hm) as [_ [m1 [_ _]]]. assert (q : In l' (places_ c j)).
+          { unfold places_. apply filter_In. split; auto. apply in_seq. cbn. lia. } rewrite e0 in q. destruct q. }
+        subst ls. destruct (nearest_at j hn) as [k [k1 k2]]; [intros e0; rewrite e0 in hl; destruct hl|]. exists k. rewrite hpl. auto. }
+    destruct AT as [k [k1 [k2 k3]]].
+    assert (K : F * f v <= IZR al' * x + IZR be').
+    { destruct (Nat.eq_dec k l') as [->|ne].
+      - fold x in k3. rewrite <- k3.
+        apply (chord fine (fun x => F * f x) i (IZR lo / g) (IZR hi / g) (IZR al') (IZR be') x (cup_scaled _ _ sc) I1 I2); auto; lra.
+      - destruct (least_at c prems j (Some l') ls refs) as [m|] eqn:el; [|discriminate].
+        destruct (least_at_ok _ _ _ _ _ el k k1 k2) as [b [-> hb]]; [intros b' e0; inv_some; congruence|]. rewrite k3 in hb. fold v in hb.
+        destruct (image isqrt fine rounds ch_ (to_fine unit fine (Some b, None))) as [[r1 [r|]]|] eqn:er; try discriminate.
+        apply (image_ok isqrt fine rounds ch_ _ _ v) in er; [|apply to_fine_ok; split; cbn; auto].
+        destruct er as [_ er]. cbn in er. fold f in er. apply andb_prop in rest. destruct rest as [r2 r3]. apply Z.leb_le in r2, r3.
+        apply IZR_le in r2, r3. rewrite plus_IZR, !mult_IZR in r2, r3. fold g in r2, r3.
+        eapply Rle_trans; [exact er|].
+        apply Rmult_le_reg_r with g; auto. rewrite Rmult_plus_distr_r.
+        replace (IZR al' * x * g) with (IZR al' * (g * x)) by ring.
+        destruct (Rle_lt_dec 0 (IZR al')); nra. }
+    assert (W : IZR w < 0) by (apply IZR_lt; assumption). rewrite !mult_IZR. nra.
+Qed.
+
+(** ** Sums *)
+Fixpoint term_sum (T : list term) : R :=
+  match T with [] => 0 | (l, (a, j)) :: r => IZR a * measurement H z l j + term_sum r end.
+Lemma terms_ok es : forall j w ls s T, all_ok j es -> terms isqrt c unit fine rounds prems j w es ls = Some (s, T) ->
+  IZR s + term_sum T <= F * sumn (length es) (fun i => at_ w i * activation H z (j + i)).
+Proof.
+  induction es as [|e es IH]; intros j w ls s T a q; cbn [terms] in q.
+  - destruct ls; [|discriminate]. inv_some. cbn. lra.
+  - destruct (all_ok_tail _ _ _ a) as [[av aa] a2]. cbn [length sumn]. rewrite Nat.add_0_r.
+    replace (at_ w 0) with (IZR (hd 0%Z w)) by (destruct w; reflexivity).
+    replace (sumn (length es) (fun i => at_ w (S i) * activation H z (j + S i)))
+      with (sumn (length es) (fun i => at_ (tl w) i * activation H z (S j + i))).
+    2:{ apply sumn_ext. intros i _. rewrite Nat.add_succ_comm. unfold at_. destruct w; [destruct i|]; reflexivity. }
+    assert (REST : forall ls', match weigh (hd 0%Z w) (snd e), terms isqrt c unit fine rounds prems (S j) (tl w) es ls' with
+      | Some v, Some (s0, T0) => Some (v + s0, T0)%Z | _, _ => None end = Some (s, T) ->
+      IZR s + term_sum T <= F * (IZR (hd 0%Z w) * activation H z j + sumn (length es) (fun i => at_ (tl w) i * activation H z (S j + i)))).
+    { intros ls' q'. destruct (weigh (hd 0%Z w) (snd e)) as [v|] eqn:ew; [|discriminate].
+      destruct (terms isqrt c unit fine rounds prems (S j) (tl w) es ls') as [[s0 T0]|] eqn:et; [|discriminate].
+      apply some_inj in q'. apply pair_equal_spec in q'. destruct q' as [<- <-].
+      apply IH in et; auto. apply (weigh_ok fine _ _ _ _ ew) in aa. fold F in aa. rewrite plus_IZR. lra. }
+    destruct ls as [|[k ln] more]; [now apply (REST [])|]. destruct (Nat.eqb k j); [|now apply (REST ((k, ln) :: more))].
+    destruct (line_of isqrt c unit fine rounds prems j (hd 0%Z w) e ln) as [[[l al] be]|] eqn:el; [|discriminate].
+    destruct (terms isqrt c unit fine rounds prems (S j) (tl w) es more) as [[s0 T0]|] eqn:et; [|discriminate].
+    apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+    apply IH in et; auto. apply line_of_ok in el; [|split; auto]. rewrite plus_IZR. cbn [term_sum]. lra.
+Qed.
+Lemma term_split l T : term_sum T = term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)
+  + term_sum (filter (fun x : term => negb (Nat.eqb (fst x) l)) T).
+Proof.
+  induction T as [|[l' [t j]] T IH]; cbn [filter fst]; [cbn; lra|]. destruct (Nat.eqb l' l); cbn [negb term_sum]; lra.
+Qed.
+Lemma subject_ok l T : forall S, subject_of c T = Some S -> (forall x, In x T -> fst x = l) -> form_sum D S (Y l) = h * h * term_sum T.
+Proof.
+  induction T as [|[l' [a j]] T IH]; intros S q ip; cbn [subject_of] in q.
+  - inv_some; subst. cbn. lra.
+  - destruct (get (forms c) j) as [f|] eqn:ef; [|discriminate]. destruct (subject_of c T) as [S'|]; [|discriminate].
+    inv_some; subst S. cbn [form_sum term_sum]. rewrite (form_ok _ _ l ef), (IH _ eq_refl); [|intros; apply ip; now right].
+    assert (l' = l) by (apply (ip (l', (a, j))); now left). subst. ring.
+Qed.
+Lemma summed_ok ss : forall T v, summed c unit prems ss T = Some v -> IZR v <= term_sum T.
+Proof.
+  induction ss as [|[[l box] ts] ss IH]; intros T v q; cbn [summed] in q.
+  - destruct T; [|discriminate]. inv_some; subst. cbn. lra.
+  - destruct (get (lb c) l) as [bank|] eqn:eb; [|discriminate].
+    destruct (subject_of c _) as [S|] eqn:es; [|discriminate].
+    destruct (summed c unit prems ss _) as [s|] eqn:er; [|discriminate].
+    destruct (row c unit prems (Some l) bank box S ts) as [[n d]|] eqn:ew; [|discriminate]. inv_some; subst v.
+    apply IH in er. apply get_lb in eb. destruct eb as [hl hb].
+    apply (row_ok _ _ _ _ _ _ _ l) in ew; auto; [|reflexivity]. destruct ew as [hd hn].
+    rewrite (subject_ok l _ _ es) in hn. 2:{ intros x hx. apply filter_In in hx. destruct hx as [_ hx]. now apply Nat.eqb_eq in hx. }
+    rewrite (term_split l T). set (t := term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)) in *.
+    pose proof (fl_le n d hd) as fd. apply IZR_lt in hd. rewrite plus_IZR.
+    assert (hh : 0 < h * h) by nra.
+    assert (hn' : IZR n * (h * h) <= IZR d * (h * h * t)) by exact hn.
+    assert (IZR n <= IZR d * t). { apply Rmult_le_reg_r with (h * h); auto. replace (IZR d * t * (h * h)) with (IZR d * (h * h * t)) by ring. exact hn'. }
+    assert (last : IZR (fl n d) <= t). { apply Rmult_le_reg_r with (IZR d); auto. lra. }
+    apply Rplus_le_compat; [exact last|exact er].
+Qed.
+
+(** ** Margins *)
+Lemma weighed_each w : feature H = Each -> weighed H w (activation H z) = sumn (nproto H) (fun j => at_ w j * activation H z j).
+Proof. intros e. unfold weighed. now rewrite e. Qed.
+Lemma table_ok es : all_ok 0 es -> forall j i, get (of_list (map snd es)) j = Some i -> If_ i (activation H z j).
+Proof.
+  intros a j i q. rewrite get_of_list, nth_error_map in q.
+  match type of q with option_map _ ?t = _ => destruct t as [e|] eqn:ee; [|discriminate] end.
+  cbn in q. apply some_inj in q. subst i. exact (proj2 (a j e ee)).
+Qed.
+Lemma margin_ok w offset es form : all_ok 0 es -> length es = nproto H ->
+  margin isqrt c unit fine rounds prems (feature H) w offset es form = true -> 0 < weighed H w (activation H z) + IZR offset.
+Proof.
+  intros a hl q. unfold margin in q.
+  assert (POS : forall s, (0 < s + offset * Z.pos fine)%Z -> IZR s <= F * weighed H w (activation H z) -> 0 < weighed H w (activation H z) + IZR offset).
+  { intros s p1 p2. apply IZR_lt in p1. rewrite plus_IZR, mult_IZR in p1. fold F in p1. apply Rmult_lt_reg_l with F; auto. lra. }
+  destruct (feature H) as [|gr|t] eqn:ef.
+  - rewrite weighed_each in * by auto. destruct form as [r|].
+    + destruct (terms isqrt c unit fine rounds prems 0 w es (lines r)) as [[s T]|] eqn:et; [|discriminate].
+      destruct (summed c unit prems (sums r) T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
+      apply terms_ok in et; auto. apply summed_ok in es'. rewrite hl in et. apply (POS (s + v)%Z); auto. rewrite plus_IZR. cbn [Nat.add] in et. lra.
+    + destruct (terms isqrt c unit fine rounds prems 0 w es []) as [[s T]|] eqn:et; [|discriminate]. apply Z.ltb_lt in q.
+      assert (T = []).
+      { clear - et. revert et. generalize 0%nat. revert w s. induction es as [|e es IH]; intros w s n et; cbn [terms] in et; [congruence|].
+        destruct (weigh _ _); [|discriminate]. destruct (terms _ _ _ _ _ _ (S n) (tl w) es []) as [[s0 T0]|] eqn:e1; [|discriminate].
+        apply some_inj in et. apply pair_equal_spec in et. destruct et as [_ <-]. eapply IH; eauto. }
+      subst T. apply terms_ok in et; auto. rewrite hl in et. cbn [term_sum Nat.add] in et. apply (POS s); auto. lra.
+  - destruct form; [discriminate|]. destruct (lower_groups _ w gr) as [s|] eqn:el; [|discriminate]. apply Z.ltb_lt in q.
+    apply (POS s); auto. apply (lower_groups_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
+  - destruct form; [discriminate|]. destruct (lower_tree fine _ w t) as [s|] eqn:el; [|discriminate]. apply Z.ltb_lt in q.
+    apply (POS s); auto. apply (lower_tree_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
+Qed.
+End Premises.
+
+Variable ps : array (list Z).
+Hypothesis PS : forall j p, get ps j = Some p -> metric H = Euclidean /\ nth j (protos H) [] = p.
+
+Definition known (prems : array prem) : Prop := forall i p, get prems i = Some p -> phold p.
+Lemma known_put k prems : phold k -> known prems -> known (put k prems).
+Proof. intros a b i p q. rewrite get_put in q. destruct i; [inv_some; now subst|eauto]. Qed.
+Lemma cut_low_ok e d x k lo hi : nth_error (cut_low e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ hi = u /\
+  lo = if Nat.eqb k d then Z.max l x else l.
+Proof.
+  unfold cut_low. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma cut_high_ok e d x k lo hi : nth_error (cut_high e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ lo = l /\
+  hi = if Nat.eqb k d then Some (match u with Some y => Z.min y x | None => x end) else u.
+Proof.
+  unfold cut_high. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma crossed_ok lo hi x n : crossed lo hi = true -> above n lo x -> below n hi x -> False.
+Proof.
+  unfold crossed. destruct lo as [a|], hi as [b|]; try discriminate. intros q. apply Z.ltb_lt in q. apply IZR_lt in q. cbn. intros; lra.
+Qed.
+
+Lemma prove_ok rs w offset es p : forall prems up, known prems -> all_ok 0 es -> length es = nproto H ->
+  prove isqrt c unit fine rounds ps rs (feature H) w offset es prems up p = true -> 0 < weighed H w (activation H z) + IZR offset.
+Proof.
+  induction p; intros prems up K a hl q; cbn [prove] in q.
+  - eapply margin_ok; [exact K| |rewrite updated_length; exact hl|exact q]. apply updated_ok; auto.
+  - destruct (derive isqrt c unit fine rounds prems ps s) as [k|] eqn:ed; [|discriminate].
+    apply (IHp (put k prems) (S up)); auto. apply known_put; auto. eapply derive_ok; eauto.
+  - exfalso. destruct (get prems i) as [[[l|] [j| |] lo hi|j lo hi| | | | | |]|] eqn:e1; try discriminate;
+      destruct (get prems k) as [[[l'|] [j'| |] lo' hi'|j' lo' hi'| | | | | |]|] eqn:e2; try discriminate;
+      apply K in e1, e2; cbn in e1, e2.
+    + apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2]. apply Nat.eqb_eq in q1, q2. subst l' j'.
+      eapply crossed_ok; [exact q3|apply e1|apply e2].
+    + apply andb_prop in q. destruct q as [q1 q3]. apply Nat.eqb_eq in q1. subst j'. eapply crossed_ok; [exact q3|apply e1|apply e2].
+  - exfalso. destruct (get prems i) as [[| | | | | |j [|l ls]|]|] eqn:e1; try discriminate. apply K in e1. cbn in e1. destruct e1 as [l [[] _]].
+  - exfalso. destruct (get prems i) as [[| | | |[l|] e| | |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1.
+    apply existsb_exists in q. destruct q as [[lo hi] [q1 q2]]. apply In_nth_error in q1. destruct q1 as [d q1].
+    assert (hd : (d < D)%nat).
+    { assert (q3 := nth_error_lt _ _ _ q1). rewrite firstn_length in q3. change (ch c) with D in q3. lia. }
+    assert (q4 : nth_error e d = Some (lo, hi)).
+    { clear - q1 hd. change (ch c) with D in q1. revert d q1 hd. generalize D. induction e as [|y e IH]; intros n d q1 hd; [rewrite firstn_nil in q1; destruct d; discriminate|].
+      destruct n; [destruct d; discriminate|]. destruct d; cbn in *; auto. eapply IH; eauto. lia. }
+    destruct (e1 l eq_refl d lo hi hd q4) as [b1 b2]. cbn [fst snd] in q2. eapply (crossed_ok _ _ (vec l d) unit q2); [exact b1|]. destruct hi; auto.
+  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * measurement H z l j) (IZR at_)) as [b|b].
+    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
+    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
+  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * value H z j) (IZR at_)) as [b|b].
+    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
+    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
+  - destruct (get prems i) as [[| | | |pl e| | |]|] eqn:e1; try discriminate.
+    apply andb_prop in q. destruct q as [q q2]. apply andb_prop in q. destruct q as [q q1]. apply andb_prop in q. destruct q as [cv ln].
+    apply Nat.ltb_lt in ln. change (nl c) with (nloc H) in ln. apply K in e1. cbn in e1.
+    assert (B : forall k lo hi, (k < D)%nat -> nth_error e k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
+    { apply e1. pose proof (covers_ok pl (Some l) l cv eq_refl). destruct pl; auto. }
+    destruct (Rle_lt_dec (g * vec l d) (IZR at_)) as [b|b].
+    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_high_ok in hn.
+      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
+      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. destruct u as [y|]; auto.
+      destruct (Z.min_spec y at_) as [[_ ->]|[_ ->]]; auto.
+    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_low_ok in hn.
+      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
+      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k.
+      destruct (Z.max_spec lo' at_) as [[_ ->]|[_ ->]]; lra.
+  - destruct (get prems i) as [[| | | | | |j ls|]|] eqn:e1; try discriminate. apply andb_prop in q. destruct q as [q1 q2].
+    pose proof (K _ _ e1) as e2. cbn in e2. destruct e2 as [l0 [b1 [b2 b3]]]. destruct (Nat.eq_dec l0 l) as [->|ne].
+    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. cbn. auto.
+    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. cbn. exists l0. repeat split; auto.
+      apply filter_In. split; auto. apply negb_true_iff. now apply Nat.eqb_neq.
+Qed.
+Lemma rooted_ok ss : forall prems out, known prems -> rooted isqrt c unit fine rounds ps prems ss = Some out -> known out.
+Proof.
+  induction ss as [|s ss IH]; intros prems out K q; cbn [rooted] in q; [inv_some; now subst|].
+  destruct (derive isqrt c unit fine rounds prems ps s) as [k|] eqn:ed; [|discriminate].
+  eapply IH; [|exact q]. apply known_put; auto. eapply derive_ok; eauto.
+Qed.
+Lemma shown_ok rs w offset es prems ev : known prems -> all_ok 0 es -> length es = nproto H ->
+  shown isqrt c unit fine rounds ps rs (feature H) w offset es prems ev = true -> 0 < weighed H w (activation H z) + IZR offset.
+Proof. intros K a hl q. destruct ev; cbn [shown] in q; [eapply margin_ok; eauto|eapply prove_ok; eauto]. Qed.
+End Sound.
