@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from models.build_zoo import ENTRIES
 from protoproof.files import make_directory, write_atomic
-from protoproof.resources import NAMES, ZOO
+from protoproof.resources import ZOO
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
@@ -44,7 +45,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-1x1": mnist_1x1,
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
-    **{f"sweep-{name}": partial(sweep, name) for name in NAMES},
+    **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
     "region": region,

@@ -90,7 +90,6 @@ def page() -> str:
     trained = (
         [f"`{row['method']}`", _title(row["method"]), *_cells(row, sizes=True)] for row in zoo()
     )
-    listed = ([row["method"], *_cells(row, sizes=True)] for row in rows_of("foreign"))
     rules = (cells for row in [*zoo(), *rows_of("foreign")] for cells in _rules(row))
     return "\n".join(
         [
@@ -100,12 +99,18 @@ def page() -> str:
             RULES_PROSE,
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
-            "## Heads of the field, with random weights\n",
-            grid(["head", *HEAD], listed),
+            *_listed(),
             "## Every comparison rule\n",
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
     )
+
+
+def _listed() -> list[str]:
+    """The section about the list of heads, where it was measured."""
+    rows = [[row["method"], *_cells(row, sizes=True)] for row in rows_of("foreign")]
+    title = "## Heads of the field, with random weights\n"
+    return [title, grid(["head", *HEAD], rows)] if rows else []
 
 
 def _title(name: str) -> str:
