@@ -42,6 +42,10 @@ BESIDES = {
     "channel": {"simplex"},
     "euclidean tree": {"path"},
     "linear tree": {"path"},
+    "euclidean greedy": {"path"},
+    "euclidean largest leaf": {"path"},
+    "linear greedy": {"path"},
+    "angular largest leaf": {"path"},
 }
 # whose similarity can be negative, or whose decision is not over classes linearly
 NOT_PUBLISHED = {
@@ -49,6 +53,8 @@ NOT_PUBLISHED = {
     "euclidean labels",
     "euclidean best",
     "euclidean tree",
+    "euclidean greedy",
+    "euclidean largest leaf",
 } - {"angular clamped"}
 
 

@@ -131,7 +131,7 @@ ODD: dict[str, tuple[Change, str]] = {
             node("Mul", "g gg", "h"), node("Flatten", "h", "hh"),
             node("Gather", "s rest", "s12", axis=1), node("Concat", "hh s12", "f", axis=1),
             first=np.array([0]), one3=np.array([1, 1, 1]), rest=np.array([1, 2]),
-        ), "product",
+        ), "multiplied by itself",
     ),
     "indices of the largest": (
         in_front("c", node("TopK", "s three", "values spots"),

@@ -255,8 +255,8 @@ def contrasted(
 
     Args:
         explanation: one with a certificate.
-        target: a class's name or number, or ``closest``: the rival with the least margin. Of
-            labels, one of those that are explained.
+        target: a class's name or number, or ``closest``: of the rivals, the one with the
+            least margin to which a contrast is found. Of labels, one of those that are explained.
         timeout: seconds for making the contrast small.
 
     Raises:
@@ -264,12 +264,13 @@ def contrasted(
     """
     question = _again(explainer, explanation)
     instance, domain = question.instance, question.domain
-    class_ = _class(explainer, instance, target)
+    classes = _classes(explainer, instance, target)
     if explanation.certificate is None:
         return explanation, None
     now = time.perf_counter
     deadline = math.inf if timeout is None else now() + timeout
-    found = contrastive(instance, domain, class_, deadline=deadline, now=now)
+    ways = (contrastive(instance, domain, k, deadline=deadline, now=now) for k in classes)
+    found = next((way for way in ways if way is not None), None)
     if found is None:
         return explanation, None
     core = explanation.certificate.core
@@ -283,11 +284,11 @@ def contrasted(
     return replace(explanation, certificate=envelope, check=report), found
 
 
-def _class(explainer: Explainer, instance: Instance, target: str) -> int:
+def _classes(explainer: Explainer, instance: Instance, target: str) -> list[int]:
     names, labels = explainer.network.class_names, explainer.network.head.decision.kind == "labels"
     word = "label" if labels else "class"
     if target == "closest":
-        return instance.rivals[int(np.argmin(instance.margins))]
+        return [instance.rivals[row] for row in np.argsort(instance.margins, kind="stable")]
     if target in names:
         found = names.index(target)
     elif target.isdigit() and int(target) < len(names):
@@ -299,4 +300,4 @@ def _class(explainer: Explainer, instance: Instance, target: str) -> int:
         raise UsageError(f"--contrast {target}: another label than the one that is explained")
     if not labels and found == instance.predicted:
         raise UsageError(f"--contrast {target}: that is the predicted class; choose another")
-    return found
+    return [found]

@@ -100,11 +100,11 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     for operator in final:
         if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:
             raise operator.refuse("along an axis that is not that of the classes")
-    _require_published(graph, output, axis, len(value.shape))
+    logged = _published_by_logarithms(graph, output, axis, len(value.shape))
     kinds = tuple(operator.kind for operator in final)
     if "Log" in kinds[:-1]:
         raise final[kinds.index("Log")].refuse("of something else than scores")
-    if kinds[-1:] == ("Log",):
+    if kinds[-1:] == ("Log",) or logged:
         here.known.positive.update(value.term.ravel().tolist())
     if "Sigmoid" in kinds[:-1] and kinds[:1] != ("ArgMax",):
         raise final[0].refuse("of probabilities of labels")
@@ -215,20 +215,24 @@ def _published(graph: Graph, output: str) -> bool:
     return any(True for _ in _followed(graph, output))
 
 
-def _require_published(graph: Graph, output: str, axis: int, rank: int) -> None:
-    """Only what normalises along the classes keeps their order.
+def _published_by_logarithms(graph: Graph, output: str, axis: int, rank: int) -> bool:
+    """Whether a logarithm stands between the scores and whatever the network puts out of them,
+    which keeps their order where they are positive. Only what normalises along the classes does.
 
     Raises:
         ModelError: no output of the network follows from the scores by such operators alone.
     """
+    ways = []
     for _, operators in _followed(graph, output):
         along = [o.attributes["axis"] for o in operators if "axis" in o.attributes]
         if all(one % rank == axis for one in along):
-            return
-    raise ModelError(
-        f"model: what the network puts out of {output!r} is normalised along an axis that is not "
-        "that of the classes"
-    )
+            ways.append(any(operator.kind == "Log" for operator in operators))
+    if not ways:
+        raise ModelError(
+            f"model: what the network puts out of {output!r} is normalised along an axis that is "
+            "not that of the classes"
+        )
+    return all(ways)
 
 
 def _becomes_labels(graph: Graph, output: str) -> bool:

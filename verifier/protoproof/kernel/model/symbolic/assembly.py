@@ -128,7 +128,7 @@ def _require_positive(known: Expressions, index: int, geometry: Geometry) -> Non
         certain |= more
         sound &= more or at_least(bounds(whole, _range(row))[0], ZERO)
     if not (sound and certain):
-        raise ModelError("model: terms are divided by what is not certainly positive")
+        raise ModelError("model: a divisor or a logarithm of terms that are not certainly positive")
 
 
 def _range(row: Canonical) -> tuple[End, End]:
