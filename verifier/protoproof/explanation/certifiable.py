@@ -73,10 +73,15 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
         return Reading(
             "the checker measures in other units: it shares a factor of the prototypes otherwise"
         )
-    for own_chain, chain in ((ours.inner_chain, theirs.inner), (ours.chain, theirs.chain)):
+    both = (
+        (ours.inner_chain, theirs.inner),
+        (ours.chain, theirs.chain),
+        (ours.common_chain, theirs.common),
+    )
+    for own_chain, chain in both:
         if not _same_similarity(own_chain, chain, ours):
             return Reading("the checker reads another similarity, or one in other units")
-    return Reading("", Similarities(_steps(theirs.inner), _steps(theirs.chain)))
+    return Reading("", Similarities(*(_steps(chain) for _, chain in both)))
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:

@@ -158,11 +158,12 @@ class Similarities:
 
     inner: Steps
     chain: Steps
+    common: Steps = ()
 
     @classmethod
     def of(cls, head: Head) -> Similarities:
         """Those of a head whose float64 constants are what the graph means."""
-        return cls(_exact_steps(head.inner_chain), _exact_steps(head.chain))
+        return cls(*map(_exact_steps, (head.inner_chain, head.chain, head.common_chain)))
 
 
 def _exact_steps(chain: Chain) -> Steps:
