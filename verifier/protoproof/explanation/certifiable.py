@@ -23,7 +23,7 @@ from protoproof.kernel.model.head import Head
 from protoproof.network import Network
 from protoproof.network.head.chain import Chain as OurChain
 from protoproof.network.head.head import Head as OurHead
-from protoproof.prover.latent.exact import ExactStep, Similarities, Steps
+from protoproof.prover.latent.exact import ExactStep, Steps, Unrounded
 
 # What an argument of two similarities is compared at, where their ends allow it.
 _AT = 0.25
@@ -35,13 +35,13 @@ _SAME = 1e-9
 class Reading:
     """What the checker says against a head, "" where it reads the same one.
 
-    ``similarities``: those of its reading, whose constants are not rounded; None where it objects.
+    ``unrounded``: the numbers of its reading, which float64 rounds; None where it objects.
     The prover states facts with them. That takes nothing on trust: the checker has read the
     constants from the graph, and computes every fact again.
     """
 
     objection: str
-    similarities: Similarities | None = None
+    unrounded: Unrounded | None = None
 
 
 def checkers_reading(network: Network, model: ModelFile | None = None) -> Reading:
@@ -81,7 +81,12 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
     for own_chain, chain in both:
         if not _same_similarity(own_chain, chain, ours):
             return Reading("the checker reads another similarity, or one in other units")
-    return Reading("", Similarities(*(_steps(chain) for _, chain in both)))
+    weights, unit = None, 1 << theirs.scale_shift
+    if ours.rounded:
+        weights = tuple(tuple(fmpq(w, unit) for w in row) for row in theirs.scales)
+    slack = fmpq(theirs.scale_slack.numerator, theirs.scale_slack.denominator)
+    inner, outer, common = (_steps(chain) for _, chain in both)
+    return Reading("", Unrounded(inner, outer, common, weights, slack))
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
 from protoproof.network.head.head import Head
-from protoproof.prover.latent.exact import Number, around, chain_number, length_number
+from protoproof.prover.latent.exact import (
+    Number,
+    chain_number,
+    exactly,
+    length_number,
+    weighted,
+)
 from protoproof.prover.latent.instance import Instance
 
 # Bits of the balls: far more than float64 has, so that their width never shows.
@@ -31,9 +37,9 @@ def enclosed_measurement(instance: Instance, location: int, prototype: int) -> t
     head, z = instance.head, instance.latent[location]
     if head.geometry == "euclidean" and _single(head, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
-    if head.geometry == "angular" or head.rounded:
+    if head.geometry in ("angular", "diagonal"):
         with ctx.workprec(_BITS):
-            return enclosed_number(measurement_number(head, z, prototype))
+            return enclosed_number(measurement_number(instance, z, prototype))
     return enclosed_fraction(measurement_fraction(head, z, prototype))
 
 
@@ -116,7 +122,7 @@ def pooled_number(instance: Instance, prototype: int) -> Number:
     head, kind = instance.head, instance.head.pooling_of.kinds[prototype]
     column = instance.measurement[:, prototype]
     places = _near(column) if kind == "nearest" else np.flatnonzero(np.isfinite(column)).tolist()
-    values = [measurement_number(head, instance.latent[place], prototype) for place in places]
+    values = [measurement_number(instance, instance.latent[place], prototype) for place in places]
     if kind == "nearest":
         return least(values)
     inner = [chain_number(instance.exact.inner, prototype, value) for value in values]
@@ -175,12 +181,16 @@ def largest(values: Sequence[arb]) -> list[arb]:
     return [low.union(high) for low, high in zip(lower, upper, strict=True)]
 
 
-def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Number:
+def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: int) -> Number:
     """One measurement at a latent of float64 values: a fraction, or a ball around what is none."""
+    head = instance.head
+    if head.geometry == "diagonal":
+        pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
+        apart = [exactly(a) - exactly(b) for a, b in pairs]
+        return weighted(head, instance.exact, prototype, apart)
     if head.geometry != "angular":
         value = measurement_fraction(head, z, prototype)
-        exact = fmpq(value.numerator, value.denominator)
-        return around(exact) if head.rounded else exact
+        return fmpq(value.numerator, value.denominator)
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
         (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
@@ -194,15 +204,12 @@ def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Nu
 
 
 def measurement_fraction(head: Head, z: NDArray[np.float64], prototype: int) -> Fraction:
-    """One measurement exactly; not for angular heads, whose norms are irrational."""
+    """One measurement exactly; not for lengths and weights, which may be
+    irrational."""
     pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
     if head.geometry == "linear":
         return -sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
-    squares = [(Fraction(a) - Fraction(b)) ** 2 for a, b in pairs]
-    if head.scales is None:
-        return sum(squares, Fraction(0))
-    weights = head.scales[prototype].tolist()
-    return sum((Fraction(w) * s for w, s in zip(weights, squares, strict=True)), Fraction(0))
+    return sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs), Fraction(0))
 
 
 def enclosed_number(value: Number) -> tuple[float, float]:

@@ -146,24 +146,32 @@ class ExactStep:
 
 
 Steps = tuple[ExactStep, ...]
+_NOTHING = fmpq(0)
 
 
 @dataclass(frozen=True)
-class Similarities:
-    """What is pooled, and what becomes of that, with constants that float64 may not hold.
+class Unrounded:
+    """What a head measures, pools and makes of that, with constants that float64 may not hold.
 
     A graph that divides by 64.64, or by a norm, has such constants. Facts about what they make are
     only true at the explained latent where they are not rounded.
+
+    Attributes:
+        inner, chain, common: the similarities; see ``Head``.
+        weights: [P][D] of channels, each at most ``slack`` less than it is; None: the head's.
     """
 
     inner: Steps
     chain: Steps
-    common: Steps = ()
+    common: Steps
+    weights: tuple[tuple[fmpq, ...], ...] | None = None
+    slack: fmpq = _NOTHING
 
     @classmethod
-    def of(cls, head: Head) -> Similarities:
+    def of(cls, head: Head) -> Unrounded:
         """Those of a head whose float64 constants are what the graph means."""
-        return cls(*map(_exact_steps, (head.inner_chain, head.chain, head.common_chain)))
+        inner, chain, common = map(_exact_steps, (head.inner_chain, head.chain, head.common_chain))
+        return cls(inner, chain, common)
 
 
 def _exact_steps(chain: Chain) -> Steps:
@@ -287,6 +295,21 @@ def _ball(name: str, x: arb) -> arb:
 def around(value: Number) -> arb:
     """A ball around a number whose factors were rounded."""
     return arb(value) * arb(1, _ROUNDED)
+
+
+def weighted(head: Head, exact: Unrounded, prototype: int, differences: Sequence[fmpq]) -> Number:
+    """The weighted squared distance of a latent whose coordinates differ so from a prototype's."""
+    if exact.weights is not None:
+        weights: Sequence[fmpq] = exact.weights[prototype]
+    elif head.scales is not None:
+        weights = [exactly(weight) for weight in head.scales[prototype].tolist()]
+    else:
+        raise InternalError("a weighted distance without weights")
+    squares = [apart * apart for apart in differences]
+    total = sum((w * s for w, s in zip(weights, squares, strict=True)), fmpq(0))
+    if exact.slack:
+        return arb(total).union(arb(total + exact.slack * sum(squares, fmpq(0))))
+    return around(total) if exact.weights is None and head.rounded else total
 
 
 def length_number(head: Head, square: fmpq, prototype: int) -> arb:
