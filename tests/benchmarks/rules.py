@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 from protoproof.network.head.decision import Labels, Linear, Tree
-from protoproof.prover.latent.atoms import Atoms
 from protoproof.prover.latent.domain import Domain, Simplex
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -91,33 +90,9 @@ def _topk(instance: Instance, domain: Domain, *, published: bool) -> Result:
     least = head.activation_between(*state.seen())[0]
     if not published or not (least >= 0).all():
         return Result(CARRIED_OVER, baseline.topk(instance.activation, instance.atoms, least))
-    merged = slots(instance)
-    if merged is not None:
-        return Result("slots top-k", baseline.topk(*merged))
-    return Result("top-k", baseline.topk(instance.activation, instance.atoms))
-
-
-def slots(instance: Instance) -> tuple[Vector, Atoms] | None:
-    """Focal activations and margins over them; None unless every prototype is pooled twice, by the
-    nearest location and by the mean, with opposite weights.
-
-    No activation of a slot is negative: the nearest location is at least as near as the mean.
-    """
-    head = instance.head
-    columns = head.pooling_of.columns
-    if set(columns) != {"nearest", "mean"}:
-        return None
-    near, mean = columns["nearest"], columns["mean"]
-    rows = np.concatenate([head.prototypes, np.abs(head.weight.T)], axis=1)
-    order, other = (np.lexsort(rows[part].T) for part in (near, mean))
-    near, mean = near[order], mean[other]
-    if len(near) != len(mean) or not np.array_equal(rows[near], rows[mean]):
-        return None
-    if not np.array_equal(head.weight[:, near], -head.weight[:, mean]):
-        return None
-    merged = Linear(head.weight[:, near], head.bias)
-    focal = instance.activation[near] - instance.activation[mean]
-    return focal, Atoms.of(merged, instance.predicted, merged.scores(focal))
+    slots = set(head.pooling_of.kinds) == {"nearest less mean"}
+    rule = "slots top-k" if slots else "top-k"
+    return Result(rule, baseline.topk(instance.activation, instance.atoms))
 
 
 def path(instance: Instance, domain: Domain) -> int | None:

@@ -10,14 +10,14 @@ import pytest
 from models.heldout import heldout
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import load
-from protoproof.network.head.decision import Linear
-from protoproof.prover.latent.domain import Simplex
+from protoproof.network.head.decision import ROUTINGS, Linear
+from protoproof.prover.latent.domain import Free, Simplex
 from protoproof.prover.latent.instance import Instance
 from protoproof.resources import zoo_path
 from tests.benchmarks import baseline, channels
-from tests.benchmarks.rules import CARRIED_OVER, path, results, slots
+from tests.benchmarks.rules import CARRIED_OVER, path, results
 from tests.benchmarks.tally import hardest, tally
-from tests.support.algebra import NAMES, Case, case
+from tests.support.algebra import NAMES, ROWS, Case, case
 
 PAIRS = {"triangle", "hypersphere"}
 ANGLES = {"angles", "cap"}
@@ -40,21 +40,16 @@ BESIDES = {
     ),
     "linear sphere": ANGLES,
     "channel": {"simplex"},
-    "euclidean tree": {"path"},
-    "linear tree": {"path"},
-    "euclidean greedy": {"path"},
-    "euclidean largest leaf": {"path"},
-    "linear greedy": {"path"},
-    "angular largest leaf": {"path"},
+    **{name: {"path"} for name in NAMES if ROWS[name].decision in ("tree", *ROUTINGS)},
 }
 # whose similarity can be negative, or whose decision is not over classes linearly
 NOT_PUBLISHED = {
-    *(name for name in NAMES if name.startswith(("angular", "linear"))),
-    "euclidean labels",
-    "euclidean best",
-    "euclidean tree",
-    "euclidean greedy",
-    "euclidean largest leaf",
+    *(
+        name
+        for name in NAMES
+        if name.startswith(("angular", "linear")) and ROWS[name].pooling != "nearest less mean"
+    ),
+    *(name for name in NAMES if ROWS[name].decision != "linear"),
 } - {"angular clamped"}
 
 
@@ -65,7 +60,7 @@ def test_every_head_has_its_rules(name: str) -> None:
     assert {rule for rule in found if "top-k" not in rule} == BESIDES.get(name, set())
     least = made.head.activation_between(*_seen(made))[0]
     negative = bool((least < 0).any())
-    published = "top-k" in found
+    published = bool(found & {"top-k", "slots top-k"})
     assert published == (name not in NOT_PUBLISHED and not negative)
     assert (CARRIED_OVER in found) == (not published)
 
@@ -159,16 +154,15 @@ def test_topk_with_true_ends_holds_where_zero_would_not() -> None:
     assert more > 0
 
 
-def test_slots_decide_as_their_two_poolings_do() -> None:
+def test_slots_need_no_more_facts_than_the_published_rule() -> None:
     known = Explainer(load(zoo_path("emoji-protopool")))
     for x in heldout("emoji-protopool", 3).x:
         instance = known.instance(known.network.observe(x))
-        merged = slots(instance)
-        assert merged is not None
-        focal, atoms = merged
-        assert len(focal) == len(instance.activation) // 2
-        assert (focal >= 0).all()
-        np.testing.assert_allclose(atoms.margins(focal), instance.margins, atol=1e-9)
+        published = {one.rule: one.facts for one in results(instance, Free())}
+        assert set(published) == {"slots top-k"}
+        assert published["slots top-k"] is not None
+        found = known.explain(x, vocabulary="mixed")
+        assert found.size <= published["slots top-k"]
 
 
 def test_a_path_counts_where_it_forces_the_prediction() -> None:

@@ -88,7 +88,8 @@ def test_the_document_is_as_published(name: str, exported: Exported, tmp_path: P
             known = [end for end in ends or () if end is not None]
             assert known == sorted(known)
     distances = [fact for fact in document["facts"] if "squared_distance" in fact]
-    assert bool(distances) == (document["model"]["geometry"] == "euclidean")
+    head = document["model"]["geometry"], "nearest" in document["model"]["pooling"]
+    assert bool(distances) == (head == ("euclidean", True))
     assert (document["predicted"] is None) == (name == "signal-labels")
 
 

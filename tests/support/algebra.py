@@ -110,6 +110,7 @@ ROWS: dict[str, Kinds] = {
     "euclidean largest leaf": Kinds(decision="sample-max", chain="exponential"),
     "euclidean mean": Kinds(pooling="mean", grid=(2, 2)),
     "euclidean focal": Kinds(pooling="focal", grid=(2, 2)),
+    "euclidean nearest less mean": Kinds(pooling="nearest less mean", grid=(2, 2)),
     "euclidean banks": Kinds(banks=True, grid=(1, 4)),
     "diagonal": Kinds("diagonal", "exponential"),
     "diagonal box": Kinds("diagonal", "each_exponential", domain="box"),
@@ -133,6 +134,9 @@ ROWS: dict[str, Kinds] = {
         "linear", "negated", pooling="k-largest mean", domain="simplex", grid=(2, 2)
     ),
     "channel focal": Kinds("linear", "negated", pooling="focal", domain="simplex", grid=(2, 2)),
+    "angular nearest less mean": Kinds(
+        "angular", "each_exponential", pooling="nearest less mean", grid=(1, 4), banks=True
+    ),
 }
 NAMES = tuple(ROWS)
 
@@ -161,6 +165,7 @@ def case(name: str, seed: int) -> Case:
     if row.geometry == "diagonal":
         scales = np.float32(0.25 + rng.random(points.shape)).astype(float)
     similarity = chain(row.chain, rng)
+    less = row.pooling == "nearest less mean"
     pooled = row.pooling != "nearest"
     locations = row.grid[0] * row.grid[1]
     head = Head(
@@ -170,7 +175,8 @@ def case(name: str, seed: int) -> Case:
         decision=decision(row.decision, rng),
         grid=row.grid,
         scales=scales,
-        inner=similarity if pooled else None,
+        inner=similarity if pooled and not less else None,
+        common=similarity if less else None,
         pooling=Pooling.all(row.pooling, PROTOTYPES, 2),
         location_bank=np.arange(locations) % 2 if row.banks else None,
         prototype_bank=np.arange(PROTOTYPES) % 2 if row.banks else None,

@@ -86,6 +86,7 @@ def twin(head: Head) -> exact.Head:
         locations.tolist(),
         prototypes.tolist(),
         head.channels,
+        common=twin_chain(head.common_chain),
     )
 
 

@@ -112,7 +112,7 @@ SLOTS = (
         partial(encoders.plain, 8),
         partial(densities.Slots, 8, "log"),
         IMAGE,
-        _form(pooling=("mean", "nearest"), features=10),
+        _form(pooling=("nearest less mean",), features=5),
     ),
     Family(
         "slots-linear",
@@ -120,7 +120,15 @@ SLOTS = (
         partial(encoders.plain, 8),
         partial(densities.Slots, 8, "linear", dense=False),
         IMAGE,
-        _form(pooling=("mean", "nearest"), features=10),
+        _form(pooling=("nearest less mean",), features=5),
+    ),
+    Family(
+        "focal",
+        "Gaussian similarities: the largest less their mean, then a dense layer",
+        partial(encoders.plain, 8),
+        partial(densities.Focal, 8),
+        IMAGE,
+        _form(pooling=("focal",), features=6),
     ),
     Family(
         "slots-soft",

@@ -107,6 +107,22 @@ class Votes(nn.Module):
         return (weight @ self.values) / weight.sum(dim=1, keepdim=True)
 
 
+class Focal(nn.Module):
+    """Similarities exp(-d): the largest less their mean."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.prototypes = points(6, channels, 1, 1)
+        self.last = last_layer(3, 2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        squared = nn.functional.conv2d(z**2, torch.ones_like(self.prototypes))
+        length = (self.prototypes**2).sum(dim=(1, 2, 3)).view(-1, 1, 1)
+        product = nn.functional.conv2d(z, self.prototypes)
+        similarity = torch.exp(-torch.relu(squared - 2 * product + length))
+        return self.last(similarity.amax(dim=(2, 3))) - self.last(similarity.mean(dim=(2, 3)))
+
+
 class Slots(nn.Module):
     """Classes choose prototypes by slots; the activation is the nearest less the mean."""
 

@@ -69,6 +69,8 @@ def _activation(head: Head, prototype: int, column: Floats) -> float:
         "sum": inner.sum(),
         "k-largest mean": inner[: largest or None].mean(),
         "focal": inner[0] - inner.mean(),
+        "nearest less mean": _value(head.common, prototype, inner[-1])
+        - _value(head.common, prototype, inner.mean()),
     }[kind]
     return _value(head.chain, prototype, float(pooled))
 

@@ -107,6 +107,10 @@ ROWS: dict[str, Kind] = {
     "two banks of distances": Kind("euclidean", "log ratio", banks=2, locations=4),
     "means of distances": Kind("euclidean", "exponential", "mean", locations=3),
     "focal distances": Kind("euclidean", "exponential", "focal", locations=3),
+    "nearest less mean distances": Kind("euclidean", "log ratio", "nearest less mean", locations=3),
+    "nearest less mean, own scales of angles": Kind(
+        "angular", "own exponentials", "nearest less mean", locations=4, banks=2
+    ),
     "sums of distances in a box": Kind("euclidean", "exponential", "sum", domain="box"),
     "scaled distances": Kind("diagonal", "exponential"),
     "scaled distances in a box": Kind("diagonal", "own exponentials", domain="box"),
@@ -195,6 +199,7 @@ class Made:
     scales: Array | None
     program: Program
     inner: Program
+    common: Program
     weight: Array
     bias: Array
     banks: tuple[tuple[int, ...], tuple[int, ...]]
@@ -221,6 +226,9 @@ class Made:
         if self.kind.pooling == "nearest":
             return np.where(apart, np.inf, m).min(-2)
         s = _applied(self.inner, m)
+        if self.kind.pooling == "nearest less mean":
+            own = _applied(self.common, np.where(apart, np.inf, m).min(-2))
+            return np.asarray(own - _applied(self.common, (m * ~apart).sum(-2) / (~apart).sum(-2)))
         match self.kind.pooling:
             case "mean":
                 return np.asarray(s.mean(-2))
@@ -462,7 +470,10 @@ def made(name: str, seed: int) -> Made:
         scales = scales.astype(np.float64)
     program = _program(kind.chain, rng)
     inner: Program = ()
-    if kind.pooling != "nearest":
+    common: Program = ()
+    if kind.pooling == "nearest less mean":
+        common, program = program, (("mul", (1.0,)),)
+    elif kind.pooling != "nearest":
         inner, program = program, (("mul", (1.0,)),)
     first = tuple(k * kind.banks // kind.locations for k in range(kind.locations))
     second = tuple(j * kind.banks // COUNT for j in range(COUNT))
@@ -471,16 +482,16 @@ def made(name: str, seed: int) -> Made:
     head = Head(
         kind.geometry, _integers(points), None if scales is None else _integers(scales),
         _chain(program), _chain(inner), [Pooling(kind.pooling, largest)] * COUNT, decision,
-        first, second, CHANNELS, kind.lengths, Fraction(kind.slack),
+        first, second, CHANNELS, kind.lengths, Fraction(kind.slack), common=_chain(common),
     )  # fmt: skip
     bare = Made(
         kind, head, np.zeros((kind.locations, CHANNELS), np.float32), _domain(kind.domain),
-        points, scales, program, inner, weight, bias, (first, second),
+        points, scales, program, inner, common, weight, bias, (first, second),
     )  # fmt: skip
     latent = points[rng.integers(0, COUNT, kind.locations)]
     latent = bare.inside(latent + rng.normal(0, 0.2, latent.shape)).astype(np.float32)
     return Made(
-        kind, head, latent, bare.domain, points, scales, program, inner, weight, bias,
+        kind, head, latent, bare.domain, points, scales, program, inner, common, weight, bias,
         (first, second),
     )  # fmt: skip
 

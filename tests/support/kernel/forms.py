@@ -139,7 +139,39 @@ FORMS: dict[str, Small] = {
         EXACT + NEAREST + "f = Reciprocal(above) above = Add(m, one) av = GlobalAveragePool(d) "
         "ar = Reshape(av, rows) ab = Add(ar, one) ad = Reciprocal(ab) a = Sub(f, ad)".replace(
             "f = Reciprocal(above) above = Add(m, one)", "above = Add(m, one) f = Reciprocal(above)"
-        ) + DENSE, "euclidean", "mean, nearest",
+        ) + DENSE, "euclidean", "nearest less mean",
+    ),
+    "mean and nearest, weighed apart": _small(
+        EXACT + NEAREST + "above = Add(m, one) f = Reciprocal(above) av = GlobalAveragePool(d) "
+        "ar = Reshape(av, rows) ab = Add(ar, one) ad = Reciprocal(ab) "
+        "s1 = Gemm<transB=1>(f, w, bias) s2 = Gemm<transB=1>(ad, w) y = Sub(s1, s2)",
+        "euclidean", "nearest less mean",
+    ),
+    "nearest less twice the mean": _small(
+        EXACT + NEAREST + "above = Add(m, one) f = Reciprocal(above) av = GlobalAveragePool(d) "
+        "ar = Reshape(av, rows) ab = Add(ar, one) ad = Reciprocal(ab) "
+        "s1 = Gemm<transB=1>(f, w, bias) s2 = Gemm<transB=1>(ad, twice) y = Sub(s1, s2)",
+        "euclidean", "mean, nearest", twice=2 * W,
+    ),
+    "nearest less another function of the mean": _small(
+        EXACT + NEAREST + "above = Add(m, one) f = Reciprocal(above) av = GlobalAveragePool(d) "
+        "ar = Reshape(av, rows) ab = Add(ar, half) ad = Reciprocal(ab) a = Sub(f, ad)" + DENSE,
+        "euclidean", "mean, nearest",
+    ),
+    "nearest less mean, and the nearest by itself": _small(
+        EXACT + NEAREST + "above = Add(m, one) f = Reciprocal(above) av = GlobalAveragePool(d) "
+        "ar = Reshape(av, rows) ab = Add(ar, one) ad = Reciprocal(ab) "
+        "s1 = Gemm<transB=1>(f, w, bias) s2 = Gemm<transB=1>(ad, first) y = Sub(s1, s2)",
+        "euclidean", "mean, nearest", first=W * np.array([1, 1, 1, 0]),
+    ),
+    "dissimilarities, mean less nearest": _small(
+        EXACT + NEAREST + "f = Sqrt(m) av = GlobalAveragePool(d) ar = Reshape(av, rows) "
+        "ad = Sqrt(ar) a = Sub(ad, f)" + DENSE, "euclidean", "nearest less mean",
+    ),
+    "focal, weighed apart": _small(
+        EXACT + "n = Neg(d) g = Exp(n) mx = GlobalMaxPool(g) av = GlobalAveragePool(g) "
+        "mr = Reshape(mx, rows) ar = Reshape(av, rows) s1 = Gemm<transB=1>(mr, w, bias) "
+        "s2 = Gemm<transB=1>(ar, w) y = Sub(s1, s2)", "euclidean", "focal",
     ),
     "focal": _small(
         EXACT + "n = Neg(d) g = Exp(n) mx = GlobalMaxPool(g) av = GlobalAveragePool(g) "

@@ -91,6 +91,8 @@ def logits(head: Head, latent: Sequence[Sequence[Number]]) -> list[Number]:
                 "mean": mean,
                 "sum": sum(inner),
                 "focal": inner[0] - mean,
+                "nearest less mean": chained(head.common, j, inner[-1])
+                - chained(head.common, j, mean),
                 "k-largest mean": sum(inner[: largest or 1]) / (largest or 1),
             }[kind]
         activation.append(chained(head.chain, j, pooled))

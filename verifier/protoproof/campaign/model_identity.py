@@ -145,7 +145,7 @@ def _alike(head: Head) -> list[tuple[object, ...]]:
     pooling, count = head.pooling_of, len(head.prototypes)
     constants = [
         np.broadcast_to(step.constant, count).tolist()
-        for step in (*head.inner_chain.steps, *head.chain.steps)
+        for step in (*head.inner_chain.steps, *head.common_chain.steps, *head.chain.steps)
         if step.constant is not None
     ]
     own = zip(*constants, strict=True) if constants else [()] * count
@@ -156,7 +156,7 @@ def _head_digest(network: Network) -> str:
     head, pooling = network.head, network.head.pooling_of
     words = [head.geometry, *map(str, head.grid), head.decision.kind, head.added.hex()]
     words += [*pooling.kinds, *map(str, pooling.count)]
-    for step in (*head.inner_chain.steps, *head.chain.steps):
+    for step in (*head.inner_chain.steps, *head.common_chain.steps, *head.chain.steps):
         constants = () if step.constant is None else step.constant.tolist()
         words += [step.name, *(constant.hex() for constant in constants)]
     digest = hashlib.sha256(json.dumps([*words, network.latent_range]).encode("ascii"))

@@ -73,7 +73,9 @@ class ModelIdentity(Frozen):
     output: Tensor
     geometry: Literal["euclidean", "diagonal", "linear", "angular"]
     pooling: Annotated[
-        tuple[Literal["nearest", "mean", "sum", "k-largest mean", "focal"], ...],
+        tuple[
+            Literal["nearest", "mean", "sum", "k-largest mean", "focal", "nearest less mean"], ...
+        ],
         FailFast(),
         Field(min_length=1),
     ]

@@ -73,14 +73,20 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
         return Reading(
             "the checker measures in other units: it shares a factor of the prototypes otherwise"
         )
-    for own_chain, chain in ((ours.inner_chain, theirs.inner), (ours.chain, theirs.chain)):
+    both = (
+        (ours.inner_chain, theirs.inner),
+        (ours.chain, theirs.chain),
+        (ours.common_chain, theirs.common),
+    )
+    for own_chain, chain in both:
         if not _same_similarity(own_chain, chain, ours):
             return Reading("the checker reads another similarity, or one in other units")
     weights, unit = None, 1 << theirs.scale_shift
     if ours.rounded:
         weights = tuple(tuple(fmpq(w, unit) for w in row) for row in theirs.scales)
     slack = fmpq(theirs.scale_slack.numerator, theirs.scale_slack.denominator)
-    return Reading("", Unrounded(_steps(theirs.inner), _steps(theirs.chain), weights, slack))
+    inner, outer, common = (_steps(chain) for _, chain in both)
+    return Reading("", Unrounded(inner, outer, common, weights, slack))
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:

@@ -137,6 +137,8 @@ class Quantities:
         kind = self.head.pooling_of.kinds[prototype]
         if kind == "nearest":
             return self.measured(prototype)
+        if kind == "nearest less mean":
+            return Quantity("nearest less mean similarity", rising=True)
         what = self._inner(prototype)
         pool = {"mean": "mean", "sum": "summed", "focal": "focal"}.get(kind)
         if pool is None:

@@ -28,6 +28,7 @@ _POOLINGS = {
     "sum": "the sum over locations",
     "k-largest mean": "the mean of the most similar locations",
     "focal": "the most similar location less the mean (focal)",
+    "nearest less mean": "the similarity of the nearest location less that of the mean measurement",
 }
 _DECISIONS = {
     "linear": "largest of weighted sums of activations",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 
 from flint import ctx, fmpq
 
@@ -108,11 +109,13 @@ class Bounds:
         """Bounds of another pooled value, from those of all locations."""
         places = self._places(prototype)
         head = self._head
-        spend("pooled bounds", len(places) * (2 * head.inner.cost + 8 * OPERATION))
+        each = 2 * head.inner.cost + 8 * OPERATION
+        spend("pooled bounds", len(places) * each + 4 * head.common.cost)
         ends = (self._local(k, prototype) for k in places)
         with ctx.workprec(2 * GRID):
             ranges = [head.inner.range(prototype, *as_ends(low, high)) for low, high in ends]
-            return on_grid(*pooled_range(head.pooling[prototype], ranges))
+            common = partial(head.common.range, prototype)
+            return on_grid(*pooled_range(head.pooling[prototype], ranges, common))
 
     def _local(self, location: int, prototype: int) -> Interval:
         low, high = self._alone[location][prototype]

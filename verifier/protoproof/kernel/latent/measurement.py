@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from flint import arb, ctx, fmpz_mat
@@ -19,7 +19,7 @@ from protoproof.kernel.budget import OPERATION, hold, integer, product, spend, s
 from protoproof.kernel.latent.pooling import pooled
 from protoproof.kernel.latent.value import Approximate, Exact, Value, least, ordered
 from protoproof.kernel.model.head import Head, Length
-from protoproof.kernel.model.primitives import as_ball
+from protoproof.kernel.model.primitives import Number, as_ball
 
 # Products of a latent with prototypes that are computed at once.
 _AT_ONCE = 1 << 16
@@ -335,20 +335,19 @@ class Moved:
         if not any(k in self.points for k in places) and self.points:
             return self.latent.best(prototype)
         values = [self.measurement(k, prototype) for k in places]
-        cost = len(places) * (head.inner.cost + self._comparison)
+        cost = len(places) * (head.inner.cost + self._comparison) + 2 * head.common.cost
 
-        def evaluate() -> arb:
+        def evaluated() -> Number:
             spend("pooled values", cost)
             numbers = [head.inner.number(prototype, value.number()) for value in values]
-            return as_ball(pooled(head.pooling[prototype], numbers))
+            common = partial(head.common.number, prototype)
+            return pooled(head.pooling[prototype], numbers, common)
 
         if head.geometry != "angular":
-            spend("pooled values", cost)
-            numbers = [head.inner.number(prototype, value.number()) for value in values]
-            total = pooled(head.pooling[prototype], numbers)
+            total = evaluated()
             if not isinstance(total, arb):
                 return Exact(int(total.p), int(total.q))
-        return Approximate(evaluate)
+        return Approximate(lambda: as_ball(evaluated()))
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j, at the working precision."""

@@ -1,9 +1,15 @@
 """What the values of a prototype at all locations of its bank pool to, and in which bounds.
 
-Over independent intervals [lo_l, hi_l] of the values at L locations, and exactly:
+Over independent intervals [lo_l, hi_l] of the values at L locations, and exactly where not said
+otherwise:
 
 * mean, sum, mean of the k largest: between those of all lo and of all hi, as none of them falls
   when a value rises;
+* nearest less mean, f(least) - f(mean): the least lies between the least of all lo and that of all
+  hi, the mean between those of all lo and of all hi, and f of either in the image of that range. So
+  their difference lies in the difference of the two images, whatever f is. It is also never less
+  than 0, as the least is at most the mean and f never rises (``Head`` refuses one that may). Not
+  exact: that both are made of the same values does not enter;
 * focal, largest less mean: with M the largest lo, between M - mean of min(hi_l, M) and the largest,
   over i, of hi_i - (hi_i + sum of the other lo) / L. From below: the largest is some y >= M; for
   fixed y the mean is largest with all others at min(hi_l, y), and y - mean of min(hi_l, y) does not
@@ -14,27 +20,49 @@ Over independent intervals [lo_l, hi_l] of the values at L locations, and exactl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flint import arb, fmpq
 
 from protoproof.kernel.model.head import Pooling
-from protoproof.kernel.model.primitives import End, Number, as_ball
+from protoproof.kernel.model.primitives import ZERO, End, Number, as_ball, at_least
 
 # fractions, or exact balls, also infinite ones
-_Ends = list[Number]
+_Numbers = list[Number]
 
 
-def pooled(pooling: Pooling, values: Sequence[Number]) -> Number:
-    """The pooled value of known values; a ball around it where some of them are balls."""
-    low, high = pooled_range(pooling, [(value, value) for value in values])
+def pooled(
+    pooling: Pooling, values: Sequence[Number], common: Callable[[Number], Number]
+) -> Number:
+    """The pooled value of known values; a ball around it where some number is a ball.
+
+    ``common``: the f of nearest less mean.
+    """
+    if pooling.kind == "nearest less mean":
+        nearest, mean = _least(values), _mean(values, len(values))
+        # where all are one number, whatever the function makes of it
+        return ZERO if nearest == mean else common(nearest) - common(mean)
+    low, high = _ends(pooling, [(value, value) for value in values])
     if isinstance(low, float) or isinstance(high, float):
         return arb("nan")
     return low if isinstance(low, fmpq) else as_ball(low).union(as_ball(high))
 
 
-def pooled_range(pooling: Pooling, ranges: Sequence[tuple[End, End]]) -> tuple[End, End]:
-    """Bounds of the pooled value; see the module. NaN where some value is not defined."""
+def pooled_range(
+    pooling: Pooling,
+    ranges: Sequence[tuple[End, End]],
+    common: Callable[[End, End], tuple[End, End]],
+) -> tuple[End, End]:
+    """Bounds of the pooled value; see the module. NaN where some value is not defined.
+
+    ``common``: from bounds of an argument to those of the f of nearest less mean.
+    """
+    if pooling.kind == "nearest less mean":
+        return _nearest_less_mean(ranges, common)
+    return _ends(pooling, ranges)
+
+
+def _ends(pooling: Pooling, ranges: Sequence[tuple[End, End]]) -> tuple[End, End]:
     lows, highs = [_number(low) for low, _ in ranges], [_number(high) for _, high in ranges]
     if any(isinstance(end, arb) for end in (*lows, *highs)):
         # exact ends, so that every comparison below is certain; each is rounded outwards
@@ -51,7 +79,33 @@ def pooled_range(pooling: Pooling, ranges: Sequence[tuple[End, End]]) -> tuple[E
     return _end(low), _end(high)
 
 
-def _focal(lows: _Ends, highs: _Ends) -> tuple[Number, Number]:
+def _nearest_less_mean(
+    ranges: Sequence[tuple[End, End]], common: Callable[[End, End], tuple[End, End]]
+) -> tuple[End, End]:
+    lows, highs = ([_number(ends[side]) for ends in ranges] for side in (0, 1))
+    count = len(ranges)
+    near = common(_end(_least(lows)), _end(_least(highs)))
+    mean = common(_end(_mean(lows, count)), _end(_mean(highs, count)))
+    low, high = (_difference(one, other) for one, other in ((near[0], mean[1]), (near[1], mean[0])))
+    return low if at_least(low, ZERO) else ZERO, high
+
+
+def _difference(left: End, right: End) -> End:
+    """NaN where an end is, or both are infinite alike."""
+    return _end(_number(left) - _number(right))
+
+
+def _least(values: Sequence[Number]) -> Number:
+    """A fraction; a ball around the least where some value is a ball."""
+    if all(isinstance(value, fmpq) for value in values):
+        return min(values)
+    found = as_ball(values[0])
+    for value in values[1:]:
+        found = found.min(as_ball(value))
+    return found
+
+
+def _focal(lows: _Numbers, highs: _Numbers) -> tuple[Number, Number]:
     count, largest = len(lows), max(lows)
     low = largest - _mean([min(high, largest) for high in highs], count)
     total = sum(lows, fmpq(0))
@@ -65,7 +119,7 @@ def _focal(lows: _Ends, highs: _Ends) -> tuple[Number, Number]:
     return low, max(tops)
 
 
-def _mean(ends: _Ends, count: int) -> Number:
+def _mean(ends: Sequence[Number], count: int) -> Number:
     """Their sum over a number. Infinite ends are all of one sign."""
     return sum(ends, fmpq(0)) / count
 

@@ -131,20 +131,32 @@ class Chain:
 
     def not_decreasing(self, prototype: int, low: End, high: End) -> str:
         """Why the similarity may rise over a range of measurements; empty where it never does."""
+        rises, why = self._direction(prototype, low, high)
+        return why or ("" if rises < 0 else "the chain of its steps rises")
+
+    def never_falls(self, prototype: int, low: End, high: End) -> bool:
+        """Whether the similarity certainly never falls over a range of measurements."""
+        spend("the similarities' directions", self.cost)
+        with ctx.workprec(_PRECISION):
+            rises, why = self._direction(prototype, low, high)
+        return not why and rises > 0
+
+    def _direction(self, prototype: int, low: End, high: End) -> tuple[int, str]:
+        """1 or -1, where the similarity rises or falls; and why neither is certain, or nothing."""
         rises = 1
         here = _Range(low, high)
         for name, c in self._through(prototype):
             direction = _shape(name, here, c).direction
             if direction is None and name in APPROACHED and _from_zero(here) and not here.open:
-                return (
+                return 0, (
                     f"step {name!r} has no finite value at 0, which its argument reaches: the "
                     "network adds no positive number to it"
                 )
             if direction is None:
-                return f"step {name!r} has no direction there"
+                return 0, f"step {name!r} has no direction there"
             rises *= direction
             here = _image(name, here, c)
-        return "" if rises < 0 else "the chain of its steps rises"
+        return rises, ""
 
     def _shape(self, prototype: int, low: End, high: End) -> Shape:
         here, shape = _Range(low, high), Shape(1, convex=True, concave=True)

@@ -32,7 +32,7 @@ from protoproof.kernel.model.primitives import ONE, ZERO, End, at_least, at_most
 _KEPT = 1 << 23
 
 Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
-PoolingKind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
+PoolingKind = Literal["nearest", "mean", "sum", "k-largest mean", "focal", "nearest less mean"]
 
 
 class Length(NamedTuple):
@@ -65,8 +65,9 @@ class Head:
       the length is 0)
 
     at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
-    locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
-    activation is chain_j(t[j]).
+    locations, or a mean, sum, mean of the k largest, or largest less mean of s = inner_j(m[l, j]),
+    or (nearest less mean) common_j(least s) - common_j(mean s), where inner_j never falls and
+    common_j never rises. The activation is chain_j(t[j]).
 
     Attributes:
         prototypes: [P, D] integers over ``2**shift``.
@@ -104,13 +105,15 @@ class Head:
         lengths: Sequence[Length] = (),
         scale_slack: Fraction = Fraction(0),
         zero: bool = True,
+        common: Chain | None = None,
     ) -> None:
         flat, self.shift = prototypes
         self.geometry, self.channels = geometry, channels
         self.scale_slack, self.zero = scale_slack, zero
         stated = tuple(lengths) or (Length(),)
         self.lengths = stated if len(set(stated)) > 1 else stated[:1]
-        self.chain, self.inner = chain, Chain() if inner is None else inner
+        self.chain = chain
+        self.inner, self.common = inner or Chain(), common or Chain()
         self.pooling, self.decision = tuple(pooling), decision
         self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)
         self._require_sizes(len(flat), scales)
@@ -215,7 +218,9 @@ class Head:
             raise ModelError("model: a scale of a distance is negative")
         if self.decision.prototypes != count or not self.chain.fits(count):
             raise ModelError("model: the similarity or the decision is about other prototypes")
-        if not self.inner.fits(count) or set(self.prototype_bank) != set(self.location_bank):
+        if not (self.inner.fits(count) and self.common.fits(count)) or set(
+            self.prototype_bank
+        ) != set(self.location_bank):
             raise ModelError("model: a bank without a location, or without a prototype")
         where = {bank: self.location_bank.count(bank) for bank in set(self.location_bank)}
         for bank, (kind, largest) in zip(self.prototype_bank, self.pooling, strict=True):
@@ -227,6 +232,16 @@ class Head:
         count = range(self.prototype_count)
         near = [j for j in count if self.nearest(j)]
         self.chain.require_decreasing({j: self.free_range(j) for j in near})
+        less = [j for j in count if self.pooling[j].kind == "nearest less mean"]
+        pooled = {}
+        for j in less:
+            if not self.inner.never_falls(j, *self.free_range(j)):
+                raise DescriptionError(
+                    f"what prototype {j} pools, nearest less mean, may fall as its measurement "
+                    "rises"
+                )
+            pooled[j] = self.inner.range(j, *self.free_range(j))
+        self.common.require_decreasing(pooled)
         if self.decision.kind == "tree":
             for node in self.decision.nodes:
                 low, high = self._activation_range(node.prototype)

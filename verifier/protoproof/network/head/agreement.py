@@ -98,8 +98,19 @@ def _pooled(head: Head, low: Array, high: Array) -> Ends:
     inner = _through(head.inner_chain, low, high)
     first = np.where(near, low, inner[0])
     last = np.where(near, high, inner[1])
-    least, most = head.pooling_of.bounds(first, last, head.mask)
-    slack = _gamma(head.locations + 4) * np.maximum(np.abs(least), np.abs(most))
+    largest = np.zeros(len(near))  # of the numbers whose difference is taken last
+
+    def through(below: Array, above: Array, columns: NDArray[np.intp]) -> Ends:
+        rounding = _gamma(head.locations + 4) * np.maximum(np.abs(below), np.abs(above))
+        ends = [np.full(len(near), 1.0), np.full(len(near), 1.0)]
+        ends[0][columns], ends[1][columns] = below - rounding, above + rounding
+        found = [end[columns] for end in _through(head.common_chain, *ends)]
+        largest[columns] = np.maximum(largest[columns], np.abs(found).max(axis=0))
+        return found[0], found[1]
+
+    least, most = head.pooling_of.bounds(first, last, head.mask, through)
+    sizes = np.maximum(largest, np.maximum(np.abs(least), np.abs(most)))
+    slack = _gamma(head.locations + 4) * sizes
     return least - np.where(near, 0, slack), most + np.where(near, 0, slack)
 
 

@@ -52,6 +52,7 @@ class Features:
     kinds: tuple[str, ...]
     counts: tuple[int, ...]
     inner: Chain
+    common: Chain
     chain: Chain
     rising: NDArray[np.bool_]
     site_sets: tuple[int, ...]
@@ -272,6 +273,7 @@ def _finished(
         kinds=kinds,
         counts=counts,
         inner=Chain(steps_of(inner)),
+        common=Chain(()),
         chain=Chain(steps_of(steps)),
         rising=np.zeros(len(atoms), dtype=bool),
         site_sets=tuple(pool.sites for pool in pools),

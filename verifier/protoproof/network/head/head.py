@@ -9,9 +9,9 @@ any of their names. Over the reals, with z_l the latent at location l,
     angular     m = -<g_j, z_l> / (max(sqrt(|z_l|^2 + added), epsilon_j) + beside_j)
                     prototypes g; 0 at z_l = 0
 
-so that smaller always means nearer. ``t_j`` is the least m over the locations (or another pooling
-of inner_j(m)), ``a_j = chain_j(t_j)``, and the decision is about a. Values are float64 evaluations,
-good for searching and never a proof.
+so that smaller always means nearer. ``t_j`` is the least m over the locations, or another pooling
+of s = inner_j(m), among them common_j(least s) - common_j(mean s). ``a_j = chain_j(t_j)``, and the
+decision is about a. Values are float64 evaluations, good for searching and never a proof.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Head:
         scales: [P, D] for ``diagonal``, else None.
         inner: what is pooled where a pooling is not ``nearest``; the measurement itself by default.
         pooling: per prototype; ``nearest`` for all by default.
+        common: of ``nearest less mean``, the similarity whose values at the least and at the mean
+            of what is pooled are subtracted; the identity by default.
         location_bank: [L], the bank of every location; one bank by default.
         prototype_bank: [P], the bank of every prototype.
         grid: rows and columns for drawing; one row of all locations by default.
@@ -87,6 +89,7 @@ class Head:
     epsilon: float | Float[NDArray[np.float64], " prototype"] = 0.0
     added: float = 0.0
     beside: float | Float[NDArray[np.float64], " prototype"] = 0.0
+    common: Chain | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -115,6 +118,12 @@ class Head:
             raise InternalError("every prototype has one pooling")
         put(self, "pooling", pooling)
         put(self, "inner", self._ended(self.inner or Chain(()), *self.range))
+        inner = self.inner_chain
+        put(self, "common", self._ended(self.common or Chain(()), inner.infimum, inner.supremum))
+        less = [kind == "nearest less mean" for kind in pooling.kinds]
+        ways = (np.broadcast_to(c.direction, count)[less] for c in (inner, self.common_chain))
+        if (next(ways) < 0).any() or (next(ways) > 0).any():
+            raise InternalError("nearest less mean of what falls, or of a similarity that rises")
         put(self, "chain", self._ended(self.chain, *self._pooled_range()))
 
     def _ended(self, chain: Chain, low: Vector, high: Vector) -> Chain:
@@ -138,7 +147,7 @@ class Head:
         first, last = (np.array(np.broadcast_to(end, shape)) for end in ends)
         near = self.pooling_of.nearest
         first[:, near], last[:, near] = low[near], high[near]
-        return self.pooling_of.bounds(first, last, self.mask)
+        return self.pooling_of.bounds(first, last, self.mask, self._common_between)
 
     @property
     def pooling_of(self) -> Pooling:
@@ -153,6 +162,13 @@ class Head:
         if self.inner is None:
             raise InternalError("the head has no inner similarity yet")
         return self.inner
+
+    @property
+    def common_chain(self) -> Chain:
+        """The common similarity, which the constructor always fills in."""
+        if self.common is None:
+            raise InternalError("the head has no common similarity yet")
+        return self.common
 
     @property
     def locations(self) -> int:
@@ -288,14 +304,22 @@ class Head:
         """The pooled value t_j of every prototype: what facts about activations are about."""
         if self.all_nearest:
             return np.asarray(measurement.min(axis=0))
-        return self.pooling_of.pooled(self._table(measurement), self.mask)
+        return self.pooling_of.pooled(self._table(measurement), self.mask, self._common_between)
 
     def pooled_between(self, low: Table, high: Table) -> tuple[Vector, Vector]:
         """Bounds of the pooled values when every measurement lies in [low, high] by itself."""
         if self.all_nearest:
             return low.min(axis=0), high.min(axis=0)
         first, last = self._table(low), self._table(high)
-        return self.pooling_of.bounds(np.minimum(first, last), np.maximum(first, last), self.mask)
+        ends = np.minimum(first, last), np.maximum(first, last)
+        return self.pooling_of.bounds(*ends, self.mask, self._common_between)
+
+    def _common_between(
+        self, low: Vector, high: Vector, columns: Int[NDArray[np.intp], " column"]
+    ) -> tuple[Vector, Vector]:
+        """Bounds of what the common similarity of some prototypes makes of values in between."""
+        first, last = (self.common_chain.value(end, columns) for end in (low, high))
+        return np.minimum(first, last), np.maximum(first, last)
 
     def _table(self, measurement: Table) -> Table:
         """What is pooled: measurements where the nearest counts, inner values elsewhere.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
-from protoproof.network.head import decisions
+from protoproof.network.head import decisions, differences
 from protoproof.network.head.chain import Chain, Step
-from protoproof.network.head.features import Features, features, measured_range
+from protoproof.network.head.features import Features, measured_range
 from protoproof.network.head.head import Head
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.pooling import Pooling
@@ -64,8 +64,8 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
     Raises:
         NotRecognisedError: what the output would have needed to be one.
     """
-    seen = decisions.found(tables, value)
-    found = features(tables, seen.atoms)
+    whole = decisions.found(tables, value)
+    seen, found = differences.features_of(tables, whole)
     tree = seen.tree is not None
     chain, rising = _falling(found, decisions.turned(seen), tree)
     banks, banked = _banks(tables, found, cuts)
@@ -87,12 +87,13 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
             epsilon=found.epsilon,
             added=found.added,
             beside=found.beside,
+            common=found.common,
         )
     except InternalError as error:
         raise NotRecognisedError(str(error)) from error
     if tree and ((head.chain.infimum < -_HAIR).any() or (head.chain.supremum > 1 + _HAIR).any()):
         raise NotRecognisedError("products of pooled values that are no shares between 0 and 1")
-    return Form(head, tuple(cut for cut, _ in banks), seen.trivial, seen.ratio)
+    return Form(head, tuple(cut for cut, _ in banks), whole.trivial, whole.ratio)
 
 
 def _falling(

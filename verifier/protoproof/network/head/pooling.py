@@ -3,12 +3,13 @@
 ``nearest`` takes the least measurement, the other kinds pool values s = inner(m): their mean, sum,
 the mean of the k largest, or how far the largest exceeds the mean (``focal``). Bounds are those of
 the pooled value when every entry of the table moves freely in an interval of its own; each is
-attained (theorems beside them).
+attained (theorems beside them). ``nearest less mean`` is f(least s) - f(mean s), with a function f
+that never rises; its bounds hold (see :func:`_nearest_less_mean`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
     Table = Float[NDArray[np.float64], "location prototype"]
     Vector = Float[NDArray[np.float64], " prototype"]
     Mask = Bool[NDArray[np.bool_], "location prototype"]
+    Ends = tuple[Vector, Vector]
+    # bounds of f(x) for bounds of x, one for each of some prototypes
+    Column = Int[NDArray[np.intp], " column"]
+    Through = Callable[[Vector, Vector, Column], Ends]
 
 
-Kind = Literal["nearest", "mean", "sum", "k-largest mean", "focal"]
-KINDS: tuple[Kind, ...] = ("nearest", "mean", "sum", "k-largest mean", "focal")
+Kind = Literal["nearest", "mean", "sum", "k-largest mean", "focal", "nearest less mean"]
+KINDS: tuple[Kind, ...] = (
+    "nearest", "mean", "sum", "k-largest mean", "focal", "nearest less mean"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,16 +77,20 @@ class Pooling:
         """Which prototypes take their nearest location."""
         return np.array([kind == "nearest" for kind in self.kinds], dtype=bool)
 
-    def pooled(self, table: Table, mask: Mask | None) -> Vector:
+    def pooled(self, table: Table, mask: Mask | None, common: Through) -> Vector:
         """The pooled value of every prototype.
 
         Args:
             table: measurements where the pooling is ``nearest``, inner values elsewhere.
             mask: which locations count for which prototype; None: all for all.
+            common: from bounds of x for some prototypes, and these, to bounds of f(x), for the f of
+                ``nearest less mean``.
         """
-        return self.bounds(table, table, mask)[0]
+        return self.bounds(table, table, mask, common)[0]
 
-    def bounds(self, low: Table, high: Table, mask: Mask | None) -> tuple[Vector, Vector]:
+    def bounds(
+        self, low: Table, high: Table, mask: Mask | None, common: Through
+    ) -> tuple[Vector, Vector]:
         """Bounds of the pooled values when every entry lies in [low, high] by itself."""
         least, most = np.empty(low.shape[1]), np.empty(low.shape[1])
         for kind, columns in self.columns.items():
@@ -88,15 +99,21 @@ class Pooling:
             if kind == "focal":
                 least[columns], most[columns] = _focal(*ends, own)
                 continue
+            if kind == "nearest less mean":
+                least[columns], most[columns] = _nearest_less_mean(*ends, own, common, columns)
+                continue
             for end, into in zip(ends, (least, most), strict=True):
                 if kind == "nearest":
-                    filled = end if own is None else np.where(own, end, np.inf)
-                    into[columns] = filled.min(axis=0)
+                    into[columns] = _nearest(end, own)
                 elif kind == "k-largest mean":
                     into[columns] = _largest(end, own, [self.count[j] for j in columns.tolist()])
                 else:
                     into[columns] = _total(end, own) / (_size(end, own) if kind == "mean" else 1)
         return least, most
+
+
+def _nearest(table: Table, mask: Mask | None) -> Vector:
+    return np.asarray((table if mask is None else np.where(mask, table, np.inf)).min(axis=0))
 
 
 def _size(table: Table, mask: Mask | None) -> Vector:
@@ -119,6 +136,25 @@ def _largest(table: Table, mask: Mask | None, counts: Sequence[int]) -> Vector:
     rank = np.arange(len(table))[:, None]
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(rank < kept, ranked, 0.0).sum(axis=0) / kept)
+
+
+def _nearest_less_mean(
+    low: Table, high: Table, mask: Mask | None, common: Through, columns: Column
+) -> tuple[Vector, Vector]:
+    """f(min) - f(mean) over independent intervals, for an f that never rises.
+
+    The minimum lies between those of all low and of all high ends, and so does the mean; so their
+    difference lies between those of the ends of their images. It is never negative, as the minimum
+    is at most the mean.
+    """
+    size = _size(low, mask)
+    near = common(_nearest(low, mask), _nearest(high, mask), columns)
+    mean = common(_total(low, mask) / size, _total(high, mask) / size, columns)
+    with np.errstate(invalid="ignore"):
+        least, most = near[0] - mean[1], near[1] - mean[0]
+    # NaN where both are infinite alike: then nothing is known
+    most = np.where(np.isnan(most), np.inf, np.maximum(most, 0.0))
+    return np.where(np.isnan(least), 0.0, np.maximum(least, 0.0)), most
 
 
 def _focal(low: Table, high: Table, mask: Mask | None) -> tuple[Vector, Vector]:

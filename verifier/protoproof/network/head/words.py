@@ -35,12 +35,14 @@ _MEASUREMENTS = {
     "angular": "m = -<g, z> / |z|, its negative",
 }
 _INNER = "uvwxyz"  # constants before the pooling have letters of their own
+_COMMON = "abkqrn"  # and those of what the nearest and the mean have in common
 _POOLINGS = {
     "nearest": "the least m over locations",
     "mean": "the mean over locations",
     "sum": "the sum over locations",
     "k-largest mean": "the mean of the k largest over locations",
     "focal": "largest minus mean over locations",
+    "nearest less mean": "f(least) - f(mean) over locations",
 }
 
 
@@ -85,7 +87,10 @@ def pooling(head: Head) -> str:
     texts = []
     for kind, count in kinds.items():
         what = "m" if kind == "nearest" else head.inner_chain.words("m", _INNER)
-        texts.append(f"{count} of them t = {_POOLINGS[kind]} of {what}")
+        text = f"{count} of them t = {_POOLINGS[kind]} of {what}"
+        if kind == "nearest less mean":
+            text += f", f(s) = {head.common_chain.words('s', _COMMON)}"
+        texts.append(text)
     ks = {k for k, kind in zip(head.pooling_of.count, head.pooling_of.kinds, strict=True)
           if kind == "k-largest mean"}  # fmt: skip
     return "; ".join(texts) + (f", k = {', '.join(map(str, sorted(ks)))}" if ks else "")

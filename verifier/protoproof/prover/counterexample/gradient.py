@@ -128,9 +128,28 @@ class Margins:
         }
         result: Tables = nearest
         for kind, columns in head.pooling_of.columns.items():
-            if kind != "nearest":
+            if kind == "nearest less mean":
+                result[:, :, columns] = slope[:, :, columns] * self._less(value, mask, columns)
+            elif kind != "nearest":
                 result[:, :, columns] = (shares[kind] * slope)[:, :, columns]
         return np.asarray(result)
+
+    def _less(
+        self, value: Tables, mask: NDArray[np.bool_], columns: Int[NDArray[np.intp], " column"]
+    ) -> Tables:
+        """d t / d inner value of ``nearest less mean``: the common slope at the least value there,
+        less that at the mean, which all share."""
+        value, mask = np.where(mask, value, np.inf)[:, :, columns], mask[:, columns]
+        share = mask / mask.sum(axis=0)
+        mean = (np.where(mask, value, 0.0) * share).sum(axis=1)
+        slope = self.instance.head.common_chain.derivative
+        near, usual = (
+            np.nan_to_num(slope(s, columns), posinf=0.0, neginf=0.0)
+            for s in (value.min(axis=1), mean)
+        )
+        places = np.arange(value.shape[1])[:, None]
+        nearest = value.argmin(axis=1)[:, None, :] == places
+        return np.asarray(nearest * near[:, None] - share * usual[:, None])
 
     def _weights(self, activation: Pooled, rows: Int[NDArray[np.intp], " start"]) -> Pooled:
         """d margin / d activation [B, P] of one row per start."""

@@ -7,9 +7,9 @@ a pooling) by balls whose ends are moved outwards by one float64 number each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 
 import numpy as np
 from flint import arb, ctx, fmpq
@@ -126,7 +126,8 @@ def pooled_number(instance: Instance, prototype: int) -> Number:
     if kind == "nearest":
         return least(values)
     inner = [chain_number(instance.exact.inner, prototype, value) for value in values]
-    return pooled_numbers(kind, inner, head.pooling_of.count[prototype])
+    common = partial(chain_number, instance.exact.common, prototype)
+    return pooled_numbers(kind, inner, head.pooling_of.count[prototype], common)
 
 
 def least(values: Sequence[Number]) -> Number:
@@ -139,8 +140,15 @@ def least(values: Sequence[Number]) -> Number:
     return found
 
 
-def pooled_numbers(kind: str, values: Sequence[Number], count: int) -> Number:
-    """Values, pooled; ``k-largest mean`` is the mean of the ``count`` largest."""
+def pooled_numbers(
+    kind: str, values: Sequence[Number], count: int, common: Callable[[Number], Number]
+) -> Number:
+    """Values, pooled; ``k-largest mean`` is the mean of the ``count`` largest, and ``common`` the
+    function of ``nearest less mean``."""
+    if kind == "nearest less mean":
+        near, mean = least(values), _mean(values)
+        # where all are one number, whatever the function makes of it
+        return fmpq(0) if near == mean else common(near) - common(mean)
     exact = all(isinstance(value, fmpq) for value in values)
     balls = [] if exact else [_as_ball(value) for value in values]
     values = values if exact else balls
@@ -148,13 +156,18 @@ def pooled_numbers(kind: str, values: Sequence[Number], count: int) -> Number:
     if kind == "sum":
         return total
     if kind == "mean":
-        return total / len(values)
+        return _mean(values)
     if kind == "focal":
         top = -least([-value for value in values])
         return top - total / len(values)
     ranked = sorted(values, reverse=True) if exact else largest(balls)
     kept = ranked[: min(count, len(values))]
     return sum(kept, fmpq(0) if exact else arb(0)) / len(kept)
+
+
+def _mean(values: Sequence[Number]) -> Number:
+    """A fraction, or a ball where some values are balls."""
+    return sum(values, fmpq(0)) / len(values)
 
 
 def largest(values: Sequence[arb]) -> list[arb]:

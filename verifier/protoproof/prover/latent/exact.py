@@ -157,19 +157,21 @@ class Unrounded:
     only true at the explained latent where they are not rounded.
 
     Attributes:
-        inner, chain: the similarities.
+        inner, chain, common: the similarities; see ``Head``.
         weights: [P][D] of channels, each at most ``slack`` less than it is; None: the head's.
     """
 
     inner: Steps
     chain: Steps
+    common: Steps
     weights: tuple[tuple[fmpq, ...], ...] | None = None
     slack: fmpq = _NOTHING
 
     @classmethod
     def of(cls, head: Head) -> Unrounded:
         """Those of a head whose float64 constants are what the graph means."""
-        return cls(_exact_steps(head.inner_chain), _exact_steps(head.chain))
+        inner, chain, common = map(_exact_steps, (head.inner_chain, head.chain, head.common_chain))
+        return cls(inner, chain, common)
 
 
 def _exact_steps(chain: Chain) -> Steps:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Protocol
 
 from flint import arb, ctx, fmpq, fmpz_mat
@@ -272,7 +272,8 @@ class _Latent:
                 found = least(values)
             else:
                 inner = [chain_number(self._exact.inner, prototype, value) for value in values]
-                found = pooled_numbers(kind, inner, pooling.count[prototype])
+                common = partial(chain_number, self._exact.common, prototype)
+                found = pooled_numbers(kind, inner, pooling.count[prototype], common)
             self._pooled[prototype] = found
         return self._pooled[prototype]
 

@@ -9,9 +9,10 @@ from fractions import Fraction
 from flint import fmpq
 
 from protoproof.errors import DescriptionError, ModelError
+from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.head import Geometry, Head, Pooling
 from protoproof.kernel.model.primitives import ZERO, End, at_least
-from protoproof.kernel.model.symbolic.decisions import read_votes
+from protoproof.kernel.model.symbolic.decisions import Votes, read_votes
 from protoproof.kernel.model.symbolic.expressions import Exponential, Expressions, Single
 from protoproof.kernel.model.symbolic.geometry import Canonical, canonical, geometry_of, numbers
 from protoproof.kernel.model.symbolic.locations import Locations, locate
@@ -22,6 +23,7 @@ from protoproof.kernel.model.symbolic.programs import (
     chain,
     direction,
     positive,
+    tidied,
 )
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
@@ -83,6 +85,15 @@ def read_head(
         rises = one.pooling.kind == "nearest" and direction(one.outer, _range(one.row)) > 0
         turned.append(rises)
         outers.append((*one.outer, *votes.turning) if rises else one.outer)
+    pairs, common = differences(votes, features, rows), None
+    if pairs:
+        near = list(pairs)
+        votes = votes.over(near)
+        where = locate(tables, [features[j] for j in near], ends)
+        turned = [turned[j] for j in near]
+        rows, functions = _differing([rows[k] for k in pairs.values()], turned)
+        outers = [one.outer for one in rows]
+        common = chain(functions, [_floor_of_inner(one) for one in rows])
     for index in known.positive:
         _require_positive(known, index, geometry)
     canon = [one.row for one in rows]
@@ -96,7 +107,7 @@ def read_head(
             chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
             where.location_bank, where.feature_bank, where.channels, where.lengths,
-            max(one.row.slack for one in rows), where.zero,
+            max(one.row.slack for one in rows), where.zero, common,
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
@@ -149,9 +160,13 @@ def _floor(one: _Oriented) -> Fraction | None:
     """What the pooled value of a feature is never less than, if anything is known."""
     if one.pooling.kind == "nearest":
         return _distance(one.row)
-    if one.pooling.kind == "focal":
+    if one.pooling.kind in ("focal", "nearest less mean"):
         return Fraction(0)
-    # a mean, or a sum, of what is never negative is not negative either
+    return _floor_of_inner(one)
+
+
+def _floor_of_inner(one: _Oriented) -> Fraction | None:
+    """The same of what is pooled; a mean or a sum of what is never negative is not, either."""
     return Fraction(0) if at_least(bounds(one.inner, _range(one.row))[0], ZERO) else None
 
 
@@ -181,6 +196,59 @@ def _oriented(
     if _passes(feature.kind, whole):
         return _Oriented(row, pooling, (), (*whole, *outer))
     return _Oriented(row, pooling, whole, outer)
+
+
+def differences(
+    votes: Votes, features: Sequence[Feature], rows: Sequence[_Oriented]
+) -> dict[int, int]:
+    """The feature of the mean for each one of the nearest location, where a linear decision is only
+    about differences f(least s) - f(mean s) of the same s = g(m): all features are in such a pair,
+    and the weights in it are opposite. Empty where that is not so."""
+    if votes.kind != "linear" or {one.pooling.kind for one in rows} != {"nearest", "mean"}:
+        return {}
+    spend("pairs of features", OPERATION * sum(8 + len(column) for column in votes.columns))
+    means, found = {}, {}
+    for j, (feature, one) in enumerate(zip(features, rows, strict=True)):
+        if one.pooling.kind == "mean":
+            means[_measured(feature, one)] = j
+    for j, (feature, one) in enumerate(zip(features, rows, strict=True)):
+        if one.pooling.kind == "nearest":
+            mean = means.pop(_measured(feature, one), None)
+            if mean is None or votes.columns[j] != [-weight for weight in votes.columns[mean]]:
+                return {}
+            found[j] = mean
+    return found if 2 * len(found) == len(rows) else {}
+
+
+def _measured(feature: Feature, one: _Oriented) -> tuple[object, ...]:
+    """What a feature measures where, and the function of it, without what does nothing."""
+    function = tidied((*one.inner, *one.outer), _distance(one.row))
+    return feature.group, feature.row, one.row.point, function
+
+
+def _differing(
+    means: Sequence[_Oriented], rises: Sequence[bool]
+) -> tuple[list[_Oriented], list[Program]]:
+    """Features of nearest less mean, by those of the mean, and the f of each: with a g that rises,
+    so that the least s is that of the nearest location, and an f that falls. Where f is the
+    negative they are focal, with no f.
+
+    Args:
+        rises: where f(g) does not fall, but rises, so that its negative is taken.
+    """
+    inner, functions = [], []
+    for one, rising in zip(means, rises, strict=True):
+        turn = _TURNED if direction(one.inner, _range(one.row)) < 0 else ()
+        inner.append((*one.inner, *turn))
+        functions.append(tidied((*turn, *one.outer, *(_TURNED if rising else ())), None))
+    pooling = Pooling("nearest less mean")
+    if all(function == _TURNED for function in functions):
+        # mean(s) - least(s): the largest -s less their mean
+        pooling = Pooling("focal")
+        inner = [(*program, *_TURNED) for program in inner]
+        functions = [()] * len(inner)
+    rows = [_Oriented(m.row, pooling, g, ()) for m, g in zip(means, inner, strict=True)]
+    return rows, functions
 
 
 def _passes(kind: str, program: Program) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from protoproof.errors import ModelError
@@ -58,6 +58,11 @@ class Votes:
         if self.kind == "best":
             raise ModelError("model: the largest counts of activations that rise with the distance")
         return _AWAY if self.kind == "tree" else _TURNED
+
+    def over(self, features: Sequence[int]) -> Votes:
+        """A linear decision over some of the features, as if there were no others."""
+        kept = [self.features[j] for j in features]
+        return replace(self, features=kept, columns=[self.columns[j] for j in features])
 
     def finished(self, turned: Sequence[bool], labels: bool) -> Decision:
         """The decision where the activations that are turned round have changed their sign (in a

@@ -104,6 +104,12 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
     return Chain(steps)
 
 
+def tidied(program: Program, floor: Fraction | None) -> Program:
+    """The same function without what does nothing; see :func:`chain`."""
+    found = _merged(program, floor)
+    return tuple(one for one in found if one[0] not in _NEUTRAL or one[1] != _NEUTRAL[one[0]])
+
+
 def _aligned(
     program: Program, names: Program, floor: Fraction | None
 ) -> list[Fraction | Real | None]:
