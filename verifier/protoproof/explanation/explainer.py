@@ -59,7 +59,7 @@ class Explainer:
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data, network.files)
         reading = checkers_reading(network, self.model_file)
-        self._similarities = reading.similarities
+        self._unrounded = reading.unrounded
         if reading.objection:
             raise ModelError(
                 f"{printable(network.path, 400)}: explanations cannot be certified: "
@@ -89,7 +89,7 @@ class Explainer:
             self.gram,
             self.engine,
             labels,
-            self._similarities,
+            self._unrounded,
         )
 
     def explain(

@@ -16,7 +16,6 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
-from protoproof.network.head.head import Head
 from protoproof.prover.latent.exact import Number, around, chain_number, length_number
 from protoproof.prover.latent.instance import Instance
 
@@ -29,12 +28,12 @@ _NEAR = 1e-9
 def enclosed_measurement(instance: Instance, location: int, prototype: int) -> tuple[float, float]:
     """Ends of one measurement."""
     head, z = instance.head, instance.latent[location]
-    if head.geometry == "euclidean" and _single(head, prototype):
+    if head.geometry == "euclidean" and _single(instance, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
     if head.geometry == "angular" or head.rounded:
         with ctx.workprec(_BITS):
-            return enclosed_number(measurement_number(head, z, prototype))
-    return enclosed_fraction(measurement_fraction(head, z, prototype))
+            return enclosed_number(measurement_number(instance, z, prototype))
+    return enclosed_fraction(measurement_fraction(instance, z, prototype))
 
 
 def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
@@ -44,7 +43,7 @@ def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
         with ctx.workprec(_BITS):
             return enclosed_number(pooled_number(instance, prototype))
     column = instance.measurement[:, prototype]
-    if head.geometry == "euclidean" and head.mask is None and _single(head, prototype):
+    if head.geometry == "euclidean" and head.mask is None and _single(instance, prototype):
         return enclose_nearest(instance.latent, head.prototypes[prototype], column)
     # rounding is monotone: the enclosure of a minimum is the minimum of the enclosures
     ends = [enclosed_measurement(instance, place, prototype) for place in _near(column)]
@@ -105,10 +104,10 @@ def _level_number(instance: Instance, prototype: int) -> Number:
     return -chain_number(instance.exact.chain, prototype, number)
 
 
-def _single(head: Head, prototype: int) -> bool:
+def _single(instance: Instance, prototype: int) -> bool:
     """Whether a prototype has float32 coordinates."""
-    point = head.prototypes[prototype]
-    return bool((point.astype(np.float32) == point).all())
+    point = instance.head.prototypes[prototype]
+    return not instance.exact.points.rounded and bool((point.astype(np.float32) == point).all())
 
 
 def pooled_number(instance: Instance, prototype: int) -> Number:
@@ -116,7 +115,7 @@ def pooled_number(instance: Instance, prototype: int) -> Number:
     head, kind = instance.head, instance.head.pooling_of.kinds[prototype]
     column = instance.measurement[:, prototype]
     places = _near(column) if kind == "nearest" else np.flatnonzero(np.isfinite(column)).tolist()
-    values = [measurement_number(head, instance.latent[place], prototype) for place in places]
+    values = [measurement_number(instance, instance.latent[place], prototype) for place in places]
     if kind == "nearest":
         return least(values)
     inner = [chain_number(instance.exact.inner, prototype, value) for value in values]
@@ -162,15 +161,16 @@ def largest(values: Sequence[arb]) -> list[arb]:
     return [low.union(high) for low, high in zip(lower, upper, strict=True)]
 
 
-def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Number:
+def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: int) -> Number:
     """One measurement at a latent of float64 values: a fraction, or a ball around what is none."""
+    head = instance.head
     if head.geometry != "angular":
-        value = measurement_fraction(head, z, prototype)
+        value = measurement_fraction(instance, z, prototype)
         exact = fmpq(value.numerator, value.denominator)
         return around(exact) if head.rounded else exact
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
-        (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
+        (a * b for a, b in zip(values, instance.exact.points.fractions(prototype), strict=True)),
         Fraction(0),
     )
     square = sum((v * v for v in values), Fraction(0))
@@ -180,12 +180,13 @@ def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Nu
     return -arb(fmpq(dot.numerator, dot.denominator)) / norm
 
 
-def measurement_fraction(head: Head, z: NDArray[np.float64], prototype: int) -> Fraction:
+def measurement_fraction(instance: Instance, z: NDArray[np.float64], prototype: int) -> Fraction:
     """One measurement exactly; not for angular heads, whose norms are irrational."""
-    pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
+    head, values = instance.head, map(Fraction, z.tolist())
+    pairs = zip(values, instance.exact.points.fractions(prototype), strict=True)
     if head.geometry == "linear":
-        return -sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
-    squares = [(Fraction(a) - Fraction(b)) ** 2 for a, b in pairs]
+        return -sum((a * b for a, b in pairs), Fraction(0))
+    squares = [(a - b) ** 2 for a, b in pairs]
     if head.scales is None:
         return sum(squares, Fraction(0))
     weights = head.scales[prototype].tolist()
