@@ -232,6 +232,14 @@ def test_a_latent_from_which_there_is_no_head(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_refusal_names_what_the_head_does_not_what_the_encoder_does(
+    exporter: str, tmp_path: Path
+) -> None:
+    path = export(BY_NAME["token-attention"].build(), IMAGE, tmp_path / "soft.onnx", exporter)
+    refused(explain(path, IMAGE), "soft.onnx", "(Softmax)")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
 def test_two_possible_cuts(exporter: str, tmp_path: Path) -> None:
     """Before and after the normalisation: the better one is taken, the other one is said."""
     path = export(BY_NAME["hypersphere"].build(), IMAGE, tmp_path / "two.onnx", exporter)

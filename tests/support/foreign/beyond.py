@@ -64,3 +64,16 @@ class Ordinary(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z.mean(dim=(-2, -1)))
+
+
+class Attention(nn.Module):
+    """Similarities to tokens, averaged with weights that are a softmax of themselves."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = directions(classes * each, channels)
+        self.last = last_layer(classes, each)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        score = tokens[:, 1:] @ self.prototypes.t()
+        return self.last((torch.softmax(score, dim=1) * score).sum(dim=1))

@@ -91,7 +91,7 @@ def _add_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
     if isinstance(x, Combination):
         return pooled.shifted(tables, x, y)
     if isinstance(x, Joined):
-        return _by_parts(x, y, lambda part, own: _add_numbers(tables, part, own))
+        return _by_parts(x, y, lambda part, own: add(tables, part, own, 1.0))
     raise unknown("a sum", x, y)
 
 
@@ -188,7 +188,7 @@ def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
     if isinstance(x, Combination):
         return pooled.scaled(x, y)
     if isinstance(x, Joined):
-        return _by_parts(x, y, lambda part, own: _multiply_numbers(tables, part, own))
+        return _by_parts(x, y, lambda part, own: multiply(tables, part, own))
     raise unknown("a product", x, y)
 
 
