@@ -245,8 +245,8 @@ def test_two_possible_cuts(exporter: str, tmp_path: Path) -> None:
     path = export(BY_NAME["hypersphere"].build(), IMAGE, tmp_path / "two.onnx", exporter)
     seen = protoproof("inspect", path)
     assert seen.code == 0, seen.err
-    assert "linear" in seen.out
-    assert "angular" in seen.out
+    assert "geometry    dot product" in seen.out
+    assert "or          cosine" in seen.out
     model = onnx.load(path, load_external_data=False)
     (norm,) = [node for node in model.graph.node if node.op_type == "ReduceL2"]
     other = protoproof("inspect", path, "--latent", norm.input[0])

@@ -35,9 +35,9 @@ _SAME = 1e-9
 class Reading:
     """What the checker says against a head, "" where it reads the same one.
 
-    ``unrounded``: the numbers of its reading; None where it objects. The prover states facts with
-    them. That takes nothing on trust: the checker has read them from the graph, and computes every
-    fact again.
+    ``unrounded``: the numbers of its reading, which float64 rounds; None where it objects.
+    The prover states facts with them. That takes nothing on trust: the checker has read them from
+    the graph, and computes every fact again.
     """
 
     objection: str
@@ -77,8 +77,12 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
     for own_chain, chain in ((ours.inner_chain, theirs.inner), (ours.chain, theirs.chain)):
         if not _same_similarity(own_chain, chain, ours):
             return Reading("the checker reads another similarity, or one in other units")
-    exact = Unrounded(_steps(theirs.inner), _steps(theirs.chain), points)
-    return Reading("", exact)
+    weights, unit = None, 1 << theirs.scale_shift
+    if ours.rounded:
+        weights = tuple(tuple(fmpq(w, unit) for w in row) for row in theirs.scales)
+    slack = fmpq(theirs.scale_slack.numerator, theirs.scale_slack.denominator)
+    chains = _steps(theirs.inner), _steps(theirs.chain)
+    return Reading("", Unrounded(*chains, points, weights, slack))
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:

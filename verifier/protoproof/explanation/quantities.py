@@ -185,7 +185,8 @@ class Quantities:
             return False
         if {step.name for step in chain.steps} - {"mul", "div_root"}:
             return False  # a product with a number of the prototype's is linear
-        return bool((abs(chain.value(-self._lengths) - 1) < _UNIT).all())
+        ends = np.clip(-self._lengths, *self.head.range)  # the rows were normalised in float32
+        return bool((abs(chain.value(ends) - 1) < _UNIT).all())
 
     def similarity(self, pooled: float, prototype: int) -> float:
         """The activation of a prototype whose pooled value is this; limits at infinite ones."""

@@ -16,7 +16,13 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
-from protoproof.prover.latent.exact import Number, around, chain_number, length_number
+from protoproof.prover.latent.exact import (
+    Number,
+    chain_number,
+    exactly,
+    length_number,
+    weighted,
+)
 from protoproof.prover.latent.instance import Instance
 
 # Bits of the balls: far more than float64 has, so that their width never shows.
@@ -30,7 +36,7 @@ def enclosed_measurement(instance: Instance, location: int, prototype: int) -> t
     head, z = instance.head, instance.latent[location]
     if head.geometry == "euclidean" and _single(instance, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
-    if head.geometry == "angular" or head.rounded:
+    if head.geometry in ("angular", "diagonal"):
         with ctx.workprec(_BITS):
             return enclosed_number(measurement_number(instance, z, prototype))
     return enclosed_fraction(measurement_fraction(instance, z, prototype))
@@ -164,10 +170,13 @@ def largest(values: Sequence[arb]) -> list[arb]:
 def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: int) -> Number:
     """One measurement at a latent of float64 values: a fraction, or a ball around what is none."""
     head = instance.head
+    if head.geometry == "diagonal":
+        pairs = zip(z.tolist(), instance.exact.points.fractions(prototype), strict=True)
+        apart = [exactly(a) - fmpq(b.numerator, b.denominator) for a, b in pairs]
+        return weighted(head, instance.exact, prototype, apart)
     if head.geometry != "angular":
         value = measurement_fraction(instance, z, prototype)
-        exact = fmpq(value.numerator, value.denominator)
-        return around(exact) if head.rounded else exact
+        return fmpq(value.numerator, value.denominator)
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
         (a * b for a, b in zip(values, instance.exact.points.fractions(prototype), strict=True)),
@@ -181,16 +190,13 @@ def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: in
 
 
 def measurement_fraction(instance: Instance, z: NDArray[np.float64], prototype: int) -> Fraction:
-    """One measurement exactly; not for angular heads, whose norms are irrational."""
-    head, values = instance.head, map(Fraction, z.tolist())
+    """One measurement exactly; not for lengths and weights, which may be
+    irrational."""
+    values = map(Fraction, z.tolist())
     pairs = zip(values, instance.exact.points.fractions(prototype), strict=True)
-    if head.geometry == "linear":
+    if instance.head.geometry == "linear":
         return -sum((a * b for a, b in pairs), Fraction(0))
-    squares = [(a - b) ** 2 for a, b in pairs]
-    if head.scales is None:
-        return sum(squares, Fraction(0))
-    weights = head.scales[prototype].tolist()
-    return sum((Fraction(w) * s for w, s in zip(weights, squares, strict=True)), Fraction(0))
+    return sum(((a - b) ** 2 for a, b in pairs), Fraction(0))
 
 
 def enclosed_number(value: Number) -> tuple[float, float]:

@@ -165,20 +165,28 @@ class ExactStep:
 
 
 Steps = tuple[ExactStep, ...]
+_NOTHING = fmpq(0)
 
 
 @dataclass(frozen=True)
 class Unrounded:
-    """What is pooled, what becomes of that, and prototypes, in numbers that float64 may not hold.
+    """What a head measures, pools and makes of that, with numbers that float64 may not hold.
 
     A graph that divides by 64.64, or by a norm, has such constants; one that multiplies prototypes
     by a matrix has such prototypes. Facts about what they make are only true at the explained
     latent where they are not rounded.
+
+    Attributes:
+        inner, chain: the similarities.
+        points: the prototypes.
+        weights: [P][D] of channels, each at most ``slack`` less than it is; None: the head's.
     """
 
     inner: Steps
     chain: Steps
     points: Points
+    weights: tuple[tuple[fmpq, ...], ...] | None = None
+    slack: fmpq = _NOTHING
 
     @classmethod
     def of(cls, head: Head) -> Unrounded:
@@ -307,6 +315,21 @@ def _ball(name: str, x: arb) -> arb:
 def around(value: Number) -> arb:
     """A ball around a number whose factors were rounded."""
     return arb(value) * arb(1, _ROUNDED)
+
+
+def weighted(head: Head, exact: Unrounded, prototype: int, differences: Sequence[fmpq]) -> Number:
+    """The weighted squared distance of a latent whose coordinates differ so from a prototype's."""
+    if exact.weights is not None:
+        weights: Sequence[fmpq] = exact.weights[prototype]
+    elif head.scales is not None:
+        weights = [exactly(weight) for weight in head.scales[prototype].tolist()]
+    else:
+        raise InternalError("a weighted distance without weights")
+    squares = [apart * apart for apart in differences]
+    total = sum((w * s for w, s in zip(weights, squares, strict=True)), fmpq(0))
+    if exact.slack:
+        return arb(total).union(arb(total + exact.slack * sum(squares, fmpq(0))))
+    return around(total) if exact.weights is None and head.rounded else total
 
 
 def length_number(head: Head, square: fmpq, prototype: int) -> arb:

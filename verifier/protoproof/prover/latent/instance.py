@@ -27,8 +27,8 @@ class Instance:
     ``latent`` [L, D]; ``measurement`` [L, P]; ``activation`` [P]; ``predicted`` the class (-1 where
     the decision is about labels); ``gram`` [P, P] squared distances between prototypes (shared by
     all instances of a head); ``engine`` where searches run that are worth a device; ``labels`` of a
-    decision about labels, those that are explained, none for all; ``stated``: the numbers that
-    float64 does not hold, None where it holds all of them.
+    decision about labels, those that are explained, none for all; ``stated``: the head with
+    numbers that float64 does not hold, None where it holds all of them.
     """
 
     head: Head
@@ -43,7 +43,7 @@ class Instance:
 
     @cached_property
     def exact(self) -> Unrounded:
-        """The similarities and the prototypes in exact numbers."""
+        """The head in exact numbers."""
         return self.stated or Unrounded.of(self.head)
 
     @cached_property

@@ -30,11 +30,11 @@ from protoproof.prover.latent.enclosed import least, pooled_numbers
 from protoproof.prover.latent.exact import (
     Number,
     across,
-    around,
     chain_number,
     exactly,
     integers,
     length_number,
+    weighted,
 )
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
@@ -239,14 +239,12 @@ class AnyReplay:
         ]
 
     def _weighted(self, point: _Point, prototype: int) -> Number:
-        scales = self._instance.head.scales
-        if scales is None:
-            raise InternalError("a weighted distance without weights")
-        row, total = scales[prototype].tolist(), fmpq(0)
-        for w, a, b in zip(row, point.numerators, self._prototypes[prototype], strict=True):
-            apart = fmpq(a, point.scale) - fmpq(b, 1 << self._shift)
-            total += exactly(w) * apart * apart
-        return around(total) if self._instance.head.rounded else total
+        instance, pairs = (
+            self._instance,
+            zip(point.numerators, self._prototypes[prototype], strict=True),
+        )
+        apart = [fmpq(a, point.scale) - fmpq(b, 1 << self._shift) for a, b in pairs]
+        return weighted(instance.head, instance.exact, prototype, apart)
 
 
 class _Latent:
