@@ -11,7 +11,7 @@ import numpy as np
 from protoproof.network.head import constants, entries, measured, pooled, trees
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import condense, taken
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import GREEDY, NotRecognisedError
 from protoproof.network.head.symbols import (
     Combination,
     Condition,
@@ -265,7 +265,7 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
         isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value)
     )
     if not zero or not same:
-        raise NotRecognisedError("a choice that is not 'zero below a number, else the value'")
+        raise NotRecognisedError(f"a choice between other values: {GREEDY}")
     return function(tables, kept, "zero_below", condition.threshold)
 
 

@@ -12,9 +12,10 @@ from onnx import TensorProto
 from protoproof.network.head.arithmetic import unknown
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, moved, reshaped, taken
-from protoproof.network.head.refusal import NotRecognisedError, NumberTypeError
+from protoproof.network.head.refusal import GREEDY, NotRecognisedError, NumberTypeError
 from protoproof.network.head.symbols import (
     Combination,
+    Condition,
     Entries,
     Joined,
     Measured,
@@ -71,6 +72,8 @@ def rearranged(value: Value, shape: Shape, move: Move) -> Value:
         order = np.broadcast_to(move(place, value.shape), shape).reshape(-1)
         if (np.diff(order) == 1).all():
             return replace(value, shape=shape)
+    if isinstance(value, Condition):
+        raise NotRecognisedError(f"{unknown('a change of layout', value)}: {GREEDY}")
     raise unknown("a change of layout", value)
 
 
