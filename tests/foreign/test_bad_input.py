@@ -261,6 +261,13 @@ def test_votes_over_a_sum_of_absolute_values(exporter: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
+def test_values_that_are_written_into_a_tensor(exporter: str, tmp_path: Path) -> None:
+    module = Network(plain(8), beyond.Assembled(8)).eval()
+    path = export(module, IMAGE, tmp_path / "pieces.onnx", exporter)
+    refused(explain(path, IMAGE), "pieces.onnx", "(Scatter", "put together by Concat")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
 def test_two_possible_cuts(exporter: str, tmp_path: Path) -> None:
     """Before and after the normalisation: the better one is taken, the other one is said."""
     path = export(BY_NAME["hypersphere"].build(), IMAGE, tmp_path / "two.onnx", exporter)

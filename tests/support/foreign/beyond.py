@@ -105,3 +105,19 @@ class AbsoluteVotes(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         votes = self.last(torch.exp(-nearest(expanded(z, self.prototypes))))
         return functional.normalize(votes, p=1, dim=1)
+
+
+class Assembled(nn.Module):
+    """Similarities of every column of the grid, written into a tensor one after the other."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = points(classes * each, channels, 1, 1)
+        self.last = last_layer(classes, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        scores = torch.zeros(1, self.prototypes.shape[0], z.shape[3])
+        for column in range(z.shape[3]):
+            near = nearest(expanded(z[..., column : column + 1], self.prototypes))
+            scores[:, :, column] = torch.exp(-near)
+        return self.last(scores.amax(dim=2))

@@ -316,7 +316,22 @@ def _cast_like(tables: Tables, node: Op, inputs: Inputs) -> Value:
     return _cast(tables, replace(node, attributes={"to": to}), inputs[:1])
 
 
+def _scatter(tables: Tables, node: Op, inputs: Inputs) -> Value:
+    """Pieces written into a tensor one after the other.
+
+    Raises:
+        NotRecognisedError: always.
+    """
+    values = [value for value in inputs if value is not None]
+    raise NotRecognisedError(
+        f"{unknown(node.op, *values)}: pieces would have to be put together by Concat "
+        "(torch.cat or torch.stack)"
+    )
+
+
 RULES = {
+    "ScatterND": _scatter,
+    "ScatterElements": _scatter,
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Squeeze": _squeeze,
