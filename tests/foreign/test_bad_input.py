@@ -13,7 +13,9 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from tests.support.cli import Result, protoproof
+from tests.support.foreign import beyond
 from tests.support.foreign.almost import ALMOST, almost, gated
+from tests.support.foreign.encoders import Network, plain
 from tests.support.foreign.export import EXPORTERS, export, quiet
 from tests.support.foreign.families import BY_NAME, REFUSED, UNCERTIFIED
 from tests.support.foreign.family import Family
@@ -229,6 +231,40 @@ def test_a_latent_from_which_there_is_no_head(tmp_path: Path) -> None:
     path = export(BY_NAME["projection"].build(), IMAGE, tmp_path / "p.onnx", "legacy")
     first = onnx.load(path).graph.node[0].output[0]
     refused(explain(path, IMAGE, "--latent", first), "p.onnx", "Relu")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_refusal_names_what_the_head_does_not_what_the_encoder_does(
+    exporter: str, tmp_path: Path
+) -> None:
+    path = export(BY_NAME["token-attention"].build(), IMAGE, tmp_path / "soft.onnx", exporter)
+    refused(explain(path, IMAGE), "soft.onnx", "(Softmax)")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.parametrize("right", [True, False])
+def test_a_tree_that_chooses_its_branches_in_the_graph(
+    right: bool, exporter: str, tmp_path: Path
+) -> None:
+    """It says what explains such a choice: shares, and the option."""
+    module = Network(plain(8), beyond.Greedy(8, right)).eval()
+    path = export(module, IMAGE, tmp_path / "greedy.onnx", exporter)
+    words = "greedy.onnx", "Greater" if right else "of a condition", "shares between 0 and 1"
+    refused(explain(path, IMAGE), *words, "--routing greedy")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_votes_over_a_sum_of_absolute_values(exporter: str, tmp_path: Path) -> None:
+    module = Network(plain(8), beyond.AbsoluteVotes(8)).eval()
+    path = export(module, IMAGE, tmp_path / "votes.onnx", exporter)
+    refused(explain(path, IMAGE), "votes.onnx", "ReduceL1", "have to be a ReduceSum")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_values_that_are_written_into_a_tensor(exporter: str, tmp_path: Path) -> None:
+    module = Network(plain(8), beyond.Assembled(8)).eval()
+    path = export(module, IMAGE, tmp_path / "pieces.onnx", exporter)
+    refused(explain(path, IMAGE), "pieces.onnx", "(Scatter", "put together by Concat")
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)

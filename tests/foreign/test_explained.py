@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from protoproof.network.head.head import Head
 from protoproof.prover.latent.facts import FactSet
 from protoproof.verdict import Status
 from tests.support.cli import protoproof
-from tests.support.foreign.families import CERTIFIED, RECOGNISED
+from tests.support.foreign.families import BY_NAME, CERTIFIED, RECOGNISED
 from tests.support.foreign.family import Family, Form
 from tests.support.foreign.found import explainer, loaded
 from tests.support.foreign.running import Floats, inputs
@@ -179,3 +180,18 @@ def test_no_latent_that_meets_widened_facts_is_predicted_otherwise(
                 else:
                     assert int(np.argmax(scores)) == observation.predicted
     assert met
+
+
+@pytest.mark.parametrize("vocabulary", ["pairs", "mixed"])
+def test_facts_are_about_prototypes_that_float64_does_not_hold(
+    vocabulary: str, exported: Exported
+) -> None:
+    """A matrix is multiplied by prototypes in the graph: their products are no float64 numbers."""
+    path = exported(BY_NAME["lvq-matrix"], "legacy")
+    result = explained(BY_NAME["lvq-matrix"], path, 2, vocabulary=vocabulary)
+    assert result.verdict.status is Status.PROVED, result.verdict
+    assert result.necessary
+    known = explainer(path)
+    points = known.instance(result.observation).exact.points
+    stored = known.network.head.prototypes
+    assert any(points.fractions(j) != list(map(Fraction, p)) for j, p in enumerate(stored.tolist()))

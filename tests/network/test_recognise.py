@@ -369,7 +369,7 @@ REFUSED = [
     (_part_of_the_grid, r"node 'pooled\.node' \(MaxPool\): a pool over \[1, 2\] of a grid"),
     (_farthest, "farthest"),
     (_bump, "'square' neither rises nor falls"),
-    (_product, r"node 'logits\.node' \(Gemm\): prototypes with different similarities"),
+    (_product, r"node 'product\.node' \(Mul\): a product of functions of measurements"),
 ]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.support.foreign.parts import directions, last_layer
+from tests.support.foreign.parts import directions, expanded, last_layer, nearest, points
 
 
 class GreedyMatching(nn.Module):
@@ -64,3 +64,60 @@ class Ordinary(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z.mean(dim=(-2, -1)))
+
+
+class Attention(nn.Module):
+    """Similarities to tokens, averaged with weights that are a softmax of themselves."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = directions(classes * each, channels)
+        self.last = last_layer(classes, each)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        score = tokens[:, 1:] @ self.prototypes.t()
+        return self.last((torch.softmax(score, dim=1) * score).sum(dim=1))
+
+
+class Greedy(nn.Module):
+    """A tree whose branches the graph itself chooses, by comparing shares with 1/2."""
+
+    def __init__(self, channels: int, right: bool, classes: int = 3) -> None:
+        super().__init__()
+        self.prototypes = points(3, channels, 1, 1)
+        self.leaves, self.right = nn.Parameter(torch.randn(4, classes)), right
+
+    def forward(self, z: Tensor) -> Tensor:
+        share = torch.exp(-nearest(expanded(z, self.prototypes))).unsqueeze(-1)
+        turns = (share > 0.5 if self.right else share < 0.5).unbind(1)
+        first = torch.where(turns[1], self.leaves[0], self.leaves[1])
+        return torch.where(turns[0], first, torch.where(turns[2], self.leaves[2], self.leaves[3]))
+
+
+class AbsoluteVotes(nn.Module):
+    """Votes over the sum of their absolute values."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = points(classes * each, channels, 1, 1)
+        self.last = last_layer(classes, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        votes = self.last(torch.exp(-nearest(expanded(z, self.prototypes))))
+        return functional.normalize(votes, p=1, dim=1)
+
+
+class Assembled(nn.Module):
+    """Similarities of every column of the grid, written into a tensor one after the other."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.prototypes = points(classes * each, channels, 1, 1)
+        self.last = last_layer(classes, each)
+
+    def forward(self, z: Tensor) -> Tensor:
+        scores = torch.zeros(1, self.prototypes.shape[0], z.shape[3])
+        for column in range(z.shape[3]):
+            near = nearest(expanded(z[..., column : column + 1], self.prototypes))
+            scores[:, :, column] = torch.exp(-near)
+        return self.last(scores.amax(dim=2))

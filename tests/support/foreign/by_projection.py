@@ -156,6 +156,14 @@ PROJECTIONS = (
         IMAGE,
         _form("euclidean", cuts=((1, 10, 8),)),
     ),
+    Family(
+        "token-global-local",
+        "ProtoPFormer: prototypes of the class token and of patch tokens, the logits are added",
+        partial(encoders.Transformer, 8),
+        partial(projections.GlobalAndLocal, 8),
+        IMAGE,
+        _form("euclidean", cuts=((1, 10, 8),), locations=10, features=12),
+    ),
 )
 
 CHANNELS = (
@@ -209,6 +217,14 @@ BEYOND = (
         partial(beyond.GreedyMatching, 8),
         IMAGE,
         Refused("an activation depends on which tokens other sub-prototypes have taken"),
+    ),
+    Family(
+        "token-attention",
+        "Patch tokens of the library's transformer, weighted by a softmax of their similarities",
+        partial(encoders.Transformer, 8),
+        partial(beyond.Attention, 8),
+        IMAGE,
+        Refused("a weighted mean over locations whose weights are similarities"),
     ),
     Family(
         "divergence",

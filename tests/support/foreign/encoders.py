@@ -212,3 +212,26 @@ class Tokens(nn.Module):
         qkv = self.qkv(x).reshape(batch, length, 3, self.heads, width).permute(2, 0, 3, 1, 4)
         scores = torch.softmax(qkv[0] @ qkv[1].transpose(-2, -1) / width**0.5, dim=-1)
         return self.out((scores @ qkv[2]).transpose(1, 2).reshape(batch, length, channels))
+
+
+class Transformer(nn.Module):
+    """The library's encoder of several layers: [N, 1, 12, 12] to [N, 1 + 9, channels].
+
+    One head each: for an even number the library has another path, which one exporter cannot write.
+    """
+
+    def __init__(self, channels: int, heads: int = 1, layers: int = 2) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, channels, 4, stride=4)
+        self.first = nn.Parameter(torch.randn(1, 1, channels))
+        self.position = nn.Parameter(0.1 * torch.randn(1, 10, channels))
+        layer = nn.TransformerEncoderLayer(
+            channels, heads, 2 * channels, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.last = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.first.expand(tokens.shape[0], -1, -1), tokens], 1)
+        return self.last(self.body(tokens + self.position))

@@ -29,7 +29,7 @@ def form_of(network: Network) -> Form:
         head.geometry,
         tuple(pooling),
         head.decision.kind,
-        tuple(tuple(cut.shape) for cut in cuts),
+        tuple({cut.tensor: tuple(cut.shape) for cut in cuts}.values()),
         head.locations,
         head.channels,
         len(head.prototypes),

@@ -228,3 +228,21 @@ class TokenDistance(nn.Module):
         length = (self.prototypes**2).sum(-1)
         distance = (patches**2).sum(-1, keepdim=True) - 2 * product + length
         return self.last(-distance.amin(dim=1))
+
+
+class GlobalAndLocal(nn.Module):
+    """Prototypes of the class token and of patch tokens by squared differences, logits added."""
+
+    def __init__(self, channels: int, classes: int = 3, each: int = 2) -> None:
+        super().__init__()
+        self.whole, self.parts = (points(classes * each, channels) for _ in range(2))
+        self.last_whole, self.last_parts = (last_layer(classes, each) for _ in range(2))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        near = self._distance(tokens[:, 1:], self.parts).amin(dim=1)
+        whole = self._distance(tokens[:, :1], self.whole).amin(dim=1)
+        return self.last_parts(-near) + self.last_whole(-whole)
+
+    @staticmethod
+    def _distance(tokens: Tensor, prototypes: Tensor) -> Tensor:
+        return ((tokens.unsqueeze(2) - prototypes) ** 2).sum(-1)

@@ -23,7 +23,7 @@ from protoproof.kernel.model.head import Head
 from protoproof.network import Network
 from protoproof.network.head.chain import Chain as OurChain
 from protoproof.network.head.head import Head as OurHead
-from protoproof.prover.latent.exact import ExactStep, Steps, Unrounded
+from protoproof.prover.latent.exact import ExactStep, Points, Steps, Unrounded, points_of
 
 # What an argument of two similarities is compared at, where their ends allow it.
 _AT = 0.25
@@ -36,8 +36,8 @@ class Reading:
     """What the checker says against a head, "" where it reads the same one.
 
     ``unrounded``: the numbers of its reading, which float64 rounds; None where it objects.
-    The prover states facts with them. That takes nothing on trust: the checker has read the
-    constants from the graph, and computes every fact again.
+    The prover states facts with them. That takes nothing on trust: the checker has read them from
+    the graph, and computes every fact again.
     """
 
     objection: str
@@ -69,7 +69,8 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
     second = np.concatenate([cut.sites for cut in bound.cuts])
     if not np.array_equal(first, second):
         return Reading("the checker reads the locations of the latent in another order")
-    if not _same_units(ours, theirs):
+    points = _points(ours, theirs)
+    if points is None or not _same_units(ours, theirs):
         return Reading(
             "the checker measures in other units: it shares a factor of the prototypes otherwise"
         )
@@ -86,7 +87,7 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
         weights = tuple(tuple(fmpq(w, unit) for w in row) for row in theirs.scales)
     slack = fmpq(theirs.scale_slack.numerator, theirs.scale_slack.denominator)
     inner, outer, common = (_steps(chain) for _, chain in both)
-    return Reading("", Unrounded(inner, outer, common, weights, slack))
+    return Reading("", Unrounded(inner, outer, common, points, weights, slack))
 
 
 def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
@@ -95,16 +96,15 @@ def checkers_objection(network: Network, model: ModelFile | None = None) -> str:
 
 
 def _same_units(ours: OurHead, theirs: Head) -> bool:
-    """Whether facts about measurements mean the same to both, to the last bit: what the prover
-    rounds would make true facts false. Where it knows that it rounded (weights of channels,
-    lengths), it encloses, and the same up to that will do."""
+    """Whether, with the same prototypes, facts about measurements mean the same to both, to the
+    last bit: what the prover rounds would make true facts false. Where it knows that it rounded
+    (weights of channels, lengths), it encloses, and the same up to that will do."""
     lengths = [theirs.length(j) for j in range(len(ours.prototypes))]
     squares = [(one.floor, one.beside) for one in lengths]
     own = [np.asarray(part) for part in (ours.epsilon, ours.beside)]
     other = [[float(part) ** 0.5 for part in parts] for parts in zip(*squares, strict=True)]
     return (
-        _same_numbers(ours.prototypes, theirs.prototype, theirs.shift)
-        and (
+        (
             ours.scales is None
             or _same_numbers(
                 ours.scales, theirs.scales.__getitem__, theirs.scale_shift, rounded=ours.rounded
@@ -133,6 +133,22 @@ def _same_numbers(
         elif not all(Fraction(value) == Fraction(other, unit) for value, other in pairs):
             return False
     return True
+
+
+def _points(ours: OurHead, theirs: Head) -> Points | None:
+    """The prototypes as the checker has read them; None where they are others, or in other units.
+
+    Where the prover has rounded some (products with a matrix), facts are stated about these.
+    """
+    if _same_numbers(ours.prototypes, theirs.prototype, theirs.shift):
+        return points_of(ours)
+    rows = [list(theirs.prototype(j)) for j in range(len(ours.prototypes))]
+    for row, own in zip(rows, ours.prototypes, strict=True):
+        # relative to the row: what cancels in one coordinate was rounded like the others
+        near = _SAME * float(np.abs(own).max(initial=0.0))
+        if not np.allclose(own, [n / (1 << theirs.shift) for n in row], rtol=0, atol=near):
+            return None
+    return Points(rows, theirs.shift, rounded=True)
 
 
 def _same_similarity(ours: OurChain, theirs: Chain, head: OurHead) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from protoproof.network.head import constants, entries, measured, pooled, trees
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import condense, taken
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import GREEDY, NotRecognisedError
 from protoproof.network.head.symbols import (
     Combination,
     Condition,
@@ -91,7 +91,7 @@ def _add_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
     if isinstance(x, Combination):
         return pooled.shifted(tables, x, y)
     if isinstance(x, Joined):
-        return _by_parts(x, y, lambda part, own: _add_numbers(tables, part, own))
+        return _by_parts(x, y, lambda part, own: add(tables, part, own, 1.0))
     raise unknown("a sum", x, y)
 
 
@@ -188,7 +188,7 @@ def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
     if isinstance(x, Combination):
         return pooled.scaled(x, y)
     if isinstance(x, Joined):
-        return _by_parts(x, y, lambda part, own: _multiply_numbers(tables, part, own))
+        return _by_parts(x, y, lambda part, own: multiply(tables, part, own))
     raise unknown("a product", x, y)
 
 
@@ -265,7 +265,7 @@ def cleared(tables: Tables, condition: Condition, yes: Value, no: Value) -> Valu
         isinstance(kept, Measured) and isinstance(value, Measured) and _equal(kept, value)
     )
     if not zero or not same:
-        raise NotRecognisedError("a choice that is not 'zero below a number, else the value'")
+        raise NotRecognisedError(f"a choice between other values: {GREEDY}")
     return function(tables, kept, "zero_below", condition.threshold)
 
 

@@ -15,8 +15,8 @@ from protoproof.network.head.constants import Numbers
 from protoproof.network.head.folding import folded
 from protoproof.network.head.layout import Shape, condense
 from protoproof.network.head.moves import Inputs, needed
-from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.symbols import Condition, Entries, Value, word
+from protoproof.network.head.refusal import GREEDY, NotRecognisedError
+from protoproof.network.head.symbols import Combination, Condition, Entries, Pooled, Value, word
 from protoproof.network.head.tables import Tables
 from protoproof.network.head.view import Op, View
 from protoproof.network.onnx.node import printable
@@ -210,6 +210,8 @@ def _compare(tables: Tables, node: Op, inputs: Inputs) -> Value:
     strict = node.op in ("Less", "Greater")
     if isinstance(x, Numbers):
         x, y, below = y, x, not below
+    if isinstance(x, Pooled | Combination) and (not isinstance(y, Numbers) or below != strict):
+        raise NotRecognisedError(f"{unknown(node.op, x, y)}: {GREEDY}")
     if not isinstance(y, Numbers) or isinstance(x, Entries) or below != strict:
         raise unknown(node.op, x, y)
     # x < c is "below", x >= c is "not below"; x <= c and x > c would put c on the other side

@@ -12,9 +12,10 @@ from onnx import TensorProto
 from protoproof.network.head.arithmetic import unknown
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, moved, reshaped, taken
-from protoproof.network.head.refusal import NotRecognisedError, NumberTypeError
+from protoproof.network.head.refusal import GREEDY, NotRecognisedError, NumberTypeError
 from protoproof.network.head.symbols import (
     Combination,
+    Condition,
     Entries,
     Joined,
     Measured,
@@ -71,6 +72,8 @@ def rearranged(value: Value, shape: Shape, move: Move) -> Value:
         order = np.broadcast_to(move(place, value.shape), shape).reshape(-1)
         if (np.diff(order) == 1).all():
             return replace(value, shape=shape)
+    if isinstance(value, Condition):
+        raise NotRecognisedError(f"{unknown('a change of layout', value)}: {GREEDY}")
     raise unknown("a change of layout", value)
 
 
@@ -313,7 +316,22 @@ def _cast_like(tables: Tables, node: Op, inputs: Inputs) -> Value:
     return _cast(tables, replace(node, attributes={"to": to}), inputs[:1])
 
 
+def _scatter(tables: Tables, node: Op, inputs: Inputs) -> Value:
+    """Pieces written into a tensor one after the other.
+
+    Raises:
+        NotRecognisedError: always.
+    """
+    values = [value for value in inputs if value is not None]
+    raise NotRecognisedError(
+        f"{unknown(node.op, *values)}: pieces would have to be put together by Concat "
+        "(torch.cat or torch.stack)"
+    )
+
+
 RULES = {
+    "ScatterND": _scatter,
+    "ScatterElements": _scatter,
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Squeeze": _squeeze,

@@ -19,9 +19,9 @@ from protoproof.network.head.pooling import Pooling
 from protoproof.network.head.refusal import NotRecognisedError, ProductsError
 from protoproof.network.head.symbols import Value
 from protoproof.network.head.tables import Tables
+from protoproof.network.head.trees import HAIR
 
 Index = NDArray[np.int64]
-_HAIR = 1e-9  # how far rounding may put a share outside [0, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def normal_form(tables: Tables, value: Value, cuts: Mapping[str, Shape], labels:
         )
     except InternalError as error:
         raise NotRecognisedError(str(error)) from error
-    if tree and ((head.chain.infimum < -_HAIR).any() or (head.chain.supremum > 1 + _HAIR).any()):
+    if tree and ((head.chain.infimum < -HAIR).any() or (head.chain.supremum > 1 + HAIR).any()):
         raise NotRecognisedError("products of pooled values that are no shares between 0 and 1")
     return Form(head, tuple(cut for cut, _ in banks), whole.trivial, whole.ratio)
 

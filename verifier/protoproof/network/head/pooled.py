@@ -180,14 +180,24 @@ def matrix(found: Terms, weight: Real) -> tuple[tuple[int, ...], Real, Real]:
     return tuple(atoms.tolist()), result, weight @ found.shift
 
 
+def _gathered(
+    found: Terms, place: Index, size: int, share: float
+) -> tuple[tuple[int, ...], Real, Real]:
+    """:func:`matrix` for weights that are ``share`` at ``place`` [n] of ``size`` rows, else 0."""
+    atoms, column = np.unique(found.atom, return_inverse=True)
+    weight, bias = np.zeros((size, len(atoms))), np.zeros(size)
+    np.add.at(weight, (place, column.reshape(-1)), share * found.coefficient)
+    np.add.at(bias, place, share * found.shift)
+    return tuple(atoms.tolist()), weight, bias
+
+
 def combined(tables: Tables, x: Pooled | Combination | Measured | Ranked) -> Combination:
     """Any of these as a combination, element by element."""
     if isinstance(x, Combination):
         return x
     x = as_pooled(tables, x)
-    found = terms(tables, x)
-    atoms, weight, bias = matrix(found, np.eye(len(found.atom)))
-    return Combination(x.shape, atoms, weight, bias, x.ratio)
+    found, count = terms(tables, x), math.prod(x.shape)
+    return Combination(x.shape, *_gathered(found, np.arange(count), count, 1.0), x.ratio)
 
 
 def total(tables: Tables, x: Pooled | Combination, axes: tuple[int, ...], kind: str) -> Combination:
@@ -196,10 +206,10 @@ def total(tables: Tables, x: Pooled | Combination, axes: tuple[int, ...], kind: 
     size, before = math.prod(shape), math.prod(x.shape)
     place = np.broadcast_to(np.arange(size).reshape(shape), x.shape).reshape(-1)
     share = float(size) / before if kind == "mean" else 1.0
+    if isinstance(x, Pooled):
+        return Combination(shape, *_gathered(terms(tables, x), place, size, share), x.ratio)
     gather = np.zeros((size, before))
     gather[place, np.arange(before)] = share
-    if isinstance(x, Pooled):
-        return Combination(shape, *matrix(terms(tables, x), gather), x.ratio)
     return replace(x, shape=shape, weight=gather @ x.weight, bias=gather @ x.bias)
 
 
@@ -240,10 +250,16 @@ def add(x: Combination, y: Combination, sign: float) -> Combination:
     return Combination(shape, atoms, weight, bias, x.ratio)
 
 
+def _widened(x: Combination, shape: Shape) -> Combination:
+    if x.shape == shape:
+        return x
+    return x.moved(shape, lambda array, _: np.broadcast_to(array, shape))
+
+
 def shifted(tables: Tables, x: Combination, numbers: Numbers) -> Combination:
     """x + numbers; over a common denominator the numbers are multiplied by it."""
     shape = np.broadcast_shapes(x.shape, numbers.shape)
-    wide = x.moved(shape, lambda array, _: np.broadcast_to(array, shape))
+    wide = _widened(x, shape)
     extra = np.broadcast_to(numbers.plain, shape).reshape(-1)
     if x.ratio is None:
         return replace(wide, bias=wide.bias + extra)
@@ -261,7 +277,7 @@ def shifted(tables: Tables, x: Combination, numbers: Numbers) -> Combination:
 def scaled(x: Combination, numbers: Numbers) -> Combination:
     """x * numbers, element by element."""
     shape = np.broadcast_shapes(x.shape, numbers.shape)
-    wide = x.moved(shape, lambda array, _: np.broadcast_to(array, shape))
+    wide = _widened(x, shape)
     factor = np.broadcast_to(numbers.plain, shape).reshape(-1)
     return replace(wide, weight=wide.weight * factor[:, None], bias=wide.bias * factor)
 

@@ -55,6 +55,11 @@ def reduced(tables: Tables, value: Value, kind: str, axes: tuple[int, ...]) -> V
     if kind == "LogSumExp":
         powers = function(tables, value, "exp")
         return function(tables, reduced(tables, powers, "Sum", axes), "log")
+    if kind == "L1" and isinstance(value, Pooled | Combination):
+        raise NotRecognisedError(
+            f"a sum of absolute values of {value.word}: for votes over their sum it would have to "
+            "be a ReduceSum, of values from 0 on"
+        )
     if kind not in _KINDS:
         raise unknown(f"Reduce{kind}", value)
     if isinstance(value, Entries):

@@ -138,13 +138,16 @@ class Atom(NamedTuple):
 
 @dataclass(eq=False)
 class Tables:
-    """Everything that one evaluation refers to; ``sums``: how many sums over sites were made."""
+    """Everything that one evaluation refers to; ``sums``: how many sums over sites were made;
+    ``shares``: atoms that are known to lie between 0 and 1.
+    """
 
     spaces: dict[int, Space] = field(default_factory=dict)
     sums: int = 0
     records: list[Pool | Group | Path] = field(default_factory=list)
     atoms: list[Atom] = field(default_factory=list)
     ratios: list[object] = field(default_factory=list)
+    shares: set[int] = field(default_factory=set)
     site_sets: list[tuple[int, ...]] = field(default_factory=list)
     _site_set: dict[object, int] = field(default_factory=dict)
     _record: dict[object, int] = field(default_factory=dict)

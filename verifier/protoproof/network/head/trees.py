@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 
 from protoproof.network.head import pooled
+from protoproof.network.head.features import least_values
 from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.symbols import Combination, Pooled, Real, Share, Tree, only
 from protoproof.network.head.tables import Atom, Path, Tables
@@ -103,6 +104,8 @@ def _leaf(x: Combination, atom: int, side: str) -> Real:
 
 
 Paths = dict[frozenset[tuple[int, bool]], Real]
+# how far rounding may put a share outside [0, 1]
+HAIR = 1e-9
 # products of shares that one multiplication may make, and nodes that a tree of them may have
 _MOST = 1 << 14
 
@@ -122,6 +125,7 @@ def product(tables: Tables, x: Combination, y: Combination) -> Combination:
         place = np.broadcast_to(np.arange(len(part.bias)).reshape(part.shape), shape).reshape(-1)
         own = [paths(tables, part, k) for k in range(len(part.bias))]
         sides.append([own[k] for k in place.tolist()])
+    _require_shares(tables, {a for side in sides for own in side for x in own for a, _ in x})
     columns: dict[int, Real] = {}
     bias = np.zeros(count)
     for element, (first, second) in enumerate(zip(*sides, strict=True)):
@@ -137,6 +141,28 @@ def product(tables: Tables, x: Combination, y: Combination) -> Combination:
                 raise NotRecognisedError("a soft tree of too many paths")
     weight = np.array(list(columns.values())).reshape(len(columns), count).T
     return Combination(shape, tuple(columns), weight, bias)
+
+
+def _require_shares(tables: Tables, atoms: set[int]) -> None:
+    """Nothing else is multiplied.
+
+    Raises:
+        NotRecognisedError: some are not known to lie between 0 and 1.
+    """
+    new = [tables.atoms[k] for k in sorted(atoms - tables.shares)]
+    if not new:
+        return
+    turned = [Atom(atom.record, (*atom.steps, ("mul", -1.0))) for atom in new]
+    try:
+        least, most = least_values(tables, new), -least_values(tables, turned)
+    except NotRecognisedError as error:
+        raise NotRecognisedError(f"a product of functions of measurements: {error}") from error
+    if (least < -HAIR).any() or (most > 1 + HAIR).any():
+        raise NotRecognisedError(
+            "a product of functions of measurements that are no shares of a soft tree: those lie "
+            "between 0 and 1"
+        )
+    tables.shares |= atoms
 
 
 def _atom_of(tables: Tables, literals: frozenset[tuple[int, bool]]) -> int:

@@ -16,7 +16,6 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
-from protoproof.network.head.head import Head
 from protoproof.prover.latent.exact import (
     Number,
     chain_number,
@@ -35,12 +34,12 @@ _NEAR = 1e-9
 def enclosed_measurement(instance: Instance, location: int, prototype: int) -> tuple[float, float]:
     """Ends of one measurement."""
     head, z = instance.head, instance.latent[location]
-    if head.geometry == "euclidean" and _single(head, prototype):
+    if head.geometry == "euclidean" and _single(instance, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
     if head.geometry in ("angular", "diagonal"):
         with ctx.workprec(_BITS):
             return enclosed_number(measurement_number(instance, z, prototype))
-    return enclosed_fraction(measurement_fraction(head, z, prototype))
+    return enclosed_fraction(measurement_fraction(instance, z, prototype))
 
 
 def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
@@ -50,7 +49,7 @@ def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
         with ctx.workprec(_BITS):
             return enclosed_number(pooled_number(instance, prototype))
     column = instance.measurement[:, prototype]
-    if head.geometry == "euclidean" and head.mask is None and _single(head, prototype):
+    if head.geometry == "euclidean" and head.mask is None and _single(instance, prototype):
         return enclose_nearest(instance.latent, head.prototypes[prototype], column)
     # rounding is monotone: the enclosure of a minimum is the minimum of the enclosures
     ends = [enclosed_measurement(instance, place, prototype) for place in _near(column)]
@@ -111,10 +110,10 @@ def _level_number(instance: Instance, prototype: int) -> Number:
     return -chain_number(instance.exact.chain, prototype, number)
 
 
-def _single(head: Head, prototype: int) -> bool:
+def _single(instance: Instance, prototype: int) -> bool:
     """Whether a prototype has float32 coordinates."""
-    point = head.prototypes[prototype]
-    return bool((point.astype(np.float32) == point).all())
+    point = instance.head.prototypes[prototype]
+    return not instance.exact.points.rounded and bool((point.astype(np.float32) == point).all())
 
 
 def pooled_number(instance: Instance, prototype: int) -> Number:
@@ -185,15 +184,15 @@ def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: in
     """One measurement at a latent of float64 values: a fraction, or a ball around what is none."""
     head = instance.head
     if head.geometry == "diagonal":
-        pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
-        apart = [exactly(a) - exactly(b) for a, b in pairs]
+        pairs = zip(z.tolist(), instance.exact.points.fractions(prototype), strict=True)
+        apart = [exactly(a) - fmpq(b.numerator, b.denominator) for a, b in pairs]
         return weighted(head, instance.exact, prototype, apart)
     if head.geometry != "angular":
-        value = measurement_fraction(head, z, prototype)
+        value = measurement_fraction(instance, z, prototype)
         return fmpq(value.numerator, value.denominator)
     values = [Fraction(v) for v in z.tolist()]
     dot = sum(
-        (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
+        (a * b for a, b in zip(values, instance.exact.points.fractions(prototype), strict=True)),
         Fraction(0),
     )
     square = sum((v * v for v in values), Fraction(0))
@@ -203,13 +202,14 @@ def measurement_number(instance: Instance, z: NDArray[np.float64], prototype: in
     return -arb(fmpq(dot.numerator, dot.denominator)) / norm
 
 
-def measurement_fraction(head: Head, z: NDArray[np.float64], prototype: int) -> Fraction:
+def measurement_fraction(instance: Instance, z: NDArray[np.float64], prototype: int) -> Fraction:
     """One measurement exactly; not for lengths and weights, which may be
     irrational."""
-    pairs = zip(z.tolist(), head.prototypes[prototype].tolist(), strict=True)
-    if head.geometry == "linear":
-        return -sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
-    return sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs), Fraction(0))
+    values = map(Fraction, z.tolist())
+    pairs = zip(values, instance.exact.points.fractions(prototype), strict=True)
+    if instance.head.geometry == "linear":
+        return -sum((a * b for a, b in pairs), Fraction(0))
+    return sum(((a - b) ** 2 for a, b in pairs), Fraction(0))
 
 
 def enclosed_number(value: Number) -> tuple[float, float]:

@@ -23,11 +23,24 @@ _ROUNDED = 2.0**-51
 _LONG = 48
 
 
-class ExactHead:
-    """Prototypes as integers over ``2**shift``."""
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Prototypes as integers over ``2**shift``; ``rounded``: the head has them in float64 only."""
 
-    def __init__(self, head: Head) -> None:
-        self._points, self.shift = integers(head.prototypes)
+    rows: list[list[int]]
+    shift: int
+    rounded: bool = False
+
+    def fractions(self, prototype: int) -> list[Fraction]:
+        """One prototype."""
+        return [Fraction(n, 1 << self.shift) for n in self.rows[prototype]]
+
+
+class ExactHead:
+    """Products with prototypes, and norms of them, in integers."""
+
+    def __init__(self, points: Points) -> None:
+        self._points, self.shift = points.rows, points.shift
         self._norms: dict[int, int] = {}
         self._transposed: fmpz_mat | None = None
 
@@ -59,9 +72,15 @@ class ExactHead:
 
 
 @lru_cache(maxsize=2)
-def exact_head(head: Head) -> ExactHead:
+def exact_head(points: Points) -> ExactHead:
     """Made once for all instances of one network."""
-    return ExactHead(head)
+    return ExactHead(points)
+
+
+@lru_cache(maxsize=2)
+def points_of(head: Head) -> Points:
+    """The prototypes of a head that float64 holds."""
+    return Points(*integers(head.prototypes))
 
 
 def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
@@ -151,27 +170,30 @@ _NOTHING = fmpq(0)
 
 @dataclass(frozen=True)
 class Unrounded:
-    """What a head measures, pools and makes of that, with constants that float64 may not hold.
+    """What a head measures, pools and makes of that, with numbers that float64 may not hold.
 
-    A graph that divides by 64.64, or by a norm, has such constants. Facts about what they make are
-    only true at the explained latent where they are not rounded.
+    A graph that divides by 64.64, or by a norm, has such constants; one that multiplies prototypes
+    by a matrix has such prototypes. Facts about what they make are only true at the explained
+    latent where they are not rounded.
 
     Attributes:
         inner, chain, common: the similarities; see ``Head``.
+        points: the prototypes.
         weights: [P][D] of channels, each at most ``slack`` less than it is; None: the head's.
     """
 
     inner: Steps
     chain: Steps
     common: Steps
+    points: Points
     weights: tuple[tuple[fmpq, ...], ...] | None = None
     slack: fmpq = _NOTHING
 
     @classmethod
     def of(cls, head: Head) -> Unrounded:
-        """Those of a head whose float64 constants are what the graph means."""
+        """Those of a head whose float64 numbers are what the graph means."""
         inner, chain, common = map(_exact_steps, (head.inner_chain, head.chain, head.common_chain))
-        return cls(inner, chain, common)
+        return cls(inner, chain, common, points_of(head))
 
 
 def _exact_steps(chain: Chain) -> Steps:

@@ -28,7 +28,7 @@ class Instance:
     the decision is about labels); ``gram`` [P, P] squared distances between prototypes (shared by
     all instances of a head); ``engine`` where searches run that are worth a device; ``labels`` of a
     decision about labels, those that are explained, none for all; ``stated``: the head with
-    constants that float64 does not hold, None where it holds all of them.
+    numbers that float64 does not hold, None where it holds all of them.
     """
 
     head: Head

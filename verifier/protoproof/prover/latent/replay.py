@@ -89,7 +89,7 @@ class Replay:
     def __init__(self, instance: Instance, domain: Domain) -> None:
         self._instance = instance
         self._membership = Membership(domain, *instance.latent.shape)
-        self._head = exact_head(instance.head)
+        self._head = exact_head(instance.exact.points)
         own, shift = integers(instance.latent)
         self._shift = max(shift, self._head.shift)
         self._latent = [[n << (self._shift - shift) for n in row] for row in own]

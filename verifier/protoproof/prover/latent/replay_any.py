@@ -84,7 +84,7 @@ class AnyReplay:
         self._around_zero = head.geometry == "angular" or (
             isinstance(domain, Sphere) and not isinstance(domain, Ball)
         )
-        self._prototypes, self._shift = integers(head.prototypes)
+        self._prototypes, self._shift = instance.exact.points.rows, instance.exact.points.shift
         self._matrix = fmpz_mat(self._prototypes).transpose()
         rows, self._up = integers(instance.latent)
         self._latent = rows

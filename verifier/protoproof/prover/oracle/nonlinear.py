@@ -21,12 +21,13 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-from flint import fmpq, fmpq_mat
+from flint import fmpz_mat
 from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
 from protoproof.network.head.head import Head
 from protoproof.prover.latent.domain import Box, Domain
+from protoproof.prover.latent.exact import Points
 from protoproof.prover.latent.facts import ActivationFact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.replay import Move, Replay
@@ -125,7 +126,7 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         lines += _inside(domain, location, head.channels)
     for j in range(prototypes):
         lines += [f"(declare-const m_{j} Real)", f"(declare-const a_{j} Real)"]
-        measured = [_measurement(head, location, j) for location in range(locations)]
+        measured = [_measurement(instance, location, j) for location in range(locations)]
         lines += [f"(assert (<= m_{j} {q}))" for q in measured] if locations > 1 else []
         equal = [f"(= m_{j} {q})" for q in measured]
         lines.append(f"(assert {equal[0] if locations == 1 else f'(or {_words(equal)})'})")
@@ -133,15 +134,15 @@ def smtlib(instance: Instance, domain: Domain, facts: FactSet, rival: int) -> st
         if kind == "reciprocal":
             similar = f"(= (* a_{j} (+ m_{j} 1)) 1)"
         lines.append(f"(assert {similar})")
-    lines += [f"(assert {text})" for text in fact_assertions(head, facts, prototypes)]
+    lines += [f"(assert {text})" for text in fact_assertions(instance, facts)]
     weights, offset = _margin(instance, rival)
     terms = [f"(* {number(weight)} a_{j})" for j, weight in enumerate(weights) if weight]
     lines.append(f"(assert (<= {total([*terms, number(offset)])} 0))")
     return "\n".join([*lines, "(check-sat)", ""])
 
 
-def _measurement(head: Head, location: int, prototype: int) -> str:
-    point = [Fraction(value) for value in head.prototypes[prototype].tolist()]
+def _measurement(instance: Instance, location: int, prototype: int) -> str:
+    point = instance.exact.points.fractions(prototype)
     terms = [f"(* {number(-2 * p)} z_{location}_{d})" for d, p in enumerate(point) if p]
     return total([f"t_{location}", *terms, number(sum((p * p for p in point), Fraction(0)))])
 
@@ -159,13 +160,13 @@ def _inside(domain: Domain, location: int, channels: int) -> list[str]:
     ]
 
 
-def fact_assertions(head: Head, facts: FactSet, prototypes: int) -> list[str]:
+def fact_assertions(instance: Instance, facts: FactSet) -> list[str]:
     """What the facts say, about the variables ``m_j``, ``t_l`` and ``z_l_d``."""
     found: list[str] = []
     for fact in _measured(facts):
         name = f"m_{fact.prototype}"
         if not isinstance(fact, ActivationFact):
-            name = _measurement(head, fact.location, fact.prototype)
+            name = _measurement(instance, fact.location, fact.prototype)
         if fact.lower == fact.upper:
             found.append(f"(= {name} {number(Fraction(fact.lower))})")
             continue
@@ -174,7 +175,9 @@ def fact_assertions(head: Head, facts: FactSet, prototypes: int) -> list[str]:
             found.append(f"(<= {name} {number(Fraction(fact.upper))})")
     for ceiling in facts.ceilings:
         bound, exempt = number(Fraction(ceiling.bound)), set(ceiling.exempt)
-        found += [f"(>= m_{j} {bound})" for j in range(prototypes) if j not in exempt]
+        found += [
+            f"(>= m_{j} {bound})" for j in range(instance.head.decision.inputs) if j not in exempt
+        ]
     return found
 
 
@@ -237,21 +240,19 @@ def counterexample_moves(
         wanted = [fact.prototype for fact in facts.at(location)]
         wanted += [j for j, at in attained.items() if at == location and j not in wanted]
         if direction.any():
-            moves.append(Move(location, _independent(instance.head, wanted), direction))
+            moves.append(Move(location, _independent(instance.exact.points, wanted), direction))
     return moves
 
 
-def _independent(head: Head, prototypes: Sequence[int]) -> tuple[int, ...]:
+def _independent(points: Points, prototypes: Sequence[int]) -> tuple[int, ...]:
     """Prototypes of a list that span the same affine hull, decided in rationals."""
-    points = [[Fraction(value) for value in row] for row in head.prototypes.tolist()]
     chosen = list(prototypes[:1])
     for j in prototypes[1:]:
-        base = points[chosen[0]]
+        base = points.rows[chosen[0]]
         rows = [
-            [fmpq(*(a - b).as_integer_ratio()) for a, b in zip(points[i], base, strict=True)]
-            for i in (*chosen[1:], j)
+            [a - b for a, b in zip(points.rows[i], base, strict=True)] for i in (*chosen[1:], j)
         ]
-        if fmpq_mat(rows).rank() == len(rows):
+        if fmpz_mat(rows).rank() == len(rows):
             chosen.append(j)
     return tuple(chosen)
 
@@ -268,7 +269,7 @@ def refutes(instance: Instance, domain: Domain, facts: FactSet, rival: int, late
         for v in row
     ):
         return False
-    points = [[Fraction(v) for v in row] for row in head.prototypes.tolist()]
+    points = [instance.exact.points.fractions(j) for j in range(len(head.prototypes))]
     measured = [
         [sum(((a - b) ** 2 for a, b in zip(z, p, strict=True)), Fraction(0)) for p in points]
         for z in latent

@@ -95,9 +95,7 @@ class Query:
             lines += [f"(assert (<= m_{j} {q}))" for q in measured]
             lines.append(f"(assert (or {' '.join(f'(= m_{j} {q})' for q in measured)} false))")
             lines.append(f"(assert (>= m_{j} {number(self._exact(self.cases.root.near[j]))}))")
-        lines += [
-            f"(assert {text})" for text in fact_assertions(head, self.cases.facts, prototypes)
-        ]
+        lines += [f"(assert {text})" for text in fact_assertions(instance, self.cases.facts)]
         lines += self._similarities()
         terms = [
             f"(* {number(Fraction(w))} a_{j})" for j, w in enumerate(self.weights.tolist()) if w
@@ -111,7 +109,7 @@ class Query:
         return Fraction(float(value) * (1 - 1e-12))
 
     def _measured(self, location: int, j: int) -> str:
-        point = [Fraction(v) for v in self.instance.head.prototypes[j].tolist()]
+        point = self.instance.exact.points.fractions(j)
         terms = [f"(* {number(-2 * p)} z_{location}_{d})" for d, p in enumerate(point) if p]
         constant = number(sum((p * p for p in point), Fraction(0)))
         return total([f"t_{location}", *terms, constant])

@@ -53,7 +53,8 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
     alone = all(len(site) == 1 for sites in keyed.values() for site in sites)
     if alone and not lengths and not any(tables.rows[f.row].square for f in features):
         return _channels([keyed[f.group] for f in features], ends)
-    groups = sorted(dict.fromkeys(keyed.values()), key=lambda g: _cut(g[0], ends))
+    # of one latent by their first location: the output may take them in any order
+    groups = sorted(dict.fromkeys(keyed.values()), key=lambda g: (_cut(g[0], ends), g[0]))
     numbers = {group: number for number, group in enumerate(groups)}
     bank = {group: numbers[sites] for group, sites in keyed.items()}  # long keys, once each
     sites = tuple(site for group in groups for site in group)

@@ -135,8 +135,12 @@ def _derive(here: Evaluation, node: OnnxNode) -> None:
     blank = [value for value in inputs if not isinstance(value, Constant) and value is not None]
     layout = node.op_type in _LAYOUT
     if node.op_type in ATTRIBUTES and (layout or not blank):
-        here.evaluate(read(node, here.graph.opset))
-        return
+        try:
+            here.evaluate(read(node, here.graph.opset))
+            return
+        except ModelError:  # a number that is rounded, such as 1 / sqrt(24): nobody's size
+            if node.op_type not in _SAME | _BROADCAST:
+                raise
     if node.op_type in _SAME:
         shapes = [_shape(inputs, 0)] * len(node.output)
     elif node.op_type in _BROADCAST:
