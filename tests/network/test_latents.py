@@ -109,7 +109,7 @@ def test_without_prototypes_the_line_is_true(tmp_path: Path, change: Change) -> 
     for name in ("c1", "r1", "flat", "gap", "hidden", "rh"):
         found = inspect_file(path, latent=name, checker=checkers_objection)
         assert len(found.refusals) == 1  # nothing would have been explained
-        if found.binding:
+        if found.head:
             assert "explanations cannot be certified" in found.refusals[0]
             assert found.certifiable is False
 

@@ -20,7 +20,7 @@ from protoproof.network.onnx.ops import OPERATORS, lookup
 from protoproof.region.bounds.interval import LatentBox, encoder_bounds, rule_of
 from protoproof.region.sets.region import LinfBall
 from protoproof.region.sets.transformations import Brightness
-from protoproof.resources import NAMES, zoo_path
+from protoproof.resources import zoo_path
 from tests.support.network.cases import CASES, Case
 from tests.support.network.operators import call_of, run_torch
 
@@ -135,7 +135,7 @@ def test_overflow_is_refused() -> None:
         walk(part(graph, graph.input, graph.outputs), Interval(-wide, wide))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["mnist-1x1", "mnist-7x7", "mnist-certified"])
 @pytest.mark.parametrize("radius", ["0", "1/1000", "1/50", "1/10"])
 def test_encoders_of_the_zoo(name: str, radius: str) -> None:
     """No sampled image of the ball leaves the box: the runtime's float32 latents least of all."""

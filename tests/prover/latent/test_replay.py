@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from protoproof.network.head.unrounded import integers
 from protoproof.prover.latent.domain import Box, Free
-from protoproof.prover.latent.exact import integers
 from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact

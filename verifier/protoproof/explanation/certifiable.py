@@ -23,7 +23,7 @@ from protoproof.kernel.model.head import Head
 from protoproof.network import Network
 from protoproof.network.head.chain import Chain as OurChain
 from protoproof.network.head.head import Head as OurHead
-from protoproof.prover.latent.exact import ExactStep, Points, Steps, Unrounded, points_of
+from protoproof.network.head.unrounded import ExactStep, Points, Steps, Unrounded, points_of
 
 # What an argument of two similarities is compared at, where their ends allow it.
 _AT = 0.25

@@ -16,13 +16,8 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.enclosure import enclose_nearest, enclose_squared_distance
-from protoproof.prover.latent.exact import (
-    Number,
-    chain_number,
-    exactly,
-    length_number,
-    weighted,
-)
+from protoproof.network.head.unrounded import Number
+from protoproof.prover.latent.exact import chain_number, exactly, length_number, weighted
 from protoproof.prover.latent.instance import Instance
 
 # Bits of the balls: far more than float64 has, so that their width never shows.

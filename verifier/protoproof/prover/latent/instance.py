@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from protoproof.backend import PROCESSOR, Engine
 from protoproof.network.head.head import Head
+from protoproof.network.head.unrounded import Unrounded
 from protoproof.prover.latent.atoms import Atoms, Weights
 from protoproof.prover.latent.atoms import interval_margins as interval_margins
-from protoproof.prover.latent.exact import Unrounded
 from protoproof.prover.latent.gram import Gram
 
 Vector = Float[NDArray[np.float64], " prototype"]

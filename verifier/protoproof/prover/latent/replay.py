@@ -24,14 +24,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
+from protoproof.network.head.unrounded import integers
 from protoproof.prover.latent.domain import Domain
-from protoproof.prover.latent.exact import (
-    chain_ball,
-    exact_head,
-    integers,
-    ordered,
-    orthogonal,
-)
+from protoproof.prover.latent.exact import chain_ball, exact_head, ordered, orthogonal
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership

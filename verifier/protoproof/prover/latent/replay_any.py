@@ -25,17 +25,10 @@ from flint import arb, ctx, fmpq, fmpz_mat
 
 from protoproof.errors import InternalError
 from protoproof.network.head.decision import Best, Labels, Linear, Tree
+from protoproof.network.head.unrounded import Number, integers
 from protoproof.prover.latent.domain import Ball, Domain, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
-from protoproof.prover.latent.exact import (
-    Number,
-    across,
-    chain_number,
-    exactly,
-    integers,
-    length_number,
-    weighted,
-)
+from protoproof.prover.latent.exact import across, chain_number, exactly, length_number, weighted
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
 from protoproof.network.head.head import Head
+from protoproof.network.head.unrounded import Points
 from protoproof.prover.latent.domain import Box, Domain
-from protoproof.prover.latent.exact import Points
 from protoproof.prover.latent.facts import ActivationFact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.replay import Move, Replay

@@ -109,6 +109,8 @@ def _behind(graph: Graph, tensor: str) -> int | None:
             return INT64
         if kind in _BOOLEAN:
             return BOOL
+        if kind == "DynamicQuantizeLinear" and position == 1:
+            return FLOAT  # its scale
         if kind in _QUANTISED or kind.startswith("QLinear"):
             return _INT32
         tensor = node.input[min(_BY_INPUT.get(kind, 0), len(node.input) - 1)]
