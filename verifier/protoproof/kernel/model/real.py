@@ -54,6 +54,15 @@ class Real:
             self._known[ctx.prec] = found
         return self._known[ctx.prec]
 
+    def formula(self) -> str:
+        """The formula as one token, fractions with a colon."""
+        kind, parts = self._key
+        words = (
+            part.formula() if isinstance(part, Real) else f"{part.numerator}:{part.denominator}"
+            for part in parts
+        )
+        return f"{kind}({','.join(words)})"
+
     def sign(self) -> int:
         """1 or -1 where that is certain, else 0."""
         for precision in PRECISIONS:
