@@ -222,9 +222,16 @@ let certificate s =
   expect s "margins"; let margins = many evidence s in
   { unit_; fine; rounds; steps; table; roofs; margins }
 
-let witness locations channels s =
-  let about = nat s in let against = nat s in let wden_ = positive s in
-  { about; against; wden_; wpoint = list locations (list channels z) s }
+(* All locations but the listed ones are where the recorded latent has them. *)
+let witness (s : statement) file =
+  let about = nat file in let against = nat file in let wden_ = positive file in
+  let factor, rest = ZZ.div_rem wden_ s.pden in
+  if ZZ.sign rest <> 0 then bad "a witness whose denominator does not fit";
+  let moved = many (fun f -> let l = nat f in (l, list s.network.channels z f)) file in
+  let place l row = match List.assoc_opt l moved with
+    | Some x -> x
+    | None -> List.map (ZZ.mul factor) row in
+  { about; against; wden_; wpoint = List.mapi place s.point }
 
 let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
 
@@ -239,7 +246,7 @@ let () =
     expect file "witnesses";
     let failed = ref (not ok) in
     for _ = 1 to nat file do
-      let w = witness (List.length s.network.lbank) s.network.channels file in
+      let w = witness s file in
       let good = check_witness isqrt s c w in
       if not good then failed := true;
       Printf.printf "%s necessary %d %d\n" (if good then "proved" else "not proved") w.about w.against

@@ -7,17 +7,18 @@ Values only choose among premises; the kernel computes all of them again. They a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isqrt
 from typing import NamedTuple
 
-from protoproof.certificate.schema import CeilingFact, Core, DomainBlock, PairBlock, PairFact
+from protoproof.certificate.schema import CeilingFact, Core, DomainBlock, PairFact
 from protoproof.formal.script import NotCoveredError, Ref, Script
-from protoproof.kernel.arithmetic.exact import GRID, grid_ceiling, grid_floor, hex_ratio
+from protoproof.kernel.arithmetic.exact import grid_ceiling, grid_floor, hex_ratio
 from protoproof.kernel.latent.bounded import BoundedDomain
-from protoproof.kernel.latent.bounds import Bounds, larger
+from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import intervals
-from protoproof.kernel.latent.rows import Block, block_bounds
+from protoproof.kernel.latent.rows import Block, Intervals, block_bounds
 from protoproof.kernel.model.head import Head
 
 _FINER = 64  # bits of a multiplier that is close to the best one
@@ -228,7 +229,7 @@ class Root:
             value = min((known.value for known in lows if known is not None), default=None)
             known = self.value_low[j]
             if value is not None and None not in lows and (known is None or value > known.value):
-                self.value_low[j] = Known(value, lambda j=j, lows=lows: self._least(j, lows))
+                self.value_low[j] = Known(value, partial(self._least, j, lows))
             for k in places:
                 high, best = self.at_high(k, j), self.value_high[j]
                 if high is not None and (best is None or high.value < best.value):
@@ -253,10 +254,8 @@ class Root:
         low, high = self.bounds.pooled(prototype)
 
         def premise() -> Ref:
-            ends: list[Ref | str] = []
-            for k in places:
-                for known in (self.at_low(k, prototype), self.at_high(k, prototype)):
-                    ends.append("-" if known is None else known.premise())
+            pairs = [(self.at_low(k, prototype), self.at_high(k, prototype)) for k in places]
+            ends = ["-" if known is None else known.premise() for pair in pairs for known in pair]
             key = "pool", prototype
             return self.once(key, lambda: self.script.add("pool", prototype, len(places), *ends))
 
@@ -275,18 +274,14 @@ class Root:
             if fact.kind == "activation"
         }
         ends = {f.prototype: hex_ratio(f.upper) for f in self.core.facts if f.kind == "activation"}
-        for j, bound, tokens in implied_steps(
-            self.head, self.core.evidence.implied, ends, named
-        ):
+        for j, bound, tokens in implied_steps(self.head, self.core.evidence.implied, ends, named):
             best = self.value_high[j]
             if best is None or bound < best.value:
-                self.value_high[j] = Known(
-                    bound, lambda tokens=tokens: self.script.add(*tokens)
-                )
+                self.value_high[j] = Known(bound, partial(self.script.add, *tokens))
 
 
 def block_rows(
-    root: Root, block: Block, known: object, refs: Sequence[tuple[Ref, Ref]]
+    root: Root, block: Block, known: Intervals, refs: Sequence[tuple[Ref, Ref]]
 ) -> list[tuple[int, int, int | None, int | None, list[str | int | Ref]]]:
     """(location, prototype, lower, upper, step) of every row of a block that bounds anything.
 
@@ -316,8 +311,8 @@ def block_rows(
                 *(len(charges) // 2, *charges),
             ]
     found = []
-    for location, j, low, high in block_bounds(head, where, [block], known):  # type: ignore[arg-type]
-        found.append((location, j, low, high, steps[j, 1 if high is None else -1]))
+    for location, j, least, most in block_bounds(head, where, [block], known):
+        found.append((location, j, least, most, steps[j, 1 if most is None else -1]))
     return found
 
 
@@ -356,6 +351,3 @@ def _best_of_sum(head: Head, where: BoundedDomain, prototype: int, sign: int) ->
     total = sum((max(x, Fraction(0)) for x in point), Fraction(0))
     nearest = min(max(total, 1 - slack), 1 + slack)
     return round(2 * shift_to(point, nearest) * scale) if nearest != total else 0
-
-
-__all__ = ["GRID", "Known", "Root", "Stated", "block_rows", "larger", "PairBlock"]

@@ -90,10 +90,10 @@ class Lines:
         for prototype in sorted(lines):
             tokens += [prototype, *used(lines[prototype][1], depth)]
         places = {location for location, _ in lines.values()}
-        sums = [entry for entry in form.multipliers if entry.location in places]
+        sums = [part for part in form.multipliers if part.location in places]
         tokens.append(len(sums))
-        for entry in sums:
-            tokens += used(self._sum(entry, bounds), depth)
+        for part in sums:
+            tokens += used(self._sum(part, bounds), depth)
         return tokens
 
     def _sum(self, entry: PlaceMultipliers, bounds: Bounded) -> list[str | int | Ref]:
@@ -184,5 +184,3 @@ def _nearest(value: arb) -> int:
     if found is None:
         raise NotCoveredError("a similarity without a value")
     return int(found)
-
-

@@ -11,15 +11,15 @@ from protoproof.kernel.latent.witness import materialise
 
 
 def witness_lines(core: Core, latent: Latent, where: LatentDomain) -> list[str]:
-    """One text per witness: fact, class or label, denominator, coordinates."""
+    """One text per witness: fact, class or label, denominator, and the locations that moved."""
     lines = []
     for witness in core.witnesses:
         points = materialise(latent, where, witness.moves)
         common = math.lcm(*(point.denominator for point in points.values()))
-        tokens = [witness.fact, witness.rival, common << latent.shift]
-        for location, here in enumerate(latent.points):
-            point = points.get(location)
-            factor = common if point is None else common // point.denominator
-            tokens += [n * factor for n in (here if point is None else point.numerators)]
+        unit = common << latent.shift
+        tokens = [witness.fact, witness.rival, unit, len(points)]
+        for location, point in points.items():
+            factor = common // point.denominator
+            tokens += [location, *(n * factor for n in point.numerators)]
         lines.append(" ".join(map(str, tokens)))
     return lines

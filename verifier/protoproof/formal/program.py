@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core
+from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
 from protoproof.formal.proof import proof
 from protoproof.formal.script import NotCoveredError
@@ -34,6 +34,7 @@ class Answer:
         sufficient: whether it proved that the facts suffice and that the recorded latent has them.
         necessary: the facts whose witnesses it proved.
         open: the facts whose witnesses it did not prove.
+        beyond: what the certificate claims besides, and the kernel does not know.
         reason: why it proved nothing, where it knew from the start that it could not.
     """
 
@@ -41,6 +42,7 @@ class Answer:
     sufficient: bool
     necessary: tuple[int, ...] = ()
     open: tuple[int, ...] = ()
+    beyond: tuple[str, ...] = ()
     reason: str = ""
 
     @property
@@ -68,7 +70,7 @@ def find_program() -> Path:
 def verify(certificate: bytes, model: ModelFile) -> Answer:
     """Let the kernel prove the statement of a certificate.
 
-    What it claims besides (sizes, contrasts, regions of inputs) is left to the checker in Python.
+    What it claims besides (see :func:`beyond`) is left to the checker in Python.
 
     Raises:
         UsageError: the program is missing or broke off.
@@ -98,7 +100,7 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
         for path, text in zip(files, (statement, evidence), strict=True):
             path.write_text(text, encoding="ascii")
         try:
-            result = subprocess.run(
+            result = subprocess.run(  # noqa: S603  # the user's own program, by its path
                 [str(program), *map(str, files)],
                 capture_output=True,
                 text=True,
@@ -115,5 +117,20 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
     asked = {witness.fact for witness in core.witnesses}
     sufficient = ["proved", "sufficient"] in words
     return Answer(
-        digest(statement), sufficient, tuple(sorted(proved & asked)), tuple(sorted(asked - proved))
+        digest(statement),
+        sufficient,
+        tuple(sorted(proved & asked)),
+        tuple(sorted(asked - proved)),
+        beyond(core),
     )
+
+
+def beyond(core: Core) -> tuple[str, ...]:
+    """The kinds of claims that are left to the checker in Python."""
+    region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    kinds = {
+        "size bounds": core.size_bound is not None,
+        "contrasts": bool(core.contrasts),
+        "what the encoder makes of a region of inputs": region or core.holds is not None,
+    }
+    return tuple(kind for kind, claimed in kinds.items() if claimed)

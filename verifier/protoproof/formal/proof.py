@@ -126,9 +126,7 @@ def proof(core: Core, head: Head, more: int = 0) -> str:
         for low, high in zip(root.value_low, root.value_high, strict=True)
     ]
     script = root.script
-    latent = Latent(
-        head, decode_floats(here.latent, here.locations * here.channels, np.float32)
-    )
+    latent = Latent(head, decode_floats(here.latent, here.locations * here.channels, np.float32))
     witnesses = witness_lines(core, latent, where)
     return "\n".join(
         [
