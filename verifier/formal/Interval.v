@@ -20,7 +20,7 @@ Let F := Zpos fine.
 Definition root_down (n : Z) : option Z :=   (* sqrt of n over F *)
   let s := isqrt (n * F) in if (0 <=? s) && (s * s <=? n * F) then Some s else None.
 Definition root_up (n : Z) : option Z :=
-  let s := isqrt (n * F) + 1 in if (0 <=? s) && (n * F <=? s * s) then Some s else None.
+  let s := (let t := isqrt (n * F) in if t * t =? n * F then t else t + 1) in if (0 <=? s) && (n * F <=? s * s) then Some s else None.
 Fixpoint ln_down (k : nat) (x : Z) : option Z :=
   match k with
   | O => if 0 <? x then Some (fl (F * (x - F)) x) else None

@@ -103,8 +103,10 @@ def precision_for(core: Core, head: Head, more: int) -> Precision:
         numbers += [fact.bound] if isinstance(fact, CeilingFact) else [fact.lower, fact.upper]
     shift = max([GRID, *(hex_ratio(n)[1].bit_length() - 1 for n in numbers)])
     forms = bool(core.evidence.forms or core.evidence.cases)
-    rounds = (100 if forms else 56) + 64 * more
-    exact = 2 * (head.shift + 64) if any(p.kind != "nearest" for p in head.pooling) else 0
+    # values that pool similarities are compared with facts that are as tight as float64 is
+    pooled = any(p.kind != "nearest" for p in head.pooling)
+    rounds = (100 if forms else 88 if pooled else 56) + 64 * more
+    exact = 2 * (head.shift + 64) if pooled else 0
     return Precision(shift, max(2 * rounds + 80, shift + 64, exact), rounds)
 
 
