@@ -94,6 +94,12 @@ class Root:
         """|u|^2 is in [0, 1] for directions u."""
         return self.once(("ball",), lambda: self.script.add("ball"))
 
+    def constraints(self) -> list[Ref]:
+        """What multipliers may charge besides measurements, in the order of their columns."""
+        if self.head.geometry == "angular":
+            return [self.ball()]
+        return [] if self.stated.constraint is None else [self.stated.constraint]
+
     def places(self, prototype: int) -> list[int]:
         """The locations of the prototype's bank."""
         return [k for k in range(self.head.location_count) if self.head.measures(k, prototype)]
@@ -201,7 +207,7 @@ class Root:
             if isinstance(fact, PairFact)
         }
         for block in blocks:
-            refs = [(pairs[block.location, i],) * 2 for i in block.facts]
+            refs = [partial(_either, pairs[block.location, i]) for i in block.facts]
             for found in block_rows(self, block, stated, refs):
                 location, prototype, low, high, tokens = found
                 key = ("row", location, prototype, *map(str, tokens))
@@ -281,19 +287,15 @@ class Root:
 
 
 def block_rows(
-    root: Root, block: Block, known: Intervals, refs: Sequence[tuple[Ref, Ref]]
+    root: Root, block: Block, known: Intervals, refs: Sequence[Callable[[bool], Ref]]
 ) -> list[tuple[int, int, int | None, int | None, list[str | int | Ref]]]:
     """(location, prototype, lower, upper, step) of every row of a block that bounds anything.
 
-    ``refs``: for each fact, the premises of its lower and of its upper end.
+    ``refs``: for each fact, the premise that a positive or another multiplier charges.
     """
     head, where = root.head, root.where
     domain = isinstance(block, DomainBlock)
-    extra: list[Ref] = []
-    if head.geometry == "angular":
-        extra = [root.ball()]
-    elif domain and root.stated.constraint is not None:
-        extra = [root.stated.constraint]
+    extra = root.constraints() if domain or head.geometry == "angular" else []
     box = root.stated.box(block.location) if domain else None
     steps: dict[tuple[int, int], list[str | int | Ref]] = {}
     for rows, sign in ((block.lower, 1), (block.upper, -1)):
@@ -301,10 +303,11 @@ def block_rows(
             if any(theta[len(block.facts) + len(extra) :]):
                 raise NotCoveredError("linear bounds over all locations")
             charges: list[Ref | int] = []
-            columns = [*refs, *((ref, ref) for ref in extra)]
-            for (low, high), t in zip(columns, theta, strict=False):
+            columns: list[Callable[[bool], Ref]] = [*refs]
+            columns += [partial(_either, ref) for ref in extra]
+            for column, t in zip(columns, theta, strict=False):
                 if t:
-                    charges += [high if t > 0 else low, t]
+                    charges += [column(t > 0), t]
             steps[prototype, sign] = [
                 *("row", block.location, prototype, sign << block.shift),
                 "-" if box is None else box,
@@ -314,6 +317,10 @@ def block_rows(
     for location, j, least, most in block_bounds(head, where, [block], known):
         found.append((location, j, least, most, steps[j, 1 if most is None else -1]))
     return found
+
+
+def _either(ref: Ref, positive: bool) -> Ref:
+    return ref
 
 
 def _best_multiplier(head: Head, where: BoundedDomain, prototype: int, sign: int) -> int:

@@ -14,7 +14,7 @@ from flint import arb, ctx, fmpq
 
 from protoproof.certificate.schema import Chord, PlaceMultipliers, RivalForm, Tangent
 from protoproof.formal.known import Known
-from protoproof.formal.script import NotCoveredError, Ref, Token, used
+from protoproof.formal.script import NotCoveredError, Ref, Token
 from protoproof.kernel.arithmetic.exact import GRID, hex_ratio
 from protoproof.kernel.latent.bounds import as_ends
 from protoproof.kernel.model.decision import Score
@@ -71,7 +71,7 @@ class Lines:
     def __init__(self, head: Head, precision: Precision, weight_exponent: int) -> None:
         self._head, self._precision, self._exponent = head, precision, weight_exponent
 
-    def form(self, form: RivalForm, score: Score, bounds: Bounded, depth: int) -> list[Token]:
+    def form(self, form: RivalForm, score: Score, bounds: Bounded) -> list[Token | Ref]:
         """``form ...`` with every line that there is."""
         if form.joint is not None:
             raise NotCoveredError("linear bounds over all locations")
@@ -86,14 +86,14 @@ class Lines:
             )
             if line is not None and weight:
                 lines[entry.prototype] = entry.location, line
-        tokens: list[Token] = ["form", len(lines)]
+        tokens: list[Token | Ref] = ["form", len(lines)]
         for prototype in sorted(lines):
-            tokens += [prototype, *used(lines[prototype][1], depth)]
+            tokens += [prototype, *lines[prototype][1]]
         places = {location for location, _ in lines.values()}
         sums = [part for part in form.multipliers if part.location in places]
         tokens.append(len(sums))
         for part in sums:
-            tokens += used(self._sum(part, bounds), depth)
+            tokens += self._sum(part, bounds)
         return tokens
 
     def _sum(self, entry: PlaceMultipliers, bounds: Bounded) -> list[str | int | Ref]:

@@ -75,10 +75,7 @@ class RootBounds:
 
     def constraints(self) -> Sequence[Ref]:
         """The ball of directions, or the domain's constraint."""
-        root = self._root
-        if root.head.geometry == "angular":
-            return [root.ball()]
-        return [] if root.stated.constraint is None else [root.stated.constraint]
+        return self._root.constraints()
 
 
 def require_covered(core: Core, head: Head) -> None:
@@ -166,7 +163,8 @@ def _margins(root: Root, precision: Precision) -> list[list[Token]]:
             found.append(["cases", *cases.tree(trees[rival])])
         elif rival in forms:
             score = stated_score(head, core.instance, rival)
-            found.append(["direct", *lines.form(forms[rival], score, RootBounds(root), 0)])
+            form = lines.form(forms[rival], score, RootBounds(root))
+            found.append(["direct", *used(form, 0)])
         else:
             found.append(["direct", "intervals"])
     return found
