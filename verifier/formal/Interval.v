@@ -136,14 +136,16 @@ Definition image1 (f : prim) (i : itv) : option itv :=
   | Softplus => log (shifted (1, 1%positive) (exponential i))
   | Tanh => match logistic (scaled (2, 1%positive) i) with
             | Some r => Some (shifted (-1, 1%positive) (scaled (2, 1%positive) r)) | None => None end
-  | Abs => if nonneg i then Some i else None
+  | Abs => if nonneg i then Some i else
+           match fst i with
+           | Some a => Some (Some 0, option_map (Z.max (Z.abs a)) (snd i))
+           | None => Some (Some 0, None)
+           end
   | ZeroBelow c =>
       let n := fst c * F in let d := Zpos (snd c) in
-      match fst i with
-      | Some a => if ce n d <=? a then Some i
-                  else Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
-      | None => Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
-      end
+      if (match snd i with Some b => b <? fl n d | None => false end) then Some (Some 0, Some 0) else
+      if (match fst i with Some a => ce n d <=? a | None => false end) then Some i else
+      Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
   | Power c =>
       match log i with
       | Some r => Some (exponential (scaled c r))
@@ -539,23 +541,32 @@ Proof.
         -- inv_some; subst. bools. apply IZR_le in ebp. cbn in h2.
            destruct (Rlt_dec 0 x); [exfalso; nra|]. split; cbn; lra.
       * inv_some; subst. split; cbn; [apply Rmult_le_pos; lra|exact I].
-  - destruct (nonneg i) eqn:e; [|discriminate]. inv_some; subst. unfold nonneg in e.
-    destruct (fst j) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e. cbn in h1.
-    rewrite Rabs_right; auto. apply Rle_ge. apply Rmult_le_reg_l with F; auto. lra.
+  - (* Abs *)
+    pose proof (Rabs_pos x) as ax. destruct (nonneg i) eqn:e.
+    + inv_some; subst. unfold nonneg in e.
+      destruct (fst j) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e. cbn in h1.
+      rewrite Rabs_right; auto. apply Rle_ge. apply Rmult_le_reg_l with F; auto. lra.
+    + destruct (fst i) as [a|] eqn:ea; inv_some; subst j; split; cbn [fst snd above below]; try exact I;
+        try (apply Rmult_le_pos; lra).
+      destruct (snd i) as [b|]; cbn [option_map below] in *; [|exact I]. cbn in h1.
+      unfold Rabs. destruct (Rcase_abs x).
+      * apply Rle_trans with (IZR (- a)); [rewrite opp_IZR; lra|apply IZR_le; lia].
+      * eapply Rle_trans; [exact h2|]. apply IZR_le. lia.
   - (* ZeroBelow *)
     pose proof (fl_val c). pose proof (ce_val c).
-    assert (G : inI (Some (Z.min 0 (fl (fst c * Z.pos fine) (Z.pos (snd c)))), option_map (Z.max 0) (snd i)) (if Rlt_dec x (val c) then 0 else x)).
-    { split; cbn [fst snd].
-      - cbn. destruct (Rlt_dec x (val c)).
-        + rewrite Rmult_0_r. apply IZR_le. lia.
-        + apply Rle_trans with (IZR (fl (fst c * Z.pos fine) (Z.pos (snd c)))); [apply IZR_le; lia|nra].
-      - destruct (snd i) as [b|]; cbn in *; [|exact I]. destruct (Rlt_dec x (val c)).
-        + rewrite Rmult_0_r. apply IZR_le. lia.
-        + eapply Rle_trans; [exact h2|]. apply IZR_le. lia. }
-    destruct (fst i) as [a|] eqn:ea.
-    + destruct (ce (fst c * Z.pos fine) (Z.pos (snd c)) <=? a)%Z eqn:e; inv_some; subst; auto.
-      bools. apply IZR_le in e. cbn in h1. destruct (Rlt_dec x (val c)); auto. nra.
-    + inv_some; subst; auto.
+    destruct (match snd i with Some b => (b <? fl (fst c * Z.pos fine) (Z.pos (snd c)))%Z | None => false end) eqn:e1.
+    { inv_some; subst j. destruct (snd i) as [b|]; [|discriminate]. bools. apply IZR_lt in e1. cbn in h2.
+      destruct (Rlt_dec x (val c)); [split; cbn; lra|]. exfalso. assert (F * val c <= F * x) by (apply Rmult_le_compat_l; lra). lra. }
+    destruct (match fst i with Some a => (ce (fst c * Z.pos fine) (Z.pos (snd c)) <=? a)%Z | None => false end) eqn:e2.
+    { inv_some; subst j. destruct (fst i) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e2. cbn in h1.
+      destruct (Rlt_dec x (val c)); auto. exfalso. assert (F * x < F * val c) by (apply Rmult_lt_compat_l; lra). lra. }
+    inv_some; subst j. split; cbn [fst snd].
+    + cbn. destruct (Rlt_dec x (val c)).
+      * rewrite Rmult_0_r. apply IZR_le. lia.
+      * apply Rle_trans with (IZR (fl (fst c * Z.pos fine) (Z.pos (snd c)))); [apply IZR_le; lia|nra].
+    + destruct (snd i) as [b|]; cbn in *; [|exact I]. destruct (Rlt_dec x (val c)).
+      * rewrite Rmult_0_r. apply IZR_le. lia.
+      * eapply Rle_trans; [exact h2|]. apply IZR_le. lia.
 Qed.
 Theorem image_ok c : forall i j x, inI i x -> image isqrt fine rounds c i = Some j -> inI j (run c x).
 Proof.
