@@ -21,6 +21,8 @@ from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.real import Real
 
 HEADING = "protoproof.proof/1"
+# the functions whose constants may be formulas
+_FORMULAS = {"add", "mul", "div_root"}
 
 
 class RootBounds:
@@ -89,8 +91,9 @@ def require_covered(core: Core, head: Head) -> None:
     if isinstance(core.domain, ReachDomain) and core.domain.bounds:
         raise NotCoveredError("linear bounds over all locations")
     for chain in (head.chain, head.inner):
-        if any(isinstance(c, Real) for step in chain.steps for c in step.constants):
-            raise NotCoveredError("similarities with irrational constants")
+        for step in chain.steps:
+            if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
+                raise NotCoveredError(f"an irrational constant of {step.name}")
 
 
 def precision_for(core: Core, head: Head, more: int) -> Precision:

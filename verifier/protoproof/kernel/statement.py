@@ -176,7 +176,7 @@ def _chains(word: str, chain: Chain, count: int) -> Iterator[str]:
 
 def _constant(constant: Fraction | Real) -> str:
     if isinstance(constant, Real):
-        return constant.formula()
+        return f"formula {constant.formula()}"
     return f"{constant.numerator}/{constant.denominator}"
 
 

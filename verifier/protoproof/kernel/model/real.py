@@ -55,13 +55,13 @@ class Real:
         return self._known[ctx.prec]
 
     def formula(self) -> str:
-        """The formula as one token, fractions with a colon."""
+        """In prefix form: the kind, then its parts; fractions as n/d."""
         kind, parts = self._key
         words = (
-            part.formula() if isinstance(part, Real) else f"{part.numerator}:{part.denominator}"
+            part.formula() if isinstance(part, Real) else f"{part.numerator}/{part.denominator}"
             for part in parts
         )
-        return f"{kind}({','.join(words)})"
+        return " ".join((kind, *words))
 
     def sign(self) -> int:
         """1 or -1 where that is certain, else 0."""
