@@ -20,7 +20,7 @@ from protoproof.kernel.statement import digest, write
 
 NAME = "protoproof-kernel"
 VARIABLE = "PROTOPROOF_KERNEL"
-_CHECKOUT = Path(__file__).resolve().parents[2] / "formal" / "_build" / NAME
+_CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
 _SECONDS = 600
 _TRIES = 3
 
