@@ -39,6 +39,19 @@ def stated_score(head: Head, here: Instance, rival: int) -> Score:
     return head.decision.over(here.predicted, rival)
 
 
+def stated_loss(head: Head, here: Instance, rival: int) -> Score:
+    """What has to be positive for a latent to be certainly predicted otherwise: as the rival rather
+    than as recorded, or with the other answer about this label.
+
+    That is more than that the recorded prediction is not proved: rounded numbers of leaves may have
+    taken from either score.
+    """
+    spend("the margins", OPERATION * len(head.decision.weight[0]))
+    if head.decision.kind == "labels":
+        return head.decision.label(rival, rival not in here.labels)
+    return head.decision.over(rival, here.predicted)
+
+
 def margins(head: Head, here: Instance, rivals: Iterable[int], ends: Ends) -> list[Margin]:
     """Lower bounds of margins when each pooled value lies in an interval.
 
