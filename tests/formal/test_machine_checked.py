@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.heldout import heldout
+from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope, SizeBound, Witness
 from protoproof.formal import verify
@@ -18,6 +21,9 @@ from protoproof.formal.proof import proof
 from protoproof.kernel import ModelFile, check
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.statement import digest, write
+from protoproof.network import load
+from protoproof.resources import ZOO, zoo_path
+from tests.support.cases import proved
 from tests.support.cli import protoproof
 from tests.support.examples import examples
 from tests.support.formal import built, false_statements, one_number_changed, says
@@ -26,6 +32,8 @@ from tests.support.kernel.builders import bound_of, ceiling_core, file, pair_cor
 from tests.support.kernel.given import Given, honest, report_of
 from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.relational import fewest, needs_forms, relational_core
+
+SWEEP = pytest.mark.sweep
 
 
 def witnessed(here: Made, core: Core) -> Core:
@@ -79,11 +87,39 @@ def test_pairs_and_forms_are_proved(seed: int) -> None:
 
 
 @built
-@pytest.mark.parametrize("similarity", ["log_ratio", "exponential", "reciprocal"])
-def test_what_needs_forms_is_proved(similarity: str) -> None:
-    here, named = needs_forms(0, similarity)
+@pytest.mark.parametrize(
+    ("similarity", "seed"), [("log_ratio", 0), ("exponential", 12), ("reciprocal", 5)]
+)
+def test_what_needs_forms_is_proved(similarity: str, seed: int) -> None:
+    here, named = needs_forms(seed, similarity)
     answer = verify(file(relational_core(here, named)), ModelFile(here.data))
     assert answer.proved
+
+
+@built
+@pytest.mark.parametrize("seed", [11, 19])
+def test_proofs_by_cases_are_proved(seed: int) -> None:
+    here = proved(seed)
+    content = json.dumps(here.document).encode()
+    assert verify(content, ModelFile(here.network.data)).proved
+
+
+@built
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("mnist-shots", "motion-labels") else pytest.param(name, marks=SWEEP)
+        for name in ZOO
+    ],
+)
+def test_explanations_of_the_zoo_are_proved(name: str) -> None:
+    network, model = load(zoo_path(name)), ModelFile.read(zoo_path(name))
+    x = heldout(name, 3).x
+    for index, vocabulary in enumerate(("auto", "topk", "mixed")):
+        found = explain(network, x[index], vocabulary=vocabulary, timeout=20)
+        if found.certificate is not None:
+            answer = verify(canonical_bytes(found.certificate), model)
+            assert answer.proved, (vocabulary, answer)
 
 
 @built
