@@ -99,7 +99,7 @@ def export_model(record: Checkpoint, model: ProtoPNet, dataset: Dataset, out: Pa
 
 
 def describe(record: Checkpoint) -> str:
-    """The head description that travels inside the ONNX file, as canonical JSON text."""
+    """The names that travel inside the ONNX file, as canonical JSON text."""
     architecture = record.architecture
     field = architecture.receptive_field()
     owners = np.arange(len(record.classes)).repeat(record.prototypes_per_class).tolist()

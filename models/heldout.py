@@ -9,7 +9,7 @@ import numpy as np
 from models.corpora import corpus
 from models.families import FAMILIES
 from protoproof.errors import UsageError
-from protoproof.resources import NAMES
+from protoproof.resources import ZOO
 
 SEED = 0
 
@@ -28,7 +28,7 @@ def heldout(name: str, count: int | None = None) -> HeldOut:
     The networks made by ``protoproof train`` have seen no image of ``mnist5k`` at all; its test
     part stands for it. Raises UsageError for an unknown name or when there are fewer samples.
     """
-    if name not in FAMILIES and name not in NAMES:
+    if name not in ZOO:
         raise UsageError(f"zoo network '{name}' does not exist: choose {', '.join(names())}")
     data = corpus(FAMILIES[name].corpus if name in FAMILIES else "mnist5k")
     if count is None:
@@ -43,4 +43,4 @@ def heldout(name: str, count: int | None = None) -> HeldOut:
 
 def names() -> tuple[str, ...]:
     """All networks of the zoo."""
-    return (*NAMES, *FAMILIES)
+    return (*(name for name in ZOO if name not in FAMILIES), *FAMILIES)

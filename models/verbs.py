@@ -41,7 +41,7 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a prototype network and export it to ONNX with its head description."""
+    """Train a prototype network and export it to ONNX with its names."""
     require("train", "training")
     from models.train import train_model
 

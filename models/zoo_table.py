@@ -11,7 +11,6 @@ from typing import Any
 
 from models.families import FAMILIES
 from models.heldout import names
-from protoproof.resources import NAMES
 
 ZOO = Path(__file__).with_name("zoo")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "zoo.md"
@@ -68,7 +67,7 @@ def provenance(name: str) -> dict[str, Any]:
 
 def _row(name: str, facts: dict[str, Any]) -> str:
     accuracy, size = facts["accuracy"], (ZOO / f"{name}.onnx").stat().st_size
-    if name in NAMES:
+    if name not in FAMILIES:
         grid = {"mnist-7x7": "64 x 7 x 7", "mnist-1x1": "128", "mnist-certified": "64"}[name]
         cells = [
             "ProtoPNet, log similarity" + (", certified training" if "certified" in name else ""),

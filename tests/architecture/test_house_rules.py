@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.sources import ROOT, product
 
 LONGEST = 400  # lines of one source file
@@ -32,6 +34,13 @@ TOP = (
 )
 BINARY = {".npz", ".onnx", ".png", ".pyc", ".safetensors"}
 MACHINE_PATH = re.compile(r"(?<![\w.~/])/(?:home|work|tmp|root|Users)/[\w.-]")
+
+FAMILY = re.compile(
+    r"proto[\s_-]*(?:p[\s_-]*)?(?:net|share|pool|tree|vit|solo|ecg|seg|knn)|\b(?:mg|st)[\s_-]*proto"
+    r"|\b(?:pip|tes|mcp|pw|cbc|cabr)[\s_-]*net|\biaia|\b[a-z]*lvq\b|prototypical|hyperspherical"
+    r"|case[\s_-]based|deformable",
+    re.IGNORECASE,
+)
 
 
 def _name(node: ast.expr) -> str:
@@ -99,6 +108,33 @@ def test_no_file_mentions_a_machine() -> None:
             if MACHINE_PATH.search(line):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
     assert not found, "\n".join(found)
+
+
+def test_the_product_names_no_family() -> None:
+    """Heads are points of one algebra; names of families belong to the zoo, and its files."""
+    found = []
+    for path in sorted((ROOT / "verifier").rglob("*")):
+        if path.is_file() and path.suffix not in BINARY and "__pycache__" not in path.parts:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            places = enumerate([path.name, *lines])
+            found += [f"{path.relative_to(ROOT)}:{n}" for n, line in places if FAMILY.search(line)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", [
+    "ProtoPNet", "protopnet", "Proto-P-Net", "PIP-Net", "pipnet", "ProtoTree", "proto_tree",
+    "TesNet", "ProtoPool", "ST-ProtoPNet", "MGProto", "ProtoViT", "ProtoSolo", "ProtoPShare",
+    "EvalProtoPNet", "Deformable ProtoPNet", "IAIA-BL", "AudioProtoPNet", "ProtoECGNet", "LVQ",
+    "HierProtoPNet", "MCPNet", "prototypical networks", "hyperspherical", "CaBRNet", "PW-Net",
+    "ScaleProtoSeg", "case_based",
+])  # fmt: skip
+def test_families_are_recognised(name: str) -> None:
+    assert FAMILY.search(f"    # as in {name}, whatever")
+
+
+@pytest.mark.parametrize("word", ["protoproof", "prototype", "a prototype network", "hypersphere"])
+def test_what_names_no_family(word: str) -> None:
+    assert not FAMILY.search(word)
 
 
 def test_machine_paths_are_recognised() -> None:

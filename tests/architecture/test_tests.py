@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from protoproof.network.head.similarity import ROWS
-from tests.support.heads import SIMILARITIES
 from tests.support.sources import ROOT
 
 TESTS = sorted((ROOT / "tests").glob("**/*.py"))
@@ -41,7 +39,3 @@ def test_builders_hold_no_tests() -> None:
     ]
     assert not found
     assert not [path for path in builders if path.name.startswith(("test_", "conftest"))]
-
-
-def test_no_similarity_is_left_out_of_the_laws() -> None:
-    assert set(SIMILARITIES) == set(ROWS)

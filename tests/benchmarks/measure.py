@@ -25,7 +25,8 @@ class Settings:
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
     ``relative`` explanations inside of balls; ``branched`` images per kind of region that is cut;
-    ``foreign`` inputs per kind of head; ``jobs`` processes of a sweep.
+    ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo network, of which
+    ``paired`` are also given to comparison rules by pairs; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -42,6 +43,8 @@ class Settings:
     smallest: int = 100
     branched: int = 100
     foreign: int = 10
+    heldout: int = 100
+    paired: int = 10
     jobs: int = 1
 
     @staticmethod
@@ -62,6 +65,7 @@ class Settings:
             smallest=5,
             branched=4,
             foreign=2,
+            heldout=2,
         )
 
 

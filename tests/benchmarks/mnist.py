@@ -126,7 +126,7 @@ def published(
 
 def published_topk(instances: dict[int, Instance]) -> tuple[Row, dict[int, int]]:
     """The published top-k, its ceiling counted as one fact."""
-    found = {image: baseline.topk(instance) for image, instance in instances.items()}
+    found = {image: baseline.topk(i.activation, i.atoms) for image, i in instances.items()}
     sizes = {image: size for image, size in found.items() if size is not None}
     return {
         "method": "published top-k",

@@ -92,12 +92,12 @@ def test_the_hypersphere_baseline_ends_with_verified_pairs() -> None:
     assert outcome.proved
     state = baseline.PARADIGMS["hypersphere"].prepare(instance, baseline.Free())
     chosen = [[j for loc, j in outcome.pairs if loc == place] for place in range(2)]
-    assert baseline.verified(state, chosen)
+    assert baseline.Verifier(state, afresh=True).verified(chosen)
 
 
 def test_the_published_topk_names_no_more_than_it_needs() -> None:
     instance = random_instance(4, prototypes=12, channels=3)
-    size = baseline.topk(instance)
+    size = baseline.topk(instance.activation, instance.atoms)
     assert size is not None
     ranking = sorted(instance.activation, reverse=True)
     order = np.argsort(-instance.activation, kind="stable")

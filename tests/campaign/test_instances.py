@@ -77,7 +77,7 @@ def test_folders_called_by_numbers() -> None:
     """1, 10, 2 in the order of their letters: what the network's third class is, nobody says."""
     with pytest.raises(InputError, match="in the order of their letters"):
         named("1", "10", "2").fit(("class 0", "class 1", "class 2"))
-    with pytest.raises(InputError, match="another order"):
+    with pytest.raises(InputError, match="another order: number 1 is 10, the network's 2"):
         named("1", "10", "2").fit(("1", "2", "10"))
     named("1", "10", "2").fit(("1", "10", "2"))
     named("01", "02", "10").fit(("class 0", "class 1", "class 2"))

@@ -13,6 +13,7 @@ import pytest
 from protoproof.backend import engine_named
 from protoproof.campaign import Campaign, Limits, Options, confirm, read_campaign, run_campaign
 from protoproof.campaign.explain_task import ExplainJob
+from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.record import STATES
 from protoproof.errors import UsageError
 from protoproof.kernel import check
@@ -160,7 +161,7 @@ def test_a_device_that_is_not_there_is_one_line(
         run(tmp_path / "out", 1, device=name)
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="no such device"):  # nor does a cluster's node go on
-        ExplainJob(MODEL, network().sha256, QUICK, name)()
+        ExplainJob(MODEL, model_facts(network()).key, QUICK, name)()
 
 
 def test_a_device_that_is_there_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

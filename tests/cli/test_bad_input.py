@@ -10,8 +10,10 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
+from protoproof.network import load
 from protoproof.resources import zoo_path
 from tests.support.cli import Result, called, protoproof
+from tests.support.network.builders import draft
 
 MODEL = zoo_path("mnist-1x1")
 
@@ -143,6 +145,34 @@ def test_a_tie_is_undecided_and_writes_nothing(tmp_path: Path) -> None:
     assert result.code == 3
     assert "tie" in result.out
     assert not out.exists()
+
+
+def test_a_runtime_that_is_wrong_is_no_tie(tmp_path: Path) -> None:
+    """Distances of large latents cancel in float32: what is left is rounding."""
+    parts = draft(last="Relu")
+    parts.weights["b2"] = np.full(3, 3e3, dtype=np.float32)
+    parts.node("c2").input.append("b2")
+    parts.weights["prototypes"] += np.float32(3e3)
+    model = parts.save(tmp_path)
+    network, wrong = load(model), None
+    for seed in range(50):
+        x = np.random.default_rng(seed).random((1, 6, 6), dtype=np.float32)
+        seen = network.observe(x)
+        exact = network.head.logits(
+            network.head.activation(network.head.measurement(seen.latent.astype(np.float64)))
+        )
+        if seen.predicted == 1 and exact[0] > exact[1] + 1e-6:
+            wrong = x
+            break
+    assert wrong is not None
+    np.save(tmp_path / "x.npy", wrong)
+    result = protoproof(
+        "explain", model, "--input", tmp_path / "x.npy", "--out", tmp_path / "c.json"
+    )
+    assert result.code == 3
+    assert "ONNX Runtime says yes, and in exact arithmetic no is ahead of it" in result.out
+    assert "tie" not in result.out
+    assert not (tmp_path / "c.json").exists()
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

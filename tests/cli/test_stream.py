@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from protoproof.data.dataset import load_data
 from protoproof.errors import FragileError, InputError
 from protoproof.report.files.batch import Streamed, Summary, _median
 from protoproof.resources import zoo_path
 from tests.support.cli import protoproof
+from tests.support.network.builders import draft
 
 SMALL = zoo_path("mnist-1x1")
 
@@ -88,6 +90,33 @@ def test_an_array_of_the_wrong_shape_fails_line_by_line(tmp_path: Path) -> None:
     assert result.code == 2
     assert result.out.count("never resized") == 2
     assert "2 error" in result.out
+
+
+def test_what_is_done_to_the_numbers_is_said_once(tmp_path: Path) -> None:
+    """Bytes for a network that states no range: [0, 1] is assumed, in words and in the document."""
+    parts = draft()
+    parts.description = None
+    model = parts.save(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 6), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", pixels)
+    labels = np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "x.npz", x_train=pixels, y_train=labels, x_test=pixels[:1],
+             y_test=labels[:1])  # fmt: skip
+    Image.fromarray(pixels[0]).save(tmp_path / "x.png")
+    why = "were scaled to [0, 1], for the model states no range"
+    for option, name, line in (
+        ("--input", "x.npy", f"numbers 0..255 {why}"),
+        ("--input", "x.png", f"numbers 0..255 {why}"),
+        ("--data", "x.npz", f"numbers {why}"),
+    ):
+        out = tmp_path / "out" / ("one.json" if name == "x.png" else "many")
+        asked = ("explain", model, option, tmp_path / name, "--vocabulary", "topk", "--out", out)
+        said = protoproof(*asked)
+        assert said.code == 0, said.err
+        assert said.out.count(line) == 1, said.out
+        document = protoproof(*asked, "--json").out
+        last = json.loads(document if name == "x.png" else document.splitlines()[-1])
+        assert last.get("summary", last)["input_remarks"] == [line]
 
 
 def test_the_worst_exit_code_counts() -> None:

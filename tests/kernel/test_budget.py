@@ -42,7 +42,8 @@ ROOT = Path(__file__).parents[2]
 ATTACKS: dict[str, tuple[Callable[[], Files], int, str]] = {
     "measurements": (lambda: hostile.many_measurements(300, 2000), 4, "measurements"),
     "measurements of few locations": (lambda: hostile.many_measurements(40, 30000), 4, "measure"),
-    "measurements of few prototypes": (lambda: hostile.many_measurements(1500, 20), 4, "measure"),
+    "measurements of few prototypes": (lambda: hostile.many_measurements(500, 200), 4, "measure"),
+    "a great many locations": (lambda: hostile.many_measurements(1500, 20), 4, "measure"),
     "refutations": (lambda: hostile.many_refutations(4000, 4000), 11, "all refutations"),
     "a padded tensor": (lambda: hostile.large_tensors(1 << 14, 1, None), 5, "a window"),
     "tensors that are all kept": (lambda: hostile.large_tensors(600, 150, 9), 5, "bytes"),
@@ -50,13 +51,19 @@ ATTACKS: dict[str, tuple[Callable[[], Files], int, str]] = {
 }
 
 
+# what costs much before it is refused: in the sweep, and in every run with a part of the budget
+LONG = {"a great many locations": (1, 1), "tensors that are all kept": (1, 16), "layers": (16, 1)}
+
+
 @contextmanager
-def budgets(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Budget]]:
-    """The budgets of the checks inside."""
+def budgets(
+    monkeypatch: pytest.MonkeyPatch, share: tuple[int, int] = (1, 1)
+) -> Iterator[list[Budget]]:
+    """The budgets of the checks inside: so large a part of a check's steps and bytes."""
     made: list[Budget] = []
 
     def budget() -> Budget:
-        made.append(Budget())
+        made.append(Budget(MAX_STEPS // share[0], MAX_BYTES // share[1]))
         return made[-1]
 
     with monkeypatch.context() as patch:
@@ -74,18 +81,24 @@ def undecided(report: CheckReport, number: int, word: str) -> None:
     assert word in detail
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        *((name, LONG.get(name, (1, 1))) for name in ATTACKS if name != "a great many locations"),
+        *(pytest.param(name, (1, 1), marks=pytest.mark.sweep) for name in LONG),
+    ],
+)
 def test_small_files_that_ask_for_much_are_undecided(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, share: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, number, word = ATTACKS[name]
     files = make()
     assert len(files.model) < 1 << 20
     assert len(files.certificate) < 13 << 20
-    with budgets(monkeypatch) as made:
+    with budgets(monkeypatch, share) as made:
         undecided(check(files.certificate, files.model), number, word)
-    assert made[0].steps < MAX_STEPS
-    assert made[0].alive <= made[0].peak <= MAX_BYTES
+    assert made[0].steps < MAX_STEPS // share[0]
+    assert made[0].alive <= made[0].peak <= MAX_BYTES // share[1]
 
 
 def test_nothing_is_allocated_before_it_is_refused() -> None:

@@ -106,6 +106,25 @@ def test_the_ball_contains_the_value(name: str, q: float, precision: int) -> Non
         assert contains(value, truth)
 
 
+@pytest.mark.parametrize("q", [0.0, 1e-9, 5e-7, 1e-6, 2e-6, 1e-5])
+@pytest.mark.parametrize("precision", [53, 128])
+def test_a_hair_around_zero_has_a_value(q: float, precision: int) -> None:
+    """The root of what encloses an absolute value, which no rounding makes negative."""
+    row, _ = DECREASING["rounded a hair below zero"]
+    exact = fmpq(*q.as_integer_ratio())
+    with mpmath.workprec(500):
+        truth = true_value(row, q)
+    with ctx.workprec(precision):
+        for end in (row.value(0, exact), *row.range(0, exact, exact)):
+            assert not isinstance(end, float)
+            assert arb(end).is_finite()
+        least, most = row.range(0, exact, exact)
+    with ctx.workprec(600):
+        assert contains(row.value(0, exact), truth)
+        assert not arb(least) > float(truth) + 1e-12
+        assert not arb(most) < float(truth) - 1e-12
+
+
 @given(NAMES, Q, Q, Q)
 def test_a_range_contains_the_values_between_its_ends(
     name: str, first: float, second: float, third: float
@@ -210,3 +229,23 @@ def test_an_end_that_is_only_approached_is_no_pole() -> None:
     row = chain(("mul", -1.0), "exp", "log")
     assert row.range(0, fmpq(0), math.inf)[0] == -math.inf
     row.require_decreasing({0: (fmpq(0), math.inf)})
+
+
+NOTHING_BELOW: dict[str, tuple[Step, ...]] = {
+    "1 / max(t, 0)": (Step("max", (Fraction(0),)), Step("reciprocal")),
+    "log max(-t, 0)": (Step("mul", (Fraction(-1),)), Step("max", (Fraction(0),)), Step("log")),
+    "1 / min(exp t, 0)": (Step("exp"), Step("min", (Fraction(0),)), Step("reciprocal")),
+    "1 / (t from 1 on, else 0)": (Step("zero_below", (Fraction(1),)), Step("reciprocal")),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_BELOW)
+def test_a_pole_that_is_attained_is_no_limit(name: str) -> None:
+    chain = Chain(NOTHING_BELOW[name])
+    assert chain.not_decreasing(0, -math.inf, math.inf)
+    assert all(math.isnan(float(end)) for end in chain.range(0, -math.inf, math.inf))
+
+
+def test_a_pole_that_is_approached_is_one() -> None:
+    chain = Chain((Step("exp"), Step("max", (Fraction(0),)), Step("reciprocal")))
+    assert not chain.not_decreasing(0, -math.inf, math.inf)

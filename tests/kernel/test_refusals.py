@@ -110,7 +110,7 @@ REASONS = {
     "external data beside raw": "another file",
     "NaN": "NaN",
     "infinite weight": "NaN or infinity",
-    "double": "a stored float64 beside float32",
+    "double": "float32 numbers and float64 ones in one operator",
     "bytes missing": "fill its shape",
     "stored twice": "fill its shape",
     "absurd shape": "has shape",

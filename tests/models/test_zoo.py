@@ -16,7 +16,7 @@ from models.runtime import Runtime
 from protoproof.data.dataset import load_data
 from protoproof.errors import UsageError
 from protoproof.network.head.about import parse_about
-from protoproof.resources import NAMES, zoo_path
+from protoproof.resources import ZOO, zoo_path
 from tests.support.zoo_intervals import certified_images
 
 PROMISED = {"mnist-7x7": 0.97, "mnist-1x1": 0.98, "mnist-certified": 0.93}
@@ -35,8 +35,8 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_zoo_is_complete() -> None:
-    assert set(NAMES) == set(PROMISED) == set(ENTRIES)
-    for name in NAMES:
+    assert set(PROMISED) == set(ENTRIES) < set(ZOO)
+    for name in ZOO:
         assert zoo_path(name).stat().st_size < LARGEST
     with pytest.raises(UsageError, match="does not exist"):
         zoo_path("mnist-9x9")
@@ -44,7 +44,7 @@ def test_the_zoo_is_complete() -> None:
         build(("mnist-9x9",), "nowhere.npz")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_accuracy_on_unseen_images(name: str, mnist: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = mnist
     predicted = Runtime(zoo_path(name).read_bytes()).predict(images)
@@ -74,7 +74,7 @@ def test_certified_share(mnist: tuple[np.ndarray, np.ndarray]) -> None:
         assert np.array_equal(runtime.predict(np.clip(moved, 0, 1)), truth)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_provenance_says_where_it_comes_from(name: str) -> None:
     facts = _facts(name)
     assert facts["name"] == name
@@ -89,7 +89,7 @@ def test_provenance_says_where_it_comes_from(name: str) -> None:
     assert description.training_data.sha256 == facts["data"]["sha256"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_sheet_shows_what_the_prototypes_are(name: str) -> None:
     """A patch from the sheet, put where it was cut, must yield the prototype itself."""
     facts = _facts(name)

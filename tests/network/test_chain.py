@@ -14,7 +14,7 @@ from protoproof.backend import Engine
 from protoproof.errors import InternalError
 from protoproof.network.head.chain import Chain, Step
 from protoproof.network.head.primitives import PRIMITIVES
-from tests.support.heads import step
+from tests.support.heads import CONSTANTS, SIMILARITIES, similarity, step
 
 # chains over arguments from the first number on: each primitive at least once
 CHAINS: dict[str, tuple[float, tuple[Step, ...]]] = {
@@ -89,6 +89,19 @@ def test_values_are_those_of_the_definition(data: st.DataObject, name: str) -> N
     got = float(chain.value(np.array([t]))[0])
     jump = name == "jump" and abs(t - 0.65) < 1e-12
     assert jump or abs(mpmath.mpf(got) - truth) <= 1e-13 * (1 + abs(truth))
+
+
+@given(st.sampled_from(SIMILARITIES), st.floats(0, 1e30))
+def test_similarities_of_distances_keep_their_digits(kind: str, q: float) -> None:
+    """However far away: no cancellation, and the limits at both ends."""
+    chain, c = similarity(kind), CONSTANTS[kind]
+    got, at_zero, at_infinity = chain.value(np.array([q, 0.0, np.inf])).tolist()
+    truth = exact(chain, q)
+    # the quotient errs by half a unit, which the exponential magnifies by its argument
+    units = 8 + (q / c if kind == "exponential" else 0)
+    assert abs(mpmath.mpf(got) - truth) <= units * 2.0**-52 * abs(truth) + 1e-300
+    assert at_infinity == chain.infimum[0]
+    assert at_zero == chain.supremum[0]
 
 
 @given(st.data(), names)
@@ -211,3 +224,19 @@ def test_steps_that_make_no_sense(name: str, constant: np.ndarray | None) -> Non
 def test_words() -> None:
     assert made("log ratio").words() == "log((1 + 0.9999 / (t + 0.0001)))"
     assert Chain((step("mul", 1.0, 2.0),)).words() == "c_j t"
+
+
+def test_constants_of_different_steps_have_different_letters() -> None:
+    chain = Chain(
+        (Step("add", np.array([1.0, 2.0])), Step("sqrt"), Step("mul", np.array([3.0, 4])))
+    )
+    assert chain.letters() == ("c_j", "d_j")
+    formula = chain.words()
+    assert "c_j" in formula
+    assert "d_j" in formula
+    # the argument's name is not looked for in the names of functions
+    assert chain.words("m", "uv") == formula.replace("(t ", "(m ").replace("c_j", "u_j").replace(
+        "d_j", "v_j"
+    )
+    many = Chain(tuple(Step("add", np.array([k, 2.5])) for k in range(8)))
+    assert len(set(many.letters())) == 8

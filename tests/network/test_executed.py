@@ -11,9 +11,11 @@ from onnx import helper
 from PIL import Image
 
 from protoproof.errors import InputError, ModelError, UnsupportedOperatorError
+from protoproof.explanation.certifiable import checkers_objection
 from protoproof.kernel import ModelFile
 from protoproof.network import load
 from protoproof.network.inputs import read_input
+from protoproof.network.inspect import inspect_file
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.graph import Graph, build_graph
 from protoproof.network.onnx.inferred import exposing
@@ -22,6 +24,7 @@ from protoproof.network.onnx.runtime import Session
 from protoproof.network.onnx.screen import refusals
 from tests.support.cli import protoproof
 from tests.support.network.builders import draft, node
+from tests.support.network.crosscheck import executed_only
 from tests.support.network.encoders import EXECUTED, executed
 
 IMAGE = np.random.default_rng(5).random((1, 6, 6)).astype(np.float32)
@@ -43,7 +46,7 @@ def test_shapes_are_those_of_the_runtime(tmp_path: Path, name: str, batch: str |
     new = tuple(name for name in names if name not in graph.outputs)
     found = Session(exposing(file.data, new)).shapes(names, {"input": IMAGE[None]})
     assert {name: graph.shapes[name] for name in names} == found
-    assert graph.executed_only()
+    assert executed_only(graph)
     assert not graph.free_batch
 
 
@@ -69,7 +72,7 @@ def test_explained_but_not_bounded(tmp_path: Path, name: str) -> None:
     assert refused.code in (2, 3)
     text = refused.out + refused.err
     _, graph = graph_of(path)
-    assert any(line.split(":")[0] in text for line in graph.executed_only())
+    assert any(line.split(":")[0] in text for line in executed_only(graph))
     assert "Traceback" not in text
 
 
@@ -138,3 +141,7 @@ def test_an_encoder_behind_a_cast_of_bytes(tmp_path: Path) -> None:
     assert network.observe(x).logits.tobytes() == plain.observe(usual).logits.tobytes()
     with pytest.raises(InputError, match=r"whole numbers 0..255"):
         network.observe(x * np.float32(0.5))
+    # the description's range is not the bytes'
+    found = inspect_file(path, checker=checkers_objection)
+    assert (found.refusals, found.certifiable, found.compared) == ((), True, True)
+    assert "whole numbers 0..255 (uint8)" in found.to_text()

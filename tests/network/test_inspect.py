@@ -23,14 +23,14 @@ def test_a_good_model(tmp_path: Path) -> None:
     assert found.parameters == 45 + 5 + 15 + 12 + 8 + 3
     assert found.input == {
         "tensor": "input", "shape": [1, 6, 6], "range": [0.0, 1.0], "range_stated": True,
-        "free_batch": True,
+        "bytes": False, "free_batch": True,
     }  # fmt: skip
     assert found.latent == {
         "tensors": ["latent"], "grid": [2, 2], "channels": 3, "range": "sigmoid"
     }  # fmt: skip
     assert found.prototypes == {"count": 4, "duplicates": []}
     assert found.classes == ["no", "yes"]
-    assert found.binding == "recognised"
+    assert found.head
     assert json.loads(json.dumps(found.to_json(), allow_nan=False))["name"] == "tiny"
 
 
@@ -89,6 +89,8 @@ def test_the_checker_is_asked(tmp_path: Path) -> None:
     assert "by the checker too" in found.to_text()
     refused = inspect_file(path, checker=lambda network: "it says no")
     assert refused.certifiable is False
+    assert refused.refusals == ("explanations cannot be certified: it says no",)
+    assert "recognised in the graph, but not by the checker" in refused.to_text()
     assert "cannot be certified: it says no" in refused.to_text()
 
 
@@ -106,7 +108,7 @@ def test_a_bad_model_is_described_as_far_as_possible(tmp_path: Path) -> None:
     parts = draft()
     parts.nodes.append(node("RandomUniformLike", ["logits"], "probability"))
     found = inspect_file(parts.save(tmp_path))
-    assert found.binding is None
+    assert not found.head
     assert found.operators["RandomUniformLike"] == 1
     (refusal,) = found.refusals
     assert "node 'probability.node' (RandomUniformLike, opset 17)" in refusal

@@ -404,7 +404,7 @@ def test_a_last_layer_alone_is_no_head_unless_chosen(tmp_path: Path) -> None:
     parts.nodes += [node("Flatten", ["latent"], "flat"), node("Gemm", ["flat", "w"], "logits")]
     parts.outputs = {"logits": (2,)}
     path = parts.save(tmp_path)
-    with pytest.raises(ModelError, match="only its last layer is a head"):
+    with pytest.raises(ModelError, match="a layer whose own weights would be the prototypes"):
         load(path)
     chosen = load(path, latent="latent")
     assert (chosen.head.geometry, chosen.head.locations) == ("linear", 1)

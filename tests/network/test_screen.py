@@ -17,6 +17,7 @@ from protoproof.network import load
 from protoproof.network.inspect import inspect_file
 from protoproof.network.onnx.limits import DEFAULT_LIMITS
 from tests.support.network.builders import Draft, draft, node
+from tests.support.network.crosscheck import cross_check, executed_only
 from tests.support.network.hostile import (
     REFUSALS,
     TOLERATED,
@@ -120,8 +121,8 @@ def test_what_changes_nothing_is_read_over(tmp_path: Path, change: Change) -> No
     x = np.random.default_rng(0).random((1, 6, 6)).astype(np.float32)
     plain, network = load(draft().save(tmp_path)), load(broken(change, tmp_path))
     assert network.observe(x).logits.tobytes() == plain.observe(x).logits.tobytes()
-    assert network.encoder_graph.executed_only() == ()
-    network.cross_check(x)
+    assert executed_only(network.encoder_graph) == ()
+    cross_check(network, x)
     found = network.recognised
     assert ModelFile.read(network.path).bound(found.latents, found.output).head.channels == 3
 
@@ -150,4 +151,4 @@ def test_a_batch_fixed_to_one_is_fine(tmp_path: Path) -> None:
     _fixed_batch(parts)
     network = load(parts.save(tmp_path))
     assert not network.graph.free_batch
-    network.cross_check(np.zeros((1, 6, 6), dtype=np.float32))
+    cross_check(network, np.zeros((1, 6, 6), dtype=np.float32))

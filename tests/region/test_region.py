@@ -219,6 +219,16 @@ def test_boxes_from_files(tmp_path: Path) -> None:
     np.savez(path, lower=low, upper=low)
     with pytest.raises(InputError, match="outside the box"):
         parse_region(f"box:{path}", CENTRE, SHAPE, DOMAIN)
+    # a decimal that is no float32 number
+    fixed = np.full(SHAPE, 0.5)
+    fixed[0, 1, 2] = 0.1
+    np.savez(path, lower=fixed, upper=fixed)
+    for centre in (None, CENTRE):
+        with pytest.raises(InputError, match=r"at \[0, 1, 2\], between 0.1 and 0.1, there is no"):
+            parse_region(f"box:{path}", centre, SHAPE, DOMAIN)
+    fixed[0, 1, 2] = np.float32(0.1)
+    np.savez(path, lower=fixed, upper=fixed)
+    assert np.array_equal(parse_region(f"box:{path}", None, SHAPE, DOMAIN).centre, fixed)
     path.write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match="not a readable"):
         parse_region(f"box:{path}", CENTRE, SHAPE, DOMAIN)

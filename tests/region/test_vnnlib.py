@@ -133,6 +133,21 @@ def test_the_rest_is_refused(text: str, problem: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_another_version_is_named() -> None:
+    text = "(vnnlib-version <2.0>)(declare-network N (declare-input X float32 [1,1,8,8]))"
+    with pytest.raises(InputError, match=r"VNN-LIB '<2.0>'; only 1.0 is read"):
+        parse_vnnlib(text)
+
+
+def test_pixels_fixed_to_decimals_hold_no_input(tmp_path: Path) -> None:
+    path = tmp_path / "fixed.vnnlib"
+    two = HEAD.replace("(declare-const Y_0", "(declare-const X_1 Real)(declare-const Y_0")
+    path.write_text(two + "(assert (and (<= X_0 1) (>= X_0 0) (<= X_1 0.151) (>= X_1 0.151)))"
+                    + UNSAFE)  # fmt: skip
+    with pytest.raises(InputError, match=r"fixed.vnnlib: at \[0, 0, 1\].* no float32 number"):
+        load_region(f"vnnlib:{path}", None, (1, 1, 2), (0.0, 1.0))
+
+
 def test_an_unbounded_input_is_refused() -> None:
     with pytest.raises(InputError, match="X_0 has no lower bound"):
         parse_vnnlib(HEAD + "(assert (<= X_0 1))" + UNSAFE)

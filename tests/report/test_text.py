@@ -13,6 +13,7 @@ from protoproof.report.page.text import (
     LONGEST_LABEL,
     at_least,
     at_most,
+    class_name,
     label,
     nearest,
     plural,
@@ -85,3 +86,9 @@ def test_hiding_characters_are_shown() -> None:
 def test_labels_are_cut_and_never_empty() -> None:
     assert len(label("x" * 5000)) == LONGEST_LABEL
     assert label("") == "(no name)"
+
+
+def test_a_class_is_not_called_one_twice() -> None:
+    assert class_name("cat") == "the class “cat”"
+    assert class_name("class 0") == "class 0"
+    assert class_name("classic\u202e") == "the class “classic[U+202E]”"

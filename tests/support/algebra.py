@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.network.head.chain import Chain
-from protoproof.network.head.decision import Best, Decision, Labels, Linear, Tree
+from protoproof.network.head.decision import (
+    ROUTINGS,
+    Best,
+    Decision,
+    Labels,
+    Linear,
+    Routing,
+    Tree,
+)
 from protoproof.network.head.head import Geometry, Head
 from protoproof.network.head.pooling import Kind, Pooling
 from protoproof.prover.latent.domain import Box, Domain, Free, Simplex, Sphere, rounding_slack
@@ -82,7 +90,9 @@ def decision(name: str, rng: np.random.Generator) -> Decision:
         return Best(group, Linear(np.eye(CLASSES), np.zeros(CLASSES)))
     leaf = np.float32(rng.dirichlet(np.full(CLASSES, 0.3), size=PROTOTYPES + 1)).astype(float)
     left, right = [1, 3, 5, -1, -3, -5], [2, 4, -7, -2, -4, -6]
-    return Tree(rng.permutation(PROTOTYPES), np.array(left), np.array(right), leaf, PROTOTYPES)
+    routing: Routing = name if name in ROUTINGS else "distributed"  # type: ignore[assignment]
+    feature = rng.permutation(PROTOTYPES)
+    return Tree(feature, np.array(left), np.array(right), leaf, PROTOTYPES, routing)
 
 
 ROWS: dict[str, Kinds] = {
@@ -96,6 +106,8 @@ ROWS: dict[str, Kinds] = {
     "euclidean labels": Kinds(decision="labels"),
     "euclidean best": Kinds(decision="best", chain="negated"),
     "euclidean tree": Kinds(decision="tree", chain="exponential"),
+    "euclidean greedy": Kinds(decision="greedy", chain="exponential"),
+    "euclidean largest leaf": Kinds(decision="sample-max", chain="exponential"),
     "euclidean mean": Kinds(pooling="mean", grid=(2, 2)),
     "euclidean focal": Kinds(pooling="focal", grid=(2, 2)),
     "euclidean banks": Kinds(banks=True, grid=(1, 4)),
@@ -114,6 +126,8 @@ ROWS: dict[str, Kinds] = {
     "linear simplex": Kinds("linear", "negated", domain="simplex"),
     "linear sum": Kinds("linear", "negated", pooling="sum", domain="box"),
     "linear tree": Kinds("linear", "bell", decision="tree", domain="box"),
+    "linear greedy": Kinds("linear", "bell", decision="greedy", domain="box"),
+    "angular largest leaf": Kinds("angular", "bell", decision="sample-max"),
     "channel": Kinds("linear", "negated", domain="simplex", grid=(2, 2)),
     "channel largest": Kinds(
         "linear", "negated", pooling="k-largest mean", domain="simplex", grid=(2, 2)

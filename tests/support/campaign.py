@@ -19,6 +19,7 @@ from protoproof.campaign import executor_process
 from protoproof.campaign.executor import MakeServer, Message, Outcome, Ready, Server, Task, answer
 from protoproof.campaign.explain_task import ExplainJob
 from protoproof.campaign.instances import Instances
+from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.record import Limits, Options, Record
 from protoproof.data.dataset import load_data
 from protoproof.errors import FragileError, InputError
@@ -170,7 +171,7 @@ class Counting:
     log: Path
 
     def __call__(self) -> Server:
-        serve = ExplainJob(MODEL, network().sha256, Options(witnesses=False))()
+        serve = ExplainJob(MODEL, model_facts(network()).key, Options(witnesses=False))()
 
         def counted(task: Task) -> Outcome:
             with self.log.open("a") as stream:

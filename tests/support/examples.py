@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -19,3 +19,9 @@ def examples(few: int, many: int, **more: Any) -> Callable[[Any], Any]:
         return pytest.mark.deeper(settings(max_examples=count, deadline=None, **more)(test))
 
     return drawn
+
+
+def one_and_more(seeds: Sequence[int]) -> Any:
+    """The test for the first seed in every run; for the others in the sweep."""
+    more = [pytest.param(seed, marks=pytest.mark.sweep) for seed in seeds[1:]]
+    return pytest.mark.parametrize("seed", [seeds[0], *more])

@@ -59,7 +59,7 @@ def make_reading(here: Scene, names: tuple[str, ...] = NAMES) -> Reading:
         ),
         measurement=np.array([[float(q) for q in row] for row in here.measurement]),
         predicted=here.predicted,
-        receptive_field=FIELD,
+        fields=(FIELD,),
     )
 
 

@@ -64,8 +64,9 @@ def twin_decision(head: Head) -> decision.Decision:
     columns = weight.shape[1]
     rows = [flat[k * columns : (k + 1) * columns] for k in range(len(weight))]
     return decision.Decision(
-        head.decision.kind, head.decision.inputs, rows, flat[weight.size :], shift, groups, nodes
-    )
+        head.decision.kind, head.decision.inputs, rows, flat[weight.size :], shift, groups, nodes,
+        routing=getattr(head.decision, "routing", "distributed"),
+    )  # fmt: skip
 
 
 def twin(head: Head) -> exact.Head:
@@ -97,6 +98,7 @@ def identity(head: Head) -> schema.ModelIdentity:
         geometry=head.geometry,
         pooling=tuple(sorted(set(head.pooling_of.kinds))),
         decision=head.decision.kind,  # type: ignore[arg-type]  # one of the words
+        routing=getattr(head.decision, "routing", None),
     )
 
 

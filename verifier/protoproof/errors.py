@@ -24,7 +24,7 @@ class UnsupportedOperatorError(ModelError):
 
 
 class DescriptionError(ModelError):
-    """The head description is missing, malformed, or contradicts the graph."""
+    """What is said about a network is malformed, or contradicts the graph."""
 
 
 class InputError(ProtoProofError):

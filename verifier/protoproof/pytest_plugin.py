@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _RESULT = pytest.StashKey["GateResult"]()
 _NEEDED = {"model", "policy", "data"}
-_KNOWN = _NEEDED | {"baseline", "baseline_model", "workers", "device"}
+_KNOWN = _NEEDED | {"latent", "output", "label", "baseline", "baseline_model", "workers", "device"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "protoproof(model, policy, data, baseline=None, baseline_model=None, workers=1, "
-        "device='cpu'): "
+        "protoproof(model, policy, data, baseline=None, baseline_model=None, latent=(), "
+        "output=None, label=None, workers=1, device='cpu'): "
         "the network passes the policy's gate",
     )
 
@@ -110,6 +110,9 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
             _directory(item, wanted),
             baseline=baseline,
             baseline_model=earlier_model,
+            latent=wanted.get("latent", ()),
+            output=wanted.get("output"),
+            label=wanted.get("label"),
             workers=int(wanted.get("workers", 1)),
             device=str(wanted.get("device", "cpu")),
         )

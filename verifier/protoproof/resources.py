@@ -9,29 +9,17 @@ from pathlib import Path
 
 from protoproof.errors import UsageError
 
-NAMES = ("mnist-7x7", "mnist-1x1", "mnist-certified")
-"""The networks that ``train`` makes."""
-ZOO = (
-    *NAMES,
-    "emoji-protopnet",
-    "mnist-cosine",
-    "emoji-projection",
-    "mnist-two-banks",
-    "emoji-pipnet",
-    "emoji-protopool",
-    "mnist-tree",
-    "mnist-gaussian",
-    "digits-diagonal",
-    "digits-hyperspherical",
-    "mnist-shots",
-    "mnist-cases",
-    "mnist-components",
-    "motion-labels",
-)
-"""All networks that ride along: the others are one of each family of heads."""
-
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parents[1]
+
+
+def _folder(installed: str, checkout: str) -> Path:
+    inside = _PACKAGE / installed
+    return inside if inside.is_dir() else _CHECKOUT / checkout
+
+
+ZOO = tuple(sorted(path.stem for path in _folder("zoo", "models/zoo").glob("*.onnx")))
+"""All networks that ride along: at least one of each family of heads."""
 
 
 def zoo_path(name: str) -> Path:
@@ -53,8 +41,3 @@ def digit_path() -> Path:
 def policy_path(name: str) -> Path:
     """A policy that comes with the package, for example ``release``."""
     return _folder("policies", "specs/policies") / f"{name}.yaml"
-
-
-def _folder(installed: str, checkout: str) -> Path:
-    inside = _PACKAGE / installed
-    return inside if inside.is_dir() else _CHECKOUT / checkout

@@ -124,7 +124,7 @@ PROJECTIONS = (
         partial(projections.Stretches, 8),
         SIGNAL,
         _form("angular", "mean", "labels", ((1, 8, 6),), locations=4, width=24),
-        uncertified=dict.fromkeys(("default", "legacy"), "a factor shared out otherwise"),
+        uncertified={"legacy": "a factor of the prototypes is shared out otherwise"},
     ),
     Family(
         "token-cosine",

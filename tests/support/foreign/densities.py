@@ -85,19 +85,25 @@ class Radial(nn.Module):
 
 
 class Votes(nn.Module):
-    """Every prototype votes for classes with a weight that falls with its distance."""
+    """Every prototype votes for classes with a weight that falls with its distance.
 
-    def __init__(self, channels: int, softmax: bool, classes: int = 3, each: int = 3) -> None:
+    ``kind``: a softmax of minus distances, a ratio of two sums, or weights that are divided by
+    their sum before they vote.
+    """
+
+    def __init__(self, channels: int, kind: str, classes: int = 3, each: int = 3) -> None:
         super().__init__()
         self.prototypes = nn.Parameter(torch.randn(classes * each, channels))
         self.values = nn.Parameter(torch.softmax(torch.randn(classes * each, classes), dim=1))
-        self.softmax = softmax
+        self.kind = kind
 
     def forward(self, z: Tensor) -> Tensor:
         distance = ((z.unsqueeze(1) - self.prototypes) ** 2).sum(-1)
-        if self.softmax:
+        if self.kind == "softmax":
             return torch.softmax(-distance / 2, dim=1) @ self.values
         weight = torch.exp(-distance / 2)
+        if self.kind == "normalised":
+            return (weight / weight.sum(dim=1, keepdim=True)) @ self.values
         return (weight @ self.values) / weight.sum(dim=1, keepdim=True)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, load
 from protoproof.network.head.head import Head
 from tests.support.foreign.family import Form
@@ -71,8 +73,15 @@ def computed(
     )
 
 
+@cache
+def explainer(path: Path, output: int = 0) -> Explainer:
+    """What explains the inputs of a network, made once."""
+    return Explainer(loaded(path, output)[0])
+
+
+@cache
 def loaded(path: Path, output: int = 0) -> tuple[Network, ModelProto, str]:
-    """The network, its message, and the name of the output that is meant."""
+    """The network, its message, and the name of the output that is meant; read once."""
     model = load_model(path)
     name = model.graph.output[output].name
     network = load(path, output=name) if len(model.graph.output) > 1 else load(path)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 SWAPPED = {
@@ -102,6 +104,112 @@ def some(
         yield mutate(model, every[number], int(rng.integers(1 << 30)))
 
 
+# what sizes, axes and indices may be that nobody meant
+WILD_INTEGERS = (-(2**63), -(2**31), -7, -1, 0, 1, 2, 3, 64, 2**31, 2**40, 2**63 - 1)
+WILD_NUMBERS = (0.0, -0.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("nan"))
+
+
+def wild(
+    model: ModelProto, cuts: tuple[str, ...], output: str, count: int, seed: int
+) -> Iterator[Mutant]:
+    """Graphs that mean nothing: operands, operators, sizes and attributes from anywhere."""
+    rng = np.random.default_rng(seed)
+    inside = _between(model, cuts, output)
+    for _ in range(count):
+        new = ModelProto()
+        new.CopyFrom(model)
+        node = new.graph.node[int(rng.choice(inside))]
+        kind = str(rng.choice(["operand", "operator", "attribute", "integers", "numbers", "shape"]))
+        _WILD[kind](new, node, rng)
+        yield Mutant(f"{kind} of {node.op_type} {node.output[0]}, seed {seed}", new)
+
+
+def _wild_operand(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    names = [name for other in model.graph.node for name in (*other.input, *other.output)]
+    place = int(rng.integers(len(node.input) + 1))
+    if place == len(node.input):
+        del node.input[-1:]
+    else:
+        node.input[place] = names[int(rng.integers(len(names)))]
+
+
+def _wild_operator(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    kinds = sorted({*SWAPPED, *(other.op_type for other in model.graph.node)} - {"Constant"})
+    node.op_type = kinds[int(rng.integers(len(kinds)))]
+    if rng.random() < 0.5:
+        del node.attribute[:]
+
+
+def _wild_attribute(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    del model
+    if not node.attribute:
+        return
+    attribute = node.attribute[int(rng.integers(len(node.attribute)))]
+    if attribute.type == AttributeProto.INT:
+        attribute.i = WILD_INTEGERS[int(rng.integers(len(WILD_INTEGERS)))]
+    elif attribute.ints:
+        place = int(rng.integers(len(attribute.ints)))
+        attribute.ints[place] = WILD_INTEGERS[int(rng.integers(len(WILD_INTEGERS)))]
+    else:
+        node.attribute.remove(attribute)
+
+
+def _wild_integers(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    _wild_entry(model, node, rng, _integers(model), np.array(WILD_INTEGERS))
+
+
+def _wild_numbers(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    _wild_entry(model, node, rng, _floats(model), np.array(WILD_NUMBERS))
+
+
+def _wild_entry(
+    model: ModelProto,
+    node: NodeProto,
+    rng: np.random.Generator,
+    known: dict[str, TensorProto],
+    values: NDArray[Any],
+) -> None:
+    places = [k for k, name in enumerate(node.input) if name in known]
+    if not places:
+        return _wild_operand(model, node, rng)
+    place = int(rng.choice(places))
+    array = numpy_helper.to_array(known[node.input[place]]).copy()
+    if array.size:
+        array.reshape(-1)[int(rng.integers(array.size))] = rng.choice(values)
+    _replaced(model, node, place, array)
+    return None
+
+
+def _wild_shape(model: ModelProto, node: NodeProto, rng: np.random.Generator) -> None:
+    known = {**_floats(model), **_integers(model)}
+    places = [k for k, name in enumerate(node.input) if name in known]
+    if not places:
+        return _wild_operand(model, node, rng)
+    place = int(rng.choice(places))
+    array = numpy_helper.to_array(known[node.input[place]])
+    changes = [array.T, array.reshape(-1), array[None], array[..., None], array.reshape(-1)[:0],
+               array.reshape(-1)[:1], np.concatenate([array.reshape(-1)] * 2)]  # fmt: skip
+    _replaced(model, node, place, np.ascontiguousarray(changes[int(rng.integers(len(changes)))]))
+    return None
+
+
+_WILD = {
+    "operand": _wild_operand,
+    "operator": _wild_operator,
+    "attribute": _wild_attribute,
+    "integers": _wild_integers,
+    "numbers": _wild_numbers,
+    "shape": _wild_shape,
+}
+
+
+def _replaced(model: ModelProto, node: NodeProto, place: int, values: NDArray[Any]) -> None:
+    """Another constant as one operand of one node; other users keep theirs."""
+    name = f"changed_{node.input[place]}"
+    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    node.input[place] = name
+
+
 def _change_attribute(attribute: AttributeProto) -> None:
     if attribute.name == "alpha":
         attribute.f *= -1
@@ -130,9 +238,7 @@ def _change_constant(model: ModelProto, node: NodeProto, place: int, kind: str, 
         flat[at] = -flat[at] if flat[at] else 1
     else:
         flat *= values.dtype.type(1.25)
-    name = f"changed_{node.input[place]}"
-    model.graph.initializer.append(numpy_helper.from_array(flat.reshape(values.shape), name))
-    node.input[place] = name
+    _replaced(model, node, place, flat.reshape(values.shape))
 
 
 def _tensors(model: ModelProto) -> dict[str, TensorProto]:

@@ -89,6 +89,8 @@ ROWS: dict[str, Kind] = {
     "distances on a simplex": Kind("euclidean", "exponential", domain="simplex"),
     "labels by distance": Kind("euclidean", "exponential", decision="labels"),
     "a tree of distances": Kind("euclidean", "exponential", decision="tree"),
+    "a greedy tree of distances": Kind("euclidean", "exponential", decision="greedy"),
+    "the largest leaf by distance": Kind("euclidean", "exponential", decision="sample-max"),
     "two banks of distances": Kind("euclidean", "log ratio", banks=2, locations=4),
     "means of distances": Kind("euclidean", "exponential", "mean", locations=3),
     "focal distances": Kind("euclidean", "exponential", "focal", locations=3),
@@ -103,6 +105,8 @@ ROWS: dict[str, Kind] = {
     "angles with an addend": Kind("angular", "negated", floor=0.25, added=0.125),
     "labels by angle": Kind("angular", "negated", decision="labels"),
     "best angles": Kind("angular", "negated", decision="best"),
+    "a greedy tree of angles": Kind("angular", "sigmoid", decision="greedy"),
+    "the largest leaf by angle": Kind("angular", "sigmoid", decision="sample-max"),
     "a tree of angles": Kind("angular", "sigmoid", decision="tree"),
     "two banks of angles": Kind("angular", "negated", banks=2, locations=4),
     "means of angles": Kind("angular", "negated", "mean", locations=3),
@@ -215,6 +219,12 @@ class Made:
         decision = self.head.decision
         if decision.kind == "best":
             a = np.stack([a[..., list(group)].max(-1) for group in decision.groups], -1)
+        if decision.kind == "tree" and decision.routing != "distributed":
+            ways = self._ways(a, 0)
+            greedy = decision.routing == "greedy"
+            found = [s.min(-1) > 0.5 if greedy else s.prod(-1) for _, _, s in ways]
+            leaves = np.array([leaf for leaf, _, _ in ways])[np.stack(found).argmax(0)]
+            return np.asarray(self.weight.T[leaves])
         if decision.kind == "tree":
             return self._tree(a, 0)
         return np.asarray(a @ self.weight.T + self.bias)
@@ -226,9 +236,43 @@ class Made:
         s = a[..., found.prototype, None]
         return (1 - s) * self._tree(a, found.left) + s * self._tree(a, found.right)
 
+    def _ways(self, a: Array, node: int) -> list[tuple[int, tuple[int, ...], Array]]:
+        """Per leaf: its number, the places on the way to it, and the shares there [..., step]."""
+        if node < 0:
+            return [(-1 - node, (node,), np.ones((*a.shape[:-1], 1)))]
+        found, below = self.head.decision.nodes[node], []
+        s = a[..., found.prototype, None]
+        for child, share in ((found.left, 1 - s), (found.right, s)):
+            for leaf, places, shares in self._ways(a, child):
+                below.append((leaf, (node, *places), np.concatenate([share, shares], -1)))
+        return below
+
+    def _ahead(self, a: Array, rival: int) -> Array:
+        """Pair by pair of a bad and a good leaf, what the decision's module says in words."""
+        routing, here = self.head.decision.routing, self.instance.predicted
+        ways = self._ways(a, 0)
+        good = [w for w in ways if self.weight[here, w[0]] > self.weight[rival, w[0]]]
+        known = {leaf for leaf, _, _ in good}
+        bad = [w for w in ways if w[0] not in known]
+        worst = np.full(a.shape[:-1], 1.0)
+        for _, places, shares in bad:
+            if routing == "greedy":
+                worst = np.minimum(worst, (0.5 - shares).max(-1))
+                continue
+            best = np.full(a.shape[:-1], -1.0)
+            for _, others, theirs in good:
+                common = next(n for n, (x, y) in enumerate(zip(places, others, strict=False))
+                              if x != y) - 1  # fmt: skip
+                gap = theirs[..., common:].prod(-1) - shares[..., common:].prod(-1)
+                best = np.maximum(best, gap)
+            worst = np.minimum(worst, best)
+        return worst
+
     def margin(self, z: Array, rival: int) -> Array:
         """[...]: what has to be positive."""
         scores = self.scores(z)
+        if self.kind.decision in ("greedy", "sample-max"):
+            return self._ahead(self.activation(z), rival)
         if self.kind.decision == "labels":
             return scores[..., rival] * (1 if rival in self.instance.labels else -1)
         return np.asarray(scores[..., self.instance.predicted] - scores[..., rival])
@@ -269,6 +313,7 @@ class Made:
             geometry=self.kind.geometry,
             pooling=(self.kind.pooling,),
             decision=self.head.decision.kind,
+            routing=self.head.decision.routing if self.head.decision.kind == "tree" else None,
         )
         return Core(
             tool="tests",
@@ -363,6 +408,8 @@ def _integers(values: Array) -> tuple[list[int], int]:
 
 
 def _decision(kind: str, rng: np.random.Generator) -> tuple[Decision, Array, Array]:
+    routing = kind if kind in ("greedy", "sample-max") else "distributed"
+    kind = "tree" if kind == routing else kind
     columns = {"best": CLASSES, "tree": COUNT}.get(kind, COUNT)
     owner = np.arange(columns) % CLASSES
     weight = np.where(owner == np.arange(CLASSES)[:, None], 1.0, -0.5)
@@ -378,6 +425,7 @@ def _decision(kind: str, rng: np.random.Generator) -> tuple[Decision, Array, Arr
     made = Decision(
         kind,  # type: ignore[arg-type]
         COUNT, rows, flat[weight.size :], shift, groups, nodes if kind == "tree" else (),
+        routing=routing,  # type: ignore[arg-type]
     )  # fmt: skip
     return made, weight, bias
 

@@ -11,7 +11,7 @@ from protoproof.campaign.instances import Instances, Selection
 from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.places import certificate_path
 from protoproof.campaign.recheck import FOREIGN, Complaint, Rechecked, Rechecker, Seen
-from protoproof.campaign.record import Options, Record, Row, result_key
+from protoproof.campaign.record import HeadKey, Options, Record, Row, result_key
 from protoproof.campaign.regions import RegionRecord, region_key, wording
 from protoproof.campaign.result import Campaign
 from protoproof.campaign.summary import FOUND_AGAIN, is_certified, summary
@@ -100,26 +100,29 @@ def confirm(
         watch: is called with every row and its certificate, in order.
 
     Raises:
-        InputError: another network, or data that does not fit it.
+        InputError: another network or head, or data that does not fit it.
         UsageError: the plan names options or regions that do not exist.
     """
-    if network.sha256 != campaign.model.sha256:
+    facts = model_facts(network)
+    if facts.sha256 != campaign.model.sha256:
         raise InputError(f"{campaign.directory}: is about another network (sha256 differs)")
+    if facts.key.head != campaign.model.key.head:
+        raise InputError(f"{campaign.directory}: is about another head of the network")
     options = Options(**campaign.about["options"])
     words = wording(list(campaign.about["regions"] if regions is None else regions), network)
     again = Rechecker(campaign.directory, network, options)
     if instances is not None:
         instances.fit(network.class_names)
-    places = _places(campaign, again, instances, options, chosen, only_known)
+    places = _places(campaign, again, facts.key, instances, options, chosen, only_known)
     names = options.vocabularies if vocabularies is None else vocabularies
     told = {name: campaign.regions.get(name, {}) for name in words}
-    found = _Found(campaign, again, words, told, names)
+    found = _Found(campaign, again, facts.key, words, told, names)
     for place in places:
         watch(*found.add(place))
     return Confirmed(
         campaign.directory,
         campaign.about | {"regions": words},
-        model_facts(network),
+        facts,
         tuple(found.rows),
         found.regions,
         campaign.computed,
@@ -139,11 +142,13 @@ class _Found:
         self,
         campaign: Campaign,
         again: Rechecker,
+        head: HeadKey,
         words: dict[str, str],
         told: dict[str, dict[str, RegionRecord]],
         vocabularies: Collection[str],
     ) -> None:
-        self._campaign, self._again, self._words = campaign, again, words
+        self._again, self._words, self._head = again, words, head
+        self._made_with = campaign.about["versions"]
         self._told, self._vocabularies = told, vocabularies
         self._hints = {row.key: row.record for row in campaign.rows}
         self.rows: list[Row] = []
@@ -174,8 +179,7 @@ class _Found:
         return row
 
     def _region_key(self, row: Row, words: str) -> str:
-        identity = self._again.network.sha256, self._again.network.description_sha256
-        return region_key(*identity, row.instance, words, self._campaign.about["versions"])
+        return region_key(self._head, row.instance, words, self._made_with)
 
     def _region(self, name: str, row: Row, seen: Seen) -> None:
         words = self._words[name]
@@ -195,6 +199,7 @@ class _Found:
 def _places(
     campaign: Campaign,
     again: Rechecker,
+    head: HeadKey,
     instances: Instances | None,
     options: Options,
     chosen: Sequence[int] | None,
@@ -206,10 +211,11 @@ def _places(
         if row.label >= len(again.network.class_names):
             raise InputError(f"{campaign.directory}: instance {row.index} has an impossible label")
         told.setdefault(row.index, row)  # an instance that is planned twice counts once
-    known = {row.key for row in campaign.rows}
+    known, made_with = {row.key for row in campaign.rows}, campaign.about["versions"]
     if instances is None:
         for row in told.values():
-            key = _key(again.network, row.instance, options, campaign.about)
+            # the name of a result is computed, not read: names lead nowhere else
+            key = result_key(head, row.instance, options, made_with)
             yield _Place(replace(row, key=key), Seen(row.instance))
         return
     for index in _chosen(campaign, instances) if chosen is None else chosen:
@@ -219,7 +225,7 @@ def _places(
             continue
         network = again.network
         seen = again.see(instances.scaled(index, *network.input_range, network.input_shape))
-        key = _key(again.network, seen.digest, options, campaign.about)
+        key = result_key(head, seen.digest, options, made_with)
         there = key in known or os.path.lexists(certificate_path(campaign.directory, key))
         if only_known and not there:
             continue
@@ -231,12 +237,6 @@ def _places(
 
 def _foreign(row: Row) -> Row:
     return replace(row, record=Record("not_run", FOREIGN))
-
-
-def _key(network: Network, digest: str, options: Options, about: dict[str, Any]) -> str:
-    """The name of a result is computed, not read: names lead nowhere else."""
-    identity = network.sha256, network.description_sha256
-    return result_key(*identity, digest, options, about["versions"])
 
 
 def _chosen(campaign: Campaign, instances: Instances) -> Sequence[int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from protoproof.campaign.places import LEDGER
 from protoproof.errors import InputError, OutputError, ProtoProofError
 
-_FORMAT = "protoproof.ledger/3"
+_FORMAT = "protoproof.ledger/4"
 _LONGEST = 1 << 26  # bytes of one value
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # https://sqlite.org/fileformat2.html
 

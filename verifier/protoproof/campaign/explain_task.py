@@ -20,6 +20,7 @@ from protoproof.backend import engine_named
 from protoproof.campaign.executor import Outcome, Server, Task
 from protoproof.campaign.record import (
     STATE_OF,
+    HeadKey,
     Options,
     Record,
     named_prototypes,
@@ -34,7 +35,7 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport, check
 from protoproof.network import Observation, load
-from protoproof.network.recorded import input_digest
+from protoproof.network.recorded import input_digest, same_prediction
 from protoproof.prover.proof.encode import model_identity
 from protoproof.verdict import Status
 
@@ -48,14 +49,14 @@ class ExplainJob:
 
     Attributes:
         model: the model file, at the same path for every worker.
-        sha256: of the file that was planned with.
+        head: which head of which file was planned with.
         options: how to explain.
         device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
         seconds: after which no further method is tried on a region.
     """
 
     model: Path
-    sha256: str
+    head: HeadKey
     options: Options
     device: str = "cpu"
     seconds: float | None = None
@@ -68,8 +69,8 @@ class ExplainJob:
             UsageError: the device is not there.
         """
         engine = engine_named(self.device)
-        network = load(self.model)
-        if network.sha256 != self.sha256:
+        network = load(self.model, latent=self.head.latent, output=self.head.output)
+        if network.sha256 != self.head.model:
             raise ModelError(f"{self.model}: the file changed after the campaign was planned")
         explainer = Explainer(network, engine)
 
@@ -169,8 +170,9 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
         return None
     record, network = task.earlier.record, explainer.network
     seen = network.observe(task.x)
-    instance = explainer.instance(seen)  # raises where runtime and head disagree, as explaining
-    main = _moved(explainer, task.earlier.certificate, seen, options.domain)
+    # raises where runtime and head disagree, as explaining
+    instance = explainer.instance(seen, network.labels(options.label))
+    main = _moved(explainer, task.earlier.certificate, seen, options)
     if main is None:
         return None
     core, report, content = main
@@ -181,7 +183,7 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
     for name, entry in sizes.items():
         if name == record.vocabulary or entry.get("size") is None:
             continue
-        moved = _moved(explainer, task.earlier.others.get(name, b""), seen, options.domain)
+        moved = _moved(explainer, task.earlier.others.get(name, b""), seen, options)
         if moved is None or (moved[0].vocabulary, len(moved[0].facts)) != (name, entry["size"]):
             return None
         others[name] = moved[2]
@@ -201,7 +203,7 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
 
 
 def _moved(
-    explainer: Explainer, content: bytes, seen: Observation, domain: str
+    explainer: Explainer, content: bytes, seen: Observation, options: Options
 ) -> tuple[Core, CheckReport, bytes] | None:
     """A certificate restated for the network at hand, if the checker accepts it there."""
     try:
@@ -210,10 +212,12 @@ def _moved(
         return None
     stored = envelope.core.instance
     latent = np.ascontiguousarray(seen.latent, "<f4").tobytes()
-    if base64.b64decode(stored.latent) != latent or stored.predicted != seen.predicted:
+    same = same_prediction(stored, explainer.network, seen)
+    if base64.b64decode(stored.latent) != latent or not same:
         return None
     core = envelope.core.model_copy(update={"model": model_identity(explainer.network)})
-    if core.domain.kind != domain:
+    labels = explainer.network.labels(options.label)
+    if core.domain.kind != options.domain or (labels and core.rivals != labels):
         return None
     moved = canonical_bytes(envelope.model_copy(update={"core": core}))
     report = check(moved, explainer.model_file, input_digest(seen.x))

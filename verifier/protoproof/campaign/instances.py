@@ -66,9 +66,11 @@ class Instances:
                 "use the data that the network was made for"
             )
         if self.classes != classes and sorted(self.classes) == sorted(classes):
+            k = next(k for k, name in enumerate(classes) if self.classes[k] != name)
             raise InputError(
-                f"data {self.name}: its classes are the network's in another order; "
-                "renumber the labels"
+                f"data {self.name}: its classes are the network's in another order: number {k} is "
+                f"{self.classes[k]}, the network's {classes[k]}; bring labels, or the names of "
+                "folders, into the network's order"
             )
         if self.classes != classes and all(re.fullmatch("[0-9]{1,18}", c) for c in self.classes):
             numbers = [int(name) for name in self.classes]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from protoproof.campaign.record import HeadKey
 from protoproof.network import Network
 from protoproof.network.head.decision import Best, Linear, Tree
 from protoproof.network.head.head import Head
@@ -39,7 +40,7 @@ class ModelFacts(BaseModel):
 
     name: str
     sha256: str
-    description_sha256: str
+    names_sha256: str
     latent: tuple[str, ...]
     output: str
     geometry: str
@@ -64,6 +65,11 @@ class ModelFacts(BaseModel):
     nearest: tuple[tuple[int, float], ...]
 
     @property
+    def key(self) -> HeadKey:
+        """What results are found again by."""
+        return HeadKey(self.sha256, self.names_sha256, self.latent, self.output)
+
+    @property
     def identity(self) -> dict[str, object]:
         """Which network, and as what its head is read, for the documents about a campaign."""
         names = ("name", "sha256", "latent", "output", "geometry", "pooling", "decision")
@@ -81,7 +87,7 @@ def model_facts(network: Network) -> ModelFacts:
     return ModelFacts(
         name=about.name,
         sha256=network.sha256,
-        description_sha256=network.description_sha256,
+        names_sha256=network.names_sha256,
         latent=network.recognised.latents,
         output=network.recognised.output,
         geometry=head.geometry,

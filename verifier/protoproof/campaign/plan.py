@@ -51,9 +51,7 @@ class Plan:
         found = []
         for index in self.chosen:
             digest = input_digest(self._input(index))
-            key = result_key(
-                self.facts.sha256, self.facts.description_sha256, digest, self.asked.options
-            )
+            key = result_key(self.facts.key, digest, self.asked.options)
             found.append(Planned(index, int(self.instances.y[index]), digest, key))
         return found
 
@@ -103,10 +101,9 @@ class Plan:
     def _certifications(self, ledger: Ledger) -> list[tuple[Task, int]]:
         counts = Counter(plan.instance for plan in self.planned)
         tasks = dict[str, tuple[Task, int]]()
-        identity = self.network.sha256, self.network.description_sha256
         for name, text in self.regions.items():
             for plan in self.planned:
-                key = region_key(*identity, plan.instance, text)
+                key = region_key(self.facts.key, plan.instance, text)
                 record = ledger.region(key)
                 if key in tasks or (record is not None and record.settled(self.asked.limits)):
                     continue
@@ -124,6 +121,7 @@ def make_plan(network: Network, instances: Instances, asked: CampaignOptions) ->
     """
     instances.fit(network.class_names)
     chosen = asked.selection.choose(instances)
+    network.labels(asked.options.label)
     if asked.regions:
         from protoproof.certification.certify import require_bounded  # loads torch
 

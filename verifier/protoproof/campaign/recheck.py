@@ -41,6 +41,7 @@ from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.claims import Claim, Robust, Sufficient
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
+from protoproof.prover.latent.atoms import Atoms
 
 FOREIGN = "the data at hand holds another input in its place"
 _HEADER = 1 << 12  # bytes that a stored array may have besides its numbers
@@ -84,7 +85,8 @@ class Seen:
         digest: sha256 of the input.
         x: the input; None where the data is not at hand, and certificates alone have the word.
         latent: the bytes of the latent [L, D], float32; None where there is none.
-        predicted: the class; None where there is none.
+        predicted: the class, or the label with the largest score; None where there is none.
+        labels: those that are on, where labels are predicted.
         trouble: why nothing can be decided about the input, or empty.
     """
 
@@ -92,6 +94,7 @@ class Seen:
     x: NDArray[np.float32] | None = None
     latent: bytes | None = None
     predicted: int | None = None
+    labels: tuple[int, ...] = ()
     trouble: str = ""
 
 
@@ -109,6 +112,7 @@ class Rechecker:
         self._directory, self._options = directory, options
         self._file = ModelFile(network.data, network.files)
         self._domain = domain_words(options.domain, network)
+        self._labels = network.labels(options.label)
 
     def see(self, x: NDArray[np.float32]) -> Seen:
         """Run ONNX Runtime on an input in the network's range."""
@@ -118,11 +122,12 @@ class Rechecker:
         except ProtoProofError as error:
             return Seen(digest, x, trouble=str(error))
         latent = np.ascontiguousarray(found.latent, "<f4").tobytes()
+        seen = Seen(digest, x, latent, found.predicted, found.labels)
         try:
             self.network.check_head(found)
         except ProtoProofError as error:
-            return Seen(digest, x, latent, found.predicted, str(error))
-        return Seen(digest, x, latent, found.predicted)
+            return replace(seen, trouble=str(error))
+        return seen
 
     def explanation(
         self, key: str, seen: Seen, told: Record | None, vocabularies: Collection[str]
@@ -148,7 +153,7 @@ class Rechecker:
         counted = needed(core, found.report.necessary)
         record = Record(
             "proved",
-            predicted=core.instance.predicted,
+            predicted=seen.predicted if self._labels else core.instance.predicted,
             vocabulary=core.vocabulary,
             size=len(core.facts),
             possible=possible_facts(core, len(self.network.head.prototypes)),
@@ -229,6 +234,8 @@ class Rechecker:
             return found
         if not _claims(found.report, Sufficient):
             return _not("does not say that its facts suffice", found)
+        if self._labels and found.core.rivals != self._labels:
+            return _not("is about other labels than were asked for", found)
         if found.core.vocabulary not in vocabularies:
             return _not(f"is about {found.core.vocabulary}, which was not asked for", found)
         about = dict(found.report.subject)
@@ -253,7 +260,11 @@ class Rechecker:
             text = f"certificate is {report.status}: {why}"
             final, word = report.status == "rejected", report.status == "conditional"
             return replace(found, complaint=Complaint(text, final, word))
-        found = replace(found, core=read_certificate(content).core)
+        core = read_certificate(content).core
+        found = replace(found, core=core)
+        read = self.network.recognised
+        if (core.model.latent, core.model.output) != (read.latents, read.output):
+            return _not("is about another head of the network", found)
         return self._of_this_latent(found, seen)
 
     def _of_this_latent(self, found: Rechecked, seen: Seen) -> Rechecked:
@@ -264,22 +275,32 @@ class Rechecker:
             return found
         if base64.b64decode(found.core.instance.latent) != seen.latent:
             return _not("records another latent than ONNX Runtime computes here", found)
-        if found.core.instance.predicted != seen.predicted:
+        stored = found.core.instance
+        if stored.labels != seen.labels:
+            return _not("records other labels than are on", found)
+        if not self._labels and stored.predicted != seen.predicted:
             return _not("is about another class than is predicted", found)
+        if found.core.model.routing not in (None, "distributed"):
+            return _not("is about another reading of the tree than its scores are", found)
         return found
 
     def _measured(self, record: Record, latent: bytes | None) -> Record:
-        """With the least observed margin and the most activated prototype, in float64."""
-        if latent is None or record.predicted is None:
-            return record
+        """With the least observed margin and the most activated prototype, in float64.
+
+        And with the label of the largest score, where ONNX Runtime did not run.
+        """
         head = self.network.head
+        if latent is None or (record.predicted is None and not self._labels):
+            return record
         values = np.frombuffer(latent, "<f4").astype(np.float64).reshape(-1, head.channels)
         activation = head.activation(head.measurement(values))
         logits = head.logits(activation)
-        rivals = np.delete(logits, record.predicted)
+        predicted = int(np.argmax(logits)) if record.predicted is None else record.predicted
+        atoms = Atoms.of(head.decision, predicted, logits, self._labels)
         return replace(
             record,
-            margin=float(logits[record.predicted] - rivals.max()),
+            predicted=predicted,
+            margin=float(atoms.margins(activation).min()),
             top=int(np.argmax(activation)),
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from protoproof.certificate.schema import SCHEMA, CeilingFact, Core, PairFact
 from protoproof.explanation.options import ExplainOptions
@@ -40,6 +40,27 @@ def versions() -> dict[str, str]:
     return found
 
 
+class HeadKey(NamedTuple):
+    """Which head of which network results are about, and by what names.
+
+    Attributes:
+        model: sha256 of the model file.
+        names: sha256 of the text about it.
+        latent: the tensors that the head reads.
+        output: the output that it decides.
+    """
+
+    model: str
+    names: str
+    latent: tuple[str, ...]
+    output: str
+
+    @property
+    def head(self) -> tuple[str, tuple[str, ...], str]:
+        """The same, whatever its names."""
+        return self.model, self.latent, self.output
+
+
 @dataclass(frozen=True)
 class Options:
     """How instances are explained; see :class:`protoproof.explanation.options.ExplainOptions`.
@@ -52,6 +73,7 @@ class Options:
     oracle: str = "auto"
     witnesses: bool = True
     widen: bool = False
+    label: str | None = None
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
@@ -95,7 +117,8 @@ class Record:
     Attributes:
         state: never merged with another; ``not_run`` is a planned instance without outcome.
         reason: why it is not proved, or empty.
-        predicted: the network's class, or None where it was never observed.
+        predicted: the network's class, of labels the one with the largest score, or None where it
+            was never observed.
         margin: least observed margin over a rival, or None.
         top: the most activated prototype, or None.
         vocabulary: of the chosen explanation.
@@ -173,8 +196,7 @@ class Row:
 
 
 def result_key(
-    model: str,
-    description: str,
+    head: HeadKey,
     instance: str,
     options: Options,
     made_with: Mapping[str, str] | None = None,
@@ -182,13 +204,16 @@ def result_key(
     """sha256 over everything that a result depends on.
 
     Args:
-        model: sha256 of the model file.
-        description: sha256 of the head description.
+        head: which head of which network is explained.
         instance: sha256 of the input tensor.
         options: how it is explained.
         made_with: the versions that it was made with; :func:`versions` by default.
     """
-    parts = [made_with or versions(), model, description, instance, options.to_json()]
+    return key_of(made_with or versions(), head, instance, options.to_json())
+
+
+def key_of(*parts: Any) -> str:
+    """sha256 over plain data."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 

@@ -5,8 +5,6 @@ Torch is loaded where a region is made, not where results about one are read.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import TypeAdapter
 
-from protoproof.campaign.record import Limits, State, settled, versions
+from protoproof.campaign.record import HeadKey, Limits, State, key_of, settled, versions
 from protoproof.certificate.input_region import InputRegion
 from protoproof.errors import InputError, UsageError
 from protoproof.kernel.encoder.input_region import describe
@@ -137,8 +135,7 @@ def lies_in(x: np.ndarray, name: str, centre: np.ndarray, network: Network) -> b
 
 
 def region_key(
-    model: str,
-    description: str,
+    head: HeadKey,
     instance: str,
     text: str,
     made_with: Mapping[str, str] | None = None,
@@ -146,12 +143,9 @@ def region_key(
     """sha256 over everything that a result over a region depends on.
 
     Args:
-        model: sha256 of the model file.
-        description: sha256 of the head description.
+        head: which head of which network is certified.
         instance: sha256 of the input tensor.
         text: the region's words; two spellings of one region share results.
         made_with: the versions that it was made with; those at hand by default.
     """
-    parts = ["region", made_with or versions(), model, description, instance, text]
-    written = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(written.encode("ascii")).hexdigest()
+    return key_of("region", made_with or versions(), head, instance, text)

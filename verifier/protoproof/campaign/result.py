@@ -11,6 +11,10 @@ from protoproof.campaign.record import Row, State
 from protoproof.campaign.regions import RegionRecord
 from protoproof.campaign.store import Ledger
 from protoproof.campaign.summary import state_counts, summary
+from protoproof.errors import InputError
+from protoproof.network import Network, load
+from protoproof.network.onnx.file import read_model
+from protoproof.network.onnx.node import printable
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,36 @@ class Campaign:
     def summary(self) -> dict[str, Any]:
         """The document ``summary.json``."""
         return summary(self.about, self.model, self.rows, self.regions)
+
+
+def network_of(campaign: Campaign, model: Path | None, option: str) -> Network:
+    """The network of a campaign, from the file given or the one that lay where the campaign says.
+
+    It is read as the head that the campaign is about: a question, as the options are.
+
+    Args:
+        campaign: as its directory has it.
+        model: the file, or None.
+        option: the option that gives it.
+
+    Raises:
+        InputError: there is none, or it is another one: without it nothing can be proved again.
+        ModelError: it has no such head.
+    """
+    path = model or Path(campaign.about["where"]["model"])
+    shown = printable(str(path), 200)
+    if not path.is_file():
+        raise InputError(
+            f"{campaign.directory}: its network does not lie at {shown}, and certificates are "
+            f"proved from its bytes; give it with {option}"
+        )
+    facts = campaign.model
+    if read_model(path).sha256 != facts.sha256:
+        raise InputError(
+            f"{shown}: is not the network of {campaign.directory} (sha256 differs); give that one "
+            f"with {option}"
+        )
+    return load(path, latent=facts.latent, output=facts.output)
 
 
 def read_campaign(directory: Path) -> Campaign:

@@ -134,7 +134,7 @@ def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
     """What makes workers, and what these do."""
     asked, limits = plan.asked, plan.asked.limits
     job = make_server or ExplainJob(
-        plan.network.path.resolve(), plan.facts.sha256, asked.options, asked.device, limits.seconds
+        plan.network.path.resolve(), plan.facts.key, asked.options, asked.device, limits.seconds
     )
     if not isinstance(asked.engine, str):
         return asked.engine(job, limits)

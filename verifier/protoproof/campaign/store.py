@@ -250,7 +250,7 @@ class Ledger:
         for name, text in self.about()["regions"].items():
             results = found[name] = {}
             for instance, key in planned:
-                own = region_key(model.sha256, model.description_sha256, instance, text)
+                own = region_key(model.key, instance, text)
                 results[key] = self.region(own) or RegionRecord(
                     own, "not_run", self._why_absent("regions", own)
                 )
@@ -337,7 +337,8 @@ class Ledger:
         if row is None:
             raise InputError(f"{self.directory}: the campaign has no plan; run it again")
         about = self._parsed(lambda: _About.model_validate_json(row[0]))
-        return about.model_dump(exclude_none=True)
+        chosen = about.selection.model_dump(exclude_none=True)
+        return about.model_dump() | {"selection": chosen}
 
     def model(self) -> ModelFacts:
         """The network of the plan."""

@@ -60,6 +60,11 @@ class ModelIdentity(Frozen):
     From the tensors ``latent`` (one per bank of prototypes) to the tensor ``output`` the graph
     computes a head of this geometry, with these poolings (sorted, each once) and this decision. The
     checker reads the head itself, from the graph alone, and must find the same.
+
+    ``routing``, where the decision is a tree, and nowhere else: which reading of the tree is
+    explained. ``distributed`` is what the graph computes, all leaves weighed; ``greedy`` is the
+    leaf that is reached by the larger share at every node, ``sample-max`` the leaf that the largest
+    share of all reaches, and the class is the best one of that leaf.
     """
 
     sha256: Sha256
@@ -73,6 +78,7 @@ class ModelIdentity(Frozen):
         Field(min_length=1),
     ]
     decision: Literal["linear", "labels", "tree", "best"]
+    routing: Literal["distributed", "greedy", "sample-max"] | None = None
 
 
 class Instance(Frozen):

@@ -7,7 +7,7 @@ auto_LiRPA for the forms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
@@ -49,6 +49,10 @@ from protoproof.region.sets.transformations import Shifts
 from protoproof.verdict import Status, Verdict, unknown
 
 _ORACLE = RelationalOracle()
+
+
+def _open(rivals: Sequence[int]) -> str:
+    return f"{len(rivals)} rival{'' if len(rivals) == 1 else 's'} open"
 
 
 class Stages:
@@ -111,7 +115,7 @@ class Stages:
                     say(str(error))
                     return unknown(f"bounds: {error}")
                 found, open_ = self._attempt(instance, task, reach, "interval")
-                say(found.outcome if found is not None else f"{len(open_)} rivals open")
+                say(found.outcome if found is not None else _open(open_))
             if found is not None:
                 return found
         return self._refined(region, instance, task, reach, open_)
@@ -159,7 +163,7 @@ class Stages:
             more, forms = with_forms(reach, self._lirpa(), region, instance, open_, name)
         found, left = self._attempt(instance, task, more, forms.method)
         tried = "".join(f" ({text})" for text in forms.fallbacks)
-        say((found.outcome if found is not None else f"{len(left)} rivals open") + tried)
+        say((found.outcome if found is not None else _open(left)) + tried)
         return found
 
     def _held(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from protoproof.cli.options import Json, Model, Quiet
+from protoproof.cli.options import Json, Latent, Model, Output, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.extras import require
 
@@ -24,6 +24,8 @@ def ambiguity(
     out: Annotated[
         Path, typer.Option("--out", help="The numbers' file; the page is written beside it.")
     ] = Path("out/ambiguity.json"),
+    latent: Latent = None,
+    output: Output = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -33,7 +35,7 @@ def ambiguity(
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread
 
-    network = load(model)
+    network = load(model, latent=latent or (), output=output)
     images = load_data(data).x_test
     # data sorted by class must not lose classes, so a part of it is spread over all of it
     chosen = spread(len(images), limit)

@@ -29,8 +29,11 @@ from protoproof.cli.options import (
     Domain,
     Inflate,
     Json,
+    Label,
+    Latent,
     Model,
     Oracle,
+    Output,
     Quiet,
     Seed,
     Vocabulary,
@@ -40,8 +43,9 @@ from protoproof.cli.terminal import console, print_json, safe
 from protoproof.extras import require
 
 if TYPE_CHECKING:
-    from protoproof.campaign import Campaign, CampaignOptions
+    from protoproof.campaign import Campaign, CampaignOptions, Instances
     from protoproof.campaign import Progress as Step
+    from protoproof.network import Network
 
 Data = Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test).")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes (default: all cores).")]
@@ -89,6 +93,9 @@ def campaign(
     oracle: Oracle = "auto",
     witnesses: Witnesses = True,
     inflate: Inflate = False,
+    label: Label = None,
+    latent: Latent = None,
+    output: Output = None,
     region: Regions = None,
     timeout: Timeout = 60.0,
     memory: Memory = None,
@@ -107,7 +114,7 @@ def campaign(
     chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
         selection=Selection(per_class, seed, chosen),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate, label),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -116,7 +123,13 @@ def campaign(
         address=address,
         earlier=baseline,
     )
-    result = _run(model, data, out, asked, parquet, hidden=quiet or as_json)
+    _require_ready(asked, parquet)
+    from protoproof.campaign.instances import read_instances
+    from protoproof.network import load
+
+    instances = read_instances(data)
+    network = load(model, latent=latent or (), output=output)
+    result = _run(network, instances, out, asked, parquet, hidden=quiet or as_json)
     if as_json:
         print_json(_document(result))
     elif not quiet:
@@ -125,21 +138,30 @@ def campaign(
     raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
 
 
-def _run(
-    model: Path, data: str, out: Path, asked: CampaignOptions, parquet: Path | None, *, hidden: bool
-) -> Campaign:
-    """Run it, with a bar unless ``hidden``, and export its rows where asked for."""
+def _require_ready(asked: CampaignOptions, parquet: Path | None) -> None:
+    """Refuse, before any work, what is not installed or cannot be written."""
     from protoproof.files import require_writable
 
     asked.require_installed()
     if parquet is not None:
         require("parquet", "--parquet")
         require_writable(parquet.parent)
+
+
+def _run(
+    network: Network,
+    instances: Instances,
+    out: Path,
+    asked: CampaignOptions,
+    parquet: Path | None,
+    *,
+    hidden: bool,
+) -> Campaign:
+    """Run it, with a bar unless ``hidden``, and export its rows where asked for."""
     from protoproof.campaign import run_campaign
-    from protoproof.campaign.instances import read_instances
 
     with progress_bar(hidden) as step:
-        result = run_campaign(model, read_instances(data), out, asked, progress=step)
+        result = run_campaign(network, instances, out, asked, progress=step)
     if parquet is not None:
         from protoproof.campaign.parquet import export_parquet
 

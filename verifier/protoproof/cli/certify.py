@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
-from protoproof.cli.options import Device, Index, Json, Model, Quiet, Seed
+from protoproof.cli.options import Device, Index, Json, Latent, Model, Output, Quiet, Seed
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
 from protoproof.extras import require
 
@@ -81,6 +81,8 @@ class Asked:
     radius_up_to: str | None
     device: str
     out: Path | None
+    latent: tuple[str, ...]
+    output: str | None
 
     @property
     def path(self) -> Path:
@@ -108,6 +110,8 @@ def certify(
     seed: Seed = 0,
     timeout: Timeout = 60.0,
     device: Device = "cpu",
+    latent: Latent = None,
+    output: Output = None,
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -121,7 +125,8 @@ def certify(
         top=top,
         explanation=_explanation(explanation),
     )
-    asked = Asked(model, region, input_, index, radius_up_to, device, out)
+    head = (tuple(latent or ()), output)
+    asked = Asked(model, region, input_, index, radius_up_to, device, out, *head)
     require("certify", "certifying")
     result, name = _decided(asked, options, shown=not quiet)
     paths = [str(p) for p in result.save(asked.path, asked.protected)]
@@ -144,7 +149,8 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     from protoproof.region.sets.syntax import parse_number
     from protoproof.region.sets.yaml_file import expected_class, load_region
 
-    network, path = load(asked.model), asked.input_
+    network = load(asked.model, latent=asked.latent, output=asked.output)
+    path = asked.input_
     shape, domain = network.input_shape, network.input_range
     x = None if path is None else read_input(path, shape, domain, asked.index)
     region = load_region(asked.region, x, shape, domain)

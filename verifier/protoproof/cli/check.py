@@ -170,7 +170,7 @@ def _as_stated(content: bytes, name: Path, model: Path) -> Network:
 
     require_certificate(content, str(name))
     stated = read_certificate(content).core.model
-    return load(model, latent=stated.latent, output=stated.output)
+    return load(model, latent=stated.latent, output=stated.output, routing=stated.routing)
 
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:

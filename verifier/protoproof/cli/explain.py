@@ -37,6 +37,7 @@ from protoproof.cli.options import (
     Output,
     Pages,
     Quiet,
+    Routing,
     Timeout,
     Training,
     Vocabulary,
@@ -77,6 +78,7 @@ def explain(
     pages: Pages = None,
     latent: Latent = None,
     output: Output = None,
+    routing: Routing = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,6 +109,7 @@ def explain(
         quiet,
         tuple(latent or ()),
         output,
+        routing,
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -123,7 +126,7 @@ def _run(asked: Asked) -> int:
     from protoproof.network import load
     from protoproof.report.files.beside import Beside
 
-    network = load(asked.model, latent=asked.latent, output=asked.output)
+    network = load(asked.model, latent=asked.latent, output=asked.output, routing=asked.routing)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
@@ -139,21 +142,26 @@ def _run(asked: Asked) -> int:
     return _explain_one(explainer, beside, asked)
 
 
-def _many(network: Network, asked: Asked) -> Iterator[Source] | None:
-    """The inputs, where they are many; None for a single one."""
-    from protoproof.cli.explain_many import from_array, from_data
+def _many(network: Network, asked: Asked) -> tuple[Iterator[Source], tuple[str, ...]] | None:
+    """The inputs, where they are many, and what is done to their numbers; None for a single one."""
+    from protoproof.cli.explain_many import from_array, from_data, scaled
     from protoproof.network.inputs import open_inputs
 
     if asked.data is not None:
-        return from_data(network, asked.data)
+        return from_data(network, asked.data), scaled(network)
     if asked.input_ is None or asked.index is not None:
         return None
     array = open_inputs(asked.input_, network.input_shape, network.input_range)
-    return None if array is None else from_array(array)
+    if array is None:
+        return None
+    return from_array(array), array.remarks(network.range_stated)
 
 
 def _explain_many(
-    explainer: Explainer, many: Iterator[Source], beside: Beside, asked: Asked
+    explainer: Explainer,
+    many: tuple[Iterator[Source], tuple[str, ...]],
+    beside: Beside,
+    asked: Asked,
 ) -> int:
     from protoproof.cli.explain_many import run_stream
     from protoproof.report.files.explanation_files import Files
@@ -165,7 +173,7 @@ def _explain_many(
         asked.protected,
         page=bool(asked.pages),
     )
-    return run_stream(explainer, many, asked.limit, files, asked.options, beside, asked.printed)
+    return run_stream(explainer, *many, asked.limit, files, asked.options, beside, asked.printed)
 
 
 def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
@@ -177,7 +185,7 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     network, path, index = explainer.network, asked.input_, asked.index
     if path is None:
         raise UsageError("give the input with --input")
-    stated = network.about.range_stated
+    stated = network.range_stated
     read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
     stem = path.stem if index is None else f"{path.stem}-{index}"

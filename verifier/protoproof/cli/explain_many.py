@@ -48,6 +48,14 @@ def from_data(network: Network, source: str) -> Iterator[Source]:
     )
 
 
+def scaled(network: Network) -> tuple[str, ...]:
+    """What is done to the images of a data set where the network states no range."""
+    if network.range_stated:
+        return ()
+    low, high = network.input_range
+    return (f"numbers were scaled to [{low:g}, {high:g}], for the model states no range",)
+
+
 def training_images(network: Network, source: str) -> Training:
     """The training images of a data set, scaled to the range that the network declares.
 
@@ -85,16 +93,23 @@ def _opened(
 def run_stream(
     explainer: Explainer,
     sources: Iterator[Source],
+    remarks: tuple[str, ...],
     limit: int | None,
     files: Files,
     options: ExplainOptions,
     beside: Beside,
     printed: Printed,
 ) -> int:
-    """Explain, print as results come, and return the exit code."""
+    """Explain, print as results come, and return the exit code.
+
+    ``remarks``: what is done to the numbers of every input, said first.
+    """
     from protoproof.report.files.batch import Summary, explain_stream
 
-    summary = Summary()
+    summary = Summary(remarks)
+    if printed == "words":
+        for remark in remarks:
+            console().print(f"input       {safe(remark)}", highlight=False)
     for item in explain_stream(explainer, islice(sources, limit), files, options, beside):
         summary.add(item)
         if printed == "json":

@@ -39,6 +39,7 @@ class Asked:
     quiet: bool
     latent: tuple[str, ...] = ()
     output: str | None = None
+    routing: str | None = None
 
     @property
     def printed(self) -> Printed:

@@ -19,7 +19,7 @@ from protoproof.cli.campaign import (
     end_by_signal,
     progress_bar,
 )
-from protoproof.cli.options import Json, Quiet
+from protoproof.cli.options import Json, Label, Latent, Output, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError
 from protoproof.extras import require
@@ -27,6 +27,13 @@ from protoproof.extras import require
 if TYPE_CHECKING:
     from protoproof.gate import GateResult
 
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", help="Earlier campaign or gate to compare with.")
+]
+BaselineModel = Annotated[
+    Path | None,
+    typer.Option("--baseline-model", help="Its network, if it does not lie where it did."),
+]
 SHOWN = 5  # complaints of one check that the terminal spells out
 
 
@@ -37,14 +44,11 @@ def gate(
     out: Annotated[Path, typer.Option("--out", help="Directory of campaign and results.")] = Path(
         "out/gate"
     ),
-    baseline: Annotated[
-        Path | None,
-        typer.Option("--baseline", help="Earlier campaign or gate to compare with."),
-    ] = None,
-    baseline_model: Annotated[
-        Path | None,
-        typer.Option("--baseline-model", help="Its network, if it does not lie where it did."),
-    ] = None,
+    baseline: Baseline = None,
+    baseline_model: BaselineModel = None,
+    latent: Latent = None,
+    output: Output = None,
+    label: Label = None,
     workers: Workers = CORES,
     engine: Engine = "local",
     address: Address = None,
@@ -69,6 +73,9 @@ def gate(
             model,
             read_instances(data),
             out,
+            latent=latent or (),
+            output=output,
+            label=label,
             baseline=baseline,
             baseline_model=baseline_model,
             workers=workers,

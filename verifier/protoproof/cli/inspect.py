@@ -11,7 +11,10 @@ from protoproof.cli.terminal import print_json
 def inspect(
     model: Model, latent: Latent = None, output: Output = None, as_json: Json = False
 ) -> None:
-    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal."""
+    """Say exactly what would be verified: graph, latent, prototypes, head, and any refusal.
+
+    Exit code 2 where anything is refused: explain would refuse the network too.
+    """
     from protoproof.explanation.certifiable import checkers_objection
     from protoproof.network.inspect import inspect_file
 

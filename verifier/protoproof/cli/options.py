@@ -21,6 +21,16 @@ Output = Annotated[
     str | None,
     typer.Option("--output", metavar="NAME", help="The output to explain, likewise."),
 ]
+Routing = Annotated[
+    str | None,
+    typer.Option(
+        "--routing",
+        metavar="READING",
+        help="Of a soft tree, what is explained: distributed (all leaves weighed, as the network "
+        "computes; the default), greedy (the leaf that the larger share leads to at every node) or "
+        "sample-max (the leaf that the largest share reaches).",
+    ),
+]
 Label = Annotated[
     str | None,
     typer.Option(

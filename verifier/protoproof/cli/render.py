@@ -67,12 +67,14 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
 
 def _margin_of(explanation: Any) -> str:
     """What the smallest margin is a margin of."""
+    if explanation.identity.get("model", {}).get("routing") in ("greedy", "sample-max"):
+        return "of the share that decides between leaves"
     return "to the closest threshold" if explanation.about_labels else "over the closest rival"
 
 
 def _print_claims(out: Console, explanation: Any) -> None:
     """What is proved of the facts, over which latents, or what it depends on."""
-    from protoproof.report.page.words import cases_words, level_words
+    from protoproof.report.page.words import cases_words, level_words, routing_words
 
     proved, conditions = len(explanation.necessary), explanation.conditions
     if conditions:
@@ -85,6 +87,10 @@ def _print_claims(out: Console, explanation: Any) -> None:
     cases = cases_words(explanation.certificate.core)
     if cases:
         out.print(f"cases       {cases}")
+    for number, sentence in enumerate(
+        routing_words(explanation.certificate.core, explanation.check.claims)
+    ):
+        out.print(f"{'' if number else 'routing':<11} {sentence}", highlight=False)
     out.print(f"domain      {safe(explanation.domain_name)}")
     if_so = "conditionally " if conditions else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")

@@ -133,17 +133,18 @@ def _images(array: np.ndarray, where: str) -> Images:
         array = array[:, None]
     if array.ndim != 4:
         raise InputError(
-            f"{where} has {array.ndim} dimensions: give N x H x W or N x C x H x W images"
+            f"{where} has {array.ndim} dimensions: give N x H x W, N x C x H x W or N x H x W x C "
+            "images"
         )
     if array.size == 0:
         raise InputError(f"{where} is empty (shape {array.shape}): give at least one image")
+    if array.shape[1] not in CHANNELS and array.shape[3] in CHANNELS:
+        array = np.moveaxis(array, 3, 1)
     if array.shape[1] not in CHANNELS:
-        hint = (
-            "move the channels to the second axis"
-            if array.shape[3] in CHANNELS
-            else ("use grey (1) or colour (3) images")
+        raise InputError(
+            f"{where} has shape {list(array.shape)}, whose second axis is no image's channels, nor "
+            "its last: use grey (1) or colour (3) images"
         )
-        raise InputError(f"{where} has {array.shape[1]} channels on its second axis: {hint}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array).astype(np.float32) / np.float32(255)
     if array.dtype.kind != "f":

@@ -200,8 +200,13 @@ def alternatives(
 
 def _again(explainer: Explainer, explanation: Explanation) -> Question:
     """The question that was answered, for further answers; facts as recorded."""
-    domain = explanation.where or explanation.domain
-    return explainer.question(explanation.observation, ExplainOptions(domain=domain))
+    options = ExplainOptions(domain=explanation.where or explanation.domain)
+    question = explainer.question(explanation.observation, options)
+    if not explanation.about_labels or explanation.certificate is None:
+        return question
+    # the labels that were explained, and no others
+    labels = explanation.certificate.core.rivals
+    return replace(question, instance=explainer.instance(question.observation, labels))
 
 
 def _as_recorded(elements: Sequence[Fact], facts: FactSet) -> FactSet | None:
@@ -250,11 +255,12 @@ def contrasted(
 
     Args:
         explanation: one with a certificate.
-        target: a class's name or number, or ``closest``: the rival with the least margin.
+        target: a class's name or number, or ``closest``: the rival with the least margin. Of
+            labels, one of those that are explained.
         timeout: seconds for making the contrast small.
 
     Raises:
-        UsageError: no such class, or the predicted one.
+        UsageError: no such class, or the predicted one; a label that is not explained.
     """
     question = _again(explainer, explanation)
     instance, domain = question.instance, question.domain
@@ -278,7 +284,8 @@ def contrasted(
 
 
 def _class(explainer: Explainer, instance: Instance, target: str) -> int:
-    names = explainer.network.class_names
+    names, labels = explainer.network.class_names, explainer.network.head.decision.kind == "labels"
+    word = "label" if labels else "class"
     if target == "closest":
         return instance.rivals[int(np.argmin(instance.margins))]
     if target in names:
@@ -287,7 +294,9 @@ def _class(explainer: Explainer, instance: Instance, target: str) -> int:
         found = int(target)
     else:
         some = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise UsageError(f"--contrast {target}: no such class; use closest, or one of {some}")
-    if found == instance.predicted:
+        raise UsageError(f"--contrast {target}: no such {word}; use closest, or one of {some}")
+    if labels and found not in instance.rivals:
+        raise UsageError(f"--contrast {target}: another label than the one that is explained")
+    if not labels and found == instance.predicted:
         raise UsageError(f"--contrast {target}: that is the predicted class; choose another")
     return found

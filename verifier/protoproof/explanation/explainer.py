@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Envelope, SizeBound
-from protoproof.errors import ModelError, UsageError
+from protoproof.errors import ModelError
 from protoproof.explanation.answer import Best, answer
-from protoproof.explanation.certifiable import checkers_objection
+from protoproof.explanation.certifiable import checkers_reading
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -58,10 +58,12 @@ class Explainer:
         self.engine = engine_named(device) if isinstance(device, str) else device
         self.gram = distances_between(network.head.prototypes)
         self.model_file = ModelFile(network.data, network.files)
-        objection = checkers_objection(network, self.model_file)
-        if objection:
+        reading = checkers_reading(network, self.model_file)
+        self._similarities = reading.similarities
+        if reading.objection:
             raise ModelError(
-                f"{printable(network.path, 400)}: explanations cannot be certified: {objection}"
+                f"{printable(network.path, 400)}: explanations cannot be certified: "
+                f"{reading.objection}"
             )
 
     def instance(self, observation: Observation, labels: tuple[int, ...] = ()) -> Instance:
@@ -87,6 +89,7 @@ class Explainer:
             self.gram,
             self.engine,
             labels,
+            self._similarities,
         )
 
     def explain(
@@ -100,7 +103,7 @@ class Explainer:
         """The smallest proved explanation of the prediction for ``x`` ([C, H, W], raw range).
 
         Args:
-            x: the input, in the range that the head description declares.
+            x: the input, in the range that the network declares.
             options: how to explain; the defaults if not given.
             about: what to record beside the certificate's core.
             keywords: fields of the options that differ from those given.
@@ -148,7 +151,7 @@ class Explainer:
             FragileError: see :meth:`instance`.
         """
         domain = self.domain(options.domain, observation)
-        instance = self.instance(observation, self.labels(options))
+        instance = self.instance(observation, self.network.labels(options.label))
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
 
@@ -168,22 +171,6 @@ class Explainer:
                 attempts.append(Attempt(word, verdict, size, spent, envelope))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
         return attempts, min(proofs, default=None)
-
-    def labels(self, options: ExplainOptions) -> tuple[int, ...]:
-        """The labels that the options ask about; none for all.
-
-        Raises:
-            UsageError: a label that there is not, or one of a head without labels.
-        """
-        if options.label is None:
-            return ()
-        head, names = self.network.head, self.network.class_names
-        if head.decision.kind != "labels":
-            raise UsageError("--label: this network predicts one class, and no labels")
-        found = [k for k, name in enumerate(names) if options.label in (name, str(k))]
-        if not found:
-            raise UsageError(f"--label {options.label}: there is no such label")
-        return (found[0],)
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.

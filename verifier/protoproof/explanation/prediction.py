@@ -27,7 +27,13 @@ def undecided_prediction(
         return None
     if instance.head.decision.kind == "labels":
         return unknown(f"numerically fragile: label {names[rival]} is at its threshold")
-    pair = f"{names[observation.predicted]} and {names[rival]}"
+    predicted = names[observation.predicted]
+    pair = f"{predicted} and {names[rival]}"
+    if instance.margins[weakest] < -SLACK:
+        return unknown(
+            f"numerically fragile: ONNX Runtime says {predicted}, and in exact arithmetic "
+            f"{names[rival]} is ahead of it"
+        )
     if observation.logits[observation.predicted] == observation.logits[rival]:
         return unknown(f"tie: the logits of {pair} are equal")
     return unknown(f"numerically fragile: exact arithmetic does not separate {pair}")

@@ -34,17 +34,18 @@ class Quantity:
     """What is measured, and how what is shown comes from the stored number.
 
     It is ``sign`` (1 or -1) times the stored number, over ``scale``: a cosine is a product over the
-    lengths.
+    lengths. ``rising``: stored as it is, and larger is nearer all the same.
     """
 
     name: str
     sign: int = 1
     scale: float = 1.0
+    rising: bool = False
 
     @property
     def is_distance(self) -> bool:
         """Whether smaller is nearer."""
-        return self.sign > 0
+        return self.sign > 0 and not self.rising
 
     def shown(self, lower: float, upper: float) -> Ends:
         """The ends as people see them, ascending; rounded outwards where that rounds."""
@@ -140,7 +141,9 @@ class Quantities:
         pool = {"mean": "mean", "sum": "summed", "focal": "focal"}.get(kind)
         if pool is None:
             count = self.head.pooling_of.count[prototype]
-            return replace(what, name=f"mean of the {count} largest, {what.name}")
+            # the largest of what is stored; people see its negative where the sign is turned
+            which = "largest" if what.sign > 0 else "smallest"
+            return replace(what, name=f"mean of the {count} {which} {_many(what.name)}")
         return replace(what, name=f"{pool} {what.name}")
 
     def _inner(self, prototype: int) -> Quantity:
@@ -148,12 +151,16 @@ class Quantities:
         inner = self.head.inner_chain
         own = self.measured(prototype)
         sign = _sign(inner.steps)
+        near = not own.is_distance
         if sign is not None:
-            return replace(own, sign=own.sign * sign)
+            turned = own.sign * sign
+            return replace(own, sign=turned, rising=near and turned > 0)
         sign = _sign(self._without_rounding(inner))
         if sign is not None:
             return Quantity(f"computed {own.name}", own.sign * sign)
-        return Quantity("similarity" if inner.decreasing else "dissimilarity")
+        if inner.decreasing:
+            return Quantity("similarity", rising=True)
+        return Quantity("dissimilarity")
 
     @property
     def word(self) -> str:
@@ -164,18 +171,21 @@ class Quantities:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether an activation is what is pooled itself, or its negative."""
-        return _sign(self.head.chain.steps) is not None
+        """Whether an activation is what is pooled itself, or its negative, but for rounding."""
+        chain = self.head.chain
+        if _sign(chain.steps) is not None:
+            return True
+        return self.head.all_nearest and _sign(self._without_rounding(chain)) is not None
 
     @cached_property
     def _are_cosines(self) -> bool:
         """Whether activations are the cosines themselves, as the graph computes them."""
-        steps = self.head.chain.steps
-        if not (self.cosines and self.head.all_nearest and len(steps) == 1):
+        chain = self.head.chain
+        if not (self.cosines and self.head.all_nearest):
             return False
-        if steps[0].name != "mul" or steps[0].constant is None:
-            return False
-        return bool((abs(steps[0].constant * self._lengths + 1) < _UNIT).all())
+        if {step.name for step in chain.steps} - {"mul", "div_root"}:
+            return False  # a product with a number of the prototype's is linear
+        return bool((abs(chain.value(-self._lengths) - 1) < _UNIT).all())
 
     def similarity(self, pooled: float, prototype: int) -> float:
         """The activation of a prototype whose pooled value is this; limits at infinite ones."""
@@ -260,6 +270,11 @@ class Quantities:
 def is_value(lower: float, upper: float) -> bool:
     """Whether an interval only encloses one value's rounding (relative width up to 1e-9)."""
     return upper - lower <= 1e-9 * max(abs(lower), abs(upper), 1e-9)
+
+
+def _many(name: str) -> str:
+    """The plural of a quantity's name."""
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
 
 def _opened(lower: float, upper: float, low: float, high: float) -> Ends:

@@ -13,7 +13,9 @@ from protoproof.errors import UsageError
 from protoproof.explanation.describe import table
 from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport
+from protoproof.kernel.claims import Alike
 from protoproof.network import Network, Observation
+from protoproof.network.head.decision import Tree
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.search.names import Vocabulary
@@ -34,6 +36,7 @@ def identity(network: Network) -> dict[str, Any]:
             "geometry": head.geometry,
             "pooling": sorted(set(head.pooling_of.kinds)),
             "decision": head.decision.kind,
+            "routing": head.decision.routing if isinstance(head.decision, Tree) else None,
         }
     }
 
@@ -153,6 +156,11 @@ class Explanation:
                     "time_s": round(attempt.seconds, 4),
                 }
                 for attempt in self.attempts
+            },
+            "alike": {
+                claim.routing: "everywhere" if claim.everywhere else "here"
+                for claim in (() if self.check is None else self.check.claims)
+                if isinstance(claim, Alike)
             },
             "level": "R",
             "assumptions": list(self.check.assumptions) if self.check is not None else [],

@@ -90,6 +90,8 @@ def require_covered(core: Core, head: Head) -> None:
         raise NotCoveredError("proofs part by part")
     if isinstance(core.domain, ReachDomain) and core.domain.bounds:
         raise NotCoveredError("linear bounds over all locations")
+    if head.decision.kind == "tree" and head.decision.routing != "distributed":
+        raise NotCoveredError(f"the {head.decision.routing} reading of trees")
     for chain in (head.chain, head.inner):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, read_campaign
+from protoproof.campaign import Confirmed, Instances, Row, confirm, read_campaign
 from protoproof.campaign.places import LEDGER
+from protoproof.campaign.result import network_of
 from protoproof.errors import InputError
-from protoproof.network import Network, load
-from protoproof.network.onnx.node import printable
 
 Change = Literal["same", "changed", "lost", "won", "open"]
 CHANGES: tuple[Change, ...] = ("same", "changed", "lost", "won", "open")
@@ -205,27 +204,6 @@ def find_campaign(directory: Path) -> Path:
     """The campaign's directory: the one given, or ``campaign`` inside a gate's."""
     inside = directory / "campaign"
     return inside if not (directory / LEDGER).is_file() and inside.is_dir() else directory
-
-
-def network_of(campaign: Campaign, model: Path | None, option: str) -> Network:
-    """The network of a campaign: the file given, or the one that lay where the campaign says.
-
-    Raises:
-        InputError: there is none, or it is another one: without it nothing can be proved again.
-    """
-    path = model or Path(campaign.about["where"]["model"])
-    if not path.is_file():
-        raise InputError(
-            f"{campaign.directory}: its network does not lie at {printable(str(path), 200)}, and "
-            f"certificates are proved from its bytes; give it with {option}"
-        )
-    network = load(path)
-    if network.sha256 != campaign.model.sha256:
-        raise InputError(
-            f"{printable(str(path), 200)}: is not the network of {campaign.directory} (sha256 "
-            f"differs); give that one with {option}"
-        )
-    return network
 
 
 def compare_directories(

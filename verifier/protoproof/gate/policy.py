@@ -169,7 +169,7 @@ class Rules(_Closed):
         AtMostCount | None,
         Field(
             description="Prototypes on which another class has at least the weight of the class "
-            "that they belong to, by the head description: to see one supports its class against "
+            "that they belong to, by the network's names: to see one supports its class against "
             "some rivals and opposes it against others. Needs prototype_class in the description."
         ),
     ] = None

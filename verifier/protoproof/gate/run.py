@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from protoproof.campaign import Campaign, Confirmed, Instances, Progress, confirm, read_campaign
+from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.regions import KINDS
+from protoproof.campaign.result import network_of
 from protoproof.campaign.run import run_campaign
 from protoproof.campaign.summary import to_bytes
 from protoproof.errors import InputError, UsageError
 from protoproof.files import require_writable, write_together
-from protoproof.gate.compare import Comparison, compare, find_campaign, network_of
+from protoproof.gate.compare import Comparison, compare, find_campaign
 from protoproof.gate.junit import to_junit
 from protoproof.gate.outcome import Check, GateResult, overall
 from protoproof.gate.policy import Policy, Rules
@@ -31,6 +34,9 @@ def run_gate(
     instances: Instances,
     out: Path,
     *,
+    latent: Sequence[str] = (),
+    output: str | None = None,
+    label: str | None = None,
     baseline: Path | None = None,
     baseline_model: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -46,6 +52,9 @@ def run_gate(
         model: the network's file.
         instances: the data.
         out: output directory.
+        latent: names of the tensors that the head reads, see :func:`protoproof.network.load`.
+        output: the output that it decides, likewise.
+        label: of a network that predicts labels, the one to explain; all by default.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
             head is unchanged, its certificates are carried over and checked again. What it tells
             of the instances is found out again, too.
@@ -62,8 +71,8 @@ def run_gate(
     require_writable(out)
     _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
-    network, old = load(model), None
-    asked = _asked(file.policy, earlier, workplace)
+    network, old = load(model, latent=latent, output=output), None
+    asked = _asked(file.policy, label, earlier, workplace)
     if earlier is not None and rules.baseline is not None:
         old = _baseline(earlier, baseline_model, network, asked.options.to_json())
     campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
@@ -79,12 +88,14 @@ def run_gate(
     return result
 
 
-def _asked(policy: Policy, earlier: Path | None, workplace: Workplace) -> CampaignOptions:
+def _asked(
+    policy: Policy, label: str | None, earlier: Path | None, workplace: Workplace
+) -> CampaignOptions:
     """The campaign that the policy describes."""
     plan = policy.campaign
     return CampaignOptions(
         selection=plan.selection,
-        options=plan.options,
+        options=replace(plan.options, label=label),
         regions=[rule.region for rule in policy.rules.certified_accuracy or ()],
         limits=plan.limits,
         earlier=earlier,
@@ -102,7 +113,7 @@ def _baseline(
     """
     old = read_campaign(directory)
     _require_comparable(old, options, directory)
-    if old.model.sha256 == network.sha256:
+    if old.model.key.head == model_facts(network).key.head:
         return old, network
     return old, network_of(old, model, "--baseline-model")
 
@@ -198,7 +209,7 @@ def _refuse_vocabularies(rules: Rules, campaign: Confirmed, file: PolicyFile) ->
 
 def _refuse_unknown_owners(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
     if rules.contradictory_prototypes is not None and campaign.model.contradictory is None:
-        text = "the head description does not say which class a prototype belongs to"
+        text = "the network's names do not say which class a prototype belongs to"
         raise UsageError(_at(file, "contradictory_prototypes", text))
 
 

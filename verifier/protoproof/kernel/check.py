@@ -12,6 +12,7 @@ from protoproof.certificate.strict_json import MAX_BYTES
 from protoproof.errors import CertificateError
 from protoproof.kernel.budget import Budget, OutOfBudgetError, room
 from protoproof.kernel.claims import (
+    Alike,
     AtLeast,
     Claim,
     Held,
@@ -31,6 +32,7 @@ from protoproof.kernel.rule import (
     IncompleteError,
     Margins,
     Question,
+    Readings,
     Rule,
     Witnessed,
 )
@@ -175,7 +177,9 @@ def _claims(known: Established) -> tuple[Claim, ...]:
     """What all obligations together prove, and what follows from that."""
     proved, necessary = known[Margins].claims, known[Witnessed].necessary
     held, least = known.get(Held), known.get(AtLeast)
-    claims: list[Claim] = [*proved, *necessary]
+    everywhere = {claim.routing for claim in proved if isinstance(claim, Alike)}
+    here = (claim for claim in known[Readings].alike if claim.routing not in everywhere)
+    claims: list[Claim] = [*proved, *here, *necessary]
     sufficient = next((claim for claim in proved if isinstance(claim, Sufficient)), None)
     if sufficient is not None:
         claims += () if held is None else robust_explanation(sufficient, held)

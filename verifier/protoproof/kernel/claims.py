@@ -105,8 +105,21 @@ class Contrast:
         return f"contrast:{self.rival}:{self.count}"
 
 
+@dataclass(frozen=True)
+class Alike:
+    """Another reading of the tree predicts the same class: at the recorded latent, or, where it is
+    proved ``everywhere``, at every latent of the domain that meets the facts."""
+
+    routing: str
+    everywhere: bool
+
+    def __str__(self) -> str:
+        return f"{'alike' if self.everywhere else 'alike-here'}:{self.routing}"
+
+
 Claim = (
     Sufficient
+    | Alike
     | Necessary
     | Robust
     | RobustExplanation

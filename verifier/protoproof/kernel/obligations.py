@@ -80,7 +80,7 @@ def model_hash(asked: Question, known: Established) -> Examination[None]:
 
 def head(asked: Question, known: Established) -> Examination[BoundHead]:
     """3. Between the stated tensors the graph computes a head, which the checker reads from it, and
-    which is of the stated kind."""
+    which is of the stated kind; of a tree it is said which reading is explained."""
     stated = known[Core].model
     bound = asked.model.bound(stated.latent, stated.output)
     found = bound.head
@@ -92,7 +92,11 @@ def head(asked: Question, known: Established) -> Examination[BoundHead]:
     ):
         if ours != theirs:
             yield f"the graph's {word} is {ours!r}, the certificate says {theirs!r}"
-    return bound
+    if found.decision.kind != "tree" and stated.routing is not None:
+        yield f"the routing is stated to be {stated.routing!r}, and the decision is no tree"
+    elif found.decision.kind == "tree" and stated.routing is None:
+        yield "the decision is a tree, and the certificate does not say how it is routed"
+    return bound if stated.routing is None else bound.routed(stated.routing)
 
 
 def instance(asked: Question, known: Established) -> Examination[Latent]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.kernel.claims import Contrast, Necessary, Robust, Sufficient
+from protoproof.kernel.claims import Alike, Contrast, Necessary, Robust, Sufficient
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import Margin
 from protoproof.kernel.model.file import ModelFile
@@ -104,7 +104,14 @@ class Margins:
     """Proved lower bounds of the margins, and what follows where all are positive."""
 
     margins: tuple[Margin, ...]
-    claims: tuple[Sufficient | Robust, ...] = ()
+    claims: tuple[Sufficient | Robust | Alike, ...] = ()
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Other readings of a tree that predict the same at the recorded latent."""
+
+    alike: tuple[Alike, ...] = ()
 
 
 @dataclass(frozen=True)

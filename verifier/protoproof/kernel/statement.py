@@ -184,7 +184,9 @@ def _decision(decision: Decision) -> Iterator[str]:
     if decision.kind == "best":
         yield _counted("decision groups", (_counted("", group) for group in decision.groups))
     elif decision.kind == "tree":
-        yield f"decision leaves {len(decision.nodes) + 1} {' '.join(_tree(decision))}"
+        # "leaves": all of them vote, by the shares that reach them
+        word = "leaves" if decision.routing == "distributed" else decision.routing
+        yield f"decision {word} {len(decision.nodes) + 1} {' '.join(_tree(decision))}"
     else:
         yield "decision each"
     rows = [n for row in decision.weight for n in row]

@@ -32,8 +32,15 @@ _POOLINGS = {
 _DECISIONS = {
     "linear": "largest of weighted sums of activations",
     "labels": "every label by its own weighted sum and threshold",
-    "tree": "soft tree, all leaves weighted by the shares that reach them (distributed)",
+    "tree": "soft tree",
     "best": "largest of weighted sums of each group's best activation",
+}
+_ROUTINGS = {
+    "distributed": "all leaves weighted by the shares that reach them (distributed)",
+    "greedy": "the leaf that the larger share at every node leads to (greedy), which is not what "
+    "the output tensor is",
+    "sample-max": "the leaf that the largest share reaches (sample-max), which is not what the "
+    "output tensor is",
 }
 
 
@@ -56,7 +63,7 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
         ("output tensor", _output_words(bound)),
         ("geometry", _GEOMETRIES[core.model.geometry]),
         ("pooling", "; ".join(_POOLINGS[kind] for kind in core.model.pooling)),
-        ("decision", _DECISIONS[core.model.decision]),
+        ("decision", _decision_words(core)),
         ("input", core.instance.input_sha256),
         ("predicted", _predicted_words(core)),
         ("domain", _domain_words(core.domain)),
@@ -64,6 +71,11 @@ def subject(core: Core, bound: BoundHead) -> tuple[tuple[str, str], ...]:
         ("vocabulary", core.vocabulary),
         ("facts", f"{len(core.facts)}, {premises[core.premises]}"),
     )
+
+
+def _decision_words(core: Core) -> str:
+    text = _DECISIONS[core.model.decision]
+    return text if core.model.routing is None else f"{text}, {_ROUTINGS[core.model.routing]}"
 
 
 def _output_words(bound: BoundHead) -> str:

@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from protoproof.certificate.partition import Part
 from protoproof.certificate.schema import Core, IntervalEvidence, ReachDomain
 from protoproof.kernel.budget import current, spend
-from protoproof.kernel.claims import Robust, Sufficient
+from protoproof.kernel.claims import Alike, Robust, Sufficient
 from protoproof.kernel.conditions import vouched
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import (
     Ends,
     Margin,
+    loses,
     margins,
     observed_margin,
     stated_score,
 )
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.model.decision import ROUTINGS
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.rule import (
     Domains,
@@ -31,6 +33,7 @@ from protoproof.kernel.rule import (
     IncompleteError,
     Margins,
     Question,
+    Readings,
 )
 
 
@@ -86,13 +89,15 @@ def _evidence_complaints(head: Head, core: Core, where: LatentDomain) -> Iterato
 
 
 def proved_margins(_: Question, known: Established) -> Examination[Margins]:
-    """8. Over all latents of the domain that meet the facts, every margin is certainly positive.
+    """8. Over all latents of the domain that meet the facts, every margin is certainly positive. Of
+    a tree it is found which other readings of it predict the same there.
 
     Raises:
         IncompleteError: some margin is not proved.
     """
     core, latent, domains = known[Core], known[Latent], known[Domains]
     found: dict[int, Margin] = {}
+    alike: list[Alike] = []
     for name, part, where in proofs(core, domains):
         bounds = Bounds(latent.head, part, where)
         if not name:
@@ -106,7 +111,9 @@ def proved_margins(_: Question, known: Established) -> Examination[Margins]:
             listed = ", ".join(f"{m.rival} (at least {m.lower:.6g})" for m in open_[:5])
             text = f"{name}{len(open_)} margins are not proved: over class {listed}"
             raise IncompleteError(text, Margins(tuple(found.values())))
-    return Margins(tuple(found.values()), _concluded(core))
+        if not core.parts:
+            alike += _alike(core, latent.head, bounds)
+    return Margins(tuple(found.values()), (*_concluded(core), *alike))
 
 
 def _concluded(core: Core) -> tuple[Sufficient | Robust, ...]:
@@ -154,13 +161,39 @@ def _margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -
     return found
 
 
-def prediction(_: Question, known: Established) -> Examination[None]:
-    """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not."""
+def prediction(_: Question, known: Established) -> Examination[Readings]:
+    """9. The recorded latent itself is predicted as claimed, in exact arithmetic; a tie is not. Of
+    a tree it is found which other readings of it predict the same there."""
     core, latent = known[Core], known[Latent]
     head, here = latent.head, latent.moved({})
     for rival in core.rivals:
         score = stated_score(head, core.instance, rival)
-        sign = observed_margin(head, score, rival, here).sign
-        if sign != 1:
-            word = "loses to" if sign < 0 else "cannot be separated from"
+        if observed_margin(head, score, rival, here).sign != 1:
+            lost = loses(head, core.instance, rival, here)
+            word = "loses to" if lost else "cannot be separated from"
             yield f"at the recorded latent the predicted class {word} class {rival}"
+    return Readings(tuple(_alike_here(core, latent)))
+
+
+def _others(head: Head) -> list[Head]:
+    """Of a tree, the heads that read it otherwise."""
+    if head.decision.kind != "tree":
+        return []
+    return [head.routed(routing) for routing in ROUTINGS if routing != head.decision.routing]
+
+
+def _alike(core: Core, head: Head, bounds: Bounds) -> Iterator[Alike]:
+    """Other readings of a tree that predict the recorded class wherever the facts are met."""
+    for other in _others(head):
+        ends = Ends(other, bounds.best, bounds.caps)
+        if all(m.sign == 1 for m in margins(other, core.instance, core.rivals, ends)):
+            yield Alike(other.decision.routing, everywhere=True)
+
+
+def _alike_here(core: Core, latent: Latent) -> Iterator[Alike]:
+    """Other readings of a tree that predict the recorded class at the recorded latent."""
+    here = latent.moved({})
+    for other in _others(latent.head):
+        scores = [(k, stated_score(other, core.instance, k)) for k in core.rivals]
+        if all(observed_margin(other, score, k, here).sign == 1 for k, score in scores):
+            yield Alike(other.decision.routing, everywhere=False)

@@ -92,6 +92,17 @@ class InputArray:
     def __len__(self) -> int:
         return len(self.array)
 
+    def remarks(self, stated: bool) -> tuple[str, ...]:
+        """What is done to the numbers of every entry; ``stated``: see :func:`read_input_file`.
+
+        Nothing where entries do not fit, which each of them says.
+        """
+        first = np.asarray(self.array[0])
+        try:
+            return _fit(first, self.shape, self.value_range, self.path, stated).remarks
+        except InputError:
+            return ()
+
     def entry(self, index: int) -> Float32[NDArray[np.float32], "..."]:
         """One entry as an input tensor.
 

@@ -21,6 +21,7 @@ from protoproof.errors import ModelError, ProtoProofError
 from protoproof.extras import installed
 from protoproof.network.head import words
 from protoproof.network.head.about import find_about
+from protoproof.network.layout import layout_of
 from protoproof.network.network import Network, assemble
 from protoproof.network.onnx.file import OnnxFile, read_model
 from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
@@ -35,10 +36,11 @@ class Inspection:
     """Everything ``inspect`` prints. Parts that could not be read are None or empty.
 
     ``operators``: how many nodes of each kind; ``parameters``: stored float32 numbers; ``head``:
-    the parts of the normal form, one line each; ``runners_up``: other heads that the graph has;
-    ``binding``: ``recognised`` or None; ``certifiable``: whether the checker reads the same head
-    (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime, where it
-    is installed, computed the scores of the head; ``refusals``: one line each.
+    the parts of the normal form, one line each, none where no head is recognised;
+    ``runners_up``: other heads that the graph has; ``certifiable``: whether the checker reads the
+    same head (None: it was not asked), with its ``objection``; ``compared``: whether ONNX Runtime,
+    where it is installed, computed the scores of the head; ``refusals``: one line each, the
+    objection among them: nothing is explained where there is one.
     """
 
     path: str
@@ -56,7 +58,6 @@ class Inspection:
     prototypes: dict[str, Any] | None = None
     head: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     runners_up: list[str] = dataclasses.field(default_factory=list)
-    binding: str | None = None
     certifiable: bool | None = None
     objection: str = ""
     compared: bool | None = None
@@ -88,7 +89,7 @@ class Inspection:
         yield from self.head
         for text in self.runners_up:
             yield "or", text
-        if self.binding:
+        if self.head:
             yield "head", self._head_text()
         if self.compared is False:
             yield "runtime", "not compared: ONNX Runtime is not installed"
@@ -100,7 +101,7 @@ class Inspection:
             return "recognised in the graph"
         if self.certifiable:
             return "recognised in the graph, by the checker too: explanations can be certified"
-        return f"recognised in the graph, but explanations cannot be certified: {self.objection}"
+        return "recognised in the graph, but not by the checker"
 
 
 def _input_text(part: dict[str, Any] | None) -> str:
@@ -108,10 +109,15 @@ def _input_text(part: dict[str, Any] | None) -> str:
         return ""
     low, high = part["range"]
     values = f"values in [{low}, {high}]"
-    if not part["range_stated"]:
+    if part["bytes"]:
+        values = "whole numbers 0..255 (uint8)"
+    elif not part["range_stated"]:
         values = "input range not stated: [0, 1] assumed of pictures, none of arrays"
-    batch = "any number of images" if part["free_batch"] else "one image"
-    return f"'{printable(part['tensor'])}' {part['shape']}, {values}, {batch}"
+    layout = layout_of(tuple(part["shape"]))
+    axes = f" ({layout})" if layout else ""
+    what = "image" if layout else "input"
+    batch = f"any number of {what}s" if part["free_batch"] else f"one {what}"
+    return f"'{printable(part['tensor'])}' {part['shape']}{axes}, {values}, {batch}"
 
 
 def _classes_text(names: list[str] | None) -> str:
@@ -152,7 +158,10 @@ def inspect_file(
             found = _describe(found, network)
             if checker is not None:
                 objection = checker(network)
-                found = dataclasses.replace(found, certifiable=not objection, objection=objection)
+                refused = (f"explanations cannot be certified: {objection}",) if objection else ()
+                found = dataclasses.replace(
+                    found, certifiable=not objection, objection=objection, refusals=refused
+                )
             return found
         except ProtoProofError as error:
             problems = [str(error)]
@@ -170,6 +179,8 @@ def _compare(network: Network) -> None:
     """
     low, high = network.input_range
     middle = np.random.default_rng(0).uniform(low, high, network.input_shape)
+    if network.graph.bytes_in:
+        middle = np.rint(middle)
     for x in (np.full(network.input_shape, low), np.full(network.input_shape, high), middle):
         network.check_head(network.observe(np.clip(x, low, high).astype(np.float32)))
 
@@ -207,7 +218,8 @@ def _describe(found: Inspection, network: Network) -> Inspection:
             "tensor": network.view.input,
             "shape": list(network.input_shape),
             "range": list(network.input_range),
-            "range_stated": about.range_stated,
+            "range_stated": network.range_stated,
+            "bytes": network.graph.bytes_in,
             "free_batch": network.graph.free_batch,
         },
         classes=list(about.classes),
@@ -223,6 +235,5 @@ def _describe(found: Inspection, network: Network) -> Inspection:
         },
         head=list(words.parts(network.recognised, network.latent_range)),
         runners_up=[words.runner_up(other) for other in network.recognised.runners_up],
-        binding=network.binding,
         compared=installed("onnxruntime"),
     )

@@ -29,14 +29,6 @@ def words(shape: tuple[int, ...]) -> str:
     return f"{sizes} ({layout})" if layout else sizes
 
 
-def as_image(x: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """An input as [channel, row, column], a view; None where it is no image."""
-    layout = layout_of(shape)
-    if layout is None or x.shape != shape:
-        return None
-    return x if layout == "channels first" else np.moveaxis(x, 2, 0)
-
-
 def to_input(
     image: NDArray[np.float32], shape: tuple[int, ...], value_range: tuple[float, float]
 ) -> NDArray[np.float32]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import FragileError, ModelError
-from protoproof.network.head.about import About, find_about, named
+from protoproof.errors import FragileError, ModelError, UsageError
+from protoproof.network.head.about import About, ReceptiveField, find_about, named
 from protoproof.network.head.agreement import disagreement
+from protoproof.network.head.decision import ROUTINGS, Tree
 from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import LatentRange, latent_range
 from protoproof.network.head.search import Recognised, recognise
@@ -33,6 +34,7 @@ from protoproof.network.onnx.runtime import (
     check_image,
 )
 from protoproof.network.onnx.screen import refusals
+from protoproof.network.receptive import receptive_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -88,9 +90,43 @@ class Network:
         return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
 
     @property
+    def range_stated(self) -> bool:
+        """Whether that range is known: a range that nobody states is none."""
+        return self.graph.bytes_in or self.about.range_stated
+
+    @cached_property
+    def receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
+        """What the locations of each latent see: as somebody says, else as the graph shows.
+
+        None where that may be all of the input, or where they are no grid over it.
+        """
+        cuts, said = self.recognised.cuts, self.about.receptive_field
+        if said is not None and len(cuts) == 1:
+            return (said,)
+        return tuple(
+            receptive_field(self.view, self.graph.shapes.get, cut, self.input_shape) for cut in cuts
+        )
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """One name per class (any characters)."""
         return self.about.classes
+
+    def labels(self, label: str | None) -> tuple[int, ...]:
+        """The label of a name or number, alone; all where None is asked for; () without labels.
+
+        Raises:
+            UsageError: a label that there is not, or one of a head without labels.
+        """
+        every = tuple(range(len(self.class_names))) if self.head.decision.kind == "labels" else ()
+        if label is None:
+            return every
+        if not every:
+            raise UsageError("--label: this network predicts one class, and no labels")
+        found = [k for k in every if label in (self.class_names[k], str(k))]
+        if not found:
+            raise UsageError(f"--label {label}: there is no such label")
+        return (found[0],)
 
     def observe(self, x: Image) -> Observation:
         """Run ONNX Runtime on one input, float32.
@@ -99,9 +135,7 @@ class Network:
             InputError: wrong type, shape or range, NaN.
             FragileError: a result is NaN or infinite.
         """
-        # a range that nobody states is none
-        bounded = self.graph.bytes_in or self.about.range_stated
-        limits = self.input_range if bounded else (-math.inf, math.inf)
+        limits = self.input_range if self.range_stated else (-math.inf, math.inf)
         image = check_image(x, self.input_shape, limits)
         names = (*self.recognised.latents, self.recognised.scores)
         *tensors, scores = self.session.run(names, {self.view.input: image[None]})
@@ -116,9 +150,17 @@ class Network:
             x=image,
             latent=latent,
             logits=logits,
-            predicted=int(np.argmax(logits)),
+            predicted=self._predicted(latent, logits),
             labels=tuple(np.flatnonzero(logits > 0).tolist()) if labels else (),
         )
+
+    def _predicted(self, latent: NDArray[np.float32], logits: NDArray[np.float32]) -> int:
+        """The class with the largest score; where one leaf of a tree counts, that of the leaf."""
+        head = self.head
+        if isinstance(head.decision, Tree) and head.decision.routing != "distributed":
+            measured = head.measurement(latent.astype(np.float64))
+            return int(np.argmax(head.logits(head.activation(measured))))
+        return int(np.argmax(logits))
 
     def observe_batch(
         self, x: Float[NDArray[np.float32], "image channel_in row column"]
@@ -138,24 +180,12 @@ class Network:
         Raises:
             FragileError: rounding cannot explain the difference.
         """
-        problem = disagreement(self.head, seen.latent, seen.logits, self.recognised.ratio)
+        # the graph's own scores, whichever reading of a tree is explained
+        problem = disagreement(
+            self.recognised.head, seen.latent, seen.logits, self.recognised.ratio
+        )
         if problem:
             raise FragileError(f"runtime and head disagree: {problem}; nothing can be decided")
-
-    def cross_check(self, x: Image) -> Observation:
-        """Observe an image and compare encoder (translated to torch) and head with the runtime.
-
-        Raises:
-            InputError: see :meth:`observe`.
-            FragileError: they disagree beyond rounding, or a result is NaN or infinite.
-            UnsupportedOperatorError: the encoder has an operator that is executed only.
-        """
-        from protoproof.network.onnx.crosscheck import check_encoder
-
-        seen = self.observe(x)
-        check_encoder(self.encoder, self.encoder_double, seen, self.sites)
-        self.check_head(seen)
-        return seen
 
     @cached_property
     def sites(self) -> NDArray[np.int64]:
@@ -170,7 +200,7 @@ class Network:
 
     @cached_property
     def encoder_graph(self) -> Graph:
-        """The graph from the input to the latents (see ``Graph.executed_only``)."""
+        """The graph from the input to the latents."""
         return part(self.graph, self.graph.input, self.recognised.latents)
 
     @cached_property
@@ -191,25 +221,28 @@ class Network:
 
         return TorchGraph(self.encoder_graph)
 
-    @property
-    def binding(self) -> str:
-        """How the head is known: read off the graph."""
-        return "recognised"
+    def routed(self, routing: str) -> Network:
+        """The same network, another reading of whose tree is explained (see ``decision.Tree``).
+
+        Raises:
+            UsageError: the decision is no tree, or there is no such reading.
+        """
+        decision = self.head.decision
+        known = {name: name for name in ROUTINGS}
+        if routing not in known:
+            raise UsageError(f"--routing {routing}: unknown; use " + ", ".join(ROUTINGS))
+        if not isinstance(decision, Tree):
+            raise UsageError(
+                f"--routing {routing}: routes a soft tree, and this network's decision is "
+                f"'{decision.kind}'; leave it out"
+            )
+        read = replace(decision, routing=known[routing])
+        return replace(self, head=replace(self.head, decision=read))
 
     @property
-    def reason(self) -> str:
-        """Why it is not recognised: it is."""
-        return ""
-
-    @property
-    def description_sha256(self) -> str:
-        """sha256 of the text about the model, as stored."""
+    def names_sha256(self) -> str:
+        """sha256 of the text about the network, names and range of inputs, as stored."""
         return hashlib.sha256(self.about.text.encode()).hexdigest()
-
-    @property
-    def description_external(self) -> str | None:
-        """The text about the model where it is not in the model file."""
-        return self.about.text if self.about.external else None
 
 
 def load(
@@ -218,6 +251,7 @@ def load(
     *,
     latent: str | Sequence[str] = (),
     output: str | None = None,
+    routing: str | None = None,
 ) -> Network:
     """Read and screen a model file, and find its head.
 
@@ -227,8 +261,11 @@ def load(
         latent: names of the tensors that the head reads, where another choice than the found one
             is wanted (see ``inspect``).
         output: the output to explain, likewise.
+        routing: of a soft tree, which reading of it is explained; what the graph computes
+            (``distributed``) by default.
 
     Raises:
+        UsageError: see :meth:`Network.routed`.
         ModelError: the file is refused (see ``onnx_file`` and ``screen``), or no head is
             recognised in it.
         UnsupportedOperatorError: an operator outside the table or its preconditions.
@@ -238,9 +275,10 @@ def load(
     try:
         for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        return assemble(file, limits, latent=latent, output=output)
+        found = assemble(file, limits, latent=latent, output=output)
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
+    return found if routing is None else found.routed(routing)
 
 
 def assemble(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.schema import Instance
 from protoproof.network.network import Network
+from protoproof.network.onnx.runtime import Observation
 from protoproof.verdict import PROVED, REFUTED, Verdict, unknown
 
 # Two machines' float32 encoders were seen to differ by about 1e-6 on latents in [0, 1].
@@ -21,6 +22,14 @@ def input_digest(x: NDArray[np.float32]) -> str:
     data = np.ascontiguousarray(x, dtype="<f4")
     header = b"<f4" + repr(tuple(int(n) for n in data.shape)).encode()
     return hashlib.sha256(header + data.tobytes()).hexdigest()
+
+
+def same_prediction(recorded: Instance, network: Network, seen: Observation) -> bool:
+    """Whether a certificate records the class, or the labels, that the runtime predicts."""
+    if network.head.decision.kind == "labels":
+        # of labels, ``predicted`` is the first of those that are explained
+        return recorded.labels == seen.labels
+    return recorded.predicted == seen.predicted
 
 
 def confirm_latent(
@@ -39,11 +48,7 @@ def confirm_latent(
     latent = np.frombuffer(base64.b64decode(recorded.latent), dtype="<f4")
     if latent.size != observed.latent.size:
         return REFUTED, "the recorded latent has another shape than the network's"
-    if network.head.decision.kind == "labels":
-        # of labels, ``predicted`` is the first of those that are explained
-        same = recorded.labels == observed.labels
-    else:
-        same = recorded.predicted == observed.predicted
+    same = same_prediction(recorded, network, observed)
     gap = float(np.abs(latent - observed.latent.ravel()).max())
     if same and latent.tobytes() == observed.latent.tobytes():
         return PROVED, "the runtime here computes the recorded latent for this input, bit for bit"

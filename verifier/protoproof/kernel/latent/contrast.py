@@ -13,7 +13,7 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.budget import BALL, OPERATION, current, integer, spend
 from protoproof.kernel.claims import Contrast
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.margins import observed_margin, stated_score
+from protoproof.kernel.latent.margins import loses, observed_margin
 from protoproof.kernel.latent.measurement import Latent, Moved
 from protoproof.kernel.latent.size import violated_pairs
 from protoproof.kernel.latent.witness import departures, materialise
@@ -49,8 +49,7 @@ def _predicts(core: Core, moved: Moved, rival: int) -> bool:
     otherwise than at v."""
     head = moved.latent.head
     if head.decision.kind == "labels":
-        score = stated_score(head, core.instance, rival)
-        return observed_margin(head, score, rival, moved).sign < 0
+        return loses(head, core.instance, rival, moved)
     return all(
         observed_margin(head, head.decision.over(rival, k), k, moved).sign > 0
         for k in range(head.class_count)

@@ -39,17 +39,17 @@ def stated_score(head: Head, here: Instance, rival: int) -> Score:
     return head.decision.over(here.predicted, rival)
 
 
-def stated_loss(head: Head, here: Instance, rival: int) -> Score:
-    """What has to be positive for a latent to be certainly predicted otherwise: as the rival rather
-    than as recorded, or with the other answer about this label.
+def loses(head: Head, here: Instance, rival: int, at: Moved) -> bool:
+    """Whether the recorded prediction certainly does not hold against one rival at a latent.
 
-    That is more than that the recorded prediction is not proved: rounded numbers of leaves may have
-    taken from either score.
+    The rival's own lead is asked for: a score may be less than it is by what rounding took, so
+    that a negative one would prove nothing.
     """
-    spend("the margins", OPERATION * len(head.decision.weight[0]))
     if head.decision.kind == "labels":
-        return head.decision.label(rival, rival not in here.labels)
-    return head.decision.over(rival, here.predicted)
+        contrary = head.decision.label(rival, rival not in here.labels)
+    else:
+        contrary = head.decision.over(rival, here.predicted)
+    return observed_margin(head, contrary, rival, at).sign > 0
 
 
 def margins(head: Head, here: Instance, rivals: Iterable[int], ends: Ends) -> list[Margin]:
@@ -92,7 +92,7 @@ class Ends:
     def least(self, score: Score, apart: Collection[int] = ()) -> arb | None:
         """The least value of a score, less the terms of the prototypes ``apart``; None: none."""
         low, high = self.balls()
-        spend("the margins", BALL * (len(score.weights) + 2 * len(self._head.decision.nodes)))
+        spend("the margins", BALL * self._head.decision.work)
         return self._head.decision.least(score, low.__getitem__, high.__getitem__, apart)
 
 
@@ -127,7 +127,7 @@ def known(value: arb | None) -> arb:
 
 
 def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
-    """The margin at one latent; both signs are proofs.
+    """The margin at one latent, whose positive sign is a proof.
 
     Prototypes without weight are not asked for.
     """
@@ -137,9 +137,13 @@ def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
         at.best(j)
 
     def margin() -> arb:
-        spend("the margin at a latent", (BALL * 4) * len(needed))
+        work = head.decision.work if head.decision.kind == "tree" else 0
+        spend("the margin at a latent", (BALL * 4) * len(needed) + BALL * work)
         found: dict[int, arb | None] = {j: at.activation(j) for j in needed}
         return known(head.decision.least(score, found.__getitem__, found.__getitem__))
 
     sign, value = decided(margin)
+    slack = head.decision.slack
+    if sign < 0 and slack:  # the true score is at most so much above the rounded one
+        sign = min(0, decided(lambda: margin() + 2 * slack)[0])
     return Margin(rival, sign, float_below(value, head.weight_shift))

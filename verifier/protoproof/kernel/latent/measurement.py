@@ -12,6 +12,7 @@ from flint import arb, ctx, fmpz_mat
 from numpy.typing import NDArray
 
 from protoproof.certificate.schema import Move
+from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import float32_integers, float32_width
 from protoproof.kernel.budget import OPERATION, hold, integer, product, spend, stored, width
 from protoproof.kernel.latent.pooling import pooled
@@ -99,6 +100,8 @@ class Measurer:
         for row, square, denominator in zip(products, squares, denominators, strict=True):
             one = denominator**2 << (2 * self._shift)
             size = max(square * unit + added * one, floor * one)  # over ``unit``
+            if not size and not head.zero:
+                raise CertificateError("a location is the zero vector, which has no direction")
             rows.append([-n * abs(n) * unit for n in row])
             units.append(max(size, 1) << (2 * head.shift))
         return rows, units

@@ -25,7 +25,7 @@ from protoproof.certificate.schema import Core, Cover, Node, Packing, Refutation
 from protoproof.errors import CertificateError
 from protoproof.kernel.budget import OPERATION, current, hold, integer, room, spend
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.margins import observed_margin, stated_loss
+from protoproof.kernel.latent.margins import loses
 from protoproof.kernel.latent.measurement import Latent, Moved
 from protoproof.kernel.latent.value import Exact, Value, less, ordered
 from protoproof.kernel.latent.witness import departures, materialise
@@ -164,8 +164,7 @@ def _clause(
     room("a refutation", _PER_MEMBER * (len(points) + 4) * count)
     for location in points:
         moved.need(location, range(count))
-    score = stated_loss(latent.head, core.instance, refutation.rival)
-    if observed_margin(latent.head, score, refutation.rival, moved).sign <= 0:
+    if not loses(latent.head, core.instance, refutation.rival, moved):
         raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
     violated = frozenset(j for j in range(count) if not _encloses(latent.best(j), moved.best(j)))
     clause = _said(core, latent, moved, violated)

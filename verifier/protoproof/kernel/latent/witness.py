@@ -28,7 +28,7 @@ from protoproof.kernel.budget import (
 )
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import violated
-from protoproof.kernel.latent.margins import observed_margin, stated_loss, stated_score
+from protoproof.kernel.latent.margins import loses, stated_score
 from protoproof.kernel.latent.measurement import Latent, Moved, Point
 
 
@@ -50,8 +50,7 @@ def witness_complaints(
             continue  # true at v (obligation 6), and this location is still there
         if index != witness.fact and violated(fact, moved):
             yield f"violates fact {index} too"
-    score = stated_loss(latent.head, core.instance, witness.rival)
-    if observed_margin(latent.head, score, witness.rival, moved).sign <= 0:
+    if not loses(latent.head, core.instance, witness.rival, moved):
         yield f"does not certainly lose to class {witness.rival}"
 
 

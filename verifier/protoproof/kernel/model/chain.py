@@ -32,10 +32,12 @@ from protoproof.kernel.model.primitives import (
     Shape,
     as_ball,
     at_least,
+    below,
 )
 from protoproof.kernel.model.real import Real
 
 MAX_STEPS = 64
+_STILL = ("max", "min", "zero_below")  # functions that never fall, and do not rise everywhere
 _PRECISION = 128  # bits with which shapes are derived
 
 
@@ -133,6 +135,11 @@ class Chain:
         here = _Range(low, high)
         for name, c in self._through(prototype):
             direction = _shape(name, here, c).direction
+            if direction is None and name in APPROACHED and _from_zero(here) and not here.open:
+                return (
+                    f"step {name!r} has no finite value at 0, which its argument reaches: the "
+                    "network adds no positive number to it"
+                )
             if direction is None:
                 return f"step {name!r} has no direction there"
             rises *= direction
@@ -199,8 +206,13 @@ def _shape(name: str, here: _Range, c: fmpq) -> Shape:
     return PRIMITIVES[name].shape(here.low, here.high, c)
 
 
+def _from_zero(here: _Range) -> bool:
+    """Whether a range begins at 0 for certain, which a ball around 0 does not say."""
+    return not isinstance(here.low, float) and bool(here.low == 0)
+
+
 def _at_pole(name: str, here: _Range, c: fmpq) -> bool:
-    if not here.open or name not in APPROACHED or isinstance(here.low, float) or here.low != 0:
+    if not here.open or name not in APPROACHED or not _from_zero(here):
         return False
     return name != "log_one_plus" or c > 0
 
@@ -218,6 +230,8 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
     low = APPROACHED[name](c) if _at_pole(name, here, c) else end(here.low)
     high = end(here.high)
     opened = here.open or isinstance(here.low, float)
+    if name in _STILL:  # attained, wherever the function does not rise from the lower end on
+        opened = here.open and _rises_from(name, here.low, c)
     if shape is UNDEFINED or shape.direction is None:
         inside = primitive.inside(c)
         if not inside:
@@ -225,10 +239,17 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
         return _Range(_least(low, high, *inside), _most(low, high, *inside))
     if name == "abs":
         # nothing where the argument is never negative, else from 0 on: see ``_abs``
-        return here if at_least(here.low, ZERO) else _Range(ZERO, _most(low, high))
+        if at_least(here.low, ZERO):
+            return here
+        most = _most(low, high)
+        return _Range(ZERO, most.nonnegative_part() if isinstance(most, arb) else most)
     if shape.direction < 0:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)
+
+
+def _rises_from(name: str, low: End, c: fmpq) -> bool:
+    return below(low, c) if name == "min" else at_least(low, c)
 
 
 def _least(*ends: End) -> End:

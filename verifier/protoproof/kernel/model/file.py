@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from protoproof.kernel.model.data_files import (
     names_in,
     read_beside,
 )
+from protoproof.kernel.model.decision import Routing
 from protoproof.kernel.model.graph import Graph
 from protoproof.kernel.model.reading import find_head, first_output
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
@@ -69,6 +71,16 @@ class BoundHead:
         self.latent_operator = domain.operator
         self.latent_range, self.normalised = domain.box, domain.kind
 
+    def routed(self, routing: Routing) -> BoundHead:
+        """The same, with another reading of its tree.
+
+        Raises:
+            ModelError: the decision is no tree.
+        """
+        other = copy(self)
+        other.head = self.head.routed(routing)
+        return other
+
     @property
     def latent_tensor(self) -> LatentTensor:
         """The latent's name, shape, and place of every coordinate.
@@ -79,6 +91,16 @@ class BoundHead:
         if len(self.cuts) != 1:
             raise ModelError("model: a head of several latents is not walked over regions")
         return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
+
+
+def _bound(graph: Graph, latents: tuple[str, ...], output: str) -> BoundHead:
+    """The head; where a graph means nothing, whatever the reader trips over is a refusal."""
+    try:
+        return BoundHead(graph, latents, output)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"model: what makes {output!r} means nothing: operands or sizes do not fit together"
+        ) from error
 
 
 class ModelFile:
@@ -149,7 +171,7 @@ class ModelFile:
         if key not in self._heads:
             self._heads.clear()  # certificates about many cuts must not fill the memory
             with current().recorded() as cost:
-                head = BoundHead(graph, latents, output)
+                head = _bound(graph, latents, output)
             self._heads[key] = head, cost
             return head
         head, cost = self._heads[key]

@@ -9,12 +9,11 @@ hold constants.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import DescriptionError, ModelError
+from protoproof.errors import ModelError
 from protoproof.kernel.budget import FILE_BYTE, hold, spend
 from protoproof.kernel.model.data_files import MAX_TOTAL
 from protoproof.kernel.model.onnx_reader import (
@@ -122,19 +121,6 @@ class Graph:
         known = node is not None and node.domain in DEFAULT_DOMAINS and position == 0
         return node.op_type if known and node is not None else ""
 
-    def attributes(self, tensor: str) -> dict[str, int | None]:
-        """Attributes of the operator behind a tensor; None for one that is not a single integer."""
-        node, _ = self.producers.get(self.root(tensor), (None, 0))
-        return {
-            a.name: a.value if a.type == AttributeType.INT and isinstance(a.value, int) else None
-            for a in (() if node is None else node.attribute)
-        }
-
-    def simple(self, tensor: str) -> bool:
-        """Whether the operator behind a tensor has one input and one output, and no others."""
-        node, _ = self.producers.get(self.root(tensor), (None, 0))
-        return node is not None and len(node.input) == len(node.output) == 1
-
     def dimensions(self, name: str) -> tuple[int, ...] | None:
         """Stored shape of a constant; None where the name is no constant."""
         tensor = self.constants.get(self.root(name))
@@ -179,6 +165,10 @@ class Graph:
                 return value.shape if value.elem_type == FLOAT else None
         return None
 
+    def input_type(self, name: str) -> int | None:
+        """ONNX's number for the type of an input's numbers; None where that is unstated."""
+        return next((v.elem_type or None for v in self._model.inputs if v.name == name), None)
+
     def statements(self, name: str) -> Iterator[Shape]:
         """Shapes that the file states for a tensor. Nothing may be concluded from them; a file that
         contradicts itself is one to be refused."""
@@ -186,18 +176,6 @@ class Graph:
         for value in (*model.inputs, *model.outputs, *model.annotations):
             if value.name == name and value.shape is not None:
                 yield value.shape
-
-    @cached_property
-    def description(self) -> str | None:
-        """The head description's JSON text in the file, or None.
-
-        Raises:
-            DescriptionError: the file holds several.
-        """
-        texts = [value for key, value in self._model.metadata if key == METADATA_KEY]
-        if len(texts) > 1:
-            raise DescriptionError("model: several head descriptions in one file")
-        return texts[0] if texts else None
 
 
 def plain(node: OnnxNode) -> bool:

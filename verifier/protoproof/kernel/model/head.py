@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import replace
 from fractions import Fraction
 from math import isqrt
 from typing import Literal, NamedTuple
@@ -23,7 +25,7 @@ from protoproof.kernel.budget import (
     width,
 )
 from protoproof.kernel.model.chain import Chain
-from protoproof.kernel.model.decision import Decision
+from protoproof.kernel.model.decision import Decision, Routing
 from protoproof.kernel.model.primitives import ONE, ZERO, End, at_least, at_most
 
 # Inner products of prototypes that are kept between certificates.
@@ -51,7 +53,8 @@ class Head:
     * euclidean: |z - p_j|^2
     * diagonal: sum over channels of w_j (z - p_j)^2, w_j >= 0
     * linear: -<p_j, z>
-    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0
+    * angular: -<p_j, z> / max(sqrt(|z|^2 + added), floor), and 0 where z = 0 (if not ``zero``, it
+      is not defined there where floor and added are 0)
 
     at the locations of the prototype's bank. It is pooled to t[j], the least m[l, j] over these
     locations, or a mean, sum, mean of the k largest, or largest less mean of inner_j(m[l, j]). The
@@ -89,10 +92,11 @@ class Head:
         channels: int,
         floor: Fraction = Fraction(0),
         added: Fraction = Fraction(0),
+        zero: bool = True,
     ) -> None:
         flat, self.shift = prototypes
         self.geometry, self.channels = geometry, channels
-        self.floor, self.added = floor, added
+        self.floor, self.added, self.zero = floor, added, zero
         self.chain, self.inner = chain, Chain() if inner is None else inner
         self.pooling, self.decision = tuple(pooling), decision
         self.location_bank, self.prototype_bank = tuple(location_bank), tuple(prototype_bank)
@@ -119,6 +123,18 @@ class Head:
         self._gram: dict[int, list[fmpz]] = {}
         self.boxes: dict[tuple[int, int | None, int], list[tuple[int | None, int | None]]] = {}
         self._require_traits()
+
+    def routed(self, routing: Routing) -> Head:
+        """The same head, whose tree is read in another way; what was computed is shared.
+
+        Raises:
+            ModelError: the decision is no tree.
+        """
+        if routing == self.decision.routing:
+            return self
+        other = copy(self)
+        other.decision = replace(self.decision, routing=routing)
+        return other
 
     @property
     def prototype_count(self) -> int:

@@ -131,12 +131,12 @@ def _capped(low: End, high: End, c: fmpq) -> Shape:
 def _absolute(t: Number, c: fmpq) -> Number:
     """|t|, or what encloses it: the least |t| of several locations is not that of the least t where
     one of them is a hair below 0, so below a hair all between max(t, 0) and a hair may be it. Both
-    ends of the enclosure rise with t."""
+    ends of the enclosure rise with t. It is never negative, which a rounded radius forgets."""
     if t >= HAIR:
         return t
     if t >= 0:
-        return as_ball(t).union(as_ball(HAIR))
-    return arb(0).union(as_ball(HAIR)).union(abs(as_ball(t)))
+        return as_ball(t).union(as_ball(HAIR)).nonnegative_part()
+    return arb(0).union(as_ball(HAIR)).union(abs(as_ball(t))).nonnegative_part()
 
 
 def _square(low: End, high: End, c: fmpq) -> Shape:

@@ -19,9 +19,12 @@ from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
+from protoproof.kernel.model.symbolic.types import require_float32
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive.
 _FINAL = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")
+# What keeps all numbers of a tensor.
+_MOVES = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,15 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
 
 
 def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    if not latents or len({graph.root(name) for name in latents}) != len(latents):
+    if not latents or len({_moved_from(graph, name) for name in latents}) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):
         raise ModelError(
             f"model: {output!r} is no output of the network, nor does one follow from it by what "
             "keeps the order of scores"
         )
+    for name in latents:
+        require_float32(graph, name)
     shapes = {name: shape_of(graph, name) for name in latents}
     here = Evaluation(graph, shapes)
     logits, final = _stripped(graph, output, set(latents))
@@ -92,6 +97,8 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
         raise ModelError(
             f"model: {output!r} has shape {list(value.shape)}: several predictions at once"
         )
+    if not value.shape:
+        raise ModelError(f"model: {output!r} has no axis of classes")
     axis = places[0] if places else len(value.shape) - 1
     for operator in final:
         if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:
@@ -120,6 +127,18 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"prototype: {reason}"
         )
     return Found(reading.head, tuple(cuts), where.floor, where.added, kinds)
+
+
+def _moved_from(graph: Graph, tensor: str) -> str:
+    """The tensor whose numbers, all of them, stand in another order or shape in this one: two of
+    one origin are no two latents, which could be anything."""
+    for _ in range(len(graph.producers) + 1):
+        tensor = graph.root(tensor)
+        node, _ = graph.producers.get(tensor, (None, 0))
+        if node is None or node.domain not in DEFAULT_DOMAINS or node.op_type not in _MOVES:
+            break
+        tensor = node.input[0]
+    return tensor
 
 
 def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:

@@ -11,6 +11,7 @@ from protoproof.errors import ModelError
 from protoproof.kernel.arithmetic.exact import PRECISIONS, certain_sign
 
 _LONGEST = 1 << 8
+_LARGEST = 1 << 12  # bits of what is rounded to an integer
 Rational = int | Fraction
 Constant = Union["Real", Fraction]
 
@@ -75,8 +76,10 @@ class Real:
     def floor(self, shift: int) -> int:
         """An integer n with n <= this * 2**shift < n + 2."""
         with ctx.workprec(shift + 128):
-            low = (self.ball() * (arb(2) ** shift)).lower().floor().unique_fmpz()
-        if low is None:
+            scaled = self.ball() * (arb(2) ** shift)
+            ends = [scaled.lower(), scaled.upper()] if abs(scaled) < arb(2) ** _LARGEST else []
+            low, high = [end.floor().unique_fmpz() for end in ends] or (None, None)
+        if low is None or high is None or high - low > 1:
             raise ModelError("model: a constant of the head is too long")
         return int(low)
 

@@ -1,1 +1,1 @@
-"""The head of a network: description, recognition, similarities."""
+"""The head of a network: names, recognition, similarities."""

@@ -19,7 +19,7 @@ from onnx import ModelProto
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protoproof.errors import DescriptionError
-from protoproof.network.head.description_yaml import read_yaml_description
+from protoproof.network.head.about_yaml import read_about_yaml
 
 METADATA_KEY = "protoproof"
 MAX_TEXT = 1 << 24
@@ -132,7 +132,7 @@ def find_about(model: ModelProto, path: Path) -> tuple[AboutText, str, bool]:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             return parse_about(entry.value, f"metadata '{METADATA_KEY}'"), entry.value, False
-    text = read_yaml_description(path)
+    text = read_about_yaml(path)
     if text is None:
         return AboutText(), "", False
     return parse_about(text, f"{path.stem}.yaml"), text, True

@@ -86,8 +86,7 @@ def measurement_bound(head: Head, latent: Array) -> Array:
         return np.asarray(_gamma(head.channels + 8) * size)
     size = np.abs(latent) @ np.abs(p).T
     if head.geometry == "angular":
-        norm = np.maximum(np.sqrt((latent * latent).sum(axis=1) + head.added), head.epsilon)
-        size = size / np.where(norm > 0, norm, 1.0)[:, None]
+        size = size / head.length(latent)[:, None]
         return np.asarray(_gamma(2 * head.channels + 16) * (size + 1e-12))
     return np.asarray(_gamma(head.channels + 8) * size)
 

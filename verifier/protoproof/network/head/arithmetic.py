@@ -200,6 +200,8 @@ def divide(tables: Tables, x: Value, y: Value) -> Value:
         x, y = pooled.alone(tables, x), pooled.alone(tables, y)
     if isinstance(x, Pooled) and isinstance(y, Pooled):
         return measured.ratio(x, y)
+    if isinstance(x, Measured) and isinstance(y, Combination):
+        x = pooled.single(tables, x)
     if isinstance(x, Pooled | Combination) and isinstance(y, Combination):
         return pooled.over_sum(tables, x, y)
     raise unknown("a quotient", x, y)

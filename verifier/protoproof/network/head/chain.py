@@ -273,14 +273,26 @@ class Chain:
         found = self._derive(low, high, prototypes)
         return np.broadcast_to(np.isin(found.curvature, (0, 1)), np.shape(low))
 
-    def words(self) -> str:
-        """The chain as a formula in t, such as ``log((1 + 0.9999 / (t + 0.0001)))``."""
-        text = "t"
+    def words(self, text: str = "t", letters: str = "cdefgh") -> str:
+        """The chain as a formula in t, such as ``log((1 + 0.9999 / (t + 0.0001)))``.
+
+        ``text``: what the argument is called; ``letters`` of constants that prototypes do not
+        share, one for each step (see :meth:`letters`).
+        """
+        names = iter(self.letters(letters))
         for step in self.steps:
             several = step.constant is not None and step.constant.size > 1
             constant = "" if step.constant is None else f"{step.constant[0]:.6g}"
-            text = PRIMITIVES[step.name].words(text, "c_j" if several else constant)
+            text = PRIMITIVES[step.name].words(text, next(names) if several else constant)
         return text
+
+    def letters(self, letters: str = "cdefgh") -> tuple[str, ...]:
+        """A name for the constants of every step that has one for each prototype."""
+        count = sum(step.constant is not None and step.constant.size > 1 for step in self.steps)
+        rest = len(letters)
+        return tuple(
+            f"{letters[k % rest]}{k // rest + 1 if k >= rest else ''}_j" for k in range(count)
+        )
 
 
 def _constant(step: Step, like: Array, prototypes: Chosen) -> Any:

@@ -81,7 +81,7 @@ class Evaluation:
             raise
         except NotRecognisedError as error:
             raise UnknownNodeError(f"{node.where}: {error}", node.number) from error
-        except (ValueError, IndexError, TypeError, OverflowError, MemoryError) as error:
+        except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
             text = f"{node.where}: operands that do not fit together"
             raise UnknownNodeError(text, node.number) from error
         results = made if isinstance(made, list) else [made]
@@ -265,6 +265,6 @@ _EXACT = frozenset(
         "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Pow", "Clip", "Max", "Min", "ReduceSum",
         "ReduceSumSquare", "ReduceL2", "ReduceMean", "ReduceMax", "ReduceMin", "Reshape",
         "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity", "Dropout", "Flatten", "Slice",
-        "Split", "Cast",
+        "Split", "Cast", "CastLike", "SplitToSequence",
     }
 )  # fmt: skip

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from protoproof.network.head import constants
 from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Geometry
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import NotRecognisedError, ProductsError
 from protoproof.network.head.steps import (
     Named,
     Part,
@@ -115,7 +115,8 @@ def _geometry(tables: Tables, pools: Sequence[Pool]) -> _Rows:
 
 def _stored(points: Real) -> Real:
     """Points as the file stores them: float32, where only a product's rounding is in between."""
-    single = points.astype(np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):  # infinite is not near
+        single = points.astype(np.float32).astype(np.float64)
     return np.where(np.abs(points - single) <= 2.0**-51 * np.abs(points), single, points)
 
 
@@ -194,6 +195,14 @@ class _Group:
             return -norm, norm
         return np.full(count, -np.inf), np.full(count, np.inf)
 
+    def _way(self, steps: list[Named], low: Real, high: Real) -> NDArray[np.int8]:
+        try:
+            return direction(steps, low, high)
+        except NotRecognisedError as error:
+            if self.rows.geometry == "linear":
+                raise ProductsError(str(error)) from error
+            raise
+
     def _prefix(self) -> list[Named]:
         return [("mul", self.rows.factor[self.members]), ("add", self.rows.shift[self.members])]
 
@@ -201,7 +210,7 @@ class _Group:
         """+1 or -1 for prototypes, and the steps of the nearest location's measurement."""
         low, high = self._range()
         before = simplified([*self._prefix(), *self._columns(self.before)], low, high)
-        way = np.broadcast_to(direction(before, low, high), len(self.members))
+        way = np.broadcast_to(self._way(before, low, high), len(self.members))
         # over locations, the pooled value is f at the least b, or at the largest b
         least = way < 0 if kind == "max" else way > 0
         distance = self.rows.geometry in ("euclidean", "diagonal")
@@ -226,7 +235,7 @@ class _Group:
             first = [("mul", np.full(len(self.members), -1.0))]
             low, high = -high, -low
         inner = simplified([*first, *self._prefix(), *self._columns(self.before)], low, high)
-        direction(inner, low, high)
+        self._way(inner, low, high)
         after = self._columns(self.after)
         while inner and kind == "mean" and inner[-1][0] in ("add", "mul"):
             after.insert(0, inner.pop())

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Table = Float[NDArray[np.float64], "location prototype"]
 
 Geometry = Literal["euclidean", "diagonal", "linear", "angular"]
-GEOMETRIES: tuple[Geometry, ...] = ("euclidean", "diagonal", "linear", "angular")
 
 # float64 numbers in one block of differences [L, block, D]: 512 KiB, inside the second-level cache
 _BLOCK = 1 << 16
@@ -238,11 +237,17 @@ class Head:
         else:
             result = -np.einsum("ld,pd->lp", latent, self.prototypes)
             if self.geometry == "angular":
-                norm = np.maximum(np.sqrt((latent**2).sum(axis=1) + self.added), self.epsilon)
-                result = np.clip(result / np.where(norm > 0, norm, 1.0)[:, None], *self.range)
+                result = np.clip(result / self.length(latent)[:, None], *self.range)
         if self.mask is not None and len(latent) == self.locations:
             result = np.where(self.mask, result, np.inf)
         return result
+
+    def length(
+        self, points: Float[NDArray[np.float64], "*location channel"]
+    ) -> Float[NDArray[np.float64], "*location"]:
+        """What an angular measurement divides by at some points; 1 instead of 0."""
+        found = np.maximum(np.sqrt((points**2).sum(axis=-1) + self.added), self.epsilon)
+        return np.asarray(np.where(found > 0, found, 1.0))
 
     def _distances(self, latent: NDArray[np.float64]) -> Table:
         result = np.empty((len(latent), len(self.prototypes)))

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from onnx import TensorProto
 
 from protoproof.network.head.arithmetic import unknown
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Array, Shape, moved, reshaped, taken
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import NotRecognisedError, NumberTypeError
 from protoproof.network.head.symbols import (
     Combination,
     Entries,
@@ -20,6 +21,7 @@ from protoproof.network.head.symbols import (
     Move,
     Pooled,
     Ranked,
+    Several,
     Share,
     Tree,
     Value,
@@ -219,6 +221,40 @@ def parts_of(value: Value, axis: int, sizes: Sequence[int]) -> list[Value]:
     return result
 
 
+def _sequence(_: Tables, node: Op, inputs: Inputs) -> Value:
+    """SplitToSequence: parts of given sizes, or of one size each (the last may be smaller)."""
+    value = needed(inputs, 0)
+    axis, given = node.integer("axis", 0), inputs[1] if len(inputs) > 1 else None
+    if not -len(value.shape) <= axis < len(value.shape):
+        raise NotRecognisedError(f"axis {axis} of a tensor of rank {len(value.shape)}")
+    axis %= len(value.shape)
+    size = value.shape[axis]
+    sizes = [1] if given is None else list(integers(given, "a split"))
+    if given is None or not given.shape:
+        step = sizes[0]
+        if step < 1:
+            raise NotRecognisedError("a split into parts without elements")
+        sizes = [min(step, size - start) for start in range(0, size, step)]
+    parts = parts_of(value, axis, sizes)
+    if not node.integer("keepdims", 1):
+        if given is not None:  # ignored by the standard, and not by every runtime
+            raise NotRecognisedError("parts of given sizes without their axis")
+        shape = value.shape[:axis] + value.shape[axis + 1 :]
+        parts = [reshape(part, shape) for part in parts]
+    return Several(tuple(parts))
+
+
+def _taken_out(_: Tables, node: Op, inputs: Inputs) -> Value:
+    sequence = needed(inputs, 0)
+    chosen = integers(needed(inputs, 1), "the number of a tensor in a sequence")
+    if not isinstance(sequence, Several) or len(chosen) != 1:
+        raise unknown("SequenceAt", sequence)
+    (place,), count = chosen, len(sequence.parts)
+    if not -count <= place < count:
+        raise NotRecognisedError(f"tensor {place} of a sequence of {count}")
+    return sequence.parts[place]
+
+
 def _gather(_: Tables, node: Op, inputs: Inputs) -> Value:
     value, index = needed(inputs, 0), needed(inputs, 1)
     if not isinstance(index, Numbers):
@@ -264,7 +300,17 @@ def _cast(_: Tables, node: Op, inputs: Inputs) -> Value:
             return Numbers(value.plain.astype(kinds[to]))
     elif to in _FLOAT_TYPES:
         return value
-    raise NotRecognisedError(f"a Cast to number type {to}; float32 is needed")
+    known = TensorProto.DataType.values()
+    kind = TensorProto.DataType.Name(to).lower() if to in known else f"number type {to}"
+    raise NumberTypeError(f"a Cast to {kind}; float32 is needed")
+
+
+def _cast_like(tables: Tables, node: Op, inputs: Inputs) -> Value:
+    """What depends on the latent is float32, whatever it is."""
+    like = needed(inputs, 1)
+    kind = like.high.dtype if isinstance(like, Numbers) else np.dtype(np.float32)
+    to = {"f": 1, "i": 7, "b": 9}.get(kind.kind, 0)
+    return _cast(tables, replace(node, attributes={"to": to}), inputs[:1])
 
 
 RULES = {
@@ -281,4 +327,7 @@ RULES = {
     "Identity": _same,
     "Dropout": _same,
     "Cast": _cast,
+    "CastLike": _cast_like,
+    "SplitToSequence": _sequence,
+    "SequenceAt": _taken_out,
 }

@@ -16,7 +16,7 @@ from protoproof.network.head.features import Features, features, measured_range
 from protoproof.network.head.head import Head
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.pooling import Pooling
-from protoproof.network.head.refusal import NotRecognisedError
+from protoproof.network.head.refusal import NotRecognisedError, ProductsError
 from protoproof.network.head.symbols import Value
 from protoproof.network.head.tables import Tables
 
@@ -135,7 +135,8 @@ def _direction(found: Features) -> NDArray[np.int8]:
         chain = found.chain.over(least, most)
     for part in (inner, chain):
         if part.broken is not None:
-            raise NotRecognisedError(f"'{part.broken}' neither rises nor falls over its arguments")
+            kind = ProductsError if found.geometry == "linear" else NotRecognisedError
+            raise kind(f"'{part.broken}' neither rises nor falls over its arguments")
     # other poolings keep their sign: no measurement is the nearest one there
     return np.where(nearest, np.broadcast_to(chain.direction, count), 0)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from protoproof.network.head.view import Op, View
 
-# operators that only move elements: what they make is never the latent, what they read may be
+# operators that only move elements: what they make is no latent but what they read may be
 LAYOUT = frozenset(
     {
         "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split",
@@ -20,6 +20,14 @@ def is_layout(view: View, name: str) -> bool:
     """Whether a tensor is made by an operator that only moves elements."""
     node = view.producers.get(name)
     return node is not None and node.op in LAYOUT
+
+
+def is_join(view: View, name: str) -> bool:
+    """Whether a tensor puts several together that the input can change: none of them is it."""
+    node = view.producers.get(name)
+    if node is None or node.op != "Concat":
+        return False
+    return len({source for source in node.inputs if source in view.dependent}) > 1
 
 
 def separators(view: View, source: str, target: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ arithmetic needs rules. Component arrays are compact (see ``layout``), of the ra
     Share, Tree  (alpha + beta a) * value, and (1 - a) * left + a * right
     Joined       values of several kinds, concatenated
     Condition    where a value is below a number
+    Several      several tensors, each taken out by its number
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import InternalError
 from protoproof.network.head.constants import Numbers
-from protoproof.network.head.layout import Array, Shape, moved, view
+from protoproof.network.head.layout import Array, Shape, view
 from protoproof.network.head.tables import Space
 
 Index = NDArray[np.int64]
@@ -212,10 +213,32 @@ class Condition:
     word = "a condition"
 
 
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Several tensors."""
+
+    parts: tuple[Value, ...]
+    word = "a sequence of tensors"
+
+    @property
+    def shape(self) -> Shape:
+        """No tensor, no axes: nothing but taking one out is done to it."""
+        return ()
+
+
 Value = (
-    Numbers | Entries | Measured | Ranked | Pooled | Combination | Tree | Share | Joined | Condition
+    Numbers
+    | Entries
+    | Measured
+    | Ranked
+    | Pooled
+    | Combination
+    | Tree
+    | Share
+    | Joined
+    | Condition
+    | Several
 )
-Movable = Entries | Measured | Pooled | Combination
 
 
 def word(value: Value | None) -> str:
@@ -234,8 +257,3 @@ def only(value: object, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind):
         raise InternalError(f"{type(value).__name__} where {kind.__name__} was made")
     return value
-
-
-def simple(move: Callable[[Array], Array]) -> Move:
-    """A layout operator that numpy does on views."""
-    return lambda array, shape: moved(array, shape, move)

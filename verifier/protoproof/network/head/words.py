@@ -22,12 +22,19 @@ RANGES = {
     "softmax": "values from 0 on with sum 1 at every location",
     "free": "unbounded",
 }
-_GEOMETRIES = {
-    "euclidean": "squared distance m = |z - p|^2",
-    "diagonal": "weighted squared distance m = sum of w (z - p)^2",
-    "linear": "negated product m = -<g, z>",
-    "angular": "negated cosine form m = -<g, z> / |z|",
+GEOMETRIES = {
+    "euclidean": "squared distance",
+    "diagonal": "weighted squared distance",
+    "linear": "dot product",
+    "angular": "cosine",
 }
+_MEASUREMENTS = {
+    "euclidean": "m = |z - p|^2",
+    "diagonal": "m = sum of w (z - p)^2",
+    "linear": "m = -<g, z>, its negative",
+    "angular": "m = -<g, z> / |z|, its negative",
+}
+_INNER = "uvwxyz"  # constants before the pooling have letters of their own
 _POOLINGS = {
     "nearest": "the least m over locations",
     "mean": "the mean over locations",
@@ -53,9 +60,9 @@ def _latent(cuts: Sequence[Cut], tensor: str, head: Head) -> str:
     own = [cut for cut in cuts if cut.tensor == tensor]
     count = sum(len(cut.sites) for cut in own)
     rows, columns = head.grid
-    places = f"{rows} x {columns} locations" if len(cuts) == 1 else f"{count} locations"
+    places = f"{rows} x {columns} locations" if rows > 1 else _count(count, "location")
     shape = ", ".join(str(n) for n in own[0].shape)
-    return f"'{printable(tensor)}' [{shape}], {places}, {head.channels} channels"
+    return f"'{printable(tensor)}' [{shape}], {places}, {_count(head.channels, 'channel')}"
 
 
 def _geometry(head: Head) -> str:
@@ -66,7 +73,8 @@ def _geometry(head: Head) -> str:
     alike = f" (identical: {same}{more})" if groups else " (all different)"
     banks = int(np.max(head.prototype_bank)) + 1 if head.prototype_bank is not None else 1
     several = f" in {banks} banks" if banks > 1 else ""
-    return f"{_GEOMETRIES[head.geometry]}, {len(head.prototypes)} prototypes{several}{alike}"
+    measured = f"{GEOMETRIES[head.geometry]} {_MEASUREMENTS[head.geometry]}"
+    return f"{measured}, {len(head.prototypes)} prototypes{several}{alike}"
 
 
 def pooling(head: Head) -> str:
@@ -76,7 +84,7 @@ def pooling(head: Head) -> str:
         return f"t = {_POOLINGS['nearest']}"
     texts = []
     for kind, count in kinds.items():
-        what = "m" if kind == "nearest" else head.inner_chain.words().replace("t", "m")
+        what = "m" if kind == "nearest" else head.inner_chain.words("m", _INNER)
         texts.append(f"{count} of them t = {_POOLINGS[kind]} of {what}")
     ks = {k for k, kind in zip(head.pooling_of.count, head.pooling_of.kinds, strict=True)
           if kind == "k-largest mean"}  # fmt: skip
@@ -85,7 +93,10 @@ def pooling(head: Head) -> str:
 
 def similarity(head: Head) -> str:
     """The chain, and whether all prototypes share it."""
-    alike = "the same for all prototypes" if head.chain.uniform else "constants c_j per prototype"
+    letters = head.chain.letters()
+    alike = "the same for all prototypes"
+    if letters:
+        alike = f"constants {', '.join(letters)} per prototype"
     return f"a = {head.chain.words()}, {alike}"
 
 
@@ -94,12 +105,19 @@ def decision(head: Head) -> str:
     found = head.decision
     if isinstance(found, Tree):
         leaves = f"{len(found.feature)} nodes and {len(found.leaf)} leaves"
-        return f"soft tree of {leaves}, every path weighed, {found.classes} classes"
+        return f"soft tree of {leaves}, {_READINGS[found.routing]}, {found.classes} classes"
     if isinstance(found, Best):
         return f"best of {found.then.inputs} groups, then {_linear(found.then)} classes"
     if isinstance(found, Labels):
         return f"every label by itself (on above 0), {_linear(found)} labels"
     return f"{_linear(found)} classes, the largest wins"
+
+
+_READINGS = {
+    "distributed": "every path weighed",
+    "greedy": "the way of the larger shares",
+    "sample-max": "the leaf with the largest share",
+}
 
 
 def _linear(found: Linear) -> str:
@@ -125,10 +143,14 @@ def runner_up(candidate: Candidate) -> str:
     head = candidate.form.head
     options = " ".join(f"--latent {printable(name)}" for name in candidate.latents)
     return (
-        f"{head.geometry}, {len(head.prototypes)} prototypes of {head.channels} at "
-        f"{head.locations} locations, {head.decision.kind}: {options} "
+        f"{GEOMETRIES[head.geometry]}, {len(head.prototypes)} prototypes of {head.channels} at "
+        f"{_count(head.locations, 'location')}, {head.decision.kind}: {options} "
         f"--output {printable(candidate.output)}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duplicates(prototypes: NDArray[np.float64]) -> list[list[int]]:

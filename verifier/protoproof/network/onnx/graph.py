@@ -62,23 +62,6 @@ class Graph:
         """The node that makes each computed tensor."""
         return {name: node for node in self.nodes for name in node.outputs if name}
 
-    def executed_only(self) -> tuple[str, ...]:
-        """Why the graph cannot be bounded: one line for every node without a meaning here."""
-        return tuple(node.refusal for node in self.nodes if node.refusal)
-
-    def require_finite(self) -> None:
-        """Refuse infinite constants (NaN is refused in any): a head has none, an encoder may.
-
-        Raises:
-            ModelError: the first one.
-        """
-        for name, value in self.constants.items():
-            if value.dtype.kind not in "iub" and not np.isfinite(value).all():
-                raise ModelError(
-                    f"tensor '{printable(name)}': a weight is infinite; train or export the model "
-                    "again"
-                )
-
     def call(self, node: Node) -> Call:
         """A node of this graph with what is known about its inputs."""
         return _call(node, self.shapes, self.constants)

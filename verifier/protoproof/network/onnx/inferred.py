@@ -58,7 +58,7 @@ def inferred_shapes(model: ModelProto, files: Files, batch: int) -> dict[str, Sh
             shape = _fixed(value)
             if shape is not None:
                 shapes[value.name] = shape
-        given = _input_shapes(bare.graph)
+        given = _given_shapes(bare.graph)
         values = computed_values(bare.graph, {**given, **shapes}, opset)
         if not values:
             break
@@ -95,9 +95,10 @@ def _bare(model: ModelProto, files: Files, batch: int) -> ModelProto:
     return ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
 
 
-def _input_shapes(graph: GraphProto) -> dict[str, Shape]:
+def _given_shapes(graph: GraphProto) -> dict[str, Shape]:
     found = {value.name: _fixed(value) for value in graph.input}
-    return {name: shape for name, shape in found.items() if shape is not None}
+    given = {name: shape for name, shape in found.items() if shape is not None}
+    return given | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 
 def _value(name: str, kind: int, shape: Shape) -> ValueInfoProto:

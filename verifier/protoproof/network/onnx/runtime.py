@@ -80,14 +80,17 @@ class Session:
     def shapes(
         self, outputs: tuple[str, ...], feed: Mapping[str, Any]
     ) -> dict[str, tuple[int, ...]]:
-        """Shapes of tensors by name, whatever their values.
+        """Shapes of tensors by name, whatever their values; () of a sequence of tensors.
 
         Raises:
             ModelError: ONNX Runtime fails.
             MissingDependencyError: it is not installed.
         """
         results = self._results(outputs, feed)
-        return {name: np.shape(result) for name, result in zip(outputs, results, strict=True)}
+        return {
+            name: () if isinstance(result, list) else np.shape(result)
+            for name, result in zip(outputs, results, strict=True)
+        }
 
     def _results(self, outputs: tuple[str, ...], feed: Mapping[str, Any]) -> list[Any]:
         if self._session is None:

@@ -28,6 +28,12 @@ _MASKING = frozenset(
 )  # fmt: skip
 
 
+def _kind(number: int) -> str:
+    """The name of a number type, such as ``float16``."""
+    known = TensorProto.DataType.values()
+    return TensorProto.DataType.Name(number).lower() if number in known else f"of type {number}"
+
+
 def refusals(model: ModelProto, limits: Limits, files: Files = NO_FILES) -> Iterator[ModelError]:
     """Every reason to refuse the model that can be found without looking at operators' meaning.
 
@@ -200,7 +206,10 @@ def _interface(model: ModelProto, _: Limits) -> Iterator[ModelError]:
         tensor = value.type.tensor_type
         name = printable(value.name)
         if not value.type.HasField("tensor_type") or tensor.elem_type not in INPUT_TYPES:
-            yield ModelError(f"input '{name}' is no float32 tensor (or uint8); export it so")
+            kind = _kind(tensor.elem_type) if value.type.HasField("tensor_type") else "no tensor"
+            yield ModelError(
+                f"input '{name}' is {kind}; only float32 (or uint8) is taken; export it so"
+            )
             continue
         dims = tensor.shape.dim
         if not 2 <= len(dims) <= 5:

@@ -7,6 +7,7 @@ is a function of the whole table of measurements, of which only the rows of thes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from protoproof.network.head.decision import Best, Linear, Tree
 from protoproof.network.head.head import Head
+from protoproof.prover.latent.atoms import Atoms
 from protoproof.prover.latent.instance import Instance
 
 Points = Float[NDArray[np.float64], "start location channel"]
@@ -29,13 +31,16 @@ def measured(head: Head, points: Points) -> Tables:
     if head.geometry in ("linear", "angular"):
         result = -(points @ prototypes.T)
         if head.geometry == "angular":
-            norm = np.linalg.norm(points, axis=-1, keepdims=True)
-            result = np.clip(result / np.maximum(norm, max(head.epsilon, _TINY)), *head.range)
+            result = np.clip(result / _length(head, points), *head.range)
         return np.asarray(result)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
     constant = (weights * prototypes**2).sum(axis=1)
     result = points**2 @ weights.T - 2.0 * points @ (weights * prototypes).T + constant
     return np.asarray(np.maximum(result, 0.0))
+
+
+def _length(head: Head, points: Points) -> Points:
+    return np.maximum(head.length(points), _TINY)[..., None]
 
 
 def pulled(head: Head, points: Points, slopes: Tables) -> Points:
@@ -44,7 +49,7 @@ def pulled(head: Head, points: Points, slopes: Tables) -> Points:
     if head.geometry == "linear":
         return np.asarray(-(slopes @ prototypes))
     if head.geometry == "angular":
-        norm = np.maximum(np.linalg.norm(points, axis=-1, keepdims=True), _TINY)
+        norm = _length(head, points)
         unit, total = points / norm, -(slopes @ prototypes)
         return np.asarray((total - (total * unit).sum(axis=-1, keepdims=True) * unit) / norm)
     weights = np.ones_like(prototypes) if head.scales is None else head.scales
@@ -53,9 +58,21 @@ def pulled(head: Head, points: Points, slopes: Tables) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Margins:
-    """The margin rows of an instance as functions of tables of measurements."""
+    """The margin rows of an instance as functions of tables of measurements.
+
+    ``target``: with a class, every row is by how much that class is behind the best other one, so
+    that it is negative where the class is predicted.
+    """
 
     instance: Instance
+    target: int | None = None
+
+    @cached_property
+    def _atoms(self) -> Atoms:
+        if self.target is None:
+            return self.instance.atoms
+        head = self.instance.head
+        return Atoms.of(head.decision, self.target, head.logits(self.instance.activation))
 
     def pooled(self, tables: Tables) -> Pooled:
         """Pooled values [B, P]."""
@@ -67,7 +84,11 @@ class Margins:
     def values(self, tables: Tables) -> NDArray[np.float64]:
         """All margins [B, R]."""
         activation = self.instance.head.chain.value(self.pooled(tables))
-        return np.asarray(self.instance.atoms.margins(activation))
+        margins = np.asarray(self._atoms.margins(activation))
+        if self.target is None:
+            return margins
+        behind = -margins.min(axis=-1, keepdims=True)
+        return np.repeat(behind, len(self.instance.rivals), axis=-1)
 
     def slopes(
         self, tables: Tables, rows: Int[NDArray[np.intp], " start"]
@@ -76,7 +97,10 @@ class Margins:
         head = self.instance.head
         pooled = self.pooled(tables)
         activation = head.chain.value(pooled)
-        weights = self._weights(activation, rows)
+        if self.target is None:
+            weights = self._weights(activation, rows)
+        else:
+            weights = -self._weights(activation, self._atoms.margins(activation).argmin(axis=-1))
         steep = np.nan_to_num(head.chain.derivative(pooled), posinf=0.0, neginf=0.0)
         outer = weights * steep
         return outer, self.shares(tables) * outer[:, None, :]
@@ -111,7 +135,7 @@ class Margins:
 
     def _weights(self, activation: Pooled, rows: Int[NDArray[np.intp], " start"]) -> Pooled:
         """d margin / d activation [B, P] of one row per start."""
-        atoms = self.instance.atoms
+        atoms = self._atoms
         match atoms.decision:
             case Linear():
                 return np.asarray(atoms.weights[rows])
@@ -127,7 +151,12 @@ class Margins:
 
 
 def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Pooled:
-    """Derivatives of trees with scores ``leaves`` [B, leaf] at activations [B, P]."""
+    """Derivatives of trees with scores ``leaves`` [B, leaf] at activations [B, P].
+
+    Greedily, that of the one share which keeps the way from the bad leaf that it is nearest to.
+    """
+    if tree.routing != "distributed":
+        return _of_leaves(tree, leaves, activation)
     below = {-1 - k: leaves[:, k] for k in range(leaves.shape[1])}
     for node in reversed(range(len(tree.feature))):
         share = activation[:, tree.feature[node]]
@@ -140,4 +169,25 @@ def _of_tree(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Poo
         result[:, j] += here * (below[second] - below[first])
         reach[first] = here * (1.0 - activation[:, j])
         reach[second] = here * activation[:, j]
+    return result
+
+
+def _of_leaves(tree: Tree, leaves: NDArray[np.float64], activation: Pooled) -> Pooled:
+    """Of what is positive where a good leaf counts: the subgradient at each activation."""
+    node, right, real = tree.ways
+    share, bad = np.where(real, tree.shares(activation), 1.0), leaves <= 0
+    starts, result = np.arange(len(activation)), np.zeros_like(activation)
+    sign = np.where(right, 1.0, -1.0)
+    if tree.routing == "greedy":
+        nearest = np.where(bad, share.min(axis=-1), -np.inf).argmax(axis=-1)
+        step = share[starts, nearest].argmin(axis=-1)
+        result[starts, tree.feature[node[nearest, step]]] = -sign[nearest, step]
+        return result
+    product = share.prod(axis=-1)
+    for kind, factor in ((bad, -1.0), (~bad, 1.0)):
+        leaf = np.where(kind, product, -np.inf).argmax(axis=-1)
+        for step in range(node.shape[1]):
+            rest = np.delete(share[starts, leaf], step, axis=-1).prod(axis=-1)
+            slope = np.where(real[leaf, step], factor * sign[leaf, step] * rest, 0.0)
+            np.add.at(result, (starts, tree.feature[node[leaf, step]]), slope)
     return result

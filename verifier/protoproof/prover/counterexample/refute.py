@@ -112,7 +112,8 @@ class Refuter:
     @cached_property
     def _seeker(self) -> Seeker:
         """The general search, where the fast one does not apply."""
-        return Seeker(self.instance, self.domain)
+        labels = self.instance.head.decision.kind == "labels"
+        return Seeker(self.instance, self.domain, target=None if labels else self.target)
 
     def elements(self) -> list[Fact]:
         """All facts that the vocabulary chooses among: pairs, activations, ceilings, in order."""

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.counterexample.gradient import Margins, measured, pulled
+from protoproof.prover.counterexample.placing import Placing
 from protoproof.prover.counterexample.regions import Region
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
@@ -94,11 +95,17 @@ class Asked:
 
 
 class Seeker:
-    """Searches for one instance and domain."""
+    """Searches for one instance and domain.
 
-    def __init__(self, instance: Instance, domain: Domain, effort: int = 1) -> None:
+    ``target``: the class that what is sought has to be predicted as; None for any but the
+    instance's own, and where labels are predicted.
+    """
+
+    def __init__(
+        self, instance: Instance, domain: Domain, effort: int = 1, target: int | None = None
+    ) -> None:
         self.instance, self.domain, self.effort = instance, domain, max(effort, 1)
-        self.margins = Margins(instance)
+        self.margins = Margins(instance, target)
         spread = instance.head.prototypes - instance.head.prototypes.mean(axis=0)
         self._size = float(np.sqrt((spread**2).sum(axis=1).mean())) or 1.0
         weights = np.abs(instance.margin_weights)
@@ -124,6 +131,22 @@ class Seeker:
         if not found:
             points, after = self._descend(asked, places, starts[best], which[best])
             found = self._clear(places, points, which[best], after)
+        return found or self._placed(asked, rows)
+
+    def _placed(self, asked: Asked, rows: Sequence[int]) -> list[tuple[int, Latent]]:
+        """All locations at once, each where it does most; then all of them descend."""
+        placing = Placing(self.instance, asked.regions, asked.kept, asked.limits)
+        places = placing.places
+        if len(places) < 2:
+            return []  # one was tried everywhere before
+        aims = np.vstack([self._aims(row)[-4:] for row in rows])  # far away, and against the best
+        starts = np.array([latent[places] for latent in placing.placed(rows, aims)])
+        which = np.array(rows, dtype=int)
+        _, margin = self._scored(asked, places, starts, which)
+        found = self._clear(places, starts, which, margin)
+        if not found:
+            points, after = self._descend(asked, places, starts, which)
+            found = self._clear(places, points, which, after)
         return found
 
     def moves(self, facts: FactSet, row: int, latent: Latent) -> list[Move]:

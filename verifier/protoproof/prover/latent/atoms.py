@@ -9,7 +9,7 @@ linear decision exactly the least value, for the best of groups as well, for a t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -126,8 +126,7 @@ class Atoms:
                 return np.asarray(activation @ self.weights.T + self.offset)
             case Best() as best:
                 return np.asarray(best.best(activation) @ self.weights.T + self.offset)
-        scores = self.decision.scores(activation)
-        return np.asarray(scores[..., [self.predicted]] - scores[..., list(self.rivals)])
+        return np.asarray(self.decision.margins(self.leaves, activation))
 
     def least(self, low: Vector, high: Vector) -> Margins:
         """Lower bounds of all margins when each activation moves freely in [low, high]."""
@@ -157,7 +156,8 @@ class Atoms:
         """Of every margin, the weights of its linear form near some activations.
 
         Exact for a linear decision; of the best of groups those of the best members; of a tree the
-        derivative. For rankings and searches, never for a proof.
+        derivative, of all leaves together in any case: where one leaf counts, it is mostly flat.
+        For rankings and searches, never for a proof.
         """
         match self.decision:
             case Linear():
@@ -169,6 +169,13 @@ class Atoms:
                     chosen = members[int(np.argmax(activation[members]))]
                     result[:, chosen] = self.weights[:, group]
                 return result
+            case Tree() as tree:
+                return self._slopes(replace(tree, routing="distributed"), activation)
+
+    def _slopes(
+        self, tree: Tree, activation: Vector
+    ) -> Float[NDArray[np.float64], "rival prototype"]:
+        """The derivatives of the margins by finite differences."""
         count = len(activation)
         # a tree is linear in every single activation, but for prototypes that several nodes share
         ends = np.tile(activation, (2 * count, 1))
@@ -176,7 +183,7 @@ class Atoms:
         step = 1e-6
         ends[index, index] += step
         ends[count + index, index] -= step
-        values = self.margins(ends)
+        values = tree.margins(self.leaves, ends)
         return np.asarray((values[:count] - values[count:]).T / (2 * step))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cmp_to_key
 
 import numpy as np
 from flint import arb, ctx, fmpq
@@ -28,7 +29,7 @@ _NEAR = 1e-9
 def enclosed_measurement(instance: Instance, location: int, prototype: int) -> tuple[float, float]:
     """Ends of one measurement."""
     head, z = instance.head, instance.latent[location]
-    if head.geometry == "euclidean":
+    if head.geometry == "euclidean" and _single(head, prototype):
         return enclose_squared_distance(z, head.prototypes[prototype])
     if head.geometry == "angular":
         with ctx.workprec(_BITS):
@@ -43,7 +44,7 @@ def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
         with ctx.workprec(_BITS):
             return enclosed_number(pooled_number(instance, prototype))
     column = instance.measurement[:, prototype]
-    if head.geometry == "euclidean" and head.mask is None:
+    if head.geometry == "euclidean" and head.mask is None and _single(head, prototype):
         return enclose_nearest(instance.latent, head.prototypes[prototype], column)
     # rounding is monotone: the enclosure of a minimum is the minimum of the enclosures
     ends = [enclosed_measurement(instance, place, prototype) for place in _near(column)]
@@ -52,11 +53,62 @@ def enclosed_pooled(instance: Instance, prototype: int) -> tuple[float, float]:
 
 def enclosed_level(instance: Instance, prototype: int) -> float:
     """The largest float64 known to be at most the level of one prototype."""
-    if instance.head.uniform:
-        return enclosed_pooled(instance, prototype)[0]
+    if prototype not in instance.known_levels:
+        if instance.head.uniform:
+            found = enclosed_pooled(instance, prototype)[0]
+        else:
+            with ctx.workprec(_BITS):
+                found = enclosed_number(_level_number(instance, prototype))[0]
+        instance.known_levels[prototype] = found
+    return instance.known_levels[prototype]
+
+
+def enclosed_ceiling(instance: Instance, prototype: int, exempt: Sequence[int]) -> float:
+    """The largest float64 known to be at most the level of ``prototype``, and of every prototype
+    that float64 cannot tell from it and that is not exempt: where they differ, it is the least."""
+    near = _near_to(instance.level, float(instance.level[prototype]))
+    near[list(exempt)] = False
+    near[prototype] = True
+    return min(enclosed_level(instance, j) for j in np.flatnonzero(near).tolist())
+
+
+def ranked(instance: Instance) -> list[int]:
+    """The prototypes by their level, the most activated first, equal ones by their index.
+
+    Exact numbers decide where float64 may not tell: an order that only rounding makes is none.
+    """
+    level = instance.level
+    found: list[int] = []
+    order = np.lexsort((np.arange(len(level)), level))
+    apart = ~_near_to(level[order][1:], level[order][:-1])
+    for run in np.split(order, np.flatnonzero(apart) + 1):
+        found += run.tolist() if len(run) == 1 else _exactly_ranked(instance, run.tolist())
+    return found
+
+
+def _exactly_ranked(instance: Instance, run: Sequence[int]) -> list[int]:
     with ctx.workprec(_BITS):
-        number = pooled_number(instance, prototype)
-        return -enclosed_number(chain_number(instance.head.chain, prototype, number))[1]
+        numbers = {j: _level_number(instance, j) for j in run}
+
+    def compare(i: int, j: int) -> int:
+        if numbers[i] < numbers[j]:
+            return -1
+        return 1 if numbers[j] < numbers[i] else i - j
+
+    return sorted(run, key=cmp_to_key(compare))
+
+
+def _level_number(instance: Instance, prototype: int) -> Number:
+    number = pooled_number(instance, prototype)
+    if instance.head.uniform:
+        return number
+    return -chain_number(instance.exact.chain, prototype, number)
+
+
+def _single(head: Head, prototype: int) -> bool:
+    """Whether a prototype has float32 coordinates."""
+    point = head.prototypes[prototype]
+    return bool((point.astype(np.float32) == point).all())
 
 
 def pooled_number(instance: Instance, prototype: int) -> Number:
@@ -67,7 +119,7 @@ def pooled_number(instance: Instance, prototype: int) -> Number:
     values = [measurement_number(head, instance.latent[place], prototype) for place in places]
     if kind == "nearest":
         return least(values)
-    inner = [chain_number(head.inner_chain, prototype, value) for value in values]
+    inner = [chain_number(instance.exact.inner, prototype, value) for value in values]
     return pooled_numbers(kind, inner, head.pooling_of.count[prototype])
 
 
@@ -120,7 +172,8 @@ def measurement_number(head: Head, z: NDArray[np.float64], prototype: int) -> Nu
         (a * Fraction(b) for a, b in zip(values, head.prototypes[prototype].tolist(), strict=True)),
         Fraction(0),
     )
-    square = max(sum((v * v for v in values), Fraction(0)), Fraction(head.epsilon) ** 2)
+    square = sum((v * v for v in values), Fraction(head.added))
+    square = max(square, Fraction(head.epsilon) ** 2)
     if not square:
         return fmpq(0)
     norm = arb(fmpq(square.numerator, square.denominator)).sqrt()
@@ -163,6 +216,13 @@ def _as_ball(value: Number) -> arb:
 
 
 def _near(column: NDArray[np.float64]) -> list[int]:
-    bottom = float(column.min())
-    found: list[int] = np.flatnonzero(column <= bottom + _NEAR * (1.0 + abs(bottom))).tolist()
+    found: list[int] = np.flatnonzero(_near_to(column, float(column.min()))).tolist()
     return found
+
+
+def _near_to(values: NDArray[np.float64], other: float | NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether float64 may not tell numbers apart (infinite ones only from the others)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (values == other) | (np.abs(values - other) <= _NEAR * (1.0 + np.abs(other)))
+        )

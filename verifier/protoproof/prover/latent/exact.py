@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from flint import arb, fmpq, fmpq_mat, fmpz_mat
@@ -57,10 +60,13 @@ def exact_head(head: Head) -> ExactHead:
 
 
 def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
-    """A matrix of float32 values as integers over ``2**shift``, ``shift >= 0``, exactly."""
+    """A matrix of float64 values as integers over ``2**shift``, ``shift >= 0``, exactly."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    whole = np.ldexp(mantissa, 24).astype(np.int64)  # 24 significant bits: an integer
-    power = np.where(whole == 0, 0, exponent.astype(np.int64) - 24)
+    whole = np.ldexp(mantissa, 53).astype(np.int64)  # 53 significant bits: an integer
+    _, lowest = np.frexp((whole & -whole).astype(np.float64))
+    zeros = np.where(whole == 0, 0, lowest - 1)
+    whole >>= zeros
+    power = np.where(whole == 0, 0, exponent.astype(np.int64) - 53 + zeros)
     shift = max(0, -int(power.min(initial=0)))
     return [
         [n << up for n, up in zip(row, ups, strict=True)]
@@ -68,10 +74,10 @@ def integers(values: NDArray[np.floating]) -> tuple[list[list[int]], int]:
     ], shift
 
 
-def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
-    """A multiple of the direction's part orthogonal to ``rows``; None where they are dependent."""
+def across(rows: list[list[int]], direction: list[int]) -> tuple[list[int], int] | None:
+    """The direction's part orthogonal to ``rows``, as numerators over a unit; None: dependent."""
     if not rows:
-        return direction
+        return direction, 1
     matrix = fmpz_mat(rows)
     column = fmpz_mat([[n] for n in direction])
     try:
@@ -81,9 +87,18 @@ def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
     numerators, denominator = weights.numer_denom()
     spanned = (matrix.transpose() * numerators).tolist()
     whole = int(denominator)
-    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
-    common = math.gcd(*along) or 1
-    return [n // common for n in along]
+    return [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)], whole
+
+
+def orthogonal(rows: list[list[int]], direction: list[int]) -> list[int] | None:
+    """A short multiple of the direction's part orthogonal to ``rows``; None: dependent."""
+    if not rows:
+        return direction
+    found = across(rows, direction)
+    if found is None:
+        return None
+    common = math.gcd(*found[0]) or 1
+    return [n // common for n in found[0]]
 
 
 def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
@@ -101,23 +116,74 @@ def ordered(lower: float, value: tuple[int, int], upper: float | None) -> bool:
 Number = arb | fmpq
 
 
-def chain_ball(chain: Chain, prototype: int, value: Number) -> arb:
+class Irrational(Protocol):
+    """A constant that is evaluated where it is used, at the precision of that place."""
+
+    def ball(self) -> arb:
+        """A ball around it, at the working precision."""
+
+
+@dataclass(frozen=True)
+class ExactStep:
+    """One primitive; ``constants``: none, one for all prototypes alike, or one for each."""
+
+    name: str
+    constants: tuple[Fraction | Irrational, ...] = ()
+
+    def constant(self, prototype: int) -> Number | None:
+        """What the primitive takes for a prototype."""
+        if not self.constants:
+            return None
+        found = self.constants[0 if len(self.constants) == 1 else prototype]
+        if isinstance(found, Fraction):
+            return fmpq(found.numerator, found.denominator)
+        return found.ball()
+
+
+Steps = tuple[ExactStep, ...]
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """What is pooled, and what becomes of that, with constants that float64 may not hold.
+
+    A graph that divides by 64.64, or by a norm, has such constants. Facts about what they make are
+    only true at the explained latent where they are not rounded.
+    """
+
+    inner: Steps
+    chain: Steps
+
+    @classmethod
+    def of(cls, head: Head) -> Similarities:
+        """Those of a head whose float64 constants are what the graph means."""
+        return cls(_exact_steps(head.inner_chain), _exact_steps(head.chain))
+
+
+def _exact_steps(chain: Chain) -> Steps:
+    return tuple(
+        ExactStep(
+            step.name,
+            () if step.constant is None else tuple(map(Fraction, step.constant.tolist())),
+        )
+        for step in chain.steps
+    )
+
+
+def chain_ball(chain: Steps, prototype: int, value: Number) -> arb:
     """A ball around the similarity of a measurement; constants are exact."""
     found = chain_number(chain, prototype, value)
     return found if isinstance(found, arb) else arb(found)
 
 
-def chain_number(chain: Chain, prototype: int, value: Number) -> Number:
+def chain_number(chain: Steps, prototype: int, value: Number) -> Number:
     """The similarity of a measurement: a fraction as long as everything rational keeps it one.
 
     Raises:
         InternalError: a primitive without balls.
     """
-    for step in chain.steps:
-        constant = None
-        if step.constant is not None:
-            constant = exactly(float(step.constant[0 if step.constant.size == 1 else prototype]))
-        value = _applied(step.name, value, constant)
+    for step in chain:
+        value = _applied(step.name, value, step.constant(prototype))
     return value
 
 
@@ -126,11 +192,12 @@ def exactly(value: float) -> fmpq:
     return fmpq(*value.as_integer_ratio())
 
 
-def _applied(name: str, x: Number, c: fmpq | None) -> Number:
+def _applied(name: str, x: Number, c: Number | None) -> Number:
     """One primitive of :mod:`protoproof.network.head.primitives`."""
-    found = _rational(name, x, c) if isinstance(x, fmpq) else None
-    if found is not None:
-        return found
+    if isinstance(x, fmpq) and not isinstance(c, arb):
+        found = _rational(name, x, c)
+        if found is not None:
+            return found
     ball = x if isinstance(x, arb) else arb(x)
     return _ball(name, ball) if c is None else _ball_with(name, ball, arb(c))
 
@@ -177,6 +244,8 @@ def _ball_with(name: str, x: arb, c: arb) -> arb:
             return 1 + c / x
         case "power":
             return x**c
+        case "log_one_plus":
+            return (c / x).log1p()
         case "zero_below":
             if x >= c:
                 return x

@@ -14,6 +14,7 @@ from protoproof.backend import PROCESSOR, Engine
 from protoproof.network.head.head import Head
 from protoproof.prover.latent.atoms import Atoms, Weights
 from protoproof.prover.latent.atoms import interval_margins as interval_margins
+from protoproof.prover.latent.exact import Similarities
 from protoproof.prover.latent.gram import Gram
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -26,7 +27,8 @@ class Instance:
     ``latent`` [L, D]; ``measurement`` [L, P]; ``activation`` [P]; ``predicted`` the class (-1 where
     the decision is about labels); ``gram`` [P, P] squared distances between prototypes (shared by
     all instances of a head); ``engine`` where searches run that are worth a device; ``labels`` of a
-    decision about labels, those that are explained, none for all.
+    decision about labels, those that are explained, none for all; ``stated``: the similarities with
+    constants that float64 does not hold, None where it holds all of them.
     """
 
     head: Head
@@ -37,6 +39,17 @@ class Instance:
     gram: Gram
     engine: Engine = PROCESSOR
     labels: tuple[int, ...] = ()
+    stated: Similarities | None = None
+
+    @cached_property
+    def exact(self) -> Similarities:
+        """The similarities in exact numbers."""
+        return self.stated or Similarities.of(self.head)
+
+    @cached_property
+    def known_levels(self) -> dict[int, float]:
+        """Exact levels, rounded down, of the prototypes that were asked about."""
+        return {}
 
     @cached_property
     def pooled(self) -> Vector:

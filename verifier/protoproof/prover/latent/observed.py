@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from protoproof.prover.latent.enclosed import (
+    enclosed_ceiling,
     enclosed_level,
     enclosed_measurement,
     enclosed_pooled,
@@ -25,7 +26,8 @@ def activation_fact(instance: Instance, prototype: int) -> ActivationFact:
 
 def ceiling_fact(instance: Instance, prototype: int, exempt: Iterable[int]) -> CeilingFact:
     """A ceiling at the level of ``prototype``; every prototype above it must be exempt."""
-    return CeilingFact(enclosed_level(instance, prototype), tuple(sorted(exempt)))
+    free = tuple(sorted(exempt))
+    return CeilingFact(enclosed_ceiling(instance, prototype, free), free)
 
 
 def ceilings_of(instance: Instance) -> list[CeilingFact]:

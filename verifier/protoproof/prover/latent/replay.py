@@ -290,7 +290,7 @@ class Replay:
                 for j, own, other in weights:
                     numerator, denominator = best[j]
                     q = arb(numerator) / arb(denominator)
-                    activation = chain_ball(head.chain, j, q)
+                    activation = chain_ball(self._instance.exact.chain, j, q)
                     total += (arb(own) - arb(other)) * activation
                 if total > 0:  # true only where every number of the ball is positive
                     return True

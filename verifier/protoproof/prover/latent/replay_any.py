@@ -18,15 +18,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol
 
-from flint import arb, ctx, fmpq, fmpq_mat, fmpz_mat
+from flint import arb, ctx, fmpq, fmpz_mat
 
 from protoproof.errors import InternalError
-from protoproof.network.head.decision import Best, Labels, Linear
+from protoproof.network.head.decision import Best, Labels, Linear, Tree
 from protoproof.prover.latent.domain import Ball, Domain, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
-from protoproof.prover.latent.exact import Number, chain_number, exactly, integers
+from protoproof.prover.latent.exact import Number, across, chain_number, exactly, integers
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
@@ -106,7 +107,10 @@ class AnyReplay:
             at = _Latent(self, points)
             if not all(at.meets(fact) for fact in facts if fact != dropped):
                 return False
-            return bool(at.margin(self._instance.predicted, rival) < 0)
+            if isinstance(self._instance.head.decision, Labels):
+                return bool(at.margin(-1, rival) < 0)
+            # the rival's own lead: at a leaf that scores both alike, neither is ahead
+            return bool(at.margin(rival, self._instance.predicted) > 0)
 
     def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
         """Whether the moved latent certainly has ``class_`` ahead of every other class.
@@ -167,7 +171,7 @@ class AnyReplay:
         euclidean = head.geometry == "euclidean"
         base = kept[0] if euclidean else [0] * head.channels
         rows = [[a - b for a, b in zip(p, base, strict=True)] for p in kept[euclidean:]]
-        found = _across(rows, direction)
+        found = across(rows, direction)
         if found is None:
             return None
         along, unit = found
@@ -216,7 +220,7 @@ class AnyReplay:
                 own - fmpq(2 * dot, unit) + fmpq(norm, 1 << 2 * self._shift)
                 for dot, norm in zip(dots, norms, strict=True)
             ]
-        size = max(fmpq(square, scale * scale), exactly(head.epsilon) ** 2)
+        size = max(fmpq(square, scale * scale) + exactly(head.added), exactly(head.epsilon) ** 2)
         if size == 0:
             return [fmpq(0)] * len(dots)
         norm = arb(size).sqrt()
@@ -239,6 +243,7 @@ class _Latent:
     def __init__(self, replay: AnyReplay, points: Mapping[int, _Point]) -> None:
         self._replay, self._points = replay, points
         self._head = replay.instance.head
+        self._exact = replay.instance.exact
         self._pooled: dict[int, Number] = {}
         self._similar: dict[int, Number] = {}
 
@@ -256,7 +261,7 @@ class _Latent:
             if kind == "nearest":
                 found = least(values)
             else:
-                inner = [chain_number(head.inner_chain, prototype, value) for value in values]
+                inner = [chain_number(self._exact.inner, prototype, value) for value in values]
                 found = pooled_numbers(kind, inner, pooling.count[prototype])
             self._pooled[prototype] = found
         return self._pooled[prototype]
@@ -265,7 +270,7 @@ class _Latent:
         """The activation of one prototype."""
         if prototype not in self._similar:
             value = self.pooled(prototype)
-            self._similar[prototype] = chain_number(self._head.chain, prototype, value)
+            self._similar[prototype] = chain_number(self._exact.chain, prototype, value)
         return self._similar[prototype]
 
     def meets(self, fact: Fact) -> bool:
@@ -301,15 +306,35 @@ class _Latent:
                 return self._over(
                     decision.then, predicted, rival, lambda g: self._largest(groups[g])
                 )
-        below: dict[int, arb] = {
-            -1 - k: arb(float(row[predicted])) - arb(float(row[rival]))
-            for k, row in enumerate(decision.leaf)
-        }
+        apart = [arb(float(row[predicted])) - arb(float(row[rival])) for row in decision.leaf]
+        if decision.routing != "distributed":
+            return self._of_leaves(decision, [difference > 0 for difference in apart])
+        below: dict[int, arb] = {-1 - k: difference for k, difference in enumerate(apart)}
         for node in reversed(range(len(decision.feature))):
             share = _ball(self.activation(int(decision.feature[node])))
             left, right = below[int(decision.left[node])], below[int(decision.right[node])]
             below[node] = (1 - share) * left + share * right
         return below[0]
+
+    def _of_leaves(self, tree: Tree, good: Sequence[bool]) -> arb:
+        """What is positive where the leaf that counts is certainly a good one."""
+        best, worst = [arb(-1)], [arb(-1)]
+        nodes, sides, real = tree.ways
+        for leaf, is_good in enumerate(good):
+            shares = []
+            for node, right in zip(nodes[leaf][real[leaf]], sides[leaf][real[leaf]], strict=True):
+                share = _ball(self.activation(int(tree.feature[node])))
+                shares.append(share if right else 1 - share)
+            # the leaf with no share below a half; the one with the largest product
+            greedy = tree.routing == "greedy"
+            if greedy:
+                value = -_greatest([-share for share in shares])
+            else:
+                value = math.prod(shares, start=arb(1))
+            (best if is_good else worst).append(value)
+        if tree.routing == "greedy":
+            return arb(1) / 2 - _greatest(worst)
+        return _greatest(best) - _greatest(worst)
 
     def _over(
         self, linear: Linear, predicted: int, rival: int, value: Callable[[int], Number]
@@ -337,6 +362,10 @@ class _Latent:
         return found
 
 
+def _greatest(values: Sequence[arb]) -> arb:
+    return reduce(arb.max, values)
+
+
 def _between(value: Number, low: float, high: float) -> bool:
     """Whether a number certainly lies in [low, high]."""
     if isinstance(value, fmpq):
@@ -353,20 +382,3 @@ def _shifted(here: list[int], up: int, along: list[int], unit: int) -> _Point:
     """v + along / unit."""
     numerators = [(v * unit) + (d << up) for v, d in zip(here, along, strict=True)]
     return _Point(numerators, unit << up)
-
-
-def _across(rows: list[list[int]], direction: list[int]) -> tuple[list[int], int] | None:
-    """The direction's part orthogonal to ``rows``, as numerators over a unit; None: dependent."""
-    if not rows:
-        return direction, 1
-    matrix = fmpz_mat(rows)
-    column = fmpz_mat([[n] for n in direction])
-    try:
-        weights = fmpq_mat(matrix * matrix.transpose()).solve(fmpq_mat(matrix * column))
-    except ZeroDivisionError:
-        return None
-    numerators, denominator = weights.numer_denom()
-    spanned = (matrix.transpose() * numerators).tolist()
-    whole = int(denominator)
-    along = [whole * d - int(part[0]) for d, part in zip(direction, spanned, strict=True)]
-    return along, whole

@@ -44,12 +44,10 @@ Latent = Float[NDArray[np.float64], "location channel"]
 class Outcome:
     """``status``: ``none`` (z3 finds no model), ``refuted`` (``moves`` shows one) or ``open``.
 
-    ``cuts`` are the splits that the lemmas suggest, those added last first; ``rounds`` counts
-    the models.
+    ``cuts`` are the splits that the lemmas suggest, those added last first.
     """
 
     status: str
-    rounds: int
     moves: tuple[Move, ...] = ()
     cuts: list[Cut] = field(default_factory=list)
 
@@ -214,13 +212,13 @@ def ask(cases: Cases, domain: Domain, row: int, solver: Solver, rounds: int = _R
     query, instance = Query(cases, row), cases.instance
     replay = Replay(instance, domain)
     rival = instance.rivals[row]
-    for count in range(rounds):
+    for _ in range(rounds):
         answer = solver.solve(query.script(), logic="QF_LRA", steps=_STEPS, seconds=_SECONDS)
         cuts = list(dict.fromkeys(reversed(query.cuts)))
         if answer.status == "unsat":
-            return Outcome("none", count, cuts=cuts)
+            return Outcome("none", cuts=cuts)
         if answer.status != "sat":
-            return Outcome("open", count, cuts=cuts)
+            return Outcome("open", cuts=cuts)
         values = {k: float(v) for k, v in answer.model.items() if isinstance(v, Fraction)}
         near = np.array(
             [
@@ -230,7 +228,7 @@ def ask(cases: Cases, domain: Domain, row: int, solver: Solver, rounds: int = _R
         )
         moves = counterexample_moves(instance, cases.facts, near)
         if moves and replay.survives(cases.facts, None, rival, moves):
-            return Outcome("refuted", count + 1, tuple(moves), cuts)
+            return Outcome("refuted", tuple(moves), cuts)
         if not query.refine(values):
-            return Outcome("open", count + 1, cuts=cuts)
-    return Outcome("open", rounds, cuts=list(dict.fromkeys(reversed(query.cuts))))
+            return Outcome("open", cuts=cuts)
+    return Outcome("open", cuts=list(dict.fromkeys(reversed(query.cuts))))

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from protoproof.certificate import schema
 from protoproof.certificate.input_region import InputRegion
 from protoproof.network import Network, Observation
+from protoproof.network.head.decision import Tree
 from protoproof.network.recorded import input_digest
 from protoproof.prover.counterexample.refute import Refutation
 from protoproof.prover.counterexample.witness import Found
@@ -69,6 +70,7 @@ def model_identity(network: Network) -> schema.ModelIdentity:
         geometry=head.geometry,
         pooling=tuple(sorted(set(head.pooling_of.kinds))),
         decision=head.decision.kind,  # type: ignore[arg-type]  # pydantic checks the word
+        routing=head.decision.routing if isinstance(head.decision, Tree) else None,
     )
 
 

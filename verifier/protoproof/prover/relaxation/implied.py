@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact
@@ -201,17 +201,46 @@ class Banks:
         return self.within.stretch(prototype, via, nearest)
 
 
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Among the prototypes pooled by the ``nearest`` location as ``within`` says; the others, whose
+    pooled values have the greatest ends ``far``, say nothing and are told nothing."""
+
+    within: Kin
+    nearest: Bool[NDArray[np.bool_], " prototype"]
+    far: Vector
+
+    def reach(
+        self, named: Int[NDArray[np.intp], " row"], nearest: Float[NDArray[np.float64], " row"]
+    ) -> Float[NDArray[np.float64], "row prototype"]:
+        """See :class:`Kin`."""
+        found = np.tile(self.far, (len(named), 1))
+        rows = np.flatnonzero(self.nearest[named])
+        if len(rows):
+            told = self.within.reach(named[rows], nearest[rows])
+            found[np.ix_(rows, self.nearest)] = told[:, self.nearest]
+        return found
+
+    def stretch(self, prototype: int, via: int, nearest: float) -> float:
+        """See :class:`Kin`."""
+        return self.within.stretch(prototype, via, nearest)
+
+
 def kin_of(instance: Instance) -> Kin | None:
     """What one prototype's nearest measurement says about another's in an instance's head."""
     head = instance.head
-    if not head.all_nearest or head.geometry not in ("euclidean", "angular"):
+    near = head.pooling_of.nearest
+    if not near.any() or head.geometry not in ("euclidean", "angular"):
         return None
     kin: Kin = Distances(instance.gram)
     if head.geometry == "angular":
         kin = Angles(instance.gram, np.sqrt((head.prototypes**2).sum(axis=1)))
-    if head.mask is None or head.prototype_bank is None:
+    if head.mask is not None and head.prototype_bank is not None:
+        kin = Banks(kin, head.prototype_bank, head.range[1])
+    if near.all():
         return kin
-    return Banks(kin, head.prototype_bank, head.range[1])
+    ends = np.inf if head.chain.high is None else head.chain.high
+    return Nearest(kin, near, np.broadcast_to(ends, near.shape))
 
 
 def farthest(

@@ -114,8 +114,7 @@ class Angular:
     ) -> SpanRows:
         """See :class:`Told`."""
         head, z = self.instance.head, self.instance.latent[location]
-        norm = max(float(np.sqrt(z @ z)), head.epsilon)
-        unit = z / norm if norm > 0 else np.zeros_like(z)
+        unit = z / head.length(z)
         found = Span.of(head.prototypes, facts)
         own = sign * head.prototypes[prototypes]
         along, centre = own @ found.basis.T, found.basis @ unit

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
 from protoproof.prover.counterexample.refute import Latent, Refutation, Refuter
@@ -36,20 +38,17 @@ _NEAR = 3
 class Change:
     """What happens to one prototype at a contrastive latent: similarity before and after.
 
-    ``weight`` is what a unit of its similarity adds to the new class's lead over the old one;
-    ``location`` is the one that saw it most if it is seen less now, else the one that does now.
+    ``effect`` is how much of the new class's lead over the old one it makes: the mean of what it
+    adds as the first of all changes and as the last one, which of a linear decision are the same.
+    ``location`` is the one that saw it most if it is seen less now, else the one that does now;
+    None where the prototype counts with more than its nearest location.
     """
 
     prototype: int
     before: float
     after: float
-    weight: float
-    location: int
-
-    @property
-    def effect(self) -> float:
-        """How much of the new class's lead it makes."""
-        return self.weight * (self.after - self.before)
+    effect: float
+    location: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +85,13 @@ def contrastive(
     """The smallest contrastive set of pair facts that was found for a class, or None.
 
     Args:
-        target: a class other than the predicted one.
+        target: a class other than the predicted one; or one of the labels that are explained,
+            which is to be decided otherwise.
         deadline: when to stop improving, by the clock ``now``.
 
     Raises:
         UsageError: ``target`` is the predicted class or none of the network's.
     """
-    if not instance.head.all_nearest:
-        raise UsageError(
-            "a contrast releases facts about single locations, which say nothing about means over "
-            "all of them; ask for --minimal all --vocabulary mixed"
-        )
     if target not in instance.rivals:
         raise UsageError(
             f"class {target} is the predicted one, or none of the {len(instance.rivals) + 1}; "
@@ -142,20 +137,40 @@ def _changes(instance: Instance, target: int, latent: Latent) -> tuple[Change, .
     measured = head.measurement(latent)
     after = head.activation(measured)
     # activations are largest where distances are least
+    before = instance.activation
     was, is_ = instance.measurement.argmin(axis=0), measured.argmin(axis=0)
-    weight = -instance.margin_weights[instance.rivals.index(target)]
-    moved = np.flatnonzero(np.abs(after - instance.activation) > 1e-6)
+    moved = np.flatnonzero(np.abs(after - before) > 1e-6)
+    effects = _effects(instance, instance.rivals.index(target), after, moved)
     changes = (
         Change(
             int(j),
-            float(instance.activation[j]),
+            float(before[j]),
             float(after[j]),
-            float(weight[j]),
-            int((was if after[j] < instance.activation[j] else is_)[j]),
+            float(effect),
+            int((was if after[j] < before[j] else is_)[j])
+            if head.pooling_of.kinds[j] == "nearest"
+            else None,
         )
-        for j in moved
+        for j, effect in zip(moved, effects, strict=True)
     )
     return tuple(sorted(changes, key=lambda change: (-change.effect, change.prototype)))
+
+
+def _effects(
+    instance: Instance,
+    row: int,
+    after: Float[NDArray[np.float64], " prototype"],
+    moved: Int[NDArray[np.intp], " change"],
+) -> Float[NDArray[np.float64], " change"]:
+    """What every change takes off a margin; see :class:`Change`."""
+    before, index = instance.activation, np.arange(len(moved))
+    first, last = np.tile(before, (len(moved), 1)), np.tile(after, (len(moved), 1))
+    first[index, moved], last[index, moved] = after[moved], before[moved]
+    margins = instance.atoms.margins(np.vstack([before, after, first, last]))[:, row]
+    count = len(moved)
+    alone = margins[0] - margins[2 : 2 + count]
+    undone = margins[2 + count :] - margins[1]
+    return np.asarray((alone + undone) / 2)
 
 
 def _nearest(instance: Instance, refutation: Refutation) -> tuple[tuple[int, tuple[int, ...]], ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import ActivationFact, Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
@@ -74,10 +75,8 @@ def _left(
 
 def _shorter(instance: Instance, facts: FactSet, suffices: Callable[[FactSet], bool]) -> FactSet:
     """The shortest list of most activated prototypes found by bisection."""
-    ranking = sorted(
-        (fact.prototype for fact in facts.activations),
-        key=lambda j: float(instance.measurement[:, j].min()),
-    )
+    kept = {fact.prototype for fact in facts.activations}
+    ranking = [j for j in ranked(instance) if j in kept]
     best, smallest, largest = facts, 1, len(ranking)
     while smallest < largest:
         middle = (smallest + largest) // 2

@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.relaxation.intervals import Intervals
@@ -67,8 +68,7 @@ class Cover:
         instance = self.instance
         self.nearest = instance.pooled
         count = self.count = len(self.nearest)
-        # ties broken by index, so that equal runs agree
-        self.ranking = np.lexsort((np.arange(count), instance.level))
+        self.ranking = np.array(ranked(instance), dtype=np.intp)
         self.rank = np.empty(count, dtype=np.intp)
         self.rank[self.ranking] = np.arange(count)
         self.levels = _levels(count)
@@ -107,7 +107,10 @@ class Cover:
             return alone
         reach = self.kin.reach(named, self.nearest[named])
         reach[np.arange(len(named)), named] = self.nearest[named]
-        return self.instance.similarity(reach)
+        least = self.instance.similarity(reach)
+        least[:, ~self.instance.head.pooling_of.nearest] = -np.inf  # of these only one's own
+        least[np.arange(len(named)), named] = self.instance.activation[named]
+        return least
 
     def lifts(
         self, named: Int[NDArray[np.intp], " row"]

@@ -25,10 +25,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, ceilings_of
@@ -277,9 +276,9 @@ def _topk(
     if names < 2:
         return Minimum(start, len(start.facts), SizeProof((), ()))
     refuter = Refuter(instance, domain, kinds=KINDS["topk"], now=now)
-    ranking = np.lexsort((np.arange(len(instance.level)), instance.level))
+    ranking = ranked(instance)
     for k in range(names - 1, 0, -1):
-        named = [int(j) for j in ranking[:k]]
+        named = ranking[:k]
         facts = FactSet(
             activations=tuple(activation_fact(instance, j) for j in named),
             ceilings=(ceiling_fact(instance, named[-1], named),),

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from protoproof.network.head.decision import Tree
+from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import ActivationFact, FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.oracle.interval import IntervalState
@@ -30,7 +31,7 @@ def named_under_ceiling(state: IntervalState) -> FactSet | None:
     """
     instance = state.instance
     count = len(instance.level)
-    ranking = np.lexsort((np.arange(count), instance.level)).tolist()
+    ranking = ranked(instance)
     best: FactSet | None = None
     for rank in sorted({*np.linspace(0, count - 1, min(count, _CEILINGS)).astype(int).tolist()}):
         at = ranking[rank]

@@ -3,7 +3,8 @@
     topk, ceiling, path: the interval oracle
     mixed:              the interval oracle, then the relational one where there are pair facts;
                         pairs alone where they are fewer
-    pairs, triangle:    grow until proved, delete by the published triangle inequality
+    pairs, triangle:    grow until proved, delete by the published triangle inequality, of distances
+                        or of angles (else as interval)
     pairs, interval:    grow until proved, delete by the interval oracle
     pairs, relational:  grow until proved, delete by the relational oracle
     pairs, cascade:     grow and delete by the triangle inequality, go on by the interval oracle,
@@ -12,7 +13,7 @@
     pairs, auto:        grow and delete by the interval oracle, then go on by the relational one
 
 Heads whose measurements are no squared distances, or whose margins are no linear forms, have the
-interval oracle only, whatever is asked for.
+interval oracle and the triangle only, whatever is asked for.
 
 Each set comes with the state that proved it. A prover's yes is float64; where the checker does
 not accept the proof, the next candidate asks for more margin, and at last for less ambition: the
@@ -78,15 +79,14 @@ def candidates(
             are far more are only deleted from, neither exchanged nor bounded together.
     """
     oracle = require_oracle(oracle)
+    if vocabulary == "pairs" and oracle == TriangleOracle.name:
+        yield from _triangle(instance, domain)
+        return
     if not instance.head.plain or vocabulary == "path":
         # relational proofs and proofs by cases need squared distances and linear margins
         oracle = IntervalOracle.name
     if oracle == BranchAndBoundOracle.name:
         yield from _by_cases(instance, domain, vocabulary)
-        return
-    if vocabulary == "pairs" and oracle == "triangle":
-        for slack in _SLACKS:
-            yield from _triangle(instance, domain, slack)
         return
     if vocabulary == "pairs" and oracle != IntervalOracle.name:
         for slack in _SLACKS:
@@ -134,20 +134,21 @@ def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
     return state.facts
 
 
-def _triangle(instance: Instance, domain: Domain, slack: float) -> Iterator[Candidate]:
+def _triangle(instance: Instance, domain: Domain) -> Iterator[Candidate]:
     """A set that the triangle inequality cannot shrink.
 
     The interval oracle, which is never looser, supplies the proof: certificates have one kind of
-    row.
+    row. Where there is no triangle inequality, its own set.
     """
-    triangle = TriangleOracle(slack).prepare(instance, domain)
-    if not grow(triangle):
-        return
-    delete(triangle, by_worth(triangle))
-    state = IntervalOracle(slack).prepare(instance, domain)
-    state.follow(triangle)
-    for candidate in _decided(state.facts, state):
-        yield replace(candidate, oracle="triangle")
+    for slack in _SLACKS:
+        triangle = TriangleOracle(slack).prepare(instance, domain)
+        if not grow(triangle):
+            return
+        delete(triangle, by_worth(triangle))
+        state = IntervalOracle(slack).prepare(instance, domain)
+        state.follow(triangle)
+        for candidate in _decided(state.facts, state):
+            yield replace(candidate, oracle=triangle.oracle)
 
 
 def _relational(

@@ -24,10 +24,8 @@ _BLOCK = 1 << 20  # numbers in one block of differences
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """``low <= a_j <= high`` for every prototype, and the same for its nearest measurement."""
+    """``low <= a_j <= high`` for every prototype."""
 
-    nearest_low: Ends
-    nearest_high: Ends
     low: Ends
     high: Ends
 
@@ -41,11 +39,8 @@ def activations(head: Head, box: LatentBox) -> Activations:
     decreases.
     """
     low, high = measurement_ends(head, box)
-    near, far = low.min(axis=1), high.min(axis=1)
-    top, bottom = head.chain.value(near), head.chain.value(far)
-    return Activations(
-        near, far, bottom - _SPARE * (1 + np.abs(bottom)), top + _SPARE * (1 + np.abs(top))
-    )
+    top, bottom = (head.chain.value(ends.min(axis=1)) for ends in (low, high))
+    return Activations(bottom - _SPARE * (1 + np.abs(bottom)), top + _SPARE * (1 + np.abs(top)))
 
 
 def measurement_ends(head: Head, box: LatentBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -134,10 +134,24 @@ def _box(body: str, centre: Image | None, shape: tuple[int, ...], domain: Domain
 
 
 def box_region(box: InputBox, centre: Image | None, domain: Domain, name: str) -> Region:
-    """A box with the given centre, or else its middle in float32."""
+    """A box with the given centre, or else its middle in float32.
+
+    Raises:
+        InputError: no float32 number lies between two ends; see also :class:`BoxRegion`.
+    """
+    first = box.lower.astype(np.float32)  # the least float32 number that is not below the end
+    first = np.where(first < box.lower, np.nextafter(first, np.float32(np.inf)), first)
+    empty = np.argwhere(first > box.upper)
+    if len(empty):
+        where = tuple(empty[0].tolist())
+        raise InputError(
+            f"{printable(name, 400)}: at {list(where)}, between {box.lower[where]!s} and "
+            f"{box.upper[where]!s}, there is no float32 number, so no input lies in the region; "
+            "widen it there"
+        )
     if centre is None:
         middle = (box.lower / 2 + box.upper / 2).astype(np.float32)
-        # rounding may leave a box that is narrower than a float32 unit; BoxRegion refuses that
+        # rounding may leave a box that is hardly wider than a float32 unit
         below, above = (
             np.nextafter(middle, np.float32(-np.inf)),
             np.nextafter(middle, np.float32(np.inf)),

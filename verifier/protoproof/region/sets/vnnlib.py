@@ -124,6 +124,11 @@ class _Reader:
                 raise InputError(f"{_show(name)} is declared {_show(kind)}; only Real is supported")
             case ["assert", condition]:
                 self._assert(condition)
+            case ["vnnlib-version", version]:
+                raise InputError(
+                    f"is written in VNN-LIB {_show(version)}; only 1.0 is read (declare-const of "
+                    "X_i and Y_j)"
+                )
             case _:
                 raise InputError(f"command {_show(command)} is not supported")
 

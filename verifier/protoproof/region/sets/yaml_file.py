@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protoproof.errors import InputError
-from protoproof.network.head.description_yaml import plain_yaml
+from protoproof.network.head.about_yaml import plain_yaml
 from protoproof.network.onnx.file import read_regular_file
 from protoproof.network.onnx.node import printable
 from protoproof.region.sets.region import Image, Region

@@ -14,10 +14,10 @@ from protoproof.campaign import Campaign, Confirmed, Instances, Row, confirm, re
 from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import CERTIFICATES, LEDGER, REGIONS
 from protoproof.campaign.recheck import Rechecked
+from protoproof.campaign.result import network_of
 from protoproof.campaign.store import ALTERED
-from protoproof.errors import InputError
 from protoproof.files import write_atomic
-from protoproof.network import Network, load
+from protoproof.network import Network
 from protoproof.report.audit.gate_result import gate_result
 from protoproof.report.audit.html import print_pdf, render_audit
 from protoproof.report.audit.page import (
@@ -80,7 +80,7 @@ def audit_page(
     """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
     stored = read_campaign(inside)
-    network = _network(model, stored)
+    network = network_of(stored, model, "--model")
     audit = Sections(network, instances)
     campaign, every = _found_again(stored, network, instances, audit, sections)
     gate = gate_result(directory, campaign)
@@ -127,7 +127,7 @@ def audit_page(
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
         limits=_limits(campaign, gate is not None),
-        recheck=_recheck(inside, model, network, program, bool(over)),
+        recheck=_recheck(inside, model, program, bool(over)),
         missing=tuple(audit.missing),
     )
 
@@ -148,21 +148,6 @@ def _found_again(
     return confirm(stored, network, instances, watch=watch), every
 
 
-def _network(model: Path, campaign: Campaign) -> Network:
-    """The campaign's network.
-
-    Raises:
-        InputError: the file holds another one.
-    """
-    network = load(model)
-    if network.sha256 != campaign.model.sha256:
-        raise InputError(
-            f"{model}: is not the network of the campaign in {campaign.directory} (sha256 "
-            "differs); give that one with --model"
-        )
-    return network
-
-
 def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
@@ -178,7 +163,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
         ("Latent", ", ".join(model.latent)),
         ("Output", model.output),
         ("Head sha256", model.head_sha256),
-        ("Head description sha256", model.description_sha256),
+        ("Names sha256", model.names_sha256),
         ("Similarity", model.similarity),
         ("Producer", model.producer or "not stated"),
         *trained,
@@ -328,7 +313,7 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
 
 
 def _recheck(
-    directory: Path, model: Path, network: Network, program: Sequence[str], regions: bool
+    directory: Path, model: Path, program: Sequence[str], regions: bool
 ) -> tuple[str, ...]:
     start, file = shlex.join(program), shlex.quote(str(model))
     folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]

@@ -110,15 +110,16 @@ class Extras:
         self, contrast: Contrastive, reading: Reading, patches: Patches | None
     ) -> PageNote:
         count, name = len(contrast.released), label(reading.classes[contrast.target])
+        there = f"it is classified “{name}”"
+        if reading.about_labels:
+            there = f"there “{name}” is {'off' if reading.has_label(contrast.target) else 'on'}"
         kept = "Whether fewer would do is open."
         if contrast.minimal:
-            kept = "The prover finds that the class stays where any one of these is kept."
+            what = "label" if reading.about_labels else "class"
+            kept = f"The prover finds that the {what} stays where any one of these is kept."
         sentences = [
             f"It {contrast_sentence(contrast, reading)}.",
-            (
-                f"One latent is known that keeps all measurements but {count:,}; it is classified "
-                f"“{name}”. {kept}"
-            ),
+            (f"One latent is known that keeps all measurements but {count:,}; {there}. {kept}"),
         ]
         if self.broken:
             sentences.append(
@@ -162,17 +163,17 @@ def words(fact: Fact, reading: Reading) -> str:
 
 
 def contrast_sentence(contrast: Contrastive, reading: Reading, most: int = 2) -> str:
-    """Such as: would be “8” if row 2, column 5 looked less like prototype 31 (similarity 3 to 1).
+    """Such as: would be “8” if it looked less like prototype 31 at row 2 (similarity 3 to 1).
 
-    The changes that do most for the new class are named, each with the place where the prototype
-    was seen, or now is.
+    Of labels: would have “8” too, or would not have it. The changes that do most for the new class
+    are named, each with the place where the prototype was seen, or now is.
     """
     helpful = [change for change in contrast.changes if change.effect > 0]
     said = []
     for change in helpful[:most]:
         less = change.after < change.before
         place = ""
-        if not reading.single:
+        if not reading.single and change.location is not None:
             place = f" at {place_words(change.location, reading)}"
         numbers = f"{reading.words.word} {change.before:.3g} to {change.after:.3g}"
         like = f"like {reading.words.noun} {change.prototype}"
@@ -181,7 +182,14 @@ def contrast_sentence(contrast: Contrastive, reading: Reading, most: int = 2) ->
     if rest > 0:
         said.append(f"changed in {plural(rest, 'further such way')}")
     listed = " and ".join(said) if len(said) < 3 else f"{', '.join(said[:-1])}, and {said[-1]}"
-    return f"would be “{label(reading.classes[contrast.target])}” if it looked {listed}"
+    name = label(reading.classes[contrast.target])
+    becomes = f"would be “{name}”"
+    if reading.about_labels:
+        on = reading.has_label(contrast.target)
+        becomes = f"would not have “{name}”" if on else f"would have “{name}” too"
+    if not said:
+        return f"{becomes} at a latent where no similarity is far from what it was"
+    return f"{becomes} if it looked {listed}"
 
 
 def _caption(look: Looks, reading: Reading) -> str:
@@ -213,6 +221,7 @@ def _others(others: Alternatives, reading: Reading, certificates: Sequence[str |
 
 
 def _summary(others: Alternatives) -> Iterator[str]:
+    labels = others.instance.head.decision.kind == "labels"
     count, found = len(others.explanations), others.attribution
     kind = f"of vocabulary {others.vocabulary}"
     if others.end.complete:
@@ -246,7 +255,7 @@ def _summary(others: Alternatives) -> Iterator[str]:
         yield f"{plural(len(found.irrelevant), 'irrelevant fact')}: in none of them."
     yield (
         f"{plural(len(others.contrasts), 'minimal contrastive set')}: facts that have to be "
-        "released together before the class can change."
+        f"released together before {'a label' if labels else 'the class'} can change."
     )
 
 
@@ -276,10 +285,13 @@ def _lists(others: Alternatives, reading: Reading, count: int) -> Iterator[PageL
             "How many of the explanations contain a fact", _cut(lines, len(found.counts))
         )
     for contrast in others.contrasts[:_SPELLED]:
-        rival = label(reading.classes[contrast.refutation.rival])
+        lost = contrast.refutation.rival
+        name, change = label(reading.classes[lost]), "can win"
+        if reading.about_labels:
+            change = f"can be {'off' if reading.has_label(lost) else 'on'}"
         yield PageList(
             f"Contrastive set of {plural(len(contrast.facts), 'fact')}: without "
-            f"{'it' if len(contrast.facts) == 1 else 'them'}, “{rival}” can win",
+            f"{'it' if len(contrast.facts) == 1 else 'them'}, “{name}” {change}",
             _spelled(contrast.facts, reading),
         )
     if found.irrelevant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -51,7 +51,8 @@ class Streamed:
 class Summary:
     """Counts over a stream; its size depends on how many sizes differ, not on how many inputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, remarks: Sequence[str] = ()) -> None:
+        self.remarks = tuple(remarks)  # what was done to the numbers of all inputs
         self._started = time.perf_counter()
         self.verdicts: Counter[str] = Counter()
         self.sizes: Counter[int] = Counter()
@@ -96,6 +97,7 @@ class Summary:
             "size_median": _median(self.sizes),
             "size_max": max(self.sizes, default=None),
             "witness_share": None if share is None else round(share, 4),
+            "input_remarks": list(self.remarks),
             "seconds": round(time.perf_counter() - self._started, 3),
             "exit_code": self.exit_code,
         }

@@ -19,7 +19,7 @@ from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.alternatives_view import Extras, Looks
 from protoproof.report.files.nearest_patches import Training, nearest_patches
 from protoproof.report.page.images import crop, to_picture
-from protoproof.report.page.reading import ReceptiveField
+from protoproof.report.page.reading import reading_of
 
 # Pictures of training patches, per place; places.
 _PICTURES, _PLACES = 3, 2
@@ -83,16 +83,16 @@ def _looks(network: Network, found: Contrastive, training: Training) -> tuple[Lo
     """The nearest patches of the places whose change does most, or of the first moved ones."""
     moved = [move.location for move in found.refutation.moves]
     wanted = [change.location for change in found.changes if change.effect > 0]
-    places = list(dict.fromkeys(place for place in (*wanted, *moved) if place in moved))[:_PLACES]
-    near = nearest_patches(network, training, [found.latent[place] for place in places], _PICTURES)
-    field, grid = network.about.receptive_field, network.head.grid
+    known = (place for place in (*wanted, *moved) if place in moved)
+    places = [place for place in dict.fromkeys(known) if place is not None][:_PLACES]
+    near = nearest_patches(network, training, found.latent, places, _PICTURES)
+    reading = reading_of(network, found.latent, found.target)
     looks = []
     for place, patches in zip(places, near, strict=True):
         for patch in patches:
             picture = to_picture(training.read(patch.image), *network.input_range)
-            if field is not None:
-                seen = ReceptiveField(size=field.size, stride=field.stride, start=field.start)
-                box = seen.box(divmod(patch.location, grid[1]), *picture.shape[:2])
+            box = reading.box(patch.location, picture)
+            if box is not None:
                 picture = crop(picture, box)
             looks.append(Looks(place, patch, training.labels[patch.image], picture))
     return tuple(looks)

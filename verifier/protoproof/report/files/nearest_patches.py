@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.errors import InternalError
 from protoproof.network import Network
 
 # Images that are looked at, spread evenly over the data.
@@ -61,25 +62,32 @@ class Near:
 def nearest_patches(
     network: Network,
     training: Training,
-    points: Sequence[Float[NDArray[np.float64], " channel"]],
+    latent: Float[NDArray[np.float64], "location channel"],
+    places: Sequence[int],
     count: int,
 ) -> list[list[Near]]:
-    """Per latent vector, the patches whose latent is nearest to it, the nearest first.
+    """Per place of a latent, the patches whose latent is nearest to it there, the nearest first.
 
-    At most one patch per image. Ties go to the smaller index.
+    At most one patch per image, seen by a location of the place's own bank. Ties go to the smaller
+    index.
 
     Args:
-        points: latent vectors of one location each.
-        count: patches per point.
+        latent: what to look for.
+        places: locations of it.
+        count: patches per place.
 
     Raises:
         InputError: the images do not fit the network.
     """
-    aims = np.stack(points)
-    best: list[list[tuple[float, int, int]]] = [[] for _ in points]
+    aims, bank = latent[list(places)], network.head.location_bank
+    if bank is None:
+        raise InternalError("the head has no banks yet")
+    elsewhere = bank[list(places)][:, None] != bank[None, :]
+    best: list[list[tuple[float, int, int]]] = [[] for _ in places]
     for index in training.indices:
-        latent = network.observe(training.read(index)).latent.astype(np.float64)
-        apart = ((latent[None] - aims[:, None]) ** 2).sum(axis=2)
+        seen = network.observe(training.read(index)).latent.astype(np.float64)
+        apart = ((seen[None] - aims[:, None]) ** 2).sum(axis=2)
+        apart[elsewhere] = np.inf
         for aim, row in enumerate(apart):
             place = int(row.argmin())
             best[aim] = heapq.nsmallest(count, [*best[aim], (float(row[place]), index, place)])

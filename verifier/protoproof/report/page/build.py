@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 _WAY = (
     "At every node the share that goes right is the activation of one prototype, and the rest goes "
-    "left; the prediction weighs all leaves by the shares that reach them. The greater shares lead "
-    "this way."
+    "left. The distributed decision weighs all leaves by the shares that reach them; the greedy "
+    "one goes this way, that of the greater shares."
 )
 
 
@@ -79,6 +79,7 @@ def explanation_page(
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
         labels=labels,
+        one_leaf=core.model.routing in ("greedy", "sample-max"),
         model=model,
         picture=picture,
         input_name=input_name,

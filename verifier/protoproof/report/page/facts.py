@@ -33,12 +33,13 @@ def fact_words(fact: Fact, reading: Reading) -> str:
     match fact:
         case PairFact():
             name = prototype_words(fact.prototype, reading)
-            place = f"location at {place_words(fact.location, reading)}"
+            place = place_words(fact.location, reading)
+            place = f"The location at {place}" if "row" in place else place
             what = reading.words.measured(fact.prototype)
             kept = "distance to" if what.is_distance else f"{what.name} with"
             return (
-                f"The {'latent' if reading.single else place} keeps its {kept} "
-                f"{name[0].lower()}{name[1:]}: {_values(numbers(fact, reading))}."
+                f"{'The latent' if reading.single else place[0].upper() + place[1:]} keeps its "
+                f"{kept} {name[0].lower()}{name[1:]}: {_values(numbers(fact, reading))}."
             )
         case ActivationFact():
             here = ""
@@ -84,7 +85,7 @@ def numbers(fact: Fact, reading: Reading) -> Numbers:
 def _values(found: Numbers) -> str:
     """The activation first, and what was measured behind it; once where they say the same."""
     name = "" if found.quantity is None else found.quantity.name
-    if found.activation is None or _say_the_same(found):
+    if found.activation is None:
         return f"{name} {_range(found.ends)}"
     if found.word == name:
         return f"{name} {_range(found.activation)}"
@@ -92,14 +93,6 @@ def _values(found: Numbers) -> str:
     # what is measured as one value has one activation, whatever its rounding
     one = found.quantity is not None and is_value(*found.ends)
     return f"{found.word} {_range(found.activation, one)}{beside}"
-
-
-def _say_the_same(found: Numbers) -> bool:
-    """Whether two values read alike, or one as the negative of the other."""
-    if found.activation is None or found.quantity is None or not is_value(*found.ends):
-        return False
-    measured, activation = (_range(ends, True) for ends in (found.ends, found.activation))
-    return measured.lstrip("−") == activation.lstrip("−")
 
 
 def _range(ends: Ends, one: bool = False) -> str:

@@ -73,6 +73,7 @@ def environment() -> jinja2.Environment:
     for function in (
         text.at_least,
         text.at_most,
+        text.class_name,
         text.label,
         text.nearest,
         text.plural,

@@ -13,8 +13,12 @@ def page_model(network: Network) -> PageModel:
     about, head = network.about, network.head
     rows = [("Producer", about.producer)] if about.producer else []
     low, high = network.input_range
-    stated = "" if about.range_stated else ", assumed: the description names no range"
-    rows.append(("Input values", f"from {low:g} to {high:g}{stated}"))
+    values = f"from {low:g} to {high:g}"
+    if not network.range_stated:
+        values = (
+            f"no range stated: pictures are scaled to {low:g} to {high:g}, numbers taken as given"
+        )
+    rows.append(("Input values", values))
     if not about.classes_stated:
         rows.append(("Class names", "none stated: classes are numbered"))
     normal = [(name, text) for name, text in words.parts(network.recognised, network.latent_range)]
@@ -26,6 +30,7 @@ def page_model(network: Network) -> PageModel:
         head=tuple(normal),
         noun=Quantities(head).noun,
         unplaced=_unplaced(network),
+        signal=len(network.input_shape) == 2,
     )
 
 
@@ -43,9 +48,8 @@ def drawn(network: Network) -> bool:
 
 def _unplaced(network: Network) -> str:
     """Why no part of the input is shown; empty where parts are, or where all of it is seen."""
-    if network.head.grid == (1, 1) or network.about.receptive_field is not None:
+    if network.head.grid == (1, 1) or None not in network.receptive_fields:
         return ""
     return (
-        "Which part of the input a location sees is not shown: the description names no receptive "
-        "field."
+        "Which part of the input a location sees is not shown: by the graph, it may be all of it."
     )

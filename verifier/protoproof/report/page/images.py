@@ -22,6 +22,7 @@ LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones 
 # Height of one channel's curve, and the least width of a drawing of curves.
 _CURVE, _WIDE = 64, 384
 _MOST_CURVES = 12
+_FINEST, _LONGEST = 4, 1 << 14  # at most so many times larger, and pixels wide
 _COLOURS = (1, 3)  # channels that a picture shows as they are
 
 
@@ -29,12 +30,12 @@ def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) 
     """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
 
     What is no image is drawn as curves where it has few rows (signals by channel, a vector), else
-    shown as a table of its numbers, grey: between its extremes where it leaves the range.
+    shown as a table of its numbers, grey. What leaves the range is shown between its extremes.
     """
+    if x.min() < low or x.max() > high:  # nobody stated a range
+        low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
     if x.ndim != 3:
         x = x.reshape(1, -1, x.shape[-1])
-        if x.min() < low or x.max() > high:
-            low, high = float(x.min()), float(max(x.max(), np.nextafter(x.min(), np.inf)))
         if x.shape[1] <= _MOST_CURVES and x.shape[2] > 1:
             return _curves(x[0], low, high)
     elif layout_of(x.shape) == "channels last":
@@ -47,17 +48,19 @@ def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) 
 
 def _curves(x: NDArray[np.float32], low: float, high: float) -> Image:
     """One curve per channel, below each other; values run upwards from ``low`` to ``high``."""
-    width = max(_WIDE, x.shape[1])
+    # large enough that a part of a long signal can be read, and lines survive being shown smaller
+    times = max(1, min(_FINEST, 2 * x.shape[1] // _WIDE))
+    width, tall = max(_WIDE * times, min(x.shape[1], _LONGEST)), _CURVE * times
     share = (np.nan_to_num(x.astype(np.float64)) - low) / (high - low)
     height = 1.0 - np.clip(share, 0.0, 1.0)
-    picture = Picture.new("L", (width, _CURVE * len(x)), 255)
+    picture = Picture.new("L", (width, tall * len(x)), 255)
     pen = ImageDraw.Draw(picture)
     across = (np.arange(x.shape[1]) + 0.5) * width / x.shape[1]
     for channel, row in enumerate(height):
-        top = channel * _CURVE
-        pen.line([(0, top), (width, top)], fill=220)
-        points = zip(across.tolist(), (top + 4 + row * (_CURVE - 8)).tolist(), strict=True)
-        pen.line(list(points), fill=40, width=2)
+        top, edge = channel * tall, 4 * times
+        pen.line([(0, top), (width, top)], fill=220, width=times)
+        points = zip(across.tolist(), (top + edge + row * (tall - 2 * edge)).tolist(), strict=True)
+        pen.line(list(points), fill=40, width=2 * times)
     return np.asarray(picture)
 
 

@@ -111,7 +111,8 @@ class PageModel:
 
     ``grid`` is the latent grid (rows, columns) where it lies over the input, else None; ``head``
     the parts of the head's normal form, ``about`` further rows (label, value); ``noun`` what its
-    prototypes are called; ``unplaced`` says why no part of the input is shown, or is empty.
+    prototypes are called; ``unplaced`` says why no part of the input is shown, or is empty;
+    ``signal``: the input is drawn as curves.
     """
 
     name: str
@@ -121,6 +122,7 @@ class PageModel:
     head: tuple[tuple[str, str], ...] = ()
     noun: str = "prototype"
     unplaced: str = ""
+    signal: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ class ExplanationPage:
         scope: which latents the headline is about, as the beginning of a sentence.
         conditions: what the proof rests on by somebody's word, in sentences.
         labels: whether labels are predicted, each by itself, and no class.
+        one_leaf: whether one leaf of a tree decides, so that margins are of shares.
     """
 
     title: str
@@ -207,3 +210,4 @@ class ExplanationPage:
     scope: str = "Whatever else the network may have seen"
     conditions: tuple[str, ...] = ()
     labels: bool = False
+    one_leaf: bool = False

@@ -53,7 +53,7 @@ class Reading:
         labels: of a head about labels, those that are explained; all where none is given.
         quantities: the words for the head's numbers; those of a free latent where not given.
         grids: rows and columns of every bank of locations; the head's where not given.
-        receptive_field: what locations see, or None where the description does not say.
+        fields: per bank, what its locations see; None where no part of the input is known.
         samples: of a signal, how many values each channel has; None for images.
     """
 
@@ -64,7 +64,7 @@ class Reading:
     labels: tuple[int, ...] = ()
     quantities: Quantities | None = None
     grids: tuple[tuple[int, int], ...] = ()
-    receptive_field: ReceptiveField | None = None
+    fields: tuple[ReceptiveField | None, ...] = ()
     samples: int | None = None
 
     @cached_property
@@ -109,6 +109,10 @@ class Reading:
             return self.classes[self.predicted]
         return labels_words(self.classes, self.atoms.rivals, self.atoms.on)
 
+    def has_label(self, label: int) -> bool:
+        """Whether a label is on."""
+        return label in self.atoms.on
+
     @cached_property
     def atoms(self) -> Atoms:
         """The margins of the prediction."""
@@ -128,10 +132,6 @@ class Reading:
     def closest_rival(self) -> int:
         """The class (or label) with the smallest margin."""
         return min(self.margins, key=lambda k: self.margins[k])
-
-    def similarity_of(self, pooled: float, prototype: int = 0) -> float:
-        """The activation of a prototype whose pooled measurement is this, infinity included."""
-        return self.words.similarity(pooled, prototype)
 
     @cached_property
     def _weights(self) -> Float[Array, " prototype"] | None:
@@ -197,13 +197,15 @@ class Reading:
 
     def box(self, location: int, picture: Image) -> Box | None:
         """The part of the picture that the location sees, or None."""
-        if self.receptive_field is None or len(self.grids) > 1:
+        number = self.bank(location) if len(self.grids) > 1 else 0
+        field = self.fields[number] if self.fields else None
+        if field is None:
             return None
         height, width = picture.shape[:2]
         if self.samples is None:
-            return self.receptive_field.box(self.place(location), height, width)
+            return field.box(self.place(location), height, width)
         # curves: all channels, over the samples that the location sees
-        _, x0, _, x1 = self.receptive_field.box(self.place(location), 1, self.samples)
+        _, x0, _, x1 = field.box(self.place(location), 1, self.samples)
         return 0, x0 * width // self.samples, height, -(-x1 * width // self.samples)
 
     @property
@@ -220,7 +222,7 @@ def reading_of(
     network: Network, latent: NDArray[np.floating], predicted: int, labels: tuple[int, ...] = ()
 ) -> Reading:
     """What a network measures at a latent [L, D], in float64."""
-    head, field = network.head, network.about.receptive_field
+    head = network.head
     return Reading(
         classes=network.class_names,
         head=head,
@@ -229,8 +231,9 @@ def reading_of(
         labels=labels if head.decision.kind == "labels" else (),
         quantities=Quantities(head, network.latent_range),
         grids=tuple(cut.grid for cut in network.recognised.cuts),
-        receptive_field=None
-        if field is None
-        else ReceptiveField(size=field.size, stride=field.stride, start=field.start),
+        fields=tuple(
+            None if f is None else ReceptiveField(size=f.size, stride=f.stride, start=f.start)
+            for f in network.receptive_fields
+        ),
         samples=network.input_shape[-1] if len(network.input_shape) == 2 else None,
     )

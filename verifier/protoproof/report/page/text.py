@@ -37,6 +37,12 @@ def _visible_character(character: str) -> str:
     return character
 
 
+def class_name(text: str) -> str:
+    """``the class “cat”``; a name that is a class by itself needs no more words: ``class 0``."""
+    shown = label(text)
+    return shown if shown.lower().startswith("class ") else f"the class “{shown}”"
+
+
 def nearest(value: float) -> str:
     """``value`` to three significant digits, rounded to nearest: for observed values."""
     return _digits(value, ROUND_HALF_EVEN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from protoproof.certificate.schema import (
     BallDomain,
     CeilingFact,
@@ -12,6 +14,7 @@ from protoproof.certificate.schema import (
     SphereDomain,
 )
 from protoproof.kernel.claims import (
+    Alike,
     AtLeast,
     Claim,
     MinimumSize,
@@ -74,6 +77,14 @@ VOCABULARIES = {
     "takes, keep their similarity; nothing is said about the others.",
 }
 
+
+# Readings of a soft tree, and what is added to what a claim says.
+_READINGS = {
+    "distributed": "the distributed decision (all leaves weighed, as the network computes)",
+    "greedy": "the greedy decision (the leaf that the larger share at every node leads to)",
+    "sample-max": "the sample-max decision (the leaf that the largest share reaches)",
+}
+_BY_ROUTING = {"greedy": " by the greedy decision", "sample-max": " by the sample-max decision"}
 
 # What no certificate of this version says, whatever its facts.
 _LIMITS = (
@@ -199,14 +210,33 @@ def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple
             f"Necessary: for {necessary} of the facts, a recorded latent{within} meets all the "
             "others and is classified differently."
         )
-    return tuple(sentences)
+    return (*sentences, *routing_words(core, claims))
 
 
 def predicted_words(core: Core, predicted: str) -> str:
     """What is said of every latent that a claim is about: its class, or its labels."""
     if core.model.decision == "labels":
         return f"has the labels “{label(predicted)}”"
-    return f"is classified “{label(predicted)}”"
+    return f"is classified “{label(predicted)}”{_BY_ROUTING.get(core.model.routing or '', '')}"
+
+
+def routing_words(core: Core, claims: Iterable[Claim]) -> tuple[str, ...]:
+    """Of a tree: which reading of it is explained, and what is proved of the others."""
+    explained = core.model.routing
+    if explained is None:
+        return ()
+    alike = {claim.routing: claim.everywhere for claim in claims if isinstance(claim, Alike)}
+    said = [f"Explained is {_READINGS[explained]}."]
+    for routing, reading in _READINGS.items():
+        if routing != explained:
+            proved = {
+                True: "predicts the same wherever the facts are met",
+                False: "predicts the same at this input; elsewhere that is open",
+            }
+            there = alike.get(routing)
+            what = "is not proved to predict the same" if there is None else proved[there]
+            said.append(f"{reading[0].upper()}{reading[1:]} {what}.")
+    return tuple(said)
 
 
 def cases_words(core: Core) -> str:

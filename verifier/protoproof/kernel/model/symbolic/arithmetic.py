@@ -259,9 +259,9 @@ class Arithmetic:
         found = measured.ratio(left, right, self.tables)
         return found or measured.divided_by_norm(left, right, self.tables)
 
-    def _normalised(self, left: Latent, right: Measured) -> Latent | None:
-        """z_d / (c max(|z_S|, floor))."""
-        found = measured.norm_of(right, self.tables)
+    def _normalised(self, left: Latent, right: Measured, zero: bool = False) -> Latent | None:
+        """z_d / (c max(|z_S|, floor)); ``zero``: and 0 where that is 0 / 0."""
+        found = measured.norm_of(right, self.tables, zero)
         plain = left.power == 1 and latents.constant_root(left)
         unmoved = not np.any(thin(left.shift.numerators).astype(bool))
         if found is None or not plain or not unmoved or (thin(left.norm) >= 0).any():
@@ -290,7 +290,8 @@ class Arithmetic:
             return None
         total = latents.summed(square, [axis], self.tables)
         root = measured.then(total, self.tables, "sqrt")
-        return self._normalised(value, root.moved(lambda piece: np.expand_dims(piece, axis)))
+        under = root.moved(lambda piece: np.expand_dims(piece, axis))
+        return self._normalised(value, under, zero=True)
 
     def _of_terms(self, kind: str, left: Terms, right: Terms) -> Terms | None:
         known = self.known

@@ -124,12 +124,6 @@ def alike(left: Array, right: Array) -> bool:
     return left is right or bool(np.all(thin(spread(np.equal, left, right)).astype(bool)))
 
 
-def constant_along(array: Array, axis: int) -> bool:
-    """Whether nothing changes along an axis."""
-    few = thin(array)
-    return few.shape[axis] <= 1 or bool(np.all(few == few.take([0], axis=axis)))
-
-
 def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
     """left + sign * right."""
     common = _denominator((left.denominator, right.denominator))
@@ -138,10 +132,24 @@ def add(left: Exact, right: Exact, sign: int = 1) -> Exact:
 
 
 def multiply(left: Exact, right: Exact) -> Exact:
-    return Exact(
-        spread(np.multiply, left.numerators, right.numerators),
-        _denominator((left.denominator * right.denominator,)),
-    )
+    """left * right.
+
+    Raises:
+        ModelError: products that are longer than numbers of a head are.
+    """
+    found = spread(np.multiply, left.numerators, right.numerators)
+    require_short(thin(found).ravel().tolist())
+    return Exact(found, _denominator((left.denominator * right.denominator,)))
+
+
+def require_short(numbers: Iterable[object]) -> None:
+    """Numbers that products of others do not make endlessly long.
+
+    Raises:
+        ModelError: one is.
+    """
+    if any(isinstance(n, int) and n.bit_length() > _LONGEST for n in numbers):
+        raise ModelError("model: numbers of the head are too long")
 
 
 def reciprocal(values: Exact) -> Exact:

@@ -96,6 +96,7 @@ def read_head(
             chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
             where.location_bank, where.feature_bank, where.channels, where.floor, where.added,
+            where.zero,
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error

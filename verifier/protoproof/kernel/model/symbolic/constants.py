@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -36,6 +37,8 @@ _TYPES = {
 # wrap round
 FLOATS = (1, 11)
 _WRAP = 1 << 31
+_LONGEST = 1 << 63
+_EXPONENTS = (-87, 88)  # whose exponentials are float32 numbers
 INTEGERS = (6, 7)
 
 
@@ -62,7 +65,8 @@ def require_integers(value: Constant) -> Constant:
     Raises:
         ModelError: there are others.
     """
-    if any(abs(n) >= _WRAP for n in integers(value).reshape(-1).tolist()):
+    few = thin(integers(value))
+    if (few >= _WRAP).any() or (few <= -_WRAP).any():
         raise ModelError("model: whole numbers that may wrap round")
     return value
 
@@ -74,12 +78,18 @@ def integers(value: Constant) -> Array:
         ModelError: they are none.
     """
     number = value.number
-    if not value.rational or number.numerators.size > 1 << 24:
+    few = thin(number.numerators)
+    if not value.rational or few.size > 1 << 24:
         raise ModelError("model: sizes or indices are no integers")
-    listed = number.numerators.ravel().tolist()
-    if any(isinstance(n, Real) or n % number.denominator for n in listed):
+    pay("constants", few.size)
+    under = number.denominator
+    if any(
+        isinstance(n, Real) or n % under or not -_LONGEST <= n // under < _LONGEST
+        for n in few.ravel().tolist()
+    ):
         raise ModelError("model: sizes or indices are no integers")
-    return np.asarray(number.numerators // number.denominator, dtype=np.int64)
+    whole = np.asarray(few // under, dtype=np.int64)
+    return np.broadcast_to(whole, number.numerators.shape)
 
 
 def plus(left: Constant, right: Constant, sign: int) -> Constant:
@@ -115,10 +125,13 @@ def each(kind: str, value: Constant) -> Constant:
     """Exp, Log, Sigmoid or Softplus of every number.
 
     Raises:
-        ModelError: another function, or a logarithm of what is not positive.
+        ModelError: another function, a logarithm of what is not positive, or an exponential that is
+            no number to a runtime.
     """
 
     def one(v: Number) -> Number:
+        if kind != "Log" and not _EXPONENTS[0] < v < _EXPONENTS[1]:
+            raise ModelError(f"model: {kind} of a constant is beyond float32 numbers")
         if kind == "Exp":
             return Real("exp", v)
         if kind == "Log" and v > 0:
@@ -130,7 +143,7 @@ def each(kind: str, value: Constant) -> Constant:
             return Real("log", power + 1)
         raise ModelError(f"model: {kind} of a constant has no value that the checker knows")
 
-    pay("irrational constants", thin(value.number.numerators).size, 1 << 14)
+    pay("irrational constants", thin(value.number.numerators).size, 1 << 21)
     return of_reals(spread(np.frompyfunc(one, 1, 1), reals(value)))
 
 
@@ -271,6 +284,8 @@ def equal(left: Constant, right: Constant) -> Constant:
     if not (left.rational and right.rational):
         raise ModelError("model: roots in a constant are compared")
     difference = add(left.number, right.number, -1).numerators
+    if any(isinstance(d, Real) for d in thin(difference).ravel().tolist()):
+        raise ModelError("model: irrational constants are compared")
     same = spread(lambda d: np.where(d == 0, 1, 0).astype(object), difference)
     return constant(Exact(same, 1), whole=True)
 
@@ -289,11 +304,16 @@ def _chosen(kept: Array, first: Exact, second: Exact) -> Exact:
     up, down = second.denominator, first.denominator
     return Exact(
         spread(
-            lambda k, a, b: np.where(k.astype(bool), a * up, b * down),
+            lambda k, a, b: np.where(k.astype(bool), _times(a, up), _times(b, down)),
             kept, first.numerators, second.numerators,
         ),
         up * down,
     )  # fmt: skip
+
+
+def _times(numbers: Any, factor: int) -> Array:
+    """Python's integers, also of arrays without axes, which NumPy makes numbers."""
+    return np.asarray(numbers * factor, dtype=object)
 
 
 def joined(parts: Sequence[Constant], axis: int) -> Constant:
@@ -323,16 +343,18 @@ def matrix_product(left: Constant, right: Constant) -> Constant:
     return constant(Exact(a.numerators @ b.numerators, a.denominator * b.denominator))
 
 
-def as_float32(value: Constant) -> Constant:
-    """The constant as a 32-bit float, which must not round it."""
+def as_float(value: Constant, half: bool = False) -> Constant:
+    """The constant as a 32-bit float (``half``: a 16-bit one), which must not round it."""
     number = value.number
     if not value.rational:
         raise ModelError("model: a root in a constant is rounded")
     listed = set(number.numerators.ravel().tolist())
     if any(isinstance(n, Real) for n in listed):
         raise ModelError("model: an irrational constant is rounded")
+    kind = np.float16 if half else np.float32
     for n in listed:
-        there = float(np.float32(n / number.denominator))
-        if Fraction(there) != Fraction(n, number.denominator):
+        with np.errstate(over="ignore"):
+            there = float(kind(n / number.denominator))
+        if not math.isfinite(there) or Fraction(there) != Fraction(n, number.denominator):
             raise ModelError("model: a constant is rounded by a Cast")
     return value

@@ -14,7 +14,8 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.symbolic import constants, layout, reductions
+from protoproof.kernel.model.onnx_reader import FLOAT
+from protoproof.kernel.model.symbolic import constants, layout, reductions, types
 from protoproof.kernel.model.symbolic.arithmetic import BINARY, UNARY, Arithmetic
 from protoproof.kernel.model.symbolic.arrays import Array, Shape
 from protoproof.kernel.model.symbolic.expressions import Expressions
@@ -23,16 +24,16 @@ from protoproof.kernel.model.symbolic.operators import RULES
 from protoproof.kernel.model.symbolic.tables import Tables
 from protoproof.kernel.model.symbolic.values import (
     Constant,
+    Several,
     Value,
     latent,
 )
 
-_PER_NODE = 1 << 14
+_PER_NODE = 1 << 22  # most of it numpy's, however small the tensors
 _ELEMENTWISE = frozenset((*BINARY, "Pow", "Max", "Min", "Where"))
 _CALCULATING = frozenset(
     (*BINARY, *UNARY, *reductions.KINDS, "Pow", "Max", "Min", "MatMul", "Gemm", "Einsum", "Cast")
 )
-DOUBLE = 11  # ONNX's number for float64
 
 
 class Evaluation:
@@ -41,6 +42,7 @@ class Evaluation:
     Attributes:
         tables: what the indices in values stand for.
         values: every tensor's value so far, by name.
+        types: ONNX's numbers for their types.
     """
 
     def __init__(self, graph: Graph, cuts: Mapping[str, Shape]) -> None:
@@ -49,7 +51,7 @@ class Evaluation:
         self.known = Expressions(self.tables)
         self.rules = Arithmetic(self.known)
         self.values: dict[str, Value] = {}
-        self._wide = False  # whether something that follows from the latent is cast to float64
+        self.types = dict.fromkeys(cuts, FLOAT)
         start = 0
         for name, shape in cuts.items():
             count = math.prod(shape)
@@ -67,6 +69,8 @@ class Evaluation:
             return self.values[tensor]
         for operator in self._needed(tensor):
             self.evaluate(operator)
+        if tensor not in self.values:
+            raise ModelError(f"model: {tensor!r} is an output that has no rule")
         return self.values[tensor]
 
     def _needed(self, tensor: str) -> list[Operator]:
@@ -80,6 +84,7 @@ class Evaluation:
             seen.add(name)
             if name in self.graph.constants:
                 self.values[name] = constants.stored(self.graph.constants[name])
+                self.types[name] = self.graph.constants[name].data_type
                 continue
             node, _ = self.graph.producers.get(name, (None, 0))
             if node is None:
@@ -98,8 +103,12 @@ class Evaluation:
         try:
             inputs = [self.values[name] if name else None for name in operator.inputs]
         except KeyError as error:
-            raise operator.refuse("the file has its operators in no order") from error
-        self._require_one_type(operator, inputs)
+            raise operator.refuse(
+                "an input of it has no rule, or the file has its operators in no order"
+            ) from error
+        if operator.kind != "SequenceAt" and any(isinstance(v, Several) for v in inputs):
+            raise operator.refuse("of a sequence of tensors")
+        kind = types.result(operator, [self.types.get(name) for name in operator.inputs])
         try:
             found = RULES[operator.kind](self, operator, inputs)
         except ModelError as error:
@@ -107,12 +116,12 @@ class Evaluation:
             if text.startswith(operator.words()):
                 raise
             raise operator.refuse(text) from error
-        except (ValueError, IndexError) as error:
-            raise operator.refuse("shapes that do not fit together") from error
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            raise operator.refuse("operands that do not fit together") from error
         self._require_plain(operator, [v for v in inputs if v is not None], found)
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
-                self.values[name] = value
+                self.values[name], self.types[name] = value, kind
 
     def _require_plain(
         self, operator: Operator, inputs: Sequence[Value], found: Sequence[Value]
@@ -126,7 +135,10 @@ class Evaluation:
             ModelError: a result breaks one of these.
         """
         if operator.kind in _ELEMENTWISE:
-            shape = np.broadcast_shapes(*[value.shape for value in inputs])
+            try:
+                shape = np.broadcast_shapes(*[value.shape for value in inputs])
+            except ValueError as error:
+                raise operator.refuse("shapes that do not broadcast") from error
             if found[0].shape != shape:
                 raise operator.refuse(f"operands that broadcast to {list(shape)}")
         if operator.kind in _CALCULATING and all(
@@ -135,19 +147,6 @@ class Evaluation:
             for value in found:
                 if isinstance(value, Constant):
                     constants.require_integers(value)
-
-    def _require_one_type(self, operator: Operator, inputs: Sequence[Value | None]) -> None:
-        """No runtime computes with float32 and float64 in one operator: such a file means nothing.
-
-        Raises:
-            ModelError: a stored float64 meets the latent, which nothing casts to float64.
-        """
-        if all(value is None or isinstance(value, Constant) for value in inputs):
-            return
-        self._wide |= operator.kind == "Cast" and operator.attributes["to"] == DOUBLE
-        stored = (self.graph.constants.get(name) for name in operator.inputs)
-        if not self._wide and any(t is not None and t.data_type == DOUBLE for t in stored):
-            raise operator.refuse("a stored float64 beside float32 numbers")
 
     def integers(self, operator: Operator, inputs: Sequence[Value | None]) -> layout.Integers:
         """The integers of an input, for layout operators."""

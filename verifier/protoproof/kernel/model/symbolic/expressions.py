@@ -10,6 +10,7 @@ from typing import NamedTuple
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, spend
 from protoproof.kernel.model.real import Real
+from protoproof.kernel.model.symbolic.arrays import require_short
 from protoproof.kernel.model.symbolic.measured import moebius
 from protoproof.kernel.model.symbolic.tables import Feature, Tables
 
@@ -79,15 +80,16 @@ class Expressions:
         self.all: list[Expression] = []
         self.idle: dict[int, set[int]] = {}
         self.positive: set[int] = set()
-        self._index: dict[Expression, int] = {}
+        self._index: dict[tuple[type, Expression], int] = {}
 
     def enter(self, expression: Expression) -> int:
         """The index of an expression."""
-        found = self._index.get(expression)
+        key = type(expression), expression  # tuples of two kinds may be equal
+        found = self._index.get(key)
         if found is None:
             size = len(expression.terms) if isinstance(expression, Sum) else 2
             hold("the terms of a head", 256 + 64 * size)
-            found = self._index[expression] = len(self.all)
+            found = self._index[key] = len(self.all)
             self.all.append(expression)
         return found
 
@@ -140,6 +142,7 @@ class Expressions:
     ) -> int:
         items = sorted((term, weight) for term, weight in collected.items() if weight)
         idle.update(term for term, weight in collected.items() if not weight)
+        require_short((denominator, constant, *(w for _, w in items)))
         divisor = math.gcd(denominator, constant, *(w for _, w in items))
         if len(items) == 1 and items[0][1] == denominator and not constant:
             found = items[0][0]

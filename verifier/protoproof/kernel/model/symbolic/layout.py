@@ -20,7 +20,8 @@ Move = Callable[[Array], Array]
 # The integers of an input, by position; None where it is left out.
 Integers = Callable[[int], "Array | None"]
 
-_LARGEST = 1 << 28
+_LARGEST = 1 << 26
+_TO_THE_END = ((1 << 31) - 1, (1 << 63) - 1)  # ends that stand for no end
 
 
 def axis_of(operator: Operator, axis: int, rank: int) -> int:
@@ -140,6 +141,8 @@ def slices(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
     if len({axis % len(shape) for axis in axes}) != len(axes):
         raise operator.refuse("an axis is named twice")
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if step < 0 and end in _TO_THE_END:
+            raise operator.refuse(f"backwards to {end}, which runtimes take for the front")
         size = shape[axis]
         # ONNX clamps a negative end to -1 for steps below 0: nothing is left out at the front
         first = start + size * (start < 0)
@@ -166,7 +169,13 @@ def split(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
             raise operator.refuse("the axis does not split evenly")
     else:
         raise operator.refuse("sizes and number of outputs do not fit together")
-    if sum(sizes) != shape[axis] or min(sizes) < 0 or len(sizes) != len(operator.outputs):
+    if len(sizes) != len(operator.outputs):
+        raise operator.refuse(f"sizes {sizes} of {shape[axis]}")
+    return _parts(operator, shape, axis, sizes)
+
+
+def _parts(operator: Operator, shape: Shape, axis: int, sizes: list[int]) -> list[Move]:
+    if sum(sizes) != shape[axis] or min(sizes) < 0:
         raise operator.refuse(f"sizes {sizes} of {shape[axis]}")
     ends = np.cumsum([0, *sizes]).tolist()
     front = (slice(None),) * axis
@@ -175,6 +184,33 @@ def split(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
         return lambda a: a[(*front, slice(start, end))]
 
     return [move(a, b) for a, b in itertools.pairwise(ends)]
+
+
+def sequence(operator: Operator, shape: Shape, integers: Integers) -> list[Move]:
+    """SplitToSequence: parts of one size each (the last may be smaller), or of given sizes.
+
+    ``keepdims`` counts only where sizes are left out, which is one each; a runtime may see that
+    otherwise.
+    """
+    axis = axis_of(operator, operator.attributes["axis"], len(shape))
+    given, size = integers(1), shape[axis]
+    if given is not None and not operator.attributes["keepdims"]:
+        raise operator.refuse("parts of given sizes without their axis")
+    if given is not None and given.ndim:
+        return _parts(operator, shape, axis, _listed(operator, given))
+    each = 1 if given is None else int(given)
+    if each < 1 or size < 1:
+        raise operator.refuse(f"parts of size {each} of {size}")
+    spend("the layout of a tensor", 64 * -(-size // each))
+    sizes = [min(each, size - start) for start in range(0, size, each)]
+    moves = _parts(operator, shape, axis, sizes)
+    if operator.attributes["keepdims"]:
+        return moves
+
+    def squeezed(move: Move) -> Move:
+        return lambda a: move(a).squeeze(axis)
+
+    return [squeezed(move) for move in moves]
 
 
 def _indices(operator: Operator, values: Array | None, size: int) -> Array:

@@ -24,6 +24,7 @@ class Locations:
         location_bank, feature_bank: the bank of each location and feature.
         coordinate: per feature, the channel that alone is measured; -1: all of them.
         floor, added: an angular geometry divides by max(sqrt(|z|^2 + added), floor).
+        zero: whether it makes 0 of a zero vector even where that is 0.
     """
 
     sites: tuple[Elements, ...]
@@ -33,6 +34,7 @@ class Locations:
     coordinate: tuple[int, ...]
     floor: Fraction = Fraction(0)
     added: Fraction = Fraction(0)
+    zero: bool = True
 
     @property
     def channels(self) -> int:
@@ -66,7 +68,7 @@ def locate(tables: Tables, features: Sequence[Feature], ends: Sequence[int]) -> 
         tuple(number for number, group in enumerate(groups) for _ in group),
         tuple(bank[f.group] for f in features),
         (-1,) * len(features),
-        *(floor or (Fraction(0), Fraction(0))),
+        *(floor or ()),
     )
 
 
@@ -84,13 +86,14 @@ def _cut(site: Elements, ends: Sequence[int]) -> int:
     return first
 
 
-def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fraction] | None:
-    """Floor and addend of the norms that divide measurements; None where nothing does.
+def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fraction, bool] | None:
+    """Floor and addend of the norms that divide measurements, and what they make of zero vectors;
+    None where nothing does.
 
     Raises:
         ModelError: some are divided and others not, or by other norms than their own.
     """
-    floors: set[tuple[Fraction, Fraction] | None] = set()
+    floors: set[tuple[Fraction, Fraction, bool] | None] = set()
     for number in {s for g in {f.group for f in features} for s in tables.groups[g]}:
         site = tables.sites[number]
         if site.norm < 0:
@@ -99,7 +102,7 @@ def _floor(tables: Tables, features: Sequence[Feature]) -> tuple[Fraction, Fract
         norm = tables.norms[site.norm]
         if tables.sites[norm.site].elements != site.elements:
             raise ModelError("model: a location is divided by the norm of another")
-        floors.add((norm.floor, norm.added))
+        floors.add((norm.floor, norm.added, norm.zero))
     if len(floors) > 1:
         raise ModelError("model: locations are divided by norms of several kinds")
     return floors.pop()

@@ -156,7 +156,7 @@ def _addition(program: Program) -> tuple[Program, Fraction]:
     return program, total
 
 
-def norm_of(value: Measured, tables: Tables) -> tuple[Array, Measured] | None:
+def norm_of(value: Measured, tables: Tables, zero: bool = False) -> tuple[Array, Measured] | None:
     """Norms max(sqrt(|z_S|^2 + added), floor), and a measurement whose program is what multiplies
     them; else None. Any multiple by c > 0 is such a one, also max(c |z_S|, e)."""
     found: dict[int, tuple[Fraction, Fraction, int]] = {}
@@ -173,7 +173,7 @@ def norm_of(value: Measured, tables: Tables) -> tuple[Array, Measured] | None:
         if tables.sites[site].norm >= 0:
             return None
     norm = combined(
-        lambda s, p: tables.norm(Norm(s, found[p][0], found[p][1])), value.site, value.program
+        lambda s, p: tables.norm(Norm(s, found[p][0], found[p][1], zero)), value.site, value.program
     )
     factor = combined(lambda p: found[p][2], value.program)
     return norm, spanned(Measured(value.site, value.row, factor))

@@ -21,14 +21,15 @@ _SCATTER: Defaults = {"reduction": "none"}
 _BARE = (
     "Abs", "Add", "Clip", "Div", "Equal", "Exp", "Expand", "GatherND", "GlobalAveragePool",
     "GlobalMaxPool", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log",
-    "MatMul", "Max", "Min", "Mul", "Neg", "Not", "Pow", "Reciprocal", "Relu", "Sigmoid", "Slice",
-    "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Unsqueeze", "Where",
+    "MatMul", "Max", "Min", "Mul", "Neg", "Not", "Pow", "Reciprocal", "Relu", "SequenceAt",
+    "Sigmoid", "Slice", "Softplus", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Unsqueeze", "Where",
 )  # fmt: skip
 ATTRIBUTES: dict[str, Defaults] = {
     **{kind: {} for kind in _BARE},
     "ArgMax": {"axis": 0, "keepdims": 1, "select_last_index": 0},
     "AveragePool": {**_WINDOW, "ceil_mode": 0, "count_include_pad": 0},
     "Cast": {"to": int, "saturate": 1, "round_mode": "up"},
+    "CastLike": {"saturate": 1, "round_mode": "up"},
     "Concat": {"axis": int},
     "ConstantOfShape": {"value": object},
     "Conv": {**_WINDOW, "group": 1},
@@ -54,6 +55,7 @@ ATTRIBUTES: dict[str, Defaults] = {
     "Shape": {"start": 0, "end": int},
     "Softmax": {"axis": -1},
     "Split": {"axis": 0, "num_outputs": int},
+    "SplitToSequence": {"axis": 0, "keepdims": 1},
     "TopK": {"axis": -1, "largest": 1, "sorted": 1},
     "Transpose": {"perm": tuple},
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from protoproof.kernel.budget import spend
+from protoproof.kernel.budget import hold, spend
 from protoproof.kernel.model.symbolic import choices, constants, layout, linear, reductions
 from protoproof.kernel.model.symbolic.arithmetic import BINARY, UNARY, UnknownError
 from protoproof.kernel.model.symbolic.arrays import exact
@@ -22,6 +22,7 @@ from protoproof.kernel.model.symbolic.values import (
     Latent,
     Measured,
     Ranked,
+    Several,
     Terms,
     Value,
     latent,
@@ -126,10 +127,41 @@ def _cast(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
             constants.require_integers(value)
             return [replace(value, whole=True)]
         if to in constants.FLOATS:
-            return [replace(value if to == 11 else constants.as_float32(value), whole=False)]
+            return [replace(value if to == 11 else constants.as_float(value), whole=False)]
     if to not in constants.FLOATS or isinstance(value, Below):
         raise operator.refuse(f"{value.words()} becomes a number of type {to}")
     return [value]
+
+
+def _cast_like(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    """To the type of what follows from the latent, a float32 (a float64 only by a Cast).
+
+    A constant's may be any float's: then numbers must be those that all floats hold.
+    """
+    value, like = choices.given(operator, inputs, 2, 2)
+    whole = isinstance(like, Constant) and like.whole
+    if whole or isinstance(like, Below) or not isinstance(value, Constant):
+        raise operator.refuse(f"{value.words()} is cast to the number type of {like.words()}")
+    return [replace(constants.as_float(value, isinstance(like, Constant)), whole=False)]
+
+
+def _sequence(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    value = choices.given(operator, inputs, 1, 2)[0]
+    if isinstance(value, Joined | Ranked | Below):
+        raise operator.refuse(f"the layout of {value.words()}")
+    moves = layout.sequence(operator, value.shape, here.integers(operator, inputs))
+    return [Several(tuple(value.moved(move) for move in moves))]
+
+
+def _taken_out(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
+    sequence, _ = choices.given(operator, inputs, 2, 2)
+    place = here.integers(operator, inputs)(1)
+    if not isinstance(sequence, Several) or place is None or place.size != 1:
+        raise operator.refuse("not one tensor of a sequence")
+    found, count = int(place.reshape(-1)[0]), len(sequence.parts)
+    if not -count <= found < count:
+        raise operator.refuse(f"tensor {found} of {count}")
+    return [sequence.parts[found]]
 
 
 def _reduce(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]:
@@ -208,7 +240,9 @@ def _concat(here: Evaluation, operator: Operator, inputs: Inputs) -> list[Value]
             if k != axis
         ):
             raise operator.refuse("shapes that do not fit beside each other")
-    spend("the layout of a tensor", sum(math.prod(part.shape) for part in parts))
+    count = sum(math.prod(part.shape) for part in parts)
+    spend("the layout of a tensor", 64 * count)
+    hold("the layout of a tensor", 8 * count * max(len(part.PIECES) for part in parts))
     return [_beside(here, parts, axis)]
 
 
@@ -257,6 +291,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("ScatterElements", "ScatterND"), choices.scatter),
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Clip": _clip,
     "Concat": _concat,
     "ConstantOfShape": choices.filled,
@@ -272,7 +307,9 @@ RULES: dict[str, Rule] = {
     "Not": choices.negated,
     "Pow": _power,
     "Range": choices.counted,
+    "SequenceAt": _taken_out,
     "Shape": choices.shape,
+    "SplitToSequence": _sequence,
     "TopK": _top,
     "Where": choices.where,
 }

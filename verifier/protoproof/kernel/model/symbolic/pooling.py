@@ -14,8 +14,6 @@ from protoproof.kernel.model.symbolic.expressions import Expressions
 from protoproof.kernel.model.symbolic.tables import Feature
 from protoproof.kernel.model.symbolic.values import Measured, Terms
 
-_ORDERED = {"max": 1, "min": -1}
-
 
 def pooled(
     value: Measured | Terms,
@@ -39,6 +37,7 @@ def pooled(
     moved = value.moved(lambda piece: np.transpose(piece, order))
     if isinstance(value, Terms) and isinstance(moved, Terms):
         lines = _lines(moved.term, len(rest), size)
+        pay("pooling", 8 * lines.size, 2 * OPERATION)
         found = [_over_terms(line, kind, known, count) for line in lines.reshape(-1, size).tolist()]
         return Terms(_back(found, lines.shape[:-1], shape), value.over)
     parts = [_lines(piece, len(rest), size) for piece in moved.pieces]

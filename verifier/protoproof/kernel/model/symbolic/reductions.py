@@ -120,7 +120,13 @@ def over_windows(rules: Arithmetic, operator: Operator, value: Value) -> Value:
     strides, dilations = window_sizes(operator, value.shape, kernel)
     if isinstance(value, Ranked):
         last = len(value.shape) - 1
-        if value.axis == last and kernel[-1] == value.count and math.prod(kernel[:-1]) == 1:
+        others = zip(strides[:-1], value.shape[2:-1], strict=True)
+        if (
+            value.axis == last
+            and kernel[-1] == value.count
+            and math.prod(kernel[:-1]) == 1
+            and all(step == 1 or size == 1 for step, size in others)
+        ):
             return kept(_ranked(rules, kind, value, (last,)), (last,))
         raise operator.refuse(f"windows of {value.words()}")
     rank = len(kernel)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import hold
 from protoproof.kernel.model.real import Real
+from protoproof.kernel.model.symbolic.arrays import require_short
 
+_LONGEST = 256  # instructions of a program
 # One function of one variable with its constant.
 Instruction = tuple[str, Fraction | Real | None]
 Program = tuple[Instruction, ...]
@@ -22,11 +24,15 @@ class Site(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site."""
+    """max(sqrt(|z_S|^2 + added), floor) over the elements S of a site.
+
+    ``zero``: the operator makes 0 of the zero vector, which no quotient does.
+    """
 
     site: int
     floor: Fraction
     added: Fraction
+    zero: bool = False
 
 
 class Row(NamedTuple):
@@ -87,6 +93,7 @@ class Tables:
         """
         key = row, number
         if key not in self._index:
+            require_short((*row.slope, *row.square, row.denominator))
             hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
             self._index[key] = len(self.rows)
             self.rows.append(row)
@@ -116,6 +123,11 @@ class Tables:
 
     def program(self, program: Program) -> int:
         hold("the programs of a head", 64 * len(program))
+        if len(program) > _LONGEST:
+            raise ModelError(f"model: more than {_LONGEST} functions one after the other")
+        last = program[-1][1] if program else None
+        if isinstance(last, Fraction):
+            require_short((last.numerator, last.denominator))
         return self._entered(self.programs, program)
 
     def then(self, program: int, name: str, constant: Fraction | Real | None = None) -> int:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from protoproof.kernel.budget import hold
 from protoproof.kernel.model.symbolic.arrays import Array, Exact, Shape, exact, spread
 
 
@@ -38,6 +39,8 @@ class Value:
             piece = getattr(self, name)
             array = piece.numerators if isinstance(piece, Exact) else piece
             moved = np.asarray(move(array), dtype=array.dtype)  # one number of many is no array
+            if not np.may_share_memory(moved, array):
+                hold("the layout of a tensor", moved.nbytes)
             changes[name] = Exact(moved, piece.denominator) if isinstance(piece, Exact) else moved
         return replace(self, **changes)
 
@@ -146,6 +149,18 @@ class Below(Value):
     @property
     def shape(self) -> Shape:
         return np.broadcast_shapes(self.value.shape, self.limit.shape)
+
+
+@dataclass(frozen=True)
+class Several(Value):
+    """A sequence of tensors, of which single ones are taken out."""
+
+    parts: tuple[Value, ...]
+    WORDS: ClassVar = "a sequence of tensors"
+
+    @property
+    def shape(self) -> Shape:
+        return ()
 
 
 @dataclass(frozen=True)

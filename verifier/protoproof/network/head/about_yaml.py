@@ -1,4 +1,4 @@
-"""A head description in YAML beside the model, for models that carry none.
+"""The text about a network in YAML beside the model, for models that carry none.
 
 Only what JSON could say is accepted: no tags, no anchors or aliases (so no alias bombs), one
 document, no key twice. It is turned into JSON text, which is what certificates quote.
@@ -21,7 +21,7 @@ _SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 1 << 17
 
 
-def read_yaml_description(model: Path) -> str | None:
+def read_about_yaml(model: Path) -> str | None:
     """The JSON text of the YAML file beside ``model``, or None where there is none.
 
     Raises:

@@ -1,0 +1,163 @@
+"""The tables of families in the documents: ``python -m tests.benchmarks.families``.
+
+README.md and docs/measured.md, from ``results/heldout-*.json`` and ``results/foreign.json`` alone;
+a test compares the documents with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from models.families import FAMILIES
+from protoproof.resources import ZOO
+from tests.benchmarks.measure import ROOT
+from tests.benchmarks.rules import RULES
+from tests.benchmarks.table import grid
+
+RESULTS = ROOT / "tests" / "benchmarks" / "results"
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "measured.md"
+BEGIN, END = "<!-- made by python -m tests.benchmarks.families -->\n", "<!-- until here -->\n"
+
+HEAD = [
+    "recognised: default",
+    "legacy exporter",
+    "vocabularies",
+    "facts",
+    "comparison rule",
+    "with a witness",
+    "accepted",
+    "CPU ms",
+]
+
+PROSE = """# Measured, family by family
+
+What `explain` needs for one prediction, next to the comparison rule that needs least, over the free
+domain and with all defaults (every vocabulary is tried, the smallest counts; witnesses are searched
+for). `python -m tests.benchmarks --only foreign heldout-NAME` measures again, `python -m
+tests.benchmarks.families` makes this page and the table in the README from the results.
+
+- *recognised*: whether a network of the family is recognised as what it is, from each exporter of
+  torch with its defaults (`own`: written by `protoproof export`; `refused`: in one line that names
+  the node and what it would have needed; `-`: that exporter cannot write it).
+- *facts*: the mean size of the smallest explanation; *vocabularies*: the mean size in each.
+- *comparison rule*: mean facts of a rule on the inputs that it explains, and ours on the same.
+- *accepted*: certificates that a checker accepts, read again from their bytes, of inputs explained.
+- *CPU ms*: median processor time of one explanation, certificate and check included, one thread.
+"""
+
+RULES_HEAD = """## The comparison rules
+
+All are implemented anew from their descriptions (`tests/benchmarks/rules.py`), serve comparison
+only and are no part of `explain`, but for the triangle inequality (`--oracle triangle`).
+"""
+
+RULES_PROSE = """Two published forms are left out because what they find forces nothing: top-k
+takes 0 for the least similarity even where similarities can be negative (cosines, projections,
+negated distances), and the triangle and the hypersphere for focal similarity keep the mean over
+locations at its observed value, which no fact fixes. A path is published without a proof; it
+counts where it is one.
+
+ALE: abductive latent explanations. Beyond L2: Soria, Grastien, Xu-Darme, Girard-Satabin, Chihani,
+Cancila. Beyond L2: Generalizing Abductive Latent Explanations to Diverse Prototype-Based
+Architectures. ECML PKDD, 2026. ProtoTree: Nauta, van Bree, Seifert. Neural Prototype Trees for
+Interpretable Fine-Grained Image Recognition. CVPR, 2021.
+"""
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """The rows of one workload's results; none where it was not measured."""
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return [row for result in document["results"] for row in result["rows"]]
+
+
+def zoo() -> list[dict[str, Any]]:
+    """The rows of the zoo, in its order."""
+    return [row for name in ZOO for row in rows_of(f"heldout-{name}")]
+
+
+def short() -> str:
+    """The README's table."""
+    return grid(["network", *HEAD], ([f"`{row['method']}`", *_cells(row)] for row in zoo()))
+
+
+def page() -> str:
+    """The page."""
+    trained = (
+        [f"`{row['method']}`", _title(row["method"]), *_cells(row, sizes=True)] for row in zoo()
+    )
+    listed = ([row["method"], *_cells(row, sizes=True)] for row in rows_of("foreign"))
+    rules = (cells for row in [*zoo(), *rows_of("foreign")] for cells in _rules(row))
+    return "\n".join(
+        [
+            PROSE,
+            RULES_HEAD,
+            grid(["rule", "heads", "source"], RULES),
+            RULES_PROSE,
+            "## Held-out samples of the zoo\n",
+            grid(["network", "head", *HEAD], trained),
+            "## Heads of the field, with random weights\n",
+            grid(["head", *HEAD], listed),
+            "## Every comparison rule\n",
+            grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
+        ]
+    )
+
+
+def _title(name: str) -> str:
+    return FAMILIES[name].title if name in FAMILIES else "ProtoPNet, log similarity"
+
+
+def _cells(row: dict[str, Any], *, sizes: bool = False) -> list[str]:
+    words = [row["default"], row["legacy"]]
+    if "images" not in row:
+        return [*words, *["-"] * (len(HEAD) - 2)]
+    said = row["vocabularies"]
+    if not sizes:
+        said = ", ".join(part.split()[0] for part in said.split(", "))
+    return [
+        *words,
+        said,
+        _number(row["facts_mean"]),
+        _comparison(row),
+        "-" if row["necessary_share"] is None else f"{row['necessary_share']:.0%}",
+        f"{row['proved']} of {row['images']}",
+        f"{1000 * row['seconds']:.0f}",
+    ]
+
+
+def _comparison(row: dict[str, Any]) -> str:
+    name = row["baseline"]
+    if name is None:
+        return "-"
+    rule = row["rules"][name]
+    text = f"{_number(rule['facts_mean'])} ({name})"
+    if rule["images"] != row["proved"]:
+        text += f", ours {_number(rule['ours_mean'])} on the same {rule['images']}"
+    return text
+
+
+def _rules(row: dict[str, Any]) -> Iterable[list[str]]:
+    for name, rule in row.get("rules", {}).items():
+        means = _number(rule["facts_mean"]), _number(rule["ours_mean"])
+        yield [row["method"], name, *means, str(rule["images"])]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def with_table(text: str) -> str:
+    """The README's text with the table of the results."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{short()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,28 @@
+"""The tables of families in the documents say what was measured; every explanation is proved."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from protoproof.resources import zoo_path
+from tests.benchmarks.families import PAGE, README, page, with_table, zoo
+
+
+def test_the_readme_is_up_to_date() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == with_table(text)
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("row", zoo(), ids=lambda row: row["method"])
+def test_every_certificate_was_accepted_of_the_networks_as_they_are(row: dict[str, Any]) -> None:
+    content = zoo_path(row["method"]).read_bytes()
+    assert row["network"] == hashlib.sha256(content).hexdigest()
+    assert row["proved"] == row["images"]
+    assert not row["open"]
