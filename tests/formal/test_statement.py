@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from protoproof.kernel.statement import digest, statement
 from tests.support.kernel.algebra import NAMES, made
 from tests.support.kernel.builders import file, pair_core, scene
 from tests.support.kernel.given import Given, honest
+from tests.support.sources import ROOT
 
 
 def stated(name: str, change: Callable[[Core], Core] = lambda core: core) -> str:
@@ -81,3 +83,15 @@ def test_another_model_is_refused() -> None:
     here = scene(5)
     with pytest.raises(CertificateError, match="another model"):
         statement(file(pair_core(here)), ModelFile(here.data + b" "))
+
+
+def test_what_has_to_be_believed_is_counted() -> None:
+    readme = (ROOT / "verifier" / "formal" / "README.md").read_text("utf-8")
+    homes = ROOT / "verifier" / "formal", ROOT / "verifier"
+    counted = re.findall(r"^\| `([\w/.]+)` \| (\d+) \|", readme, re.MULTILINE)
+    assert len(counted) == 2
+    for name, lines in counted:
+        path = next(home / name for home in homes if (home / name).is_file())
+        assert len(path.read_text("utf-8").splitlines()) == int(lines), name
+    front = (ROOT / "README.md").read_text("utf-8")
+    assert f"one file of definitions ({counted[0][1]} lines)" in front
