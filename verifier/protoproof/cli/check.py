@@ -78,7 +78,6 @@ def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | 
         CertificateError: it was asked for, and nothing is stated about all latents at once.
     """
     from protoproof.errors import CertificateError
-    from protoproof.files import write_atomic
     from protoproof.kernel.statement import digest, statement
 
     if path is None and not report.met:
@@ -90,6 +89,8 @@ def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | 
             raise
         return None
     if path is not None:
+        from protoproof.files import write_atomic
+
         write_atomic(path, text.encode())
     return digest(text)
 
