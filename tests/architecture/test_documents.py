@@ -108,6 +108,8 @@ def test_every_data_file_is_packaged() -> None:
         for path in top.rglob("*")
         if path.is_file() and path.suffix not in (".py", ".pyc") and FORMAL not in path.parents
     }
+    # the machine-checked kernel is built in a checkout
+    present = {path for path in present if ROOT / "verifier" / "formal" not in path.parents}
     assert not present - packaged
 
 

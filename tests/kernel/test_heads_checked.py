@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,3 +191,26 @@ def test_witnesses_contrasts_and_sizes_count_for_every_head(name: str) -> None:
         if labels or CLASSES == 2:
             assert told.accepted, told.failures
         assert told.accepted or "certainly predicted" in told.failures[0].detail
+
+
+def test_a_latent_that_loses_by_less_than_rounding_took_is_no_witness() -> None:
+    """Rounded numbers of leaves may have taken from either score."""
+    here, rng = made("a tree of distances", 0), np.random.default_rng(5)
+    core, found = honest(here), False
+    for rival, moves in itertools.islice(losing(here, rng), 20):
+        told = core.model_copy(
+            update={
+                "witnesses": (Witness(fact=0, rival=rival, moves=moves),),
+                "facts": core.facts[:1],
+            }
+        )
+        if report_of(here, told).obligations[9].passed is not True:
+            continue
+        found = True
+        head, decision = here.head, here.head.decision
+        head.decision = replace(decision, slack=1 << (decision.shift + 8))
+        report = report_of(here, told)
+        head.decision = decision
+        assert report.obligations[9].passed is False
+        assert "certainly lose" in report.obligations[9].detail
+    assert found

@@ -245,13 +245,14 @@ Definition derive (s : step) : option prem :=
         | Some (Some b) => Some (PV j (Some b) None) | _ => None end
       else None
   | SLeastAmong j i refs =>
-      match get prems i with
-      | Some (PAmong k ls) =>
+      match (match get prems i with
+             | Some (PAmong k ls) => Some (k, ls) | Some (PHere l k) => Some (k, [l]) | _ => None end) with
+      | Some (k, ls) =>
           if Nat.eqb k j && nearest j then
             match least_at j None ls refs with
             | Some (Some b) => Some (PV j (Some b) None) | _ => None end
           else None
-      | _ => None
+      | None => None
       end
   | SUp j l i =>
       if nearest j && measures_ l j then

@@ -20,7 +20,7 @@ Let F := Zpos fine.
 Definition root_down (n : Z) : option Z :=   (* sqrt of n over F *)
   let s := isqrt (n * F) in if (0 <=? s) && (s * s <=? n * F) then Some s else None.
 Definition root_up (n : Z) : option Z :=
-  let s := isqrt (n * F) + 1 in if (0 <=? s) && (n * F <=? s * s) then Some s else None.
+  let s := (let t := isqrt (n * F) in if t * t =? n * F then t else t + 1) in if (0 <=? s) && (n * F <=? s * s) then Some s else None.
 Fixpoint ln_down (k : nat) (x : Z) : option Z :=
   match k with
   | O => if 0 <? x then Some (fl (F * (x - F)) x) else None
@@ -115,8 +115,45 @@ Definition squared (i : itv) : itv :=
 Definition logistic (i : itv) : option itv :=
   inverse (shifted (1, 1%positive) (exponential (negate i))).
 
+Definition plus (i j : itv) : itv := (omap2 Z.add (fst i) (fst j), omap2 Z.add (snd i) (snd j)).
+(** times a positive number between lo and hi *)
+Definition times_positive (i : itv) (lo hi : Z) : itv :=
+  (option_map (fun a => fl (a * (if 0 <=? a then lo else hi)) F) (fst i),
+   option_map (fun b => ce (b * (if 0 <=? b then hi else lo)) F) (snd i)).
+(** times a number of one sign *)
+Definition times (i r : itv) : option itv :=
+  match r with
+  | (Some lo, Some hi) =>
+      if 0 <? lo then Some (times_positive i lo hi)
+      else if hi <? 0 then Some (negate (times_positive i (- hi) (- lo))) else None
+  | _ => None
+  end.
+Fixpoint number_itv (n : number) : option itv :=
+  match n with
+  | Rational c => Some (Some (fl (fst c * F) (Zpos (snd c))), Some (ce (fst c * F) (Zpos (snd c))))
+  | NSum a b => match number_itv a, number_itv b with Some i, Some j => Some (plus i j) | _, _ => None end
+  | NProduct a b => match number_itv a, number_itv b with Some i, Some j => times i j | _, _ => None end
+  | NQuotient a b =>
+      match number_itv a, number_itv b with
+      | Some i, Some j => match reciprocal j with Some k => times i k | None => None end
+      | _, _ => None
+      end
+  | NRoot a => match number_itv a with Some i => root i | None => None end
+  | NExp a => match number_itv a with Some i => Some (exponential i) | None => None end
+  | NLog a => match number_itv a with Some i => log i | None => None end
+  end.
+
 Definition image1 (f : prim) (i : itv) : option itv :=
   match f with
+  | AddNumber c => match number_itv c with Some j => Some (plus i j) | None => None end
+  | MulNumber c => match number_itv c with Some j => times i j | None => None end
+  | DivRootNumber c =>
+      match number_itv c with
+      | Some j => match root j with
+                  | Some r => match inverse r with Some k => times i k | None => None end
+                  | None => None end
+      | None => None
+      end
   | Add c => Some (shifted c i)
   | Mul c => Some (scaled c i)
   | Max c => let n := fst c * F in let d := Zpos (snd c) in
@@ -136,14 +173,16 @@ Definition image1 (f : prim) (i : itv) : option itv :=
   | Softplus => log (shifted (1, 1%positive) (exponential i))
   | Tanh => match logistic (scaled (2, 1%positive) i) with
             | Some r => Some (shifted (-1, 1%positive) (scaled (2, 1%positive) r)) | None => None end
-  | Abs => if nonneg i then Some i else None
+  | Abs => if nonneg i then Some i else
+           match fst i with
+           | Some a => Some (Some 0, option_map (Z.max (Z.abs a)) (snd i))
+           | None => Some (Some 0, None)
+           end
   | ZeroBelow c =>
       let n := fst c * F in let d := Zpos (snd c) in
-      match fst i with
-      | Some a => if ce n d <=? a then Some i
-                  else Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
-      | None => Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
-      end
+      if (match snd i with Some b => b <? fl n d | None => false end) then Some (Some 0, Some 0) else
+      if (match fst i with Some a => ce n d <=? a | None => false end) then Some i else
+      Some (Some (Z.min 0 (fl n d)), option_map (Z.max 0) (snd i))
   | Power c =>
       match log i with
       | Some r => Some (exponential (scaled c r))
@@ -164,9 +203,7 @@ Definition image1 (f : prim) (i : itv) : option itv :=
         match root (Some (fl (n * F) d), Some (ce (n * F) d)) with
         | Some r =>
             match inverse r with
-            | Some (Some lo, Some hi) =>
-                Some (option_map (fun a => fl (a * (if 0 <=? a then lo else hi)) F) (fst i),
-                      option_map (fun b => ce (b * (if 0 <=? b then hi else lo)) F) (snd i))
+            | Some (Some lo, Some hi) => Some (times_positive i lo hi)
             | _ => None
             end
         | None => None
@@ -452,9 +489,56 @@ Proof.
   pose proof (exp_pos t). set (e := exp t) in *. field. split; nra.
 Qed.
 
+Lemma plus_ok i j x y : inI i x -> inI j y -> inI (plus i j) (x + y).
+Proof.
+  intros [h1 h2] [g1 g2]. destruct i as [[a|] [b|]], j as [[c|] [d|]]; split; cbn in *; try rewrite plus_IZR; try exact I; lra.
+Qed.
+Lemma times_positive_ok i lo hi x s : inI i x -> IZR lo <= F * s <= IZR hi -> 0 < s -> inI (times_positive fine i lo hi) (x * s).
+Proof.
+  intros [h1 h2] [e1 e2] hs.
+  assert (E : F * (x * s) * F = (F * x) * (F * s)) by ring. assert (S0 : 0 < F * s) by nra.
+  split; cbn [times_positive fst snd].
+  - destruct (fst i) as [a|]; [|exact I]. cbn in *. apply Rmult_le_reg_r with F; auto. rewrite E.
+    eapply Rle_trans; [apply fl_le; lia|]. rewrite mult_IZR. apply Rle_trans with (IZR a * (F * s)); [|nra].
+    destruct (0 <=? a)%Z eqn:ea; bools; [apply IZR_le in ea|apply IZR_lt in ea]; nra.
+  - destruct (snd i) as [b|]; [|exact I]. cbn in *. apply Rmult_le_reg_r with F; auto. rewrite E.
+    eapply Rle_trans; [|apply ce_ge; lia]. rewrite mult_IZR. apply Rle_trans with (IZR b * (F * s)); [nra|].
+    destruct (0 <=? b)%Z eqn:ea; bools; [apply IZR_le in ea|apply IZR_lt in ea]; nra.
+Qed.
+Lemma times_ok i r j x s : inI i x -> inI r s -> times fine i r = Some j -> inI j (x * s).
+Proof.
+  intros hi [e1 e2] h. unfold times in h. destruct r as [[lo|] [up|]]; try discriminate. cbn in e1, e2.
+  destruct (0 <? lo)%Z eqn:el; [|destruct (up <? 0)%Z eqn:eu; [|discriminate]]; inv_some; subst j; bools.
+  - apply IZR_lt in el. apply times_positive_ok; auto. apply Rmult_lt_reg_l with F; auto. lra.
+  - apply IZR_lt in eu. replace (x * s) with (- (x * - s)) by ring. apply negate_ok. apply times_positive_ok; auto.
+    + rewrite !opp_IZR. lra.
+    + apply Rmult_lt_reg_l with F; auto. lra.
+Qed.
+Lemma number_ok n : forall i, number_itv isqrt fine rounds n = Some i -> inI i (nval n).
+Proof.
+  induction n; intros i h; cbn [number_itv nval] in *.
+  - inv_some; subst. split; cbn; [apply fl_val|apply ce_val].
+  - destruct (number_itv _ _ _ n1) as [p|]; [|discriminate]. destruct (number_itv _ _ _ n2) as [q|]; [|discriminate].
+    inv_some; subst. apply plus_ok; auto.
+  - destruct (number_itv _ _ _ n1) as [p|]; [|discriminate]. destruct (number_itv _ _ _ n2) as [q|]; [|discriminate].
+    eapply times_ok; eauto.
+  - destruct (number_itv _ _ _ n1) as [p|]; [|discriminate]. destruct (number_itv _ _ _ n2) as [q|]; [|discriminate].
+    destruct (reciprocal fine q) as [k|] eqn:e; [|discriminate]. apply (reciprocal_ok _ _ (nval n2)) in e; auto. destruct e as [_ e].
+    unfold Rdiv. eapply times_ok; eauto.
+  - destruct (number_itv _ _ _ n) as [p|]; [|discriminate]. apply (root_ok _ _ (nval n)) in h; auto. apply h.
+  - destruct (number_itv _ _ _ n) as [p|]; [|discriminate]. inv_some; subst. apply exponential_ok. auto.
+  - destruct (number_itv _ _ _ n) as [p|]; [|discriminate]. apply (log_ok _ _ (nval n)) in h; auto. apply h.
+Qed.
+
 Lemma image1_ok f i j x : inI i x -> image1 isqrt fine rounds f i = Some j -> inI j (apply f x).
 Proof.
   intros hi h. pose proof hi as [h1 h2]. destruct f; cbn [image1 apply] in *.
+  - destruct (number_itv isqrt fine rounds c) as [k|] eqn:e; [|discriminate]. inv_some; subst. apply plus_ok; auto. now apply number_ok.
+  - destruct (number_itv isqrt fine rounds c) as [k|] eqn:e; [|discriminate]. eapply times_ok; eauto. now apply number_ok.
+  - destruct (number_itv isqrt fine rounds c) as [k|] eqn:e; [|discriminate]. apply number_ok in e.
+    destruct (root isqrt fine k) as [r|] eqn:er; [|discriminate]. apply (root_ok _ _ _ e) in er. destruct er as [_ er].
+    destruct (inverse fine r) as [w|] eqn:ei; [|discriminate]. apply (inverse_ok _ _ _ er) in ei. destruct ei as [_ ei].
+    unfold Rdiv. eapply times_ok; eauto.
   - inv_some; subst. now apply shifted_ok.
   - inv_some; subst. now apply scaled_ok.
   - (* DivRoot *)
@@ -466,14 +550,7 @@ Proof.
     2:{ split; cbn; [apply fl_val|apply ce_val]. }
     destruct er as [_ er]. apply (inverse_ok _ _ _ er) in ei. destruct ei as [p [e1 e2]]. cbn in e1, e2.
     set (s := / sqrt (val c)) in *. assert (hs : 0 < s) by (apply Rinv_0_lt_compat; auto). unfold Rdiv. fold s.
-    assert (E : F * (x * s) * F = (F * x) * (F * s)) by ring. assert (S0 : 0 < F * s) by nra.
-    split; cbn [fst snd].
-    + destruct (fst i) as [a|]; [|exact I]. cbn in *. apply Rmult_le_reg_r with F; auto. rewrite E.
-      eapply Rle_trans; [apply fl_le; lia|]. rewrite mult_IZR. apply Rle_trans with (IZR a * (F * s)); [|nra].
-      destruct (0 <=? a)%Z eqn:ea; bools; [apply IZR_le in ea|apply IZR_lt in ea]; nra.
-    + destruct (snd i) as [b|]; [|exact I]. cbn in *. apply Rmult_le_reg_r with F; auto. rewrite E.
-      eapply Rle_trans; [|apply ce_ge; lia]. rewrite mult_IZR. apply Rle_trans with (IZR b * (F * s)); [nra|].
-      destruct (0 <=? b)%Z eqn:ea; bools; [apply IZR_le in ea|apply IZR_lt in ea]; nra.
+    apply times_positive_ok; auto.
   - (* Max *)
     inv_some; subst. pose proof (fl_val c). pose proof (ce_val c). split; cbn [fst snd].
     + destruct (fst i) as [a|]; cbn in *; [rewrite Z.max_comm|].
@@ -539,23 +616,32 @@ Proof.
         -- inv_some; subst. bools. apply IZR_le in ebp. cbn in h2.
            destruct (Rlt_dec 0 x); [exfalso; nra|]. split; cbn; lra.
       * inv_some; subst. split; cbn; [apply Rmult_le_pos; lra|exact I].
-  - destruct (nonneg i) eqn:e; [|discriminate]. inv_some; subst. unfold nonneg in e.
-    destruct (fst j) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e. cbn in h1.
-    rewrite Rabs_right; auto. apply Rle_ge. apply Rmult_le_reg_l with F; auto. lra.
+  - (* Abs *)
+    pose proof (Rabs_pos x) as ax. destruct (nonneg i) eqn:e.
+    + inv_some; subst. unfold nonneg in e.
+      destruct (fst j) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e. cbn in h1.
+      rewrite Rabs_right; auto. apply Rle_ge. apply Rmult_le_reg_l with F; auto. lra.
+    + destruct (fst i) as [a|] eqn:ea; inv_some; subst j; split; cbn [fst snd above below]; try exact I;
+        try (apply Rmult_le_pos; lra).
+      destruct (snd i) as [b|]; cbn [option_map below] in *; [|exact I]. cbn in h1.
+      unfold Rabs. destruct (Rcase_abs x).
+      * apply Rle_trans with (IZR (- a)); [rewrite opp_IZR; lra|apply IZR_le; lia].
+      * eapply Rle_trans; [exact h2|]. apply IZR_le. lia.
   - (* ZeroBelow *)
     pose proof (fl_val c). pose proof (ce_val c).
-    assert (G : inI (Some (Z.min 0 (fl (fst c * Z.pos fine) (Z.pos (snd c)))), option_map (Z.max 0) (snd i)) (if Rlt_dec x (val c) then 0 else x)).
-    { split; cbn [fst snd].
-      - cbn. destruct (Rlt_dec x (val c)).
-        + rewrite Rmult_0_r. apply IZR_le. lia.
-        + apply Rle_trans with (IZR (fl (fst c * Z.pos fine) (Z.pos (snd c)))); [apply IZR_le; lia|nra].
-      - destruct (snd i) as [b|]; cbn in *; [|exact I]. destruct (Rlt_dec x (val c)).
-        + rewrite Rmult_0_r. apply IZR_le. lia.
-        + eapply Rle_trans; [exact h2|]. apply IZR_le. lia. }
-    destruct (fst i) as [a|] eqn:ea.
-    + destruct (ce (fst c * Z.pos fine) (Z.pos (snd c)) <=? a)%Z eqn:e; inv_some; subst; auto.
-      bools. apply IZR_le in e. cbn in h1. destruct (Rlt_dec x (val c)); auto. nra.
-    + inv_some; subst; auto.
+    destruct (match snd i with Some b => (b <? fl (fst c * Z.pos fine) (Z.pos (snd c)))%Z | None => false end) eqn:e1.
+    { inv_some; subst j. destruct (snd i) as [b|]; [|discriminate]. bools. apply IZR_lt in e1. cbn in h2.
+      destruct (Rlt_dec x (val c)); [split; cbn; lra|]. exfalso. assert (F * val c <= F * x) by (apply Rmult_le_compat_l; lra). lra. }
+    destruct (match fst i with Some a => (ce (fst c * Z.pos fine) (Z.pos (snd c)) <=? a)%Z | None => false end) eqn:e2.
+    { inv_some; subst j. destruct (fst i) as [a|] eqn:ea; [|discriminate]. bools. apply IZR_le in e2. cbn in h1.
+      destruct (Rlt_dec x (val c)); auto. exfalso. assert (F * x < F * val c) by (apply Rmult_lt_compat_l; lra). lra. }
+    inv_some; subst j. split; cbn [fst snd].
+    + cbn. destruct (Rlt_dec x (val c)).
+      * rewrite Rmult_0_r. apply IZR_le. lia.
+      * apply Rle_trans with (IZR (fl (fst c * Z.pos fine) (Z.pos (snd c)))); [apply IZR_le; lia|nra].
+    + destruct (snd i) as [b|]; cbn in *; [|exact I]. destruct (Rlt_dec x (val c)).
+      * rewrite Rmult_0_r. apply IZR_le. lia.
+      * eapply Rle_trans; [exact h2|]. apply IZR_le. lia.
 Qed.
 Theorem image_ok c : forall i j x, inI i x -> image isqrt fine rounds c i = Some j -> inI j (run c x).
 Proof.

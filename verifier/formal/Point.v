@@ -28,6 +28,8 @@ Definition punit : positive :=
   | _ => (den * den * (hden H * hden H))%positive
   end.
 Definition exactly (n : Z) : itv := (Some n, Some n).
+Definition shorter (r : itv) (f : ratio) : bool :=
+  match snd r with Some b => b <=? fl (fst f * F) (Zpos (snd f)) | None => false end.
 (** of the point x, |x|^2 over den^2, to the prototype p with |p|^2 = n and scales s *)
 Definition measured (p s : list Z) (n : Z) (x : list Z) (xx : Z) : itv :=
   match metric H with
@@ -40,6 +42,13 @@ Definition measured (p s : list Z) (n : Z) (x : list Z) (xx : Z) : itv :=
       match root isqrt fine (shifted fine a (Some (fl (xx * F) (u * u)), Some (ce (xx * F) (u * u)))) with
       | None => (None, None)
       | Some r =>
+          if shorter r f then
+            (* exactly the floor, so that values that are numbers of the unit stay so *)
+            match fst f with
+            | Zpos n => scaled (- d * Zpos (snd f), (hden H * den * n)%positive) (exactly F)
+            | _ => (None, None)
+            end
+          else
           match image1 isqrt fine rounds (Max f) r with
           | None => (None, None)
           | Some m => match inverse fine m with
@@ -226,8 +235,6 @@ Proof.
   - destruct fa as [f0 a0]. rewrite product_spot by auto. set (d := zdot _ _). destruct (d =? 0)%Z eqn:e0.
     + apply Z.eqb_eq in e0. rewrite e0. apply exactly_ok. unfold Rdiv. rewrite !Rmult_0_l. lra.
     + destruct (root isqrt fine _) as [r|] eqn:er; [|split; exact I].
-      destruct (image1 isqrt fine rounds (Max f) r) as [m|] eqn:em'; [|split; exact I].
-      destruct (inverse fine m) as [i|] eqn:ei; [|split; exact I].
       set (s := square_length (channels H) (spot l)) in *.
       assert (I0 : inI fine (shifted fine a (Some (fl (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den)),
          Some (ce (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den)))) (s + val a)).
@@ -238,6 +245,19 @@ Proof.
         rewrite !mult_IZR in q1, q2. fold F u in q1, q2.
         split; cbn [fst snd above below]; fold F; replace (F * (IZR (norm2 (nth l pts [])) / (u * u))) with (IZR (norm2 (nth l pts [])) * F / (u * u)) by (field; lra); auto. }
       destruct (root_ok isqrt fine _ _ _ I0 er) as [_ I1].
+      destruct (shorter fine r f) eqn:esh.
+      { unfold shorter in esh. destruct I1 as [_ I1]. destruct (snd r) as [b|]; [|discriminate]. cbn [below] in I1. fold F in I1.
+        apply Z.leb_le in esh. apply IZR_le in esh. pose proof (fl_val fine f) as fv. fold F in fv.
+        assert (RM : Rmax (sqrt (s + val a)) (val f) = val f).
+        { apply Rmax_right. apply Rmult_le_reg_l with F; auto. lra. }
+        rewrite RM. destruct (fst f) as [|n|n] eqn:ef; try (split; exact I).
+        assert (I5 : inI fine (exactly (Z.pos fine)) 1) by (apply exactly_ok; ring).
+        pose proof (scaled_ok fine (- d * Zpos (snd f), (hden H * den * n)%positive)%Z _ _ I5) as I6.
+        replace (- (IZR d / (h * u) / val f)) with (1 * val (- d * Zpos (snd f), (hden H * den * n)%positive)%Z); auto.
+        unfold val. cbn [fst snd]. rewrite ef, mult_IZR, opp_IZR, !Pos2Z.inj_mul, !mult_IZR. fold h u.
+        pose proof (posR n). pose proof (posR (snd f)). field. lra. }
+      destruct (image1 isqrt fine rounds (Max f) r) as [m|] eqn:em'; [|split; exact I].
+      destruct (inverse fine m) as [i|] eqn:ei; [|split; exact I].
       pose proof (image1_ok isqrt fine rounds (Max f) _ _ _ I1 em') as I2. cbn [apply] in I2.
       destruct (inverse_ok fine _ _ _ I2 ei) as [rp I3].
       pose proof (scaled_ok fine (- d, (hden H * den)%positive)%Z _ _ I3) as I4.

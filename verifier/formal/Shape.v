@@ -24,6 +24,17 @@ Local Open Scope Z_scope.
 Definition positive_ (i : itv) : bool := match fst i with Some a => 0 <? a | None => false end.
 Definition shape1 (f : prim) (i : itv) : shape :=
   match f with
+  | AddNumber _ => rising_line
+  | MulNumber c =>
+      match number_itv isqrt fine rounds c with
+      | Some r => if positive_ r then rising_line else if positive_ (negate r) then falling_line else unknown
+      | None => unknown
+      end
+  | DivRootNumber c =>
+      match number_itv isqrt fine rounds c with
+      | Some r => if positive_ r then rising_line else unknown
+      | None => unknown
+      end
   | Add _ => rising_line
   | Mul c => if 0 <? fst c then rising_line else if fst c <? 0 then falling_line else unknown
   | DivRoot c => if 0 <? fst c then rising_line else unknown
@@ -223,9 +234,18 @@ Proof.
   nra.
 Qed.
 
-Lemma shape1_ok f i : good (apply f) i (shape1 fine f i).
+Lemma shape1_ok f i : good (apply f) i (shape1 isqrt fine rounds f i).
 Proof.
   destruct f; cbn [shape1]; try apply good_unknown.
+  - apply good_line with (a := 1) (b := nval c); cbn [apply rises falls convex concave rising_line falling_line]; intros; try lra; discriminate.
+  - destruct (number_itv isqrt fine rounds c) as [r|] eqn:er; [|apply good_unknown]. apply number_ok in er.
+    destruct (positive_ r) eqn:e; [|destruct (positive_ (negate r)) eqn:e2; [|apply good_unknown]].
+    + pose proof (positive_ok _ _ e er). apply good_line with (a := nval c) (b := 0); cbn [apply rises falls convex concave rising_line falling_line]; intros; try lra; discriminate.
+    + pose proof (positive_ok _ _ e2 (negate_ok _ _ _ er)). apply good_line with (a := nval c) (b := 0); cbn [apply rises falls convex concave rising_line falling_line]; intros; try lra; discriminate.
+  - destruct (number_itv isqrt fine rounds c) as [r|] eqn:er; [|apply good_unknown]. apply number_ok in er.
+    destruct (positive_ r) eqn:e; [|apply good_unknown]. pose proof (positive_ok _ _ e er) as cp.
+    pose proof (Rinv_0_lt_compat _ (sqrt_lt_R0 _ cp)).
+    apply good_line with (a := / sqrt (nval c)) (b := 0); cbn [apply rises falls convex concave rising_line]; intros; try lra; try discriminate.
   - apply good_line with (a := 1) (b := val c); cbn [apply rises falls convex concave rising_line falling_line]; intros; try lra; discriminate.
   - destruct (0 <? fst c)%Z eqn:e; bools.
     + pose proof (val_sign_pos _ e). apply good_line with (a := val c) (b := 0); cbn [apply rises falls convex concave rising_line falling_line]; intros; try lra; discriminate.
@@ -322,7 +342,7 @@ Lemma along_ok c : forall i s g i0, good g i0 s -> (forall x, In_ i0 x -> In_ i 
 Proof.
   induction c as [|f c IH]; intros i s g i0 hg hm; cbn [along]; [exact hg|].
   destruct (image1 isqrt fine rounds f i) as [j|] eqn:e; [|apply good_unknown].
-  apply (IH j (compose (shape1 fine f i) s) (fun x => apply f (g x)) i0).
+  apply (IH j (compose (shape1 isqrt fine rounds f i) s) (fun x => apply f (g x)) i0).
   - apply good_compose with (j := i); auto. apply shape1_ok.
   - intros x hx. eapply image1_ok; [|exact e]. auto.
 Qed.

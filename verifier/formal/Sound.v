@@ -383,9 +383,15 @@ Proof.
     destruct (nearest_at _ en ne) as [l [hl q]]. split; cbn [fst snd above below]; [|exact I]. fold g. rewrite <- q.
     destruct (least_at_ok _ _ _ _ _ el l hl hl) as [b' [e1 e2]]; [discriminate|]. inv_some; now subst.
   - (* SLeastAmong *)
-    destruct (get prems i) as [[| | | | | |j' ls|]|] eqn:ei; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
-    destruct (least_at c prems j None ls refs) as [[b|]|] eqn:el; try discriminate. inv_some; subst k. apply M in ei. cbn in ei.
-    destruct ei as [l [h1 [h2 h3]]]. split; cbn [fst snd above below]; [|exact I]. fold g. rewrite <- h3.
+    destruct (match get prems i with Some (PAmong k ls) => _ | Some (PHere l k) => _ | _ => _ end) as [[j' ls]|] eqn:ei; [|discriminate].
+    destruct (Nat.eqb j' j && nearest c j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb en]. apply Nat.eqb_eq in eb. subst j'.
+    destruct (least_at c prems j None ls refs) as [[b|]|] eqn:el; try discriminate. inv_some; subst k.
+    assert (AT : exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j).
+    { destruct (get prems i) as [[| | | | |l0 j0|j0 ls0|]|] eqn:eg; try discriminate; apply M in eg; cbn in eg;
+        apply some_inj in ei; apply pair_equal_spec in ei; destruct ei as [-> <-].
+      - exists l0. destruct eg. repeat split; auto. now left.
+      - exact eg. }
+    destruct AT as [l [h1 [h2 h3]]]. split; cbn [fst snd above below]; [|exact I]. fold g. rewrite <- h3.
     destruct (least_at_ok _ _ _ _ _ el l h1 h2) as [b' [e1 e2]]; [discriminate|]. inv_some; now subst.
   - (* SUp *)
     destruct (_ && _)%bool eqn:eb; [|discriminate]. bools. destruct (upper_at prems l j i) as [b|] eqn:eu; [|discriminate]. inv_some; subst k.

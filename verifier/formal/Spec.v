@@ -24,13 +24,32 @@ Definition descending (xs : list R) : list R := fold_right insert [] xs.
 
 (** ** Similarities: chains of functions of one variable *)
 
+(** constants that a graph computes from stored numbers *)
+Inductive number :=
+| Rational (c : ratio) | NSum (a b : number) | NProduct (a b : number) | NQuotient (a b : number)
+| NRoot (a : number) | NExp (a : number) | NLog (a : number).
+Fixpoint nval (n : number) : R :=
+  match n with
+  | Rational c => val c
+  | NSum a b => nval a + nval b
+  | NProduct a b => nval a * nval b
+  | NQuotient a b => nval a / nval b
+  | NRoot a => sqrt (nval a)
+  | NExp a => exp (nval a)
+  | NLog a => ln (nval a)
+  end.
+
 Inductive prim :=
+| AddNumber (c : number) | MulNumber (c : number) | DivRootNumber (c : number)
 | Add (c : ratio) | Mul (c : ratio) | DivRoot (c : ratio) | Max (c : ratio) | Min (c : ratio)
 | Sqrt | Square | Exp | Log | Reciprocal | OnePlus (c : ratio) | Sigmoid | Tanh | Softplus
 | Power (c : ratio) | Abs | ZeroBelow (c : ratio).
 
 Definition apply (f : prim) (t : R) : R :=
   match f with
+  | AddNumber c => t + nval c
+  | MulNumber c => t * nval c
+  | DivRootNumber c => t / sqrt (nval c)
   | Add c => t + val c
   | Mul c => t * val c
   | DivRoot c => t / sqrt (val c)

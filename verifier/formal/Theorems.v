@@ -8,42 +8,42 @@ Local Open Scope Z_scope.
 Definition has_places (c : context) (n : nat) : bool :=
   forallb (fun j => match places_ c j with [] => false | _ => true end) (seq 0 n).
 (** a latent of the domain that meets some facts, with its activations *)
-Definition point_ok (isqrt : Z -> Z) (S : statement) (C : certificate) (den : positive) (pts : list (list Z)) (fs : list fact)
+Definition point_ok (isqrt : Z -> Z) (S : statement) (C : certificate) (c : context) (den : positive) (pts : list (list Z)) (fs : list fact)
     (es : list entry) : bool :=
-  let H := network S in let c := compile H in let ps := squared_points pts in
+  let H := network S in let ps := squared_points pts in
   fits_points H pts && forallb (constraint_at H den (dden S) pts) (domain S) &&
   let arr := of_list es in let pa := of_list (protos H) in let sa := of_list (scales H) in
   forallb (fact_at isqrt H (fine C) (rounds C) den (fden S) ps c arr es pa sa) fs.
-Definition entries_of (isqrt : Z -> Z) (S : statement) (C : certificate) (den : positive) (pts : list (list Z)) : list entry :=
+Definition entries_of (isqrt : Z -> Z) (S : statement) (C : certificate) (c : context) (den : positive) (pts : list (list Z)) : list entry :=
   let H := network S in
-  entries_at isqrt H (fine C) (rounds C) den (squared_points pts) (compile H) 0 (protos H) (scales H) (pools H) (inner H) (outer H).
-Definition positive_at (isqrt : Z -> Z) (S : statement) (C : certificate) (den : positive) (es : list entry) (g : list Z * Z) : bool :=
+  entries_at isqrt H (fine C) (rounds C) den (squared_points pts) c 0 (protos H) (scales H) (pools H) (inner H) (outer H).
+Definition positive_at (isqrt : Z -> Z) (S : statement) (C : certificate) (c : context) (den : positive) (es : list entry) (g : list Z * Z) : bool :=
   let H := network S in
-  margin isqrt (compile H) (punit H (fine C) den) (fine C) (rounds C) Tip (feature H) (fst g) (snd g) es None.
-Definition predicted_at (isqrt : Z -> Z) (S : statement) (C : certificate) (den : positive) (es : list entry) : bool :=
+  margin isqrt c (punit H (fine C) den) (fine C) (rounds C) Tip (feature H) (fst g) (snd g) es None.
+Definition predicted_at (isqrt : Z -> Z) (S : statement) (C : certificate) (c : context) (den : positive) (es : list entry) : bool :=
   let H := network S in
   match claimed S with
   | Class a => Nat.ltb a (nclass H) &&
-      forallb (fun k => Nat.eqb k a || positive_at isqrt S C den es (over H a k)) (seq 0 (nclass H))
-  | Labels ls => forallb (fun x => Nat.ltb (fst x) (nclass H) && positive_at isqrt S C den es (signed H (fst x) (snd x))) ls
+      forallb (fun k => Nat.eqb k a || positive_at isqrt S C c den es (over H a k)) (seq 0 (nclass H))
+  | Labels ls => forallb (fun x => Nat.ltb (fst x) (nclass H) && positive_at isqrt S C c den es (signed H (fst x) (snd x))) ls
   end.
 Definition check_point (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
-  let es := entries_of isqrt S C (pden S) (point S) in
-  lengths_fit (network S) && has_places (compile (network S)) (nproto (network S)) &&
-  point_ok isqrt S C (pden S) (point S) (facts S) es && predicted_at isqrt S C (pden S) es.
+  let c := compile (network S) in let es := entries_of isqrt S C c (pden S) (point S) in
+  lengths_fit (network S) && has_places c (nproto (network S)) &&
+  point_ok isqrt S C c (pden S) (point S) (facts S) es && predicted_at isqrt S C c (pden S) es.
 
 Record witness := Witness { about : nat; against : nat; wden_ : positive; wpoint : list (list Z) }.
-Definition loses_at (isqrt : Z -> Z) (S : statement) (C : certificate) (den : positive) (es : list entry) (k : nat) : bool :=
+Definition loses_at (isqrt : Z -> Z) (S : statement) (C : certificate) (c : context) (den : positive) (es : list entry) (k : nat) : bool :=
   let H := network S in
   match claimed S with
-  | Class a => Nat.ltb k (nclass H) && negb (Nat.eqb k a) && positive_at isqrt S C den es (over H k a)
-  | Labels ls => existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C den es (signed H (fst x) (negb (snd x)))) ls
+  | Class a => Nat.ltb k (nclass H) && negb (Nat.eqb k a) && positive_at isqrt S C c den es (over H k a)
+  | Labels ls => existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C c den es (signed H (fst x) (negb (snd x)))) ls
   end.
 Definition check_witness (isqrt : Z -> Z) (S : statement) (C : certificate) (w : witness) : bool :=
-  let es := entries_of isqrt S C (wden_ w) (wpoint w) in
+  let c := compile (network S) in let es := entries_of isqrt S C c (wden_ w) (wpoint w) in
   Nat.ltb (about w) (length (facts S)) &&
-  lengths_fit (network S) && has_places (compile (network S)) (nproto (network S)) &&
-  point_ok isqrt S C (wden_ w) (wpoint w) (without (about w) (facts S)) es && loses_at isqrt S C (wden_ w) es (against w).
+  lengths_fit (network S) && has_places c (nproto (network S)) &&
+  point_ok isqrt S C c (wden_ w) (wpoint w) (without (about w) (facts S)) es && loses_at isqrt S C c (wden_ w) es (against w).
 Definition accept (isqrt : Z -> Z) (S : statement) (C : certificate) : bool := check isqrt S C && check_point isqrt S C.
 
 Local Open Scope R_scope.
@@ -84,15 +84,15 @@ Qed.
 Lemma entries_length_ ps ctx protos_ : forall j ss ks is os,
   length (entries_at isqrt H (fine C) (rounds C) den ps ctx j protos_ ss ks is os) = length protos_.
 Proof. induction protos_; intros; cbn; auto. Qed.
-Lemma es_ok : all_ok H U (fine C) z 0 (entries_of isqrt S C den pts).
+Lemma es_ok : all_ok H U (fine C) z 0 (entries_of isqrt S C c den pts).
 Proof.
   intros j e q. unfold entries_of in q. fold H in q. apply entries_at_nth in q. destruct q as [hj ->]. cbn [Nat.add].
   destruct (full_places j hj) as [p1 p2]. apply (entry_at_ok isqrt H (fine C) (rounds C) den pts fit pfit j p1).
   destruct (nth j (pools H) Nearest); auto.
 Qed.
-Lemma es_length : length (entries_of isqrt S C den pts) = nproto H.
+Lemma es_length : length (entries_of isqrt S C c den pts) = nproto H.
 Proof. unfold entries_of. apply entries_length_. Qed.
-Lemma positive_at_ok g : positive_at isqrt S C den (entries_of isqrt S C den pts) g = true ->
+Lemma positive_at_ok g : positive_at isqrt S C c den (entries_of isqrt S C c den pts) g = true ->
   0 < weighed H (fst g) (activation H z) + IZR (snd g).
 Proof.
   unfold positive_at. fold H. intros q.
@@ -121,8 +121,8 @@ Proof.
   - inv_some; subst. rewrite Nat.add_0_r. now left.
   - right. rewrite <- Nat.add_succ_comm. now apply IH.
 Qed.
-Lemma fact_at_ok f : fact_at isqrt H (fine C) (rounds C) den (fden S) (squared_points pts) c (of_list (entries_of isqrt S C den pts))
-    (entries_of isqrt S C den pts) (of_list (protos H)) (of_list (scales H)) f = true -> holds H (fden S) z f.
+Lemma fact_at_ok f : fact_at isqrt H (fine C) (rounds C) den (fden S) (squared_points pts) c (of_list (entries_of isqrt S C c den pts))
+    (entries_of isqrt S C c den pts) (of_list (protos H)) (of_list (scales H)) f = true -> holds H (fden S) z f.
 Proof.
   destruct f as [l j lo hi|j lo hi|b ex|b ex]; cbn [fact_at holds]; rewrite ?get_of_list; intros q.
   - destruct (nth_error (protos H) j) as [p|] eqn:ep; [|discriminate].
@@ -136,13 +136,13 @@ Proof.
     apply andb_prop in q. destruct q as [q1 q2]. pose proof (es_ok j e ee) as [m _]. cbn [Nat.add] in m.
     split; [eapply at_least_ok; eauto|eapply at_most_ok; eauto].
   - intros j hj ne. rewrite <- es_length in hj. rewrite forallb_forall in q.
-    destruct (nth_error (entries_of isqrt S C den pts) j) as [e|] eqn:ee; [|apply nth_error_None in ee; lia].
+    destruct (nth_error (entries_of isqrt S C c den pts) j) as [e|] eqn:ee; [|apply nth_error_None in ee; lia].
     specialize (q (j, e)). rewrite <- es_length in q. specialize (q (in_combine_seq _ 0 j e ee)). cbn [fst snd] in q.
     apply orb_prop in q. destruct q as [q|q].
     + exfalso. apply ne. unfold exempt in q. apply existsb_exists in q. destruct q as [x [q1 q2]]. apply Nat.eqb_eq in q2. now subst.
     + pose proof (es_ok j e ee) as [m _]. eapply at_least_ok; eauto.
   - intros j hj ne. rewrite <- es_length in hj. rewrite forallb_forall in q.
-    destruct (nth_error (entries_of isqrt S C den pts) j) as [e|] eqn:ee; [|apply nth_error_None in ee; lia].
+    destruct (nth_error (entries_of isqrt S C c den pts) j) as [e|] eqn:ee; [|apply nth_error_None in ee; lia].
     specialize (q (j, e)). rewrite <- es_length in q. specialize (q (in_combine_seq _ 0 j e ee)). cbn [fst snd] in q.
     apply orb_prop in q. destruct q as [q|q].
     + exfalso. apply ne. unfold exempt in q. apply existsb_exists in q. destruct q as [x [q1 q2]]. apply Nat.eqb_eq in q2. now subst.
@@ -213,7 +213,7 @@ Qed.
 End At.
 
 Lemma point_ok_ok isqrt S C den pts fs : lengths_fit (network S) = true -> has_places (compile (network S)) (nproto (network S)) = true ->
-  point_ok isqrt S C den pts fs (entries_of isqrt S C den pts) = true ->
+  point_ok isqrt S C (compile (network S)) den pts fs (entries_of isqrt S C (compile (network S)) den pts) = true ->
   fits_points (network S) pts = true /\ inside S (spot den pts) /\ meets S (spot den pts) fs.
 Proof.
   unfold point_ok. intros fit full q. apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2].
@@ -231,7 +231,7 @@ Proof.
   unfold check_point in h2. apply andb_prop in h2. destruct h2 as [h2 h5]. apply andb_prop in h2. destruct h2 as [h2 h4].
   apply andb_prop in h2. destruct h2 as [fit full]. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]].
   repeat split; auto. change (recorded S) with (spot (pden S) (point S)).
-  assert (P : forall g, positive_at isqrt S C (pden S) (entries_of isqrt S C (pden S) (point S)) g = true ->
+  assert (P : forall g, positive_at isqrt S C (compile (network S)) (pden S) (entries_of isqrt S C (compile (network S)) (pden S) (point S)) g = true ->
     0 < weighed (network S) (fst g) (activation (network S) (spot (pden S) (point S))) + IZR (snd g)).
   { intros g. now apply positive_at_ok. }
   unfold predicted_at in h5. unfold predicted. destruct (claimed S) as [a|ls].
@@ -249,7 +249,7 @@ Proof.
   unfold check_witness. intros h. apply andb_prop in h. destruct h as [h h5]. apply andb_prop in h. destruct h as [h h4].
   apply andb_prop in h. destruct h as [h full]. apply andb_prop in h. destruct h as [h1 fit]. apply Nat.ltb_lt in h1.
   destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]]. split; auto. exists (spot (wden_ w) (wpoint w)). repeat split; auto.
-  assert (P : forall g, positive_at isqrt S C (wden_ w) (entries_of isqrt S C (wden_ w) (wpoint w)) g = true ->
+  assert (P : forall g, positive_at isqrt S C (compile (network S)) (wden_ w) (entries_of isqrt S C (compile (network S)) (wden_ w) (wpoint w)) g = true ->
     0 < weighed (network S) (fst g) (activation (network S) (spot (wden_ w) (wpoint w))) + IZR (snd g)).
   { intros g. now apply positive_at_ok. }
   unfold loses_at in h5. unfold loses. destruct (claimed S) as [a|ls].

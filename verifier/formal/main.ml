@@ -42,10 +42,27 @@ let list n read s =
   more n []
 
 let many read s = let n = nat s in list n read s
-let ratio s =
-  match String.split_on_char '/' (token s) with
+let ratio_of text =
+  match String.split_on_char '/' text with
   | [ n; d ] -> let d = integer d in if ZZ.sign d <= 0 then bad "denominator" else (integer n, d)
-  | _ -> bad "a constant that is not rational is not covered by the kernel"
+  | _ -> bad "an irrational constant of this function is not covered by the kernel"
+let ratio s = ratio_of (token s)
+
+(* a formula, in prefix form: sum product quotient root exp log, and fractions *)
+let rec number s =
+  match token s with
+  | "sum" -> let a = number s in NSum (a, number s)
+  | "product" -> let a = number s in NProduct (a, number s)
+  | "quotient" -> let a = number s in NQuotient (a, number s)
+  | "root" -> NRoot (number s)
+  | "exp" -> NExp (number s)
+  | "log" -> NLog (number s)
+  | text -> Rational (ratio_of text)
+
+let constant s rational formula =
+  match token s with
+  | "formula" -> formula (number s)
+  | text -> rational (ratio_of text)
 
 (* one for all prototypes, or one for each *)
 let apiece count read s =
@@ -56,7 +73,9 @@ let apiece count read s =
 
 let primitive s =
   match token s with
-  | "add" -> Add (ratio s) | "mul" -> Mul (ratio s) | "div_root" -> DivRoot (ratio s)
+  | "add" -> constant s (fun c -> Add c) (fun c -> AddNumber c)
+  | "mul" -> constant s (fun c -> Mul c) (fun c -> MulNumber c)
+  | "div_root" -> constant s (fun c -> DivRoot c) (fun c -> DivRootNumber c)
   | "max" -> Max (ratio s) | "min" -> Min (ratio s) | "sqrt" -> Sqrt | "square" -> Square
   | "exp" -> Exp | "log" -> Log | "reciprocal" -> Reciprocal | "one_plus" -> OnePlus (ratio s)
   | "sigmoid" -> Sigmoid | "tanh" -> Tanh | "softplus" -> Softplus | "power" -> Power (ratio s)
@@ -222,9 +241,16 @@ let certificate s =
   expect s "margins"; let margins = many evidence s in
   { unit_; fine; rounds; steps; table; roofs; margins }
 
-let witness locations channels s =
-  let about = nat s in let against = nat s in let wden_ = positive s in
-  { about; against; wden_; wpoint = list locations (list channels z) s }
+(* All locations but the listed ones are where the recorded latent has them. *)
+let witness (s : statement) file =
+  let about = nat file in let against = nat file in let wden_ = positive file in
+  let factor, rest = ZZ.div_rem wden_ s.pden in
+  if ZZ.sign rest <> 0 then bad "a witness whose denominator does not fit";
+  let moved = many (fun f -> let l = nat f in (l, list s.network.channels z f)) file in
+  let place l row = match List.assoc_opt l moved with
+    | Some x -> x
+    | None -> List.map (ZZ.mul factor) row in
+  { about; against; wden_; wpoint = List.mapi place s.point }
 
 let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
 
@@ -239,7 +265,7 @@ let () =
     expect file "witnesses";
     let failed = ref (not ok) in
     for _ = 1 to nat file do
-      let w = witness (List.length s.network.lbank) s.network.channels file in
+      let w = witness s file in
       let good = check_witness isqrt s c w in
       if not good then failed := true;
       Printf.printf "%s necessary %d %d\n" (if good then "proved" else "not proved") w.about w.against

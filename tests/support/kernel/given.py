@@ -1,4 +1,4 @@
-"""Certificates about heads that no graph holds: the checker is given the head as if it was read."""
+"""Heads of every kind, given to the checker as if a graph had been read."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Read(BoundHead):
         kind = here.kind.domain
         self.head, self.inputs, self.latents, self.output = here.head, ("input",), latents, output
         self.latent_operator = "Some"
+        self.cuts = ()  # no tensors of a graph
         self.first_output = ""
         self.latent_range = {"box": ((0, 1), (1, 1)), "half": ((0, 1), None)}.get(kind)
         self.normalised = kind if kind in ("sphere", "ball", "simplex") else ""
@@ -34,6 +35,7 @@ class Given(ModelFile):
 
 
 def report_of(here: Made, core: Core) -> CheckReport:
+    """What the checker says of a certificate about the head."""
     return check(canonical_bytes(Envelope(core=core)), Given(here))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,16 @@ def check(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
     ] = False,
+    machine: Annotated[
+        bool,
+        typer.Option(
+            "--kernel", help="Also let the machine-checked kernel prove it (make kernel)."
+        ),
+    ] = False,
+    statement: Annotated[
+        Path | None,
+        typer.Option("--statement", metavar="FILE", help="Write what is claimed, as integers."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,22 +47,84 @@ def check(
 
     if index is not None and input_ is None:
         raise UsageError("--index chooses an entry of --input; give both, or neither")
+    if machine:
+        from protoproof.formal import find_program
+
+        find_program()  # missing: said before any work
     # what is proved and what is observed are about the same bytes: each file is read once
     content = kernel.read_file(certificate)
     if input_ is None:
-        report, code, observed = _proved(content, certificate, model, None)
+        file, observed = kernel.ModelFile.read(model), None
+        report, code = _proved(content, certificate, file, None)
     else:
-        report, code, observed = _observed(content, certificate, model, input_, index)
+        file, report, code, observed = _observed(content, certificate, model, input_, index)
+    stated = _stated(content, file, report, statement)
+    answer = _asked(content, file) if machine and report.met else None
+    code = code or (0 if answer is None or not answer.left else 3)
     if as_json:
-        print_json(report.to_json() | {"observed": observed, "exit_code": code})
+        also: dict[str, object] = {"observed": observed, "exit_code": code, "statement": stated}
+        if machine:
+            also["kernel"] = None if answer is None else answer.to_json()
+        print_json(report.to_json() | also)
     elif not quiet:
-        print_check(report, observed, code, verbose)
+        print_check(report, observed, code, verbose, stated, answer)
     raise typer.Exit(code)
 
 
+def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | None) -> str | None:
+    """The hash of the statement, where there is one; also writes it, where that is asked for.
+
+    Raises:
+        CertificateError: it was asked for, and nothing is stated about all latents at once.
+    """
+    from protoproof.errors import CertificateError
+    from protoproof.kernel.statement import digest, statement
+
+    if path is None and not report.met:
+        return None
+    try:
+        text = statement(content, model)
+    except CertificateError:
+        if path is not None:
+            raise
+        return None
+    if path is not None:
+        from protoproof.files import write_atomic
+
+        write_atomic(path, text.encode())
+    return digest(text)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the machine-checked kernel proved, and what it left."""
+
+    proved: tuple[str, ...]
+    left: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """As plain data."""
+        return {"proved": list(self.proved), "left": list(self.left)}
+
+
+def _asked(content: bytes, model: ModelFile) -> _Asked:
+    from protoproof.formal import verify
+
+    answer = verify(content, model)
+    if not answer.sufficient:
+        return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
+    proved = ["sufficient"]
+    if answer.necessary:
+        count = len(answer.necessary)
+        proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
+    left = [f"not proved: necessary:{fact}" for fact in answer.open]
+    left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
+    return _Asked(tuple(proved), tuple(left))
+
+
 def _proved(
-    content: bytes, name: Path, model: Path | ModelFile, digest: str | None
-) -> tuple[CheckReport, int, str | None]:
+    content: bytes, name: Path, model: ModelFile, digest: str | None
+) -> tuple[CheckReport, int]:
     """What the checker says, and the exit code.
 
     Raises:
@@ -63,12 +136,12 @@ def _proved(
     report = kernel.check(content, model, digest)
     if report.obligations[0].passed is not True:  # is it a certificate at all?
         require_certificate(content, str(name))
-    return report, report.exit_code, None
+    return report, report.exit_code
 
 
 def _observed(
     content: bytes, name: Path, model: Path, input_: Path, index: int | None
-) -> tuple[CheckReport, int, str | None]:
+) -> tuple[ModelFile, CheckReport, int, str | None]:
     """The same, with what the runtime computes here for the input that was presented."""
     from protoproof.extras import require
     from protoproof.kernel import ModelFile
@@ -79,11 +152,11 @@ def _observed(
     network = _as_stated(content, name, model)
     x = read_input(input_, network.input_shape, network.input_range, index)
     model_file = ModelFile(network.data, network.files)
-    report, code, _ = _proved(content, name, model_file, input_digest(x))
+    report, code = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
-        return report, code, None
+        return model_file, report, code, None
     verdict, sentence = confirm_latent(report.instance, network, x)
-    return report, verdict.exit_code or code, sentence  # what is conditional stays so
+    return model_file, report, verdict.exit_code or code, sentence  # what is conditional stays so
 
 
 def _as_stated(content: bytes, name: Path, model: Path) -> Network:
@@ -122,7 +195,14 @@ def _claims_nothing(obligation: str, report: CheckReport) -> bool:
     return kind is not None and not any(isinstance(claim, kind) for claim in report.claims)
 
 
-def print_check(report: CheckReport, observed: str | None, code: int, verbose: bool) -> None:
+def print_check(
+    report: CheckReport,
+    observed: str | None,
+    code: int,
+    verbose: bool,
+    stated: str | None = None,
+    asked: _Asked | None = None,
+) -> None:
     """The outcome of ``check``: one line per obligation, then what is proved of what."""
     for obligation in report.obligations:
         mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
@@ -131,6 +211,8 @@ def print_check(report: CheckReport, observed: str | None, code: int, verbose: b
         print(f"{obligation.number:>3}  {mark:<8} {visible(obligation.name)}{detail}")
     for word, value in report.subject:
         print(f"about    {word}: {visible(value)}")
+    if stated is not None:
+        print(f"about    statement: {stated}")
     for assumption in report.assumptions:
         word = "holds if" if assumption in report.conditions else "assumes "
         print(f"{word} {visible(assumption)}")
@@ -139,7 +221,13 @@ def print_check(report: CheckReport, observed: str | None, code: int, verbose: b
         print(f"claim    {then}{visible(claim)}")
     if observed is not None:
         print(f"observed {visible(observed)}")
-    if report.accepted and code:
+    for text in () if asked is None else (*asked.proved, *asked.left):
+        print(f"kernel   {visible(text)}")
+    if asked is not None and report.accepted and asked.left:
+        print(
+            strong("the certificate is accepted, but not all of it by the machine-checked kernel")
+        )
+    elif report.accepted and code:
         print(strong("the certificate is sound, but not confirmed for this input"))
     elif report.conditions:
         print(f"certificate {strong('conditional')}: it rests on somebody's word, see above")

@@ -71,7 +71,7 @@ class Bounds:
                 known = self._upper[prototype].get(location, high)
                 self._upper[prototype][location] = min(known, high)
         self._head = head
-        found = [self._nearest(j) if head.nearest(j) else self._pooled(j) for j in count]
+        found = [self._nearest(j) if head.nearest(j) else self.pooled(j) for j in count]
         self.best, self.caps = _with_activations(head, found, core)
         if core.evidence.implied:
             self.best = _with_implied(self.best, head, core, core.evidence.implied)
@@ -105,7 +105,11 @@ class Bounds:
             high = smaller(high, bound)
         return low, high
 
-    def _pooled(self, prototype: int) -> Interval:
+    def alone(self, location: int, prototype: int) -> Interval:
+        """What the domain alone says about m_lj."""
+        return self._alone[location][prototype]
+
+    def pooled(self, prototype: int) -> Interval:
         """Bounds of another pooled value, from those of all locations."""
         places = self._places(prototype)
         head = self._head

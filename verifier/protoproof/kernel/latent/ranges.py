@@ -228,7 +228,7 @@ def _to_simplex(
     total = sum((max(x, Fraction(0)) for x in point), Fraction(0))
     nearest = min(max(total, sums[0]), sums[1])
     # any multiplier bounds, so that this one may be rounded
-    multiplier = round(2 * _shift(point, nearest) * (1 << _BITS)) if nearest != total else 0
+    multiplier = round(2 * shift_to(point, nearest) * (1 << _BITS)) if nearest != total else 0
     rule = Lagrangian(head, where, 0, constraints=where.local())
     near = rule.row(prototype, 1, (multiplier,), _BITS)
     return (
@@ -237,7 +237,7 @@ def _to_simplex(
     )
 
 
-def _shift(point: Sequence[Fraction], total: Fraction) -> Fraction:
+def shift_to(point: Sequence[Fraction], total: Fraction) -> Fraction:
     """t with sum max(x - t, 0) = total: the mean excess of the largest channels that stay."""
     running, shift = Fraction(0), Fraction(0)
     for count, x in enumerate(sorted(point, reverse=True), 1):

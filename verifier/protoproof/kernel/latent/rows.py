@@ -155,14 +155,14 @@ def implied_bounds(
         shift = unit.bit_length() - 1
         row: tuple[int, ...] = (stretch + unit,)
         if head.geometry == "angular":
-            row, shift = _angular_row(head, entry, stretch, unit), shift + _FINER
+            row, shift = angular_row(head, entry, stretch, unit), shift + _FINER
         found = rules[via].row(entry.prototype, -1, row, shift)
         if found is None:
             raise CertificateError("an implied bound that bounds nothing")
         yield entry.prototype, -grid_floor(found)
 
 
-def _angular_row(head: Head, entry: ImpliedBound, stretch: int, unit: int) -> tuple[int, int]:
+def angular_row(head: Head, entry: ImpliedBound, stretch: int, unit: int) -> tuple[int, int]:
     """Multipliers of the fact and of the ball, over ``unit << _FINER``; any positive one bounds."""
     j, via = entry.prototype, entry.via
     between = int(head.gram_rows((via,))[via][j])

@@ -55,6 +55,15 @@ class Real:
             self._known[ctx.prec] = found
         return self._known[ctx.prec]
 
+    def formula(self) -> str:
+        """In prefix form: the kind, then its parts; fractions as n/d."""
+        kind, parts = self._key
+        words = (
+            part.formula() if isinstance(part, Real) else f"{part.numerator}/{part.denominator}"
+            for part in parts
+        )
+        return " ".join((kind, *words))
+
     def sign(self) -> int:
         """1 or -1 where that is certain, else 0."""
         for precision in PRECISIONS:

@@ -1,0 +1,197 @@
+"""What the checker accepts, the machine-checked kernel proves; what is false, it does not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.heldout import heldout
+from protoproof import explain
+from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import Core, Envelope, SizeBound, Witness
+from protoproof.formal import verify
+from protoproof.formal.program import VARIABLE
+from protoproof.formal.proof import proof
+from protoproof.kernel import ModelFile, check
+from protoproof.kernel.budget import Budget
+from protoproof.kernel.statement import digest, write
+from protoproof.network import load
+from protoproof.resources import ZOO, zoo_path
+from tests.support.cases import proved
+from tests.support.cli import protoproof
+from tests.support.examples import examples
+from tests.support.formal import built, false_statements, one_number_changed, says
+from tests.support.kernel.algebra import NAMES, Made, losing, made
+from tests.support.kernel.builders import bound_of, ceiling_core, file, pair_core, scene, topk_core
+from tests.support.kernel.given import Given, honest, report_of
+from tests.support.kernel.moves import with_witnesses
+from tests.support.kernel.relational import fewest, needs_forms, relational_core
+
+SWEEP = pytest.mark.sweep
+# one reading of trees is covered
+COVERED = [name for name in NAMES if made(name, 0).head.decision.routing == "distributed"]
+
+
+def witnessed(here: Made, core: Core) -> Core:
+    """The certificate with a witness, where one is found in few attempts."""
+    for rival, moves in itertools.islice(losing(here, np.random.default_rng(5)), 5):
+        more = core.model_copy(update={"witnesses": (Witness(fact=0, rival=rival, moves=moves),)})
+        if report_of(here, more).accepted:
+            return more
+    return core
+
+
+@built
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*COVERED}))
+def test_other_readings_of_trees_are_not_covered(name: str) -> None:
+    here = made(name, 0)
+    answer = verify(canonical_bytes(Envelope(core=honest(here))), Given(here))
+    assert not answer.sufficient
+    assert answer.reason.startswith("not covered by the kernel")
+
+
+@built
+@pytest.mark.parametrize("name", COVERED)
+def test_every_kind_of_head_is_proved(name: str) -> None:
+    here = made(name, 0)
+    core = witnessed(here, honest(here))
+    answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+    assert answer.proved
+    assert len(answer.necessary) == len(core.witnesses)
+
+
+@built
+@pytest.mark.parametrize("name", COVERED)
+def test_false_statements_are_not_proved(name: str) -> None:
+    here = made(name, 1)
+    core = honest(here)
+    with Budget().active():
+        bound = Given(here).bound(core.model.latent, core.model.output)
+        statement = write(core, bound)
+        evidence = next(
+            text
+            for text in (proof(core, bound.head, more) for more in range(3))
+            if says(statement, text, core)
+        )
+    for word, other in false_statements(statement):
+        assert not says(other, evidence, core), word
+
+
+@built
+@examples(2, 60)
+@given(seed=st.integers(0, 10**6))
+def test_pairs_and_forms_are_proved(seed: int) -> None:
+    here = scene(seed)
+    cores = [pair_core(here), topk_core(here), ceiling_core(here, 2, 1)]
+    cores.append(relational_core(here, fewest(here)))
+    cores.append(relational_core(here, fewest(here), box=True))
+    for core in cores:
+        content, model = file(core), ModelFile(here.data)
+        if check(content, model).accepted:
+            assert verify(content, model).proved
+
+
+@built
+@pytest.mark.parametrize(
+    ("similarity", "seed"), [("log_ratio", 0), ("exponential", 12), ("reciprocal", 5)]
+)
+def test_what_needs_forms_is_proved(similarity: str, seed: int) -> None:
+    here, named = needs_forms(seed, similarity)
+    answer = verify(file(relational_core(here, named)), ModelFile(here.data))
+    assert answer.proved
+
+
+@built
+@pytest.mark.parametrize("seed", [11, 19])
+def test_proofs_by_cases_are_proved(seed: int) -> None:
+    here = proved(seed)
+    content = json.dumps(here.document).encode()
+    assert verify(content, ModelFile(here.network.data)).proved
+
+
+@built
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("mnist-shots", "motion-labels") else pytest.param(name, marks=SWEEP)
+        for name in ZOO
+    ],
+)
+def test_explanations_of_the_zoo_are_proved(name: str) -> None:
+    network, model = load(zoo_path(name)), ModelFile.read(zoo_path(name))
+    x = heldout(name, 3).x
+    for index, vocabulary in enumerate(("auto", "topk", "mixed")):
+        found = explain(network, x[index], vocabulary=vocabulary, timeout=20)
+        if found.certificate is not None:
+            answer = verify(canonical_bytes(found.certificate), model)
+            assert answer.proved, (vocabulary, answer)
+
+
+@built
+@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("box", [False, True])
+def test_witnesses_are_proved(seed: int, box: bool) -> None:
+    here, core = with_witnesses(seed, box)
+    answer = verify(file(core), ModelFile(here.data))
+    assert answer.proved
+    assert set(answer.necessary) == {witness.fact for witness in core.witnesses}
+
+
+@built
+def test_no_change_of_a_proof_proves_what_is_false() -> None:
+    """A changed proof may prove the true statement still; a false one it never does."""
+    here, rng = scene(5), np.random.default_rng(5)
+    core = relational_core(here, fewest(here))
+    with Budget().active():
+        bound = bound_of(here.data)
+        statement, evidence = write(core, bound), proof(core, bound.head)
+    wrong = [other for _, other in false_statements(statement)]
+    for _ in range(20):
+        other = one_number_changed(evidence, rng)
+        assert not any(says(each, other, core) for each in wrong)
+
+
+@built
+def test_what_is_not_covered_is_said() -> None:
+    here = scene(5)
+    core = pair_core(here).model_copy(update={"size_bound": SizeBound(refutations=(), covers=())})
+    answer = verify(file(core), ModelFile(here.data))
+    assert answer.proved
+    assert answer.beyond == ("size bounds",)
+
+
+@built
+def test_the_command_says_what_the_kernel_proved(tmp_path: Path) -> None:
+    here = scene(5)
+    (tmp_path / "c.json").write_bytes(file(pair_core(here)))
+    (tmp_path / "m.onnx").write_bytes(here.data)
+    result = protoproof("check", tmp_path / "c.json", tmp_path / "m.onnx", "--kernel")
+    assert result.code == 0
+    assert "kernel   sufficient" in result.out
+
+
+def test_a_missing_kernel_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = scene(5)
+    (tmp_path / "c.json").write_bytes(file(pair_core(here)))
+    (tmp_path / "m.onnx").write_bytes(here.data)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    result = protoproof("check", tmp_path / "c.json", tmp_path / "m.onnx", "--kernel")
+    assert result.code == 2
+    assert "make kernel" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_the_statement_is_written_and_its_hash_is_shown(tmp_path: Path) -> None:
+    here = scene(5)
+    (tmp_path / "c.json").write_bytes(file(pair_core(here)))
+    (tmp_path / "m.onnx").write_bytes(here.data)
+    target = tmp_path / "statement.txt"
+    result = protoproof("check", tmp_path / "c.json", tmp_path / "m.onnx", "--statement", target)
+    assert result.code == 0
+    assert f"statement: {digest(target.read_text())}" in result.out

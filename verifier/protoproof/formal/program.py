@@ -1,0 +1,136 @@
+"""The kernel as a program: where it is, and what it answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import Core, ReachDomain
+from protoproof.errors import UsageError
+from protoproof.formal.proof import proof
+from protoproof.formal.script import NotCoveredError
+from protoproof.kernel.budget import Budget
+from protoproof.kernel.model.file import ModelFile
+from protoproof.kernel.statement import digest, write
+
+NAME = "protoproof-kernel"
+VARIABLE = "PROTOPROOF_KERNEL"
+_CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
+_SECONDS = 600
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the kernel said about one statement.
+
+    Attributes:
+        statement: its SHA-256.
+        sufficient: whether it proved that the facts suffice and that the recorded latent has them.
+        necessary: the facts whose witnesses it proved.
+        open: the facts whose witnesses it did not prove.
+        beyond: what the certificate claims besides, and the kernel does not know.
+        reason: why it proved nothing, where it knew from the start that it could not.
+    """
+
+    statement: str
+    sufficient: bool
+    necessary: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
+    beyond: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Whether everything that it was asked is proved."""
+        return self.sufficient and not self.open
+
+
+def find_program() -> Path:
+    """The kernel's program.
+
+    Raises:
+        UsageError: there is none.
+    """
+    stated = os.environ.get(VARIABLE)
+    found = stated or shutil.which(NAME) or (str(_CHECKOUT) if _CHECKOUT.is_file() else None)
+    if found is None or not Path(found).is_file():
+        raise UsageError(
+            f"the machine-checked kernel is not built: `make kernel` builds it from a checkout "
+            f"(Coq and OCaml are needed); or set {VARIABLE} to the program"
+        )
+    return Path(found)
+
+
+def verify(certificate: bytes, model: ModelFile) -> Answer:
+    """Let the kernel prove the statement of a certificate.
+
+    What it claims besides (see :func:`beyond`) is left to the checker in Python.
+
+    Raises:
+        UsageError: the program is missing or broke off.
+        CertificateError, DescriptionError, ModelError: a file cannot be read.
+    """
+    program = find_program()
+    with Budget().active():
+        core = read_certificate(certificate).core
+        bound = model.bound(core.model.latent, core.model.output)
+        text = write(core, bound)
+        answer = Answer(digest(text), False)
+        for more in range(_TRIES):
+            try:
+                evidence = proof(core, bound.head, more)
+            except NotCoveredError as error:
+                return Answer(digest(text), False, reason=str(error))
+            answer = ask(program, text, evidence, core)
+            if answer.proved:
+                break
+    return answer
+
+
+def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
+    """One run of the program."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "statement", Path(folder) / "proof"
+        for path, text in zip(files, (statement, evidence), strict=True):
+            path.write_text(text, encoding="ascii")
+        try:
+            result = subprocess.run(  # noqa: S603  # the user's own program, by its path
+                [str(program), *map(str, files)],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_SECONDS,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise UsageError(f"the kernel {str(program)!r} did not answer: {error}") from error
+    if result.returncode not in (0, 1):
+        line = result.stderr.strip().splitlines()[-1:] or ["no answer"]
+        return Answer(digest(statement), False, reason=line[0])
+    words = [line.split() for line in result.stdout.splitlines()]
+    proved = {int(w[2]) for w in words if w[:2] == ["proved", "necessary"]}
+    asked = {witness.fact for witness in core.witnesses}
+    sufficient = ["proved", "sufficient"] in words
+    return Answer(
+        digest(statement),
+        sufficient,
+        tuple(sorted(proved & asked)),
+        tuple(sorted(asked - proved)),
+        beyond(core),
+    )
+
+
+def beyond(core: Core) -> tuple[str, ...]:
+    """The kinds of claims that are left to the checker in Python."""
+    region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
+    kinds = {
+        "size bounds": core.size_bound is not None,
+        "contrasts": bool(core.contrasts),
+        "what the encoder makes of a region of inputs": region or core.holds is not None,
+    }
+    return tuple(kind for kind, claimed in kinds.items() if claimed)

@@ -1,0 +1,287 @@
+"""The statement of a certificate: what it claims, as a canonical text of integers.
+
+It is computed from the model file, as the checker reads it, and from what the certificate claims;
+no evidence enters. Another checker (``verifier/formal``) proves exactly this text, so the text is
+where the two meet, and its hash says what was proved.
+
+One token after another, separated by single spaces or ends of lines. Numbers of a block are
+integers over ``2**exponent``, with the least exponent that makes all of them whole; constants of
+similarities are reduced fractions. ``verifier/formal/README.md`` has the grammar.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import (
+    BallDomain,
+    BoxDomain,
+    CeilingFact,
+    Core,
+    Domain,
+    Fact,
+    PairFact,
+    ReachDomain,
+    SimplexDomain,
+    SphereDomain,
+)
+from protoproof.errors import CertificateError
+from protoproof.kernel.arithmetic.exact import decode_floats, float32_integers, hex_ratio
+from protoproof.kernel.budget import Budget
+from protoproof.kernel.model.chain import Chain
+from protoproof.kernel.model.decision import Decision
+from protoproof.kernel.model.file import BoundHead, ModelFile
+from protoproof.kernel.model.head import Head, Pooling
+from protoproof.kernel.model.real import Real
+
+HEADING = "protoproof.statement/1"
+
+
+def statement(certificate: bytes, model: ModelFile) -> str:
+    """The statement of a certificate about a model.
+
+    Raises:
+        CertificateError, DescriptionError, ModelError: one of them cannot be read, or the
+            certificate is about another model.
+    """
+    with Budget().active():
+        core = read_certificate(certificate).core
+        if core.model.sha256 != model.sha256:
+            raise CertificateError("the certificate is about another model file")
+        bound = model.bound(core.model.latent, core.model.output)
+        return write(core, bound)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a statement."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(core: Core, bound: BoundHead) -> str:
+    """The statement of what ``core`` claims about a head."""
+    head = bound.head
+    if core.parts:
+        raise CertificateError("a proof part by part claims nothing about all latents at once")
+    shape = core.instance.locations, core.instance.channels
+    if shape != (head.location_count, head.channels):
+        raise CertificateError("the latent's shape is not that of the head")
+    lines = [
+        HEADING,
+        f"model {core.model.sha256}",
+        _counted("files", (f"{_name(f.name)} {f.sha256} {f.size}" for f in core.model.files)),
+        f"input {core.instance.input_sha256}",
+        _counted("tensors", (f"{_name(c.tensor)} {_counted('', c.shape)}" for c in bound.cuts)),
+        f"output {_name(core.model.output)}",
+        *_head(head),
+        *_domain(core.domain, head),
+        *_facts(core.facts, head.uniform),
+        *_latent(core),
+        _claim(core, head.decision),
+        "end",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _name(text: str) -> str:
+    """A name as one token: JSON, in ASCII, without blanks."""
+    return json.dumps(text).replace(" ", "\\u0020")
+
+
+def _counted(word: str, items: Iterable[object]) -> str:
+    found = [str(item) for item in items]
+    return " ".join([*([word] if word else []), str(len(found)), *found])
+
+
+def _row(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
+def _whole(numbers: Sequence[int], shift: int) -> tuple[list[int], int]:
+    """The same numbers over the least power of two."""
+    together = 0
+    for number in numbers:
+        together |= number
+    spare = (together & -together).bit_length() - 1 if together else shift
+    spare = min(spare, shift)
+    return [number >> spare for number in numbers], shift - spare
+
+
+def _over_one(ratios: Sequence[tuple[int, int]]) -> tuple[list[int], int]:
+    """Fractions with powers of two below, over the least common one."""
+    shift = max((unit.bit_length() - 1 for _, unit in ratios), default=0)
+    numbers = [n << (shift - unit.bit_length() + 1) for n, unit in ratios]
+    return _whole(numbers, shift)
+
+
+def _head(head: Head) -> Iterator[str]:
+    count, channels = head.prototype_count, head.channels
+    yield f"locations {head.location_count} {_row(head.location_bank)}"
+    yield f"channels {channels}"
+    lengths = f" {_constant(head.floor)} {_constant(head.added)}"
+    yield f"geometry {head.geometry}" + (lengths if head.geometry == "angular" else "")
+    yield f"prototypes {count} {_row(head.prototype_bank)}"
+    points = [n for j in range(count) for n in head.prototype(j)]
+    yield from _table("points", points, head.shift, channels)
+    if head.scales:
+        flat = [n for row in head.scales for n in row]
+        yield from _table("scales", flat, head.scale_shift, channels)
+    yield from _chains("inner", head.inner, count)
+    yield from _apiece("pooling", [_pooling(p) for p in head.pooling])
+    yield from _chains("outer", head.chain, count)
+    yield from _decision(head.decision)
+
+
+def _table(word: str, flat: Sequence[int], shift: int, width: int) -> Iterator[str]:
+    numbers, exponent = _whole(flat, shift)
+    yield f"{word} {exponent}"
+    for start in range(0, len(numbers), width):
+        yield _row(numbers[start : start + width])
+
+
+def _apiece(word: str, items: Sequence[str]) -> Iterator[str]:
+    """One line for all prototypes where they are alike, else one for each."""
+    if len(set(items)) == 1:
+        yield f"{word} all {items[0]}"
+    else:
+        yield f"{word} each"
+        yield from items
+
+
+def _pooling(pooling: Pooling) -> str:
+    if pooling.kind == "k-largest mean":
+        return f"largest {pooling.largest}"
+    return pooling.kind
+
+
+def _chains(word: str, chain: Chain, count: int) -> Iterator[str]:
+    def of(prototype: int) -> str:
+        steps = []
+        for step in chain.steps:
+            constants = step.constants
+            one = constants[prototype if len(constants) > 1 else 0] if constants else None
+            steps.append(step.name if one is None else f"{step.name} {_constant(one)}")
+        return _counted("", steps)
+
+    if chain.uniform:
+        yield f"{word} all {of(0)}"
+    else:
+        yield from _apiece(word, [of(j) for j in range(count)])
+
+
+def _constant(constant: Fraction | Real) -> str:
+    if isinstance(constant, Real):
+        return f"formula {constant.formula()}"
+    return f"{constant.numerator}/{constant.denominator}"
+
+
+def _decision(decision: Decision) -> Iterator[str]:
+    if decision.kind == "best":
+        yield _counted("decision groups", (_counted("", group) for group in decision.groups))
+    elif decision.kind == "tree":
+        # "leaves": all of them vote, by the shares that reach them
+        word = "leaves" if decision.routing == "distributed" else decision.routing
+        yield f"decision {word} {len(decision.nodes) + 1} {' '.join(_tree(decision))}"
+    else:
+        yield "decision each"
+    rows = [n for row in decision.weight for n in row]
+    numbers, exponent = _whole([*rows, *decision.bias, decision.slack], decision.shift)
+    yield f"classes {decision.class_count} {exponent}"
+    width = len(decision.weight[0])
+    for start in range(0, len(rows), width):
+        yield _row(numbers[start : start + width])
+    yield f"biases {_row(numbers[len(rows) : -1])}"
+    yield f"slack {numbers[-1]}"
+
+
+def _tree(decision: Decision) -> Iterator[str]:
+    """In preorder: the prototype of a node, what is nearer to its left, and to its right."""
+    waiting = [0]
+    while waiting:
+        index = waiting.pop()
+        if index < 0:
+            yield f"leaf {-1 - index}"
+            continue
+        node = decision.nodes[index]
+        yield f"node {node.prototype}"
+        waiting += [node.right, node.left]
+
+
+def _domain(domain: Domain, head: Head) -> Iterator[str]:
+    """The constraints; what a sphere, a ball or a simplex implies about channels is written out."""
+    locations, channels = head.location_count, head.channels
+    numbers: list[tuple[int, int]] = []
+    if isinstance(domain, ReachDomain):
+        yield from _reach(domain, locations, channels)
+        return
+    if isinstance(domain, BoxDomain):
+        numbers = [hex_ratio(end) for end in (domain.lower, domain.upper) if end is not None]
+        (low, *high), exponent = _over_one(numbers)
+        yield f"domain {exponent} 1"
+        yield f"everywhere {low} {high[0] if high else 'inf'}"
+    elif isinstance(domain, SphereDomain | BallDomain | SimplexDomain):
+        slack, unit = hex_ratio(domain.slack)
+        one = [(0, 1), (unit - slack, unit), (unit + slack, unit)]
+        (zero, least, most), exponent = _over_one(one)
+        yield f"domain {exponent} 2"
+        kind = "total" if isinstance(domain, SimplexDomain) else "norm"
+        yield f"{kind} {zero if isinstance(domain, BallDomain) else least} {most}"
+        yield f"everywhere {zero if kind == 'total' else -most} {most}"
+    else:
+        yield "domain 0 0"
+
+
+def _reach(domain: ReachDomain, locations: int, channels: int) -> Iterator[str]:
+    count = locations * channels
+    texts = [domain.lower, domain.upper, *(bound.coefficients for bound in domain.bounds)]
+    ratios = [
+        value.as_integer_ratio()
+        for text in texts
+        for value in decode_floats(text, count, np.float64).tolist()
+    ]
+    ratios += [hex_ratio(bound.bound) for bound in domain.bounds]
+    numbers, exponent = _over_one(ratios)
+    lower, upper, forms = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
+    yield f"domain {exponent} {locations + len(domain.bounds)}"
+    for location in range(locations):
+        here = range(location * channels, (location + 1) * channels)
+        yield f"box {location} " + " ".join(f"{lower[k]} {upper[k]}" for k in here)
+    for index in range(len(domain.bounds)):
+        form = forms[index * count : (index + 1) * count]
+        yield f"jointly {forms[len(domain.bounds) * count + index]} {_row(form)}"
+
+
+def _facts(facts: Sequence[Fact], uniform: bool) -> Iterator[str]:
+    ends = [
+        hex_ratio(end)
+        for fact in facts
+        for end in ((fact.bound,) if isinstance(fact, CeilingFact) else (fact.lower, fact.upper))
+    ]
+    numbers, exponent = _over_one(ends)
+    yield f"facts {exponent} {len(facts)}"
+    left = iter(numbers)
+    for fact in facts:
+        if isinstance(fact, CeilingFact):
+            exempt, bound = _counted("", fact.exempt), next(left)
+            yield f"no-nearer {bound} {exempt}" if uniform else f"no-more {-bound} {exempt}"
+        else:
+            place = f"pair {fact.location}" if isinstance(fact, PairFact) else "pooled"
+            yield f"{place} {fact.prototype} {next(left)} {next(left)}"
+
+
+def _latent(core: Core) -> Iterator[str]:
+    here = core.instance
+    values = decode_floats(here.latent, here.locations * here.channels, np.float32)
+    yield from _table("latent", *float32_integers(values), here.channels)
+
+
+def _claim(core: Core, decision: Decision) -> str:
+    if decision.kind != "labels":
+        return f"claim class {core.instance.predicted}"
+    on = set(core.instance.labels)
+    return _counted("claim labels", (f"{k} {'on' if k in on else 'off'}" for k in core.rivals))
