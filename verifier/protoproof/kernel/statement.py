@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 
@@ -123,18 +124,44 @@ def _head(head: Head) -> Iterator[str]:
     count, channels = head.prototype_count, head.channels
     yield f"locations {head.location_count} {_row(head.location_bank)}"
     yield f"channels {channels}"
-    lengths = f" {_constant(head.floor)} {_constant(head.added)}"
-    yield f"geometry {head.geometry}" + (lengths if head.geometry == "angular" else "")
+    yield from _geometry(head)
     yield f"prototypes {count} {_row(head.prototype_bank)}"
     points = [n for j in range(count) for n in head.prototype(j)]
     yield from _table("points", points, head.shift, channels)
     if head.scales:
         flat = [n for row in head.scales for n in row]
         yield from _table("scales", flat, head.scale_shift, channels)
+        if head.scale_slack:
+            yield f"more {_constant(head.scale_slack)}"
     yield from _chains("inner", head.inner, count)
     yield from _apiece("pooling", [_pooling(p) for p in head.pooling])
+    if head.common.steps:
+        yield from _chains("common", head.common, count)
     yield from _chains("outer", head.chain, count)
     yield from _decision(head.decision)
+
+
+def _geometry(head: Head) -> Iterator[str]:
+    """Angles are over one max(sqrt(|z|^2 + added), floor), or over lengths of several kinds."""
+    if head.geometry != "angular":
+        yield f"geometry {head.geometry}"
+        return
+    plain = plain_length(head)
+    if plain is not None:
+        yield "geometry angular " + " ".join(map(_constant, plain))
+    else:
+        yield "geometry angular lengths"
+        lengths = [head.length(j) for j in range(head.prototype_count)]
+        yield from _apiece("squares", [" ".join(map(_constant, one)) for one in lengths])
+
+
+def plain_length(head: Head) -> tuple[Fraction, Fraction] | None:
+    """Floor and addend, where all angles are over one length without anything beside it."""
+    floor, added, beside = head.lengths[0]
+    root = Fraction(isqrt(floor.numerator), isqrt(floor.denominator))
+    if len(head.lengths) > 1 or beside or root * root != floor:
+        return None
+    return root, added
 
 
 def _table(word: str, flat: Sequence[int], shift: int, width: int) -> Iterator[str]:
@@ -156,7 +183,7 @@ def _apiece(word: str, items: Sequence[str]) -> Iterator[str]:
 def _pooling(pooling: Pooling) -> str:
     if pooling.kind == "k-largest mean":
         return f"largest {pooling.largest}"
-    return pooling.kind
+    return pooling.kind.replace(" ", "-")
 
 
 def _chains(word: str, chain: Chain, count: int) -> Iterator[str]:
