@@ -52,7 +52,7 @@ def differences(grown: Growing) -> tuple[list[str], int]:
 
 
 @given(seed=st.integers(0, 2**40))
-@examples(30, 20_000)
+@examples(30, 600)
 def test_what_is_read_is_what_a_runtime_computes(seed: int) -> None:
     grown = Growing(seed)
     grown.grow(2 + seed % 9)
