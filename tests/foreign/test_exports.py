@@ -31,6 +31,8 @@ def test_the_list_covers_the_algebra() -> None:
         "nearest",
         "mean",
         "k-largest mean",
+        "focal",
+        "nearest less mean",
     }
     assert {form.decision for form in forms} == {"linear", "labels", "best", "tree"}
     assert {len(form.cuts) for form in forms} == {1, 2, 3}
