@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,10 +30,7 @@ def predicted(here: Made, routing: str) -> int:
     """The class at the recorded latent by another reading, from the definitions in numpy."""
     name = {"distributed": 0, "greedy": 1, "sample-max": 2}[routing]
     other = made(TREES[name], 0)
-    kind = type(here)(
-        other.kind, here.head.routed(routing), here.latent, here.domain, here.prototypes,  # type: ignore[arg-type]
-        here.scales, here.program, here.inner, here.weight, here.bias, here.banks,
-    )  # fmt: skip
+    kind = replace(here, kind=other.kind, head=here.head.routed(routing))  # type: ignore[arg-type]
     return int(np.argmax(kind.scores(here.latent.astype(np.float64))))
 
 
