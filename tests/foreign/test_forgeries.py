@@ -26,7 +26,7 @@ Exported = Callable[[Family, str], Path]
 
 COUNT = 4
 WILD = 6
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in range(1, 9))]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.sweep) for seed in (1, 2))]
 
 
 def files(first: str) -> list[Any]:
