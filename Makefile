@@ -6,14 +6,15 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-all lint types kernel bench lock clean
+.PHONY: help demo test test-sweeps test-foreign test-all lint types kernel bench lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    explain one real prediction, check the certificate, write a page"
 	@echo "make test    run the tests, on all cores: a few minutes"
 	@echo "make test-sweeps  the many further cases of what make test tries in few"
-	@echo "make test-all     both"
+	@echo "make test-foreign  the same for every kind of head from either exporter: long"
+	@echo "make test-all     all three"
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
 	@echo "make kernel  prove and build the machine-checked kernel (needs Coq and OCaml)"
@@ -29,9 +30,13 @@ test: $(STAMP)
 	$(PY) -m pytest -n auto --dist loadfile
 
 test-sweeps: $(STAMP)
-	$(PY) -m pytest -n auto -m "sweep or deeper" --hypothesis-profile=sweep
+	$(PY) -m pytest -n auto -m "sweep or deeper" --hypothesis-profile=sweep --ignore=tests/foreign
 
-test-all: test test-sweeps
+# every kind of head of the list, from both exporters, in every vocabulary
+test-foreign: $(STAMP)
+	$(PY) -m pytest -n auto -m "sweep or deeper" --hypothesis-profile=sweep tests/foreign
+
+test-all: test test-sweeps test-foreign
 
 lint: $(STAMP)
 	$(PY) -m ruff check $(SOURCES)
