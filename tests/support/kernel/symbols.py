@@ -78,7 +78,8 @@ class Meaning:
     def _norm(self, norm: int) -> float:
         found = self.tables.norms[norm]
         elements = self.z[list(self.tables.sites[found.site].elements)]
-        return max(math.sqrt(sum(elements**2) + float(found.added)), float(found.floor))
+        floor, added, beside = map(float, found.length)
+        return math.sqrt(max(sum(elements**2) + added, floor)) + math.sqrt(beside)
 
     def _measured(self, site: int, row: int, program: int) -> float:
         place, line = self.tables.sites[site], self.tables.rows[row]
