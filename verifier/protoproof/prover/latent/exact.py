@@ -106,8 +106,6 @@ def chain_ball(chain: Steps, prototype: int, value: Number) -> arb:
 def chain_number(chain: Steps, prototype: int, value: Number) -> Number:
     """The similarity of a measurement: a fraction as long as everything rational keeps it one.
 
-    Constants that fill float64 were rounded, unless they are one fraction for all prototypes.
-
     Raises:
         InternalError: a primitive without balls.
     """
