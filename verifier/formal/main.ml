@@ -236,15 +236,14 @@ let certificate s =
   expect s "margins"; let margins = many evidence s in
   { unit_; fine; rounds; steps; table; roofs; margins }
 
-(* All locations but the listed ones are where the recorded latent has them. *)
+(* All locations but the listed ones are where the recorded latent has them. Each has a denominator of its own. *)
 let witness (s : statement) file =
-  let about = nat file in let against = nat file in let wden_ = positive file in
-  let factor, rest = ZZ.div_rem wden_ s.pden in
-  if ZZ.sign rest <> 0 then bad "a witness whose denominator does not fit";
-  let moved = many (fun f -> let l = nat f in (l, list s.network.channels z f)) file in
-  let place l row = match List.assoc_opt l moved with
-    | Some x -> x
-    | None -> List.map (ZZ.mul factor) row in
+  let about = nat file in let against = nat file in
+  let moved = many (fun f -> let l = nat f in let d = positive f in (l, (d, list s.network.channels z f))) file in
+  let wden_ = List.fold_left (fun all (_, (d, _)) -> ZZ.lcm all d) s.pden moved in
+  let place l row =
+    let d, x = match List.assoc_opt l moved with Some point -> point | None -> (s.pden, row) in
+    List.map (ZZ.mul (ZZ.div wden_ d)) x in
   { about; against; wden_; wpoint = List.mapi place s.point }
 
 let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
@@ -267,7 +266,7 @@ let session statement_text proof_text =
     | Some more ->
         let w = witness s file in
         left := Some (more - 1);
-        Some (check_witness isqrt s c w, Printf.sprintf "necessary %d %d" w.about w.against)
+        Some (check_witness isqrt s c w, "necessary " ^ string_of_int w.about ^ " " ^ string_of_int w.against)
 
 (* Why there is no answer, and whether another machine could give one. *)
 let why = function
