@@ -98,9 +98,7 @@ def require_covered(core: Core, head: Head) -> None:
         raise NotCoveredError("angles over lengths of several kinds")
     if head.scale_slack:
         raise NotCoveredError("weights of channels that are rounded")
-    if any(pooling.kind == "nearest less mean" for pooling in head.pooling):
-        raise NotCoveredError("the nearest less the mean")
-    for chain in (head.chain, head.inner):
+    for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
                 raise NotCoveredError(f"an irrational constant of {step.name}")
