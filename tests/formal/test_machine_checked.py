@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.heldout import heldout
 from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import Core, Envelope, SizeBound, Witness
+from protoproof.certificate.schema import Core, Envelope, Witness
 from protoproof.formal import verify
 from protoproof.formal.program import VARIABLE
 from protoproof.formal.proof import proof
@@ -26,7 +26,7 @@ from protoproof.resources import ZOO, zoo_path
 from tests.support.cases import proved
 from tests.support.cli import protoproof
 from tests.support.examples import examples
-from tests.support.formal import built, false_statements, one_number_changed, says
+from tests.support.formal import built, covered, false_statements, one_number_changed, says
 from tests.support.kernel.algebra import NAMES, Made, losing, made
 from tests.support.kernel.builders import bound_of, ceiling_core, file, pair_core, scene, topk_core
 from tests.support.kernel.given import Given, honest, report_of
@@ -34,14 +34,6 @@ from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.relational import fewest, needs_forms, relational_core
 
 SWEEP = pytest.mark.sweep
-
-
-def covered(name: str) -> bool:
-    """What ``verifier/formal/README.md`` says of the kinds of heads."""
-    head = made(name, 0).head
-    lengths = head.geometry != "angular" or (len(head.lengths) == 1 and not head.lengths[0].beside)
-    routed = head.decision.routing == "distributed"
-    return lengths and routed and not head.scale_slack
 
 
 COVERED = [name for name in NAMES if covered(name)]
@@ -174,15 +166,6 @@ def test_no_change_of_a_proof_proves_what_is_false() -> None:
     for _ in range(20):
         other = one_number_changed(evidence, rng)
         assert not any(says(each, other, core) for each in wrong)
-
-
-@built
-def test_what_is_not_covered_is_said() -> None:
-    here = scene(5)
-    core = pair_core(here).model_copy(update={"size_bound": SizeBound(refutations=(), covers=())})
-    answer = verify(file(core), ModelFile(here.data))
-    assert answer.proved
-    assert answer.beyond == ("size bounds",)
 
 
 @built

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from protoproof.certificate.schema import Core
 from protoproof.errors import UsageError
 from protoproof.formal import find_program
 from protoproof.formal.program import ask
+from tests.support.kernel.algebra import made
 
 Change = Callable[[str], str]
 
@@ -33,6 +36,25 @@ def says(statement: str, proof: str, core: Core) -> bool:
     """Whether the kernel proves a statement from a proof."""
     assert PROGRAM is not None
     return ask(PROGRAM, statement, proof, core).sufficient
+
+
+def all_said(statement: str, proof: str) -> list[str]:
+    """Everything that the kernel says of a proof, line by line."""
+    assert PROGRAM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "statement", Path(folder) / "proof"
+        for path, text in zip(files, (statement, proof), strict=True):
+            path.write_text(text, encoding="ascii")
+        command = [str(PROGRAM), *map(str, files)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [*result.stdout.splitlines(), *result.stderr.splitlines()]
+
+
+def covered(name: str) -> bool:
+    """What ``verifier/formal/README.md`` says of the kinds of heads."""
+    head = made(name, 0).head
+    lengths = head.geometry != "angular" or (len(head.lengths) == 1 and not head.lengths[0].beside)
+    return lengths and head.decision.routing == "distributed" and not head.scale_slack
 
 
 def line_changed(text: str, word: str, change: Callable[[list[str]], None]) -> str:
