@@ -7,7 +7,7 @@ the certificate's evidence, spelled out. The proof is not trusted; a wrong one i
 
 from __future__ import annotations
 
-from protoproof.formal.program import Answer, find_program, verify
+from protoproof.formal.program import Answer, closed, find_program, verify
 from protoproof.formal.script import NotCoveredError
 
-__all__ = ["Answer", "NotCoveredError", "find_program", "verify"]
+__all__ = ["Answer", "NotCoveredError", "closed", "find_program", "verify"]

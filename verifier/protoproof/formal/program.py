@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
 _SECONDS = 600
 _ALSO = ("contrast", "at-least")
 _TRIES = 3
+_HALVINGS = 2
 
 
 @dataclass(frozen=True)
@@ -84,33 +85,66 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
         UsageError: the program is missing or broke off.
         CertificateError, DescriptionError, ModelError: a file cannot be read.
     """
+    return _tried(certificate, model, range(_TRIES))[0]
+
+
+def closed(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
+    """The same; and what is proved as a file for ``coqc``, in which no program has to be believed.
+
+    The file is empty where nothing is proved. It is asked for with as little precision as will do,
+    because Coq computes more slowly than the program.
+
+    Raises:
+        UsageError, CertificateError, DescriptionError, ModelError: see :func:`verify`.
+    """
+    answer, *texts = _tried(certificate, model, range(-_HALVINGS, _TRIES))
+    if not answer.sufficient:
+        return answer, ""
+    result = _run(find_program(), ["--coq"], texts)
+    if result.returncode:
+        raise UsageError(_complaint(result))
+    about = "What one certificate claims, and why; the SHA-256 of its statement is"
+    use = "coqc -Q build/kernel Protoproof FILE.v    in a checkout, after `make kernel`"
+    return answer, f"(* {about}\n   {answer.statement}\n   {use} *)\n{result.stdout}"
+
+
+def _tried(
+    certificate: bytes, model: ModelFile, attempts: Iterable[int]
+) -> tuple[Answer, str, str]:
+    """The answer, statement and proof of the first attempt that proves everything, or the last."""
     program = find_program()
     with Budget().active():
         core = read_certificate(certificate).core
         bound = stated_head(core, model)
         parts = part_boxes(core, bound, model)
-        text = write(core, bound, parts)
+        text, evidence = write(core, bound, parts), ""
         answer = Answer(digest(text), False)
-        for more in range(_TRIES):
+        for more in attempts:
             try:
                 evidence = proof(core, bound.head, more, parts)
             except NotCoveredError as error:
-                return Answer(digest(text), False, reason=str(error))
+                return Answer(digest(text), False, reason=str(error)), text, ""
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
-    return answer
+    return answer, text, evidence
 
 
-def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
-    """One run of the program."""
+def _run(
+    program: Path, options: Sequence[str], texts: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """The program on texts, as files.
+
+    Raises:
+        UsageError: it did not answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "statement", Path(folder) / "proof"
-        for path, text in zip(files, (statement, evidence), strict=True):
+        for path, text in zip(files, texts, strict=True):
             path.write_text(text, encoding="ascii")
         try:
-            result = subprocess.run(  # noqa: S603  # the user's own program, by its path
-                [str(program), *map(str, files)],
+            return subprocess.run(  # noqa: S603  # the user's own program, by its path
+                [str(program), *options, *map(str, files)],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -118,9 +152,17 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"the kernel {str(program)!r} did not answer: {error}") from error
+
+
+def _complaint(result: subprocess.CompletedProcess[str]) -> str:
+    return (result.stderr.strip().splitlines()[-1:] or ["no answer"])[0]
+
+
+def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
+    """One run of the program."""
+    result = _run(program, (), (statement, evidence))
     if result.returncode not in (0, 1):
-        line = result.stderr.strip().splitlines()[-1:] or ["no answer"]
-        return Answer(digest(statement), False, reason=line[0])
+        return Answer(digest(statement), False, reason=_complaint(result))
     proved, unproved = _sorted(result.stdout.splitlines())
     sufficient = [line.split(" ", 1) for line in proved if line.startswith("sufficient")]
     necessary = {int(line.split()[1]) for line in proved if line.startswith("necessary ")}
