@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -25,8 +26,8 @@ node = pytest.mark.skipif(NODE is None, reason="Node is not installed")
 class Tab:
     """One page. ``problems`` are the messages of its console, violations of its policy included."""
 
-    def __init__(self, reader: int, writer: int) -> None:
-        self._reader, self._writer = os.fdopen(reader, "rb"), os.fdopen(writer, "wb")
+    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+        self._reader, self._writer = reader, writer
         self._number, self._session, self._left = 0, "", b""
         self.problems: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -42,7 +43,6 @@ class Tab:
         if self._session:
             message["sessionId"] = self._session
         self._writer.write(json.dumps(message).encode() + b"\0")
-        self._writer.flush()
         while True:
             answer = self._next()
             if answer.get("id") == self._number:
@@ -53,7 +53,7 @@ class Tab:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._left:
-            more = self._reader.read1(1 << 20)
+            more = os.read(self._reader.fileno(), 1 << 20)
             assert more, "the browser ended"
             self._left += more
         one, self._left = self._left.split(b"\0", 1)
@@ -123,25 +123,29 @@ def tab(profile: Path) -> Iterator[Tab]:
     to_read, from_us = os.pipe()
     from_it, to_write = os.pipe()
     # the protocol's pipe is file descriptors 3 and 4 of the browser
-    script = f'exec 3<&{to_read} 4>&{to_write}; exec "$@"'
+    script = (
+        f"import os, sys; r, w = os.dup({to_read}), os.dup({to_write});"
+        "os.dup2(r, 103); os.dup2(w, 104); os.dup2(103, 3); os.dup2(104, 4);"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     options = ["--headless", "--disable-gpu", f"--user-data-dir={profile}"]
-    command = ["sh", "-c", script, "sh", BROWSER, *sandbox, *options, "--remote-debugging-pipe"]
+    command = [BROWSER, *sandbox, *options, "--remote-debugging-pipe"]
     process = subprocess.Popen(
-        command, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-I", "-S", "-c", script, *command],
+        pass_fds=(to_read, to_write),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     os.close(to_read)
     os.close(to_write)
-    here = None
-    try:
-        here = Tab(from_it, from_us)
-        yield here
-    finally:
-        with suppress(AssertionError, OSError):
-            if here is not None:
-                here.call("Browser.close")
+    with os.fdopen(from_it, "rb", 0) as reader, os.fdopen(from_us, "wb", 0) as writer:
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
+            here = Tab(reader, writer)
+            yield here
+            with suppress(AssertionError, OSError):
+                here.call("Browser.close")
+                process.wait(20)
+        finally:
             process.kill()
             process.wait()
