@@ -80,6 +80,7 @@ let primitive s =
 let pooling s =
   match token s with
   | "nearest" -> Nearest | "mean" -> Mean | "sum" -> Sum | "largest" -> Largest (nat s) | "focal" -> Focal
+  | "nearest-less-mean" -> LessMean []
   | word -> bad ("pooling " ^ word)
 
 let rec tree s =
@@ -140,7 +141,14 @@ let statement s =
     | _ -> (ZZ.one, []) in
   expect s "inner"; let inner = apiece count (many primitive) s in
   expect s "pooling"; let pools = apiece count pooling s in
-  expect s "outer"; let outer = apiece count (many primitive) s in
+  let pools = match token s with
+    | "outer" -> pools
+    | "common" ->
+        let common = apiece count (many primitive) s in
+        expect s "outer";
+        List.map2 (fun kind f -> match kind with LessMean _ -> LessMean f | _ -> kind) pools common
+    | word -> bad ("expected outer, found " ^ word) in
+  let outer = apiece count (many primitive) s in
   expect s "decision";
   let feature, width = match token s with
     | "each" -> (Each, count)
