@@ -432,7 +432,7 @@
 
     function uncovered() { return carried.beyond.map(function (what) { return "Not covered by the kernel: " + what + "."; }); }
 
-    var count = claim ? claim.facts.length : 0, proved = [], failed = [], sufficient = false;
+    var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false;
     var total = carried.witnesses, bar = made("progress", { max: total + 1, value: 0, "aria-label": "Progress" });
     var doing = sentence("");
 
@@ -458,11 +458,11 @@
           ". Without it, a recorded latent meets all the others and is certainly predicted otherwise.");
       }
       if (!sufficient || failed.length) {
-        refuse(sufficient
-          ? "the necessity of " + many(failed.length, "fact") + " is not proved (" + failed.join(", ") + ")"
-          : "the proof does not prove the statement", [numbers()]);
+        refuse(sufficient ? "it is not proved that these hold: " + failed.join(", ") : "the proof does not prove the statement",
+          [numbers()]);
         return;
       }
+      further.forEach(function (what) { said.push("Proved besides: " + what + "."); });
       show("proved", "Checked again in your browser", "Proved again, on this computer, in " + took, [
         sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
         list(said.concat(uncovered())),
@@ -485,8 +485,12 @@
       var line = message.line, good = line.slice(0, 4) !== "not ", found = line.replace(/^not /, "").split(" ");
       if (line === "end") finish();
       else if (found[1] === "sufficient") sufficient = good;
-      else if (found[1] === "necessary") (good ? proved : failed).push(Number(found[2]) + 1);
-      else if (found[0] === "limits") open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
+      else if (found[0] === "proved") {
+        var fact = found[1] === "necessary", what = fact ? "fact " + (Number(found[2]) + 1) : visible(found.slice(1).join(" "));
+        if (!good) failed.push(fact ? "the necessity of " + what : what);
+        else if (fact) proved.push(what);
+        else further.push(what);
+      } else if (found[0] === "limits") open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
       else refuse("the kernel cannot read it: " + visible(line), []);
       if (found[0] === "proved") progress();
     }
