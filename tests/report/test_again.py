@@ -26,6 +26,7 @@ from protoproof.report.page.html import TEMPLATES, render_explanation
 from protoproof.resources import ZOO, zoo_path
 from tests.support.browser import Tab, browser, node, tab
 from tests.support.formal import false_statements, run_node
+from tests.support.kernel.moves import with_witnesses
 from tests.support.pages import make_core, make_page, make_scene
 
 SWEEP = pytest.mark.sweep
@@ -338,3 +339,21 @@ def test_pages_of_the_zoo_prove_themselves(chromium: Tab, tmp_path: Path, name: 
     statement = json.loads(blocks(session.page.read_text("utf-8"))["proof"])
     assert state == ("proved" if statement["proof"] else "open"), words
     assert chromium.problems == []
+
+
+@browser
+def test_a_witness_counts_once(chromium: Tab, tmp_path: Path) -> None:
+    """A proof that gives one witness twice does not make two facts necessary."""
+    here, core = with_witnesses(3, box=False)
+    portable = portable_proof(core, ModelFile(here.data))
+    lines = portable.proof.split("\n")
+    at = next(k for k, line in enumerate(lines) if line.startswith("witnesses "))
+    lines[at : at + 2] = ["witnesses 3", *[lines[at + 1]] * 3]
+    page = render_explanation(make_page("pairs").with_proof(portable))
+
+    def repeated(about: dict[str, Any]) -> None:
+        about["proof"] = "\n".join([*lines[: at + 4], "end", ""])
+
+    state, words = seen(chromium, with_proof(page, repeated), tmp_path)
+    assert state == "proved"
+    assert f"Necessary: 1 of the {len(core.facts)} facts" in words

@@ -433,14 +433,13 @@
     function uncovered() { return carried.beyond.map(function (what) { return "Not covered by the kernel: " + what + "."; }); }
 
     var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false;
-    var total = carried.witnesses, bar = made("progress", { max: total + 1, value: 0, "aria-label": "Progress" });
+    var done = 0, total = carried.witnesses, bar = made("progress", { max: total + 1, value: 0, "aria-label": "Progress" });
     var doing = sentence("");
 
     function progress() {
-      var done = proved.length + failed.length;
-      bar.value = done + (sufficient ? 1 : 0);
+      bar.value = done;
       doing.textContent = sufficient
-        ? "The facts suffice. Facts that are necessary: " + done + " of " + total + " ..."
+        ? "The facts suffice. Facts that are necessary: " + proved.length + " of " + total + " ..."
         : "Do the facts suffice? ...";
     }
 
@@ -482,17 +481,18 @@
         asked[message.number](message);
         return;
       }
-      var line = message.line, good = line.slice(0, 4) !== "not ", found = line.replace(/^not /, "").split(" ");
-      if (line === "end") finish();
-      else if (found[1] === "sufficient") sufficient = good;
-      else if (found[0] === "proved") {
-        var fact = found[1] === "necessary", what = fact ? "fact " + (Number(found[2]) + 1) : visible(found.slice(1).join(" "));
-        if (!good) failed.push(fact ? "the necessity of " + what : what);
-        else if (fact) proved.push(what);
-        else further.push(what);
-      } else if (found[0] === "limits") open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
+      var line = message.line, about = /^(not )?proved (\S+)(.*)$/.exec(line);
+      if (about) {
+        var fact = about[2] === "necessary" ? "fact " + (Number(about[3].split(" ")[1]) + 1) : "";
+        if (about[1]) failed.push(fact ? "the necessity of " + fact : visible(about[2] + about[3]));
+        else if (about[2] === "sufficient") sufficient = true;
+        else if (!fact) further.push(visible(about[2] + about[3]));
+        else if (proved.indexOf(fact) < 0) proved.push(fact);
+        done++;
+        progress();
+      } else if (line === "end") finish();
+      else if (/^limits /.test(line)) open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
       else refuse("the kernel cannot read it: " + visible(line), []);
-      if (found[0] === "proved") progress();
     }
 
     // One file: its hash against the statement's. With data files, the statement names a list of all of them.
