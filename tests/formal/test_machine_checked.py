@@ -87,6 +87,16 @@ def test_pairs_and_forms_are_proved(seed: int) -> None:
 
 
 @built
+@pytest.mark.parametrize("seed", [2, 14, 20, 21, 11893])
+@pytest.mark.parametrize("box", [False, True])
+def test_forms_that_prove_less_than_intervals_are_no_hindrance(seed: int, box: bool) -> None:
+    here = scene(seed)
+    content, model = file(relational_core(here, fewest(here), box=box)), ModelFile(here.data)
+    assert check(content, model).accepted
+    assert verify(content, model).proved
+
+
+@built
 @pytest.mark.parametrize(
     ("similarity", "seed"), [("log_ratio", 0), ("exponential", 12), ("reciprocal", 5)]
 )
