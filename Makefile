@@ -6,7 +6,7 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-foreign test-all lint types kernel kernel-page bench lock clean
+.PHONY: help demo test test-sweeps test-foreign test-all lint types kernel kernel-page bench lock sbom clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make kernel-page  the same as a script, into the package: after each change of its sources"
 	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
+	@echo "make sbom    list what the tool is made of: out/sbom.json, CycloneDX"
 	@echo "make clean   remove .venv, caches and out/"
 
 demo: $(STAMP)
@@ -81,6 +82,10 @@ lock:
 	.venv-lock/bin/python -c "$$LOCK_SCRIPT" .venv-lock/report.json > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	rm -rf .venv-lock
+
+sbom: $(STAMP)
+	mkdir -p out
+	$(PY) cli.py bom --lock requirements.lock --out out/sbom.json
 
 clean:
 	rm -rf .venv .venv-lock build out .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
