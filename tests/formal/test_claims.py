@@ -29,7 +29,7 @@ from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.statement import part_boxes, stated_head, write
 from protoproof.region.sets.syntax import parse_region
 from tests.support.certification import certifier, image
-from tests.support.formal import all_said, built, covered, line_changed
+from tests.support.formal import all_said, built, line_changed
 from tests.support.kernel.algebra import losing, made
 from tests.support.kernel.builders import file, topk_core
 from tests.support.kernel.given import Given, honest, report_of
@@ -65,7 +65,7 @@ def test_size_bounds_are_proved(vocabulary: str, seed: int) -> None:
 
 
 @built
-@pytest.mark.parametrize("name", [name for name in KINDS if covered(name)])
+@pytest.mark.parametrize("name", KINDS)
 def test_contrasts_and_size_bounds_are_proved_for_every_kind_of_head(name: str) -> None:
     here, core = made(name, 0), honest(made(name, 0))
     found = losing(here, np.random.default_rng(5))

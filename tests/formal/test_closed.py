@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import Envelope
 from protoproof.formal import closed
 from protoproof.kernel import ModelFile
 from tests.support.cli import protoproof
 from tests.support.formal import PROGRAM, built
-from tests.support.kernel.algebra import made
 from tests.support.kernel.builders import file, pair_core, scene, topk_core
-from tests.support.kernel.given import Given, honest
 from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.relational import fewest, relational_core
 from tests.support.kernel.sizes import certificate
@@ -100,12 +96,3 @@ def test_the_command_writes_the_theorems(tmp_path: Path) -> None:
     assert "kernel   sufficient" in result.out
     assert f"kernel   written: {target}" in result.out
     assert "Theorem the_facts_suffice" in target.read_text()
-
-
-@built
-def test_what_is_not_covered_is_one_line_and_no_file() -> None:
-    here = made("a greedy tree of distances", 0)
-    answer, text = closed(canonical_bytes(Envelope(core=honest(here))), Given(here))
-    assert not text
-    assert answer.reason.startswith("not covered by the kernel: ")
-    assert len(answer.reason.splitlines()) == 1

@@ -26,7 +26,7 @@ from protoproof.resources import ZOO, zoo_path
 from tests.support.cases import proved
 from tests.support.cli import protoproof
 from tests.support.examples import examples
-from tests.support.formal import built, covered, false_statements, one_number_changed, says
+from tests.support.formal import built, false_statements, one_number_changed, says
 from tests.support.kernel.algebra import NAMES, Made, losing, made
 from tests.support.kernel.builders import bound_of, ceiling_core, file, pair_core, scene, topk_core
 from tests.support.kernel.given import Given, honest, report_of
@@ -34,9 +34,6 @@ from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.relational import fewest, needs_forms, relational_core
 
 SWEEP = pytest.mark.sweep
-
-
-COVERED = [name for name in NAMES if covered(name)]
 
 
 def witnessed(here: Made, core: Core) -> Core:
@@ -49,16 +46,7 @@ def witnessed(here: Made, core: Core) -> Core:
 
 
 @built
-@pytest.mark.parametrize("name", sorted({*NAMES} - {*COVERED}))
-def test_other_kinds_of_heads_are_not_covered(name: str) -> None:
-    here = made(name, 0)
-    answer = verify(canonical_bytes(Envelope(core=honest(here))), Given(here))
-    assert not answer.sufficient
-    assert answer.reason.startswith("not covered by the kernel")
-
-
-@built
-@pytest.mark.parametrize("name", COVERED)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_kind_of_head_is_proved(name: str) -> None:
     here = made(name, 0)
     core = witnessed(here, honest(here))
@@ -68,7 +56,7 @@ def test_every_kind_of_head_is_proved(name: str) -> None:
 
 
 @built
-@pytest.mark.parametrize("name", COVERED)
+@pytest.mark.parametrize("name", NAMES)
 def test_false_statements_are_not_proved(name: str) -> None:
     here = made(name, 1)
     core = honest(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ import pytest
 from protoproof.certificate.schema import Core
 from protoproof.errors import UsageError
 from protoproof.formal import find_program
+from protoproof.formal.portable import kernel_script
 from protoproof.formal.program import ask
-from tests.support.kernel.algebra import made
+from tests.support.browser import NODE
 
 Change = Callable[[str], str]
 
@@ -48,13 +50,6 @@ def all_said(statement: str, proof: str) -> list[str]:
         command = [str(PROGRAM), *map(str, files)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     return [*result.stdout.splitlines(), *result.stderr.splitlines()]
-
-
-def covered(name: str) -> bool:
-    """What ``verifier/formal/README.md`` says of the kinds of heads."""
-    head = made(name, 0).head
-    lengths = head.geometry != "angular" or (len(head.lengths) == 1 and not head.lengths[0].beside)
-    return lengths and head.decision.routing == "distributed" and not head.scale_slack
 
 
 def line_changed(text: str, word: str, change: Callable[[list[str]], None]) -> str:
@@ -113,3 +108,36 @@ def one_number_changed(proof: str, rng: np.random.Generator) -> str:
     place = int(rng.choice(places))
     tokens[place] = str(int(tokens[place]) + int(rng.choice([-1, 1, 7, -1000, 1 << 20])))
     return "\n".join([*lines[:index], " ".join(tokens), *lines[index + 1 :]])
+
+
+def in_node(statement: str, proof: str, kernel: str | None = None) -> list[str]:
+    """What the kernel's script says, line by line, in Node."""
+    given = {
+        "kernel": kernel_script() if kernel is None else kernel,
+        "statement": statement,
+        "proof": proof,
+    }
+    return [str(line) for line in run_node(_ASKED, given)]
+
+
+def run_node(script: str, given: object) -> list[object]:
+    """What a script puts into ``said``; ``given`` is there as a constant."""
+    program = (
+        "const given = JSON.parse(require('fs').readFileSync(0, 'utf8')), said = [];\n"
+        f"{script}\nprocess.stdout.write(JSON.stringify(said));"
+    )
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "-e", program], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: list[object] = json.loads(done.stdout)
+    return found
+
+
+_ASKED = """
+(0, eval)(given.kernel);
+const kernel = globalThis.protoproofKernel;
+said.push(kernel.start(given.statement, given.proof));
+while (/^(started|proved |not proved )/.test(said[said.length - 1])) said.push(kernel.next(""));
+"""

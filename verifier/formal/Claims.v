@@ -13,14 +13,14 @@ Definition float64 (x : R) : Prop :=
 
 (** what a ceiling bounds from below: pooled values, or activations with their sign changed *)
 Inductive level := Values | Activations.
-Definition level_of (H : head) (lv : level) (z : latent) (j : nat) : R :=
+Definition level_of {e : shares} (H : head) (lv : level) (z : latent) (j : nat) : R :=
   match lv with Values => value H z j | Activations => - activation H z j end.
 
 Inductive said :=
 | SaidPair (l j : nat) (lo hi : R)               (* of the measurement *)
 | SaidPooled (j : nat) (lo hi : R)               (* of the pooled value *)
 | SaidCeiling (bound : R) (exempt : list nat).   (* all other levels are at least this *)
-Definition true_at (H : head) (lv : level) (z : latent) (f : said) : Prop :=
+Definition true_at {e : shares} (H : head) (lv : level) (z : latent) (f : said) : Prop :=
   match f with
   | SaidPair l j lo hi => lo <= measurement H z l j <= hi
   | SaidPooled j lo hi => lo <= value H z j <= hi
@@ -43,7 +43,7 @@ Definition named (fs : list said) (j : nat) : Prop := exists lo hi, In (SaidPool
 
 Inductive vocabulary := Pairs | Path | Ceiling | TopK | Mixed.
 (** the explanations of a vocabulary; where there is one ceiling, it comes first *)
-Definition spoken (S : statement) (lv : level) (V : vocabulary) (E : list said) : Prop :=
+Definition spoken {e : shares} (S : statement) (lv : level) (V : vocabulary) (E : list said) : Prop :=
   let H := network S in let here := level_of H lv (recorded S) in
   match V with
   | Pairs => forall f, In f E -> is_pair f
@@ -56,19 +56,19 @@ Definition spoken (S : statement) (lv : level) (V : vocabulary) (E : list said) 
       /\ exists i, named fs i /\ b <= here i
   end.
 (** E is an explanation: true of the recorded latent, and the prediction follows from it *)
-Definition explains (S : statement) (lv : level) (V : vocabulary) (E : list said) : Prop :=
+Definition explains {e : shares} (S : statement) (lv : level) (V : vocabulary) (E : list said) : Prop :=
   spoken S lv V E
   /\ (forall f, In f E -> written (network S) f /\ true_at (network S) lv (recorded S) f)
   /\ (forall z, inside S z -> (forall f, In f E -> true_at (network S) lv z f)
        -> predicted (network S) z (claimed S)).
 (** No explanation of the vocabulary has fewer facts. *)
 Definition at_least_facts (S : statement) (lv : level) (V : vocabulary) (n : nat) : Prop :=
-  forall E, explains S lv V E -> (n <= length E)%nat.
+  forall (e : shares) E, explains S lv V E -> (n <= length E)%nat.
 
 (** ** Contrasts *)
 
 (** is predicted as class k instead; label k is decided the other way *)
-Definition decided (S : statement) (z : latent) (k : nat) : Prop :=
+Definition decided {e : shares} (S : statement) (z : latent) (k : nat) : Prop :=
   match claimed S with
   | Class c => k <> c /\ predicted (network S) z (Class k)
   | Labels ls => exists on, In (k, on) ls /\ label (network S) z k (negb on)
@@ -76,7 +76,7 @@ Definition decided (S : statement) (z : latent) (k : nat) : Prop :=
 (** A latent inside the domain is decided so, and breaks no pair fact that is true of the recorded
     latent but those about n pairs. *)
 Definition contrast (S : statement) (k n : nat) : Prop :=
-  exists z broken, inside S z /\ decided S z k /\ (length broken <= n)%nat /\
+  exists z broken, inside S z /\ (length broken <= n)%nat /\ forall e : shares, decided S z k /\
     forall l j lo hi, let f := SaidPair l j lo hi in
       written (network S) f -> true_at (network S) Values (recorded S) f ->
       ~ In (l, j) broken -> true_at (network S) Values z f.

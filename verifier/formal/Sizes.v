@@ -53,7 +53,7 @@ Definition decided_at (p : elsewhere) (es : list entry) (k : nat) : bool :=
   match claimed S with
   | Class a => Nat.ltb k (nclass H) && negb (Nat.eqb k a) &&
       forallb (fun i => Nat.eqb i k || positive_at isqrt S C c (eden p) es (over H k i)) (seq 0 (nclass H))
-  | Labels ls => existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C c (eden p) es (signed H (fst x) (negb (snd x)))) ls
+  | Labels ls => plain (feature H) && existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C c (eden p) es (signed H (fst x) (negb (snd x)))) ls
   end.
 
 (** the pairs that are broken; only locations that moved can have any *)
@@ -66,7 +66,7 @@ Fixpoint broken_at (ps qs : array (list Z * Z)) (p : elsewhere) (l : nat) (first
   | x :: r =>
       let rest := broken_at ps qs p l (first + 1) (Datatypes.S j) r (tl scales_) in
       let n := norm2 x in
-      let at_ := fun den pts => measured_at isqrt H (fine C) (rounds C) den pts x (hd [] scales_) n l in
+      let at_ := fun den pts => measured_at isqrt H (fine C) (rounds C) den pts x (hd [] scales_) n (span_at H j) l in
       if measures_ c l j && negb (held (punit H (fine C) (pden S)) (punit H (fine C) (eden p)) (at_ (pden S) ps) (at_ (eden p) qs))
       then (first, (l, j)) :: rest else rest
   end.
@@ -451,14 +451,34 @@ End Distinctions.
 
 (** ** Latents that are predicted otherwise *)
 Local Open Scope R_scope.
-Lemma measurement_ext H z y l j : (forall d, z l d = y l d) -> measurement H z l j = measurement H y l j.
+Lemma measurement_ext {sh : shares} H z y l j : (forall d, z l d = y l d) -> measurement H z l j = measurement H y l j.
 Proof.
   intros e. unfold measurement. assert (p : product H (z l) j = product H (y l) j) by (apply sumn_ext; intros; now rewrite e).
   assert (q : square_length (channels H) (z l) = square_length (channels H) (y l)) by (apply sumn_ext; intros; now rewrite e).
   destruct (metric H); rewrite ?p, ?q; auto; apply sumn_ext; intros; now rewrite e.
 Qed.
 
+(** some leaf counts, however a tree is read *)
+Lemma led_some a t : exists n, led a t n.
+Proof.
+  induction t as [m|j near [x hx] far [y hy]]; [now exists m|]. cbn [led]. destruct (Rle_dec (a j) (1 / 2)) as [h|h].
+  - exists x. now left.
+  - exists y. right. split; auto. lra.
+Qed.
+Lemma largest_some a t : exists n, largest a t n.
+Proof.
+  assert (N : arriving a t <> []).
+  { induction t as [m|j near h1 far h2]; cbn [arriving]; [discriminate|]. destruct (arriving a near); [congruence|discriminate]. }
+  unfold largest. set (l := arriving a t) in *. clearbody l. induction l as [|[n s] l IH]; [congruence|].
+  destruct l as [|y l].
+  - exists n, s. split; [now left|]. intros x [<-|[]]. cbn. lra.
+  - destruct IH as [m [u [h1 h2]]]; [discriminate|]. destruct (Rle_dec s u) as [h|h].
+    + exists m, u. split; [now right|]. intros x [<-|hx]; auto.
+    + exists n, s. split; [now left|]. intros x [<-|hx]; [cbn; lra|]. specialize (h2 x hx). lra.
+Qed.
+
 Section LatentsSound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable S : statement.
 Variable C : certificate.
@@ -473,7 +493,7 @@ Definition there (p : elsewhere) : latent := spot (eden p) (epoint p).
 Lemma inside_ok_ok p : inside_ok isqrt S C p (entries_there isqrt S C p) = true -> fits_points H (epoint p) = true /\ inside S (there p).
 Proof. intros h. destruct (point_ok_ok isqrt S C (eden p) (epoint p) [] fit full h) as [h1 [h2 _]]. auto. Qed.
 Lemma positive_there p g : fits_points H (epoint p) = true -> positive_at isqrt S C c (eden p) (entries_there isqrt S C p) g = true ->
-  0 < weighed H (fst g) (activation H (there p)) + IZR (snd g).
+  ahead H (there p) (fst g) (snd g).
 Proof. intros h. now apply positive_at_ok. Qed.
 Lemma decided_at_ok p k : fits_points H (epoint p) = true -> decided_at isqrt S C p (entries_there isqrt S C p) k = true -> decided S (there p) k.
 Proof.
@@ -481,18 +501,27 @@ Proof.
   - apply andb_prop in h. destruct h as [h h3]. apply andb_prop in h. destruct h as [h1 h2]. apply Nat.ltb_lt in h1. apply negb_true_iff, Nat.eqb_neq in h2.
     split; auto. split; auto. intros i hi ne. apply over_ok. rewrite forallb_forall in h3. specialize (h3 i ltac:(apply in_seq; lia)).
     apply orb_prop in h3. destruct h3 as [h3|h3]; [apply Nat.eqb_eq in h3; congruence|]. now apply positive_there.
-  - apply existsb_exists in h. destruct h as [[i on] [hin h]]. cbn [fst snd] in h. apply andb_prop in h. destruct h as [h1 h2]. apply Nat.eqb_eq in h1. subst i.
-    exists on. split; auto. apply signed_ok. now apply positive_there.
+  - apply andb_prop in h. destruct h as [pl h]. apply existsb_exists in h. destruct h as [[i on] [hin h]]. cbn [fst snd] in h.
+    apply andb_prop in h. destruct h as [h1 h2]. apply Nat.eqb_eq in h1. subst i.
+    exists on. split; auto. apply signed_ok; auto. now apply positive_there.
+Qed.
+Lemma not_both z a k : beats H z a k -> beats H z k a -> False.
+Proof.
+  apply IZR_le in slack_ok. unfold beats, higher. destruct (feature H) as [|g|t|t|t].
+  - lra.
+  - lra.
+  - lra.
+  - destruct (led_some (activation H z) t) as [n hn]. intros h1 h2. specialize (h1 n hn). specialize (h2 n hn). lra.
+  - destruct (largest_some (activation H z) t) as [n hn]. intros h1 h2. specialize (h1 n hn). specialize (h2 n hn). lra.
 Qed.
 Lemma loses_at_ok p k : fits_points H (epoint p) = true -> loses_at isqrt S C c (eden p) (entries_there isqrt S C p) k = true ->
   ~ predicted H (there p) (claimed S).
 Proof.
   intros hp h w. unfold loses_at in h. unfold predicted in w. destruct (claimed S) as [a|ls].
   - apply andb_prop in h. destruct h as [h h3]. apply andb_prop in h. destruct h as [h1 h2]. apply Nat.ltb_lt in h1. apply negb_true_iff, Nat.eqb_neq in h2.
-    destruct w as [_ w]. specialize (w k h1 h2). apply positive_there in h3; auto. apply over_ok in h3. fold H in w. unfold beats in *.
-    apply IZR_le in slack_ok. fold H in h3. lra.
-  - apply existsb_exists in h. destruct h as [[i on] [hin h]]. cbn [fst snd] in h. apply andb_prop in h. destruct h as [_ h2].
-    apply positive_there in h2; auto. apply signed_ok in h2. destruct (w i on hin) as [_ w']. unfold label in *. destruct on; cbn [negb] in *; fold H in w', h2; lra.
+    destruct w as [_ w]. apply positive_there in h3; auto. apply over_ok in h3. exact (not_both _ _ _ (w k h1 h2) h3).
+  - apply andb_prop in h. destruct h as [pl h]. apply existsb_exists in h. destruct h as [[i on] [hin h]]. cbn [fst snd] in h. apply andb_prop in h. destruct h as [_ h2].
+    apply positive_there in h2; auto. apply signed_ok in h2; auto. destruct (w i on hin) as [_ w']. unfold label in *. destruct on; cbn [negb] in *; fold H in w', h2; lra.
 Qed.
 
 (** what is broken, pair by pair *)
@@ -500,7 +529,7 @@ Let ps := squared_points (point S).
 Let width := zlength (protos H).
 Definition number (l j : nat) : Z := (Z.of_nat l * zlength (protos H) + Z.of_nat j)%Z.
 Definition measured_in (den : positive) (pts : list (list Z)) (l j : nat) : itv :=
-  measured_at isqrt H (fine C) (rounds C) den (squared_points pts) (nth j (protos H) []) (nth j (scales H) []) (norm2 (nth j (protos H) [])) l.
+  measured_at isqrt H (fine C) (rounds C) den (squared_points pts) (nth j (protos H) []) (nth j (scales H) []) (norm2 (nth j (protos H) [])) (span_at H j) l.
 Definition held_pair (p : elsewhere) (l j : nat) : bool :=
   held (punit H (fine C) (pden S)) (punit H (fine C) (eden p)) (measured_in (pden S) (point S) l j) (measured_in (eden p) (epoint p) l j).
 Lemma broken_at_in p l : forall protos_ scales_ first j i,
@@ -558,14 +587,16 @@ Proof.
 Qed.
 End LatentsSound.
 
+Definition some_shares : shares := {| share := fun _ _ => 0; share_ok := fun _ _ => conj (Rle_refl 0) Rle_0_1 |}.
 (** An accepted contrast is one. *)
 Theorem contrast_sound (isqrt : Z -> Z) (S : statement) (C : certificate) (p : elsewhere) (k n : nat) :
   check_contrast isqrt S C p k n = true -> contrast S k n.
 Proof.
   unfold check_contrast. intros h. apply andb_prop in h. destruct h as [h hl]. apply andb_prop in h. destruct h as [h hd_].
   apply andb_prop in h. destruct h as [h hin]. apply andb_prop in h. destruct h as [h pv]. apply andb_prop in h. destruct h as [fit full].
-  destruct (inside_ok_ok isqrt S C fit full p hin) as [pp hi]. apply Nat.leb_le in hl.
-  exists (there p), (map snd (broken isqrt S C p)). split; auto. split; [eapply decided_at_ok; eauto|]. split; [now rewrite map_length|].
+  apply Nat.leb_le in hl. pose proof (@inside_ok_ok some_shares isqrt S C fit full p hin) as hi.
+  exists (there p), (map snd (broken isqrt S C p)). split; [apply hi|]. split; [now rewrite map_length|]. intros sh.
+  destruct hi as [pp hi]. split; [eapply decided_at_ok; eauto|].
   intros l j lo hi_ f [h1 [h2 [h3 [h4 h5]]]] ht no. cbn [true_at f] in *. eapply pair_kept; eauto.
   intros hx. apply no. apply (in_map snd) in hx. exact hx.
 Qed.
@@ -575,6 +606,7 @@ Lemma zlength_ok {A} (xs : list A) : zlength xs = Z.of_nat (length xs).
 Proof. induction xs as [|x r IH]; [reflexivity|]. cbn [zlength fold_right length]. unfold zlength in IH. rewrite IH. lia. Qed.
 
 Section SizeSound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable S : statement.
 Variable C : certificate.
@@ -855,7 +887,7 @@ End SizeSound.
 Theorem size_sound (isqrt : Z -> Z) (S : statement) (C : certificate) (lv : level) (V : vocabulary) (n : nat) (proof : size_proof) :
   check_size isqrt S C lv V n proof = true -> at_least_facts S lv V n.
 Proof.
-  unfold check_size. intros h E he. apply andb_prop in h. destruct h as [h hp]. apply andb_prop in h. destruct h as [h pv].
+  unfold check_size. intros h sh E he. apply andb_prop in h. destruct h as [h hp]. apply andb_prop in h. destruct h as [h pv].
   apply andb_prop in h. destruct h as [h sl]. apply andb_prop in h. destruct h as [fit full]. apply Z.leb_le in sl.
   set (here := map (seat_of S C lv) (entries_of isqrt S C (compile (network S)) (pden S) (point S))) in *.
   destruct proof as [rs covers|found].

@@ -42,9 +42,13 @@ let primitive = function
 
 let chain = list primitive
 
+let span { spfloor; spadded; spbeside } = call "Span" [ ratio spfloor; ratio spadded; ratio spbeside ]
+
 let geometry = function
-  | Euclidean -> "Euclidean" | Diagonal -> "Diagonal" | Linear -> "Linear"
+  | Euclidean -> "Euclidean" | Linear -> "Linear"
+  | Diagonal more -> call "Diagonal" [ ratio more ]
   | Angular (floor, added) -> call "Angular" [ ratio floor; ratio added ]
+  | Lengths each -> call "Lengths" [ rows span each ]
 
 let pooling = function
   | Nearest -> "Nearest" | Mean -> "Mean" | Sum -> "Sum" | Focal -> "Focal"
@@ -59,6 +63,8 @@ let features = function
   | Each -> "Each"
   | Groups g -> call "Groups" [ list (list nat) g ]
   | Leaves t -> call "Leaves" [ tree t ]
+  | Greedy t -> call "Greedy" [ tree t ]
+  | SampleMax t -> call "SampleMax" [ tree t ]
 
 let table = rows (list z)
 
@@ -108,6 +114,8 @@ let step = function
   | SOnly j -> call "SOnly" [ nat j ]
   | SStart j -> call "SStart" [ nat j ]
   | SHere (i, k) -> call "SHere" [ nat i; nat k ]
+  | SSpan j -> call "SSpan" [ nat j ]
+  | SScaled (at, j, i) -> call "SScaled" [ ref_ at; nat j; nat i ]
   | SAround (l, j, i, r) -> call "SAround" [ nat l; nat j; nat i; z r ]
   | SMeet (i, k) -> call "SMeet" [ nat i; nat k ]
 
