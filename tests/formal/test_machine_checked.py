@@ -15,7 +15,7 @@ from models.heldout import heldout
 from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope, SizeBound, Witness
-from protoproof.formal import verify
+from protoproof.formal import prove, verify
 from protoproof.formal.program import VARIABLE
 from protoproof.formal.proof import proof
 from protoproof.kernel import ModelFile, check
@@ -60,7 +60,7 @@ def witnessed(here: Made, core: Core) -> Core:
 @pytest.mark.parametrize("name", sorted({*NAMES} - {*COVERED}))
 def test_other_kinds_of_heads_are_not_covered(name: str) -> None:
     here = made(name, 0)
-    answer = verify(canonical_bytes(Envelope(core=honest(here))), Given(here))
+    answer = prove(canonical_bytes(Envelope(core=honest(here))), Given(here))
     assert not answer.sufficient
     assert answer.reason.startswith("not covered by the kernel")
 
@@ -70,7 +70,7 @@ def test_other_kinds_of_heads_are_not_covered(name: str) -> None:
 def test_every_kind_of_head_is_proved(name: str) -> None:
     here = made(name, 0)
     core = witnessed(here, honest(here))
-    answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+    answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
     assert answer.proved
     assert len(answer.necessary) == len(core.witnesses)
 

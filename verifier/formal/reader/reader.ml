@@ -300,11 +300,15 @@ let head seed graph text (st : Head.t) =
             | Some (Scaled a) when (match rational a with Some q -> Q.sign q > 0 | None -> false) -> ()
             | Some (Scaled a) ->
                 if Ring.high a < 0. then contradiction "the scores are the statement's, turned round";
-                if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
-                (* the same number for another latent: it depends on none *)
-                let _, again = evaluate seed graph text sites "second" in
-                let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
-                if not same then not_covered "a common factor of all scores depends on the latent"
+                (* positive wherever the network has a value *)
+                let positive x = Hashtbl.mem Ring.nonnegative (Ring.key x) in
+                if not (positive a || positive (Ring.inverse a)) then begin
+                  if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
+                  (* the same number for another latent: it depends on none *)
+                  let _, again = evaluate seed graph text sites "second" in
+                  let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
+                  if not same then not_covered "a common factor of all scores depends on the latent"
+                end
             | _ ->
                 (* of several readings the first one says most *)
                 let first = match results with r :: _ -> r | [] -> Open_ "no scores" in

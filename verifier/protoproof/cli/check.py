@@ -48,9 +48,9 @@ def check(
     if index is not None and input_ is None:
         raise UsageError("--index chooses an entry of --input; give both, or neither")
     if machine:
-        from protoproof.formal import find_program
+        from protoproof.formal import find_program, find_reader
 
-        find_program()  # missing: said before any work
+        find_program(), find_reader()  # missing: said before any work
     # what is proved and what is observed are about the same bytes: each file is read once
     content = kernel.read_file(certificate)
     if input_ is None:
@@ -60,7 +60,7 @@ def check(
         file, report, code, observed = _observed(content, certificate, model, input_, index)
     stated = _stated(content, file, report, statement)
     answer = _asked(content, file) if machine and report.met else None
-    code = code or (0 if answer is None or not answer.left else 3)
+    code = code or (0 if answer is None else answer.exit_code)
     if as_json:
         also: dict[str, object] = {"observed": observed, "exit_code": code, "statement": stated}
         if machine:
@@ -101,6 +101,12 @@ class _Asked:
 
     proved: tuple[str, ...]
     left: tuple[str, ...]
+    contradicted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: proved; 1: model and certificate say something else; 3: something is left."""
+        return 1 if self.contradicted else 3 if self.left else 0
 
     def to_json(self) -> dict[str, object]:
         """As plain data."""
@@ -111,9 +117,12 @@ def _asked(content: bytes, model: ModelFile) -> _Asked:
     from protoproof.formal import verify
 
     answer = verify(content, model)
+    reading = answer.reading
+    if reading is not None and not reading.confirmed:  # whatever is proved, it is not known of what
+        return _Asked((), (str(reading),), reading.verdict == "contradicted")
     if not answer.sufficient:
         return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
-    proved = ["sufficient"]
+    proved = ["second reading: confirmed", "sufficient"]
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
@@ -223,7 +232,9 @@ def print_check(
         print(f"observed {visible(observed)}")
     for text in () if asked is None else (*asked.proved, *asked.left):
         print(f"kernel   {visible(text)}")
-    if asked is not None and report.accepted and asked.left:
+    if asked is not None and report.accepted and asked.contradicted:
+        print(f"certificate {strong('rejected')}: two readings of it and its model do not agree")
+    elif asked is not None and report.accepted and asked.left:
         print(
             strong("the certificate is accepted, but not all of it by the machine-checked kernel")
         )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
+from protoproof.formal.built import find_built
 from protoproof.formal.proof import proof
+from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
@@ -20,7 +20,6 @@ from protoproof.kernel.statement import digest, stated_head, write
 
 NAME = "protoproof-kernel"
 VARIABLE = "PROTOPROOF_KERNEL"
-_CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
 _SECONDS = 600
 _TRIES = 3
 
@@ -36,6 +35,7 @@ class Answer:
         open: the facts whose witnesses it did not prove.
         beyond: what the certificate claims besides, and the kernel does not know.
         reason: why it proved nothing, where it knew from the start that it could not.
+        reading: what the second reading says of the statement; None: it was not asked.
     """
 
     statement: str
@@ -44,11 +44,13 @@ class Answer:
     open: tuple[int, ...] = ()
     beyond: tuple[str, ...] = ()
     reason: str = ""
+    reading: Reading | None = None
 
     @property
     def proved(self) -> bool:
-        """Whether everything that it was asked is proved."""
-        return self.sufficient and not self.open
+        """Whether everything that it was asked is proved, and the statement is confirmed."""
+        read = self.reading is None or self.reading.confirmed
+        return self.sufficient and not self.open and read
 
 
 def find_program() -> Path:
@@ -57,18 +59,23 @@ def find_program() -> Path:
     Raises:
         UsageError: there is none.
     """
-    stated = os.environ.get(VARIABLE)
-    found = stated or shutil.which(NAME) or (str(_CHECKOUT) if _CHECKOUT.is_file() else None)
-    if found is None or not Path(found).is_file():
-        raise UsageError(
-            f"the machine-checked kernel is not built: `make kernel` builds it from a checkout "
-            f"(Coq and OCaml are needed); or set {VARIABLE} to the program"
-        )
-    return Path(found)
+    return find_built(NAME, VARIABLE, "the machine-checked kernel")
 
 
 def verify(certificate: bytes, model: ModelFile) -> Answer:
-    """Let the kernel prove the statement of a certificate.
+    """Let the kernel prove the statement of a certificate, and the second reader confirm it.
+
+    Raises:
+        UsageError: a program is missing or broke off.
+        CertificateError, DescriptionError, ModelError: a file cannot be read.
+    """
+    reader = find_reader()
+    answer, text = _proved(certificate, model)
+    return replace(answer, reading=second_reading(reader, certificate, model, text))
+
+
+def prove(certificate: bytes, model: ModelFile) -> Answer:
+    """Let the kernel prove the statement of a certificate, as the checker in Python writes it.
 
     What it claims besides (see :func:`beyond`) is left to the checker in Python.
 
@@ -76,6 +83,11 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
         UsageError: the program is missing or broke off.
         CertificateError, DescriptionError, ModelError: a file cannot be read.
     """
+    return _proved(certificate, model)[0]
+
+
+def _proved(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
+    """What the kernel says, and the statement."""
     program = find_program()
     with Budget().active():
         core = read_certificate(certificate).core
@@ -86,11 +98,11 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
             try:
                 evidence = proof(core, bound.head, more)
             except NotCoveredError as error:
-                return Answer(digest(text), False, reason=str(error))
+                return Answer(digest(text), False, reason=str(error)), text
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
-    return answer
+    return answer, text
 
 
 def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
