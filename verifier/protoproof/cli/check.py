@@ -57,9 +57,9 @@ def check(
         raise UsageError("--index chooses an entry of --input; give both, or neither")
     machine = machine or coq is not None
     if machine:
-        from protoproof.formal import find_program
+        from protoproof.formal import find_program, find_reader
 
-        find_program()  # missing: said before any work
+        find_program(), find_reader()  # missing: said before any work
     # what is proved and what is observed are about the same bytes: each file is read once
     content = kernel.read_file(certificate)
     if input_ is None:
@@ -69,7 +69,7 @@ def check(
         file, report, code, observed = _observed(content, certificate, model, input_, index)
     stated = _stated(content, file, report, statement)
     answer = _asked(content, file, coq) if machine and report.met else None
-    code = code or (0 if answer is None or not answer.left else 3)
+    code = code or (0 if answer is None else answer.exit_code)
     if as_json:
         also: dict[str, object] = {"observed": observed, "exit_code": code, "statement": stated}
         if machine:
@@ -111,6 +111,12 @@ class _Asked:
     proved: tuple[str, ...]
     left: tuple[str, ...]
     written: Path | None = None
+    contradicted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: proved; 1: model and certificate say something else; 3: something is left."""
+        return 1 if self.contradicted else 3 if self.left else 0
 
     def to_json(self) -> dict[str, object]:
         """As plain data."""
@@ -130,17 +136,20 @@ def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
     from protoproof.formal import closed, verify
 
     if coq is None:
-        answer = verify(content, model)
+        answer, theorems = verify(content, model), ""
     else:
         answer, theorems = closed(content, model)
-        if theorems:
-            from protoproof.files import write_atomic
-
-            write_atomic(coq, theorems.encode())
+    nothing = "" if coq is None else "; nothing is written"
+    reading = answer.reading
+    if reading is not None and not reading.confirmed:  # whatever is proved, it is not known of what
+        return _Asked((), (f"{reading}{nothing}",), contradicted=reading.verdict == "contradicted")
     if not answer.sufficient:
-        nothing = "" if coq is None else "; nothing is written"
         return _Asked((), ((answer.reason or "not proved: the kernel found no proof") + nothing,))
-    proved = [f"sufficient {answer.over}".rstrip()]
+    if coq is not None:
+        from protoproof.files import write_atomic
+
+        write_atomic(coq, theorems.encode())
+    proved = ["second reading: confirmed", f"sufficient {answer.over}".rstrip()]
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
@@ -148,7 +157,7 @@ def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
     left = [f"not proved: necessary:{fact}" for fact in answer.open]
     left += [f"not proved: {claim}" for claim in answer.unproved]
     left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
-    return _Asked(tuple(proved), tuple(left), coq)
+    return _Asked(tuple(proved), tuple(left), written=coq)
 
 
 def _proved(
@@ -252,7 +261,9 @@ def print_check(
         print(f"observed {visible(observed)}")
     for text in () if asked is None else asked.lines():
         print(f"kernel   {visible(text)}")
-    if asked is not None and report.accepted and asked.left:
+    if asked is not None and report.accepted and asked.contradicted:
+        print(f"certificate {strong('rejected')}: two readings of it and its model do not agree")
+    elif asked is not None and report.accepted and asked.left:
         print(
             strong("the certificate is accepted, but not all of it by the machine-checked kernel")
         )

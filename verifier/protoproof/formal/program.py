@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
+from protoproof.formal.built import find_built
 from protoproof.formal.proof import proof
+from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
@@ -21,7 +21,6 @@ from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
 VARIABLE = "PROTOPROOF_KERNEL"
-_CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
 _SECONDS = 600
 _ALSO = ("contrast", "at-least")
 _TRIES = 3
@@ -42,6 +41,7 @@ class Answer:
         unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
         reason: why it proved nothing, where it knew from the start that it could not.
+        reading: what the second reading says of the statement; None: it was not asked.
     """
 
     statement: str
@@ -53,11 +53,13 @@ class Answer:
     beyond: tuple[str, ...] = ()
     reason: str = ""
     over: str = ""
+    reading: Reading | None = None
 
     @property
     def proved(self) -> bool:
-        """Whether everything that it was asked is proved."""
-        return self.sufficient and not self.open and not self.unproved
+        """Whether everything that it was asked is proved, and the statement is confirmed."""
+        read = self.reading is None or self.reading.confirmed
+        return self.sufficient and not self.open and not self.unproved and read
 
 
 def find_program() -> Path:
@@ -66,18 +68,23 @@ def find_program() -> Path:
     Raises:
         UsageError: there is none.
     """
-    stated = os.environ.get(VARIABLE)
-    found = stated or shutil.which(NAME) or (str(_CHECKOUT) if _CHECKOUT.is_file() else None)
-    if found is None or not Path(found).is_file():
-        raise UsageError(
-            f"the machine-checked kernel is not built: `make kernel` builds it from a checkout "
-            f"(Coq and OCaml are needed); or set {VARIABLE} to the program"
-        )
-    return Path(found)
+    return find_built(NAME, VARIABLE, "the machine-checked kernel")
 
 
 def verify(certificate: bytes, model: ModelFile) -> Answer:
-    """Let the kernel prove the statement of a certificate.
+    """Let the kernel prove the statement of a certificate, and the second reader confirm it.
+
+    Raises:
+        UsageError: a program is missing or broke off.
+        CertificateError, DescriptionError, ModelError: a file cannot be read.
+    """
+    reader = find_reader()
+    answer, text, _ = _tried(certificate, model, range(_TRIES))
+    return replace(answer, reading=second_reading(reader, certificate, model, text))
+
+
+def prove(certificate: bytes, model: ModelFile) -> Answer:
+    """Let the kernel prove the statement of a certificate, as the checker in Python writes it.
 
     What it claims besides (see :func:`beyond`) is left to the checker in Python.
 
@@ -89,16 +96,19 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
 
 
 def closed(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
-    """The same; and what is proved as a file for ``coqc``, in which no program has to be believed.
+    """What :func:`verify` says; and what is proved as a file for ``coqc``, in which no program has
+    to be believed.
 
-    The file is empty where nothing is proved. It is asked for with as little precision as will do,
-    because Coq computes more slowly than the program.
+    The file is empty where nothing is proved or the statement is not confirmed. It is asked for
+    with as little precision as will do, because Coq computes more slowly than the program.
 
     Raises:
         UsageError, CertificateError, DescriptionError, ModelError: see :func:`verify`.
     """
+    reader = find_reader()
     answer, *texts = _tried(certificate, model, range(-_HALVINGS, _TRIES))
-    if not answer.sufficient:
+    answer = replace(answer, reading=second_reading(reader, certificate, model, texts[0]))
+    if not answer.sufficient or answer.reading is None or not answer.reading.confirmed:
         return answer, ""
     result = _run(find_program(), ["--coq"], texts)
     if result.returncode:
