@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from protoproof.certificate.schema import CeilingFact, Core, ReachDomain, RivalForm
+from protoproof.certificate.schema import CeilingFact, Core, RivalForm
 from protoproof.formal.cases import Cases
-from protoproof.formal.known import Known, Root
+from protoproof.formal.known import Known, Root, joint_exponent
 from protoproof.formal.lines import Lines, Precision
 from protoproof.formal.points import witness_lines
 from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
 from protoproof.kernel.arithmetic.exact import GRID, decode_floats, hex_ratio
 from protoproof.kernel.latent.bounds import Bounds
-from protoproof.kernel.latent.domain import read_domain
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.margins import Ends, margins, stated_score
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.relaxation import Forms
@@ -80,6 +80,10 @@ class RootBounds:
         """The ball of directions, or the domain's constraint."""
         return self._root.constraints()
 
+    def joints(self) -> Sequence[Ref]:
+        """The domain's."""
+        return self._root.stated.joints
+
 
 def require_covered(core: Core, head: Head) -> None:
     """Refuse what the kernel does not know.
@@ -89,15 +93,13 @@ def require_covered(core: Core, head: Head) -> None:
     """
     if core.parts:
         raise NotCoveredError("proofs part by part")
-    if isinstance(core.domain, ReachDomain) and core.domain.bounds:
-        raise NotCoveredError("linear bounds over all locations")
     for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
                 raise NotCoveredError(f"an irrational constant of {step.name}")
 
 
-def precision_for(core: Core, head: Head, more: int) -> Precision:
+def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Precision:
     """Units in which every stated number is whole; ``more``: how often less was not enough."""
     numbers: list[str] = []
     for fact in core.facts:
@@ -108,7 +110,8 @@ def precision_for(core: Core, head: Head, more: int) -> Precision:
     pooled = any(p.kind != "nearest" for p in head.pooling)
     rounds = (100 if forms else 88 if pooled else 56) + 64 * more
     exact = 2 * (head.shift + 64) if pooled else 0
-    return Precision(shift, max(2 * rounds + 80, shift + 64, exact), rounds)
+    joint = 256 + joint_exponent(where) if where.joints else 0
+    return Precision(shift, max(2 * rounds + 80, shift + 64, exact, joint), rounds)
 
 
 def proof(core: Core, head: Head, more: int = 0) -> str:
@@ -121,7 +124,7 @@ def proof(core: Core, head: Head, more: int = 0) -> str:
     here = core.instance
     where = read_domain(core.domain, here.locations, here.channels)
     bounds = Bounds(head, core, where)
-    precision = precision_for(core, head, more)
+    precision = precision_for(core, head, where, more)
     root = Root(head, core, where, bounds)
     shown = _margins(root, precision)
     table = [
@@ -162,7 +165,7 @@ def _margins(root: Root, precision: Precision) -> list[list[Token]]:
     head, core = root.head, root.core
     forms: dict[int, RivalForm] = {form.rival: form for form in core.evidence.forms}
     trees = {tree.rival: tree for tree in core.evidence.cases}
-    lines = Lines(head, precision, _weight_exponent(head))
+    lines = Lines(head, precision, _weight_exponent(head), root.where)
     cases = Cases(root, lines, precision)
     ends = Ends(head, root.bounds.best, root.bounds.caps)
     labels = head.decision.kind == "labels"
