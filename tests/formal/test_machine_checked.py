@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.heldout import heldout
 from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import Core, Envelope, Fact, SizeBound, Witness
+from protoproof.certificate.schema import Core, Envelope, Fact, Witness
 from protoproof.formal import verify
 from protoproof.formal.program import VARIABLE
 from protoproof.formal.proof import proof
@@ -214,15 +214,6 @@ def test_no_change_of_a_proof_proves_what_is_false() -> None:
     for _ in range(20):
         other = one_number_changed(evidence, rng)
         assert not any(says(each, other, core) for each in wrong)
-
-
-@built
-def test_what_is_not_covered_is_said() -> None:
-    here = scene(5)
-    core = pair_core(here).model_copy(update={"size_bound": SizeBound(refutations=(), covers=())})
-    answer = verify(file(core), ModelFile(here.data))
-    assert answer.proved
-    assert answer.beyond == ("size bounds",)
 
 
 @built
