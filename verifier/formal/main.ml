@@ -294,6 +294,7 @@ let session statement_text proof_text =
 
 (* Why there is no answer, and whether another machine could give one. *)
 let why = function
-  | Malformed text -> Some (text, false)
-  | Stack_overflow | Out_of_memory -> Some ("the machine's limits were reached", true)
-  | _ -> None
+  | Malformed text -> (text, false)
+  | Stack_overflow | Out_of_memory -> ("the machine's limits were reached", true)
+  | Sys_error text -> (text, false)
+  | _ -> ("a file that cannot be read as a statement or a proof", false)
