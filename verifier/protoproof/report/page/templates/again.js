@@ -432,7 +432,7 @@
 
     function uncovered() { return carried.beyond.map(function (what) { return "Not covered by the kernel: " + what + "."; }); }
 
-    var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false;
+    var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false, over = "";
     var done = 0, total = carried.witnesses, bar = made("progress", { max: total + 1, value: 0, "aria-label": "Progress" });
     var doing = sentence("");
 
@@ -443,13 +443,29 @@
         : "Do the facts suffice? ...";
     }
 
+    // What the kernel proved besides: verifier/formal/README.md says what its lines mean.
+    function besides(kind, numbers) {
+      if (kind === "contrast" && numbers.length === 2) {
+        return "Contrast: a latent in the domain " + (claim.labels
+          ? "has label " + numbers[0] + " decided otherwise"
+          : "is certainly predicted as class " + numbers[0]) +
+          ", and differs from the recorded one in at most " + many(Number(numbers[1]), "pair") + " of location and prototype.";
+      }
+      if (kind === "at-least" && numbers.length === 3) {
+        return "Size: every explanation of the vocabulary “" + numbers[1] + "”" +
+          (numbers[2] === "activations" ? ", with ceilings of activations," : "") + " has at least " +
+          many(Number(numbers[0]), "fact") + ".";
+      }
+      return "Proved besides: " + visible(kind + " " + numbers.join(" ")) + ".";
+    }
+
     function finish() {
       var took = seconds(Date.now() - began), is = claim.labels
         ? "has exactly these labels: " + claim.claim
         : "is predicted as " + claim.claim;
       is += " (on this page: “" + visible(carried.predicted) + "”)";
       var said = [
-        "Sufficient: every latent in the domain" +
+        "Sufficient" + over + ": every latent in the domain" +
           (count ? " that meets the " + many(count, "fact") : "") + " " + is + "; the recorded latent is one of them."
       ];
       if (proved.length) {
@@ -461,7 +477,7 @@
           [numbers()]);
         return;
       }
-      further.forEach(function (what) { said.push("Proved besides: " + what + "."); });
+      said = said.concat(further);
       show("proved", "Checked again in your browser", "Proved again, on this computer, in " + took, [
         sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
         list(said.concat(uncovered())),
@@ -485,8 +501,10 @@
       if (about) {
         var fact = about[2] === "necessary" ? "fact " + (Number(about[3].split(" ")[1]) + 1) : "";
         if (about[1]) failed.push(fact ? "the necessity of " + fact : visible(about[2] + about[3]));
-        else if (about[2] === "sufficient") sufficient = true;
-        else if (!fact) further.push(visible(about[2] + about[3]));
+        else if (about[2] === "sufficient") {
+          sufficient = true;
+          over = visible(about[3]);
+        } else if (!fact) further.push(besides(about[2], about[3].trim().split(" ")));
         else if (proved.indexOf(fact) < 0) proved.push(fact);
         done++;
         progress();
