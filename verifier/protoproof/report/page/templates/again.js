@@ -465,7 +465,7 @@
         : "is predicted as " + claim.claim;
       is += " (on this page: “" + visible(carried.predicted) + "”)";
       var said = [
-        "Sufficient" + over + ": every latent in the domain" +
+        "Sufficient" + over + ": every latent in " + (over ? "a part" : "the domain") +
           (count ? " that meets the " + many(count, "fact") : "") + " " + is + "; the recorded latent is one of them."
       ];
       if (proved.length) {
