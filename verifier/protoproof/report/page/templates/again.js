@@ -165,8 +165,8 @@
   }
 
   // Runs the kernel, beside the page or in it: a task in, messages out. Between two steps others may run.
-  // A task is { statement, proof }, or { statement, number, bytes } for a file. A kernel that has a function `model`
-  // also reads files: `model statement bytes` gives a line, "same ..." or "different ..." or "unread ...".
+  // A task is { statement, proof }, or, for a dropped file, { number, bytes } (its hash), or { number, statement, bytes,
+  // data: [{ name, bytes }] }: a model with its data files, which is read once more (verifier/formal/page.ml).
   function engine(kernel, say) {
     function guarded(step) {
       try { return step(); } catch (error) { return "limits " + error; }
@@ -177,9 +177,15 @@
       if (/^(not )?proved /.test(line)) setTimeout(step, 0);
     }
     return function (task) {
+      if (task.data) {
+        say({ number: task.number, read: guarded(function () {
+          task.data.forEach(function (file) { kernel.data(unescape(encodeURIComponent(file.name)), file.bytes); });
+          return kernel.model(task.statement, task.bytes);
+        }) });
+        return;
+      }
       if (task.bytes) {
-        var read = kernel.model && guarded(function () { return kernel.model(task.statement, task.bytes); });
-        say({ number: task.number, size: task.bytes.length, sha256: sha256(task.bytes), read: read || "" });
+        say({ number: task.number, size: task.bytes.length, sha256: sha256(task.bytes) });
         return;
       }
       var line = guarded(function () { return kernel.start(task.statement, task.proof); });
@@ -514,25 +520,23 @@
     }
 
     // One file: its hash against the statement's. With data files, the statement names a list of all of them.
-    function compared(name, message) {
-      var data = claim.files.filter(function (file) { return file.sha256 === message.sha256 && file.size === message.size; });
-      if (data.length) return ["same", name + " is the data file " + visible(data[0].name) + " of this network: equal SHA-256."];
-      var own = message.sha256;
-      if (claim.files.length) {
-        own = hashOf(claim.files.reduce(function (all, file) {
-          return all + file.sha256 + "  " + file.size + "  " + file.name + "\n";
-        }, own + "  " + message.size + "  model\n"));
-      }
-      if (own !== claim.model) {
-        return ["different", "Refused: " + name + " is not the network of the statement. Its SHA-256 is " + message.sha256 + "."];
-      }
-      if (/^different/.test(message.read)) return ["different", "Refused: " + name + ": " + visible(message.read) + "."];
-      var how = /^same/.test(message.read)
-        ? "And the numbers of its head are those of the statement: read here once more."
-        : message.read
-          ? "Only the hash was compared; the second reader says: " + visible(message.read) + "."
-          : "Only the hash was compared: that it computes the head of the statement is what ProtoProof’s checker read from it.";
-      return ["same", name + " is the network of the statement: equal SHA-256. " + how];
+    function compared(hash, size) {
+      var data = claim.files.filter(function (file) { return file.sha256 === hash && file.size === size; });
+      if (data.length) return { data: data[0].name };
+      var own = claim.files.length === 0 ? hash : hashOf(claim.files.reduce(function (all, file) {
+        return all + file.sha256 + "  " + file.size + "  " + file.name + "\n";
+      }, hash + "  " + size + "  model\n"));
+      return { same: own === claim.model };
+    }
+
+    // What the second reader says of a model whose hash is the statement's.
+    function readAgain(name, line) {
+      var why = visible(line.replace(/^\S+ /, ""));
+      if (/^different /.test(line)) return ["different", "Refused: " + name + " does not compute the head of the statement: " + why + "."];
+      var same = /^same /.test(line);
+      return [same ? "same" : "partly", name + " is the network of the statement: equal SHA-256. " + (same
+        ? "And its head is that of the statement, number by number: read from the file here, by a reader that shares no code with ProtoProof’s checker."
+        : "Only the hash was compared: the second reader could not compare the head (" + why + ").")];
     }
 
     function dropped() {
@@ -543,17 +547,49 @@
           ", or choose it. It stays on this computer."),
         input
       ]);
+      var held = {}, model = null;
+      function told(line, state, text) {
+        line.setAttribute("class", state);
+        line.textContent = text;
+      }
+      function later(task, then) {
+        task.number = asked.push(then) - 1;
+        ask(task);
+      }
+      function readModel() {
+        var missing = claim.files.filter(function (file) { return !(file.name in held); });
+        if (!model) return;
+        if (missing.length) {
+          told(model.line, "partly", model.name + " is the network of the statement: equal SHA-256. Only the hash was compared: " +
+            "to compare its head, drop its data files too.");
+          return;
+        }
+        model.line.removeAttribute("class");
+        model.line.textContent = model.name + " has the SHA-256 of the statement. Reading its head ...";
+        var data = claim.files.map(function (file) { return { name: file.name, bytes: held[file.name] }; });
+        later({ statement: carried.statement, bytes: model.bytes, data: data }, function (message) {
+          told.apply(null, [model.line].concat(readAgain(model.name, message.read)));
+        });
+      }
       function take(files) {
         Array.from(files).forEach(function (file) {
           var name = visible(file.name), line = made("li", {}, "Reading " + name + " ...");
           answers.append(line);
           file.arrayBuffer().then(function (buffer) {
-            var number = asked.push(function (message) {
-              var answer = compared(name, message);
-              line.setAttribute("class", answer[0]);
-              line.textContent = answer[1];
-            }) - 1;
-            ask({ statement: carried.statement, number: number, bytes: new Uint8Array(buffer) });
+            var bytes = new Uint8Array(buffer);
+            later({ bytes: bytes }, function (message) {
+              var found = compared(message.sha256, message.size);
+              if ("data" in found) {
+                held[found.data] = bytes;
+                told(line, "same", name + " is the data file " + visible(found.data) + " of this network: equal SHA-256.");
+                readModel();
+              } else if (found.same) {
+                model = { name: name, bytes: bytes, line: line };
+                readModel();
+              } else {
+                told(line, "different", "Refused: " + name + " is not the network of the statement. Its SHA-256 is " + message.sha256 + ".");
+              }
+            });
           }, function () {
             line.textContent = name + " cannot be read here.";
           });
