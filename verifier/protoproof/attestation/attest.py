@@ -76,6 +76,7 @@ class _Found:
     """What the certificates are about, so far."""
 
     leaves: dict[str, Leaf] = field(default_factory=dict)
+    cores: dict[str, Path] = field(default_factory=dict)
     heads: Counter[tuple[tuple[str, ...], str, str | None]] = field(default_factory=Counter)
     assumptions: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
@@ -84,14 +85,15 @@ class _Found:
         """Count one that is proved.
 
         Raises:
-            UsageError: the same file again.
+            UsageError: the same again, which would count twice.
         """
-        digest = hashlib.sha256(content).hexdigest()
-        if digest in self.leaves:
-            raise UsageError(f"{path}: the same certificate is given twice; give each once")
+        digest, same = hashlib.sha256(content).hexdigest(), core_digest(core)
+        if same in self.cores:
+            raise UsageError(f"{path}: claims and proves what {self.cores[same]} does; give one")
+        self.cores[same] = path
         self.leaves[digest] = Leaf(
             certificate=digest,
-            core=core_digest(core),
+            core=same,
             input=core.instance.input_sha256,
             level=core.level,
             status="accepted" if report.accepted else "conditional",
@@ -124,7 +126,7 @@ def attest(
         watch: is called with the number of certificates that were looked at.
 
     Raises:
-        UsageError: no certificate, or one of them twice.
+        UsageError: no certificate, or two that claim and prove the same.
         CertificateError, ModelError: a file cannot be read.
     """
     if not certificates:
