@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib import import_module
 from math import gcd, isqrt
 
 import numpy as np
@@ -13,6 +14,7 @@ from protoproof import explain
 from protoproof.formal.portable import kernel_script, portable_proof
 from protoproof.formal.program import ask
 from protoproof.kernel import ModelFile
+from protoproof.kernel.budget import Budget
 from protoproof.network import load
 from protoproof.resources import ZOO, zoo_path
 from tests.support.browser import node
@@ -185,3 +187,13 @@ def test_explanations_of_the_zoo_are_proved(name: str) -> None:
     other = portable.statement.split("\n")
     other[line + 1] = " ".join(["1", *other[line + 1].split(" ")[1:]])
     assert not read_in_node("\n".join(other), model.data).startswith("same ")
+
+
+def test_a_proof_that_costs_too_much_is_not_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate stands; its page says that it is not proved again."""
+    here = scene(5)
+    made = import_module("protoproof.formal.portable")
+    monkeypatch.setattr(made, "Budget", lambda: Budget(max_steps=1))
+    portable = portable_proof(pair_core(here), ModelFile(here.data))
+    assert (portable.statement, portable.proof, portable.sha256) == ("", "", "")
+    assert portable.reason.startswith("not covered by the kernel: too large to be checked")

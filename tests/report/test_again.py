@@ -206,6 +206,7 @@ def test_what_is_false_is_refused(
     assert state == "refused"
     assert "Refused" in words
     assert "Proved" not in words
+    assert "What was proved" not in words
     assert chromium.problems == []
 
 
@@ -274,6 +275,7 @@ def test_what_is_not_covered_is_said(chromium: Tab, tmp_path: Path) -> None:
         state, words = seen(chromium, with_proof(tiny(), change), tmp_path)
         assert state == "open"
         assert "Not covered by the kernel: proofs part by part." in words
+        assert "What was proved" not in words
     state, words = seen(chromium, with_proof(tiny(), beyond), tmp_path)
     assert state == "proved"
     assert "Not covered by the kernel: size bounds." in words

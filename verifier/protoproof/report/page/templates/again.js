@@ -420,9 +420,9 @@
     var hashes = [["Kernel sha256", hashOf(kernel), true]];
     if (claim) hashes.unshift(["Statement sha256", hashOf(carried.statement), true]);
 
-    function numbers() {
+    function numbers(title, about) {
       var inner = [
-        sentence("Read from the statement that was proved, not from the words of this page; rounded for reading."),
+        sentence(about + ", not from the words of this page; rounded for reading."),
         rows([
           [claim.labels ? "Labels" : "Predicted", claim.claim],
           ["Domain", claim.latent + ": " + claim.domain],
@@ -433,7 +433,12 @@
         made("ol", { "class": "note" }, claim.facts.slice(0, 1000).map(function (fact) { return made("li", {}, fact); }))
       ];
       if (claim.facts.length > 1000) inner.push(sentence("And " + (claim.facts.length - 1000) + " more."));
-      return made("details", {}, [made("summary", {}, "What was proved, in numbers")].concat(inner));
+      return made("details", {}, [made("summary", {}, title)].concat(inner));
+    }
+
+    function provedNumbers() { return numbers("What was proved, in numbers", "Read from the statement that was proved"); }
+    function claimedNumbers() {
+      return claim ? [numbers("What is claimed, in numbers", "Read from the statement, which was not proved here")] : [];
     }
 
     function uncovered() { return carried.beyond.map(function (what) { return "Not covered by the kernel: " + what + "."; }); }
@@ -480,20 +485,21 @@
       }
       if (!sufficient || failed.length) {
         refuse(sufficient ? "it is not proved that these hold: " + failed.join(", ") : "the proof does not prove the statement",
-          [numbers()]);
+          claimedNumbers());
         return;
       }
       said = said.concat(further);
       show("proved", "Checked again in your browser", "Proved again, on this computer, in " + took, [
         sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
         list(said.concat(uncovered())),
-        numbers()
+        provedNumbers()
       ]);
       more.replaceChildren(dropped());
     }
 
-    function open(headline, why, also) {
-      show("open", "Not proved again here", headline, [sentence(why)].concat(also || []));
+    function open(headline, why) {
+      show("open", "Not proved again here", headline,
+        [sentence(why + " What this page calls proved rests on ProtoProof’s own checker.")].concat(claimedNumbers()));
       if (claim) more.replaceChildren(dropped());
     }
 
@@ -515,7 +521,7 @@
         done++;
         progress();
       } else if (line === "end") finish();
-      else if (/^limits /.test(line)) open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
+      else if (/^limits /.test(line)) open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".");
       else refuse("the kernel cannot read it: " + visible(line), []);
     }
 
@@ -614,8 +620,7 @@
       if (claim && carried.proof) ask({ statement: carried.statement, proof: carried.proof });
       else {
         var why = visible(carried.reason);
-        open("The machine-checked kernel does not know this claim", why.charAt(0).toUpperCase() + why.slice(1) + ".",
-          claim ? [numbers()] : []);
+        open("The machine-checked kernel does not know this claim", why.charAt(0).toUpperCase() + why.slice(1) + ".");
       }
     });
   }
