@@ -180,6 +180,20 @@ def test_a_page_proves_itself(chromium: Tab, tmp_path: Path) -> None:
     assert chromium.problems == []
 
 
+@browser
+def test_no_name_changes_what_is_proved(chromium: Tab, tmp_path: Path) -> None:
+    """Markup, entities, blanks and hidden characters in names are text, and read alike here."""
+    names = (
+        HOSTILE,
+        "&amp;&lt; \u00a0\t \r\n\u3000x",
+        "<textarea><title></main></header>\x00\u2029",
+    )
+    page = tiny(title=names[0], input_name=names[1], predicted=names[2])
+    state, words = seen(chromium, page, tmp_path)
+    assert state == "proved", words
+    assert chromium.problems == []
+
+
 def other_claim(about: dict[str, Any]) -> None:
     about["statement"] = dict(false_statements(about["statement"]))["another claim"]
 
