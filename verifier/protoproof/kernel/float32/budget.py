@@ -8,19 +8,15 @@ head on such a latent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
-from flint import fmpq
-
 from protoproof.certificate.schema import Core, Execution, FunctionError
-from protoproof.errors import DescriptionError, ModelError
 from protoproof.kernel.arithmetic.exact import GRID
-from protoproof.kernel.budget import Budget, current, spend
-from protoproof.kernel.float32.measured import Interval, Measuring, UnroundableError
+from protoproof.kernel.budget import current, spend
+from protoproof.kernel.float32.measured import Measuring, Ranges, UnroundableError
 from protoproof.kernel.float32.record import FUNCTIONS, SHORTEST, Array, Record, up
-from protoproof.kernel.float32.rows import line
 from protoproof.kernel.float32.walk import Walk
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
@@ -32,7 +28,6 @@ from protoproof.kernel.model.symbolic.expressions import Sum
 from protoproof.kernel.model.symbolic.tables import Program
 
 _KEPT = "float32"  # where a head keeps what does not depend on a certificate
-_ANYWHERE: Interval = (-np.inf, np.inf, -np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Rounding:
     known: Evaluated
     execution: Execution | None
     reason: str = ""
+    lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None] = field(default_factory=dict)
 
 
 def rounding(bound: BoundHead) -> Rounding:
@@ -68,7 +64,7 @@ def _described(bound: BoundHead) -> Rounding:
     tree = head.decision.kind == "tree" and head.decision.routing != "distributed"
     if tree:
         return Rounding(known, None, f"a tree read {head.decision.routing} is not what it computes")
-    walk = _walk(known, head, {}, math.inf)
+    walk = _walk(known, head, {}, math.inf, {})
     try:
         walk.run(known.here.done)
         walk.score(known.logits)
@@ -93,10 +89,16 @@ def _unfloored(head: Head) -> bool:
     return head.geometry == "angular" and Length() in head.lengths
 
 
-def _walk(known: Evaluated, head: Head, ranges: dict[int, Interval], longest: float) -> Walk:
+def _walk(
+    known: Evaluated,
+    head: Head,
+    ranges: Ranges,
+    longest: float,
+    lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None],
+) -> Walk:
     angular = head.geometry == "angular"
     shortest = SHORTEST if _unfloored(head) else 0.0
-    return Walk(known.here, Measuring(known.here.tables, ranges, angular, longest, shortest))
+    return Walk(known.here, Measuring(known.here.tables, ranges, angular, longest, shortest, lines))
 
 
 def budgets(bound: BoundHead, core: Core, bounds: Bounds, where: LatentDomain) -> dict[int, float]:
@@ -112,7 +114,8 @@ def budgets(bound: BoundHead, core: Core, bounds: Bounds, where: LatentDomain) -
     if found.execution is None:
         raise UnroundableError(found.reason)
     known = found.known
-    walk = _walk(known, head, _ranges(known, head, bounds), _longest(where))
+    ranges = _ranges(known, head, bounds)
+    walk = _walk(known, head, ranges, _longest(where), found.lines)
     walk.run(known.here.done)
     scores = walk.score(known.logits)
     result = _of_scores(known, walk, scores, core)
@@ -191,33 +194,23 @@ def _longest(where: LatentDomain) -> float:
     return float(up(np.sqrt(np.asarray(float(Fraction(worst, 1 << 2 * where.shift))))))
 
 
-def _ranges(known: Evaluated, head: Head, bounds: Bounds) -> dict[int, Interval]:
-    """Per row that measures prototypes, its value's ends: everywhere, and at the nearest location.
+def _ranges(known: Evaluated, head: Head, bounds: Bounds) -> Ranges:
+    """Of the rows that measure prototypes, the ranges of measurements.
 
-    Everywhere a measurement is at least the least one.
+    Everywhere a measurement is at least the least one; at most, what the domain alone says.
     """
-    result: dict[int, Interval] = {}
+    result: Ranges = {}
+    spend("the ranges of measurements", 2048 * len(known.reading.rows) * head.location_count)
     for j, (row, program) in enumerate(known.reading.rows):
         places = [k for k in range(head.location_count) if head.measures(k, j)]
         if head.nearest(j):
             near = bounds.best[j]
-            ends = [bounds.alone(k, j) for k in (places if head.location_count < 65 else places[:1])]
-            low, high = near[0], _highest([end for _, end in ends])
-            if head.location_count >= 65:
-                high = None
+            everywhere = near[0], _highest([bounds.alone(k, j)[1] for k in places])
         else:
-            spend("the ranges of measurements", 2048 * len(places))
             local = [bounds.at(k, j) for k in places]
-            low, high = _lowest([a for a, _ in local]), _highest([b for _, b in local])
-            near = low, high
-        found = (*_valued(program, low, high), *_valued(program, *near))
-        one = result.get(row)
-        result[row] = found if one is None else _hull(one, found)
+            near = everywhere = _lowest([a for a, _ in local]), _highest([b for _, b in local])
+        result.setdefault(row, []).append((program, (*_ends(*everywhere), *_ends(*near))))
     return result
-
-
-def _hull(a: Interval, b: Interval) -> Interval:
-    return min(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3])
 
 
 def _lowest(ends: list[int | None]) -> int | None:
@@ -228,19 +221,8 @@ def _highest(ends: list[int | None]) -> int | None:
     return None if None in ends else max(n for n in ends if n is not None)
 
 
-def _valued(program: Program, low: int | None, high: int | None) -> tuple[float, float]:
-    """The range of what a row measures, from that of the measurement over ``2**GRID``."""
-    affine = line(program)
-    if affine is None:
-        return -math.inf, math.inf
-    a, b, shift, slack = affine
-    ends = (
-        -math.inf if low is None else float(Fraction(low, 1 << GRID)),
-        math.inf if high is None else float(Fraction(high, 1 << GRID)),
-    )
-    corners = [end * factor for end in ends for factor in (a, b)]
-    found = []
-    for end, sign in ((min(corners), -1), (max(corners), 1)):
-        wide = slack + (abs(end) + abs(shift)) * 2.0**-46 if math.isfinite(end) else 0.0
-        found.append(end + shift + sign * wide)
-    return found[0], found[1]
+def _ends(low: int | None, high: int | None) -> tuple[float, float]:
+    """An interval over ``2**GRID``, rounded outwards; 0 is 0."""
+    a = -math.inf if low is None else float(Fraction(low, 1 << GRID))
+    b = math.inf if high is None else float(Fraction(high, 1 << GRID))
+    return a - abs(a) * 2.0**-52, b + abs(b) * 2.0**-52

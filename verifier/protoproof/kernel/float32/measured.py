@@ -5,6 +5,7 @@ N is the length of a location's latent, 1 where it is divided by it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -27,10 +28,13 @@ from protoproof.kernel.float32.rows import (
 )
 from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import Exact, Number, thin
-from protoproof.kernel.model.symbolic.tables import Tables
+from protoproof.kernel.model.symbolic.tables import Program, Tables
 from protoproof.kernel.model.symbolic.values import Latent, Measured
 
+# ends at all locations, and at the nearest one
 Interval = tuple[float, float, float, float]
+# of a row, the measurements that it is of: the program from one to the row's value, and its ends
+Ranges = dict[int, list[tuple[Program, Interval]]]
 
 
 class UnroundableError(Exception):
@@ -53,22 +57,25 @@ class Measuring:
     """The rules.
 
     Args:
-        ranges: per row that is a prototype's: its value's ends at all locations, and at the nearest.
+        ranges: of the rows that measure prototypes.
         angular: whether those are of latents divided by their length.
         longest: at least every N of what is not; infinite where nothing bounds it.
         shortest: at most every N that divides.
+        lines: what was found out about programs, which does not depend on ranges.
     """
 
     def __init__(
         self,
         tables: Tables,
-        ranges: dict[int, Interval],
+        ranges: Ranges,
         angular: bool,
         longest: float,
         shortest: float,
+        lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None],
     ) -> None:
         self.tables, self._ranges, self._angular = tables, ranges, angular
         self._longest, self._shortest = longest, shortest
+        self._known_lines = lines
         self._sizes: dict[int, Sizes] = {}
         self._lines: dict[int, Line | None] = {}
 
@@ -196,18 +203,65 @@ class Measuring:
         """With the range of what it is, where that is an affine function of a row."""
         if not self.affine(value):
             return x
+        if normalised(value, self.tables) == self._angular:
+            found = self._of_prototypes(value)
+            if found is not None:
+                return x.between(*found)
         programs = self._all_lines(value)
         unit = normalised(value, self.tables)
         known = {row: self._of_row(row, unit) for row in used(value.row)}
         factor = [by_program(value, {p: one[k] for p, one in programs.items()}) for k in (0, 1)]
         shift = by_program(value, {p: one.shift for p, one in programs.items()})
         slack = by_program(value, {p: one.slack for p, one in programs.items()})
+        ends = [by_row(value, {row: one[side] for row, one in known.items()}) for side in (0, 1)]
+        low, high = product_range((ends[0], ends[1]), (factor[0], factor[1]))
+        low, high = self._out(low, shift, slack, -1), self._out(high, shift, slack, 1)
+        return x.between(low, high, low, high)
+
+    def _of_prototypes(self, value: Measured) -> tuple[Array, ...] | None:
+        """The range where every row is a prototype's: an affine function of a measurement."""
+        row, program = np.broadcast_arrays(thin(value.row), thin(value.program))
+        pairs, place = np.unique(
+            np.stack([row.ravel(), program.ravel()], axis=1), axis=0, return_inverse=True
+        )
         ends = []
-        for k in (0, 2):
-            pair = [by_row(value, {row: one[k + side] for row, one in known.items()}) for side in (0, 1)]
-            low, high = product_range((pair[0], pair[1]), (factor[0], factor[1]))
-            ends += [self._out(low, shift, slack, -1), self._out(high, shift, slack, 1)]
-        return x.between(*ends)
+        for one, other in pairs.tolist():
+            known = self._ranges.get(one)
+            if known is None:
+                return None
+            worst = None
+            for through, interval in known:
+                line_ = self._composed(through, other)
+                if line_ is None:
+                    return None
+                found = np.array(_affine_ends(line_, interval))
+                worst = found if worst is None else np.array(
+                    [min(worst[0], found[0]), max(worst[1], found[1]),
+                     min(worst[2], found[2]), max(worst[3], found[3])]
+                )
+            ends.append(worst)
+        table = np.array(ends)[place.ravel()]
+        return tuple(
+            np.broadcast_to(table[:, k].reshape(row.shape), value.shape) for k in range(4)
+        )
+
+    def _composed(self, through: Program, program: int) -> tuple[Fraction, Fraction] | None:
+        """(a, b) where a program of a row is m -> a m + b; None where they are no fractions."""
+        key = through, program
+        if key not in self._known_lines:
+            slope, shift = Fraction(1), Fraction(0)
+            found: tuple[Fraction, Fraction] | None = None
+            for name, constant in (*through, *self.tables.programs[program]):
+                if not isinstance(constant, Fraction) or name not in ("add", "mul"):
+                    break
+                if name == "add":
+                    shift += constant
+                else:
+                    slope, shift = slope * constant, shift * constant
+            else:
+                found = slope, shift
+            self._known_lines[key] = found
+        return self._known_lines[key]
 
     @staticmethod
     def _out(end: Array, shift: Array, slack: Array, sign: int) -> Array:
@@ -215,10 +269,7 @@ class Measuring:
             wide = slack + (np.abs(end) + np.abs(shift)) * 2.0**-48
             return np.where(np.isfinite(end), end + shift + sign * wide, end)
 
-    def _of_row(self, row: int, unit: bool) -> Interval:
-        known = self._ranges.get(row)
-        if known is not None and unit == self._angular:
-            return known
+    def _of_row(self, row: int, unit: bool) -> tuple[float, float]:
         entry, size = self.tables.rows[row], self.sizes(row)
         longest = 1.0 if unit else self._longest
         low, high = -np.inf, np.inf
@@ -229,7 +280,7 @@ class Measuring:
         if sign and not entry.slope and not entry.factors:
             floor = size.least * self._shortest**2 * (1 - 2.0**-40) if self._angular else 0.0
             low, high = (floor, high) if sign > 0 else (low, -floor)
-        return low, high, low, high
+        return low, high
 
     def settled(self, x: Record, value: Measured) -> Record:
         """The same error without N: N is at most a bound, or sqrt(q) + |p| for q = |z - p|^2."""
@@ -299,6 +350,22 @@ class Measuring:
             found[program] = factor * (1 - 2.0**-40)
         square = {row: np.sqrt(self.sizes(row).least) for row in used(length.row)}
         return np.asarray(by_program(length, found) * by_row(length, square) * (1 - 2.0**-40))
+
+
+def _affine_ends(line_: tuple[Fraction, Fraction], interval: Interval) -> list[float]:
+    """a m + b over an interval of m and another one, rounded outwards; exact where it is 0."""
+    a, b = (float(n) for n in line_)
+    result = []
+    for pair in (interval[:2], interval[2:]):
+        low, high = pair if a > 0 else (pair[1], pair[0])
+        for end, sign in ((low, -1), (high, 1)):
+            if math.isinf(end):
+                result.append(math.copysign(math.inf, a * end))
+                continue
+            value = a * end + b
+            wide = (abs(a * end) + abs(b)) * 2.0**-50
+            result.append(value + sign * wide)
+    return result
 
 
 def largest(numbers: Exact) -> float:
