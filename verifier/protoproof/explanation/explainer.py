@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import About, Envelope, SizeBound
+from protoproof.certificate.schema import About, Core, Envelope, SizeBound
 from protoproof.errors import ModelError
 from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.certifiable import checkers_reading
+from protoproof.explanation.level import Levels, missed
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -25,6 +27,7 @@ from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
+from protoproof.network.head.decision import Tree
 from protoproof.network.onnx.node import printable
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
@@ -119,6 +122,8 @@ class Explainer:
         options.require_one()
         options.require_installed()
         require_memory(self.network.head, options.vocabulary, options.oracle)
+        if options.level == "F":
+            self.levels.require()
         question = self.question(self.network.observe(x), options, about)
         undecided = undecided_prediction(
             question.instance, question.observation, self.network.class_names
@@ -207,12 +212,20 @@ class Explainer:
         hopeless = known is not None and least > known and not question.instance.head.plain
         if vocabulary == "pairs" and hopeless:
             return unknown("pairs were not tried: another vocabulary needs fewer facts")
-        oracle = question.options.oracle
-        for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
-            proof, report = self._attempted(question, vocabulary, found)
-            if proof is not None:
-                return proof
-            reason = unknown(f"uncertified: {_complaint(report)}")
+        oracle, floors, asked = question.options.oracle, [0.0], False
+        for floor in floors:  # which grows: see below
+            for found in candidates(
+                question.instance, question.domain, vocabulary, oracle, known, floor
+            ):
+                proof, report, core = self._attempted(question, vocabulary, found)
+                if proof is not None:
+                    return proof
+                reason = unknown(f"uncertified: {_complaint(report)}")
+                if question.options.level == "F" and missed(report) and not asked:
+                    # level F is a condition of the search from here on
+                    floors += self.levels.floors(core)
+                    asked = True
+                    break
         return reason
 
     def certified(
@@ -225,14 +238,25 @@ class Explainer:
         """The certificate of a set, if the checker finds every obligation met."""
         return self._attempted(question, vocabulary, found, size_bound)[0]
 
+    @cached_property
+    def levels(self) -> Levels:
+        """What is known about float32 executions of the network's head."""
+        found, decision = self.network.recognised, self.network.head.decision
+        routing = decision.routing if isinstance(decision, Tree) else None
+        return Levels(self.model_file, found.latents, found.output, routing)
+
     def _attempted(
         self,
         question: Question,
         vocabulary: Vocabulary,
         found: Candidate,
         size_bound: SizeBound | None = None,
-    ) -> tuple[Proof | None, CheckReport]:
-        """The certificate of a set, or None, and what the checker says."""
+    ) -> tuple[Proof | None, CheckReport, Core]:
+        """The certificate of a set, or None, and what the checker says.
+
+        At level F where the facts prove it, unless only R is asked for; at R where they do not,
+        unless F is.
+        """
         core, facts = stated(
             self.network,
             question.observation,
@@ -243,9 +267,20 @@ class Explainer:
         )
         core = core.model_copy(update={"size_bound": size_bound})
         about = question.about.model_copy(update={"oracle": found.oracle})
+        level, reason = question.options.level, ""
+        if level != "R":
+            reason = self.levels.objection(core)
+            if not reason:
+                envelope = Envelope(core=self.levels.at_f(core), about=about)
+                report = self.checked(envelope)
+                reason = missed(report)
+                if report.met or level == "F" or not reason:
+                    proof = Proof(facts, found, envelope, report) if report.met else None
+                    return proof, report, core
         envelope = Envelope(core=core, about=about)
         report = self.checked(envelope)
-        return (Proof(facts, found, envelope, report) if report.met else None), report
+        proof = Proof(facts, found, envelope, report, level_reason=reason) if report.met else None
+        return proof, report, core
 
     def _smallest(
         self, question: Question, vocabulary: Vocabulary, proof: Proof, deadline: float

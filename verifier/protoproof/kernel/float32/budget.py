@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 from protoproof.certificate.schema import Core, Execution, FunctionError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import current, spend
 from protoproof.kernel.float32.measured import Measuring, Ranges, UnroundableError
 from protoproof.kernel.float32.record import FUNCTIONS, SHORTEST, Array, Record, up
+from protoproof.kernel.float32.rows import Line
 from protoproof.kernel.float32.walk import Walk
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
@@ -42,7 +44,7 @@ class Rounding:
     known: Evaluated
     execution: Execution | None
     reason: str = ""
-    lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None] = field(default_factory=dict)
+    lines: dict[tuple[Program, int], Line | None] = field(default_factory=dict)
 
 
 def rounding(bound: BoundHead) -> Rounding:
@@ -94,15 +96,30 @@ def _walk(
     head: Head,
     ranges: Ranges,
     longest: float,
-    lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None],
+    lines: dict[tuple[Program, int], Line | None],
 ) -> Walk:
     angular = head.geometry == "angular"
     shortest = SHORTEST if _unfloored(head) else 0.0
     return Walk(known.here, Measuring(known.here.tables, ranges, angular, longest, shortest, lines))
 
 
-def budgets(bound: BoundHead, core: Core, bounds: Bounds, where: LatentDomain) -> dict[int, float]:
-    """Per rival, what its margin has to exceed, in the units of the head's decision.
+@dataclass(frozen=True)
+class Allowance:
+    """Of one rival: ``budget``, what the margin has to exceed, in the units of the head's decision;
+    ``least``, a lower bound of every computed margin, from the ranges of computed activations."""
+
+    budget: float
+    least: float
+
+    def suffices(self, margin: float) -> bool:
+        """Whether a proved margin over the reals is positive in every execution."""
+        return margin > self.budget or self.least > 0
+
+
+def allowances(
+    bound: BoundHead, core: Core, bounds: Bounds, where: LatentDomain
+) -> dict[int, Allowance]:
+    """Per rival.
 
     Args:
         bounds: of all measurements, over the latents of ``where`` that meet the facts of ``core``.
@@ -118,63 +135,128 @@ def budgets(bound: BoundHead, core: Core, bounds: Bounds, where: LatentDomain) -
     walk = _walk(known, head, ranges, _longest(where), found.lines)
     walk.run(known.here.done)
     scores = walk.score(known.logits)
-    result = _of_scores(known, walk, scores, core)
     scale = float(head.decision.scale)
     slack = 4 * head.decision.slack / (1 << head.decision.shift)
-    return {rival: float(up(np.asarray(b * scale + slack))) for rival, b in result.items()}
+    return {
+        rival: Allowance(float(up(np.asarray(one.budget * scale + slack))), one.least)
+        for rival, one in _of_scores(known, walk, scores, core).items()
+    }
 
 
-def _of_scores(known: Evaluated, walk: Walk, scores: Record, core: Core) -> dict[int, float]:
+def _of_scores(
+    known: Evaluated, walk: Walk, scores: Record, core: Core
+) -> dict[int, Allowance]:
     total = np.broadcast_to(scores.error, scores.shape).ravel()
     fresh = scores.spread("fresh").ravel()
-    sums, errors, alike = _sums(known, walk)
-    labels = core.model.decision == "labels"
-    c = core.instance.predicted
-    result = {}
-    spend("the budgets of all rivals", 64 * sums.size)
+    sums = _Sums.of(known, walk)
+    c, result = core.instance.predicted, {}
+    spend("the budgets of all rivals", 256 * sums.weights.size)
     for k in core.rivals:
-        if labels:
-            result[k] = float(total[k])
+        if core.model.decision == "labels":
+            sign = 1 if k in core.instance.labels else -1
+            least = sums.least(sign * sums.weights[k], sign * sums.constants[k], fresh[k])
+            result[k] = Allowance(float(total[k]), least)
             continue
-        both = float(total[c] + total[k])
-        if alike:
-            apart = np.abs(sums[c] - sums[k])
-            worst = np.where(errors.shared, np.abs(sums[c]) + np.abs(sums[k]), apart)
-            used = worst > 0
-            with np.errstate(invalid="ignore"):
-                part = float(up((worst[used] * errors.size[used]).sum(), worst.size))
-            one = part + float(fresh[c] + fresh[k])
-            both = min(both, one) if not math.isnan(one) else both
-        result[k] = float(up(np.asarray(both)))
+        rounding_ = float(up(fresh[c] + fresh[k]))
+        both = float(up(total[c] + total[k]))
+        with np.errstate(invalid="ignore"):
+            apart = sums.apart(c, k) + rounding_
+        least = sums.least(
+            sums.weights[c] - sums.weights[k], sums.constants[c] - sums.constants[k], rounding_
+        )
+        if sums.shared.any():
+            least = -math.inf
+        budget = min(both, apart) if not math.isnan(apart) else both
+        result[k] = Allowance(min(budget, sums.relative(c, k, rounding_)), least)
     return result
 
 
 @dataclass(frozen=True)
-class _Errors:
-    """Of the computed terms of sums: how far each may be off, and whether several tensors hold it
-    (each with an error of its own)."""
+class _Sums:
+    """The scores as sums of computed terms.
 
-    size: Array
-    shared: Array
+    Attributes:
+        weights, constants: [K, X] and [K].
+        errors: how far each term may be off; infinite where that is not known.
+        low, high: between what it lies.
+        shared: whether several tensors hold it, each with an error of its own.
+        r, a: its error, relative and absolute; ``least_``, ``most_``: what it is between.
+    """
 
+    weights: Array
+    constants: Array
+    errors: Array
+    low: Array
+    high: Array
+    shared: NDArray[np.bool_]
+    r: Array
+    a: Array
+    least_: Array
+    most_: Array
 
-def _sums(known: Evaluated, walk: Walk) -> tuple[Array, _Errors, bool]:
-    """The scores as sums of computed terms; whether all of those are known."""
-    all_ = known.here.known
-    scores = [all_.as_sum(int(t)) for t in known.scores.term.ravel().tolist()]
-    terms = sorted({t for one in scores for t in one.terms})
-    place = {t: k for k, t in enumerate(terms)}
-    spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
-    weights = np.zeros((len(scores), len(terms)))
-    for row, one in zip(weights, scores, strict=True):
-        for term, weight in zip(one.terms, one.weights, strict=True):
-            row[place[term]] = float(Fraction(weight) / one.denominator)
-    atoms = [walk.atoms.get(t) for t in terms]
-    errors = _Errors(
-        np.array([math.inf if a is None else a.error for a in atoms]),
-        np.array([a is None or a.tensor is None for a in atoms], dtype=bool),
-    )
-    return weights, errors, all(a is not None for a in atoms)
+    @classmethod
+    def of(cls, known: Evaluated, walk: Walk) -> _Sums:
+        all_ = known.here.known
+        scores = [all_.as_sum(int(t)) for t in known.scores.term.ravel().tolist()]
+        terms = sorted({t for one in scores for t in one.terms})
+        place = {t: k for k, t in enumerate(terms)}
+        spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
+        weights = np.zeros((len(scores), len(terms)))
+        for row, one in zip(weights, scores, strict=True):
+            for term, weight in zip(one.terms, one.weights, strict=True):
+                row[place[term]] = float(Fraction(weight) / one.denominator)
+        atoms = [walk.atoms.get(t) for t in terms]
+        return cls(
+            weights,
+            np.array([float(Fraction(s.constant) / s.denominator) for s in scores]),
+            np.array([math.inf if a is None else a.error for a in atoms]),
+            np.array([-math.inf if a is None else a.low for a in atoms]),
+            np.array([math.inf if a is None else a.high for a in atoms]),
+            np.array([a is None or a.tensor is None for a in atoms], dtype=bool),
+            np.array([math.inf if a is None else a.r for a in atoms]),
+            np.array([math.inf if a is None else a.a for a in atoms]),
+            np.array([-math.inf if a is None else a.least for a in atoms]),
+            np.array([math.inf if a is None else a.most for a in atoms]),
+        )
+
+    def apart(self, c: int, k: int) -> float:
+        """How far the difference of two scores is from that of the sums of computed terms."""
+        first, second = self.weights[c], self.weights[k]
+        wide = np.where(self.shared, np.abs(first) + np.abs(second), np.abs(first - second))
+        # differences of weights were rounded
+        wide = wide + (np.abs(first) + np.abs(second)) * 2.0**-50 * (wide > 0)
+        used = wide > 0
+        return float(up((wide[used] * self.errors[used]).sum(), wide.size))
+
+    def relative(self, c: int, k: int, rounding_: float) -> float:
+        """A budget where terms may be unbounded: errors r |x| add up to r (M + 2 N + |b|), with M
+        the margin, N what the terms take from it at most, and b the constant; so that
+        M > (r (2 N + |b|) + the rest) / (1 - r) is enough."""
+        weights = self.weights[c] - self.weights[k]
+        used = weights != 0
+        if self.shared.any() or not used.any():
+            return math.inf
+        weights = weights[used]
+        ends = np.where(weights > 0, self.least_[used], self.most_[used])
+        with np.errstate(invalid="ignore"):
+            taken = np.maximum(-weights * ends, 0.0)
+        r = float(self.r[used].max()) * (1 + 2.0**-40)
+        rest = float(up((np.abs(weights) * self.a[used]).sum(), weights.size)) + rounding_
+        constant = abs(self.constants[c]) + abs(self.constants[k])
+        if not r < 0.5 or not np.isfinite(taken).all() or not math.isfinite(rest):
+            return math.inf
+        whole = r * (2 * float(taken.sum()) + constant) + rest
+        return float(up(np.asarray(whole / (1 - r)), weights.size))
+
+    def least(self, weights: Array, constant: float, rounding_: float) -> float:
+        """The least of a sum of computed terms, as it is computed; -infinity where unknown."""
+        used = weights != 0
+        ends = np.where(weights > 0, self.low, self.high)[used]
+        if not np.isfinite(ends).all() or not math.isfinite(rounding_):
+            return -math.inf
+        found = weights[used] * ends
+        size = float(up(np.abs(found).sum() + abs(constant) + np.abs(self.weights).max() * 1e-12))
+        return float(found.sum() + constant - rounding_ - size * (used.sum() + 64) * 2.0**-50)
 
 
 def _longest(where: LatentDomain) -> float:

@@ -71,7 +71,7 @@ class Measuring:
         angular: bool,
         longest: float,
         shortest: float,
-        lines: dict[tuple[Program, int], tuple[Fraction, Fraction] | None],
+        lines: dict[tuple[Program, int], Line | None],
     ) -> None:
         self.tables, self._ranges, self._angular = tables, ranges, angular
         self._longest, self._shortest = longest, shortest
@@ -245,21 +245,25 @@ class Measuring:
             np.broadcast_to(table[:, k].reshape(row.shape), value.shape) for k in range(4)
         )
 
-    def _composed(self, through: Program, program: int) -> tuple[Fraction, Fraction] | None:
-        """(a, b) where a program of a row is m -> a m + b; None where they are no fractions."""
+    def _composed(self, through: Program, program: int) -> Line | None:
+        """(a, b) where a program of a row is m -> a m + b: where 0 is 0, exactly; None where it is
+        no line."""
         key = through, program
         if key not in self._known_lines:
             slope, shift = Fraction(1), Fraction(0)
-            found: tuple[Fraction, Fraction] | None = None
-            for name, constant in (*through, *self.tables.programs[program]):
+            whole = (*through, *self.tables.programs[program])
+            found = None
+            for name, constant in whole:
                 if not isinstance(constant, Fraction) or name not in ("add", "mul"):
+                    found = line(whole)
                     break
                 if name == "add":
                     shift += constant
                 else:
                     slope, shift = slope * constant, shift * constant
             else:
-                found = slope, shift
+                a, b = float(slope), float(shift)
+                found = Line(a, a, b, (abs(a) + abs(b)) * 2.0**-52 if b else 0.0)
             self._known_lines[key] = found
         return self._known_lines[key]
 
@@ -352,19 +356,18 @@ class Measuring:
         return np.asarray(by_program(length, found) * by_row(length, square) * (1 - 2.0**-40))
 
 
-def _affine_ends(line_: tuple[Fraction, Fraction], interval: Interval) -> list[float]:
+def _affine_ends(line_: Line, interval: Interval) -> list[float]:
     """a m + b over an interval of m and another one, rounded outwards; exact where it is 0."""
-    a, b = (float(n) for n in line_)
+    low_factor, high_factor, shift, slack = line_
     result = []
     for pair in (interval[:2], interval[2:]):
-        low, high = pair if a > 0 else (pair[1], pair[0])
-        for end, sign in ((low, -1), (high, 1)):
+        corners = [0.0 if not end else factor * end for end in pair for factor in (low_factor, high_factor)]
+        for end, sign in ((min(corners), -1), (max(corners), 1)):
             if math.isinf(end):
-                result.append(math.copysign(math.inf, a * end))
+                result.append(end)
                 continue
-            value = a * end + b
-            wide = (abs(a * end) + abs(b)) * 2.0**-50
-            result.append(value + sign * wide)
+            wide = slack + (abs(end) + (abs(shift) if end else 0.0)) * 2.0**-50
+            result.append(end + shift + sign * wide)
     return result
 
 

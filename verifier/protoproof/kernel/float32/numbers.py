@@ -15,7 +15,7 @@ from flint import arb, ctx
 
 from protoproof.kernel.arithmetic.outward import float_below, sigmoid
 from protoproof.kernel.budget import SIMILARITY, spend
-from protoproof.kernel.float32.record import ETA, FUNCTIONS, Array, Record, U, sums, times, up
+from protoproof.kernel.float32.record import ETA, FUNCTIONS, NOWHERE, Array, Record, U, sums, times, up
 from protoproof.kernel.model.symbolic.arrays import Shape
 
 Pair = tuple[Array, Array]
@@ -25,7 +25,11 @@ def rounded(record: Record, relative: float = 1, absolute: float = 0.0) -> Recor
     """What f(x)(1 + d) + e adds, |d| <= relative u and |e| <= absolute."""
     more = 1 + relative * U
     return replace(
-        record, r=up((1 + record.r) * more - 1 + 2.0**-50), a0=up(record.a0 * more + absolute)
+        record,
+        r=up((1 + record.r) * more - 1 + 2.0**-50),
+        a0=up(record.a0 * more + absolute),
+        floor=-NOWHERE,
+        roof=NOWHERE,
     )
 
 
@@ -83,6 +87,7 @@ def product_range(x: Pair, y: Pair) -> Pair:
 
 def by(x: Record, y: Record, shape: Shape, shifted: bool = False) -> Record:
     """x * y; ``shifted``: y are exact powers of two."""
+    x, y = _beside_open(x, y), _beside_open(y, x)
     r = up((1 + x.r) * (1 + y.r) - 1 + 2.0**-50) if np.any(y.r > 0) else x.r
     a0 = up(
         times(x.a0, times(y.size, 1 + y.r))
@@ -92,6 +97,15 @@ def by(x: Record, y: Record, shape: Shape, shifted: bool = False) -> Record:
     found = rounded(Record(shape, r, a0=a0), 0 if shifted else 1, ETA)
     first = product_range((x.low, x.high), (y.low, y.high))
     return found.between(*first, *product_range((x.least, x.most), (y.least, y.most)))
+
+
+def _beside_open(x: Record, other: Record) -> Record:
+    """With the whole error relative, where the other factor has no bound and this one is not 0."""
+    share, _ = relative(x)
+    whole = ~np.isfinite(other.size) & np.isfinite(share) & (x.a0 > 0)
+    if not whole.any():
+        return x
+    return replace(x, r=np.where(whole, share, x.r), a0=np.where(whole, 0.0, x.a0))
 
 
 def over(x: Record, y: Record, shape: Shape) -> Record:
@@ -184,13 +198,21 @@ def absolute(x: Record) -> Record:
 
 
 def jumped(x: Record, limit: Array) -> Record:
-    """0 where x < limit, else x: where rounding may decide, the whole number is the error."""
+    """0 where x < limit, else x: where rounding may decide, the whole number is the error; the
+    computed one lies between the ends all the same."""
     error = up(times(x.r, np.abs(limit)) + x.a0) / (1 - np.minimum(x.r, 0.5))
     apart = (x.low > limit + 2 * error) | (x.high < limit - 2 * error)
-    a0 = np.where(apart, x.a0, up(np.abs(limit) + 4 * error + x.a0))
-    ends = (np.minimum(x.low, 0.0), np.maximum(x.high, 0.0))
-    near = (np.minimum(x.least, 0.0), np.maximum(x.most, 0.0))
-    return replace(x, a0=a0).between(*ends, *near)
+    # of exact numbers the comparison is exact
+    a0 = np.where(apart | (error == 0), x.a0, up(np.abs(limit) + 4 * error + x.a0))
+    low, high = x.pooled().computed
+    under, above = low < limit, high >= limit
+    ends = [np.minimum(x.low, 0.0), np.maximum(x.high, 0.0)]
+    ends += [np.minimum(x.least, 0.0), np.maximum(x.most, 0.0)]
+    return replace(
+        replace(x, a0=a0).between(*ends),
+        floor=np.where(under, np.minimum(low, 0.0), low),
+        roof=np.where(above, np.maximum(high, 0.0), 0.0),
+    )
 
 
 def function(kind: str, x: Record, exponent: float = 1.0) -> Record:

@@ -60,6 +60,7 @@ class Record:
         low, high: what x lies between, at all locations.
         least, most: the same of x at the nearest location, or of what is pooled.
         fresh: of a sum of terms, how far it is from that sum of the *computed* terms.
+        floor, roof: what the computed number lies between, where that is more than the error says.
     """
 
     shape: Shape
@@ -72,6 +73,8 @@ class Record:
     least: Array = field(default_factory=lambda: -NOWHERE)
     most: Array = field(default_factory=lambda: NOWHERE)
     fresh: Array = field(default_factory=lambda: ZERO)
+    floor: Array = field(default_factory=lambda: -NOWHERE)
+    roof: Array = field(default_factory=lambda: NOWHERE)
 
     def __post_init__(self) -> None:
         for name in PIECES:
@@ -91,8 +94,10 @@ class Record:
         return np.broadcast_to(getattr(self, name), self.shape)
 
     def between(self, low: Array, high: Array, least: Array, most: Array) -> Record:
-        """With other ranges."""
-        return replace(self, low=low, high=high, least=least, most=most)
+        """With other ranges, of another number."""
+        return replace(
+            self, low=low, high=high, least=least, most=most, floor=-NOWHERE, roof=NOWHERE
+        )
 
     def pooled(self) -> Record:
         """With what holds at the nearest location for all that there is."""
@@ -114,12 +119,22 @@ class Record:
         return np.maximum(np.abs(self.low), np.abs(self.high))
 
     @property
+    def computed(self) -> tuple[Array, Array]:
+        """What the computed number lies between."""
+        error = self.error
+        with np.errstate(invalid="ignore"):
+            low, high = self.low - error * (1 + 2.0**-40), self.high + error * (1 + 2.0**-40)
+        low = np.where(np.isnan(low), -np.inf, low - np.abs(low) * 2.0**-50)
+        high = np.where(np.isnan(high), np.inf, high + np.abs(high) * 2.0**-50)
+        return np.maximum(low, self.floor), np.minimum(high, self.roof)
+
+    @property
     def error(self) -> Array:
         """The largest |computed - x|; of errors that do not grow with the latent's length."""
         return up(times(self.r, self.size) + self.a0)
 
 
-PIECES = ("r", "a2", "a1", "a0", "low", "high", "least", "most", "fresh")
+PIECES = ("r", "a2", "a1", "a0", "low", "high", "least", "most", "fresh", "floor", "roof")
 
 
 def _moved(piece: Array, move: Move, shape: Shape) -> Array:

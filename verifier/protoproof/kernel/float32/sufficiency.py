@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from protoproof.certificate.schema import Core, ReachDomain
-from protoproof.kernel.float32.budget import budgets, rounding
+from protoproof.kernel.float32.budget import allowances, rounding
 from protoproof.kernel.float32.measured import UnroundableError
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain
@@ -62,15 +62,17 @@ def shortfalls(
     where: LatentDomain,
     margins: Sequence[Margin],
 ) -> list[tuple[int, float, float]]:
-    """(rival, margin, budget) where the margin is not certainly greater.
+    """(rival, margin, budget) where an execution may not have the margin.
 
     Raises:
         IncompleteError: a step of the head has no rule.
     """
     try:
-        found = budgets(bound, core, bounds, where)
+        found = allowances(bound, core, bounds, where)
     except UnroundableError as error:
         raise IncompleteError(f"level F is not proved: {error}") from error
     return [
-        (m.rival, m.lower, found[m.rival]) for m in margins if not m.lower > found[m.rival]
+        (m.rival, m.lower, found[m.rival].budget)
+        for m in margins
+        if not found[m.rival].suffices(m.lower)
     ]

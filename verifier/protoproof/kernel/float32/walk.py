@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,14 +47,33 @@ _POOLS = {
 _EXACT = ("Identity", "Dropout")
 
 
+@dataclass
 class Atom:
-    """A computed number that sums are made of: how far it is from what it is, and in which tensor
-    it was computed; None for several."""
+    """A computed number that sums are made of.
 
-    __slots__ = ("error", "tensor")
+    Attributes:
+        error: how far it is from what it is; ``r`` and ``a``: the same as r |x| + a.
+        low, high: between what the computed number lies; ``least``, ``most``: the exact one.
+        tensor: in which it was computed; None for several.
+    """
 
-    def __init__(self, error: float, tensor: str | None) -> None:
-        self.error, self.tensor = error, tensor
+    error: float
+    r: float
+    a: float
+    low: float
+    least: float
+    high: float
+    most: float
+    tensor: str | None
+
+    def beside(self, other: Atom) -> None:
+        """The same number, computed in another tensor too."""
+        for name in ("error", "r", "a", "high", "most"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in ("low", "least"):
+            setattr(self, name, min(getattr(self, name), getattr(other, name)))
+        if self.tensor != other.tensor:
+            self.tensor = None
 
 
 class Walk:
@@ -741,16 +760,24 @@ class Walk:
         x = self.number(tensor).pooled()
         known = self.here.known.all
         keys, place = np.unique(term, return_inverse=True)
-        worst = np.zeros(keys.size)
-        np.maximum.at(worst, place.ravel(), np.broadcast_to(x.error, x.shape).ravel())
-        for key, most in zip(keys.tolist(), worst.tolist(), strict=True):
+        low, high = x.computed
+        rows = []
+        for join, start, ends in (
+            (np.maximum, 0.0, x.error), (np.maximum, 0.0, x.r), (np.maximum, 0.0, x.a0),
+            (np.minimum, np.inf, low), (np.minimum, np.inf, x.low),
+            (np.maximum, -np.inf, high), (np.maximum, -np.inf, x.high),
+        ):  # fmt: skip
+            table = np.full(keys.size, start)
+            join.at(table, place.ravel(), np.broadcast_to(ends, x.shape).ravel())
+            rows.append(table.tolist())
+        for key, *sizes in zip(keys.tolist(), *rows, strict=True):
             if isinstance(known[key], Sum):
                 continue
-            atom = self.atoms.get(key)
-            if atom is None:
-                self.atoms[key] = Atom(most, tensor)
-            elif atom.tensor != tensor:
-                self.atoms[key] = Atom(max(atom.error, most), None)
+            atom = Atom(*sizes, tensor)
+            if key in self.atoms:
+                self.atoms[key].beside(atom)
+            else:
+                self.atoms[key] = atom
 
     def _fresh(self, tensor: str, x: Record) -> Array:
         """How far a tensor is from the sums of computed terms that it is."""
