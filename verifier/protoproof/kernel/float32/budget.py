@@ -105,11 +105,18 @@ def _walk(
 
 @dataclass(frozen=True)
 class Allowance:
-    """Of one rival: ``budget``, what the margin has to exceed, in the units of the head's decision;
-    ``least``, a lower bound of every computed margin, from the ranges of computed activations."""
+    """What float32 may do to the margin over one rival.
+
+    Attributes:
+        budget: what the margin has to exceed, in the units of the head's decision.
+        least: a lower bound of every computed margin, from the ranges of computed activations.
+        apart: how far a computed margin is from the exact one at most, in the graph's units;
+            infinite where it is only bounded next to the margin.
+    """
 
     budget: float
     least: float
+    apart: float
 
     def suffices(self, margin: float) -> bool:
         """Whether a proved margin over the reals is positive in every execution."""
@@ -138,7 +145,9 @@ def allowances(
     scale = float(head.decision.scale)
     slack = 4 * head.decision.slack / (1 << head.decision.shift)
     return {
-        rival: Allowance(float(up(np.asarray(one.budget * scale + slack))), one.least)
+        rival: Allowance(
+            float(up(np.asarray(one.budget * scale + slack))), one.least, one.apart
+        )
         for rival, one in _of_scores(known, walk, scores, core).items()
     }
 
@@ -155,7 +164,7 @@ def _of_scores(
         if core.model.decision == "labels":
             sign = 1 if k in core.instance.labels else -1
             least = sums.least(sign * sums.weights[k], sign * sums.constants[k], fresh[k])
-            result[k] = Allowance(float(total[k]), least)
+            result[k] = Allowance(float(total[k]), least, float(total[k]))
             continue
         rounding_ = float(up(fresh[c] + fresh[k]))
         both = float(up(total[c] + total[k]))
@@ -167,7 +176,7 @@ def _of_scores(
         if sums.shared.any():
             least = -math.inf
         budget = min(both, apart) if not math.isnan(apart) else both
-        result[k] = Allowance(min(budget, sums.relative(c, k, rounding_)), least)
+        result[k] = Allowance(min(budget, sums.relative(c, k, rounding_)), least, budget)
     return result
 
 

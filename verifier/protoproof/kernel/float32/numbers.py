@@ -101,10 +101,10 @@ def by(x: Record, y: Record, shape: Shape, shifted: bool = False) -> Record:
 
 def _beside_open(x: Record, other: Record) -> Record:
     """With the whole error relative, where the other factor has no bound and this one is not 0."""
-    share, _ = relative(x)
-    whole = ~np.isfinite(other.size) & np.isfinite(share) & (x.a0 > 0)
-    if not whole.any():
+    if np.isfinite(other.size).all():
         return x
+    share, _ = relative(x)
+    whole = np.isfinite(share) & (x.a0 > 0)
     return replace(x, r=np.where(whole, share, x.r), a0=np.where(whole, 0.0, x.a0))
 
 
