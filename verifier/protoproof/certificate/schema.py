@@ -263,9 +263,7 @@ class FunctionError(Frozen):
     """f(x)(1 + d) + e for f(x), |d| <= ``relative`` u, |e| <= ``absolute`` u or 2**-149, whichever
     is more; u = 2**-24."""
 
-    function: Literal[
-        "exp", "log", "power", "reciprocal", "sigmoid", "softplus", "sqrt", "tanh"
-    ]
+    function: Literal["exp", "log", "power", "reciprocal", "sigmoid", "softplus", "sqrt", "tanh"]
     relative: Annotated[int, Field(ge=0, le=1 << 20)]
     absolute: Annotated[int, Field(ge=0, le=1 << 20)]
 
@@ -307,8 +305,8 @@ class Core(Frozen):
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.
 
-    ``level``: R, over the real numbers; F, also of every float32 ``execution`` of the head, which is
-    stated at that level alone.
+    ``level``: R, over the real numbers; F, also of every float32 ``execution`` of the head, which
+    is stated at that level alone.
     """
 
     tool: Text

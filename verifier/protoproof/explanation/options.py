@@ -63,14 +63,15 @@ class ExplainOptions:
             the gap to a proved lower bound is reported), or ``all`` (every minimal set).
         label: of a network that predicts labels, the one to explain (its name or number); None
             explains what all of them are.
-        level: ``auto`` (F where the facts that were found prove it as they are, else R), ``R`` (the
-            head over the real numbers), or ``F`` (any float32 execution of the head: facts are
+        level: ``auto`` (F where the facts that were found prove it as they are, else R), ``R``
+            (the head over the real numbers), or ``F`` (any float32 execution of the head: facts are
             searched that prove it, and nothing is an explanation that does not).
         timeout: seconds after which each search for smallest or further sets, and for a contrast,
             ends with what it has; None for never.
 
     Raises:
-        UsageError: an unknown vocabulary, oracle, kind of minimality or level; level F over a region.
+        UsageError: an unknown vocabulary, oracle, kind of minimality or level; level F over a
+            region.
     """
 
     vocabulary: str = "auto"

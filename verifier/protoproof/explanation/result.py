@@ -64,8 +64,9 @@ class Explanation:
     and the verdict is UNKNOWN: ``conditions`` says whose word it is.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
-    is not proved to be one, ``level_reason`` why the proof is not at level F. ``where`` is the set of latents that was quantified over, ``asked`` the
-    word by which it was asked for; ``identity`` names the network and what its head is read as.
+    is not proved to be one, ``level_reason`` why the proof is not at level F. ``where`` is the set
+    of latents that was quantified over, ``asked`` the word by which it was asked for; ``identity``
+    names the network and what its head is read as.
     """
 
     verdict: Verdict

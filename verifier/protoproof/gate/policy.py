@@ -98,8 +98,8 @@ class Duplicates(_Closed):
 
 
 class Certificates(_Closed):
-    """Every certificate is accepted by the checker; with ``level`` F, each explanation's proof holds
-    for every float32 execution of the head, not only over the real numbers (R)."""
+    """Every certificate is accepted by the checker; with ``level`` F, each explanation's proof
+    holds for every float32 execution of the head, not only over the real numbers (R)."""
 
     accepted: Literal["all"]
     level: Literal["R", "F"] = "R"

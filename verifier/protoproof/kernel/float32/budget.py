@@ -1,8 +1,8 @@
 """How far differences of scores of a float32 execution can be from those of the head.
 
-*Theorem* (``docs/level-f.md``). A margin that is certainly greater than its budget over all latents of
-the domain that meet the facts, against every rival, is positive in every float32 execution of the
-head on such a latent.
+*Theorem* (``docs/level-f.md``). A margin that is certainly greater than its budget, over all latents
+of the domain that meet the facts and against every rival, is positive in every float32 execution of
+the head on such a latent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+
 from protoproof.certificate.schema import Core, Execution, FunctionError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import current, spend
@@ -26,7 +27,6 @@ from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head, Length
 from protoproof.kernel.model.reading import Evaluated, evaluated
-from protoproof.kernel.model.symbolic.expressions import Sum
 from protoproof.kernel.model.symbolic.tables import Program
 
 _KEPT = "float32"  # where a head keeps what does not depend on a certificate
@@ -145,16 +145,12 @@ def allowances(
     scale = float(head.decision.scale)
     slack = 4 * head.decision.slack / (1 << head.decision.shift)
     return {
-        rival: Allowance(
-            float(up(np.asarray(one.budget * scale + slack))), one.least, one.apart
-        )
+        rival: Allowance(float(up(np.asarray(one.budget * scale + slack))), one.least, one.apart)
         for rival, one in _of_scores(known, walk, scores, core).items()
     }
 
 
-def _of_scores(
-    known: Evaluated, walk: Walk, scores: Record, core: Core
-) -> dict[int, Allowance]:
+def _of_scores(known: Evaluated, walk: Walk, scores: Record, core: Core) -> dict[int, Allowance]:
     total = np.broadcast_to(scores.error, scores.shape).ravel()
     fresh = scores.spread("fresh").ravel()
     sums = _Sums.of(known, walk)
@@ -281,7 +277,9 @@ def _longest(where: LatentDomain) -> float:
         low, high = where.ends(location)
         if any(n is None for n in high):
             return math.inf
-        worst = max(worst, sum(max(abs(a), abs(b or 0)) ** 2 for a, b in zip(low, high, strict=True)))
+        worst = max(
+            worst, sum(max(abs(a), abs(b or 0)) ** 2 for a, b in zip(low, high, strict=True))
+        )
     return float(up(np.sqrt(np.asarray(float(Fraction(worst, 1 << 2 * where.shift))))))
 
 

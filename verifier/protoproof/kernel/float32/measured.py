@@ -22,12 +22,12 @@ from protoproof.kernel.float32.rows import (
     line,
     normalised,
     one_sign,
+    over,
     real_size,
     sizes,
     used,
 )
-from protoproof.kernel.model.real import Real
-from protoproof.kernel.model.symbolic.arrays import Exact, Number, thin
+from protoproof.kernel.model.symbolic.arrays import Exact, thin
 from protoproof.kernel.model.symbolic.tables import Program, Tables
 from protoproof.kernel.model.symbolic.values import Latent, Measured
 
@@ -98,7 +98,9 @@ class Measuring:
         # r |x| counts as what it is at most, because it is not relative to the sum
         a1, a0 = x.a1 + times(x.r, np.asarray(scale)), x.a0 + times(x.r, np.asarray(shift))
         a0 = a0 + constant.r * constant.most + constant.a
-        return Record(x.shape, np.asarray(U), a2=up(x.a2 * more), a1=up(a1 * more), a0=up(a0 * more))
+        return Record(
+            x.shape, np.asarray(U), a2=up(x.a2 * more), a1=up(a1 * more), a0=up(a0 * more)
+        )
 
     def scaled(self, x: Record, by: Factor, inverse: bool = False) -> Record:
         """x times a constant, or divided by it."""
@@ -157,7 +159,9 @@ class Measuring:
         slope = up(slope * np.maximum(divided, 0.0))
         moved = largest(source.shift) * count * (by.most if by is not None else 1.0)
         a1 = up(a1 + times(r, slope))
-        return self.ranged(Record(found.shape, a2=a2, a1=a1, a0=up(a0 + times(r, np.asarray(moved)))), found)
+        return self.ranged(
+            Record(found.shape, a2=a2, a1=a1, a0=up(a0 + times(r, np.asarray(moved)))), found
+        )
 
     def added(
         self, x: Record, left: Measured, y: Record | None, right: Measured | Factor, found: Measured
@@ -178,7 +182,9 @@ class Measuring:
     def _size(self, value: Measured) -> tuple[Array, Array, Array]:
         """|x| is at most m2 N^2 + m1 N + m0."""
         rows, programs = used(value.row), self._all_lines(value)
-        factor = by_program(value, {p: max(abs(one.low), abs(one.high)) for p, one in programs.items()})
+        factor = by_program(
+            value, {p: max(abs(one.low), abs(one.high)) for p, one in programs.items()}
+        )
         shift = by_program(value, {p: abs(one.shift) + one.slack for p, one in programs.items()})
         largest_, slope = (
             by_row(value, {row: getattr(self.sizes(row), name) for row in rows})
@@ -235,15 +241,21 @@ class Measuring:
                 if line_ is None:
                     return None
                 found = np.array(_affine_ends(line_, interval))
-                worst = found if worst is None else np.array(
-                    [min(worst[0], found[0]), max(worst[1], found[1]),
-                     min(worst[2], found[2]), max(worst[3], found[3])]
+                worst = (
+                    found
+                    if worst is None
+                    else np.array(
+                        [
+                            min(worst[0], found[0]),
+                            max(worst[1], found[1]),
+                            min(worst[2], found[2]),
+                            max(worst[3], found[3]),
+                        ]
+                    )
                 )
             ends.append(worst)
         table = np.array(ends)[place.ravel()]
-        return tuple(
-            np.broadcast_to(table[:, k].reshape(row.shape), value.shape) for k in range(4)
-        )
+        return tuple(np.broadcast_to(table[:, k].reshape(row.shape), value.shape) for k in range(4))
 
     def _composed(self, through: Program, program: int) -> Line | None:
         """(a, b) where a program of a row is m -> a m + b: where 0 is 0, exactly; None where it is
@@ -361,7 +373,9 @@ def _affine_ends(line_: Line, interval: Interval) -> list[float]:
     low_factor, high_factor, shift, slack = line_
     result = []
     for pair in (interval[:2], interval[2:]):
-        corners = [0.0 if not end else factor * end for end in pair for factor in (low_factor, high_factor)]
+        corners = [
+            0.0 if not end else factor * end for end in pair for factor in (low_factor, high_factor)
+        ]
         for end, sign in ((min(corners), -1), (max(corners), 1)):
             if math.isinf(end):
                 result.append(end)
@@ -374,15 +388,13 @@ def _affine_ends(line_: Line, interval: Interval) -> list[float]:
 def largest(numbers: Exact) -> float:
     """At least the largest size of some numbers."""
     under = numbers.denominator
-    return max((real_size(_over(n, under)) for n in _extremes(thin(numbers.numerators))), default=0.0)
-
-
-def _over(number: Number, under: int) -> Number:
-    return Real("quotient", number, under) if isinstance(number, Real) else Fraction(number) / under
+    return max(
+        (real_size(over(n, under)) for n in _extremes(thin(numbers.numerators))), default=0.0
+    )
 
 
 def _extremes(few: Any) -> list[Any]:
-    flat = few.ravel().tolist()
+    flat: list[Any] = few.ravel().tolist()
     if all(isinstance(n, int) for n in flat):
         return [max(flat), min(flat)] if flat else []
     return flat

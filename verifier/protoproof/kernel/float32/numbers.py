@@ -1,7 +1,7 @@
-"""Rules of rounding for numbers whose range is known, and whose error does not grow with a latent.
+"""Rules of rounding for numbers whose range is known, and whose error grows with no latent.
 
-Of a number x with |computed - x| <= r |x| + a, r < 1, both x + r |x| + a and x - r |x| - a rise with
-x; hence the largest of several keeps the largest r and the largest a (see ``docs/level-f.md``).
+Of a number x with |computed - x| <= r |x| + a, r < 1, both x + r |x| + a and x - r |x| - a rise
+with x; hence the largest of several keeps the largest r and the largest a (``docs/level-f.md``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from flint import arb, ctx
 
 from protoproof.kernel.arithmetic.outward import float_below, sigmoid
 from protoproof.kernel.budget import SIMILARITY, spend
-from protoproof.kernel.float32.record import ETA, FUNCTIONS, NOWHERE, Array, Record, U, sums, times, up
+from protoproof.kernel.float32.record import (
+    ETA,
+    FUNCTIONS,
+    NOWHERE,
+    Array,
+    Record,
+    U,
+    sums,
+    times,
+    up,
+)
 from protoproof.kernel.model.symbolic.arrays import Shape
 
 Pair = tuple[Array, Array]
@@ -150,7 +160,10 @@ def total(x: Record, axes: tuple[int, ...], mean: bool) -> Record:
     kept = up(a0.sum(axis=axes) * (1 + grown), count) * unit
     with np.errstate(invalid="ignore"):
         ends = [
-            _out(up_down(a.sum(axis=axes), count, -1) * unit, up_down(b.sum(axis=axes), count, 1) * unit)
+            _out(
+                up_down(a.sum(axis=axes), count, -1) * unit,
+                up_down(b.sum(axis=axes), count, 1) * unit,
+            )
             for a, b in ((low, high), (least, most))
         ]
     shape = tuple(n for k, n in enumerate(x.shape) if k not in axes)
@@ -164,7 +177,9 @@ def total(x: Record, axes: tuple[int, ...], mean: bool) -> Record:
     if mean:
         size = found.size
         found = rounded(found, 3, ETA)
-        found = replace(found, fresh=up(found.fresh * (1 + 3 * U) + times(np.asarray(3 * U), size) + ETA))
+        found = replace(
+            found, fresh=up(found.fresh * (1 + 3 * U) + times(np.asarray(3 * U), size) + ETA)
+        )
     return found
 
 
@@ -288,7 +303,9 @@ def _exp(x: Record) -> Record:
             np.inf,
         )
         first = times(relative_error, most) <= a0
-    return Record(x.shape, up(np.where(first, relative_error, 0.0)), a0=up(np.where(first, 0.0, a0)))
+    return Record(
+        x.shape, up(np.where(first, relative_error, 0.0)), a0=up(np.where(first, 0.0, a0))
+    )
 
 
 def _log(x: Record) -> Record:
@@ -303,7 +320,9 @@ def _root(x: Record) -> Record:
     with np.errstate(invalid="ignore", divide="ignore"):
         low = np.maximum(x.low, 0.0)
         share, _ = relative(x)
-        a0 = np.minimum(np.sqrt(x.a0), np.where(share < 0.5, x.a0 / (2 * np.sqrt(low * 0.5)), np.inf))
+        a0 = np.minimum(
+            np.sqrt(x.a0), np.where(share < 0.5, x.a0 / (2 * np.sqrt(low * 0.5)), np.inf)
+        )
         a0 = np.where(x.a0 > 0, a0, 0.0)
     return Record(x.shape, np.where(x.low >= 0, x.r, np.inf), a0=up(a0))
 

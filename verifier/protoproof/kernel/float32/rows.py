@@ -141,22 +141,23 @@ def values_of(constant: Constant) -> tuple[Array, Array]:
             found = few.astype(np.float64) / float(constant.number.denominator)
         except (OverflowError, TypeError):
             under = constant.number.denominator
-            ends = [_ends(_over(v, under), False) for v in few.ravel().tolist()]
+            ends = [_ends(over(v, under), False) for v in few.ravel().tolist()]
             low, high = (np.array(side).reshape(few.shape) for side in zip(*ends, strict=True))
         else:
             wide = np.abs(found) * 2.0**-51
             # a quotient of short integers by a power of two is what it is
             exact = constant.number.denominator & (constant.number.denominator - 1) == 0
-            narrow = exact and bool((np.abs(found * float(constant.number.denominator)) < 2.0**53).all())
+            narrow = exact and bool(
+                (np.abs(found * float(constant.number.denominator)) < 2.0**53).all()
+            )
             low, high = (found, found) if narrow else (found - wide, found + wide)
     shape = constant.shape
     return np.broadcast_to(low, shape), np.broadcast_to(high, shape)
 
 
-def _over(value: object, under: int) -> Real | Fraction:
-    if isinstance(value, Real):
-        return Real("quotient", value, under)
-    return Fraction(value) / under  # type: ignore[arg-type]
+def over(value: Real | Fraction | int, under: int) -> Real | Fraction:
+    """A quotient, exactly."""
+    return Real("quotient", value, under) if isinstance(value, Real) else Fraction(value) / under
 
 
 def powers_of_two(values: Sequence[float] | Array) -> bool:
