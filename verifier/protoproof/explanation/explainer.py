@@ -19,7 +19,7 @@ from protoproof.certificate.schema import About, Core, Envelope, SizeBound
 from protoproof.errors import ModelError
 from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.certifiable import checkers_reading
-from protoproof.explanation.level import Levels, missed
+from protoproof.explanation.level import Levels, levels_of, missed
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -27,7 +27,6 @@ from protoproof.explanation.question import Question
 from protoproof.explanation.result import Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
-from protoproof.network.head.decision import Tree
 from protoproof.network.onnx.node import printable
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
@@ -241,9 +240,7 @@ class Explainer:
     @cached_property
     def levels(self) -> Levels:
         """What is known about float32 executions of the network's head."""
-        found, decision = self.network.recognised, self.network.head.decision
-        routing = decision.routing if isinstance(decision, Tree) else None
-        return Levels(self.model_file, found.latents, found.output, routing)
+        return levels_of(self.network, self.model_file)
 
     def _attempted(
         self,

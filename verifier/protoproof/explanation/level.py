@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from protoproof.certificate.schema import Core, Execution, ReachDomain
 from protoproof.errors import UsageError
 from protoproof.kernel import CheckReport, ModelFile
@@ -18,7 +20,10 @@ from protoproof.kernel.float32.budget import allowances, rounding
 from protoproof.kernel.float32.measured import UnroundableError
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import read_domain
+from protoproof.network import Network
+from protoproof.network.head.decision import Tree
 
+_NEAR = 0.01  # a squared distance at which forms are compared
 _OBLIGATION = 8  # which asks for margins, and at level F for more
 _STRICTER = (1.5, 6.0, 24.0)  # by how much more than the budget of a set that failed
 
@@ -89,6 +94,32 @@ class Levels:
 
 def _over_a_region(core: Core) -> bool:
     return isinstance(core.domain, ReachDomain) and core.domain.region is not None
+
+
+def levels_of(network: Network, model: ModelFile | None = None) -> Levels:
+    """What is known about float32 executions of a network's head."""
+    found, decision = network.recognised, network.head.decision
+    routing = decision.routing if isinstance(decision, Tree) else None
+    file = model or ModelFile(network.data, network.files)
+    return Levels(file, found.latents, found.output, routing)
+
+
+def float32_words(network: Network) -> tuple[str, ...]:
+    """Whether explanations of a network can be at level F, and what would make it more often so."""
+    known = levels_of(network)
+    if known.execution is None:
+        return (f"level R only: {known.reason}",)
+    if known.execution.form != "expanded":
+        return ("level F where margins exceed rounding: the measurement is computed directly",)
+    size = float((np.asarray(network.head.prototypes, dtype=np.float64) ** 2).sum(axis=1).mean())
+    times = 2 + 8 * size / _NEAR
+    return (
+        f"warning: distances are expanded, |z|^2 - 2 <z, p> + |p|^2: at squared distance {_NEAR:g} "
+        f"rounding may take {times:,.0f} times what it takes from the direct form, so that few or "
+        "no explanations are at level F",
+        "the direct form is the sum of squared differences: ((z[:, None] - p) ** 2).sum(2), as this "
+        "tool's own exporter writes it",
+    )
 
 
 def missed(report: CheckReport) -> str:

@@ -93,8 +93,8 @@ class ExplainOptions:
             raise UsageError(f"--level {self.level}: unknown; use " + ", ".join(LEVELS))
         if self.level == "F" and isinstance(self.domain, str) and ":" in self.domain:
             raise UsageError(
-                f"--level F: claims over a region of inputs ({self.domain}) are at level R, encoder "
-                "and head; use --level R, or another --domain"
+                f"--level F: claims over a region of inputs ({self.domain}) are at level R, "
+                "encoder and head; use --level R, or another --domain"
             )
 
     def require_installed(self) -> None:

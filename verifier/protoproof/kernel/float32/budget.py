@@ -1,8 +1,8 @@
 """How far differences of scores of a float32 execution can be from those of the head.
 
-*Theorem* (``docs/level-f.md``). A margin that is certainly greater than its budget, over all latents
-of the domain that meet the facts and against every rival, is positive in every float32 execution of
-the head on such a latent.
+*Theorem* (``docs/level-f.md``). A margin that is certainly greater than its budget, over all
+latents of the domain that meet the facts and against every rival, is positive in every float32
+execution of the head on such a latent.
 """
 
 from __future__ import annotations

@@ -39,9 +39,9 @@ LEVELS = {
     "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
     "weights, computed over the real numbers, and about the latent exactly as recorded.",
     "F": "Level F, float32: as level R; and every proved margin exceeds what rounding may take "
-    "from it, so that every float32 execution of the head without overflow gives the predicted class "
-    "the largest score, in whatever order it adds, with or without fused multiply-add, and with "
-    "the functions within the errors that the certificate states.",
+    "from it, so that every float32 execution of the head without overflow gives the predicted "
+    "class the largest score, in whatever order it adds, with or without fused multiply-add, and "
+    "with functions within the errors that the certificate states.",
 }
 REGIONS_TOO = (
     "Over a region of inputs it is about encoder and head, both over the real numbers; what a "
