@@ -113,13 +113,16 @@ def float32_words(network: Network) -> tuple[str, ...]:
         return ("level F where margins exceed rounding: the measurement is computed directly",)
     size = float((np.asarray(network.head.prototypes, dtype=np.float64) ** 2).sum(axis=1).mean())
     times = 2 + 8 * size / _NEAR
-    return (
+    warning = (
         f"warning: distances are expanded, |z|^2 - 2 <z, p> + |p|^2: at squared distance {_NEAR:g} "
         f"rounding may take {times:,.0f} times what it takes from the direct form, so that few or "
-        "no explanations are at level F",
-        "the direct form is the sum of squared differences: ((z[:, None] - p) ** 2).sum(2), as this "
-        "tool's own exporter writes it",
+        "no explanations are at level F"
     )
+    direct = (
+        "the direct form is the sum of squared differences, ((z[:, None] - p) ** 2).sum(2), as "
+        "this tool's own exporter writes it"
+    )
+    return warning, direct
 
 
 def missed(report: CheckReport) -> str:

@@ -141,7 +141,11 @@ def _concluded(core: Core) -> tuple[Sufficient | Robust, ...]:
     """
     stated = core.domain
     region = stated.region if isinstance(stated, ReachDomain) else None
-    sufficient = () if core.parts else (Sufficient(stated, core.facts, core.level),)
+    sufficient: tuple[Sufficient, ...] = ()
+    if not core.parts:
+        sufficient = (Sufficient(stated, core.facts),)
+    if sufficient and core.level == "F":
+        sufficient += (Sufficient(stated, core.facts, "F"),)
     if not isinstance(stated, ReachDomain) or region is None or core.facts or vouched(stated):
         return sufficient
     return *sufficient, Robust(region)
