@@ -67,6 +67,7 @@ class Tensors:
         self.atoms: dict[int, Atom] = {}
         self._records: dict[str, Record] = {}
         self._parts: dict[str, tuple[str, ...]] = {}
+        self._entered: set[str] = set()
 
     def value(self, tensor: str) -> Value:
         """What a tensor is over the reals."""
@@ -123,9 +124,10 @@ class Tensors:
 
     def _register(self, tensor: str) -> None:
         """Enter what sums are made of."""
-        term = self._terms(tensor)
+        term = self._terms(tensor) if tensor not in self._entered else None
         if term is None:
             return
+        self._entered.add(tensor)
         x = self.number(tensor).pooled()
         known = self.here.known.all
         keys, place = np.unique(term, return_inverse=True)
