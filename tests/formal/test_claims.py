@@ -40,7 +40,8 @@ VOCABULARIES = ["pairs", "ceiling", "mixed", "topk"]
 KINDS = [
     *("distances in a box", "own temperatures", "scaled distances", "means of angles"),
     *("angles with a floor", "focal channels", "labels by distance", "a tree of angles"),
-    *("two banks of distances", "products on a sphere"),
+    *("two banks of distances", "products on a sphere", "nearest less mean distances"),
+    *("angles with own floors", "the largest leaf by angle"),
 ]
 
 

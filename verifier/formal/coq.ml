@@ -118,14 +118,22 @@ let step = function
   | SScaled (at, j, i) -> call "SScaled" [ ref_ at; nat j; nat i ]
   | SAround (l, j, i, r) -> call "SAround" [ nat l; nat j; nat i; z r ]
   | SMeet (i, k) -> call "SMeet" [ nat i; nat k ]
+  | SCut (i, k) -> call "SCut" [ nat i; nat k ]
+  | SAlone (i, l, boxes) -> call "SAlone" [ nat i; nat l; refs boxes ]
 
 let line = function
   | Support (l, al, be, a, b) -> call "Support" [ nat l; z al; z be; z a; z b ]
   | Oppose (l, al, be, il, ih, among, is) ->
       call "Oppose" [ nat l; z al; z be; nat il; nat ih; ref_ among; refs is ]
 
-let form { lines; sums } =
-  call "Relaxation" [ list (pair nat line) lines; list (pair (pair nat ref_) charges) sums ]
+let form { lines; sums; joint } =
+  call "Relaxation" [ list (pair nat line) lines; list (pair (pair nat ref_) charges) sums; charges joint ]
+
+let quantity = function
+  | QM j -> call "QM" [ nat j ]
+  | QNorm -> "QNorm" | QTotal -> "QTotal"
+  | QChannel d -> call "QChannel" [ nat d ]
+  | QSlope v -> call "QSlope" [ list z v ]
 
 let rec proof = function
   | Done (ups, f) -> call "Done" [ list (pair nat (pair ref_ ref_)) ups; option form f ]
@@ -133,9 +141,8 @@ let rec proof = function
   | Absurd (i, k) -> call "Absurd" [ nat i; nat k ]
   | Nowhere i -> call "Nowhere" [ nat i ]
   | EmptyBox i -> call "EmptyBox" [ nat i ]
-  | SplitQ (l, j, at, p, q) -> call "SplitQ" [ nat l; nat j; z at; proof p; proof q ]
+  | SplitQ (l, what, at, p, q) -> call "SplitQ" [ nat l; quantity what; z at; proof p; proof q ]
   | SplitV (j, at, p, q) -> call "SplitV" [ nat j; z at; proof p; proof q ]
-  | SplitBox (l, i, d, at, p, q) -> call "SplitBox" [ nat l; nat i; nat d; z at; proof p; proof q ]
   | Place (i, l, p, q) -> call "Place" [ nat i; nat l; proof p; proof q ]
 
 let evidence = function

@@ -216,6 +216,8 @@ let step s =
   | "scaled" -> let at = ref_ s in let j = nat s in SScaled (at, j, nat s)
   | "around" -> let l = nat s in let j = nat s in let i = nat s in SAround (l, j, i, z s)
   | "meet" -> let i = nat s in SMeet (i, nat s)
+  | "cut" -> let i = nat s in SCut (i, nat s)
+  | "alone" -> let i = nat s in let l = nat s in SAlone (i, l, many nat s)
   | word -> bad ("step " ^ word)
 
 let line s =
@@ -232,7 +234,8 @@ let form s =
   | "intervals" -> None
   | "form" ->
       let lines = many line s in
-      Some { lines; sums = many (fun s -> let l = nat s in let box = ref_ s in ((l, box), charges s)) s }
+      let sums = many (fun s -> let l = nat s in let box = ref_ s in ((l, box), charges s)) s in
+      Some { lines; sums; joint = charges s }
   | word -> bad ("form " ^ word)
 
 let rec proof s =
@@ -242,11 +245,9 @@ let rec proof s =
   | "absurd" -> let i = nat s in Absurd (i, nat s)
   | "nowhere" -> Nowhere (nat s)
   | "empty" -> EmptyBox (nat s)
-  | "split" -> let l = nat s in let j = nat s in let at = z s in let a = proof s in SplitQ (l, j, at, a, proof s)
+  | "split" -> let l = nat s in let j = nat s in let at = z s in let a = proof s in SplitQ (l, QM j, at, a, proof s)
   | "nearest" -> let j = nat s in let at = z s in let a = proof s in SplitV (j, at, a, proof s)
-  | "channel" ->
-      let l = nat s in let i = nat s in let d = nat s in let at = z s in
-      let a = proof s in SplitBox (l, i, d, at, a, proof s)
+  | "channel" -> let l = nat s in let d = nat s in let at = z s in let a = proof s in SplitQ (l, QChannel d, at, a, proof s)
   | "place" -> let i = nat s in let l = nat s in let a = proof s in Place (i, l, a, proof s)
   | word -> bad ("proof " ^ word)
 

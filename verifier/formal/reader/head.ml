@@ -223,7 +223,12 @@ let head s =
   let count = Array.length pbank in
   expect s "points"; let points = let e = power s in table s [| count; channels |] e in
   let lengths = match geometry with
-    | Lengths -> expect s "squares"; apiece count three s
+    | Lengths ->
+        expect s "squares";
+        (match token s with
+        | "all" -> Array.make count (three s)
+        | "each" -> Array.init count (fun _ -> three s)
+        | word -> bad "%S instead of all or each" word)
     | Angular (floor, added) -> Array.make count (Q.mul floor floor, added, Q.zero)
     | _ -> [||] in
   let scales = match geometry with Diagonal -> expect s "scales"; let e = power s in Some (table s [| count; channels |] e) | _ -> None in

@@ -11,11 +11,10 @@ from protoproof.certificate.schema import (
     CeilingFact,
     Core,
     IntervalEvidence,
-    ReachDomain,
     RivalForm,
 )
 from protoproof.formal.cases import Cases
-from protoproof.formal.known import Known, Root
+from protoproof.formal.known import Known, Root, joint_exponent
 from protoproof.formal.lines import Lines, Precision
 from protoproof.formal.points import Points
 from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
@@ -89,6 +88,10 @@ class RootBounds:
         """The ball of directions, or the domain's constraint."""
         return self._root.constraints()
 
+    def joints(self) -> Sequence[Ref]:
+        """The domain's."""
+        return self._root.stated.joints
+
 
 def require_covered(core: Core, head: Head) -> None:
     """Refuse what the kernel does not know.
@@ -96,15 +99,13 @@ def require_covered(core: Core, head: Head) -> None:
     Raises:
         NotCoveredError: with what that is.
     """
-    if isinstance(core.domain, ReachDomain) and core.domain.bounds:
-        raise NotCoveredError("linear bounds over all locations")
     for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
                 raise NotCoveredError(f"an irrational constant of {step.name}")
 
 
-def precision_for(core: Core, head: Head, more: int) -> Precision:
+def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Precision:
     """Units in which every stated number is whole.
 
     ``more``: how often less was not enough; below 0 how often half of it is tried.
@@ -119,7 +120,8 @@ def precision_for(core: Core, head: Head, more: int) -> Precision:
     rounds = 100 if forms else 88 if pooled else 56
     rounds = rounds >> -more if more < 0 else rounds + 64 * more
     exact = 2 * (head.shift + 64) if pooled else 0
-    return Precision(shift, max(2 * rounds + 80, shift + 64, exact), rounds)
+    joint = 256 + joint_exponent(where) if where.joints else 0
+    return Precision(shift, max(2 * rounds + 80, shift + 64, exact, joint), rounds)
 
 
 def proof(core: Core, head: Head, more: int = 0, parts: Sequence[BoxEnds] = ()) -> str:
@@ -156,7 +158,7 @@ def _parts(
 
 def _block(core: Core, head: Head, where: LatentDomain, more: int) -> list[str]:
     """Why the facts suffice over the latents of a domain."""
-    precision = precision_for(core, head, more)
+    precision = precision_for(core, head, where, more)
     root = Root(head, core, where, Bounds(head, core, where))
     shown = _margins(root, precision)
     table = [
@@ -189,7 +191,7 @@ def _margins(root: Root, precision: Precision) -> list[list[Token]]:
     head, core = root.head, root.core
     forms: dict[int, RivalForm] = {form.rival: form for form in core.evidence.forms}
     trees = {tree.rival: tree for tree in core.evidence.cases}
-    lines = Lines(head, precision, _weight_exponent(head))
+    lines = Lines(head, precision, _weight_exponent(head), root.where)
     cases = Cases(root, lines, precision)
     ends = Ends(head, root.bounds.best, root.bounds.caps)
     labels = head.decision.kind == "labels"
