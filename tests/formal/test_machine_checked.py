@@ -110,7 +110,7 @@ RANGES = {
     "scaled distances in a box": "scaled",
     "enclosed scales of distances in a box": "scaled",
     "angles with own floors": "span",
-    "angles of a box": "row",
+    "angles of a box": "span",
 }
 
 
