@@ -183,10 +183,11 @@ def test_explanations_of_the_zoo_are_proved(name: str) -> None:
     ]
     # and the head of the statement is what the file computes, for the reader in the script too
     assert read_in_node(portable.statement, model.data).startswith("same ")
-    line = next(k for k, text in enumerate(portable.statement.split("\n")) if text[:7] == "points ")
-    other = portable.statement.split("\n")
-    other[line + 1] = " ".join(["1", *other[line + 1].split(" ")[1:]])
-    assert not read_in_node("\n".join(other), model.data).startswith("same ")
+    lines = portable.statement.split("\n")
+    row = next(k for k, line in enumerate(lines) if line.startswith("points ")) + 1
+    first, rest = lines[row].split(" ", 1)
+    lines[row] = f"{int(first) + 1} {rest}"
+    assert not read_in_node("\n".join(lines), model.data).startswith("same ")
 
 
 def test_a_proof_that_costs_too_much_is_not_covered(monkeypatch: pytest.MonkeyPatch) -> None:
