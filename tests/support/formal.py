@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def says(statement: str, proof: str, core: Core) -> bool:
     """Whether the kernel proves a statement from a proof."""
     assert PROGRAM is not None
     return ask(PROGRAM, statement, proof, core).sufficient
+
+
+def all_said(statement: str, proof: str) -> list[str]:
+    """Everything that the kernel says of a proof, line by line."""
+    assert PROGRAM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "statement", Path(folder) / "proof"
+        for path, text in zip(files, (statement, proof), strict=True):
+            path.write_text(text, encoding="ascii")
+        command = [str(PROGRAM), *map(str, files)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [*result.stdout.splitlines(), *result.stderr.splitlines()]
 
 
 def line_changed(text: str, word: str, change: Callable[[list[str]], None]) -> str:
