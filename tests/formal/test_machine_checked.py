@@ -17,7 +17,7 @@ from models.heldout import heldout
 from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope, Fact, Witness
-from protoproof.formal import verify
+from protoproof.formal import prove, verify
 from protoproof.formal.program import VARIABLE
 from protoproof.formal.proof import proof
 from protoproof.kernel import ModelFile, check
@@ -67,7 +67,7 @@ def some_cores(here: Made, rng: np.random.Generator) -> Iterator[Core]:
 def test_every_kind_of_head_is_proved(name: str) -> None:
     here = made(name, 0)
     core = witnessed(here, honest(here))
-    answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+    answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
     assert answer.proved
     assert len(answer.necessary) == len(core.witnesses)
 

@@ -36,7 +36,7 @@ from tests.support.sources import ROOT
 SWEEP = pytest.mark.sweep
 FORMAL = ROOT / "verifier" / "formal"
 BUILD = ROOT / "build" / "kernel"
-PROGRAMS = ("command.ml", "program.ml")  # they read files
+PROGRAMS = ("command.ml", "coq.ml", "program.ml")  # they read files
 PACKED = ROOT / "verifier" / "protoproof" / "formal" / "browser"
 LINES = [line.split() for line in (PACKED / "kernel.txt").read_text("ascii").splitlines()]
 TOOLS = {first: second for first, second in LINES if len(first) < 64}

@@ -397,7 +397,7 @@ def test_a_witness_counts_once(chromium: Tab, tmp_path: Path) -> None:
     page = render_explanation(make_page("pairs").with_proof(portable))
 
     def repeated(about: dict[str, Any]) -> None:
-        about["proof"] = "\n".join([*lines[: at + 4], "end", ""])
+        about["proof"] = "\n".join([*lines[: at + 4], "contrasts 0", "sizes 0", "end", ""])
 
     state, words = seen(chromium, with_proof(page, repeated), tmp_path)
     assert state == "proved"

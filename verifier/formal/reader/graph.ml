@@ -116,6 +116,17 @@ let reduced n inputs f = match reduction n inputs with
   | t, Some axes, keep -> f t axes keep
   | _ -> not_covered "no axes"
 
+(* A sum of numbers that are not negative is not, either. *)
+let positive_sum t axes keep =
+  let total = sum_along t axes keep in
+  let t = real t in
+  (if size t <= 4096 then
+     let _, from, steps = along t axes keep in
+     Array.iteri (fun i start ->
+         if Array.for_all (fun s -> Hashtbl.mem Ring.nonnegative (Ring.key (get t (start + s)))) steps then
+           Ring.mark Ring.nonnegative (get total i) ()) from);
+  total
+
 let parts_along t axes = List.fold_left (fun k a -> k * t.dims.(a)) 1 axes
 let mean_along t axes keep =
   div (sum_along t axes keep) (scalar_q (Q.of_int (parts_along t axes)))
@@ -270,11 +281,9 @@ let einsum n operands =
 let softmax n t log =
   let axis = axis_of (rank t) (int n "axis" (-1)) in
   let t = real t in
-  let first = pick t t.dims (let s = strides t.dims in Array.init (size t) (fun i -> i - (i / s.(axis) mod t.dims.(axis) * s.(axis)))) in
-  let apart = sub t first in
-  let e = unary Ring.exp_ apart in
-  let total = sum_along e [ axis ] true in
-  if log then sub apart (unary Ring.log_ total) else div e total
+  let e = unary Ring.exp_ t in
+  let total = positive_sum e [ axis ] true in
+  if log then sub t (unary Ring.log_ total) else div e total
 
 let concat n inputs =
   let first = List.hd inputs in
@@ -521,7 +530,7 @@ let outputs n (inputs : t option list) : t option list =
       let positions = Array.map (fun p -> if p < 0 then p + t.dims.(axis) else p) (ints "positions" where) in
       let found = take t axis positions in
       one (reshape found (Array.concat [ Array.sub t.dims 0 axis; where.dims; Array.sub t.dims (axis + 1) (rank t - axis - 1) ]))
-  | "ReduceSum" -> (match reduction n given with t, None, _ -> one t | t, Some axes, keep -> one (sum_along t axes keep))
+  | "ReduceSum" -> (match reduction n given with t, None, _ -> one t | t, Some axes, keep -> one (positive_sum t axes keep))
   | "ReduceMean" -> one (reduced n given mean_along)
   | "ReduceMax" -> one (reduced n given (fun t -> most (signs t)))
   | "ReduceMin" -> one (reduced n given (fun t -> least (signs t)))

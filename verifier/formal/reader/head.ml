@@ -182,7 +182,7 @@ type t = {
   tensors : (string * int array) list; output : string; head : head;
   domain : string list; facts : string list; (* their tokens *)
   latent_exponent : int; latent : string array; (* [L D] in decimal *)
-  claim : string list }
+  claim : string list; parts : bool (* of a region, each over a box of its own *) }
 
 let power s = let n = nat s in if n > 1 lsl 16 then bad "an exponent of %d" n else n
 let table s dims exponent =
@@ -223,12 +223,7 @@ let head s =
   let count = Array.length pbank in
   expect s "points"; let points = let e = power s in table s [| count; channels |] e in
   let lengths = match geometry with
-    | Lengths ->
-        expect s "squares";
-        (match token s with
-        | "all" -> Array.make count (three s)
-        | "each" -> Array.init count (fun _ -> three s)
-        | word -> bad "%S instead of all or each" word)
+    | Lengths -> expect s "squares"; apiece count three s
     | Angular (floor, added) -> Array.make count (Q.mul floor floor, added, Q.zero)
     | _ -> [||] in
   let scales = match geometry with Diagonal -> expect s "scales"; let e = power s in Some (table s [| count; channels |] e) | _ -> None in
@@ -277,9 +272,12 @@ let parse text =
   let latent_exponent = power s in
   let latent = Array.of_list (list (locations * channels) integer s) in
   expect s "claim"; let claim = until "end" in
+  (* where the encoder's latents are, part by part, is the checker's own finding *)
+  let rec before = function "parts" :: _ -> ([], true) | w :: more -> let claim, parts = before more in (w :: claim, parts) | [] -> ([], false) in
+  let claim, parts = before claim in
   (* nothing is left, and nothing but the tokens was there *)
   if String.length text = 0 || text.[String.length text - 1] <> '\n' || s.at <> String.length text - 1 then bad "the statement goes on behind its end";
-  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim }
+  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim; parts }
 
 (* Where the statement's latent numbers may lie in one tensor: for a number of channels, the index
    of every coordinate of every location. Elements and locations come in the tensor's order. *)

@@ -121,7 +121,8 @@ module Claim = struct
     if text (get envelope "schema") <> "protoproof.certificate/2" then not_covered "certificates of the version %S" (text (get envelope "schema"));
     let core = get envelope "core" in
     let m = only core [ "model"; "instance"; "domain"; "facts"; "rivals"; "parts" ] unread in
-    (match List.assoc_opt "parts" m with None | Some (List []) -> () | _ -> contradiction "a proof part by part claims nothing about all latents at once");
+    let parts = match List.assoc_opt "parts" m with None | Some (List []) -> false | _ -> true in
+    if parts <> st.parts then contradiction "the certificate is %s" (if parts then "in parts" else "about the domain as a whole");
     let model = get core "model" and instance = get core "instance" in
     let optional value name = List.assoc_opt name (members value) in
     ignore (only model [ "sha256"; "files"; "latent"; "output"; "geometry"; "pooling"; "decision"; "routing" ] []);
@@ -300,11 +301,15 @@ let head seed graph text (st : Head.t) =
             | Some (Scaled a) when (match rational a with Some q -> Q.sign q > 0 | None -> false) -> ()
             | Some (Scaled a) ->
                 if Ring.high a < 0. then contradiction "the scores are the statement's, turned round";
-                if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
-                (* the same number for another latent: it depends on none *)
-                let _, again = evaluate seed graph text sites "second" in
-                let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
-                if not same then not_covered "a common factor of all scores depends on the latent"
+                (* positive wherever the network has a value *)
+                let positive x = Hashtbl.mem Ring.nonnegative (Ring.key x) in
+                if not (positive a || positive (Ring.inverse a)) then begin
+                  if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
+                  (* the same number for another latent: it depends on none *)
+                  let _, again = evaluate seed graph text sites "second" in
+                  let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
+                  if not same then not_covered "a common factor of all scores depends on the latent"
+                end
             | _ ->
                 (* of several readings the first one says most *)
                 let first = match results with r :: _ -> r | [] -> Open_ "no scores" in
