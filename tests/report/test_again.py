@@ -27,6 +27,7 @@ from protoproof.resources import ZOO, zoo_path
 from tests.support.browser import Tab, browser, node, tab
 from tests.support.formal import false_statements, run_node
 from tests.support.kernel.moves import with_witnesses
+from tests.support.kernel.sizes import certificate
 from tests.support.pages import make_core, make_page, make_scene
 
 SWEEP = pytest.mark.sweep
@@ -393,12 +394,23 @@ def test_a_witness_counts_once(chromium: Tab, tmp_path: Path) -> None:
     portable = portable_proof(core, ModelFile(here.data))
     lines = portable.proof.split("\n")
     at = next(k for k, line in enumerate(lines) if line.startswith("witnesses "))
-    lines[at : at + 2] = ["witnesses 3", *[lines[at + 1]] * 3]
+    end = next(k for k, line in enumerate(lines) if line.startswith("contrasts "))
+    lines[at:end] = ["witnesses 3", *[lines[at + 1]] * 3]
     page = render_explanation(make_page("pairs").with_proof(portable))
 
     def repeated(about: dict[str, Any]) -> None:
-        about["proof"] = "\n".join([*lines[: at + 4], "contrasts 0", "sizes 0", "end", ""])
+        about["proof"] = "\n".join(lines)
 
     state, words = seen(chromium, with_proof(page, repeated), tmp_path)
     assert state == "proved"
     assert f"Necessary: 1 of the {len(core.facts)} facts" in words
+
+
+@browser
+def test_sizes_are_said(chromium: Tab, tmp_path: Path) -> None:
+    here, core, least = certificate(0, "pairs")
+    portable = portable_proof(core, ModelFile(here.data))
+    page = render_explanation(make_page("pairs").with_proof(portable))
+    state, words = seen(chromium, page, tmp_path)
+    assert state == "proved", words
+    assert f"Size: every explanation of the vocabulary “pairs” has at least {least} fact" in words

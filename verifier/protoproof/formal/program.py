@@ -198,6 +198,8 @@ def _sorted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
-    if region or core.holds is not None:
-        return ("what the encoder makes of a region of inputs",)
-    return ()
+    kinds = {
+        "what the encoder makes of a region of inputs": region or core.holds is not None,
+        "float32 executions (level F)": core.level == "F",
+    }
+    return tuple(kind for kind, claimed in kinds.items() if claimed)

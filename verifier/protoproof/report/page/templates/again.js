@@ -323,6 +323,9 @@
         : constraints.join("; ") || "any real numbers whatever",
       facts: block("facts").map(fact),
       labels: claim[0] === "labels",
+      reading: {
+        greedy: " by the greedy reading of its tree", "sample-max": " by the sample-max reading of its tree"
+      }[tokens("decision")[0]] || "",
       claim: claim[0] === "class"
         ? "class " + claim[1]
         : claim.slice(2).join(" ").replace(/(\d+) (on|off)/g, "$1 $2,").replace(/,$/, "")
@@ -424,7 +427,7 @@
       var inner = [
         sentence(about + ", not from the words of this page; rounded for reading."),
         rows([
-          [claim.labels ? "Labels" : "Predicted", claim.claim],
+          [claim.labels ? "Labels" : "Predicted", claim.claim + claim.reading],
           ["Domain", claim.latent + ": " + claim.domain],
           ["Prototypes", claim.prototypes],
           ["Model sha256", claim.model, true],
@@ -459,7 +462,7 @@
       if (kind === "contrast" && numbers.length === 2) {
         return "Contrast: a latent in the domain " + (claim.labels
           ? "has label " + numbers[0] + " decided otherwise"
-          : "is certainly predicted as class " + numbers[0]) +
+          : "is certainly predicted as class " + numbers[0] + claim.reading) +
           ", and differs from the recorded one in at most " + many(Number(numbers[1]), "pair") + " of location and prototype.";
       }
       if (kind === "at-least" && numbers.length === 3) {
@@ -467,13 +470,16 @@
           (numbers[2] === "activations" ? ", with ceilings of activations," : "") + " has at least " +
           many(Number(numbers[0]), "fact") + ".";
       }
+      if (kind === "float32") {
+        return "Level F: the same holds of every float32 execution of the head that the statement describes.";
+      }
       return "Proved besides: " + visible(kind + " " + numbers.join(" ")) + ".";
     }
 
     function finish() {
       var took = seconds(Date.now() - began), is = claim.labels
         ? "has exactly these labels: " + claim.claim
-        : "is predicted as " + claim.claim;
+        : "is predicted as " + claim.claim + claim.reading;
       is += " (on this page: “" + visible(carried.predicted) + "”)";
       var said = [
         "Sufficient" + over + ": every latent in " + (over ? "a part" : "the domain") +
