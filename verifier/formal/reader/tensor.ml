@@ -12,7 +12,14 @@ type t = {
   exact : (int -> Q.t) option; (* where all elements are known rational numbers *)
 }
 
-let most = 1 lsl 24
+let most = 1 lsl 22
+
+(* What one reading may cost, in operations on numbers. *)
+let budget = ref 0.
+let allow () = budget := 3e9
+let spend n =
+  budget := !budget -. n;
+  if !budget < 0. then not_covered "more operations than are allowed"
 let count dims =
   Array.fold_left (fun n d -> if d > 0 && n > most / d then not_covered "a tensor of more than %d numbers" most else n * d) 1 dims
 let size t = match t.ints with Some n -> Array.length n | None -> Array.length t.data.(0)
@@ -26,6 +33,7 @@ let make ?exact ~const dims data = { dims; data; ints = None; const; exact }
 
 let init ?exact ~const dims f =
   let n = count dims in
+  spend (8. *. Float.of_int n);
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   for i = 0 to n - 1 do
     let x : Ring.number = f i in
@@ -49,7 +57,9 @@ let strides dims =
 
 (* the index of every element in another array, from its strides there *)
 let offsets dims steps =
-  let n = count dims and r = Array.length dims in
+  let n = count dims in
+  spend (Float.of_int n);
+  let r = Array.length dims in
   let out = Array.make n 0 in
   let at = Array.make r 0 and here = ref 0 in
   for i = 0 to n - 1 do
@@ -101,6 +111,7 @@ let binary f_exact parts a b =
   let a = spread (real a) dims and b = spread (real b) dims in
   let exact = match (a.exact, b.exact) with Some f, Some g -> Some (fun i -> f_exact (f i) (g i)) | _ -> None in
   let n = count dims in
+  spend (Float.of_int n);
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   parts a.data b.data data n;
   make ?exact ~const:(a.const && b.const) dims data
@@ -145,6 +156,7 @@ let div a b = mul a (inverse b)
 (* Sum over k of a[ai.(i) + ak.(k)] b[bi.(i) + bk.(k)], for every i. *)
 let contract dims a ai ak b bi bk =
   let n = count dims and terms = Array.length ak in
+  spend (Float.of_int n *. Float.of_int (terms + 1));
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   for c = 0 to Ring.kinds - 1 do
     let p = Ring.primes.(c) and inv = Ring.inverses.(c) in
