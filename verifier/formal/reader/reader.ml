@@ -244,7 +244,10 @@ let evaluate seed graph text sites variant =
   Ring.forget ();
   Ring.start seed;
   let st = Head.parse text in
-  let h = st.head in
+  let constants = lazy (
+    let run, names = Graph.constants graph st.output (List.map fst st.tensors) in
+    List.filter_map (fun name -> try Some (Graph.value run name) with Tensor.Not_covered _ -> None) names) in
+  let h = Head.with_true_numbers st.head constants in
   let labels = match st.claim with "labels" :: _ -> true | _ -> false in
   let tensors, z = Head.latents st sites variant in
   let scores = Head.scores h z in
@@ -279,8 +282,6 @@ let evaluate seed graph text sites variant =
   (h, List.map (fun c -> try compare c with Tensor.Not_covered why -> Open_ why) all)
 
 let head seed graph text (st : Head.t) =
-  if st.head.more then not_covered "weights of channels that are rounded";
-  if not (Ring.same st.head.slack Ring.zero) then not_covered "weights of leaves that are rounded";
   let places = Head.placements st.tensors st.head.channels (Array.length st.head.lbank) in
   if places = [] then not_covered "no order of the latent's numbers that is known has these locations and channels";
   let good = function Same | Scaled _ -> true | _ -> false in
