@@ -65,6 +65,10 @@ def test_a_policy_is_decided_anew(
         stated = json.loads(done.out)["statement"]["predicate"]["policy"]
         assert stated["name"] == "test"
         assert stated["outcome"] == "passed"
+        look = ("verify-attestation", out, "--key", given.public, "--policy")
+        assert protoproof(*look, policy).code == 0
+        policy.write_text(POLICY.format(share=0.25))
+        assert protoproof(*look, policy).code == 1
 
 
 def test_a_policy_that_is_not_passed_is_not_signed(
