@@ -98,6 +98,7 @@ def test_lines_of_keys(tmp_path: Path) -> None:
         ("\x00", "plain YAML"),
     ],
 )
+@pytest.mark.trust(30)
 def test_what_is_wrong_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(text)

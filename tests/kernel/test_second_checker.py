@@ -68,6 +68,7 @@ def disturb(document: Any, rng: np.random.Generator) -> Any:
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("box", [False, True])
+@pytest.mark.trust(23)
 def test_both_checkers_agree(similarity: str, box: bool) -> None:
     verdicts = {True: 0, False: 0}
     for seed in range(8):
