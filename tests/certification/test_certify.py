@@ -264,6 +264,7 @@ def cancelling(folder: Path, large: float) -> Network:
     return load(made.save(folder))
 
 
+@pytest.mark.trust(48)
 def test_a_region_whose_float32_execution_flips_is_fragile(tmp_path: Path) -> None:
     grey = np.full((1, 6, 6), 0.0635, np.float32)
     region = LinfBall(grey, DOMAIN, Fraction(2, 1000))

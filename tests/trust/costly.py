@@ -1,12 +1,12 @@
 """Small files that ask for much: every way that was ever found, and more of them.
 
-Each case is a model and a certificate of at most some megabytes. A check of them ends, refused or undecided,
-within a minute and 2 GiB; whether it does is measured in a process of its own (``tests.trust.spent``).
+Each case is a model and a certificate of at most some megabytes. A check of them ends, refused or
+undecided, within a minute and 2 GiB; whether it does is measured in a process of its own
+(``tests.trust.spent``).
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -66,7 +66,9 @@ def graph(nodes: str, constants: dict[str, Any], shape: tuple[int, ...]) -> byte
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def claim(model: bytes, shape: tuple[int, int], kinds: tuple[str, str, str], **changes: Any) -> Core:
+def claim(
+    model: bytes, shape: tuple[int, int], kinds: tuple[str, str, str], **changes: Any
+) -> Core:
     """A certificate without facts about ``y``, at the latent 0: L and D, and the kinds of head."""
     locations, channels = shape
     fields: dict[str, Any] = {
@@ -91,12 +93,6 @@ def claim(model: bytes, shape: tuple[int, int], kinds: tuple[str, str, str], **c
     return Core(**{**fields, **changes})
 
 
-def sha256(data: bytes) -> str:  # noqa: F811
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
 DISTANCES = """u = Unsqueeze(z, axis1) s = Sub(u, p) q = Mul(s, s)
     d = ReduceSum<keepdims=0>(q, axis2) n = Neg(d)"""
 
@@ -110,7 +106,12 @@ def groups(count: int, classes: int) -> Files:
     model = graph(
         "u = Unsqueeze(z, axis1) s = Sub(u, p) q = Mul(s, s) d = ReduceSum<keepdims=0>(q, last) "
         "n = Neg(d) r = Reshape(n, pairs) y = ReduceMax<keepdims=0>(r, last)",
-        {"axis1": [1], "last": [-1], "p": points(count, 1), "pairs": [1, classes, count // classes]},
+        {
+            "axis1": [1],
+            "last": [-1],
+            "p": points(count, 1),
+            "pairs": [1, classes, count // classes],
+        },
         (1, 1),
     )
     rivals = tuple(range(1, classes))
@@ -255,9 +256,7 @@ def covers(prototypes: int, refutations: int, depth: int, weights: int) -> Files
     for k in range(depth):
         nodes += [Split(fact=k % prototypes), packed]
     nodes.append(packed)
-    bound = SizeBound(
-        refutations=refuted, covers=(Cover(ceilings=None, nodes=tuple(nodes)),) * 4
-    )
+    bound = SizeBound(refutations=refuted, covers=(Cover(ceilings=None, nodes=tuple(nodes)),) * 4)
     return Files(here.data, file(about(here, here.data, size_bound=bound)))
 
 
@@ -270,9 +269,7 @@ def ceiling_covers(prototypes: int) -> Files:
         for t in range(prototypes)
     )
     bound = SizeBound(refutations=refuted, covers=cover)
-    return Files(
-        here.data, file(about(here, here.data, size_bound=bound, vocabulary="ceiling"))
-    )
+    return Files(here.data, file(about(here, here.data, size_bound=bound, vocabulary="ceiling")))
 
 
 def cases(prototypes: int, locations: int, depth: int, kind: str) -> Files:
@@ -371,9 +368,7 @@ def pairs(side: int, prototypes: int, count: int) -> Files:
     """A fact about every pair there is, and about every pair again."""
     here = tiny(prototypes, side=side)
     facts = tuple(
-        PairFact(
-            location=k % (side * side), prototype=k % prototypes, lower=FAR, upper=WIDEST[1]
-        )
+        PairFact(location=k % (side * side), prototype=k % prototypes, lower=FAR, upper=WIDEST[1])
         for k in range(count)
     )
     return Files(here.data, file(about(here, here.data, facts=facts, premises="interval")))
@@ -411,7 +406,7 @@ def rivals(classes: int, prototypes: int) -> Files:
 
 
 def borrowed(tensors: int) -> Files:
-    """One stretch of numbers, stored once in the file, and as many tensors that all say it again."""
+    """Many tensors of zeros that no operator takes."""
     here = tiny()
     proto = onnx.load_model_from_string(here.data)
     one = numpy_helper.from_array(np.zeros(1 << 16, np.float32), "more")

@@ -13,7 +13,7 @@ SECONDS, BYTES = 60, 2 << 30  # what any check may take
 
 
 class Spent(NamedTuple):
-    """How some work ended: its word, or by which signal; seconds and bytes beside what was there."""
+    """How some work ended: its word, or a signal; seconds, and bytes beside what was there."""
 
     word: str
     seconds: float

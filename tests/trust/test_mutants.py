@@ -1,4 +1,4 @@
-"""Mutation testing: its changes are changes, its list of reasons is about mutants that there are."""
+"""Mutation testing: its changes are changes, and its reasons are about mutants that there are."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Small changes of a source file, one at a time: what mutation testing puts to the tests.
 
-Comparisons, arithmetic and Boolean operators, signs, numbers, results, ends (``min`` for ``max``, lower
-for upper, rounding down for up), conditions, and statements that are left out. Not changed are texts,
-annotations, defaults of classes and what a check is charged (arguments of ``spend`` and the like: amounts have
-tests of their own, and a little more or less decides nothing).
+Comparisons, arithmetic and Boolean operators, signs, numbers, results, ends (``min`` for ``max``,
+lower for upper, rounding down for up), conditions, and statements that are left out. Not changed
+are texts, annotations, what stands outside of functions, and what a check is charged (arguments of
+``spend`` and the like: amounts have tests of their own, and a little more decides nothing).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Mutants put to the tests: one process has everything imported, each mutant is a fork of it.
 
-Which tests call which function is found out once; a mutant meets those that call its function, the quickest
-first, until one fails. It takes the place of the function's code, wherever that function is held, so that
-nothing is imported again.
+Which tests call which function is found out once; a mutant meets those that call its function, the
+quickest first, until one fails. It takes the place of the function's code, wherever that function
+is held, so that nothing is imported again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Map = dict[str, tuple[float, frozenset[tuple[str, str]]]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: ``killed``, ``ended`` (by time or memory), ``survived``, ``unreached``."""
+    """A mutant: ``killed``, ``ended`` (by time or memory), ``survived``, or ``unreached``."""
 
     mutant: Mutant
     word: str

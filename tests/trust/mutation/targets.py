@@ -37,7 +37,8 @@ TESTS = tuple(
     for name in (
         "accepts", "arithmetic", "chain", "claims", "departures", "domains", "fails_closed",
         "forms", "heads", "heads_checked", "heads_moves", "heads_rows", "implied", "outward",
-        "regions", "rejects", "routing", "size", "splits", "theorems", "topk", "undefined", "witness",
+        "regions", "rejects", "routing", "size", "splits", "theorems", "topk", "undefined",
+        "witness",
     )
 )  # fmt: skip
 TESTS += ("tests/explanation/test_cases.py", "tests/trust/test_mutants_found.py")
