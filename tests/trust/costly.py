@@ -256,7 +256,7 @@ def covers(prototypes: int, refutations: int, depth: int, weights: int) -> Files
     for k in range(depth):
         nodes += [Split(fact=k % prototypes), packed]
     nodes.append(packed)
-    bound = SizeBound(refutations=refuted, covers=(Cover(ceilings=None, nodes=tuple(nodes)),) * 4)
+    bound = SizeBound(refutations=refuted, covers=(Cover(ceilings=None, nodes=tuple(nodes)),))
     return Files(here.data, file(about(here, here.data, size_bound=bound)))
 
 
@@ -289,9 +289,11 @@ def cases(prototypes: int, locations: int, depth: int, kind: str) -> Files:
         nodes += [split, Leaf()]
     nodes.append(Leaf())
     evidence = IntervalEvidence(cases=(CaseTree(rival=1, nodes=tuple(nodes)),))
-    box = BoxDomain(lower=(0.0).hex(), upper=None)
-    domain = {"domain": box} if kind == "channel" else {}
-    core = about(here, here.data, evidence=evidence, **domain)
+    more: dict[str, Any] = {}
+    if kind == "channel":
+        here = replace(here, operator="Relu")
+        more["domain"] = BoxDomain(lower=(0.0).hex(), upper=None)
+    core = about(here, here.data, evidence=evidence, **more)
     return Files(here.data, file(core))
 
 
@@ -301,14 +303,17 @@ def long_rows(prototypes: int, channels: int, facts: int, copies: int, box: bool
     theta = tuple(tuple([10**300 + k] * facts) for k in range(prototypes))
     rows = Rows(prototypes=tuple(range(prototypes)), theta=theta)
     make = DomainBlock if box else PairBlock
-    block = make(location=0, facts=tuple(range(facts)), shift=256, lower=rows, upper=rows)
+    blocks = tuple(
+        make(location=0, facts=tuple(range(facts)), shift=256 - k, lower=rows, upper=rows)
+        for k in range(copies)
+    )
     named = tuple(
         PairFact(location=0, prototype=j, lower=FAR, upper=WIDEST[1]) for j in range(facts)
     )
     word = "domain_blocks" if box else "blocks"
     core = about(
         here, here.data, facts=named, premises="interval",
-        evidence=IntervalEvidence(**{word: (block,) * copies}),
+        evidence=IntervalEvidence(**{word: blocks}),
         domain=BoxDomain(lower=(0.0).hex(), upper=(1.0).hex()) if box else FreeDomain(),
     )  # fmt: skip
     return Files(here.data, file(core))
@@ -359,7 +364,7 @@ def implied(prototypes: int, channels: int, count: int) -> Files:
 def ceilings(prototypes: int, count: int) -> Files:
     """Many ceilings, each of which exempts nothing."""
     here = tiny(prototypes)
-    facts = tuple(CeilingFact(bound=FAR, exempt=()) for _ in range(count))
+    facts = tuple(CeilingFact(bound=FAR, exempt=(k % prototypes,)) for k in range(count))
     core = about(here, here.data, facts=facts, vocabulary="mixed", premises="interval")
     return Files(here.data, file(core))
 
@@ -427,8 +432,8 @@ CASES: dict[str, Callable[[], Files]] = {
     "each layer through all before": lambda: hostile.many_layers(400),
     # further measurements, rows and forms
     "locations": lambda: hostile.many_measurements(1500, 20),
-    "a fact about every pair, again": lambda: pairs(30, 1000, 200_000),
-    "ceilings times prototypes": lambda: ceilings(20_000, 50_000),
+    "a fact about every pair": lambda: pairs(30, 997, 200_000),
+    "ceilings times prototypes": lambda: ceilings(20_000, 20_000),
     "rows of long multipliers": lambda: long_rows(100, 16, 40, 20, box=False),
     "rows of long multipliers over a box": lambda: long_rows(60, 64, 30, 10, box=True),
     "forms of long multipliers": lambda: long_forms(300, 64, 30),

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 _COMPARED: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.Gt),
@@ -50,18 +51,27 @@ _DROPPED = (ast.Raise, ast.Continue, ast.Break, ast.AugAssign)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: where (line, and the outermost function), what, and the changed file's tree."""
+    """One change: where (line, and the outermost function), and what."""
 
     line: int
     function: str
     what: str
     source: str
-    tree: ast.Module
+    _tree: ast.Module
+    _node: ast.AST
+    _change: Callable[[Any], object]
 
     @property
     def key(self) -> str:
         """The same wherever the lines around it move."""
         return f"{self.function}: {self.what}: {self.source}"
+
+    @property
+    def tree(self) -> ast.Module:
+        """The changed file."""
+        changed = copy.deepcopy(self._tree)
+        self._change(_at(changed, self._node))
+        return changed
 
 
 def mutants(text: str) -> Iterator[Mutant]:
@@ -72,14 +82,11 @@ def mutants(text: str) -> Iterator[Mutant]:
     for place, function in _functions(tree, ()):
         for node in _inside(function):
             for what, change in _changes(node):
-                changed = copy.deepcopy(tree)
-                twin = _at(changed, node)
-                change(twin)
                 line = getattr(node, "lineno", function.lineno)
-                base = Mutant(line, place, what, lines[line - 1].strip(), changed)
+                base = Mutant(line, place, what, lines[line - 1].strip(), tree, node, change)
                 number = seen[base.key] = seen.get(base.key, 0) + 1
                 if number > 1:
-                    base = Mutant(line, place, f"{what} ({number})", base.source, changed)
+                    base = replace(base, what=f"{what} ({number})")
                 yield base
 
 
@@ -135,7 +142,7 @@ def _become(node: ast.AST, other: ast.AST) -> None:
     ast.fix_missing_locations(node)
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], object]]]:
     match node:
         case ast.Compare():
             for index, op in enumerate(node.ops):
