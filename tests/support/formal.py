@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +15,9 @@ import pytest
 from protoproof.certificate.schema import Core
 from protoproof.errors import UsageError
 from protoproof.formal import find_program
+from protoproof.formal.portable import kernel_script
 from protoproof.formal.program import ask
+from tests.support.browser import NODE
 
 Change = Callable[[str], str]
 
@@ -33,6 +39,18 @@ def says(statement: str, proof: str, core: Core) -> bool:
     """Whether the kernel proves a statement from a proof."""
     assert PROGRAM is not None
     return ask(PROGRAM, statement, proof, core).sufficient
+
+
+def all_said(statement: str, proof: str) -> list[str]:
+    """Everything that the kernel says of a proof, line by line."""
+    assert PROGRAM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "statement", Path(folder) / "proof"
+        for path, text in zip(files, (statement, proof), strict=True):
+            path.write_text(text, encoding="ascii")
+        command = [str(PROGRAM), *map(str, files)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [*result.stdout.splitlines(), *result.stderr.splitlines()]
 
 
 def line_changed(text: str, word: str, change: Callable[[list[str]], None]) -> str:
@@ -91,3 +109,45 @@ def one_number_changed(proof: str, rng: np.random.Generator) -> str:
     place = int(rng.choice(places))
     tokens[place] = str(int(tokens[place]) + int(rng.choice([-1, 1, 7, -1000, 1 << 20])))
     return "\n".join([*lines[:index], " ".join(tokens), *lines[index + 1 :]])
+
+
+def in_node(statement: str, proof: str) -> list[str]:
+    """What the kernel's script says, line by line, in Node."""
+    given = {"kernel": kernel_script(), "statement": statement, "proof": proof}
+    return [str(line) for line in run_node(_ASKED, given)]
+
+
+def read_in_node(statement: str, model: bytes) -> str:
+    """What the reader in the kernel's script says of a model file."""
+    content = base64.b64encode(model).decode()
+    given = {"kernel": kernel_script(), "statement": statement, "model": content}
+    (line,) = run_node(_READ, given)
+    return str(line)
+
+
+def run_node(script: str, given: object) -> list[object]:
+    """What a script puts into ``said``; ``given`` is there as a constant."""
+    program = (
+        "const given = JSON.parse(require('fs').readFileSync(0, 'utf8')), said = [];\n"
+        f"{script}\nprocess.stdout.write(JSON.stringify(said));"
+    )
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "-e", program], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: list[object] = json.loads(done.stdout)
+    return found
+
+
+_READ = """
+(0, eval)(given.kernel);
+const bytes = new Uint8Array(Buffer.from(given.model, "base64"));
+said.push(globalThis.protoproofKernel.model(given.statement, bytes));
+"""
+_ASKED = """
+(0, eval)(given.kernel);
+const kernel = globalThis.protoproofKernel;
+said.push(kernel.start(given.statement, given.proof));
+while (/^(started|proved |not proved )/.test(said[said.length - 1])) said.push(kernel.next(""));
+"""

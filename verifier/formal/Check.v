@@ -6,7 +6,7 @@ Local Open Scope Z_scope.
 
 (** a location, or every one *)
 Definition place := option nat.
-Inductive quantity := QM (j : nat) | QNorm | QTotal.
+Inductive quantity := QM (j : nat) | QNorm | QTotal | QChannel (d : nat) | QSlope (v : list Z).
 
 (** What is known about a latent; all numbers over [unit]. For angles, norm, total and box are those
     of the direction z / length. *)
@@ -18,7 +18,8 @@ Inductive prem :=
 | PBox (at_ : place) (e : ends)
 | PHere (l j : nat)                            (* location l attains the least measurement *)
 | PAmong (j : nat) (ls : list nat)             (* one of these locations does *)
-| PNothing.
+| PNothing
+| PJoint (rows : list (list Z)) (lo : Z).        (* a linear form over all locations is at least this *)
 
 (** multipliers of premises *)
 Definition charges := list (nat * Z).
@@ -35,15 +36,20 @@ Inductive step :=
 | SOnly (j : nat)
 | SStart (j : nat)
 | SHere (i k : nat)
+| SSpan (j : nat)
+| SScaled (at_ : place) (j box : nat)
 | SAround (l j i : nat) (r : Z)
-| SMeet (i k : nat).
+| SMeet (i k : nat)
+| SCut (i k : nat)
+| SAlone (i l : nat) (boxes : list nat).
 
 Inductive line :=
 | Support (l : nat) (al be a b : Z)
 | Oppose (l : nat) (al be : Z) (il ih : nat) (among : option nat) (refs : list nat).
 Record relaxation := Relaxation {
   lines : list (nat * line);                     (* by prototype, ascending *)
-  sums : list (nat * option nat * charges) }.    (* by location: box and multipliers *)
+  sums : list (nat * option nat * charges);      (* by location: box and multipliers *)
+  joint : charges }.                             (* linear forms over all locations *)
 
 Inductive proof :=
 | Done (updates : list (nat * (option nat * option nat))) (form : option relaxation)
@@ -51,9 +57,8 @@ Inductive proof :=
 | Absurd (i k : nat)
 | Nowhere (i : nat)
 | EmptyBox (i : nat)
-| SplitQ (l j : nat) (at_ : Z) (p1 p2 : proof)
+| SplitQ (l : nat) (what : quantity) (at_ : Z) (p1 p2 : proof)
 | SplitV (j : nat) (at_ : Z) (p1 p2 : proof)
-| SplitBox (l i d : nat) (at_ : Z) (p1 p2 : proof)
 | Place (i l : nat) (p1 p2 : proof).
 Inductive evidence := Direct (form : option relaxation) | Cases (p : proof).
 
@@ -71,24 +76,46 @@ Record context := Context {
   ch : nat; nl : nat; np : nat; hd_ : Z;
   angular : bool; squares : bool;
   forms : array form; lb : array nat; pb : array nat;
-  insides : array chain; kinds : array pooling; outsides : array chain }.
+  insides : array chain; kinds : array pooling; outsides : array chain;
+  (* of a diagonal geometry: prototypes with scales, over [sd_], which may be [more_] larger *)
+  scaled_ : array (list Z * list Z); sd_ : Z; more_ : ratio;
+  spanned : array Z }.                           (* squares of prototypes, if lengths divide angles *)
 
 Definition form_of (s : geometry) (p : list Z) : form :=
   match s with
   | Euclidean => Form 1 (vscale (-2) p) (norm2 p)
   | _ => Form 0 (vscale (-1) p) 0
   end.
-Definition quadratic (s : geometry) : bool := match s with Diagonal => false | _ => true end.
+Definition same_ratio (a b : ratio) : bool := (fst a =? fst b) && Pos.eqb (snd a) (snd b).
+Definition same_span (a b : span) : bool :=
+  same_ratio (spfloor a) (spfloor b) && same_ratio (spadded a) (spadded b) && same_ratio (spbeside a) (spbeside b).
+(** the one length that divides all angles, if there is one *)
+Definition one_span (each : list span) : option span :=
+  match each with a :: r => if forallb (same_span a) r then Some a else None | [] => None end.
+(** whether measurements are products with a direction, which the unit ball contains *)
+Definition directed (s : geometry) : bool :=
+  match s with
+  | Angular _ _ => true
+  | Lengths each => match one_span each with Some _ => true | None => false end
+  | _ => false
+  end.
+Definition quadratic (s : geometry) : bool :=
+  match s with Diagonal _ => false | Lengths _ => directed s | _ => true end.
 Definition all_nonneg (m : list (list Z)) : bool := forallb (forallb (Z.leb 0)) m.
 Definition compile (H : head) : context :=
   Context (channels H) (nloc H) (nproto H) (Zpos (hden H))
-    (match metric H with Angular _ _ => true | _ => false end)
-    (match metric H with Euclidean => true | Diagonal => all_nonneg (scales H) | _ => false end)
+    (directed (metric H))
+    (match metric H with Euclidean => true | Diagonal _ => all_nonneg (scales H) | _ => false end)
     (if quadratic (metric H) then of_list (map (form_of (metric H)) (protos H)) else Tip)
-    (of_list (lbank H)) (of_list (pbank H)) (of_list (inner H)) (of_list (pools H)) (of_list (outer H)).
+    (of_list (lbank H)) (of_list (pbank H)) (of_list (inner H)) (of_list (pools H)) (of_list (outer H))
+    (match metric H with Diagonal _ => of_list (combine (protos H) (scales H)) | _ => Tip end) (Zpos (sden H))
+    (match metric H with Diagonal more => more | _ => (0, 1%positive) end)
+    (match metric H with Lengths _ => of_list (map norm2 (protos H)) | _ => Tip end).
 Definition lengths_fit (H : head) : bool :=
   match metric H with
   | Angular f a => (0 <=? fst f) && (0 <=? fst a)
+  | Lengths each => Nat.eqb (length each) (nproto H) && forallb (fun s => 0 <=? fst (spadded s)) each
+  | Diagonal more => 0 <=? fst more
   | _ => true
   end &&
   forallb (fun p => Nat.leb (length p) (channels H)) (protos H) &&
@@ -115,6 +142,8 @@ Definition form_for (q : quantity) : option form :=
   | QM j => get (forms c) j
   | QNorm => Some (Form 1 [] 0)
   | QTotal => Some (Form 0 (repeat (hd_ c) (ch c)) 0)
+  | QChannel d => if Nat.ltb d (ch c) then Some (Form 0 (repeat 0 d ++ [hd_ c]) 0) else None
+  | QSlope v => Some (Form 0 (vscale (hd_ c) v) 0)
   end.
 
 Section Premises.
@@ -221,9 +250,92 @@ Fixpoint meet (a b : ends) : ends :=
                     | Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end) :: meet a' b'
   | _, _ => []
   end.
+Definition cut_low (e : ends) (d : nat) (x : Z) : ends :=
+  map (fun p => if Nat.eqb (fst p) d then (Z.max (fst (snd p)) x, snd (snd p)) else snd p) (combine (seq 0 (length e)) e).
+Definition cut_high (e : ends) (d : nat) (x : Z) : ends :=
+  map (fun p => if Nat.eqb (fst p) d then
+         (fst (snd p), Some (match snd (snd p) with Some u => Z.min u x | None => x end)) else snd p)
+      (combine (seq 0 (length e)) e).
+(** the most of a linear form over a box, and of one over all locations but for one *)
+Fixpoint most_of (n : nat) (v : list Z) (e : ends) : option Z :=
+  match n with
+  | O => Some 0
+  | S n' =>
+      match v with
+      | [] => Some 0
+      | a :: v' =>
+          match e, most_of n' v' (tl e) with
+          | (lo, hi) :: _, Some m =>
+              if a =? 0 then Some m else
+              match hi with Some u => Some (Z.max (a * lo) (a * u) + m) | None => if a <? 0 then Some (a * lo + m) else None end
+          | _, _ => None
+          end
+      end
+  end.
+Fixpoint most_elsewhere (l n k : nat) (rows : list (list Z)) (boxes : list nat) : option Z :=
+  match n with
+  | O => Some 0
+  | S n' =>
+      match boxes with
+      | [] => None
+      | i :: boxes' =>
+          match most_elsewhere l n' (S k) (tl rows) boxes' with
+          | None => None
+          | Some m =>
+              if Nat.eqb k l then Some m else
+              match get prems i with
+              | Some (PBox p e) =>
+                  if covers p (Some k) then
+                    match most_of (ch c) (hd [] rows) e with Some x => Some (x + m) | None => None end
+                  else None
+              | _ => None
+              end
+          end
+      end
+  end.
 (** channels within r of a prototype's, rounded outwards *)
 Definition around (p : list Z) (D : nat) (r : Z) : ends :=
   map (fun d => let x := nth d p 0 in (fl (x * G) (hd_ c) - r, Some (ce (x * G) (hd_ c) + r))) (seq 0 D).
+
+(** sums over channels: of the scaled squares of the distances to the box, of those to its farthest
+    corner, and of the latter without scales; over (G h)^2, the first two over [sd_] besides *)
+Fixpoint corners (n : nat) (p s : list Z) (e : ends) : option (Z * option (Z * Z)) :=
+  match n with
+  | O => Some (0, Some (0, 0))
+  | S n' =>
+      match e with
+      | [] => None
+      | (lo, hi) :: e' =>
+          match corners n' (tl p) (tl s) e' with
+          | None => None
+          | Some (a, far) =>
+              let w := hd 0 s in
+              let below := lo * hd_ c - hd 0 p * G in
+              let near := Z.max 0 (Z.max below (match hi with Some u => hd 0 p * G - u * hd_ c | None => 0 end)) in
+              Some (w * (near * near) + a,
+                    match hi, far with
+                    | Some u, Some (b, b') =>
+                        let m := Z.max (Z.abs below) (Z.abs (u * hd_ c - hd 0 p * G)) in Some (w * (m * m) + b, m * m + b')
+                    | _, _ => None
+                    end)
+          end
+      end
+  end.
+Definition scaled_range (j : nat) (e : ends) : option (option Z * option Z) :=
+  match get (scaled_ c) j with
+  | Some (p, s) =>
+      match corners (ch c) p s e with
+      | Some (a, far) =>
+          let d := G * h2 * sd_ c in let m := more_ c in
+          Some (Some (fl a d),
+                match far with
+                | Some (b, b') => Some (ce (b * Zpos (snd m) + fst m * sd_ c * b') (d * Zpos (snd m)))
+                | None => None
+                end)
+      | None => None
+      end
+  | None => None
+  end.
 
 Variable protos_ : array (list Z).              (* empty unless squared distances are measured *)
 Definition derive (s : step) : option prem :=
@@ -293,6 +405,21 @@ Definition derive (s : step) : option prem :=
       | Some (PHere l j), Some (PV j' lo hi) => if Nat.eqb j j' then Some (PQ (Some l) (QM j) lo hi) else None
       | _, _ => None
       end
+  | SSpan j =>
+      match get (spanned c) j with
+      | Some n =>
+          let x := isqrt (n * (G * G) / h2) + 1 in
+          if (0 <? x) && (n * (G * G) <=? x * x * h2) then Some (PQ None (QM j) (Some (- x)) (Some x)) else None
+      | None => None
+      end
+  | SScaled at_ j box =>
+      match get prems box with
+      | Some (PBox p e) =>
+          if covers p at_ && squares c && match at_ with Some l => Nat.ltb l (nl c) | None => true end then
+            match scaled_range j e with Some (lo, hi) => Some (PQ at_ (QM j) lo hi) | None => None end
+          else None
+      | _ => None
+      end
   | SAround l j i r =>
       match upper_at l j i, get protos_ j with
       | Some b, Some p =>
@@ -307,6 +434,26 @@ Definition derive (s : step) : option prem :=
           | None => None
           end
       | _, _ => None
+      end
+  | SCut i k =>
+      match get prems i, get prems k with
+      | Some (PBox p e), Some (PQ (Some l) (QChannel d) lo hi) =>
+          if covers p (Some l) && Nat.ltb l (nl c) then
+            let e1 := match lo with Some x => cut_low e d x | None => e end in
+            Some (PBox (Some l) (match hi with Some x => cut_high e1 d x | None => e1 end))
+          else None
+      | _, _ => None
+      end
+  | SAlone i l boxes =>
+      match get prems i with
+      | Some (PJoint rows lo) =>
+          if Nat.ltb l (nl c) then
+            match most_elsewhere l (nl c) 0 rows boxes with
+            | Some m => Some (PQ (Some l) (QSlope (nth l rows [])) (Some (lo - m)) None)
+            | None => None
+            end
+          else None
+      | _ => None
       end
   end.
 
@@ -371,11 +518,12 @@ Definition line_of (j : nat) (w : Z) (e : entry) (ln : line) : option (nat * Z *
       match ln with
       | Support l al be a b =>
           match fst (fst e), f a, f b with
-          | Some lo, Some (fa, fa'), Some (fb, fb') =>
+          | Some low, Some (fa, fa'), Some (fb, fb') =>
+              let lo := Z.min low a in
               let top := match snd (fst e) with Some hi => Some (Z.max hi b) | None => None end in
               let s := shape_on isqrt fine rounds ch (to_fine (Some lo, top)) in
               if (0 <? w) && nearest j && measures_ l j && convex s && falls s && (al <=? 0)
-                 && (lo <=? a) && (a <? b)
+                 && (a <? b)
                  && (al * b + be * G <=? fb * G) && (al * a + be * G <=? fb * G)
                  && (al * (b - a) <=? (fb - fa') * G)
                  && ((a - lo) * ((fb' - fa) * G - al * (b - a)) <=? (b - a) * (fa * G - al * a - be * G))
@@ -443,18 +591,41 @@ Fixpoint subject_of (T : list term) : option (list (Z * form)) :=
   | (_, (a, j)) :: r =>
       match get (forms c) j, subject_of r with Some f, Some s => Some ((a, f) :: s) | _, _ => None end
   end.
-Fixpoint summed (ss : list (nat * option nat * charges)) (T : list term) : option Z :=
+(** the linear forms over all locations that are taken off, by location; and what they are at least *)
+Definition taken (js : list (Z * list (list Z))) (l : nat) : list (Z * form) :=
+  map (fun x => (- fst x, Form 0 (vscale (hd_ c) (nth l (snd x) [])) 0)) js.
+Fixpoint joints (ts : charges) : option (list (Z * list (list Z)) * Z) :=
+  match ts with
+  | [] => Some ([], 0)
+  | (i, t) :: r =>
+      match get prems i, joints r with
+      | Some (PJoint rows lo), Some (js, s) => if 0 <=? t then Some ((t, rows) :: js, t * lo + s) else None
+      | _, _ => None
+      end
+  end.
+Fixpoint summed (js : list (Z * list (list Z))) (ss : list (nat * option nat * charges)) (T : list term) : option Z :=
   match ss with
   | [] => match T with [] => Some 0 | _ => None end
   | (l, box, ts) :: ss' =>
       let mine := filter (fun x => Nat.eqb (fst x) l) T in
       let rest := filter (fun x => negb (Nat.eqb (fst x) l)) T in
-      match get (lb c) l, subject_of mine, summed ss' rest with
+      match get (lb c) l, subject_of mine, summed js ss' rest with
       | Some bank, Some sub, Some s =>
-          match row (Some l) bank box sub ts with
+          match row (Some l) bank box (sub ++ taken js l) ts with
           | Some (n, d) => Some (fl n d + s) | None => None end
       | _, _, _ => None
       end
+  end.
+Fixpoint same_list (xs ys : list nat) : bool :=
+  match xs, ys with [], [] => true | x :: xs', y :: ys' => Nat.eqb x y && same_list xs' ys' | _, _ => false end.
+Definition bounded_terms (r : relaxation) (T : list term) : option Z :=
+  match joints (joint r) with
+  | Some ([], _) => summed [] (sums r) T
+  | Some (js, s) =>
+      if same_list (map (fun x => fst (fst x)) (sums r)) (seq 0 (nl c)) then
+        match summed js (sums r) T with Some v => Some (v + fl s G) | None => None end
+      else None
+  | None => None
   end.
 
 (** ** Margins *)
@@ -464,23 +635,20 @@ Definition margin (ft : features) (w : list Z) (offset : Z) (es : list entry) (f
       match terms 0 w es [] with Some (s, _) => 0 <? s + offset * F | None => false end
   | Each, Some r =>
       match terms 0 w es (lines r) with
-      | Some (s, T) => match summed (sums r) T with Some v => 0 <? s + v + offset * F | None => false end
+      | Some (s, T) => match bounded_terms r T with Some v => 0 <? s + v + offset * F | None => false end
       | None => false
       end
   | Groups g, None =>
       match lower_groups (of_list (map snd es)) w g with Some s => 0 <? s + offset * F | None => false end
   | Leaves t, None =>
       match lower_tree fine (of_list (map snd es)) w t with Some s => 0 <? s + offset * F | None => false end
+  | Greedy t, None => led_well fine (of_list (map snd es)) (fun n => 0 <? nth n w 0 + offset) t
+  | SampleMax t, None =>
+      match led_most fine (of_list (map snd es)) (fun n => 0 <? nth n w 0 + offset) t with Some (_, None) => true | _ => false end
   | _, Some _ => false
   end.
 End Premises.
 
-Definition cut_low (e : ends) (d : nat) (x : Z) : ends :=
-  map (fun p => if Nat.eqb (fst p) d then (Z.max (fst (snd p)) x, snd (snd p)) else snd p) (combine (seq 0 (length e)) e).
-Definition cut_high (e : ends) (d : nat) (x : Z) : ends :=
-  map (fun p => if Nat.eqb (fst p) d then
-         (fst (snd p), Some (match snd (snd p) with Some u => Z.min u x | None => x end)) else snd p)
-      (combine (seq 0 (length e)) e).
 Definition crossed (lo hi : option Z) : bool :=
   match lo, hi with Some a, Some b => b <? a | _, _ => false end.
 
@@ -510,20 +678,12 @@ Fixpoint prove (ft : features) (w : list Z) (offset : Z) (es : list entry) (prem
       | Some (PBox (Some _) e) => existsb (fun p => crossed (Some (fst p)) (snd p)) (firstn (ch c) e)
       | _ => false
       end
-  | SplitQ l j x p1 p2 =>
-      prove ft w offset es (put (PQ (Some l) (QM j) None (Some x)) prems) (S up) p1
-        && prove ft w offset es (put (PQ (Some l) (QM j) (Some x) None) prems) (S up) p2
+  | SplitQ l q x p1 p2 =>
+      prove ft w offset es (put (PQ (Some l) q None (Some x)) prems) (S up) p1
+        && prove ft w offset es (put (PQ (Some l) q (Some x) None) prems) (S up) p2
   | SplitV j x p1 p2 =>
       prove ft w offset es (put (PV j None (Some x)) prems) (S up) p1
         && prove ft w offset es (put (PV j (Some x) None) prems) (S up) p2
-  | SplitBox l i d x p1 p2 =>
-      match get prems i with
-      | Some (PBox p e) =>
-          covers p (Some l) && Nat.ltb l (nl c)
-            && prove ft w offset es (put (PBox (Some l) (cut_high e d x)) prems) (S up) p1
-            && prove ft w offset es (put (PBox (Some l) (cut_low e d x)) prems) (S up) p2
-      | _ => false
-      end
   | Place i l p1 p2 =>
       match get prems i with
       | Some (PAmong j ls) =>
@@ -563,7 +723,7 @@ Definition box_ends (e : ends) : ends :=
   map (fun p => (down_ (dden S) (fst p), option_map (up_ (dden S)) (snd p))) e.
 Definition domain_prem (q : constraint) : prem :=
   match metric (network S) with
-  | Angular _ _ => PNothing                     (* a direction is in the ball, and no domain says more *)
+  | Angular _ _ | Lengths _ => PNothing         (* a direction is in the ball, and no domain says more *)
   | _ =>
       let dn := down_ (dden S) in let up := up_ (dden S) in
       match q with
@@ -571,7 +731,7 @@ Definition domain_prem (q : constraint) : prem :=
       | BoxEverywhere e => PBox None (box_ends e)
       | Norm lo hi => PQ None QNorm (Some (dn lo)) (Some (up hi))
       | Total lo hi => PQ None QTotal (Some (dn lo)) (Some (up hi))
-      | Jointly _ _ => PNothing
+      | Jointly rows b => PJoint rows (b * G)
       end
   end.
 Definition premises : list prem := map fact_prem (facts S) ++ map domain_prem (domain S).
@@ -597,6 +757,8 @@ Fixpoint all_labels (show : list Z * Z -> evidence -> bool) (H : head) (ls : lis
   | _, _ => false
   end.
 
+(** whether what has to be positive is a score *)
+Definition plain (ft : features) : bool := match ft with Greedy _ | SampleMax _ => false | _ => true end.
 Definition check (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
   let H := network S in let c := compile H in
   lengths_fit H && Nat.eqb (length (table C)) (nproto H) &&
@@ -609,6 +771,6 @@ Definition check (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
         shown isqrt c (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev in
       match claimed S with
       | Class a => Nat.ltb a (nclass H) && Nat.eqb (length (margins C)) (nclass H) && all_rivals show H a 0 (margins C)
-      | Labels ls => all_labels show H ls (margins C)
+      | Labels ls => plain (feature H) && all_labels show H ls (margins C)
       end
   end.

@@ -19,7 +19,13 @@ Proof.
   - specialize (IHn (fun k => f (S k)) i (fun k => q (S k)) ltac:(lia)). specialize (q O). lra.
 Qed.
 
+Lemma combined {A B} (d : A) (d' : B) xs : forall ys i x y, nth_error (combine xs ys) i = Some (x, y) -> nth i xs d = x /\ nth i ys d' = y.
+Proof.
+  induction xs as [|a xs IH]; intros ys i x y e; [destruct i; discriminate|].
+  destruct ys as [|b ys]; [destruct i; discriminate|]. destruct i as [|i]; cbn in *; [inv_some; auto|]. now apply IH.
+Qed.
 Section Sound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable H : head.
 Variable unit fine : positive.
@@ -37,29 +43,58 @@ Let hp : 0 < h := posR (hden H).
 Notation Iu := (inI unit).
 Notation If_ := (inI fine).
 
-Lemma fit_parts : (match metric H with Angular f a => 0 <= val f /\ 0 <= val a | _ => True end)
+Lemma fit_parts : (match metric H with
+    | Angular f a => 0 <= val f /\ 0 <= val a
+    | Lengths each => length each = nproto H /\ forall s, In s each -> 0 <= val (spadded s)
+    | Diagonal more => 0 <= val more
+    | _ => True end)
   /\ (forall j, (length (nth j (protos H) []) <= D)%nat) /\ length (pbank H) = nproto H.
 Proof.
   pose proof fit as q. unfold lengths_fit in q. apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2].
   apply Nat.eqb_eq in q3. repeat split; auto.
-  - destruct (metric H); auto. apply andb_prop in q1. destruct q1 as [a b]. apply Z.leb_le in a, b.
-    unfold val. split; apply Rmult_le_pos; try (apply IZR_le; assumption); left; apply Rinv_0_lt_compat; apply posR.
+  - assert (V : forall r : ratio, (0 <= fst r)%Z -> 0 <= val r).
+    { intros r hr. unfold val. apply Rmult_le_pos; [now apply IZR_le|left; apply Rinv_0_lt_compat; apply posR]. }
+    destruct (metric H); auto.
+    + apply Z.leb_le in q1. auto.
+    + apply andb_prop in q1. destruct q1 as [a b]. apply Z.leb_le in a, b. auto.
+    + apply andb_prop in q1. destruct q1 as [a b]. apply Nat.eqb_eq in a. split; auto. intros s hs.
+      rewrite forallb_forall in b. specialize (b s hs). apply Z.leb_le in b. auto.
   - intros j. destruct (Nat.lt_ge_cases j (length (protos H))).
     + rewrite forallb_forall in q2. apply Nat.leb_le. apply q2. now apply nth_In.
     + rewrite nth_overflow by auto. cbn. lia.
 Qed.
 
+(** what a margin proves: a combination of scores is positive, at every leaf that counts if one does *)
+Definition ahead (w : list Z) (o : Z) : Prop :=
+  match feature H with
+  | Greedy t => forall n, led (activation H z) t n -> (0 < nth n w 0 + o)%Z
+  | SampleMax t => forall n, largest (activation H z) t n -> (0 < nth n w 0 + o)%Z
+  | _ => 0 < weighed H w (activation H z) + IZR o
+  end.
+
 (** the direction of z for angles, else z itself *)
 Definition vec (l d : nat) : R :=
   match metric H with
   | Angular f a => z l d / Rmax (sqrt (square_length D (z l) + val a)) (val f)
+  | Lengths each => match one_span each with Some s => z l d / span_length s (square_length D (z l)) | None => z l d end
   | _ => z l d
   end.
+Lemma same_ratio_ok a b : same_ratio a b = true -> a = b.
+Proof. destruct a, b. unfold same_ratio. cbn. intros q. apply andb_prop in q. destruct q as [q1 q2]. apply Z.eqb_eq in q1. apply Pos.eqb_eq in q2. congruence. Qed.
+Lemma one_span_ok each s : one_span each = Some s -> forall j, (j < length each)%nat -> nth j each no_span = s.
+Proof.
+  destruct each as [|a r]; cbn [one_span]; [discriminate|]. destruct (forallb (same_span a) r) eqn:e; [|discriminate]. intros q j hj. inv_some; subst s.
+  destruct j as [|j]; auto. cbn [nth length] in *. rewrite forallb_forall in e. assert (hj' : (j < length r)%nat) by lia. specialize (e (nth j r no_span) (nth_In _ _ hj')).
+  unfold same_span in e. apply andb_prop in e. destruct e as [e e3]. apply andb_prop in e. destruct e as [e1 e2].
+  apply same_ratio_ok in e1, e2, e3. destruct a, (nth j r no_span). cbn in *. congruence.
+Qed.
 Definition qval (l : nat) (q : quantity) : R :=
   match q with
   | QM j => measurement H z l j
   | QNorm => square_length D (vec l)
   | QTotal => sumn D (vec l)
+  | QChannel d => vec l d
+  | QSlope v => sumn D (fun d => at_ v d * vec l d)
   end.
 Definition phold (p : prem) : Prop :=
   match p with
@@ -75,6 +110,7 @@ Definition phold (p : prem) : Prop :=
   | PHere l j => In l (places H j) /\ measurement H z l j = value H z j
   | PAmong j ls => exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j
   | PNothing => True
+  | PJoint rows lo => IZR lo <= g * sumn (nloc H) (fun l => sumn D (fun d => at_ (nth l rows []) d * vec l d))
   end.
 
 (** Arrays *)
@@ -125,19 +161,30 @@ Qed.
 Let Y (l : nat) : nat -> R := fun d => h * vec l d.
 Lemma form_ok j f l : get (forms c) j = Some f -> form_value D f (Y l) = h * h * measurement H z l j.
 Proof.
-  unfold c; cbn. destruct fit_parts as [_ [wf _]]. specialize (wf j).
+  unfold c; cbn. destruct fit_parts as [ln [wf _]]. specialize (wf j).
   destruct (quadratic (metric H)) eqn:eq; [|discriminate]. rewrite get_of_list, nth_error_map.
   destruct (nth_error (protos H) j) as [p|] eqn:e; [|discriminate]. cbn. intros q. inv_some.
+  assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto).
   apply nth_error_nth_ with (d := []) in e. rewrite e in wf.
   unfold measurement, product, proto, Y, vec, form_value, square_length. rewrite e. fold h D.
-  destruct (metric H) as [| | |fl_ ad] eqn:em; try discriminate; subst f; cbn [form_of lead slope const].
+  assert (DIRECT : forall r, h * h * - (sumn D (fun d => at_ p d / h * z l d) / r)
+    = 0 * sumn D (fun d => h * (z l d / r) * (h * (z l d / r))) + sumn D (fun d => at_ (vscale (-1) p) d * (h * (z l d / r))) + 0).
+  { intros r. rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r.
+    replace (h * h * - (sumn D (fun d => at_ p d / h * z l d) / r)) with ((- (h * h) * / r) * sumn D (fun d => at_ p d / h * z l d)) by (unfold Rdiv; ring).
+    rewrite <- sumn_scal. apply sumn_ext. intros d _. rewrite at_vscale. unfold Rdiv. set (i := / r). field. lra. }
+  destruct (metric H) as [|more| |fl_ ad|each] eqn:em; try discriminate; subst f; cbn [form_of lead slope const].
   - rewrite (norm2_eq p D wf), Rmult_1_l, <- !sumn_plus, <- sumn_scal. apply sumn_ext. intros d _.
     rewrite at_vscale. field. lra.
   - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. rewrite <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
     rewrite at_vscale. field. lra.
-  - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. unfold Rdiv at 2. set (r := / Rmax _ _).
-    rewrite <- (Rmult_comm r), <- sumn_scal, <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
-    rewrite at_vscale. unfold Rdiv. fold r. field. lra.
+  - now rewrite DIRECT.
+  - cbn [quadratic directed] in eq. destruct (one_span each) as [s|] eqn:es; [|discriminate].
+    destruct ln as [ln _]. rewrite (one_span_ok _ _ es j) by (rewrite ln; exact hj). now rewrite DIRECT.
+Qed.
+Lemma slope_form_ok v l : form_value D (Form 0 (vscale (hd_ c) v) 0) (Y l) = h * h * sumn D (fun d => at_ v d * vec l d).
+Proof.
+  unfold form_value, Y; cbn [lead slope const]. change (hd_ c) with (Zpos (hden H)).
+  rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r, <- sumn_scal. apply sumn_ext. intros d _. rewrite at_vscale. fold h. ring.
 Qed.
 Lemma form_for_ok q f l : form_for c q = Some f -> form_value D f (Y l) = h * h * qval l q.
 Proof.
@@ -150,6 +197,15 @@ Proof.
   - intros e; inv_some; subst f. unfold form_value, Y; cbn [lead slope const]. change (ch c) with D. change (hd_ c) with (Zpos (hden H)).
     rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r, <- sumn_scal. apply sumn_ext. intros d hd.
     unfold at_. rewrite nth_repeat_lt by auto. fold h. ring.
+  - destruct (Nat.ltb d (ch c)) eqn:ed; [|discriminate]. apply Nat.ltb_lt in ed. change (ch c) with D in ed.
+    intros e; inv_some; subst f. unfold form_value; cbn [lead slope const]. change (hd_ c) with (Zpos (hden H)).
+    rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r.
+    assert (U : forall n k y, (k < n)%nat -> sumn n (fun i => at_ (repeat 0%Z k ++ [Zpos (hden H)]) i * y i) = h * y k).
+    { induction n; intros k y hk; [lia|]. cbn [sumn]. destruct k as [|k]; cbn [repeat app].
+      - rewrite (sumn_ext n _ (fun _ => 0)), sumn_zero; [unfold at_; cbn; fold h; ring|]. intros i _. unfold at_. destruct i; cbn; lra.
+      - specialize (IHn k (fun i => y (S i)) ltac:(lia)). unfold at_ in *. cbn [nth]. rewrite IHn. ring. }
+    rewrite U by auto. unfold Y. ring.
+  - intros e; inv_some; subst f. apply slope_form_ok.
 Qed.
 
 Section Premises.
@@ -169,7 +225,7 @@ Lemma quantity_ok p q lo hi i at_ bank l : get prems i = Some (PQ p q lo hi) -> 
 Proof.
   intros e hc hs ha hl hb. apply M in e. pose proof (covers_ok _ _ _ hc ha) as hk. destruct p as [k|]; cbn in e.
   - subst l. exact e.
-  - apply e; auto. destruct q as [j| |]; auto. cbn [same_bank] in hs. destruct (get (pb c) j) as [b|] eqn:eb; [|discriminate].
+  - apply e; auto. destruct q as [j| | | |]; auto. cbn [same_bank] in hs. destruct (get (pb c) j) as [b|] eqn:eb; [|discriminate].
     apply Nat.eqb_eq in hs. apply get_pb in eb. unfold measures. rewrite hb. destruct eb as [_ ->]. subst. apply Nat.eqb_refl.
 Qed.
 Lemma charge_ok at_ bank l : at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank ->
@@ -177,7 +233,7 @@ Lemma charge_ok at_ bank l : at_place at_ l -> (l < nloc H)%nat -> nth l (lbank 
 Proof.
   intros ha hl hb. induction ts as [|[i t] ts IH]; intros T C e; cbn [charge] in e.
   - inv_some. cbn. lra.
-  - destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
+  - destruct (get prems i) as [[p q lo hi| | | | | | | |]|] eqn:ei; try discriminate.
     destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
     destruct (form_for c q) as [f|] eqn:ef; [|discriminate].
     destruct (if (0 <? t)%Z then hi else lo) as [x|] eqn:ex; [|discriminate].
@@ -222,7 +278,7 @@ Proof.
   destruct (box_of prems at_ box) as [b|] eqn:eb; [|discriminate].
   apply (charge_ok _ _ _ ha hl hb) in ec. apply (bounded_ok _ _ _ _ _ _ l e ec).
   unfold box_of in eb. destruct box as [i|]; [|inv_some; now subst].
-  destruct (get prems i) as [[| | | |p e'| | |]|] eqn:ei; try discriminate.
+  destruct (get prems i) as [[| | | |p e'| | | |]|] eqn:ei; try discriminate.
   destruct (covers p at_) eqn:ecv; [|discriminate]. inv_some; subst b. apply M in ei. cbn in ei. apply ei.
   pose proof (covers_ok _ _ _ ecv ha). destruct p; auto.
 Qed.
@@ -245,8 +301,8 @@ Proof. unfold exempt. intros e q. rewrite <- not_true_iff_false in e. apply e. a
 Lemma lower_at_ok l j i a : lower_at c prems l j i = Some a -> In l (places H j) -> IZR a <= g * measurement H z l j.
 Proof.
   unfold lower_at. intros e hl. destruct (in_places _ _ hl) as [l1 l2].
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate.
-  - destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate.
+  - destruct q as [k| | | |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
     apply M in ei. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in ei.
     + subst k'. destruct ei as [q _]. exact q.
     + destruct (ei l l1 l2) as [q _]. exact q.
@@ -259,8 +315,8 @@ Lemma upper_at_ok l j i a : upper_at prems l j i = Some a -> (In l (places H j) 
   g * measurement H z l j <= IZR a.
 Proof.
   unfold upper_at. intros e hl.
-  destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
-  destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+  destruct (get prems i) as [[p q lo hi| | | | | | | |]|] eqn:ei; try discriminate.
+  destruct q as [k| | | |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
   pose proof (M _ _ ei) as m. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in m.
   - subst k'. destruct m as [_ q]. exact q.
   - destruct hl as [hl|[lo' q]]; [|discriminate]. destruct (in_places _ _ hl) as [l1 l2]. destruct (m l l1 l2) as [_ q]. exact q.
@@ -318,21 +374,32 @@ Proof.
     + destruct ilo as [i|]; [|exact I]. destruct (lower_at c prems l j i) eqn:e; [|exact I]. cbn. now apply lower_at_ok in e.
     + destruct ihi as [i|]; [|exact I]. destruct (upper_at prems l j i) eqn:e; [|exact I]. cbn. apply upper_at_ok in e; auto.
 Qed.
-Lemma direction_ball l : match metric H with Angular _ _ => 0 <= square_length D (vec l) <= 1 | _ => True end.
+Lemma in_ball s r y : 0 <= s -> s <= r * r -> s = square_length D y -> square_length D (fun d => y d / r) <= 1.
 Proof.
-  destruct fit_parts as [a _]. unfold vec. destruct (metric H) as [| | |fl_ ad]; auto. destruct a as [a1 a2].
-  unfold square_length at 1 3. set (s := square_length D (z l)).
-  assert (s0 : 0 <= s) by (apply sumn_nonneg; intros; apply Rle_0_sqr).
-  set (r := Rmax (sqrt (s + val ad)) (val fl_)).
-  assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
-  assert (r2 : s <= r * r).
-  { apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra. }
-  split; [apply sumn_nonneg; intros; apply Rle_0_sqr|].
-  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (z l d * z l d))) by (intros; unfold Rdiv; ring).
-  rewrite sumn_scal. fold (square_length D (z l)). fold s.
-  destruct (Req_dec r 0) as [e|ne].
-  - rewrite e in r2. assert (s = 0) by nra. rewrite H1. lra.
+  intros s0 r2 e. unfold square_length.
+  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (y d * y d))) by (intros; unfold Rdiv; ring).
+  rewrite sumn_scal. fold (square_length D y). rewrite <- e.
+  destruct (Req_dec r 0) as [e0|ne].
+  - rewrite e0 in r2. replace s with 0 by nra. lra.
   - apply Rmult_le_reg_l with (r * r); [nra|]. replace (r * r * (/ r * / r * s)) with s by (field; auto). lra.
+Qed.
+Lemma square_length_nonneg x : 0 <= square_length D x.
+Proof. apply sumn_nonneg. intros; apply Rle_0_sqr. Qed.
+Lemma span_long s q : 0 <= q -> 0 <= val (spadded s) -> 0 <= span_length s q /\ q <= span_length s q * span_length s q.
+Proof.
+  intros q0 a0. unfold span_length. set (m := Rmax _ _). assert (qm : q <= m) by (unfold m; eapply Rle_trans; [|apply Rmax_l]; lra).
+  pose proof (sqrt_pos m). pose proof (sqrt_pos (val (spbeside s))). pose proof (sqrt_def m ltac:(lra)). split; nra.
+Qed.
+Lemma direction_ball l : directed (metric H) = true -> 0 <= square_length D (vec l) <= 1.
+Proof.
+  intros hd. split; [apply square_length_nonneg|]. destruct fit_parts as [a _]. pose proof (square_length_nonneg (z l)) as s0.
+  unfold vec. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
+  - destruct a as [a1 a2]. apply (in_ball (square_length D (z l))); auto. set (s := square_length D (z l)) in *.
+    set (r := Rmax (sqrt (s + val ad)) (val fl_)).
+    assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
+    apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra.
+  - cbn [directed] in hd. destruct (one_span each) as [s|] eqn:es; [|discriminate]. apply (in_ball (square_length D (z l))); auto.
+    apply span_long; auto. apply a. destruct each as [|b r]; [discriminate|]. cbn [one_span] in es. destruct (forallb _ _); [|discriminate]. inv_some; subst. now left.
 Qed.
 Lemma all_nonneg_ok m j d : all_nonneg m = true -> 0 <= at_ (nth j m []) d.
 Proof.
@@ -344,6 +411,149 @@ Proof.
     + rewrite nth_overflow by auto. lra.
   - rewrite (nth_overflow m) by auto. destruct d; cbn; lra.
 Qed.
+(** of a diagonal geometry: between what is stated and [more] above *)
+Lemma scales_nonneg : squares c = true -> forall more, metric H = Diagonal more -> forall j d,
+  0 <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H)) <= scale H j d
+  /\ scale H j d <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H)) + val more.
+Proof.
+  intros es more em j d. unfold c in es; cbn in es. rewrite em in es. destruct fit_parts as [m0 _]. rewrite em in m0.
+  unfold scale. rewrite em. destruct (share_ok j d) as [s0 s1]. assert (0 <= share j d * val more <= val more) by nra.
+  assert (0 <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H))); [|lra].
+  apply Rmult_le_pos; [now apply all_nonneg_ok|left; apply Rinv_0_lt_compat; apply posR].
+Qed.
+Lemma corners_ok n : forall p s e a far (y : nat -> R), corners c unit n p s e = Some (a, far) -> (forall d, 0 <= at_ s d) ->
+  (forall d lo hi, (d < n)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * y d /\ match hi with Some u => g * y d <= IZR u | None => True end) ->
+  IZR a <= sumn n (fun d => at_ s d * ((g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h))))
+  /\ match far with
+     | Some (b, b') => sumn n (fun d => at_ s d * ((g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h)))) <= IZR b
+         /\ sumn n (fun d => (g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h))) <= IZR b'
+     | None => True end.
+Proof.
+  induction n; intros p s e a far y q s0 hf; cbn [corners sumn] in *.
+  - inv_some. repeat split; cbn; lra.
+  - destruct e as [|[lo hi] e']; [discriminate|].
+    destruct (corners c unit n (tl p) (tl s) e') as [[a' far']|] eqn:ec; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+    destruct (hf O lo hi ltac:(lia) eq_refl) as [h1 h2].
+    destruct (IHn (tl p) (tl s) e' a' far' (fun d => y (S d)) ec) as [I1 I2].
+    { intros d. specialize (s0 (S d)). unfold at_ in *. destruct s; [destruct d|]; auto. }
+    { intros d lo' hi' hd' hn. apply (hf (S d)); auto. lia. }
+    assert (TP : forall d, at_ (tl p) d = at_ p (S d)) by (intros d; unfold at_; destruct p; [destruct d|]; reflexivity).
+    assert (TS : forall d, at_ (tl s) d = at_ s (S d)) by (intros d; unfold at_; destruct s; [destruct d|]; reflexivity).
+    assert (E1 : sumn n (fun d => at_ (tl s) d * (g * h * (y (S d) - at_ (tl p) d / h) * (g * h * (y (S d) - at_ (tl p) d / h))))
+      = sumn n (fun i => at_ s (S i) * (g * h * (y (S i) - at_ p (S i) / h) * (g * h * (y (S i) - at_ p (S i) / h))))) by (apply sumn_ext; intros; now rewrite TP, TS).
+    assert (E2 : sumn n (fun d => (g * h * (y (S d) - at_ (tl p) d / h) * (g * h * (y (S d) - at_ (tl p) d / h))))
+      = sumn n (fun i => (g * h * (y (S i) - at_ p (S i) / h) * (g * h * (y (S i) - at_ p (S i) / h))))) by (apply sumn_ext; intros; now rewrite TP).
+    rewrite E1 in I1. rewrite E1, E2 in I2. clear E1 E2.
+    replace (hd 0%Z p) with (nth 0 p 0%Z) by (destruct p; reflexivity). replace (hd 0%Z s) with (nth 0 s 0%Z) by (destruct s; reflexivity).
+    specialize (s0 O). change (IZR (nth 0 s 0%Z)) with (at_ s 0) in *. change (hd_ c) with (Zpos (hden H)).
+    set (w := at_ s 0) in *. set (P := nth 0 p 0%Z). set (t := g * h * (y O - at_ p 0 / h)).
+    assert (T : t = h * (g * y O) - IZR P * g) by (unfold t, at_, P; field; lra).
+    assert (B1 : IZR (lo * Z.pos (hden H) - P * Z.pos unit) <= t) by (rewrite minus_IZR, !mult_IZR; fold h g; rewrite T; nra).
+    assert (B2 : match hi with Some u => t <= IZR (u * Z.pos (hden H) - P * Z.pos unit) | None => True end).
+    { destruct hi as [u|]; auto. rewrite minus_IZR, !mult_IZR. fold h g. rewrite T. nra. }
+    set (lower := (lo * Z.pos (hden H) - P * Z.pos unit)%Z) in *.
+    split.
+    + set (m := Z.max 0 _). assert (M0 : 0 <= IZR m) by (apply IZR_le; unfold m; lia). rewrite plus_IZR, !mult_IZR.
+      change (IZR (nth 0 s 0%Z)) with w.
+      assert (IZR m * IZR m <= t * t).
+      { destruct (Z.eq_dec m 0) as [->|ne]; [pose proof (Rle_0_sqr t) as sq; unfold Rsqr in sq; lra|].
+        assert (Q : m = lower \/ match hi with Some u => (m = P * Z.pos unit - u * Z.pos (hden H))%Z | None => False end).
+        { unfold m in *. destruct hi; lia. }
+        destruct Q as [Q|Q].
+        - rewrite Q in *. nra.
+        - destruct hi as [u|]; [|destruct Q].
+          assert (QR : IZR m = - IZR (u * Z.pos (hden H) - P * Z.pos unit)) by (rewrite <- opp_IZR; f_equal; lia). nra. }
+      assert (w * (IZR m * IZR m) <= w * (t * t)) by (apply Rmult_le_compat_l; auto). lra.
+    + destruct hi as [u|]; auto. destruct far' as [[b b']|]; auto. destruct I2 as [I2 I3].
+      set (upper := (u * Z.pos (hden H) - P * Z.pos unit)%Z) in *. set (m := Z.max (Z.abs lower) (Z.abs upper)).
+      assert (M1 : - IZR m <= t). { apply Rle_trans with (IZR lower); auto. rewrite <- opp_IZR. apply IZR_le. unfold m. lia. }
+      assert (M2 : t <= IZR m). { apply Rle_trans with (IZR upper); auto. apply IZR_le. unfold m. lia. }
+      assert (MM : t * t <= IZR m * IZR m) by nra.
+      rewrite !plus_IZR, !mult_IZR. change (IZR (nth 0 s 0%Z)) with w.
+      assert (w * (t * t) <= w * (IZR m * IZR m)) by (apply Rmult_le_compat_l; auto). split; lra.
+Qed.
+Lemma get_scaled j p s : get (scaled_ c) j = Some (p, s) -> exists more, metric H = Diagonal more /\ nth j (protos H) [] = p /\ nth j (scales H) [] = s.
+Proof.
+  unfold c; cbn. destruct (metric H) as [|more| | |]; try discriminate. rewrite get_of_list. intros e. exists more. split; auto.
+  now apply combined.
+Qed.
+Lemma scaled_range_ok j e i l : squares c = true -> scaled_range c unit j e = Some i ->
+  (forall d lo hi, (d < D)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end) ->
+  Iu i (measurement H z l j).
+Proof.
+  intros sq q hf. unfold scaled_range in q. destruct (get (scaled_ c) j) as [[p s]|] eqn:es; [|discriminate].
+  destruct (get_scaled _ _ _ es) as [more [em [ep es']]]. change (ch c) with D in q.
+  destruct (corners c unit D p s e) as [[a far]|] eqn:ec; [|discriminate]. apply some_inj in q. subst i.
+  assert (V : forall d, vec l d = z l d) by (intros; unfold vec; now rewrite em).
+  assert (s0 : forall d, 0 <= at_ s d).
+  { intros d. rewrite <- es'. unfold c in sq; cbn in sq. rewrite em in sq. now apply all_nonneg_ok. }
+  destruct (corners_ok D p s e a far (z l) ec s0) as [C1 C2]; [intros; rewrite <- V; now apply hf|].
+  assert (MM : more_ c = more) by (unfold c; cbn; now rewrite em). rewrite MM.
+  destruct fit_parts as [m0 _]. rewrite em in m0.
+  change (hd_ c) with (Zpos (hden H)). change (sd_ c) with (Zpos (sden H)).
+  set (sd := IZR (Zpos (sden H))) in *. assert (sp : 0 < sd) by apply posR.
+  unfold measurement. rewrite em. fold D.
+  set (t := fun d => g * h * (z l d - at_ p d / h)) in *.
+  assert (TT : forall d, (z l d - proto H j d) * (z l d - proto H j d) = (t d * t d) / (g * h * (g * h))).
+  { intros d. unfold t, proto. rewrite ep. fold h. field. lra. }
+  set (S1 := sumn D (fun d => at_ s d * (t d * t d))). set (S2 := sumn D (fun d => t d * t d)).
+  change (IZR a <= S1) in C1. change (match far with Some (b, b') => S1 <= IZR b /\ S2 <= IZR b' | None => True end) in C2.
+  assert (gh : 0 < g * h * (g * h)) by (assert (0 < g * h) by nra; nra).
+  assert (SC : forall d, at_ s d / sd <= scale H j d <= at_ s d / sd + val more).
+  { intros d. destruct (scales_nonneg sq more em j d) as [[_ q1] q2]. rewrite es' in *. split; auto. }
+  assert (L1 : S1 / (sd * (g * h * (g * h))) <= sumn D (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d)))).
+  { replace (S1 / (sd * (g * h * (g * h)))) with (/ (sd * (g * h * (g * h))) * S1) by (field; lra). unfold S1. rewrite <- sumn_scal.
+    apply sumn_le. intros d _. rewrite TT. destruct (SC d) as [q _].
+    replace (/ (sd * (g * h * (g * h))) * (at_ s d * (t d * t d))) with (at_ s d / sd * (t d * t d / (g * h * (g * h)))) by (field; lra).
+    apply Rmult_le_compat_r; auto. apply Rmult_le_pos; [apply Rle_0_sqr|left; now apply Rinv_0_lt_compat]. }
+  assert (L2 : sumn D (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d))) <= S1 / (sd * (g * h * (g * h))) + val more * (S2 / (g * h * (g * h)))).
+  { replace (S1 / (sd * (g * h * (g * h))) + val more * (S2 / (g * h * (g * h))))
+      with (/ (sd * (g * h * (g * h))) * S1 + (val more * / (g * h * (g * h))) * S2) by (field; lra).
+    unfold S1, S2. rewrite <- !sumn_scal, <- sumn_plus.
+    apply sumn_le. intros d _. rewrite TT. destruct (SC d) as [_ q].
+    replace (/ (sd * (g * h * (g * h))) * (at_ s d * (t d * t d)) + val more * / (g * h * (g * h)) * (t d * t d))
+      with ((at_ s d / sd + val more) * (t d * t d / (g * h * (g * h)))) by (field; lra).
+    apply Rmult_le_compat_r; auto. apply Rmult_le_pos; [apply Rle_0_sqr|left; now apply Rinv_0_lt_compat]. }
+  set (m := sumn D (fun d => scale H j d * _)) in *.
+  assert (K : IZR (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H)) = g * (h * h) * sd) by (rewrite !mult_IZR; reflexivity).
+  assert (K0 : 0 < g * (h * h) * sd) by (assert (0 < h * h) by nra; assert (0 < g * (h * h)) by nra; nra).
+  split; cbn [fst snd above below]; fold g.
+  - pose proof (fl_le a (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H)) ltac:(lia)) as d. rewrite K in d.
+    apply Rmult_le_reg_r with (g * (h * h) * sd); auto. eapply Rle_trans; [exact d|]. eapply Rle_trans; [exact C1|].
+    apply Rle_trans with (g * (S1 / (sd * (g * h * (g * h)))) * (g * (h * h) * sd)); [right; field; lra|].
+    apply Rmult_le_compat_r; [lra|]. apply Rmult_le_compat_l; lra.
+  - destruct far as [[b b']|]; [|exact I]. destruct C2 as [C2 C3]. cbn [below].
+    unfold val in L2, m0. set (mn := IZR (fst more)) in *. set (md := IZR (Zpos (snd more))) in *. assert (mp : 0 < md) by apply posR.
+    pose proof (ce_ge (b * Z.pos (snd more) + fst more * Z.pos (sden H) * b') (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H) * Z.pos (snd more)) ltac:(lia)) as d.
+    rewrite plus_IZR, (mult_IZR (_ * _ * _)), K, !mult_IZR in d. fold mn md sd in d. fold g.
+    apply Rmult_le_reg_r with (g * (h * h) * sd * md); [nra|]. eapply Rle_trans; [|exact d].
+    assert (mn0 : 0 <= mn). { apply Rmult_le_reg_r with (/ md); [now apply Rinv_0_lt_compat|]. rewrite Rmult_0_l. exact m0. }
+    apply Rle_trans with (S1 * md + mn * sd * S2).
+    + apply Rle_trans with (g * (S1 / (sd * (g * h * (g * h))) + mn / md * (S2 / (g * h * (g * h)))) * (g * (h * h) * sd * md)); [|right; field; lra].
+      apply Rmult_le_compat_r; [nra|]. apply Rmult_le_compat_l; lra.
+    + assert (mn * sd * S2 <= mn * sd * IZR b') by (apply Rmult_le_compat_l; [nra|auto]). nra.
+Qed.
+(** the inequality of Cauchy and Schwarz, with bounds of both lengths *)
+Lemma product_below (p y : nat -> R) r n : 0 < n -> 0 <= r -> square_length D p <= n * n -> square_length D y <= r * r ->
+  - (n * r) <= sumn D (fun d => p d * y d) <= n * r.
+Proof.
+  intros n0 r0 hp' hy. set (x := sumn D (fun d => p d * y d)).
+  assert (E : forall s, 0 <= r * r * square_length D p + s * (n * r * x) * 2 + s * s * (n * n) * square_length D y).
+  { intros s. replace (r * r * square_length D p + s * (n * r * x) * 2 + s * s * (n * n) * square_length D y)
+      with (sumn D (fun d => (r * p d + s * n * y d) * (r * p d + s * n * y d))); [apply sumn_nonneg; intros; apply Rle_0_sqr|].
+    unfold square_length, x. rewrite (Rmult_comm (s * (n * r * _)) 2).
+    replace (2 * (s * (n * r * sumn D (fun d => p d * y d)))) with ((2 * s * n * r) * sumn D (fun d => p d * y d)) by ring.
+    rewrite <- !sumn_scal, <- !sumn_plus. apply sumn_ext. intros; ring. }
+  destruct (Req_dec r 0) as [->|ne].
+  - assert (Y0 : forall d, (d < D)%nat -> y d = 0).
+    { intros d hd. assert (y d * y d <= 0); [|nra]. eapply Rle_trans; [apply (sumn_one D (fun k => y k * y k) d); auto; intros; apply Rle_0_sqr|]. unfold square_length in hy. lra. }
+    assert (x = 0); [|lra]. unfold x. rewrite (sumn_ext D _ (fun _ => 0)); [apply sumn_zero|]. intros d hd. rewrite Y0 by auto. ring.
+  - assert (rp : 0 < r) by lra. assert (nr : 0 < n * r) by nra.
+    pose proof (E 1) as e1. pose proof (E (-1)) as e2.
+    assert (r * r * square_length D p <= r * r * (n * n)) by (apply Rmult_le_compat_l; [nra|auto]).
+    assert (n * n * square_length D y <= n * n * (r * r)) by (apply Rmult_le_compat_l; [nra|auto]).
+    split; apply Rmult_le_reg_l with (n * r); auto; nra.
+Qed.
 Lemma meet_ok a : forall b d lo hi, nth_error (meet a b) d = Some (lo, hi) -> exists l1 u1 l2 u2,
   nth_error a d = Some (l1, u1) /\ nth_error b d = Some (l2, u2) /\ lo = Z.max l1 l2 /\
   hi = match u1, u2 with Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end.
@@ -352,6 +562,65 @@ Proof.
   destruct b as [|[l2 u2] b]; [destruct d; discriminate|]. destruct d as [|d]; cbn [meet nth_error] in *.
   - inv_some. repeat eexists; auto.
   - now apply IH.
+Qed.
+
+Lemma cut_low_ok e d x k lo hi : nth_error (cut_low e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ hi = u /\
+  lo = if Nat.eqb k d then Z.max l x else l.
+Proof.
+  unfold cut_low. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma cut_high_ok e d x k lo hi : nth_error (cut_high e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ lo = l /\
+  hi = if Nat.eqb k d then Some (match u with Some y => Z.min y x | None => x end) else u.
+Proof.
+  unfold cut_high. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma most_of_ok n : forall v e m (y : nat -> R), most_of n v e = Some m ->
+  (forall d lo hi, (d < n)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * y d /\ match hi with Some u => g * y d <= IZR u | None => True end) ->
+  g * sumn n (fun d => at_ v d * y d) <= IZR m.
+Proof.
+  induction n; intros v e m y q hf; cbn [most_of sumn] in *; [inv_some; subst; lra|].
+  destruct v as [|a v].
+  - inv_some; subst. rewrite (sumn_ext n _ (fun _ => 0)), sumn_zero; [unfold at_; cbn; lra|]. intros i _. unfold at_. destruct i; cbn; lra.
+  - destruct e as [|[lo hi] e]; [discriminate|]. cbn [tl] in q. destruct (most_of n v e) as [r|] eqn:er; [|discriminate].
+    assert (B : g * sumn n (fun d => at_ v d * y (S d)) <= IZR r) by (apply (IHn v e r (fun d => y (S d)) er); intros d lo' hi' hd hn; apply (hf (S d)); auto; lia).
+    destruct (hf O lo hi ltac:(lia) eq_refl) as [h1 h2]. unfold at_ in *. cbn [nth].
+    destruct (a =? 0)%Z eqn:e0; bools; [inv_some; subst; lra|].
+    assert (K : forall k : Z, IZR a * (g * y O) <= IZR k -> g * (IZR a * y O + sumn n (fun d => IZR (nth d v 0%Z) * y (S d))) <= IZR (k + r)) by (intros k hk; rewrite plus_IZR; lra).
+    destruct hi as [u|]; [|destruct (a <? 0)%Z eqn:e1; [|discriminate]]; inv_some; subst m; apply K.
+    + destruct (Z_le_gt_dec 0 a) as [s0|s0].
+      * apply Rle_trans with (IZR (a * u)); [|apply IZR_le; lia]. rewrite mult_IZR. apply IZR_le in s0. apply Rmult_le_compat_l; auto.
+      * apply Rle_trans with (IZR (a * lo)); [|apply IZR_le; lia]. rewrite mult_IZR. assert (IZR a <= 0) by (apply IZR_le; lia). nra.
+    + apply Z.ltb_lt in e1. apply IZR_lt in e1. rewrite mult_IZR. nra.
+Qed.
+Lemma most_elsewhere_ok l n : forall k rows boxes m, most_elsewhere c prems l n k rows boxes = Some m -> (k + n <= nloc H)%nat ->
+  g * sumn n (fun i => if Nat.eqb (k + i) l then 0 else sumn D (fun d => at_ (nth i rows []) d * vec (k + i) d)) <= IZR m.
+Proof.
+  induction n; intros k rows boxes m q hn; cbn [most_elsewhere sumn] in *; [inv_some; subst; lra|].
+  destruct boxes as [|i boxes]; [discriminate|]. destruct (most_elsewhere c prems l n (S k) (tl rows) boxes) as [r|] eqn:er; [|discriminate].
+  apply IHn in er; [|lia].
+  assert (E : sumn n (fun i => if Nat.eqb (S k + i) l then 0 else sumn D (fun d => at_ (nth i (tl rows) []) d * vec (S k + i) d))
+    = sumn n (fun i => if Nat.eqb (k + S i) l then 0 else sumn D (fun d => at_ (nth (S i) rows []) d * vec (k + S i) d))).
+  { apply sumn_ext. intros x _. rewrite Nat.add_succ_comm. destruct (Nat.eqb (k + S x) l); auto. apply sumn_ext. intros d _. destruct rows; [destruct x|]; reflexivity. }
+  rewrite E in er. clear E. rewrite Nat.add_0_r. destruct (Nat.eqb k l); [inv_some; subst; lra|].
+  destruct (get prems i) as [[| | | |p e| | | |]|] eqn:ei; try discriminate. destruct (covers p (Some k)) eqn:cv; [|discriminate].
+  destruct (most_of (ch c) (hd [] rows) e) as [x|] eqn:ex; [|discriminate]. inv_some; subst m.
+  apply (most_of_ok _ _ _ _ (vec k)) in ex.
+  - replace (nth 0 rows []) with (hd [] rows) by (destruct rows; reflexivity). change (ch c) with D in ex. rewrite plus_IZR. lra.
+  - apply M in ei. cbn in ei. apply ei. pose proof (covers_ok p (Some k) k cv eq_refl). destruct p; auto. lia.
 Qed.
 
 Theorem derive_ok s k : derive isqrt c unit fine rounds prems ps s = Some k -> phold k.
@@ -370,13 +639,12 @@ Proof.
     + intros l hl hm. apply get_pb in eb. apply R; cbn; auto. unfold measures in hm. apply Nat.eqb_eq in hm. destruct eb. congruence.
   - (* SZero *)
     destruct (squares c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. split; cbn [fst snd above below qval]; [|exact I]. fold g.
-    apply Rmult_le_pos; [lra|]. unfold c in es; cbn in es. unfold measurement. destruct (metric H); try discriminate.
+    apply Rmult_le_pos; [lra|]. pose proof (scales_nonneg es) as sn. unfold c in es; cbn in es. unfold measurement. destruct (metric H); try discriminate.
     + apply sumn_nonneg. intros; apply Rle_0_sqr.
-    + apply sumn_nonneg. intros d _. apply Rmult_le_pos; [|apply Rle_0_sqr]. unfold scale.
-      apply Rmult_le_pos; [now apply all_nonneg_ok|left; apply Rinv_0_lt_compat; apply posR].
+    + apply sumn_nonneg. intros d _. apply Rmult_le_pos; [|apply Rle_0_sqr]. destruct (sn more eq_refl j d). lra.
   - (* SBall *)
     destruct (angular c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. cbn [qval]. unfold c in es; cbn in es.
-    pose proof (direction_ball l) as q. destruct (metric H); try discriminate. split; cbn [fst snd above below]; fold g; nra.
+    pose proof (direction_ball l es) as q. split; cbn [fst snd above below]; fold g; nra.
   - (* SLeast *)
     destruct (nearest c j) eqn:en; [|discriminate]. destruct (least_at c prems j None (places_ c j) refs) as [[b|]|] eqn:el; try discriminate.
     inv_some; subst k. pose proof (least_at_nonempty _ _ _ _ _ _ el eq_refl) as ne. destruct (places_eq _ ne) as [hj hp']. rewrite hp' in *.
@@ -387,7 +655,7 @@ Proof.
     destruct (Nat.eqb j' j && nearest c j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb en]. apply Nat.eqb_eq in eb. subst j'.
     destruct (least_at c prems j None ls refs) as [[b|]|] eqn:el; try discriminate. inv_some; subst k.
     assert (AT : exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j).
-    { destruct (get prems i) as [[| | | | |l0 j0|j0 ls0|]|] eqn:eg; try discriminate; apply M in eg; cbn in eg;
+    { destruct (get prems i) as [[| | | | |l0 j0|j0 ls0| |]|] eqn:eg; try discriminate; apply M in eg; cbn in eg;
         apply some_inj in ei; apply pair_equal_spec in ei; destruct ei as [-> <-].
       - exists l0. destruct eg. repeat split; auto. now left.
       - exact eg. }
@@ -414,7 +682,7 @@ Proof.
     destruct kind; [unfold pool in ep; destruct (_ =? 0)%Z in ep; discriminate|..];
       change (@nth chain j (inner H) [] = inner_) in ein; rewrite ein; exact q.
   - (* SImplied *)
-    destruct (get prems i) as [[|k' lo [hi|]| | | | | |]|] eqn:ei; try discriminate.
+    destruct (get prems i) as [[|k' lo [hi|]| | | | | | |]|] eqn:ei; try discriminate.
     destruct (get (forms c) j) as [fj|] eqn:efj; [|discriminate]. destruct (get (forms c) v) as [fv|] eqn:efv; [|discriminate].
     destruct (get (pb c) j) as [bj|] eqn:ebj; [|discriminate]. destruct (get (pb c) v) as [bv|] eqn:ebv; [|discriminate].
     destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
@@ -430,7 +698,7 @@ Proof.
     apply (bounded_ok _ _ _ _ _ _ l) in ebd; [|
       cbn [form_sum]; rewrite (form_ok _ _ l efv), (form_for_ok QNorm _ l eq_refl), plus_IZR, !mult_IZR; fold g; cbn [qval] | exact I].
     + destruct ebd as [hd hn]. cbn [form_sum] in hn. rewrite (form_ok _ _ l efj) in hn.
-      pose proof (solved_ok s n d (measurement H z l j) hd ltac:(lra)) as w. rewrite es in w. destruct w as [_ w].
+      pose proof (solved_ok s n d (measurement H z l j) hd) as w. specialize (w ltac:(lra)). rewrite es in w. destruct w as [_ w].
       split; cbn [fst snd above]; [exact I|]. destruct up as [x|]; cbn [below snd] in *; [|exact I]. fold g in w |- *.
       pose proof (nearest_le j l ltac:(assumption) hlj). nra.
     + rewrite q. repeat match goal with e : (0 <=? _)%Z = true |- _ => apply Z.leb_le in e end.
@@ -438,7 +706,7 @@ Proof.
       assert (BB : IZR ball * square_length D (vec l) <= IZR ball).
       { match goal with o : (_ || _)%bool = true |- _ => apply orb_prop in o; destruct o as [o|o] end.
         - apply Z.eqb_eq in H2. subst ball. lra.
-        - unfold c in H2; cbn in H2. pose proof (direction_ball l) as w. destruct (metric H); try discriminate. nra. }
+        - pose proof (direction_ball l H2). nra. }
       assert (IZR t * (g * value H z v) <= IZR t * IZR hi) by (apply Rmult_le_compat_l; lra).
       set (S := square_length D (vec l)) in *. set (V := value H z v) in *.
       apply Rle_trans with (h * h * (IZR t * (g * V) + g * (IZR ball * S))); [right; ring|].
@@ -453,9 +721,46 @@ Proof.
     destruct (places_eq j ltac:(rewrite ep; discriminate)) as [hj hpl]. rewrite ep in hpl.
     destruct (nearest_at j en) as [l0 [hl q]]; [rewrite <- hpl; discriminate|]. cbn [phold]. exists l0. rewrite hpl. auto.
   - (* SHere *)
-    destruct (get prems i) as [[| | | | |l j| |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | |]|] eqn:e2; try discriminate.
+    destruct (get prems i) as [[| | | | |l j| | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | | |]|] eqn:e2; try discriminate.
     destruct (Nat.eqb j j') eqn:ej; [|discriminate]. apply Nat.eqb_eq in ej. subst j'. inv_some; subst k.
     apply M in e1, e2. cbn in *. destruct e1 as [_ ->]. exact e2.
+  - (* SSpan *)
+    destruct (get (spanned c) j) as [n|] eqn:en; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate].
+    apply andb_prop in eb. destruct eb as [b1 b2]. apply Z.ltb_lt in b1. apply Z.leb_le in b2. inv_some; subst k.
+    unfold c in en; cbn in en. destruct (metric H) as [|more| |f a|each] eqn:em; try discriminate.
+    rewrite get_of_list, nth_error_map in en. destruct (nth_error (protos H) j) as [p|] eqn:ep; [|discriminate]. cbn in en. inv_some; subst n.
+    assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto). apply nth_error_nth_ with (d := []) in ep.
+    destruct fit_parts as [fa [wf _]]. rewrite em in fa. destruct fa as [ln ad]. specialize (wf j). rewrite ep in wf.
+    set (X := (isqrt (norm2 p * (Z.pos unit * Z.pos unit) / (hd_ c * hd_ c)) + 1)%Z) in *. change (hd_ c) with (Zpos (hden H)) in b2.
+    apply IZR_lt in b1. apply IZR_le in b2. rewrite !mult_IZR in b2. fold g h in b2. set (x := IZR X) in *.
+    intros l _ _. cbn [qval]. unfold measurement. rewrite em. fold D.
+    assert (a0 : 0 <= val (spadded (nth j each no_span))) by (apply ad, nth_In; lia).
+    destruct (span_long _ _ (square_length_nonneg (z l)) a0) as [r0 r2]. set (r := span_length _ _) in *.
+    assert (x0 : 0 < x / g) by (apply Rmult_lt_0_compat; [exact b1|now apply Rinv_0_lt_compat]).
+    assert (pn : square_length D (fun d => proto H j d) <= x / g * (x / g)).
+    { apply Rmult_le_reg_l with (h * h * (g * g)); [repeat apply Rmult_lt_0_compat; auto|].
+      replace (h * h * (g * g) * (x / g * (x / g))) with (x * x * (h * h)) by (field; lra).
+      replace (h * h * (g * g) * square_length D (fun d => proto H j d)) with (IZR (norm2 p) * (g * g)); [exact b2|].
+      rewrite (norm2_eq p D wf). unfold square_length, proto. rewrite ep. fold h.
+      rewrite (sumn_ext D (fun d => at_ p d / h * (at_ p d / h)) (fun d => / (h * h) * (at_ p d * at_ p d))) by (intros; field; lra).
+      rewrite sumn_scal. field. lra. }
+    destruct (product_below (fun d => proto H j d) (z l) r (x / g) x0 r0 pn r2) as [p1 p2].
+    change (sumn D (fun d => proto H j d * z l d)) with (product H (z l) j) in p1, p2. set (m := product H (z l) j) in *.
+    assert (K : - (x / g) <= m / r <= x / g).
+    { destruct (Req_dec r 0) as [e0|ne].
+      - rewrite e0 in *. assert (m = 0) by lra. rewrite H0. unfold Rdiv at 2 3. rewrite Rmult_0_l. lra.
+      - split; apply Rmult_le_reg_r with r; try lra; unfold Rdiv at 2; rewrite ?Rmult_assoc, ?Rinv_l, ?Rmult_1_r by lra; try lra.
+        unfold Rdiv at 1. rewrite Rmult_assoc, Rinv_l by lra. lra. }
+    assert (XG : g * (x / g) = x) by (field; lra).
+    split; cbn [fst snd above below]; fold g; rewrite ?opp_IZR; fold x; nra.
+  - (* SScaled *)
+    destruct (get prems box) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate.
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
+    destruct (scaled_range c unit j e') as [[lo hi]|] eqn:er; [|discriminate]. inv_some; subst k.
+    apply M in e1. cbn in e1.
+    assert (B : forall l, at_place at_ l -> (l < nloc H)%nat -> Iu (lo, hi) (measurement H z l j)).
+    { intros l hl hn. apply (scaled_range_ok j e' (lo, hi) l b2 er). apply e1. pose proof (covers_ok p at_ l b1 hl). destruct p; auto. }
+    destruct at_ as [l|]; cbn [phold qval]; [apply B; [reflexivity|now apply Nat.ltb_lt in b3]|intros l hl _; apply B; auto; exact I].
   - (* SAround *)
     destruct (upper_at prems l j i) as [b|] eqn:eu; [|discriminate]. destruct (get ps j) as [p|] eqn:ep; [|discriminate].
     destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3].
@@ -481,7 +786,7 @@ Proof.
     rewrite mult_IZR in q1, q2. fold g h in q1, q2. rewrite minus_IZR, plus_IZR.
     assert (e2 : g * z l d = g * t + IZR x * g / h) by (unfold t; rewrite pd; field; lra). split; lra.
   - (* SMeet *)
-    destruct (get prems i) as [[| | | |p a| | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[| | | |p' b| | |]|] eqn:e2; try discriminate.
+    destruct (get prems i) as [[| | | |p a| | | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[| | | |p' b| | | |]|] eqn:e2; try discriminate.
     assert (B : forall l, (match p with Some k => l = k | None => (l < nloc H)%nat end) -> (match p' with Some k => l = k | None => (l < nloc H)%nat end) ->
       forall d lo hi, (d < D)%nat -> nth_error (meet a b) d = Some (lo, hi) ->
       IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end).
@@ -492,6 +797,34 @@ Proof.
     destruct p as [l|]; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2].
     apply Nat.ltb_lt in b2. inv_some; subst k. cbn [phold]. intros l' -> d lo hi hd hm. apply (B l) with (4 := hm); auto.
     pose proof (covers_ok p' (Some l) l b1 eq_refl). destruct p'; auto.
+  - (* SCut *)
+    destruct (get prems i) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate.
+    destruct (get prems k0) as [[[l|] [j| | |d|v] lo hi| | | | | | | |]|] eqn:e2; try discriminate.
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [cv ln]. apply Nat.ltb_lt in ln. change (nl c) with (nloc H) in ln.
+    inv_some; subst k. apply M in e1, e2. cbn [phold qval] in e1, e2. destruct e2 as [b1 b2]. cbn [fst snd] in b1, b2.
+    intros l' ->.
+    assert (B : forall k lo hi, (k < D)%nat -> nth_error e' k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
+    { apply e1. pose proof (covers_ok p (Some l) l cv eq_refl). destruct p; auto. }
+    set (e2 := match lo with Some x => cut_low e' d x | None => e' end).
+    assert (B2 : forall k lo hi, (k < D)%nat -> nth_error e2 k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
+    { unfold e2. destruct lo as [x|]; auto. intros k lo' hi' hk hn. apply cut_low_ok in hn. destruct hn as [lo'' [u [n1 [-> ->]]]].
+      destruct (B _ _ _ hk n1) as [c1 c2]. split; auto. destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. cbn in b1. fold g in b1.
+      destruct (Z.max_spec lo'' x) as [[_ ->]|[_ ->]]; auto. }
+    destruct hi as [x|]; auto. intros k lo' hi' hk hn. apply cut_high_ok in hn. destruct hn as [lo'' [u [n1 [-> ->]]]].
+    destruct (B2 _ _ _ hk n1) as [c1 c2]. split; auto. destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. cbn in b2. fold g in b2.
+    destruct u as [y|]; auto. destruct (Z.min_spec y x) as [[_ ->]|[_ ->]]; auto.
+  - (* SAlone *)
+    destruct (get prems i) as [[| | | | | | | |rows lo]|] eqn:e1; try discriminate. destruct (Nat.ltb l (nl c)) eqn:el; [|discriminate].
+    apply Nat.ltb_lt in el. change (nl c) with (nloc H) in *. destruct (most_elsewhere c prems l (nloc H) 0 rows boxes) as [m|] eqn:em; [|discriminate].
+    inv_some; subst k. apply M in e1. cbn in e1. apply most_elsewhere_ok in em; [|lia]. split; cbn [fst snd above below qval]; [|exact I]. fold g.
+    rewrite minus_IZR.
+    assert (S : forall n f, (l < n)%nat -> sumn n f = f l + sumn n (fun i => if Nat.eqb (0 + i) l then 0 else f i)).
+    { clear. intros n. revert l. induction n; intros l f hl; [lia|]. cbn [sumn Nat.add]. destruct l as [|l]; cbn [Nat.eqb].
+      - lra.
+      - rewrite (IHn l (fun i => f (S i))) by lia. cbn [Nat.add]. lra. }
+    rewrite (S (nloc H)) in e1 by auto. cbn [Nat.add] in *. lra.
 Qed.
 
 (** ** Activations *)
@@ -500,8 +833,8 @@ Proof. intros q. destruct (places_eq j) as [_ e]; [intros e; rewrite e in q; des
 Lemma low_value_ok j i a : low_value c prems j i = Some a -> IZR a <= g * value H z j.
 Proof.
   unfold low_value. intros e.
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
-  - destruct p; [discriminate|]. destruct q as [k| |]; try discriminate.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p; [discriminate|]. destruct q as [k| | | |]; try discriminate.
     destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
     destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
     destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
@@ -513,8 +846,8 @@ Qed.
 Lemma high_value_ok j i a : high_value c prems j i = Some a -> g * value H z j <= IZR a.
 Proof.
   unfold high_value. intros e.
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
-  - destruct p as [l|]; (destruct q as [k| |]; [|destruct lo; discriminate|destruct lo; discriminate] || (destruct q as [k| |]; try discriminate)).
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p as [l|]; (destruct q as [k| | | |]; [|destruct lo; discriminate|destruct lo; discriminate] || (destruct q as [k| | | |]; try discriminate)).
     + destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
       apply Nat.eqb_eq in b3. subst k. destruct (measures_ok _ _ b2) as [hl _]. pose proof (nearest_le _ _ b1 hl).
       destruct m as [_ w]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. nra.
@@ -532,7 +865,7 @@ Qed.
 Definition entry_ok (j : nat) (e : entry) : Prop := Iu (fst e) (value H z j) /\ If_ (snd e) (activation H z j).
 Lemma roof_ok j i known : below fine known (activation H z j) -> below fine (roof c unit fine prems j i known) (activation H z j).
 Proof.
-  intros k. unfold roof. destruct (get prems i) as [[| | |b ex| | | |]|] eqn:ei; auto.
+  intros k. unfold roof. destruct (get prems i) as [[| | |b ex| | | | |]|] eqn:ei; auto.
   destruct (_ && _)%bool eqn:eb; auto. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
   apply M in ei. cbn in ei. specialize (ei j b1 b2). set (a := activation H z j) in *.
   assert (q : F * a <= IZR (ce (b * Z.pos fine) (Z.pos unit))).
@@ -610,7 +943,7 @@ Proof.
   intros [ev ea] q. unfold line_of in q. destruct (get (outsides c) j) as [ch_|] eqn:ec; [|discriminate].
   unfold activation. rewrite (outside_run _ _ ec). set (f := run ch_). destruct ln as [l' al' be' a b|l' al' be' il ih among refs].
   - (* a line below *)
-    destruct (fst (fst e)) as [lo|] eqn:elo; [|discriminate].
+    destruct (fst (fst e)) as [low|] eqn:elo; [|discriminate]. set (lo := Z.min low a) in *.
     destruct (both (image isqrt fine rounds ch_ (point_itv unit fine a))) as [[fa fa']|] eqn:efa; [|discriminate].
     destruct (both (image isqrt fine rounds ch_ (point_itv unit fine b))) as [[fb fb']|] eqn:efb; [|discriminate].
     set (top := match snd (fst e) with Some hi => Some (Z.max hi b) | None => None end) in *.
@@ -625,7 +958,8 @@ Proof.
     apply point_value in efa, efb. fold f in efa, efb. destruct efa as [fa1 fa2], efb as [fb1 fb2].
     destruct (measures_ok _ _ hm) as [hl _]. pose proof (nearest_le _ _ hn hl) as hle. set (v := value H z j) in *.
     destruct ev as [ev1 ev2]. rewrite elo in ev1. cbn [above] in ev1. fold g in ev1.
-    assert (Lab : IZR lo <= IZR a < IZR b) by (split; [apply IZR_le|apply IZR_lt]; assumption).
+    assert (ev0 : IZR lo <= g * v) by (eapply Rle_trans; [apply IZR_le; apply Z.le_min_l|exact ev1]). clear ev1. rename ev0 into ev1.
+    assert (Lab : IZR lo <= IZR a < IZR b) by (split; [apply IZR_le; apply Z.le_min_r|apply IZR_lt; assumption]).
     assert (INI : forall x, IZR lo <= g * x -> (forall t, top = Some t -> g * x <= IZR t) -> inI fine i x).
     { intros x x1 x2. unfold i. apply to_fine_ok. split; cbn [fst snd above below]; auto. destruct top; cbn; auto. }
     assert (TOPB : forall t, top = Some t -> (b <= t)%Z).
@@ -698,7 +1032,7 @@ Proof.
     (* the location that attains the value *)
     assert (AT : exists k, In k ls /\ In k (places H j) /\ measurement H z k j = v).
     { unfold cand in ecand. destruct among as [ia|].
-      - destruct (get prems ia) as [[| | | | |k0 j0|k0 ls0|]|] eqn:eia; try discriminate;
+      - destruct (get prems ia) as [[| | | | |k0 j0|k0 ls0| |]|] eqn:eia; try discriminate;
           [destruct (Nat.eqb j0 j) eqn:e0|destruct (Nat.eqb k0 j) eqn:e0]; try discriminate; apply Nat.eqb_eq in e0; subst;
           inv_some; apply M in eia; cbn in eia.
         + exists k0. subst ls. destruct eia. repeat split; auto. now left.
@@ -764,24 +1098,64 @@ Proof.
     inv_some; subst S. cbn [form_sum term_sum]. rewrite (form_ok _ _ l ef), (IH _ eq_refl); [|intros; apply ip; now right].
     assert (l' = l) by (apply (ip (l', (a, j))); now left). subst. ring.
 Qed.
-Lemma summed_ok ss : forall T v, summed c unit prems ss T = Some v -> IZR v <= term_sum T.
+(** what linear forms over all locations take off at one of them *)
+Fixpoint taken_sum (js : list (Z * list (list Z))) (l : nat) : R :=
+  match js with [] => 0 | (t, rows) :: r => IZR t * sumn D (fun d => at_ (nth l rows []) d * vec l d) + taken_sum r l end.
+Lemma taken_ok js l : form_sum D (taken c js l) (Y l) = - (h * h * taken_sum js l).
 Proof.
-  induction ss as [|[[l box] ts] ss IH]; intros T v q; cbn [summed] in q.
+  unfold taken. induction js as [|[t rows] js IH]; cbn [map form_sum taken_sum fst snd]; [ring|]. rewrite IH, slope_form_ok, opp_IZR. ring.
+Qed.
+Lemma joints_ok ts : forall js s, joints prems ts = Some (js, s) -> IZR s <= g * sumn (nloc H) (taken_sum js).
+Proof.
+  induction ts as [|[i t] ts IH]; intros js s q; cbn [joints] in q.
+  - inv_some. rewrite (sumn_ext _ _ (fun _ => 0)) by reflexivity. rewrite sumn_zero. lra.
+  - destruct (get prems i) as [[| | | | | | | |rows lo]|] eqn:e1; try discriminate. destruct (joints prems ts) as [[js' s']|]; [|discriminate].
+    destruct (0 <=? t)%Z eqn:et; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+    specialize (IH _ _ eq_refl). apply M in e1. cbn in e1. apply Z.leb_le in et. apply IZR_le in et. cbn [taken_sum].
+    rewrite plus_IZR, mult_IZR, sumn_plus, sumn_scal. assert (IZR t * IZR lo <= IZR t * (g * sumn (nloc H) (fun l => sumn D (fun d => at_ (nth l rows []) d * vec l d)))) by (apply Rmult_le_compat_l; auto). lra.
+Qed.
+Fixpoint over_all (f : nat -> R) (ls : list nat) : R := match ls with [] => 0 | l :: r => f l + over_all f r end.
+Lemma over_seq f n : forall k, over_all f (seq k n) = sumn n (fun i => f (k + i)%nat).
+Proof.
+  induction n; intros k; cbn [seq over_all sumn]; auto. rewrite IHn, Nat.add_0_r. f_equal. apply sumn_ext. intros i _. now rewrite Nat.add_succ_comm.
+Qed.
+Lemma same_list_ok xs : forall ys, same_list xs ys = true -> xs = ys.
+Proof. induction xs as [|x xs IH]; intros [|y ys] q; cbn in q; try discriminate; auto. apply andb_prop in q. destruct q as [q1 q2]. apply Nat.eqb_eq in q1. f_equal; auto. Qed.
+Lemma summed_ok js ss : forall T v, summed c unit prems js ss T = Some v ->
+  IZR v <= term_sum T - over_all (taken_sum js) (map (fun x => fst (fst x)) ss).
+Proof.
+  induction ss as [|[[l box] ts] ss IH]; intros T v q; cbn [summed map over_all fst] in *.
   - destruct T; [|discriminate]. inv_some; subst. cbn. lra.
   - destruct (get (lb c) l) as [bank|] eqn:eb; [|discriminate].
     destruct (subject_of c _) as [S|] eqn:es; [|discriminate].
-    destruct (summed c unit prems ss _) as [s|] eqn:er; [|discriminate].
-    destruct (row c unit prems (Some l) bank box S ts) as [[n d]|] eqn:ew; [|discriminate]. inv_some; subst v.
+    destruct (summed c unit prems js ss _) as [s|] eqn:er; [|discriminate].
+    destruct (row c unit prems (Some l) bank box (S ++ taken c js l) ts) as [[n d]|] eqn:ew; [|discriminate]. inv_some; subst v.
     apply IH in er. apply get_lb in eb. destruct eb as [hl hb].
     apply (row_ok _ _ _ _ _ _ _ l) in ew; auto; [|reflexivity]. destruct ew as [hd hn].
+    rewrite form_sum_app, taken_ok in hn.
     rewrite (subject_ok l _ _ es) in hn. 2:{ intros x hx. apply filter_In in hx. destruct hx as [_ hx]. now apply Nat.eqb_eq in hx. }
-    rewrite (term_split l T). set (t := term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)) in *.
+    rewrite (term_split l T). set (t := term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)) in *. set (k := taken_sum js l) in *.
     pose proof (fl_le n d hd) as fd. apply IZR_lt in hd. rewrite plus_IZR.
     assert (hh : 0 < h * h) by nra.
-    assert (hn' : IZR n * (h * h) <= IZR d * (h * h * t)) by exact hn.
-    assert (IZR n <= IZR d * t). { apply Rmult_le_reg_r with (h * h); auto. replace (IZR d * t * (h * h)) with (IZR d * (h * h * t)) by ring. exact hn'. }
-    assert (last : IZR (fl n d) <= t). { apply Rmult_le_reg_r with (IZR d); auto. lra. }
+    assert (hn' : IZR n * (h * h) <= IZR d * (h * h * t + - (h * h * k))) by exact hn.
+    assert (IZR n <= IZR d * (t - k)).
+    { apply Rmult_le_reg_r with (h * h); auto. apply Rle_trans with (1 := hn'). right. ring. }
+    assert (last : IZR (fl n d) <= t - k). { apply Rmult_le_reg_r with (IZR d); auto. lra. }
+    apply Rle_trans with ((t - k) + (term_sum (filter (fun x : term => negb (Nat.eqb (fst x) l)) T) - over_all (taken_sum js) (map (fun x => fst (fst x)) ss))); [|right; ring].
     apply Rplus_le_compat; [exact last|exact er].
+Qed.
+Lemma bounded_terms_ok r T v : bounded_terms c unit prems r T = Some v -> IZR v <= term_sum T.
+Proof.
+  unfold bounded_terms. destruct (joints prems (joint r)) as [[js s]|] eqn:ej; [|discriminate].
+  destruct js as [|x js].
+  - intros q. apply summed_ok in q. assert (Z0 : forall ls, over_all (taken_sum []) ls = 0) by (induction ls as [|a ls IH]; cbn [over_all]; [auto|rewrite IH; change (taken_sum [] a) with 0; lra]).
+    rewrite Z0 in q. lra.
+  - set (all := x :: js) in *. clearbody all. destruct (same_list _ _) eqn:el; [|discriminate]. apply same_list_ok in el.
+    destruct (summed c unit prems all (sums r) T) as [w|] eqn:es; [|discriminate]. intros q. inv_some; subst v.
+    apply summed_ok in es. rewrite el, over_seq in es. apply joints_ok in ej. change (nl c) with (nloc H) in es. cbn [Nat.add] in es.
+    rewrite (sumn_ext _ (fun i => taken_sum all i) (taken_sum all)) in es by auto.
+    pose proof (fl_le s (Zpos unit) ltac:(lia)) as d. fold g in d. rewrite plus_IZR.
+    assert (IZR (fl s (Zpos unit)) <= sumn (nloc H) (taken_sum all)) by (apply Rmult_le_reg_r with g; auto; lra). lra.
 Qed.
 
 (** ** Margins *)
@@ -794,16 +1168,16 @@ Proof.
   cbn in q. apply some_inj in q. subst i. exact (proj2 (a j e ee)).
 Qed.
 Lemma margin_ok w offset es form : all_ok 0 es -> length es = nproto H ->
-  margin isqrt c unit fine rounds prems (feature H) w offset es form = true -> 0 < weighed H w (activation H z) + IZR offset.
+  margin isqrt c unit fine rounds prems (feature H) w offset es form = true -> ahead w offset.
 Proof.
   intros a hl q. unfold margin in q.
   assert (POS : forall s, (0 < s + offset * Z.pos fine)%Z -> IZR s <= F * weighed H w (activation H z) -> 0 < weighed H w (activation H z) + IZR offset).
   { intros s p1 p2. apply IZR_lt in p1. rewrite plus_IZR, mult_IZR in p1. fold F in p1. apply Rmult_lt_reg_l with F; auto. lra. }
-  destruct (feature H) as [|gr|t] eqn:ef.
+  unfold ahead. destruct (feature H) as [|gr|t|t|t] eqn:ef.
   - rewrite weighed_each in * by auto. destruct form as [r|].
     + destruct (terms isqrt c unit fine rounds prems 0 w es (lines r)) as [[s T]|] eqn:et; [|discriminate].
-      destruct (summed c unit prems (sums r) T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
-      apply terms_ok in et; auto. apply summed_ok in es'. rewrite hl in et. apply (POS (s + v)%Z); auto. rewrite plus_IZR. cbn [Nat.add] in et. lra.
+      destruct (bounded_terms c unit prems r T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
+      apply terms_ok in et; auto. apply bounded_terms_ok in es'. rewrite hl in et. apply (POS (s + v)%Z); auto. rewrite plus_IZR. cbn [Nat.add] in et. lra.
     + destruct (terms isqrt c unit fine rounds prems 0 w es []) as [[s T]|] eqn:et; [|discriminate]. apply Z.ltb_lt in q.
       assert (T = []).
       { clear - et. revert et. generalize 0%nat. revert w s. induction es as [|e es IH]; intros w s n et; cbn [terms] in et; [congruence|].
@@ -814,6 +1188,9 @@ Proof.
     apply (POS s); auto. apply (lower_groups_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
   - destruct form; [discriminate|]. destruct (lower_tree fine _ w t) as [s|] eqn:el; [|discriminate]. apply Z.ltb_lt in q.
     apply (POS s); auto. apply (lower_tree_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
+  - destruct form; [discriminate|]. intros n hn. apply Z.ltb_lt. now apply (led_well_ok fine _ (activation H z) (table_ok es a) _ _ q).
+  - destruct form; [discriminate|]. destruct (led_most _ _ _ t) as [[s [b|]]|] eqn:el; try discriminate.
+    intros n hn. apply Z.ltb_lt. now apply (largest_ok fine _ (activation H z) (table_ok es a) _ _ _ el).
 Qed.
 End Premises.
 
@@ -823,50 +1200,26 @@ Hypothesis PS : forall j p, get ps j = Some p -> metric H = Euclidean /\ nth j (
 Definition known (prems : array prem) : Prop := forall i p, get prems i = Some p -> phold p.
 Lemma known_put k prems : phold k -> known prems -> known (put k prems).
 Proof. intros a b i p q. rewrite get_put in q. destruct i; [inv_some; now subst|eauto]. Qed.
-Lemma cut_low_ok e d x k lo hi : nth_error (cut_low e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ hi = u /\
-  lo = if Nat.eqb k d then Z.max l x else l.
-Proof.
-  unfold cut_low. intros q. rewrite nth_error_map in q.
-  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
-  assert (n = k /\ nth_error e k = Some (l, u)).
-  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
-    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
-      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
-    now apply (G O). }
-  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
-Qed.
-Lemma cut_high_ok e d x k lo hi : nth_error (cut_high e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ lo = l /\
-  hi = if Nat.eqb k d then Some (match u with Some y => Z.min y x | None => x end) else u.
-Proof.
-  unfold cut_high. intros q. rewrite nth_error_map in q.
-  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
-  assert (n = k /\ nth_error e k = Some (l, u)).
-  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
-    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
-      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
-    now apply (G O). }
-  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
-Qed.
 Lemma crossed_ok lo hi x n : crossed lo hi = true -> above n lo x -> below n hi x -> False.
 Proof.
   unfold crossed. destruct lo as [a|], hi as [b|]; try discriminate. intros q. apply Z.ltb_lt in q. apply IZR_lt in q. cbn. intros; lra.
 Qed.
 
 Lemma prove_ok rs w offset es p : forall prems up, known prems -> all_ok 0 es -> length es = nproto H ->
-  prove isqrt c unit fine rounds ps rs (feature H) w offset es prems up p = true -> 0 < weighed H w (activation H z) + IZR offset.
+  prove isqrt c unit fine rounds ps rs (feature H) w offset es prems up p = true -> ahead w offset.
 Proof.
   induction p; intros prems up K a hl q; cbn [prove] in q.
   - eapply margin_ok; [exact K| |rewrite updated_length; exact hl|exact q]. apply updated_ok; auto.
   - destruct (derive isqrt c unit fine rounds prems ps s) as [k|] eqn:ed; [|discriminate].
     apply (IHp (put k prems) (S up)); auto. apply known_put; auto. eapply derive_ok; eauto.
-  - exfalso. destruct (get prems i) as [[[l|] [j| |] lo hi|j lo hi| | | | | |]|] eqn:e1; try discriminate;
-      destruct (get prems k) as [[[l'|] [j'| |] lo' hi'|j' lo' hi'| | | | | |]|] eqn:e2; try discriminate;
+  - exfalso. destruct (get prems i) as [[[l|] [j| | | |] lo hi|j lo hi| | | | | | |]|] eqn:e1; try discriminate;
+      destruct (get prems k) as [[[l'|] [j'| | | |] lo' hi'|j' lo' hi'| | | | | | |]|] eqn:e2; try discriminate;
       apply K in e1, e2; cbn in e1, e2.
     + apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2]. apply Nat.eqb_eq in q1, q2. subst l' j'.
       eapply crossed_ok; [exact q3|apply e1|apply e2].
     + apply andb_prop in q. destruct q as [q1 q3]. apply Nat.eqb_eq in q1. subst j'. eapply crossed_ok; [exact q3|apply e1|apply e2].
-  - exfalso. destruct (get prems i) as [[| | | | | |j [|l ls]|]|] eqn:e1; try discriminate. apply K in e1. cbn in e1. destruct e1 as [l [[] _]].
-  - exfalso. destruct (get prems i) as [[| | | |[l|] e| | |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1.
+  - exfalso. destruct (get prems i) as [[| | | | | |j [|l ls]| |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1. destruct e1 as [l [[] _]].
+  - exfalso. destruct (get prems i) as [[| | | |[l|] e| | | |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1.
     apply existsb_exists in q. destruct q as [[lo hi] [q1 q2]]. apply In_nth_error in q1. destruct q1 as [d q1].
     assert (hd : (d < D)%nat).
     { assert (q3 := nth_error_lt _ _ _ q1). rewrite firstn_length in q3. change (ch c) with D in q3. lia. }
@@ -874,28 +1227,13 @@ Proof.
     { clear - q1 hd. change (ch c) with D in q1. revert d q1 hd. generalize D. induction e as [|y e IH]; intros n d q1 hd; [rewrite firstn_nil in q1; destruct d; discriminate|].
       destruct n; [destruct d; discriminate|]. destruct d; cbn in *; auto. eapply IH; eauto. lia. }
     destruct (e1 l eq_refl d lo hi hd q4) as [b1 b2]. cbn [fst snd] in q2. eapply (crossed_ok _ _ (vec l d) unit q2); [exact b1|]. destruct hi; auto.
-  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * measurement H z l j) (IZR at_)) as [b|b].
+  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * qval l what) (IZR at_)) as [b|b].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
   - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * value H z j) (IZR at_)) as [b|b].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
-  - destruct (get prems i) as [[| | | |pl e| | |]|] eqn:e1; try discriminate.
-    apply andb_prop in q. destruct q as [q q2]. apply andb_prop in q. destruct q as [q q1]. apply andb_prop in q. destruct q as [cv ln].
-    apply Nat.ltb_lt in ln. change (nl c) with (nloc H) in ln. apply K in e1. cbn in e1.
-    assert (B : forall k lo hi, (k < D)%nat -> nth_error e k = Some (lo, hi) ->
-      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
-    { apply e1. pose proof (covers_ok pl (Some l) l cv eq_refl). destruct pl; auto. }
-    destruct (Rle_lt_dec (g * vec l d) (IZR at_)) as [b|b].
-    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_high_ok in hn.
-      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
-      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. destruct u as [y|]; auto.
-      destruct (Z.min_spec y at_) as [[_ ->]|[_ ->]]; auto.
-    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_low_ok in hn.
-      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
-      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k.
-      destruct (Z.max_spec lo' at_) as [[_ ->]|[_ ->]]; lra.
-  - destruct (get prems i) as [[| | | | | |j ls|]|] eqn:e1; try discriminate. apply andb_prop in q. destruct q as [q1 q2].
+  - destruct (get prems i) as [[| | | | | |j ls| |]|] eqn:e1; try discriminate. apply andb_prop in q. destruct q as [q1 q2].
     pose proof (K _ _ e1) as e2. cbn in e2. destruct e2 as [l0 [b1 [b2 b3]]]. destruct (Nat.eq_dec l0 l) as [->|ne].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. cbn. auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. cbn. exists l0. repeat split; auto.
@@ -908,6 +1246,6 @@ Proof.
   eapply IH; [|exact q]. apply known_put; auto. eapply derive_ok; eauto.
 Qed.
 Lemma shown_ok rs w offset es prems ev : known prems -> all_ok 0 es -> length es = nproto H ->
-  shown isqrt c unit fine rounds ps rs (feature H) w offset es prems ev = true -> 0 < weighed H w (activation H z) + IZR offset.
+  shown isqrt c unit fine rounds ps rs (feature H) w offset es prems ev = true -> ahead w offset.
 Proof. intros K a hl q. destruct ev; cbn [shown] in q; [eapply margin_ok; eauto|eapply prove_ok; eauto]. Qed.
 End Sound.

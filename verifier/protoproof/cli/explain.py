@@ -12,6 +12,7 @@ import typer
 from protoproof.cli.explain_options import (
     Asked,
     given,
+    printed,
     require_coherent,
     require_for_many,
     require_new,
@@ -28,10 +29,12 @@ from protoproof.cli.options import (
     Json,
     Label,
     Latent,
+    Level,
     Limit,
     Minimal,
     Model,
     Most,
+    NoScript,
     Oracle,
     Out,
     Output,
@@ -69,6 +72,7 @@ def explain(
     minimal: Minimal = "subset",
     timeout: Timeout = 60.0,
     label: Label = None,
+    level: Level = "auto",
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -76,6 +80,7 @@ def explain(
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
+    no_script: NoScript = False,
     latent: Latent = None,
     output: Output = None,
     routing: Routing = None,
@@ -88,7 +93,7 @@ def explain(
     each, with a summary at the end; --json gives JSON Lines.
     """
     options = ExplainOptions(
-        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label
+        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
     )
     asked = Asked(
         model,
@@ -105,8 +110,8 @@ def explain(
         device,
         out,
         pages,
-        as_json,
-        quiet,
+        no_script,
+        printed(as_json, quiet),
         tuple(latent or ()),
         output,
         routing,
@@ -172,6 +177,7 @@ def _explain_many(
         sys.argv[1:],
         asked.protected,
         page=bool(asked.pages),
+        scripts=not asked.no_script,
     )
     return run_stream(explainer, *many, asked.limit, files, asked.options, beside, asked.printed)
 
@@ -195,12 +201,13 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
         sys.argv[1:],
         asked.protected,
         page=asked.pages is not False,
+        scripts=not asked.no_script,
     )
     result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
-    if asked.as_json:
+    if asked.printed == "json":
         print_json(result.to_json() | {"input_remarks": list(read.remarks)})
-    elif not asked.quiet:
+    elif asked.printed == "words":
         print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code
