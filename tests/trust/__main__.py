@@ -16,6 +16,7 @@ from protoproof.kernel import check
 from tests.support.kernel.algebra import NAMES
 from tests.support.sources import ROOT
 from tests.trust import costly, forgeries, fuzzing, samples, second, table
+from tests.trust.mutation.targets import GROUPS
 from tests.trust.spent import BYTES, SECONDS, spent
 
 FORGED_SEEDS, FUZZED, SAMPLED_SEEDS, SAMPLES, KILLS = 4, 1_000_000, 20, 600, 200
@@ -27,7 +28,8 @@ def run_forgeries(share: float) -> dict[str, Any]:
     count, false, harmless = 0, [], 0
     for name in NAMES:
         for seed in range(max(1, round(FORGED_SEEDS * share))):
-            found = forgeries.tried(name, seed, None if share >= 1 else 200)
+            most = None if share >= 1 else round(400 * share)
+            found = forgeries.tried(name, seed, most)
             count, harmless = count + found.tried, harmless + found.harmless
             false += found.false
     return {"tried": count, "harmless": harmless, "false": len(false), "which": false[:50]}
@@ -92,6 +94,16 @@ def run_second(share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def run_mutants(share: float) -> dict[str, Any]:
+    """Every so-manieth mutant of every file, each file in a process of its own."""
+    modules, every = {}, max(1, round(1 / share))
+    for name in GROUPS:
+        program = [sys.executable, "-m", "tests.trust.mutation", name, "--every", str(every)]
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+        modules[name] = json.loads(done.stdout.splitlines()[-1])
+    return {"modules": modules}
+
+
 def run_kills(share: float) -> dict[str, Any]:
     points = str(max(8, round(KILLS * share)))
     program = [sys.executable, "-m", "tests.support.killing", str(ROOT / "out" / "killing"), points]
@@ -106,6 +118,7 @@ PROGRAMS: dict[str, Callable[[float], dict[str, Any]]] = {
     "samples": run_samples,
     "second": run_second,
     "kills": run_kills,
+    "mutants": run_mutants,
 }
 
 
