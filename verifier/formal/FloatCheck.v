@@ -1,0 +1,291 @@
+(** The checker of level F: what rounding may take from a margin, in integers.
+
+    An error is a pair (r, e) over [K]: a computed number is within r |x| + e of the exact x. *)
+From Coq Require Import ZArith List Bool.
+From Protoproof Require Import Spec Base Interval Shape Forms Pool Check Theorems.
+Import ListNotations.
+Local Open Scope Z_scope.
+
+Definition error := (Z * Z)%type.
+Definition T24 : Z := 16777216.
+Definition T126 : Z := 2 ^ 126.
+
+Section Errors.
+Variable isqrt : Z -> Z.
+Variable K : positive.
+Variable rounds : nat.              (* intervals are coarse here: only their sizes matter *)
+Let k := Zpos K.
+
+(** at least (1 + u)^n - 1, for n < 2^23 *)
+Definition gamma (n : nat) : Z := ce (k * Z.of_nat n) (T24 - Z.of_nat n).
+Definition below_normal (n : Z) : Z := ce (n * k) T126.
+
+(** numbers of an interval are at least so large, at most so large *)
+Definition size_from (i : itv) : option Z :=
+  match fst i with
+  | Some a => if 0 <? a then Some a else
+      match snd i with Some b => if b <? 0 then Some (- b) else None | None => None end
+  | None => match snd i with Some b => if b <? 0 then Some (- b) else None | None => None end
+  end.
+Definition size_to (i : itv) : option Z :=
+  match i with (Some a, Some b) => Some (Z.max (Z.abs a) (Z.abs b)) | _ => None end.
+Definition nonpos (i : itv) : bool := match snd i with Some b => b <=? 0 | None => false end.
+(** r / (1 - r) *)
+Definition quotient (r : Z) : Z := ce (r * k) (k - r).
+(** the error as one of the first kind alone, below 1 *)
+Definition relative (i : itv) (x : error) : option Z :=
+  match size_from i with
+  | Some a => let p := fst x + ce (snd x * k) a in if p <? k then Some p else None
+  | None => None
+  end.
+
+(** what a function makes of an error *)
+Definition spread (f : prim) (i j : itv) (x : error) : option error :=
+  let (r, e) := x in
+  match f with
+  | Max _ | Min _ => if r <=? k then Some x else None
+  | Abs => Some x
+  | Add c =>
+      if (0 <=? fst c) && nonneg i || (fst c <=? 0) && nonpos i then Some x
+      else Some (r, e + ce (r * Z.abs (fst c)) (Zpos (snd c)))
+  | Mul c => Some (r, ce (Z.abs (fst c) * e) (Zpos (snd c)))
+  | DivRoot c =>
+      match image1 isqrt K rounds (DivRoot c) (Some 0, Some e) with
+      | Some (_, Some b) => Some (r, b)
+      | _ => None
+      end
+  | Sqrt =>
+      let whole := match root_up isqrt K e with Some s => Some (r, s) | None => None end in
+      if negb (nonneg i && (r <=? k)) then None else
+      match fst i, relative i x with
+      | Some a, Some p =>
+          if (0 <? a) && (ce (e * k) a <=? ce k (2 ^ 30)) then Some (ce (p * k) (2 * k - p), 0) else whole
+      | _, _ => whole
+      end
+  | Square =>
+      match size_to i with
+      | Some M => Some (ce (r * (2 * k + r)) k, ce (e * ((2 * k + 2 * r) * M + e * k)) (k * k))
+      | None => Some (ce (r * (2 * k + r) + e * (2 * k + 2 * r)) k, ce (e * (2 * k + 2 * r + e)) k)
+      end
+  | Exp =>
+      let one := match size_to i with
+        | Some M => let d := ce (r * M) k + e in if 2 * d <=? k then Some (quotient d, 0) else None
+        | None => None end in
+      let two := if nonpos i && (r <? k) && (e <? k) then Some (0, quotient r + quotient e) else None in
+      match one, two with
+      | Some (p, _), Some (_, q) =>
+          match snd j with
+          | Some b => if p * b <=? q * k then one else two
+          | None => two end
+      | Some _, None => one
+      | None, _ => two
+      end
+  | Log => if positive_ i then match relative i x with Some p => Some (0, quotient p) | None => None end else None
+  | Reciprocal => match relative i x with Some p => Some (quotient p, 0) | None => None end
+  | OnePlus c =>
+      match relative i x with
+      | Some p => let q := quotient p in
+          if (0 <=? fst c) && nonneg i || (fst c <=? 0) && nonpos i then Some (q, 0) else Some (q, q)
+      | None => None end
+  | Sigmoid => if (r <? k) && (e <? k) then Some (0, quotient r + quotient e) else None
+  | Tanh => if (r <? k) && (2 * e <? k) then Some (0, 2 * (quotient r + quotient (2 * e))) else None
+  | Softplus => if (r <? k) && (e <? k) then Some (r, quotient r + quotient e) else None
+  | Power c =>
+      if positive_ i then
+        match relative i x with
+        | Some p => let d := ce (quotient p * Z.abs (fst c)) (Zpos (snd c)) in
+            if 2 * d <=? k then Some (quotient d, 0) else None
+        | None => None end
+      else None
+  | ZeroBelow c =>
+      let n := fst c * k in let d := Zpos (snd c) in
+      if negb (r <? k) then None else
+      if (match snd i with Some b => b * k + r * Z.abs b + e * k <? fl n d * k | None => false end) then Some (0, 0) else
+      if (match fst i with Some a => ce n d * k <=? a * k - r * Z.abs a - e * k | None => false end) then Some x else
+      Some (r, ce ((ce (Z.abs (fst c) * k) d + e) * k) (k - r))
+  | AddNumber _ | MulNumber _ | DivRootNumber _ => None
+  end.
+(** the units of [Float.units]; the second over [K] *)
+Definition units_of (f : prim) : Z * Z :=
+  let one := fun n => ce (n * k) T24 in
+  match f with
+  | Max _ | Min _ | Abs | ZeroBelow _ => (0, 0)
+  | Add c => (1, ce (2 * Z.abs (fst c) * k) (Zpos (snd c) * T24))
+  | Mul _ | DivRoot _ => (4, 0)
+  | Sqrt | Square | Reciprocal => (2, 0)
+  | OnePlus _ => (4, one 4)
+  | Exp | Log | Power _ => (8, 0)
+  | Sigmoid => (8, one 8)
+  | Tanh | Softplus => (12, one 12)
+  | AddNumber _ | MulNumber _ | DivRootNumber _ => (0, 0)
+  end.
+(** one more rounding of n units, and of b besides *)
+Definition more (n b : Z) (x : error) : error :=
+  let (r, e) := x in (r + ce (n * (k + r)) T24, e + ce (n * e) T24 + b + below_normal 1).
+Definition along (f : prim) (i j : itv) (x : error) : option error :=
+  match spread f i j x with
+  | Some y => let (n, b) := units_of f in let z := more n b y in if fst z <=? k then Some z else None
+  | None => None
+  end.
+Fixpoint trace (c : chain) (i : itv) (x : error) : option (itv * error) :=
+  match c with
+  | [] => Some (i, x)
+  | f :: r =>
+      match image1 isqrt K rounds f i with
+      | Some j => match along f i j x with Some y => trace r j y | None => None end
+      | None => None
+      end
+  end.
+
+(** ** Measurements *)
+Variable H : head.
+Definition wide : itv := (None, None).
+(** the interval and the error of a prototype's measurements, at all locations *)
+Definition extent (j : nat) : option (itv * error) :=
+  let D := Z.of_nat (channels H) in
+  match metric H with
+  | Euclidean => Some ((Some 0, None), (gamma (channels H + 5), below_normal (10 * D)))
+  | _ => None
+  end.
+
+(** ** Activations *)
+Definition greater (a b : option Z) : option Z :=
+  match a, b with Some x, Some y => Some (Z.max x y) | Some x, None => Some x | None, o => o end.
+(** [t]: the interval of the pooled value *)
+Definition activation_error (kind : pooling) (outer_ : chain) (s : itv * error) (t : itv) : option error :=
+  match kind with
+  | Nearest =>
+      if fst (snd s) <=? k then option_map snd (trace outer_ (greater (fst t) (fst (fst s)), snd (fst s)) (snd s)) else None
+  | _ => None
+  end.
+(** by how much a computed activation errs, and how large it may be; [a] is the interval of the exact one *)
+Definition bound := option (Z * Z).
+Definition bound_of (a : itv) (x : error) : bound :=
+  match size_to a with
+  | Some A => Some (ce (fst x * A) k + snd x, ce ((k + fst x) * A) k + snd x)
+  | None => None
+  end.
+Variable unit fine : positive.
+Definition bound_at (j : nat) (kind : pooling) (outer_ : chain) (en : entry) : bound :=
+  match extent j with
+  | Some s => match activation_error kind outer_ s (to_fine unit K (fst en)) with
+              | Some x => bound_of (to_fine fine K (snd en)) x | None => None end
+  | None => None
+  end.
+Fixpoint bounds_from (j : nat) (kinds_ : list pooling) (outers : list chain) (es : list entry) : list bound :=
+  match es with
+  | [] => []
+  | e :: r => bound_at j (hd Nearest kinds_) (hd [] outers) e :: bounds_from (S j) (tl kinds_) (tl outers) r
+  end.
+(** of what scores weigh: the worst of a group *)
+Definition worse (a b : bound) : bound :=
+  match a, b with Some (x, y), Some (x', y') => Some (Z.max x x', Z.max y y') | _, _ => None end.
+Definition feature_bounds (bs : list bound) : option (list bound) :=
+  match feature H with
+  | Each => Some bs
+  | Groups g =>
+      let arr := of_list bs in
+      Some (map (fun js => match js with
+        | [] => Some (0, 0)
+        | _ => fold_right (fun j b => worse (match get arr j with Some x => x | None => None end) b) (Some (0, 0)) js end) g)
+  | Leaves _ => None
+  end.
+(** sum of |w| times the bounds; what has no weight needs no bound *)
+Fixpoint weighted (w : list Z) (bs : list bound) (part : Z * Z -> Z) : option Z :=
+  match bs with
+  | [] => Some 0
+  | b :: r =>
+      match weighted (tl w) r part with
+      | None => None
+      | Some s => let a := hd 0 w in
+          if a =? 0 then Some s else match b with Some x => Some (Z.abs a * part x + s) | None => None end
+      end
+  end.
+(** what the rounding of one score takes, over K and the weights' denominator *)
+Definition score_error (fs : list bound) (w : list Z) (b : Z) : option Z :=
+  let n := S (length fs) in
+  match weighted w fs snd with
+  | Some m => Some (ce (gamma (n + 1) * (k * Z.abs b + m)) k + below_normal (4 * Z.of_nat n * Zpos (wden H)))
+  | None => None
+  end.
+Definition add (a b : option Z) : option Z := omap2 Z.add a b.
+End Errors.
+
+(** the same proof of a margin that is multiplied by [s] *)
+Definition scaled_form (s : Z) (r : relaxation) : relaxation :=
+  Relaxation (lines r) (map (fun x => (fst x, map (fun y => (fst y, s * snd y)) (snd x))) (sums r)).
+Fixpoint scaled_proof (s : Z) (p : proof) : proof :=
+  match p with
+  | Done ups f => Done ups (option_map (scaled_form s) f)
+  | Step x q => Step x (scaled_proof s q)
+  | SplitQ l j x p1 p2 => SplitQ l j x (scaled_proof s p1) (scaled_proof s p2)
+  | SplitV j x p1 p2 => SplitV j x (scaled_proof s p1) (scaled_proof s p2)
+  | SplitBox l i d x p1 p2 => SplitBox l i d x (scaled_proof s p1) (scaled_proof s p2)
+  | Place i l p1 p2 => Place i l (scaled_proof s p1) (scaled_proof s p2)
+  | q => q
+  end.
+Definition scaled_evidence (s : Z) (ev : evidence) : evidence :=
+  match ev with Direct f => Direct (option_map (scaled_form s) f) | Cases p => Cases (scaled_proof s p) end.
+
+Definition precision : positive := 18446744073709551616.   (* 2^64 *)
+Definition halvings : nat := 10.
+
+Section Margins.
+Variable show : list Z * Z -> evidence -> bool.
+Variable H : head.
+Variable fs : list bound.
+Let k := Zpos precision.
+Definition enough (g : list Z * Z) (ev : evidence) (cost : option Z) : bool :=
+  match cost with
+  | Some B => (0 <=? B) && show (vscale k (fst g), k * snd g - B) (scaled_evidence k ev)
+  | None => false
+  end.
+Definition cost_of (w : list Z) : option Z := weighted w fs fst.
+Fixpoint all_rivals_float (a i : nat) (own : option Z) (evs : list evidence) : bool :=
+  match evs with
+  | [] => true
+  | ev :: r =>
+      (Nat.eqb i a ||
+       let g := over H a i in
+       enough g ev (add (cost_of (fst g)) (add own (score_error precision H fs (nth i (weights H) []) (nth i (biases H) 0)))))
+      && all_rivals_float a (S i) own r
+  end.
+Fixpoint all_labels_float (ls : list (nat * bool)) (evs : list evidence) : bool :=
+  match ls, evs with
+  | [], _ => true
+  | (i, on) :: ls', ev :: r =>
+      Nat.ltb i (nclass H) &&
+      (let w := nth i (weights H) [] in
+       enough (signed H i on) ev (add (cost_of w) (score_error precision H fs w (nth i (biases H) 0))))
+      && all_labels_float ls' r
+  | _, _ => false
+  end.
+End Margins.
+
+Definition small_head (H : head) (n : nat) : bool :=
+  Nat.leb 1 (channels H) && (Z.of_nat (channels H) <? 4194304) && (Z.of_nat n <? 4194304).
+Definition check_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+  let H := network S in let c := compile H in
+  lengths_fit H && has_places c (nproto H) && Nat.eqb (length (table C)) (nproto H) &&
+  (0 <=? slack H) &&
+  let ps := match metric H with Euclidean => of_list (protos H) | _ => Tip end in
+  match rooted isqrt c (unit_ C) (fine C) (rounds C) ps (of_list (premises S (unit_ C))) (steps C) with
+  | None => false
+  | Some prems =>
+      let es := entries isqrt c (unit_ C) (fine C) (rounds C) prems (roofs C) 0 (table C) in
+      match feature_bounds H (bounds_from isqrt precision halvings H (unit_ C) (fine C) 0 (pools H) (outer H) es) with
+      | None => false
+      | Some fs =>
+          small_head H (length fs) &&
+          let show := fun g ev =>
+            shown isqrt c (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev in
+          match claimed S with
+          | Class a =>
+              Nat.ltb a (nclass H) && Nat.eqb (length (margins C)) (nclass H) &&
+              all_rivals_float show H fs a 0 (score_error precision H fs (nth a (weights H) []) (nth a (biases H) 0)) (margins C)
+          | Labels ls => all_labels_float show H fs ls (margins C)
+          end
+      end
+  end.
+Definition accept_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+  check_float isqrt S C && check_point isqrt S C.
