@@ -31,6 +31,7 @@ from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.heldout import heldout
+from tests.benchmarks.kernels import kernels
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
@@ -48,6 +49,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
+    **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,
@@ -61,7 +63,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few images, one repetition")
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
-    parser.add_argument("--images", type=int, help="images per network in sweep and heldout")
+    parser.add_argument(
+        "--images",
+        type=int,
+        help="images per network in sweep and heldout, certificates in kernels",
+    )
     parser.add_argument("--jobs", type=int, help="processes of a sweep")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
     return parser.parse_args()
@@ -72,7 +78,9 @@ def main() -> None:
     options = arguments()
     settings = Settings.quick() if options.quick else Settings()
     if options.images is not None:
-        settings = replace(settings, sweep=options.images, heldout=options.images)
+        settings = replace(
+            settings, sweep=options.images, heldout=options.images, kernels=options.images
+        )
     if options.jobs is not None:
         settings = replace(settings, jobs=options.jobs)
     threadpool_limits(1)

@@ -26,7 +26,8 @@ class Settings:
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
     ``relative`` explanations inside of balls; ``branched`` images per kind of region that is cut;
     ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo network, of which
-    ``paired`` are also given to comparison rules by pairs; ``jobs`` processes of a sweep.
+    ``paired`` are also given to comparison rules by pairs; ``kernels`` certificates per network for
+    both kernels; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -45,6 +46,7 @@ class Settings:
     foreign: int = 10
     heldout: int = 100
     paired: int = 10
+    kernels: int = 1000
     jobs: int = 1
 
     @staticmethod
@@ -66,6 +68,7 @@ class Settings:
             branched=4,
             foreign=2,
             heldout=2,
+            kernels=5,
         )
 
 

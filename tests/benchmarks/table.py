@@ -13,6 +13,11 @@ COLUMNS = {
     "default": "default exporter",
     "legacy": "legacy exporter",
     "proved": "proved",
+    "certificates": "certificates",
+    "both": "accepted by both kernels",
+    "only_python": "only by Python",
+    "only_formal": "only by Coq",
+    "neither": "by neither",
     "certified_accuracy": "certified accuracy",
     "tried": "tried on",
     "proved before": "by intervals",
@@ -62,7 +67,7 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _section(result: dict[str, Any]) -> str:
     title = f"## {result['workload']}\n\n"
     if "rows" in result:
-        rows = [row | {"proved": f"{row['proved']}/{row['images']}"} for row in result["rows"]]
+        rows = [_counted(row) for row in result["rows"]]
         used = [key for key in COLUMNS if any(row.get(key) is not None for row in rows)]
         body = grid(
             [COLUMNS[key] for key in used],
@@ -71,6 +76,12 @@ def _section(result: dict[str, Any]) -> str:
         return title + body + _memory(result)
     plain = {key: value for key, value in result.items() if key not in ("workload", "memory")}
     return title + grid(["measure", "value"], _flat(plain)) + _memory(result)
+
+
+def _counted(row: dict[str, Any]) -> dict[str, Any]:
+    if "proved" not in row:
+        return row
+    return row | {"proved": f"{row['proved']}/{row['images']}"}
 
 
 def _memory(result: dict[str, Any]) -> str:

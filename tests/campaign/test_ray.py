@@ -13,6 +13,7 @@ from protoproof.campaign.executor_ray import RayEngine
 from protoproof.errors import UsageError
 from tests.support.campaign import MODEL, small_file
 from tests.support.cli import process, protoproof
+from tests.support.home import left_in, new_user
 
 CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 
@@ -20,8 +21,9 @@ CAMPAIGN = ("campaign", MODEL, "--json", "--data")
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is an optional extra")
 @pytest.mark.skipif(" " in sys.executable, reason="Ray cannot start a path with a space")
 def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
-    data, two = small_file(tmp_path, 10), ("--workers", "2")
-    ray = process(*CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", *two)
+    data, two, user = small_file(tmp_path, 10), ("--workers", "2"), new_user(tmp_path / "home")
+    with_ray = (*CAMPAIGN, data, "--out", tmp_path / "ray", "--engine", "ray", *two)
+    ray = process(*with_ray, environment=user)
     local = protoproof(*CAMPAIGN, data, "--out", tmp_path / "local", *two)
     assert (ray.code, local.code) == (0, 0), ray.err
     files = [
@@ -34,6 +36,7 @@ def test_ray_gives_the_same_rows(tmp_path: Path) -> None:
     assert len(files[0]) == 11
     assert files[0] == files[1]
     assert json.loads(ray.out)["run"]["computed"] == 10
+    assert left_in(tmp_path / "home") == []
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")

@@ -26,7 +26,7 @@ from protoproof.region.sets.syntax import parse_region
 from protoproof.verdict import Status
 from tests.support.certification import certifier
 from tests.support.heads import SIMILARITIES
-from tests.support.network.builders import draft
+from tests.support.network.builders import draft, node
 
 DOMAIN = (0.0, 1.0)
 SAMPLES = 10_000
@@ -239,3 +239,39 @@ def test_a_small_network_without_zoo(tmp_path: Path) -> None:
         result = known.certify(LinfBall(x, DOMAIN, Fraction(1, 1000)), method="interval")
         assert result.verdict.status is Status.PROVED
         assert result.certificates[0].core.facts == tuple(FactSet())
+
+
+def cancelling(folder: Path, large: float) -> Network:
+    """Its encoder computes (x + large) - large: x over the reals, and in float32 for 2**20 the
+    eighth next to x. It says "no" of black images, and "yes" of all that are grey or white.
+    """
+    made = draft(distance="direct", bias=True)
+    made.weights |= {
+        "unit": np.ones((1, 1, 1, 1), np.float32),
+        "up": np.array([large], np.float32),
+        "down": np.array([-large], np.float32),
+        "head.bias": np.array([-1.465, -0.25], np.float32),
+    }
+    made.nodes[:1] = [
+        node("Conv", ["input", "unit", "up"], "far"),
+        node("Conv", ["far", "unit", "down"], "back"),
+        node("Conv", ["back", "w1", "b1"], "c1", strides=[3, 3], pads=[1, 1, 1, 1]),
+    ]
+    return load(made.save(folder))
+
+
+def test_a_region_whose_float32_execution_flips_is_fragile(tmp_path: Path) -> None:
+    grey = np.full((1, 6, 6), 0.0635, np.float32)
+    region = LinfBall(grey, DOMAIN, Fraction(2, 1000))
+    assert Certifier(cancelling(tmp_path, 0.0)).certify(region).verdict.status is Status.PROVED
+    known = Certifier(cancelling(tmp_path, 2.0**20))
+    result = known.certify(region)
+    assert result.verdict.status is Status.UNKNOWN
+    assert result.verdict.reason.startswith("numerically fragile: ONNX Runtime predicts no")
+    assert not result.certificates
+    # the flip is nothing that real arithmetic knows of
+    assert known.certify(region, falsify=False).verdict.status is Status.PROVED
+    band = known.sandwich(grey, "linf", Fraction(2, 1000), steps=3)
+    assert band.refuted is None
+    assert band.proved is not None
+    assert band.proved <= Fraction(1, 1000)

@@ -40,9 +40,8 @@ def covered(name: str) -> bool:
     """What ``verifier/formal/README.md`` says of the kinds of heads."""
     head = made(name, 0).head
     lengths = head.geometry != "angular" or (len(head.lengths) == 1 and not head.lengths[0].beside)
-    pooled = all(pooling.kind != "nearest less mean" for pooling in head.pooling)
     routed = head.decision.routing == "distributed"
-    return lengths and pooled and routed and not head.scale_slack
+    return lengths and routed and not head.scale_slack
 
 
 COVERED = [name for name in NAMES if covered(name)]
@@ -105,6 +104,16 @@ def test_pairs_and_forms_are_proved(seed: int) -> None:
         content, model = file(core), ModelFile(here.data)
         if check(content, model).accepted:
             assert verify(content, model).proved
+
+
+@built
+@pytest.mark.parametrize("seed", [2, 14, 20, 21, 11893])
+@pytest.mark.parametrize("box", [False, True])
+def test_forms_that_prove_less_than_intervals_are_no_hindrance(seed: int, box: bool) -> None:
+    here = scene(seed)
+    content, model = file(relational_core(here, fewest(here), box=box)), ModelFile(here.data)
+    assert check(content, model).accepted
+    assert verify(content, model).proved
 
 
 @built

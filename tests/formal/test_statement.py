@@ -79,6 +79,18 @@ def test_another_claim_is_another_statement(change: Callable[[Core], Core]) -> N
     assert digest(stated("distances", change)) != digest(stated("distances"))
 
 
+@pytest.mark.parametrize(
+    ("routing", "word"),
+    [("distributed", "leaves"), ("greedy", "greedy"), ("sample-max", "sample-max")],
+)
+def test_a_tree_is_stated_as_the_certificate_routes_it(routing: str, word: str) -> None:
+    def other(core: Core) -> Core:
+        model = core.model.model_copy(update={"routing": routing})
+        return core.model_copy(update={"model": model})
+
+    assert f"\ndecision {word} " in stated("a tree of distances", other)
+
+
 def test_another_model_is_refused() -> None:
     here = scene(5)
     with pytest.raises(CertificateError, match="another model"):

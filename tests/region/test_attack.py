@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from protoproof.data.dataset import load_data
 from protoproof.network import Network, load
-from protoproof.region.bounds.attack import attack, margins, replay
+from protoproof.region.bounds.attack import Counterexample, Flip, attack, margins, replay
 from protoproof.region.bounds.interval import encoder_bounds
 from protoproof.region.bounds.margins import activations, margin_ends
 from protoproof.region.sets.region import InputBox, LinfBall
@@ -43,7 +43,7 @@ def test_large_regions_hold_counterexamples(text: str) -> None:
         region = parse_region(text, x, x.shape, DOMAIN)
         predicted = net.observe(x).predicted
         found = attack(net, region, predicted)
-        if found is None:
+        if not isinstance(found, Counterexample):
             continue
         refuted += 1
         assert found.x.dtype == np.float32
@@ -64,7 +64,7 @@ def test_small_regions_hold_none_and_proofs_agree() -> None:
             net.head, activations(net.head, encoder_bounds(net, region.cover())), predicted
         )
         low[:, predicted] = 1
-        assert found is None or not (low > 0).all()
+        assert not isinstance(found, Counterexample) or not (low > 0).all()
 
 
 def test_it_repeats_itself() -> None:
@@ -72,8 +72,8 @@ def test_it_repeats_itself() -> None:
     region = LinfBall(x, DOMAIN, Fraction(1, 4))
     predicted = net.observe(x).predicted
     first, second = (attack(net, region, predicted, seed=7) for _ in range(2))
-    assert first is not None
-    assert second is not None
+    assert isinstance(first, Counterexample)
+    assert isinstance(second, Counterexample)
     assert np.array_equal(first.x, second.x)
 
 
@@ -86,7 +86,7 @@ def test_a_wrong_expectation_is_refuted_at_once() -> None:
     net, x = network(), images()[0]
     other = (net.observe(x).predicted + 1) % 10
     found = attack(net, LinfBall(x, DOMAIN, Fraction(0)), other)
-    assert found is not None
+    assert isinstance(found, Counterexample)
     assert np.array_equal(found.x, x)
 
 
@@ -95,7 +95,9 @@ def test_intervals_must_agree_with_the_runtime() -> None:
     net, x = network(), images()[0]
     other = (net.observe(x).predicted + 1) % 10
     wide = InputBox(np.zeros(x.shape), np.ones(x.shape))
-    assert replay(net, x, wide, other) is None
+    found = replay(net, x, wide, other)
+    assert isinstance(found, Flip)
+    assert found.predicted == net.observe(x).predicted
 
 
 def test_the_margin_is_the_head_s() -> None:

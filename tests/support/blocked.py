@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,19 @@ print(json.dumps([answers, sorted(sys.modules)]))
 """
 
 
-def run(script: str, blocked: Collection[str], cwd: Path, *arguments: str) -> Any:
+def run(
+    script: str,
+    blocked: Collection[str],
+    cwd: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+) -> Any:
     """What a script prints, as JSON, in a process of its own without the blocked packages."""
     start = _START.format(blocked=set(blocked), source=str(SOURCE_ROOT))
     result = subprocess.run(
         [sys.executable, "-c", start + script, *arguments],
         cwd=cwd,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=600,
@@ -71,9 +78,12 @@ def run(script: str, blocked: Collection[str], cwd: Path, *arguments: str) -> An
 
 
 def verbs(
-    commands: Sequence[Sequence[object]], blocked: Collection[str], cwd: Path
+    commands: Sequence[Sequence[object]],
+    blocked: Collection[str],
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[list[tuple[int, str, str]], set[str]]:
     """Exit code, output and errors of command lines, and the modules that they loaded."""
     words = json.dumps([[str(word) for word in command] for command in commands])
-    answers, modules = run(_VERBS, blocked, cwd, words)
+    answers, modules = run(_VERBS, blocked, cwd, words, environment=environment)
     return [(code, out, err) for code, out, err in answers], set(modules)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -42,13 +42,16 @@ def protoproof(*arguments: object, cwd: Path | None = None) -> Result:
     return result
 
 
-def process(*arguments: object, cwd: Path | None = None) -> Result:
+def process(
+    *arguments: object, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Result:
     """``python cli.py ARGUMENTS`` as a user does it: a process of its own. There is no hurry."""
     done = subprocess.run(
         [sys.executable, SHIM, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd or ROOT,
+        env=environment,
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)

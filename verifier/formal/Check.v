@@ -266,7 +266,7 @@ Definition derive (s : step) : option prem :=
       match get (insides c) j, get (kinds c) j with
       | Some inner, Some kind =>
           match inside_itvs j inner (places_ j) refs with
-          | Some is => match pool kind is with
+          | Some is => match pool isqrt fine rounds kind is with
                        | Some i => let (lo, hi) := to_unit i in Some (PV j lo hi) | None => None end
           | None => None
           end

@@ -7,8 +7,6 @@ Local Open Scope Z_scope.
 
 Fixpoint zdot (p x : list Z) : Z :=
   match p, x with a :: p', b :: x' => a * b + zdot p' x' | _, _ => 0 end.
-Fixpoint zleast (xs : list Z) : Z :=
-  match xs with [] => 0 | x :: r => match r with [] => x | _ => Z.min x (zleast r) end end.
 
 Section Point.
 Variable isqrt : Z -> Z.
@@ -66,7 +64,7 @@ Definition pooled_itv (kind : pooling) (inner_ : chain) (is : list itv) : itv :=
       end
   | _ =>
       match all_some (map (fun i => image isqrt fine rounds inner_ (to_fine punit fine i)) is) with
-      | Some js => match pool kind js with Some i => to_unit punit fine i | None => (None, None) end
+      | Some js => match pool isqrt fine rounds kind js with Some i => to_unit punit fine i | None => (None, None) end
       | None => (None, None)
       end
   end.
@@ -154,23 +152,6 @@ Proof. intros e. unfold at_. revert d. induction p; intros [|d]; cbn; try (now r
 Lemma length_vadd p : forall r n, (length p <= n)%nat -> (length r <= n)%nat -> (length (vadd p r) <= n)%nat.
 Proof.
   induction p as [|a p IH]; intros r n hp hr; cbn in *; auto. destruct r; cbn in *; [lia|]. destruct n; [lia|]. apply le_n_S, IH; lia.
-Qed.
-Lemma zleast_R l : IZR (zleast l) = least (map IZR l).
-Proof.
-  induction l as [|a l IH]; auto. cbn [zleast map least]. destruct l as [|b l]; auto. cbn [map] in *. rewrite <- IH.
-  unfold Rmin. destruct (Rle_dec _ _) as [r|r]; f_equal.
-  - apply le_IZR in r. lia.
-  - apply Rnot_le_lt in r. apply lt_IZR in r. lia.
-Qed.
-Lemma least_scal k xs : 0 < k -> least (map (fun x => k * x) xs) = k * least xs.
-Proof.
-  intros hk. induction xs as [|a xs IH]; cbn [map least]; [lra|]. destruct xs as [|b xs]; auto. cbn [map] in *. rewrite IH.
-  unfold Rmin. destruct (Rle_dec (k * a) _), (Rle_dec a _); auto; exfalso; nra.
-Qed.
-Lemma least_mono xs ys : Forall2 Rle xs ys -> least xs <= least ys.
-Proof.
-  induction 1 as [|x y xs ys h1 h2 IH]; cbn [least]; [lra|]. inversion h2; subst; auto.
-  apply Rmin_glb; [eapply Rle_trans; [apply Rmin_l|auto]|eapply Rle_trans; [apply Rmin_r|exact IH]].
 Qed.
 
 Section Sound.
@@ -290,11 +271,11 @@ Lemma pooled_itv_ok j is : (match nth j (pools H) Nearest with Nearest => places
 Proof.
   intros ne q. unfold pooled_itv, value. fold U.
   assert (OTHER : forall kind, match all_some (map (fun i => image isqrt fine rounds (nth j (inner H) []) (to_fine U fine i)) is) with
-      | Some js => match pool kind js with Some i => to_unit U fine i | None => (None, None) end | None => (None, None) end = (None, None) \/
+      | Some js => match pool isqrt fine rounds kind js with Some i => to_unit U fine i | None => (None, None) end | None => (None, None) end = (None, None) \/
     inI U (match all_some (map (fun i => image isqrt fine rounds (nth j (inner H) []) (to_fine U fine i)) is) with
-      | Some js => match pool kind js with Some i => to_unit U fine i | None => (None, None) end | None => (None, None) end)
+      | Some js => match pool isqrt fine rounds kind js with Some i => to_unit U fine i | None => (None, None) end | None => (None, None) end)
       (pooled kind (map (fun l => run (nth j (inner H) []) (measurement H spot l j)) (places H j)))).
-  { intros kind. destruct (all_some _) as [js|] eqn:ea; [|now left]. destruct (pool kind js) as [i|] eqn:ep; [|now left]. right.
+  { intros kind. destruct (all_some _) as [js|] eqn:ea; [|now left]. destruct (pool isqrt fine rounds kind js) as [i|] eqn:ep; [|now left]. right.
     apply (to_unit_ok H). apply (images_ok _ _ _ _ q) in ea. rewrite map_map in ea. eapply pool_ok; eauto. }
   destruct (nth j (pools H) Nearest) eqn:ek;
     try (match goal with |- inI U _ (pooled ?k _) => destruct (OTHER k) as [e|e]; [rewrite e; split; exact I|exact e] end).

@@ -1,6 +1,6 @@
 (** Pooled values over intervals, and least scores over intervals of activations; all over [fine]. *)
 From Coq Require Import Reals ZArith List Lra Lia Bool Psatz.
-From Protoproof Require Import Spec Base Interval.
+From Protoproof Require Import Spec Base Interval Shape.
 Import ListNotations.
 Local Open Scope Z_scope.
 
@@ -18,6 +18,26 @@ Fixpoint zmost (xs : list (option Z)) : option Z :=
   | [] => None
   | x :: r => match x, zmost r with Some a, Some b => Some (Z.max a b) | Some a, None => Some a | None, o => o end
   end.
+Fixpoint zleast (xs : list Z) : Z :=
+  match xs with [] => 0 | x :: r => match r with [] => x | _ => Z.min x (zleast r) end end.
+(** f of the least, less f of the mean; never negative where f is seen to fall between them *)
+Section LessMean.
+Variable isqrt : Z -> Z.
+Variable fine : positive.
+Variable rounds : nat.
+Definition less_mean (f : chain) (xs : list itv) : itv :=
+  let n := Z.of_nat (length xs) in
+  let lows := all_some (map fst xs) in let highs := all_some (map snd xs) in
+  let near := (option_map zleast lows, option_map Z.opp (zmost (map (fun i => option_map Z.opp (snd i)) xs))) in
+  let mean := (option_map (fun l => fl (zsum l) n) lows, option_map (fun l => ce (zsum l) n) highs) in
+  if (n =? 1) || match fst near, snd mean with Some a, Some b => b <=? a | _, _ => false end then (Some 0, Some 0) else
+  let difference := match image isqrt fine rounds f near, image isqrt fine rounds f mean with
+    | Some (a, b), Some (c, d) => (omap2 Z.sub a d, omap2 Z.sub b c)
+    | _, _ => (None, None)
+    end in
+  if falls (shape_on isqrt fine rounds f (fst near, snd mean)) then
+    (Some (match fst difference with Some a => Z.max 0 a | None => 0 end), snd difference)
+  else difference.
 Definition pool (p : pooling) (xs : list itv) : option itv :=
   let n := Z.of_nat (length xs) in
   let lows := all_some (map fst xs) in let highs := all_some (map snd xs) in
@@ -41,7 +61,9 @@ Definition pool (p : pooling) (xs : list itv) : option itv :=
               (zmost (map (fun i => match i with (Some a, Some b) => Some (b * (n - 1) - (zsum l - a)) | _ => None end) xs))
         | _, _ => None end in
       Some (Some low, high)
+  | LessMean f => Some (less_mean f xs)
   end.
+End LessMean.
 
 (** ** Scores *)
 Section Lower.
@@ -83,7 +105,9 @@ Definition weigh (a : Z) (i : itv) : option Z :=
 
 Local Open Scope R_scope.
 Section Sound.
+Variable isqrt : Z -> Z.
 Variable fine : positive.
+Variable rounds : nat.
 Let F := IZR (Zpos fine).
 Let Fp : 0 < F := posR fine.
 Notation In_ := (inI fine).
@@ -217,7 +241,83 @@ Proof.
 Qed.
 Lemma forall2_length {A B} (P : A -> B -> Prop) xs ys : Forall2 P xs ys -> length xs = length ys.
 Proof. induction 1; cbn; auto. Qed.
-Lemma pool_ok p is xs i : Forall2 In_ is xs -> pool p is = Some i -> In_ i (pooled p xs).
+Lemma zleast_R l : IZR (zleast l) = least (map IZR l).
+Proof.
+  induction l as [|a l IH]; auto. cbn [zleast map least]. destruct l as [|b l]; auto. cbn [map] in *. rewrite <- IH.
+  unfold Rmin. destruct (Rle_dec _ _) as [r|r]; f_equal.
+  - apply le_IZR in r. lia.
+  - apply Rnot_le_lt in r. apply lt_IZR in r. lia.
+Qed.
+Lemma least_scal k xs : 0 < k -> least (map (fun x => k * x) xs) = k * least xs.
+Proof.
+  intros hk. induction xs as [|a xs IH]; cbn [map least]; [lra|]. destruct xs as [|b xs]; auto. cbn [map] in *. rewrite IH.
+  unfold Rmin. destruct (Rle_dec (k * a) _), (Rle_dec a _); auto; exfalso; nra.
+Qed.
+Lemma least_mono xs ys : Forall2 Rle xs ys -> least xs <= least ys.
+Proof.
+  induction 1 as [|x y xs ys h1 h2 IH]; cbn [least]; [lra|]. inversion h2; subst; auto.
+  apply Rmin_glb; [eapply Rle_trans; [apply Rmin_l|auto]|eapply Rle_trans; [apply Rmin_r|exact IH]].
+Qed.
+Lemma least_total xs : INR (length xs) * least xs <= total xs.
+Proof.
+  assert (G : forall k, (forall x, In x xs -> k <= x) -> INR (length xs) * k <= total xs).
+  { induction xs as [|a r IH]; intros k hk; cbn [length total]; [cbn; lra|]. rewrite S_INR.
+    specialize (IH k (fun x hx => hk x (or_intror hx))). specialize (hk a (or_introl eq_refl)). lra. }
+  apply G. intros. now apply least_le.
+Qed.
+Lemma less_mean_ok f is xs : Forall2 In_ is xs -> is <> [] ->
+  In_ (less_mean isqrt fine rounds f is) (run f (least xs) - run f (total xs / INR (length xs))).
+Proof.
+  intros h ne. unfold less_mean. assert (hl : length is = length xs) by (eapply forall2_length; eauto).
+  set (n := Z.of_nat (length is)). assert (n1 : (1 <= n)%Z) by (unfold n; destruct is; [congruence|cbn [length]; lia]).
+  assert (nR : INR (length xs) = IZR n) by (unfold n; rewrite hl; apply INR_IZR_INZ).
+  assert (nP : 1 <= IZR n) by (now apply IZR_le).
+  pose proof (least_total xs) as LT. rewrite nR in *. set (v := least xs) in *. set (m := total xs / IZR n).
+  assert (tm : total xs = IZR n * m) by (unfold m; field; lra).
+  assert (LE : v <= m) by (apply Rmult_le_reg_l with (IZR n); lra).
+  set (near := (option_map zleast _, _) : itv). set (mean := (option_map _ (all_some (map fst is)), _) : itv).
+  assert (NEAR : In_ near v).
+  { split; unfold near; cbn [fst snd].
+    - destruct (all_some (map fst is)) as [l|] eqn:el; cbn; [|exact I].
+      rewrite zleast_R. unfold v. rewrite <- (least_scal F) by auto. apply least_mono. eapply lows_le; eauto.
+    - destruct (zmost _) as [b|] eqn:eb; cbn; [|exact I]. apply zmost_in in eb. apply in_map_iff in eb. destruct eb as [i [ei hi]].
+      destruct (Forall2_in _ _ _ _ h hi) as [x [hx [_ h1]]]. destruct (snd i) as [c|]; [|discriminate]. cbn in ei, h1. fold F in h1 |- *.
+      inv_some. subst b. rewrite Z.opp_involutive. pose proof (least_le xs x hx) as q. fold v in q. nra. }
+  assert (MEAN : In_ mean m).
+  { split; unfold mean; cbn [fst snd].
+    - destruct (all_some (map fst is)) as [l|] eqn:el; cbn; [|exact I]. fold F.
+      pose proof (total_le _ _ (lows_le _ _ _ h el)) as q. rewrite total_scal, <- zsum_R, tm in q.
+      pose proof (fl_le (zsum l) n ltac:(lia)) as d. apply Rmult_le_reg_r with (IZR n); lra.
+    - destruct (all_some (map snd is)) as [l|] eqn:el; cbn; [|exact I]. fold F.
+      pose proof (total_le _ _ (highs_ge _ _ _ h el)) as q. rewrite total_scal, <- zsum_R, tm in q.
+      pose proof (ce_ge (zsum l) n ltac:(lia)) as d. apply Rmult_le_reg_r with (IZR n); lra. }
+  destruct (_ || _)%bool eqn:e0.
+  - assert (e : v = m).
+    { apply orb_prop in e0. destruct e0 as [e0|e0].
+      - apply Z.eqb_eq in e0. unfold m. rewrite e0. unfold n in e0. rewrite hl in e0.
+        destruct xs as [|x [|y r]]; cbn [length] in e0; try lia. unfold v. cbn. field.
+      - destruct NEAR as [h1 _], MEAN as [_ h2]. destruct (fst near) as [a|]; [|discriminate]. destruct (snd mean) as [b|]; [|discriminate].
+        apply Z.leb_le in e0. apply IZR_le in e0. cbn in h1, h2. fold F in h1, h2.
+        apply Rle_antisym; auto. apply Rmult_le_reg_l with F; lra. }
+    rewrite e. split; cbn; lra.
+  - clear e0. set (d := match image isqrt fine rounds f near with Some _ => _ | None => _ end).
+    assert (D : In_ d (run f v - run f m)).
+    { unfold d. destruct (image isqrt fine rounds f near) as [[a b]|] eqn:e1; [|split; exact I].
+      destruct (image isqrt fine rounds f mean) as [[a' b']|] eqn:e2; [|split; exact I].
+      destruct (image_ok _ _ _ _ _ _ _ NEAR e1) as [p1 p2]. destruct (image_ok _ _ _ _ _ _ _ MEAN e2) as [q1 q2].
+      split; cbn [fst snd] in *.
+      - destruct a as [a|], b' as [b'|]; cbn in *; try exact I. rewrite minus_IZR. lra.
+      - destruct b as [b|], a' as [a'|]; cbn in *; try exact I. rewrite minus_IZR. lra. }
+    destruct (falls _) eqn:ef; auto. destruct (shape_on_ok isqrt fine rounds f (fst near, snd mean)) as [_ [S _]]. specialize (S ef).
+    assert (Z0 : run f m <= run f v).
+    { destruct NEAR as [h1 _], MEAN as [_ h2]. apply S; auto; split; cbn [fst snd] in *; auto.
+      - destruct (snd mean) as [b|]; auto. cbn in *. fold F in h2 |- *. nra.
+      - destruct (fst near) as [a|]; auto. cbn in *. fold F in h1 |- *. nra. }
+    destruct D as [d1 d2]. split; cbn [fst snd]; auto. cbn. fold F.
+    destruct (fst d) as [a|]; cbn in d1; [|nra]. fold F in d1.
+    destruct (Z.max_spec 0 a) as [[_ ->]|[_ ->]]; auto. nra.
+Qed.
+Lemma pool_ok p is xs i : Forall2 In_ is xs -> pool isqrt fine rounds p is = Some i -> In_ i (pooled p xs).
 Proof.
   intros h. unfold pool. assert (hl : length is = length xs) by (eapply forall2_length; eauto).
   set (n := Z.of_nat (length is)). destruct (n =? 0)%Z eqn:e0; [discriminate|]. bools.
@@ -291,6 +391,7 @@ Proof.
       assert (hz : (b' * (n - 1) - (zsum l - a') <= z)%Z).
       { eapply zmost_ge; [exact ez|]. apply in_map_iff. exists (Some a', Some b'). auto. }
       apply IZR_le in hz. rewrite minus_IZR, mult_IZR, !minus_IZR in hz. fold t in O. nra.
+  - inv_some; subst i. apply less_mean_ok; auto. intros ->. unfold n in *. cbn in *. lia.
 Qed.
 
 Lemma weigh_ok w i x v : weigh w i = Some v -> In_ i x -> IZR v <= F * (IZR w * x).

@@ -403,14 +403,14 @@ Proof.
   - (* SPool *)
     destruct (get (insides c) j) as [inner_|] eqn:ein; [|discriminate]. destruct (get (kinds c) j) as [kind|] eqn:ek; [|discriminate].
     destruct (inside_itvs isqrt c unit fine rounds prems j inner_ (places_ c j) refs) as [is|] eqn:ei; [|discriminate].
-    destruct (pool kind is) as [r|] eqn:ep; [|discriminate]. destruct (to_unit unit fine r) as [lo hi] eqn:et. inv_some; subst k.
+    destruct (pool isqrt fine rounds kind is) as [r|] eqn:ep; [|discriminate]. destruct (to_unit unit fine r) as [lo hi] eqn:et. inv_some; subst k.
     cbn [phold]. rewrite <- et. apply to_unit_ok.
     assert (ne : places_ c j <> []).
     { intros q. rewrite q in ei. cbn in ei. inv_some; subst is. cbn in ep. discriminate. }
     destruct (places_eq _ ne) as [hj hpl]. rewrite hpl in ei. apply inside_ok in ei; auto.
     unfold c in ein, ek; cbn in ein, ek. rewrite get_of_list in ein. rewrite get_of_list in ek.
     apply nth_error_nth_ with (d := []) in ein. apply nth_error_nth_ with (d := Nearest) in ek.
-    pose proof (pool_ok fine _ _ _ _ ei ep) as q. unfold value. rewrite ek.
+    pose proof (pool_ok isqrt fine rounds _ _ _ _ ei ep) as q. unfold value. rewrite ek.
     destruct kind; [unfold pool in ep; destruct (_ =? 0)%Z in ep; discriminate|..];
       change (@nth chain j (inner H) [] = inner_) in ein; rewrite ein; exact q.
   - (* SImplied *)

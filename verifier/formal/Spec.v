@@ -74,7 +74,7 @@ Definition run (c : chain) (t : R) : R := fold_left (fun t f => apply f t) c t.
 (** ** The head *)
 
 Inductive geometry := Euclidean | Diagonal | Linear | Angular (floor added : ratio).
-Inductive pooling := Nearest | Mean | Sum | Largest (k : nat) | Focal.
+Inductive pooling := Nearest | Mean | Sum | Largest (k : nat) | Focal | LessMean (f : chain).
 (** what scores weigh: every activation, the largest of each group, or the leaves of a tree *)
 Inductive tree := Leaf (n : nat) | Node (j : nat) (near far : tree).
 Inductive features := Each | Groups (g : list (list nat)) | Leaves (t : tree).
@@ -124,6 +124,7 @@ Definition pooled (p : pooling) (xs : list R) : R :=
   | Sum => total xs
   | Largest k => total (firstn k (descending xs)) / INR k
   | Focal => most xs - total xs / INR (length xs)
+  | LessMean f => run f (least xs) - run f (total xs / INR (length xs))
   end.
 (** the pooled value t_j: of the measurements, or of the inner similarities *)
 Definition value (H : head) (z : latent) (j : nat) : R :=

@@ -1,4 +1,5 @@
-(* Trusted: reads the statement (and the proof, which is not trusted) and calls the extracted checker. *)
+(* Trusted: reads the statement (and the proof, which is not trusted) and calls the extracted checker.
+   command.ml runs it on files, page.ml in a browser. *)
 module ZZ = Z
 open Kernel
 
@@ -9,13 +10,7 @@ let bad text = raise (Malformed text)
 (* Tokens are separated by blanks and ends of lines. *)
 type source = { text : string; mutable at : int }
 
-let source name =
-  let channel = open_in_bin name in
-  let size = in_channel_length channel in
-  let text = really_input_string channel size in
-  close_in channel;
-  { text; at = 0 }
-
+let source text = { text; at = 0 }
 let blank c = c = ' ' || c = '\n'
 
 let token s =
@@ -85,6 +80,7 @@ let primitive s =
 let pooling s =
   match token s with
   | "nearest" -> Nearest | "mean" -> Mean | "sum" -> Sum | "largest" -> Largest (nat s) | "focal" -> Focal
+  | "nearest-less-mean" -> LessMean []
   | word -> bad ("pooling " ^ word)
 
 let rec tree s =
@@ -145,7 +141,14 @@ let statement s =
     | _ -> (ZZ.one, []) in
   expect s "inner"; let inner = apiece count (many primitive) s in
   expect s "pooling"; let pools = apiece count pooling s in
-  expect s "outer"; let outer = apiece count (many primitive) s in
+  let pools = match token s with
+    | "outer" -> pools
+    | "common" ->
+        let common = apiece count (many primitive) s in
+        expect s "outer";
+        List.map2 (fun kind f -> match kind with LessMean _ -> LessMean f | _ -> kind) pools common
+    | word -> bad ("expected outer, found " ^ word) in
+  let outer = apiece count (many primitive) s in
   expect s "decision";
   let feature, width = match token s with
     | "each" -> (Each, count)
@@ -241,38 +244,40 @@ let certificate s =
   expect s "margins"; let margins = many evidence s in
   { unit_; fine; rounds; steps; table; roofs; margins }
 
-(* All locations but the listed ones are where the recorded latent has them. *)
+(* All locations but the listed ones are where the recorded latent has them. Each has a denominator of its own. *)
 let witness (s : statement) file =
-  let about = nat file in let against = nat file in let wden_ = positive file in
-  let factor, rest = ZZ.div_rem wden_ s.pden in
-  if ZZ.sign rest <> 0 then bad "a witness whose denominator does not fit";
-  let moved = many (fun f -> let l = nat f in (l, list s.network.channels z f)) file in
-  let place l row = match List.assoc_opt l moved with
-    | Some x -> x
-    | None -> List.map (ZZ.mul factor) row in
+  let about = nat file in let against = nat file in
+  let moved = many (fun f -> let l = nat f in let d = positive f in (l, (d, list s.network.channels z f))) file in
+  let wden_ = List.fold_left (fun all (_, (d, _)) -> ZZ.lcm all d) s.pden moved in
+  let place l row =
+    let d, x = match List.assoc_opt l moved with Some point -> point | None -> (s.pden, row) in
+    List.map (ZZ.mul (ZZ.div wden_ d)) x in
   { about; against; wden_; wpoint = List.mapi place s.point }
 
 let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
 
-let () =
-  try
-    if Array.length Sys.argv <> 3 then bad "usage: protoproof-kernel STATEMENT PROOF";
-    let s = statement (source Sys.argv.(1)) in
-    let file = source Sys.argv.(2) in
-    let c = certificate file in
-    let ok = accept isqrt s c in
-    print_endline (if ok then "proved sufficient" else "not proved sufficient");
-    expect file "witnesses";
-    let failed = ref (not ok) in
-    for _ = 1 to nat file do
-      let w = witness s file in
-      let good = check_witness isqrt s c w in
-      if not good then failed := true;
-      Printf.printf "%s necessary %d %d\n" (if good then "proved" else "not proved") w.about w.against
-    done;
-    expect file "end";
-    exit (if !failed then 1 else 0)
-  with
-  | Malformed text -> prerr_endline ("kernel: " ^ text); exit 2
-  | Sys_error text -> prerr_endline ("kernel: " ^ text); exit 2
-  | Stack_overflow | Out_of_memory -> prerr_endline "kernel: the machine's limits were reached"; exit 3
+(* One thing after another, in the order of the proof: whether it is proved, and a line that says what it is.
+   None: nothing is left. *)
+let session statement_text proof_text =
+  let s = statement (source statement_text) in
+  let file = source proof_text in
+  let c = certificate file in
+  let left = ref None in
+  fun () ->
+    match !left with
+    | None ->
+        let ok = accept isqrt s c in
+        expect file "witnesses";
+        left := Some (nat file);
+        Some (ok, "sufficient")
+    | Some 0 -> expect file "end"; None
+    | Some more ->
+        let w = witness s file in
+        left := Some (more - 1);
+        Some (check_witness isqrt s c w, "necessary " ^ string_of_int w.about ^ " " ^ string_of_int w.against)
+
+(* Why there is no answer, and whether another machine could give one. *)
+let why = function
+  | Malformed text -> Some (text, false)
+  | Stack_overflow | Out_of_memory -> Some ("the machine's limits were reached", true)
+  | _ -> None

@@ -12,6 +12,7 @@ installation checks, inspects and reads; ``explain`` and ``certify`` need the ex
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from protoproof.prover.latent.reach import Reach as Reach
     from protoproof.verdict import Status as Status
     from protoproof.verdict import Verdict as Verdict
+
+# What this one stands on has a habit of writing to the user's home and of telling its makers about
+# it: ONNX Runtime an identity of the machine and a queue of events, Ray its usage. Both are asked
+# not to, before either is imported; workers inherit it. Nobody's setting turns it on again.
+QUIET = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+os.environ.update(QUIET)
 
 _HOME = {
     "CampaignOptions": "protoproof.campaign.options",

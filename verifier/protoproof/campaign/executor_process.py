@@ -40,7 +40,7 @@ class LocalWorker:
         self._process = _SPAWN.Process(
             target=_serve, args=(theirs, make, megabytes, os.getpid()), daemon=True
         )
-        with _environment(_ONE_THREAD):
+        with environment(_ONE_THREAD):
             self._process.start()
         theirs.close()  # so that the pipe ends when the worker does
 
@@ -96,7 +96,8 @@ class LocalEngine:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables that processes inherit which are started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

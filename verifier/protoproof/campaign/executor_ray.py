@@ -6,10 +6,13 @@ The model file must be readable at the same path on every node; each worker comp
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from protoproof import QUIET
 from protoproof.campaign.executor import (
     Died,
     MakeServer,
@@ -20,11 +23,12 @@ from protoproof.campaign.executor import (
     Task,
     answer,
 )
-from protoproof.campaign.executor_process import limit_memory
+from protoproof.campaign.executor_process import environment, limit_memory
 from protoproof.errors import MissingDependencyError, ProtoProofError, UsageError
 
 # What a worker claims of a GPU: networks that can be verified are small, and share one.
 _GPU_SHARE = 0.125
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class _Actor:
@@ -105,14 +109,15 @@ class RayEngine:
             )
         if self._mine:
             try:
-                ray.init(
-                    address=address,
-                    include_dashboard=False if address is None else None,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    # one thread, for the reasons given in the local engine
-                    runtime_env={"env_vars": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}},
-                )
+                with environment({} if address or "RAY_ADDRESS" in os.environ else _token()):
+                    ray.init(
+                        address=address,
+                        include_dashboard=False if address is None else None,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        # one thread, for the reasons given in the local engine
+                        runtime_env={"env_vars": QUIET | dict.fromkeys(_ONE_THREAD, "1")},
+                    )
             except (ConnectionError, ValueError, RuntimeError) as error:
                 line = " ".join(str(error).split())[:200]
                 raise UsageError(f"--address {address}: no Ray there ({line})") from error
@@ -140,3 +145,8 @@ class RayEngine:
         """End the Ray that was started here."""
         if self._mine:
             self._ray.shutdown()
+
+
+def _token() -> dict[str, str]:
+    """The password of a Ray of our own; without one Ray would write one into the user's home."""
+    return {"RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or secrets.token_hex(32)}

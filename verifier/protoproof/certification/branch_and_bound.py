@@ -31,7 +31,7 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.prover.proof.evidence import encoded
 from protoproof.prover.relaxation.intervals import SLACK
-from protoproof.region.bounds.attack import Counterexample, replay
+from protoproof.region.bounds.attack import Counterexample, Flip, replay
 from protoproof.region.bounds.interval import LatentBox, encoder_bounds
 from protoproof.region.bounds.latent_bounds import around, widened
 from protoproof.region.bounds.margins import activations, margin_ends
@@ -153,6 +153,8 @@ class Branching:
             count = min(_BATCH, len(self._heap))
             batch = [heapq.heappop(self._heap)[2] for _ in range(count)]
             found = self._refuted(batch)
+            if isinstance(found, Flip):
+                return Undecided(found.words(self.network.class_names), self._progress())
             if found is not None:
                 return found
             stuck = self._cut(batch)
@@ -182,7 +184,7 @@ class Branching:
         for node in nodes:
             heapq.heappush(self._heap, (node.bound, next(self._order), node))
 
-    def _refuted(self, nodes: Sequence[_Node]) -> Counterexample | None:
+    def _refuted(self, nodes: Sequence[_Node]) -> Counterexample | Flip | None:
         """The first middle of a part that is predicted otherwise."""
         members = [m for node in nodes if (m := node.part.member()) is not None]
         if not members:

@@ -29,7 +29,7 @@ from protoproof.errors import (
 )
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, Observation, load
-from protoproof.region.bounds.attack import Counterexample, attack
+from protoproof.region.bounds.attack import Counterexample, Flip, Found, attack
 from protoproof.region.bounds.interval import encoder_bounds
 from protoproof.region.bounds.latent_bounds import (
     refinements,
@@ -85,8 +85,9 @@ class Certifier:
         wanted = observation.predicted if options.expected is None else options.expected
         if not 0 <= wanted < len(names):
             raise InputError(f"class {wanted}: the network has {len(names)}")
+        found = self._falsified(region, observation, wanted, options, log)
         proof: StageProof | Counterexample | Verdict | None
-        proof = self._falsified(region, observation, wanted, options, log)
+        proof = unknown(found.words(names)) if isinstance(found, Flip) else found
         if proof is None and wanted != observation.predicted:
             proof = unknown(f"numerically fragile: the centre is not {names[wanted]}")
         if proof is None:
@@ -107,14 +108,17 @@ class Certifier:
         wanted: int,
         options: CertifyOptions,
         log: StageLog,
-    ) -> Counterexample | None:
-        """An input that is predicted otherwise, if a search finds one."""
+    ) -> Found:
+        """An input that is predicted otherwise, if a search finds one.
+
+        A region whose float32 execution is seen to flip is never called proved.
+        """
         with log.stage("falsify") as say:
-            found = None
+            found: Found = None
             if options.falsify or wanted != observation.predicted:
                 found = attack(self.network, region, wanted, seed=options.seed, device=self.device)
-            told = "nothing found" if found is None else "refuted"
-            say(told if options.falsify else "skipped")
+            told = {Counterexample: "refuted", Flip: "float32 differs"}.get(type(found))
+            say(told or ("nothing found" if options.falsify else "skipped"))
         return found
 
     def _answer(
@@ -186,12 +190,13 @@ class Certifier:
         def refutes(radius: Fraction) -> bool:
             region = ball(kind, x, self.network.input_range, radius)
             found = attack(self.network, region, predicted, seed=seed, device=self.device)
-            return found is not None
+            return isinstance(found, Counterexample)
 
         def proves(radius: Fraction) -> bool:
             left = max(0.0, deadline - time.perf_counter())
             region = ball(kind, x, self.network.input_range, radius)
-            result = self.certify(region, method=method, falsify=False, timeout=left)
+            # the search also sees float32 executions that flip
+            result = self.certify(region, method=method, seed=seed, timeout=left)
             return result.verdict.status is Status.PROVED
 
         refuted = bisect(most, lambda r: not refutes(r), steps, deadline)[1]

@@ -1,4 +1,4 @@
-"""Witnesses as points: every location's coordinates over one denominator."""
+"""Witnesses as points: the coordinates of every location that moved, over its own denominator."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from protoproof.kernel.latent.witness import materialise
 
 
 def witness_lines(core: Core, latent: Latent, where: LatentDomain) -> list[str]:
-    """One text per witness: fact, class or label, denominator, and the locations that moved."""
+    """One text per witness: fact, class or label, and the locations that moved."""
     lines = []
     for witness in core.witnesses:
         points = materialise(latent, where, witness.moves)
-        common = math.lcm(*(point.denominator for point in points.values()))
-        unit = common << latent.shift
-        tokens = [witness.fact, witness.rival, unit, len(points)]
+        tokens = [witness.fact, witness.rival, len(points)]
         for location, point in points.items():
-            factor = common // point.denominator
-            tokens += [location, *(n * factor for n in point.numerators)]
+            unit = point.denominator << latent.shift
+            shared = math.gcd(unit, *point.numerators)
+            tokens += [location, unit // shared, *(n // shared for n in point.numerators)]
         lines.append(" ".join(map(str, tokens)))
     return lines

@@ -16,7 +16,7 @@ from protoproof.formal.proof import proof
 from protoproof.formal.script import NotCoveredError
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
-from protoproof.kernel.statement import digest, write
+from protoproof.kernel.statement import digest, stated_head, write
 
 NAME = "protoproof-kernel"
 VARIABLE = "PROTOPROOF_KERNEL"
@@ -79,7 +79,7 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
     program = find_program()
     with Budget().active():
         core = read_certificate(certificate).core
-        bound = model.bound(core.model.latent, core.model.output)
+        bound = stated_head(core, model)
         text = write(core, bound)
         answer = Answer(digest(text), False)
         for more in range(_TRIES):

@@ -15,8 +15,9 @@ from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
 from protoproof.kernel.arithmetic.exact import GRID, decode_floats, hex_ratio
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import read_domain
-from protoproof.kernel.latent.margins import stated_score
+from protoproof.kernel.latent.margins import Ends, margins, stated_score
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.relaxation import Forms
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.real import Real
 from protoproof.kernel.statement import plain_length
@@ -97,9 +98,7 @@ def require_covered(core: Core, head: Head) -> None:
         raise NotCoveredError("angles over lengths of several kinds")
     if head.scale_slack:
         raise NotCoveredError("weights of channels that are rounded")
-    if any(pooling.kind == "nearest less mean" for pooling in head.pooling):
-        raise NotCoveredError("the nearest less the mean")
-    for chain in (head.chain, head.inner):
+    for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
                 raise NotCoveredError(f"an irrational constant of {step.name}")
@@ -131,7 +130,7 @@ def proof(core: Core, head: Head, more: int = 0) -> str:
     bounds = Bounds(head, core, where)
     precision = precision_for(core, head, more)
     root = Root(head, core, where, bounds)
-    margins = _margins(root, precision)
+    shown = _margins(root, precision)
     table = [
         (optional(_premise(low)), optional(_premise(high)))
         for low, high in zip(root.value_low, root.value_high, strict=True)
@@ -148,8 +147,8 @@ def proof(core: Core, head: Head, more: int = 0) -> str:
             f"table {len(table)}",
             *(script.write(list(used(row, 0))) for row in table),
             script.write(["roofs", len(root.roofs), *used(root.roofs, 0)]),
-            f"margins {len(margins)}",
-            *(script.write(tokens) for tokens in margins),
+            f"margins {len(shown)}",
+            *(script.write(tokens) for tokens in shown),
             f"witnesses {len(witnesses)}",
             *witnesses,
             "end\n",
@@ -162,24 +161,36 @@ def _premise(known: Known | None) -> Ref | None:
 
 
 def _margins(root: Root, precision: Precision) -> list[list[Token]]:
-    """The evidence against every class, or for every label."""
+    """The evidence against every class, or for every label: whatever proves the margin.
+
+    Of intervals, a form and a tree of cases any may be the one that does, and a form may prove
+    less than intervals; the kernel is told one.
+    """
     head, core = root.head, root.core
     forms: dict[int, RivalForm] = {form.rival: form for form in core.evidence.forms}
     trees = {tree.rival: tree for tree in core.evidence.cases}
     lines = Lines(head, precision, _weight_exponent(head))
     cases = Cases(root, lines, precision)
+    ends = Ends(head, root.bounds.best, root.bounds.caps)
     labels = head.decision.kind == "labels"
     found: list[list[Token]] = []
     for rival in core.rivals if labels else range(head.class_count):
-        if rival in trees:
-            found.append(["cases", *cases.tree(trees[rival])])
-        elif rival in forms:
+        form, tree = forms.get(rival), trees.get(rival)
+        shown = not (form or tree) or margins(head, core.instance, [rival], ends)[0].sign == 1
+        if form is not None and not shown and (tree is None or _enough(root, form, ends)):
             score = stated_score(head, core.instance, rival)
-            form = lines.form(forms[rival], score, RootBounds(root))
-            found.append(["direct", *used(form, 0)])
+            found.append(["direct", *used(lines.form(form, score, RootBounds(root)), 0)])
+        elif tree is not None and not shown:
+            found.append(["cases", *cases.tree(tree)])
         else:
             found.append(["direct", "intervals"])
     return found
+
+
+def _enough(root: Root, form: RivalForm, ends: Ends) -> bool:
+    """Whether a form proves its margin."""
+    forms = Forms(root.head, root.core, root.where, root.bounds, ends)
+    return forms.margin(form).sign == 1
 
 
 def _weight_exponent(head: Head) -> int:

@@ -55,8 +55,17 @@ def statement(certificate: bytes, model: ModelFile) -> str:
         core = read_certificate(certificate).core
         if core.model.sha256 != model.sha256:
             raise CertificateError("the certificate is about another model file")
-        bound = model.bound(core.model.latent, core.model.output)
-        return write(core, bound)
+        return write(core, stated_head(core, model))
+
+
+def stated_head(core: Core, model: ModelFile) -> BoundHead:
+    """The head that a certificate is about: between its tensors, and a tree as it is routed.
+
+    Raises:
+        DescriptionError, ModelError: there is none.
+    """
+    bound = model.bound(core.model.latent, core.model.output)
+    return bound if core.model.routing is None else bound.routed(core.model.routing)
 
 
 def digest(text: str) -> str:

@@ -120,6 +120,8 @@ class Session:
 def _started(data: bytes, files: Files) -> Any:
     import onnxruntime
 
+    # where somebody imported it before this package, which says so too (see QUIET)
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

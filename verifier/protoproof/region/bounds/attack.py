@@ -2,12 +2,13 @@
 
 What it finds counts only after a replay: ONNX Runtime predicts another class, and so do intervals
 around the very point, in real arithmetic. A candidate on which the two disagree is no
-counterexample (and a sign of numerical fragility). Deterministic for a given seed.
+counterexample but a :class:`Flip`: whatever is proved of the region over the reals, its float32
+execution is another matter. Deterministic for a given seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from protoproof.region.sets.region import Boxed, Image, Images, InputBox, L2Ball
 from protoproof.region.sets.transformations import Brightness, Shifts
 
 STEPS, RESTARTS = 30, 4
+_SAMPLES = 32  # random members, half of them corners where the region has such
 _GRID = 65  # parameter values per axis of a brightness family
 
 
@@ -40,6 +42,28 @@ class Counterexample:
     box: InputBox
 
 
+@dataclass(frozen=True, eq=False)
+class Flip:
+    """An input of the region that ONNX Runtime predicts differently, or not at all, and that real
+    arithmetic does not certainly predict so. ``predicted`` is None where a result is not finite.
+    """
+
+    x: Image
+    predicted: int | None
+
+    def words(self, names: Sequence[str]) -> str:
+        """Why the region is not called proved."""
+        if self.predicted is None:
+            return "numerically fragile: ONNX Runtime returns NaN or infinity for an input of it"
+        return (
+            f"numerically fragile: ONNX Runtime predicts {names[self.predicted]} for an input of "
+            "it, which real arithmetic does not confirm"
+        )
+
+
+Found = Counterexample | Flip | None
+
+
 def attack(
     network: Network,
     region: Region,
@@ -49,25 +73,28 @@ def attack(
     steps: int = STEPS,
     restarts: int = RESTARTS,
     device: str = "cpu",
-) -> Counterexample | None:
+) -> Found:
     """Search an input of the region that is not predicted ``predicted``; None where none is found.
 
     The centre comes first, then finite regions and parameter families point by point, then balls
-    and boxes by gradients of the smallest margin from random starts.
+    and boxes by gradients of the smallest margin from random starts, then random members. A flip is
+    returned only where no counterexample is found.
     """
     rng = np.random.default_rng(seed)
+    search = _Search(network, predicted)
     if isinstance(region, Shifts):
-        found = _first(network, predicted, ((x, _around(x)) for x in region.images()))
+        search.first((x, _around(x)) for x in region.images())
     elif isinstance(region, Brightness):
-        found = _first(network, predicted, _family(region))
+        search.first(_family(region))
     else:
-        found = _first(network, predicted, [(region.centre, _around(region.centre))])
-        if found is None and isinstance(region, Boxed | L2Ball):
-            found = _descend(network, region, predicted, rng, steps, restarts, device)
-    return found
+        search.first([(region.centre, _around(region.centre))])
+        if search.refuted is None and isinstance(region, Boxed | L2Ball):
+            _descend(search, region, rng, steps, restarts, device)
+        search.first(_drawn(region, rng))
+    return search.refuted or search.flip
 
 
-def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Counterexample | None:
+def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Found:
     """The point as a counterexample, if runtime and real arithmetic both say so.
 
     ``box`` is a tiny box that holds the point of the region which ``x`` stands for: if some rival
@@ -76,30 +103,48 @@ def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Counter
     try:
         seen = network.observe(x)
     except FragileError:
-        return None
+        return Flip(x, None)
     if seen.predicted == predicted:
         return None
     found = activations(network.head, encoder_bounds(network, [box]))
     _, upper = margin_ends(network.head, found, predicted)
-    return Counterexample(x, seen, box) if upper[0, seen.predicted] < 0 else None
+    ahead = upper[0, seen.predicted] < 0
+    return Counterexample(x, seen, box) if ahead else Flip(x, seen.predicted)
+
+
+class _Search:
+    """Replays candidates until one is a counterexample; keeps the first flip."""
+
+    def __init__(self, network: Network, predicted: int) -> None:
+        self.network, self.predicted = network, predicted
+        self.refuted: Counterexample | None = None
+        self.flip: Flip | None = None
+
+    def found(self, x: Image, box: InputBox) -> bool:
+        """Whether the point is a counterexample."""
+        seen = replay(self.network, x, box, self.predicted)
+        if isinstance(seen, Counterexample):
+            self.refuted = seen
+        elif self.flip is None:
+            self.flip = seen
+        return self.refuted is not None
+
+    def first(self, points: Iterable[tuple[Image, InputBox]]) -> None:
+        """Go on until one of the points is a counterexample."""
+        if self.refuted is None:
+            any(self.found(x, box) for x, box in points)
+
+
+def _drawn(region: Region, rng: np.random.Generator) -> Iterator[tuple[Image, InputBox]]:
+    """The least and the largest corner of a box, then random members."""
+    corners = region.float32_ends() if isinstance(region, Boxed) else ()
+    for x in (*corners, *region.sample(rng, _SAMPLES)):
+        yield x, _around(x)
 
 
 def _around(x: Image) -> InputBox:
     """The point itself."""
     return InputBox(x.astype(np.float64), x.astype(np.float64))
-
-
-def _first(
-    network: Network,
-    predicted: int,
-    points: Iterator[tuple[Image, InputBox]] | list[tuple[Image, InputBox]],
-) -> Counterexample | None:
-    """The first point that is a counterexample."""
-    for x, box in points:
-        found = replay(network, x, box, predicted)
-        if found is not None:
-            return found
-    return None
 
 
 def _family(region: Brightness) -> Iterator[tuple[Image, InputBox]]:
@@ -121,15 +166,15 @@ def _values(radius: float) -> list[float]:
 
 
 def _descend(
-    network: Network,
+    search: _Search,
     region: Boxed | L2Ball,
-    predicted: int,
     rng: np.random.Generator,
     steps: int,
     restarts: int,
     device: str,
-) -> Counterexample | None:
+) -> None:
     """Signed or normalised gradient steps from the centre and from random members."""
+    network, predicted = search.network, search.predicted
     start: Images = np.concatenate([region.centre[None], region.sample(rng, restarts)])
     encoder = network.encoder.to(device)
     free = network.encoder_graph.free_batch
@@ -141,18 +186,15 @@ def _descend(
             margin = margins(network.head, encoder(x), predicted)
             for index in torch.nonzero(margin < 0).flatten().tolist():
                 image = _member(region, x[index].detach())
-                found = replay(network, image, _around(image), predicted)
-                if found is not None:
-                    return found
+                if search.found(image, _around(image)):
+                    return
             (gradient,) = torch.autograd.grad(margin.sum(), x)
             share = 2.0 / (step + 4) if step else 0.5
             with torch.no_grad():
                 x = _step(region, x, gradient, share, low, high)
         image = _member(region, x[int(torch.argmin(margins(network.head, encoder(x), predicted)))])
-        found = replay(network, image, _around(image), predicted)
-        if found is not None:
-            return found
-    return None
+        if search.found(image, _around(image)):
+            return
 
 
 def _wide(region: Boxed | L2Ball, end: int, device: str) -> Tensor:

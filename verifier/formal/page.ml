@@ -1,0 +1,25 @@
+(* The kernel in a browser, or in Node: functions from texts to lines, on the global `protoproofKernel`.
+
+   start statement proof   "started"
+   next ""                 "proved WHAT" | "not proved WHAT" for everything that was asked, then "end"
+
+   or "malformed WHY", or "limits WHY" where another machine could have answered. Bytes come as arrays. *)
+external offer : string -> 'a -> unit = "protoproof_offer"
+
+let answered f =
+  try f () with error ->
+    match Main.why error with
+    | Some (text, limits) -> (if limits then "limits " else "malformed ") ^ text
+    | None -> "malformed something that the kernel cannot read"
+
+let current = ref (fun () -> None)
+
+let start statement proof = answered (fun () -> current := Main.session statement proof; "started")
+
+let next (_ : string) =
+  answered (fun () ->
+    match !current () with
+    | None -> "end"
+    | Some (good, what) -> (if good then "proved " else "not proved ") ^ what)
+
+let () = offer "start" start; offer "next" next
