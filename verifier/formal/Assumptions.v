@@ -1,4 +1,5 @@
 (** What the theorems rest on: the build compares this output with assumptions.txt. *)
-From Protoproof Require Import Theorems.
+From Protoproof Require Import Theorems FloatSound.
 Print Assumptions accept_sound.
 Print Assumptions witness_sound.
+Print Assumptions float_sound.

@@ -74,6 +74,8 @@ Definition pools_to (p : pooling) (xs : list R) (t : R) : Prop :=
   | Sum => sums xs t
   | Largest k => exists s, sums (firstn k (descending xs)) s /\ rounds_to 2 (s / INR k) t
   | Focal => exists s m, sums xs s /\ rounds_to 2 (s / INR (length xs)) m /\ rounds_to 1 (most xs - m) t
+  | LessMean f => exists s m p r,
+      sums xs s /\ rounds_to 2 (s / INR (length xs)) m /\ computes f (least xs) p /\ computes f m r /\ rounds_to 1 (p - r) t
   end.
 (** The least measurement may be taken after any part [c1] of the similarity, as the least or the
     largest of what [c1] returns: whichever, without rounding, is what it returns of the least. *)
