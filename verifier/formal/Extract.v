@@ -1,6 +1,6 @@
 (** The checker as an OCaml program: integers become zarith's, indices machine integers. *)
 From Coq Require Import ZArith List ExtrOcamlBasic ExtrOcamlNatInt ExtrOcamlZBigInt.
-From Protoproof Require Import Spec Base Interval Shape Forms Pool Check Sound Sufficient Point Theorems Float Rounding FloatCheck Spread FloatSound.
+From Protoproof Require Import Spec Base Interval Shape Forms Pool Check Sound Sufficient Point Theorems Float Rounding FloatCheck Spread Measured FloatSound.
 Extraction Language OCaml.
 Extract Constant Nat.add => "(+)".
 Extract Constant Nat.sub => "fun n m -> Stdlib.max 0 (n-m)".

@@ -44,25 +44,36 @@ Fixpoint computes (c : chain) (x y : R) : Prop :=
 
 (** ** Measurements *)
 
-Definition difference (x p y : R) : Prop := rounds_to 1 (x - p) y.
-(** of the location x to prototype j; differences are squared, as they stand *)
-Definition measured (H : head) (x : nat -> R) (j : nat) (m : R) : Prop :=
+(** how a graph writes squared distances: as differences that are squared, or as |x|^2 - 2 <p, x> + |p|^2 *)
+Inductive writing := Plain | Expanded.
+Definition products (H : head) (x : nat -> R) (j : nat) (s : nat -> R) (v : R) : Prop :=
+  (forall d, (d < channels H)%nat -> rounds_to 1 (proto H j d * x d) (s d)) /\ sums_to (channels H) s v.
+Definition squares_of (H : head) (x : nat -> R) (q : nat -> R) (n : R) : Prop :=
+  (forall d, (d < channels H)%nat -> rounds_to 2 (x d * x d) (q d)) /\ sums_to (channels H) q n.
+Definition differences (k : R) (H : head) (x : nat -> R) (j : nat) (scale : nat -> R) (y s : nat -> R) (m : R) : Prop :=
+  (forall d, (d < channels H)%nat ->
+     rounds_to 1 (x d - proto H j d) (y d) /\ rounds_to k (scale d * (y d * y d)) (s d))
+  /\ sums_to (channels H) s m.
+(** of the location x to prototype j *)
+Definition measured (w : writing) (H : head) (x : nat -> R) (j : nat) (m : R) : Prop :=
   let D := channels H in
   match metric H with
-  | Euclidean => exists y s,
-      (forall d, (d < D)%nat -> difference (x d) (proto H j d) (y d) /\ rounds_to 2 (y d * y d) (s d))
-      /\ sums_to D s m
-  | Diagonal => exists y s,
-      (forall d, (d < D)%nat -> difference (x d) (proto H j d) (y d) /\ rounds_to 6 (scale H j d * (y d * y d)) (s d))
-      /\ sums_to D s m
-  | Linear => exists s v, (forall d, (d < D)%nat -> rounds_to 1 (proto H j d * x d) (s d)) /\ sums_to D s v /\ m = - v
-  | Angular floor added => exists q n t r s v,
-      (forall d, (d < D)%nat -> rounds_to 2 (x d * x d) (q d)) /\ sums_to D q n
-      /\ rounds_to 1 (n + val added) t /\ rounds_to 2 (sqrt t) r
+  | Euclidean =>
+      match w with
+      | Plain => exists y s, differences 2 H x j (fun _ => 1) y s m
+      | Expanded => exists q n s v stored y,
+          squares_of H x q n /\ products H x j s v
+          /\ (let own := square_length D (proto H j) in
+              (* the stored |p|^2 is rounded; similarities add the difference *)
+              Rabs (stored - own) <= own / 1000 /\ sums [n; - (2 * v); stored] y /\ m = y - (stored - own))
+      end
+  | Diagonal => exists y s, differences 6 H x j (scale H j) y s m
+  | Linear => exists s v, products H x j s v /\ m = - v
+  | Angular floor added => exists q n t r,
+      squares_of H x q n /\ rounds_to 1 (n + val added) t /\ rounds_to 2 (sqrt t) r
       /\ let long := Rmax r (val floor) in
-         ((forall d, (d < D)%nat -> rounds_to 1 (proto H j d * x d) (s d)) /\ sums_to D s v /\ rounds_to 2 (- v / long) m
-          \/ (exists y, forall d, (d < D)%nat -> rounds_to 2 (x d / long) (y d) /\ rounds_to 1 (proto H j d * y d) (s d))
-             /\ sums_to D s v /\ m = - v)
+         (exists s v, products H x j s v /\ rounds_to 2 (- v / long) m)
+         \/ (exists y s v, (forall d, (d < D)%nat -> rounds_to 2 (x d / long) (y d)) /\ products H y j s v /\ m = - v)
   end.
 
 (** ** Activations *)
@@ -107,9 +118,9 @@ Definition scores (H : head) (a : nat -> R) (k : nat) (o : R) : Prop :=
   end.
 
 (** [out] are scores that some execution of the head returns for the latent [z] *)
-Definition execution (H : head) (z : latent) (out : nat -> R) : Prop :=
+Definition execution (w : writing) (H : head) (z : latent) (out : nat -> R) : Prop :=
   exists (m : nat -> nat -> R) (a : nat -> R),
-  (forall l j, (l < nloc H)%nat -> (j < nproto H)%nat -> measures H l j = true -> measured H (z l) j (m l j))
+  (forall l j, (l < nloc H)%nat -> (j < nproto H)%nat -> measures H l j = true -> measured w H (z l) j (m l j))
   /\ (forall j, (j < nproto H)%nat -> activates H z j (map (fun l => m l j) (places H j)) (a j))
   /\ (forall k, (k < nclass H)%nat -> scores H a k (out k)).
 
@@ -120,6 +131,6 @@ Definition returned (H : head) (out : nat -> R) (c : claim) : Prop :=
   end.
 
 (** The prediction follows from the facts, over the whole domain, however the head is executed. *)
-Definition sufficient_float (S : statement) : Prop :=
+Definition sufficient_float (w : writing) (S : statement) : Prop :=
   forall z, inside S z -> meets S z (facts S) ->
-  forall out, execution (network S) z out -> returned (network S) out (claimed S).
+  forall out, execution w (network S) z out -> returned (network S) out (claimed S).

@@ -2,7 +2,7 @@
 
     An error is a pair (r, e) over [K]: a computed number is within r |x| + e of the exact x. *)
 From Coq Require Import ZArith List Bool.
-From Protoproof Require Import Spec Base Interval Shape Forms Pool Check Theorems.
+From Protoproof Require Import Spec Base Interval Shape Forms Pool Check Theorems Float.
 Import ListNotations.
 Local Open Scope Z_scope.
 
@@ -138,25 +138,138 @@ Fixpoint trace (c : chain) (i : itv) (x : error) : option (itv * error) :=
   end.
 
 (** ** Measurements *)
+Variable w : writing.
 Variable H : head.
-Definition wide : itv := (None, None).
+Let h := Zpos (hden H).
+Definition floored (c : ratio) : Z := fl (fst c * k) (Zpos (snd c)).
+(** at least the length of a prototype, over K *)
+Definition length_to (p : list Z) : option Z := option_map (Z.add 1) (root_up isqrt K (ce (norm2 p * k) (h * h))).
+(** the sum of |p_d x_d| is at most this at all locations, or at one *)
+Section Reach.
+Variable den : positive.
+Variable cs : list constraint.
+Fixpoint corner (n : nat) (p : list Z) (e : list (Z * option Z)) : option Z :=
+  match n, e with
+  | O, _ => Some 0
+  | S n', (lo, Some hi) :: e' =>
+      option_map (Z.add (Z.abs (hd 0 p) * Z.max (Z.abs lo) (Z.abs hi))) (corner n' (tl p) e')
+  | _, _ => None
+  end.
+Definition box_reach (p : list Z) (e : list (Z * option Z)) : option Z :=
+  option_map (fun s => ce (s * k) (h * Zpos den)) (corner (channels H) p e).
+Definition norm_reach (p : list Z) (hi : Z) : option Z :=
+  match length_to p, root_up isqrt K (ce (hi * k) (Zpos den)) with
+  | Some n, Some l => Some (ce (n * (l + 1)) k)
+  | _, _ => None
+  end.
+Definition lesser (a b : option Z) : option Z :=
+  match a, b with Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end.
+Definition reach_everywhere (p : list Z) : option Z :=
+  fold_right (fun c => lesser (match c with
+    | BoxEverywhere e => box_reach p e | Norm _ hi => norm_reach p hi | _ => None end)) None cs.
+Definition reach_at (p : list Z) (l : nat) : option Z :=
+  fold_right (fun c => lesser (match c with
+    | Box l' e => if Nat.eqb l' l then box_reach p e else None | _ => None end)) None cs.
+Definition reach_of (p : list Z) : option Z :=
+  match reach_everywhere p with
+  | Some n => Some n
+  | None => option_map (fold_right Z.max 0) (all_some (map (reach_at p) (seq 0 (nloc H))))
+  end.
+End Reach.
+Variable reach : list Z -> option Z.
+(** the error of max (sqrt x, f) where that of x is [x], as one of the first kind; [a]: x is at least this *)
+Definition length_error (x : error) (f a : Z) : option Z :=
+  if 0 <? a then
+    let p := fst x + ce (snd x * k) a in if 2 * p <=? k then Some (ce (p * k) (2 * k - p)) else None
+  else if 0 <? f then
+    let p := fst x + ce (4 * snd x * k * k) (f * f) in if 2 * p <=? k then Some p else None
+  else None.
 (** the interval and the error of a prototype's measurements, at all locations *)
-Definition extent (j : nat) : option (itv * error) :=
+Definition extent (p scales_ : list Z) : option (itv * error) :=
   let D := Z.of_nat (channels H) in
   match metric H with
-  | Euclidean => Some ((Some 0, None), (gamma (channels H + 5), below_normal (10 * D)))
-  | _ => None
+  | Euclidean =>
+      match w with
+      | Plain => Some ((Some 0, None), (gamma (channels H + 5), below_normal (10 * D)))
+      | Expanded =>
+          let g := gamma (channels H + 4) in
+          Some ((Some 0, None), (10 * g, ce (g * 451 * norm2 p) (100 * (h * h)) + below_normal (28 * D)))
+      end
+  | Diagonal =>
+      if forallb (Z.leb 0) scales_ then
+        let top := ce (fold_right Z.max 0 scales_) (Zpos (sden H)) in
+        Some ((Some 0, None), (gamma (channels H + 9), below_normal (2 * D * (3 * top + 2))))
+      else None
+  | Linear =>
+      match reach p with
+      | Some n => Some ((Some (- n), Some n), (0, ce (gamma (channels H + 1) * n) k + below_normal (4 * D)))
+      | None => None
+      end
+  | Angular f a =>
+      let x := more 1 0 (gamma (channels H + 2), below_normal (4 * D)) in
+      let l := if 0 <? floored f then floored f else match root_down isqrt K (floored a) with Some s => s | None => 0 end in
+      match length_to p, length_error x (floored f) (floored a) with
+      | Some n, Some r0 =>
+          if 0 <? l then
+            match relative (Some l, None) (more 2 0 (r0, 0)) with
+            | Some r1 =>
+                if quotient r1 <=? k then
+                  let t := fst (more 1 0 (more 2 0 (quotient r1, 0))) in
+                  let g := gamma (channels H) in
+                  Some ((Some (- n), Some n),
+                        (0, ce ((g + t + ce (g * t) k) * n) k + ce (below_normal (9 * D) * k) l
+                            + below_normal (4 * D * (ce n k + 1) + 1)))
+                else None
+            | None => None
+            end
+          else None
+      | _, _ => None
+      end
   end.
 
 (** ** Activations *)
 Definition greater (a b : option Z) : option Z :=
   match a, b with Some x, Some y => Some (Z.max x y) | Some x, None => Some x | None, o => o end.
-(** [t]: the interval of the pooled value *)
-Definition activation_error (kind : pooling) (outer_ : chain) (s : itv * error) (t : itv) : option error :=
-  match kind with
-  | Nearest =>
-      if fst (snd s) <=? k then option_map snd (trace outer_ (greater (fst t) (fst (fst s)), snd (fst s)) (snd s)) else None
+(** of a sum of [n] computed numbers, each of them in [i] and with error [x] *)
+Definition sum_error (n : Z) (i : itv) (x : error) : option error :=
+  let (r, e) := x in
+  let g := ce (k * n) (T24 - n) in
+  let r' := r + ce (g * (k + r)) k in
+  let e' := n * e + ce (g * (n * e)) k + below_normal (2 * n) in
+  if nonneg i then Some (r', e') else
+  match size_to i with Some M => Some (0, ce (r' * (n * M)) k + e') | None => None end.
+Definition divided (n : Z) (x : error) : error := more 2 0 (fst x, ce (snd x) n).
+Definition pool_error (p : pooling) (n : nat) (i : itv) (x : error) : option error :=
+  let n := Z.of_nat n in
+  if (8388608 <=? n) || (n =? 0) then None else
+  match p with
+  | Sum => sum_error n i x
+  | Mean => option_map (divided n) (sum_error n i x)
+  | Largest m => let m := Z.of_nat m in
+      if (m =? 0) || (8388608 <=? m) || negb (fst x <? k) then None else option_map (divided m) (sum_error m i x)
+  | Focal =>
+      match size_to i, sum_error n i x with
+      | Some M, Some y =>
+          let z := divided n y in
+          Some (more 1 0 (0, ce (fst x * M) k + snd x + ce (fst z * M) k + snd z))
+      | _, _ => None
+      end
   | _ => None
+  end.
+(** [t]: the interval of the pooled value; [n]: the number of locations *)
+Definition activation_error (kind : pooling) (n : nat) (inner_ outer_ : chain) (s : itv * error) (t : itv) : option error :=
+  if negb (fst (snd s) <=? k) then None else
+  match kind with
+  | Nearest => option_map snd (trace outer_ (greater (fst t) (fst (fst s)), snd (fst s)) (snd s))
+  | _ =>
+      match trace inner_ (fst s) (snd s) with
+      | Some (i, x) =>
+          match pool_error kind n i x with
+          | Some y => option_map snd (trace outer_ t y)
+          | None => None
+          end
+      | None => None
+      end
   end.
 (** by how much a computed activation errs, and how large it may be; [a] is the interval of the exact one *)
 Definition bound := option (Z * Z).
@@ -166,16 +279,21 @@ Definition bound_of (a : itv) (x : error) : bound :=
   | None => None
   end.
 Variable unit fine : positive.
-Definition bound_at (j : nat) (kind : pooling) (outer_ : chain) (en : entry) : bound :=
-  match extent j with
-  | Some s => match activation_error kind outer_ s (to_fine unit K (fst en)) with
-              | Some x => bound_of (to_fine fine K (snd en)) x | None => None end
+Definition bound_at (n : nat) (p s : list Z) (kind : pooling) (inner_ outer_ : chain) (en : entry) : bound :=
+  match extent p s with
+  | Some x =>
+      match activation_error kind n inner_ outer_ x (to_fine unit K (fst en)) with
+      | Some y => bound_of (to_fine fine K (snd en)) y | None => None end
   | None => None
   end.
-Fixpoint bounds_from (j : nat) (kinds_ : list pooling) (outers : list chain) (es : list entry) : list bound :=
+(** [counts]: of the locations that measure each prototype *)
+Fixpoint bounds_from (counts : list nat) (protos_ scales_ : list (list Z)) (kinds_ : list pooling) (inners outers : list chain)
+    (es : list entry) : list bound :=
   match es with
   | [] => []
-  | e :: r => bound_at j (hd Nearest kinds_) (hd [] outers) e :: bounds_from (S j) (tl kinds_) (tl outers) r
+  | e :: r =>
+      bound_at (hd O counts) (hd [] protos_) (hd [] scales_) (hd Nearest kinds_) (hd [] inners) (hd [] outers) e
+        :: bounds_from (tl counts) (tl protos_) (tl scales_) (tl kinds_) (tl inners) (tl outers) r
   end.
 (** of what scores weigh: the worst of a group *)
 Definition worse (a b : bound) : bound :=
@@ -213,7 +331,7 @@ End Errors.
 
 (** the same proof of a margin that is multiplied by [s] *)
 Definition scaled_form (s : Z) (r : relaxation) : relaxation :=
-  Relaxation (lines r) (map (fun x => (fst x, map (fun y => (fst y, s * snd y)) (snd x))) (sums r)).
+  Relaxation (lines r) (map (fun x => (fst x, map (fun y => (fst y, s * snd y)) (snd x))) (Check.sums r)).
 Fixpoint scaled_proof (s : Z) (p : proof) : proof :=
   match p with
   | Done ups f => Done ups (option_map (scaled_form s) f)
@@ -264,7 +382,8 @@ End Margins.
 
 Definition small_head (H : head) (n : nat) : bool :=
   Nat.leb 1 (channels H) && (Z.of_nat (channels H) <? 4194304) && (Z.of_nat n <? 4194304).
-Definition check_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+Definition counts_of (c : context) (n : nat) : list nat := map (fun j => length (places_ c j)) (seq 0 n).
+Definition check_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
   let H := network S in let c := compile H in
   lengths_fit H && has_places c (nproto H) && Nat.eqb (length (table C)) (nproto H) &&
   (0 <=? slack H) &&
@@ -273,7 +392,8 @@ Definition check_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool
   | None => false
   | Some prems =>
       let es := entries isqrt c (unit_ C) (fine C) (rounds C) prems (roofs C) 0 (table C) in
-      match feature_bounds H (bounds_from isqrt precision halvings H (unit_ C) (fine C) 0 (pools H) (outer H) es) with
+      match feature_bounds H (bounds_from isqrt precision halvings w H (reach_of isqrt precision H (dden S) (domain S)) (unit_ C) (fine C)
+              (counts_of c (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) es) with
       | None => false
       | Some fs =>
           small_head H (length fs) &&
@@ -287,5 +407,5 @@ Definition check_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool
           end
       end
   end.
-Definition accept_float (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
-  check_float isqrt S C && check_point isqrt S C.
+Definition accept_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+  check_float w isqrt S C && check_point isqrt S C.

@@ -338,17 +338,17 @@ Proof.
     nra.
 Qed.
 (** of [n] terms that err themselves *)
-Lemma sums_near n f s r k c : (1 <= n)%nat -> 0 <= c -> sums_to n s r ->
-  (forall i, (i < n)%nat -> Rabs (s i - f i) <= (E k - 1) * Rabs (f i) + c * tiny) ->
-  Rabs (r - sumn n f) <= (E (n + k) - 1) * sumn n (fun i => Rabs (f i)) + INR n * E n * (c + 1) * tiny.
+Lemma sums_close n f s r w c : (1 <= n)%nat -> 0 <= c -> 0 <= w -> sums_to n s r ->
+  (forall i, (i < n)%nat -> Rabs (s i - f i) <= w * Rabs (f i) + c * tiny) ->
+  Rabs (r - sumn n f) <= (E n * (1 + w) - 1) * sumn n (fun i => Rabs (f i)) + INR n * E n * (c + 1) * tiny.
 Proof.
-  intros hn hc hs h. unfold sums_to in hs. pose proof (sums_err _ _ hs) as e. rewrite map_length, seq_length in e.
+  intros hn hc hw hs h. unfold sums_to in hs. pose proof (sums_err _ _ hs) as e. rewrite map_length, seq_length in e.
   assert (T : forall g m a, total (map g (seq a m)) = sumn m (fun i => g (a + i)%nat)).
   { intros g. induction m; intros a; cbn; auto. rewrite IHm, Nat.add_0_r. f_equal. apply sumn_ext. intros. f_equal. lia. }
   unfold tabs in e. rewrite map_map, !T in e. cbn [Nat.add] in e. change (sumn n (fun i => s i)) with (sumn n s) in e.
-  pose proof tiny_pos as tp. pose proof (E_ge1 k) as ek. pose proof (E_ge1 (pred n)) as en.
-  assert (A : Rabs (sumn n s - sumn n f) <= (E k - 1) * sumn n (fun i => Rabs (f i)) + INR n * (c * tiny)
-    /\ sumn n (fun i => Rabs (s i)) <= E k * sumn n (fun i => Rabs (f i)) + INR n * (c * tiny)).
+  pose proof tiny_pos as tp. pose proof (E_ge1 (pred n)) as en.
+  assert (A : Rabs (sumn n s - sumn n f) <= w * sumn n (fun i => Rabs (f i)) + INR n * (c * tiny)
+    /\ sumn n (fun i => Rabs (s i)) <= (1 + w) * sumn n (fun i => Rabs (f i)) + INR n * (c * tiny)).
   { clear e hs hn en. revert s f h. induction n; intros s f h.
     - cbn. rewrite Rminus_diag_eq, Rabs_R0 by auto. lra.
     - destruct (IHn (fun i => s (S i)) (fun i => f (S i))) as [i1 i2]; [intros; apply h; lia|].
@@ -360,8 +360,8 @@ Proof.
   destruct A as [A1 A2]. set (F := sumn n (fun i => Rabs (f i))) in *. set (G := sumn n (fun i => Rabs (s i))) in *.
   assert (F0 : 0 <= F) by (apply sumn_nonneg; intros; apply Rabs_pos).
   replace (r - sumn n f) with ((r - sumn n s) + (sumn n s - sumn n f)) by ring. eapply Rle_trans; [apply Rabs_triang|].
-  assert (e' : (E (pred n) - 1) * G <= (E (pred n) - 1) * (E k * F + INR n * (c * tiny))) by (apply Rmult_le_compat_l; lra).
-  assert (M1 : E (pred n) * E k <= E (n + k)) by (rewrite <- E_plus; apply E_mono; lia).
+  assert (e' : (E (pred n) - 1) * G <= (E (pred n) - 1) * ((1 + w) * F + INR n * (c * tiny))) by (apply Rmult_le_compat_l; lra).
+  assert (M1 : E (pred n) * (1 + w) <= E n * (1 + w)) by (apply Rmult_le_compat_r; [lra|apply E_mono; lia]).
   assert (M2 : E (pred n) <= E n) by (apply E_mono; lia).
   assert (NT : 0 <= INR n * tiny) by (apply Rmult_le_pos; [apply pos_INR|lra]).
   assert (I : INR (pred n) * E (pred n) * tiny <= INR n * E n * tiny).
@@ -370,9 +370,16 @@ Proof.
   assert (J : E (pred n) * (INR n * (c * tiny)) <= INR n * E n * c * tiny).
   { replace (INR n * E n * c * tiny) with (E n * (INR n * (c * tiny))) by ring. apply Rmult_le_compat_r; [|auto].
     replace (INR n * (c * tiny)) with (c * (INR n * tiny)) by ring. nra. }
-  assert (M3 : E (pred n) * E k * F <= E (n + k) * F) by (apply Rmult_le_compat_r; auto).
-  replace ((E (pred n) - 1) * (E k * F + INR n * (c * tiny))) with (E (pred n) * E k * F - E k * F + E (pred n) * (INR n * (c * tiny)) - INR n * (c * tiny)) in e' by ring.
+  assert (M3 : E (pred n) * (1 + w) * F <= E n * (1 + w) * F) by (apply Rmult_le_compat_r; auto).
+  replace ((E (pred n) - 1) * ((1 + w) * F + INR n * (c * tiny))) with (E (pred n) * (1 + w) * F - (1 + w) * F + E (pred n) * (INR n * (c * tiny)) - INR n * (c * tiny)) in e' by ring.
   replace (INR n * E n * (c + 1) * tiny) with (INR n * E n * c * tiny + INR n * E n * tiny) by ring. lra.
+Qed.
+Lemma sums_near n f s r k c : (1 <= n)%nat -> 0 <= c -> sums_to n s r ->
+  (forall i, (i < n)%nat -> Rabs (s i - f i) <= (E k - 1) * Rabs (f i) + c * tiny) ->
+  Rabs (r - sumn n f) <= (E (n + k) - 1) * sumn n (fun i => Rabs (f i)) + INR n * E n * (c + 1) * tiny.
+Proof.
+  intros hn hc hs h. pose proof (E_ge1 k). rewrite E_plus. replace (E k) with (1 + (E k - 1)) by ring.
+  apply sums_close with s; auto. lra.
 Qed.
 Lemma total_near r e xs ys : Forall2 (near r e) xs ys ->
   Rabs (total ys - total xs) <= r * tabs xs + INR (length xs) * e /\ tabs ys <= (1 + r) * tabs xs + INR (length xs) * e.

@@ -325,6 +325,24 @@ Proof.
   replace tiny with (/ IZR T126); [unfold Rdiv in g; lra|]. unfold tiny. f_equal. unfold T126. now rewrite (pow_IZR 2 126).
 Qed.
 Lemma u_T24 : u = / IZR T24. Proof. unfold u. f_equal. unfold T24. now rewrite (pow_IZR 2 24). Qed.
+Lemma inr n : INR n = IZR (Z.of_nat n). Proof. apply INR_IZR_INZ. Qed.
+Lemma half n : (Z.of_nat n < 8388608)%Z -> INR n * u <= 1 / 2.
+Proof.
+  intros h. rewrite inr, u_T24. assert (IZR (Z.of_nat n) <= 8388608) by (apply IZR_le; lia). unfold T24.
+  apply Rmult_le_reg_r with 16777216; [lra|]. rewrite Rmult_assoc, Rinv_l by lra. lra.
+Qed.
+Lemma E_two n : (Z.of_nat n < 8388608)%Z -> E n <= 2.
+Proof. intros h. pose proof (half n h). pose proof (E_gamma n). pose proof (E_ge1 n). nra. Qed.
+Lemma gamma_ok n : (Z.of_nat n < 8388608)%Z -> (0 <= gamma K n)%Z /\ E n - 1 <= q (gamma K n).
+Proof.
+  intros h. unfold gamma. split; [apply ce_nonneg; [nia|unfold T24; lia]|].
+  pose proof (q_ce (Zpos K * Z.of_nat n) (T24 - Z.of_nat n) ltac:(unfold T24; lia)) as g.
+  rewrite (Z.mul_comm (Zpos K)). rewrite Z.mul_comm, q_scal, q_k, minus_IZR, <- inr in g. pose proof (half n h). pose proof (E_gamma n).
+  assert (hT : 0 < IZR T24) by (apply IZR_lt; reflexivity). rewrite u_T24 in *.
+  assert (INR n < IZR T24) by (rewrite inr; apply IZR_lt; unfold T24; lia).
+  eapply Rle_trans; [|exact g]. apply Rmult_le_reg_r with (1 - INR n * / IZR T24); [lra|].
+  replace (INR n * 1 / (IZR T24 - INR n) * (1 - INR n * / IZR T24)) with (INR n * / IZR T24) by (field; lra). nra.
+Qed.
 Lemma more_ok n b s x a v y : (0 <= n)%Z -> (0 <= b)%Z -> close x a v -> s <= q b ->
   Rabs (y - v) <= IZR n * u * Rabs v + s + tiny -> close (more K n b x) a y.
 Proof.

@@ -117,6 +117,27 @@ let claim s =
         match token s with "on" -> (k, true) | "off" -> (k, false) | word -> bad word) s)
   | word -> bad ("claim " ^ word)
 
+(* Level F speaks about executions: none that the theorem does not know may be meant. *)
+type level = Reals | Float32 of string * bool
+let known_errors = [ ("sqrt", (2, 0)); ("reciprocal", (2, 0)); ("exp", (8, 0)); ("log", (8, 0)); ("power", (8, 0));
+  ("sigmoid", (8, 8)); ("tanh", (12, 12)); ("softplus", (12, 12)) ]
+
+let execution s =
+  expect s "F";
+  let form = token s in
+  let within s =
+    let name = token s in let relative = nat s in let absolute = nat s in
+    match List.assoc_opt name known_errors with Some (r, a) -> relative <= r && absolute <= a | None -> false in
+  let functions = many within s in
+  Float32 (form, List.for_all Fun.id functions)
+(* how the measurements are written, where the theorem knows it of this geometry *)
+let writing form = function
+  | Euclidean when form = "expanded" -> Some Expanded
+  | Euclidean | Diagonal when form = "direct" -> Some Plain
+  | Linear when form = "product" -> Some Plain
+  | Angular _ when form = "angle" -> Some Plain
+  | _ -> None
+
 let statement s =
   expect s "protoproof.statement/1";
   expect s "model"; ignore (token s);
@@ -124,7 +145,11 @@ let statement s =
   expect s "input"; ignore (token s);
   expect s "tensors"; ignore (many (fun s -> let n = token s in (n, many nat s)) s);
   expect s "output"; ignore (token s);
-  expect s "locations"; let locations = nat s in
+  let level = match token s with
+    | "level" -> let level = execution s in expect s "locations"; level
+    | "locations" -> Reals
+    | word -> bad ("expected level or locations, found " ^ word) in
+  let locations = nat s in
   let lbank = list locations nat s in
   expect s "channels"; let channels = nat s in
   expect s "geometry";
@@ -170,7 +195,7 @@ let statement s =
   let point = list locations (list channels z) s in
   expect s "claim"; let claimed = claim s in
   expect s "end";
-  { network; dden; domain; fden; facts; pden; point; claimed }
+  (level, { network; dden; domain; fden; facts; pden; point; claimed })
 
 (* The proof. *)
 let reference text = match text with "-" -> None | _ -> Some (natural text)
@@ -259,17 +284,26 @@ let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
 (* One thing after another, in the order of the proof: whether it is proved, and a line that says what it is.
    None: nothing is left. *)
 let session statement_text proof_text =
-  let s = statement (source statement_text) in
+  let level, s = statement (source statement_text) in
   let file = source proof_text in
   let c = certificate file in
   let left = ref None in
+  let float32 = ref (match level with
+    | Reals -> None
+    | Float32 (form, known) -> Some (lazy (match writing form s.network.metric with
+        | Some w -> known && accept_float w isqrt s c
+        | None -> false))) in
   fun () ->
     match !left with
     | None ->
-        let ok = accept isqrt s c in
+        let ok = (match !float32 with Some one -> Lazy.force one | None -> false) || accept isqrt s c in
         expect file "witnesses";
         left := Some (nat file);
         Some (ok, "sufficient")
+    | Some _ when !float32 <> None ->
+        let ok = match !float32 with Some one -> Lazy.force one | None -> false in
+        float32 := None;
+        Some (ok, "float32")
     | Some 0 -> expect file "end"; None
     | Some more ->
         let w = witness s file in
