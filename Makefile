@@ -6,7 +6,7 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-foreign test-all lint types kernel bench lock clean
+.PHONY: help demo test test-sweeps test-foreign test-all lint types kernel kernel-page bench lock sbom clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,8 +18,10 @@ help:
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
 	@echo "make kernel  prove and build the machine-checked kernel (needs Coq and OCaml)"
+	@echo "make kernel-page  the same as a script, into the package: after each change of its sources"
 	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
+	@echo "make sbom    list what the tool is made of: out/sbom.json, CycloneDX"
 	@echo "make clean   remove .venv, caches and out/"
 
 demo: $(STAMP)
@@ -52,6 +54,13 @@ kernel:
 	fi
 	@$(MAKE) --no-print-directory -C verifier/formal
 
+kernel-page: kernel
+	@if ! command -v js_of_ocaml > /dev/null; then \
+		echo "make kernel-page: needs js_of_ocaml (Debian: js-of-ocaml)"; \
+		exit 2; \
+	fi
+	@$(MAKE) --no-print-directory -C verifier/formal page
+
 bench: $(STAMP)
 	$(PY) -m tests.benchmarks
 
@@ -73,6 +82,10 @@ lock:
 	.venv-lock/bin/python -c "$$LOCK_SCRIPT" .venv-lock/report.json > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 	rm -rf .venv-lock
+
+sbom: $(STAMP)
+	mkdir -p out
+	$(PY) cli.py bom --lock requirements.lock --out out/sbom.json
 
 clean:
 	rm -rf .venv .venv-lock build out .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

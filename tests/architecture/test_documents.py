@@ -12,7 +12,7 @@ import pytest
 from protoproof.version import VERSION
 from tests.support.sources import ROOT, product
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([p for t in ("*.md", "docs/**/*.md", "specs/**/*.md") for p in ROOT.glob(t)])
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 

@@ -21,7 +21,7 @@ PACKAGES = {
 }
 
 # Packages that stay behind one file each, so that a change of theirs is a change in one place.
-IN_ONE_FILE = ("auto_LiRPA", "jinja2", "pyarrow", "ray", "z3")
+IN_ONE_FILE = ("auto_LiRPA", "cryptography", "jinja2", "pyarrow", "ray", "z3")
 
 SOURCES = product()
 

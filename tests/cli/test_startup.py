@@ -52,6 +52,20 @@ def test_check_loads_the_kernel_and_no_prover(certificate: Path, tmp_path: Path)
     assert not _packages(modules) & HEAVY
 
 
+def test_attestations_are_read_without_prover_and_without_network(tmp_path: Path) -> None:
+    """What makes it fast, too: nothing is loaded that is not needed to read and to hash."""
+    (tmp_path / "a.json").write_text("{}")
+    look = ["verify-attestation", "a.json", "--key", "no.pem", "--model", str(MODEL)]
+    answers, modules = verbs([look], (), tmp_path)
+    assert answers[0][0] == 2
+    plain = {"protoproof.errors", "protoproof.extras", "protoproof.files", "protoproof.version"}
+    words = {"protoproof.report", "protoproof.report.page", "protoproof.report.page.text"}
+    rooms = ("protoproof.attestation", "protoproof.kernel", "protoproof.certificate")
+    assert {n for n in _rooms(modules) if not n.startswith(rooms)} <= words | plain
+    assert not _packages(modules) & (HEAVY | {"onnx", "requests", "urllib3", "sigstore"})
+    assert "protoproof.attestation.verify" in modules
+
+
 def test_inspect_loads_the_network_and_its_runtime(tmp_path: Path) -> None:
     answers, modules = verbs([["inspect", MODEL]], (), tmp_path)
     assert answers[0][0] == 0

@@ -36,17 +36,6 @@ from tests.support.kernel.relational import fewest, needs_forms, relational_core
 SWEEP = pytest.mark.sweep
 
 
-def covered(name: str) -> bool:
-    """What ``verifier/formal/README.md`` says of the kinds of heads."""
-    head = made(name, 0).head
-    lengths = head.geometry != "angular" or (len(head.lengths) == 1 and not head.lengths[0].beside)
-    routed = head.decision.routing == "distributed"
-    return lengths and routed and not head.scale_slack
-
-
-COVERED = [name for name in NAMES if covered(name)]
-
-
 def witnessed(here: Made, core: Core) -> Core:
     """The certificate with a witness, where one is found in few attempts."""
     for rival, moves in itertools.islice(losing(here, np.random.default_rng(5)), 5):
@@ -57,16 +46,7 @@ def witnessed(here: Made, core: Core) -> Core:
 
 
 @built
-@pytest.mark.parametrize("name", sorted({*NAMES} - {*COVERED}))
-def test_other_kinds_of_heads_are_not_covered(name: str) -> None:
-    here = made(name, 0)
-    answer = verify(canonical_bytes(Envelope(core=honest(here))), Given(here))
-    assert not answer.sufficient
-    assert answer.reason.startswith("not covered by the kernel")
-
-
-@built
-@pytest.mark.parametrize("name", COVERED)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_kind_of_head_is_proved(name: str) -> None:
     here = made(name, 0)
     core = witnessed(here, honest(here))
@@ -76,7 +56,7 @@ def test_every_kind_of_head_is_proved(name: str) -> None:
 
 
 @built
-@pytest.mark.parametrize("name", COVERED)
+@pytest.mark.parametrize("name", NAMES)
 def test_false_statements_are_not_proved(name: str) -> None:
     here = made(name, 1)
     core = honest(here)

@@ -16,6 +16,7 @@ from protoproof.certificate import read_certificate
 from protoproof.kernel import check
 from protoproof.kernel.claims import words
 from protoproof.kernel.latent.bounds import Bounds
+from protoproof.kernel.obligations import RULES
 from tests.support.kernel.builders import Scene, file, pair_core, scene, topk_core
 from tests.support.kernel.forging import HERE, MODEL, PAIRS, TOPK, edit, failed, forged, verdict
 from tests.support.kernel.models import Tiny, random_tiny
@@ -101,6 +102,14 @@ def empty_block(core: Any) -> None:
 
 
 COUNT = len(PAIRS["core"]["facts"])
+ELSEWHERE = {
+    "kind": "linf",
+    "shape": [1, 1, 1],
+    "centre": base64.b64encode(np.zeros(1, "<f4").tobytes()).decode(),
+    "low": (0.0).hex(),
+    "high": (1.0).hex(),
+    "radius": "0",
+}
 FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
     "another model": (edit("model", "sha256", value="0" * 64), 2),
     "a data file on top": (
@@ -181,7 +190,20 @@ FORGERIES: dict[str, tuple[Callable[[Any], None], int]] = {
             {"fact": 0, "rival": PAIRS["core"]["instance"]["predicted"], "moves": []}
         ]), 10
     ),
+    "size bound by nothing": (edit("size_bound", value={"refutations": [], "covers": []}), 11),
+    "contrast that changes nothing": (
+        edit("contrasts", value=[{"rival": other_class(PAIRS["core"]), "moves": []}]), 12
+    ),
+    "facts held around another input": (edit("holds", value=ELSEWHERE), 13),
 }  # fmt: skip
+
+
+def test_every_obligation_has_a_forgery_that_breaks_it() -> None:
+    """But the margins: whatever is stated about them, they are proved or open."""
+    assert {number for _, number in FORGERIES.values()} == {rule.number for rule in RULES} - {8}
+    report = forged(PAIRS, edit("evidence", "blocks", value=[]))
+    assert [o.number for o in report.obligations if o.passed is not True] == [8]
+    assert report.status == "incomplete"
 
 
 @pytest.mark.parametrize("name", FORGERIES)

@@ -49,10 +49,13 @@ def test_it_checks_inspects_and_reads(certificate: Path, tmp_path: Path) -> None
         ["inspect", MODEL, "--json"],
         ["report", certificate, "--model", MODEL, "--input", DIGIT, "--out", "page.html"],
         ["--help"],
+        ["bom", MODEL],
     ]
     answers, _ = verbs(commands, EXTRAS, tmp_path)
     assert [(code, err) for code, _, err in answers] == [(0, "")] * len(commands)
-    version, checked, document, inspected, described, _, overview = [out for _, out, _ in answers]
+    outputs = [out for _, out, _ in answers]
+    version, checked, document, inspected, described, _, overview, bill = outputs
+    assert json.loads(bill)["bomFormat"] == "CycloneDX"
     assert version.startswith("protoproof ")
     assert checked.endswith("certificate accepted\n")
     assert json.loads(document)["accepted"] is True
@@ -107,6 +110,8 @@ def test_each_option_asks_for_its_own_extra(tmp_path: Path) -> None:
         ("parquet", ["campaign", MODEL, *some, "--parquet", "rows.parquet"]),
         ("demo", ["demo", "--index", "3"]),
         ("demo", ["campaign", MODEL, *some]),
+        ("attest", ["attest", "c.json", "--key", "k", "--out", "a.json"]),
+        ("attest", ["verify-attestation", "a.json", "--key", "k"]),
     ]
     _refused(cases, set(EXTRAS) - searching, tmp_path)
 

@@ -15,6 +15,7 @@ from tests.support.sources import SOURCE_ROOT
 EXTRAS = (
     "array_api_compat",
     "auto_LiRPA",
+    "cryptography",
     "mlxtend",
     "onnxruntime",
     "pyarrow",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 from protoproof.certificate.schema import Core
 from protoproof.errors import UsageError
 from protoproof.formal import find_program
+from protoproof.formal.portable import kernel_script
 from protoproof.formal.program import ask
+from tests.support.browser import NODE
 
 Change = Callable[[str], str]
 
@@ -91,3 +95,36 @@ def one_number_changed(proof: str, rng: np.random.Generator) -> str:
     place = int(rng.choice(places))
     tokens[place] = str(int(tokens[place]) + int(rng.choice([-1, 1, 7, -1000, 1 << 20])))
     return "\n".join([*lines[:index], " ".join(tokens), *lines[index + 1 :]])
+
+
+def in_node(statement: str, proof: str, kernel: str | None = None) -> list[str]:
+    """What the kernel's script says, line by line, in Node."""
+    given = {
+        "kernel": kernel_script() if kernel is None else kernel,
+        "statement": statement,
+        "proof": proof,
+    }
+    return [str(line) for line in run_node(_ASKED, given)]
+
+
+def run_node(script: str, given: object) -> list[object]:
+    """What a script puts into ``said``; ``given`` is there as a constant."""
+    program = (
+        "const given = JSON.parse(require('fs').readFileSync(0, 'utf8')), said = [];\n"
+        f"{script}\nprocess.stdout.write(JSON.stringify(said));"
+    )
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "-e", program], input=json.dumps(given), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: list[object] = json.loads(done.stdout)
+    return found
+
+
+_ASKED = """
+(0, eval)(given.kernel);
+const kernel = globalThis.protoproofKernel;
+said.push(kernel.start(given.statement, given.proof));
+while (/^(started|proved |not proved )/.test(said[said.length - 1])) said.push(kernel.next(""));
+"""

@@ -35,6 +35,8 @@ Inductive step :=
 | SOnly (j : nat)
 | SStart (j : nat)
 | SHere (i k : nat)
+| SSpan (j : nat)
+| SScaled (at_ : place) (j box : nat)
 | SAround (l j i : nat) (r : Z)
 | SMeet (i k : nat).
 
@@ -71,24 +73,46 @@ Record context := Context {
   ch : nat; nl : nat; np : nat; hd_ : Z;
   angular : bool; squares : bool;
   forms : array form; lb : array nat; pb : array nat;
-  insides : array chain; kinds : array pooling; outsides : array chain }.
+  insides : array chain; kinds : array pooling; outsides : array chain;
+  (* of a diagonal geometry: prototypes with scales, over [sd_], which may be [more_] larger *)
+  scaled_ : array (list Z * list Z); sd_ : Z; more_ : ratio;
+  spanned : array Z }.                           (* squares of prototypes, if lengths divide angles *)
 
 Definition form_of (s : geometry) (p : list Z) : form :=
   match s with
   | Euclidean => Form 1 (vscale (-2) p) (norm2 p)
   | _ => Form 0 (vscale (-1) p) 0
   end.
-Definition quadratic (s : geometry) : bool := match s with Diagonal => false | _ => true end.
+Definition same_ratio (a b : ratio) : bool := (fst a =? fst b) && Pos.eqb (snd a) (snd b).
+Definition same_span (a b : span) : bool :=
+  same_ratio (spfloor a) (spfloor b) && same_ratio (spadded a) (spadded b) && same_ratio (spbeside a) (spbeside b).
+(** the one length that divides all angles, if there is one *)
+Definition one_span (each : list span) : option span :=
+  match each with a :: r => if forallb (same_span a) r then Some a else None | [] => None end.
+(** whether measurements are products with a direction, which the unit ball contains *)
+Definition directed (s : geometry) : bool :=
+  match s with
+  | Angular _ _ => true
+  | Lengths each => match one_span each with Some _ => true | None => false end
+  | _ => false
+  end.
+Definition quadratic (s : geometry) : bool :=
+  match s with Diagonal _ => false | Lengths _ => directed s | _ => true end.
 Definition all_nonneg (m : list (list Z)) : bool := forallb (forallb (Z.leb 0)) m.
 Definition compile (H : head) : context :=
   Context (channels H) (nloc H) (nproto H) (Zpos (hden H))
-    (match metric H with Angular _ _ => true | _ => false end)
-    (match metric H with Euclidean => true | Diagonal => all_nonneg (scales H) | _ => false end)
+    (directed (metric H))
+    (match metric H with Euclidean => true | Diagonal _ => all_nonneg (scales H) | _ => false end)
     (if quadratic (metric H) then of_list (map (form_of (metric H)) (protos H)) else Tip)
-    (of_list (lbank H)) (of_list (pbank H)) (of_list (inner H)) (of_list (pools H)) (of_list (outer H)).
+    (of_list (lbank H)) (of_list (pbank H)) (of_list (inner H)) (of_list (pools H)) (of_list (outer H))
+    (match metric H with Diagonal _ => of_list (combine (protos H) (scales H)) | _ => Tip end) (Zpos (sden H))
+    (match metric H with Diagonal more => more | _ => (0, 1%positive) end)
+    (match metric H with Lengths _ => of_list (map norm2 (protos H)) | _ => Tip end).
 Definition lengths_fit (H : head) : bool :=
   match metric H with
   | Angular f a => (0 <=? fst f) && (0 <=? fst a)
+  | Lengths each => Nat.eqb (length each) (nproto H) && forallb (fun s => 0 <=? fst (spadded s)) each
+  | Diagonal more => 0 <=? fst more
   | _ => true
   end &&
   forallb (fun p => Nat.leb (length p) (channels H)) (protos H) &&
@@ -225,6 +249,46 @@ Fixpoint meet (a b : ends) : ends :=
 Definition around (p : list Z) (D : nat) (r : Z) : ends :=
   map (fun d => let x := nth d p 0 in (fl (x * G) (hd_ c) - r, Some (ce (x * G) (hd_ c) + r))) (seq 0 D).
 
+(** sums over channels: of the scaled squares of the distances to the box, of those to its farthest
+    corner, and of the latter without scales; over (G h)^2, the first two over [sd_] besides *)
+Fixpoint corners (n : nat) (p s : list Z) (e : ends) : option (Z * option (Z * Z)) :=
+  match n with
+  | O => Some (0, Some (0, 0))
+  | S n' =>
+      match e with
+      | [] => None
+      | (lo, hi) :: e' =>
+          match corners n' (tl p) (tl s) e' with
+          | None => None
+          | Some (a, far) =>
+              let w := hd 0 s in
+              let below := lo * hd_ c - hd 0 p * G in
+              let near := Z.max 0 (Z.max below (match hi with Some u => hd 0 p * G - u * hd_ c | None => 0 end)) in
+              Some (w * (near * near) + a,
+                    match hi, far with
+                    | Some u, Some (b, b') =>
+                        let m := Z.max (Z.abs below) (Z.abs (u * hd_ c - hd 0 p * G)) in Some (w * (m * m) + b, m * m + b')
+                    | _, _ => None
+                    end)
+          end
+      end
+  end.
+Definition scaled_range (j : nat) (e : ends) : option (option Z * option Z) :=
+  match get (scaled_ c) j with
+  | Some (p, s) =>
+      match corners (ch c) p s e with
+      | Some (a, far) =>
+          let d := G * h2 * sd_ c in let m := more_ c in
+          Some (Some (fl a d),
+                match far with
+                | Some (b, b') => Some (ce (b * Zpos (snd m) + fst m * sd_ c * b') (d * Zpos (snd m)))
+                | None => None
+                end)
+      | None => None
+      end
+  | None => None
+  end.
+
 Variable protos_ : array (list Z).              (* empty unless squared distances are measured *)
 Definition derive (s : step) : option prem :=
   match s with
@@ -292,6 +356,21 @@ Definition derive (s : step) : option prem :=
       match get prems i, get prems k with
       | Some (PHere l j), Some (PV j' lo hi) => if Nat.eqb j j' then Some (PQ (Some l) (QM j) lo hi) else None
       | _, _ => None
+      end
+  | SSpan j =>
+      match get (spanned c) j with
+      | Some n =>
+          let x := isqrt (n * (G * G) / h2) + 1 in
+          if (0 <? x) && (n * (G * G) <=? x * x * h2) then Some (PQ None (QM j) (Some (- x)) (Some x)) else None
+      | None => None
+      end
+  | SScaled at_ j box =>
+      match get prems box with
+      | Some (PBox p e) =>
+          if covers p at_ && squares c && match at_ with Some l => Nat.ltb l (nl c) | None => true end then
+            match scaled_range j e with Some (lo, hi) => Some (PQ at_ (QM j) lo hi) | None => None end
+          else None
+      | _ => None
       end
   | SAround l j i r =>
       match upper_at l j i, get protos_ j with
@@ -471,6 +550,9 @@ Definition margin (ft : features) (w : list Z) (offset : Z) (es : list entry) (f
       match lower_groups (of_list (map snd es)) w g with Some s => 0 <? s + offset * F | None => false end
   | Leaves t, None =>
       match lower_tree fine (of_list (map snd es)) w t with Some s => 0 <? s + offset * F | None => false end
+  | Greedy t, None => led_well fine (of_list (map snd es)) (fun n => 0 <? nth n w 0 + offset) t
+  | SampleMax t, None =>
+      match led_most fine (of_list (map snd es)) (fun n => 0 <? nth n w 0 + offset) t with Some (_, None) => true | _ => false end
   | _, Some _ => false
   end.
 End Premises.
@@ -563,7 +645,7 @@ Definition box_ends (e : ends) : ends :=
   map (fun p => (down_ (dden S) (fst p), option_map (up_ (dden S)) (snd p))) e.
 Definition domain_prem (q : constraint) : prem :=
   match metric (network S) with
-  | Angular _ _ => PNothing                     (* a direction is in the ball, and no domain says more *)
+  | Angular _ _ | Lengths _ => PNothing         (* a direction is in the ball, and no domain says more *)
   | _ =>
       let dn := down_ (dden S) in let up := up_ (dden S) in
       match q with
@@ -597,6 +679,8 @@ Fixpoint all_labels (show : list Z * Z -> evidence -> bool) (H : head) (ls : lis
   | _, _ => false
   end.
 
+(** whether what has to be positive is a score *)
+Definition plain (ft : features) : bool := match ft with Greedy _ | SampleMax _ => false | _ => true end.
 Definition check (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
   let H := network S in let c := compile H in
   lengths_fit H && Nat.eqb (length (table C)) (nproto H) &&
@@ -609,6 +693,6 @@ Definition check (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
         shown isqrt c (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev in
       match claimed S with
       | Class a => Nat.ltb a (nclass H) && Nat.eqb (length (margins C)) (nclass H) && all_rivals show H a 0 (margins C)
-      | Labels ls => all_labels show H ls (margins C)
+      | Labels ls => plain (feature H) && all_labels show H ls (margins C)
       end
   end.

@@ -55,7 +55,7 @@ Definition differences (k : R) (H : head) (x : nat -> R) (j : nat) (scale : nat 
      rounds_to 1 (x d - proto H j d) (y d) /\ rounds_to k (scale d * (y d * y d)) (s d))
   /\ sums_to (channels H) s m.
 (** of the location x to prototype j *)
-Definition measured (w : writing) (H : head) (x : nat -> R) (j : nat) (m : R) : Prop :=
+Definition measured {e : shares} (w : writing) (H : head) (x : nat -> R) (j : nat) (m : R) : Prop :=
   let D := channels H in
   match metric H with
   | Euclidean =>
@@ -67,13 +67,14 @@ Definition measured (w : writing) (H : head) (x : nat -> R) (j : nat) (m : R) : 
               (* the stored |p|^2 is rounded; similarities add the difference *)
               Rabs (stored - own) <= own / 1000 /\ sums [n; - (2 * v); stored] y /\ m = y - (stored - own))
       end
-  | Diagonal => exists y s, differences 6 H x j (scale H j) y s m
+  | Diagonal _ => exists y s, differences 6 H x j (scale H j) y s m
   | Linear => exists s v, products H x j s v /\ m = - v
   | Angular floor added => exists q n t r,
       squares_of H x q n /\ rounds_to 1 (n + val added) t /\ rounds_to 2 (sqrt t) r
       /\ let long := Rmax r (val floor) in
          (exists s v, products H x j s v /\ rounds_to 2 (- v / long) m)
          \/ (exists y s v, (forall d, (d < D)%nat -> rounds_to 2 (x d / long) (y d)) /\ products H y j s v /\ m = - v)
+  | Lengths _ => True                              (* not described *)
   end.
 
 (** ** Activations *)
@@ -90,7 +91,7 @@ Definition pools_to (p : pooling) (xs : list R) (t : R) : Prop :=
   end.
 (** The least measurement may be taken after any part [c1] of the similarity, as the least or the
     largest of what [c1] returns: whichever, without rounding, is what it returns of the least. *)
-Definition activates (H : head) (z : latent) (j : nat) (ms : list R) (a : R) : Prop :=
+Definition activates {e : shares} (H : head) (z : latent) (j : nat) (ms : list R) (a : R) : Prop :=
   match nth j (pools H) Nearest with
   | Nearest => exists c1 c2 xs t,
       nth j (outer H) [] = c1 ++ c2 /\ Forall2 (computes c1) ms xs
@@ -107,7 +108,7 @@ Definition weighs (H : head) (a : nat -> R) : option (list R) :=
   match feature H with
   | Each => Some (map a (seq 0 (nproto H)))
   | Groups g => Some (map (fun x => most (map a x)) g)
-  | Leaves _ => None
+  | _ => None
   end.
 Definition scores (H : head) (a : nat -> R) (k : nat) (o : R) : Prop :=
   match weighs H a with
@@ -118,7 +119,7 @@ Definition scores (H : head) (a : nat -> R) (k : nat) (o : R) : Prop :=
   end.
 
 (** [out] are scores that some execution of the head returns for the latent [z] *)
-Definition execution (w : writing) (H : head) (z : latent) (out : nat -> R) : Prop :=
+Definition execution {e : shares} (w : writing) (H : head) (z : latent) (out : nat -> R) : Prop :=
   exists (m : nat -> nat -> R) (a : nat -> R),
   (forall l j, (l < nloc H)%nat -> (j < nproto H)%nat -> measures H l j = true -> measured w H (z l) j (m l j))
   /\ (forall j, (j < nproto H)%nat -> activates H z j (map (fun l => m l j) (places H j)) (a j))
@@ -132,5 +133,5 @@ Definition returned (H : head) (out : nat -> R) (c : claim) : Prop :=
 
 (** The prediction follows from the facts, over the whole domain, however the head is executed. *)
 Definition sufficient_float (w : writing) (S : statement) : Prop :=
-  forall z, inside S z -> meets S z (facts S) ->
+  forall (e : shares) z, inside S z -> meets S z (facts S) ->
   forall out, execution w (network S) z out -> returned (network S) out (claimed S).

@@ -195,9 +195,9 @@ Definition extent (p scales_ : list Z) : option (itv * error) :=
           let g := gamma (channels H + 4) in
           Some ((Some 0, None), (10 * g, ce (g * 451 * norm2 p) (100 * (h * h)) + below_normal (28 * D)))
       end
-  | Diagonal =>
-      if forallb (Z.leb 0) scales_ then
-        let top := ce (fold_right Z.max 0 scales_) (Zpos (sden H)) in
+  | Diagonal above =>
+      if forallb (Z.leb 0) scales_ && (0 <=? fst above) then
+        let top := ce (fold_right Z.max 0 scales_) (Zpos (sden H)) + ce (fst above) (Zpos (snd above)) in
         Some ((Some 0, None), (gamma (channels H + 9), below_normal (2 * D * (3 * top + 2))))
       else None
   | Linear =>
@@ -225,6 +225,7 @@ Definition extent (p scales_ : list Z) : option (itv * error) :=
           else None
       | _, _ => None
       end
+  | Lengths _ => None
   end.
 
 (** ** Activations *)
@@ -306,7 +307,7 @@ Definition feature_bounds (bs : list bound) : option (list bound) :=
       Some (map (fun js => match js with
         | [] => Some (0, 0)
         | _ => fold_right (fun j b => worse (match get arr j with Some x => x | None => None end) b) (Some (0, 0)) js end) g)
-  | Leaves _ => None
+  | _ => None
   end.
 (** sum of |w| times the bounds; what has no weight needs no bound *)
 Fixpoint weighted (w : list Z) (bs : list bound) (part : Z * Z -> Z) : option Z :=

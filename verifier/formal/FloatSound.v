@@ -5,6 +5,7 @@ Import ListNotations.
 Local Open Scope R_scope.
 
 Section Sound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable K : positive.
 Variable rounds : nat.
@@ -345,6 +346,7 @@ End Scores.
 
 (** ** All activations, and what scores weigh *)
 Section Execution.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable K : positive.
 Variable rounds : nat.
@@ -423,7 +425,7 @@ Lemma feature_bounds_ok bs fs : length bs = nproto H -> (forall j b, nth_error b
   length fe = length fs /\ length fc = length fs /\ (forall i b, nth_error fs i = Some b -> bounded K b (nth i fe 0) (nth i fc 0)) /\
   forall w, weighed H w (activation H z) = weighing fs w fe.
 Proof.
-  intros hl hb. unfold feature_bounds, weighs, weighed, weighing. destruct (feature H) as [|g|t] eqn:ef; intros h; inv_some; subst fs.
+  intros hl hb. unfold feature_bounds, weighs, weighed, weighing. destruct (feature H) as [|g|t|t|t] eqn:ef; intros h; try discriminate h; inv_some; subst fs.
   - exists (map (activation H z) (seq 0 (nproto H))), (map a (seq 0 (nproto H))). rewrite !map_length, !seq_length. repeat split; auto.
     + intros i b h. assert (hi : (i < nproto H)%nat) by (rewrite <- hl; eapply nth_error_lt; eauto).
       rewrite !(nth_indep _ 0 (activation H z 0)), !(map_nth (activation H z)) by (rewrite map_length, seq_length; auto).
@@ -547,7 +549,7 @@ Qed.
 End Reach.
 
 (** ** The theorem *)
-Lemma enough_ok isqrt H C z ps roofs_ es prems g ev cost :
+Lemma enough_ok {sh : shares} isqrt H C z ps roofs_ es prems g ev cost :
   (forall w offset ev', shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps roofs_ (feature H) w offset es prems ev' = true ->
      0 < weighed H w (activation H z) + IZR offset) ->
   enough (fun g ev => shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps roofs_ (feature H) (fst g) (snd g) es prems ev) g ev cost = true ->
@@ -577,16 +579,21 @@ Proof.
   apply Nat.leb_le in n1. apply Z.ltb_lt in n2, n3.
   set (show := fun g ev => shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev) in *.
   assert (L : length es = nproto H) by (unfold es; rewrite entries_length; exact hl).
-  assert (KNOWN : forall z, inside S z -> meets S z (facts S) -> known H (unit_ C) z prems).
-  { intros z hi hm. apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z hi hm) er). }
-  assert (OK : forall z, inside S z -> meets S z (facts S) -> all_ok H (unit_ C) (fine C) z 0 es).
-  { intros z hi hm i e x. unfold es in x. apply (entries_ok isqrt H (unit_ C) (fine C) (rounds C) z fit prems (KNOWN z hi hm) (roofs C) (table C) 0 i e x). }
-  assert (SH : forall z, inside S z -> meets S z (facts S) -> forall w offset ev,
+  assert (KNOWN : forall (sh : shares) z, inside S z -> meets S z (facts S) -> known H (unit_ C) z prems).
+  { intros sh z hi hm. apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z hi hm) er). }
+  assert (OK : forall (sh : shares) z, inside S z -> meets S z (facts S) -> all_ok H (unit_ C) (fine C) z 0 es).
+  { intros sh z hi hm i e x. unfold es in x. apply (entries_ok isqrt H (unit_ C) (fine C) (rounds C) z fit prems (KNOWN sh z hi hm) (roofs C) (table C) 0 i e x). }
+  assert (PLAIN : match feature H with Each | Groups _ => True | _ => False end).
+  { unfold feature_bounds in ef. destruct (feature H); try discriminate; exact I. }
+  assert (SH : forall (sh : shares) z, inside S z -> meets S z (facts S) -> forall w offset ev,
     shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) w offset es prems ev = true -> 0 < weighed H w (activation H z) + IZR offset).
-  { intros z hi hm w offset ev hs. eapply (shown_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS); eauto. }
-  assert (ENOUGH : forall z, inside S z -> meets S z (facts S) -> forall g ev cost, enough show g ev cost = true ->
+  { intros sh z hi hm w offset ev hs. assert (q : ahead H z w offset) by (eapply (shown_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS); eauto).
+    unfold ahead in q. destruct (feature H); try destruct PLAIN; exact q. }
+  assert (AHEAD : forall (sh : shares) z w offset, 0 < weighed H w (activation H z) + IZR offset -> ahead H z w offset).
+  { intros sh z w offset q. unfold ahead. destruct (feature H); try destruct PLAIN; exact q. }
+  assert (ENOUGH : forall (sh : shares) z, inside S z -> meets S z (facts S) -> forall g ev cost, enough show g ev cost = true ->
     exists B, cost = Some B /\ (0 <= B)%Z /\ q precision B < weighed H (fst g) (activation H z) + IZR (snd g)).
-  { intros z hi hm g ev cost e. eapply enough_ok; [|exact e]. intros w o ev'. now apply SH. }
+  { intros sh z hi hm g ev cost e. eapply enough_ok; [|exact e]. intros w o ev'. now apply (SH sh z hi hm). }
   assert (RIVALS : forall a evs i own, all_rivals_float show H fs a i own evs = true -> forall k, (i <= k < i + length evs)%nat -> k <> a ->
     exists ev, enough show (over H a k) ev (add (cost_of fs (fst (over H a k))) (add own (score_error precision H fs (nth k (weights H) []) (nth k (biases H) 0%Z)))) = true).
   { intros a. induction evs as [|ev evs IH]; intros i own e k hk ne; cbn [all_rivals_float length] in *; [lia|].
@@ -599,15 +606,15 @@ Proof.
     destruct evs as [|ev evs]; [discriminate|]. apply andb_prop in e. destruct e as [e e3]. apply andb_prop in e. destruct e as [e1 e2].
     destruct hin as [e|hin]; [|eapply IH; eauto]. apply pair_equal_spec in e. destruct e as [<- <-]. apply Nat.ltb_lt in e1. eauto. }
   (* scores of an execution *)
-  assert (SCORES : forall z, inside S z -> meets S z (facts S) -> forall out, execution form H z out ->
+  assert (SCORES : forall (sh : shares) z, inside S z -> meets S z (facts S) -> forall out, execution form H z out ->
     exists fe fc, (forall w, weighed H w (activation H z) = weighing fs w fe) /\
     (forall w s, weighted w fs fst = Some s -> (0 <= s)%Z /\ Rabs (weighing fs w fc - weighing fs w fe) <= q precision s) /\
     forall k Er, (k < nclass H)%nat -> score_error precision H fs (nth k (weights H) []) (nth k (biases H) 0%Z) = Some Er ->
       (0 <= Er)%Z /\ Rabs (IZR (Zpos (wden H)) * out k - (at_ (biases H) k + weighing fs (nth k (weights H) []) fc)) <= q precision Er).
-  { intros z hi hm out [m [a [X1 [X2 X3]]]].
+  { intros sh z hi hm out [m [a [X1 [X2 X3]]]].
     destruct (bounds_from_ok isqrt precision halvings form H (unit_ C) (fine C) z fit full n1 n2 (reach_of isqrt precision H (dden S) (domain S))
       (fun j n l hl hn => reach_ok isqrt precision S z fit n1 hi j n l hl hn) m a X1 X2 es 0
-      (counts_of (compile H) (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) (OK z hi hm) ltac:(lia)) as [b1 b2]; auto.
+      (counts_of (compile H) (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) (OK sh z hi hm) ltac:(lia)) as [b1 b2]; auto.
     { intros i h. unfold counts_of. cbn [Nat.add] in *. rewrite (nth_indep _ 0%nat (length (places_ (compile H) 0))) by (rewrite map_length, seq_length; auto).
       rewrite (map_nth (fun j => length (places_ (compile H) j))), seq_nth by auto. cbn [Nat.add].
       unfold has_places in full. rewrite forallb_forall in full. specialize (full i ltac:(apply in_seq; lia)).
@@ -620,10 +627,10 @@ Proof.
   unfold sufficient, sufficient_float, predicted, returned. fold H. destruct (claimed S) as [a|ls].
   - apply andb_prop in hr. destruct hr as [hr h2]. apply andb_prop in hr. destruct hr as [h0 h1]. apply Nat.ltb_lt in h0. apply Nat.eqb_eq in h1.
     split.
-    + intros z hi hm. split; auto. intros k hk ne. apply over_ok. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
-      destruct (ENOUGH z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
-    + intros z hi hm out ex. split; auto. intros k hk ne. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
-      destruct (ENOUGH z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
+    + intros sh z hi hm. split; auto. intros k hk ne. apply over_ok, AHEAD. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
+    + intros sh z hi hm out ex. split; auto. intros k hk ne. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
       apply add_some in E1. destruct E1 as [s [t [E1 [E2 ->]]]]. apply add_some in E2. destruct E2 as [ea [ek [E2 [E3 ->]]]].
       destruct (F2 _ _ E1) as [s0 s1]. destruct (F3 a ea h0 E2) as [_ ra]. destruct (F3 k ek hk E3) as [_ rk].
       rewrite F1 in B1. unfold over, vsub in B1, s1. cbn [fst snd] in B1, s1.
@@ -636,10 +643,10 @@ Proof.
       apply between in s1. apply between in ra. apply between in rk. change (at_ (biases H) a) with (IZR (nth a (biases H) 0%Z)) in ra. change (at_ (biases H) k) with (IZR (nth k (biases H) 0%Z)) in rk.
       apply Rmult_lt_reg_l with wd; auto. lra.
   - split.
-    + intros z hi hm k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto. apply signed_ok.
-      destruct (ENOUGH z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
-    + intros z hi hm out ex k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto.
-      destruct (ENOUGH z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
+    + intros sh z hi hm k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto. apply signed_ok; [destruct (feature H); try destruct PLAIN; reflexivity|]. apply AHEAD.
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
+    + intros sh z hi hm out ex k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto.
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
       apply add_some in E1. destruct E1 as [s [t [E1 [E2 ->]]]]. destruct (F2 _ _ E1) as [s0 s1]. destruct (F3 k t h1 E2) as [_ rk].
       rewrite F1, q_plus in B1. apply between in s1. apply between in rk. change (at_ (biases H) k) with (IZR (nth k (biases H) 0%Z)) in rk. unfold signed in B1. destruct on; cbn [fst snd] in B1.
       * apply Rmult_lt_reg_l with wd; auto. lra.

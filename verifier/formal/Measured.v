@@ -82,6 +82,7 @@ Proof.
 Qed.
 
 Section Sound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable K : positive.
 Variable rounds : nat.
@@ -434,7 +435,7 @@ Qed.
 Lemma extent_ok j s l : (l < nloc H)%nat -> extent isqrt K w H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
   inK (fst s) (measurement H z l j) /\ forall m, measured w H (z l) j m -> close (snd s) (measurement H z l j) m.
 Proof.
-  intros hl. destruct (metric H) as [| | |f a] eqn:em; [| | |now apply angle_ok with f a]; unfold extent, measured, measurement; rewrite em.
+  intros hl. destruct (metric H) as [|above| |f a|each] eqn:em; [| | |now apply angle_ok with f a|unfold extent; rewrite em; discriminate]; unfold extent, measured, measurement; rewrite em.
   - (* squared distances *)
     assert (SX : square_length (channels H) (fun d => z l d - proto H j d) = sumn (channels H) (fun d => 1 * ((z l d - proto H j d) * (z l d - proto H j d)))).
     { apply sumn_ext. intros; ring. }
@@ -465,18 +466,23 @@ Proof.
           with (q g * (451 / 100 * (IZR (norm2 p) / (IZR (Zpos (hden H)) * IZR (Zpos (hden H)))))) by (field; lra).
         apply Rmult_le_compat_r; [rewrite <- pn; lra|auto].
   - (* weighed *)
-    destruct (forallb _ _) eqn:ef; [|discriminate]. rewrite forallb_forall in ef. intros e. inv_some; subst s. cbn [fst snd].
-    set (sc := nth j (scales H) []) in *. set (top := ce (fold_right Z.max 0%Z sc) (Zpos (sden H))).
+    destruct (_ && _)%bool eqn:ef; [|discriminate]. apply andb_prop in ef. destruct ef as [ef ab]. rewrite forallb_forall in ef. apply Z.leb_le in ab.
+    intros e. inv_some; subst s. cbn [fst snd].
+    set (sc := nth j (scales H) []) in *. set (top := (ce (fold_right Z.max 0 sc) (Zpos (sden H)) + ce (fst above) (Zpos (snd above)))%Z).
     assert (SC : forall d, 0 <= scale H j d /\ scale H j d <= IZR top).
-    { intros d. unfold scale. fold sc. pose proof (posR (sden H)) as sp.
+    { intros d. unfold scale. rewrite em. fold sc. pose proof (posR (sden H)) as sp.
       assert (IN : (0 <= nth d sc 0 <= fold_right Z.max 0 sc)%Z).
       { destruct (nth_in_or_default d sc 0%Z) as [hi|hi].
         - split; [apply Z.leb_le; now apply ef|]. revert hi. generalize (nth d sc 0%Z). clear. intros v hi.
           induction sc as [|x sc IH]; [destruct hi|]. cbn [fold_right]. destruct hi as [->|hi]; [lia|]. specialize (IH hi). lia.
         - rewrite hi. split; [lia|]. clear. induction sc; cbn [fold_right]; lia. }
-      unfold at_. destruct IN as [i1 i2]. split.
-      - apply Rmult_le_pos; [now apply IZR_le|left; now apply Rinv_0_lt_compat].
-      - unfold top. eapply Rle_trans; [|apply ce_div; lia]. apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat|now apply IZR_le]. }
+      unfold at_. destruct IN as [i1 i2]. destruct (share_ok j d) as [s1 s2].
+      assert (V : 0 <= val above <= IZR (ce (fst above) (Zpos (snd above)))).
+      { destruct (val_sign above) as [v1 _]. split; [now apply v1|]. unfold val. apply ce_div. lia. }
+      assert (W : 0 <= IZR (nth d sc 0%Z) / IZR (Zpos (sden H)) <= IZR (ce (fold_right Z.max 0%Z sc) (Zpos (sden H)))).
+      { split; [apply Rmult_le_pos; [now apply IZR_le|left; now apply Rinv_0_lt_compat]|].
+        eapply Rle_trans; [|apply ce_div; lia]. apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat|now apply IZR_le]. }
+      unfold top. rewrite plus_IZR. split; [nra|]. assert (share j d * val above <= 1 * val above) by (apply Rmult_le_compat_r; lra). lra. }
     assert (top0 : (0 <= top)%Z). { apply le_IZR. destruct (SC 0%nat). lra. }
     split.
     + apply nonneg_start. apply sumn_nonneg. intros d _. apply Rmult_le_pos; [apply SC|apply Rle_0_sqr].

@@ -21,23 +21,38 @@ Let u := Zpos den.
 (** the unit of measurements: they are integers over it, but for angles *)
 Definition punit : positive :=
   match metric H with
-  | Angular _ _ => fine
-  | Diagonal => (den * den * (hden H * hden H) * sden H)%positive
+  | Angular _ _ | Lengths _ => fine
+  | Diagonal _ => (den * den * (hden H * hden H) * sden H)%positive
   | _ => (den * den * (hden H * hden H))%positive
   end.
 Definition exactly (n : Z) : itv := (Some n, Some n).
 Definition shorter (r : itv) (f : ratio) : bool :=
   match snd r with Some b => b <=? fl (fst f * F) (Zpos (snd f)) | None => false end.
-(** of the point x, |x|^2 over den^2, to the prototype p with |p|^2 = n and scales s *)
-Definition measured (p s : list Z) (n : Z) (x : list Z) (xx : Z) : itv :=
+Definition span_at (j : nat) : span := match metric H with Lengths each => nth j each no_span | _ => no_span end.
+(** n / m over a positive number, which r contains *)
+Definition quotient (n : Z) (m : positive) (r : itv) : itv :=
+  match r with
+  | (Some lo, Some hi) =>
+      if 0 <? lo then
+        let k := n * (F * F) in
+        if 0 <=? n then (Some (fl k (Zpos m * hi)), Some (ce k (Zpos m * lo)))
+        else (Some (fl k (Zpos m * lo)), Some (ce k (Zpos m * hi)))
+      else (None, None)
+  | _ => (None, None)
+  end.
+(** of the point x, |x|^2 over den^2, to the prototype p with |p|^2 = n, scales s and a length w *)
+Definition measured (p s : list Z) (n : Z) (w : span) (x : list Z) (xx : Z) : itv :=
+  let square := (Some (fl (xx * F) (u * u)), Some (ce (xx * F) (u * u))) in
   match metric H with
   | Euclidean => exactly (h * h * xx - 2 * h * u * zdot p x + u * u * n)
-  | Diagonal => exactly (zdot s (map (fun y => y * y) (vadd (vscale h x) (vscale (- u) p))))
+  | Diagonal more =>
+      let t := map (fun y => y * y) (vadd (vscale h x) (vscale (- u) p)) in let a := zdot s t in
+      (Some a, Some (a + ce (fst more * Zpos (sden H) * fold_right Z.add 0 t) (Zpos (snd more))))
   | Linear => exactly (- zdot p x * (h * u))
   | Angular f a =>
       let d := zdot p x in
       if d =? 0 then exactly 0 else
-      match root isqrt fine (shifted fine a (Some (fl (xx * F) (u * u)), Some (ce (xx * F) (u * u)))) with
+      match root isqrt fine (shifted fine a square) with
       | None => (None, None)
       | Some r =>
           if shorter r f then
@@ -53,6 +68,14 @@ Definition measured (p s : list Z) (n : Z) (x : list Z) (xx : Z) : itv :=
                       | None => (None, None)
                       | Some i => scaled (- d, (hden H * den)%positive) i end
           end
+      end
+  | Lengths _ =>
+      let d := zdot p x in
+      if d =? 0 then exactly 0 else
+      match image isqrt fine rounds [Add (spadded w); Max (spfloor w); Sqrt] square,
+            image isqrt fine rounds [Add (spbeside w); Sqrt] (exactly 0) with
+      | Some r, Some b => quotient (- d) (hden H * den) (plus r b)
+      | _, _ => (None, None)
       end
   end.
 Definition pooled_itv (kind : pooling) (inner_ : chain) (is : list itv) : itv :=
@@ -70,11 +93,11 @@ Definition pooled_itv (kind : pooling) (inner_ : chain) (is : list itv) : itv :=
   end.
 (** the points with their squares *)
 Definition squared_points (pts : list (list Z)) : array (list Z * Z) := of_list (map (fun x => (x, norm2 x)) pts).
-Definition measured_at (ps : array (list Z * Z)) (p s : list Z) (n : Z) (l : nat) : itv :=
-  match get ps l with Some (x, xx) => measured p s n x xx | None => measured p s n [] 0 end.
+Definition measured_at (ps : array (list Z * Z)) (p s : list Z) (n : Z) (w : span) (l : nat) : itv :=
+  match get ps l with Some (x, xx) => measured p s n w x xx | None => measured p s n w [] 0 end.
 Definition entry_at (ps : array (list Z * Z)) (c : context) (j : nat) (p s : list Z) (kind : pooling) (inner_ outer_ : chain) : entry :=
   let n := norm2 p in
-  let t := pooled_itv kind inner_ (map (measured_at ps p s n) (places_ c j)) in
+  let t := pooled_itv kind inner_ (map (measured_at ps p s n (span_at j)) (places_ c j)) in
   (t, match image isqrt fine rounds outer_ (to_fine punit fine t) with Some a => a | None => (None, None) end).
 Fixpoint entries_at (ps : array (list Z * Z)) (c : context) (j : nat) (protos_ : list (list Z)) (scales_ : list (list Z))
     (kinds_ : list pooling) (inners outers : list chain) : list entry :=
@@ -95,7 +118,7 @@ Definition fact_at (n : positive) (ps : array (list Z * Z)) (c : context) (es : 
       match get protos_ j with
       | Some p =>
           let s := match get scales_ j with Some s => s | None => [] end in
-          let m := measured_at ps p s (norm2 p) l in at_least m punit n lo && at_most m punit n hi
+          let m := measured_at ps p s (norm2 p) (span_at j) l in at_least m punit n lo && at_most m punit n hi
       | None => false
       end
   | Pooled j lo hi =>
@@ -155,6 +178,7 @@ Proof.
 Qed.
 
 Section Sound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable H : head.
 Variable fine : positive.
@@ -192,26 +216,79 @@ Proof.
 Qed.
 Lemma exactly_ok (k : positive) n x : IZR n = IZR (Zpos k) * x -> inI k (exactly n) x.
 Proof. intros e. split; cbn; rewrite e; lra. Qed.
-Lemma measured_ok j l : inI U (measured isqrt H fine rounds den (nth j (protos H) []) (nth j (scales H) []) (norm2 (nth j (protos H) []))
+Lemma square_itv_ok l : inI fine (Some (fl (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den)),
+  Some (ce (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den))) (square_length (channels H) (spot l)).
+Proof.
+  fold D. rewrite norm2_spot. assert (uu : 0 < u * u) by nra.
+  pose proof (fl_div (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den) ltac:(lia)) as q1.
+  pose proof (ce_div (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den) ltac:(lia)) as q2.
+  rewrite !mult_IZR in q1, q2. fold F u in q1, q2.
+  split; cbn [fst snd above below]; fold F; replace (F * (IZR (norm2 (nth l pts [])) / (u * u))) with (IZR (norm2 (nth l pts [])) * F / (u * u)) by (field; lra); auto.
+Qed.
+Lemma sum_ok x : forall n, (length x <= n)%nat -> IZR (fold_right Z.add 0%Z x) = sumn n (at_ x).
+Proof.
+  induction x as [|a x IH]; intros n q; cbn [fold_right length] in *.
+  - rewrite (sumn_ext _ _ (fun _ => 0)); [now rewrite sumn_zero|]. intros i _. unfold at_. destruct i; cbn; lra.
+  - destruct n; [lia|]. cbn [sumn]. rewrite plus_IZR, (IH n) by lia. reflexivity.
+Qed.
+Lemma quotient_ok n m r y : inI fine r y -> inI fine (quotient fine n m r) (IZR n / IZR (Zpos m) / y).
+Proof.
+  intros [h1 h2]. unfold quotient. destruct r as [[lo|] [hi|]]; try (split; exact I). destruct (0 <? lo)%Z eqn:e; [|split; exact I].
+  apply Z.ltb_lt in e. cbn [fst snd above below] in h1, h2. fold F in h1, h2. pose proof (posR m) as mp. set (k := IZR (Zpos m)) in *.
+  apply IZR_lt in e as e'. assert (hh : (0 < hi)%Z) by (apply lt_IZR; lra). apply IZR_lt in hh as hh'.
+  assert (yp : 0 < y) by (apply Rmult_lt_reg_l with F; lra).
+  assert (G : forall b : Z, 0 < IZR b -> F * (IZR n / k / y) - IZR (n * (Zpos fine * Zpos fine)) / IZR (Zpos m * b)
+     = IZR n * (F / (k * y * IZR b)) * (IZR b - F * y)).
+  { intros b bp. rewrite !mult_IZR. fold F k. field. lra. }
+  assert (P : forall b : Z, 0 < IZR b -> 0 <= F / (k * y * IZR b)).
+  { intros b bp. apply Rmult_le_pos; [lra|]. left. apply Rinv_0_lt_compat. assert (0 < k * y) by nra. nra. }
+  assert (LO : forall b, (0 < b)%Z -> 0 <= IZR n * (IZR b - F * y) -> IZR (fl (n * (Zpos fine * Zpos fine)) (Zpos m * b)) <= F * (IZR n / k / y)).
+  { intros b bp q. pose proof (fl_div (n * (Zpos fine * Zpos fine)) (Zpos m * b) ltac:(lia)) as d. apply IZR_lt in bp. specialize (G b bp). specialize (P b bp).
+    assert (0 <= F / (k * y * IZR b) * (IZR n * (IZR b - F * y))) by (now apply Rmult_le_pos). lra. }
+  assert (HI : forall b, (0 < b)%Z -> 0 <= - (IZR n * (IZR b - F * y)) -> F * (IZR n / k / y) <= IZR (ce (n * (Zpos fine * Zpos fine)) (Zpos m * b))).
+  { intros b bp q. pose proof (ce_div (n * (Zpos fine * Zpos fine)) (Zpos m * b) ltac:(lia)) as d. apply IZR_lt in bp. specialize (G b bp). specialize (P b bp).
+    assert (0 <= F / (k * y * IZR b) * - (IZR n * (IZR b - F * y))) by (now apply Rmult_le_pos). lra. }
+  destruct (0 <=? n)%Z eqn:en; bools.
+  - apply IZR_le in en. split; cbn [fst snd above below]; fold F; [apply LO|apply HI]; auto; nra.
+  - assert (IZR n < 0) by (apply IZR_lt; lia). split; cbn [fst snd above below]; fold F; [apply LO|apply HI]; auto; nra.
+Qed.
+Lemma measured_ok j l : inI U (measured isqrt H fine rounds den (nth j (protos H) []) (nth j (scales H) []) (norm2 (nth j (protos H) [])) (span_at H j)
     (nth l pts []) (norm2 (nth l pts []))) (measurement H spot l j).
 Proof.
   destruct (fit_parts H fit) as [fa [wf _]]. specialize (wf j). fold D in wf. pose proof (fit_p l) as wx.
-  unfold measured, measurement, U, punit. destruct (metric H) as [| | |f a] eqn:em.
+  unfold measured, measurement, U, punit. destruct (metric H) as [|more| |f a|each] eqn:em.
   - apply exactly_ok. rewrite plus_IZR, minus_IZR, !mult_IZR, !Pos2Z.inj_mul, !mult_IZR. fold h u. change (IZR 2) with 2.
     rewrite (norm2_eq _ D wx), (norm2_eq _ D wf), (zdot_ok _ _ D wf). unfold square_length.
     set (x := nth l pts []). set (p := nth j (protos H) []).
     transitivity (sumn D (fun d => h * h * (at_ x d * at_ x d) + (- (2 * h * u) * (at_ p d * at_ x d) + u * u * (at_ p d * at_ p d)))).
     { rewrite !sumn_plus, !sumn_scal. ring. }
     rewrite <- sumn_scal. apply sumn_ext. intros d _. unfold spot, proto. fold h u x p. field. lra.
-  - apply exactly_ok. rewrite !Pos2Z.inj_mul, !mult_IZR. fold h u. set (sd := IZR (Zpos (sden H))). assert (sp : 0 < sd) by apply posR.
-    rewrite (zdot_ok_r _ _ D).
-    2:{ rewrite map_length. apply length_vadd; unfold vscale; rewrite map_length; auto. }
-    rewrite <- sumn_scal. apply sumn_ext. intros d _. rewrite at_map by reflexivity.
-    assert (E : IZR (nth d (vadd (vscale (Zpos (hden H)) (nth l pts [])) (vscale (- Zpos den) (nth j (protos H) []))) 0%Z)
-      = h * at_ (nth l pts []) d - u * at_ (nth j (protos H) []) d).
-    { pose proof (at_vadd (vscale (Zpos (hden H)) (nth l pts [])) (vscale (- Zpos den) (nth j (protos H) [])) d) as q.
-      unfold at_ at 1 in q. rewrite q, !at_vscale, opp_IZR. fold h u. ring. }
-    rewrite mult_IZR, E. unfold scale, spot, proto. fold h u sd. field. lra.
+  - set (sd := IZR (Zpos (sden H))). assert (sp : 0 < sd) by apply posR.
+    set (t := map (fun y : Z => (y * y)%Z) (vadd (vscale (Z.pos (hden H)) (nth l pts [])) (vscale (- Z.pos den) (nth j (protos H) [])))).
+    assert (tl : (length t <= D)%nat) by (unfold t; rewrite map_length; apply length_vadd; unfold vscale; rewrite map_length; auto).
+    assert (T : forall d, at_ t d = (h * u * (spot l d - proto H j d)) * (h * u * (spot l d - proto H j d))).
+    { intros d. unfold t. rewrite at_map by reflexivity.
+      assert (E : IZR (nth d (vadd (vscale (Zpos (hden H)) (nth l pts [])) (vscale (- Zpos den) (nth j (protos H) []))) 0%Z)
+        = h * at_ (nth l pts []) d - u * at_ (nth j (protos H) []) d).
+      { pose proof (at_vadd (vscale (Zpos (hden H)) (nth l pts [])) (vscale (- Zpos den) (nth j (protos H) [])) d) as q.
+        unfold at_ at 1 in q. rewrite q, !at_vscale, opp_IZR. fold h u. ring. }
+      rewrite mult_IZR, E. unfold spot, proto. fold h u. field. lra. }
+    set (rest := sumn D (fun d => share j d * at_ t d)).
+    assert (E : IZR (Z.pos (den * den * (hden H * hden H) * sden H)) * sumn (channels H) (fun d => scale H j d * ((spot l d - proto H j d) * (spot l d - proto H j d)))
+      = IZR (zdot (nth j (scales H) []) t) + val more * sd * rest).
+    { rewrite (zdot_ok_r _ _ D tl). rewrite !Pos2Z.inj_mul, !mult_IZR. fold h u sd. unfold rest. rewrite <- !sumn_scal, <- sumn_plus. apply sumn_ext.
+      intros d _. unfold scale. rewrite em, T. fold sd. field. lra. }
+    assert (R : 0 <= rest <= IZR (fold_right Z.add 0%Z t)).
+    { rewrite (sum_ok _ D tl). unfold rest. split; [apply sumn_nonneg|apply sumn_le]; intros d _; destruct (share_ok j d) as [s0 s1];
+        assert (0 <= at_ t d) by (rewrite T; apply Rle_0_sqr); nra. }
+    assert (V : 0 <= val more) by exact fa.
+    assert (VS : 0 <= val more * sd) by nra.
+    split; cbn [fst snd above below]; rewrite E; [nra|]. rewrite plus_IZR.
+    pose proof (ce_div (fst more * Z.pos (sden H) * fold_right Z.add 0%Z t) (Z.pos (snd more)) ltac:(lia)) as c1.
+    rewrite !mult_IZR in c1. fold sd in c1. unfold val in *. pose proof (posR (snd more)).
+    assert (val more * sd * rest <= IZR (fst more) * sd * IZR (fold_right Z.add 0%Z t) / IZR (Z.pos (snd more))); [|unfold val in *; lra].
+    replace (IZR (fst more) * sd * IZR (fold_right Z.add 0%Z t) / IZR (Z.pos (snd more))) with (val more * sd * IZR (fold_right Z.add 0%Z t)) by (unfold val; field; lra).
+    apply Rmult_le_compat_l; [exact VS|lra].
   - apply exactly_ok. rewrite mult_IZR, opp_IZR, mult_IZR, !Pos2Z.inj_mul, !mult_IZR. fold h u. rewrite product_spot by auto. field. lra.
   - destruct fa as [f0 a0]. rewrite product_spot by auto. set (d := zdot _ _). destruct (d =? 0)%Z eqn:e0.
     + apply Z.eqb_eq in e0. rewrite e0. apply exactly_ok. unfold Rdiv. rewrite !Rmult_0_l. lra.
@@ -219,12 +296,7 @@ Proof.
       set (s := square_length (channels H) (spot l)) in *.
       assert (I0 : inI fine (shifted fine a (Some (fl (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den)),
          Some (ce (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den)))) (s + val a)).
-      { apply shifted_ok. unfold s. fold D. rewrite norm2_spot.
-        assert (uu : 0 < u * u) by nra.
-        pose proof (fl_div (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den) ltac:(lia)) as q1.
-        pose proof (ce_div (norm2 (nth l pts []) * Z.pos fine) (Z.pos den * Z.pos den) ltac:(lia)) as q2.
-        rewrite !mult_IZR in q1, q2. fold F u in q1, q2.
-        split; cbn [fst snd above below]; fold F; replace (F * (IZR (norm2 (nth l pts [])) / (u * u))) with (IZR (norm2 (nth l pts [])) * F / (u * u)) by (field; lra); auto. }
+      { apply shifted_ok. apply square_itv_ok. }
       destruct (root_ok isqrt fine _ _ _ I0 er) as [_ I1].
       destruct (shorter fine r f) eqn:esh.
       { unfold shorter in esh. destruct I1 as [_ I1]. destruct (snd r) as [b|]; [|discriminate]. cbn [below] in I1. fold F in I1.
@@ -245,9 +317,20 @@ Proof.
       set (r' := Rmax (sqrt (s + val a)) (val f)) in *.
       replace (- (IZR d / (h * u) / r')) with (/ r' * val (- d, (hden H * den)%positive)%Z); auto.
       unfold val. cbn [fst snd]. rewrite opp_IZR, Pos2Z.inj_mul, mult_IZR. fold h u. field. lra.
+  - destruct fa as [ln a0]. rewrite product_spot by auto. set (d := zdot _ _). destruct (d =? 0)%Z eqn:e0.
+    + apply Z.eqb_eq in e0. rewrite e0. apply exactly_ok. unfold Rdiv. rewrite !Rmult_0_l. lra.
+    + unfold span_at. rewrite em. set (w := nth j each no_span).
+      destruct (image isqrt fine rounds _ _) as [r|] eqn:er; [|split; exact I].
+      destruct (image isqrt fine rounds _ (exactly 0)) as [b|] eqn:eb; [|split; exact I].
+      apply (image_ok isqrt fine rounds _ _ _ _ (square_itv_ok l)) in er. cbn [run fold_left apply] in er.
+      apply (image_ok isqrt fine rounds _ _ _ 0) in eb; [|apply exactly_ok; ring]. cbn [run fold_left apply] in eb. rewrite Rplus_0_l in eb.
+      pose proof (quotient_ok (- d) (hden H * den) _ _ (plus_ok fine _ _ _ _ er eb)) as q. rewrite opp_IZR, Pos2Z.inj_mul, mult_IZR in q. fold h u in q.
+      unfold span_length. replace (- (IZR d / (h * u) / (sqrt (Rmax (square_length (channels H) (spot l) + val (spadded w)) (val (spfloor w))) + sqrt (val (spbeside w)))))
+        with (- IZR d / (h * u) / (sqrt (Rmax (square_length (channels H) (spot l) + val (spadded w)) (val (spfloor w))) + sqrt (val (spbeside w)))) by (unfold Rdiv; ring).
+      exact q.
 Qed.
 Lemma measured_at_ok j l : inI U (measured_at isqrt H fine rounds den (squared_points pts) (nth j (protos H) []) (nth j (scales H) [])
-    (norm2 (nth j (protos H) [])) l) (measurement H spot l j).
+    (norm2 (nth j (protos H) [])) (span_at H j) l) (measurement H spot l j).
 Proof.
   unfold measured_at, squared_points. rewrite get_of_list, nth_error_map. pose proof (measured_ok j l) as q.
   destruct (nth_error pts l) as [x|] eqn:e; cbn [option_map].
@@ -255,7 +338,7 @@ Proof.
   - apply nth_error_None in e. rewrite (nth_overflow pts) in q by auto. exact q.
 Qed.
 Lemma itvs_ok j ls : Forall2 (inI U) (map (measured_at isqrt H fine rounds den (squared_points pts) (nth j (protos H) []) (nth j (scales H) [])
-    (norm2 (nth j (protos H) []))) ls) (map (fun l => measurement H spot l j) ls).
+    (norm2 (nth j (protos H) [])) (span_at H j)) ls) (map (fun l => measurement H spot l j) ls).
 Proof. induction ls; cbn; constructor; auto. apply measured_at_ok. Qed.
 Lemma images_ok inner_ is xs js : Forall2 (inI U) is xs ->
   all_some (map (fun i => image isqrt fine rounds inner_ (to_fine U fine i)) is) = Some js -> Forall2 (inI fine) js (map (run inner_) xs).

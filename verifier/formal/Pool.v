@@ -84,6 +84,34 @@ Fixpoint lower_tree (w : list Z) (t : tree) : option Z :=
       | _, _, _ => None
       end
   end.
+(** whether every leaf that the larger shares may lead to is good *)
+Fixpoint led_well (good : nat -> bool) (t : tree) : bool :=
+  match t with
+  | Leaf n => good n
+  | Node j near far =>
+      (match fst (of j) with Some lo => F <? 2 * lo | None => false end || led_well good near)
+      && (match snd (of j) with Some hi => 2 * hi <? F | None => false end || led_well good far)
+  end.
+(** at least so much arrives at some leaf, and at most so much (if any) at a bad leaf that another one
+    does not certainly exceed; of what reaches the tree *)
+Fixpoint led_most (good : nat -> bool) (t : tree) : option (Z * option Z) :=
+  match t with
+  | Leaf n => Some (F, if good n then None else Some F)
+  | Node j near far =>
+      match led_most good near, led_most good far, of j with
+      | Some (s, b), Some (s', b'), (Some lo, Some hi) =>
+          if (0 <=? lo) && (hi <=? F) then
+            let u := fl ((F - hi) * s) F in let u' := fl (lo * s') F in
+            let left := fun (most sure : Z) (b : option Z) =>
+              match b with
+              | Some x => let y := ce (most * x) F in if y <? sure then None else Some y
+              | None => None
+              end in
+            Some (Z.max u u', zmost [left (F - lo) u' b; left hi u b'])
+          else None
+      | _, _, _ => None
+      end
+  end.
 Definition group_end (w : Z) (g : list nat) : option Z :=
   if 0 <? w then zmost (map (fun j => fst (of j)) g)
   else match all_some (map (fun j => snd (of j)) g) with Some u => zmost (map Some u) | None => None end.
@@ -428,6 +456,103 @@ Proof.
       rewrite plus_IZR, !mult_IZR, minus_IZR. fold F. nra.
     + eapply Rle_trans; [apply IZR_le; apply Z.le_min_r|]. apply D.
       rewrite plus_IZR, !mult_IZR, minus_IZR. fold F. nra.
+Qed.
+Lemma led_well_ok good t : led_well fine table good t = true -> forall n, led a t n -> good n = true.
+Proof.
+  induction t as [m|j near IH1 far IH2]; intros h n hn; cbn [led_well led] in *; [now subst|].
+  apply andb_prop in h. destruct h as [h1 h2]. destruct (of_ok j) as [o1 o2].
+  destruct hn as [[l hn]|[l hn]].
+  - apply orb_prop in h1. destruct h1 as [h1|h1]; auto. exfalso. destruct (fst (of table j)) as [lo|]; [|discriminate].
+    apply Z.ltb_lt in h1. apply IZR_lt in h1. rewrite mult_IZR in h1. fold F in h1. cbn in o1. fold F in o1. nra.
+  - apply orb_prop in h2. destruct h2 as [h2|h2]; auto. exfalso. destruct (snd (of table j)) as [hi|]; [|discriminate].
+    apply Z.ltb_lt in h2. apply IZR_lt in h2. rewrite mult_IZR in h2. fold F in h2. cbn in o2. fold F in o2. nra.
+Qed.
+Lemma led_most_ok good t : forall s b, led_most fine table good t = Some (s, b) ->
+  total (map snd (arriving a t)) = 1 /\ (forall x, In x (arriving a t) -> 0 <= snd x)
+  /\ (0 <= s)%Z /\ (exists x, In x (arriving a t) /\ IZR s <= F * snd x)
+  /\ forall n p, In (n, p) (arriving a t) -> good n = false ->
+     p = 0 \/ (exists x, In x (arriving a t) /\ p < snd x) \/ exists y, b = Some y /\ F * p <= IZR y.
+Proof.
+  induction t as [m|j near IH1 far IH2]; intros s b h; cbn [led_most arriving] in *.
+  - inv_some; subst. cbn [map total snd]. repeat split; try lra; try lia.
+    + intros x [<-|[]]. cbn. lra.
+    + exists (m, 1). split; [now left|]. cbn. fold F. lra.
+    + intros n p [e|[]] g. inv_some. right. right. rewrite g. exists (Zpos fine). split; auto. fold F. lra.
+  - destruct (led_most fine table good near) as [[s1 b1]|]; [|discriminate].
+    destruct (led_most fine table good far) as [[s2 b2]|]; [|discriminate].
+    pose proof (of_ok j) as hj. destruct (of table j) as [[lo|] [hi|]]; try discriminate.
+    destruct (_ && _)%bool eqn:e; [|discriminate]. bools. apply some_inj in h. apply pair_equal_spec in h. destruct h as [<- <-].
+    destruct (IH1 _ _ eq_refl) as [T1 [N1 [P1 [E1 B1]]]]. destruct (IH2 _ _ eq_refl) as [T2 [N2 [P2 [E2 B2]]]]. clear IH1 IH2.
+    destruct hj as [h1 h2]. cbn in h1, h2. fold F in h1, h2. apply IZR_le in H, H0. fold F in H0. set (r := a j) in *.
+    assert (r0 : 0 <= r) by nra. assert (r1 : r <= 1) by nra.
+    set (near_ := map (fun x => (fst x, (1 - r) * snd x)) (arriving a near)).
+    set (far_ := map (fun x => (fst x, r * snd x)) (arriving a far)).
+    assert (MAP : forall c (l : list (nat * R)), map snd (map (fun x => (fst x, c * snd x)) l) = map (fun y => c * y) (map snd l)).
+    { intros c l. rewrite !map_map. reflexivity. }
+    assert (IN1 : forall x, In x (arriving a near) -> In (fst x, (1 - r) * snd x) (near_ ++ far_)).
+    { intros x hx. apply in_or_app. left. unfold near_. apply in_map_iff. exists x. auto. }
+    assert (IN2 : forall x, In x (arriving a far) -> In (fst x, r * snd x) (near_ ++ far_)).
+    { intros x hx. apply in_or_app. right. unfold far_. apply in_map_iff. exists x. auto. }
+    (* what certainly arrives at some leaf of a side *)
+    assert (SURE : forall (k q : Z) c (x : nat * R), (0 <= q)%Z -> IZR k <= F * c -> 0 <= c -> IZR q <= F * snd x -> IZR (fl (k * q) (Zpos fine)) <= F * (c * snd x)).
+    { intros k q c x q0 kc c0 qx. pose proof (fl_le (k * q) (Zpos fine) ltac:(lia)) as d. rewrite mult_IZR in d. fold F in d.
+      apply IZR_le in q0. apply Rmult_le_reg_r with F; auto. eapply Rle_trans; [exact d|].
+      apply Rle_trans with (F * c * IZR q); [apply Rmult_le_compat_r; lra|].
+      replace (F * (c * snd x) * F) with (F * c * (F * snd x)) by ring. apply Rmult_le_compat_l; [nra|lra]. }
+    assert (FM : forall k, (0 <= k)%Z -> forall q, (0 <= q)%Z -> (0 <= fl (k * q) (Zpos fine))%Z).
+    { intros k k0 q q0. unfold fl. apply Z.div_pos; nia. }
+    assert (Lo : (0 <= lo)%Z) by (now apply le_IZR). assert (Hi : (hi <= Zpos fine)%Z) by (apply le_IZR; exact H0).
+    set (u := fl ((Z.pos fine - hi) * s1) (Z.pos fine)). set (u' := fl (lo * s2) (Z.pos fine)).
+    assert (U0 : (0 <= u)%Z) by (apply FM; lia).
+    assert (U1 : exists x, In x (near_ ++ far_) /\ IZR u <= F * snd x).
+    { destruct E1 as [x [x1 x2]]. exists (fst x, (1 - r) * snd x). split; auto. cbn. apply SURE; auto; [|lra]. rewrite minus_IZR. fold F. lra. }
+    assert (U2 : exists x, In x (near_ ++ far_) /\ IZR u' <= F * snd x).
+    { destruct E2 as [x [x1 x2]]. exists (fst x, r * snd x). split; auto. cbn. apply SURE; auto. }
+    repeat split.
+    + rewrite map_app. unfold near_, far_. rewrite !MAP.
+      assert (APP : forall xs ys, total (xs ++ ys) = total xs + total ys) by (induction xs; intros; cbn; [lra|rewrite IHxs; lra]).
+      rewrite APP, !total_scal, T1, T2. ring.
+    + intros x hx. apply in_app_or in hx. destruct hx as [hx|hx]; apply in_map_iff in hx; destruct hx as [y [<- hy]]; cbn.
+      * apply Rmult_le_pos; [lra|]. now apply N1.
+      * apply Rmult_le_pos; [lra|]. now apply N2.
+    + lia.
+    + destruct (Z.max_spec u u') as [[_ ->]|[_ ->]]; auto.
+    + (* of a side: its share c, at most k over F *)
+      assert (SIDE : forall c (k y : Z) p, 0 <= c -> F * c <= IZR k -> 0 <= p -> F * p <= IZR y -> F * (c * p) <= IZR (ce (k * y) (Zpos fine))).
+      { intros c k y p c0 ck p0 py. pose proof (ce_ge (k * y) (Zpos fine) ltac:(lia)) as d. rewrite mult_IZR in d. fold F in d.
+        apply Rmult_le_reg_r with F; auto. eapply Rle_trans; [|exact d].
+        replace (F * (c * p) * F) with (F * c * (F * p)) by ring. apply Rmult_le_compat; auto; nra. }
+      assert (MOST : forall (x y : option Z) v, In (Some v) [x; y] -> exists w, zmost [x; y] = Some w /\ (v <= w)%Z).
+      { intros x y v hv. destruct (zmost [x; y]) as [w|] eqn:ew.
+        - exists w. split; auto. eapply zmost_ge; eauto.
+        - exfalso. destruct hv as [e|[e|[]]]; subst; cbn in ew; [destruct y|destruct x]; discriminate. }
+      intros n p hp g. apply in_app_or in hp. destruct hp as [hp|hp]; apply in_map_iff in hp; destruct hp as [[n' p'] [ep hp]]; cbn in ep; inv_some.
+      * pose proof (N1 _ hp) as p0. cbn in p0.
+        destruct (B1 _ _ hp g) as [->|[[x [x1 x2]]|[y [-> hy]]]]; [left; ring| |].
+        -- destruct (Req_dec (1 - r) 0) as [z|z]; [left; rewrite z; ring|]. right. left. exists (fst x, (1 - r) * snd x). split; auto. cbn.
+           apply Rmult_lt_compat_l; lra.
+        -- right. pose proof (SIDE (1 - r) (Z.pos fine - lo)%Z y p' ltac:(lra) ltac:(rewrite minus_IZR; fold F; lra) p0 hy) as w.
+           set (v := ce ((Z.pos fine - lo) * y) (Z.pos fine)) in *. destruct (v <? u')%Z eqn:ev.
+           ++ left. destruct U2 as [x [x1 x2]]. exists x. split; auto. apply Z.ltb_lt in ev. apply IZR_lt in ev. apply Rmult_lt_reg_l with F; lra.
+           ++ right. destruct (MOST (Some v) (match b2 with Some x => let y0 := ce (hi * x) (Z.pos fine) in if (y0 <? u)%Z then None else Some y0 | None => None end) v) as [w' [e1 e2]]; [now left|].
+              exists w'. split; [exact e1|]. apply IZR_le in e2. lra.
+      * pose proof (N2 _ hp) as p0. cbn in p0.
+        destruct (B2 _ _ hp g) as [->|[[x [x1 x2]]|[y [-> hy]]]]; [left; ring| |].
+        -- destruct (Req_dec r 0) as [z|z]; [left; rewrite z; ring|]. right. left. exists (fst x, r * snd x). split; auto. cbn.
+           apply Rmult_lt_compat_l; lra.
+        -- right. pose proof (SIDE r hi y p' r0 h2 p0 hy) as w.
+           set (v := ce (hi * y) (Z.pos fine)) in *. destruct (v <? u)%Z eqn:ev.
+           ++ left. destruct U1 as [x [x1 x2]]. exists x. split; auto. apply Z.ltb_lt in ev. apply IZR_lt in ev. apply Rmult_lt_reg_l with F; lra.
+           ++ right. destruct (MOST (match b1 with Some x => let y0 := ce ((Z.pos fine - lo) * x) (Z.pos fine) in if (y0 <? u')%Z then None else Some y0 | None => None end) (Some v) v) as [w' [e1 e2]]; [right; now left|].
+              exists w'. split; [exact e1|]. apply IZR_le in e2. lra.
+Qed.
+Lemma largest_ok good t s : led_most fine table good t = Some (s, None) -> forall n, largest a t n -> good n = true.
+Proof.
+  intros h n [p [hp top]]. destruct (led_most_ok _ _ _ _ h) as [one [N [_ [_ B]]]]. destruct (good n) eqn:g; auto. exfalso.
+  destruct (B _ _ hp g) as [->|[[x [x1 x2]]|[y [q _]]]]; [|specialize (top _ x1); lra|discriminate].
+  assert (Z0 : total (map snd (arriving a t)) <= 0); [|lra].
+  clear - top. induction (arriving a t) as [|x l IH]; cbn; [lra|]. specialize (IH (fun y hy => top y (or_intror hy))).
+  specialize (top x (or_introl eq_refl)). lra.
 Qed.
 Lemma group_end_ok w g e : w <> 0%Z -> group_end table w g = Some e -> IZR (w * e) <= F * (IZR w * most (map a g)).
 Proof.

@@ -19,7 +19,13 @@ Proof.
   - specialize (IHn (fun k => f (S k)) i (fun k => q (S k)) ltac:(lia)). specialize (q O). lra.
 Qed.
 
+Lemma combined {A B} (d : A) (d' : B) xs : forall ys i x y, nth_error (combine xs ys) i = Some (x, y) -> nth i xs d = x /\ nth i ys d' = y.
+Proof.
+  induction xs as [|a xs IH]; intros ys i x y e; [destruct i; discriminate|].
+  destruct ys as [|b ys]; [destruct i; discriminate|]. destruct i as [|i]; cbn in *; [inv_some; auto|]. now apply IH.
+Qed.
 Section Sound.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable H : head.
 Variable unit fine : positive.
@@ -37,24 +43,51 @@ Let hp : 0 < h := posR (hden H).
 Notation Iu := (inI unit).
 Notation If_ := (inI fine).
 
-Lemma fit_parts : (match metric H with Angular f a => 0 <= val f /\ 0 <= val a | _ => True end)
+Lemma fit_parts : (match metric H with
+    | Angular f a => 0 <= val f /\ 0 <= val a
+    | Lengths each => length each = nproto H /\ forall s, In s each -> 0 <= val (spadded s)
+    | Diagonal more => 0 <= val more
+    | _ => True end)
   /\ (forall j, (length (nth j (protos H) []) <= D)%nat) /\ length (pbank H) = nproto H.
 Proof.
   pose proof fit as q. unfold lengths_fit in q. apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2].
   apply Nat.eqb_eq in q3. repeat split; auto.
-  - destruct (metric H); auto. apply andb_prop in q1. destruct q1 as [a b]. apply Z.leb_le in a, b.
-    unfold val. split; apply Rmult_le_pos; try (apply IZR_le; assumption); left; apply Rinv_0_lt_compat; apply posR.
+  - assert (V : forall r : ratio, (0 <= fst r)%Z -> 0 <= val r).
+    { intros r hr. unfold val. apply Rmult_le_pos; [now apply IZR_le|left; apply Rinv_0_lt_compat; apply posR]. }
+    destruct (metric H); auto.
+    + apply Z.leb_le in q1. auto.
+    + apply andb_prop in q1. destruct q1 as [a b]. apply Z.leb_le in a, b. auto.
+    + apply andb_prop in q1. destruct q1 as [a b]. apply Nat.eqb_eq in a. split; auto. intros s hs.
+      rewrite forallb_forall in b. specialize (b s hs). apply Z.leb_le in b. auto.
   - intros j. destruct (Nat.lt_ge_cases j (length (protos H))).
     + rewrite forallb_forall in q2. apply Nat.leb_le. apply q2. now apply nth_In.
     + rewrite nth_overflow by auto. cbn. lia.
 Qed.
 
+(** what a margin proves: a combination of scores is positive, at every leaf that counts if one does *)
+Definition ahead (w : list Z) (o : Z) : Prop :=
+  match feature H with
+  | Greedy t => forall n, led (activation H z) t n -> (0 < nth n w 0 + o)%Z
+  | SampleMax t => forall n, largest (activation H z) t n -> (0 < nth n w 0 + o)%Z
+  | _ => 0 < weighed H w (activation H z) + IZR o
+  end.
+
 (** the direction of z for angles, else z itself *)
 Definition vec (l d : nat) : R :=
   match metric H with
   | Angular f a => z l d / Rmax (sqrt (square_length D (z l) + val a)) (val f)
+  | Lengths each => match one_span each with Some s => z l d / span_length s (square_length D (z l)) | None => z l d end
   | _ => z l d
   end.
+Lemma same_ratio_ok a b : same_ratio a b = true -> a = b.
+Proof. destruct a, b. unfold same_ratio. cbn. intros q. apply andb_prop in q. destruct q as [q1 q2]. apply Z.eqb_eq in q1. apply Pos.eqb_eq in q2. congruence. Qed.
+Lemma one_span_ok each s : one_span each = Some s -> forall j, (j < length each)%nat -> nth j each no_span = s.
+Proof.
+  destruct each as [|a r]; cbn [one_span]; [discriminate|]. destruct (forallb (same_span a) r) eqn:e; [|discriminate]. intros q j hj. inv_some; subst s.
+  destruct j as [|j]; auto. cbn [nth length] in *. rewrite forallb_forall in e. assert (hj' : (j < length r)%nat) by lia. specialize (e (nth j r no_span) (nth_In _ _ hj')).
+  unfold same_span in e. apply andb_prop in e. destruct e as [e e3]. apply andb_prop in e. destruct e as [e1 e2].
+  apply same_ratio_ok in e1, e2, e3. destruct a, (nth j r no_span). cbn in *. congruence.
+Qed.
 Definition qval (l : nat) (q : quantity) : R :=
   match q with
   | QM j => measurement H z l j
@@ -125,19 +158,25 @@ Qed.
 Let Y (l : nat) : nat -> R := fun d => h * vec l d.
 Lemma form_ok j f l : get (forms c) j = Some f -> form_value D f (Y l) = h * h * measurement H z l j.
 Proof.
-  unfold c; cbn. destruct fit_parts as [_ [wf _]]. specialize (wf j).
+  unfold c; cbn. destruct fit_parts as [ln [wf _]]. specialize (wf j).
   destruct (quadratic (metric H)) eqn:eq; [|discriminate]. rewrite get_of_list, nth_error_map.
   destruct (nth_error (protos H) j) as [p|] eqn:e; [|discriminate]. cbn. intros q. inv_some.
+  assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto).
   apply nth_error_nth_ with (d := []) in e. rewrite e in wf.
   unfold measurement, product, proto, Y, vec, form_value, square_length. rewrite e. fold h D.
-  destruct (metric H) as [| | |fl_ ad] eqn:em; try discriminate; subst f; cbn [form_of lead slope const].
+  assert (DIRECT : forall r, h * h * - (sumn D (fun d => at_ p d / h * z l d) / r)
+    = 0 * sumn D (fun d => h * (z l d / r) * (h * (z l d / r))) + sumn D (fun d => at_ (vscale (-1) p) d * (h * (z l d / r))) + 0).
+  { intros r. rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r.
+    replace (h * h * - (sumn D (fun d => at_ p d / h * z l d) / r)) with ((- (h * h) * / r) * sumn D (fun d => at_ p d / h * z l d)) by (unfold Rdiv; ring).
+    rewrite <- sumn_scal. apply sumn_ext. intros d _. rewrite at_vscale. unfold Rdiv. set (i := / r). field. lra. }
+  destruct (metric H) as [|more| |fl_ ad|each] eqn:em; try discriminate; subst f; cbn [form_of lead slope const].
   - rewrite (norm2_eq p D wf), Rmult_1_l, <- !sumn_plus, <- sumn_scal. apply sumn_ext. intros d _.
     rewrite at_vscale. field. lra.
   - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. rewrite <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
     rewrite at_vscale. field. lra.
-  - rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r. unfold Rdiv at 2. set (r := / Rmax _ _).
-    rewrite <- (Rmult_comm r), <- sumn_scal, <- sumn_opp, <- sumn_scal. apply sumn_ext. intros d _.
-    rewrite at_vscale. unfold Rdiv. fold r. field. lra.
+  - now rewrite DIRECT.
+  - cbn [quadratic directed] in eq. destruct (one_span each) as [s|] eqn:es; [|discriminate].
+    destruct ln as [ln _]. rewrite (one_span_ok _ _ es j) by (rewrite ln; exact hj). now rewrite DIRECT.
 Qed.
 Lemma form_for_ok q f l : form_for c q = Some f -> form_value D f (Y l) = h * h * qval l q.
 Proof.
@@ -318,21 +357,32 @@ Proof.
     + destruct ilo as [i|]; [|exact I]. destruct (lower_at c prems l j i) eqn:e; [|exact I]. cbn. now apply lower_at_ok in e.
     + destruct ihi as [i|]; [|exact I]. destruct (upper_at prems l j i) eqn:e; [|exact I]. cbn. apply upper_at_ok in e; auto.
 Qed.
-Lemma direction_ball l : match metric H with Angular _ _ => 0 <= square_length D (vec l) <= 1 | _ => True end.
+Lemma in_ball s r y : 0 <= s -> s <= r * r -> s = square_length D y -> square_length D (fun d => y d / r) <= 1.
 Proof.
-  destruct fit_parts as [a _]. unfold vec. destruct (metric H) as [| | |fl_ ad]; auto. destruct a as [a1 a2].
-  unfold square_length at 1 3. set (s := square_length D (z l)).
-  assert (s0 : 0 <= s) by (apply sumn_nonneg; intros; apply Rle_0_sqr).
-  set (r := Rmax (sqrt (s + val ad)) (val fl_)).
-  assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
-  assert (r2 : s <= r * r).
-  { apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra. }
-  split; [apply sumn_nonneg; intros; apply Rle_0_sqr|].
-  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (z l d * z l d))) by (intros; unfold Rdiv; ring).
-  rewrite sumn_scal. fold (square_length D (z l)). fold s.
-  destruct (Req_dec r 0) as [e|ne].
-  - rewrite e in r2. assert (s = 0) by nra. rewrite H1. lra.
+  intros s0 r2 e. unfold square_length.
+  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (y d * y d))) by (intros; unfold Rdiv; ring).
+  rewrite sumn_scal. fold (square_length D y). rewrite <- e.
+  destruct (Req_dec r 0) as [e0|ne].
+  - rewrite e0 in r2. replace s with 0 by nra. lra.
   - apply Rmult_le_reg_l with (r * r); [nra|]. replace (r * r * (/ r * / r * s)) with s by (field; auto). lra.
+Qed.
+Lemma square_length_nonneg x : 0 <= square_length D x.
+Proof. apply sumn_nonneg. intros; apply Rle_0_sqr. Qed.
+Lemma span_long s q : 0 <= q -> 0 <= val (spadded s) -> 0 <= span_length s q /\ q <= span_length s q * span_length s q.
+Proof.
+  intros q0 a0. unfold span_length. set (m := Rmax _ _). assert (qm : q <= m) by (unfold m; eapply Rle_trans; [|apply Rmax_l]; lra).
+  pose proof (sqrt_pos m). pose proof (sqrt_pos (val (spbeside s))). pose proof (sqrt_def m ltac:(lra)). split; nra.
+Qed.
+Lemma direction_ball l : directed (metric H) = true -> 0 <= square_length D (vec l) <= 1.
+Proof.
+  intros hd. split; [apply square_length_nonneg|]. destruct fit_parts as [a _]. pose proof (square_length_nonneg (z l)) as s0.
+  unfold vec. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
+  - destruct a as [a1 a2]. apply (in_ball (square_length D (z l))); auto. set (s := square_length D (z l)) in *.
+    set (r := Rmax (sqrt (s + val ad)) (val fl_)).
+    assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
+    apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra.
+  - cbn [directed] in hd. destruct (one_span each) as [s|] eqn:es; [|discriminate]. apply (in_ball (square_length D (z l))); auto.
+    apply span_long; auto. apply a. destruct each as [|b r]; [discriminate|]. cbn [one_span] in es. destruct (forallb _ _); [|discriminate]. inv_some; subst. now left.
 Qed.
 Lemma all_nonneg_ok m j d : all_nonneg m = true -> 0 <= at_ (nth j m []) d.
 Proof.
@@ -343,6 +393,149 @@ Proof.
     + specialize (e _ (nth_In _ 0%Z hd)). bools. now apply IZR_le.
     + rewrite nth_overflow by auto. lra.
   - rewrite (nth_overflow m) by auto. destruct d; cbn; lra.
+Qed.
+(** of a diagonal geometry: between what is stated and [more] above *)
+Lemma scales_nonneg : squares c = true -> forall more, metric H = Diagonal more -> forall j d,
+  0 <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H)) <= scale H j d
+  /\ scale H j d <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H)) + val more.
+Proof.
+  intros es more em j d. unfold c in es; cbn in es. rewrite em in es. destruct fit_parts as [m0 _]. rewrite em in m0.
+  unfold scale. rewrite em. destruct (share_ok j d) as [s0 s1]. assert (0 <= share j d * val more <= val more) by nra.
+  assert (0 <= at_ (nth j (scales H) []) d / IZR (Zpos (sden H))); [|lra].
+  apply Rmult_le_pos; [now apply all_nonneg_ok|left; apply Rinv_0_lt_compat; apply posR].
+Qed.
+Lemma corners_ok n : forall p s e a far (y : nat -> R), corners c unit n p s e = Some (a, far) -> (forall d, 0 <= at_ s d) ->
+  (forall d lo hi, (d < n)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * y d /\ match hi with Some u => g * y d <= IZR u | None => True end) ->
+  IZR a <= sumn n (fun d => at_ s d * ((g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h))))
+  /\ match far with
+     | Some (b, b') => sumn n (fun d => at_ s d * ((g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h)))) <= IZR b
+         /\ sumn n (fun d => (g * h * (y d - at_ p d / h)) * (g * h * (y d - at_ p d / h))) <= IZR b'
+     | None => True end.
+Proof.
+  induction n; intros p s e a far y q s0 hf; cbn [corners sumn] in *.
+  - inv_some. repeat split; cbn; lra.
+  - destruct e as [|[lo hi] e']; [discriminate|].
+    destruct (corners c unit n (tl p) (tl s) e') as [[a' far']|] eqn:ec; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+    destruct (hf O lo hi ltac:(lia) eq_refl) as [h1 h2].
+    destruct (IHn (tl p) (tl s) e' a' far' (fun d => y (S d)) ec) as [I1 I2].
+    { intros d. specialize (s0 (S d)). unfold at_ in *. destruct s; [destruct d|]; auto. }
+    { intros d lo' hi' hd' hn. apply (hf (S d)); auto. lia. }
+    assert (TP : forall d, at_ (tl p) d = at_ p (S d)) by (intros d; unfold at_; destruct p; [destruct d|]; reflexivity).
+    assert (TS : forall d, at_ (tl s) d = at_ s (S d)) by (intros d; unfold at_; destruct s; [destruct d|]; reflexivity).
+    assert (E1 : sumn n (fun d => at_ (tl s) d * (g * h * (y (S d) - at_ (tl p) d / h) * (g * h * (y (S d) - at_ (tl p) d / h))))
+      = sumn n (fun i => at_ s (S i) * (g * h * (y (S i) - at_ p (S i) / h) * (g * h * (y (S i) - at_ p (S i) / h))))) by (apply sumn_ext; intros; now rewrite TP, TS).
+    assert (E2 : sumn n (fun d => (g * h * (y (S d) - at_ (tl p) d / h) * (g * h * (y (S d) - at_ (tl p) d / h))))
+      = sumn n (fun i => (g * h * (y (S i) - at_ p (S i) / h) * (g * h * (y (S i) - at_ p (S i) / h))))) by (apply sumn_ext; intros; now rewrite TP).
+    rewrite E1 in I1. rewrite E1, E2 in I2. clear E1 E2.
+    replace (hd 0%Z p) with (nth 0 p 0%Z) by (destruct p; reflexivity). replace (hd 0%Z s) with (nth 0 s 0%Z) by (destruct s; reflexivity).
+    specialize (s0 O). change (IZR (nth 0 s 0%Z)) with (at_ s 0) in *. change (hd_ c) with (Zpos (hden H)).
+    set (w := at_ s 0) in *. set (P := nth 0 p 0%Z). set (t := g * h * (y O - at_ p 0 / h)).
+    assert (T : t = h * (g * y O) - IZR P * g) by (unfold t, at_, P; field; lra).
+    assert (B1 : IZR (lo * Z.pos (hden H) - P * Z.pos unit) <= t) by (rewrite minus_IZR, !mult_IZR; fold h g; rewrite T; nra).
+    assert (B2 : match hi with Some u => t <= IZR (u * Z.pos (hden H) - P * Z.pos unit) | None => True end).
+    { destruct hi as [u|]; auto. rewrite minus_IZR, !mult_IZR. fold h g. rewrite T. nra. }
+    set (lower := (lo * Z.pos (hden H) - P * Z.pos unit)%Z) in *.
+    split.
+    + set (m := Z.max 0 _). assert (M0 : 0 <= IZR m) by (apply IZR_le; unfold m; lia). rewrite plus_IZR, !mult_IZR.
+      change (IZR (nth 0 s 0%Z)) with w.
+      assert (IZR m * IZR m <= t * t).
+      { destruct (Z.eq_dec m 0) as [->|ne]; [pose proof (Rle_0_sqr t) as sq; unfold Rsqr in sq; lra|].
+        assert (Q : m = lower \/ match hi with Some u => (m = P * Z.pos unit - u * Z.pos (hden H))%Z | None => False end).
+        { unfold m in *. destruct hi; lia. }
+        destruct Q as [Q|Q].
+        - rewrite Q in *. nra.
+        - destruct hi as [u|]; [|destruct Q].
+          assert (QR : IZR m = - IZR (u * Z.pos (hden H) - P * Z.pos unit)) by (rewrite <- opp_IZR; f_equal; lia). nra. }
+      assert (w * (IZR m * IZR m) <= w * (t * t)) by (apply Rmult_le_compat_l; auto). lra.
+    + destruct hi as [u|]; auto. destruct far' as [[b b']|]; auto. destruct I2 as [I2 I3].
+      set (upper := (u * Z.pos (hden H) - P * Z.pos unit)%Z) in *. set (m := Z.max (Z.abs lower) (Z.abs upper)).
+      assert (M1 : - IZR m <= t). { apply Rle_trans with (IZR lower); auto. rewrite <- opp_IZR. apply IZR_le. unfold m. lia. }
+      assert (M2 : t <= IZR m). { apply Rle_trans with (IZR upper); auto. apply IZR_le. unfold m. lia. }
+      assert (MM : t * t <= IZR m * IZR m) by nra.
+      rewrite !plus_IZR, !mult_IZR. change (IZR (nth 0 s 0%Z)) with w.
+      assert (w * (t * t) <= w * (IZR m * IZR m)) by (apply Rmult_le_compat_l; auto). split; lra.
+Qed.
+Lemma get_scaled j p s : get (scaled_ c) j = Some (p, s) -> exists more, metric H = Diagonal more /\ nth j (protos H) [] = p /\ nth j (scales H) [] = s.
+Proof.
+  unfold c; cbn. destruct (metric H) as [|more| | |]; try discriminate. rewrite get_of_list. intros e. exists more. split; auto.
+  now apply combined.
+Qed.
+Lemma scaled_range_ok j e i l : squares c = true -> scaled_range c unit j e = Some i ->
+  (forall d lo hi, (d < D)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end) ->
+  Iu i (measurement H z l j).
+Proof.
+  intros sq q hf. unfold scaled_range in q. destruct (get (scaled_ c) j) as [[p s]|] eqn:es; [|discriminate].
+  destruct (get_scaled _ _ _ es) as [more [em [ep es']]]. change (ch c) with D in q.
+  destruct (corners c unit D p s e) as [[a far]|] eqn:ec; [|discriminate]. apply some_inj in q. subst i.
+  assert (V : forall d, vec l d = z l d) by (intros; unfold vec; now rewrite em).
+  assert (s0 : forall d, 0 <= at_ s d).
+  { intros d. rewrite <- es'. unfold c in sq; cbn in sq. rewrite em in sq. now apply all_nonneg_ok. }
+  destruct (corners_ok D p s e a far (z l) ec s0) as [C1 C2]; [intros; rewrite <- V; now apply hf|].
+  assert (MM : more_ c = more) by (unfold c; cbn; now rewrite em). rewrite MM.
+  destruct fit_parts as [m0 _]. rewrite em in m0.
+  change (hd_ c) with (Zpos (hden H)). change (sd_ c) with (Zpos (sden H)).
+  set (sd := IZR (Zpos (sden H))) in *. assert (sp : 0 < sd) by apply posR.
+  unfold measurement. rewrite em. fold D.
+  set (t := fun d => g * h * (z l d - at_ p d / h)) in *.
+  assert (TT : forall d, (z l d - proto H j d) * (z l d - proto H j d) = (t d * t d) / (g * h * (g * h))).
+  { intros d. unfold t, proto. rewrite ep. fold h. field. lra. }
+  set (S1 := sumn D (fun d => at_ s d * (t d * t d))). set (S2 := sumn D (fun d => t d * t d)).
+  change (IZR a <= S1) in C1. change (match far with Some (b, b') => S1 <= IZR b /\ S2 <= IZR b' | None => True end) in C2.
+  assert (gh : 0 < g * h * (g * h)) by (assert (0 < g * h) by nra; nra).
+  assert (SC : forall d, at_ s d / sd <= scale H j d <= at_ s d / sd + val more).
+  { intros d. destruct (scales_nonneg sq more em j d) as [[_ q1] q2]. rewrite es' in *. split; auto. }
+  assert (L1 : S1 / (sd * (g * h * (g * h))) <= sumn D (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d)))).
+  { replace (S1 / (sd * (g * h * (g * h)))) with (/ (sd * (g * h * (g * h))) * S1) by (field; lra). unfold S1. rewrite <- sumn_scal.
+    apply sumn_le. intros d _. rewrite TT. destruct (SC d) as [q _].
+    replace (/ (sd * (g * h * (g * h))) * (at_ s d * (t d * t d))) with (at_ s d / sd * (t d * t d / (g * h * (g * h)))) by (field; lra).
+    apply Rmult_le_compat_r; auto. apply Rmult_le_pos; [apply Rle_0_sqr|left; now apply Rinv_0_lt_compat]. }
+  assert (L2 : sumn D (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d))) <= S1 / (sd * (g * h * (g * h))) + val more * (S2 / (g * h * (g * h)))).
+  { replace (S1 / (sd * (g * h * (g * h))) + val more * (S2 / (g * h * (g * h))))
+      with (/ (sd * (g * h * (g * h))) * S1 + (val more * / (g * h * (g * h))) * S2) by (field; lra).
+    unfold S1, S2. rewrite <- !sumn_scal, <- sumn_plus.
+    apply sumn_le. intros d _. rewrite TT. destruct (SC d) as [_ q].
+    replace (/ (sd * (g * h * (g * h))) * (at_ s d * (t d * t d)) + val more * / (g * h * (g * h)) * (t d * t d))
+      with ((at_ s d / sd + val more) * (t d * t d / (g * h * (g * h)))) by (field; lra).
+    apply Rmult_le_compat_r; auto. apply Rmult_le_pos; [apply Rle_0_sqr|left; now apply Rinv_0_lt_compat]. }
+  set (m := sumn D (fun d => scale H j d * _)) in *.
+  assert (K : IZR (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H)) = g * (h * h) * sd) by (rewrite !mult_IZR; reflexivity).
+  assert (K0 : 0 < g * (h * h) * sd) by (assert (0 < h * h) by nra; assert (0 < g * (h * h)) by nra; nra).
+  split; cbn [fst snd above below]; fold g.
+  - pose proof (fl_le a (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H)) ltac:(lia)) as d. rewrite K in d.
+    apply Rmult_le_reg_r with (g * (h * h) * sd); auto. eapply Rle_trans; [exact d|]. eapply Rle_trans; [exact C1|].
+    apply Rle_trans with (g * (S1 / (sd * (g * h * (g * h)))) * (g * (h * h) * sd)); [right; field; lra|].
+    apply Rmult_le_compat_r; [lra|]. apply Rmult_le_compat_l; lra.
+  - destruct far as [[b b']|]; [|exact I]. destruct C2 as [C2 C3]. cbn [below].
+    unfold val in L2, m0. set (mn := IZR (fst more)) in *. set (md := IZR (Zpos (snd more))) in *. assert (mp : 0 < md) by apply posR.
+    pose proof (ce_ge (b * Z.pos (snd more) + fst more * Z.pos (sden H) * b') (Z.pos unit * (Z.pos (hden H) * Z.pos (hden H)) * Z.pos (sden H) * Z.pos (snd more)) ltac:(lia)) as d.
+    rewrite plus_IZR, (mult_IZR (_ * _ * _)), K, !mult_IZR in d. fold mn md sd in d. fold g.
+    apply Rmult_le_reg_r with (g * (h * h) * sd * md); [nra|]. eapply Rle_trans; [|exact d].
+    assert (mn0 : 0 <= mn). { apply Rmult_le_reg_r with (/ md); [now apply Rinv_0_lt_compat|]. rewrite Rmult_0_l. exact m0. }
+    apply Rle_trans with (S1 * md + mn * sd * S2).
+    + apply Rle_trans with (g * (S1 / (sd * (g * h * (g * h))) + mn / md * (S2 / (g * h * (g * h)))) * (g * (h * h) * sd * md)); [|right; field; lra].
+      apply Rmult_le_compat_r; [nra|]. apply Rmult_le_compat_l; lra.
+    + assert (mn * sd * S2 <= mn * sd * IZR b') by (apply Rmult_le_compat_l; [nra|auto]). nra.
+Qed.
+(** the inequality of Cauchy and Schwarz, with bounds of both lengths *)
+Lemma product_below (p y : nat -> R) r n : 0 < n -> 0 <= r -> square_length D p <= n * n -> square_length D y <= r * r ->
+  - (n * r) <= sumn D (fun d => p d * y d) <= n * r.
+Proof.
+  intros n0 r0 hp' hy. set (x := sumn D (fun d => p d * y d)).
+  assert (E : forall s, 0 <= r * r * square_length D p + s * (n * r * x) * 2 + s * s * (n * n) * square_length D y).
+  { intros s. replace (r * r * square_length D p + s * (n * r * x) * 2 + s * s * (n * n) * square_length D y)
+      with (sumn D (fun d => (r * p d + s * n * y d) * (r * p d + s * n * y d))); [apply sumn_nonneg; intros; apply Rle_0_sqr|].
+    unfold square_length, x. rewrite (Rmult_comm (s * (n * r * _)) 2).
+    replace (2 * (s * (n * r * sumn D (fun d => p d * y d)))) with ((2 * s * n * r) * sumn D (fun d => p d * y d)) by ring.
+    rewrite <- !sumn_scal, <- !sumn_plus. apply sumn_ext. intros; ring. }
+  destruct (Req_dec r 0) as [->|ne].
+  - assert (Y0 : forall d, (d < D)%nat -> y d = 0).
+    { intros d hd. assert (y d * y d <= 0); [|nra]. eapply Rle_trans; [apply (sumn_one D (fun k => y k * y k) d); auto; intros; apply Rle_0_sqr|]. unfold square_length in hy. lra. }
+    assert (x = 0); [|lra]. unfold x. rewrite (sumn_ext D _ (fun _ => 0)); [apply sumn_zero|]. intros d hd. rewrite Y0 by auto. ring.
+  - assert (rp : 0 < r) by lra. assert (nr : 0 < n * r) by nra.
+    pose proof (E 1) as e1. pose proof (E (-1)) as e2.
+    assert (r * r * square_length D p <= r * r * (n * n)) by (apply Rmult_le_compat_l; [nra|auto]).
+    assert (n * n * square_length D y <= n * n * (r * r)) by (apply Rmult_le_compat_l; [nra|auto]).
+    split; apply Rmult_le_reg_l with (n * r); auto; nra.
 Qed.
 Lemma meet_ok a : forall b d lo hi, nth_error (meet a b) d = Some (lo, hi) -> exists l1 u1 l2 u2,
   nth_error a d = Some (l1, u1) /\ nth_error b d = Some (l2, u2) /\ lo = Z.max l1 l2 /\
@@ -370,13 +563,12 @@ Proof.
     + intros l hl hm. apply get_pb in eb. apply R; cbn; auto. unfold measures in hm. apply Nat.eqb_eq in hm. destruct eb. congruence.
   - (* SZero *)
     destruct (squares c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. split; cbn [fst snd above below qval]; [|exact I]. fold g.
-    apply Rmult_le_pos; [lra|]. unfold c in es; cbn in es. unfold measurement. destruct (metric H); try discriminate.
+    apply Rmult_le_pos; [lra|]. pose proof (scales_nonneg es) as sn. unfold c in es; cbn in es. unfold measurement. destruct (metric H); try discriminate.
     + apply sumn_nonneg. intros; apply Rle_0_sqr.
-    + apply sumn_nonneg. intros d _. apply Rmult_le_pos; [|apply Rle_0_sqr]. unfold scale.
-      apply Rmult_le_pos; [now apply all_nonneg_ok|left; apply Rinv_0_lt_compat; apply posR].
+    + apply sumn_nonneg. intros d _. apply Rmult_le_pos; [|apply Rle_0_sqr]. destruct (sn more eq_refl j d). lra.
   - (* SBall *)
     destruct (angular c) eqn:es; [|discriminate]. inv_some; subst k. intros l _ _. cbn [qval]. unfold c in es; cbn in es.
-    pose proof (direction_ball l) as q. destruct (metric H); try discriminate. split; cbn [fst snd above below]; fold g; nra.
+    pose proof (direction_ball l es) as q. split; cbn [fst snd above below]; fold g; nra.
   - (* SLeast *)
     destruct (nearest c j) eqn:en; [|discriminate]. destruct (least_at c prems j None (places_ c j) refs) as [[b|]|] eqn:el; try discriminate.
     inv_some; subst k. pose proof (least_at_nonempty _ _ _ _ _ _ el eq_refl) as ne. destruct (places_eq _ ne) as [hj hp']. rewrite hp' in *.
@@ -430,7 +622,7 @@ Proof.
     apply (bounded_ok _ _ _ _ _ _ l) in ebd; [|
       cbn [form_sum]; rewrite (form_ok _ _ l efv), (form_for_ok QNorm _ l eq_refl), plus_IZR, !mult_IZR; fold g; cbn [qval] | exact I].
     + destruct ebd as [hd hn]. cbn [form_sum] in hn. rewrite (form_ok _ _ l efj) in hn.
-      pose proof (solved_ok s n d (measurement H z l j) hd ltac:(lra)) as w. rewrite es in w. destruct w as [_ w].
+      pose proof (solved_ok s n d (measurement H z l j) hd) as w. specialize (w ltac:(lra)). rewrite es in w. destruct w as [_ w].
       split; cbn [fst snd above]; [exact I|]. destruct up as [x|]; cbn [below snd] in *; [|exact I]. fold g in w |- *.
       pose proof (nearest_le j l ltac:(assumption) hlj). nra.
     + rewrite q. repeat match goal with e : (0 <=? _)%Z = true |- _ => apply Z.leb_le in e end.
@@ -438,7 +630,7 @@ Proof.
       assert (BB : IZR ball * square_length D (vec l) <= IZR ball).
       { match goal with o : (_ || _)%bool = true |- _ => apply orb_prop in o; destruct o as [o|o] end.
         - apply Z.eqb_eq in H2. subst ball. lra.
-        - unfold c in H2; cbn in H2. pose proof (direction_ball l) as w. destruct (metric H); try discriminate. nra. }
+        - pose proof (direction_ball l H2). nra. }
       assert (IZR t * (g * value H z v) <= IZR t * IZR hi) by (apply Rmult_le_compat_l; lra).
       set (S := square_length D (vec l)) in *. set (V := value H z v) in *.
       apply Rle_trans with (h * h * (IZR t * (g * V) + g * (IZR ball * S))); [right; ring|].
@@ -456,6 +648,43 @@ Proof.
     destruct (get prems i) as [[| | | | |l j| |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | |]|] eqn:e2; try discriminate.
     destruct (Nat.eqb j j') eqn:ej; [|discriminate]. apply Nat.eqb_eq in ej. subst j'. inv_some; subst k.
     apply M in e1, e2. cbn in *. destruct e1 as [_ ->]. exact e2.
+  - (* SSpan *)
+    destruct (get (spanned c) j) as [n|] eqn:en; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate].
+    apply andb_prop in eb. destruct eb as [b1 b2]. apply Z.ltb_lt in b1. apply Z.leb_le in b2. inv_some; subst k.
+    unfold c in en; cbn in en. destruct (metric H) as [|more| |f a|each] eqn:em; try discriminate.
+    rewrite get_of_list, nth_error_map in en. destruct (nth_error (protos H) j) as [p|] eqn:ep; [|discriminate]. cbn in en. inv_some; subst n.
+    assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto). apply nth_error_nth_ with (d := []) in ep.
+    destruct fit_parts as [fa [wf _]]. rewrite em in fa. destruct fa as [ln ad]. specialize (wf j). rewrite ep in wf.
+    set (X := (isqrt (norm2 p * (Z.pos unit * Z.pos unit) / (hd_ c * hd_ c)) + 1)%Z) in *. change (hd_ c) with (Zpos (hden H)) in b2.
+    apply IZR_lt in b1. apply IZR_le in b2. rewrite !mult_IZR in b2. fold g h in b2. set (x := IZR X) in *.
+    intros l _ _. cbn [qval]. unfold measurement. rewrite em. fold D.
+    assert (a0 : 0 <= val (spadded (nth j each no_span))) by (apply ad, nth_In; lia).
+    destruct (span_long _ _ (square_length_nonneg (z l)) a0) as [r0 r2]. set (r := span_length _ _) in *.
+    assert (x0 : 0 < x / g) by (apply Rmult_lt_0_compat; [exact b1|now apply Rinv_0_lt_compat]).
+    assert (pn : square_length D (fun d => proto H j d) <= x / g * (x / g)).
+    { apply Rmult_le_reg_l with (h * h * (g * g)); [repeat apply Rmult_lt_0_compat; auto|].
+      replace (h * h * (g * g) * (x / g * (x / g))) with (x * x * (h * h)) by (field; lra).
+      replace (h * h * (g * g) * square_length D (fun d => proto H j d)) with (IZR (norm2 p) * (g * g)); [exact b2|].
+      rewrite (norm2_eq p D wf). unfold square_length, proto. rewrite ep. fold h.
+      rewrite (sumn_ext D (fun d => at_ p d / h * (at_ p d / h)) (fun d => / (h * h) * (at_ p d * at_ p d))) by (intros; field; lra).
+      rewrite sumn_scal. field. lra. }
+    destruct (product_below (fun d => proto H j d) (z l) r (x / g) x0 r0 pn r2) as [p1 p2].
+    change (sumn D (fun d => proto H j d * z l d)) with (product H (z l) j) in p1, p2. set (m := product H (z l) j) in *.
+    assert (K : - (x / g) <= m / r <= x / g).
+    { destruct (Req_dec r 0) as [e0|ne].
+      - rewrite e0 in *. assert (m = 0) by lra. rewrite H0. unfold Rdiv at 2 3. rewrite Rmult_0_l. lra.
+      - split; apply Rmult_le_reg_r with r; try lra; unfold Rdiv at 2; rewrite ?Rmult_assoc, ?Rinv_l, ?Rmult_1_r by lra; try lra.
+        unfold Rdiv at 1. rewrite Rmult_assoc, Rinv_l by lra. lra. }
+    assert (XG : g * (x / g) = x) by (field; lra).
+    split; cbn [fst snd above below]; fold g; rewrite ?opp_IZR; fold x; nra.
+  - (* SScaled *)
+    destruct (get prems box) as [[| | | |p e'| | |]|] eqn:e1; try discriminate.
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
+    destruct (scaled_range c unit j e') as [[lo hi]|] eqn:er; [|discriminate]. inv_some; subst k.
+    apply M in e1. cbn in e1.
+    assert (B : forall l, at_place at_ l -> (l < nloc H)%nat -> Iu (lo, hi) (measurement H z l j)).
+    { intros l hl hn. apply (scaled_range_ok j e' (lo, hi) l b2 er). apply e1. pose proof (covers_ok p at_ l b1 hl). destruct p; auto. }
+    destruct at_ as [l|]; cbn [phold qval]; [apply B; [reflexivity|now apply Nat.ltb_lt in b3]|intros l hl _; apply B; auto; exact I].
   - (* SAround *)
     destruct (upper_at prems l j i) as [b|] eqn:eu; [|discriminate]. destruct (get ps j) as [p|] eqn:ep; [|discriminate].
     destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3].
@@ -794,12 +1023,12 @@ Proof.
   cbn in q. apply some_inj in q. subst i. exact (proj2 (a j e ee)).
 Qed.
 Lemma margin_ok w offset es form : all_ok 0 es -> length es = nproto H ->
-  margin isqrt c unit fine rounds prems (feature H) w offset es form = true -> 0 < weighed H w (activation H z) + IZR offset.
+  margin isqrt c unit fine rounds prems (feature H) w offset es form = true -> ahead w offset.
 Proof.
   intros a hl q. unfold margin in q.
   assert (POS : forall s, (0 < s + offset * Z.pos fine)%Z -> IZR s <= F * weighed H w (activation H z) -> 0 < weighed H w (activation H z) + IZR offset).
   { intros s p1 p2. apply IZR_lt in p1. rewrite plus_IZR, mult_IZR in p1. fold F in p1. apply Rmult_lt_reg_l with F; auto. lra. }
-  destruct (feature H) as [|gr|t] eqn:ef.
+  unfold ahead. destruct (feature H) as [|gr|t|t|t] eqn:ef.
   - rewrite weighed_each in * by auto. destruct form as [r|].
     + destruct (terms isqrt c unit fine rounds prems 0 w es (lines r)) as [[s T]|] eqn:et; [|discriminate].
       destruct (summed c unit prems (sums r) T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
@@ -814,6 +1043,9 @@ Proof.
     apply (POS s); auto. apply (lower_groups_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
   - destruct form; [discriminate|]. destruct (lower_tree fine _ w t) as [s|] eqn:el; [|discriminate]. apply Z.ltb_lt in q.
     apply (POS s); auto. apply (lower_tree_ok fine _ (activation H z) (table_ok es a)) in el. unfold weighed. rewrite ef. exact el.
+  - destruct form; [discriminate|]. intros n hn. apply Z.ltb_lt. now apply (led_well_ok fine _ (activation H z) (table_ok es a) _ _ q).
+  - destruct form; [discriminate|]. destruct (led_most _ _ _ t) as [[s [b|]]|] eqn:el; try discriminate.
+    intros n hn. apply Z.ltb_lt. now apply (largest_ok fine _ (activation H z) (table_ok es a) _ _ _ el).
 Qed.
 End Premises.
 
@@ -853,7 +1085,7 @@ Proof.
 Qed.
 
 Lemma prove_ok rs w offset es p : forall prems up, known prems -> all_ok 0 es -> length es = nproto H ->
-  prove isqrt c unit fine rounds ps rs (feature H) w offset es prems up p = true -> 0 < weighed H w (activation H z) + IZR offset.
+  prove isqrt c unit fine rounds ps rs (feature H) w offset es prems up p = true -> ahead w offset.
 Proof.
   induction p; intros prems up K a hl q; cbn [prove] in q.
   - eapply margin_ok; [exact K| |rewrite updated_length; exact hl|exact q]. apply updated_ok; auto.
@@ -908,6 +1140,6 @@ Proof.
   eapply IH; [|exact q]. apply known_put; auto. eapply derive_ok; eauto.
 Qed.
 Lemma shown_ok rs w offset es prems ev : known prems -> all_ok 0 es -> length es = nproto H ->
-  shown isqrt c unit fine rounds ps rs (feature H) w offset es prems ev = true -> 0 < weighed H w (activation H z) + IZR offset.
+  shown isqrt c unit fine rounds ps rs (feature H) w offset es prems ev = true -> ahead w offset.
 Proof. intros K a hl q. destruct ev; cbn [shown] in q; [eapply margin_ok; eauto|eapply prove_ok; eauto]. Qed.
 End Sound.

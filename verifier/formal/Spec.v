@@ -73,11 +73,20 @@ Definition run (c : chain) (t : R) : R := fold_left (fun t f => apply f t) c t.
 
 (** ** The head *)
 
-Inductive geometry := Euclidean | Diagonal | Linear | Angular (floor added : ratio).
+(** what divides a product: sqrt (max (|z|^2 + added, floor)) + sqrt beside *)
+Record span := Span { spfloor : ratio; spadded : ratio; spbeside : ratio }.
+Definition no_span := Span (0%Z, 1%positive) (0%Z, 1%positive) (0%Z, 1%positive).
+Definition span_length (s : span) (square : R) : R :=
+  sqrt (Rmax (square + val (spadded s)) (val (spfloor s))) + sqrt (val (spbeside s)).
+Inductive geometry :=
+| Euclidean | Diagonal (more : ratio) | Linear | Angular (floor added : ratio)
+| Lengths (each : list span).                     (* one for every prototype *)
 Inductive pooling := Nearest | Mean | Sum | Largest (k : nat) | Focal | LessMean (f : chain).
-(** what scores weigh: every activation, the largest of each group, or the leaves of a tree *)
+(** what scores weigh: every activation, the largest of each group, or the leaves of a tree: all of
+    them, or the one to which the larger shares lead, or the one at which the largest share arrives *)
 Inductive tree := Leaf (n : nat) | Node (j : nat) (near far : tree).
-Inductive features := Each | Groups (g : list (list nat)) | Leaves (t : tree).
+Inductive features :=
+| Each | Groups (g : list (list nat)) | Leaves (t : tree) | Greedy (t : tree) | SampleMax (t : tree).
 
 Record head := Head {
   channels : nat;
@@ -95,20 +104,27 @@ Definition nproto (H : head) : nat := length (protos H).
 Definition nloc (H : head) : nat := length (lbank H).
 Definition nclass (H : head) : nat := length (weights H).
 Definition proto (H : head) (j d : nat) : R := at_ (nth j (protos H) []) d / IZR (Zpos (hden H)).
-Definition scale (H : head) (j d : nat) : R := at_ (nth j (scales H) []) d / IZR (Zpos (sden H)).
+(** A scale is what is stated, and a share of [more] of its geometry; what is proved holds whatever
+    the shares are. (Where [more] is 0 there is nothing open.) *)
+Class shares := { share : nat -> nat -> R; share_ok : forall j d, 0 <= share j d <= 1 }.
+Definition scale {e : shares} (H : head) (j d : nat) : R :=
+  at_ (nth j (scales H) []) d / IZR (Zpos (sden H))
+  + share j d * match metric H with Diagonal more => val more | _ => 0 end.
 
 Definition square_length (D : nat) (x : nat -> R) : R := sumn D (fun d => x d * x d).
 Definition product (H : head) (x : nat -> R) (j : nat) : R :=
   sumn (channels H) (fun d => proto H j d * x d).
 
 (** how far location l is from prototype j: smaller is nearer *)
-Definition measurement (H : head) (z : latent) (l j : nat) : R :=
+Definition measurement {e : shares} (H : head) (z : latent) (l j : nat) : R :=
   match metric H with
   | Euclidean => square_length (channels H) (fun d => z l d - proto H j d)
-  | Diagonal => sumn (channels H) (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d)))
+  | Diagonal _ => sumn (channels H) (fun d => scale H j d * ((z l d - proto H j d) * (z l d - proto H j d)))
   | Linear => - product H (z l) j
   | Angular floor added =>
       - (product H (z l) j / Rmax (sqrt (square_length (channels H) (z l) + val added)) (val floor))
+  | Lengths each =>
+      - (product H (z l) j / span_length (nth j each no_span) (square_length (channels H) (z l)))
   end.
 
 (** a location measures the prototypes of its own bank *)
@@ -127,12 +143,12 @@ Definition pooled (p : pooling) (xs : list R) : R :=
   | LessMean f => run f (least xs) - run f (total xs / INR (length xs))
   end.
 (** the pooled value t_j: of the measurements, or of the inner similarities *)
-Definition value (H : head) (z : latent) (j : nat) : R :=
+Definition value {e : shares} (H : head) (z : latent) (j : nat) : R :=
   match nth j (pools H) Nearest with
   | Nearest => least (map (fun l => measurement H z l j) (places H j))
   | p => pooled p (map (fun l => run (nth j (inner H) []) (measurement H z l j)) (places H j))
   end.
-Definition activation (H : head) (z : latent) (j : nat) : R := run (nth j (outer H) []) (value H z j).
+Definition activation {e : shares} (H : head) (z : latent) (j : nat) : R := run (nth j (outer H) []) (value H z j).
 
 (** every node sends the share a_j of what reaches it to the right *)
 Fixpoint arrives (w : list Z) (a : nat -> R) (t : tree) : R :=
@@ -144,10 +160,26 @@ Definition weighed (H : head) (w : list Z) (a : nat -> R) : R :=
   match feature H with
   | Each => sumn (nproto H) (fun j => at_ w j * a j)
   | Groups g => sumn (length g) (fun x => at_ w x * most (map a (nth x g [])))
-  | Leaves t => arrives w a t
+  | Leaves t | Greedy t | SampleMax t => arrives w a t
   end.
+(** a leaf that the larger shares lead to; of equal shares, either may be taken *)
+Fixpoint led (a : nat -> R) (t : tree) (n : nat) : Prop :=
+  match t with
+  | Leaf m => n = m
+  | Node j near far => (a j <= 1 / 2 /\ led a near n) \/ (1 / 2 <= a j /\ led a far n)
+  end.
+(** every leaf, with the share that arrives there *)
+Fixpoint arriving (a : nat -> R) (t : tree) : list (nat * R) :=
+  match t with
+  | Leaf n => [(n, 1)]
+  | Node j near far =>
+      map (fun x => (fst x, (1 - a j) * snd x)) (arriving a near)
+      ++ map (fun x => (fst x, a j * snd x)) (arriving a far)
+  end.
+Definition largest (a : nat -> R) (t : tree) (n : nat) : Prop :=
+  exists s, In (n, s) (arriving a t) /\ forall x, In x (arriving a t) -> snd x <= s.
 (** scores are over wden, which no comparison sees *)
-Definition score (H : head) (z : latent) (k : nat) : R :=
+Definition score {e : shares} (H : head) (z : latent) (k : nat) : R :=
   at_ (biases H) k + weighed H (nth k (weights H) []) (activation H z).
 
 (** ** Domain, facts, claim *)
@@ -179,7 +211,7 @@ Inductive fact :=                                (* numbers over the facts' deno
 | NoNearer (bound : Z) (exempt : list nat)       (* all other pooled values are at least this *)
 | NoMore (bound : Z) (exempt : list nat).        (* all other activations are at most this *)
 
-Definition holds (H : head) (n : positive) (z : latent) (f : fact) : Prop :=
+Definition holds {e : shares} (H : head) (n : positive) (z : latent) (f : fact) : Prop :=
   match f with
   | Pair l j lo hi => within n lo (Some hi) (measurement H z l j)
   | Pooled j lo hi => within n lo (Some hi) (value H z j)
@@ -190,10 +222,17 @@ Definition holds (H : head) (n : positive) (z : latent) (f : fact) : Prop :=
 Inductive claim := Class (c : nat) | Labels (which : list (nat * bool)).
 
 (** [slack] (0 but for trees) is what rounding of leaves may have taken from one score alone *)
-Definition beats (H : head) (z : latent) (c k : nat) : Prop := score H z k + IZR (slack H) < score H z c.
-Definition label (H : head) (z : latent) (k : nat) (on : bool) : Prop :=
+Definition higher (H : head) (c k n : nat) : Prop :=      (* class c than class k, at leaf n *)
+  at_ (biases H) k + at_ (nth k (weights H) []) n + IZR (slack H) < at_ (biases H) c + at_ (nth c (weights H) []) n.
+Definition beats {e : shares} (H : head) (z : latent) (c k : nat) : Prop :=
+  match feature H with
+  | Greedy t => forall n, led (activation H z) t n -> higher H c k n
+  | SampleMax t => forall n, largest (activation H z) t n -> higher H c k n
+  | _ => score H z k + IZR (slack H) < score H z c
+  end.
+Definition label {e : shares} (H : head) (z : latent) (k : nat) (on : bool) : Prop :=
   if on then 0 < score H z k else score H z k < 0.
-Definition predicted (H : head) (z : latent) (c : claim) : Prop :=
+Definition predicted {e : shares} (H : head) (z : latent) (c : claim) : Prop :=
   match c with
   | Class c => (c < nclass H)%nat /\ forall k, (k < nclass H)%nat -> k <> c -> beats H z c k
   | Labels ls => forall k on, In (k, on) ls -> (k < nclass H)%nat /\ label H z k on
@@ -208,21 +247,21 @@ Record statement := Statement {
 
 Definition inside (S : statement) (z : latent) : Prop :=
   forall c, In c (domain S) -> satisfies (network S) (dden S) z c.
-Definition meets (S : statement) (z : latent) (fs : list fact) : Prop :=
+Definition meets {e : shares} (S : statement) (z : latent) (fs : list fact) : Prop :=
   forall f, In f fs -> holds (network S) (fden S) z f.
 Definition recorded (S : statement) : latent :=
   fun l d => at_ (nth l (point S) []) d / IZR (Zpos (pden S)).
 
 (** The prediction follows from the facts, over the whole domain. *)
 Definition sufficient (S : statement) : Prop :=
-  forall z, inside S z -> meets S z (facts S) -> predicted (network S) z (claimed S).
+  forall (e : shares) z, inside S z -> meets S z (facts S) -> predicted (network S) z (claimed S).
 (** ... and speaks about the recorded latent: it is not empty. *)
 Definition recorded_meets (S : statement) : Prop :=
-  inside S (recorded S) /\ meets S (recorded S) (facts S)
+  forall e : shares, inside S (recorded S) /\ meets S (recorded S) (facts S)
   /\ predicted (network S) (recorded S) (claimed S).
 
 (** Without fact number i, another prediction is possible: class (or label) k. *)
-Definition loses (H : head) (z : latent) (c : claim) (k : nat) : Prop :=
+Definition loses {e : shares} (H : head) (z : latent) (c : claim) (k : nat) : Prop :=
   match c with
   | Class c => (k < nclass H)%nat /\ k <> c /\ beats H z k c
   | Labels ls => exists on, In (k, on) ls /\ label H z k (negb on)
@@ -231,4 +270,4 @@ Fixpoint without {A} (i : nat) (xs : list A) : list A :=
   match xs, i with [], _ => [] | _ :: r, O => r | x :: r, S i' => x :: without i' r end.
 Definition necessary (S : statement) (i k : nat) : Prop :=
   (i < length (facts S))%nat /\
-  exists z, inside S z /\ meets S z (without i (facts S)) /\ loses (network S) z (claimed S) k.
+  exists z, forall e : shares, inside S z /\ meets S z (without i (facts S)) /\ loses (network S) z (claimed S) k.

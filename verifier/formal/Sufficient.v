@@ -11,26 +11,35 @@ Lemma arrives_scal s p a t : arrives (vscale s p) a t = IZR s * arrives p a t.
 Proof. induction t; cbn [arrives]; [apply at_vscale|]. rewrite IHt1, IHt2. ring. Qed.
 Lemma weighed_plus H p r a : weighed H (vadd p r) a = weighed H p a + weighed H r a.
 Proof.
-  unfold weighed. destruct (feature H).
+  unfold weighed. destruct (feature H); try apply arrives_plus.
   - rewrite <- sumn_plus. apply sumn_ext. intros. rewrite at_vadd. ring.
   - rewrite <- sumn_plus. apply sumn_ext. intros. rewrite at_vadd. ring.
-  - apply arrives_plus.
 Qed.
 Lemma weighed_scal H s p a : weighed H (vscale s p) a = IZR s * weighed H p a.
 Proof.
-  unfold weighed. destruct (feature H).
+  unfold weighed. destruct (feature H); try apply arrives_scal.
   - rewrite <- sumn_scal. apply sumn_ext. intros. rewrite at_vscale. ring.
   - rewrite <- sumn_scal. apply sumn_ext. intros. rewrite at_vscale. ring.
-  - apply arrives_scal.
 Qed.
-Lemma over_ok H z a k : 0 < weighed H (fst (over H a k)) (activation H z) + IZR (snd (over H a k)) -> beats H z a k.
+Section Shares.
+Context {sh : shares}.
+Lemma over_ok H z a k : ahead H z (fst (over H a k)) (snd (over H a k)) -> beats H z a k.
 Proof.
-  unfold over, vsub, beats, score; cbn [fst snd]. rewrite weighed_plus, weighed_scal, !minus_IZR.
-  unfold at_. change (IZR (-1)) with (-1). lra.
+  assert (W : 0 < weighed H (fst (over H a k)) (activation H z) + IZR (snd (over H a k)) ->
+    score H z k + IZR (slack H) < score H z a).
+  { unfold over, vsub, score; cbn [fst snd]. rewrite weighed_plus, weighed_scal, !minus_IZR.
+    unfold at_. change (IZR (-1)) with (-1). lra. }
+  assert (L : forall n, (0 < nth n (fst (over H a k)) 0 + snd (over H a k))%Z -> higher H a k n).
+  { intros n q. apply IZR_lt in q. rewrite plus_IZR in q. change (IZR (nth n (fst (over H a k)) 0%Z)) with (at_ (fst (over H a k)) n) in q.
+    unfold over, vsub, higher in *; cbn [fst snd] in *. rewrite at_vadd, at_vscale, !minus_IZR in q.
+    unfold at_ in *. change (IZR (-1)) with (-1) in q. lra. }
+  unfold ahead, beats. destruct (feature H); auto.
 Qed.
-Lemma signed_ok H z k on : 0 < weighed H (fst (signed H k on)) (activation H z) + IZR (snd (signed H k on)) -> label H z k on.
+Lemma signed_ok H z k on : plain (feature H) = true -> ahead H z (fst (signed H k on)) (snd (signed H k on)) -> label H z k on.
 Proof.
-  unfold signed, label, score, at_. destruct on; cbn [fst snd]; [lra|].
+  intros p q. assert (W : 0 < weighed H (fst (signed H k on)) (activation H z) + IZR (snd (signed H k on))).
+  { unfold ahead in q. destruct (feature H); try discriminate; exact q. }
+  clear q. revert W. unfold signed, label, score, at_. destruct on; cbn [fst snd]; [lra|].
   rewrite weighed_scal, opp_IZR. change (IZR (-1)) with (-1). lra.
 Qed.
 
@@ -88,26 +97,28 @@ Proof.
 Qed.
 End Statement.
 
-Lemma all_rivals_ok show H a z evs : (forall q ev, show q ev = true -> 0 < weighed H (fst q) (activation H z) + IZR (snd q)) ->
+Lemma all_rivals_ok show H a z evs : (forall q ev, show q ev = true -> ahead H z (fst q) (snd q)) ->
   forall k, all_rivals show H a k evs = true -> forall i, (k <= i < k + length evs)%nat -> i <> a -> beats H z a i.
 Proof.
-  intros sh. induction evs as [|ev r IH]; intros k h i hi ne; cbn [all_rivals length] in *; [lia|].
+  intros so. induction evs as [|ev r IH]; intros k h i hi ne; cbn [all_rivals length] in *; [lia|].
   apply andb_prop in h. destruct h as [h1 h2]. destruct (Nat.eq_dec i k) as [->|].
-  - apply orb_prop in h1. destruct h1 as [h1|h1]; [apply Nat.eqb_eq in h1; congruence|]. apply over_ok. eapply sh; eauto.
+  - apply orb_prop in h1. destruct h1 as [h1|h1]; [apply Nat.eqb_eq in h1; congruence|]. apply over_ok. eapply so; eauto.
   - eapply IH; eauto. lia.
 Qed.
-Lemma all_labels_ok show H z ls : (forall q ev, show q ev = true -> 0 < weighed H (fst q) (activation H z) + IZR (snd q)) ->
+Lemma all_labels_ok show H z ls : plain (feature H) = true -> (forall q ev, show q ev = true -> ahead H z (fst q) (snd q)) ->
   forall evs, all_labels show H ls evs = true -> forall k on, In (k, on) ls -> (k < nclass H)%nat /\ label H z k on.
 Proof.
-  intros sh. induction ls as [|[k on] ls IH]; intros evs h k' on' hin; [destruct hin|]. cbn [all_labels] in h.
+  intros pl so. induction ls as [|[k on] ls IH]; intros evs h k' on' hin; [destruct hin|]. cbn [all_labels] in h.
   destruct evs as [|ev r]; [discriminate|]. apply andb_prop in h. destruct h as [h h3]. apply andb_prop in h. destruct h as [h1 h2].
   destruct hin as [e|hin]; [|eapply IH; eauto]. apply pair_equal_spec in e. destruct e as [<- <-]. apply Nat.ltb_lt in h1.
-  split; auto. apply signed_ok. eapply sh; eauto.
+  split; auto. apply signed_ok; auto. eapply so; eauto.
 Qed.
+
+End Shares.
 
 Theorem check_sound (isqrt : Z -> Z) (S : statement) (C : certificate) : check isqrt S C = true -> sufficient S.
 Proof.
-  unfold check. set (H := network S). intros h z hi hm.
+  unfold check. set (H := network S). intros h sh z hi hm.
   apply andb_prop in h. destruct h as [h hr]. apply andb_prop in h. destruct h as [fit hl]. apply Nat.eqb_eq in hl.
   set (ps := match metric H with Euclidean => of_list (protos H) | _ => Tip end) in *.
   assert (PS : forall j p, get ps j = Some p -> metric H = Euclidean /\ nth j (protos H) [] = p).
@@ -120,10 +131,10 @@ Proof.
   { intros i e q. unfold es in q. apply (entries_ok isqrt H (unit_ C) (fine C) (rounds C) z fit prems K (roofs C) (table C) 0 i e q). }
   assert (L : length es = nproto H) by (unfold es; rewrite entries_length; exact hl).
   set (show := fun g ev => shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev) in *.
-  assert (SH : forall q ev, show q ev = true -> 0 < weighed H (fst q) (activation H z) + IZR (snd q)).
+  assert (SH : forall q ev, show q ev = true -> ahead H z (fst q) (snd q)).
   { intros q ev hs. unfold show in hs. eapply (shown_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS); eauto. }
   unfold predicted. fold H. destruct (claimed S) as [a|ls].
   - apply andb_prop in hr. destruct hr as [hr h2]. apply andb_prop in hr. destruct hr as [h0 h1]. apply Nat.ltb_lt in h0. apply Nat.eqb_eq in h1.
     split; auto. intros k hk ne. eapply (all_rivals_ok show H a z); eauto. lia.
-  - intros k on hin. eapply (all_labels_ok show H z); eauto.
+  - apply andb_prop in hr. destruct hr as [pl hr]. intros k on hin. eapply (all_labels_ok show H z); eauto.
 Qed.

@@ -25,7 +25,7 @@ Definition predicted_at (isqrt : Z -> Z) (S : statement) (C : certificate) (c : 
   match claimed S with
   | Class a => Nat.ltb a (nclass H) &&
       forallb (fun k => Nat.eqb k a || positive_at isqrt S C c den es (over H a k)) (seq 0 (nclass H))
-  | Labels ls => forallb (fun x => Nat.ltb (fst x) (nclass H) && positive_at isqrt S C c den es (signed H (fst x) (snd x))) ls
+  | Labels ls => plain (feature H) && forallb (fun x => Nat.ltb (fst x) (nclass H) && positive_at isqrt S C c den es (signed H (fst x) (snd x))) ls
   end.
 Definition check_point (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
   let c := compile (network S) in let es := entries_of isqrt S C c (pden S) (point S) in
@@ -37,7 +37,7 @@ Definition loses_at (isqrt : Z -> Z) (S : statement) (C : certificate) (c : cont
   let H := network S in
   match claimed S with
   | Class a => Nat.ltb k (nclass H) && negb (Nat.eqb k a) && positive_at isqrt S C c den es (over H k a)
-  | Labels ls => existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C c den es (signed H (fst x) (negb (snd x)))) ls
+  | Labels ls => plain (feature H) && existsb (fun x => Nat.eqb (fst x) k && positive_at isqrt S C c den es (signed H (fst x) (negb (snd x)))) ls
   end.
 Definition check_witness (isqrt : Z -> Z) (S : statement) (C : certificate) (w : witness) : bool :=
   let c := compile (network S) in let es := entries_of isqrt S C c (wden_ w) (wpoint w) in
@@ -48,6 +48,7 @@ Definition accept (isqrt : Z -> Z) (S : statement) (C : certificate) : bool := c
 
 Local Open Scope R_scope.
 Section At.
+Context {sh : shares}.
 Variable isqrt : Z -> Z.
 Variable S : statement.
 Variable C : certificate.
@@ -93,7 +94,7 @@ Qed.
 Lemma es_length : length (entries_of isqrt S C c den pts) = nproto H.
 Proof. unfold entries_of. apply entries_length_. Qed.
 Lemma positive_at_ok g : positive_at isqrt S C c den (entries_of isqrt S C c den pts) g = true ->
-  0 < weighed H (fst g) (activation H z) + IZR (snd g).
+  ahead H z (fst g) (snd g).
 Proof.
   unfold positive_at. fold H. intros q.
   eapply (margin_ok isqrt H U (fine C) (rounds C) z fit Tip); [|apply es_ok|apply es_length|exact q].
@@ -212,7 +213,7 @@ Proof.
 Qed.
 End At.
 
-Lemma point_ok_ok isqrt S C den pts fs : lengths_fit (network S) = true -> has_places (compile (network S)) (nproto (network S)) = true ->
+Lemma point_ok_ok {sh : shares} isqrt S C den pts fs : lengths_fit (network S) = true -> has_places (compile (network S)) (nproto (network S)) = true ->
   point_ok isqrt S C (compile (network S)) den pts fs (entries_of isqrt S C (compile (network S)) den pts) = true ->
   fits_points (network S) pts = true /\ inside S (spot den pts) /\ meets S (spot den pts) fs.
 Proof.
@@ -226,17 +227,17 @@ Qed.
 Theorem point_sound (isqrt : Z -> Z) (S : statement) (C : certificate) : check_point isqrt S C = true -> recorded_meets S.
 Proof.
   unfold check_point. intros h2. apply andb_prop in h2. destruct h2 as [h2 h5]. apply andb_prop in h2. destruct h2 as [h2 h4].
-  apply andb_prop in h2. destruct h2 as [fit full]. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]].
+  apply andb_prop in h2. destruct h2 as [fit full]. intros sh. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]].
   repeat split; auto. change (recorded S) with (spot (pden S) (point S)).
   assert (P : forall g, positive_at isqrt S C (compile (network S)) (pden S) (entries_of isqrt S C (compile (network S)) (pden S) (point S)) g = true ->
-    0 < weighed (network S) (fst g) (activation (network S) (spot (pden S) (point S))) + IZR (snd g)).
+    ahead (network S) (spot (pden S) (point S)) (fst g) (snd g)).
   { intros g. now apply positive_at_ok. }
   unfold predicted_at in h5. unfold predicted. destruct (claimed S) as [a|ls].
   - apply andb_prop in h5. destruct h5 as [h5 h6]. apply Nat.ltb_lt in h5. split; auto. intros k hk ne. apply over_ok.
     rewrite forallb_forall in h6. specialize (h6 k ltac:(apply in_seq; lia)). apply orb_prop in h6.
     destruct h6 as [h6|h6]; [apply Nat.eqb_eq in h6; congruence|]. now apply P.
-  - intros k on hin. rewrite forallb_forall in h5. specialize (h5 _ hin). cbn [fst snd] in h5. apply andb_prop in h5. destruct h5 as [h5 h6].
-    apply Nat.ltb_lt in h5. split; auto. apply signed_ok. now apply P.
+  - apply andb_prop in h5. destruct h5 as [pl h5]. intros k on hin. rewrite forallb_forall in h5. specialize (h5 _ hin). cbn [fst snd] in h5. apply andb_prop in h5. destruct h5 as [h5 h6].
+    apply Nat.ltb_lt in h5. split; auto. apply signed_ok; auto.
 Qed.
 
 (** An accepted certificate proves that the facts are sufficient, and that they and the prediction
@@ -253,13 +254,13 @@ Theorem witness_sound (isqrt : Z -> Z) (S : statement) (C : certificate) (w : wi
 Proof.
   unfold check_witness. intros h. apply andb_prop in h. destruct h as [h h5]. apply andb_prop in h. destruct h as [h h4].
   apply andb_prop in h. destruct h as [h full]. apply andb_prop in h. destruct h as [h1 fit]. apply Nat.ltb_lt in h1.
-  destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]]. split; auto. exists (spot (wden_ w) (wpoint w)). repeat split; auto.
+  split; auto. exists (spot (wden_ w) (wpoint w)). intros sh. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]]. repeat split; auto.
   assert (P : forall g, positive_at isqrt S C (compile (network S)) (wden_ w) (entries_of isqrt S C (compile (network S)) (wden_ w) (wpoint w)) g = true ->
-    0 < weighed (network S) (fst g) (activation (network S) (spot (wden_ w) (wpoint w))) + IZR (snd g)).
+    ahead (network S) (spot (wden_ w) (wpoint w)) (fst g) (snd g)).
   { intros g. now apply positive_at_ok. }
   unfold loses_at in h5. unfold loses. destruct (claimed S) as [a|ls].
   - apply andb_prop in h5. destruct h5 as [h5 h8]. apply andb_prop in h5. destruct h5 as [h6 h7]. apply Nat.ltb_lt in h6.
     apply negb_true_iff, Nat.eqb_neq in h7. repeat split; auto. apply over_ok. now apply P.
-  - apply existsb_exists in h5. destruct h5 as [[k on] [hin h5]]. cbn [fst snd] in h5. apply andb_prop in h5. destruct h5 as [h5 h6].
-    apply Nat.eqb_eq in h5. subst k. exists on. split; auto. apply signed_ok. now apply P.
+  - apply andb_prop in h5. destruct h5 as [pl h5]. apply existsb_exists in h5. destruct h5 as [[k on] [hin h5]]. cbn [fst snd] in h5. apply andb_prop in h5. destruct h5 as [h5 h6].
+    apply Nat.eqb_eq in h5. subst k. exists on. split; auto. apply signed_ok; auto.
 Qed.

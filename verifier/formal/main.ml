@@ -83,6 +83,9 @@ let pooling s =
   | "nearest-less-mean" -> LessMean []
   | word -> bad ("pooling " ^ word)
 
+let length s =
+  let spfloor = ratio s in let spadded = ratio s in let spbeside = ratio s in { spfloor; spadded; spbeside }
+
 let rec tree s =
   match token s with
   | "leaf" -> Leaf (nat s)
@@ -154,17 +157,26 @@ let statement s =
   expect s "channels"; let channels = nat s in
   expect s "geometry";
   let metric = match token s with
-    | "euclidean" -> Euclidean | "diagonal" -> Diagonal | "linear" -> Linear
-    | "angular" -> let floor = ratio s in let added = ratio s in Angular (floor, added)
+    | "euclidean" -> Euclidean | "diagonal" -> Diagonal (ZZ.zero, ZZ.one) | "linear" -> Linear
+    | "angular" -> (match token s with
+        | "lengths" -> Lengths []
+        | floor -> let added = ratio s in Angular (ratio_of floor, added))
     | word -> bad ("geometry " ^ word) in
   expect s "prototypes"; let count = nat s in
   let pbank = list count nat s in
   expect s "points"; let hden = power s in
   let protos = list count (list channels z) s in
+  let metric = match metric with
+    | Lengths _ -> expect s "squares"; Lengths (apiece count length s)
+    | other -> other in
   let sden, scales = match metric with
-    | Diagonal -> expect s "scales"; let d = power s in (d, list count (list channels z) s)
+    | Diagonal _ -> expect s "scales"; let d = power s in (d, list count (list channels z) s)
     | _ -> (ZZ.one, []) in
-  expect s "inner"; let inner = apiece count (many primitive) s in
+  let metric = match metric, token s with
+    | Diagonal _, "more" -> let more = ratio s in expect s "inner"; Diagonal more
+    | other, "inner" -> other
+    | _, word -> bad ("expected inner, found " ^ word) in
+  let inner = apiece count (many primitive) s in
   expect s "pooling"; let pools = apiece count pooling s in
   let pools = match token s with
     | "outer" -> pools
@@ -179,6 +191,8 @@ let statement s =
     | "each" -> (Each, count)
     | "groups" -> let g = many (many nat) s in (Groups g, List.length g)
     | "leaves" -> let n = nat s in (Leaves (tree s), n)
+    | "greedy" -> let n = nat s in (Greedy (tree s), n)
+    | "sample-max" -> let n = nat s in (SampleMax (tree s), n)
     | word -> bad ("decision " ^ word) in
   expect s "classes"; let classes = nat s in
   let wden = power s in
@@ -217,6 +231,8 @@ let step s =
   | "only" -> SOnly (nat s)
   | "start" -> SStart (nat s)
   | "here" -> let i = nat s in SHere (i, nat s)
+  | "span" -> SSpan (nat s)
+  | "scaled" -> let at = ref_ s in let j = nat s in SScaled (at, j, nat s)
   | "around" -> let l = nat s in let j = nat s in let i = nat s in SAround (l, j, i, z s)
   | "meet" -> let i = nat s in SMeet (i, nat s)
   | word -> bad ("step " ^ word)
@@ -312,6 +328,7 @@ let session statement_text proof_text =
 
 (* Why there is no answer, and whether another machine could give one. *)
 let why = function
-  | Malformed text -> Some (text, false)
-  | Stack_overflow | Out_of_memory -> Some ("the machine's limits were reached", true)
-  | _ -> None
+  | Malformed text -> (text, false)
+  | Stack_overflow | Out_of_memory -> ("the machine's limits were reached", true)
+  | Sys_error text -> (text, false)
+  | _ -> ("a file that cannot be read as a statement or a proof", false)

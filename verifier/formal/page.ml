@@ -8,9 +8,8 @@ external offer : string -> 'a -> unit = "protoproof_offer"
 
 let answered f =
   try f () with error ->
-    match Main.why error with
-    | Some (text, limits) -> (if limits then "limits " else "malformed ") ^ text
-    | None -> "malformed something that the kernel cannot read"
+    let text, limits = Main.why error in
+    (if limits then "limits " else "malformed ") ^ text
 
 let current = ref (fun () -> None)
 

@@ -23,6 +23,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "demo": (*_EXPLAIN, "mlxtend"),
     "train": (*_CERTIFY, "mlxtend", "safetensors"),
     "ray": (*_CERTIFY, "ray"),
+    "attest": ("cryptography",),
 }
 
 

@@ -84,6 +84,24 @@ def _demo() -> Verb:
     return demo
 
 
+def _attest() -> Verb:
+    from protoproof.cli.attest import attest
+
+    return attest
+
+
+def _verify_attestation() -> Verb:
+    from protoproof.cli.verify_attestation import verify_attestation
+
+    return verify_attestation
+
+
+def _bom() -> Verb:
+    from protoproof.cli.bom import bom
+
+    return bom
+
+
 # in the order of `protoproof --help`
 VERBS: dict[str, Callable[[], Verb]] = {
     "inspect": _inspect,
@@ -95,6 +113,9 @@ VERBS: dict[str, Callable[[], Verb]] = {
     "gate": _gate,
     "diff": _diff,
     "report": _report,
+    "attest": _attest,
+    "verify-attestation": _verify_attestation,
+    "bom": _bom,
     "demo": _demo,
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from protoproof.cli.options import Json
+from protoproof.cli.options import Json, NoScript
 from protoproof.cli.terminal import print_json, program
 from protoproof.errors import InputError
 from protoproof.extras import require
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 NETWORK = "mnist-7x7"
 
 
-def run_demo(out: Path, index: int, program: Sequence[str], arguments: Sequence[str]) -> Session:
+def run_demo(
+    out: Path,
+    index: int,
+    program: Sequence[str],
+    arguments: Sequence[str],
+    *,
+    scripts: bool = True,
+) -> Session:
     """Explain test image ``index`` of mnist5k; write certificate, check result and page to ``out``.
+
+    ``scripts``: the page proves itself in a browser.
 
     The first one comes with the networks; for the others the data set has to be installed.
 
@@ -45,7 +54,7 @@ def run_demo(out: Path, index: int, program: Sequence[str], arguments: Sequence[
         Explainer(network),
         x,
         f"mnist5k test image {index}, labelled {label}",
-        Files(out / "digit.cert.json", program, arguments),
+        Files(out / "digit.cert.json", program, arguments, scripts=scripts),
     )
 
 
@@ -68,12 +77,13 @@ def _of_data(index: int) -> tuple[NDArray[np.float32], int]:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Output directory.")] = Path("out/demo"),
     index: Annotated[int, typer.Option("--index", min=0, help="Which test image.")] = 0,
+    no_script: NoScript = False,
     as_json: Json = False,
 ) -> None:
     """Explain one real handwritten digit with the 7x7 zoo network, and check the proof."""
     from protoproof.cli.render import print_explanation
 
-    result = run_demo(out, index, program(), sys.argv[1:])
+    result = run_demo(out, index, program(), sys.argv[1:], scripts=not no_script)
     if as_json:
         print_json(result.to_json())
     else:

@@ -12,6 +12,7 @@ import typer
 from protoproof.cli.explain_options import (
     Asked,
     given,
+    printed,
     require_coherent,
     require_for_many,
     require_new,
@@ -32,6 +33,7 @@ from protoproof.cli.options import (
     Minimal,
     Model,
     Most,
+    NoScript,
     Oracle,
     Out,
     Output,
@@ -76,6 +78,7 @@ def explain(
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
+    no_script: NoScript = False,
     latent: Latent = None,
     output: Output = None,
     routing: Routing = None,
@@ -105,8 +108,8 @@ def explain(
         device,
         out,
         pages,
-        as_json,
-        quiet,
+        no_script,
+        printed(as_json, quiet),
         tuple(latent or ()),
         output,
         routing,
@@ -172,6 +175,7 @@ def _explain_many(
         sys.argv[1:],
         asked.protected,
         page=bool(asked.pages),
+        scripts=not asked.no_script,
     )
     return run_stream(explainer, *many, asked.limit, files, asked.options, beside, asked.printed)
 
@@ -195,12 +199,13 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
         sys.argv[1:],
         asked.protected,
         page=asked.pages is not False,
+        scripts=not asked.no_script,
     )
     result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
-    if asked.as_json:
+    if asked.printed == "json":
         print_json(result.to_json() | {"input_remarks": list(read.remarks)})
-    elif not asked.quiet:
+    elif asked.printed == "words":
         print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code

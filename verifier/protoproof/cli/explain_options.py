@@ -35,21 +35,21 @@ class Asked:
     device: str
     out: Path | None
     pages: bool | None
-    as_json: bool
-    quiet: bool
+    no_script: bool
+    printed: Printed
     latent: tuple[str, ...] = ()
     output: str | None = None
     routing: str | None = None
 
     @property
-    def printed(self) -> Printed:
-        """What standard output is for."""
-        return "json" if self.as_json else "nothing" if self.quiet else "words"
-
-    @property
     def protected(self) -> list[Path]:
         """Files that must not be written over, besides the model."""
         return [] if self.input_ is None else [self.input_]
+
+
+def printed(as_json: bool, quiet: bool) -> Printed:
+    """What standard output is for."""
+    return "json" if as_json else "nothing" if quiet else "words"
 
 
 def given(context: typer.Context) -> frozenset[str]:
@@ -84,6 +84,8 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--most limits what --minimal all lists; add that, or leave it out")
     if asked.training is not None and asked.contrast is None:
         raise UsageError("--training is searched for --contrast; add that, or leave it out")
+    if asked.no_script and asked.pages is False:
+        raise UsageError("--no-script is about pages; with --no-pages, leave it out")
     _require_effective_oracle(asked, searches)
     if asked.data is not None:
         require_for_many(asked)
@@ -133,6 +135,8 @@ def require_for_many(asked: Asked) -> None:
             f"--contrast {asked.contrast}: of many inputs some may be predicted as that class; use "
             "--contrast closest, or give one input"
         )
+    if asked.no_script and not asked.pages:
+        raise UsageError("--no-script is about pages, which many inputs have with --pages only")
     if asked.out is None:
         return
     if asked.out.suffix == ".json":

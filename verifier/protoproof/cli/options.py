@@ -137,3 +137,10 @@ Pages = Annotated[
     bool | None,
     typer.Option("--pages/--no-pages", help="Write pages. Default: for a single input."),
 ]
+NoScript = Annotated[
+    bool,
+    typer.Option(
+        "--no-script",
+        help="Pages without script and proof: they do not prove their claim again in a browser.",
+    ),
+]

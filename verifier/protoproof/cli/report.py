@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from protoproof.cli.earlier import data_of, where_it_lay
-from protoproof.cli.options import Index, Json, Quiet
+from protoproof.cli.options import Index, Json, NoScript, Quiet
 from protoproof.cli.terminal import console, print_json, program, safe
 from protoproof.errors import UsageError
 from protoproof.files import make_directory, require_writable
@@ -75,15 +75,21 @@ def report(
     input_: AboutInput = None,
     index: Index = None,
     instances: Sections = 200,
+    no_script: NoScript = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write an audit report: one HTML file that loads nothing and runs nothing."""
+    """Write an audit report, or a certificate's page: one HTML file that loads nothing.
+
+    An audit report runs no script; a page proves its claim again in the reader's browser.
+    """
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
     if subject.is_file():
-        code = _single(subject, target, model, input_, index)
+        code = _single(subject, target, model, input_, index, scripts=not no_script)
     elif input_ is not None or index is not None:
         raise UsageError("--input and --index are for a single certificate")
+    elif no_script:
+        raise UsageError("--no-script is for a single certificate: an audit report has no script")
     else:
         code = _campaign(subject, target, model, data, instances)
     raise typer.Exit(code)
@@ -134,7 +140,13 @@ def _campaign(
 
 
 def _single(
-    certificate: Path, target: Target, model: Path | None, input_: Path | None, index: int | None
+    certificate: Path,
+    target: Target,
+    model: Path | None,
+    input_: Path | None,
+    index: int | None,
+    *,
+    scripts: bool,
 ) -> int:
     """The one-page version, from a certificate, its model and its input; the exit code."""
     from protoproof.report.audit import page_to_files
@@ -150,6 +162,7 @@ def _single(
         index=index,
         pdf=target.pdf,
         program=program(),
+        scripts=scripts,
     )
     told = {"accepted": found.accepted, "status": found.status}
     target.announce(

@@ -125,13 +125,18 @@ class Root:
         head, stated = self.head, self.stated
         place: str | int = "-" if at is None else at
         free = not self.where.bounded
-        if sign > 0 and (head.geometry == "diagonal" or (head.geometry == "euclidean" and free)):
+        if sign > 0 and free and head.geometry in ("euclidean", "diagonal"):
             return self.script.add("zero", prototype)
+        if not head.related and head.geometry == "angular":
+            return self.once(("span", prototype), lambda: self.script.add("span", prototype))
+        box = stated.box(at)
         if head.geometry == "diagonal":
-            raise NotCoveredError("a box of distances with a weight per channel")
+            if box is None:
+                raise NotCoveredError("a range of distances with a weight per channel")
+            ends = "scaled", place, prototype, box
+            return self.once(ends, lambda: self.script.add(*ends))
         scale = 1 << _FINER
         charges: list[Ref | int] = [0]
-        box = stated.box(at)
         if head.geometry == "angular":
             box = None
             half = isqrt(head.norms[prototype] << (2 * _FINER)) >> (head.shift + 1)

@@ -20,7 +20,6 @@ from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.relaxation import Forms
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.real import Real
-from protoproof.kernel.statement import plain_length
 
 HEADING = "protoproof.proof/1"
 # the functions whose constants may be formulas
@@ -92,12 +91,6 @@ def require_covered(core: Core, head: Head) -> None:
         raise NotCoveredError("proofs part by part")
     if isinstance(core.domain, ReachDomain) and core.domain.bounds:
         raise NotCoveredError("linear bounds over all locations")
-    if head.decision.kind == "tree" and head.decision.routing != "distributed":
-        raise NotCoveredError(f"the {head.decision.routing} reading of trees")
-    if head.geometry == "angular" and plain_length(head) is None:
-        raise NotCoveredError("angles over lengths of several kinds")
-    if head.scale_slack:
-        raise NotCoveredError("weights of channels that are rounded")
     for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):

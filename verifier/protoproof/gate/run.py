@@ -129,18 +129,23 @@ def _found_again(
 
     Neither directory has a say in what is asked: it is the policy's question about the data.
     """
-    plan, rules = file.policy.campaign, file.policy.rules
-    ask: dict[str, Any] = {
-        "chosen": plan.selection.choose(instances),
-        "regions": [rule.region for rule in rules.certified_accuracy or ()],
-        "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
-    }
+    ask = asked_of(file, instances)
     confirmed = confirm(campaign, network, instances, **ask)
     if old is None:
         return confirmed, None
     before = confirm(*old, instances, **ask, only_known=True)
     _require_intact(before)
     return confirmed, compare(before, confirmed)
+
+
+def asked_of(file: PolicyFile, instances: Instances) -> dict[str, Any]:
+    """What a policy asks of the data, as :func:`protoproof.campaign.confirm` takes it."""
+    rules = file.policy.rules
+    return {
+        "chosen": file.policy.campaign.selection.choose(instances),
+        "regions": [rule.region for rule in rules.certified_accuracy or ()],
+        "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
+    }
 
 
 def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = None) -> GateResult:

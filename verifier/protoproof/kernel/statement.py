@@ -133,10 +133,13 @@ def _head(head: Head) -> Iterator[str]:
     count, channels = head.prototype_count, head.channels
     yield f"locations {head.location_count} {_row(head.location_bank)}"
     yield f"channels {channels}"
-    yield from _geometry(head)
+    yield _geometry(head)
     yield f"prototypes {count} {_row(head.prototype_bank)}"
     points = [n for j in range(count) for n in head.prototype(j)]
     yield from _table("points", points, head.shift, channels)
+    if head.geometry == "angular" and plain_length(head) is None:
+        lengths = [head.length(j) for j in range(count)]
+        yield from _apiece("squares", [" ".join(map(_constant, one)) for one in lengths])
     if head.scales:
         flat = [n for row in head.scales for n in row]
         yield from _table("scales", flat, head.scale_shift, channels)
@@ -150,18 +153,13 @@ def _head(head: Head) -> Iterator[str]:
     yield from _decision(head.decision)
 
 
-def _geometry(head: Head) -> Iterator[str]:
+def _geometry(head: Head) -> str:
     """Angles are over one max(sqrt(|z|^2 + added), floor), or over lengths of several kinds."""
     if head.geometry != "angular":
-        yield f"geometry {head.geometry}"
-        return
+        return f"geometry {head.geometry}"
     plain = plain_length(head)
-    if plain is not None:
-        yield "geometry angular " + " ".join(map(_constant, plain))
-    else:
-        yield "geometry angular lengths"
-        lengths = [head.length(j) for j in range(head.prototype_count)]
-        yield from _apiece("squares", [" ".join(map(_constant, one)) for one in lengths])
+    lengths = "lengths" if plain is None else " ".join(map(_constant, plain))
+    return f"geometry angular {lengths}"
 
 
 def plain_length(head: Head) -> tuple[Fraction, Fraction] | None:

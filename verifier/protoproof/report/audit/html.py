@@ -74,8 +74,8 @@ def print_pdf(html: Path) -> bytes:
         )
     with tempfile.TemporaryDirectory(prefix="protoproof-") as directory:
         target = Path(directory) / "report.pdf"
-        # a sandbox of its own needs privileges that containers lack; the page is ours, loads
-        # nothing and runs nothing
+        # a sandbox of its own needs privileges that containers lack; the page is ours and
+        # loads nothing
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         command = [
             browser,

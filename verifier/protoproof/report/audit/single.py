@@ -7,11 +7,16 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import Core
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
+from protoproof.formal.portable import portable_proof
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
-from protoproof.network import load
+from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
@@ -32,6 +37,7 @@ def page_to_files(
     index: int | None = None,
     pdf: Path | None = None,
     program: Sequence[str] = ("protoproof",),
+    scripts: bool = True,
 ) -> CheckReport:
     """Write the one-page report of a certificate; returns what the checker says about it.
 
@@ -44,6 +50,7 @@ def page_to_files(
         index: which entry of ``input_``.
         pdf: the PDF file, or None.
         program: how the program is started, for the command that checks again.
+        scripts: whether the page proves itself in a browser.
 
     Raises:
         CertificateError, InputError, ModelError, OutputError: a file cannot be read, does not
@@ -51,15 +58,9 @@ def page_to_files(
     """
     content = read_file(certificate)
     envelope = read_certificate(content)
-    stated = envelope.core.model
-    network = load(model, latent=stated.latent, output=stated.output)
-    x = read_input(input_, network.input_shape, network.input_range, index)
-    if input_digest(x) != envelope.core.instance.input_sha256:
-        raise InputError(f"{input_}: is not the input that {certificate} is about")
-    instance = envelope.core.instance
-    if (instance.locations, instance.channels) != (network.head.locations, network.head.channels):
-        raise InputError(f"{certificate}: its latent has another shape than the network's")
-    report = check(content, ModelFile(network.data, network.files), instance.input_sha256)
+    network, x = _presented(envelope.core, certificate, model, input_, index)
+    file = ModelFile(network.data, network.files)
+    report = check(content, file, envelope.core.instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
@@ -76,7 +77,27 @@ def page_to_files(
         seconds=envelope.about.seconds or 0.0,
         patches=patches_of(network),
     )
+    if report.met:
+        page = page.with_proof(portable_proof(envelope.core, file, proved=scripts))
     write_atomic(out, render_explanation(page).encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
     return report
+
+
+def _presented(
+    core: Core, certificate: Path, model: Path, input_: Path, index: int | None
+) -> tuple[Network, NDArray[np.float32]]:
+    """Network and input, which must be those that the certificate is about.
+
+    Raises:
+        InputError, ModelError: they are not, or cannot be read.
+    """
+    network = load(model, latent=core.model.latent, output=core.model.output)
+    x = read_input(input_, network.input_shape, network.input_range, index)
+    instance, head = core.instance, network.head
+    if input_digest(x) != instance.input_sha256:
+        raise InputError(f"{input_}: is not the input that {certificate} is about")
+    if (instance.locations, instance.channels) != (head.locations, head.channels):
+        raise InputError(f"{certificate}: its latent has another shape than the network's")
+    return network, x

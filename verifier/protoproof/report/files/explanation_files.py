@@ -22,6 +22,7 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.files import make_directory, require_writable, write_together
+from protoproof.formal.portable import portable_proof
 from protoproof.network import Network
 from protoproof.report.files.alternatives_view import Extras
 from protoproof.report.files.beside import Beside, explained_beside
@@ -52,6 +53,7 @@ class Files:
         arguments: what it was given; recorded beside the certificate's core.
         protected: files that must not be written over, besides the model.
         page: whether to write the page; certificate and check result are written in any case.
+        scripts: whether the page proves itself in a browser.
     """
 
     out: Path
@@ -59,6 +61,7 @@ class Files:
     arguments: Sequence[str]
     protected: Sequence[Path] = ()
     page: bool = True
+    scripts: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,11 @@ def explain_to_files(
     patches = None
     if files.page:
         patches = prototype_pictures(network) if pictures is None else pictures()
-    return _written(network, result, extras, Session(result, input_name, *paths), files, patches)
+    return _written(explainer, result, extras, Session(result, input_name, *paths), files, patches)
 
 
 def _written(
-    network: Network,
+    explainer: Explainer,
     result: Explanation,
     extras: Extras,
     session: Session,
@@ -138,6 +141,7 @@ def _written(
     patches: Patches | None,
 ) -> Session:
     """Write what was found; ``session`` says under which names, and comes back complete."""
+    network = explainer.network
     certificate, check = session.certificate, session.report
     if result.certificate is None or result.check is None or certificate is None or check is None:
         raise InternalError("files need a certificate")
@@ -155,6 +159,9 @@ def _written(
         identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
         name = _utf8(session.input_name)
         shown = _page(network, result, name, identity, reading, patches, notes)
+        if result.check.met:
+            proof = portable_proof(core, explainer.model_file, proved=files.scripts)
+            shown = shown.with_proof(proof)
         written[session.page] = render_explanation(shown).encode("utf-8")
     make_directory(out.parent)
     if listed:

@@ -1,8 +1,9 @@
-"""The explanation page: one HTML file that loads nothing, runs nothing, and needs no network.
+"""The explanation page: one HTML file that loads nothing and needs no network.
 
 Every value that reaches the template is made visible (no control or bidirectional characters) and
 escaped. The content security policy admits the page's own style sheet, by its hash, and pictures
-inside ``data:`` addresses; nothing else.
+inside ``data:`` addresses; where the page proves itself (see :mod:`.again`) also its own script and
+the kernel, by their hashes; nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from protoproof.errors import MissingDependencyError
 from protoproof.report.page import text
+from protoproof.report.page.again import MARK, again, policy
 from protoproof.report.page.page import ExplanationPage
 from protoproof.report.page.view import context
 from protoproof.report.page.words import VOCABULARIES
@@ -32,7 +34,13 @@ def render_explanation(page: ExplanationPage) -> str:
         MissingDependencyError: jinja2 is not installed.
         InternalError: a picture is not an 8-bit image.
     """
-    return rendered("explanation.html.j2", context(page) | {"vocabularies": VOCABULARIES})
+    values = {"vocabularies": VOCABULARIES, "mark": MARK, "scripts": page.portable is not None}
+    if page.portable is None:
+        return rendered("explanation.html.j2", context(page) | values | {"policy": ""})
+    text = rendered("explanation.html.j2", context(page) | values | {"policy": policy()})
+    before, between, after = text.split(MARK)
+    box, scripts = again(page.portable, page.predicted, text)
+    return "".join([before, box, between, scripts, after])
 
 
 def rendered(template: str, values: dict[str, Any]) -> str:

@@ -7,12 +7,14 @@ input, ends excluded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy.typing import NDArray
+
+from protoproof.formal.portable import PortableProof
 
 Image = UInt8[NDArray[np.uint8], "height width *colour"]
 Box = tuple[int, int, int, int]
@@ -184,6 +186,8 @@ class ExplanationPage:
         conditions: what the proof rests on by somebody's word, in sentences.
         labels: whether labels are predicted, each by itself, and no class.
         one_leaf: whether one leaf of a tree decides, so that margins are of shares.
+        statement: the SHA-256 of what is claimed, as integers; empty where there is none.
+        portable: what the page proves again in a browser; None for a page without scripts.
     """
 
     title: str
@@ -211,3 +215,10 @@ class ExplanationPage:
     conditions: tuple[str, ...] = ()
     labels: bool = False
     one_leaf: bool = False
+    statement: str = ""
+    portable: PortableProof | None = None
+
+    def with_proof(self, portable: PortableProof) -> ExplanationPage:
+        """The page that says its statement and, where a proof was wanted, proves it again."""
+        wanted = portable if portable.proof or portable.reason else None
+        return replace(self, statement=portable.sha256, portable=wanted)

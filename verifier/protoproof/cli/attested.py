@@ -1,0 +1,53 @@
+"""What ``attest`` and ``verify-attestation`` say of an attestation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protoproof.report.page.text import plural, visible
+
+if TYPE_CHECKING:
+    from protoproof.attestation.statement import Predicate, Proved
+
+
+def leaves_beside(attestation: Path) -> Path:
+    """Where the leaves of an attestation lie."""
+    return attestation.with_suffix(".leaves.json")
+
+
+def lines_about(about: Predicate) -> Iterator[str]:
+    """What was signed, a line each; what rests on somebody's word stands apart."""
+    file = about.model.file
+    yield f"about       {visible(file.name)}, sha256 {about.model.identity}"
+    for head in about.heads:
+        routing = "" if head.routing is None else f", read {visible(head.routing)}"
+        tensors = f"{', '.join(map(visible, head.latent))} to {visible(head.output)}"
+        yield f"about       the head from {tensors}{routing}: {_certificates(head.certificates)}"
+    if about.data is None:
+        yield "about       inputs as recorded: the network was not run on any"
+    else:
+        yield f"about       inputs of {visible(about.data.name)}, run again when this was signed"
+    if about.policy is not None:
+        yield f"policy      {visible(about.policy.name)}: {about.policy.outcome}"
+    yield f"tree        {_certificates(about.certificates.size)}, root {about.certificates.root}"
+    yield f"proved      {_certificates(about.accepted.certificates)}"
+    yield from _claims(about.accepted, "claims")
+    if about.conditional.certificates:
+        yield f"conditional {_certificates(about.conditional.certificates)}, proved only if"
+        for rest in about.conditional.rests:
+            yield f"  - {visible(rest.on)} ({_certificates(rest.certificates)})"
+        yield from _claims(about.conditional, "would be")
+    for rest in about.assumptions:
+        yield f"assumes     {visible(rest.on)} ({_certificates(rest.certificates)})"
+
+
+def _claims(proved: Proved, word: str) -> Iterator[str]:
+    for level, claims in proved.claims.items():
+        each = ", ".join(f"{visible(kind)} {count:,}" for kind, count in claims.items())
+        yield f"{word:<11} level {visible(level)}: {each}"
+
+
+def _certificates(count: int) -> str:
+    return plural(count, "certificate")
