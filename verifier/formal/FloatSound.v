@@ -555,8 +555,8 @@ Lemma enough_ok {sh : shares} isqrt H C z ps roofs_ es prems g ev cost :
   enough (fun g ev => shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps roofs_ (feature H) (fst g) (snd g) es prems ev) g ev cost = true ->
   exists B, cost = Some B /\ (0 <= B)%Z /\ q precision B < weighed H (fst g) (activation H z) + IZR (snd g).
 Proof.
-  intros sh h. unfold enough in h. destruct cost as [B|]; [|discriminate]. apply andb_prop in h. destruct h as [h1 h2]. apply Z.leb_le in h1.
-  exists B. repeat split; auto. apply sh in h2. cbn [fst snd] in h2. rewrite weighed_scal, minus_IZR, mult_IZR in h2.
+  intros shw h. unfold enough in h. destruct cost as [B|]; [|discriminate]. apply andb_prop in h. destruct h as [h1 h2]. apply Z.leb_le in h1.
+  exists B. repeat split; auto. apply shw in h2. cbn [fst snd] in h2. rewrite weighed_scal, minus_IZR, mult_IZR in h2.
   pose proof (posR precision) as kp. unfold q. apply Rmult_lt_reg_l with (IZR (Zpos precision)); auto.
   replace (IZR (Zpos precision) * (IZR B / IZR (Zpos precision))) with (IZR B) by (field; lra). lra.
 Qed.

@@ -136,7 +136,7 @@ let execution s =
 (* how the measurements are written, where the theorem knows it of this geometry *)
 let writing form = function
   | Euclidean when form = "expanded" -> Some Expanded
-  | Euclidean | Diagonal when form = "direct" -> Some Plain
+  | (Euclidean | Diagonal _) when form = "direct" -> Some Plain
   | Linear when form = "product" -> Some Plain
   | Angular _ when form = "angle" -> Some Plain
   | _ -> None
