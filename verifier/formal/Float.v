@@ -131,7 +131,9 @@ Definition returned (H : head) (out : nat -> R) (c : claim) : Prop :=
   | Labels ls => forall k on, In (k, on) ls -> (k < nclass H)%nat /\ if on then 0 < out k else out k < 0
   end.
 
-(** The prediction follows from the facts, over the whole domain, however the head is executed. *)
-Definition sufficient_float (w : writing) (S : statement) : Prop :=
+(** The prediction follows from the facts, over the whole domain, however the head is executed.
+    [short]: of latents whose square is at least this at every location (0: of all). *)
+Definition sufficient_float (w : writing) (short : ratio) (S : statement) : Prop :=
   forall (e : shares) z, inside S z -> meets S z (facts S) ->
+  (forall l, (l < nloc (network S))%nat -> val short <= square_length (channels (network S)) (z l)) ->
   forall out, execution w (network S) z out -> returned (network S) out (claimed S).

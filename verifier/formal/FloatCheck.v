@@ -139,6 +139,7 @@ Fixpoint trace (c : chain) (i : itv) (x : error) : option (itv * error) :=
 
 (** ** Measurements *)
 Variable w : writing.
+Variable short : ratio.             (* all latents' squares are at least this *)
 Variable H : head.
 Let h := Zpos (hden H).
 Definition floored (c : ratio) : Z := fl (fst c * k) (Zpos (snd c)).
@@ -207,8 +208,9 @@ Definition extent (p scales_ : list Z) : option (itv * error) :=
       end
   | Angular f a =>
       let x := more 1 0 (gamma (channels H + 2), below_normal (4 * D)) in
-      let l := if 0 <? floored f then floored f else match root_down isqrt K (floored a) with Some s => s | None => 0 end in
-      match length_to p, length_error x (floored f) (floored a) with
+      let b := Z.max (floored a) (floored short) in
+      let l := if 0 <? floored f then floored f else match root_down isqrt K b with Some s => s | None => 0 end in
+      match length_to p, length_error x (floored f) b with
       | Some n, Some r0 =>
           if 0 <? l then
             match relative (Some l, None) (more 2 0 (r0, 0)) with
@@ -384,7 +386,7 @@ End Margins.
 Definition small_head (H : head) (n : nat) : bool :=
   Nat.leb 1 (channels H) && (Z.of_nat (channels H) <? 4194304) && (Z.of_nat n <? 4194304).
 Definition counts_of (c : context) (n : nat) : list nat := map (fun j => length (places_ c j)) (seq 0 n).
-Definition check_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+Definition check_float (w : writing) (short : ratio) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
   let H := network S in let c := compile H in
   lengths_fit H && has_places c (nproto H) && Nat.eqb (length (table C)) (nproto H) &&
   (0 <=? slack H) &&
@@ -393,7 +395,7 @@ Definition check_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certi
   | None => false
   | Some prems =>
       let es := entries isqrt c (unit_ C) (fine C) (rounds C) prems (roofs C) 0 (table C) in
-      match feature_bounds H (bounds_from isqrt precision halvings w H (reach_of isqrt precision H (dden S) (domain S)) (unit_ C) (fine C)
+      match feature_bounds H (bounds_from isqrt precision halvings w short H (reach_of isqrt precision H (dden S) (domain S)) (unit_ C) (fine C)
               (counts_of c (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) es) with
       | None => false
       | Some fs =>
@@ -408,5 +410,5 @@ Definition check_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certi
           end
       end
   end.
-Definition accept_float (w : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
-  check_float w isqrt S C && check_point isqrt S C.
+Definition accept_float (w : writing) (short : ratio) (isqrt : Z -> Z) (S : statement) (C : certificate) : bool :=
+  check_float w short isqrt S C && check_point isqrt S C.

@@ -19,6 +19,8 @@ Hypothesis fit : lengths_fit H = true.
 Hypothesis full : has_places (compile H) (nproto H) = true.
 Hypothesis D1 : (1 <= channels H)%nat.
 Hypothesis D2 : (Z.of_nat (channels H) < 4194304)%Z.
+Variable short : ratio.
+Hypothesis SHORT : forall l, (l < nloc H)%nat -> val short <= square_length (channels H) (z l).
 Variable reach : list Z -> option Z.
 Hypothesis REACH : forall j n l, (l < nloc H)%nat -> reach (nth j (protos H) []) = Some n ->
   (0 <= n)%Z /\ sumn (channels H) (fun d => Rabs (proto H j d * z l d)) <= q n.
@@ -166,7 +168,7 @@ Proof.
     replace (most ys - m - (most xs - total xs / IZR n)) with ((most ys - most xs) + - (m - total xs / IZR n)) by ring.
     eapply Rle_trans; [apply Rabs_triang|]. rewrite Rabs_Ropp. lra.
 Qed.
-Lemma activation_error_ok j ms s t x a : (j < nproto H)%nat -> extent isqrt K w H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
+Lemma activation_error_ok j ms s t x a : (j < nproto H)%nat -> extent isqrt K w short H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
   inK t (value H z j) -> Forall2 (fun l m => measured w H (z l) j m) (places H j) ms ->
   activation_error isqrt K rounds (nth j (pools H) Nearest) (length (places H j)) (nth j (inner H) []) (nth j (outer H) []) s t = Some x ->
   activates H z j ms a -> close x (activation H z j) a.
@@ -186,8 +188,8 @@ Proof.
     destruct (trace isqrt K rounds (nth j (outer H) []) t y') as [[i' x']|] eqn:eo; [|discriminate]. cbn in hx. inv_some; subst x'.
     pose proof (trace_unit isqrt K rounds _ _ _ _ er et) as yu. cbn [fst snd] in yu.
     assert (ALL : Forall2 (fun l y0 => inK i (run (nth j (inner H) []) (measurement H z l j)) /\ close y (run (nth j (inner H) []) (measurement H z l j)) y0) (places H j) xs).
-    { clear - hm h1 LOC hs et fit D1 D2 REACH. revert LOC xs h1. induction hm as [|l m ls ms h hm IH]; intros LOC xs h1; inversion h1; subst; constructor.
-      - destruct (extent_ok isqrt K H z fit D1 D2 w reach REACH j s l (LOC l (or_introl eq_refl)) hs) as [e1 e2]. eapply trace_ok; eauto.
+    { clear - hm h1 LOC hs et fit D1 D2 SHORT REACH. revert LOC xs h1. induction hm as [|l m ls ms h hm IH]; intros LOC xs h1; inversion h1; subst; constructor.
+      - destruct (extent_ok isqrt K H z fit D1 D2 w short SHORT reach REACH j s l (LOC l (or_introl eq_refl)) hs) as [e1 e2]. eapply trace_ok; eauto.
       - apply IH; auto. intros; apply LOC; now right. }
     assert (NE : places H j <> []) by (intros e; unfold pool_error in ep; rewrite e in ep; cbn in ep; discriminate).
     assert (Y : (0 <= fst y)%Z /\ (0 <= snd y)%Z) by (destruct ALL as [|l y0 ls ys [_ [a1 [a2 _]]] _]; [congruence|auto]).
@@ -206,7 +208,7 @@ Proof.
   pose proof (trace_unit isqrt K rounds c1 _ _ _ er t1) as ru. cbn [fst snd] in ru.
   assert (V : value H z j = least (map (fun l => measurement H z l j) (places H j))) by (unfold value; now rewrite ek).
   assert (IN : forall l, In l (places H j) -> inK i0 (measurement H z l j)).
-  { intros l hl. destruct (extent_ok isqrt K H z fit D1 D2 w reach REACH j s l (LOC l hl) hs) as [[a1 a2] _]. destruct ht as [b1 _]. split; cbn [fst snd i0]; auto.
+  { intros l hl. destruct (extent_ok isqrt K H z fit D1 D2 w short SHORT reach REACH j s l (LOC l hl) hs) as [[a1 a2] _]. destruct ht as [b1 _]. split; cbn [fst snd i0]; auto.
     apply greater_above; auto. destruct (fst t) as [n|]; cbn in *; auto. pose proof (posR K).
     assert (value H z j <= measurement H z l j). { rewrite V. apply least_le. apply in_map_iff. exists l. auto. } nra. }
   assert (NE : places H j <> []).
@@ -215,7 +217,7 @@ Proof.
     destruct (places_eq H fit j ne) as [_ e]. now rewrite <- e. }
   assert (ALL : Forall2 (fun l y => inK i1 (run c1 (measurement H z l j)) /\ close x1 (run c1 (measurement H z l j)) y) (places H j) xs).
   { clear h3 NE V. revert IN LOC xs h2. induction hm as [|l m ls ms h hm IH]; intros IN LOC xs h2; inversion h2; subst; constructor.
-    - destruct (extent_ok isqrt K H z fit D1 D2 w reach REACH j s l (LOC l (or_introl eq_refl)) hs) as [_ ex]. eapply trace_ok; eauto. apply IN. now left.
+    - destruct (extent_ok isqrt K H z fit D1 D2 w short SHORT reach REACH j s l (LOC l (or_introl eq_refl)) hs) as [_ ex]. eapply trace_ok; eauto. apply IN. now left.
     - apply IH; auto; intros; [apply IN|apply LOC]; now right. }
   assert (EX : exists l, In l (places H j) /\ measurement H z l j = value H z j).
   { rewrite V. assert (g : map (fun l => measurement H z l j) (places H j) <> []) by (destruct (places H j); cbn; congruence).
@@ -358,6 +360,8 @@ Hypothesis fit : lengths_fit H = true.
 Hypothesis full : has_places (compile H) (nproto H) = true.
 Hypothesis D1 : (1 <= channels H)%nat.
 Hypothesis D2 : (Z.of_nat (channels H) < 4194304)%Z.
+Variable short : ratio.
+Hypothesis SHORT : forall l, (l < nloc H)%nat -> val short <= square_length (channels H) (z l).
 Variable reach : list Z -> option Z.
 Hypothesis REACH : forall j n l, (l < nloc H)%nat -> reach (nth j (protos H) []) = Some n ->
   (0 <= n)%Z /\ sumn (channels H) (fun d => Rabs (proto H j d * z l d)) <= q K n.
@@ -367,13 +371,13 @@ Hypothesis M : forall l j, (l < nloc H)%nat -> (j < nproto H)%nat -> measures H 
 Hypothesis A : forall j, (j < nproto H)%nat -> activates H z j (map (fun l => m l j) (places H j)) (a j).
 
 Lemma bound_at_ok j en : (j < nproto H)%nat -> entry_ok H unit fine z j en ->
-  bounded K (bound_at isqrt K rounds form H reach unit fine (length (places H j)) (nth j (protos H) []) (nth j (scales H) []) (nth j (pools H) Nearest)
+  bounded K (bound_at isqrt K rounds form short H reach unit fine (length (places H j)) (nth j (protos H) []) (nth j (scales H) []) (nth j (pools H) Nearest)
     (nth j (inner H) []) (nth j (outer H) []) en) (activation H z j) (a j).
 Proof.
-  intros hj [e1 e2]. unfold bound_at. destruct (extent _ _ _ _ _ _ _) as [s|] eqn:es; [|exact I].
+  intros hj [e1 e2]. unfold bound_at. destruct (extent _ _ _ _ _ _ _ _) as [s|] eqn:es; [|exact I].
   destruct (activation_error _ _ _ _ _ _ _ _ _) as [x|] eqn:ex; [|exact I].
   apply bound_of_ok; [now apply (to_fine_ok H)|].
-  apply (activation_error_ok isqrt K rounds form H z fit full D1 D2 reach REACH j (map (fun l => m l j) (places H j)) s (to_fine unit K (fst en))); auto.
+  apply (activation_error_ok isqrt K rounds form H z fit full D1 D2 short SHORT reach REACH j (map (fun l => m l j) (places H j)) s (to_fine unit K (fst en))); auto.
   - now apply (to_fine_ok H).
   - assert (P : forall l, In l (places H j) -> measured form H (z l) j (m l j)).
     { intros l hl. unfold places in hl. apply filter_In in hl. destruct hl as [h1 h2]. apply in_seq in h1. apply M; auto. lia. }
@@ -385,8 +389,8 @@ Lemma bounds_from_ok es : forall j cs ps ss ks is os, all_ok H unit fine z j es 
   (forall i, nth i ps [] = nth (j + i) (protos H) []) -> (forall i, nth i ss [] = nth (j + i) (scales H) []) ->
   (forall i, nth i ks Nearest = nth (j + i) (pools H) Nearest) -> (forall i, nth i is [] = nth (j + i) (inner H) []) ->
   (forall i, nth i os [] = nth (j + i) (outer H) []) ->
-  length (bounds_from isqrt K rounds form H reach unit fine cs ps ss ks is os es) = length es /\
-  forall i b, nth_error (bounds_from isqrt K rounds form H reach unit fine cs ps ss ks is os es) i = Some b -> bounded K b (activation H z (j + i)) (a (j + i)).
+  length (bounds_from isqrt K rounds form short H reach unit fine cs ps ss ks is os es) = length es /\
+  forall i b, nth_error (bounds_from isqrt K rounds form short H reach unit fine cs ps ss ks is os es) i = Some b -> bounded K b (activation H z (j + i)) (a (j + i)).
 Proof.
   induction es as [|e es IH]; intros j cs ps ss ks is os ok hj hc hp hs hk hi ho; cbn [bounds_from length] in *.
   - split; auto. intros [|i] b h; discriminate.
@@ -563,7 +567,7 @@ Qed.
 Lemma add_some x y s : add x y = Some s -> exists a b, x = Some a /\ y = Some b /\ s = (a + b)%Z.
 Proof. unfold add, omap2. destruct x as [a|], y as [b|]; try discriminate. intros h. inv_some. eauto. Qed.
 
-Lemma check_float_ok (form : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) : check_float form isqrt S C = true -> sufficient S /\ sufficient_float form S.
+Lemma check_float_ok (form : writing) (short : ratio) (isqrt : Z -> Z) (S : statement) (C : certificate) : check_float form short isqrt S C = true -> sufficient S /\ sufficient_float form short S.
 Proof.
   unfold check_float. set (H := network S). intros h.
   apply andb_prop in h. destruct h as [h hr]. apply andb_prop in h. destruct h as [h sl]. apply andb_prop in h. destruct h as [h hl].
@@ -573,7 +577,7 @@ Proof.
   { intros j p e. unfold ps in e. destruct (metric H); try discriminate. rewrite get_of_list in e. split; auto. now apply nth_error_nth_. }
   destruct (rooted isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (of_list (premises S (unit_ C))) (steps C)) as [prems|] eqn:er; [|discriminate].
   set (es := entries isqrt (compile H) (unit_ C) (fine C) (rounds C) prems (roofs C) 0 (table C)) in *.
-  destruct (feature_bounds H (bounds_from isqrt precision halvings form H (reach_of isqrt precision H (dden S) (domain S)) (unit_ C) (fine C)
+  destruct (feature_bounds H (bounds_from isqrt precision halvings form short H (reach_of isqrt precision H (dden S) (domain S)) (unit_ C) (fine C)
       (counts_of (compile H) (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) es)) as [fs|] eqn:ef; [|discriminate].
   apply andb_prop in hr. destruct hr as [hs hr]. unfold small_head in hs. apply andb_prop in hs. destruct hs as [hs n3]. apply andb_prop in hs. destruct hs as [n1 n2].
   apply Nat.leb_le in n1. apply Z.ltb_lt in n2, n3.
@@ -606,13 +610,14 @@ Proof.
     destruct evs as [|ev evs]; [discriminate|]. apply andb_prop in e. destruct e as [e e3]. apply andb_prop in e. destruct e as [e1 e2].
     destruct hin as [e|hin]; [|eapply IH; eauto]. apply pair_equal_spec in e. destruct e as [<- <-]. apply Nat.ltb_lt in e1. eauto. }
   (* scores of an execution *)
-  assert (SCORES : forall (sh : shares) z, inside S z -> meets S z (facts S) -> forall out, execution form H z out ->
+  assert (SCORES : forall (sh : shares) z, inside S z -> meets S z (facts S) ->
+    (forall l, (l < nloc H)%nat -> val short <= square_length (channels H) (z l)) -> forall out, execution form H z out ->
     exists fe fc, (forall w, weighed H w (activation H z) = weighing fs w fe) /\
     (forall w s, weighted w fs fst = Some s -> (0 <= s)%Z /\ Rabs (weighing fs w fc - weighing fs w fe) <= q precision s) /\
     forall k Er, (k < nclass H)%nat -> score_error precision H fs (nth k (weights H) []) (nth k (biases H) 0%Z) = Some Er ->
       (0 <= Er)%Z /\ Rabs (IZR (Zpos (wden H)) * out k - (at_ (biases H) k + weighing fs (nth k (weights H) []) fc)) <= q precision Er).
-  { intros sh z hi hm out [m [a [X1 [X2 X3]]]].
-    destruct (bounds_from_ok isqrt precision halvings form H (unit_ C) (fine C) z fit full n1 n2 (reach_of isqrt precision H (dden S) (domain S))
+  { intros sh z hi hm hs out [m [a [X1 [X2 X3]]]].
+    destruct (bounds_from_ok isqrt precision halvings form H (unit_ C) (fine C) z fit full n1 n2 short hs (reach_of isqrt precision H (dden S) (domain S))
       (fun j n l hl hn => reach_ok isqrt precision S z fit n1 hi j n l hl hn) m a X1 X2 es 0
       (counts_of (compile H) (nproto H)) (protos H) (scales H) (pools H) (inner H) (outer H) (OK sh z hi hm) ltac:(lia)) as [b1 b2]; auto.
     { intros i h. unfold counts_of. cbn [Nat.add] in *. rewrite (nth_indep _ 0%nat (length (places_ (compile H) 0))) by (rewrite map_length, seq_length; auto).
@@ -629,8 +634,8 @@ Proof.
     split.
     + intros sh z hi hm. split; auto. intros k hk ne. apply over_ok, AHEAD. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
       destruct (ENOUGH sh z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
-    + intros sh z hi hm out ex. split; auto. intros k hk ne. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
-      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
+    + intros sh z hi hm hs out ex. split; auto. intros k hk ne. destruct (RIVALS a _ _ _ h2 k ltac:(lia) ne) as [ev e].
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm hs out ex) as [fe [fc [F1 [F2 F3]]]].
       apply add_some in E1. destruct E1 as [s [t [E1 [E2 ->]]]]. apply add_some in E2. destruct E2 as [ea [ek [E2 [E3 ->]]]].
       destruct (F2 _ _ E1) as [s0 s1]. destruct (F3 a ea h0 E2) as [_ ra]. destruct (F3 k ek hk E3) as [_ rk].
       rewrite F1 in B1. unfold over, vsub in B1, s1. cbn [fst snd] in B1, s1.
@@ -645,8 +650,8 @@ Proof.
   - split.
     + intros sh z hi hm k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto. apply signed_ok; [destruct (feature H); try destruct PLAIN; reflexivity|]. apply AHEAD.
       destruct (ENOUGH sh z hi hm _ _ _ e) as [B [_ [B0 B1]]]. pose proof (q_pos precision B B0). lra.
-    + intros sh z hi hm out ex k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto.
-      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm out ex) as [fe [fc [F1 [F2 F3]]]].
+    + intros sh z hi hm hs out ex k on hin. destruct (LABELS _ _ hr k on hin) as [h1 [ev e]]. split; auto.
+      destruct (ENOUGH sh z hi hm _ _ _ e) as [B [E1 [B0 B1]]]. destruct (SCORES sh z hi hm hs out ex) as [fe [fc [F1 [F2 F3]]]].
       apply add_some in E1. destruct E1 as [s [t [E1 [E2 ->]]]]. destruct (F2 _ _ E1) as [s0 s1]. destruct (F3 k t h1 E2) as [_ rk].
       rewrite F1, q_plus in B1. apply between in s1. apply between in rk. change (at_ (biases H) k) with (IZR (nth k (biases H) 0%Z)) in rk. unfold signed in B1. destruct on; cbn [fst snd] in B1.
       * apply Rmult_lt_reg_l with wd; auto. lra.
@@ -657,9 +662,9 @@ Qed.
 
 (** What is accepted at level F is sufficient over the real numbers and in float32, and the recorded
     latent meets the facts and is predicted as claimed. *)
-Theorem float_sound (form : writing) (isqrt : Z -> Z) (S : statement) (C : certificate) :
-  accept_float form isqrt S C = true -> sufficient S /\ recorded_meets S /\ sufficient_float form S.
+Theorem float_sound (form : writing) (short : ratio) (isqrt : Z -> Z) (S : statement) (C : certificate) :
+  accept_float form short isqrt S C = true -> sufficient S /\ recorded_meets S /\ sufficient_float form short S.
 Proof.
   unfold accept_float. intros h. apply andb_prop in h. destruct h as [h1 h2].
-  destruct (check_float_ok form isqrt S C h1) as [a b]. split; [auto|]. split; [eapply point_sound; eauto|auto].
+  destruct (check_float_ok form short isqrt S C h1) as [a b]. split; [auto|]. split; [eapply point_sound; eauto|auto].
 Qed.

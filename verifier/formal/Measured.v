@@ -124,6 +124,8 @@ Proof.
   pose proof (Rabs_pos (x i * x i)). assert (2 * u * Rabs (x i * x i) <= (E 2 - 1) * Rabs (x i * x i)) by (apply Rmult_le_compat_r; lra). lra.
 Qed.
 Variable w : writing.
+Variable short : ratio.
+Hypothesis SHORT : forall l, (l < nloc H)%nat -> val short <= square_length (channels H) (z l).
 Variable reach : list Z -> option Z.
 Hypothesis REACH : forall j n l, (l < nloc H)%nat -> reach (nth j (protos H) []) = Some n ->
   (0 <= n)%Z /\ sumn (channels H) (fun d => Rabs (proto H j d * z l d)) <= q n.
@@ -273,7 +275,7 @@ Proof.
   pose proof (q_ce K (n * (Zpos K + c)) T24 ltac:(reflexivity)) as g. rewrite q_scal, q_plus, q_k in g. rewrite u_T24. unfold Rdiv in g. lra.
 Qed.
 Lemma angle_ok f a j s l : metric H = Angular f a -> (l < nloc H)%nat ->
-  extent isqrt K w H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
+  extent isqrt K w short H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
   inK (fst s) (measurement H z l j) /\ forall m, measured w H (z l) j m -> close (snd s) (measurement H z l j) m.
 Proof.
   intros em hl. unfold extent, measured, measurement. rewrite em. destruct (fit_parts H fit) as [fa _]. rewrite em in fa. destruct fa as [f0 a0].
@@ -284,8 +286,9 @@ Proof.
   destruct (length_to isqrt K H (nth j (protos H) [])) as [n|] eqn:en; [|discriminate].
   set (D := channels H) in *. destruct (gamma_ok K (D + 2) ltac:(unfold D; lia)) as [g0 g1]. destruct (below_normal_ok K (4 * Z.of_nat D) ltac:(lia)) as [b0 b1].
   set (x := more K 1 0 (gamma K (D + 2), below_normal K (4 * Z.of_nat D))).
-  destruct (length_error K x (lo f) (lo a)) as [r0|] eqn:el; [|discriminate].
-  set (low := if (0 <? lo f)%Z then lo f else match root_down isqrt K (lo a) with Some v => v | None => 0%Z end).
+  set (lb := Z.max (lo a) (lo short)).
+  destruct (length_error K x (lo f) lb) as [r0|] eqn:el; [|discriminate].
+  set (low := if (0 <? lo f)%Z then lo f else match root_down isqrt K lb with Some v => v | None => 0%Z end).
   destruct (0 <? low)%Z eqn:elow; [|discriminate]. apply Z.ltb_lt in elow.
   destruct (relative K (Some low, None) (more K 2 0 (r0, 0%Z))) as [r1|] eqn:er; [|discriminate].
   destruct (quotient K r1 <=? Zpos K)%Z eqn:eq1; [|discriminate]. apply Z.leb_le in eq1. intros es.
@@ -293,13 +296,17 @@ Proof.
   pose proof (q_lt K 0 n n0) as qn. rewrite q_0 in qn.
   set (S := square_length D (z l)). assert (S0 : 0 <= S) by (apply sumn_nonneg; intros; apply Rle_0_sqr).
   set (L := Rmax (sqrt (S + val a)) (val f)).
+  assert (LB : q lb <= S + val a).
+  { unfold lb. destruct (Z.max_spec (lo a) (lo short)) as [[_ ->]|[_ ->]].
+    - pose proof (LO short). pose proof (SHORT l hl) as s1. fold D S in s1. lra.
+    - pose proof (LO a). lra. }
   assert (LL : q low <= L).
   { unfold low, L. destruct (0 <? lo f)%Z; [eapply Rle_trans; [apply LO|apply Rmax_r]|].
-    eapply Rle_trans; [|apply Rmax_l]. destruct (root_down isqrt K (lo a)) as [v|] eqn:ev; [|rewrite q_0; apply sqrt_pos].
+    eapply Rle_trans; [|apply Rmax_l]. destruct (root_down isqrt K lb) as [v|] eqn:ev; [|rewrite q_0; apply sqrt_pos].
     apply root_down_ok in ev. destruct ev as [v0 v1]. rewrite <- (sqrt_Rsqr (q v)) by (now apply q_pos). apply sqrt_le_1_alt.
-    apply Rle_trans with (q (lo a)); [|pose proof (LO a); lra]. unfold Rsqr, Spread.q. pose proof (posR K) as kp. apply Rmult_le_reg_r with (IZR (Zpos K) * IZR (Zpos K)); [nra|].
+    apply Rle_trans with (q lb); [|exact LB]. unfold Rsqr, Spread.q. pose proof (posR K) as kp. apply Rmult_le_reg_r with (IZR (Zpos K) * IZR (Zpos K)); [nra|].
     replace (IZR v / IZR (Zpos K) * (IZR v / IZR (Zpos K)) * (IZR (Zpos K) * IZR (Zpos K))) with (IZR v * IZR v) by (field; lra).
-    replace (IZR (lo a) / IZR (Zpos K) * (IZR (Zpos K) * IZR (Zpos K))) with (IZR (lo a) * IZR (Zpos K)) by (field; lra). exact v1. }
+    replace (IZR lb / IZR (Zpos K) * (IZR (Zpos K) * IZR (Zpos K))) with (IZR lb * IZR (Zpos K)) by (field; lra). exact v1. }
   pose proof (q_lt K 0 low elow) as ql. rewrite q_0 in ql. assert (L0 : 0 < L) by lra.
   assert (SL : S <= L * L).
   { assert (sqrt (S + val a) <= L) by apply Rmax_l. pose proof (sqrt_pos (S + val a)). pose proof (sqrt_def (S + val a) ltac:(lra)). nra. }
@@ -319,7 +326,7 @@ Proof.
   assert (C1 : close x (S + val a) t).
   { apply more_ok with (s := 0) (v := nn + val a); [lia|lia|exact C0|rewrite q_0; lra|]. unfold rounds_to in h2. lra. }
   destruct C1 as [x0 [x1 x2]].
-  destruct (length_error_ok x (val f) r0 (S + val a) t x0 x1 x2 ltac:(lra) (lo f) (lo a) (LO f) ltac:(pose proof (LO a); lra) f0 el) as [r00 r01]. fold L in r01.
+  destruct (length_error_ok x (val f) r0 (S + val a) t x0 x1 x2 ltac:(lra) (lo f) lb (LO f) LB f0 el) as [r00 r01]. fold L in r01.
   assert (C2 : close (more K 2 0 (r0, 0%Z)) L (Rmax rr (val f))).
   { apply more_ok with (s := 0) (v := Rmax (sqrt t) (val f)); [lia|lia| |rewrite q_0; lra|].
     - split; [exact r00|]. split; [cbn; lia|]. cbn [fst snd]. rewrite q_0. exact r01.
@@ -398,7 +405,8 @@ Proof.
     assert (K2 : G * ((1 + q c) * (1 + 2 * u)) * q n <= E D * (1 + q tw) * q n) by (apply Rmult_le_compat_r; lra).
     assert (K3 : (1 + 2 * u) * tau <= 9 * t9 / q low).
     { unfold tau. replace (9 * t9 / q low) with (9 * (t9 / q low)) by (unfold Rdiv; ring).
-      replace ((1 + 2 * u) * (4 * (t9 / q low) * (1 + q c))) with ((1 + 2 * u) * (1 + q c) * 4 * (t9 / q low)) by ring. apply Rmult_le_compat_r; auto. nra. }
+      replace ((1 + 2 * u) * (4 * (t9 / q low) * (1 + q c))) with ((1 + 2 * u) * (1 + q c) * 4 * (t9 / q low)) by ring. apply Rmult_le_compat_r; auto.
+      assert ((1 + 2 * u) * (1 + q c) <= (1 + 2 * / 1000) * 2) by (apply Rmult_le_compat; lra). lra. }
     assert (0 <= 4 * t9 * (q n + 1)) by (apply Rmult_le_pos; lra). lra.
   - (* the direction, multiplied *)
     destruct h6 as [h6 h7].
@@ -432,7 +440,7 @@ Proof.
     assert ((E D * (1 + q tw) - 1) * sumn D (fun d => Rabs (ft d)) <= (E D * (1 + q tw) - 1) * q n) by (apply Rmult_le_compat_l; nra).
     unfold t9 in *. assert (0 <= 9 * (INR D * tiny) / q low) by (unfold Rdiv; apply Rmult_le_pos; lra). lra.
 Qed.
-Lemma extent_ok j s l : (l < nloc H)%nat -> extent isqrt K w H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
+Lemma extent_ok j s l : (l < nloc H)%nat -> extent isqrt K w short H reach (nth j (protos H) []) (nth j (scales H) []) = Some s ->
   inK (fst s) (measurement H z l j) /\ forall m, measured w H (z l) j m -> close (snd s) (measurement H z l j) m.
 Proof.
   intros hl. destruct (metric H) as [|above| |f a|each] eqn:em; [| | |now apply angle_ok with f a|unfold extent; rewrite em; discriminate]; unfold extent, measured, measurement; rewrite em.

@@ -121,7 +121,7 @@ let claim s =
   | word -> bad ("claim " ^ word)
 
 (* Level F speaks about executions: none that the theorem does not know may be meant. *)
-type level = Reals | Float32 of string * bool
+type level = Reals | Float32 of string * bool * (ZZ.t * ZZ.t)
 let known_errors = [ ("sqrt", (2, 0)); ("reciprocal", (2, 0)); ("exp", (8, 0)); ("log", (8, 0)); ("power", (8, 0));
   ("sigmoid", (8, 8)); ("tanh", (12, 12)); ("softplus", (12, 12)) ]
 
@@ -132,7 +132,12 @@ let execution s =
     let name = token s in let relative = nat s in let absolute = nat s in
     match List.assoc_opt name known_errors with Some (r, a) -> relative <= r && absolute <= a | None -> false in
   let functions = many within s in
-  Float32 (form, List.for_all Fun.id functions)
+  (* what the square of a latent is at least, at every location *)
+  let short = match token s with
+    | "any" -> (ZZ.zero, ZZ.one)
+    | "shortest" -> let n, d = ratio s in if ZZ.sign n < 0 then bad "length"; (ZZ.mul n n, ZZ.mul d d)
+    | word -> bad word in
+  Float32 (form, List.for_all Fun.id functions, short)
 (* how the measurements are written, where the theorem knows it of this geometry *)
 let writing form = function
   | Euclidean when form = "expanded" -> Some Expanded
@@ -306,8 +311,8 @@ let session statement_text proof_text =
   let left = ref None in
   let float32 = ref (match level with
     | Reals -> None
-    | Float32 (form, known) -> Some (lazy (match writing form s.network.metric with
-        | Some w -> known && accept_float w isqrt s c
+    | Float32 (form, known, short) -> Some (lazy (match writing form s.network.metric with
+        | Some w -> known && accept_float w short isqrt s c
         | None -> false))) in
   fun () ->
     match !left with

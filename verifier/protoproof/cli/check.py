@@ -113,7 +113,7 @@ def _asked(content: bytes, model: ModelFile) -> _Asked:
     answer = verify(content, model)
     if not answer.sufficient:
         return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
-    proved = ["sufficient"]
+    proved = ["sufficient", *(["level F"] if answer.float32 else [])]
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protoproof.certificate.reader import read_certificate
@@ -14,6 +14,7 @@ from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
 from protoproof.formal.proof import proof
 from protoproof.formal.script import NotCoveredError
+from protoproof.formal.steps import stepwise
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, stated_head, write
@@ -35,6 +36,7 @@ class Answer:
         necessary: the facts whose witnesses it proved.
         open: the facts whose witnesses it did not prove.
         beyond: what the certificate claims besides, and the kernel does not know.
+        float32: whether it proved level F, where the certificate is at that level.
         reason: why it proved nothing, where it knew from the start that it could not.
     """
 
@@ -43,6 +45,7 @@ class Answer:
     necessary: tuple[int, ...] = ()
     open: tuple[int, ...] = ()
     beyond: tuple[str, ...] = ()
+    float32: bool = False
     reason: str = ""
 
     @property
@@ -90,6 +93,9 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
+        if answer.float32 and not stepwise(bound):
+            left = (*answer.beyond, "level F")
+            answer = replace(answer, float32=False, beyond=left)
     return answer
 
 
@@ -116,12 +122,14 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
     proved = {int(w[2]) for w in words if w[:2] == ["proved", "necessary"]}
     asked = {witness.fact for witness in core.witnesses}
     sufficient = ["proved", "sufficient"] in words
+    float32 = ["proved", "float32"] in words
     return Answer(
         digest(statement),
         sufficient,
         tuple(sorted(proved & asked)),
         tuple(sorted(asked - proved)),
-        beyond(core),
+        (*beyond(core), *(["level F"] if core.level == "F" and sufficient and not float32 else [])),
+        float32,
     )
 
 
