@@ -334,14 +334,14 @@ End Errors.
 
 (** the same proof of a margin that is multiplied by [s] *)
 Definition scaled_form (s : Z) (r : relaxation) : relaxation :=
-  Relaxation (lines r) (map (fun x => (fst x, map (fun y => (fst y, s * snd y)) (snd x))) (Check.sums r)).
+  let more := map (fun y : nat * Z => (fst y, s * snd y)) in
+  Relaxation (lines r) (map (fun x => (fst x, more (snd x))) (Check.sums r)) (more (joint r)).
 Fixpoint scaled_proof (s : Z) (p : proof) : proof :=
   match p with
   | Done ups f => Done ups (option_map (scaled_form s) f)
   | Step x q => Step x (scaled_proof s q)
   | SplitQ l j x p1 p2 => SplitQ l j x (scaled_proof s p1) (scaled_proof s p2)
   | SplitV j x p1 p2 => SplitV j x (scaled_proof s p1) (scaled_proof s p2)
-  | SplitBox l i d x p1 p2 => SplitBox l i d x (scaled_proof s p1) (scaled_proof s p2)
   | Place i l p1 p2 => Place i l (scaled_proof s p1) (scaled_proof s p2)
   | q => q
   end.

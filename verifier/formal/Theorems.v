@@ -223,10 +223,11 @@ Proof.
   - intros x hx. eapply fact_at_ok; eauto.
 Qed.
 
-(** What is accepted of the recorded latent is true of it. *)
+(** The recorded latent is in the domain, meets the facts, and is predicted as claimed. *)
 Theorem point_sound (isqrt : Z -> Z) (S : statement) (C : certificate) : check_point isqrt S C = true -> recorded_meets S.
 Proof.
-  unfold check_point. intros h2. apply andb_prop in h2. destruct h2 as [h2 h5]. apply andb_prop in h2. destruct h2 as [h2 h4].
+  intros h2.
+  unfold check_point in h2. apply andb_prop in h2. destruct h2 as [h2 h5]. apply andb_prop in h2. destruct h2 as [h2 h4].
   apply andb_prop in h2. destruct h2 as [fit full]. intros sh. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]].
   repeat split; auto. change (recorded S) with (spot (pden S) (point S)).
   assert (P : forall g, positive_at isqrt S C (compile (network S)) (pden S) (entries_of isqrt S C (compile (network S)) (pden S) (point S)) g = true ->

@@ -179,7 +179,7 @@ type head = {
 (* What the certificate says, and where the numbers are. *)
 type t = {
   model : string; files : (string * string * int) list; input : string;
-  tensors : (string * int array) list; output : string; head : head;
+  tensors : (string * int array) list; output : string; level : string list; head : head;
   domain : string list; facts : string list; (* their tokens *)
   latent_exponent : int; latent : string array; (* [L D] in decimal *)
   claim : string list }
@@ -219,23 +219,16 @@ let head s =
     | "angular" -> (match token s with "lengths" -> Lengths | floor -> let floor = ratio_of floor in Angular (floor, ratio s))
     | word -> bad "the geometry %S" word in
   let three s = let a = ratio s in let b = ratio s in (a, b, ratio s) in
-  let squares = match geometry with
-    | Lengths ->
-        expect s "squares";
-        (match token s with
-        | "all" -> [| three s |]
-        | "each" ->
-            let rec more acc =
-              let before = s.at in
-              if token s = "prototypes" then (s.at <- before; Array.of_list (List.rev acc)) else (s.at <- before; more (three s :: acc)) in
-            more []
-        | word -> bad "%S instead of all or each" word)
-    | _ -> [||] in
   expect s "prototypes"; let pbank = Array.of_list (many nat s) in
   let count = Array.length pbank in
   expect s "points"; let points = let e = power s in table s [| count; channels |] e in
   let lengths = match geometry with
-    | Lengths -> if Array.length squares = 1 then Array.make count squares.(0) else if Array.length squares = count then squares else bad "lengths of other prototypes"
+    | Lengths ->
+        expect s "squares";
+        (match token s with
+        | "all" -> Array.make count (three s)
+        | "each" -> Array.init count (fun _ -> three s)
+        | word -> bad "%S instead of all or each" word)
     | Angular (floor, added) -> Array.make count (Q.mul floor floor, added, Q.zero)
     | _ -> [||] in
   let scales = match geometry with Diagonal -> expect s "scales"; let e = power s in Some (table s [| count; channels |] e) | _ -> None in
@@ -276,6 +269,7 @@ let parse text =
   expect s "input"; let input = token s in
   expect s "tensors"; let tensors = many (fun s -> let n = name s in (n, Array.of_list (many nat s))) s in
   expect s "output"; let output = name s in
+  let level = let rec more acc = let at = s.at in match token s with "locations" -> s.at <- at; List.rev acc | w -> more (w :: acc) in more [] in
   let head = head s in
   let locations = Array.length head.lbank and channels = head.channels in
   let until word = let rec more acc = match token s with w when w = word -> List.rev acc | w -> more (w :: acc) in more [] in
@@ -286,7 +280,7 @@ let parse text =
   expect s "claim"; let claim = until "end" in
   (* nothing is left, and nothing but the tokens was there *)
   if String.length text = 0 || text.[String.length text - 1] <> '\n' || s.at <> String.length text - 1 then bad "the statement goes on behind its end";
-  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim }
+  { model; files; input; tensors; output; level; head; domain; facts; latent_exponent; latent; claim }
 
 (* Where the statement's latent numbers may lie in one tensor: for a number of channels, the index
    of every coordinate of every location. Elements and locations come in the tensor's order. *)
