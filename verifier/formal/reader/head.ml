@@ -179,7 +179,7 @@ type head = {
 (* What the certificate says, and where the numbers are. *)
 type t = {
   model : string; files : (string * string * int) list; input : string;
-  tensors : (string * int array) list; output : string; head : head;
+  tensors : (string * int array) list; output : string; level : string list; head : head;
   domain : string list; facts : string list; (* their tokens *)
   latent_exponent : int; latent : string array; (* [L D] in decimal *)
   claim : string list; parts : bool (* of a region, each over a box of its own *) }
@@ -263,6 +263,7 @@ let parse text =
   expect s "input"; let input = token s in
   expect s "tensors"; let tensors = many (fun s -> let n = name s in (n, Array.of_list (many nat s))) s in
   expect s "output"; let output = name s in
+  let level = let rec more acc = let at = s.at in match token s with "locations" -> s.at <- at; List.rev acc | w -> more (w :: acc) in more [] in
   let head = head s in
   let locations = Array.length head.lbank and channels = head.channels in
   let until word = let rec more acc = match token s with w when w = word -> List.rev acc | w -> more (w :: acc) in more [] in
@@ -276,7 +277,7 @@ let parse text =
   let claim, parts = before claim in
   (* nothing is left, and nothing but the tokens was there *)
   if String.length text = 0 || text.[String.length text - 1] <> '\n' || s.at <> String.length text - 1 then bad "the statement goes on behind its end";
-  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim; parts }
+  { model; files; input; tensors; output; level; head; domain; facts; latent_exponent; latent; claim; parts }
 
 (* Where the statement's latent numbers may lie in one tensor: for a number of channels, the index
    of every coordinate of every location. Elements and locations come in the tensor's order. *)

@@ -113,14 +113,31 @@ module Claim = struct
         if not (Q.equal x (over st.latent_exponent (Z.of_string digits))) then contradiction "the certificate has another latent") st.latent
 
   (* the fields of the core that claim nothing about all latents, or that this reader leaves to others *)
-  let unread = [ "tool"; "level"; "vocabulary"; "premises"; "evidence"; "witnesses"; "size_bound"; "contrasts"; "part_evidence"; "holds"; "execution" ]
+  let unread = [ "tool"; "vocabulary"; "premises"; "evidence"; "witnesses"; "size_bound"; "contrasts"; "part_evidence"; "holds" ]
+
+  (* at level F: how the head is executed *)
+  let level core =
+    match text (get core "level"), List.assoc_opt "execution" (members core) with
+    | "R", (None | Some Null) -> []
+    | "F", Some e ->
+        ignore (only e [ "format"; "form"; "functions"; "shortest" ] []);
+        if text (get e "format") <> "float32" then not_covered "executions in the format %S" (text (get e "format"));
+        let functions = items (get e "functions") in
+        let one f =
+          ignore (only f [ "function"; "relative"; "absolute" ] []);
+          [ text (get f "function"); string_of_int (Json.integer (get f "relative")); string_of_int (Json.integer (get f "absolute")) ] in
+        let length = match List.assoc_opt "shortest" (members e) with
+          | None | Some Null -> [ "any" ]
+          | Some v -> let q = hex_float (text v) in [ "shortest"; Z.to_string (Q.num q) ^ "/" ^ Z.to_string (Q.den q) ] in
+        "level" :: "F" :: text (get e "form") :: string_of_int (List.length functions) :: List.concat_map one functions @ length
+    | _ -> contradiction "a level without its execution, or the other way round"
 
   let check certificate (st : Head.t) =
     let envelope = parse certificate in
     ignore (only envelope [ "schema"; "core" ] [ "about" ]);
     if text (get envelope "schema") <> "protoproof.certificate/2" then not_covered "certificates of the version %S" (text (get envelope "schema"));
     let core = get envelope "core" in
-    let m = only core [ "model"; "instance"; "domain"; "facts"; "rivals"; "parts" ] unread in
+    let m = only core [ "level"; "model"; "instance"; "domain"; "facts"; "rivals"; "parts"; "execution" ] unread in
     let parts = match List.assoc_opt "parts" m with None | Some (List []) -> false | _ -> true in
     if parts <> st.parts then contradiction "the certificate is %s" (if parts then "in parts" else "about the domain as a whole");
     let model = get core "model" and instance = get core "instance" in
@@ -133,6 +150,7 @@ module Claim = struct
     if files <> st.files then say "data file";
     if List.sort compare (List.map text (items (get model "latent"))) <> List.sort compare (List.map fst st.tensors) then say "latent";
     if text (get model "output") <> st.output then say "output";
+    if level core <> st.level then say "level";
     let h = st.head in
     let geometry = match h.geometry with Euclidean -> "euclidean" | Diagonal -> "diagonal" | Linear -> "linear" | Angular _ | Lengths -> "angular" in
     if text (get model "geometry") <> geometry then say "geometry";

@@ -150,6 +150,7 @@ def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
 
         write_atomic(coq, theorems.encode())
     proved = ["second reading: confirmed", f"sufficient {answer.over}".rstrip()]
+    proved += ["level F"] if answer.float32 else []
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")

@@ -15,6 +15,7 @@ from protoproof.formal.built import find_built
 from protoproof.formal.proof import proof
 from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
+from protoproof.formal.steps import stepwise
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
@@ -40,6 +41,7 @@ class Answer:
         also: what else it proved: "contrast RIVAL COUNT", "at-least COUNT VOCABULARY LEVEL".
         unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
+        float32: whether it proved level F, where the certificate is at that level.
         reason: why it proved nothing, where it knew from the start that it could not.
         reading: what the second reading says of the statement; None: it was not asked.
     """
@@ -51,6 +53,7 @@ class Answer:
     also: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    float32: bool = False
     reason: str = ""
     over: str = ""
     reading: Reading | None = None
@@ -137,6 +140,9 @@ def _tried(
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
+        if answer.float32 and not stepwise(bound):
+            left = (*answer.beyond, "level F")
+            answer = replace(answer, float32=False, beyond=left)
     return answer, text, evidence
 
 
@@ -177,6 +183,7 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
     sufficient = [line.split(" ", 1) for line in proved if line.startswith("sufficient")]
     necessary = {int(line.split()[1]) for line in proved if line.startswith("necessary ")}
     asked = {witness.fact for witness in core.witnesses}
+    float32 = "float32" in proved
     return Answer(
         digest(statement),
         bool(sufficient),
@@ -184,7 +191,8 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
         tuple(sorted(asked - necessary)),
         tuple(line for line in proved if line.split()[0] in _ALSO),
         tuple(line for line in unproved if line.split()[0] in _ALSO),
-        beyond(core),
+        (*beyond(core), *(["level F"] if core.level == "F" and sufficient and not float32 else [])),
+        float32,
         over="".join(word for line in sufficient for word in line[1:]),
     )
 
