@@ -109,18 +109,24 @@ class _Asked:
 
 def _asked(content: bytes, model: ModelFile) -> _Asked:
     from protoproof.formal import verify
+    from protoproof.formal.program import LEVEL_F
 
     answer = verify(content, model)
     if not answer.sufficient:
         return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
-    proved = [f"sufficient {answer.over}".rstrip(), *(["level F"] if answer.float32 else [])]
+    proved = [f"sufficient {answer.over}".rstrip(), *([LEVEL_F] if answer.float32 else [])]
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
     proved += answer.also
     left = [f"not proved: necessary:{fact}" for fact in answer.open]
     left += [f"not proved: {claim}" for claim in answer.unproved]
-    left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
+    left += [
+        "level F not covered by the kernel"
+        if claim == LEVEL_F
+        else f"not covered by the kernel: {claim}"
+        for claim in answer.beyond
+    ]
     return _Asked(tuple(proved), tuple(left))
 
 
