@@ -21,6 +21,7 @@ from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
+LEVEL_F = "level F"
 VARIABLE = "PROTOPROOF_KERNEL"
 _SECONDS = 600
 _ALSO = ("contrast", "at-least")
@@ -141,7 +142,7 @@ def _tried(
             if answer.proved:
                 break
         if answer.float32 and not stepwise(bound):
-            left = (*answer.beyond, "level F")
+            left = (*answer.beyond, LEVEL_F)
             answer = replace(answer, float32=False, beyond=left)
     return answer, text, evidence
 
@@ -191,7 +192,7 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
         tuple(sorted(asked - necessary)),
         tuple(line for line in proved if line.split()[0] in _ALSO),
         tuple(line for line in unproved if line.split()[0] in _ALSO),
-        (*beyond(core), *(["level F"] if core.level == "F" and sufficient and not float32 else [])),
+        (*beyond(core), *([LEVEL_F] if core.level == "F" and sufficient and not float32 else [])),
         float32,
         over="".join(word for line in sufficient for word in line[1:]),
     )

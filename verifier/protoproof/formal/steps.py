@@ -1,8 +1,8 @@
 """Whether a graph computes its head in the steps that its statement has.
 
-The theorem about float32 executes a head step by step as it is stated. The checker reads heads over
-the real numbers, where a number that is added and taken away again leaves no trace. So a graph counts
-as stepwise only if it has no more operators that round than its statement has steps.
+The theorem about float32 executes a head step by step as it is stated. The checker reads heads
+over the real numbers, where a number that is added and taken away again leaves no trace. So a graph
+counts as stepwise only if it has no more operators that round than its statement has steps.
 """
 
 from __future__ import annotations
