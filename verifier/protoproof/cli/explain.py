@@ -92,12 +92,10 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    options = ExplainOptions(
-        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
-    )
+    searched = vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
     asked = Asked(
         model,
-        options,
+        ExplainOptions(*searched),
         given(context),
         input_,
         index,
