@@ -219,23 +219,16 @@ let head s =
     | "angular" -> (match token s with "lengths" -> Lengths | floor -> let floor = ratio_of floor in Angular (floor, ratio s))
     | word -> bad "the geometry %S" word in
   let three s = let a = ratio s in let b = ratio s in (a, b, ratio s) in
-  let squares = match geometry with
-    | Lengths ->
-        expect s "squares";
-        (match token s with
-        | "all" -> [| three s |]
-        | "each" ->
-            let rec more acc =
-              let before = s.at in
-              if token s = "prototypes" then (s.at <- before; Array.of_list (List.rev acc)) else (s.at <- before; more (three s :: acc)) in
-            more []
-        | word -> bad "%S instead of all or each" word)
-    | _ -> [||] in
   expect s "prototypes"; let pbank = Array.of_list (many nat s) in
   let count = Array.length pbank in
   expect s "points"; let points = let e = power s in table s [| count; channels |] e in
   let lengths = match geometry with
-    | Lengths -> if Array.length squares = 1 then Array.make count squares.(0) else if Array.length squares = count then squares else bad "lengths of other prototypes"
+    | Lengths ->
+        expect s "squares";
+        (match token s with
+        | "all" -> Array.make count (three s)
+        | "each" -> Array.init count (fun _ -> three s)
+        | word -> bad "%S instead of all or each" word)
     | Angular (floor, added) -> Array.make count (Q.mul floor floor, added, Q.zero)
     | _ -> [||] in
   let scales = match geometry with Diagonal -> expect s "scales"; let e = power s in Some (table s [| count; channels |] e) | _ -> None in

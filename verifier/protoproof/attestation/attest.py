@@ -32,6 +32,7 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError, UsageError
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.kernel.claims import Claim
 from protoproof.version import TOOL
 
 if TYPE_CHECKING:
@@ -95,9 +96,8 @@ class _Found:
             certificate=digest,
             core=same,
             input=core.instance.input_sha256,
-            level=core.level,
             status="accepted" if report.accepted else "conditional",
-            claims=dict(Counter(str(claim).partition(":")[0] for claim in report.claims)),
+            claims=_by_level(report.claims),
             conditions=report.conditions,
         )
         self.heads[core.model.latent, core.model.output, core.model.routing] += 1
@@ -163,6 +163,15 @@ def _look_at(found: _Found, path: Path, model: ModelFile, observer: Observer | N
         found.refused.append(Refused(path, *verdict))
         return
     found.add(path, content, core, report)
+
+
+def _by_level(claims: Sequence[Claim]) -> dict[str, dict[str, int]]:
+    """How many claims of each kind, by level: R but where a claim says another one."""
+    found: dict[str, Counter[str]] = {}
+    for claim in claims:
+        level, kind = getattr(claim, "level", "R"), str(claim).partition(":")[0]
+        found.setdefault(level, Counter())[kind] += 1
+    return {level: dict(sorted(kinds.items())) for level, kinds in sorted(found.items())}
 
 
 def _input_of(content: bytes) -> str | None:

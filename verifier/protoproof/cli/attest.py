@@ -30,7 +30,7 @@ _SHOWN = 5  # certificates that are named where something is refused
 Subjects = Annotated[
     list[Path],
     typer.Argument(
-        metavar="CAMPAIGN_DIR|CERT...", help="Directory of a campaign or gate, or certificates."
+        metavar="CAMPAIGN_DIR|CERT", help="Directory of a campaign or gate, or certificates."
     ),
 ]
 Key = Annotated[Path, typer.Option("--key", help="The private key that signs (PEM).")]
