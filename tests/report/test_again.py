@@ -320,7 +320,9 @@ def test_a_file_is_compared_with_the_network_of_the_statement(
     model.write_bytes(make_scene().data)
     other.write_bytes(make_scene().data[:-1] + b"x")
     same, different = answers(chromium, model, other)
-    assert "net.onnx is the network of the statement: equal SHA-256. And its head is" in same
+    assert (
+        "net.onnx is the network of the statement: equal SHA-256. And it computes the head" in same
+    )
     assert "Refused: other[U+202E].onnx is not the network of the statement." in different
     assert hashlib.sha256(other.read_bytes()).hexdigest() in different
     assert chromium.problems == []

@@ -110,9 +110,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        tuple(latent or ()),
-        output,
-        routing,
+        *(tuple(latent or ()), output, routing),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))

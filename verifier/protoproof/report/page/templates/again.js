@@ -498,7 +498,7 @@
       var all = !carried.beyond.length;
       show(all ? "proved" : "partly", "Checked again in your browser" + (all ? "" : ", in part"),
         "Proved again, on this computer, in " + took + (all ? "" : ", but for what is not covered"), [
-        sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
+        sentence("A checker that is itself proved in Coq ran here, without a network. It proved, over the real numbers:"),
         list(said.concat(uncovered())),
         provedNumbers()
       ]);
@@ -549,7 +549,7 @@
       if (/^different /.test(line)) return ["different", "Refused: " + name + " does not compute the head of the statement: " + why + "."];
       var same = /^same /.test(line);
       return [same ? "same" : "partly", name + " is the network of the statement: equal SHA-256. " + (same
-        ? "And its head is that of the statement, number by number: read from the file here, by a reader that shares no code with ProtoProof’s checker."
+        ? "And it computes the head of the statement: found here, from the file, by a reader that shares no code with ProtoProof’s checker."
         : "Only the hash was compared: the second reader could not compare the head (" + why + ").")];
     }
 
