@@ -136,9 +136,15 @@ def test_a_certificate_of_another_model_is_not_signed(given: Given, tmp_path: Pa
 
 
 def test_the_same_certificate_twice_is_refused(given: Given) -> None:
-    twice = [given.certificates[0]] * 2
-    with pytest.raises(UsageError, match="given twice"):
-        attest(twice, given.file, "model.onnx", read_private(given.key))
+    """Also under other circumstances: it would count twice."""
+    document = json.loads(given.certificates[0].read_bytes())
+    document["about"]["created"] = "later"
+    again = given.folder / "again.cert.json"
+    again.write_text(json.dumps(document))
+    for second in (given.certificates[0], again):
+        twice = [given.certificates[0], second]
+        with pytest.raises(UsageError, match=r"claims and proves what .* does"):
+            attest(twice, given.file, "model.onnx", read_private(given.key))
 
 
 def _changed(document: dict[str, Any], place: str, value: Any) -> bytes:
@@ -176,6 +182,7 @@ def test_a_changed_payload_is_not_verified(
     [
         ("predicate.accepted.certificates", 7, "add up"),
         ("predicate.certificates.size", 0, "add up"),
+        ("predicate.heads", [], "add up"),
         ("predicate.extra", 1, "extra"),
         ("predicate.policy", {"name": "p", "sha256": "0" * 64, "outcome": "failed"}, "outcome"),
         ("subject", [], "subject"),
@@ -284,7 +291,10 @@ def test_a_swapped_certificate_is_not_among_them(given: Given, unconditional: At
     more = {"certificate": last, "proof": proof}
     assert looked_at(given, unconditional.envelope, **more).exit_code == 1
     # the leaf says that it is the other certificate, or that it proves more
-    for change in ({"certificate": hashlib.sha256(last).hexdigest()}, {"claims": {"robust": 1}}):
+    for change in (
+        {"certificate": hashlib.sha256(last).hexdigest()},
+        {"claims": {"R": {"robust": 1}}},
+    ):
         document = json.loads(proof)
         document["leaf"] |= change
         asked = last if "certificate" in change else first
@@ -394,6 +404,8 @@ def test_the_command_line_signs_and_verifies(given: Given, tmp_path: Path) -> No
         (("--key", "no.pem"), "no such file"),
         (("--key", "{key}", "--policy", "p.yaml"), "--data"),
         (("--key", "{key}", "--out", "a.txt"), "must end in .json"),
+        (("--key", "{key}", "--out", "{folder}/0.cert.json"), "written over"),
+        (("--key", "{key}", "--model-signature", "{model}"), "written over"),
         (("--key", "{key}", "--model-signature", "m.sig"), "ECDSA keys only"),
     ],
 )
@@ -410,8 +422,42 @@ def test_bad_usage_of_attest_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_that_hides_something_is_signed_visibly(given: Given, tmp_path: Path) -> None:
+    hidden = tmp_path / "net\u202exnno.\udcff.onnx"
+    hidden.write_bytes(given.model.read_bytes())
+    out = tmp_path / "a.json"
+    start = ("attest", given.certificates[0], "--model", hidden, "--key", given.key)
+    assert protoproof(*start, "--out", out).code == 0
+    name = payload_of(out.read_bytes())["subject"][0]["name"]
+    assert name == "net[U+202E]xnno.[U+DCFF].onnx"
+
+
 def test_a_private_key_does_not_verify(given: Given, signed: Attested, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(signed.envelope)
     done = protoproof("verify-attestation", tmp_path / "a.json", "--key", given.key)
     assert done.code == 2
     assert "a private key" in done.err
+
+
+@pytest.mark.parametrize("which", ["envelope", "leaves", "proof"])
+def test_no_changed_byte_says_something_else(given: Given, signed: Attested, which: str) -> None:
+    """One bit of a byte: it is refused, or not verified, or was no part of what is said."""
+    certificate = given.certificates[0].read_bytes()
+    honest = looked_at(given, signed.envelope, certificate=certificate, leaves=signed.leaves)
+    assert honest.inclusion is not None
+    files = {"envelope": signed.envelope, "leaves": signed.leaves, "proof": plain(honest.inclusion)}
+    shown = "leaves" if which == "leaves" else "proof"
+    told = 0
+    for place in range(0, len(files[which]), 3 if which == "leaves" else 1):
+        changed = bytearray(files[which])
+        changed[place] ^= 1 << place % 8
+        now = files | {which: bytes(changed)}
+        more = {"certificate": certificate, shown: now[shown]}
+        try:
+            found = looked_at(given, now["envelope"], **more)
+        except InputError:
+            continue
+        if found.exit_code != 1:
+            told += 1
+            assert (found.predicate, found.leaf) == (honest.predicate, honest.leaf)
+    assert told < 80  # the key's name, and the space at the end

@@ -76,7 +76,7 @@ def test_a_policy_that_is_not_passed_is_not_signed(
     asked = ("--data", campaign / "digits.npz", "--policy", policy)
     done = attested(given, campaign / "c", tmp_path / "a.json", *asked)
     assert done.code == 1, done.err
-    assert "nothing is signed: the policy is failed" in done.out
+    assert json.loads(done.out)["policy"]["outcome"] == "failed"
     assert not list(tmp_path.glob("a*"))
 
 

@@ -32,6 +32,7 @@ from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.heldout import heldout
 from tests.benchmarks.kernels import kernels
+from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
@@ -50,6 +51,8 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
+    **{f"levels-{name}": partial(levels, name) for name in ZOO},
+    "levels-synthetic": synthetic,
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,

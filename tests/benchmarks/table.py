@@ -13,6 +13,8 @@ COLUMNS = {
     "default": "default exporter",
     "legacy": "legacy exporter",
     "proved": "proved",
+    "level_f": "at level F",
+    "level_f_share": "share",
     "certificates": "certificates",
     "both": "accepted by both kernels",
     "only_python": "only by Python",

@@ -64,6 +64,13 @@ def test_obligations_are_numbered_alike() -> None:
         assert (rule.examine.__doc__ or "").startswith(f"{rule.number}. ")
 
 
+def test_the_spelling_of_numbers_is_that_of_the_code() -> None:
+    spelled = [word for word in WORDS if re.fullmatch(r"-?0x\d\.[0-9a-f]+p[+-]\d+", word)]
+    assert sorted(spelled) == ["0x0.0p+0", "0x1.8000000000000p+1"]
+    for word in spelled:
+        assert exact.hex_ratio(word) == float.fromhex(word).as_integer_ratio()
+
+
 def test_limits_are_those_of_the_code() -> None:
     for words in (
         f"at most {strict_json.MAX_BYTES >> 20} MiB",

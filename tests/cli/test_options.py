@@ -166,6 +166,26 @@ def test_facts_are_in_words_without_a_page(digit: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x.html").exists()
 
 
+def test_pages_prove_themselves_unless_they_shall_not(digit: Path, tmp_path: Path) -> None:
+    options = ("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--no-witnesses")
+    pages, proof = {}, tmp_path / "x.cert.json"
+    for name, more in {"with": (), "without": ("--no-script",)}.items():
+        assert called(*options, "--out", proof, "--quiet", *more) == 0
+        pages[name] = (tmp_path / "x.html").read_text("utf-8")
+        one = tmp_path / f"{name}.html"
+        about = ("--model", MODEL, "--input", digit)
+        assert called("report", proof, *about, "--out", one, "--quiet", *more) == 0
+        assert ("<script" in one.read_text("utf-8")) == (name == "with")
+    assert 'id="again"' in pages["with"]
+    assert "<script" not in pages["without"]
+    stated = "Statement sha256</dt><dd"
+    assert all(stated in page for page in pages.values())
+    refused(*options, "--no-script", "--no-pages", words=["--no-script", "--no-pages"])
+    refused("explain", MODEL, "--data", tmp_path, "--no-script", words=["--pages"])
+    (tmp_path / "campaign").mkdir()
+    refused("report", tmp_path / "campaign", "--no-script", words=["single certificate"])
+
+
 def test_a_file_that_is_no_certificate_is_bad_input(tmp_path: Path) -> None:
     for content in ("no json", "[]", "{}", '{"schema": "something else"}'):
         (tmp_path / "c.json").write_text(content)

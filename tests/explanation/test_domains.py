@@ -18,7 +18,8 @@ from protoproof.certificate.schema import Envelope
 from protoproof.errors import UsageError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
-from protoproof.kernel import CheckReport, check
+from protoproof.formal import verify
+from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.claims import words
 from protoproof.network import Network, load
 from protoproof.prover.latent.domain import Domain, rounding_slack
@@ -30,6 +31,7 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import certificate_core
 from protoproof.report.page.words import domain_words
 from protoproof.verdict import Status
+from tests.support.formal import built
 from tests.support.network.builders import draft
 
 LAST = {"box": "Sigmoid", "relu": "Relu", "sphere": "LpNormalization", "simplex": "Softmax"}
@@ -202,6 +204,21 @@ def test_linear_bounds_over_all_locations_are_used(folder: Path) -> None:
         core["evidence"]["forms"][0]["joint"]["nu"] = [0, 0]
 
     assert forged(envelope, without, folder).status == "incomplete"
+
+
+@built
+def test_linear_bounds_over_all_locations_are_proved_in_coq(folder: Path) -> None:
+    known = network("linear", folder)
+    model = ModelFile(known.data)
+    assert verify(canonical_bytes(jointly(folder)), model).proved
+    # what they say about a single location, too: as rows
+    x = image(known)
+    found = Explainer(known).explain(x, domain=domain("linear", known, x), vocabulary="pairs")
+    assert found.certificate is not None
+    blocks = found.certificate.core.evidence.domain_blocks
+    rows = [row[len(b.facts) :] for b in blocks for row in (*b.lower.theta, *b.upper.theta)]
+    assert any(any(row) for row in rows)
+    assert verify(canonical_bytes(found.certificate), model).proved
 
 
 def test_a_small_region_needs_no_fact(folder: Path) -> None:

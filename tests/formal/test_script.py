@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from importlib import import_module
 from math import gcd, isqrt
 
 import numpy as np
@@ -14,6 +14,7 @@ from protoproof import explain
 from protoproof.formal.portable import kernel_script, portable_proof
 from protoproof.formal.program import ask
 from protoproof.kernel import ModelFile
+from protoproof.kernel.budget import Budget
 from protoproof.network import load
 from protoproof.resources import ZOO, zoo_path
 from tests.support.browser import node
@@ -23,6 +24,7 @@ from tests.support.formal import (
     false_statements,
     in_node,
     one_number_changed,
+    read_in_node,
     run_node,
 )
 from tests.support.kernel.builders import pair_core, scene
@@ -32,30 +34,32 @@ from tests.support.sources import ROOT
 SWEEP = pytest.mark.sweep
 FORMAL = ROOT / "verifier" / "formal"
 BUILD = ROOT / "build" / "kernel"
-RECORD = json.loads(
-    (ROOT / "verifier" / "protoproof" / "formal" / "browser" / "kernel.json").read_text("ascii")
-)
+PROGRAMS = ("command.ml", "program.ml")  # they read files
+PACKED = ROOT / "verifier" / "protoproof" / "formal" / "browser"
+LINES = [line.split() for line in (PACKED / "kernel.txt").read_text("ascii").splitlines()]
+TOOLS = {first: second for first, second in LINES if len(first) < 64}
+HASHES = {second: first for first, second in LINES if len(first) == 64}
 
 
 def test_the_script_is_made_from_the_present_sources() -> None:
     made_from = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in FORMAL.iterdir()
-        if path.suffix in (".v", ".ml", ".js") and path.name != "command.ml"
+        str(path.relative_to(FORMAL)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in [*FORMAL.iterdir(), *(FORMAL / "reader").iterdir()]
+        if path.suffix in (".v", ".ml", ".js") and path.name not in PROGRAMS
     }
-    assert RECORD["sources"] == made_from, "make kernel-page"
-    assert RECORD["sha256"] == hashlib.sha256(kernel_script().encode()).hexdigest()
+    script = hashlib.sha256(kernel_script().encode()).hexdigest()
+    assert made_from | {"kernel.js": script} == HASHES, "make kernel-page"
 
 
 def test_building_it_again_gives_the_same_bytes() -> None:
     script, tools = BUILD / "kernel.js", BUILD / "toolchain.txt"
     if not script.is_file():
         pytest.skip("the script is not built: make kernel needs Coq, OCaml and js_of_ocaml")
-    glue = (BUILD / "script" / name for name in ("main.ml", "page.ml", "zarith.js"))
-    copies = [*BUILD.glob("*.v"), *glue]
-    if any(copy.read_bytes() != (FORMAL / copy.name).read_bytes() for copy in copies):
+    sources = [FORMAL / name for name in HASHES if name != "kernel.js"]
+    copies = [(BUILD if path.suffix == ".v" else BUILD / "script") / path.name for path in sources]
+    if any(a.read_bytes() != b.read_bytes() for a, b in zip(sources, copies, strict=True)):
         pytest.skip("what is built is of other sources: make kernel")
-    if dict(line.split() for line in tools.read_text("ascii").splitlines()) != RECORD["tools"]:
+    if dict(line.split() for line in tools.read_text("ascii").splitlines()) != TOOLS:
         pytest.skip("what is built is of other tools than those on record")
     assert script.read_text("ascii") == kernel_script()
 
@@ -177,3 +181,19 @@ def test_explanations_of_the_zoo_are_proved(name: str) -> None:
         *(f"proved necessary {witness.fact} {witness.rival}" for witness in core.witnesses),
         "end",
     ]
+    # and the head of the statement is what the file computes, for the reader in the script too
+    assert read_in_node(portable.statement, model.data).startswith("same ")
+    line = next(k for k, text in enumerate(portable.statement.split("\n")) if text[:7] == "points ")
+    other = portable.statement.split("\n")
+    other[line + 1] = " ".join(["1", *other[line + 1].split(" ")[1:]])
+    assert not read_in_node("\n".join(other), model.data).startswith("same ")
+
+
+def test_a_proof_that_costs_too_much_is_not_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The certificate stands; its page says that it is not proved again."""
+    here = scene(5)
+    made = import_module("protoproof.formal.portable")
+    monkeypatch.setattr(made, "Budget", lambda: Budget(max_steps=1))
+    portable = portable_proof(pair_core(here), ModelFile(here.data))
+    assert (portable.statement, portable.proof, portable.sha256) == ("", "", "")
+    assert portable.reason.startswith("not covered by the kernel: too large to be checked")

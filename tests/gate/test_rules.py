@@ -282,3 +282,17 @@ def test_class_loss_is_on_balance() -> None:
     assert check.status == "passed"
     (check,) = against(old, new, {"class_loss": {"at_most": 0.24}})
     assert (check.status, [f.instance for f in check.findings]) == ("failed", [2])
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"), [("FF", "passed"), ("FR", "failed"), ("RR", "failed")]
+)
+def test_a_certificate_at_level_r_violates_a_policy_that_asks_for_f(
+    levels: str, expected: str
+) -> None:
+    found = campaign([row(k, level=level) for k, level in enumerate(levels)])
+    rules = Rules.model_validate({"certificates": {"accepted": "all", "level": "F"}})
+    outcomes = {check.rule: check.status for check in checks(rules, found)}
+    assert outcomes["level"] == expected
+    assert "level" not in {check.rule for check in checks(Rules.model_validate(
+        {"certificates": {"accepted": "all"}}), found)}  # fmt: skip

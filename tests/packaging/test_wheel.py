@@ -96,6 +96,8 @@ def test_it_installs_one_name_and_its_data(installed: Installed) -> None:
     for schema in ("certificate", "explanation", "head", "policy", "property"):
         assert f"protoproof/schema/{schema}.schema.json" in names
     assert "protoproof/py.typed" in names
+    assert "protoproof/formal/browser/kernel.js.gz" in names
+    assert "protoproof/report/page/templates/again.js" in names
 
 
 def test_it_carries_no_training(installed: Installed) -> None:

@@ -180,6 +180,20 @@ def test_a_page_proves_itself(chromium: Tab, tmp_path: Path) -> None:
     assert chromium.problems == []
 
 
+@browser
+def test_no_name_changes_what_is_proved(chromium: Tab, tmp_path: Path) -> None:
+    """Markup, entities, blanks and hidden characters in names are text, and read alike here."""
+    names = (
+        HOSTILE,
+        "&amp;&lt; \u00a0\t \r\n\u3000x",
+        "<textarea><title></main></header>\x00\u2029",
+    )
+    page = tiny(title=names[0], input_name=names[1], predicted=names[2])
+    state, words = seen(chromium, page, tmp_path)
+    assert state == "proved", words
+    assert chromium.problems == []
+
+
 def other_claim(about: dict[str, Any]) -> None:
     about["statement"] = dict(false_statements(about["statement"]))["another claim"]
 
@@ -206,6 +220,7 @@ def test_what_is_false_is_refused(
     assert state == "refused"
     assert "Refused" in words
     assert "Proved" not in words
+    assert "What was proved" not in words
     assert chromium.problems == []
 
 
@@ -274,6 +289,7 @@ def test_what_is_not_covered_is_said(chromium: Tab, tmp_path: Path) -> None:
         state, words = seen(chromium, with_proof(tiny(), change), tmp_path)
         assert state == "open"
         assert "Not covered by the kernel: proofs part by part." in words
+        assert "What was proved" not in words
     state, words = seen(chromium, with_proof(tiny(), beyond), tmp_path)
     assert state == "proved"
     assert "Not covered by the kernel: size bounds." in words
@@ -281,22 +297,51 @@ def test_what_is_not_covered_is_said(chromium: Tab, tmp_path: Path) -> None:
     assert chromium.problems == []
 
 
+def answers(chromium: Tab, *files: Path) -> list[str]:
+    """What the page says of files that are given to it, once it has compared all of them."""
+    chromium.choose("#again input", *files)
+    chromium.evaluate(
+        f"new Promise(done => {{ (function look() {{ if (document.querySelectorAll("
+        f"'#again .files li[class]').length === {len(files)}) done(); else setTimeout(look, 20);"
+        "})(); })"
+    )
+    return chromium.text("#again .files").splitlines()
+
+
 @browser
 def test_a_file_is_compared_with_the_network_of_the_statement(
     chromium: Tab, tmp_path: Path
 ) -> None:
+    """Its hash, and the head that it computes."""
     state, _ = seen(chromium, tiny(), tmp_path)
     assert state == "proved"
     model, other = tmp_path / "net.onnx", tmp_path / "other\u202e.onnx"
     model.write_bytes(make_scene().data)
     other.write_bytes(make_scene().data[:-1] + b"x")
-    chromium.choose("#again input", model, other)
-    chromium.settled("#again .files li:first-child", "class", ())
-    chromium.settled("#again .files li:last-child", "class", ())
-    same, different = chromium.text("#again .files").splitlines()
-    assert "net.onnx is the network of the statement: equal SHA-256. Only the hash" in same
+    same, different = answers(chromium, model, other)
+    assert "net.onnx is the network of the statement: equal SHA-256. And its head is" in same
     assert "Refused: other[U+202E].onnx is not the network of the statement." in different
     assert hashlib.sha256(other.read_bytes()).hexdigest() in different
+    assert chromium.problems == []
+
+
+@browser
+def test_a_statement_about_another_head_is_not_that_of_the_file(
+    chromium: Tab, tmp_path: Path
+) -> None:
+    """A true statement with the hash of a network that computes something else."""
+    other = tmp_path / "other.onnx"
+    other.write_bytes(make_scene(4).data)
+
+    def renamed(about: dict[str, Any]) -> None:
+        lines = about["statement"].split("\n")
+        lines[1] = f"model {ModelFile(make_scene(4).data).sha256}"
+        about["statement"] = "\n".join(lines)
+
+    state, _ = seen(chromium, with_proof(tiny(), renamed), tmp_path)
+    assert state == "proved"
+    (answer,) = answers(chromium, other)
+    assert "Refused: other.onnx does not compute the head of the statement" in answer
 
 
 @browser
@@ -313,17 +358,16 @@ def test_a_model_in_several_files_is_compared_by_their_list(chromium: Tab, tmp_p
 
     state, _ = seen(chromium, with_proof(tiny(), in_files), tmp_path)
     assert state == "proved"
-    paths = [tmp_path / name for name in ("net.onnx", *data, "wrong.bin")]
-    for path, content in zip(paths, (here.data, *data.values(), b"0124"), strict=True):
+    paths = [tmp_path / name for name in ("net.onnx", "wrong.bin", *data)]
+    for path, content in zip(paths, (here.data, b"0124", *data.values()), strict=True):
         path.write_bytes(content)
-    chromium.choose("#again input", *paths)
-    chromium.settled("#again .files li:last-child", "class", ())
-    for word, line in zip(
-        ("is the network of", "is the data file weights.bin", "is the data file more", "Refused"),
-        chromium.text("#again .files").splitlines(),
-        strict=True,
-    ):
-        assert word in line
+    alone, wrong = answers(chromium, *paths[:2])
+    assert "Only the hash was compared: to compare its head, drop its data files too." in alone
+    assert "Refused: wrong.bin" in wrong
+    chromium.evaluate("document.querySelector('#again .files').replaceChildren()")
+    first, second = answers(chromium, *paths[2:])
+    assert "weights.bin is the data file weights.bin" in first
+    assert "more is the data file more" in second
 
 
 @browser

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +39,18 @@ def says(statement: str, proof: str, core: Core) -> bool:
     """Whether the kernel proves a statement from a proof."""
     assert PROGRAM is not None
     return ask(PROGRAM, statement, proof, core).sufficient
+
+
+def all_said(statement: str, proof: str) -> list[str]:
+    """Everything that the kernel says of a proof, line by line."""
+    assert PROGRAM is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "statement", Path(folder) / "proof"
+        for path, text in zip(files, (statement, proof), strict=True):
+            path.write_text(text, encoding="ascii")
+        command = [str(PROGRAM), *map(str, files)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [*result.stdout.splitlines(), *result.stderr.splitlines()]
 
 
 def line_changed(text: str, word: str, change: Callable[[list[str]], None]) -> str:
@@ -97,14 +111,18 @@ def one_number_changed(proof: str, rng: np.random.Generator) -> str:
     return "\n".join([*lines[:index], " ".join(tokens), *lines[index + 1 :]])
 
 
-def in_node(statement: str, proof: str, kernel: str | None = None) -> list[str]:
+def in_node(statement: str, proof: str) -> list[str]:
     """What the kernel's script says, line by line, in Node."""
-    given = {
-        "kernel": kernel_script() if kernel is None else kernel,
-        "statement": statement,
-        "proof": proof,
-    }
+    given = {"kernel": kernel_script(), "statement": statement, "proof": proof}
     return [str(line) for line in run_node(_ASKED, given)]
+
+
+def read_in_node(statement: str, model: bytes) -> str:
+    """What the reader in the kernel's script says of a model file."""
+    content = base64.b64encode(model).decode()
+    given = {"kernel": kernel_script(), "statement": statement, "model": content}
+    (line,) = run_node(_READ, given)
+    return str(line)
 
 
 def run_node(script: str, given: object) -> list[object]:
@@ -122,6 +140,11 @@ def run_node(script: str, given: object) -> list[object]:
     return found
 
 
+_READ = """
+(0, eval)(given.kernel);
+const bytes = new Uint8Array(Buffer.from(given.model, "base64"));
+said.push(globalThis.protoproofKernel.model(given.statement, bytes));
+"""
 _ASKED = """
 (0, eval)(given.kernel);
 const kernel = globalThis.protoproofKernel;

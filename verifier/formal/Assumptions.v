@@ -1,4 +1,7 @@
 (** What the theorems rest on: the build compares this output with assumptions.txt. *)
-From Protoproof Require Import Theorems.
+From Protoproof Require Import Theorems Sizes.
 Print Assumptions accept_sound.
 Print Assumptions witness_sound.
+Print Assumptions parts_sound.
+Print Assumptions contrast_sound.
+Print Assumptions size_sound.

@@ -6,7 +6,7 @@ Local Open Scope Z_scope.
 
 (** a location, or every one *)
 Definition place := option nat.
-Inductive quantity := QM (j : nat) | QNorm | QTotal.
+Inductive quantity := QM (j : nat) | QNorm | QTotal | QChannel (d : nat) | QSlope (v : list Z).
 
 (** What is known about a latent; all numbers over [unit]. For angles, norm, total and box are those
     of the direction z / length. *)
@@ -18,7 +18,8 @@ Inductive prem :=
 | PBox (at_ : place) (e : ends)
 | PHere (l j : nat)                            (* location l attains the least measurement *)
 | PAmong (j : nat) (ls : list nat)             (* one of these locations does *)
-| PNothing.
+| PNothing
+| PJoint (rows : list (list Z)) (lo : Z).        (* a linear form over all locations is at least this *)
 
 (** multipliers of premises *)
 Definition charges := list (nat * Z).
@@ -38,14 +39,17 @@ Inductive step :=
 | SSpan (j : nat)
 | SScaled (at_ : place) (j box : nat)
 | SAround (l j i : nat) (r : Z)
-| SMeet (i k : nat).
+| SMeet (i k : nat)
+| SCut (i k : nat)
+| SAlone (i l : nat) (boxes : list nat).
 
 Inductive line :=
 | Support (l : nat) (al be a b : Z)
 | Oppose (l : nat) (al be : Z) (il ih : nat) (among : option nat) (refs : list nat).
 Record relaxation := Relaxation {
   lines : list (nat * line);                     (* by prototype, ascending *)
-  sums : list (nat * option nat * charges) }.    (* by location: box and multipliers *)
+  sums : list (nat * option nat * charges);      (* by location: box and multipliers *)
+  joint : charges }.                             (* linear forms over all locations *)
 
 Inductive proof :=
 | Done (updates : list (nat * (option nat * option nat))) (form : option relaxation)
@@ -53,9 +57,8 @@ Inductive proof :=
 | Absurd (i k : nat)
 | Nowhere (i : nat)
 | EmptyBox (i : nat)
-| SplitQ (l j : nat) (at_ : Z) (p1 p2 : proof)
+| SplitQ (l : nat) (what : quantity) (at_ : Z) (p1 p2 : proof)
 | SplitV (j : nat) (at_ : Z) (p1 p2 : proof)
-| SplitBox (l i d : nat) (at_ : Z) (p1 p2 : proof)
 | Place (i l : nat) (p1 p2 : proof).
 Inductive evidence := Direct (form : option relaxation) | Cases (p : proof).
 
@@ -139,6 +142,8 @@ Definition form_for (q : quantity) : option form :=
   | QM j => get (forms c) j
   | QNorm => Some (Form 1 [] 0)
   | QTotal => Some (Form 0 (repeat (hd_ c) (ch c)) 0)
+  | QChannel d => if Nat.ltb d (ch c) then Some (Form 0 (repeat 0 d ++ [hd_ c]) 0) else None
+  | QSlope v => Some (Form 0 (vscale (hd_ c) v) 0)
   end.
 
 Section Premises.
@@ -244,6 +249,49 @@ Fixpoint meet (a b : ends) : ends :=
       (Z.max l1 l2, match u1, u2 with
                     | Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end) :: meet a' b'
   | _, _ => []
+  end.
+Definition cut_low (e : ends) (d : nat) (x : Z) : ends :=
+  map (fun p => if Nat.eqb (fst p) d then (Z.max (fst (snd p)) x, snd (snd p)) else snd p) (combine (seq 0 (length e)) e).
+Definition cut_high (e : ends) (d : nat) (x : Z) : ends :=
+  map (fun p => if Nat.eqb (fst p) d then
+         (fst (snd p), Some (match snd (snd p) with Some u => Z.min u x | None => x end)) else snd p)
+      (combine (seq 0 (length e)) e).
+(** the most of a linear form over a box, and of one over all locations but for one *)
+Fixpoint most_of (n : nat) (v : list Z) (e : ends) : option Z :=
+  match n with
+  | O => Some 0
+  | S n' =>
+      match v with
+      | [] => Some 0
+      | a :: v' =>
+          match e, most_of n' v' (tl e) with
+          | (lo, hi) :: _, Some m =>
+              if a =? 0 then Some m else
+              match hi with Some u => Some (Z.max (a * lo) (a * u) + m) | None => if a <? 0 then Some (a * lo + m) else None end
+          | _, _ => None
+          end
+      end
+  end.
+Fixpoint most_elsewhere (l n k : nat) (rows : list (list Z)) (boxes : list nat) : option Z :=
+  match n with
+  | O => Some 0
+  | S n' =>
+      match boxes with
+      | [] => None
+      | i :: boxes' =>
+          match most_elsewhere l n' (S k) (tl rows) boxes' with
+          | None => None
+          | Some m =>
+              if Nat.eqb k l then Some m else
+              match get prems i with
+              | Some (PBox p e) =>
+                  if covers p (Some k) then
+                    match most_of (ch c) (hd [] rows) e with Some x => Some (x + m) | None => None end
+                  else None
+              | _ => None
+              end
+          end
+      end
   end.
 (** channels within r of a prototype's, rounded outwards *)
 Definition around (p : list Z) (D : nat) (r : Z) : ends :=
@@ -387,6 +435,26 @@ Definition derive (s : step) : option prem :=
           end
       | _, _ => None
       end
+  | SCut i k =>
+      match get prems i, get prems k with
+      | Some (PBox p e), Some (PQ (Some l) (QChannel d) lo hi) =>
+          if covers p (Some l) && Nat.ltb l (nl c) then
+            let e1 := match lo with Some x => cut_low e d x | None => e end in
+            Some (PBox (Some l) (match hi with Some x => cut_high e1 d x | None => e1 end))
+          else None
+      | _, _ => None
+      end
+  | SAlone i l boxes =>
+      match get prems i with
+      | Some (PJoint rows lo) =>
+          if Nat.ltb l (nl c) then
+            match most_elsewhere l (nl c) 0 rows boxes with
+            | Some m => Some (PQ (Some l) (QSlope (nth l rows [])) (Some (lo - m)) None)
+            | None => None
+            end
+          else None
+      | _ => None
+      end
   end.
 
 (** ** Activations *)
@@ -450,11 +518,12 @@ Definition line_of (j : nat) (w : Z) (e : entry) (ln : line) : option (nat * Z *
       match ln with
       | Support l al be a b =>
           match fst (fst e), f a, f b with
-          | Some lo, Some (fa, fa'), Some (fb, fb') =>
+          | Some low, Some (fa, fa'), Some (fb, fb') =>
+              let lo := Z.min low a in
               let top := match snd (fst e) with Some hi => Some (Z.max hi b) | None => None end in
               let s := shape_on isqrt fine rounds ch (to_fine (Some lo, top)) in
               if (0 <? w) && nearest j && measures_ l j && convex s && falls s && (al <=? 0)
-                 && (lo <=? a) && (a <? b)
+                 && (a <? b)
                  && (al * b + be * G <=? fb * G) && (al * a + be * G <=? fb * G)
                  && (al * (b - a) <=? (fb - fa') * G)
                  && ((a - lo) * ((fb' - fa) * G - al * (b - a)) <=? (b - a) * (fa * G - al * a - be * G))
@@ -522,18 +591,41 @@ Fixpoint subject_of (T : list term) : option (list (Z * form)) :=
   | (_, (a, j)) :: r =>
       match get (forms c) j, subject_of r with Some f, Some s => Some ((a, f) :: s) | _, _ => None end
   end.
-Fixpoint summed (ss : list (nat * option nat * charges)) (T : list term) : option Z :=
+(** the linear forms over all locations that are taken off, by location; and what they are at least *)
+Definition taken (js : list (Z * list (list Z))) (l : nat) : list (Z * form) :=
+  map (fun x => (- fst x, Form 0 (vscale (hd_ c) (nth l (snd x) [])) 0)) js.
+Fixpoint joints (ts : charges) : option (list (Z * list (list Z)) * Z) :=
+  match ts with
+  | [] => Some ([], 0)
+  | (i, t) :: r =>
+      match get prems i, joints r with
+      | Some (PJoint rows lo), Some (js, s) => if 0 <=? t then Some ((t, rows) :: js, t * lo + s) else None
+      | _, _ => None
+      end
+  end.
+Fixpoint summed (js : list (Z * list (list Z))) (ss : list (nat * option nat * charges)) (T : list term) : option Z :=
   match ss with
   | [] => match T with [] => Some 0 | _ => None end
   | (l, box, ts) :: ss' =>
       let mine := filter (fun x => Nat.eqb (fst x) l) T in
       let rest := filter (fun x => negb (Nat.eqb (fst x) l)) T in
-      match get (lb c) l, subject_of mine, summed ss' rest with
+      match get (lb c) l, subject_of mine, summed js ss' rest with
       | Some bank, Some sub, Some s =>
-          match row (Some l) bank box sub ts with
+          match row (Some l) bank box (sub ++ taken js l) ts with
           | Some (n, d) => Some (fl n d + s) | None => None end
       | _, _, _ => None
       end
+  end.
+Fixpoint same_list (xs ys : list nat) : bool :=
+  match xs, ys with [], [] => true | x :: xs', y :: ys' => Nat.eqb x y && same_list xs' ys' | _, _ => false end.
+Definition bounded_terms (r : relaxation) (T : list term) : option Z :=
+  match joints (joint r) with
+  | Some ([], _) => summed [] (sums r) T
+  | Some (js, s) =>
+      if same_list (map (fun x => fst (fst x)) (sums r)) (seq 0 (nl c)) then
+        match summed js (sums r) T with Some v => Some (v + fl s G) | None => None end
+      else None
+  | None => None
   end.
 
 (** ** Margins *)
@@ -543,7 +635,7 @@ Definition margin (ft : features) (w : list Z) (offset : Z) (es : list entry) (f
       match terms 0 w es [] with Some (s, _) => 0 <? s + offset * F | None => false end
   | Each, Some r =>
       match terms 0 w es (lines r) with
-      | Some (s, T) => match summed (sums r) T with Some v => 0 <? s + v + offset * F | None => false end
+      | Some (s, T) => match bounded_terms r T with Some v => 0 <? s + v + offset * F | None => false end
       | None => false
       end
   | Groups g, None =>
@@ -557,12 +649,6 @@ Definition margin (ft : features) (w : list Z) (offset : Z) (es : list entry) (f
   end.
 End Premises.
 
-Definition cut_low (e : ends) (d : nat) (x : Z) : ends :=
-  map (fun p => if Nat.eqb (fst p) d then (Z.max (fst (snd p)) x, snd (snd p)) else snd p) (combine (seq 0 (length e)) e).
-Definition cut_high (e : ends) (d : nat) (x : Z) : ends :=
-  map (fun p => if Nat.eqb (fst p) d then
-         (fst (snd p), Some (match snd (snd p) with Some u => Z.min u x | None => x end)) else snd p)
-      (combine (seq 0 (length e)) e).
 Definition crossed (lo hi : option Z) : bool :=
   match lo, hi with Some a, Some b => b <? a | _, _ => false end.
 
@@ -592,20 +678,12 @@ Fixpoint prove (ft : features) (w : list Z) (offset : Z) (es : list entry) (prem
       | Some (PBox (Some _) e) => existsb (fun p => crossed (Some (fst p)) (snd p)) (firstn (ch c) e)
       | _ => false
       end
-  | SplitQ l j x p1 p2 =>
-      prove ft w offset es (put (PQ (Some l) (QM j) None (Some x)) prems) (S up) p1
-        && prove ft w offset es (put (PQ (Some l) (QM j) (Some x) None) prems) (S up) p2
+  | SplitQ l q x p1 p2 =>
+      prove ft w offset es (put (PQ (Some l) q None (Some x)) prems) (S up) p1
+        && prove ft w offset es (put (PQ (Some l) q (Some x) None) prems) (S up) p2
   | SplitV j x p1 p2 =>
       prove ft w offset es (put (PV j None (Some x)) prems) (S up) p1
         && prove ft w offset es (put (PV j (Some x) None) prems) (S up) p2
-  | SplitBox l i d x p1 p2 =>
-      match get prems i with
-      | Some (PBox p e) =>
-          covers p (Some l) && Nat.ltb l (nl c)
-            && prove ft w offset es (put (PBox (Some l) (cut_high e d x)) prems) (S up) p1
-            && prove ft w offset es (put (PBox (Some l) (cut_low e d x)) prems) (S up) p2
-      | _ => false
-      end
   | Place i l p1 p2 =>
       match get prems i with
       | Some (PAmong j ls) =>
@@ -653,7 +731,7 @@ Definition domain_prem (q : constraint) : prem :=
       | BoxEverywhere e => PBox None (box_ends e)
       | Norm lo hi => PQ None QNorm (Some (dn lo)) (Some (up hi))
       | Total lo hi => PQ None QTotal (Some (dn lo)) (Some (up hi))
-      | Jointly _ _ => PNothing
+      | Jointly rows b => PJoint rows (b * G)
       end
   end.
 Definition premises : list prem := map fact_prem (facts S) ++ map domain_prem (domain S).

@@ -93,6 +93,8 @@ Definition qval (l : nat) (q : quantity) : R :=
   | QM j => measurement H z l j
   | QNorm => square_length D (vec l)
   | QTotal => sumn D (vec l)
+  | QChannel d => vec l d
+  | QSlope v => sumn D (fun d => at_ v d * vec l d)
   end.
 Definition phold (p : prem) : Prop :=
   match p with
@@ -108,6 +110,7 @@ Definition phold (p : prem) : Prop :=
   | PHere l j => In l (places H j) /\ measurement H z l j = value H z j
   | PAmong j ls => exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j
   | PNothing => True
+  | PJoint rows lo => IZR lo <= g * sumn (nloc H) (fun l => sumn D (fun d => at_ (nth l rows []) d * vec l d))
   end.
 
 (** Arrays *)
@@ -178,6 +181,11 @@ Proof.
   - cbn [quadratic directed] in eq. destruct (one_span each) as [s|] eqn:es; [|discriminate].
     destruct ln as [ln _]. rewrite (one_span_ok _ _ es j) by (rewrite ln; exact hj). now rewrite DIRECT.
 Qed.
+Lemma slope_form_ok v l : form_value D (Form 0 (vscale (hd_ c) v) 0) (Y l) = h * h * sumn D (fun d => at_ v d * vec l d).
+Proof.
+  unfold form_value, Y; cbn [lead slope const]. change (hd_ c) with (Zpos (hden H)).
+  rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r, <- sumn_scal. apply sumn_ext. intros d _. rewrite at_vscale. fold h. ring.
+Qed.
 Lemma form_for_ok q f l : form_for c q = Some f -> form_value D f (Y l) = h * h * qval l q.
 Proof.
   destruct q; cbn [form_for qval].
@@ -189,6 +197,15 @@ Proof.
   - intros e; inv_some; subst f. unfold form_value, Y; cbn [lead slope const]. change (ch c) with D. change (hd_ c) with (Zpos (hden H)).
     rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r, <- sumn_scal. apply sumn_ext. intros d hd.
     unfold at_. rewrite nth_repeat_lt by auto. fold h. ring.
+  - destruct (Nat.ltb d (ch c)) eqn:ed; [|discriminate]. apply Nat.ltb_lt in ed. change (ch c) with D in ed.
+    intros e; inv_some; subst f. unfold form_value; cbn [lead slope const]. change (hd_ c) with (Zpos (hden H)).
+    rewrite Rmult_0_l, Rplus_0_l, Rplus_0_r.
+    assert (U : forall n k y, (k < n)%nat -> sumn n (fun i => at_ (repeat 0%Z k ++ [Zpos (hden H)]) i * y i) = h * y k).
+    { induction n; intros k y hk; [lia|]. cbn [sumn]. destruct k as [|k]; cbn [repeat app].
+      - rewrite (sumn_ext n _ (fun _ => 0)), sumn_zero; [unfold at_; cbn; fold h; ring|]. intros i _. unfold at_. destruct i; cbn; lra.
+      - specialize (IHn k (fun i => y (S i)) ltac:(lia)). unfold at_ in *. cbn [nth]. rewrite IHn. ring. }
+    rewrite U by auto. unfold Y. ring.
+  - intros e; inv_some; subst f. apply slope_form_ok.
 Qed.
 
 Section Premises.
@@ -208,7 +225,7 @@ Lemma quantity_ok p q lo hi i at_ bank l : get prems i = Some (PQ p q lo hi) -> 
 Proof.
   intros e hc hs ha hl hb. apply M in e. pose proof (covers_ok _ _ _ hc ha) as hk. destruct p as [k|]; cbn in e.
   - subst l. exact e.
-  - apply e; auto. destruct q as [j| |]; auto. cbn [same_bank] in hs. destruct (get (pb c) j) as [b|] eqn:eb; [|discriminate].
+  - apply e; auto. destruct q as [j| | | |]; auto. cbn [same_bank] in hs. destruct (get (pb c) j) as [b|] eqn:eb; [|discriminate].
     apply Nat.eqb_eq in hs. apply get_pb in eb. unfold measures. rewrite hb. destruct eb as [_ ->]. subst. apply Nat.eqb_refl.
 Qed.
 Lemma charge_ok at_ bank l : at_place at_ l -> (l < nloc H)%nat -> nth l (lbank H) O = bank ->
@@ -216,7 +233,7 @@ Lemma charge_ok at_ bank l : at_place at_ l -> (l < nloc H)%nat -> nth l (lbank 
 Proof.
   intros ha hl hb. induction ts as [|[i t] ts IH]; intros T C e; cbn [charge] in e.
   - inv_some. cbn. lra.
-  - destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
+  - destruct (get prems i) as [[p q lo hi| | | | | | | |]|] eqn:ei; try discriminate.
     destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
     destruct (form_for c q) as [f|] eqn:ef; [|discriminate].
     destruct (if (0 <? t)%Z then hi else lo) as [x|] eqn:ex; [|discriminate].
@@ -261,7 +278,7 @@ Proof.
   destruct (box_of prems at_ box) as [b|] eqn:eb; [|discriminate].
   apply (charge_ok _ _ _ ha hl hb) in ec. apply (bounded_ok _ _ _ _ _ _ l e ec).
   unfold box_of in eb. destruct box as [i|]; [|inv_some; now subst].
-  destruct (get prems i) as [[| | | |p e'| | |]|] eqn:ei; try discriminate.
+  destruct (get prems i) as [[| | | |p e'| | | |]|] eqn:ei; try discriminate.
   destruct (covers p at_) eqn:ecv; [|discriminate]. inv_some; subst b. apply M in ei. cbn in ei. apply ei.
   pose proof (covers_ok _ _ _ ecv ha). destruct p; auto.
 Qed.
@@ -284,8 +301,8 @@ Proof. unfold exempt. intros e q. rewrite <- not_true_iff_false in e. apply e. a
 Lemma lower_at_ok l j i a : lower_at c prems l j i = Some a -> In l (places H j) -> IZR a <= g * measurement H z l j.
 Proof.
   unfold lower_at. intros e hl. destruct (in_places _ _ hl) as [l1 l2].
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate.
-  - destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate.
+  - destruct q as [k| | | |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
     apply M in ei. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in ei.
     + subst k'. destruct ei as [q _]. exact q.
     + destruct (ei l l1 l2) as [q _]. exact q.
@@ -298,8 +315,8 @@ Lemma upper_at_ok l j i a : upper_at prems l j i = Some a -> (In l (places H j) 
   g * measurement H z l j <= IZR a.
 Proof.
   unfold upper_at. intros e hl.
-  destruct (get prems i) as [[p q lo hi| | | | | | |]|] eqn:ei; try discriminate.
-  destruct q as [k| |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
+  destruct (get prems i) as [[p q lo hi| | | | | | | |]|] eqn:ei; try discriminate.
+  destruct q as [k| | | |]; try discriminate. destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
   pose proof (M _ _ ei) as m. pose proof (covers_ok _ _ l H0 eq_refl) as hk. destruct p as [k'|]; cbn in m.
   - subst k'. destruct m as [_ q]. exact q.
   - destruct hl as [hl|[lo' q]]; [|discriminate]. destruct (in_places _ _ hl) as [l1 l2]. destruct (m l l1 l2) as [_ q]. exact q.
@@ -547,6 +564,65 @@ Proof.
   - now apply IH.
 Qed.
 
+Lemma cut_low_ok e d x k lo hi : nth_error (cut_low e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ hi = u /\
+  lo = if Nat.eqb k d then Z.max l x else l.
+Proof.
+  unfold cut_low. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma cut_high_ok e d x k lo hi : nth_error (cut_high e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ lo = l /\
+  hi = if Nat.eqb k d then Some (match u with Some y => Z.min y x | None => x end) else u.
+Proof.
+  unfold cut_high. intros q. rewrite nth_error_map in q.
+  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
+  assert (n = k /\ nth_error e k = Some (l, u)).
+  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
+    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
+      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
+    now apply (G O). }
+  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
+Qed.
+Lemma most_of_ok n : forall v e m (y : nat -> R), most_of n v e = Some m ->
+  (forall d lo hi, (d < n)%nat -> nth_error e d = Some (lo, hi) -> IZR lo <= g * y d /\ match hi with Some u => g * y d <= IZR u | None => True end) ->
+  g * sumn n (fun d => at_ v d * y d) <= IZR m.
+Proof.
+  induction n; intros v e m y q hf; cbn [most_of sumn] in *; [inv_some; subst; lra|].
+  destruct v as [|a v].
+  - inv_some; subst. rewrite (sumn_ext n _ (fun _ => 0)), sumn_zero; [unfold at_; cbn; lra|]. intros i _. unfold at_. destruct i; cbn; lra.
+  - destruct e as [|[lo hi] e]; [discriminate|]. cbn [tl] in q. destruct (most_of n v e) as [r|] eqn:er; [|discriminate].
+    assert (B : g * sumn n (fun d => at_ v d * y (S d)) <= IZR r) by (apply (IHn v e r (fun d => y (S d)) er); intros d lo' hi' hd hn; apply (hf (S d)); auto; lia).
+    destruct (hf O lo hi ltac:(lia) eq_refl) as [h1 h2]. unfold at_ in *. cbn [nth].
+    destruct (a =? 0)%Z eqn:e0; bools; [inv_some; subst; lra|].
+    assert (K : forall k : Z, IZR a * (g * y O) <= IZR k -> g * (IZR a * y O + sumn n (fun d => IZR (nth d v 0%Z) * y (S d))) <= IZR (k + r)) by (intros k hk; rewrite plus_IZR; lra).
+    destruct hi as [u|]; [|destruct (a <? 0)%Z eqn:e1; [|discriminate]]; inv_some; subst m; apply K.
+    + destruct (Z_le_gt_dec 0 a) as [s0|s0].
+      * apply Rle_trans with (IZR (a * u)); [|apply IZR_le; lia]. rewrite mult_IZR. apply IZR_le in s0. apply Rmult_le_compat_l; auto.
+      * apply Rle_trans with (IZR (a * lo)); [|apply IZR_le; lia]. rewrite mult_IZR. assert (IZR a <= 0) by (apply IZR_le; lia). nra.
+    + apply Z.ltb_lt in e1. apply IZR_lt in e1. rewrite mult_IZR. nra.
+Qed.
+Lemma most_elsewhere_ok l n : forall k rows boxes m, most_elsewhere c prems l n k rows boxes = Some m -> (k + n <= nloc H)%nat ->
+  g * sumn n (fun i => if Nat.eqb (k + i) l then 0 else sumn D (fun d => at_ (nth i rows []) d * vec (k + i) d)) <= IZR m.
+Proof.
+  induction n; intros k rows boxes m q hn; cbn [most_elsewhere sumn] in *; [inv_some; subst; lra|].
+  destruct boxes as [|i boxes]; [discriminate|]. destruct (most_elsewhere c prems l n (S k) (tl rows) boxes) as [r|] eqn:er; [|discriminate].
+  apply IHn in er; [|lia].
+  assert (E : sumn n (fun i => if Nat.eqb (S k + i) l then 0 else sumn D (fun d => at_ (nth i (tl rows) []) d * vec (S k + i) d))
+    = sumn n (fun i => if Nat.eqb (k + S i) l then 0 else sumn D (fun d => at_ (nth (S i) rows []) d * vec (k + S i) d))).
+  { apply sumn_ext. intros x _. rewrite Nat.add_succ_comm. destruct (Nat.eqb (k + S x) l); auto. apply sumn_ext. intros d _. destruct rows; [destruct x|]; reflexivity. }
+  rewrite E in er. clear E. rewrite Nat.add_0_r. destruct (Nat.eqb k l); [inv_some; subst; lra|].
+  destruct (get prems i) as [[| | | |p e| | | |]|] eqn:ei; try discriminate. destruct (covers p (Some k)) eqn:cv; [|discriminate].
+  destruct (most_of (ch c) (hd [] rows) e) as [x|] eqn:ex; [|discriminate]. inv_some; subst m.
+  apply (most_of_ok _ _ _ _ (vec k)) in ex.
+  - replace (nth 0 rows []) with (hd [] rows) by (destruct rows; reflexivity). change (ch c) with D in ex. rewrite plus_IZR. lra.
+  - apply M in ei. cbn in ei. apply ei. pose proof (covers_ok p (Some k) k cv eq_refl). destruct p; auto. lia.
+Qed.
+
 Theorem derive_ok s k : derive isqrt c unit fine rounds prems ps s = Some k -> phold k.
 Proof.
   destruct s; cbn [derive]; intros e.
@@ -579,7 +655,7 @@ Proof.
     destruct (Nat.eqb j' j && nearest c j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb en]. apply Nat.eqb_eq in eb. subst j'.
     destruct (least_at c prems j None ls refs) as [[b|]|] eqn:el; try discriminate. inv_some; subst k.
     assert (AT : exists l, In l ls /\ In l (places H j) /\ measurement H z l j = value H z j).
-    { destruct (get prems i) as [[| | | | |l0 j0|j0 ls0|]|] eqn:eg; try discriminate; apply M in eg; cbn in eg;
+    { destruct (get prems i) as [[| | | | |l0 j0|j0 ls0| |]|] eqn:eg; try discriminate; apply M in eg; cbn in eg;
         apply some_inj in ei; apply pair_equal_spec in ei; destruct ei as [-> <-].
       - exists l0. destruct eg. repeat split; auto. now left.
       - exact eg. }
@@ -606,7 +682,7 @@ Proof.
     destruct kind; [unfold pool in ep; destruct (_ =? 0)%Z in ep; discriminate|..];
       change (@nth chain j (inner H) [] = inner_) in ein; rewrite ein; exact q.
   - (* SImplied *)
-    destruct (get prems i) as [[|k' lo [hi|]| | | | | |]|] eqn:ei; try discriminate.
+    destruct (get prems i) as [[|k' lo [hi|]| | | | | | |]|] eqn:ei; try discriminate.
     destruct (get (forms c) j) as [fj|] eqn:efj; [|discriminate]. destruct (get (forms c) v) as [fv|] eqn:efv; [|discriminate].
     destruct (get (pb c) j) as [bj|] eqn:ebj; [|discriminate]. destruct (get (pb c) v) as [bv|] eqn:ebv; [|discriminate].
     destruct (_ && _)%bool eqn:eb; [|discriminate]. bools.
@@ -645,7 +721,7 @@ Proof.
     destruct (places_eq j ltac:(rewrite ep; discriminate)) as [hj hpl]. rewrite ep in hpl.
     destruct (nearest_at j en) as [l0 [hl q]]; [rewrite <- hpl; discriminate|]. cbn [phold]. exists l0. rewrite hpl. auto.
   - (* SHere *)
-    destruct (get prems i) as [[| | | | |l j| |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | |]|] eqn:e2; try discriminate.
+    destruct (get prems i) as [[| | | | |l j| | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[|j' lo hi| | | | | | |]|] eqn:e2; try discriminate.
     destruct (Nat.eqb j j') eqn:ej; [|discriminate]. apply Nat.eqb_eq in ej. subst j'. inv_some; subst k.
     apply M in e1, e2. cbn in *. destruct e1 as [_ ->]. exact e2.
   - (* SSpan *)
@@ -678,7 +754,7 @@ Proof.
     assert (XG : g * (x / g) = x) by (field; lra).
     split; cbn [fst snd above below]; fold g; rewrite ?opp_IZR; fold x; nra.
   - (* SScaled *)
-    destruct (get prems box) as [[| | | |p e'| | |]|] eqn:e1; try discriminate.
+    destruct (get prems box) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate.
     destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
     destruct (scaled_range c unit j e') as [[lo hi]|] eqn:er; [|discriminate]. inv_some; subst k.
     apply M in e1. cbn in e1.
@@ -710,7 +786,7 @@ Proof.
     rewrite mult_IZR in q1, q2. fold g h in q1, q2. rewrite minus_IZR, plus_IZR.
     assert (e2 : g * z l d = g * t + IZR x * g / h) by (unfold t; rewrite pd; field; lra). split; lra.
   - (* SMeet *)
-    destruct (get prems i) as [[| | | |p a| | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[| | | |p' b| | |]|] eqn:e2; try discriminate.
+    destruct (get prems i) as [[| | | |p a| | | |]|] eqn:e1; try discriminate. destruct (get prems k0) as [[| | | |p' b| | | |]|] eqn:e2; try discriminate.
     assert (B : forall l, (match p with Some k => l = k | None => (l < nloc H)%nat end) -> (match p' with Some k => l = k | None => (l < nloc H)%nat end) ->
       forall d lo hi, (d < D)%nat -> nth_error (meet a b) d = Some (lo, hi) ->
       IZR lo <= g * vec l d /\ match hi with Some u => g * vec l d <= IZR u | None => True end).
@@ -721,6 +797,34 @@ Proof.
     destruct p as [l|]; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2].
     apply Nat.ltb_lt in b2. inv_some; subst k. cbn [phold]. intros l' -> d lo hi hd hm. apply (B l) with (4 := hm); auto.
     pose proof (covers_ok p' (Some l) l b1 eq_refl). destruct p'; auto.
+  - (* SCut *)
+    destruct (get prems i) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate.
+    destruct (get prems k0) as [[[l|] [j| | |d|v] lo hi| | | | | | | |]|] eqn:e2; try discriminate.
+    destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [cv ln]. apply Nat.ltb_lt in ln. change (nl c) with (nloc H) in ln.
+    inv_some; subst k. apply M in e1, e2. cbn [phold qval] in e1, e2. destruct e2 as [b1 b2]. cbn [fst snd] in b1, b2.
+    intros l' ->.
+    assert (B : forall k lo hi, (k < D)%nat -> nth_error e' k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
+    { apply e1. pose proof (covers_ok p (Some l) l cv eq_refl). destruct p; auto. }
+    set (e2 := match lo with Some x => cut_low e' d x | None => e' end).
+    assert (B2 : forall k lo hi, (k < D)%nat -> nth_error e2 k = Some (lo, hi) ->
+      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
+    { unfold e2. destruct lo as [x|]; auto. intros k lo' hi' hk hn. apply cut_low_ok in hn. destruct hn as [lo'' [u [n1 [-> ->]]]].
+      destruct (B _ _ _ hk n1) as [c1 c2]. split; auto. destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. cbn in b1. fold g in b1.
+      destruct (Z.max_spec lo'' x) as [[_ ->]|[_ ->]]; auto. }
+    destruct hi as [x|]; auto. intros k lo' hi' hk hn. apply cut_high_ok in hn. destruct hn as [lo'' [u [n1 [-> ->]]]].
+    destruct (B2 _ _ _ hk n1) as [c1 c2]. split; auto. destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. cbn in b2. fold g in b2.
+    destruct u as [y|]; auto. destruct (Z.min_spec y x) as [[_ ->]|[_ ->]]; auto.
+  - (* SAlone *)
+    destruct (get prems i) as [[| | | | | | | |rows lo]|] eqn:e1; try discriminate. destruct (Nat.ltb l (nl c)) eqn:el; [|discriminate].
+    apply Nat.ltb_lt in el. change (nl c) with (nloc H) in *. destruct (most_elsewhere c prems l (nloc H) 0 rows boxes) as [m|] eqn:em; [|discriminate].
+    inv_some; subst k. apply M in e1. cbn in e1. apply most_elsewhere_ok in em; [|lia]. split; cbn [fst snd above below qval]; [|exact I]. fold g.
+    rewrite minus_IZR.
+    assert (S : forall n f, (l < n)%nat -> sumn n f = f l + sumn n (fun i => if Nat.eqb (0 + i) l then 0 else f i)).
+    { clear. intros n. revert l. induction n; intros l f hl; [lia|]. cbn [sumn Nat.add]. destruct l as [|l]; cbn [Nat.eqb].
+      - lra.
+      - rewrite (IHn l (fun i => f (S i))) by lia. cbn [Nat.add]. lra. }
+    rewrite (S (nloc H)) in e1 by auto. cbn [Nat.add] in *. lra.
 Qed.
 
 (** ** Activations *)
@@ -729,8 +833,8 @@ Proof. intros q. destruct (places_eq j) as [_ e]; [intros e; rewrite e in q; des
 Lemma low_value_ok j i a : low_value c prems j i = Some a -> IZR a <= g * value H z j.
 Proof.
   unfold low_value. intros e.
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
-  - destruct p; [discriminate|]. destruct q as [k| |]; try discriminate.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p; [discriminate|]. destruct q as [k| | | |]; try discriminate.
     destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
     destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
     destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
@@ -742,8 +846,8 @@ Qed.
 Lemma high_value_ok j i a : high_value c prems j i = Some a -> g * value H z j <= IZR a.
 Proof.
   unfold high_value. intros e.
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
-  - destruct p as [l|]; (destruct q as [k| |]; [|destruct lo; discriminate|destruct lo; discriminate] || (destruct q as [k| |]; try discriminate)).
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p as [l|]; (destruct q as [k| | | |]; [|destruct lo; discriminate|destruct lo; discriminate] || (destruct q as [k| | | |]; try discriminate)).
     + destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].
       apply Nat.eqb_eq in b3. subst k. destruct (measures_ok _ _ b2) as [hl _]. pose proof (nearest_le _ _ b1 hl).
       destruct m as [_ w]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. nra.
@@ -761,7 +865,7 @@ Qed.
 Definition entry_ok (j : nat) (e : entry) : Prop := Iu (fst e) (value H z j) /\ If_ (snd e) (activation H z j).
 Lemma roof_ok j i known : below fine known (activation H z j) -> below fine (roof c unit fine prems j i known) (activation H z j).
 Proof.
-  intros k. unfold roof. destruct (get prems i) as [[| | |b ex| | | |]|] eqn:ei; auto.
+  intros k. unfold roof. destruct (get prems i) as [[| | |b ex| | | | |]|] eqn:ei; auto.
   destruct (_ && _)%bool eqn:eb; auto. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
   apply M in ei. cbn in ei. specialize (ei j b1 b2). set (a := activation H z j) in *.
   assert (q : F * a <= IZR (ce (b * Z.pos fine) (Z.pos unit))).
@@ -839,7 +943,7 @@ Proof.
   intros [ev ea] q. unfold line_of in q. destruct (get (outsides c) j) as [ch_|] eqn:ec; [|discriminate].
   unfold activation. rewrite (outside_run _ _ ec). set (f := run ch_). destruct ln as [l' al' be' a b|l' al' be' il ih among refs].
   - (* a line below *)
-    destruct (fst (fst e)) as [lo|] eqn:elo; [|discriminate].
+    destruct (fst (fst e)) as [low|] eqn:elo; [|discriminate]. set (lo := Z.min low a) in *.
     destruct (both (image isqrt fine rounds ch_ (point_itv unit fine a))) as [[fa fa']|] eqn:efa; [|discriminate].
     destruct (both (image isqrt fine rounds ch_ (point_itv unit fine b))) as [[fb fb']|] eqn:efb; [|discriminate].
     set (top := match snd (fst e) with Some hi => Some (Z.max hi b) | None => None end) in *.
@@ -854,7 +958,8 @@ Proof.
     apply point_value in efa, efb. fold f in efa, efb. destruct efa as [fa1 fa2], efb as [fb1 fb2].
     destruct (measures_ok _ _ hm) as [hl _]. pose proof (nearest_le _ _ hn hl) as hle. set (v := value H z j) in *.
     destruct ev as [ev1 ev2]. rewrite elo in ev1. cbn [above] in ev1. fold g in ev1.
-    assert (Lab : IZR lo <= IZR a < IZR b) by (split; [apply IZR_le|apply IZR_lt]; assumption).
+    assert (ev0 : IZR lo <= g * v) by (eapply Rle_trans; [apply IZR_le; apply Z.le_min_l|exact ev1]). clear ev1. rename ev0 into ev1.
+    assert (Lab : IZR lo <= IZR a < IZR b) by (split; [apply IZR_le; apply Z.le_min_r|apply IZR_lt; assumption]).
     assert (INI : forall x, IZR lo <= g * x -> (forall t, top = Some t -> g * x <= IZR t) -> inI fine i x).
     { intros x x1 x2. unfold i. apply to_fine_ok. split; cbn [fst snd above below]; auto. destruct top; cbn; auto. }
     assert (TOPB : forall t, top = Some t -> (b <= t)%Z).
@@ -927,7 +1032,7 @@ Proof.
     (* the location that attains the value *)
     assert (AT : exists k, In k ls /\ In k (places H j) /\ measurement H z k j = v).
     { unfold cand in ecand. destruct among as [ia|].
-      - destruct (get prems ia) as [[| | | | |k0 j0|k0 ls0|]|] eqn:eia; try discriminate;
+      - destruct (get prems ia) as [[| | | | |k0 j0|k0 ls0| |]|] eqn:eia; try discriminate;
           [destruct (Nat.eqb j0 j) eqn:e0|destruct (Nat.eqb k0 j) eqn:e0]; try discriminate; apply Nat.eqb_eq in e0; subst;
           inv_some; apply M in eia; cbn in eia.
         + exists k0. subst ls. destruct eia. repeat split; auto. now left.
@@ -993,24 +1098,64 @@ Proof.
     inv_some; subst S. cbn [form_sum term_sum]. rewrite (form_ok _ _ l ef), (IH _ eq_refl); [|intros; apply ip; now right].
     assert (l' = l) by (apply (ip (l', (a, j))); now left). subst. ring.
 Qed.
-Lemma summed_ok ss : forall T v, summed c unit prems ss T = Some v -> IZR v <= term_sum T.
+(** what linear forms over all locations take off at one of them *)
+Fixpoint taken_sum (js : list (Z * list (list Z))) (l : nat) : R :=
+  match js with [] => 0 | (t, rows) :: r => IZR t * sumn D (fun d => at_ (nth l rows []) d * vec l d) + taken_sum r l end.
+Lemma taken_ok js l : form_sum D (taken c js l) (Y l) = - (h * h * taken_sum js l).
 Proof.
-  induction ss as [|[[l box] ts] ss IH]; intros T v q; cbn [summed] in q.
+  unfold taken. induction js as [|[t rows] js IH]; cbn [map form_sum taken_sum fst snd]; [ring|]. rewrite IH, slope_form_ok, opp_IZR. ring.
+Qed.
+Lemma joints_ok ts : forall js s, joints prems ts = Some (js, s) -> IZR s <= g * sumn (nloc H) (taken_sum js).
+Proof.
+  induction ts as [|[i t] ts IH]; intros js s q; cbn [joints] in q.
+  - inv_some. rewrite (sumn_ext _ _ (fun _ => 0)) by reflexivity. rewrite sumn_zero. lra.
+  - destruct (get prems i) as [[| | | | | | | |rows lo]|] eqn:e1; try discriminate. destruct (joints prems ts) as [[js' s']|]; [|discriminate].
+    destruct (0 <=? t)%Z eqn:et; [|discriminate]. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-].
+    specialize (IH _ _ eq_refl). apply M in e1. cbn in e1. apply Z.leb_le in et. apply IZR_le in et. cbn [taken_sum].
+    rewrite plus_IZR, mult_IZR, sumn_plus, sumn_scal. assert (IZR t * IZR lo <= IZR t * (g * sumn (nloc H) (fun l => sumn D (fun d => at_ (nth l rows []) d * vec l d)))) by (apply Rmult_le_compat_l; auto). lra.
+Qed.
+Fixpoint over_all (f : nat -> R) (ls : list nat) : R := match ls with [] => 0 | l :: r => f l + over_all f r end.
+Lemma over_seq f n : forall k, over_all f (seq k n) = sumn n (fun i => f (k + i)%nat).
+Proof.
+  induction n; intros k; cbn [seq over_all sumn]; auto. rewrite IHn, Nat.add_0_r. f_equal. apply sumn_ext. intros i _. now rewrite Nat.add_succ_comm.
+Qed.
+Lemma same_list_ok xs : forall ys, same_list xs ys = true -> xs = ys.
+Proof. induction xs as [|x xs IH]; intros [|y ys] q; cbn in q; try discriminate; auto. apply andb_prop in q. destruct q as [q1 q2]. apply Nat.eqb_eq in q1. f_equal; auto. Qed.
+Lemma summed_ok js ss : forall T v, summed c unit prems js ss T = Some v ->
+  IZR v <= term_sum T - over_all (taken_sum js) (map (fun x => fst (fst x)) ss).
+Proof.
+  induction ss as [|[[l box] ts] ss IH]; intros T v q; cbn [summed map over_all fst] in *.
   - destruct T; [|discriminate]. inv_some; subst. cbn. lra.
   - destruct (get (lb c) l) as [bank|] eqn:eb; [|discriminate].
     destruct (subject_of c _) as [S|] eqn:es; [|discriminate].
-    destruct (summed c unit prems ss _) as [s|] eqn:er; [|discriminate].
-    destruct (row c unit prems (Some l) bank box S ts) as [[n d]|] eqn:ew; [|discriminate]. inv_some; subst v.
+    destruct (summed c unit prems js ss _) as [s|] eqn:er; [|discriminate].
+    destruct (row c unit prems (Some l) bank box (S ++ taken c js l) ts) as [[n d]|] eqn:ew; [|discriminate]. inv_some; subst v.
     apply IH in er. apply get_lb in eb. destruct eb as [hl hb].
     apply (row_ok _ _ _ _ _ _ _ l) in ew; auto; [|reflexivity]. destruct ew as [hd hn].
+    rewrite form_sum_app, taken_ok in hn.
     rewrite (subject_ok l _ _ es) in hn. 2:{ intros x hx. apply filter_In in hx. destruct hx as [_ hx]. now apply Nat.eqb_eq in hx. }
-    rewrite (term_split l T). set (t := term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)) in *.
+    rewrite (term_split l T). set (t := term_sum (filter (fun x : term => Nat.eqb (fst x) l) T)) in *. set (k := taken_sum js l) in *.
     pose proof (fl_le n d hd) as fd. apply IZR_lt in hd. rewrite plus_IZR.
     assert (hh : 0 < h * h) by nra.
-    assert (hn' : IZR n * (h * h) <= IZR d * (h * h * t)) by exact hn.
-    assert (IZR n <= IZR d * t). { apply Rmult_le_reg_r with (h * h); auto. replace (IZR d * t * (h * h)) with (IZR d * (h * h * t)) by ring. exact hn'. }
-    assert (last : IZR (fl n d) <= t). { apply Rmult_le_reg_r with (IZR d); auto. lra. }
+    assert (hn' : IZR n * (h * h) <= IZR d * (h * h * t + - (h * h * k))) by exact hn.
+    assert (IZR n <= IZR d * (t - k)).
+    { apply Rmult_le_reg_r with (h * h); auto. apply Rle_trans with (1 := hn'). right. ring. }
+    assert (last : IZR (fl n d) <= t - k). { apply Rmult_le_reg_r with (IZR d); auto. lra. }
+    apply Rle_trans with ((t - k) + (term_sum (filter (fun x : term => negb (Nat.eqb (fst x) l)) T) - over_all (taken_sum js) (map (fun x => fst (fst x)) ss))); [|right; ring].
     apply Rplus_le_compat; [exact last|exact er].
+Qed.
+Lemma bounded_terms_ok r T v : bounded_terms c unit prems r T = Some v -> IZR v <= term_sum T.
+Proof.
+  unfold bounded_terms. destruct (joints prems (joint r)) as [[js s]|] eqn:ej; [|discriminate].
+  destruct js as [|x js].
+  - intros q. apply summed_ok in q. assert (Z0 : forall ls, over_all (taken_sum []) ls = 0) by (induction ls as [|a ls IH]; cbn [over_all]; [auto|rewrite IH; change (taken_sum [] a) with 0; lra]).
+    rewrite Z0 in q. lra.
+  - set (all := x :: js) in *. clearbody all. destruct (same_list _ _) eqn:el; [|discriminate]. apply same_list_ok in el.
+    destruct (summed c unit prems all (sums r) T) as [w|] eqn:es; [|discriminate]. intros q. inv_some; subst v.
+    apply summed_ok in es. rewrite el, over_seq in es. apply joints_ok in ej. change (nl c) with (nloc H) in es. cbn [Nat.add] in es.
+    rewrite (sumn_ext _ (fun i => taken_sum all i) (taken_sum all)) in es by auto.
+    pose proof (fl_le s (Zpos unit) ltac:(lia)) as d. fold g in d. rewrite plus_IZR.
+    assert (IZR (fl s (Zpos unit)) <= sumn (nloc H) (taken_sum all)) by (apply Rmult_le_reg_r with g; auto; lra). lra.
 Qed.
 
 (** ** Margins *)
@@ -1031,8 +1176,8 @@ Proof.
   unfold ahead. destruct (feature H) as [|gr|t|t|t] eqn:ef.
   - rewrite weighed_each in * by auto. destruct form as [r|].
     + destruct (terms isqrt c unit fine rounds prems 0 w es (lines r)) as [[s T]|] eqn:et; [|discriminate].
-      destruct (summed c unit prems (sums r) T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
-      apply terms_ok in et; auto. apply summed_ok in es'. rewrite hl in et. apply (POS (s + v)%Z); auto. rewrite plus_IZR. cbn [Nat.add] in et. lra.
+      destruct (bounded_terms c unit prems r T) as [v|] eqn:es'; [|discriminate]. apply Z.ltb_lt in q.
+      apply terms_ok in et; auto. apply bounded_terms_ok in es'. rewrite hl in et. apply (POS (s + v)%Z); auto. rewrite plus_IZR. cbn [Nat.add] in et. lra.
     + destruct (terms isqrt c unit fine rounds prems 0 w es []) as [[s T]|] eqn:et; [|discriminate]. apply Z.ltb_lt in q.
       assert (T = []).
       { clear - et. revert et. generalize 0%nat. revert w s. induction es as [|e es IH]; intros w s n et; cbn [terms] in et; [congruence|].
@@ -1055,30 +1200,6 @@ Hypothesis PS : forall j p, get ps j = Some p -> metric H = Euclidean /\ nth j (
 Definition known (prems : array prem) : Prop := forall i p, get prems i = Some p -> phold p.
 Lemma known_put k prems : phold k -> known prems -> known (put k prems).
 Proof. intros a b i p q. rewrite get_put in q. destruct i; [inv_some; now subst|eauto]. Qed.
-Lemma cut_low_ok e d x k lo hi : nth_error (cut_low e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ hi = u /\
-  lo = if Nat.eqb k d then Z.max l x else l.
-Proof.
-  unfold cut_low. intros q. rewrite nth_error_map in q.
-  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
-  assert (n = k /\ nth_error e k = Some (l, u)).
-  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
-    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
-      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
-    now apply (G O). }
-  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
-Qed.
-Lemma cut_high_ok e d x k lo hi : nth_error (cut_high e d x) k = Some (lo, hi) -> exists l u, nth_error e k = Some (l, u) /\ lo = l /\
-  hi = if Nat.eqb k d then Some (match u with Some y => Z.min y x | None => x end) else u.
-Proof.
-  unfold cut_high. intros q. rewrite nth_error_map in q.
-  destruct (nth_error (combine (seq 0 (length e)) e) k) as [[n [l u]]|] eqn:e1; [|discriminate]. cbn in q.
-  assert (n = k /\ nth_error e k = Some (l, u)).
-  { clear q. assert (G : forall s, nth_error (combine (seq s (length e)) e) k = Some (n, (l, u)) -> n = (s + k)%nat /\ nth_error e k = Some (l, u)).
-    { clear e1. revert k. induction e as [|y e IH]; intros k s q; [destruct k; discriminate|]. destruct k as [|k]; cbn in *.
-      - inv_some. auto. - apply IH in q. destruct q. split; auto. lia. }
-    now apply (G O). }
-  destruct H0 as [-> e2]. exists l, u. destruct (Nat.eqb k d); inv_some; auto.
-Qed.
 Lemma crossed_ok lo hi x n : crossed lo hi = true -> above n lo x -> below n hi x -> False.
 Proof.
   unfold crossed. destruct lo as [a|], hi as [b|]; try discriminate. intros q. apply Z.ltb_lt in q. apply IZR_lt in q. cbn. intros; lra.
@@ -1091,14 +1212,14 @@ Proof.
   - eapply margin_ok; [exact K| |rewrite updated_length; exact hl|exact q]. apply updated_ok; auto.
   - destruct (derive isqrt c unit fine rounds prems ps s) as [k|] eqn:ed; [|discriminate].
     apply (IHp (put k prems) (S up)); auto. apply known_put; auto. eapply derive_ok; eauto.
-  - exfalso. destruct (get prems i) as [[[l|] [j| |] lo hi|j lo hi| | | | | |]|] eqn:e1; try discriminate;
-      destruct (get prems k) as [[[l'|] [j'| |] lo' hi'|j' lo' hi'| | | | | |]|] eqn:e2; try discriminate;
+  - exfalso. destruct (get prems i) as [[[l|] [j| | | |] lo hi|j lo hi| | | | | | |]|] eqn:e1; try discriminate;
+      destruct (get prems k) as [[[l'|] [j'| | | |] lo' hi'|j' lo' hi'| | | | | | |]|] eqn:e2; try discriminate;
       apply K in e1, e2; cbn in e1, e2.
     + apply andb_prop in q. destruct q as [q q3]. apply andb_prop in q. destruct q as [q1 q2]. apply Nat.eqb_eq in q1, q2. subst l' j'.
       eapply crossed_ok; [exact q3|apply e1|apply e2].
     + apply andb_prop in q. destruct q as [q1 q3]. apply Nat.eqb_eq in q1. subst j'. eapply crossed_ok; [exact q3|apply e1|apply e2].
-  - exfalso. destruct (get prems i) as [[| | | | | |j [|l ls]|]|] eqn:e1; try discriminate. apply K in e1. cbn in e1. destruct e1 as [l [[] _]].
-  - exfalso. destruct (get prems i) as [[| | | |[l|] e| | |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1.
+  - exfalso. destruct (get prems i) as [[| | | | | |j [|l ls]| |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1. destruct e1 as [l [[] _]].
+  - exfalso. destruct (get prems i) as [[| | | |[l|] e| | | |]|] eqn:e1; try discriminate. apply K in e1. cbn in e1.
     apply existsb_exists in q. destruct q as [[lo hi] [q1 q2]]. apply In_nth_error in q1. destruct q1 as [d q1].
     assert (hd : (d < D)%nat).
     { assert (q3 := nth_error_lt _ _ _ q1). rewrite firstn_length in q3. change (ch c) with D in q3. lia. }
@@ -1106,28 +1227,13 @@ Proof.
     { clear - q1 hd. change (ch c) with D in q1. revert d q1 hd. generalize D. induction e as [|y e IH]; intros n d q1 hd; [rewrite firstn_nil in q1; destruct d; discriminate|].
       destruct n; [destruct d; discriminate|]. destruct d; cbn in *; auto. eapply IH; eauto. lia. }
     destruct (e1 l eq_refl d lo hi hd q4) as [b1 b2]. cbn [fst snd] in q2. eapply (crossed_ok _ _ (vec l d) unit q2); [exact b1|]. destruct hi; auto.
-  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * measurement H z l j) (IZR at_)) as [b|b].
+  - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * qval l what) (IZR at_)) as [b|b].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
   - apply andb_prop in q. destruct q as [q1 q2]. destruct (Rle_lt_dec (g * value H z j) (IZR at_)) as [b|b].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. split; cbn; auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. split; cbn; auto. fold g. lra.
-  - destruct (get prems i) as [[| | | |pl e| | |]|] eqn:e1; try discriminate.
-    apply andb_prop in q. destruct q as [q q2]. apply andb_prop in q. destruct q as [q q1]. apply andb_prop in q. destruct q as [cv ln].
-    apply Nat.ltb_lt in ln. change (nl c) with (nloc H) in ln. apply K in e1. cbn in e1.
-    assert (B : forall k lo hi, (k < D)%nat -> nth_error e k = Some (lo, hi) ->
-      IZR lo <= g * vec l k /\ match hi with Some u => g * vec l k <= IZR u | None => True end).
-    { apply e1. pose proof (covers_ok pl (Some l) l cv eq_refl). destruct pl; auto. }
-    destruct (Rle_lt_dec (g * vec l d) (IZR at_)) as [b|b].
-    + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_high_ok in hn.
-      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
-      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k. destruct u as [y|]; auto.
-      destruct (Z.min_spec y at_) as [[_ ->]|[_ ->]]; auto.
-    + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. intros l' -> k lo hi hk hn. apply cut_low_ok in hn.
-      destruct hn as [lo' [u [n1 [-> ->]]]]. destruct (B _ _ _ hk n1) as [b1 b2]. split; auto.
-      destruct (Nat.eqb k d) eqn:ek; auto. apply Nat.eqb_eq in ek. subst k.
-      destruct (Z.max_spec lo' at_) as [[_ ->]|[_ ->]]; lra.
-  - destruct (get prems i) as [[| | | | | |j ls|]|] eqn:e1; try discriminate. apply andb_prop in q. destruct q as [q1 q2].
+  - destruct (get prems i) as [[| | | | | |j ls| |]|] eqn:e1; try discriminate. apply andb_prop in q. destruct q as [q1 q2].
     pose proof (K _ _ e1) as e2. cbn in e2. destruct e2 as [l0 [b1 [b2 b3]]]. destruct (Nat.eq_dec l0 l) as [->|ne].
     + eapply IHp1; [| | |exact q1]; auto. apply known_put; auto. cbn. auto.
     + eapply IHp2; [| | |exact q2]; auto. apply known_put; auto. cbn. exists l0. repeat split; auto.

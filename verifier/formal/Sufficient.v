@@ -86,7 +86,12 @@ Lemma domain_ok q : satisfies H (dden S) z q -> phold H unit z (domain_prem S un
 Proof.
   unfold domain_prem. fold H. intros h. destruct (metric H) eqn:em; try exact I; destruct q; cbn [satisfies phold qval] in *; try exact I.
   all: try (intros l' hl' d lo hi hd hn; unfold vec; rewrite em; subst; eapply box_ok; eauto; fail).
-  all: intros l hl _; unfold vec; rewrite em; apply within_ok; now apply h.
+  all: try (intros l hl _; unfold vec; rewrite em; apply within_ok; now apply h).
+  all: pose proof (posR (dden S)) as np; unfold val in h; cbn [fst snd] in h; set (n := IZR (Zpos (dden S))) in *;
+    rewrite mult_IZR; fold g; rewrite (Rmult_comm (IZR bound)); apply Rmult_le_compat_l; [lra|];
+    apply Rmult_le_reg_r with (/ n); [now apply Rinv_0_lt_compat|]; eapply Rle_trans; [exact h|]; right;
+    rewrite Rmult_comm, <- sumn_scal; apply sumn_ext; intros l _; rewrite <- sumn_scal; apply sumn_ext; intros d _;
+    unfold vec; rewrite em; field; lra.
 Qed.
 Lemma premises_known : inside S z -> meets S z (facts S) -> known H unit z (of_list (premises S unit)).
 Proof.

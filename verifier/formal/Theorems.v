@@ -223,12 +223,10 @@ Proof.
   - intros x hx. eapply fact_at_ok; eauto.
 Qed.
 
-(** An accepted certificate proves that the facts are sufficient, and that they and the prediction
-    are true of the recorded latent. *)
-Theorem accept_sound (isqrt : Z -> Z) (S : statement) (C : certificate) :
-  accept isqrt S C = true -> sufficient S /\ recorded_meets S.
+(** The recorded latent is in the domain, meets the facts, and is predicted as claimed. *)
+Theorem point_sound (isqrt : Z -> Z) (S : statement) (C : certificate) : check_point isqrt S C = true -> recorded_meets S.
 Proof.
-  unfold accept. intros h. apply andb_prop in h. destruct h as [h1 h2]. split; [eapply check_sound; eauto|].
+  intros h2.
   unfold check_point in h2. apply andb_prop in h2. destruct h2 as [h2 h5]. apply andb_prop in h2. destruct h2 as [h2 h4].
   apply andb_prop in h2. destruct h2 as [fit full]. intros sh. destruct (point_ok_ok _ _ _ _ _ _ fit full h4) as [pf [hi hm]].
   repeat split; auto. change (recorded S) with (spot (pden S) (point S)).
@@ -241,6 +239,14 @@ Proof.
     destruct h6 as [h6|h6]; [apply Nat.eqb_eq in h6; congruence|]. now apply P.
   - apply andb_prop in h5. destruct h5 as [pl h5]. intros k on hin. rewrite forallb_forall in h5. specialize (h5 _ hin). cbn [fst snd] in h5. apply andb_prop in h5. destruct h5 as [h5 h6].
     apply Nat.ltb_lt in h5. split; auto. apply signed_ok; auto.
+Qed.
+
+(** An accepted certificate proves that the facts are sufficient, and that they and the prediction
+    are true of the recorded latent. *)
+Theorem accept_sound (isqrt : Z -> Z) (S : statement) (C : certificate) :
+  accept isqrt S C = true -> sufficient S /\ recorded_meets S.
+Proof.
+  unfold accept. intros h. apply andb_prop in h. destruct h as [h1 h2]. split; [eapply check_sound; eauto|eapply point_sound; eauto].
 Qed.
 
 (** An accepted witness proves that its fact is necessary. *)

@@ -18,5 +18,4 @@ let () =
       | Some (good, what) -> print_endline ((if good then "proved " else "not proved ") ^ what); all (failed || not good) in
     exit (if all false then 1 else 0)
   with
-  | Sys_error text -> refuse 2 text
-  | error -> (match Main.why error with Some (text, limits) -> refuse (if limits then 3 else 2) text | None -> raise error)
+  | error -> let text, limits = Main.why error in refuse (if limits then 3 else 2) text

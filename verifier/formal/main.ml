@@ -29,6 +29,8 @@ let natural text =
   | Some n when n >= 0 && n < most -> n
   | _ -> bad ("not a number of something: " ^ text)
 let nat s = natural (token s)
+(* how many of something follow: every one takes a character at least *)
+let count s = let n = nat s in if n > String.length s.text then bad "more than the file holds" else n
 let power s = ZZ.shift_left ZZ.one (let n = nat s in if n > 1 lsl 20 then bad "exponent" else n)
 let positive s = let n = z s in if ZZ.sign n <= 0 then bad "not positive" else n
 
@@ -36,7 +38,7 @@ let list n read s =
   let rec more n acc = if n = 0 then List.rev acc else more (n - 1) (read s :: acc) in
   more n []
 
-let many read s = let n = nat s in list n read s
+let many read s = let n = count s in list n read s
 let ratio_of text =
   match String.split_on_char '/' text with
   | [ n; d ] -> let d = integer d in if ZZ.sign d <= 0 then bad "denominator" else (integer n, d)
@@ -127,9 +129,9 @@ let statement s =
   expect s "input"; ignore (token s);
   expect s "tensors"; ignore (many (fun s -> let n = token s in (n, many nat s)) s);
   expect s "output"; ignore (token s);
-  expect s "locations"; let locations = nat s in
+  expect s "locations"; let locations = count s in
   let lbank = list locations nat s in
-  expect s "channels"; let channels = nat s in
+  expect s "channels"; let channels = count s in
   expect s "geometry";
   let metric = match token s with
     | "euclidean" -> Euclidean | "diagonal" -> Diagonal (ZZ.zero, ZZ.one) | "linear" -> Linear
@@ -137,39 +139,39 @@ let statement s =
         | "lengths" -> Lengths []
         | floor -> let added = ratio s in Angular (ratio_of floor, added))
     | word -> bad ("geometry " ^ word) in
-  expect s "prototypes"; let count = nat s in
-  let pbank = list count nat s in
+  expect s "prototypes"; let prototypes = count s in
+  let pbank = list prototypes nat s in
   expect s "points"; let hden = power s in
-  let protos = list count (list channels z) s in
+  let protos = list prototypes (list channels z) s in
   let metric = match metric with
-    | Lengths _ -> expect s "squares"; Lengths (apiece count length s)
+    | Lengths _ -> expect s "squares"; Lengths (apiece prototypes length s)
     | other -> other in
   let sden, scales = match metric with
-    | Diagonal _ -> expect s "scales"; let d = power s in (d, list count (list channels z) s)
+    | Diagonal _ -> expect s "scales"; let d = power s in (d, list prototypes (list channels z) s)
     | _ -> (ZZ.one, []) in
   let metric = match metric, token s with
     | Diagonal _, "more" -> let more = ratio s in expect s "inner"; Diagonal more
     | other, "inner" -> other
     | _, word -> bad ("expected inner, found " ^ word) in
-  let inner = apiece count (many primitive) s in
-  expect s "pooling"; let pools = apiece count pooling s in
+  let inner = apiece prototypes (many primitive) s in
+  expect s "pooling"; let pools = apiece prototypes pooling s in
   let pools = match token s with
     | "outer" -> pools
     | "common" ->
-        let common = apiece count (many primitive) s in
+        let common = apiece prototypes (many primitive) s in
         expect s "outer";
         List.map2 (fun kind f -> match kind with LessMean _ -> LessMean f | _ -> kind) pools common
     | word -> bad ("expected outer, found " ^ word) in
-  let outer = apiece count (many primitive) s in
+  let outer = apiece prototypes (many primitive) s in
   expect s "decision";
   let feature, width = match token s with
-    | "each" -> (Each, count)
+    | "each" -> (Each, prototypes)
     | "groups" -> let g = many (many nat) s in (Groups g, List.length g)
-    | "leaves" -> let n = nat s in (Leaves (tree s), n)
-    | "greedy" -> let n = nat s in (Greedy (tree s), n)
-    | "sample-max" -> let n = nat s in (SampleMax (tree s), n)
+    | "leaves" -> let n = count s in (Leaves (tree s), n)
+    | "greedy" -> let n = count s in (Greedy (tree s), n)
+    | "sample-max" -> let n = count s in (SampleMax (tree s), n)
     | word -> bad ("decision " ^ word) in
-  expect s "classes"; let classes = nat s in
+  expect s "classes"; let classes = count s in
   let wden = power s in
   let weights = list classes (list width z) s in
   expect s "biases"; let biases = list classes z s in
@@ -183,8 +185,12 @@ let statement s =
   expect s "latent"; let pden = power s in
   let point = list locations (list channels z) s in
   expect s "claim"; let claimed = claim s in
-  expect s "end";
-  { network; dden; domain; fden; facts; pden; point; claimed }
+  let part s = expect s "domain"; let d = power s in (d, many (constraint_ channels locations) s) in
+  let parts = match token s with
+    | "end" -> []
+    | "parts" -> let found = many part s in expect s "end"; if found = [] then bad "no parts" else found
+    | word -> bad ("expected end, found " ^ word) in
+  ({ network; dden; domain; fden; facts; pden; point; claimed }, parts)
 
 (* The proof. *)
 let reference text = match text with "-" -> None | _ -> Some (natural text)
@@ -210,6 +216,8 @@ let step s =
   | "scaled" -> let at = ref_ s in let j = nat s in SScaled (at, j, nat s)
   | "around" -> let l = nat s in let j = nat s in let i = nat s in SAround (l, j, i, z s)
   | "meet" -> let i = nat s in SMeet (i, nat s)
+  | "cut" -> let i = nat s in SCut (i, nat s)
+  | "alone" -> let i = nat s in let l = nat s in SAlone (i, l, many nat s)
   | word -> bad ("step " ^ word)
 
 let line s =
@@ -226,7 +234,8 @@ let form s =
   | "intervals" -> None
   | "form" ->
       let lines = many line s in
-      Some { lines; sums = many (fun s -> let l = nat s in let box = ref_ s in ((l, box), charges s)) s }
+      let sums = many (fun s -> let l = nat s in let box = ref_ s in ((l, box), charges s)) s in
+      Some { lines; sums; joint = charges s }
   | word -> bad ("form " ^ word)
 
 let rec proof s =
@@ -236,11 +245,9 @@ let rec proof s =
   | "absurd" -> let i = nat s in Absurd (i, nat s)
   | "nowhere" -> Nowhere (nat s)
   | "empty" -> EmptyBox (nat s)
-  | "split" -> let l = nat s in let j = nat s in let at = z s in let a = proof s in SplitQ (l, j, at, a, proof s)
+  | "split" -> let l = nat s in let j = nat s in let at = z s in let a = proof s in SplitQ (l, QM j, at, a, proof s)
   | "nearest" -> let j = nat s in let at = z s in let a = proof s in SplitV (j, at, a, proof s)
-  | "channel" ->
-      let l = nat s in let i = nat s in let d = nat s in let at = z s in
-      let a = proof s in SplitBox (l, i, d, at, a, proof s)
+  | "channel" -> let l = nat s in let d = nat s in let at = z s in let a = proof s in SplitQ (l, QChannel d, at, a, proof s)
   | "place" -> let i = nat s in let l = nat s in let a = proof s in Place (i, l, a, proof s)
   | word -> bad ("proof " ^ word)
 
@@ -249,11 +256,11 @@ let evidence s = match token s with
   | "cases" -> Cases (proof s)
   | word -> bad ("evidence " ^ word)
 
-let certificate s =
-  expect s "protoproof.proof/1";
+let block s =
   expect s "unit"; let unit_ = power s in
   expect s "fine"; let fine = power s in
   expect s "rounds"; let rounds = nat s in
+  if rounds > 1 lsl 12 then bad "rounds";
   expect s "steps"; let steps = many step s in
   expect s "table"; let table = many (pair ref_ ref_) s in
   expect s "roofs"; let roofs = many nat s in
@@ -261,39 +268,92 @@ let certificate s =
   { unit_; fine; rounds; steps; table; roofs; margins }
 
 (* All locations but the listed ones are where the recorded latent has them. Each has a denominator of its own. *)
-let witness (s : statement) file =
-  let about = nat file in let against = nat file in
+let elsewhere (s : statement) file =
   let moved = many (fun f -> let l = nat f in let d = positive f in (l, (d, list s.network.channels z f))) file in
-  let wden_ = List.fold_left (fun all (_, (d, _)) -> ZZ.lcm all d) s.pden moved in
+  let eden = List.fold_left (fun all (_, (d, _)) -> ZZ.lcm all d) s.pden moved in
   let place l row =
     let d, x = match List.assoc_opt l moved with Some point -> point | None -> (s.pden, row) in
-    List.map (ZZ.mul (ZZ.div wden_ d)) x in
-  { about; against; wden_; wpoint = List.mapi place s.point }
+    List.map (ZZ.mul (ZZ.div eden d)) x in
+  { eden; epoint = List.mapi place s.point }
+
+let rec distinction s =
+  match token s with
+  | "packing" -> let scale = positive s in Packing (scale, many (pair nat z) s)
+  | "branch" -> let fact = z s in let a = distinction s in Branch (fact, a, distinction s)
+  | word -> bad ("distinction " ^ word)
+
+let refutation (s : statement) file = let k = nat file in let p = elsewhere s file in (k, p)
+
+let size_proof (s : statement) file =
+  match token file with
+  | "distinctions" ->
+      let refutations = many (refutation s) file in
+      Distinctions (refutations, many (fun f -> let ceilings = many nat f in (ceilings, distinction f)) file)
+  | "top" ->
+      Top (match token file with
+        | "none" -> None
+        | "by" -> let r = refutation s file in Some (r, nat file)
+        | word -> bad ("top " ^ word))
+  | word -> bad ("size " ^ word)
+
+(* What is claimed besides: everything that the program says is proved is read here. *)
+let vocabularies = [ ("pairs", Pairs); ("path", Path); ("ceiling", Ceiling); ("topk", TopK); ("mixed", Mixed) ]
+let levels = [ ("values", Values); ("activations", Activations) ]
+let word_of table s = let word = token s in match List.assoc_opt word table with Some x -> (word, x) | None -> bad word
+
+type asked =
+  | Sufficient of ((ZZ.t * constraint0 list) * certificate) list   (* a proof for every part, or for the domain *)
+  | Necessary of witness
+  | Contrast of int * int * elsewhere
+  | Size of (string * level) * (string * vocabulary) * int * size_proof
+
+(* One thing after another, in the order of the proof; None: nothing is left. *)
+let questions ((s : statement), parts) file =
+  expect file "protoproof.proof/1";
+  let sufficient = Sufficient (List.map (fun p -> (p, block file)) (if parts = [] then [ (s.dden, s.domain) ] else parts)) in
+  let sections = ref [
+    ("witnesses", fun () ->
+      let about = nat file in let against = nat file in let p = elsewhere s file in
+      Necessary { about; against; wden_ = p.eden; wpoint = p.epoint });
+    ("contrasts", fun () -> let k = nat file in let n = nat file in Contrast (k, n, elsewhere s file));
+    ("sizes", fun () ->
+      let n = nat file in let v = word_of vocabularies file in let l = word_of levels file in
+      Size (l, v, n, size_proof s file)) ] in
+  let left = ref 1 and read = ref (fun () -> sufficient) in
+  let rec next () =
+    if !left > 0 then (decr left; Some (!read ())) else
+    match !sections with
+    | [] -> expect file "end"; None
+    | (word, reader) :: rest ->
+        expect file word; left := nat file; read := reader; sections := rest; next () in
+  (sufficient, next)
 
 let isqrt x = if ZZ.sign x < 0 then ZZ.zero else ZZ.sqrt x
 
-(* One thing after another, in the order of the proof: whether it is proved, and a line that says what it is.
-   None: nothing is left. *)
+let said word numbers = String.concat " " (word :: List.map string_of_int numbers)
+
+(* Whether it is proved, and a line that says what. *)
+let answer (s : statement) parts c = function
+  | Sufficient proofs ->
+      if parts = [] then (accept isqrt s c, "sufficient")
+      else (accept_parts isqrt s proofs, "sufficient on each of " ^ string_of_int (List.length parts) ^ " parts")
+  | Necessary w -> (check_witness isqrt s c w, said "necessary" [ w.about; w.against ])
+  | Contrast (k, n, p) -> (check_contrast isqrt s c p k n, said "contrast" [ k; n ])
+  | Size ((level, l), (vocabulary, v), n, proof) ->
+      (check_size isqrt s c l v n proof, said "at-least" [ n ] ^ " " ^ vocabulary ^ " " ^ level)
+
+let first_proof = function Sufficient ((_, c) :: _) -> c | _ -> bad "no proof"
+
+(* The same, for texts: the lines, one after another. *)
 let session statement_text proof_text =
-  let s = statement (source statement_text) in
-  let file = source proof_text in
-  let c = certificate file in
-  let left = ref None in
-  fun () ->
-    match !left with
-    | None ->
-        let ok = accept isqrt s c in
-        expect file "witnesses";
-        left := Some (nat file);
-        Some (ok, "sufficient")
-    | Some 0 -> expect file "end"; None
-    | Some more ->
-        let w = witness s file in
-        left := Some (more - 1);
-        Some (check_witness isqrt s c w, "necessary " ^ string_of_int w.about ^ " " ^ string_of_int w.against)
+  let (s, parts) = statement (source statement_text) in
+  let sufficient, next = questions (s, parts) (source proof_text) in
+  let c = first_proof sufficient in
+  fun () -> Option.map (answer s parts c) (next ())
 
 (* Why there is no answer, and whether another machine could give one. *)
 let why = function
-  | Malformed text -> Some (text, false)
-  | Stack_overflow | Out_of_memory -> Some ("the machine's limits were reached", true)
-  | _ -> None
+  | Malformed text -> (text, false)
+  | Stack_overflow | Out_of_memory -> ("the machine's limits were reached", true)
+  | Sys_error text -> (text, false)
+  | _ -> ("a file that cannot be read as a statement or a proof", false)

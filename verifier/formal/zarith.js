@@ -102,6 +102,66 @@ function ml_z_of_substring_base(base, text, from, length) {
   return pp_small(t.charAt(0) === "-" ? -BigInt(t.substr(1)) : BigInt(t));
 }
 
+// what only the reader of model files uses
+//Provides: ml_z_shift_right
+//Requires: pp_big, pp_small
+function ml_z_shift_right(a, n) { return pp_small(pp_big(a) >> BigInt(n)); }
+//Provides: ml_z_rem
+//Requires: ml_z_div_rem
+function ml_z_rem(a, b) { return ml_z_div_rem(a, b)[2]; }
+//Provides: ml_z_logor
+//Requires: pp_big, pp_small
+function ml_z_logor(a, b) { return pp_small(pp_big(a) | pp_big(b)); }
+//Provides: ml_z_numbits
+//Requires: pp_big, ml_z_abs
+function ml_z_numbits(a) { return a == 0 ? 0 : pp_big(ml_z_abs(a)).toString(2).length; }
+//Provides: ml_z_perfect_square
+//Requires: ml_z_sqrt, ml_z_mul, ml_z_equal
+function ml_z_perfect_square(a) { return a < 0 ? 0 : ml_z_equal(ml_z_mul(ml_z_sqrt(a), ml_z_sqrt(a)), a); }
+//Provides: ml_z_invert
+//Requires: pp_big, pp_small, ml_z_abs, caml_raise_zero_divide
+function ml_z_invert(a, m) {
+  var n = pp_big(ml_z_abs(m)), r = n, s = BigInt(0), t = BigInt(1);
+  if (n == 0) caml_raise_zero_divide();
+  var x = pp_big(a) % n;
+  if (x < 0) x += n;
+  while (x != 0) {
+    var q = r / x, y = r % x, u = s - q * t;
+    r = x; x = y; s = t; t = u;
+  }
+  if (r != 1) caml_raise_zero_divide();
+  s %= n;
+  return pp_small(s < 0 ? s + n : s);
+}
+//Provides: ml_z_fits_int
+function ml_z_fits_int(a) { return a >= -0x80000000 && a <= 0x7fffffff ? 1 : 0; }
+//Provides: ml_z_to_int
+//Requires: ml_z_fits_int, caml_failwith
+function ml_z_to_int(a) {
+  if (!ml_z_fits_int(a)) caml_failwith("Z.to_int: overflow");
+  return Number(a);
+}
+//Provides: ml_z_to_int64
+//Requires: pp_big, caml_int64_create_lo_mi_hi, caml_failwith
+function ml_z_to_int64(a) {
+  var x = BigInt.asUintN(64, pp_big(a));
+  if (BigInt.asIntN(64, x) != a) caml_failwith("Z.to_int64: overflow");
+  return caml_int64_create_lo_mi_hi(
+    Number(x & BigInt(0xffffff)), Number((x >> BigInt(24)) & BigInt(0xffffff)), Number(x >> BigInt(48)));
+}
+//Provides: ml_z_of_float
+//Requires: pp_small, caml_failwith
+function ml_z_of_float(x) {
+  if (!isFinite(x)) caml_failwith("Z.of_float: overflow");
+  return pp_small(BigInt(Math.trunc(x)));
+}
+//Provides: ml_z_format
+//Requires: pp_big, caml_jsbytes_of_string, caml_string_of_jsbytes, caml_invalid_argument
+function ml_z_format(format, a) {
+  if (caml_jsbytes_of_string(format) !== "%d") caml_invalid_argument("Z.format: format not supported");
+  return caml_string_of_jsbytes(pp_big(a).toString());
+}
+
 //Provides: protoproof_offer
 //Requires: caml_call_gen, caml_string_of_jsbytes, caml_string_of_array, caml_jsbytes_of_string
 //Requires: caml_jsstring_of_string

@@ -20,15 +20,15 @@ class Precise:
 
     def __init__(self, model: ModelProto, cuts: Sequence[str], output: str) -> None:
         self.cuts = tuple(dict.fromkeys(cuts))
-        nodes = [_wide(node) for node in _needed(model, set(self.cuts), output)]
+        nodes = [wide(node) for node in needed(model, set(self.cuts), output)]
         used = {name for node in nodes for name in node.input}
-        stored = [_wide_tensor(t) for t in model.graph.initializer if t.name in used]
-        wide = TensorProto.DOUBLE
+        stored = [wide_tensor(t) for t in model.graph.initializer if t.name in used]
+        double = TensorProto.DOUBLE
         graph = helper.make_graph(
             nodes,
             "head",
-            [helper.make_tensor_value_info(name, wide, None) for name in self.cuts],
-            [helper.make_tensor_value_info(output, wide, None)],
+            [helper.make_tensor_value_info(name, double, None) for name in self.cuts],
+            [helper.make_tensor_value_info(output, double, None)],
             stored,
         )
         whole = helper.make_model(graph, opset_imports=model.opset_import)
@@ -61,7 +61,7 @@ def random_latents(
     ]
 
 
-def _needed(model: ModelProto, cuts: set[str], output: str) -> list[NodeProto]:
+def needed(model: ModelProto, cuts: set[str], output: str) -> list[NodeProto]:
     wanted, chosen = {output} - cuts, []
     for node in reversed(model.graph.node):
         if wanted & set(node.output):
@@ -70,20 +70,20 @@ def _needed(model: ModelProto, cuts: set[str], output: str) -> list[NodeProto]:
     return chosen[::-1]
 
 
-def _wide_tensor(tensor: TensorProto) -> TensorProto:
+def wide_tensor(tensor: TensorProto) -> TensorProto:
     if tensor.data_type != TensorProto.FLOAT:
         return tensor
     values = numpy_helper.to_array(tensor).astype(np.float64)
     return numpy_helper.from_array(values, tensor.name)
 
 
-def _wide(node: NodeProto) -> NodeProto:
+def wide(node: NodeProto) -> NodeProto:
     """The node with its stored numbers, and the types that it asks for, in float64."""
     new = NodeProto()
     new.CopyFrom(node)
     for attribute in new.attribute:
         if attribute.HasField("t"):
-            attribute.t.CopyFrom(_wide_tensor(attribute.t))
+            attribute.t.CopyFrom(wide_tensor(attribute.t))
         elif node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
             attribute.i = TensorProto.DOUBLE
         elif node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):

@@ -182,7 +182,8 @@ type t = {
   tensors : (string * int array) list; output : string; head : head;
   domain : string list; facts : string list; (* their tokens *)
   latent_exponent : int; latent : string array; (* [L D] in decimal *)
-  claim : string list }
+  claim : string list;
+  parts : string list (* the boxes of parts of a region, which only a walk of the encoder finds *) }
 
 let power s = let n = nat s in if n > 1 lsl 16 then bad "an exponent of %d" n else n
 let table s dims exponent =
@@ -270,10 +271,16 @@ let parse text =
   let facts = until "latent" in
   let latent_exponent = power s in
   let latent = Array.of_list (list (locations * channels) integer s) in
-  expect s "claim"; let claim = until "end" in
+  expect s "claim";
+  let rest = until "end" in
+  let rec split before = function
+    | "parts" :: parts -> (List.rev before, parts)
+    | word :: rest -> split (word :: before) rest
+    | [] -> (List.rev before, []) in
+  let claim, parts = split [] rest in
   (* nothing is left, and nothing but the tokens was there *)
   if String.length text = 0 || text.[String.length text - 1] <> '\n' || s.at <> String.length text - 1 then bad "the statement goes on behind its end";
-  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim }
+  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim; parts }
 
 (* Where the statement's latent numbers may lie in one tensor: for a number of channels, the index
    of every coordinate of every location. Elements and locations come in the tensor's order. *)

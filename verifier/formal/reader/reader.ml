@@ -121,7 +121,9 @@ module Claim = struct
     if text (get envelope "schema") <> "protoproof.certificate/2" then not_covered "certificates of the version %S" (text (get envelope "schema"));
     let core = get envelope "core" in
     let m = only core [ "model"; "instance"; "domain"; "facts"; "rivals"; "parts" ] unread in
-    (match List.assoc_opt "parts" m with None | Some (List []) -> () | _ -> contradiction "a proof part by part claims nothing about all latents at once");
+    (match (List.assoc_opt "parts" m, st.parts) with
+    | (None | Some (List [])), [] | Some (List (_ :: _)), _ :: _ -> ()
+    | _ -> contradiction "the statement has parts, or the certificate, and not both");
     let model = get core "model" and instance = get core "instance" in
     let optional value name = List.assoc_opt name (members value) in
     ignore (only model [ "sha256"; "files"; "latent"; "output"; "geometry"; "pooling"; "decision"; "routing" ] []);
@@ -346,7 +348,9 @@ let confirm ~model ~files ~certificate ~statement =
     let graph = Onnx.read model files in
     shapes graph st;
     head seed graph statement st;
-    Confirmed "model, certificate and statement agree"
+    Confirmed
+      (if st.parts = [] then "model, certificate and statement agree"
+       else "model, certificate and statement agree; what the encoder makes of parts is not read")
   with
   | Graph.Contradiction why | Head.Malformed why | Json.Malformed why -> Contradicted why
   | Tensor.Not_covered why -> Not_covered (String.trim why)

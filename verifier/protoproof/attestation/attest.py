@@ -32,6 +32,7 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError, UsageError
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.kernel.claims import Claim
 from protoproof.version import TOOL
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class _Found:
     """What the certificates are about, so far."""
 
     leaves: dict[str, Leaf] = field(default_factory=dict)
+    cores: dict[str, Path] = field(default_factory=dict)
     heads: Counter[tuple[tuple[str, ...], str, str | None]] = field(default_factory=Counter)
     assumptions: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
@@ -84,18 +86,18 @@ class _Found:
         """Count one that is proved.
 
         Raises:
-            UsageError: the same file again.
+            UsageError: the same again, which would count twice.
         """
-        digest = hashlib.sha256(content).hexdigest()
-        if digest in self.leaves:
-            raise UsageError(f"{path}: the same certificate is given twice; give each once")
+        digest, same = hashlib.sha256(content).hexdigest(), core_digest(core)
+        if same in self.cores:
+            raise UsageError(f"{path}: claims and proves what {self.cores[same]} does; give one")
+        self.cores[same] = path
         self.leaves[digest] = Leaf(
             certificate=digest,
-            core=core_digest(core),
+            core=same,
             input=core.instance.input_sha256,
-            level=core.level,
             status="accepted" if report.accepted else "conditional",
-            claims=dict(Counter(str(claim).partition(":")[0] for claim in report.claims)),
+            claims=_by_level(report.claims),
             conditions=report.conditions,
         )
         self.heads[core.model.latent, core.model.output, core.model.routing] += 1
@@ -124,7 +126,7 @@ def attest(
         watch: is called with the number of certificates that were looked at.
 
     Raises:
-        UsageError: no certificate, or one of them twice.
+        UsageError: no certificate, or two that claim and prove the same.
         CertificateError, ModelError: a file cannot be read.
     """
     if not certificates:
@@ -161,6 +163,15 @@ def _look_at(found: _Found, path: Path, model: ModelFile, observer: Observer | N
         found.refused.append(Refused(path, *verdict))
         return
     found.add(path, content, core, report)
+
+
+def _by_level(claims: Sequence[Claim]) -> dict[str, dict[str, int]]:
+    """How many claims of each kind, by level: R but where a claim says another one."""
+    found: dict[str, Counter[str]] = {}
+    for claim in claims:
+        level, kind = getattr(claim, "level", "R"), str(claim).partition(":")[0]
+        found.setdefault(level, Counter())[kind] += 1
+    return {level: dict(sorted(kinds.items())) for level, kinds in sorted(found.items())}
 
 
 def _input_of(content: bytes) -> str | None:

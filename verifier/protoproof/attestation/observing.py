@@ -6,8 +6,9 @@ from pathlib import Path
 
 from protoproof.campaign.instances import Instances
 from protoproof.certificate.schema import Core
-from protoproof.errors import ProtoProofError
+from protoproof.errors import InputError, ProtoProofError
 from protoproof.network import Network, load
+from protoproof.network.onnx.node import printable
 from protoproof.network.recorded import confirm_latent, input_digest
 from protoproof.verdict import Status
 
@@ -16,13 +17,14 @@ class Observer:
     """A data set, and the network that sees it.
 
     Attributes:
-        name: of the data set.
+        name: of the data set, made visible.
         sha256: the fingerprint of its arrays.
+        instances: its inputs.
     """
 
-    def __init__(self, instances: Instances, model: Path) -> None:
-        self.name, self.sha256 = instances.name, instances.sha256
-        self._instances, self._model = instances, model
+    def __init__(self, instances: Instances, model: Path, model_sha256: str) -> None:
+        self.name, self.sha256 = printable(instances.name, 120), instances.sha256
+        self.instances, self._model, self._expected = instances, model, model_sha256
         self._networks: dict[tuple[tuple[str, ...], str], Network] = {}
         self._places: dict[tuple[object, ...], dict[str, int]] = {}
 
@@ -38,7 +40,7 @@ class Observer:
         index = self._index(network, core.instance.input_sha256)
         if index is None:
             return f"its input is none of the data {self.name}", False
-        x = self._instances.scaled(index, *network.input_range, network.input_shape)
+        x = self.instances.scaled(index, *network.input_range, network.input_shape)
         verdict, sentence = confirm_latent(core.instance, network, x)
         if verdict.status is Status.PROVED:
             return None
@@ -47,18 +49,19 @@ class Observer:
     def _network(self, core: Core) -> Network:
         key = core.model.latent, core.model.output
         if key not in self._networks:
-            self._networks[key] = load(self._model, latent=key[0], output=key[1])
+            network = load(self._model, latent=key[0], output=key[1])
+            if network.sha256 != self._expected:
+                raise InputError(f"{self._model}: was changed while it was read")
+            self._networks[key] = network
         return self._networks[key]
 
     def _index(self, network: Network, digest: str) -> int | None:
         """Where an input lies in the data, by its hash in the network's range and shape."""
         key = (*network.input_range, *network.input_shape)
         if key not in self._places:
-            inputs = range(len(self._instances.x))
+            inputs = range(len(self.instances.x))
             self._places[key] = {
-                input_digest(
-                    self._instances.scaled(i, *network.input_range, network.input_shape)
-                ): i
+                input_digest(self.instances.scaled(i, *network.input_range, network.input_shape)): i
                 for i in inputs
             }
         return self._places[key].get(digest)

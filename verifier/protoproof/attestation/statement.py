@@ -35,15 +35,14 @@ class Leaf(Frozen):
     """One certificate, as the tree knows it. Its canonical JSON is what a leaf is the hash of.
 
     ``certificate``: sha256 of the file; ``core``: of its canonical core; ``input``: of the input.
-    ``claims``: how many of each kind; ``conditions``: what they rest on, and whose word it is.
+    ``claims``: how many of each kind, by level; ``conditions``: what they rest on, and whose word.
     """
 
     certificate: Sha256
     core: Sha256
     input: Sha256
-    level: Text
     status: Literal["accepted", "conditional"]
-    claims: dict[Text, _Count]
+    claims: _Counts
     conditions: tuple[Text, ...] = ()
 
     @property
@@ -213,10 +212,11 @@ def counted(leaves: Iterable[Leaf]) -> tuple[Proved, Conditional]:
     for leaf in leaves:
         count[leaf.status] += 1
         words.update(set(leaf.conditions))
-        totals[leaf.status].setdefault(leaf.level, Counter()).update(leaf.claims)
+        for stated, kinds in leaf.claims.items():
+            totals[leaf.status].setdefault(stated, Counter()).update(kinds)
     claims = {
-        status: {level: dict(sorted(found.items())) for level, found in sorted(levels.items())}
-        for status, levels in totals.items()
+        status: {level: dict(sorted(each.items())) for level, each in sorted(found.items())}
+        for status, found in totals.items()
     }
     return (
         Proved(certificates=count["accepted"], claims=claims["accepted"]),

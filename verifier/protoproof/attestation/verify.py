@@ -168,7 +168,8 @@ def _consistent(found: Verified, statement: Statement) -> bool:
     total = about.accepted.certificates + about.conditional.certificates
     if statement.subject != subjects(about.model, about.data):
         return found.add("statement", False, "subject and predicate name different files")
-    if not total or total != about.certificates.size:
+    heads = sum(head.certificates for head in about.heads)
+    if not total or not total == about.certificates.size == heads:
         return found.add("statement", False, "its certificates do not add up")
     return found.add("statement", True, f"{total} certificates, signed by {about.tool}")
 

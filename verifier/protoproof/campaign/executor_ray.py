@@ -118,8 +118,10 @@ class RayEngine:
                         # one thread, for the reasons given in the local engine
                         runtime_env={"env_vars": QUIET | dict.fromkeys(_ONE_THREAD, "1")},
                     )
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except Exception as error:  # Ray's share no root: a node that is slow to start is one
                 line = " ".join(str(error).split())[:200]
+                if address is None:
+                    raise UsageError(f"--engine ray: Ray does not start here ({line})") from error
                 raise UsageError(f"--address {address}: no Ray there ({line})") from error
         self._make, self._megabytes = make, megabytes
         self._share = _GPU_SHARE if gpu else 0.0

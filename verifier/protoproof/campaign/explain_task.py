@@ -153,6 +153,7 @@ def _certified(
         signature=signature(core),
         certificate=_digest(content),
         core=core_digest(core),
+        level=core.level,
     )
     return Outcome(full, content)
 
@@ -198,6 +199,7 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
         prototypes=named_prototypes(core),
         certificate=_digest(content),
         core=core_digest(core),
+        level=core.level,
     )
     return Outcome(full, content, True, others=others)
 
@@ -218,6 +220,8 @@ def _moved(
     core = envelope.core.model_copy(update={"model": model_identity(explainer.network)})
     labels = explainer.network.labels(options.label)
     if core.domain.kind != options.domain or (labels and core.rivals != labels):
+        return None
+    if options.level not in ("auto", core.level):
         return None
     moved = canonical_bytes(envelope.model_copy(update={"core": core}))
     report = check(moved, explainer.model_file, input_digest(seen.x))

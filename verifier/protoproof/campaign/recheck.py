@@ -163,6 +163,7 @@ class Rechecker:
             signature=signature(counted),
             certificate=hashlib.sha256(found.content or b"").hexdigest(),
             core=core_digest(core),
+            level=core.level,
         )
         return self._measured(record, latent), found
 
@@ -238,6 +239,8 @@ class Rechecker:
             return _not("is about other labels than were asked for", found)
         if found.core.vocabulary not in vocabularies:
             return _not(f"is about {found.core.vocabulary}, which was not asked for", found)
+        if self._options.level == "F" and found.core.level != "F":
+            return _not("is at level R, and level F was asked for", found)
         about = dict(found.report.subject)
         # a smaller domain would make a weaker claim
         if about.get("region", about["domain"].partition(",")[0]) != self._domain:

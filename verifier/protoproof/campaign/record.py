@@ -74,6 +74,7 @@ class Options:
     witnesses: bool = True
     widen: bool = False
     label: str | None = None
+    level: str = "auto"
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
@@ -133,6 +134,7 @@ class Record:
         certificate: sha256 of the certificate's file.
         core: digest of what the certificate claims.
         limit: the limit that was exceeded (seconds or megabytes), else None.
+        level: at which the chosen explanation is proved, R or F; None where none is.
     """
 
     state: State
@@ -151,6 +153,7 @@ class Record:
     certificate: str | None = None
     core: str | None = None
     limit: float | None = None
+    level: str | None = None
 
     def settled(self, limits: Limits) -> bool:
         """See :func:`settled`."""

@@ -259,6 +259,31 @@ class Refutation(Frozen):
     moves: Annotated[tuple[Move, ...], FailFast()]
 
 
+class FunctionError(Frozen):
+    """f(x)(1 + d) + e for f(x), |d| <= ``relative`` u, |e| <= ``absolute`` u or 2**-149, whichever
+    is more; u = 2**-24."""
+
+    function: Literal["exp", "log", "power", "reciprocal", "sigmoid", "softplus", "sqrt", "tanh"]
+    relative: Annotated[int, Field(ge=0, le=1 << 20)]
+    absolute: Annotated[int, Field(ge=0, le=1 << 20)]
+
+
+class Execution(Frozen):
+    """At level F: the executions of the head that are spoken about.
+
+    ``form``: how the graph writes its measurements: a distance as the sum of squared differences
+    (``direct``) or from |z|^2, <z, p> and |p|^2 (``expanded``), a ``product``, an ``angle``.
+    ``functions``: those that runtimes approximate, by name. ``shortest``: of a latent that an angle
+    is divided by, where the graph does not keep that from 0. Sums are in any order, with or without
+    fused multiply-add; nothing overflows.
+    """
+
+    format: Literal["float32"] = "float32"
+    form: Literal["direct", "expanded", "product", "angle"]
+    functions: Annotated[tuple[FunctionError, ...], FailFast()] = ()
+    shortest: HexFloat | None = None
+
+
 class SizeBound(Frozen):
     """Why no explanation in this vocabulary is smaller than what the checker derives from this.
 
@@ -279,10 +304,13 @@ class Core(Frozen):
 
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.
+
+    ``level``: R, over the real numbers; F, also of every float32 ``execution`` of the head, which
+    is stated at that level alone.
     """
 
     tool: Text
-    level: Literal["R"]
+    level: Literal["R", "F"]
     model: ModelIdentity
     instance: Instance
     domain: Domain
@@ -297,6 +325,7 @@ class Core(Frozen):
     parts: Annotated[tuple[PartNode, ...], FailFast()] = ()
     part_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
     holds: InputRegion | None = None
+    execution: Annotated[Execution | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 class About(Frozen):

@@ -11,7 +11,7 @@ from protoproof.cli.attested import leaves_beside, lines_about
 from protoproof.cli.options import Json, Quiet
 from protoproof.cli.terminal import print_json, progress_bar, strong
 from protoproof.errors import UsageError
-from protoproof.report.page.text import plural, visible
+from protoproof.report.page.text import label, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from protoproof.attestation.keys import PrivateKey
     from protoproof.attestation.observing import Observer
     from protoproof.attestation.statement import Policy
-    from protoproof.campaign import Campaign
+    from protoproof.campaign import Campaign, Instances
+    from protoproof.gate.outcome import GateResult
     from protoproof.kernel import ModelFile
 
 _SHOWN = 5  # certificates that are named where something is refused
@@ -29,7 +30,7 @@ _SHOWN = 5  # certificates that are named where something is refused
 Subjects = Annotated[
     list[Path],
     typer.Argument(
-        metavar="CAMPAIGN_DIR|CERT...", help="Directory of a campaign or gate, or certificates."
+        metavar="CAMPAIGN_DIR|CERT", help="Directory of a campaign or gate, or certificates."
     ),
 ]
 Key = Annotated[Path, typer.Option("--key", help="The private key that signs (PEM).")]
@@ -82,19 +83,24 @@ def attest(
     from protoproof.files import require_writable, write_together
     from protoproof.kernel import ModelFile
 
-    if out.suffix != ".json":
-        raise UsageError(f"--out {out}: the name of an attestation must end in .json")
     if policy is not None and data is None:
         raise UsageError("--policy is decided about the data's inputs; give them with --data")
-    require_writable(out.parent)
     private, campaign = read_private(key), _campaign(subjects)
     path = _model(campaign, model, subjects)
-    file, written = ModelFile.read(path), {}
+    _refuse_places(out, model_signature, [*subjects, key, path])
+    require_writable(out.parent)
+    file, name, written = ModelFile.read(path), label(path.name), {}
     if model_signature is not None:
-        written[model_signature] = sign_model(file, path.name, private)
-    observer, passed = _observed(campaign, path, data, policy)
+        written[model_signature] = sign_model(file, name, private)
+    observer = None if data is None else _observer(file, path, data)
+    passed = None
+    if policy is not None and observer is not None:
+        result, passed = _decided(campaign, path, observer.instances, policy)
+        if result.outcome != "passed":
+            _print_open(result, as_json, quiet)
+            raise typer.Exit(result.exit_code)
     files = _certificates(campaign, subjects)
-    found = _signed(files, file, path.name, private, observer, passed, not (quiet or as_json))
+    found = _signed(files, file, name, private, observer, passed, not (quiet or as_json))
     if found.statement is not None:
         write_together({out: found.envelope, leaves_beside(out): found.leaves} | written)
     if as_json:
@@ -160,37 +166,54 @@ def _certificates(campaign: Campaign | None, subjects: list[Path]) -> dict[Path,
     return certificates_in(campaign)
 
 
-def _observed(
-    campaign: Campaign | None, model: Path, data: str | None, policy: Path | None
-) -> tuple[Observer | None, Policy | None]:
-    """Who runs the inputs again, and the policy that is passed.
+def _refuse_places(out: Path, signature: Path | None, read: list[Path]) -> None:
+    """Before any work: nothing that is read may be written over.
 
     Raises:
-        typer.Exit: it is not passed: with the gate's exit code.
+        UsageError: it would be.
     """
-    if data is None:
-        return None, None
+    if out.suffix != ".json":
+        raise UsageError(f"--out {out}: the name of an attestation must end in .json")
+    places = [path.resolve() for path in (out, leaves_beside(out), signature) if path is not None]
+    if len(set(places)) != len(places) or {path.resolve() for path in read} & set(places):
+        raise UsageError(f"--out {out}: would be written over what is read; choose another name")
+
+
+def _observer(model: ModelFile, path: Path, data: str) -> Observer:
     from protoproof.attestation.observing import Observer
     from protoproof.campaign.instances import read_instances
     from protoproof.extras import require
 
     require("explain", "--data")
-    instances = read_instances(data)
-    observer = Observer(instances, model)
-    if policy is None:
-        return observer, None
+    return Observer(read_instances(data), path, model.sha256)
+
+
+def _decided(
+    campaign: Campaign | None, model: Path, instances: Instances, policy: Path
+) -> tuple[GateResult, Policy]:
+    """The policy's answer.
+
+    Raises:
+        UsageError: there is no campaign.
+    """
     if campaign is None:
         raise UsageError("--policy is about a campaign; give its directory")
     from protoproof.attestation.places import decided
     from protoproof.campaign.result import network_of
 
-    result, passed = decided(policy, campaign, network_of(campaign, model, "--model"), instances)
-    if result.outcome != "passed":
+    return decided(policy, campaign, network_of(campaign, model, "--model"), instances)
+
+
+def _print_open(result: GateResult, as_json: bool, quiet: bool) -> None:
+    """A policy that is not passed."""
+    if as_json:
+        messages = [check.message for check in result.failures]
+        document = {"outcome": result.outcome, "failures": messages}
+        print_json({"exit_code": result.exit_code, "attestation": None, "policy": document})
+    elif not quiet:
         for check in result.failures:
-            print(f"{check.status:<9} {visible(check.message)}")
+            print(f"{check.status:<11} {visible(check.message)}")
         print(strong(f"nothing is signed: the policy is {result.outcome}"))
-        raise typer.Exit(result.exit_code)
-    return observer, passed
 
 
 def _document(found: Attested, out: Path) -> dict[str, object]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protoproof.report.page.text import plural, visible
 
 if TYPE_CHECKING:
-    from protoproof.attestation.statement import Predicate, Proved
+    from protoproof.attestation.statement import Predicate
 
 
 def leaves_beside(attestation: Path) -> Path:
@@ -33,18 +33,19 @@ def lines_about(about: Predicate) -> Iterator[str]:
         yield f"policy      {visible(about.policy.name)}: {about.policy.outcome}"
     yield f"tree        {_certificates(about.certificates.size)}, root {about.certificates.root}"
     yield f"proved      {_certificates(about.accepted.certificates)}"
-    yield from _claims(about.accepted, "claims")
+    yield from claim_lines(about.accepted.claims)
     if about.conditional.certificates:
         yield f"conditional {_certificates(about.conditional.certificates)}, proved only if"
         for rest in about.conditional.rests:
             yield f"  - {visible(rest.on)} ({_certificates(rest.certificates)})"
-        yield from _claims(about.conditional, "would be")
+        yield from claim_lines(about.conditional.claims, "would be")
     for rest in about.assumptions:
         yield f"assumes     {visible(rest.on)} ({_certificates(rest.certificates)})"
 
 
-def _claims(proved: Proved, word: str) -> Iterator[str]:
-    for level, claims in proved.claims.items():
+def claim_lines(claims_of: Mapping[str, Mapping[str, int]], word: str = "claims") -> Iterator[str]:
+    """How often which claim, a line for each level."""
+    for level, claims in claims_of.items():
         each = ", ".join(f"{visible(kind)} {count:,}" for kind, count in claims.items())
         yield f"{word:<11} level {visible(level)}: {each}"
 

@@ -31,6 +31,7 @@ from protoproof.cli.options import (
     Json,
     Label,
     Latent,
+    Level,
     Model,
     Oracle,
     Output,
@@ -94,6 +95,7 @@ def campaign(
     witnesses: Witnesses = True,
     inflate: Inflate = False,
     label: Label = None,
+    level: Level = "auto",
     latent: Latent = None,
     output: Output = None,
     region: Regions = None,
@@ -114,7 +116,7 @@ def campaign(
     chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
         selection=Selection(per_class, seed, chosen),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate, label),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,

@@ -75,7 +75,7 @@ def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | 
     """The hash of the statement, where there is one; also writes it, where that is asked for.
 
     Raises:
-        CertificateError: it was asked for, and nothing is stated about all latents at once.
+        CertificateError: it was asked for, and there is none.
     """
     from protoproof.errors import CertificateError
     from protoproof.kernel.statement import digest, statement
@@ -122,11 +122,13 @@ def _asked(content: bytes, model: ModelFile) -> _Asked:
         return _Asked((), (str(reading),), reading.verdict == "contradicted")
     if not answer.sufficient:
         return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
-    proved = ["second reading: confirmed", "sufficient"]
+    proved = ["second reading: confirmed", f"sufficient {answer.over}".rstrip()]
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
+    proved += answer.also
     left = [f"not proved: necessary:{fact}" for fact in answer.open]
+    left += [f"not proved: {claim}" for claim in answer.unproved]
     left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
     return _Asked(tuple(proved), tuple(left))
 

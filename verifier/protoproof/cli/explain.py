@@ -29,6 +29,7 @@ from protoproof.cli.options import (
     Json,
     Label,
     Latent,
+    Level,
     Limit,
     Minimal,
     Model,
@@ -71,6 +72,7 @@ def explain(
     minimal: Minimal = "subset",
     timeout: Timeout = 60.0,
     label: Label = None,
+    level: Level = "auto",
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -91,7 +93,7 @@ def explain(
     each, with a summary at the end; --json gives JSON Lines.
     """
     options = ExplainOptions(
-        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label
+        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
     )
     asked = Asked(
         model,

@@ -16,9 +16,16 @@ def inspect(
     Exit code 2 where anything is refused: explain would refuse the network too.
     """
     from protoproof.explanation.certifiable import checkers_objection
+    from protoproof.explanation.level import float32_words
     from protoproof.network.inspect import inspect_file
 
-    found = inspect_file(model, latent=latent or (), output=output, checker=checkers_objection)
+    found = inspect_file(
+        model,
+        latent=latent or (),
+        output=output,
+        checker=checkers_objection,
+        rounding=float32_words,
+    )
     if as_json:
         print_json(found.to_json())
     else:

@@ -73,6 +73,14 @@ Inflate = Annotated[
     bool,
     typer.Option("--inflate", help="Widen facts to intervals that keep the proof."),
 ]
+Level = Annotated[
+    str,
+    typer.Option(
+        "--level",
+        help="R: proved of the head over the real numbers; F: also of every float32 execution of "
+        "it, and only what is counts; auto: F where the facts found prove it, else R.",
+    ),
+]
 Minimal = Annotated[
     str,
     typer.Option(

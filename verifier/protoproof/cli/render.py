@@ -83,7 +83,10 @@ def _print_claims(out: Console, explanation: Any) -> None:
             out.print(f"  - {safe(condition)}", highlight=False)
     else:
         what = level_words(explanation.certificate.core)
-        out.print(f"\nverdict     [bold]proved[/bold], level R ({what})")
+        level = explanation.level
+        out.print(f"\nverdict     [bold]proved[/bold], level {level} ({what})")
+        if explanation.level_reason:
+            out.print(f"level       R: {safe(explanation.level_reason)}", highlight=False)
     cases = cases_words(explanation.certificate.core)
     if cases:
         out.print(f"cases       {cases}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from protoproof.cli.attested import leaves_beside, lines_about
+from protoproof.cli.attested import claim_lines, leaves_beside, lines_about
 from protoproof.cli.options import Json, Quiet
 from protoproof.cli.terminal import print_json, strong
 from protoproof.errors import UsageError
@@ -112,8 +112,9 @@ def _print(found: Verified) -> None:
         for line in lines_about(found.predicate):
             print(line)
     if found.leaf is not None:
-        claims = ", ".join(f"{kind} {count}" for kind, count in found.leaf.claims.items())
-        print(f"certificate {found.leaf.status}, level {found.leaf.level}: {visible(claims)}")
+        print(f"certificate {found.leaf.status}")
+        for line in claim_lines(found.leaf.claims):
+            print(line)
     for condition in () if found.leaf is None else found.leaf.conditions:
         print(f"holds if    {visible(condition)}")
     print(f"note        {NO_PROOF}")

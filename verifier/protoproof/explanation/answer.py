@@ -48,6 +48,7 @@ def answer(
         seconds=time.perf_counter() - started,
         facts_json=tuple(describe(fact, quantities) for fact in facts),
         gap_reason="" if proof is None else proof.gap_reason,
+        level_reason="" if proof is None else proof.level_reason,
         where=question.domain,
         # a region in its own words; any other domain by the name of what was taken
         identity=identity(network),

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import About, Envelope, SizeBound
+from protoproof.certificate.schema import About, Core, Envelope, SizeBound
 from protoproof.errors import ModelError
 from protoproof.explanation.answer import Best, answer
 from protoproof.explanation.certifiable import checkers_reading
+from protoproof.explanation.level import Levels, levels_of, missed
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
@@ -119,6 +121,8 @@ class Explainer:
         options.require_one()
         options.require_installed()
         require_memory(self.network.head, options.vocabulary, options.oracle)
+        if options.level == "F":
+            self.levels.require()
         question = self.question(self.network.observe(x), options, about)
         undecided = undecided_prediction(
             question.instance, question.observation, self.network.class_names
@@ -207,12 +211,20 @@ class Explainer:
         hopeless = known is not None and least > known and not question.instance.head.plain
         if vocabulary == "pairs" and hopeless:
             return unknown("pairs were not tried: another vocabulary needs fewer facts")
-        oracle = question.options.oracle
-        for found in candidates(question.instance, question.domain, vocabulary, oracle, known):
-            proof, report = self._attempted(question, vocabulary, found)
-            if proof is not None:
-                return proof
-            reason = unknown(f"uncertified: {_complaint(report)}")
+        oracle, floors, asked = question.options.oracle, [0.0], False
+        for floor in floors:  # which grows: see below
+            for found in candidates(
+                question.instance, question.domain, vocabulary, oracle, known, floor
+            ):
+                proof, report, core = self._attempted(question, vocabulary, found)
+                if proof is not None:
+                    return proof
+                reason = unknown(f"uncertified: {_complaint(report)}")
+                if question.options.level == "F" and missed(report) and not asked:
+                    # level F is a condition of the search from here on
+                    floors += self.levels.floors(core)
+                    asked = True
+                    break
         return reason
 
     def certified(
@@ -225,14 +237,23 @@ class Explainer:
         """The certificate of a set, if the checker finds every obligation met."""
         return self._attempted(question, vocabulary, found, size_bound)[0]
 
+    @cached_property
+    def levels(self) -> Levels:
+        """What is known about float32 executions of the network's head."""
+        return levels_of(self.network, self.model_file)
+
     def _attempted(
         self,
         question: Question,
         vocabulary: Vocabulary,
         found: Candidate,
         size_bound: SizeBound | None = None,
-    ) -> tuple[Proof | None, CheckReport]:
-        """The certificate of a set, or None, and what the checker says."""
+    ) -> tuple[Proof | None, CheckReport, Core]:
+        """The certificate of a set, or None, and what the checker says.
+
+        At level F where the facts prove it, unless only R is asked for; at R where they do not,
+        unless F is.
+        """
         core, facts = stated(
             self.network,
             question.observation,
@@ -243,9 +264,20 @@ class Explainer:
         )
         core = core.model_copy(update={"size_bound": size_bound})
         about = question.about.model_copy(update={"oracle": found.oracle})
+        level, reason = question.options.level, ""
+        if level != "R":
+            reason = self.levels.objection(core)
+            if not reason:
+                envelope = Envelope(core=self.levels.at_f(core), about=about)
+                report = self.checked(envelope)
+                reason = missed(report)
+                if report.met or level == "F" or not reason:
+                    proof = Proof(facts, found, envelope, report) if report.met else None
+                    return proof, report, core
         envelope = Envelope(core=core, about=about)
         report = self.checked(envelope)
-        return (Proof(facts, found, envelope, report) if report.met else None), report
+        proof = Proof(facts, found, envelope, report, level_reason=reason) if report.met else None
+        return proof, report, core
 
     def _smallest(
         self, question: Question, vocabulary: Vocabulary, proof: Proof, deadline: float

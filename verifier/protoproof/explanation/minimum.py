@@ -21,13 +21,15 @@ from protoproof.prover.search.search import Candidate
 
 @dataclass(frozen=True)
 class Proof:
-    """A certified set of facts; ``gap_reason`` says why it is not proved to be a smallest one."""
+    """A certified set of facts; ``gap_reason`` says why it is not proved to be a smallest one,
+    ``level_reason`` why its level is not F."""
 
     facts: FactSet
     found: Candidate
     certificate: Envelope
     check: CheckReport
     gap_reason: str = ""
+    level_reason: str = ""
 
     @property
     def oracle(self) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from protoproof.prover.latent.domain import Domain
 
 MINIMAL = ("subset", "minimum", "all")
+LEVELS = ("auto", "R", "F")
 
 
 class ExplainKeywords(TypedDict, total=False):
@@ -36,6 +37,7 @@ class ExplainKeywords(TypedDict, total=False):
     minimal: str
     timeout: float | None
     label: str | None
+    level: str
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,15 @@ class ExplainOptions:
             the gap to a proved lower bound is reported), or ``all`` (every minimal set).
         label: of a network that predicts labels, the one to explain (its name or number); None
             explains what all of them are.
+        level: ``auto`` (F where the facts that were found prove it as they are, else R), ``R``
+            (the head over the real numbers), or ``F`` (any float32 execution of the head: facts are
+            searched that prove it, and nothing is an explanation that does not).
         timeout: seconds after which each search for smallest or further sets, and for a contrast,
             ends with what it has; None for never.
 
     Raises:
-        UsageError: an unknown vocabulary, oracle or kind of minimality.
+        UsageError: an unknown vocabulary, oracle, kind of minimality or level; level F over a
+            region.
     """
 
     vocabulary: str = "auto"
@@ -76,12 +82,20 @@ class ExplainOptions:
     minimal: str = "subset"
     timeout: float | None = None
     label: str | None = None
+    level: str = "auto"
 
     def __post_init__(self) -> None:
         require_vocabulary(self.vocabulary)
         object.__setattr__(self, "oracle", require_oracle(self.oracle))
         if self.minimal not in MINIMAL:
             raise UsageError(f"--minimal {self.minimal}: unknown; use " + ", ".join(MINIMAL))
+        if self.level not in LEVELS:
+            raise UsageError(f"--level {self.level}: unknown; use " + ", ".join(LEVELS))
+        if self.level == "F" and isinstance(self.domain, str) and ":" in self.domain:
+            raise UsageError(
+                f"--level F: claims over a region of inputs ({self.domain}) are at level R, "
+                "encoder and head; use --level R, or another --domain"
+            )
 
     def require_installed(self) -> None:
         """Refuse, before any work, what needs packages that are not installed.

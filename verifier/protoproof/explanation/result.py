@@ -64,8 +64,9 @@ class Explanation:
     and the verdict is UNKNOWN: ``conditions`` says whose word it is.
     ``attempts`` holds one line per vocabulary that was tried; ``facts`` are the chosen one's, and
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
-    is not proved to be one. ``where`` is the set of latents that was quantified over, ``asked`` the
-    word by which it was asked for; ``identity`` names the network and what its head is read as.
+    is not proved to be one, ``level_reason`` why the proof is not at level F. ``where`` is the set
+    of latents that was quantified over, ``asked`` the word by which it was asked for; ``identity``
+    names the network and what its head is read as.
     """
 
     verdict: Verdict
@@ -82,6 +83,7 @@ class Explanation:
     seconds: float
     facts_json: tuple[dict[str, Any], ...] = ()
     gap_reason: str = ""
+    level_reason: str = ""
     where: Domain | None = None
     asked: str = ""
     identity: dict[str, Any] = field(default_factory=dict)
@@ -115,6 +117,11 @@ class Explanation:
     def conditions(self) -> tuple[str, ...]:
         """What the certificate's proof rests on by somebody's word; with any, nothing is proved."""
         return () if self.check is None else self.check.conditions
+
+    @property
+    def level(self) -> str:
+        """``F`` where the proof holds for every float32 execution of the head, else ``R``."""
+        return "R" if self.certificate is None else self.certificate.core.level
 
     @property
     def evidence(self) -> IntervalEvidence | None:
@@ -162,7 +169,8 @@ class Explanation:
                 for claim in (() if self.check is None else self.check.claims)
                 if isinstance(claim, Alike)
             },
-            "level": "R",
+            "level": self.level,
+            "level_reason": self.level_reason,
             "assumptions": list(self.check.assumptions) if self.check is not None else [],
             "conditions": list(self.conditions),
             "time_s": round(self.seconds, 4),

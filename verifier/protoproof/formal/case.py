@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 from protoproof.certificate.schema import ImpliedBound
+from protoproof.formal.boxes import Boxes
 from protoproof.formal.implied import implied_steps
 from protoproof.formal.known import Known, Root, block_rows
 from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
 from protoproof.kernel.arithmetic.exact import GRID, Ratio
 from protoproof.kernel.latent.bounds import Interval
+from protoproof.kernel.latent.case_domain import Half
 from protoproof.kernel.latent.lagrangian import Interval as Charged
+from protoproof.kernel.latent.ranges import box_ranges
 from protoproof.kernel.latent.rows import Block
 
 _ONE = 1 << GRID
@@ -36,6 +39,7 @@ class Case:
         self._value_low: dict[int, Known] = {}
         self._value_high: dict[int, Known] = {}
         self._touched: set[int] = set()
+        self._boxes = Boxes()
 
     def fork(self) -> Case:
         """The same knowledge, to be told more."""
@@ -44,6 +48,7 @@ class Case:
         other._low, other._high = dict(self._low), dict(self._high)
         other._value_low, other._value_high = dict(self._value_low), dict(self._value_high)
         other._touched = set(self._touched)
+        other._boxes = self._boxes.fork()
         return other
 
     def use(self, *tokens: Token | Ref) -> None:
@@ -68,6 +73,10 @@ class Case:
     def enter_value(self, prototype: int, low: int | None, high: int | None) -> None:
         """A split says this about t_j."""
         self._narrow_value(prototype, low, high, self._enter())
+
+    def enter_channel(self, location: int, half: Half) -> None:
+        """A split says this about a channel of z_l."""
+        self._boxes.enter(location, half, self._enter())
 
     def enter_place(self, prototype: int, places: list[int]) -> Ref:
         """A split says which locations may attain t_j."""
@@ -163,6 +172,48 @@ class Case:
                 return ref
         return known.premise()
 
+    def cut(self, unit: int) -> bool:
+        """Write the boxes that splits of channels leave, and whether one of them is empty.
+
+        ``unit``: the exponent of the kernel's unit.
+        """
+        if self._boxes.write(self, unit):
+            return True
+        if self._boxes.where is not None:
+            head, where = self.root.head, self._boxes.where
+            for location in self._boxes.locations():
+                for prototype, ends in enumerate(box_ranges(head, where, location)):
+                    if head.measures(location, prototype):
+                        self._narrow_in_box(location, prototype, *ends)
+        return False
+
+    def _narrow_in_box(
+        self, location: int, prototype: int, low: int | None, high: int | None
+    ) -> None:
+        """What the box of a location says about m_lj; the step is written where it is asked for."""
+        key, box = (location, prototype), self._boxes.box(self.root, location)
+        known, other = self._own_low(*key), self._own_high(*key)
+        scaled = self.root.head.geometry == "diagonal"
+
+        def step(sign: int) -> Ref:
+            if box is None:
+                raise NotCoveredError("a location without a box")
+            if scaled:
+                return self.add("scaled", location, prototype, box)
+            return self.add("row", location, prototype, sign, box, 0)
+
+        if low is not None and (known is None or low > known.value):
+            self._touched.add(prototype)
+            self._low[key] = Known(low, cache(partial(step, 1)))
+        if high is not None and (other is None or high < other.value):
+            self._touched.add(prototype)
+            self._high[key] = Known(high, cache(partial(step, -1)))
+
+    def at(self, location: int, prototype: int) -> Interval:
+        """Bounds of m_lj."""
+        low, high = self.low(location, prototype), self.high(location, prototype)
+        return None if low is None else low.value, None if high is None else high.value
+
     def settle(self) -> None:
         """Carry what is known about m_lj over to t_j, for the prototypes that changed."""
         for prototype in sorted(self._touched):
@@ -223,10 +274,11 @@ class Case:
 
     def add_rows(self, blocks: Sequence[Block], implied: Sequence[ImpliedBound]) -> None:
         """What a leaf's rows and implied bounds say; all start from what the path says."""
-        found = []
+        found, where = [], self._boxes.where
         for block in blocks:
             charged = [partial(self.charged, block.location, i) for i in block.facts]
-            found += block_rows(self.root, block, self, charged)
+            boxed = None if where is None else (where, self.box(block.location))
+            found += block_rows(self.root, block, self, charged, boxed)
         ends: dict[int, Ratio] = {}
         for entry in implied:
             known = self.value_high(entry.via)
@@ -287,11 +339,15 @@ class Case:
 
     def box(self, location: int) -> Ref | None:
         """The box of a location."""
-        return self.root.stated.box(location)
+        return self._boxes.box(self.root, location)
 
     def constraints(self) -> Sequence[Ref]:
         """The ball of directions, or the domain's constraint."""
         return self.root.constraints()
+
+    def joints(self) -> Sequence[Ref]:
+        """The domain's."""
+        return self.root.stated.joints
 
 
 def _same(ref: Ref) -> Ref:

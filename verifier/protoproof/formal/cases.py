@@ -40,8 +40,6 @@ class Cases:
         node = next(nodes)
         if isinstance(node, Leaf):
             return self._leaf(node, case, rival)
-        if isinstance(node, ChannelSplit):
-            raise NotCoveredError("proofs by cases of channels")
         if isinstance(node, PlaceSplit):
             return self._place(node, nodes, case, rival)
         at = float.fromhex(node.at).as_integer_ratio()
@@ -51,6 +49,10 @@ class Cases:
             case.use("split", node.location, node.prototype, unit)
             for child, side in enumerate(sides):
                 side.enter_measurement(node.location, node.prototype, *_ends(at, child))
+        elif isinstance(node, ChannelSplit):
+            case.use("channel", node.location, node.channel, unit)
+            for child, side in enumerate(sides):
+                side.enter_channel(node.location, (node.channel, child, float.fromhex(node.at)))
         elif isinstance(node, NearestSplit):
             case.use("nearest", node.prototype, unit)
             for child, side in enumerate(sides):
@@ -85,6 +87,9 @@ class Cases:
     def _leaf(self, leaf: Leaf, case: Case, rival: int) -> list[Token]:
         root = self._root
         head, core = root.head, root.core
+        case.settle()
+        if case.cut(self._precision.unit):
+            return case.tokens
         case.settle()
         if case.contradicts():
             return case.tokens

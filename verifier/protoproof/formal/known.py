@@ -39,6 +39,7 @@ class Stated:
         self.facts = [Ref("stated", n) for n in range(count)]
         self.norm = self.total = self.everywhere = None
         self.boxes: list[Ref] = []
+        self.joints: list[Ref] = []
         if not where.bounded or head.geometry == "angular":
             return  # angles are bounded by the ball of directions alone
         if where.kind in ("sphere", "ball"):
@@ -49,6 +50,8 @@ class Stated:
             self.everywhere = Ref("stated", count)
         else:
             self.boxes = [Ref("stated", count + n) for n in range(where.locations)]
+            count += where.locations
+            self.joints = [Ref("stated", count + n) for n in range(len(where.joints))]
 
     def box(self, location: int | None) -> Ref | None:
         """The box of a location, if there is one."""
@@ -100,6 +103,13 @@ class Root:
             return [self.ball()]
         return [] if self.stated.constraint is None else [self.stated.constraint]
 
+    def joint_alone(self, index: int, location: int) -> Ref:
+        """What a linear bound over all locations says about one of them."""
+        boxes = self.stated.boxes
+        tokens: list[str | int | Ref] = ["alone", self.stated.joints[index], location]
+        tokens += [len(boxes), *boxes]
+        return self.once(("alone", index, location), lambda: self.script.add(*tokens))
+
     def places(self, prototype: int) -> list[int]:
         """The locations of the prototype's bank."""
         return [k for k in range(self.head.location_count) if self.head.measures(k, prototype)]
@@ -133,8 +143,8 @@ class Root:
         if head.geometry == "diagonal":
             if box is None:
                 raise NotCoveredError("a range of distances with a weight per channel")
-            ends = "scaled", place, prototype, box
-            return self.once(ends, lambda: self.script.add(*ends))
+            ends: list[str | int | Ref] = ["scaled", place, prototype, box]
+            return self.once(("scaled", place, prototype), lambda: self.script.add(*ends))
         scale = 1 << _FINER
         charges: list[Ref | int] = [0]
         if head.geometry == "angular":
@@ -292,29 +302,38 @@ class Root:
 
 
 def block_rows(
-    root: Root, block: Block, known: Intervals, refs: Sequence[Callable[[bool], Ref]]
+    root: Root,
+    block: Block,
+    known: Intervals,
+    refs: Sequence[Callable[[bool], Ref]],
+    boxed: tuple[LatentDomain, Ref | None] | None = None,
 ) -> list[tuple[int, int, int | None, int | None, list[str | int | Ref]]]:
     """(location, prototype, lower, upper, step) of every row of a block that bounds anything.
 
-    ``refs``: for each fact, the premise that a positive or another multiplier charges.
+    ``refs``: for each fact, the premise that a positive or another multiplier charges. ``boxed``:
+    the domain with narrower boxes, and the premise about that of the location.
     """
-    head, where = root.head, root.where
+    head = root.head
+    where, box = boxed or (root.where, root.stated.box(block.location))
     domain = isinstance(block, DomainBlock)
     extra = root.constraints() if domain or head.geometry == "angular" else []
-    box = root.stated.box(block.location) if domain else None
+    alone = [partial(root.joint_alone, n, block.location) for n in range(len(where.joints))]
+    box = box if domain else None
     steps: dict[tuple[int, int], list[str | int | Ref]] = {}
     for rows, sign in ((block.lower, 1), (block.upper, -1)):
         for prototype, theta in zip(rows.prototypes, rows.theta, strict=True):
-            if any(theta[len(block.facts) + len(extra) :]):
-                raise NotCoveredError("linear bounds over all locations")
             charges: list[Ref | int] = []
             columns: list[Callable[[bool], Ref]] = [*refs]
             columns += [partial(_either, ref) for ref in extra]
-            for column, t in zip(columns, theta, strict=False):
-                if t:
-                    charges += [column(t > 0), t]
+            # the kernel's linear forms are over 2**up
+            up = joint_exponent(where) if any(theta[len(columns) :]) else 0
+            for index, t in enumerate(theta):
+                if t and index < len(columns):
+                    charges += [columns[index](t > 0), t << up]
+                elif t:
+                    charges += [alone[index - len(columns)](), t]
             steps[prototype, sign] = [
-                *("row", block.location, prototype, sign << block.shift),
+                *("row", block.location, prototype, sign << (block.shift + up)),
                 "-" if box is None else box,
                 *(len(charges) // 2, *charges),
             ]
@@ -322,6 +341,11 @@ def block_rows(
     for location, j, least, most in block_bounds(head, where, [block], known):
         found.append((location, j, least, most, steps[j, 1 if most is None else -1]))
     return found
+
+
+def joint_exponent(where: LatentDomain) -> int:
+    """The exponent of a domain with linear bounds in the statement: all its numbers are whole."""
+    return max([where.shift, *(joint.bound[1].bit_length() - 1 for joint in where.joints)])
 
 
 def _either(ref: Ref, positive: bool) -> Ref:

@@ -12,11 +12,18 @@ from typing import Protocol
 
 from flint import arb, ctx, fmpq
 
-from protoproof.certificate.schema import Chord, PlaceMultipliers, RivalForm, Tangent
-from protoproof.formal.known import Known
+from protoproof.certificate.schema import (
+    Chord,
+    JointMultipliers,
+    PlaceMultipliers,
+    RivalForm,
+    Tangent,
+)
+from protoproof.formal.known import Known, joint_exponent
 from protoproof.formal.script import NotCoveredError, Ref, Token
 from protoproof.kernel.arithmetic.exact import GRID, hex_ratio
 from protoproof.kernel.latent.bounds import as_ends
+from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.model.decision import Score
 from protoproof.kernel.model.head import Head
 
@@ -50,6 +57,9 @@ class Bounded(Protocol):
     def constraints(self) -> Sequence[Ref]:
         """What else multipliers may charge, in the order of their columns."""
 
+    def joints(self) -> Sequence[Ref]:
+        """The linear bounds over all locations."""
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -68,13 +78,14 @@ class Precision:
 class Lines:
     """Writes the forms of certificates."""
 
-    def __init__(self, head: Head, precision: Precision, weight_exponent: int) -> None:
+    def __init__(
+        self, head: Head, precision: Precision, weight_exponent: int, where: LatentDomain
+    ) -> None:
         self._head, self._precision, self._exponent = head, precision, weight_exponent
+        self._where = where
 
     def form(self, form: RivalForm, score: Score, bounds: Bounded) -> list[Token | Ref]:
         """``form ...`` with every line that there is."""
-        if form.joint is not None:
-            raise NotCoveredError("linear bounds over all locations")
         entries: list[Tangent | Chord] = [*form.supports, *form.opposes]
         lines: dict[int, tuple[int, list[str | int | Ref]]] = {}
         for entry in entries:
@@ -90,17 +101,30 @@ class Lines:
         for prototype in sorted(lines):
             tokens += [prototype, *lines[prototype][1]]
         places = {location for location, _ in lines.values()}
-        sums = [part for part in form.multipliers if part.location in places]
-        tokens.append(len(sums))
-        for part in sums:
-            tokens += self._sum(part, bounds)
-        return tokens
+        parts = {part.location: part for part in form.multipliers}
+        if form.joint is not None:
+            places = set(range(self._where.locations))
+            for location in places:
+                bare = PlaceMultipliers(location=location, facts=(), shift=0, mu=(), domain=True)
+                parts.setdefault(location, bare)
+        tokens.append(len(places))
+        for location in sorted(places):
+            tokens += self._sum(parts[location], bounds)
+        return [*tokens, *self._joint(form.joint, bounds)]
+
+    def _joint(self, joint: JointMultipliers | None, bounds: Bounded) -> list[str | int | Ref]:
+        charges: list[str | int | Ref] = []
+        if joint is not None:
+            # the kernel's linear forms are over 2**joint_exponent
+            down = joint.shift + joint_exponent(self._where)
+            for ref, nu in zip(bounds.joints(), joint.nu, strict=True):
+                t = (nu << (self._precision.fine + self._exponent)) >> down
+                charges += [ref, t] if t else []
+        return [len(charges) // 2, *charges]
 
     def _sum(self, entry: PlaceMultipliers, bounds: Bounded) -> list[str | int | Ref]:
         box = bounds.box(entry.location) if entry.domain else None
         extra = bounds.constraints() if entry.domain or self._head.geometry == "angular" else ()
-        if any(entry.mu[len(entry.facts) + len(extra) :]):
-            raise NotCoveredError("linear bounds over all locations")
         charges: list[str | int | Ref] = []
         for index, mu in enumerate(entry.mu):
             # over 2**shift of weights that are whole; the kernel's are over its fine unit as well
@@ -126,8 +150,8 @@ class Lines:
         if low is None:
             return None
         numerator, below = hex_ratio(entry.at)
-        least = low << (unit - GRID)
-        first = max((numerator << unit) // below, least)
+        first = (numerator << unit) // below
+        least = min(low << (unit - GRID), first)
         second = first + (1 << (unit - _SECANT))
         high = bounds.most(j)
         top = None if high is None else max(high << (unit - GRID), second)

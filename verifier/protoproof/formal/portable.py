@@ -11,7 +11,7 @@ from protoproof.errors import CertificateError
 from protoproof.formal.program import beyond
 from protoproof.formal.proof import proof
 from protoproof.formal.script import NotCoveredError
-from protoproof.kernel.budget import Budget
+from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.conditions import conditions
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, stated_head, write
@@ -63,7 +63,7 @@ def portable_proof(core: Core, model: ModelFile, *, proved: bool = True) -> Port
                 evidence = proof(core, bound.head)
         except NotCoveredError as error:
             reason = str(error)
-        except CertificateError as error:  # no statement
+        except (CertificateError, OutOfBudgetError) as error:
             reason = str(NotCoveredError(str(error)))
     more = beyond(core) + conditions(core)
     return PortableProof(text, evidence, reason if proved else "", len(core.witnesses), more)

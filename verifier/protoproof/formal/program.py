@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
-from protoproof.kernel.statement import digest, stated_head, write
+from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
 VARIABLE = "PROTOPROOF_KERNEL"
 _SECONDS = 600
+_ALSO = ("contrast", "at-least")
 _TRIES = 3
 
 
@@ -31,8 +33,11 @@ class Answer:
     Attributes:
         statement: its SHA-256.
         sufficient: whether it proved that the facts suffice and that the recorded latent has them.
+        over: where the facts suffice, if not over the whole domain: "on each of 4 parts".
         necessary: the facts whose witnesses it proved.
         open: the facts whose witnesses it did not prove.
+        also: what else it proved: "contrast RIVAL COUNT", "at-least COUNT VOCABULARY LEVEL".
+        unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
         reason: why it proved nothing, where it knew from the start that it could not.
         reading: what the second reading says of the statement; None: it was not asked.
@@ -42,15 +47,18 @@ class Answer:
     sufficient: bool
     necessary: tuple[int, ...] = ()
     open: tuple[int, ...] = ()
+    also: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
     reason: str = ""
+    over: str = ""
     reading: Reading | None = None
 
     @property
     def proved(self) -> bool:
         """Whether everything that it was asked is proved, and the statement is confirmed."""
         read = self.reading is None or self.reading.confirmed
-        return self.sufficient and not self.open and read
+        return self.sufficient and not self.open and not self.unproved and read
 
 
 def find_program() -> Path:
@@ -92,11 +100,12 @@ def _proved(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
     with Budget().active():
         core = read_certificate(certificate).core
         bound = stated_head(core, model)
-        text = write(core, bound)
+        parts = part_boxes(core, bound, model)
+        text = write(core, bound, parts)
         answer = Answer(digest(text), False)
         for more in range(_TRIES):
             try:
-                evidence = proof(core, bound.head, more)
+                evidence = proof(core, bound.head, more, parts)
             except NotCoveredError as error:
                 return Answer(digest(text), False, reason=str(error)), text
             answer = ask(program, text, evidence, core)
@@ -124,25 +133,31 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
     if result.returncode not in (0, 1):
         line = result.stderr.strip().splitlines()[-1:] or ["no answer"]
         return Answer(digest(statement), False, reason=line[0])
-    words = [line.split() for line in result.stdout.splitlines()]
-    proved = {int(w[2]) for w in words if w[:2] == ["proved", "necessary"]}
+    proved, unproved = _sorted(result.stdout.splitlines())
+    sufficient = [line.split(" ", 1) for line in proved if line.startswith("sufficient")]
+    necessary = {int(line.split()[1]) for line in proved if line.startswith("necessary ")}
     asked = {witness.fact for witness in core.witnesses}
-    sufficient = ["proved", "sufficient"] in words
     return Answer(
         digest(statement),
-        sufficient,
-        tuple(sorted(proved & asked)),
-        tuple(sorted(asked - proved)),
+        bool(sufficient),
+        tuple(sorted(necessary & asked)),
+        tuple(sorted(asked - necessary)),
+        tuple(line for line in proved if line.split()[0] in _ALSO),
+        tuple(line for line in unproved if line.split()[0] in _ALSO),
         beyond(core),
+        over="".join(word for line in sufficient for word in line[1:]),
     )
+
+
+def _sorted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What the program says is proved, and what is not."""
+    proved = [line.removeprefix("proved ") for line in lines if line.startswith("proved ")]
+    return proved, [line.removeprefix("not proved ") for line in lines if line[:4] == "not "]
 
 
 def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
-    kinds = {
-        "size bounds": core.size_bound is not None,
-        "contrasts": bool(core.contrasts),
-        "what the encoder makes of a region of inputs": region or core.holds is not None,
-    }
-    return tuple(kind for kind, claimed in kinds.items() if claimed)
+    if region or core.holds is not None:
+        return ("what the encoder makes of a region of inputs",)
+    return ()

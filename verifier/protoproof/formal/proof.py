@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from protoproof.certificate.schema import CeilingFact, Core, ReachDomain, RivalForm
+from protoproof.certificate.partition import Part
+from protoproof.certificate.schema import (
+    CeilingFact,
+    Core,
+    IntervalEvidence,
+    RivalForm,
+)
 from protoproof.formal.cases import Cases
-from protoproof.formal.known import Known, Root
+from protoproof.formal.known import Known, Root, joint_exponent
 from protoproof.formal.lines import Lines, Precision
-from protoproof.formal.points import witness_lines
+from protoproof.formal.points import Points
 from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
 from protoproof.kernel.arithmetic.exact import GRID, decode_floats, hex_ratio
+from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
-from protoproof.kernel.latent.domain import read_domain
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.margins import Ends, margins, stated_score
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.relaxation import Forms
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.real import Real
+from protoproof.kernel.statement import Ends as BoxEnds
 
 HEADING = "protoproof.proof/1"
 # the functions whose constants may be formulas
@@ -80,6 +88,10 @@ class RootBounds:
         """The ball of directions, or the domain's constraint."""
         return self._root.constraints()
 
+    def joints(self) -> Sequence[Ref]:
+        """The domain's."""
+        return self._root.stated.joints
+
 
 def require_covered(core: Core, head: Head) -> None:
     """Refuse what the kernel does not know.
@@ -87,17 +99,13 @@ def require_covered(core: Core, head: Head) -> None:
     Raises:
         NotCoveredError: with what that is.
     """
-    if core.parts:
-        raise NotCoveredError("proofs part by part")
-    if isinstance(core.domain, ReachDomain) and core.domain.bounds:
-        raise NotCoveredError("linear bounds over all locations")
     for chain in (head.chain, head.inner, head.common):
         for step in chain.steps:
             if step.name not in _FORMULAS and any(isinstance(c, Real) for c in step.constants):
                 raise NotCoveredError(f"an irrational constant of {step.name}")
 
 
-def precision_for(core: Core, head: Head, more: int) -> Precision:
+def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Precision:
     """Units in which every stated number is whole; ``more``: how often less was not enough."""
     numbers: list[str] = []
     for fact in core.facts:
@@ -108,45 +116,62 @@ def precision_for(core: Core, head: Head, more: int) -> Precision:
     pooled = any(p.kind != "nearest" for p in head.pooling)
     rounds = (100 if forms else 88 if pooled else 56) + 64 * more
     exact = 2 * (head.shift + 64) if pooled else 0
-    return Precision(shift, max(2 * rounds + 80, shift + 64, exact), rounds)
+    joint = 256 + joint_exponent(where) if where.joints else 0
+    return Precision(shift, max(2 * rounds + 80, shift + 64, exact, joint), rounds)
 
 
-def proof(core: Core, head: Head, more: int = 0) -> str:
+def proof(core: Core, head: Head, more: int = 0, parts: Sequence[BoxEnds] = ()) -> str:
     """The text for one certificate.
+
+    Args:
+        more: how often less precision was not enough.
+        parts: the boxes of the certificate's parts.
 
     Raises:
         NotCoveredError: a rule or a claim that the kernel does not know.
     """
     require_covered(core, head)
     here = core.instance
+    latent = Latent(head, decode_floats(here.latent, here.locations * here.channels, np.float32))
     where = read_domain(core.domain, here.locations, here.channels)
-    bounds = Bounds(head, core, where)
-    precision = precision_for(core, head, more)
-    root = Root(head, core, where, bounds)
+    blocks: list[str] = []
+    for part, box in _parts(core, where, parts):
+        blocks += _block(part, head, box, more)
+    return "\n".join([HEADING, *blocks, *Points(core, latent, where).lines(), "end\n"])
+
+
+def _parts(
+    core: Core, where: LatentDomain, parts: Sequence[BoxEnds]
+) -> Iterator[tuple[Core, LatentDomain]]:
+    """What is proved over which latents: everything at once, or part by part."""
+    leaves = [node for node in core.parts if isinstance(node, Part)]
+    if not leaves:
+        yield core, where
+    for leaf, ends in zip(leaves, parts, strict=True):
+        own = IntervalEvidence() if leaf.evidence is None else core.part_evidence[leaf.evidence]
+        yield core.model_copy(update={"evidence": own}), BoundedDomain.around(*ends)
+
+
+def _block(core: Core, head: Head, where: LatentDomain, more: int) -> list[str]:
+    """Why the facts suffice over the latents of a domain."""
+    precision = precision_for(core, head, where, more)
+    root = Root(head, core, where, Bounds(head, core, where))
     shown = _margins(root, precision)
     table = [
         (optional(_premise(low)), optional(_premise(high)))
         for low, high in zip(root.value_low, root.value_high, strict=True)
     ]
     script = root.script
-    latent = Latent(head, decode_floats(here.latent, here.locations * here.channels, np.float32))
-    witnesses = witness_lines(core, latent, where)
-    return "\n".join(
-        [
-            HEADING,
-            f"unit {precision.unit} fine {precision.fine} rounds {precision.rounds}",
-            f"steps {len(script.steps)}",
-            *script.write_steps(),
-            f"table {len(table)}",
-            *(script.write(list(used(row, 0))) for row in table),
-            script.write(["roofs", len(root.roofs), *used(root.roofs, 0)]),
-            f"margins {len(shown)}",
-            *(script.write(tokens) for tokens in shown),
-            f"witnesses {len(witnesses)}",
-            *witnesses,
-            "end\n",
-        ]
-    )
+    return [
+        f"unit {precision.unit} fine {precision.fine} rounds {precision.rounds}",
+        f"steps {len(script.steps)}",
+        *script.write_steps(),
+        f"table {len(table)}",
+        *(script.write(list(used(row, 0))) for row in table),
+        script.write(["roofs", len(root.roofs), *used(root.roofs, 0)]),
+        f"margins {len(shown)}",
+        *(script.write(tokens) for tokens in shown),
+    ]
 
 
 def _premise(known: Known | None) -> Ref | None:
@@ -162,7 +187,7 @@ def _margins(root: Root, precision: Precision) -> list[list[Token]]:
     head, core = root.head, root.core
     forms: dict[int, RivalForm] = {form.rival: form for form in core.evidence.forms}
     trees = {tree.rival: tree for tree in core.evidence.cases}
-    lines = Lines(head, precision, _weight_exponent(head))
+    lines = Lines(head, precision, _weight_exponent(head), root.where)
     cases = Cases(root, lines, precision)
     ends = Ends(head, root.bounds.best, root.bounds.caps)
     labels = head.decision.kind == "labels"

@@ -23,6 +23,7 @@ RULES = {
     "unused_prototypes": "Prototypes match some instance best, or explanations name them.",
     "duplicate_prototypes": "Prototypes differ from each other.",
     "certificates": "The independent checker accepts every certificate.",
+    "level": "Every explanation is proved for any float32 execution of the head.",
     "undecided": "Explanations are proved; what is not proved is within the allowed share.",
     "lost_proofs": "What was proved in the baseline is still proved.",
     "drift": "Explanations name nearly the same prototypes as in the baseline.",

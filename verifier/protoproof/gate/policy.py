@@ -98,9 +98,11 @@ class Duplicates(_Closed):
 
 
 class Certificates(_Closed):
-    """Every certificate is accepted by the checker."""
+    """Every certificate is accepted by the checker; with ``level`` F, each explanation's proof
+    holds for every float32 execution of the head, not only over the real numbers (R)."""
 
     accepted: Literal["all"]
+    level: Literal["R", "F"] = "R"
 
 
 class BaselineRules(_Closed):
@@ -211,6 +213,7 @@ class Plan(_Closed):
     oracle: Text = "auto"
     witnesses: bool = True
     inflate: bool = False
+    level: Literal["auto", "R", "F"] = "auto"
     per_class: Annotated[int, Field(ge=1)] | None = None
     seed: Count = 0
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
@@ -219,7 +222,14 @@ class Plan(_Closed):
     @property
     def options(self) -> Options:
         """How instances are explained."""
-        return Options(self.vocabulary, self.domain, self.oracle, self.witnesses, self.inflate)
+        return Options(
+            self.vocabulary,
+            self.domain,
+            self.oracle,
+            self.witnesses,
+            self.inflate,
+            level=self.level,
+        )
 
     @property
     def selection(self) -> Selection:

@@ -59,6 +59,8 @@ def checks(rules: Rules, campaign: Confirmed) -> Iterator[Check]:
         yield _duplicates(rules.duplicate_prototypes, campaign)
     if rules.certificates is not None:
         yield _certificates(campaign)
+        if rules.certificates.level == "F":
+            yield _level(campaign)
     yield _undecided(rules.undecided, campaign)
 
 
@@ -300,6 +302,21 @@ def _certificates(campaign: Confirmed) -> Check:
     final = any(found.final for _, found in told if found is not None)
     status: Outcome = "failed" if final else "undecided" if findings else "passed"
     return Check("certificates", place, status, words, limit, findings)
+
+
+def _level(campaign: Confirmed) -> Check:
+    """Every proved explanation is proved at level F."""
+    findings = tuple(
+        Finding("is proved at level R: float32 rounding is not covered", row.index)
+        for row in campaign.proved
+        if row.record.level != "F"
+    )
+    place, limit = ("rules", "certificates", "level"), "all at level F"
+    if not campaign.proved:
+        return Check("level", place, "undecided", "there are no certificates", limit)
+    count = len(campaign.proved)
+    words = f"{count - len(findings)} of {count} explanations at level F"
+    return Check("level", place, _status(not findings), words, limit, findings)
 
 
 def _undecided(rule: AtMostShare, campaign: Confirmed) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Domain, Fact
@@ -16,13 +17,18 @@ from protoproof.certificate.schema import Domain, Fact
 
 @dataclass(frozen=True)
 class Sufficient:
-    """Every latent of the domain that meets the facts is predicted as recorded."""
+    """Every latent of the domain that meets the facts is predicted as recorded.
+
+    ``level``: R, by the head over the real numbers; F, also by every float32 execution of the head
+    that the certificate speaks about, on a latent of float32 numbers.
+    """
 
     domain: Domain
     facts: tuple[Fact, ...]
+    level: Literal["R", "F"] = "R"
 
     def __str__(self) -> str:
-        return "sufficient"
+        return "sufficient" if self.level == "R" else "sufficient:F"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fractions import Fraction
 from math import isqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import (
@@ -33,7 +34,12 @@ from protoproof.certificate.schema import (
     SphereDomain,
 )
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import decode_floats, float32_integers, hex_ratio
+from protoproof.kernel.arithmetic.exact import (
+    Ratio,
+    decode_floats,
+    float32_integers,
+    hex_ratio,
+)
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.chain import Chain
 from protoproof.kernel.model.decision import Decision
@@ -42,6 +48,10 @@ from protoproof.kernel.model.head import Head, Pooling
 from protoproof.kernel.model.real import Real
 
 HEADING = "protoproof.statement/1"
+
+Array = NDArray[np.float64]
+# lower and upper ends [L, D] of a box of latents
+Ends = tuple[Array, Array]
 
 
 def statement(certificate: bytes, model: ModelFile) -> str:
@@ -55,7 +65,8 @@ def statement(certificate: bytes, model: ModelFile) -> str:
         core = read_certificate(certificate).core
         if core.model.sha256 != model.sha256:
             raise CertificateError("the certificate is about another model file")
-        return write(core, stated_head(core, model))
+        bound = stated_head(core, model)
+        return write(core, bound, part_boxes(core, bound, model))
 
 
 def stated_head(core: Core, model: ModelFile) -> BoundHead:
@@ -68,16 +79,43 @@ def stated_head(core: Core, model: ModelFile) -> BoundHead:
     return bound if core.model.routing is None else bound.routed(core.model.routing)
 
 
+def part_boxes(core: Core, bound: BoundHead, model: ModelFile) -> list[Ends]:
+    """The box of latents over every part of a region, as the checker's own walk finds it; [] where
+    the certificate has no parts.
+
+    Raises:
+        CertificateError: the parts are malformed, or the encoder cannot be walked.
+    """
+    if not core.parts:
+        return []
+    from protoproof.kernel.encoder.input_region import Inputs
+    from protoproof.kernel.encoder.partition import part_complaints, walked
+    from protoproof.kernel.encoder.step import ReplayError
+
+    domain = core.domain
+    complaints = list(part_complaints(core, bound.head))
+    if complaints or not isinstance(domain, ReachDomain) or domain.region is None:
+        raise CertificateError("; ".join(complaints))
+    try:
+        return list(walked(core, Inputs(domain.region), model.graph, bound.latent_tensor))
+    except ReplayError as error:
+        raise CertificateError(f"the encoder cannot be walked over the parts: {error}") from error
+
+
 def digest(text: str) -> str:
     """SHA-256 of a statement."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(core: Core, bound: BoundHead) -> str:
-    """The statement of what ``core`` claims about a head."""
+def write(core: Core, bound: BoundHead, parts: Sequence[Ends] = ()) -> str:
+    """The statement of what ``core`` claims about a head.
+
+    Args:
+        parts: see :func:`part_boxes`.
+    """
     head = bound.head
-    if core.parts:
-        raise CertificateError("a proof part by part claims nothing about all latents at once")
+    if bool(core.parts) != bool(parts):
+        raise CertificateError("the boxes of the certificate's parts are not given")
     shape = core.instance.locations, core.instance.channels
     if shape != (head.location_count, head.channels):
         raise CertificateError("the latent's shape is not that of the head")
@@ -93,6 +131,7 @@ def write(core: Core, bound: BoundHead) -> str:
         *_facts(core.facts, head.uniform),
         *_latent(core),
         _claim(core, head.decision),
+        *_parts(parts),
         "end",
     ]
     return "\n".join(lines) + "\n"
@@ -273,21 +312,32 @@ def _domain(domain: Domain, head: Head) -> Iterator[str]:
 def _reach(domain: ReachDomain, locations: int, channels: int) -> Iterator[str]:
     count = locations * channels
     texts = [domain.lower, domain.upper, *(bound.coefficients for bound in domain.bounds)]
-    ratios = [
-        value.as_integer_ratio()
-        for text in texts
-        for value in decode_floats(text, count, np.float64).tolist()
-    ]
-    ratios += [hex_ratio(bound.bound) for bound in domain.bounds]
-    numbers, exponent = _over_one(ratios)
+    values = [decode_floats(text, count, np.float64) for text in texts]
+    yield from _boxes(values, [hex_ratio(bound.bound) for bound in domain.bounds], locations)
+
+
+def _parts(parts: Sequence[Ends]) -> Iterator[str]:
+    """The domain of every part: a box of its own."""
+    if parts:
+        yield f"parts {len(parts)}"
+    for low, high in parts:
+        yield from _boxes([low.ravel(), high.ravel()], [], len(low))
+
+
+def _boxes(values: Sequence[Array], bounds: Sequence[Ratio], locations: int) -> Iterator[str]:
+    """Lower and upper ends, then the coefficients of linear bounds."""
+    ratios = [value.as_integer_ratio() for array in values for value in array.tolist()]
+    numbers, exponent = _over_one([*ratios, *bounds])
+    count = values[0].size
+    channels = count // locations
     lower, upper, forms = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
-    yield f"domain {exponent} {locations + len(domain.bounds)}"
+    yield f"domain {exponent} {locations + len(bounds)}"
     for location in range(locations):
         here = range(location * channels, (location + 1) * channels)
         yield f"box {location} " + " ".join(f"{lower[k]} {upper[k]}" for k in here)
-    for index in range(len(domain.bounds)):
+    for index in range(len(bounds)):
         form = forms[index * count : (index + 1) * count]
-        yield f"jointly {forms[len(domain.bounds) * count + index]} {_row(form)}"
+        yield f"jointly {forms[len(bounds) * count + index]} {_row(form)}"
 
 
 def _facts(facts: Sequence[Fact], uniform: bool) -> Iterator[str]:

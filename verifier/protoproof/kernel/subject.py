@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from protoproof.certificate.schema import (
     BallDomain,
     BoxDomain,
     Core,
     Domain,
+    Execution,
     ReachDomain,
     SimplexDomain,
     SphereDomain,
@@ -104,6 +106,22 @@ def _domain_words(domain: Domain) -> str:
     return domain.kind
 
 
+def _execution_words(execution: Execution) -> Iterator[str]:
+    """Which executions a claim at level F is about."""
+    text = (
+        "level F: every float32 execution of the head with exactly these weights, in any order of "
+        "sums, with or without fused multiply-add, that nowhere overflows"
+    )
+    errors = ", ".join(
+        f"{e.function} within {e.relative or e.absolute} u{'' if e.relative else ' absolutely'}"
+        for e in execution.functions
+    )
+    yield f"{text}; functions: {errors} (u = 2^-24)" if errors else text
+    if execution.shortest is not None:
+        shortest = float.fromhex(execution.shortest)
+        yield f"level F: no location's latent is shorter than {shortest:.3g}"
+
+
 def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...]:
     """What the claims rest on besides somebody's word (see ``conditions``).
 
@@ -113,6 +131,8 @@ def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...
     replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
     what = "encoder and head" if replayed or core.holds is not None else "the head"
     result = [f"level R: {what} with exactly these float32 weights, over the real numbers"]
+    if core.level == "F" and core.execution is not None:
+        result = list(_execution_words(core.execution))
     if not (replayed and not core.facts):
         # over a region that the checker walked itself, without facts, nothing rests on the latent
         result.append(

@@ -25,6 +25,7 @@ from protoproof.kernel.latent.margins import (
 )
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.model.decision import ROUTINGS
+from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.rule import (
     Domains,
@@ -89,13 +90,21 @@ def _evidence_complaints(head: Head, core: Core, where: LatentDomain) -> Iterato
 
 
 def proved_margins(_: Question, known: Established) -> Examination[Margins]:
-    """8. Over all latents of the domain that meet the facts, every margin is certainly positive. Of
+    """8. Over all latents of the domain that meet the facts, every margin is certainly positive; at
+    level F, greater than what float32 executions, which are stated as they are, may differ by. Of
     a tree it is found which other readings of it predict the same there.
 
     Raises:
         IncompleteError: some margin is not proved.
     """
     core, latent, domains = known[Core], known[Latent], known[Domains]
+    if core.level == "F" or core.execution is not None:
+        from protoproof.kernel.float32.sufficiency import execution_complaints
+
+        complaints = list(execution_complaints(core, known[BoundHead]))
+        yield from complaints
+        if complaints:
+            return Margins(())
     found: dict[int, Margin] = {}
     alike: list[Alike] = []
     for name, part, where in proofs(core, domains):
@@ -113,6 +122,13 @@ def proved_margins(_: Question, known: Established) -> Examination[Margins]:
             raise IncompleteError(text, Margins(tuple(found.values())))
         if not core.parts:
             alike += _alike(core, latent.head, bounds)
+        if core.level == "F" and not core.parts:
+            from protoproof.kernel.float32.sufficiency import require_level_f
+
+            try:
+                require_level_f(known[BoundHead], core, bounds, where, tuple(found.values()))
+            except IncompleteError as error:
+                raise IncompleteError(str(error), Margins(tuple(found.values()))) from error
     return Margins(tuple(found.values()), (*_concluded(core), *alike))
 
 
@@ -125,7 +141,11 @@ def _concluded(core: Core) -> tuple[Sufficient | Robust, ...]:
     """
     stated = core.domain
     region = stated.region if isinstance(stated, ReachDomain) else None
-    sufficient = () if core.parts else (Sufficient(stated, core.facts),)
+    sufficient: tuple[Sufficient, ...] = ()
+    if not core.parts:
+        sufficient = (Sufficient(stated, core.facts),)
+    if sufficient and core.level == "F":
+        sufficient += (Sufficient(stated, core.facts, "F"),)
     if not isinstance(stated, ReachDomain) or region is None or core.facts or vouched(stated):
         return sufficient
     return *sufficient, Robust(region)

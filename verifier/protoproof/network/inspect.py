@@ -62,6 +62,7 @@ class Inspection:
     objection: str = ""
     compared: bool | None = None
     refusals: tuple[str, ...] = ()
+    float32: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, by field name."""
@@ -91,6 +92,8 @@ class Inspection:
             yield "or", text
         if self.head:
             yield "head", self._head_text()
+        for text in self.float32:
+            yield "float32", text
         if self.compared is False:
             yield "runtime", "not compared: ONNX Runtime is not installed"
         for refusal in self.refusals:
@@ -134,11 +137,13 @@ def inspect_file(
     latent: str | Sequence[str] = (),
     output: str | None = None,
     checker: Callable[[Network], str] | None = None,
+    rounding: Callable[[Network], tuple[str, ...]] | None = None,
 ) -> Inspection:
     """Describe a model file; never raises for a model that is refused.
 
     ``latent`` and ``output`` choose a head, as for :func:`protoproof.network.load`. ``checker``
-    says what the checker objects to a head, "" for nothing.
+    says what the checker objects to a head, "" for nothing; ``rounding``, what is known of float32
+    executions of one that it does not object to.
     """
     start = Inspection(path=str(path))
     try:
@@ -162,6 +167,8 @@ def inspect_file(
                 found = dataclasses.replace(
                     found, certifiable=not objection, objection=objection, refusals=refused
                 )
+                if rounding is not None and not objection:
+                    found = dataclasses.replace(found, float32=rounding(network))
             return found
         except ProtoProofError as error:
             problems = [str(error)]

@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
+from typing import Protocol
 
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID
-from protoproof.kernel.latent.case_bounds import CaseBounds
+from protoproof.kernel.latent.bounds import Interval
 from protoproof.kernel.latent.domain import Constraint, Ends, LatentDomain
 from protoproof.kernel.model.head import Head
 
 # channel, child (0: at most, 1: at least), threshold
 Half = tuple[int, int, float]
+
+
+class Measured(Protocol):
+    """Proven bounds of every m_lj."""
+
+    def at(self, location: int, prototype: int) -> Interval:
+        """Bounds of m_lj, over ``2**GRID``."""
 
 
 class EmptyBoxError(Exception):
@@ -39,7 +47,7 @@ class CaseDomain(LatentDomain):
         self,
         head: Head,
         base: LatentDomain,
-        bounds: CaseBounds,
+        bounds: Measured,
         halves: Mapping[int, Sequence[Half]],
     ) -> None:
         super().__init__(base.locations, base.channels)
@@ -85,7 +93,7 @@ class CaseDomain(LatentDomain):
 
 
 def _box(
-    head: Head, base: LatentDomain, bounds: CaseBounds, location: int
+    head: Head, base: LatentDomain, bounds: Measured, location: int
 ) -> tuple[list[Fraction], list[Fraction]]:
     """The box before any split: the domain's, and the ones around prototypes."""
     lower: list[Fraction | None] = [None] * head.channels

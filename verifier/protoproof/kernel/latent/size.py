@@ -50,26 +50,46 @@ def size_bound(core: Core, where: LatentDomain, latent: Latent) -> int:
     Raises:
         CertificateError: a refutation or a tree is wrong.
     """
-    bound = core.size_bound
-    if bound is None:
+    if core.size_bound is None:
         return 0
+    return concluded(core, clauses(core, where, latent), latent.head.prototype_count)
+
+
+def clauses(core: Core, where: LatentDomain, latent: Latent) -> list[Clause]:
+    """What every refutation of the size bound says, after it was checked.
+
+    Raises:
+        CertificateError: one is wrong.
+    """
+    refutations = () if core.size_bound is None else core.size_bound.refutations
     head = latent.head
     each = head.prototype_count * (head.chain.cost + 4 * _comparison(2 * latent.size))
-    current().afford("all refutations", each * len(bound.refutations))
-    clauses = [
+    current().afford("all refutations", each * len(refutations))
+    return [
         _clause(core, where, latent, index, refutation)
-        for index, refutation in enumerate(bound.refutations)
+        for index, refutation in enumerate(refutations)
     ]
+
+
+def concluded(core: Core, found: Sequence[Clause], count: int) -> int:
+    """The least number of facts that follows from the clauses; ``count`` prototypes.
+
+    Raises:
+        CertificateError: there is no size bound, or a tree is wrong.
+    """
+    if core.size_bound is None:
+        raise CertificateError("no size bound")
+    covers = core.size_bound.covers
     if core.vocabulary == "topk":
-        if bound.covers:
+        if covers:
             raise CertificateError("vocabulary 'topk' needs no covers")
         # the named ones are fixed by their number, and there is a ceiling
-        return 2 + max((len(clause.ceilings) for clause in clauses), default=0)
+        return 2 + max((len(clause.ceilings) for clause in found), default=0)
     if core.vocabulary == "ceiling":
-        return 1 + min(_over_ceilings(bound.covers, clauses, latent.head.prototype_count))
-    if len(bound.covers) != 1 or bound.covers[0].ceilings is not None:
+        return 1 + min(_over_ceilings(covers, found, count))
+    if len(covers) != 1 or covers[0].ceilings is not None:
         raise CertificateError(f"vocabulary {core.vocabulary!r} needs one cover, of all ceilings")
-    return _Tree(bound.covers[0].nodes, clauses).least()
+    return _Tree(covers[0].nodes, found).least()
 
 
 def _over_ceilings(covers: Sequence[Cover], clauses: Sequence[Clause], count: int) -> Iterator[int]:
@@ -213,7 +233,7 @@ def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
                 yield location * count + j
 
 
-def _order(latent: Latent) -> list[int]:
+def ranked(latent: Latent) -> list[int]:
     """All prototypes by their level at v, the least first."""
     count = latent.head.prototype_count
     spend("the order of prototypes", count * count.bit_length() * _comparison(2 * latent.size))
@@ -222,7 +242,7 @@ def _order(latent: Latent) -> list[int]:
 
 def _respected(latent: Latent, moved: Moved) -> Iterator[int]:
     """Numbers of the ceilings that a latent certainly respects."""
-    order = _order(latent)
+    order = ranked(latent)
     above = _least_from(order, moved)
     first = 0
     for number, j in enumerate(order):
@@ -253,7 +273,7 @@ def _refuted_topk(latent: Latent, moved: Moved, violated: frozenset[int]) -> int
     still at least m rounded down, which is no less than its own bound. (Levels whose order is not
     certain count as equal, so that more is kept.)
     """
-    order = _order(latent)
+    order = ranked(latent)
     above = _least_from(order, moved)
     kept = next((place for place, j in enumerate(order) if j in violated), len(order))
     beyond = len(order)  # the first place that measures more than m

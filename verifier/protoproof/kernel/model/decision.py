@@ -73,6 +73,7 @@ class Decision:
         groups: of ``best``: the activations of which the largest counts; X is their number.
         nodes: of ``tree``, the root first; X is the number of leaves.
         routing: of ``tree``, which reading of it.
+        scale: what the graph's scores were multiplied by, so that all weights are such integers.
         slack: what rounding of irrational numbers of leaves, downwards, may have taken from one
             score and not from another; every score is less by it.
 
@@ -90,6 +91,7 @@ class Decision:
     nodes: tuple[Node, ...] = ()
     slack: int = 0
     routing: Routing = "distributed"
+    scale: int = 1
 
     def __post_init__(self) -> None:
         if self.class_count < (1 if self.kind == "labels" else 2):

@@ -53,6 +53,8 @@ class BoundHead:
         latent_range: range of the latent that its operator guarantees; None if it guarantees none.
         normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
             ``ball`` (of norm at most 1) where its operator guarantees that; else empty.
+        graph: what it was read from.
+        kept: what other rooms found out about it, for all certificates.
 
     Raises:
         DescriptionError, ModelError: there is no head that the checker knows.
@@ -62,6 +64,8 @@ class BoundHead:
         found = find_head(graph, latents, output)
         self.head, self.cuts = found.head, found.cuts
         self.final, self.inputs = found.final, graph.inputs
+        self.graph = graph
+        self.kept: dict[str, object] = {}
         self.latents, self.output = latents, output
         self.first_output = first_output(graph, output)
         domains = {cut.domain for cut in found.cuts}
@@ -76,7 +80,7 @@ class BoundHead:
             ModelError: the decision is no tree.
         """
         other = copy(self)
-        other.head = self.head.routed(routing)
+        other.head, other.kept = self.head.routed(routing), {}
         return other
 
     @property

@@ -13,12 +13,14 @@ from protoproof.errors import ModelError
 from protoproof.kernel.budget import current, hold, stored
 from protoproof.kernel.model.graph import DEFAULT_DOMAINS, Graph
 from protoproof.kernel.model.head import Head
+from protoproof.kernel.model.symbolic.arrays import Shape
 from protoproof.kernel.model.symbolic.assembly import Reading, read_head
 from protoproof.kernel.model.symbolic.domains import OperatorDomain, domain_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.nodes import Operator, read
 from protoproof.kernel.model.symbolic.shapes import shape_of
 from protoproof.kernel.model.symbolic.types import require_float32
+from protoproof.kernel.model.symbolic.values import Terms
 
 # What keeps the order of logits, or (Sigmoid) also which of them are positive. A logarithm keeps it
 # where all of them are positive, which has to be shown.
@@ -75,7 +77,30 @@ def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
     return found
 
 
-def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
+@dataclass(frozen=True)
+class Evaluated:
+    """A graph between latents and an output, with everything that a head is read from.
+
+    Attributes:
+        here: the values of its tensors.
+        logits: the tensor that decides, and ``scores`` its elements.
+        reading: the head.
+        shapes: of the latents.
+        ends: where the latents end among the flat indices.
+        final: operators behind the logits, the last one first.
+    """
+
+    here: Evaluation
+    logits: str
+    scores: Terms
+    reading: Reading
+    shapes: dict[str, Shape]
+    ends: list[int]
+    final: tuple[str, ...]
+
+
+def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
+    """See :func:`find_head`, which says what is refused."""
     if not latents or len({_moved_from(graph, name) for name in latents}) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):
@@ -111,9 +136,15 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
     reading = read_head(here.known, value.term.ravel().tolist(), ends, labels)
+    return Evaluated(here, logits, value, reading, shapes, ends, kinds)
+
+
+def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
+    known = evaluated(graph, latents, output)
+    reading, ends = known.reading, known.ends
     where = reading.where
     cuts = []
-    for number, (name, shape) in enumerate(shapes.items()):
+    for number, (name, shape) in enumerate(known.shapes.items()):
         start = ends[number] - math.prod(shape)
         mine = [site for site, cut in zip(where.sites, where.cut, strict=True) if cut == number]
         if not mine:
@@ -127,7 +158,7 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
             f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
             f"prototype: {reason}"
         )
-    return Found(reading.head, tuple(cuts), kinds)
+    return Found(reading.head, tuple(cuts), known.final)
 
 
 def _moved_from(graph: Graph, tensor: str) -> str:

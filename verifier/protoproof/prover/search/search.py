@@ -67,6 +67,7 @@ def candidates(
     vocabulary: Vocabulary,
     oracle: str,
     known: int | None = None,
+    floor: float = 0.0,
 ) -> Iterator[Candidate]:
     """Sufficient sets of facts in the order in which to offer them to the checker.
 
@@ -77,43 +78,47 @@ def candidates(
         oracle: one of :data:`ORACLES`, or an older word for one.
         known: the size of the best set of another vocabulary. With oracle ``auto``, pairs that
             are far more are only deleted from, neither exchanged nor bounded together.
+        floor: what every margin has to exceed, whatever is dropped: a condition of the search, not
+            a filter after it.
     """
     oracle = require_oracle(oracle)
+    slacks = [floor + slack for slack in _SLACKS]
     if vocabulary == "pairs" and oracle == TriangleOracle.name:
-        yield from _triangle(instance, domain)
+        yield from _triangle(instance, domain, floor)
         return
     if not instance.head.plain or vocabulary == "path":
         # relational proofs and proofs by cases need squared distances and linear margins
         oracle = IntervalOracle.name
     if oracle == BranchAndBoundOracle.name:
-        yield from _by_cases(instance, domain, vocabulary)
+        yield from _by_cases(instance, domain, vocabulary, floor)
         return
     if vocabulary == "pairs" and oracle != IntervalOracle.name:
-        for slack in _SLACKS:
+        for slack in slacks:
             yield from _relational(
                 instance,
                 domain,
                 slack,
+                floor,
                 from_exact=oracle in ("auto", "cascade"),
                 from_triangle=oracle == "cascade",
                 known=known if oracle == "auto" else None,
             )
-    for slack in _SLACKS:
+    for slack in slacks:
         state = IntervalOracle(slack).prepare(instance, domain)
         facts = _propose(vocabulary, state)
         if facts is None:
             return  # asking for more margin finds nothing either
         if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
             # over free latents pairs need one fact per location at least
-            pairs = candidates(instance, domain, "pairs", oracle)
+            pairs = candidates(instance, domain, "pairs", oracle, floor=floor)
             yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
         if (
             vocabulary == "mixed"
             and oracle not in (IntervalOracle.name, "triangle")
             and facts.pairs
         ):
-            yield from _related(instance, domain, slack, facts)
-        yield from _decided(facts, state)
+            yield from _related(instance, domain, slack, facts, floor)
+        yield from _decided(facts, state, floor)
 
 
 def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
@@ -134,20 +139,20 @@ def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
     return state.facts
 
 
-def _triangle(instance: Instance, domain: Domain) -> Iterator[Candidate]:
+def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Candidate]:
     """A set that the triangle inequality cannot shrink.
 
     The interval oracle, which is never looser, supplies the proof: certificates have one kind of
     row. Where there is no triangle inequality, its own set.
     """
-    for slack in _SLACKS:
+    for slack in (floor + slack for slack in _SLACKS):
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if not grow(triangle):
             return
         delete(triangle, by_worth(triangle))
         state = IntervalOracle(slack).prepare(instance, domain)
         state.follow(triangle)
-        for candidate in _decided(state.facts, state):
+        for candidate in _decided(state.facts, state, floor):
             yield replace(candidate, oracle=triangle.oracle)
 
 
@@ -155,6 +160,7 @@ def _relational(
     instance: Instance,
     domain: Domain,
     slack: float,
+    floor: float,
     *,
     from_exact: bool,
     from_triangle: bool = False,
@@ -177,7 +183,7 @@ def _relational(
     if from_exact:
         delete(exact, by_worth(exact))
         if known is not None and len(exact.pairs) > _HOPELESS * known:
-            yield from _decided(exact.facts, exact)
+            yield from _decided(exact.facts, exact, floor)
             return
         exchange(exact)
     state = RelationalOracle(slack).prepare(instance, domain)
@@ -185,33 +191,37 @@ def _relational(
     # interval margins order the facts as well as relational ones would, and are cheaper
     delete(state, by_worth(exact))
     kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
-    yield from _decided(kept.facts, kept)
+    yield from _decided(kept.facts, kept, floor)
 
 
-def _by_cases(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> Iterator[Candidate]:
+def _by_cases(
+    instance: Instance, domain: Domain, vocabulary: Vocabulary, floor: float
+) -> Iterator[Candidate]:
     """What a proof by cases leaves of the cascade's set, where that is less; then that set."""
-    for number, candidate in enumerate(candidates(instance, domain, vocabulary, "cascade")):
+    cascade = candidates(instance, domain, vocabulary, "cascade", floor=floor)
+    for number, candidate in enumerate(cascade):
         if number == 0:
-            found = fewer(instance, domain, vocabulary, candidate.facts)
+            found = fewer(instance, domain, vocabulary, candidate.facts, 2 * floor + SLACK)
             if found is not None:
-                yield from _decided(*found)
+                yield from _decided(*found, floor)
         yield candidate
 
 
 def _related(
-    instance: Instance, domain: Domain, slack: float, facts: FactSet
+    instance: Instance, domain: Domain, slack: float, facts: FactSet, floor: float
 ) -> Iterator[Candidate]:
     """What the relational oracle leaves of a set with pair facts, where that is less."""
     state = RelationalOracle(slack).prepare(instance, domain)
     fewer = delete_facts(state, facts)
     if len(fewer) < len(facts):
-        yield from _decided(fewer, state)
+        yield from _decided(fewer, state, floor)
 
 
-def _decided(facts: FactSet, state: State) -> Iterator[Candidate]:
+def _decided(facts: FactSet, state: State, floor: float) -> Iterator[Candidate]:
     """The candidate, if the oracle still agrees now that the facts are float64 enclosures.
 
-    These are a shade wider than the values that the search worked with, hence half the slack.
+    These are a shade wider than the values that the search worked with, hence half the slack above
+    the floor.
     """
-    if state.decide(facts, state.slack / 2).verdict.status is Status.PROVED:
+    if state.decide(facts, (state.slack + floor) / 2).verdict.status is Status.PROVED:
         yield Candidate(facts, state.oracle, state)

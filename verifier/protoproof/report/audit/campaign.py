@@ -111,7 +111,7 @@ def audit_page(
         identity=_identity(campaign),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
-        level=LEVELS["R"] + (f" {REGIONS_TOO}" if campaign.regions else ""),
+        level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
         regions=regions,
         classes=_classes(campaign),
         sizes=_sizes(proved),
@@ -283,6 +283,15 @@ def _use(campaign: Confirmed, proved: Sequence[Row]) -> tuple[tuple[int, ...], .
         if row.record.predicted is not None:
             table[row.record.predicted, list(row.record.prototypes)] += 1
     return tuple(tuple(line) for line in table.tolist())
+
+
+def _level(proved: Sequence[Row]) -> str:
+    """The weakest level of all proved explanations, and how many are at the stronger one."""
+    at_f = sum(row.record.level == "F" for row in proved)
+    if at_f and at_f == len(proved):
+        return LEVELS["F"]
+    more = f" Of {plural(len(proved), 'explanation')}, {at_f} are proved at level F, too."
+    return LEVELS["R"] + (more if at_f else "")
 
 
 def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:

@@ -31,10 +31,17 @@ from protoproof.report.page.text import label, plural
 _LISTED = 20  # prototypes that one sentence names
 
 HEAD_LEVEL = "the head over the real numbers, with exactly these float32 weights"
+FLOAT_LEVEL = (
+    "every float32 execution of the head: sums in any order, with or without fused multiply-add"
+)
 REGION_LEVEL = "encoder and head over the real numbers, with exactly these float32 weights"
 LEVELS = {
     "R": "Level R, real arithmetic: the proof is about the head with exactly these float32 "
     "weights, computed over the real numbers, and about the latent exactly as recorded.",
+    "F": "Level F, float32: as level R; and every proved margin exceeds what rounding may take "
+    "from it, so that every float32 execution of the head without overflow gives the predicted "
+    "class the largest score, in whatever order it adds, with or without fused multiply-add, and "
+    "with functions within the errors that the certificate states.",
 }
 REGIONS_TOO = (
     "Over a region of inputs it is about encoder and head, both over the real numbers; what a "
@@ -92,6 +99,11 @@ _LIMITS = (
     "Rounding inside a float32 execution of the head is not covered at level R.",
     "The pictures of prototypes and the boxes on the input illustrate; no proof uses them.",
 )
+_FLOAT_LIMIT = (
+    "Level F is about the head: nothing is said about the rounding of the encoder, whose latent is "
+    "taken as recorded."
+)
+_SHORT_LIMIT = " Locations whose latent is all but zero (shorter than 2^-40) are left out there."
 _REGION_LIMITS = (
     "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
     *_LIMITS[1:],
@@ -134,6 +146,8 @@ def _is_walked(core: Core) -> bool:
 
 def level_words(core: Core) -> str:
     """What is computed over the real numbers, in a few words."""
+    if core.level == "F":
+        return FLOAT_LEVEL
     return REGION_LEVEL if _is_walked(core) else HEAD_LEVEL
 
 
@@ -264,7 +278,11 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
-    limits = _LIMITS if region is None else _REGION_LIMITS
+    limits = list(_LIMITS if region is None else _REGION_LIMITS)
+    if core.level == "F":
+        limits[1] = _FLOAT_LIMIT
+        if core.execution is not None and core.execution.shortest is not None:
+            limits[1] += _SHORT_LIMIT
     return (*sentences, *_unbound(core), *limits)
 
 

@@ -39,10 +39,12 @@ class Reading:
     Attributes:
         head: in exact numbers.
         where: its locations.
+        rows: per prototype, the row that measures it, and the program from m to the row's value.
     """
 
     head: Head
     where: Locations
+    rows: tuple[tuple[int, Program], ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def read_head(
     if pairs:
         near = list(pairs)
         votes = votes.over(near)
-        where = locate(tables, [features[j] for j in near], ends)
+        features = [features[j] for j in near]
+        where = locate(tables, features, ends)
         turned = [turned[j] for j in near]
         rows, functions = _differing([rows[k] for k in pairs.values()], turned)
         outers = [one.outer for one in rows]
@@ -111,7 +114,8 @@ def read_head(
         )  # fmt: skip
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
-    return Reading(head, where)
+    measured = tuple((f.row, one.row.program) for f, one in zip(features, rows, strict=True))
+    return Reading(head, where, measured)
 
 
 def _require_positive(known: Expressions, index: int, geometry: Geometry) -> None:

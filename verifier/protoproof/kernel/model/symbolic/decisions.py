@@ -82,7 +82,7 @@ class Votes:
         numbers = [*(w for column in columns for w in column), *self.bias]
         spend("a decision", OPERATION * 4 * len(numbers))
         hold("a decision", 80 * len(numbers))
-        slack = 0
+        slack, scale = 0, 1
         if any(isinstance(number, Real) for number in numbers):
             # rounded down by less than two units each
             shift, slack = _IRRATIONAL_SHIFT, 2
@@ -91,6 +91,7 @@ class Votes:
         else:
             common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
             shift = (common & -common).bit_length() - 1
+            scale = common >> shift
             whole = [[_multiple(w, common) for w in column] for column in columns]
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
@@ -98,7 +99,7 @@ class Votes:
             raise ModelError(f"model: labels whose scores are {self.kind}, not linear")
         return Decision(
             kind, len(self.features), weight, [int(b * common) for b in self.bias], shift,  # type: ignore[arg-type]
-            self.groups, nodes, slack,
+            self.groups, nodes, slack, scale=scale,
         )  # fmt: skip
 
 

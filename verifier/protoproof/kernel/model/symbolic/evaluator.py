@@ -43,6 +43,7 @@ class Evaluation:
         tables: what the indices in values stand for.
         values: every tensor's value so far, by name.
         types: ONNX's numbers for their types.
+        done: the operators that were evaluated, in their order.
     """
 
     def __init__(self, graph: Graph, cuts: Mapping[str, Shape]) -> None:
@@ -52,6 +53,7 @@ class Evaluation:
         self.rules = Arithmetic(self.known)
         self.values: dict[str, Value] = {}
         self.types = dict.fromkeys(cuts, FLOAT)
+        self.done: list[Operator] = []
         start = 0
         for name, shape in cuts.items():
             count = math.prod(shape)
@@ -122,6 +124,7 @@ class Evaluation:
         for name, value in zip(operator.outputs, found, strict=False):
             if name:
                 self.values[name], self.types[name] = value, kind
+        self.done.append(operator)
 
     def _require_plain(
         self, operator: Operator, inputs: Sequence[Value], found: Sequence[Value]

@@ -165,8 +165,8 @@
   }
 
   // Runs the kernel, beside the page or in it: a task in, messages out. Between two steps others may run.
-  // A task is { statement, proof }, or { statement, number, bytes } for a file. A kernel that has a function `model`
-  // also reads files: `model statement bytes` gives a line, "same ..." or "different ..." or "unread ...".
+  // A task is { statement, proof }, or, for a dropped file, { number, bytes } (its hash), or { number, statement, bytes,
+  // data: [{ name, bytes }] }: a model with its data files, which is read once more (verifier/formal/page.ml).
   function engine(kernel, say) {
     function guarded(step) {
       try { return step(); } catch (error) { return "limits " + error; }
@@ -177,9 +177,15 @@
       if (/^(not )?proved /.test(line)) setTimeout(step, 0);
     }
     return function (task) {
+      if (task.data) {
+        say({ number: task.number, read: guarded(function () {
+          task.data.forEach(function (file) { kernel.data(unescape(encodeURIComponent(file.name)), file.bytes); });
+          return kernel.model(task.statement, task.bytes);
+        }) });
+        return;
+      }
       if (task.bytes) {
-        var read = kernel.model && guarded(function () { return kernel.model(task.statement, task.bytes); });
-        say({ number: task.number, size: task.bytes.length, sha256: sha256(task.bytes), read: read || "" });
+        say({ number: task.number, size: task.bytes.length, sha256: sha256(task.bytes) });
         return;
       }
       var line = guarded(function () { return kernel.start(task.statement, task.proof); });
@@ -414,9 +420,9 @@
     var hashes = [["Kernel sha256", hashOf(kernel), true]];
     if (claim) hashes.unshift(["Statement sha256", hashOf(carried.statement), true]);
 
-    function numbers() {
+    function numbers(title, about) {
       var inner = [
-        sentence("Read from the statement that was proved, not from the words of this page; rounded for reading."),
+        sentence(about + ", not from the words of this page; rounded for reading."),
         rows([
           [claim.labels ? "Labels" : "Predicted", claim.claim],
           ["Domain", claim.latent + ": " + claim.domain],
@@ -427,12 +433,17 @@
         made("ol", { "class": "note" }, claim.facts.slice(0, 1000).map(function (fact) { return made("li", {}, fact); }))
       ];
       if (claim.facts.length > 1000) inner.push(sentence("And " + (claim.facts.length - 1000) + " more."));
-      return made("details", {}, [made("summary", {}, "What was proved, in numbers")].concat(inner));
+      return made("details", {}, [made("summary", {}, title)].concat(inner));
+    }
+
+    function provedNumbers() { return numbers("What was proved, in numbers", "Read from the statement that was proved"); }
+    function claimedNumbers() {
+      return claim ? [numbers("What is claimed, in numbers", "Read from the statement, which was not proved here")] : [];
     }
 
     function uncovered() { return carried.beyond.map(function (what) { return "Not covered by the kernel: " + what + "."; }); }
 
-    var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false;
+    var count = claim ? claim.facts.length : 0, proved = [], failed = [], further = [], sufficient = false, over = "";
     var done = 0, total = carried.witnesses, bar = made("progress", { max: total + 1, value: 0, "aria-label": "Progress" });
     var doing = sentence("");
 
@@ -443,13 +454,29 @@
         : "Do the facts suffice? ...";
     }
 
+    // What the kernel proved besides: verifier/formal/README.md says what its lines mean.
+    function besides(kind, numbers) {
+      if (kind === "contrast" && numbers.length === 2) {
+        return "Contrast: a latent in the domain " + (claim.labels
+          ? "has label " + numbers[0] + " decided otherwise"
+          : "is certainly predicted as class " + numbers[0]) +
+          ", and differs from the recorded one in at most " + many(Number(numbers[1]), "pair") + " of location and prototype.";
+      }
+      if (kind === "at-least" && numbers.length === 3) {
+        return "Size: every explanation of the vocabulary “" + numbers[1] + "”" +
+          (numbers[2] === "activations" ? ", with ceilings of activations," : "") + " has at least " +
+          many(Number(numbers[0]), "fact") + ".";
+      }
+      return "Proved besides: " + visible(kind + " " + numbers.join(" ")) + ".";
+    }
+
     function finish() {
       var took = seconds(Date.now() - began), is = claim.labels
         ? "has exactly these labels: " + claim.claim
         : "is predicted as " + claim.claim;
       is += " (on this page: “" + visible(carried.predicted) + "”)";
       var said = [
-        "Sufficient: every latent in the domain" +
+        "Sufficient" + over + ": every latent in " + (over ? "a part" : "the domain") +
           (count ? " that meets the " + many(count, "fact") : "") + " " + is + "; the recorded latent is one of them."
       ];
       if (proved.length) {
@@ -458,20 +485,21 @@
       }
       if (!sufficient || failed.length) {
         refuse(sufficient ? "it is not proved that these hold: " + failed.join(", ") : "the proof does not prove the statement",
-          [numbers()]);
+          claimedNumbers());
         return;
       }
-      further.forEach(function (what) { said.push("Proved besides: " + what + "."); });
+      said = said.concat(further);
       show("proved", "Checked again in your browser", "Proved again, on this computer, in " + took, [
         sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
         list(said.concat(uncovered())),
-        numbers()
+        provedNumbers()
       ]);
       more.replaceChildren(dropped());
     }
 
-    function open(headline, why, also) {
-      show("open", "Not proved again here", headline, [sentence(why)].concat(also || []));
+    function open(headline, why) {
+      show("open", "Not proved again here", headline,
+        [sentence(why + " What this page calls proved rests on ProtoProof’s own checker.")].concat(claimedNumbers()));
       if (claim) more.replaceChildren(dropped());
     }
 
@@ -485,36 +513,36 @@
       if (about) {
         var fact = about[2] === "necessary" ? "fact " + (Number(about[3].split(" ")[1]) + 1) : "";
         if (about[1]) failed.push(fact ? "the necessity of " + fact : visible(about[2] + about[3]));
-        else if (about[2] === "sufficient") sufficient = true;
-        else if (!fact) further.push(visible(about[2] + about[3]));
+        else if (about[2] === "sufficient") {
+          sufficient = true;
+          over = visible(about[3]);
+        } else if (!fact) further.push(besides(about[2], about[3].trim().split(" ")));
         else if (proved.indexOf(fact) < 0) proved.push(fact);
         done++;
         progress();
       } else if (line === "end") finish();
-      else if (/^limits /.test(line)) open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".", [numbers()]);
+      else if (/^limits /.test(line)) open("This browser could not finish", "Undecided: " + visible(line.slice(7)) + ".");
       else refuse("the kernel cannot read it: " + visible(line), []);
     }
 
     // One file: its hash against the statement's. With data files, the statement names a list of all of them.
-    function compared(name, message) {
-      var data = claim.files.filter(function (file) { return file.sha256 === message.sha256 && file.size === message.size; });
-      if (data.length) return ["same", name + " is the data file " + visible(data[0].name) + " of this network: equal SHA-256."];
-      var own = message.sha256;
-      if (claim.files.length) {
-        own = hashOf(claim.files.reduce(function (all, file) {
-          return all + file.sha256 + "  " + file.size + "  " + file.name + "\n";
-        }, own + "  " + message.size + "  model\n"));
-      }
-      if (own !== claim.model) {
-        return ["different", "Refused: " + name + " is not the network of the statement. Its SHA-256 is " + message.sha256 + "."];
-      }
-      if (/^different/.test(message.read)) return ["different", "Refused: " + name + ": " + visible(message.read) + "."];
-      var how = /^same/.test(message.read)
-        ? "And the numbers of its head are those of the statement: read here once more."
-        : message.read
-          ? "Only the hash was compared; the second reader says: " + visible(message.read) + "."
-          : "Only the hash was compared: that it computes the head of the statement is what ProtoProof’s checker read from it.";
-      return ["same", name + " is the network of the statement: equal SHA-256. " + how];
+    function compared(hash, size) {
+      var data = claim.files.filter(function (file) { return file.sha256 === hash && file.size === size; });
+      if (data.length) return { data: data[0].name };
+      var own = claim.files.length === 0 ? hash : hashOf(claim.files.reduce(function (all, file) {
+        return all + file.sha256 + "  " + file.size + "  " + file.name + "\n";
+      }, hash + "  " + size + "  model\n"));
+      return { same: own === claim.model };
+    }
+
+    // What the second reader says of a model whose hash is the statement's.
+    function readAgain(name, line) {
+      var why = visible(line.replace(/^\S+ /, ""));
+      if (/^different /.test(line)) return ["different", "Refused: " + name + " does not compute the head of the statement: " + why + "."];
+      var same = /^same /.test(line);
+      return [same ? "same" : "partly", name + " is the network of the statement: equal SHA-256. " + (same
+        ? "And its head is that of the statement, number by number: read from the file here, by a reader that shares no code with ProtoProof’s checker."
+        : "Only the hash was compared: the second reader could not compare the head (" + why + ").")];
     }
 
     function dropped() {
@@ -525,17 +553,49 @@
           ", or choose it. It stays on this computer."),
         input
       ]);
+      var held = {}, model = null;
+      function told(line, state, text) {
+        line.setAttribute("class", state);
+        line.textContent = text;
+      }
+      function later(task, then) {
+        task.number = asked.push(then) - 1;
+        ask(task);
+      }
+      function readModel() {
+        var missing = claim.files.filter(function (file) { return !(file.name in held); });
+        if (!model) return;
+        if (missing.length) {
+          told(model.line, "partly", model.name + " is the network of the statement: equal SHA-256. Only the hash was compared: " +
+            "to compare its head, drop its data files too.");
+          return;
+        }
+        model.line.removeAttribute("class");
+        model.line.textContent = model.name + " has the SHA-256 of the statement. Reading its head ...";
+        var data = claim.files.map(function (file) { return { name: file.name, bytes: held[file.name] }; });
+        later({ statement: carried.statement, bytes: model.bytes, data: data }, function (message) {
+          told.apply(null, [model.line].concat(readAgain(model.name, message.read)));
+        });
+      }
       function take(files) {
         Array.from(files).forEach(function (file) {
           var name = visible(file.name), line = made("li", {}, "Reading " + name + " ...");
           answers.append(line);
           file.arrayBuffer().then(function (buffer) {
-            var number = asked.push(function (message) {
-              var answer = compared(name, message);
-              line.setAttribute("class", answer[0]);
-              line.textContent = answer[1];
-            }) - 1;
-            ask({ statement: carried.statement, number: number, bytes: new Uint8Array(buffer) });
+            var bytes = new Uint8Array(buffer);
+            later({ bytes: bytes }, function (message) {
+              var found = compared(message.sha256, message.size);
+              if ("data" in found) {
+                held[found.data] = bytes;
+                told(line, "same", name + " is the data file " + visible(found.data) + " of this network: equal SHA-256.");
+                readModel();
+              } else if (found.same) {
+                model = { name: name, bytes: bytes, line: line };
+                readModel();
+              } else {
+                told(line, "different", "Refused: " + name + " is not the network of the statement. Its SHA-256 is " + message.sha256 + ".");
+              }
+            });
           }, function () {
             line.textContent = name + " cannot be read here.";
           });
@@ -560,8 +620,7 @@
       if (claim && carried.proof) ask({ statement: carried.statement, proof: carried.proof });
       else {
         var why = visible(carried.reason);
-        open("The machine-checked kernel does not know this claim", why.charAt(0).toUpperCase() + why.slice(1) + ".",
-          claim ? [numbers()] : []);
+        open("The machine-checked kernel does not know this claim", why.charAt(0).toUpperCase() + why.slice(1) + ".");
       }
     });
   }

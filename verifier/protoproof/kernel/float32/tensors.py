@@ -1,0 +1,167 @@
+"""What is known about the tensors of a walk, and about the terms of sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from protoproof.kernel.float32.measured import Factor, Measuring, UnroundableError
+from protoproof.kernel.float32.record import NOWHERE, ZERO, Array, Record
+from protoproof.kernel.float32.rows import powers_of_two, values_of
+from protoproof.kernel.model.symbolic.evaluator import Evaluation
+from protoproof.kernel.model.symbolic.expressions import Sum
+from protoproof.kernel.model.symbolic.values import (
+    Constant,
+    Joined,
+    Latent,
+    Measured,
+    Ranked,
+    Terms,
+    Value,
+)
+
+
+@dataclass
+class Atom:
+    """A computed number that sums are made of.
+
+    Attributes:
+        error: how far it is from what it is; ``r`` and ``a``: the same as r |x| + a.
+        low, high: between what the computed number lies; ``least``, ``most``: the exact one.
+        tensor: in which it was computed; None for several.
+    """
+
+    error: float
+    r: float
+    a: float
+    low: float
+    least: float
+    high: float
+    most: float
+    tensor: str | None
+
+    def beside(self, other: Atom) -> None:
+        """The same number, computed in another tensor too."""
+        for name in ("error", "r", "a", "high", "most"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in ("low", "least"):
+            setattr(self, name, min(getattr(self, name), getattr(other, name)))
+        if self.tensor != other.tensor:
+            self.tensor = None
+
+
+class Tensors:
+    """The tensors of one walk, for one set of ranges.
+
+    Attributes:
+        functions: those that a runtime approximates, in the order in which they occur.
+        curved: whether a measurement's error grows with the latent's length.
+        atoms: the terms of sums, by expression.
+    """
+
+    def __init__(self, here: Evaluation, rules: Measuring) -> None:
+        self.here, self.rules = here, rules
+        self.functions: dict[str, None] = {}
+        self.curved = False
+        self.atoms: dict[int, Atom] = {}
+        self._records: dict[str, Record] = {}
+        self._parts: dict[str, tuple[str, ...]] = {}
+        self._entered: set[str] = set()
+
+    def value(self, tensor: str) -> Value:
+        """What a tensor is over the reals."""
+        return self.here.values[tensor]
+
+    def record(self, tensor: str) -> Record:
+        """What is known about a tensor."""
+        found = self._records.get(tensor)
+        if found is None:
+            value = self.value(tensor)
+            if isinstance(value, Latent):
+                found = Record(value.shape)
+            elif isinstance(value, Constant):
+                low, high = values_of(value)
+                found = Record(value.shape, low=low, high=high, least=low, most=high)
+            else:
+                raise UnroundableError(f"nothing is known about {tensor!r}")
+            self._records[tensor] = found
+        return found
+
+    def number(self, tensor: str) -> Record:
+        """A record of what does not grow with the latent's length any more."""
+        x, value = self.record(tensor), self.value(tensor)
+        if isinstance(value, Latent):
+            single = self.here.rules.measurement(value)
+            if x.curved:
+                raise UnroundableError("elements of the latent that were computed with")
+            return self.rules.ranged(replace(x, low=-NOWHERE, high=NOWHERE), single)
+        if isinstance(value, Measured):
+            self.curved |= x.curved
+            return self.rules.settled(x, value)
+        return x
+
+    def factor(self, tensor: str) -> Factor:
+        """A constant as a factor."""
+        x = self.record(tensor)
+        size = np.maximum(np.abs(x.low), np.abs(x.high))
+        least = np.where(
+            (x.low <= 0) & (x.high >= 0), 0.0, np.minimum(np.abs(x.low), np.abs(x.high))
+        )
+        exact = x.exact and powers_of_two(x.low) and powers_of_two(x.high)
+        return Factor(
+            float(size.max()), float(least.min()), float(np.max(x.r)), float(np.max(x.a0)), exact
+        )
+
+    # the terms of sums
+
+    def _terms(self, tensor: str) -> Array | None:
+        """The expressions of a tensor that sums are made of."""
+        value = self.value(tensor)
+        if isinstance(value, Constant | Ranked | Joined):
+            return None
+        return np.asarray(self.here.rules.terms(value).term)
+
+    def _register(self, tensor: str) -> None:
+        """Enter what sums are made of."""
+        term = self._terms(tensor) if tensor not in self._entered else None
+        if term is None:
+            return
+        self._entered.add(tensor)
+        x = self.number(tensor).pooled()
+        known = self.here.known.all
+        keys, place = np.unique(term, return_inverse=True)
+        low, high = x.computed
+        rows = []
+        for join, start, ends in (
+            (np.maximum, 0.0, x.error), (np.maximum, 0.0, x.r), (np.maximum, 0.0, x.a0),
+            (np.minimum, np.inf, low), (np.minimum, np.inf, x.low),
+            (np.maximum, -np.inf, high), (np.maximum, -np.inf, x.high),
+        ):  # fmt: skip
+            table = np.full(keys.size, start)
+            join.at(table, place.ravel(), np.broadcast_to(ends, x.shape).ravel())
+            rows.append(table.tolist())
+        for key, *(error, r, a, low_, least, high_, most) in zip(keys.tolist(), *rows, strict=True):
+            if isinstance(known[key], Sum):
+                continue
+            atom = Atom(error, r, a, low_, least, high_, most, tensor)
+            if key in self.atoms:
+                self.atoms[key].beside(atom)
+            else:
+                self.atoms[key] = atom
+
+    def _fresh(self, tensor: str, x: Record) -> Array:
+        """How far a tensor is from the sums of computed terms that it is."""
+        value = self.value(tensor)
+        if not isinstance(value, Terms):
+            return ZERO
+        known = self.here.known.all
+        keys, place = np.unique(value.term, return_inverse=True)
+        single = np.array([not isinstance(known[k], Sum) for k in keys.tolist()])
+        return np.asarray(np.where(single[place].reshape(value.shape), 0.0, x.spread("fresh")))
+
+    def score(self, tensor: str) -> Record:
+        """The record of the scores, which themselves may be the terms of which they are made."""
+        self._register(tensor)
+        x = self.number(tensor).pooled()
+        return replace(x, fresh=self._fresh(tensor, x))
