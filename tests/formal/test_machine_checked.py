@@ -97,7 +97,7 @@ def test_what_the_checker_accepts_is_proved(name: str) -> None:
         here = made(name, seed)
         for core in some_cores(here, np.random.default_rng(seed)):
             if report_of(here, core).accepted:
-                answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+                answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
                 assert answer.proved, (seed, core.facts)
 
 
