@@ -10,7 +10,7 @@ from tests.trust import costly, fuzzing
 from tests.trust.forgeries import tried
 from tests.trust.samples import sampled
 from tests.trust.spent import spent
-from tests.trust.table import README, result, with_table
+from tests.trust.table import README, RESULTS, result, with_table
 
 PATIENCE = 20  # so much slower a machine may be
 
@@ -57,7 +57,7 @@ def test_no_sampled_latent_is_below_a_proved_margin(name: str) -> None:
     assert not violations
 
 
-@pytest.mark.parametrize("name", ["forgeries", "costs", "fuzz", "samples", "second", "mutants"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in RESULTS.glob("*.json")))
 def test_what_was_tried_at_size_found_nothing(name: str) -> None:
     found = result(name)
     assert found
