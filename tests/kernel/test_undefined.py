@@ -128,7 +128,7 @@ def test_a_signalling_nan_is_refused_without_a_word_of_numpy() -> None:
 def test_an_operators_name_cannot_speak_to_a_terminal() -> None:
     model = forked_model("Tr\x1b[2Jans")
     with pytest.raises(ModelError, match="no rule for this operator") as caught:
-        bound(model, "z", "y")
+        bound(model, "z")
     assert str(caught.value).isprintable()
 
 
