@@ -146,6 +146,28 @@ def test_comparisons_of_ends_are_certain(end: End) -> None:
     assert below(end, zero) == (sign < 0)
 
 
+@pytest.mark.parametrize("end", [-INF, INF])
+def test_infinite_ends_are_on_either_side_of_every_number(end: float) -> None:
+    """Also where a comparison with 0 and one with 1 would differ."""
+    for bound in (fmpq(-5), fmpq(5)):
+        assert at_least(end, bound) == above(end, bound) == (end > 0)
+        assert at_most(end, bound) == below(end, bound) == (end < 0)
+    assert not above(fmpq(5), fmpq(5))
+    assert not below(fmpq(5), fmpq(5))
+
+
+def test_below_zero_quotients_bend_the_other_way() -> None:
+    low, high = fmpq(-3), fmpq(-1)
+    shape = PRIMITIVES["reciprocal"].shape(low, high, fmpq(0))
+    assert shape == (-1, False, True)
+    assert PRIMITIVES["one_plus"].shape(low, high, fmpq(-2)) == (1, True, False)
+    assert PRIMITIVES["log_one_plus"].shape(fmpq(1, 4), fmpq(3), fmpq(-1, 2)).direction is None
+    assert PRIMITIVES["log_one_plus"].shape(fmpq(1), fmpq(3), fmpq(-1, 2)) == (1, False, True)
+    assert not as_ball(PRIMITIVES["reciprocal"].value(fmpq(0), fmpq(0))).is_finite()
+    assert PRIMITIVES["zero_below"].value(fmpq(1), fmpq(2)) == 0
+    assert PRIMITIVES["power"].value(fmpq(1, 3), fmpq(8)) == fmpq(1, 3) ** 8
+
+
 def test_kinks_hold_the_slopes_of_both_sides() -> None:
     for name in ("max", "min"):
         found = as_ball(PRIMITIVES[name].slope(fmpq(1), fmpq(1)))

@@ -43,7 +43,7 @@ def run_costs(_: float) -> dict[str, Any]:
         good = found.word in ("rejected", "incomplete") and found.seconds <= SECONDS
         beyond += not (good and found.size <= BYTES)
         cases[name] = {
-            "bytes": len(files.model) + len(files.certificate), "answer": found.word,
+            "kilobytes": (len(files.model) + len(files.certificate)) >> 10, "answer": found.word,
             "seconds": round(found.seconds, 1), "megabytes": found.size >> 20,
         }  # fmt: skip
     return {"beyond": beyond, "cases": cases}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -112,7 +113,8 @@ def fuzz(reader: str, count: int, seed: int) -> list[str]:
     problems = []
     for number, data in enumerate(contents(reader, count, seed)):
         try:
-            READERS[reader](data)
+            with warnings.catch_warnings(action="error"):
+                READERS[reader](data)
         except ProtoProofError as error:
             if "\n" in str(error) or not str(error).isprintable():
                 problems.append(f"{number}: a refusal that is not one printable line")

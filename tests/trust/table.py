@@ -34,7 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
     found = []
     if forged := result("forgeries"):
         tried = forged["tried"]
-        said = f"{forged['false']} accepted ({forged['harmless']:,} more are true as changed)"
+        said = f"{forged['false']} false ones accepted ({forged['harmless']:,} are true as changed)"
         found.append(("forged certificates, every kind of head and domain", f"{tried:,}", said))
     if costs := result("costs"):
         worst = max(case["seconds"] for case in costs["cases"].values())

@@ -10,11 +10,11 @@ from tests.trust import costly, fuzzing
 from tests.trust.forgeries import tried
 from tests.trust.samples import sampled
 from tests.trust.spent import spent
-from tests.trust.table import README, result, with_table
+from tests.trust.table import README, RESULTS, result, with_table
 
 PATIENCE = 20  # so much slower a machine may be
 
-# some seconds each; the others are refused or undecided as well (`python -m tests.trust costs`)
+# some seconds each: `make trust` alone tries these
 LONG = {
     "locations", "a fact about every pair", "ceilings times prototypes", "rows of long multipliers",
     "rows of long multipliers over a box", "implied bounds", "a tie", "classes", "cases of a size",
@@ -34,9 +34,7 @@ def test_no_forgery_is_accepted_that_is_false(name: str) -> None:
 
 
 @pytest.mark.trust(47)
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.sweep] if n in LONG else []) for n in costly.CASES]
-)
+@pytest.mark.parametrize("name", [name for name in costly.CASES if name not in LONG])
 def test_a_small_file_of_large_cost_is_refused_or_undecided(name: str) -> None:
     files = costly.CASES[name]()
     found = spent(lambda: check(files.certificate, files.model).status, PATIENCE * 60)
@@ -57,7 +55,7 @@ def test_no_sampled_latent_is_below_a_proved_margin(name: str) -> None:
     assert not violations
 
 
-@pytest.mark.parametrize("name", ["forgeries", "costs", "fuzz", "samples", "second", "mutants"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in RESULTS.glob("*.json")))
 def test_what_was_tried_at_size_found_nothing(name: str) -> None:
     found = result(name)
     assert found
