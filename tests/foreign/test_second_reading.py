@@ -18,25 +18,6 @@ from tests.support.sources import ROOT
 Exported = Callable[[Family, str], Path]
 
 ALWAYS = ("cosine",)
-# what the second reader does not confirm, and says so
-OPEN = {
-    "cosine-function-legacy": "the lead of class",
-    **dict.fromkeys(
-        (
-            "gaussian-density-legacy",
-            "gaussian-diagonal-legacy",
-            "mixture-default",
-            "mixture-legacy",
-            "mixture-logged-default",
-            "mixture-logged-legacy",
-        ),
-        "weights of channels that are rounded",
-    ),
-    **dict.fromkeys(
-        ("tree-legacy", "tree-pruned-legacy", "tree-split-legacy"),
-        "weights of leaves that are rounded",
-    ),
-}
 
 
 @reads
@@ -58,14 +39,11 @@ def test_heads_of_the_list_are_read_alike(
     path = exported(family, exporter)
     network, _, output = loaded(path, family.output)
     reading = plain_reading(ModelFile.read(path), network.recognised.latents, output)
-    left = OPEN.get(f"{family.name}-{exporter}")
-    assert str(reading).startswith(
-        "second reading: confirmed" if left is None else f"second reading: not covered: {left}"
-    )
+    assert str(reading).startswith("second reading: confirmed")
 
 
 def test_the_number_of_heads_that_are_read_alike_is_stated() -> None:
     readme = (ROOT / "verifier" / "formal" / "README.md").read_text("utf-8")
     stated = re.search(r"(\d+) of the (\d+) files of\s+the list of foreign heads", readme)
     assert stated is not None
-    assert tuple(map(int, stated.groups())) == (len(CERTIFIED) - len(OPEN), len(CERTIFIED))
+    assert tuple(map(int, stated.groups())) == (len(CERTIFIED), len(CERTIFIED))

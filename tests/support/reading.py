@@ -110,12 +110,15 @@ def other_heads(text: str) -> Iterator[tuple[str, str]]:
     yield "a coordinate of a prototype", row("points", number(lambda n: n + 1))
     yield "a sign of a prototype", row("points", number(lambda n: -n))
     yield "a bias", row("biases", lambda tokens: tokens.__setitem__(1, str(int(tokens[1]) + 1)), 0)
-    yield (
-        "prototypes half as large",
-        line_changed(text, "points", lambda t: t.__setitem__(1, str(int(t[1]) + 1))),
-    )
+    if "geometry euclidean" in text:  # of linear ones that is a factor of all scores
+        yield (
+            "prototypes half as large",
+            line_changed(text, "points", lambda t: t.__setitem__(1, str(int(t[1]) + 1))),
+        )
     for index, line in enumerate(text.split("\n")):
         tokens = line.split(" ")
+        if tokens[0] == "more":  # weights may be more exact than is stated
+            continue
         for place, token in enumerate(tokens):
             above, slash, below = token.partition("/")
             if slash and above.lstrip("-").isdigit():

@@ -101,6 +101,12 @@ let ref_ = option nat
 let refs = list nat
 let charges = list (pair nat z)
 
+let quantity = function
+  | QM j -> call "QM" [ nat j ]
+  | QNorm -> "QNorm" | QTotal -> "QTotal"
+  | QChannel d -> call "QChannel" [ nat d ]
+  | QSlope v -> call "QSlope" [ list z v ]
+
 let step = function
   | SRow (at, j, k, box, ts) -> call "SRow" [ ref_ at; nat j; z k; ref_ box; charges ts ]
   | SZero j -> call "SZero" [ nat j ]
@@ -114,7 +120,7 @@ let step = function
   | SOnly j -> call "SOnly" [ nat j ]
   | SStart j -> call "SStart" [ nat j ]
   | SHere (i, k) -> call "SHere" [ nat i; nat k ]
-  | SSpan j -> call "SSpan" [ nat j ]
+  | SSpan (at, j, box) -> call "SSpan" [ ref_ at; nat j; ref_ box ]
   | SScaled (at, j, i) -> call "SScaled" [ ref_ at; nat j; nat i ]
   | SAround (l, j, i, r) -> call "SAround" [ nat l; nat j; nat i; z r ]
   | SMeet (i, k) -> call "SMeet" [ nat i; nat k ]
@@ -128,12 +134,6 @@ let line = function
 
 let form { lines; sums; joint } =
   call "Relaxation" [ list (pair nat line) lines; list (pair (pair nat ref_) charges) sums; charges joint ]
-
-let quantity = function
-  | QM j -> call "QM" [ nat j ]
-  | QNorm -> "QNorm" | QTotal -> "QTotal"
-  | QChannel d -> call "QChannel" [ nat d ]
-  | QSlope v -> call "QSlope" [ list z v ]
 
 let rec proof = function
   | Done (ups, f) -> call "Done" [ list (pair nat (pair ref_ ref_)) ups; option form f ]
@@ -200,12 +200,25 @@ let proved n parts = function
       theorem "no_fewer_facts" (String.concat " " [ "at_least_facts the_statement"; level l; vocabulary v; nat count ])
         (String.concat " " [ "size_sound Z.sqrt the_statement the_proof"; level l; vocabulary v; nat count; "the_size" ])
 
+(* At level F the theorem is about executions of the statement's head, operator by operator. *)
+let executed s c = function
+  | Some (form, true, short) ->
+      (match Main.writing form s.network.metric with
+       | Some w when accept_float w short Main.isqrt s c ->
+           let given = String.concat " " [ (match w with Plain -> "Plain" | Expanded -> "Expanded"); ratio short ] in
+           theorem "the_facts_suffice_in_float32"
+             ("sufficient the_statement /\\ recorded_meets the_statement /\\ sufficient_float " ^ given ^ " the_statement")
+             ("float_sound " ^ given ^ " Z.sqrt the_statement the_proof")
+       | _ -> print_string "\n(* not proved: float32 *)\n")
+  | Some _ -> print_string "\n(* not proved: float32 *)\n"
+  | None -> ()
+
 (* Prints the file; what is not proved is a comment in it. *)
 let print statement_text proof_text =
-  let (s, parts) = Main.statement (Main.source statement_text) in
+  let (s, parts, rounding) = Main.statement (Main.source statement_text) in
   let sufficient, next = Main.questions (s, parts) (Main.source proof_text) in
   let c = Main.first_proof sufficient in
-  print_string "From Coq Require Import ZArith List.\nFrom Protoproof Require Import Spec Claims Check Theorems Sizes.\n";
+  print_string "From Coq Require Import ZArith List.\nFrom Protoproof Require Import Spec Claims Check Theorems Sizes Float FloatSound.\n";
   print_string "Import ListNotations.\nLocal Open Scope Z_scope.\n";
   define "the_network" "head" (head s.network);
   define "the_statement" "statement" (statement s);
@@ -217,4 +230,5 @@ let print statement_text proof_text =
         let good, what = Main.answer s parts c question in
         if good then proved n parts question else Printf.printf "\n(* not proved: %s *)\n" what;
         all (n + 1) in
-  all 0
+  all 0;
+  if parts = [] then executed s c rounding

@@ -134,6 +134,7 @@ class _Asked:
 def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
     """What the kernel says; ``coq``: where what it proved is written, for coqc."""
     from protoproof.formal import closed, verify
+    from protoproof.formal.program import LEVEL_F
 
     if coq is None:
         answer, theorems = verify(content, model), ""
@@ -150,13 +151,19 @@ def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
 
         write_atomic(coq, theorems.encode())
     proved = ["second reading: confirmed", f"sufficient {answer.over}".rstrip()]
+    proved += [LEVEL_F] if answer.float32 else []
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
     proved += answer.also
     left = [f"not proved: necessary:{fact}" for fact in answer.open]
     left += [f"not proved: {claim}" for claim in answer.unproved]
-    left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
+    left += [
+        "level F not covered by the kernel"
+        if claim == LEVEL_F
+        else f"not covered by the kernel: {claim}"
+        for claim in answer.beyond
+    ]
     return _Asked(tuple(proved), tuple(left), written=coq)
 
 

@@ -15,11 +15,13 @@ from protoproof.formal.built import find_built
 from protoproof.formal.proof import proof
 from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
+from protoproof.formal.steps import stepwise
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
+LEVEL_F = "level F"
 VARIABLE = "PROTOPROOF_KERNEL"
 _SECONDS = 600
 _ALSO = ("contrast", "at-least")
@@ -40,6 +42,7 @@ class Answer:
         also: what else it proved: "contrast RIVAL COUNT", "at-least COUNT VOCABULARY LEVEL".
         unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
+        float32: whether it proved level F, where the certificate is at that level.
         reason: why it proved nothing, where it knew from the start that it could not.
         reading: what the second reading says of the statement; None: it was not asked.
     """
@@ -51,6 +54,7 @@ class Answer:
     also: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    float32: bool = False
     reason: str = ""
     over: str = ""
     reading: Reading | None = None
@@ -137,6 +141,9 @@ def _tried(
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
+        if answer.float32 and not stepwise(bound):
+            left = (*answer.beyond, LEVEL_F)
+            answer = replace(answer, float32=False, beyond=left)
     return answer, text, evidence
 
 
@@ -177,6 +184,7 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
     sufficient = [line.split(" ", 1) for line in proved if line.startswith("sufficient")]
     necessary = {int(line.split()[1]) for line in proved if line.startswith("necessary ")}
     asked = {witness.fact for witness in core.witnesses}
+    float32 = "float32" in proved
     return Answer(
         digest(statement),
         bool(sufficient),
@@ -184,7 +192,8 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
         tuple(sorted(asked - necessary)),
         tuple(line for line in proved if line.split()[0] in _ALSO),
         tuple(line for line in unproved if line.split()[0] in _ALSO),
-        beyond(core),
+        (*beyond(core), *([LEVEL_F] if core.level == "F" and sufficient and not float32 else [])),
+        float32,
         over="".join(word for line in sufficient for word in line[1:]),
     )
 
@@ -198,6 +207,8 @@ def _sorted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
-    if region or core.holds is not None:
-        return ("what the encoder makes of a region of inputs",)
-    return ()
+    kinds = {
+        "what the encoder makes of a region of inputs": region or core.holds is not None,
+        "float32 executions (level F)": core.level == "F",
+    }
+    return tuple(kind for kind, claimed in kinds.items() if claimed)
