@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,27 +31,22 @@ Inputs = Iterable[NDArray[np.float32]]
 def levels(name: str, settings: Settings) -> list[dict[str, Any]]:
     """``auto`` and ``topk`` of one zoo network."""
     known = Explainer(load(zoo_path(name)))
-    count = settings.heldout
-    return _workload(name, known, lambda: heldout(name, count).x, ("auto", "topk"))
+    inputs = heldout(name, settings.heldout).x
+    rows = [{"method": f"{name} {w}", **_row(known, inputs, w)} for w in ("auto", "topk")]
+    return [{"workload": "levels", "rows": rows}]
 
 
 def synthetic(settings: Settings) -> list[dict[str, Any]]:
-    """``topk`` and ``pairs`` of a large head."""
-    head = make_head(Shape())
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "synthetic.onnx"
-        path.write_bytes(model_bytes(head))
-        known = Explainer(load(path))
-    count = 2 * settings.synthetic
-    return _workload(
-        "synthetic", known, lambda: (model_input(head, k) for k in range(count)), ("topk", "pairs")
-    )
-
-
-def _workload(
-    name: str, known: Explainer, inputs: Callable[[], Inputs], words: Sequence[str]
-) -> list[dict[str, Any]]:
-    rows = [{"method": f"{name} {word}", **_row(known, inputs(), word)} for word in words]
+    """``topk`` of a large head, with distances in either form."""
+    head, count = make_head(Shape()), 2 * settings.synthetic
+    rows: list[dict[str, Any]] = []
+    for form in ("direct", "expanded"):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "synthetic.onnx"
+            path.write_bytes(model_bytes(head, form))
+            known = Explainer(load(path))
+        found = _row(known, (model_input(head, k) for k in range(count)), "topk")
+        rows.append({"method": f"synthetic, {form}, topk", **found})
     return [{"workload": "levels", "rows": rows}]
 
 

@@ -79,16 +79,18 @@ def make_instance(head: Head, seed: int, gram: NDArray[np.float64] | None = None
     return strategies.make_instance(head, make_latent(head, seed).astype(np.float64), gram)
 
 
-def model_bytes(head: Head) -> bytes:
+def model_bytes(head: Head, distance: str = "expanded") -> bytes:
     """An ONNX model of the head whose encoder passes its input through a ReLU.
 
-    Its input is the latent itself, [D, H, W] in [0, 1].
+    Its input is the latent itself, [D, H, W] in [0, 1]; ``distance``: how it is computed, also
+    ``direct``.
     """
     tiny = Tiny(
         prototypes=head.prototypes.astype(np.float32),
         weight=head.weight.astype(np.float32),
         grid=head.grid,
         operator="Relu",
+        distance=distance,
     )
     model = model_proto(tiny)
     shape = [head.channels, *head.grid]
