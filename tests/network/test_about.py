@@ -204,6 +204,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         (YAML + "name: again\n", "at most once"),
         ("1: x\n", "keys must be strings"),
         ("[a, b]: x\n", "not plain YAML"),
+        ("{a: reg\u202eion: {b\n", "not plain YAML"),
         ("<<: {name: x}\n", "not plain YAML"),
         ("name: 2020-01-01\n", "not plain YAML"),
         ("epsilon: .nan\n", "not plain YAML"),

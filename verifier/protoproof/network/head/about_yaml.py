@@ -14,7 +14,7 @@ import yaml
 
 from protoproof.errors import DescriptionError, ProtoProofError
 from protoproof.network.onnx.file import read_regular_file
-from protoproof.strict_yaml import PlainLoader
+from protoproof.strict_yaml import PlainLoader, one_line
 
 _SUFFIXES = (".yaml", ".yml")
 # The parser is slow: larger descriptions belong into the model's metadata.
@@ -49,6 +49,6 @@ def plain_yaml(data: bytes, path: Path, error_type: type[ProtoProofError]) -> An
         content = yaml.load(data.decode("utf-8"), Loader=PlainLoader)  # noqa: S506 - safer than safe
         json.dumps(content, allow_nan=False)  # refuses dates, sets, NaN
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        problem = " ".join(str(error).split())[:200]
+        problem = one_line(error, 200)
         raise error_type(f"{path}: not plain YAML ({problem}); correct it") from error
     return content
