@@ -10,7 +10,7 @@ import pytest
 from tests.support.sources import ROOT
 
 TESTS = sorted((ROOT / "tests").glob("**/*.py"))
-SHARED = ("tests.support", "tests.benchmarks")  # the latter are programs of their own
+SHARED = ("tests.support", "tests.benchmarks", "tests.trust")  # the latter two are programs
 
 
 def imported(path: Path) -> set[str]:

@@ -73,6 +73,7 @@ def named(*classes: str) -> Instances:
     return Instances("tiny", "0" * 64, x, np.arange(len(classes)), classes)
 
 
+@pytest.mark.trust(52)
 def test_folders_called_by_numbers() -> None:
     """1, 10, 2 in the order of their letters: what the network's third class is, nobody says."""
     with pytest.raises(InputError, match="in the order of their letters"):

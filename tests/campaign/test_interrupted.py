@@ -22,6 +22,7 @@ COUNT = 12  # instances
 
 
 @pytest.mark.parametrize("points", [8, pytest.param(40, marks=pytest.mark.sweep)])
+@pytest.mark.trust(34)
 def test_killed_at_random_points_and_resumed_is_the_same(tmp_path: Path, points: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.killing", str(tmp_path), str(points)],
@@ -78,6 +79,7 @@ def gone(process: int) -> bool:
         pytest.param(signal.SIGKILL, id="KILL", marks=pytest.mark.sweep),
     ],
 )
+@pytest.mark.trust(35)
 def test_no_worker_outlives_the_campaign(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     data = ("--data", str(small_file(tmp_path, COUNT)))
@@ -100,6 +102,7 @@ def test_no_worker_outlives_the_campaign(tmp_path: Path, number: signal.Signals)
 
 
 @pytest.mark.parametrize("largest", [4096, 75_000], ids=["the plan", "the results"])
+@pytest.mark.trust(36)
 def test_a_full_disk_is_one_line_and_harms_nothing(tmp_path: Path, largest: int) -> None:
     """A limit on file sizes fails as a full disk does: in the middle of writing."""
 
@@ -121,6 +124,7 @@ def test_a_full_disk_is_one_line_and_harms_nothing(tmp_path: Path, largest: int)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.trust(36)
 def test_a_read_only_directory_is_one_line(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir(mode=0o555)

@@ -44,6 +44,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
         (7, "undecided", "harmless"),
     ],
 )
+@pytest.mark.trust(39, 40, 42)
 def test_poison_is_recorded_and_the_rest_goes_on(
     poisoned: Campaign, index: int, state: str, reason: str
 ) -> None:
@@ -51,6 +52,7 @@ def test_poison_is_recorded_and_the_rest_goes_on(
     assert (record.state, record.reason) == (state, reason)
 
 
+@pytest.mark.trust(39)
 def test_a_worker_that_ignores_its_limit_is_killed(poisoned: Campaign) -> None:
     """It would have slept for ever; it was given its time and the grace, and no less."""
     timings = json.loads((poisoned.directory / "timings.json").read_text())
@@ -76,6 +78,7 @@ def children() -> list[int]:
     return found
 
 
+@pytest.mark.trust(41)
 def test_one_worker_or_three_give_equal_rows(tmp_path: Path) -> None:
     one, three = (
         run_campaign(network(), some(6), tmp_path / str(n), workers=n, options=Options())

@@ -53,6 +53,7 @@ def test_every_instance_has_a_row_and_an_accepted_certificate(tmp_path: Path) ->
     assert document == json.loads(json.dumps(read_campaign(tmp_path).summary))
 
 
+@pytest.mark.trust(37)
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
     server = Counting(tmp_path / "log")
     first = run(tmp_path / "out", make_server=server)
@@ -65,6 +66,7 @@ def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
     assert {p: p.read_bytes() for p in (tmp_path / "out" / "certificates").iterdir()} == files
 
 
+@pytest.mark.trust(37)
 def test_a_changed_option_computes_again_and_the_old_results_stay(tmp_path: Path) -> None:
     run(tmp_path)
     other = run(tmp_path, options=replace(QUICK, vocabulary="topk"))
@@ -74,6 +76,7 @@ def test_a_changed_option_computes_again_and_the_old_results_stay(tmp_path: Path
 
 
 @pytest.mark.parametrize("what", ["tool", "certificate", "scipy"])
+@pytest.mark.trust(37)
 def test_another_version_computes_again(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +214,7 @@ def test_another_head_carries_nothing_over(tmp_path: Path) -> None:
     assert (new.carried, new.computed) == (0, 2)
 
 
+@pytest.mark.trust(38)
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with only_writer(tmp_path), pytest.raises(UsageError, match="another campaign"):
         run(tmp_path)

@@ -74,6 +74,7 @@ MALFORMED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.trust(18)
 def test_malformed_files_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(CertificateError) as caught:
         read_certificate(MALFORMED[name])
@@ -103,6 +104,7 @@ def test_brackets_and_escapes_inside_text_do_not_count() -> None:
     assert read_certificate(content).core.tool == text
 
 
+@pytest.mark.trust(19)
 def test_numbers_may_be_long_but_not_endless() -> None:
     assert parse(b"[" + b"9" * 320 + b"]") == (int("9" * 320),)
     with pytest.raises(CertificateError, match="integer of 321"):
@@ -161,6 +163,7 @@ sys.stdout.write(f"{{best}} {{(after - before) / 1024}}")
 
 
 @pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.trust(19)
 def test_bombs_are_refused_without_much_time_or_memory(name: str) -> None:
     script = MEASURE.format(paths=[str(ROOT / "verifier"), *sys.path[1:]])
     done = subprocess.run(

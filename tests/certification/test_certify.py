@@ -64,6 +64,7 @@ def test_samples_never_contradict_a_proof(text: str) -> None:
     assert proofs >= 3
 
 
+@pytest.mark.trust(11)
 def test_verdicts_of_nested_regions_never_contradict_each_other() -> None:
     """Larger regions are never proved where a smaller one is refuted."""
     known = certifier()
@@ -93,6 +94,7 @@ def test_radius_zero_agrees_with_the_point(name: str) -> None:
         assert len(result.top.possible) <= result.top.k + 2  # ties within rounding
 
 
+@pytest.mark.trust(9)
 def test_counterexamples_are_members_and_predicted_otherwise() -> None:
     known = certifier()
     for x in images()[:3]:
@@ -157,6 +159,7 @@ def test_crown_proves_what_intervals_do_not_and_names_the_assumption() -> None:
     assert further
 
 
+@pytest.mark.trust(2)
 def test_a_region_that_no_engine_bounds_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise BoundsError("bounds of the latent are NaN or infinite; use a smaller region")
@@ -167,6 +170,7 @@ def test_a_region_that_no_engine_bounds_is_undecided(monkeypatch: pytest.MonkeyP
     assert "NaN" in result.verdict.reason
 
 
+@pytest.mark.trust(6)
 def test_a_planted_counterexample_is_never_proved() -> None:
     """With the falsifier off, regions that hold a known counterexample stay undecided."""
     known = certifier()
@@ -260,6 +264,7 @@ def cancelling(folder: Path, large: float) -> Network:
     return load(made.save(folder))
 
 
+@pytest.mark.trust(48)
 def test_a_region_whose_float32_execution_flips_is_fragile(tmp_path: Path) -> None:
     grey = np.full((1, 6, 6), 0.0635, np.float32)
     region = LinfBall(grey, DOMAIN, Fraction(2, 1000))

@@ -79,6 +79,7 @@ def test_values_outside_the_range(value: float, tmp_path: Path) -> None:
     refused(protoproof("explain", MODEL, "--input", tmp_path / "x.npy"))
 
 
+@pytest.mark.trust(28)
 def test_pickled_array_is_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     refused(protoproof("explain", MODEL, "--input", tmp_path / "x.npy"), "x.npy")
@@ -90,6 +91,7 @@ def test_index_outside_the_array(tmp_path: Path) -> None:
     refused(result, "--index 3")
 
 
+@pytest.mark.trust(32)
 def test_output_that_is_a_directory_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     image = blank(tmp_path / "x.png")
@@ -137,6 +139,7 @@ def mirrored(path: Path) -> Path:
     return path
 
 
+@pytest.mark.trust(4)
 def test_a_tie_is_undecided_and_writes_nothing(tmp_path: Path) -> None:
     model = mirrored(tmp_path / "tie.onnx")
     image = blank(tmp_path / "x.png")
@@ -147,6 +150,7 @@ def test_a_tie_is_undecided_and_writes_nothing(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.trust(49)
 def test_a_runtime_that_is_wrong_is_no_tie(tmp_path: Path) -> None:
     """Distances of large latents cancel in float32: what is left is rounding."""
     parts = draft(last="Relu")

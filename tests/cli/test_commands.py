@@ -90,6 +90,7 @@ def test_check_rejects_forgeries(
     assert json.loads(result.out)["status"] == "rejected"
 
 
+@pytest.mark.trust(16)
 def test_check_rejects_a_model_with_one_byte_changed(
     certified: tuple[Path, Result], tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_check_rejects_a_model_with_one_byte_changed(
     assert "hash mismatch" in result.out
 
 
+@pytest.mark.trust(17)
 def test_check_rejects_another_input(certified: tuple[Path, Result], tmp_path: Path) -> None:
     other = tmp_path / "other.npy"
     np.save(other, load_data("mnist5k").x_test[1])
@@ -130,6 +132,7 @@ def test_demo_ends_with_what_was_promised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vocabulary", ["topk", "ceiling", "pairs"])
 @pytest.mark.parametrize("domain", ["free", "box"])
+@pytest.mark.trust(12)
 def test_every_option_gives_an_accepted_certificate(
     vocabulary: str, domain: str, digit: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from protoproof.resources import digit_path, zoo_path
 from tests.support.blocked import verbs
 from tests.support.campaign import small_file
@@ -12,6 +14,7 @@ from tests.support.home import left_in, new_user
 MODEL = zoo_path("mnist-certified")
 
 
+@pytest.mark.trust(53)
 def test_nothing_appears_in_the_users_home(tmp_path: Path) -> None:
     environment, data = new_user(tmp_path / "home"), small_file(tmp_path, 10)
     digit = ("--input", digit_path())

@@ -32,6 +32,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.trust(17)
 def test_another_inputs_hash_does_not_make_it_that_inputs_certificate(
     digits: Path, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_another_inputs_hash_does_not_make_it_that_inputs_certificate(
 
 
 @pytest.mark.parametrize("kind", ["model", "input", "symlink", "fifo", "no json"])
+@pytest.mark.trust(32)
 def test_outputs_never_replace_what_is_not_theirs(kind: str, digits: Path, tmp_path: Path) -> None:
     model, x = tmp_path / "m.json", tmp_path / "x.npy"
     model.write_bytes(MODEL.read_bytes())
@@ -83,6 +85,7 @@ def test_outputs_come_together_or_not_at_all(digits: Path, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["d.html"]
 
 
+@pytest.mark.trust(31)
 def test_names_cannot_speak_to_the_terminal(digits: Path, tmp_path: Path) -> None:
     model = onnx.load(MODEL)
     description = json.loads(model.metadata_props[0].value)
@@ -105,6 +108,7 @@ def test_index_without_input_is_refused(digits: Path) -> None:
     assert "--index" in result.err
 
 
+@pytest.mark.trust(32)
 def test_file_names_that_are_no_text(digits: Path, tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xfe.png")
     pixels = (np.load(digits / "0.npy")[0] * 255).round().astype(np.uint8)

@@ -46,6 +46,7 @@ def test_a_closed_pipe_is_never_a_rejection(certificate: Path) -> None:
         assert running.wait() != 1
 
 
+@pytest.mark.trust(36)
 def test_a_full_disk_is_no_bug(certificate: Path) -> None:
     command = [sys.executable, SHIM, "check", str(certificate), str(MODEL)]
     with Path("/dev/full").open("w") as full:

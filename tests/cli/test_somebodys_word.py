@@ -86,6 +86,7 @@ def verbs(word: Word, out: Path) -> dict[str, list[object]]:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.trust(46)
 def test_every_verb_exits_3_and_says_whose_word(word: Word, as_json: bool, tmp_path: Path) -> None:
     for name, arguments in verbs(word, tmp_path).items():
         code, text = run(*arguments, *(["--json"] if as_json else []))
@@ -110,6 +111,7 @@ def test_the_printed_line_that_checks_again_exits_the_same_way(word: Word, tmp_p
     assert run(*again)[0] == code == 3
 
 
+@pytest.mark.trust(46)
 def test_no_page_is_green(word: Word, tmp_path: Path) -> None:
     run(*verbs(word, tmp_path)["report"])
     (page,) = [p.read_text() for p in tmp_path.glob("*.html")]

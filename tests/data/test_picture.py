@@ -87,6 +87,7 @@ def test_pixels_are_exact(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.trust(52)
 def test_a_cameras_note_is_followed(tmp_path: Path, orientation: int, suffix: str) -> None:
     """Stored in any of eight ways, the picture is the one that was seen."""
     back: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -182,6 +183,7 @@ def _saved(image: Image.Image, folder: Path, **more: object) -> Path:
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.trust(52)
 def test_refused_in_one_line(tmp_path: Path, name: str) -> None:
     save, problem = REFUSED[name]
     path = save(tmp_path)
@@ -235,12 +237,14 @@ def test_a_folder_reads_every_known_kind(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.trust(52)
 def test_a_folder_refuses_what_a_single_image_is_refused_for(tmp_path: Path, name: str) -> None:
     save, problem = REFUSED[name]
     with pytest.raises(InputError, match=problem):
         read_folder(folder_of(tmp_path, {"train/a": save}))
 
 
+@pytest.mark.trust(52)
 def test_nothing_is_left_out_in_silence(tmp_path: Path) -> None:
     nested = folder_of(tmp_path / "1", {"test/b/sub": in_format(Image.fromarray(GREY), ".png")})
     with pytest.raises(InputError, match="folder inside a class folder"):

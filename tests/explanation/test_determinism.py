@@ -27,6 +27,7 @@ def lines(workers: int, tasks: int, hash_seed: str) -> list[str]:
 
 
 @pytest.mark.parametrize("tasks", [QUICK, pytest.param(len(TASKS), marks=pytest.mark.sweep)])
+@pytest.mark.trust(41)
 def test_one_worker_and_eight_agree_under_different_hash_seeds(tasks: int) -> None:
     alone = lines(1, tasks, "0")
     assert len(alone) == tasks

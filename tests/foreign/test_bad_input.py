@@ -133,6 +133,7 @@ def test_a_prototype_without_length_is_divided_by(tmp_path: Path) -> None:
     refused(explain(changed("cosine", tmp_path, spoil)), "cosine.onnx")
 
 
+@pytest.mark.trust(51)
 def test_an_epsilon_that_the_exporter_dropped(tmp_path: Path) -> None:
     """log((q + 1) / q) is infinite where a latent is a prototype."""
 

@@ -177,6 +177,7 @@ def flattering(table: str, column: str, ledger: sqlite3.Connection) -> list[Any]
 
 
 @pytest.mark.parametrize(("table", "column"), list(columns()))
+@pytest.mark.trust(45)
 def test_no_edited_column_makes_an_answer_better(
     table: str, column: str, copy: Path, data: Instances, truth: dict[str, Check]
 ) -> None:
@@ -302,6 +303,7 @@ def made_by(model: Path, data: Instances, directory: Path, **options: Any) -> by
         ("empty", "rejected"),
     ],
 )
+@pytest.mark.trust(45)
 def test_a_certificate_of_something_else_does_not_count(
     copy: Path, data: Instances, tmp_path: Path, harm: str, words: str
 ) -> None:
@@ -418,6 +420,7 @@ def test_a_certificate_of_another_region_does_not_count(
     assert ("rejected" if harm == "instance" else "not about the region") in complaint.text
 
 
+@pytest.mark.trust(45)
 def test_extra_missing_and_doubled_rows_change_nothing(copy: Path, data: Instances) -> None:
     """A report chooses again what the plan says it chose; a doubled instance counts once."""
     honest_page = audit_page(copy, MODEL, data)

@@ -114,6 +114,7 @@ def test_interval_premises_may_be_wider() -> None:
     assert check(file(lying), here.data).status == "rejected"
 
 
+@pytest.mark.trust(20)
 def test_missing_evidence_is_incomplete_and_no_lie() -> None:
     here = next(
         s for s in map(scene, range(40)) if len(pair_core(s).evidence.blocks[0].lower.theta) > 0

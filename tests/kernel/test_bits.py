@@ -26,6 +26,7 @@ def claim(data: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("box", [False, True])
 @pytest.mark.parametrize("name", SMALL)
+@pytest.mark.trust(14)
 def test_a_flipped_bit_never_changes_an_accepted_claim(name: str, box: bool) -> None:
     here, build = SMALL[name]()
     original = file(build(here, box=box))
@@ -48,6 +49,7 @@ def test_a_flipped_bit_never_changes_an_accepted_claim(name: str, box: bool) -> 
     assert accepted  # flips of comments and of spare multiplier digits
 
 
+@pytest.mark.trust(18)
 def test_every_truncation_and_a_byte_more_are_rejected() -> None:
     here, build = SMALL["pairs"]()
     original = file(build(here))

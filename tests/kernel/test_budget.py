@@ -88,6 +88,7 @@ def undecided(report: CheckReport, number: int, word: str) -> None:
         *(pytest.param(name, (1, 1), marks=pytest.mark.sweep) for name in LONG),
     ],
 )
+@pytest.mark.trust(47)
 def test_small_files_that_ask_for_much_are_undecided(
     name: str, share: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,7 @@ def test_small_files_that_ask_for_much_are_undecided(
     assert made[0].alive <= made[0].peak <= MAX_BYTES // share[1]
 
 
+@pytest.mark.trust(47)
 def test_nothing_is_allocated_before_it_is_refused() -> None:
     files = hostile.many_measurements(300, 2000)  # 180 million integers
     tracemalloc.start()
@@ -112,6 +114,7 @@ def test_nothing_is_allocated_before_it_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand", "Tile", "Resize"])
+@pytest.mark.trust(25)
 def test_operators_that_make_tensors_of_any_size_are_not_walked(kind: str) -> None:
     files = hostile.unknown_operator(kind, [1 << 10] * 4)
     report = check(files.certificate, files.model)
@@ -288,6 +291,7 @@ print(report.status, [o.number for o in report.obligations if o.passed is False]
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("megabytes", [16, 64, 150])
+@pytest.mark.trust(47)
 def test_less_memory_than_the_budget_allows_is_undecided(tmp_path: Path, megabytes: int) -> None:
     """FLINT ends a process that gets no memory, so that large requests are tried before."""
     files = hostile.many_measurements(60, 2000)  # 7 million integers: 600 MB

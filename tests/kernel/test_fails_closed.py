@@ -49,6 +49,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, number: int, outcome: object) -> C
     ],
     ids=repr,
 )
+@pytest.mark.trust(3)
 def test_an_exception_or_complaint_rejects(
     monkeypatch: pytest.MonkeyPatch, number: int, outcome: object
 ) -> None:
@@ -77,6 +78,7 @@ def test_an_undecided_obligation_is_incomplete(
      OutOfBudgetError("too large")],
     ids=repr,
 )  # fmt: skip
+@pytest.mark.trust(47)
 def test_want_of_memory_or_steps_is_undecided(
     monkeypatch: pytest.MonkeyPatch, number: int, outcome: Exception
 ) -> None:

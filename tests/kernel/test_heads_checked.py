@@ -125,6 +125,7 @@ FORGERIES: dict[str, tuple[Callable[[Core], Core], int]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.trust(15)
 def test_forgeries_are_rejected_by_the_obligation_they_break(name: str, forgery: str) -> None:
     here = made(name, 1)
     change, number = FORGERIES[forgery]

@@ -32,6 +32,7 @@ HERE = scene(2, grid=(2, 2), bias=None)
 
 @pytest.mark.parametrize("where", ["value_info", "output"])
 @pytest.mark.parametrize("shape", [[1, 1, 1, 9], ["N", 1, 1, 9], [1, 1, 3, 3]])
+@pytest.mark.trust(43)
 def test_an_annotation_does_not_change_the_input(where: str, shape: list[int | str]) -> None:
     """The runtime takes 1x1x2x2 images, whatever else the file says about its input."""
     model = model_proto(HERE.tiny)

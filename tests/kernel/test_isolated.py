@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from protoproof.kernel import check
 from tests.support.kernel.builders import INPUT, file, pair_core, scene, topk_core
 
@@ -23,6 +25,8 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 import json
 from pathlib import Path
+
+import pytest
 from protoproof.kernel import check
 rooms = {{name.split(".")[1] for name in sys.modules if name.startswith("protoproof.")}}
 allowed = {{"certificate", "kernel", "errors", "verdict"}}
@@ -36,6 +40,7 @@ sys.stdout.write(json.dumps({{"reports": reports, "loaded": loaded, "debug": __d
 """
 
 
+@pytest.mark.trust(21)
 def test_the_checker_gives_the_same_verdicts_alone(tmp_path: Path) -> None:
     here = scene(2, count=5, channels=5)
     honest, named = pair_core(here), topk_core(here)

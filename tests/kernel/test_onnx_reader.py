@@ -129,6 +129,7 @@ MESSAGES = {
 
 @pytest.mark.parametrize("message", MESSAGES)
 @pytest.mark.parametrize("payload", [b"", b"\x01", b"\x08\x01"], ids=["none", "one", "two"])
+@pytest.mark.trust(43)
 def test_a_field_more_is_refused_or_read_by_both(message: str, payload: bytes) -> None:
     """Every field number, known or not, with every wire type, behind a message of every kind."""
     refused = 0

@@ -165,6 +165,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.trust(43)
 def test_refused(name: str) -> None:
     change, problem = REFUSED[name]
     model = model_proto(TINY)

@@ -114,6 +114,7 @@ def test_an_honest_explanation_over_a_region_is_accepted_with_its_witnesses() ->
 
 
 @pytest.mark.parametrize("by", [1e-9, 1e-3, 1.0, 1e3])
+@pytest.mark.trust(44)
 def test_a_larger_stated_box_changes_no_claim_of_necessity(by: float) -> None:
     """Witnesses in the walked box stay witnesses; a larger box brings none, and loses none."""
     honest, core = examine(core_of(explained())), inflated(core_of(explained()), by)
@@ -168,6 +169,7 @@ def examine_without_region(core: Core) -> CheckReport:
     return examine(core.model_copy(update={"domain": domain}))
 
 
+@pytest.mark.trust(44)
 def test_no_region_needs_one_fact_and_none() -> None:
     """Over one region, "no fact is needed" is accepted, hence "at least one" never is."""
     none = core_of(explained(NARROW))

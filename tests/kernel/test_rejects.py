@@ -41,6 +41,7 @@ def _widen(core: Any, fact: int, field: str, steps: int) -> None:
 @pytest.mark.parametrize("original", [PAIRS, TOPK])
 @pytest.mark.parametrize("field", ["lower", "upper"])
 @pytest.mark.parametrize("steps", [1, -1])
+@pytest.mark.trust(8)
 def test_a_premise_is_exact_to_the_last_bit(original: Any, field: str, steps: int) -> None:
     last = len(original["core"]["facts"]) - 1
     report = forged(original, lambda core: _widen(core, last, field, steps))
@@ -207,6 +208,7 @@ def test_every_obligation_has_a_forgery_that_breaks_it() -> None:
 
 
 @pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.trust(15)
 def test_forgeries_are_rejected_by_the_obligation_they_break(name: str) -> None:
     change, number = FORGERIES[name]
     report = forged(PAIRS, change)
@@ -229,6 +231,7 @@ NEIGHBOURS: dict[str, Callable[[Any], None]] = {
 
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
+@pytest.mark.trust(15)
 def test_harmless_changes_are_accepted(name: str) -> None:
     assert forged(PAIRS, NEIGHBOURS[name]).accepted
 
@@ -244,6 +247,7 @@ def test_useless_multipliers_prove_nothing() -> None:
     assert forged(PAIRS, change).status == "incomplete"
 
 
+@pytest.mark.trust(16)
 def test_one_byte_of_the_model_changed() -> None:
     data = file(pair_core(HERE))
     rng = np.random.default_rng(0)
@@ -264,6 +268,7 @@ def test_a_model_that_is_no_model() -> None:
         assert failed(report) == [3]
 
 
+@pytest.mark.trust(4)
 def test_a_tie_is_not_a_prediction() -> None:
     for weight in ([[1, 0, 0, 0], [1, 0, 0, 0]], [[1, 1, 0, 0], [0, 0, 1, 1]]):
         rng = np.random.default_rng(5)

@@ -11,9 +11,11 @@ import pytest
 
 from protoproof.kernel import check
 from tests.support.heads import SIMILARITIES
+from tests.support.kernel.algebra import NAMES
 from tests.support.kernel.builders import Scene, core, file, pair_core, scene, topk_core
 from tests.support.kernel.relational import fewest, relational_core
 from tests.support.kernel.second_checker import second_check
+from tests.trust.second import compared
 
 
 def variants(here: Scene, rng: np.random.Generator, box: bool) -> list[Any]:
@@ -68,6 +70,7 @@ def disturb(document: Any, rng: np.random.Generator) -> Any:
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("box", [False, True])
+@pytest.mark.trust(23)
 def test_both_checkers_agree(similarity: str, box: bool) -> None:
     verdicts = {True: 0, False: 0}
     for seed in range(8):
@@ -81,3 +84,12 @@ def test_both_checkers_agree(similarity: str, box: bool) -> None:
                 verdicts[report.accepted] += 1
     assert min(verdicts.values()) >= 20
     assert sum(verdicts.values()) >= 80
+
+
+@pytest.mark.trust(23)
+@pytest.mark.parametrize("name", NAMES)
+def test_both_checkers_agree_on_heads_and_domains_of_every_kind(name: str) -> None:
+    """``python -m tests.trust second`` compares ten thousand."""
+    count, accepted, apart = compared(name, 0, 6)
+    assert not apart
+    assert 0 < accepted < count

@@ -64,6 +64,7 @@ SECOND: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", ["value", "value_float", "value_floats", "sparse_value", "odd"])
 @pytest.mark.parametrize("kind", SECOND)
+@pytest.mark.trust(43)
 def test_a_constant_whose_type_names_another_payload(kind: str, name: str) -> None:
     """A reader of field ``t`` sees the described bias; the runtime takes what the type names."""
     number = AttributeProto.AttributeType.Value(kind)
@@ -95,6 +96,7 @@ def test_a_constant_whose_name_does_not_fit_its_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["text", ["text"]])
+@pytest.mark.trust(43)
 def test_constants_of_text(value: Any) -> None:
     name = "value_string" if isinstance(value, str) else "value_strings"
     model = model_proto(HERE.tiny)
@@ -167,6 +169,7 @@ def test_values_of_constants_bit_for_bit(value: Any) -> None:
     assert np.array(found).tolist() == expected.reshape(-1).tolist()
 
 
+@pytest.mark.trust(43)
 def test_the_subject_names_what_goes_in_and_what_comes_out() -> None:
     report = claimed(model_proto(HERE.tiny))
     assert report.accepted
@@ -175,6 +178,7 @@ def test_the_subject_names_what_goes_in_and_what_comes_out() -> None:
     assert tuple(about[word] for word in words) == ("input", "latent", "logits")
 
 
+@pytest.mark.trust(43)
 def test_which_output_decides_is_stated_and_said() -> None:
     """A file may have several outputs: the certificate is about the one that it names."""
     model = model_proto(HERE.tiny)

@@ -17,6 +17,7 @@ from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head, Pooling
 from protoproof.kernel.model.real import Real
+from protoproof.kernel.model.symbolic.arrays import dyadic
 from tests.support.kernel.runtime import session
 
 FLOAT = TensorProto.FLOAT
@@ -114,3 +115,28 @@ def test_a_number_that_is_too_long_is_not_rounded(power: int) -> None:
     else:
         with pytest.raises(ModelError, match="too long"):
             value.floor(256)
+
+
+@pytest.mark.trust(26)
+def test_a_signalling_nan_is_refused_without_a_word_of_numpy() -> None:
+    stored = np.array([0x7FA00000], dtype=np.uint32).view(np.float32)
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        dyadic(stored)
+
+
+@pytest.mark.trust(31)
+def test_an_operators_name_cannot_speak_to_a_terminal() -> None:
+    model = forked_model("Tr\x1b[2Jans")
+    with pytest.raises(ModelError, match="no rule for this operator") as caught:
+        bound(model, "z")
+    assert str(caught.value).isprintable()
+
+
+def forked_model(kind: str) -> ModelProto:
+    """A head one of whose operators is of an unknown kind."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node(kind, ["z"], ["y"])],
+        "g", [value("z", FLOAT, (1, 3))], [value("y", FLOAT, (1, 3))],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -36,6 +36,7 @@ def test_every_rule_has_a_case() -> None:
 
 @pytest.mark.parametrize("case", MORE, ids=lambda case: case.label)
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.trust(1)
 def test_every_rule_contains_its_operator(case: Case, width: float) -> None:
     name = input_name(case)
     rng = np.random.default_rng(4)
@@ -236,6 +237,7 @@ def test_another_input_shape_is_refused() -> None:
         encoder_range(Graph(data), "y", box((1, 3)))
 
 
+@pytest.mark.trust(2)
 def test_overflow_is_refused() -> None:
     nodes = [helper.make_node("Mul", ["x", "x"], ["y"])]
     data = model(nodes, {}, (1, 2))

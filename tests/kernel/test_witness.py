@@ -187,6 +187,7 @@ def test_more_kept_prototypes_than_an_affine_basis_are_refused() -> None:
         materialise(latent, FREE, (move,))
 
 
+@pytest.mark.trust(8)
 def test_one_unit_outside_a_premise_is_rejected() -> None:
     """An interval fact that ends one float64 below the witness's distance; then at it."""
     here, content = one_witness()
@@ -219,6 +220,7 @@ def test_one_unit_outside_a_premise_is_rejected() -> None:
             assert f"violates fact {len(content.facts)} too" in report.obligations[9].detail
 
 
+@pytest.mark.trust(8)
 def test_one_unit_outside_the_domain_is_rejected() -> None:
     """A 3-4-5 triangle puts a witness exactly on the box's edge; then one float32 step beyond."""
     prototypes = np.array([[0.1875, 0.75], [0.5, 0.75]], dtype=np.float32)
@@ -235,6 +237,7 @@ def test_one_unit_outside_the_domain_is_rejected() -> None:
         assert ("leaves the domain" in report.obligations[9].detail) == (not inside)
 
 
+@pytest.mark.trust(9)
 def test_a_tie_is_no_witness() -> None:
     """At the midpoint of two prototypes the classes tie: not certainly lost."""
     prototypes = np.array([[0.0, 0.0], [1.0, 0.0]], dtype=np.float32)

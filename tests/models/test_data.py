@@ -154,6 +154,7 @@ def test_a_file_larger_than_the_limit_is_refused_unread(
     assert "more than the limit" in _refusal(path)
 
 
+@pytest.mark.trust(29)
 def test_a_header_that_promises_more_than_it_holds_is_refused(tmp_path: Path) -> None:
     path = _save(tmp_path / "honest.npz", stripes(40, 1, 8, 9, 2))
     liar = tmp_path / "liar.npz"
@@ -169,6 +170,7 @@ def test_a_header_that_promises_more_than_it_holds_is_refused(tmp_path: Path) ->
     assert "another size" in _refusal(liar)
 
 
+@pytest.mark.trust(29)
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     whole = _save(tmp_path / "whole.npz", stripes(40, 1, 8, 9, 2)).read_bytes()
     truncated = tmp_path / "truncated.npz"

@@ -215,6 +215,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("x" * (1 << 18), "larger than"),
     ],
 )
+@pytest.mark.trust(30)
 def test_wild_yaml_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = saved(tmp_path, text)
     with pytest.raises(DescriptionError) as caught:

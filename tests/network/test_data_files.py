@@ -117,6 +117,7 @@ def test_both_sides_know_a_model_alike(data: bytes, files: dict[str, bytes]) -> 
 
 
 @pytest.mark.parametrize("change", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.trust(24)
 def test_malformed_places(
     tmp_path: Path, change: Callable[[onnx.ModelProto], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +142,7 @@ def test_malformed_places(
 
 
 @pytest.mark.parametrize("change", IRREGULAR.values(), ids=IRREGULAR)
+@pytest.mark.trust(24)
 def test_irregular_data_files(tmp_path: Path, change: Callable[[Path], None]) -> None:
     path = write(tmp_path / "x", *pair())
     change(path.parent / NAME)
@@ -221,6 +223,7 @@ def test_the_checker_limits_them_alike(monkeypatch: pytest.MonkeyPatch) -> None:
         ModelFile(data, files).graph  # noqa: B018
 
 
+@pytest.mark.trust(24)
 def test_nothing_is_opened_again(tmp_path: Path) -> None:
     """Whatever happens to the files after they were read, the runtime computes what was hashed."""
     path = write(tmp_path, *pair())

@@ -80,6 +80,7 @@ def mutate(data: bytes, changes: list[tuple[float, tuple[str, object]]]) -> byte
 @examples(
     500, 2500, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+@pytest.mark.trust(33)
 def test_mutations(folder: Path, changes: list[tuple[float, tuple[str, object]]]) -> None:
     survive(folder, mutate(VALID, changes))
 

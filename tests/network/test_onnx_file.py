@@ -21,6 +21,7 @@ def data() -> bytes:
     return draft().build().SerializeToString()
 
 
+@pytest.mark.trust(24)
 def test_fifo_device_directory_and_missing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path, problem in (
@@ -67,6 +68,7 @@ def test_control_characters_in_a_path_stay_inert(tmp_path: Path) -> None:
         (b"\xff" * 100, "not an ONNX file"),
     ],
 )
+@pytest.mark.trust(28)
 def test_other_files(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
@@ -83,6 +85,7 @@ def test_every_truncation_is_refused(tmp_path: Path, data: bytes) -> None:
             load(path)
 
 
+@pytest.mark.trust(26)
 def test_two_models_in_one_file(data: bytes) -> None:
     with pytest.raises(ModelError, match=r"occurs twice \(two files merged\?\)"):
         parse(data + data)
@@ -167,6 +170,7 @@ def test_many_fields_are_cheap() -> None:
     assert time.process_time() - start < 60
 
 
+@pytest.mark.trust(27)
 def test_one_read_serves_hash_parser_and_runtime(
     tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

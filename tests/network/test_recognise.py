@@ -226,6 +226,7 @@ def test_harmless_changes_are_recognised(tmp_path: Path, change: Change) -> None
     agrees(network)
 
 
+@pytest.mark.trust(50)
 def test_a_rounded_square_stays_in_the_similarity(tmp_path: Path) -> None:
     """|p|^2 folded to float32: q = |z - p|^2 + delta, and Relu really clamps."""
     parts = draft(distance="expanded")

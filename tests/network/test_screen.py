@@ -39,6 +39,7 @@ IDS = [f"{index}-{message[:40]}" for index, (_, _, message) in enumerate(REFUSAL
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), REFUSALS, ids=IDS)
+@pytest.mark.trust(26)
 def test_refusals(tmp_path: Path, change: Change, kind: type[ModelError], message: str) -> None:
     path = broken(change, tmp_path)
     start = time.process_time()
@@ -73,6 +74,7 @@ def test_inspect_lists_every_refusal(tmp_path: Path) -> None:
         ({"fields": 50}, "more than 50 protobuf fields"),
     ],
 )
+@pytest.mark.trust(25)
 def test_limits(tmp_path: Path, change: dict[str, int], message: str) -> None:
     path = draft().save(tmp_path)
     with pytest.raises(ModelError, match=message):

@@ -54,6 +54,7 @@ def test_large_regions_hold_counterexamples(text: str) -> None:
     assert refuted >= 3
 
 
+@pytest.mark.trust(7)
 def test_small_regions_hold_none_and_proofs_agree() -> None:
     net = network()
     for x in images():
@@ -90,6 +91,7 @@ def test_a_wrong_expectation_is_refuted_at_once() -> None:
     assert np.array_equal(found.x, x)
 
 
+@pytest.mark.trust(9)
 def test_intervals_must_agree_with_the_runtime() -> None:
     """A box that holds other classes too is no counterexample, whatever the runtime says."""
     net, x = network(), images()[0]

@@ -59,6 +59,7 @@ def intervals(call: Call, boxes: dict[str, Interval]) -> list[Interval | None]:
 
 @pytest.mark.parametrize(("case", "opset"), ROWS)
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.trust(1)
 def test_every_rule_contains_its_operator(case: Case, opset: int, width: float) -> None:
     """Ends, corners and inner points of boxes, in float64 with what float64 may err by."""
     call = call_of(case, opset)
@@ -178,6 +179,7 @@ def test_batches_equal_single_boxes_up_to_rounding() -> None:
         assert np.abs(alone.upper[0] - together.upper[index]).max() < 1e-12
 
 
+@pytest.mark.trust(2)
 def test_crossed_and_infinite_bounds_are_refused() -> None:
     one = np.ones((1, 2, 3))
     with pytest.raises(BoundsError, match="cross"):

@@ -84,6 +84,7 @@ def network(folder: Path, op: str) -> Network:
 
 
 @pytest.mark.parametrize("op", sorted(ALLOWED - {"Conv"}))
+@pytest.mark.trust(1)
 def test_every_allowed_operator_is_contained(op: str, tmp_path: Path) -> None:
     net = network(tmp_path, op)
     engine = Lirpa(net)
@@ -188,6 +189,7 @@ def test_too_little_memory_falls_back_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("lie", ["nan", "crossed", "wrong", "raises"])
+@pytest.mark.trust(2, 3)
 def test_an_engine_that_lies_is_not_believed(lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net, _ = certified()
     engine = Lirpa(net)
@@ -208,6 +210,7 @@ def test_an_engine_that_lies_is_not_believed(lie: str, monkeypatch: pytest.Monke
     assert len(found.fallbacks) == 2
 
 
+@pytest.mark.trust(11)
 def test_engines_that_contradict_each_other_stop_everything(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -81,6 +81,7 @@ def test_top_k_against_brute_force() -> None:
         assert set(found.certain) <= set(found.observed) <= set(found.possible)
 
 
+@pytest.mark.trust(13)
 def test_who_may_join_and_leave() -> None:
     found = top_k(np.array([3.0, 1, 0]), np.array([4.0, 2, 1.5]), np.array([3.5, 1.8, 0.5]), 2)
     assert found.observed == (0, 1)

@@ -66,6 +66,7 @@ def test_files_are_relative_to_the_property(tmp_path: Path) -> None:
         ("3", "region"),
     ],
 )
+@pytest.mark.trust(30)
 def test_the_rest_is_refused(tmp_path: Path, region: str, problem: str) -> None:
     path = write(tmp_path, region)
     with pytest.raises((InputError, UsageError), match=problem) as caught:

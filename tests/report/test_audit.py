@@ -221,6 +221,7 @@ def hostile(page: AuditPage) -> AuditPage:
     )
 
 
+@pytest.mark.trust(31)
 def test_hostile_names_are_inert(page: AuditPage) -> None:
     html = render_audit(hostile(page))
     reader = read(html)

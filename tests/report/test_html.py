@@ -84,6 +84,7 @@ def rendered(request: pytest.FixtureRequest) -> str:
     return render_explanation(pages()[request.param])
 
 
+@pytest.mark.trust(31)
 def test_nothing_runs_and_nothing_is_loaded(rendered: str) -> None:
     page = Page(rendered)
     forbidden = (
@@ -154,12 +155,14 @@ def test_language_and_viewport(rendered: str) -> None:
     assert "@media print" in page.style
 
 
+@pytest.mark.trust(31)
 def test_hiding_characters_never_reach_the_page(rendered: str) -> None:
     assert not re.search(
         r"[\x00-\x09\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069]", rendered
     )
 
 
+@pytest.mark.trust(31)
 def test_markup_in_names_is_text() -> None:
     text = Page(render_explanation(pages()["hostile"])).text
     assert "[U+202E][U+2066][U+001B][31m[U+0000]" in text

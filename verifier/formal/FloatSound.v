@@ -584,7 +584,7 @@ Proof.
   set (show := fun g ev => shown isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (roofs C) (feature H) (fst g) (snd g) es prems ev) in *.
   assert (L : length es = nproto H) by (unfold es; rewrite entries_length; exact hl).
   assert (KNOWN : forall (sh : shares) z, inside S z -> meets S z (facts S) -> known H (unit_ C) z prems).
-  { intros sh z hi hm. apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z hi hm) er). }
+  { intros sh z hi hm. apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z fit hi hm) er). }
   assert (OK : forall (sh : shares) z, inside S z -> meets S z (facts S) -> all_ok H (unit_ C) (fine C) z 0 es).
   { intros sh z hi hm i e x. unfold es in x. apply (entries_ok isqrt H (unit_ C) (fine C) (rounds C) z fit prems (KNOWN sh z hi hm) (roofs C) (table C) 0 i e x). }
   assert (PLAIN : match feature H with Each | Groups _ => True | _ => False end).

@@ -241,7 +241,7 @@ let step s =
   | "only" -> SOnly (nat s)
   | "start" -> SStart (nat s)
   | "here" -> let i = nat s in SHere (i, nat s)
-  | "span" -> SSpan (nat s)
+  | "span" -> let at = ref_ s in let j = nat s in SSpan (at, j, ref_ s)
   | "scaled" -> let at = ref_ s in let j = nat s in SScaled (at, j, nat s)
   | "around" -> let l = nat s in let j = nat s in let i = nat s in SAround (l, j, i, z s)
   | "meet" -> let i = nat s in SMeet (i, nat s)

@@ -27,6 +27,13 @@ class PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def one_line(problem: object, longest: int) -> str:
+    """What a loader complains about, in one line that is inert wherever it is shown: it quotes the
+    file, which may hold characters that hide or turn round what a terminal shows."""
+    line = " ".join(str(problem).split())
+    return "".join(c if c.isprintable() else "?" for c in line)[:longest]
+
+
 # YAML 1.1 demands a point in "1.0e-4"; JSON and people do not
 PlainLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")

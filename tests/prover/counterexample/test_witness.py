@@ -62,6 +62,7 @@ def as_tuples(found: tuple[Found, ...]) -> list[tuple[object, ...]]:
 @given(seeds)
 @VOCABULARIES
 @DOMAINS
+@pytest.mark.trust(5)
 def test_the_checker_accepts_every_witness(domain: Domain, vocabulary: str, seed: int) -> None:
     here = builders.scene(seed)
     instance = instance_of(here)

@@ -111,6 +111,7 @@ def test_a_fact_that_is_not_dropped_has_to_hold() -> None:
     assert not Replay(instance, Free()).survives(both, fact, rival, [move])
 
 
+@pytest.mark.trust(8)
 def test_one_ulp_is_too_much() -> None:
     instance, _, fact, rival, move = losing()
     replay = Replay(instance, Free())

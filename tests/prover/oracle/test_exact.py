@@ -29,6 +29,7 @@ from tests.support.strategies import (
 
 
 @given(seeds)
+@pytest.mark.trust(5)
 def test_no_sampled_latent_beats_the_bound(seed: int) -> None:
     instance = random_instance(seed)
     facts = some_pairs(instance, seed)
@@ -108,6 +109,7 @@ def test_all_pairs_leave_nothing_open() -> None:
     np.testing.assert_allclose(decision.margins, instance.margins, atol=1e-8)
 
 
+@pytest.mark.trust(4)
 def test_tie_is_not_proved() -> None:
     """Two classes with mirrored prototypes, seen from the middle."""
     head = replace(
@@ -122,6 +124,7 @@ def test_tie_is_not_proved() -> None:
     assert decision.verdict.status is Status.UNKNOWN
 
 
+@pytest.mark.trust(2)
 def test_nan_fails_closed() -> None:
     instance = random_instance(2)
     instance.measurement[0, :] = np.nan

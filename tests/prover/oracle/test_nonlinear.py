@@ -26,6 +26,7 @@ SLICE = 60
 
 
 @pytest.mark.parametrize("count", [SLICE // 5, pytest.param(SLICE, marks=pytest.mark.sweep)])
+@pytest.mark.trust(11)
 def test_no_oracle_contradicts_the_ground_truth(count: int) -> None:
     kinds: Counter[str] = Counter()
     with Solver() as solver:
@@ -39,6 +40,7 @@ def test_no_oracle_contradicts_the_ground_truth(count: int) -> None:
     assert kinds["refuted"] >= count // 6
 
 
+@pytest.mark.trust(11)
 def test_a_wrong_oracle_would_be_found() -> None:
     """Of no facts at all the ground truth has a counterexample that holds exactly."""
     with Solver() as solver:

@@ -61,6 +61,7 @@ def test_time_runs_out_and_the_next_query_is_answered() -> None:
         assert solver.solve("(assert true)", logic="QF_NRA", seconds=PATIENT).status == "sat"
 
 
+@pytest.mark.trust(40)
 def test_memory_runs_out() -> None:
     wide = "".join(f"(declare-const x{i} Real)" for i in range(200))
     wide += "(assert (> (* " + " ".join(f"(+ x{i} 1.0)" for i in range(200)) + ") 3.0))"
@@ -91,6 +92,7 @@ def test_text_that_is_no_query() -> None:
         ("import time; time.sleep(60)", "timeout: no answer in 0.5 s"),
     ],
 )
+@pytest.mark.trust(3)
 def test_a_solver_that_fails_is_unknown(program: str, reason: str) -> None:
     seconds = 0.5 if reason.startswith("timeout") else PATIENT
     with Solver(command=[sys.executable, "-u", "-c", program]) as solver:
@@ -98,6 +100,7 @@ def test_a_solver_that_fails_is_unknown(program: str, reason: str) -> None:
     assert (answer.status, answer.reason) == ("unknown", reason)
 
 
+@pytest.mark.trust(3)
 def test_a_solver_killed_from_outside_is_unknown() -> None:
     with Solver() as solver:
         assert solver.solve("(assert true)", logic="QF_NRA", seconds=PATIENT).status == "sat"

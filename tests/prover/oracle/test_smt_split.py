@@ -43,6 +43,7 @@ def related(case: TinyCase) -> Status:
     return oracle.decide(oracle.prepare(case.instance, case.domain), case.facts).verdict.status
 
 
+@pytest.mark.trust(5, 11)
 def test_it_never_contradicts_the_ground_truth() -> None:
     proved = refuted = 0
     with Solver() as solver, Solver() as judge:

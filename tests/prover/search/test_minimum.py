@@ -59,6 +59,7 @@ def smallest_proved(instance: Instance, domain: Domain, vocabulary: Vocabulary) 
 
 @pytest.mark.parametrize("domain", [Free(), Box(0.0, 1.0)], ids=["free", "box"])
 @pytest.mark.parametrize("vocabulary", ["pairs", "ceiling"])
+@pytest.mark.trust(5)
 def test_bounds_against_every_set(vocabulary: Vocabulary, domain: Domain) -> None:
     decided = 0
     for seed in range(8):

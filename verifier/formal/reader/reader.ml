@@ -138,7 +138,8 @@ module Claim = struct
     if text (get envelope "schema") <> "protoproof.certificate/2" then not_covered "certificates of the version %S" (text (get envelope "schema"));
     let core = get envelope "core" in
     let m = only core [ "level"; "model"; "instance"; "domain"; "facts"; "rivals"; "parts"; "execution" ] unread in
-    (match List.assoc_opt "parts" m with None | Some (List []) -> () | _ -> contradiction "a proof part by part claims nothing about all latents at once");
+    let parts = match List.assoc_opt "parts" m with None | Some (List []) -> false | _ -> true in
+    if parts <> st.parts then contradiction "the certificate is %s" (if parts then "in parts" else "about the domain as a whole");
     let model = get core "model" and instance = get core "instance" in
     let optional value name = List.assoc_opt name (members value) in
     ignore (only model [ "sha256"; "files"; "latent"; "output"; "geometry"; "pooling"; "decision"; "routing" ] []);
@@ -262,7 +263,10 @@ let evaluate seed graph text sites variant =
   Ring.forget ();
   Ring.start seed;
   let st = Head.parse text in
-  let h = st.head in
+  let constants = lazy (
+    let run, names = Graph.constants graph st.output (List.map fst st.tensors) in
+    List.filter_map (fun name -> try Some (Graph.value run name) with Tensor.Not_covered _ -> None) names) in
+  let h = Head.with_true_numbers st.head constants in
   let labels = match st.claim with "labels" :: _ -> true | _ -> false in
   let tensors, z = Head.latents st sites variant in
   let scores = Head.scores h z in
@@ -297,8 +301,6 @@ let evaluate seed graph text sites variant =
   (h, List.map (fun c -> try compare c with Tensor.Not_covered why -> Open_ why) all)
 
 let head seed graph text (st : Head.t) =
-  if st.head.more then not_covered "weights of channels that are rounded";
-  if not (Ring.same st.head.slack Ring.zero) then not_covered "weights of leaves that are rounded";
   let places = Head.placements st.tensors st.head.channels (Array.length st.head.lbank) in
   if places = [] then not_covered "no order of the latent's numbers that is known has these locations and channels";
   let good = function Same | Scaled _ -> true | _ -> false in
@@ -318,11 +320,15 @@ let head seed graph text (st : Head.t) =
             | Some (Scaled a) when (match rational a with Some q -> Q.sign q > 0 | None -> false) -> ()
             | Some (Scaled a) ->
                 if Ring.high a < 0. then contradiction "the scores are the statement's, turned round";
-                if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
-                (* the same number for another latent: it depends on none *)
-                let _, again = evaluate seed graph text sites "second" in
-                let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
-                if not same then not_covered "a common factor of all scores depends on the latent"
+                (* positive wherever the network has a value *)
+                let positive x = Hashtbl.mem Ring.nonnegative (Ring.key x) in
+                if not (positive a || positive (Ring.inverse a)) then begin
+                  if not (Ring.low a > 0.) then not_covered "a common factor of all scores is not seen to be positive";
+                  (* the same number for another latent: it depends on none *)
+                  let _, again = evaluate seed graph text sites "second" in
+                  let same = List.exists (function Scaled b -> Ring.same a b | _ -> false) again in
+                  if not same then not_covered "a common factor of all scores depends on the latent"
+                end
             | _ ->
                 (* of several readings the first one says most *)
                 let first = match results with r :: _ -> r | [] -> Open_ "no scores" in
@@ -350,6 +356,7 @@ let shapes (graph : Onnx.graph) (st : Head.t) =
 let confirm ~model ~files ~certificate ~statement =
   let seed = Sha.hex (Sha.hex model ^ Sha.hex statement) in
   try
+    Tensor.allow ();
     Ring.forget ();
     Ring.start seed;
     let st = Head.parse statement in
@@ -364,5 +371,5 @@ let confirm ~model ~files ~certificate ~statement =
   | Tensor.Not_covered why -> Not_covered (String.trim why)
   | Onnx.Refused why -> Not_covered why
   | Failure why | Invalid_argument why -> Not_covered ("what means nothing: " ^ why)
-  | Division_by_zero | Not_found | Exit | Match_failure _ | Assert_failure _ -> Not_covered "what means nothing"
   | Stack_overflow | Out_of_memory -> Not_covered "the machine's limits were reached"
+  | _ -> Not_covered "what means nothing"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from protoproof.errors import UsageError
 from protoproof.gate.policy import Policy
 from protoproof.resources import policy_path
-from protoproof.strict_yaml import PlainLoader
+from protoproof.strict_yaml import PlainLoader, one_line
 
 _MOST_BYTES = 1 << 17
 
@@ -72,7 +72,7 @@ def _parse(data: bytes, path: Path) -> tuple[Any, dict[Place, int]]:
             return None, {}
         return loader.construct_document(node), dict(_lines(node, ()))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = " ".join(str(error).split())[:200]
+        problem = one_line(error, 200)
         raise UsageError(f"--policy {path}: not plain YAML ({problem}); correct it") from error
 
 
@@ -106,4 +106,4 @@ def _first_problem(error: ValidationError, path: Path, lines: Mapping[Place, int
     where = f", line {lines[known]}" if known else ""
     field = ".".join(map(str, place)) or "policy"
     line = f"--policy {path}{where}: {field}: {problem['msg'].removeprefix('Value error, ')}"
-    return "".join(c if c.isprintable() else "?" for c in line)[:400]
+    return one_line(line, 400)

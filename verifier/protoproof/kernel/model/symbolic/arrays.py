@@ -64,9 +64,9 @@ def dyadic(values: Array) -> Exact:
     if values.dtype.kind in "iub":
         return Exact(np.asarray(values.astype(object), dtype=object), 1)
     places = _PLACES[values.dtype.newbyteorder("<")]
-    mantissas, exponents = np.frexp(values.astype(np.float64))
-    if not np.isfinite(mantissas).all():
+    if not np.isfinite(values).all():  # before the cast, which complains of a signalling NaN
         raise ModelError("model: a constant of the head holds NaN or infinity")
+    mantissas, exponents = np.frexp(values.astype(np.float64))
     # a float of so many significant bits is a whole mantissa times a power of two
     whole = np.ldexp(mantissas, places).astype(np.int64)
     powers = np.where(whole == 0, 0, exponents.astype(np.int64) - places)

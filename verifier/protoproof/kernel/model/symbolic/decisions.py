@@ -79,9 +79,10 @@ class Votes:
                 node._replace(left=node.right, right=node.left) if turned[node.prototype] else node
                 for node in nodes
             )
+        count = (len(columns) + 1) * len(self.bias)
+        spend("a decision", OPERATION * 4 * count)
+        hold("a decision", 80 * count)
         numbers = [*(w for column in columns for w in column), *self.bias]
-        spend("a decision", OPERATION * 4 * len(numbers))
-        hold("a decision", 80 * len(numbers))
         slack, scale = 0, 1
         if any(isinstance(number, Real) for number in numbers):
             # rounded down by less than two units each
@@ -147,6 +148,7 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
 def _columns(
     sums: Sequence[Sum], place: dict[int, int]
 ) -> tuple[list[list[Fraction | Real]], list[Fraction]]:
+    hold("a decision", 8 * len(place) * len(sums))  # most may be 0, and stand nowhere in the file
     columns: list[list[Fraction | Real]] = [[Fraction(0)] * len(sums) for _ in place]
     for k, one in enumerate(sums):
         for term, weight in zip(one.terms, one.weights, strict=True):

@@ -84,7 +84,8 @@ class Operator:
 
     def words(self) -> str:
         """For a refusal: the node by its first output, as nodes' names may be missing."""
-        return f"{self.kind} behind {self.outputs[0]!r}"
+        kind = self.kind if self.kind.isprintable() else repr(self.kind)  # it is any text
+        return f"{kind} behind {self.outputs[0]!r}"
 
     def refuse(self, text: str) -> ModelError:
         return ModelError(f"model: {self.words()}: {text}")

@@ -129,7 +129,7 @@ def _derive(here: Evaluation, node: OnnxNode) -> None:
     if node.op_type == "Constant":
         return
     if node.domain not in DEFAULT_DOMAINS:
-        raise ModelError(f"model: {node.op_type} of domain {node.domain!r}")
+        raise ModelError(f"model: {node.op_type!r} of domain {node.domain!r}")
     inputs = [_value(here, name) if name else None for name in node.input]
     written = {attribute.name: attribute.value for attribute in node.attribute}
     blank = [value for value in inputs if not isinstance(value, Constant) and value is not None]

@@ -1,0 +1,141 @@
+"""``python -m tests.trust [NAME ...] [--share S]``: try at size what tests try in small.
+
+Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from protoproof.kernel import check
+from tests.support.kernel.algebra import NAMES
+from tests.support.sources import ROOT
+from tests.trust import costly, forgeries, fuzzing, samples, second, table
+from tests.trust.mutation.targets import GROUPS
+from tests.trust.spent import BYTES, SECONDS, spent
+
+FORGED_SEEDS, FUZZED, SAMPLED_SEEDS, SAMPLES, KILLS = 4, 1_000_000, 20, 600, 200
+SECOND = 10_000  # certificates asked of the second checker, of 8 for each head and seed
+CHUNK, HANG = 2000, 300  # mutated files of one process, and the processor seconds it may take
+
+
+def run_forgeries(share: float) -> dict[str, Any]:
+    count, false, harmless = 0, [], 0
+    for name in NAMES:
+        for seed in range(max(1, round(FORGED_SEEDS * share))):
+            most = None if share >= 1 else round(400 * share)
+            found = forgeries.tried(name, seed, most)
+            count, harmless = count + found.tried, harmless + found.harmless
+            false += found.false
+    return {"tried": count, "harmless": harmless, "false": len(false), "which": false[:50]}
+
+
+def run_costs(_: float) -> dict[str, Any]:
+    cases, beyond = {}, 0
+    for name, make in costly.CASES.items():
+        files = make()
+        found = spent(lambda files=files: check(files.certificate, files.model).status)
+        good = found.word in ("rejected", "incomplete") and found.seconds <= SECONDS
+        beyond += not (good and found.size <= BYTES)
+        cases[name] = {
+            "kilobytes": (len(files.model) + len(files.certificate)) >> 10, "answer": found.word,
+            "seconds": round(found.seconds, 1), "megabytes": found.size >> 20,
+        }  # fmt: skip
+    return {"beyond": beyond, "cases": cases}
+
+
+def run_fuzz(share: float) -> dict[str, Any]:
+    readers = {}
+    for name in fuzzing.READERS:
+        executions, problems = 0, []
+        wanted = round((FUZZED if name == "onnx" else FUZZED / 10) * share)
+        while executions < wanted:
+            count = min(CHUNK, wanted - executions)
+            found = spent(
+                lambda name=name, count=count, seed=executions: json.dumps(
+                    fuzzing.fuzz(name, count, seed)
+                ),
+                HANG,
+            )
+            known = found.word.startswith("[")
+            problems += json.loads(found.word) if known else [found.word]
+            executions += count
+        readers[name] = {
+            "executions": executions, "problems": len(problems), "which": problems[:20],
+        }  # fmt: skip
+    return {"readers": readers}
+
+
+def run_samples(share: float) -> dict[str, Any]:
+    count = violations = 0
+    for name in NAMES:
+        for seed in range(max(1, round(SAMPLED_SEEDS * share))):
+            some, bad = samples.sampled(name, seed, SAMPLES)
+            count, violations = count + some, violations + bad
+    return {"samples": count, "violations": violations}
+
+
+def run_second(share: float) -> dict[str, Any]:
+    count, accepted, apart, seed = 0, 0, [], 0
+    while count < SECOND * share:
+        for name in NAMES:
+            some, good, differing = second.compared(name, seed, 8)
+            count, accepted = count + some, accepted + good
+            apart += differing
+        seed += 1
+    return {
+        "certificates": count, "accepted": accepted, "disagreements": len(apart),
+        "kinds": len(NAMES), "which": apart[:20],
+    }  # fmt: skip
+
+
+def run_mutants(share: float) -> dict[str, Any]:
+    """Every so-manieth mutant of every file, each file in a process of its own."""
+    modules, every = {}, max(1, round(1 / share))
+    for name in GROUPS:
+        program = [sys.executable, "-m", "tests.trust.mutation", name, "--every", str(every)]
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+        modules[name] = json.loads(done.stdout.splitlines()[-1])
+    return {"modules": modules}
+
+
+def run_kills(share: float) -> dict[str, Any]:
+    points = str(max(8, round(KILLS * share)))
+    program = [sys.executable, "-m", "tests.support.killing", str(ROOT / "out" / "killing"), points]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+PROGRAMS: dict[str, Callable[[float], dict[str, Any]]] = {
+    "forgeries": run_forgeries,
+    "costs": run_costs,
+    "fuzz": run_fuzz,
+    "samples": run_samples,
+    "second": run_second,
+    "kills": run_kills,
+    "mutants": run_mutants,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.trust")
+    parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], default=[])
+    parser.add_argument("--share", type=float, default=1.0)
+    asked = parser.parse_args()
+    for name in asked.names or PROGRAMS:
+        found = PROGRAMS[name](asked.share)
+        path = table.RESULTS / f"{name}.json"
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(name, json.dumps(found)[:400], flush=True)
+    text = table.README.read_text(encoding="utf-8")
+    if table.BEGIN in text:
+        table.README.write_text(table.with_table(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
