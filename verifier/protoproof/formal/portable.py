@@ -11,6 +11,7 @@ from protoproof.errors import CertificateError
 from protoproof.formal.program import beyond
 from protoproof.formal.proof import proof
 from protoproof.formal.script import NotCoveredError
+from protoproof.formal.steps import stepwise
 from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.conditions import conditions
 from protoproof.kernel.model.file import ModelFile
@@ -55,18 +56,20 @@ def portable_proof(core: Core, model: ModelFile, *, proved: bool = True) -> Port
         DescriptionError, ModelError: the model cannot be read.
     """
     text, evidence, reason = "", "", ""
+    more = beyond(core) + conditions(core)
     with Budget().active():
         try:
             bound = stated_head(core, model)
             parts = part_boxes(core, bound, model)
             text = write(core, bound, parts)
+            if core.level == "F" and not stepwise(bound):
+                more += ("that float32 executes the head in the steps of the statement",)
             if proved:
                 evidence = proof(core, bound.head, parts=parts)
         except NotCoveredError as error:
             reason = str(error)
         except (CertificateError, OutOfBudgetError) as error:
             reason = str(NotCoveredError(str(error)))
-    more = beyond(core) + conditions(core)
     return PortableProof(text, evidence, reason if proved else "", len(core.witnesses), more)
 
 
