@@ -209,6 +209,5 @@ def beyond(core: Core) -> tuple[str, ...]:
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
     kinds = {
         "what the encoder makes of a region of inputs": region or core.holds is not None,
-        "float32 executions (level F)": core.level == "F",
     }
     return tuple(kind for kind, claimed in kinds.items() if claimed)
