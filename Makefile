@@ -6,7 +6,7 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-foreign test-all trust lint types kernel kernel-page bench lock sbom clean
+.PHONY: help demo test test-sweeps test-foreign test-all trust lint types kernel kernel-check kernel-page bench lock sbom clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make lint    ruff: rules and format"
 	@echo "make types   mypy, strict"
 	@echo "make kernel  prove and build the machine-checked kernel (needs Coq and OCaml)"
+	@echo "make kernel-check  check its compiled proofs again, with coqchk"
 	@echo "make kernel-page  the same as a script, into the package: after each change of its sources"
 	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
@@ -58,6 +59,9 @@ kernel:
 		exit 2; \
 	fi
 	@$(MAKE) --no-print-directory -C verifier/formal
+
+kernel-check: kernel
+	@$(MAKE) --no-print-directory -C verifier/formal validate
 
 kernel-page: kernel
 	@if ! command -v js_of_ocaml > /dev/null; then \

@@ -36,7 +36,8 @@ def test_a_campaign_about_its_data(given: Given, campaign: Path, tmp_path: Path)
     done = attested(given, campaign / "c", out, "--data", data)
     assert done.code == 0, done.err
     about = json.loads(done.out)["statement"]["predicate"]
-    assert about["accepted"] == {"certificates": 10, "claims": {"R": {"sufficient": 10}}}
+    both = {"F": {"sufficient": 10}, "R": {"sufficient": 10}}  # each claim at its own level
+    assert about["accepted"] == {"certificates": 10, "claims": both}
     assert about["data"]["name"] == "digits.npz"
     assert not any("no input was presented" in rest["on"] for rest in about["assumptions"])
     look = ("verify-attestation", out, "--key", given.public, "--model", MODEL)
@@ -65,6 +66,10 @@ def test_a_policy_is_decided_anew(
         stated = json.loads(done.out)["statement"]["predicate"]["policy"]
         assert stated["name"] == "test"
         assert stated["outcome"] == "passed"
+        look = ("verify-attestation", out, "--key", given.public, "--policy")
+        assert protoproof(*look, policy).code == 0
+        policy.write_text(POLICY.format(share=0.25))
+        assert protoproof(*look, policy).code == 1
 
 
 def test_a_policy_that_is_not_passed_is_not_signed(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protoproof.attestation.keys import read_private, read_public
 from protoproof.attestation.model_signing import sign_model
-from protoproof.attestation.verify import verify
+from protoproof.attestation.verify import Verified, verify
 from protoproof.kernel import ModelFile
 from tests.support.attestation import CURVES, Given, write_key
+from tests.support.cli import protoproof
 
 model_signing = pytest.importorskip("model_signing", reason="model-signing is for development")
+
+
+def files_of(signature: bytes, public: Path, **more: Any) -> Verified:
+    return verify(signature, read_public(public), wanted="model-signing", **more)
 
 
 def theirs(model: Path, key: Path, signature: Path) -> None:
@@ -33,7 +39,7 @@ def test_they_verify_ours(given: Given, tmp_path: Path, curve: str) -> None:
     signature = tmp_path / "model.sig"
     signature.write_bytes(sign_model(given.file, "model.onnx", read_private(private)))
     verified_by_them(given.model, public, signature)
-    assert verify(signature.read_bytes(), read_public(public), model=given.file).exit_code == 0
+    assert files_of(signature.read_bytes(), public, model=given.file).exit_code == 0
     other = tmp_path / "model.onnx"
     other.write_bytes(given.model.read_bytes() + b"\x08\x08")
     with pytest.raises(ValueError, match="mismatch"):
@@ -45,7 +51,7 @@ def test_we_verify_theirs(given: Given, tmp_path: Path, curve: str) -> None:
     private, public = write_key(tmp_path, "key", ec.generate_private_key(CURVES[curve]))
     signature = tmp_path / "model.sig"
     theirs(given.model, private, signature)
-    found = verify(signature.read_bytes(), read_public(public), model=given.file)
+    found = files_of(signature.read_bytes(), public, model=given.file)
     assert [(finding.name, finding.verified) for finding in found.findings] == [
         ("signature", True),
         ("statement", True),
@@ -53,9 +59,9 @@ def test_we_verify_theirs(given: Given, tmp_path: Path, curve: str) -> None:
     ]
     assert "no proof of anything" in found.findings[1].detail
     other = ModelFile(given.model.read_bytes() + b"\x08\x08")
-    assert verify(signature.read_bytes(), read_public(public), model=other).exit_code == 1
+    assert files_of(signature.read_bytes(), public, model=other).exit_code == 1
     _, stranger = write_key(tmp_path, "other", ec.generate_private_key(CURVES[curve]))
-    assert verify(signature.read_bytes(), read_public(stranger)).exit_code == 1
+    assert files_of(signature.read_bytes(), stranger).exit_code == 1
 
 
 def test_a_directory_that_they_signed(given: Given, tmp_path: Path) -> None:
@@ -66,10 +72,10 @@ def test_a_directory_that_they_signed(given: Given, tmp_path: Path) -> None:
     for path in (given.model, given.certificates[0]):
         (folder / path.name).write_bytes(path.read_bytes())
     theirs(folder, private, signature)
-    content, key = signature.read_bytes(), read_public(public)
+    content = signature.read_bytes()
     there, absent = (path.read_bytes() for path in given.certificates[:2])
-    assert verify(content, key, model=given.file, certificate=there).exit_code == 0
-    assert verify(content, key, model=given.file, certificate=absent).exit_code == 1
+    assert files_of(content, public, model=given.file, certificate=there).exit_code == 0
+    assert files_of(content, public, model=given.file, certificate=absent).exit_code == 1
 
 
 def test_a_model_with_data_files(tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ def test_a_model_with_data_files(tmp_path: Path) -> None:
     model = ModelFile(b"graph", {"net.onnx.data": b"weights"})
     signature.write_bytes(sign_model(model, "net.onnx", read_private(private)))
     verified_by_them(folder, public, signature)
-    assert verify(signature.read_bytes(), read_public(public), model=model).exit_code == 0
+    assert files_of(signature.read_bytes(), public, model=model).exit_code == 0
     (folder / "net.onnx.data").write_bytes(b"other weights")
     with pytest.raises(ValueError, match="mismatch"):
         verified_by_them(folder, public, signature)
@@ -111,3 +117,23 @@ def test_they_do_not_take_an_attestation_for_a_signature_of_a_model(
     assert verify(signature.read_bytes(), read_public(public), model=given.file).exit_code == 0
     with pytest.raises(ValueError, match="Predicate type mismatch"):
         verified_by_them(given.model, public, signature)
+
+
+def test_neither_is_taken_for_the_other(given: Given, tmp_path: Path) -> None:
+    """One key signs both: whoever wants proofs is not content with a signature of files."""
+    private, public = write_key(tmp_path, "key", ec.generate_private_key(ec.SECP256R1()))
+    out, bundle = tmp_path / "a.json", tmp_path / "model.sig"
+    start = ("attest", given.certificates[0], "--model", given.model, "--key", private)
+    assert protoproof(*start, "--out", out, "--model-signature", bundle).code == 0
+    look = ("--key", public, "--model", given.model)
+    assert protoproof("verify-attestation", out, *look).code == 0
+    assert protoproof("verify-attestation", bundle, *look, "--model-signing").code == 0
+    found = protoproof("verify-attestation", bundle, *look)
+    assert found.code == 1
+    assert "a signature of files (model-signing), and an attestation of proofs is" in found.out
+    assert protoproof("verify-attestation", out, *look, "--model-signing").code == 1
+    policy = ("--policy", given.model)
+    assert protoproof("verify-attestation", bundle, *look, "--model-signing", *policy).code == 2
+    found = protoproof("verify-attestation", out, *look, *policy)
+    assert found.code == 1
+    assert "policy: none was decided" in found.out

@@ -57,9 +57,10 @@ def _workload(
 
 def _row(known: Explainer, inputs: Inputs, vocabulary: str) -> dict[str, Any]:
     model = ModelFile(known.network.data, known.network.files)
-    proved = at_f = 0
+    images = proved = at_f = 0
     seconds, missed = [], []
     for number, x in enumerate(inputs):
+        images += 1
         found = known.explain(x, vocabulary=vocabulary, witnesses=False)
         if found.certificate is None:
             continue
@@ -72,6 +73,7 @@ def _row(known: Explainer, inputs: Inputs, vocabulary: str) -> dict[str, Any]:
         if found.level != "F":
             missed.append(f"{number}: {found.level_reason}")
     return {
+        "images": images,
         "proved": proved,
         "level_f": at_f,
         "level_f_share": round(at_f / proved, 4) if proved else None,

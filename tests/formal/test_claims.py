@@ -20,7 +20,7 @@ from protoproof.certificate.schema import (
     Refutation,
     SizeBound,
 )
-from protoproof.formal import verify
+from protoproof.formal import prove, verify
 from protoproof.formal.proof import proof
 from protoproof.kernel import ModelFile, check
 from protoproof.kernel.budget import Budget
@@ -80,7 +80,7 @@ def test_contrasts_and_size_bounds_are_proved_for_every_kind_of_head(name: str) 
     )
     report = report_of(here, core)
     assert report.accepted, report.failures
-    answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+    answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
     assert answer.proved
     level = "values" if here.head.uniform else "activations"
     counted = [c for c in report.claims if isinstance(c, Contrast)]

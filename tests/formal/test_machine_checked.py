@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from models.heldout import heldout
 from protoproof import explain
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope, Fact, Witness
-from protoproof.formal import verify
+from protoproof.formal import prove, verify
 from protoproof.formal.program import VARIABLE
 from protoproof.formal.proof import proof
 from protoproof.kernel import ModelFile, check
@@ -66,7 +67,7 @@ def some_cores(here: Made, rng: np.random.Generator) -> Iterator[Core]:
 def test_every_kind_of_head_is_proved(name: str) -> None:
     here = made(name, 0)
     core = witnessed(here, honest(here))
-    answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+    answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
     assert answer.proved
     assert len(answer.necessary) == len(core.witnesses)
 
@@ -96,7 +97,7 @@ def test_what_the_checker_accepts_is_proved(name: str) -> None:
         here = made(name, seed)
         for core in some_cores(here, np.random.default_rng(seed)):
             if report_of(here, core).accepted:
-                answer = verify(canonical_bytes(Envelope(core=core)), Given(here))
+                answer = prove(canonical_bytes(Envelope(core=core)), Given(here))
                 assert answer.proved, (seed, core.facts)
 
 
@@ -110,7 +111,7 @@ RANGES = {
     "scaled distances in a box": "scaled",
     "enclosed scales of distances in a box": "scaled",
     "angles with own floors": "span",
-    "angles of a box": "row",
+    "angles of a box": "span",
 }
 
 
@@ -172,6 +173,22 @@ def test_proofs_by_cases_are_proved(seed: int) -> None:
     here = proved(seed)
     content = json.dumps(here.document).encode()
     assert verify(content, ModelFile(here.network.data)).proved
+
+
+@built
+def test_a_second_split_by_the_same_location_is_proved() -> None:
+    here = proved(19)
+    document = copy.deepcopy(here.document)
+    count = document["core"]["instance"]["locations"]
+    for tree in document["core"]["evidence"]["cases"]:
+        nodes = tree["nodes"]
+        split = nodes[0]
+        assert split["kind"] == "place"
+        children = len(split["locations"]) + (len(split["locations"]) < count)
+        tree["nodes"] = [split, *nodes * children]
+    content, model = json.dumps(document).encode(), ModelFile(here.network.data)
+    assert check(content, model).accepted
+    assert verify(content, model).proved
 
 
 @built

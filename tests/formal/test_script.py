@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from importlib import import_module
 from math import gcd, isqrt
@@ -11,6 +12,7 @@ import pytest
 
 from models.heldout import heldout
 from protoproof import explain
+from protoproof.certificate.schema import ReachDomain
 from protoproof.formal.portable import kernel_script, portable_proof
 from protoproof.formal.program import ask
 from protoproof.kernel import ModelFile
@@ -34,7 +36,7 @@ from tests.support.sources import ROOT
 SWEEP = pytest.mark.sweep
 FORMAL = ROOT / "verifier" / "formal"
 BUILD = ROOT / "build" / "kernel"
-PROGRAMS = ("command.ml", "program.ml")  # they read files
+PROGRAMS = ("command.ml", "coq.ml", "program.ml")  # they read files
 PACKED = ROOT / "verifier" / "protoproof" / "formal" / "browser"
 LINES = [line.split() for line in (PACKED / "kernel.txt").read_text("ascii").splitlines()]
 TOOLS = {first: second for first, second in LINES if len(first) < 64}
@@ -183,10 +185,11 @@ def test_explanations_of_the_zoo_are_proved(name: str) -> None:
     ]
     # and the head of the statement is what the file computes, for the reader in the script too
     assert read_in_node(portable.statement, model.data).startswith("same ")
-    line = next(k for k, text in enumerate(portable.statement.split("\n")) if text[:7] == "points ")
-    other = portable.statement.split("\n")
-    other[line + 1] = " ".join(["1", *other[line + 1].split(" ")[1:]])
-    assert not read_in_node("\n".join(other), model.data).startswith("same ")
+    lines = portable.statement.split("\n")
+    row = next(k for k, line in enumerate(lines) if line.startswith("points ")) + 1
+    first, rest = lines[row].split(" ", 1)
+    lines[row] = f"{int(first) + 1} {rest}"
+    assert not read_in_node("\n".join(lines), model.data).startswith("same ")
 
 
 def test_a_proof_that_costs_too_much_is_not_covered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,3 +200,16 @@ def test_a_proof_that_costs_too_much_is_not_covered(monkeypatch: pytest.MonkeyPa
     portable = portable_proof(pair_core(here), ModelFile(here.data))
     assert (portable.statement, portable.proof, portable.sha256) == ("", "", "")
     assert portable.reason.startswith("not covered by the kernel: too large to be checked")
+
+
+@node
+def test_a_box_on_somebodys_word_is_said_beside_the_proof() -> None:
+    here = scene(5)
+    middle = here.latent.astype("<f8")
+    ends = [base64.b64encode((middle + d).tobytes()).decode() for d in (-0.5, 0.5)]
+    domain = ReachDomain(lower=ends[0], upper=ends[1], source="a friend")
+    portable = portable_proof(
+        pair_core(here).model_copy(update={"domain": domain}), ModelFile(here.data)
+    )
+    assert in_node(portable.statement, portable.proof)[1] == "proved sufficient"
+    assert any("vouched for by: a friend" in word for word in portable.beyond)

@@ -11,18 +11,16 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from protoproof.certificate.schema import Core
-from protoproof.kernel import CheckReport, ModelFile, check
-from protoproof.kernel.budget import Budget
+from protoproof.kernel import CheckReport, check
 from protoproof.kernel.claims import Sufficient
-from protoproof.kernel.float32.budget import rounding
 from protoproof.kernel.float32.record import FUNCTIONS, U
 from protoproof.network import load
 from protoproof.resources import zoo_path
 from tests.support.examples import examples
 from tests.support.kernel.builders import Scene, file, scene, topk_core
+from tests.support.kernel.float32 import at_f, cancelling, changed
 from tests.support.kernel.models import random_tiny, sha256
 from tests.support.level_f import Trial
 from tests.support.rounding import MODES
@@ -72,17 +70,6 @@ def test_the_executions_that_are_tried_differ() -> None:
 
 DIRECT = scene(2, grid=(2, 2), bias=None, distance="direct")
 EXPANDED = scene(2, grid=(2, 2), bias=None, distance="expanded")
-
-
-def at_f(here: Scene, data: bytes | None = None) -> Core:
-    """An honest certificate, with the execution that the checker derives."""
-    content = topk_core(here)
-    model = ModelFile(here.data if data is None else data)
-    with Budget().active():
-        found = rounding(model.bound(content.model.latent, content.model.output))
-    identity = content.model.model_copy(update={"sha256": model.sha256})
-    update = {"level": "F", "execution": found.execution, "model": identity}
-    return content.model_copy(update=update)
 
 
 def test_a_direct_head_is_proved_at_level_f() -> None:
@@ -141,41 +128,12 @@ def test_an_unknown_format_is_no_certificate() -> None:
     assert check(json.dumps(document).encode(), DIRECT.data).status == "rejected"
 
 
-def _changed(here: Scene, change: Callable[[onnx.ModelProto], None]) -> bytes:
-    model = onnx.load_from_string(here.data)
-    change(model)
-    return model.SerializeToString()
-
-
-def _cancelling(size: float) -> Callable[[onnx.ModelProto], None]:
-    """(q + c) - c in place of the nearest distances: the same over the reals."""
-
-    def change(model: onnx.ModelProto) -> None:
-        nodes = list(model.graph.node)
-        place = next(k for k, n in enumerate(nodes) if n.op_type == "Div")
-        sources = {name for n in nodes[place - 2 : place] for name in n.input}
-        made = {name for n in nodes for name in n.output}
-        (nearest,) = sources & made
-        number = numpy_helper.from_array(np.float32(size).reshape(()), "large")
-        model.graph.initializer.append(number)
-        more = [
-            helper.make_node("Add", [nearest, "large"], ["raised"]),
-            helper.make_node("Sub", ["raised", "large"], ["lowered"]),
-        ]
-        for node in nodes[place - 2 : place]:
-            node.input[:] = ["lowered" if name == nearest else name for name in node.input]
-        del model.graph.node[:]
-        model.graph.node.extend([*nodes[: place - 2], *more, *nodes[place - 2 :]])
-
-    return change
-
-
 def _report(data: bytes) -> CheckReport:
     return check(file(at_f(DIRECT, data)), data)
 
 
 def test_cancelling_constants_are_refused_at_level_f() -> None:
-    data = _changed(DIRECT, _cancelling(2.0**23))
+    data = changed(DIRECT, cancelling(2.0**23))
     plain = topk_core(DIRECT)
     identity = plain.model.model_copy(update={"sha256": sha256(data)})
     assert check(file(plain.model_copy(update={"model": identity})), data).status == "accepted"
@@ -185,7 +143,7 @@ def test_cancelling_constants_are_refused_at_level_f() -> None:
 
 
 def test_a_harmless_neighbour_is_accepted() -> None:
-    assert _report(_changed(DIRECT, _cancelling(0.25))).status == "accepted"
+    assert _report(changed(DIRECT, cancelling(0.25))).status == "accepted"
 
 
 def test_a_margin_within_its_budget_is_not_enough() -> None:

@@ -36,7 +36,7 @@ Inductive step :=
 | SOnly (j : nat)
 | SStart (j : nat)
 | SHere (i k : nat)
-| SSpan (j : nat)
+| SSpan (at_ : place) (j : nat) (box : option nat)
 | SScaled (at_ : place) (j box : nat)
 | SAround (l j i : nat) (r : Z)
 | SMeet (i k : nat)
@@ -79,7 +79,8 @@ Record context := Context {
   insides : array chain; kinds : array pooling; outsides : array chain;
   (* of a diagonal geometry: prototypes with scales, over [sd_], which may be [more_] larger *)
   scaled_ : array (list Z * list Z); sd_ : Z; more_ : ratio;
-  spanned : array Z }.                           (* squares of prototypes, if lengths divide angles *)
+  (* of angles: the squares of the positive and of the negative part of prototypes *)
+  spanned : array (Z * Z) }.
 
 Definition form_of (s : geometry) (p : list Z) : form :=
   match s with
@@ -110,7 +111,9 @@ Definition compile (H : head) : context :=
     (of_list (lbank H)) (of_list (pbank H)) (of_list (inner H)) (of_list (pools H)) (of_list (outer H))
     (match metric H with Diagonal _ => of_list (combine (protos H) (scales H)) | _ => Tip end) (Zpos (sden H))
     (match metric H with Diagonal more => more | _ => (0, 1%positive) end)
-    (match metric H with Lengths _ => of_list (map norm2 (protos H)) | _ => Tip end).
+    (match metric H with
+     | Angular _ _ | Lengths _ => of_list (map (fun p => (norm2 (map (Z.max 0) p), norm2 (map (Z.min 0) p))) (protos H))
+     | _ => Tip end).
 Definition lengths_fit (H : head) : bool :=
   match metric H with
   | Angular f a => (0 <=? fst f) && (0 <=? fst a)
@@ -337,6 +340,12 @@ Definition scaled_range (j : nat) (e : ends) : option (option Z * option Z) :=
   | None => None
   end.
 
+(** at least the root of n / h^2, over [unit] *)
+Definition near_root (n : Z) : Z :=
+  let t := isqrt (n * (G * G) / h2) in if (0 <? t) && (t * t * h2 =? n * (G * G)) then t else t + 1.
+Definition root_above (n : Z) : option Z :=
+  let x := near_root n in if (0 <? x) && (n * (G * G) <=? x * x * h2) then Some x else None.
+
 Variable protos_ : array (list Z).              (* empty unless squared distances are measured *)
 Definition derive (s : step) : option prem :=
   match s with
@@ -405,11 +414,26 @@ Definition derive (s : step) : option prem :=
       | Some (PHere l j), Some (PV j' lo hi) => if Nat.eqb j j' then Some (PQ (Some l) (QM j) lo hi) else None
       | _, _ => None
       end
-  | SSpan j =>
+  | SSpan at_ j box =>
       match get (spanned c) j with
-      | Some n =>
-          let x := isqrt (n * (G * G) / h2) + 1 in
-          if (0 <? x) && (n * (G * G) <=? x * x * h2) then Some (PQ None (QM j) (Some (- x)) (Some x)) else None
+      | Some (a, b) =>
+          match (match box with
+                 | None => Some (a + b, a + b)
+                 | Some i => match get prems i with
+                             | Some (PBox p e) =>
+                                 if covers p at_ && match at_ with Some l => Nat.ltb l (nl c) | None => true end
+                                    && Nat.leb (ch c) (length e) && forallb (fun x => 0 <=? fst x) (firstn (ch c) e)
+                                 then Some (a, b) else None
+                             | _ => None
+                             end
+                 end) with
+          | Some (low, high) =>
+              match root_above low, root_above high with
+              | Some x, Some y => Some (PQ at_ (QM j) (Some (- x)) (Some y))
+              | _, _ => None
+              end
+          | None => None
+          end
       | None => None
       end
   | SScaled at_ j box =>
@@ -721,18 +745,18 @@ Definition fact_prem (f : fact) : prem :=
   end.
 Definition box_ends (e : ends) : ends :=
   map (fun p => (down_ (dden S) (fst p), option_map (up_ (dden S)) (snd p))) e.
+(** of a direction, whose channels have the signs of those of z *)
+Definition signs (e : ends) : ends :=
+  map (fun p => (if 0 <=? fst p then 0 else - G, Some (match snd p with Some u => if u <=? 0 then 0 else G | None => G end))) e.
 Definition domain_prem (q : constraint) : prem :=
-  match metric (network S) with
-  | Angular _ _ | Lengths _ => PNothing         (* a direction is in the ball, and no domain says more *)
-  | _ =>
-      let dn := down_ (dden S) in let up := up_ (dden S) in
-      match q with
-      | Box l e => PBox (Some l) (box_ends e)
-      | BoxEverywhere e => PBox None (box_ends e)
-      | Norm lo hi => PQ None QNorm (Some (dn lo)) (Some (up hi))
-      | Total lo hi => PQ None QTotal (Some (dn lo)) (Some (up hi))
-      | Jointly rows b => PJoint rows (b * G)
-      end
+  let dn := down_ (dden S) in let up := up_ (dden S) in
+  let box := if directed (metric (network S)) then signs else box_ends in
+  match q with
+  | Box l e => PBox (Some l) (box e)
+  | BoxEverywhere e => PBox None (box e)
+  | Norm lo hi => if directed (metric (network S)) then PNothing else PQ None QNorm (Some (dn lo)) (Some (up hi))
+  | Total lo hi => if directed (metric (network S)) then PNothing else PQ None QTotal (Some (dn lo)) (Some (up hi))
+  | Jointly rows b => if directed (metric (network S)) then PNothing else PJoint rows (b * G)
   end.
 Definition premises : list prem := map fact_prem (facts S) ++ map domain_prem (domain S).
 End Statement.

@@ -76,7 +76,7 @@ Definition decided {e : shares} (S : statement) (z : latent) (k : nat) : Prop :=
 (** A latent inside the domain is decided so, and breaks no pair fact that is true of the recorded
     latent but those about n pairs. *)
 Definition contrast (S : statement) (k n : nat) : Prop :=
-  exists z broken, forall e : shares, inside S z /\ decided S z k /\ (length broken <= n)%nat /\
+  exists z broken, inside S z /\ (length broken <= n)%nat /\ forall e : shares, decided S z k /\
     forall l j lo hi, let f := SaidPair l j lo hi in
       written (network S) f -> true_at (network S) Values (recorded S) f ->
       ~ In (l, j) broken -> true_at (network S) Values z f.

@@ -458,6 +458,25 @@ Proof.
   destruct (metric H); rewrite ?p, ?q; auto; apply sumn_ext; intros; now rewrite e.
 Qed.
 
+(** some leaf counts, however a tree is read *)
+Lemma led_some a t : exists n, led a t n.
+Proof.
+  induction t as [m|j near [x hx] far [y hy]]; [now exists m|]. cbn [led]. destruct (Rle_dec (a j) (1 / 2)) as [h|h].
+  - exists x. now left.
+  - exists y. right. split; auto. lra.
+Qed.
+Lemma largest_some a t : exists n, largest a t n.
+Proof.
+  assert (N : arriving a t <> []).
+  { induction t as [m|j near h1 far h2]; cbn [arriving]; [discriminate|]. destruct (arriving a near); [congruence|discriminate]. }
+  unfold largest. set (l := arriving a t) in *. clearbody l. induction l as [|[n s] l IH]; [congruence|].
+  destruct l as [|y l].
+  - exists n, s. split; [now left|]. intros x [<-|[]]. cbn. lra.
+  - destruct IH as [m [u [h1 h2]]]; [discriminate|]. destruct (Rle_dec s u) as [h|h].
+    + exists m, u. split; [now right|]. intros x [<-|hx]; auto.
+    + exists n, s. split; [now left|]. intros x [<-|hx]; [cbn; lra|]. specialize (h2 x hx). lra.
+Qed.
+
 Section LatentsSound.
 Context {sh : shares}.
 Variable isqrt : Z -> Z.
@@ -486,35 +505,21 @@ Proof.
     apply andb_prop in h. destruct h as [h1 h2]. apply Nat.eqb_eq in h1. subst i.
     exists on. split; auto. apply signed_ok; auto. now apply positive_there.
 Qed.
-Lemma led_somewhere a t : exists n, led a t n.
+Lemma not_both z a k : beats H z a k -> beats H z k a -> False.
 Proof.
-  induction t as [m|j near [n IH1] far [k IH2]]; cbn [led]; [now exists m|].
-  destruct (Rle_dec (a j) (1 / 2)); [exists n; auto|exists k; right; split; auto; lra].
-Qed.
-Lemma largest_somewhere a t : exists n, largest a t n.
-Proof.
-  assert (G : forall l : list (nat * R), l <> [] -> exists x, In x l /\ forall y, In y l -> snd y <= snd x).
-  { induction l as [|x l IH]; [congruence|]. intros _. destruct l as [|y l]; [exists x; split; [now left|]; intros z' [<-|[]]; lra|].
-    destruct (IH ltac:(discriminate)) as [m [m1 m2]]. destruct (Rle_dec (snd x) (snd m)).
-    - exists m. split; [now right|]. intros z' [<-|hz]; auto.
-    - exists x. split; [now left|]. intros z' [<-|hz]; [lra|]. specialize (m2 z' hz). lra. }
-  destruct (G (arriving a t)) as [[n s] [h1 h2]].
-  - clear. induction t; cbn [arriving]; [discriminate|]. destruct (arriving a t1); [congruence|discriminate].
-  - exists n, s. split; auto.
-Qed.
-Lemma beats_once z a k : beats H z a k -> ~ beats H z k a.
-Proof.
-  apply IZR_le in slack_ok. unfold beats.
-  destruct (feature H) as [| | |t|t]; try (intros; lra); intros h1 h2;
-    [destruct (led_somewhere (activation H z) t) as [n hn]|destruct (largest_somewhere (activation H z) t) as [n hn]];
-    specialize (h1 n hn); specialize (h2 n hn); unfold higher in *; lra.
+  apply IZR_le in slack_ok. unfold beats, higher. destruct (feature H) as [|g|t|t|t].
+  - lra.
+  - lra.
+  - lra.
+  - destruct (led_some (activation H z) t) as [n hn]. intros h1 h2. specialize (h1 n hn). specialize (h2 n hn). lra.
+  - destruct (largest_some (activation H z) t) as [n hn]. intros h1 h2. specialize (h1 n hn). specialize (h2 n hn). lra.
 Qed.
 Lemma loses_at_ok p k : fits_points H (epoint p) = true -> loses_at isqrt S C c (eden p) (entries_there isqrt S C p) k = true ->
   ~ predicted H (there p) (claimed S).
 Proof.
   intros hp h w. unfold loses_at in h. unfold predicted in w. destruct (claimed S) as [a|ls].
   - apply andb_prop in h. destruct h as [h h3]. apply andb_prop in h. destruct h as [h1 h2]. apply Nat.ltb_lt in h1. apply negb_true_iff, Nat.eqb_neq in h2.
-    destruct w as [_ w]. specialize (w k h1 h2). apply positive_there in h3; auto. apply over_ok in h3. exact (beats_once _ _ _ w h3).
+    destruct w as [_ w]. apply positive_there in h3; auto. apply over_ok in h3. exact (not_both _ _ _ (w k h1 h2) h3).
   - apply andb_prop in h. destruct h as [pl h]. apply existsb_exists in h. destruct h as [[i on] [hin h]]. cbn [fst snd] in h. apply andb_prop in h. destruct h as [_ h2].
     apply positive_there in h2; auto. apply signed_ok in h2; auto. destruct (w i on hin) as [_ w']. unfold label in *. destruct on; cbn [negb] in *; fold H in w', h2; lra.
 Qed.
@@ -582,14 +587,16 @@ Proof.
 Qed.
 End LatentsSound.
 
+Definition some_shares : shares := {| share := fun _ _ => 0; share_ok := fun _ _ => conj (Rle_refl 0) Rle_0_1 |}.
 (** An accepted contrast is one. *)
 Theorem contrast_sound (isqrt : Z -> Z) (S : statement) (C : certificate) (p : elsewhere) (k n : nat) :
   check_contrast isqrt S C p k n = true -> contrast S k n.
 Proof.
   unfold check_contrast. intros h. apply andb_prop in h. destruct h as [h hl]. apply andb_prop in h. destruct h as [h hd_].
   apply andb_prop in h. destruct h as [h hin]. apply andb_prop in h. destruct h as [h pv]. apply andb_prop in h. destruct h as [fit full].
-  apply Nat.leb_le in hl. exists (there p), (map snd (broken isqrt S C p)). intros sh.
-  destruct (inside_ok_ok isqrt S C fit full p hin) as [pp hi]. split; auto. split; [eapply decided_at_ok; eauto|]. split; [now rewrite map_length|].
+  apply Nat.leb_le in hl. pose proof (@inside_ok_ok some_shares isqrt S C fit full p hin) as hi.
+  exists (there p), (map snd (broken isqrt S C p)). split; [apply hi|]. split; [now rewrite map_length|]. intros sh.
+  destruct hi as [pp hi]. split; [eapply decided_at_ok; eauto|].
   intros l j lo hi_ f [h1 [h2 [h3 [h4 h5]]]] ht no. cbn [true_at f] in *. eapply pair_kept; eauto.
   intros hx. apply no. apply (in_map snd) in hx. exact hx.
 Qed.

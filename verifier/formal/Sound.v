@@ -208,6 +208,44 @@ Proof.
   - intros e; inv_some; subst f. apply slope_form_ok.
 Qed.
 
+Lemma in_ball s r y : 0 <= s -> s <= r * r -> s = square_length D y -> square_length D (fun d => y d / r) <= 1.
+Proof.
+  intros s0 r2 e. unfold square_length.
+  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (y d * y d))) by (intros; unfold Rdiv; ring).
+  rewrite sumn_scal. fold (square_length D y). rewrite <- e.
+  destruct (Req_dec r 0) as [e0|ne].
+  - rewrite e0 in r2. replace s with 0 by nra. lra.
+  - apply Rmult_le_reg_l with (r * r); [nra|]. replace (r * r * (/ r * / r * s)) with s by (field; auto). lra.
+Qed.
+Lemma square_length_nonneg x : 0 <= square_length D x.
+Proof. apply sumn_nonneg. intros; apply Rle_0_sqr. Qed.
+Lemma span_long s q : 0 <= q -> 0 <= val (spadded s) -> 0 <= span_length s q /\ q <= span_length s q * span_length s q.
+Proof.
+  intros q0 a0. unfold span_length. set (m := Rmax _ _). assert (qm : q <= m) by (unfold m; eapply Rle_trans; [|apply Rmax_l]; lra).
+  pose proof (sqrt_pos m). pose proof (sqrt_pos (val (spbeside s))). pose proof (sqrt_def m ltac:(lra)). split; nra.
+Qed.
+Lemma direction_ball l : directed (metric H) = true -> 0 <= square_length D (vec l) <= 1.
+Proof.
+  intros hd. split; [apply square_length_nonneg|]. destruct fit_parts as [a _]. pose proof (square_length_nonneg (z l)) as s0.
+  unfold vec. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
+  - destruct a as [a1 a2]. apply (in_ball (square_length D (z l))); auto. set (s := square_length D (z l)) in *.
+    set (r := Rmax (sqrt (s + val ad)) (val fl_)).
+    assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
+    apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra.
+  - cbn [directed] in hd. destruct (one_span each) as [s|] eqn:es; [|discriminate]. apply (in_ball (square_length D (z l))); auto.
+    apply span_long; auto. apply a. destruct each as [|b r]; [discriminate|]. cbn [one_span] in es. destruct (forallb _ _); [|discriminate]. inv_some; subst. now left.
+Qed.
+Lemma direction_sign l : directed (metric H) = true -> exists r, 0 <= / r /\ forall d, vec l d = z l d / r.
+Proof.
+  intros hd. destruct fit_parts as [fa _]. pose proof (square_length_nonneg (z l)) as s0.
+  assert (INV : forall r, 0 <= r -> 0 <= / r).
+  { intros r hr. destruct (Req_dec r 0) as [->|ne]; [rewrite Rinv_0; lra|left; apply Rinv_0_lt_compat; lra]. }
+  unfold vec. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
+  - eexists. split; [|intros; reflexivity]. apply INV. eapply Rle_trans; [apply sqrt_pos|apply Rmax_l].
+  - cbn [directed] in hd. destruct (one_span each) as [s|] eqn:es; [|discriminate]. eexists. split; [|intros; reflexivity]. apply INV.
+    apply span_long; auto. apply fa. destruct each as [|b r]; [discriminate|]. cbn [one_span] in es. destruct (forallb _ _); [|discriminate]. inv_some; subst. now left.
+Qed.
+
 Section Premises.
 Variable prems : array prem.
 Hypothesis M : forall i p, get prems i = Some p -> phold p.
@@ -374,33 +412,6 @@ Proof.
     + destruct ilo as [i|]; [|exact I]. destruct (lower_at c prems l j i) eqn:e; [|exact I]. cbn. now apply lower_at_ok in e.
     + destruct ihi as [i|]; [|exact I]. destruct (upper_at prems l j i) eqn:e; [|exact I]. cbn. apply upper_at_ok in e; auto.
 Qed.
-Lemma in_ball s r y : 0 <= s -> s <= r * r -> s = square_length D y -> square_length D (fun d => y d / r) <= 1.
-Proof.
-  intros s0 r2 e. unfold square_length.
-  rewrite (sumn_ext D _ (fun d => (/ r * / r) * (y d * y d))) by (intros; unfold Rdiv; ring).
-  rewrite sumn_scal. fold (square_length D y). rewrite <- e.
-  destruct (Req_dec r 0) as [e0|ne].
-  - rewrite e0 in r2. replace s with 0 by nra. lra.
-  - apply Rmult_le_reg_l with (r * r); [nra|]. replace (r * r * (/ r * / r * s)) with s by (field; auto). lra.
-Qed.
-Lemma square_length_nonneg x : 0 <= square_length D x.
-Proof. apply sumn_nonneg. intros; apply Rle_0_sqr. Qed.
-Lemma span_long s q : 0 <= q -> 0 <= val (spadded s) -> 0 <= span_length s q /\ q <= span_length s q * span_length s q.
-Proof.
-  intros q0 a0. unfold span_length. set (m := Rmax _ _). assert (qm : q <= m) by (unfold m; eapply Rle_trans; [|apply Rmax_l]; lra).
-  pose proof (sqrt_pos m). pose proof (sqrt_pos (val (spbeside s))). pose proof (sqrt_def m ltac:(lra)). split; nra.
-Qed.
-Lemma direction_ball l : directed (metric H) = true -> 0 <= square_length D (vec l) <= 1.
-Proof.
-  intros hd. split; [apply square_length_nonneg|]. destruct fit_parts as [a _]. pose proof (square_length_nonneg (z l)) as s0.
-  unfold vec. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
-  - destruct a as [a1 a2]. apply (in_ball (square_length D (z l))); auto. set (s := square_length D (z l)) in *.
-    set (r := Rmax (sqrt (s + val ad)) (val fl_)).
-    assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
-    apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra.
-  - cbn [directed] in hd. destruct (one_span each) as [s|] eqn:es; [|discriminate]. apply (in_ball (square_length D (z l))); auto.
-    apply span_long; auto. apply a. destruct each as [|b r]; [discriminate|]. cbn [one_span] in es. destruct (forallb _ _); [|discriminate]. inv_some; subst. now left.
-Qed.
 Lemma all_nonneg_ok m j d : all_nonneg m = true -> 0 <= at_ (nth j m []) d.
 Proof.
   unfold all_nonneg. intros e. rewrite forallb_forall in e. unfold at_.
@@ -554,6 +565,85 @@ Proof.
     assert (n * n * square_length D y <= n * n * (r * r)) by (apply Rmult_le_compat_l; [nra|auto]).
     split; apply Rmult_le_reg_l with (n * r); auto; nra.
 Qed.
+(** angles: what divides them is no less than |z| *)
+Lemma length_of l j p : get (spanned c) j = Some p -> exists r, 0 <= r /\ square_length D (z l) <= r * r
+  /\ measurement H z l j = - (product H (z l) j / r) /\ ((forall d, vec l d = z l d / r) \/ forall d, vec l d = z l d).
+Proof.
+  intros en. unfold c in en; cbn in en. destruct fit_parts as [fa _]. pose proof (square_length_nonneg (z l)) as s0.
+  unfold measurement, vec. fold D. destruct (metric H) as [|more| |fl_ ad|each]; try discriminate.
+  - destruct fa as [a1 a2]. set (s := square_length D (z l)) in *. set (r := Rmax (sqrt (s + val ad)) (val fl_)).
+    assert (r1 : sqrt (s + val ad) <= r) by apply Rmax_l. pose proof (sqrt_pos (s + val ad)).
+    exists r. repeat split; [lra| |left; reflexivity]. apply Rle_trans with (s + val ad); [lra|]. rewrite <- (sqrt_def (s + val ad)) by lra. nra.
+  - destruct fa as [ln ad]. rewrite get_of_list, nth_error_map in en. destruct (nth_error (protos H) j) as [q|] eqn:ep; [|discriminate].
+    assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto).
+    assert (a0 : 0 <= val (spadded (nth j each no_span))) by (apply ad, nth_In; lia).
+    destruct (span_long _ _ s0 a0) as [r0 r2]. exists (span_length (nth j each no_span) (square_length D (z l))).
+    repeat split; auto. destruct (one_span each) as [s|] eqn:es; [left|right; reflexivity].
+    rewrite (one_span_ok _ _ es j) by lia. reflexivity.
+Qed.
+Lemma root_above_ok (p : list Z) x : (length p <= D)%nat -> root_above isqrt c unit (norm2 p) = Some x ->
+  0 < IZR x / g /\ square_length D (fun d => at_ p d / h) <= IZR x / g * (IZR x / g).
+Proof.
+  intros wf. unfold root_above. change (hd_ c) with (Zpos (hden H)). set (X := near_root isqrt c unit _). clearbody X. intros q.
+  destruct (_ && _)%bool eqn:eb; [|discriminate]. inv_some; subst X. apply andb_prop in eb. destruct eb as [b1 b2].
+  apply Z.ltb_lt in b1. apply Z.leb_le in b2. apply IZR_lt in b1. apply IZR_le in b2. rewrite !mult_IZR in b2. fold g h in b2. split.
+  - apply Rmult_lt_0_compat; [exact b1|now apply Rinv_0_lt_compat].
+  - apply Rmult_le_reg_l with (h * h * (g * g)); [repeat apply Rmult_lt_0_compat; auto|].
+    replace (h * h * (g * g) * (IZR x / g * (IZR x / g))) with (IZR x * IZR x * (h * h)) by (field; lra).
+    replace (h * h * (g * g) * square_length D (fun d => at_ p d / h)) with (IZR (norm2 p) * (g * g)); [exact b2|].
+    rewrite (norm2_eq p D wf). unfold square_length.
+    rewrite (sumn_ext D (fun d => at_ p d / h * (at_ p d / h)) (fun d => / (h * h) * (at_ p d * at_ p d))) by (intros; field; lra).
+    rewrite sumn_scal. field. lra.
+Qed.
+Lemma parts_norm p : norm2 p = (norm2 (map (Z.max 0) p) + norm2 (map (Z.min 0) p))%Z.
+Proof. induction p as [|a p IH]; cbn [norm2 map]; [reflexivity|]. rewrite IH. destruct (Z_le_gt_dec 0 a); [rewrite Z.max_r, Z.min_l by lia|rewrite Z.max_l, Z.min_r by lia]; lia. Qed.
+Lemma at_map0 (f : Z -> Z) p d : f 0%Z = 0%Z -> at_ (map f p) d = IZR (f (nth d p 0%Z)).
+Proof. intros e. unfold at_. revert d. induction p; intros [|d]; cbn; try (now rewrite e); auto. Qed.
+(** m between these, where r is no less than |z| *)
+Lemma span_range l j a b low high x y : get (spanned c) j = Some (a, b) ->
+  root_above isqrt c unit low = Some x -> root_above isqrt c unit high = Some y ->
+  ((a + b)%Z = low /\ (a + b)%Z = high \/ a = low /\ b = high /\ forall d, (d < D)%nat -> 0 <= vec l d) ->
+  Iu (Some (- x)%Z, Some y) (measurement H z l j).
+Proof.
+  intros en ex ey hc. destruct (length_of l j _ en) as [r [r0 [r2 [-> hv]]]].
+  assert (EP : exists p, nth j (protos H) [] = p /\ a = norm2 (map (Z.max 0) p) /\ b = norm2 (map (Z.min 0) p)).
+  { unfold c in en; cbn in en. destruct (metric H); try discriminate; rewrite get_of_list, nth_error_map in en;
+      destruct (nth_error (protos H) j) as [p|] eqn:ep; try discriminate; cbn in en; inv_some; exists p; repeat split; auto; now apply nth_error_nth_. }
+  destruct EP as [p [ep [ea eb]]]. destruct fit_parts as [_ [wf _]]. specialize (wf j). rewrite ep in wf.
+  set (m := product H (z l) j).
+  assert (P : m = sumn D (fun d => at_ p d / h * z l d)) by (unfold m, product, proto; rewrite ep; reflexivity).
+  assert (K : - (IZR y / g * r) <= m <= IZR x / g * r).
+  { destruct hc as [[e1 e2]|[e1 [e2 hz]]].
+    - rewrite ea, eb, <- parts_norm in e1, e2. subst low high. rewrite ex in ey. inv_some; subst y.
+      destruct (root_above_ok p x wf ex) as [x0 xn]. rewrite P. exact (product_below _ _ r _ x0 r0 xn r2).
+    - assert (Z0 : forall d, (d < D)%nat -> 0 <= z l d).
+      { intros d hd. specialize (hz d hd). destruct hv as [hv|hv]; rewrite hv in hz; auto.
+        destruct (Req_dec r 0) as [e0|ne].
+        - rewrite e0 in r2. assert (z l d * z l d <= 0); [|nra]. eapply Rle_trans; [apply (sumn_one D (fun k => z l k * z l k) d); auto; intros; apply Rle_0_sqr|].
+          unfold square_length in r2. lra.
+        - replace (z l d) with (z l d / r * r) by (field; auto). apply Rmult_le_pos; auto. }
+      subst low high. rewrite ea in ex. rewrite eb in ey.
+      destruct (root_above_ok (map (Z.max 0) p) x ltac:(now rewrite map_length) ex) as [x0 xn].
+      destruct (root_above_ok (map (Z.min 0) p) y ltac:(now rewrite map_length) ey) as [y0 yn].
+      destruct (product_below _ _ r _ x0 r0 xn r2) as [_ q1]. destruct (product_below _ _ r _ y0 r0 yn r2) as [q2 _]. rewrite P. split.
+      + eapply Rle_trans; [exact q2|]. apply sumn_le. intros d hd. apply Rmult_le_compat_r; [now apply Z0|].
+        unfold Rdiv. apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat|]. rewrite at_map0 by reflexivity. apply IZR_le. lia.
+      + eapply Rle_trans; [|exact q1]. apply sumn_le. intros d hd. apply Rmult_le_compat_r; [now apply Z0|].
+        unfold Rdiv. apply Rmult_le_compat_r; [left; now apply Rinv_0_lt_compat|]. rewrite at_map0 by reflexivity. apply IZR_le. lia. }
+  assert (X0 : 0 < IZR x / g /\ 0 < IZR y / g).
+  { split; apply Rmult_lt_0_compat; try (now apply Rinv_0_lt_compat);
+      [unfold root_above in ex; set (X := near_root isqrt c unit _) in ex; clearbody X; destruct (_ && _)%bool eqn:q in ex
+      |unfold root_above in ey; set (X := near_root isqrt c unit _) in ey; clearbody X; destruct (_ && _)%bool eqn:q in ey]; try discriminate;
+      inv_some; apply andb_prop in q; destruct q as [q _]; apply Z.ltb_lt in q; apply IZR_lt; lia. }
+  assert (Q : - (IZR y / g) <= m / r <= IZR x / g).
+  { destruct (Req_dec r 0) as [e0|ne].
+    - rewrite e0 in *. assert (e : m = 0) by lra. rewrite e. unfold Rdiv at 2 3. rewrite Rmult_0_l. lra.
+    - assert (rp : 0 < r) by lra. split; apply Rmult_le_reg_r with r; auto; replace (m / r * r) with m by (field; auto); lra. }
+  assert (XG : g * (IZR x / g) = IZR x) by (field; lra). assert (YG : g * (IZR y / g) = IZR y) by (field; lra).
+  split; cbn [fst snd above below]; fold g; rewrite ?opp_IZR; nra.
+Qed.
+Lemma nth_error_firstn_lt {A} (xs : list A) : forall n d, (d < n)%nat -> nth_error (firstn n xs) d = nth_error xs d.
+Proof. induction xs as [|x xs IH]; intros [|n] [|d] q; cbn; try lia; auto. apply IH. lia. Qed.
 Lemma meet_ok a : forall b d lo hi, nth_error (meet a b) d = Some (lo, hi) -> exists l1 u1 l2 u2,
   nth_error a d = Some (l1, u1) /\ nth_error b d = Some (l2, u2) /\ lo = Z.max l1 l2 /\
   hi = match u1, u2 with Some x, Some y => Some (Z.min x y) | Some x, None => Some x | None, o => o end.
@@ -725,34 +815,28 @@ Proof.
     destruct (Nat.eqb j j') eqn:ej; [|discriminate]. apply Nat.eqb_eq in ej. subst j'. inv_some; subst k.
     apply M in e1, e2. cbn in *. destruct e1 as [_ ->]. exact e2.
   - (* SSpan *)
-    destruct (get (spanned c) j) as [n|] eqn:en; [|discriminate]. destruct (_ && _)%bool eqn:eb; [|discriminate].
-    apply andb_prop in eb. destruct eb as [b1 b2]. apply Z.ltb_lt in b1. apply Z.leb_le in b2. inv_some; subst k.
-    unfold c in en; cbn in en. destruct (metric H) as [|more| |f a|each] eqn:em; try discriminate.
-    rewrite get_of_list, nth_error_map in en. destruct (nth_error (protos H) j) as [p|] eqn:ep; [|discriminate]. cbn in en. inv_some; subst n.
-    assert (hj : (j < nproto H)%nat) by (eapply nth_error_lt; eauto). apply nth_error_nth_ with (d := []) in ep.
-    destruct fit_parts as [fa [wf _]]. rewrite em in fa. destruct fa as [ln ad]. specialize (wf j). rewrite ep in wf.
-    set (X := (isqrt (norm2 p * (Z.pos unit * Z.pos unit) / (hd_ c * hd_ c)) + 1)%Z) in *. change (hd_ c) with (Zpos (hden H)) in b2.
-    apply IZR_lt in b1. apply IZR_le in b2. rewrite !mult_IZR in b2. fold g h in b2. set (x := IZR X) in *.
-    intros l _ _. cbn [qval]. unfold measurement. rewrite em. fold D.
-    assert (a0 : 0 <= val (spadded (nth j each no_span))) by (apply ad, nth_In; lia).
-    destruct (span_long _ _ (square_length_nonneg (z l)) a0) as [r0 r2]. set (r := span_length _ _) in *.
-    assert (x0 : 0 < x / g) by (apply Rmult_lt_0_compat; [exact b1|now apply Rinv_0_lt_compat]).
-    assert (pn : square_length D (fun d => proto H j d) <= x / g * (x / g)).
-    { apply Rmult_le_reg_l with (h * h * (g * g)); [repeat apply Rmult_lt_0_compat; auto|].
-      replace (h * h * (g * g) * (x / g * (x / g))) with (x * x * (h * h)) by (field; lra).
-      replace (h * h * (g * g) * square_length D (fun d => proto H j d)) with (IZR (norm2 p) * (g * g)); [exact b2|].
-      rewrite (norm2_eq p D wf). unfold square_length, proto. rewrite ep. fold h.
-      rewrite (sumn_ext D (fun d => at_ p d / h * (at_ p d / h)) (fun d => / (h * h) * (at_ p d * at_ p d))) by (intros; field; lra).
-      rewrite sumn_scal. field. lra. }
-    destruct (product_below (fun d => proto H j d) (z l) r (x / g) x0 r0 pn r2) as [p1 p2].
-    change (sumn D (fun d => proto H j d * z l d)) with (product H (z l) j) in p1, p2. set (m := product H (z l) j) in *.
-    assert (K : - (x / g) <= m / r <= x / g).
-    { destruct (Req_dec r 0) as [e0|ne].
-      - rewrite e0 in *. assert (m = 0) by lra. rewrite H0. unfold Rdiv at 2 3. rewrite Rmult_0_l. lra.
-      - split; apply Rmult_le_reg_r with r; try lra; unfold Rdiv at 2; rewrite ?Rmult_assoc, ?Rinv_l, ?Rmult_1_r by lra; try lra.
-        unfold Rdiv at 1. rewrite Rmult_assoc, Rinv_l by lra. lra. }
-    assert (XG : g * (x / g) = x) by (field; lra).
-    split; cbn [fst snd above below]; fold g; rewrite ?opp_IZR; fold x; nra.
+    destruct (get (spanned c) j) as [[a b]|] eqn:en; [|discriminate].
+    destruct (match box with None => _ | Some _ => _ end) as [[low high]|] eqn:eb; [|discriminate].
+    destruct (root_above isqrt c unit low) as [x|] eqn:ex; [|discriminate]. destruct (root_above isqrt c unit high) as [y|] eqn:ey; [|discriminate].
+    inv_some; subst k.
+    assert (B : forall l, at_place at_ l -> (l < nloc H)%nat -> Iu (Some (- x)%Z, Some y) (measurement H z l j)).
+    { intros l hl hn. apply (span_range l j a b low high x y en); auto. destruct box as [i|]; [|inv_some; left; auto].
+      destruct (get prems i) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate. destruct (_ && _)%bool eqn:ec in eb; [|discriminate]. inv_some. right.
+      apply andb_prop in ec. destruct ec as [ec c4]. apply andb_prop in ec. destruct ec as [ec c3]. apply andb_prop in ec. destruct ec as [c1 c2].
+      split; [auto|split; [auto|]]. intros d hd. apply Nat.leb_le in c3. change (ch c) with D in c3, c4.
+      destruct (nth_error e' d) as [[lo hi]|] eqn:ed; [|apply nth_error_None in ed; lia].
+      apply M in e1. cbn in e1. assert (q : match p with Some k => l = k | None => (l < nloc H)%nat end).
+      { pose proof (covers_ok p at_ l c1 hl). destruct p; auto. }
+      destruct (e1 l q d lo hi hd ed) as [w _]. rewrite forallb_forall in c4. specialize (c4 (lo, hi)). cbn [fst] in c4.
+      assert (p0 : (0 <= lo)%Z).
+      { apply Z.leb_le. apply c4. apply nth_error_In with (n := d). rewrite nth_error_firstn_lt; auto. }
+      apply IZR_le in p0. apply Rmult_le_reg_l with g; auto. lra. }
+    destruct at_ as [l|]; cbn [phold qval]; [|intros l hl _; apply B; auto; exact I].
+    destruct (Nat.lt_ge_cases l (nloc H)) as [hl|hl]; [apply B; [reflexivity|exact hl]|].
+    apply (span_range l j a b low high x y en); auto. destruct box as [i|]; [|inv_some; left; auto].
+    exfalso. destruct (get prems i) as [[| | | |p e'| | | |]|]; try discriminate. destruct (_ && _)%bool eqn:ec in eb; [|discriminate].
+    apply andb_prop in ec. destruct ec as [ec _]. apply andb_prop in ec. destruct ec as [ec _]. apply andb_prop in ec. destruct ec as [_ c2].
+    apply Nat.ltb_lt in c2. change (nl c) with (nloc H) in c2. lia.
   - (* SScaled *)
     destruct (get prems box) as [[| | | |p e'| | | |]|] eqn:e1; try discriminate.
     destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [eb b3]. apply andb_prop in eb. destruct eb as [b1 b2].

@@ -82,23 +82,52 @@ Proof.
   - pose proof (down_ok (dden S) a). nra.
   - destruct u as [u|]; cbn; auto. pose proof (up_ok (dden S) u). nra.
 Qed.
-Lemma domain_ok q : satisfies H (dden S) z q -> phold H unit z (domain_prem S unit q).
+Lemma signs_ok e l : lengths_fit H = true -> directed (metric H) = true -> in_box H (dden S) z l e ->
+  forall d lo hi, (d < channels H)%nat -> nth_error (signs unit e) d = Some (lo, hi) ->
+  IZR lo <= g * vec H z l d /\ match hi with Some u => g * vec H z l d <= IZR u | None => True end.
 Proof.
-  unfold domain_prem. fold H. intros h. destruct (metric H) eqn:em; try exact I; destruct q; cbn [satisfies phold qval] in *; try exact I.
-  all: try (intros l' hl' d lo hi hd hn; unfold vec; rewrite em; subst; eapply box_ok; eauto; fail).
-  all: try (intros l hl _; unfold vec; rewrite em; apply within_ok; now apply h).
-  all: pose proof (posR (dden S)) as np; unfold val in h; cbn [fst snd] in h; set (n := IZR (Zpos (dden S))) in *;
-    rewrite mult_IZR; fold g; rewrite (Rmult_comm (IZR bound)); apply Rmult_le_compat_l; [lra|];
-    apply Rmult_le_reg_r with (/ n); [now apply Rinv_0_lt_compat|]; eapply Rle_trans; [exact h|]; right;
-    rewrite Rmult_comm, <- sumn_scal; apply sumn_ext; intros l _; rewrite <- sumn_scal; apply sumn_ext; intros d _;
-    unfold vec; rewrite em; field; lra.
+  intros fit hd b d lo hi hd_ q. unfold signs in q. rewrite nth_error_map in q. destruct (nth_error e d) as [[a u]|] eqn:e1; [|discriminate].
+  cbn in q. apply some_inj in q. apply pair_equal_spec in q. destruct q as [<- <-]. destruct (b d a u hd_ e1) as [b1 b2].
+  destruct (direction_ball H z fit l hd) as [_ B].
+  assert (one : vec H z l d * vec H z l d <= 1).
+  { eapply Rle_trans; [|exact B]. unfold square_length. apply (sumn_one (channels H) (fun k => vec H z l k * vec H z l k) d); auto. intros; apply Rle_0_sqr. }
+  assert (V : - 1 <= vec H z l d <= 1) by (split; nra).
+  assert (SG : (0 <= z l d -> 0 <= vec H z l d) /\ (z l d <= 0 -> vec H z l d <= 0)).
+  { destruct (direction_sign H z fit l hd) as [r [r0 hr]]. rewrite hr. unfold Rdiv. split; intros; nra. }
+  assert (Q : forall k : Z, (0 <= k)%Z -> 0 <= val (k, dden S)).
+  { intros k hk. unfold val; cbn [fst snd]. apply Rmult_le_pos; [now apply IZR_le|left; apply Rinv_0_lt_compat; apply posR]. }
+  assert (Q' : forall k : Z, (k <= 0)%Z -> val (k, dden S) <= 0).
+  { intros k hk. unfold val; cbn [fst snd]. apply IZR_le in hk. assert (0 < / IZR (Zpos (dden S))) by (apply Rinv_0_lt_compat; apply posR). unfold Rdiv. nra. }
+  split.
+  - destruct (0 <=? a)%Z eqn:ea; bools.
+    + specialize (Q a ea). destruct SG as [s1 _]. specialize (s1 ltac:(lra)). nra.
+    + change (- g <= g * vec H z l d). nra.
+  - destruct u as [u|]; [|change (g * vec H z l d <= g); nra]. destruct (u <=? 0)%Z eqn:eu; bools; [|change (g * vec H z l d <= g); nra].
+    specialize (Q' u eu). destruct SG as [_ s2]. specialize (s2 ltac:(lra)). nra.
 Qed.
-Lemma premises_known : inside S z -> meets S z (facts S) -> known H unit z (of_list (premises S unit)).
+Lemma domain_ok q : lengths_fit H = true -> satisfies H (dden S) z q -> phold H unit z (domain_prem S unit q).
 Proof.
-  intros hi hm i p q. rewrite get_of_list in q. apply nth_error_In in q. unfold premises in q. apply in_app_or in q.
+  intros fit h. unfold domain_prem. fold H. destruct (directed (metric H)) eqn:ed.
+  - destruct q; cbn [satisfies phold] in *; try exact I; intros l' hl' d lo hi hd hn; subst; eapply signs_ok; eauto.
+  - assert (V : forall l d, vec H z l d = z l d).
+    { intros l d. unfold vec. destruct (metric H); cbn [directed] in ed; auto; try discriminate. destruct (one_span each); [discriminate|auto]. }
+    assert (VS : forall l, square_length (channels H) (vec H z l) = square_length (channels H) (z l)) by (intros; apply sumn_ext; intros; now rewrite V).
+    destruct q; cbn [satisfies phold qval] in *.
+    + intros l' hl' d lo hi hd hn. rewrite V. subst. eapply box_ok; eauto.
+    + intros l' hl' d lo hi hd hn. rewrite V. eapply box_ok; eauto.
+    + intros l hl _. rewrite VS. apply within_ok. now apply h.
+    + intros l hl _. rewrite (sumn_ext _ (vec H z l) (z l)) by (intros; apply V). apply within_ok. now apply h.
+    + pose proof (posR (dden S)) as np; unfold val in h; cbn [fst snd] in h; set (n := IZR (Zpos (dden S))) in *.
+      rewrite mult_IZR; fold g; rewrite (Rmult_comm (IZR bound)); apply Rmult_le_compat_l; [lra|].
+      apply Rmult_le_reg_r with (/ n); [now apply Rinv_0_lt_compat|]. eapply Rle_trans; [exact h|]. right.
+      rewrite Rmult_comm, <- sumn_scal. apply sumn_ext. intros l _. rewrite <- sumn_scal. apply sumn_ext. intros d _. rewrite V. field. lra.
+Qed.
+Lemma premises_known : lengths_fit H = true -> inside S z -> meets S z (facts S) -> known H unit z (of_list (premises S unit)).
+Proof.
+  intros fit hi hm i p q. rewrite get_of_list in q. apply nth_error_In in q. unfold premises in q. apply in_app_or in q.
   destruct q as [q|q]; apply in_map_iff in q; destruct q as [x [<- hx]].
   - apply fact_ok. now apply hm.
-  - apply domain_ok. now apply hi.
+  - apply domain_ok; auto.
 Qed.
 End Statement.
 
@@ -130,7 +159,7 @@ Proof.
   { intros j p q. unfold ps in q. destruct (metric H); try discriminate. rewrite get_of_list in q. split; auto. now apply nth_error_nth_. }
   destruct (rooted isqrt (compile H) (unit_ C) (fine C) (rounds C) ps (of_list (premises S (unit_ C))) (steps C)) as [prems|] eqn:er; [|discriminate].
   assert (K : known H (unit_ C) z prems).
-  { apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z hi hm) er). }
+  { apply (rooted_ok isqrt H (unit_ C) (fine C) (rounds C) z fit ps PS (steps C) _ _ (premises_known S (unit_ C) z fit hi hm) er). }
   set (es := entries isqrt (compile H) (unit_ C) (fine C) (rounds C) prems (roofs C) 0 (table C)) in *.
   assert (A : all_ok H (unit_ C) (fine C) z 0 es).
   { intros i e q. unfold es in q. apply (entries_ok isqrt H (unit_ C) (fine C) (rounds C) z fit prems K (roofs C) (table C) 0 i e q). }

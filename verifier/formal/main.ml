@@ -122,6 +122,31 @@ let claim s =
         match token s with "on" -> (k, true) | "off" -> (k, false) | word -> bad word) s)
   | word -> bad ("claim " ^ word)
 
+(* Level F speaks about executions: none that the theorem does not know may be meant. *)
+let known_errors = [ ("sqrt", (2, 0)); ("reciprocal", (2, 0)); ("exp", (8, 0)); ("log", (8, 0)); ("power", (8, 0));
+  ("sigmoid", (8, 8)); ("tanh", (12, 12)); ("softplus", (12, 12)) ]
+
+let execution s =
+  expect s "F";
+  let form = token s in
+  let within s =
+    let name = token s in let relative = nat s in let absolute = nat s in
+    match List.assoc_opt name known_errors with Some (r, a) -> relative <= r && absolute <= a | None -> false in
+  let functions = many within s in
+  (* what the square of a latent is at least, at every location *)
+  let short = match token s with
+    | "any" -> (ZZ.zero, ZZ.one)
+    | "shortest" -> let n, d = ratio s in if ZZ.sign n < 0 then bad "length"; (ZZ.mul n n, ZZ.mul d d)
+    | word -> bad word in
+  (form, List.for_all Fun.id functions, short)
+(* how the measurements are written, where the theorem knows it of this geometry *)
+let writing form = function
+  | Euclidean when form = "expanded" -> Some Expanded
+  | (Euclidean | Diagonal _) when form = "direct" -> Some Plain
+  | Linear when form = "product" -> Some Plain
+  | Angular _ when form = "angle" -> Some Plain
+  | _ -> None
+
 let statement s =
   expect s "protoproof.statement/1";
   expect s "model"; ignore (token s);
@@ -129,7 +154,11 @@ let statement s =
   expect s "input"; ignore (token s);
   expect s "tensors"; ignore (many (fun s -> let n = token s in (n, many nat s)) s);
   expect s "output"; ignore (token s);
-  expect s "locations"; let locations = count s in
+  let rounding = match token s with
+    | "level" -> let found = execution s in expect s "locations"; Some found
+    | "locations" -> None
+    | word -> bad ("expected level or locations, found " ^ word) in
+  let locations = count s in
   let lbank = list locations nat s in
   expect s "channels"; let channels = count s in
   expect s "geometry";
@@ -190,7 +219,7 @@ let statement s =
     | "end" -> []
     | "parts" -> let found = many part s in expect s "end"; if found = [] then bad "no parts" else found
     | word -> bad ("expected end, found " ^ word) in
-  ({ network; dden; domain; fden; facts; pden; point; claimed }, parts)
+  ({ network; dden; domain; fden; facts; pden; point; claimed }, parts, rounding)
 
 (* The proof. *)
 let reference text = match text with "-" -> None | _ -> Some (natural text)
@@ -212,7 +241,7 @@ let step s =
   | "only" -> SOnly (nat s)
   | "start" -> SStart (nat s)
   | "here" -> let i = nat s in SHere (i, nat s)
-  | "span" -> SSpan (nat s)
+  | "span" -> let at = ref_ s in let j = nat s in SSpan (at, j, ref_ s)
   | "scaled" -> let at = ref_ s in let j = nat s in SScaled (at, j, nat s)
   | "around" -> let l = nat s in let j = nat s in let i = nat s in SAround (l, j, i, z s)
   | "meet" -> let i = nat s in SMeet (i, nat s)
@@ -346,10 +375,23 @@ let first_proof = function Sufficient ((_, c) :: _) -> c | _ -> bad "no proof"
 
 (* The same, for texts: the lines, one after another. *)
 let session statement_text proof_text =
-  let (s, parts) = statement (source statement_text) in
+  let s, parts, rounding = statement (source statement_text) in
   let sufficient, next = questions (s, parts) (source proof_text) in
   let c = first_proof sufficient in
-  fun () -> Option.map (answer s parts c) (next ())
+  let float32 (form, known, short) = match writing form s.network.metric with
+    | Some w -> parts = [] && known && accept_float w short isqrt s c
+    | None -> false in
+  let waiting = ref None in
+  fun () ->
+    match !waiting, rounding with
+    | Some line, _ -> waiting := None; Some line
+    | None, found ->
+        match next (), found with
+        | Some (Sufficient _ as asked), Some executions ->
+            let ok = float32 executions in
+            waiting := Some (ok, "float32");
+            Some (if ok then (true, "sufficient") else answer s parts c asked)
+        | asked, _ -> Option.map (answer s parts c) asked
 
 (* Why there is no answer, and whether another machine could give one. *)
 let why = function

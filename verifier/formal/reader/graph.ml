@@ -51,6 +51,10 @@ let of_onnx (t : Onnx.tensor) =
 let settled t = if t.const then for i = 0 to size t - 1 do Ring.tell_constant (get t i) done
 
 let unary f t = let t = real t in settled t; map f t
+let exponential t =
+  let t = real t in
+  let exact = Option.map (fun f -> remembered (fun i -> exp_between (f i))) t.exact in
+  { (unary Ring.exp_ t) with exact }
 let pairwise f a b =
   let a = real a and b = real b in
   settled a; settled b;
@@ -75,14 +79,18 @@ let root t =
   let t = real t in
   settled t;
   init ~const:t.const t.dims (fun i ->
-      match t.exact with Some f -> Ring.sqrt_ ~exact:(f i) (get t i) | None -> Ring.sqrt_ (get t i))
+      Ring.sqrt_ ?exact:(Option.bind t.exact (fun f -> exactly f i)) (get t i))
 
-let squares t = if Hashtbl.length Ring.radicands = 0 then mul t t else map_exact Ring.square (fun q -> Q.mul q q) t
+let squares t = if Hashtbl.length Ring.radicands = 0 then mul t t else map_exact Ring.square (fun q -> product_of q q) t
 
 let pow base exponent =
   let e = real exponent in
   let q = match e.exact with
-    | Some f when size e > 0 && Array.for_all (fun i -> Q.equal (f i) (f 0)) (Array.init (size e) Fun.id) -> f 0
+    | Some f when size e > 0 -> (
+        let all = List.init (size e) (exactly f) in
+        match List.hd all with
+        | Some q when List.for_all (fun o -> match o with Some p -> Q.equal p q | None -> false) all -> q
+        | _ -> not_covered "exponents that differ")
     | _ -> not_covered "exponents that differ" in
   let t = real base in
   settled t;
@@ -91,7 +99,7 @@ let pow base exponent =
   else
     let t = spread t dims in
     init ~const:t.const dims (fun i ->
-        let exact = Option.map (fun f -> f i) t.exact in Ring.power_ ?exact (get t i) q)
+        let exact = Option.bind t.exact (fun f -> exactly f i) in Ring.power_ ?exact (get t i) q)
 
 let difference a b =
   let plain = Tensor.sub a b in
@@ -116,11 +124,28 @@ let reduced n inputs f = match reduction n inputs with
   | t, Some axes, keep -> f t axes keep
   | _ -> not_covered "no axes"
 
+(* A sum of numbers that are not negative is not, either. *)
+let positive_sum t axes keep =
+  let total = sum_along t axes keep in
+  let t = real t in
+  (if size t <= 4096 then
+     let _, from, steps = along t axes keep in
+     Array.iteri (fun i start ->
+         if Array.for_all (fun s -> Hashtbl.mem Ring.nonnegative (Ring.key (get t (start + s)))) steps then
+           Ring.mark Ring.nonnegative (get total i) ()) from);
+  total
+
 let parts_along t axes = List.fold_left (fun k a -> k * t.dims.(a)) 1 axes
 let mean_along t axes keep =
   div (sum_along t axes keep) (scalar_q (Q.of_int (parts_along t axes)))
 
-let most = fold_along Ring.most
+let most t axes keep =
+  let t = real t in
+  let found = fold_along Ring.most t axes keep in
+  let larger (a, b) (c, d) = (Q.max a c, Q.max b d) in
+  let exact = Option.map (fun f -> let _, from, steps = along t axes keep in
+    fun i -> Array.fold_left (fun m s -> larger m (f (from.(i) + s))) (f (from.(i) + steps.(0))) steps) t.exact in
+  { found with exact }
 let least t axes keep = neg (most (neg t) axes keep)
 let signs t = let t = real t in settled t; t
 
@@ -270,11 +295,9 @@ let einsum n operands =
 let softmax n t log =
   let axis = axis_of (rank t) (int n "axis" (-1)) in
   let t = real t in
-  let first = pick t t.dims (let s = strides t.dims in Array.init (size t) (fun i -> i - (i / s.(axis) mod t.dims.(axis) * s.(axis)))) in
-  let apart = sub t first in
-  let e = unary Ring.exp_ apart in
-  let total = sum_along e [ axis ] true in
-  if log then sub apart (unary Ring.log_ total) else div e total
+  let e = exponential t in
+  let total = positive_sum e [ axis ] true in
+  if log then sub t (unary Ring.log_ total) else div e total
 
 let concat n inputs =
   let first = List.hd inputs in
@@ -398,7 +421,7 @@ let outputs n (inputs : t option list) : t option list =
   | "Pow" -> plain (); one (pow (at 0) (at 1))
   | "Sqrt" -> plain (); one (root (at 0))
   | "Reciprocal" -> plain (); one (inverse (at 0))
-  | "Exp" -> plain (); one (unary Ring.exp_ (at 0))
+  | "Exp" -> plain (); one (exponential (at 0))
   | "Log" -> plain (); one (unary Ring.log_ (at 0))
   | "Sigmoid" -> plain (); one (unary Ring.sigmoid (at 0))
   | "Tanh" -> plain (); one (unary Ring.tanh_ (at 0))
@@ -521,7 +544,7 @@ let outputs n (inputs : t option list) : t option list =
       let positions = Array.map (fun p -> if p < 0 then p + t.dims.(axis) else p) (ints "positions" where) in
       let found = take t axis positions in
       one (reshape found (Array.concat [ Array.sub t.dims 0 axis; where.dims; Array.sub t.dims (axis + 1) (rank t - axis - 1) ]))
-  | "ReduceSum" -> (match reduction n given with t, None, _ -> one t | t, Some axes, keep -> one (sum_along t axes keep))
+  | "ReduceSum" -> (match reduction n given with t, None, _ -> one t | t, Some axes, keep -> one (positive_sum t axes keep))
   | "ReduceMean" -> one (reduced n given mean_along)
   | "ReduceMax" -> one (reduced n given (fun t -> most (signs t)))
   | "ReduceMin" -> one (reduced n given (fun t -> least (signs t)))
@@ -571,6 +594,28 @@ let run graph latents =
   let values = Hashtbl.create 64 in
   List.iter (fun (name, t) -> Hashtbl.replace values name (Some t)) latents;
   { graph; origin = origins graph; values }
+
+(* The constants that an output is computed from. *)
+let constants graph output latents =
+  let r = run graph [] in
+  let found = ref [] and seen = Hashtbl.create 64 in
+  let rec constant name =
+    match Hashtbl.find_opt seen name with
+    | Some c -> c
+    | None ->
+        let c =
+          (not (List.mem name latents))
+          && (Hashtbl.mem graph.tensors name
+             || match Hashtbl.find_opt r.origin name with
+                | Some n -> List.fold_left (fun all i -> (i = "" || constant i) && all) true n.inputs
+                | None -> false)
+        in
+        Hashtbl.replace seen name c;
+        if c then found := name :: !found;
+        c
+  in
+  ignore (constant output);
+  (r, List.rev !found)
 
 let rec value r name =
   match Hashtbl.find_opt r.values name with

@@ -67,8 +67,8 @@ and root_of a =
   | Quotient (x, y) when positive x && positive y -> Ring.over (root_of x) (root_of y)
   | _ -> Ring.sqrt_ (valued a)
 
-type constant = { number : Ring.number; root : Ring.number Lazy.t }
-let constant_of f = { number = valued f; root = lazy (root_of f) }
+type constant = { number : Ring.number; root : Ring.number Lazy.t; rational : Q.t option }
+let constant_of f = { number = valued f; root = lazy (root_of f); rational = (match f with Exact q -> Some q | _ -> None) }
 let constant s = match token s with "formula" -> constant_of (formula s) | text -> constant_of (Exact (ratio_of text))
 
 type step =
@@ -172,23 +172,23 @@ type head = {
   lbank : int array; channels : int; geometry : geometry; pbank : int array;
   points : Tensor.t; (* [P, D] *)
   lengths : (Q.t * Q.t * Q.t) array; (* floor, addend, beside; squared *)
-  scales : Tensor.t option; more : bool;
+  scales : Tensor.t option; more : Q.t; (* how much more a scale may be *)
   inner : step list array; pooling : pooling array; common : step list array; outer : step list array; uniform : bool; (* one chain for all *)
-  decision : string; features : features; weights : Tensor.t; (* [K, width] *) biases : Tensor.t; slack : Ring.number; classes : int }
+  decision : string; features : features; weights : Tensor.t; (* [K, width] *) biases : Tensor.t; slack : Q.t; (* how much more a leaf's weight may be *) classes : int }
 
 (* What the certificate says, and where the numbers are. *)
 type t = {
   model : string; files : (string * string * int) list; input : string;
-  tensors : (string * int array) list; output : string; head : head;
+  tensors : (string * int array) list; output : string; level : string list; head : head;
   domain : string list; facts : string list; (* their tokens *)
   latent_exponent : int; latent : string array; (* [L D] in decimal *)
-  claim : string list }
+  claim : string list; parts : bool (* of a region, each over a box of its own *) }
 
 let power s = let n = nat s in if n > 1 lsl 16 then bad "an exponent of %d" n else n
 let table s dims exponent =
   let scale = Ring.power_of_two (-exponent) in
   let tokens = Array.init (count dims) (fun _ -> token s) in
-  let exact i = Q.make (Z.of_string tokens.(i)) (Z.shift_left Z.one exponent) in
+  let exact i = point (Q.make (Z.of_string tokens.(i)) (Z.shift_left Z.one exponent)) in
   Tensor.init ~exact ~const:true dims (fun i -> Ring.times (Ring.of_decimal tokens.(i)) scale)
 
 let apiece count read s =
@@ -223,19 +223,13 @@ let head s =
   let count = Array.length pbank in
   expect s "points"; let points = let e = power s in table s [| count; channels |] e in
   let lengths = match geometry with
-    | Lengths ->
-        expect s "squares";
-        (match token s with
-        | "all" -> Array.make count (three s)
-        | "each" -> Array.init count (fun _ -> three s)
-        | word -> bad "%S instead of all or each" word)
+    | Lengths -> expect s "squares"; apiece count three s
     | Angular (floor, added) -> Array.make count (Q.mul floor floor, added, Q.zero)
     | _ -> [||] in
   let scales = match geometry with Diagonal -> expect s "scales"; let e = power s in Some (table s [| count; channels |] e) | _ -> None in
   let word = ref (token s) in
   let next () = word := token s in
-  let more = !word = "more" in
-  if more then begin ignore (ratio s); next () end;
+  let more = if !word = "more" then (let q = ratio s in next (); q) else Q.zero in
   if !word <> "inner" then bad "%S instead of inner" !word;
   let inner = chains count s in
   expect s "pooling"; let pooling = apiece count pooling s in
@@ -255,7 +249,7 @@ let head s =
   let e = power s in
   let weights = table s [| classes; width |] e in
   expect s "biases"; let biases = table s [| classes |] e in
-  expect s "slack"; let slack = Ring.of_decimal (token s) in
+  expect s "slack"; let slack = Q.make (Z.of_string (integer s)) (Z.shift_left Z.one e) in
   { lbank; channels; geometry; pbank; points; lengths; scales; more; inner; pooling; common; outer; uniform; decision; features; weights; biases; slack; classes }
 
 (* A name: JSON in ASCII without blanks. *)
@@ -269,6 +263,7 @@ let parse text =
   expect s "input"; let input = token s in
   expect s "tensors"; let tensors = many (fun s -> let n = name s in (n, Array.of_list (many nat s))) s in
   expect s "output"; let output = name s in
+  let level = let rec more acc = let at = s.at in match token s with "locations" -> s.at <- at; List.rev acc | w -> more (w :: acc) in more [] in
   let head = head s in
   let locations = Array.length head.lbank and channels = head.channels in
   let until word = let rec more acc = match token s with w when w = word -> List.rev acc | w -> more (w :: acc) in more [] in
@@ -277,9 +272,12 @@ let parse text =
   let latent_exponent = power s in
   let latent = Array.of_list (list (locations * channels) integer s) in
   expect s "claim"; let claim = until "end" in
+  (* where the encoder's latents are, part by part, is the checker's own finding *)
+  let rec before = function "parts" :: _ -> ([], true) | w :: more -> let claim, parts = before more in (w :: claim, parts) | [] -> ([], false) in
+  let claim, parts = before claim in
   (* nothing is left, and nothing but the tokens was there *)
   if String.length text = 0 || text.[String.length text - 1] <> '\n' || s.at <> String.length text - 1 then bad "the statement goes on behind its end";
-  { model; files; input; tensors; output; head; domain; facts; latent_exponent; latent; claim }
+  { model; files; input; tensors; output; level; head; domain; facts; latent_exponent; latent; claim; parts }
 
 (* Where the statement's latent numbers may lie in one tensor: for a number of channels, the index
    of every coordinate of every location. Elements and locations come in the tensor's order. *)
@@ -425,22 +423,67 @@ let measurements h z =
                   let root = Ring.sqrt_ inside and floor_root = part floor in
                   Ring.tell_constant floor_root;
                   let length = Ring.add (Ring.larger_of root floor_root) (part beside) in
-                  (match (points.exact, h.geometry) with
-                  | Some exact, Lengths ->
-                      (* lengths times |p|: sqrt (|z|^2 |p|^2) = |z| |p|, and
-                         max (|z| |p|, f |p|) = |p| max (|z|, f) *)
-                      let q = Array.fold_left (fun s k -> let x = exact ((j * d) + k) in Q.add s (Q.mul x x)) Q.zero (Array.init d Fun.id) in
-                      if Q.sign q > 0 then begin
+                  if h.geometry = Lengths then begin
+                    (* lengths times sqrt q, by which the similarity divides: sqrt (|z|^2 q) = |z| sqrt q,
+                       and max (|z| sqrt q, f sqrt q) = sqrt q max (|z|, f) *)
+                    let dividing = List.filter_map (function Div_root { rational = Some q; _ } when Q.sign q > 0 -> Some q | _ -> None) (h.inner.(j) @ h.outer.(j)) in
+                    List.iter (fun q ->
                         let norm = Ring.sqrt_ ~exact:q (Ring.of_q q) in
                         let both = Ring.times root norm in
                         Ring.mark Ring.roots (Ring.times inside (Ring.of_q q)) both;
-                        (match Ring.square_of (Q.mul floor q) with
+                        match Ring.square_of (Q.mul floor q) with
                         | Some f -> Ring.mark Ring.known_relu (Ring.sub both (Ring.of_q f)) (Ring.times norm (Ring.relu (Ring.sub root floor_root)))
-                        | None -> ())
-                      end
-                  | _ -> ());
+                        | None -> ()) dividing
+                  end;
                   Ring.neg (Ring.over product length)) ls) js) banks;
   out
+
+(* Numbers that the statement rounds are looked for among the constants that the output is computed
+   from: [rows] of them, each of [width], with what is stated and at most [more]. That they are the
+   right ones is seen where both sides are evaluated with them. *)
+let rounded stated more rows width constants =
+  let fits f i q = match f i with lo, hi -> Q.leq q lo && Q.leq hi (Q.add q more) | exception Open -> false in
+  let stated = Option.get stated.exact in
+  let own i = fst (stated i) in
+  let forms = [ Fun.id; Tensor.inverse; (fun t -> Tensor.mul t t); (fun t -> Tensor.inverse (Tensor.mul t t)) ] in
+  let views = List.concat_map (fun t ->
+      if t.ints <> None || size t = 0 || size t mod width <> 0 then []
+      else
+        List.concat_map (fun form ->
+            match form t with
+            | exception Not_covered _ -> []
+            | { exact = None; _ } -> []
+            | { exact = Some f; _ } as u ->
+                let n = size t / width in
+                (u, f, n, fun r d -> (r * width) + d) :: (if n = rows then [ (u, f, n, fun r d -> (d * rows) + r) ] else [])) forms)
+      constants in
+  let row j =
+    let fits_at (u, f, n, at) r = if r < n && List.for_all (fun d -> fits f (at r d) (own ((j * width) + d))) (List.init width Fun.id) then Some (u, at r) else None in
+    match List.find_map (fun v -> fits_at v j) views with
+    | Some found -> Some found
+    | None when rows <= 256 -> List.find_map (fun ((_, _, n, _) as v) -> List.find_map (fits_at v) (List.init (min n 256) Fun.id)) views
+    | None -> None
+  in
+  let found = Array.init rows row in
+  if Array.exists Option.is_none found then None
+  else Some (Tensor.init ~const:true [| rows; width |] (fun i -> let u, at = Option.get found.(i / width) in get u (at (i mod width))))
+
+let with_true_numbers h constants =
+  let h =
+    match h.scales with
+    | Some scales when Q.sign h.more > 0 -> (
+        match rounded scales h.more (Array.length h.pbank) h.channels (Lazy.force constants) with
+        | Some found -> { h with scales = Some found }
+        | None -> not_covered "weights of channels that are rounded")
+    | _ -> h
+  in
+  if Q.sign h.slack = 0 then h
+  else
+    let width = h.weights.dims.(1) in
+    let turned = Graph.transpose h.weights [| 1; 0 |] in
+    match (h.features, rounded turned h.slack width h.classes (Lazy.force constants)) with
+    | Leaves _, Some found -> { h with weights = Graph.transpose found [| 1; 0 |] }
+    | _ -> not_covered "weights of leaves that are rounded"
 
 let free_range h =
   match h.geometry with Euclidean | Diagonal -> (0., infinity) | Linear | Angular _ | Lengths -> (neg_infinity, infinity)

@@ -122,7 +122,7 @@ let entry s =
       | n -> unknown "an entry" n);
   (Option.value !key ~default:"", Option.value !value ~default:"")
 
-let most_elements = 1 lsl 28
+let most_elements = 1 lsl 27
 let count_of dims =
   Array.fold_left (fun n d -> if d < 0 || (d > 0 && n > most_elements / d) then refuse "a tensor is too large" else n * d) 1 dims
 

@@ -427,7 +427,8 @@ let tell_order numbers values =
   | [] | [ _ ] -> ()
   | _ ->
       let mean, code = centred numbers in
-      Hashtbl.replace ordered code (Array.map (fun v -> sub v mean) values)
+      let less = match Hashtbl.find_opt ordered code with Some k -> Array.length k < Array.length values | None -> true in
+      if less then Hashtbl.replace ordered code (Array.map (fun v -> sub v mean) values)
 
 let tell_most numbers value =
   let numbers = distinct numbers in

@@ -9,10 +9,22 @@ type t = {
   data : float array array; (* per part of a number, row-major; empty of integers *)
   ints : int array option;
   const : bool; (* no latent is in it *)
-  exact : (int -> Q.t) option; (* where all elements are known rational numbers *)
+  exact : (int -> Q.t * Q.t) option; (* of constants: ends that enclose an element, equal where it is rational *)
 }
 
-let most = 1 lsl 24
+exception Open (* nothing encloses this element *)
+
+let point q = (q, q)
+let exactly f i = match f i with a, b when Q.equal a b -> Some a | _ -> None | exception Open -> None
+
+let most = 1 lsl 22
+
+(* What one reading may cost, in operations on numbers. *)
+let budget = ref 0.
+let allow () = budget := 3e9
+let spend n =
+  budget := !budget -. n;
+  if !budget < 0. then not_covered "more operations than are allowed"
 let count dims =
   Array.fold_left (fun n d -> if d > 0 && n > most / d then not_covered "a tensor of more than %d numbers" most else n * d) 1 dims
 let size t = match t.ints with Some n -> Array.length n | None -> Array.length t.data.(0)
@@ -26,6 +38,7 @@ let make ?exact ~const dims data = { dims; data; ints = None; const; exact }
 
 let init ?exact ~const dims f =
   let n = count dims in
+  spend (8. *. Float.of_int n);
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   for i = 0 to n - 1 do
     let x : Ring.number = f i in
@@ -33,13 +46,13 @@ let init ?exact ~const dims f =
   done;
   make ?exact ~const dims data
 
-let of_floats dims x = init ~const:true dims (fun i -> Ring.of_float x.(i)) ~exact:(fun i -> Q.of_float x.(i))
+let of_floats dims x = init ~const:true dims (fun i -> Ring.of_float x.(i)) ~exact:(fun i -> point (Q.of_float x.(i)))
 
 (* reals, whatever they were *)
 let real t =
   match t.ints with
   | None -> t
-  | Some n -> init ~const:true t.dims (fun i -> Ring.of_int n.(i)) ~exact:(fun i -> Q.of_int n.(i))
+  | Some n -> init ~const:true t.dims (fun i -> Ring.of_int n.(i)) ~exact:(fun i -> point (Q.of_int n.(i)))
 
 let strides dims =
   let n = Array.length dims in
@@ -49,7 +62,9 @@ let strides dims =
 
 (* the index of every element in another array, from its strides there *)
 let offsets dims steps =
-  let n = count dims and r = Array.length dims in
+  let n = count dims in
+  spend (Float.of_int n);
+  let r = Array.length dims in
   let out = Array.make n 0 in
   let at = Array.make r 0 and here = ref 0 in
   for i = 0 to n - 1 do
@@ -72,7 +87,7 @@ let pick t dims map =
   | None ->
       ignore (count dims);
       let part c = let from = t.data.(c) in Array.map (fun i -> if i < 0 then 0. else from.(i)) map in
-      let exact = Option.map (fun f i -> if map.(i) < 0 then Q.zero else f map.(i)) t.exact in
+      let exact = Option.map (fun f i -> if map.(i) < 0 then point Q.zero else f map.(i)) t.exact in
       { t with dims; data = Array.init Ring.parts part; exact }
 
 let reshape t dims = if count dims <> size t then not_covered "sizes that do not fit" else { t with dims }
@@ -101,6 +116,7 @@ let binary f_exact parts a b =
   let a = spread (real a) dims and b = spread (real b) dims in
   let exact = match (a.exact, b.exact) with Some f, Some g -> Some (fun i -> f_exact (f i) (g i)) | _ -> None in
   let n = count dims in
+  spend (Float.of_int n);
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   parts a.data b.data data n;
   make ?exact ~const:(a.const && b.const) dims data
@@ -121,10 +137,19 @@ let add_sub turn a b out n =
     out.(rad).(i) <- clean (wide (a.(rad).(i) +. b.(rad).(i)) m)
   done
 
-let add = binary Q.add (add_sub 1.)
-let sub = binary Q.sub (add_sub (-1.))
+let sum_of (a, b) (c, d) = (Q.add a c, Q.add b d)
+let negative (a, b) = (Q.neg b, Q.neg a)
+let product_of (a, b) (c, d) =
+  if Q.equal a b && Q.equal c d then point (Q.mul a c)
+  else
+    let all = [ Q.mul a c; Q.mul a d; Q.mul b c; Q.mul b d ] in
+    (List.fold_left Q.min (List.hd all) all, List.fold_left Q.max (List.hd all) all)
+let inverse_of (a, b) = if Q.sign a > 0 || Q.sign b < 0 then (Q.inv b, Q.inv a) else raise Open
+
+let add = binary sum_of (add_sub 1.)
+let sub = binary (fun a b -> sum_of a (negative b)) (add_sub (-1.))
 let mul =
-  binary Q.mul (fun a b out n ->
+  binary product_of (fun a b out n ->
       for c = 0 to Ring.kinds - 1 do
         let p = Ring.primes.(c) and inv = Ring.inverses.(c) and x = a.(c) and y = b.(c) and o = out.(c) in
         for i = 0 to n - 1 do o.(i) <- Ring.reduce (x.(i) *. y.(i)) p inv done
@@ -137,14 +162,15 @@ let mul =
 
 let map ?exact f t = let t = real t in init ?exact ~const:t.const t.dims (fun i -> f (get t i))
 let map_exact f g t = let t = real t in map ?exact:(Option.map (fun e i -> g (e i)) t.exact) f t
-let neg = map_exact Ring.neg Q.neg
+let neg = map_exact Ring.neg negative
 (* a quotient by 0 has no value; its residue is 0, and nothing else is known of it *)
-let inverse = map_exact Ring.inverse (fun q -> if Q.sign q = 0 then Q.zero else Q.inv q)
+let inverse = map_exact Ring.inverse inverse_of
 let div a b = mul a (inverse b)
 
 (* Sum over k of a[ai.(i) + ak.(k)] b[bi.(i) + bk.(k)], for every i. *)
 let contract dims a ai ak b bi bk =
   let n = count dims and terms = Array.length ak in
+  spend (Float.of_int n *. Float.of_int (terms + 1));
   let data = Array.init Ring.parts (fun _ -> Array.make n 0.) in
   for c = 0 to Ring.kinds - 1 do
     let p = Ring.primes.(c) and inv = Ring.inverses.(c) in
@@ -204,8 +230,28 @@ let sum_along t axes keep =
   let ones = init ~const:true [| 1 |] (fun _ -> Ring.one ()) in
   let zeros a = Array.make (Array.length a) 0 in
   let out = contract dims t from steps ones (zeros from) (zeros steps) in
-  let exact = Option.map (fun f i -> Array.fold_left (fun q s -> Q.add q (f (from.(i) + s))) Q.zero steps) t.exact in
+  let exact = Option.map (fun f i -> Array.fold_left (fun q s -> sum_of q (f (from.(i) + s))) (point Q.zero) steps) t.exact in
   { out with exact; const = t.const }
+
+(* e^x of a rational number, between two: Taylor's series of x / 2^m in integers over 2^600, squared
+   m times. A step is wrong by less than a unit, and a squaring doubles what was wrong before. *)
+let exp_of q =
+  if Q.gt (Q.abs q) (Q.of_int 64) then raise Open;
+  let bits = 600 and m = 14 in
+  let one = Z.shift_left Z.one bits in
+  let x = Q.to_bigint (Q.div (Q.mul q (Q.of_bigint one)) (Q.of_int (1 lsl m))) in
+  let cut a b = Z.shift_right (Z.mul a b) bits in
+  let rec series term n sum = if n > 120 then sum else let term = Z.div (cut term x) (Z.of_int n) in series term (n + 1) (Z.add sum term) in
+  let rec squared y k = if k = 0 then y else squared (cut y y) (k - 1) in
+  let y = Q.make (squared (series one 1 one) m) one in
+  (* 2^14 squarings of fewer than 2^9 units, of numbers below e^64 < 2^93 *)
+  let wrong = Q.make (Z.shift_left Z.one 120) one in
+  (Q.sub y wrong, Q.add y wrong)
+let exp_between (a, b) = (fst (exp_of a), snd (exp_of b))
+
+let remembered f =
+  let known = Hashtbl.create 16 in
+  fun i -> match Hashtbl.find_opt known i with Some v -> v | None -> let v = f i in Hashtbl.add known i v; v
 
 (* a function of all numbers along axes *)
 let fold_along f t axes keep =
@@ -213,4 +259,4 @@ let fold_along f t axes keep =
   let dims, from, steps = along t axes keep in
   init ~const:t.const dims (fun i -> f (List.map (fun s -> get t (from.(i) + s)) (Array.to_list steps)))
 
-let scalar_q q = init ~const:true [||] (fun _ -> Ring.of_q q) ~exact:(fun _ -> q)
+let scalar_q q = init ~const:true [||] (fun _ -> Ring.of_q q) ~exact:(fun _ -> point q)

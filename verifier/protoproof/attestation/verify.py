@@ -33,6 +33,10 @@ from protoproof.errors import InputError, UsageError
 from protoproof.kernel import ModelFile
 
 Kind = Literal["attestation", "model-signing"]
+_KINDS: dict[Kind, str] = {
+    "attestation": "an attestation of proofs",
+    "model-signing": "a signature of files (model-signing)",
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,12 @@ def verify(
     certificate: bytes | None = None,
     leaves: bytes | None = None,
     proof: bytes | None = None,
+    policy: str | None = None,
+    wanted: Kind = "attestation",
 ) -> Verified:
-    """Verify an attestation, or a bundle that model-signing wrote with a key.
+    """Verify an attestation; or, where that is wanted, a bundle that model-signing wrote.
 
+    One key may sign both, and a bundle says nothing of proofs: neither is taken for the other.
     One of ``leaves`` and ``proof`` shows that a certificate is among those attested.
 
     Args:
@@ -103,6 +110,8 @@ def verify(
         certificate: the file of a certificate that should be among those attested.
         leaves: the file of all leaves.
         proof: the file that shows one certificate's membership.
+        policy: sha256 of the policy that must be passed.
+        wanted: what the file should be.
 
     Raises:
         InputError: a file is not of its kind.
@@ -111,7 +120,7 @@ def verify(
     envelope, found = read_envelope(content, what), Verified()
     if not _is_signed(found, envelope, key):
         return found
-    kind = _kind(found, envelope)
+    kind = _kind(found, envelope, wanted)
     if kind == "model-signing":
         _files_only(found, envelope, model, certificate)
     elif kind == "attestation":
@@ -125,6 +134,8 @@ def verify(
             return found
         if model is not None:
             _about(found, statement.predicate, model)
+        if policy is not None:
+            _passed(found, statement.predicate, policy)
         if leaves is not None:
             _adds_up(found, statement.predicate, read_as(Leaves, leaves, "leaves"))
         if certificate is not None and found.exit_code in (0, 3):
@@ -143,8 +154,8 @@ def _is_signed(found: Verified, envelope: Envelope, key: PublicKey) -> bool:
     return found.add("signature", True, "by this key")
 
 
-def _kind(found: Verified, envelope: Envelope) -> Kind | None:
-    """What kind of statement is signed; noted where it is none that is known."""
+def _kind(found: Verified, envelope: Envelope, wanted: Kind) -> Kind | None:
+    """What kind of statement is signed; noted where it is not the one that is wanted."""
     try:
         document = parsed(envelope.payload, "the signed statement")
     except InputError as error:
@@ -154,11 +165,12 @@ def _kind(found: Verified, envelope: Envelope) -> Kind | None:
     if fields.get("_type") != STATEMENT:
         found.add("statement", False, f"what is signed is no {STATEMENT}")
         return None
-    if fields.get("predicateType") == PREDICATE:
-        return "attestation"
-    if fields.get("predicateType") == MODEL_SIGNING:
-        return "model-signing"
-    found.add("statement", False, "what is signed is about something else (its predicate type)")
+    kinds: dict[object, Kind] = {PREDICATE: "attestation", MODEL_SIGNING: "model-signing"}
+    kind = kinds.get(fields.get("predicateType"))
+    if kind == wanted:
+        return kind
+    words = "something else" if kind is None else _KINDS[kind]
+    found.add("statement", False, f"what is signed is {words}, and {_KINDS[wanted]} is wanted")
     return None
 
 
@@ -182,6 +194,15 @@ def _about(found: Verified, predicate: Predicate, model: ModelFile) -> None:
         found.add("model", True, f"the one that it is about (sha256 {model.sha256[:16]}...)")
     else:
         found.add("model", False, "another one: its sha256 differs")
+
+
+def _passed(found: Verified, predicate: Predicate, policy: str) -> None:
+    if predicate.policy is None:
+        found.add("policy", False, "none was decided when this was signed")
+    elif predicate.policy.sha256 != policy:
+        found.add("policy", False, "another one: its sha256 differs")
+    else:
+        found.add("policy", True, "the one that was passed when this was signed")
 
 
 def _adds_up(found: Verified, predicate: Predicate, leaves: Leaves) -> None:

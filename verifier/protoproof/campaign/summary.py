@@ -163,6 +163,7 @@ def _instance(row: Row) -> dict[str, Any]:
         "size": record.size,
         "necessary": record.necessary,
         "core": record.core,
+        "level": record.level,
         "certificate": None if record.certificate is None else f"{row.key}.cert.json",
     }
 

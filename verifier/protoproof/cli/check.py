@@ -39,6 +39,14 @@ def check(
         Path | None,
         typer.Option("--statement", metavar="FILE", help="Write what is claimed, as integers."),
     ] = None,
+    coq: Annotated[
+        Path | None,
+        typer.Option(
+            "--coq",
+            metavar="FILE.v",
+            help="With what --kernel does, write what it proved as theorems that coqc accepts.",
+        ),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,10 +55,11 @@ def check(
 
     if index is not None and input_ is None:
         raise UsageError("--index chooses an entry of --input; give both, or neither")
+    machine = machine or coq is not None
     if machine:
-        from protoproof.formal import find_program
+        from protoproof.formal import find_program, find_reader
 
-        find_program()  # missing: said before any work
+        find_program(), find_reader()  # missing: said before any work
     # what is proved and what is observed are about the same bytes: each file is read once
     content = kernel.read_file(certificate)
     if input_ is None:
@@ -59,8 +68,8 @@ def check(
     else:
         file, report, code, observed = _observed(content, certificate, model, input_, index)
     stated = _stated(content, file, report, statement)
-    answer = _asked(content, file) if machine and report.met else None
-    code = code or (0 if answer is None or not answer.left else 3)
+    answer = _asked(content, file, coq) if machine and report.met else None
+    code = code or (0 if answer is None else answer.exit_code)
     if as_json:
         also: dict[str, object] = {"observed": observed, "exit_code": code, "statement": stated}
         if machine:
@@ -97,31 +106,65 @@ def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the machine-checked kernel proved, and what it left."""
+    """What the machine-checked kernel proved, what it left, and where it is written for coqc."""
 
     proved: tuple[str, ...]
     left: tuple[str, ...]
+    written: Path | None = None
+    contradicted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: proved; 1: model and certificate say something else; 3: something is left."""
+        return 1 if self.contradicted else 3 if self.left else 0
 
     def to_json(self) -> dict[str, object]:
         """As plain data."""
-        return {"proved": list(self.proved), "left": list(self.left)}
+        found: dict[str, object] = {"proved": list(self.proved), "left": list(self.left)}
+        if self.written is not None:
+            found["written"] = str(self.written)
+        return found
+
+    def lines(self) -> tuple[str, ...]:
+        """For the terminal."""
+        written = () if self.written is None else (f"written: {self.written}",)
+        return *self.proved, *self.left, *written
 
 
-def _asked(content: bytes, model: ModelFile) -> _Asked:
-    from protoproof.formal import verify
+def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
+    """What the kernel says; ``coq``: where what it proved is written, for coqc."""
+    from protoproof.formal import closed, verify
+    from protoproof.formal.program import LEVEL_F
 
-    answer = verify(content, model)
+    if coq is None:
+        answer, theorems = verify(content, model), ""
+    else:
+        answer, theorems = closed(content, model)
+    nothing = "" if coq is None else "; nothing is written"
+    reading = answer.reading
+    if reading is not None and not reading.confirmed:  # whatever is proved, it is not known of what
+        return _Asked((), (f"{reading}{nothing}",), contradicted=reading.verdict == "contradicted")
     if not answer.sufficient:
-        return _Asked((), (answer.reason or "not proved: the kernel found no proof",))
-    proved = [f"sufficient {answer.over}".rstrip()]
+        return _Asked((), ((answer.reason or "not proved: the kernel found no proof") + nothing,))
+    if coq is not None:
+        from protoproof.files import write_atomic
+
+        write_atomic(coq, theorems.encode())
+    proved = ["second reading: confirmed", f"sufficient {answer.over}".rstrip()]
+    proved += [LEVEL_F] if answer.float32 else []
     if answer.necessary:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
     proved += answer.also
     left = [f"not proved: necessary:{fact}" for fact in answer.open]
     left += [f"not proved: {claim}" for claim in answer.unproved]
-    left += [f"not covered by the kernel: {claim}" for claim in answer.beyond]
-    return _Asked(tuple(proved), tuple(left))
+    left += [
+        "level F not covered by the kernel"
+        if claim == LEVEL_F
+        else f"not covered by the kernel: {claim}"
+        for claim in answer.beyond
+    ]
+    return _Asked(tuple(proved), tuple(left), written=coq)
 
 
 def _proved(
@@ -223,9 +266,11 @@ def print_check(
         print(f"claim    {then}{visible(claim)}")
     if observed is not None:
         print(f"observed {visible(observed)}")
-    for text in () if asked is None else (*asked.proved, *asked.left):
+    for text in () if asked is None else asked.lines():
         print(f"kernel   {visible(text)}")
-    if asked is not None and report.accepted and asked.left:
+    if asked is not None and report.accepted and asked.contradicted:
+        print(f"certificate {strong('rejected')}: two readings of it and its model do not agree")
+    elif asked is not None and report.accepted and asked.left:
         print(
             strong("the certificate is accepted, but not all of it by the machine-checked kernel")
         )

@@ -92,12 +92,10 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    options = ExplainOptions(
-        vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
-    )
+    search = vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
     asked = Asked(
         model,
-        options,
+        ExplainOptions(*search),
         given(context),
         input_,
         index,
@@ -112,9 +110,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        tuple(latent or ()),
-        output,
-        routing,
+        *(tuple(latent or ()), output, routing),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,13 @@ Proof = Annotated[
     Path | None,
     typer.Option("--proof", help="A proof of membership, in place of all leaves."),
 ]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="A policy that must have been passed.")
+]
+FilesOnly = Annotated[
+    bool,
+    typer.Option("--model-signing", help="FILE is a bundle of OpenSSF model-signing: files only."),
+]
 WriteProof = Annotated[
     Path | None,
     typer.Option("--write-proof", metavar="FILE", help="Write such a proof, to hand on."),
@@ -50,6 +58,8 @@ def verify_attestation(
     leaves: Leaves = None,
     proof: Proof = None,
     write_proof: WriteProof = None,
+    policy: Policy = None,
+    files_only: FilesOnly = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -67,10 +77,12 @@ def verify_attestation(
 
     if (proof or write_proof) and certificate is None:
         raise UsageError("a proof of membership is about a certificate; give --certificate")
+    if files_only and (policy or leaves or proof or write_proof):
+        raise UsageError("a bundle of model-signing knows no policy, leaves or proof")
     if proof is not None and leaves is not None:
         raise UsageError("give --leaves or --proof: each shows membership by itself")
     beside = leaves_beside(attestation)
-    if leaves is None and proof is None and beside.exists():
+    if leaves is None and proof is None and beside.exists() and not files_only:
         leaves = beside
     content = read(attestation, MOST, "attestation")
     found = verify(
@@ -80,6 +92,8 @@ def verify_attestation(
         certificate=None if certificate is None else read_file(certificate),
         leaves=None if leaves is None else read(leaves, MAX_BYTES, "--leaves"),
         proof=None if proof is None else read(proof, MOST, "--proof"),
+        policy=None if policy is None else sha256(read(policy, MOST, "--policy")).hexdigest(),
+        wanted="model-signing" if files_only else "attestation",
     )
     if write_proof is not None and found.inclusion is not None:
         from protoproof.files import write_atomic

@@ -27,6 +27,7 @@ class Case:
         tokens: what is written since the last split.
         depth: premises of the path so far.
         among: by prototype, the locations that may attain its value, and the premise.
+        single: the prototypes of which a split named the one that does.
     """
 
     def __init__(self, root: Root) -> None:
@@ -34,6 +35,7 @@ class Case:
         self.tokens: list[Token] = []
         self.depth = 0
         self.among: dict[int, tuple[Ref, list[int]]] = {}
+        self.single: set[int] = set()
         self._low: dict[tuple[int, int], Known] = {}
         self._high: dict[tuple[int, int], Known] = {}
         self._value_low: dict[int, Known] = {}
@@ -44,7 +46,7 @@ class Case:
     def fork(self) -> Case:
         """The same knowledge, to be told more."""
         other = Case(self.root)
-        other.depth, other.among = self.depth, dict(self.among)
+        other.depth, other.among, other.single = self.depth, dict(self.among), set(self.single)
         other._low, other._high = dict(self._low), dict(self._high)
         other._value_low, other._value_high = dict(self._value_low), dict(self._value_high)
         other._touched = set(self._touched)
@@ -78,10 +80,12 @@ class Case:
         """A split says this about a channel of z_l."""
         self._boxes.enter(location, half, self._enter())
 
-    def enter_place(self, prototype: int, places: list[int]) -> Ref:
-        """A split says which locations may attain t_j."""
+    def enter_place(self, prototype: int, places: list[int], single: bool = False) -> Ref:
+        """A split says which locations may attain t_j; ``single``: that one does."""
         ref = self._enter()
         self.among[prototype] = ref, places
+        if single:
+            self.single.add(prototype)
         self._touched.add(prototype)
         return ref
 

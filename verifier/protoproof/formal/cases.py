@@ -20,8 +20,9 @@ from protoproof.certificate.cases import (
 from protoproof.formal.case import Case
 from protoproof.formal.known import Root
 from protoproof.formal.lines import Lines, Precision
-from protoproof.formal.script import NotCoveredError, Ref, Token
+from protoproof.formal.script import Ref, Token
 from protoproof.kernel.arithmetic.exact import GRID, Ratio
+from protoproof.kernel.latent.case_tree import children
 from protoproof.kernel.latent.margins import Ends, margins, stated_score
 
 
@@ -65,24 +66,36 @@ class Cases:
     def _place(
         self, node: PlaceSplit, nodes: Iterator[CaseNode], case: Case, rival: int
     ) -> list[Token]:
-        prototype = node.prototype
-        if prototype in case.among:
-            raise NotCoveredError("a second split by the same prototype's location")
-        ref = case.add("start", prototype)
-        places = self._root.places(prototype)
+        prototype, bank = node.prototype, self._root.places(node.prototype)
+        ref, places = case.among.get(prototype) or (case.add("start", prototype), bank)
         tokens: list[Token] = []
         for location in node.locations:
-            case.use("place", ref, location)
-            tokens += case.tokens
-            here, case = case.fork(), case.fork()
-            here.enter_place(prototype, [location])
-            tokens += self._node(nodes, here, rival)
-            places = [k for k in places if k != location]
-            ref = case.enter_place(prototype, places)
+            if location not in places:
+                self._skip(nodes)  # a split before has excluded it
+            elif prototype in case.single:
+                tokens += self._node(nodes, case.fork(), rival)
+                places = []
+            else:
+                case.use("place", ref, location)
+                tokens += case.tokens
+                here, case = case.fork(), case.fork()
+                here.enter_place(prototype, [location], single=True)
+                tokens += self._node(nodes, here, rival)
+                places = [k for k in places if k != location]
+                ref = case.enter_place(prototype, places)
         if places:
             return [*tokens, *self._node(nodes, case, rival)]
+        if len(node.locations) < len(bank):
+            self._skip(nodes)
+        if prototype in case.single:
+            return [*case.tokens, *tokens]
         case.use("nowhere", ref)
         return [*tokens, *case.tokens]
+
+    def _skip(self, nodes: Iterator[CaseNode]) -> None:
+        """Pass over a case that is impossible."""
+        for _ in range(children(next(nodes), self._root.head)):
+            self._skip(nodes)
 
     def _leaf(self, leaf: Leaf, case: Case, rival: int) -> list[Token]:
         root = self._root

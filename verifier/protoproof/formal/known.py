@@ -40,12 +40,15 @@ class Stated:
         self.norm = self.total = self.everywhere = None
         self.boxes: list[Ref] = []
         self.joints: list[Ref] = []
-        if not where.bounded or head.geometry == "angular":
-            return  # angles are bounded by the ball of directions alone
+        if not where.bounded:
+            return
+        direct = head.geometry == "angular"  # of directions, only the box says something: signs
         if where.kind in ("sphere", "ball"):
-            self.norm, self.everywhere = Ref("stated", count), Ref("stated", count + 1)
+            self.norm = None if direct else Ref("stated", count)
+            self.everywhere = Ref("stated", count + 1)
         elif where.kind == "simplex":
-            self.total, self.everywhere = Ref("stated", count), Ref("stated", count + 1)
+            self.total = None if direct else Ref("stated", count)
+            self.everywhere = Ref("stated", count + 1)
         elif where.kind == "box":
             self.everywhere = Ref("stated", count)
         else:
@@ -137,9 +140,12 @@ class Root:
         free = not self.where.bounded
         if sign > 0 and free and head.geometry in ("euclidean", "diagonal"):
             return self.script.add("zero", prototype)
-        if not head.related and head.geometry == "angular":
-            return self.once(("span", prototype), lambda: self.script.add("span", prototype))
         box = stated.box(at)
+        if head.geometry == "angular":
+            positive = not free and min(self.where.ends(at or 0)[0]) >= 0
+            signs = box if positive and box is not None else "-"
+            key = "span", place, prototype
+            return self.once(key, lambda: self.script.add("span", place, prototype, signs))
         if head.geometry == "diagonal":
             if box is None:
                 raise NotCoveredError("a range of distances with a weight per channel")
@@ -147,11 +153,7 @@ class Root:
             return self.once(("scaled", place, prototype), lambda: self.script.add(*ends))
         scale = 1 << _FINER
         charges: list[Ref | int] = [0]
-        if head.geometry == "angular":
-            box = None
-            half = isqrt(head.norms[prototype] << (2 * _FINER)) >> (head.shift + 1)
-            charges = [1, self.ball(), half] if half else [0]
-        elif isinstance(self.where, BoundedDomain) and stated.constraint is not None:
+        if isinstance(self.where, BoundedDomain) and stated.constraint is not None:
             factor = _best_multiplier(head, self.where, prototype, sign)
             charges = [1, stated.constraint, factor] if factor else [0]
             box = None if self.where.kind in ("sphere", "ball") else box

@@ -14,7 +14,7 @@ from protoproof.formal.script import NotCoveredError
 from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.conditions import conditions
 from protoproof.kernel.model.file import ModelFile
-from protoproof.kernel.statement import digest, stated_head, write
+from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 _SCRIPT = Path(__file__).parent / "browser" / "kernel.js.gz"
 
@@ -25,7 +25,7 @@ class PortableProof:
 
     Attributes:
         statement: what is claimed; empty where the claim has no statement.
-        proof: of sufficiency and of all witnesses; empty where it is not covered.
+        proof: of everything that the kernel knows of it; empty where it is not covered.
         reason: why it is not, or empty.
         witnesses: how many facts the proof shows to be necessary.
         beyond: what the certificate claims besides, or rests on, and the kernel does not know.
@@ -58,9 +58,10 @@ def portable_proof(core: Core, model: ModelFile, *, proved: bool = True) -> Port
     with Budget().active():
         try:
             bound = stated_head(core, model)
-            text = write(core, bound)
+            parts = part_boxes(core, bound, model)
+            text = write(core, bound, parts)
             if proved:
-                evidence = proof(core, bound.head)
+                evidence = proof(core, bound.head, parts=parts)
         except NotCoveredError as error:
             reason = str(error)
         except (CertificateError, OutOfBudgetError) as error:

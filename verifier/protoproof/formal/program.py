@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
+from protoproof.formal.built import find_built
 from protoproof.formal.proof import proof
+from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
+from protoproof.formal.steps import stepwise
 from protoproof.kernel.budget import Budget
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
+LEVEL_F = "level F"
 VARIABLE = "PROTOPROOF_KERNEL"
-_CHECKOUT = Path(__file__).resolve().parents[3] / "build" / "kernel" / NAME
 _SECONDS = 600
 _ALSO = ("contrast", "at-least")
 _TRIES = 3
+_HALVINGS = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Answer:
         also: what else it proved: "contrast RIVAL COUNT", "at-least COUNT VOCABULARY LEVEL".
         unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
+        float32: whether it proved level F, where the certificate is at that level.
         reason: why it proved nothing, where it knew from the start that it could not.
+        reading: what the second reading says of the statement; None: it was not asked.
     """
 
     statement: str
@@ -50,13 +54,16 @@ class Answer:
     also: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    float32: bool = False
     reason: str = ""
     over: str = ""
+    reading: Reading | None = None
 
     @property
     def proved(self) -> bool:
-        """Whether everything that it was asked is proved."""
-        return self.sufficient and not self.open and not self.unproved
+        """Whether everything that it was asked is proved, and the statement is confirmed."""
+        read = self.reading is None or self.reading.confirmed
+        return self.sufficient and not self.open and not self.unproved and read
 
 
 def find_program() -> Path:
@@ -65,18 +72,23 @@ def find_program() -> Path:
     Raises:
         UsageError: there is none.
     """
-    stated = os.environ.get(VARIABLE)
-    found = stated or shutil.which(NAME) or (str(_CHECKOUT) if _CHECKOUT.is_file() else None)
-    if found is None or not Path(found).is_file():
-        raise UsageError(
-            f"the machine-checked kernel is not built: `make kernel` builds it from a checkout "
-            f"(Coq and OCaml are needed); or set {VARIABLE} to the program"
-        )
-    return Path(found)
+    return find_built(NAME, VARIABLE, "the machine-checked kernel")
 
 
 def verify(certificate: bytes, model: ModelFile) -> Answer:
-    """Let the kernel prove the statement of a certificate.
+    """Let the kernel prove the statement of a certificate, and the second reader confirm it.
+
+    Raises:
+        UsageError: a program is missing or broke off.
+        CertificateError, DescriptionError, ModelError: a file cannot be read.
+    """
+    reader = find_reader()
+    answer, text, _ = _tried(certificate, model, range(_TRIES))
+    return replace(answer, reading=second_reading(reader, certificate, model, text))
+
+
+def prove(certificate: bytes, model: ModelFile) -> Answer:
+    """Let the kernel prove the statement of a certificate, as the checker in Python writes it.
 
     What it claims besides (see :func:`beyond`) is left to the checker in Python.
 
@@ -84,33 +96,72 @@ def verify(certificate: bytes, model: ModelFile) -> Answer:
         UsageError: the program is missing or broke off.
         CertificateError, DescriptionError, ModelError: a file cannot be read.
     """
+    return _tried(certificate, model, range(_TRIES))[0]
+
+
+def closed(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
+    """What :func:`verify` says; and what is proved as a file for ``coqc``, in which no program has
+    to be believed.
+
+    The file is empty where nothing is proved or the statement is not confirmed. It is asked for
+    with as little precision as will do, because Coq computes more slowly than the program.
+
+    Raises:
+        UsageError, CertificateError, DescriptionError, ModelError: see :func:`verify`.
+    """
+    reader = find_reader()
+    answer, *texts = _tried(certificate, model, range(-_HALVINGS, _TRIES))
+    answer = replace(answer, reading=second_reading(reader, certificate, model, texts[0]))
+    if not answer.sufficient or answer.reading is None or not answer.reading.confirmed:
+        return answer, ""
+    result = _run(find_program(), ["--coq"], texts)
+    if result.returncode:
+        raise UsageError(_complaint(result))
+    about = "What one certificate claims, and why; the SHA-256 of its statement is"
+    use = "coqc -Q build/kernel Protoproof FILE.v    in a checkout, after `make kernel`"
+    return answer, f"(* {about}\n   {answer.statement}\n   {use} *)\n{result.stdout}"
+
+
+def _tried(
+    certificate: bytes, model: ModelFile, attempts: Iterable[int]
+) -> tuple[Answer, str, str]:
+    """The answer, statement and proof of the first attempt that proves everything, or the last."""
     program = find_program()
     with Budget().active():
         core = read_certificate(certificate).core
         bound = stated_head(core, model)
         parts = part_boxes(core, bound, model)
-        text = write(core, bound, parts)
+        text, evidence = write(core, bound, parts), ""
         answer = Answer(digest(text), False)
-        for more in range(_TRIES):
+        for more in attempts:
             try:
                 evidence = proof(core, bound.head, more, parts)
             except NotCoveredError as error:
-                return Answer(digest(text), False, reason=str(error))
+                return Answer(digest(text), False, reason=str(error)), text, ""
             answer = ask(program, text, evidence, core)
             if answer.proved:
                 break
-    return answer
+        if answer.float32 and not stepwise(bound):
+            left = (*answer.beyond, LEVEL_F)
+            answer = replace(answer, float32=False, beyond=left)
+    return answer, text, evidence
 
 
-def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
-    """One run of the program."""
+def _run(
+    program: Path, options: Sequence[str], texts: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """The program on texts, as files.
+
+    Raises:
+        UsageError: it did not answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "statement", Path(folder) / "proof"
-        for path, text in zip(files, (statement, evidence), strict=True):
+        for path, text in zip(files, texts, strict=True):
             path.write_text(text, encoding="ascii")
         try:
-            result = subprocess.run(  # noqa: S603  # the user's own program, by its path
-                [str(program), *map(str, files)],
+            return subprocess.run(  # noqa: S603  # the user's own program, by its path
+                [str(program), *options, *map(str, files)],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -118,13 +169,22 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"the kernel {str(program)!r} did not answer: {error}") from error
+
+
+def _complaint(result: subprocess.CompletedProcess[str]) -> str:
+    return (result.stderr.strip().splitlines()[-1:] or ["no answer"])[0]
+
+
+def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
+    """One run of the program."""
+    result = _run(program, (), (statement, evidence))
     if result.returncode not in (0, 1):
-        line = result.stderr.strip().splitlines()[-1:] or ["no answer"]
-        return Answer(digest(statement), False, reason=line[0])
+        return Answer(digest(statement), False, reason=_complaint(result))
     proved, unproved = _sorted(result.stdout.splitlines())
     sufficient = [line.split(" ", 1) for line in proved if line.startswith("sufficient")]
     necessary = {int(line.split()[1]) for line in proved if line.startswith("necessary ")}
     asked = {witness.fact for witness in core.witnesses}
+    float32 = "float32" in proved
     return Answer(
         digest(statement),
         bool(sufficient),
@@ -132,7 +192,8 @@ def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
         tuple(sorted(asked - necessary)),
         tuple(line for line in proved if line.split()[0] in _ALSO),
         tuple(line for line in unproved if line.split()[0] in _ALSO),
-        beyond(core),
+        (*beyond(core), *([LEVEL_F] if core.level == "F" and sufficient and not float32 else [])),
+        float32,
         over="".join(word for line in sufficient for word in line[1:]),
     )
 
@@ -146,6 +207,8 @@ def _sorted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
-    if region or core.holds is not None:
-        return ("what the encoder makes of a region of inputs",)
-    return ()
+    kinds = {
+        "what the encoder makes of a region of inputs": region or core.holds is not None,
+        "float32 executions (level F)": core.level == "F",
+    }
+    return tuple(kind for kind, claimed in kinds.items() if claimed)

@@ -106,7 +106,10 @@ def require_covered(core: Core, head: Head) -> None:
 
 
 def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Precision:
-    """Units in which every stated number is whole; ``more``: how often less was not enough."""
+    """Units in which every stated number is whole.
+
+    ``more``: how often less was not enough; below 0 how often half of it is tried.
+    """
     numbers: list[str] = []
     for fact in core.facts:
         numbers += [fact.bound] if isinstance(fact, CeilingFact) else [fact.lower, fact.upper]
@@ -114,7 +117,8 @@ def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Pre
     forms = bool(core.evidence.forms or core.evidence.cases)
     # values that pool similarities are compared with facts that are as tight as float64 is
     pooled = any(p.kind != "nearest" for p in head.pooling)
-    rounds = (100 if forms else 88 if pooled else 56) + 64 * more
+    rounds = 100 if forms else 88 if pooled else 56
+    rounds = rounds >> -more if more < 0 else rounds + 64 * more
     exact = 2 * (head.shift + 64) if pooled else 0
     joint = 256 + joint_exponent(where) if where.joints else 0
     return Precision(shift, max(2 * rounds + 80, shift + 64, exact, joint), rounds)
@@ -124,7 +128,7 @@ def proof(core: Core, head: Head, more: int = 0, parts: Sequence[BoxEnds] = ()) 
     """The text for one certificate.
 
     Args:
-        more: how often less precision was not enough.
+        more: how often less precision was not enough; see :func:`precision_for`.
         parts: the boxes of the certificate's parts.
 
     Raises:

@@ -126,6 +126,7 @@ def write(core: Core, bound: BoundHead, parts: Sequence[Ends] = ()) -> str:
         f"input {core.instance.input_sha256}",
         _counted("tensors", (f"{_name(c.tensor)} {_counted('', c.shape)}" for c in bound.cuts)),
         f"output {_name(core.model.output)}",
+        *_level(core),
         *_head(head),
         *_domain(core.domain, head),
         *_facts(core.facts, head.uniform),
@@ -145,6 +146,18 @@ def _name(text: str) -> str:
 def _counted(word: str, items: Iterable[object]) -> str:
     found = [str(item) for item in items]
     return " ".join([*([word] if word else []), str(len(found)), *found])
+
+
+def _level(core: Core) -> Iterator[str]:
+    """At level F: how the head is executed. At level R there is nothing to say."""
+    if core.level == "R" or core.execution is None:
+        return
+    here = core.execution
+    functions = _counted("", (f"{e.function} {e.relative} {e.absolute}" for e in here.functions))
+    length = "any"
+    if here.shortest is not None:
+        length = f"shortest {_constant(Fraction(*hex_ratio(here.shortest)))}"
+    yield f"level {core.level} {here.form} {functions} {length}"
 
 
 def _row(numbers: Iterable[int]) -> str:

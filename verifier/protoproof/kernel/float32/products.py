@@ -176,7 +176,7 @@ class Products(Reductions):
             gain = over(positive, rises[0]) + over(negative, rises[1])
             loss = over(np.maximum(least, 0.0), falls[0]) + over(np.maximum(-most, 0.0), falls[1])
             with np.errstate(invalid="ignore"):
-                end = gain - loss * (1 - 2.0**-40)
+                end = gain - loss * (1 - 2.0**-28)  # which was rounded up
             ends.append(np.where(np.isnan(end), np.inf, end))
         low, high = -ends[1], ends[0]
         if offset is not None:

@@ -114,13 +114,14 @@ class ModelFile:
     Attributes:
         sha256: of the model's file, or of the manifest of all files (see ``data_files``).
         files: name, sha256 and size of each data file, by name.
+        data_files: their bytes, by name.
     """
 
     def __init__(self, data: bytes, data_files: Mapping[str, bytes] | None = None) -> None:
         self.data = data
-        self._data_files = dict(data_files or {})
-        self.sha256 = identity(data, self._data_files)
-        self.files = described(self._data_files)
+        self.data_files = dict(data_files or {})
+        self.sha256 = identity(data, self.data_files)
+        self.files = described(self.data_files)
         self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
@@ -155,7 +156,7 @@ class ModelFile:
         budget = current()
         if self._graph is None:
             with budget.recorded() as cost:
-                self._graph = Graph(self.data, self._data_files), cost
+                self._graph = Graph(self.data, self.data_files), cost
             budget.first("graph")
         elif budget.first("graph"):
             budget.repeat("the graph", self._graph[1])

@@ -323,6 +323,9 @@
         : constraints.join("; ") || "any real numbers whatever",
       facts: block("facts").map(fact),
       labels: claim[0] === "labels",
+      reading: {
+        greedy: " by the greedy reading of its tree", "sample-max": " by the sample-max reading of its tree"
+      }[tokens("decision")[0]] || "",
       claim: claim[0] === "class"
         ? "class " + claim[1]
         : claim.slice(2).join(" ").replace(/(\d+) (on|off)/g, "$1 $2,").replace(/,$/, "")
@@ -424,7 +427,7 @@
       var inner = [
         sentence(about + ", not from the words of this page; rounded for reading."),
         rows([
-          [claim.labels ? "Labels" : "Predicted", claim.claim],
+          [claim.labels ? "Labels" : "Predicted", claim.claim + claim.reading],
           ["Domain", claim.latent + ": " + claim.domain],
           ["Prototypes", claim.prototypes],
           ["Model sha256", claim.model, true],
@@ -459,7 +462,7 @@
       if (kind === "contrast" && numbers.length === 2) {
         return "Contrast: a latent in the domain " + (claim.labels
           ? "has label " + numbers[0] + " decided otherwise"
-          : "is certainly predicted as class " + numbers[0]) +
+          : "is certainly predicted as class " + numbers[0] + claim.reading) +
           ", and differs from the recorded one in at most " + many(Number(numbers[1]), "pair") + " of location and prototype.";
       }
       if (kind === "at-least" && numbers.length === 3) {
@@ -467,13 +470,16 @@
           (numbers[2] === "activations" ? ", with ceilings of activations," : "") + " has at least " +
           many(Number(numbers[0]), "fact") + ".";
       }
+      if (kind === "float32") {
+        return "Level F: the same holds of every float32 execution of the head that the statement describes.";
+      }
       return "Proved besides: " + visible(kind + " " + numbers.join(" ")) + ".";
     }
 
     function finish() {
       var took = seconds(Date.now() - began), is = claim.labels
         ? "has exactly these labels: " + claim.claim
-        : "is predicted as " + claim.claim;
+        : "is predicted as " + claim.claim + claim.reading;
       is += " (on this page: “" + visible(carried.predicted) + "”)";
       var said = [
         "Sufficient" + over + ": every latent in " + (over ? "a part" : "the domain") +
@@ -489,8 +495,10 @@
         return;
       }
       said = said.concat(further);
-      show("proved", "Checked again in your browser", "Proved again, on this computer, in " + took, [
-        sentence("A checker that is itself proved in Coq ran here, without a network, over exact integers:"),
+      var all = !carried.beyond.length;
+      show(all ? "proved" : "partly", "Checked again in your browser" + (all ? "" : ", in part"),
+        "Proved again, on this computer, in " + took + (all ? "" : ", but for what is not covered"), [
+        sentence("A checker that is itself proved in Coq ran here, without a network. It proved, over the real numbers:"),
         list(said.concat(uncovered())),
         provedNumbers()
       ]);
@@ -541,7 +549,7 @@
       if (/^different /.test(line)) return ["different", "Refused: " + name + " does not compute the head of the statement: " + why + "."];
       var same = /^same /.test(line);
       return [same ? "same" : "partly", name + " is the network of the statement: equal SHA-256. " + (same
-        ? "And its head is that of the statement, number by number: read from the file here, by a reader that shares no code with ProtoProof’s checker."
+        ? "And it computes the head of the statement: found here, from the file, by a reader that shares no code with ProtoProof’s checker."
         : "Only the hash was compared: the second reader could not compare the head (" + why + ").")];
     }
 
