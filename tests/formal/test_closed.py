@@ -15,6 +15,7 @@ from protoproof.kernel import ModelFile
 from tests.support.cli import protoproof
 from tests.support.formal import PROGRAM, built
 from tests.support.kernel.builders import file, pair_core, scene, topk_core
+from tests.support.kernel.float32 import at_f
 from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.relational import fewest, relational_core
 from tests.support.kernel.sizes import certificate
@@ -37,6 +38,11 @@ def sized() -> tuple[bytes, ModelFile]:
     return file(core), ModelFile(here.data)
 
 
+def in_float32() -> tuple[bytes, ModelFile]:
+    here = scene(2, grid=(2, 2), bias=None, distance="direct")
+    return file(at_f(here)), ModelFile(here.data)
+
+
 def compiled(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """What coqc says of a file."""
     assert PROGRAM is not None
@@ -50,7 +56,8 @@ def compiled(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @built
 @pytest.mark.parametrize(
-    "example", [witnessed, pytest.param(forms, marks=SWEEP), pytest.param(sized, marks=SWEEP)]
+    "example",
+    [witnessed, *(pytest.param(made, marks=SWEEP) for made in (forms, sized, in_float32))],
 )
 def test_coqc_accepts_the_theorems(
     example: Callable[[], tuple[bytes, ModelFile]], tmp_path: Path
@@ -59,7 +66,8 @@ def test_coqc_accepts_the_theorems(
     assert answer.proved
     names = re.findall(r"^Theorem (\w+) :", text, re.MULTILINE)
     assert names[0] == "the_facts_suffice"
-    assert len(names) == 1 + len(answer.necessary) + len(answer.also)
+    assert ("the_facts_suffice_in_float32" in names) is answer.float32
+    assert len(names) == 1 + answer.float32 + len(answer.necessary) + len(answer.also)
     result = compiled(text, tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Axioms:") == len(names)
