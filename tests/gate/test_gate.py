@@ -20,9 +20,11 @@ from protoproof.campaign.store import Ledger
 from protoproof.cli.diff import print_diff
 from protoproof.cli.gate import print_gate
 from protoproof.errors import InputError, UsageError
+from protoproof.formal.program import VARIABLE
 from protoproof.gate import compare_directories
 from tests.support.campaign import MODEL, some
 from tests.support.cli import ROOT, protoproof
+from tests.support.formal import built
 from tests.support.gate import (
     HEADER,
     classes_swapped,
@@ -165,6 +167,25 @@ def test_undecided_alone_is_exit_code_3(tmp_path: Path) -> None:
     result = gate(tmp_path, "rules:\n  ambiguous: {at_most: 1.0}\n", model, data=some(3))
     assert (result.outcome, result.exit_code) == ("undecided", 3)
     assert {check.rule for check in result.failures} == {"undecided", "ambiguous"}
+
+
+KERNEL = "rules:\n  certificates: {accepted: all, kernel: required}\n"
+
+
+@built
+def test_the_machine_checked_kernel_may_be_required(tmp_path: Path) -> None:
+    result = gate(tmp_path, KERNEL, MODEL, data=some(2))
+    (check,) = [check for check in result.checks if check.rule == "kernel"]
+    assert (check.status, check.findings) == ("passed", ())
+
+
+def test_a_kernel_that_is_not_built_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="make kernel"):
+        gate(tmp_path, KERNEL, MODEL, data=some(2))
+    assert not (tmp_path / "out" / "campaign").exists()
 
 
 @pytest.mark.parametrize("harm", ["forged", "other class"])

@@ -12,6 +12,7 @@ from protoproof.campaign import Confirmed, Row
 from protoproof.campaign.recheck import Complaint
 from protoproof.campaign.regions import RegionRecord
 from protoproof.gate.compare import compare
+from protoproof.gate.machine_checked import Objection
 from protoproof.gate.outcome import Check, overall
 from protoproof.gate.policy import BaselineRules, Rules
 from protoproof.gate.rules import baseline_checks, checks
@@ -296,3 +297,25 @@ def test_a_certificate_at_level_r_violates_a_policy_that_asks_for_f(
     assert outcomes["level"] == expected
     assert "level" not in {check.rule for check in checks(Rules.model_validate(
         {"certificates": {"accepted": "all"}}), found)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objections", "expected"),
+    [
+        ({}, "passed"),
+        ({0: Objection("not covered by the kernel: trees")}, "undecided"),
+        ({0: Objection("not covered"), 1: Objection("contradicted", final=True)}, "failed"),
+        (None, "undecided"),
+    ],
+)
+def test_a_policy_may_ask_for_the_machine_checked_kernel(
+    objections: dict[int, Objection] | None, expected: str
+) -> None:
+    found = campaign([row(k) for k in range(2)])
+    told = None
+    if objections is not None:
+        told = {found.rows[k].key: objection for k, objection in objections.items()}
+    rules = Rules.model_validate({"certificates": {"accepted": "all", "kernel": "required"}})
+    outcomes = {check.rule: check for check in checks(rules, found, told)}
+    assert outcomes["kernel"].status == expected
+    assert len(outcomes["kernel"].findings) == len(objections or {})

@@ -24,6 +24,7 @@ RULES = {
     "duplicate_prototypes": "Prototypes differ from each other.",
     "certificates": "The independent checker accepts every certificate.",
     "level": "Every explanation is proved for any float32 execution of the head.",
+    "kernel": "The machine-checked kernel proves the certificate of every explanation.",
     "undecided": "Explanations are proved; what is not proved is within the allowed share.",
     "lost_proofs": "What was proved in the baseline is still proved.",
     "drift": "Explanations name nearly the same prototypes as in the baseline.",

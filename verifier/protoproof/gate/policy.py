@@ -99,10 +99,12 @@ class Duplicates(_Closed):
 
 class Certificates(_Closed):
     """Every certificate is accepted by the checker; with ``level`` F, each explanation's proof
-    holds for every float32 execution of the head, not only over the real numbers (R)."""
+    holds for every float32 execution of the head, not only over the real numbers (R); with
+    ``kernel`` required, the machine-checked kernel proves each explanation's certificate, too."""
 
     accepted: Literal["all"]
     level: Literal["R", "F"] = "R"
+    kernel: Literal["optional", "required"] = "optional"
 
 
 class BaselineRules(_Closed):

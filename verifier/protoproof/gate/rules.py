@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from protoproof.campaign import Confirmed, Row
 from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
+from protoproof.gate.machine_checked import Objection
 from protoproof.gate.outcome import Check, Finding, Outcome
 from protoproof.gate.policy import (
     Accuracy,
@@ -37,8 +38,13 @@ if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
 
 
-def checks(rules: Rules, campaign: Confirmed) -> Iterator[Check]:
-    """Every check that the policy asks for, except those about a baseline."""
+def checks(
+    rules: Rules, campaign: Confirmed, objections: Mapping[str, Objection] | None = None
+) -> Iterator[Check]:
+    """Every check that the policy asks for, except those about a baseline.
+
+    ``objections``: of the machine-checked kernel, by key of a row; None where it was not asked.
+    """
     if rules.accuracy is not None:
         yield from _accuracy(rules.accuracy, campaign)
     for number, region in enumerate(rules.certified_accuracy or ()):
@@ -61,6 +67,8 @@ def checks(rules: Rules, campaign: Confirmed) -> Iterator[Check]:
         yield _certificates(campaign)
         if rules.certificates.level == "F":
             yield _level(campaign)
+        if rules.certificates.kernel == "required":
+            yield _kernel(campaign, objections)
     yield _undecided(rules.undecided, campaign)
 
 
@@ -317,6 +325,21 @@ def _level(campaign: Confirmed) -> Check:
     count = len(campaign.proved)
     words = f"{count - len(findings)} of {count} explanations at level F"
     return Check("level", place, _status(not findings), words, limit, findings)
+
+
+def _kernel(campaign: Confirmed, objections: Mapping[str, Objection] | None) -> Check:
+    """The machine-checked kernel proves every proved explanation's certificate."""
+    place, limit = ("rules", "certificates", "kernel"), "all proved by the machine-checked kernel"
+    count = len(campaign.proved)
+    if not count or objections is None:
+        words = "it was not asked" if count else "there are no certificates"
+        return Check("kernel", place, "undecided", words, limit)
+    told = [(row, objections.get(row.key)) for row in campaign.proved]
+    findings = tuple(Finding(found.text, row.index) for row, found in told if found is not None)
+    final = any(found.final for _, found in told if found is not None)
+    status: Outcome = "failed" if final else "undecided" if findings else "passed"
+    words = f"{count - len(findings)} of {count} explanations proved by it"
+    return Check("kernel", place, status, words, limit, findings)
 
 
 def _undecided(rule: AtMostShare, campaign: Confirmed) -> Check:

@@ -18,6 +18,7 @@ from protoproof.errors import InputError, UsageError
 from protoproof.files import require_writable, write_together
 from protoproof.gate.compare import Comparison, compare, find_campaign
 from protoproof.gate.junit import to_junit
+from protoproof.gate.machine_checked import MachineChecked
 from protoproof.gate.outcome import Check, GateResult, overall
 from protoproof.gate.policy import Policy, Rules
 from protoproof.gate.policy_file import PolicyFile, read_policy
@@ -73,11 +74,15 @@ def run_gate(
     earlier = None if baseline is None else find_campaign(baseline)
     network, old = load(model, latent=latent, output=output), None
     asked = _asked(file.policy, label, earlier, workplace)
+    certificates = rules.certificates
+    required = certificates is not None and certificates.kernel == "required"
+    machine = MachineChecked(network) if required else None
     if earlier is not None and rules.baseline is not None:
         old = _baseline(earlier, baseline_model, network, asked.options.to_json())
     campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
     _refuse_unknown_owners(rules, campaign, file)
-    result = evaluate(file, *_found_again(file, campaign, network, instances, old))
+    confirmed, found = _found_again(file, campaign, network, instances, old, machine)
+    result = evaluate(file, confirmed, found, machine)
     write_together(
         {
             out / "gate.json": to_bytes(result.to_json()),
@@ -124,13 +129,15 @@ def _found_again(
     network: Network,
     instances: Instances,
     old: tuple[Campaign, Network] | None,
+    machine: MachineChecked | None = None,
 ) -> tuple[Confirmed, Comparison | None]:
     """The campaign, and the baseline beside it, about the instances that the policy chooses.
 
     Neither directory has a say in what is asked: it is the policy's question about the data.
     """
     ask = asked_of(file, instances)
-    confirmed = confirm(campaign, network, instances, **ask)
+    watch = {} if machine is None else {"watch": machine}
+    confirmed = confirm(campaign, network, instances, **ask, **watch)
     if old is None:
         return confirmed, None
     before = confirm(*old, instances, **ask, only_known=True)
@@ -148,8 +155,15 @@ def asked_of(file: PolicyFile, instances: Instances) -> dict[str, Any]:
     }
 
 
-def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = None) -> GateResult:
+def evaluate(
+    file: PolicyFile,
+    campaign: Confirmed,
+    found: Comparison | None = None,
+    machine: MachineChecked | None = None,
+) -> GateResult:
     """The policy's checks on a finished campaign that was found out again.
+
+    ``machine`` was asked about its certificates, if the policy wants that.
 
     Raises:
         UsageError: the policy asks for something that the campaign does not hold.
@@ -157,7 +171,8 @@ def evaluate(file: PolicyFile, campaign: Confirmed, found: Comparison | None = N
     rules = file.policy.rules
     _refuse_regions(rules, set(campaign.regions), campaign.directory, file)
     _refuse_vocabularies(rules, campaign, file)
-    outcomes: list[Check] = list(checks(rules, campaign))
+    objections = None if machine is None else machine.objections
+    outcomes: list[Check] = list(checks(rules, campaign, objections))
     if rules.baseline is not None:
         if found is None:
             raise UsageError(_needs_baseline(file))
