@@ -7,9 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from protoproof.campaign import Campaign, Confirmed, Instances, Progress, confirm, read_campaign
+from protoproof.campaign import (
+    Campaign,
+    Confirmed,
+    Instances,
+    Progress,
+    Row,
+    confirm,
+    read_campaign,
+)
 from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.options import CampaignOptions, Workplace
+from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.regions import KINDS
 from protoproof.campaign.result import network_of
 from protoproof.campaign.run import run_campaign
@@ -74,9 +83,7 @@ def run_gate(
     earlier = None if baseline is None else find_campaign(baseline)
     network, old = load(model, latent=latent, output=output), None
     asked = _asked(file.policy, label, earlier, workplace)
-    certificates = rules.certificates
-    required = certificates is not None and certificates.kernel == "required"
-    machine = MachineChecked(network) if required else None
+    machine = _machine(rules, network)
     if earlier is not None and rules.baseline is not None:
         old = _baseline(earlier, baseline_model, network, asked.options.to_json())
     campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
@@ -136,13 +143,22 @@ def _found_again(
     Neither directory has a say in what is asked: it is the policy's question about the data.
     """
     ask = asked_of(file, instances)
-    watch = {} if machine is None else {"watch": machine}
-    confirmed = confirm(campaign, network, instances, **ask, **watch)
+    confirmed = confirm(campaign, network, instances, **ask, watch=machine or _unwatched)
     if old is None:
         return confirmed, None
     before = confirm(*old, instances, **ask, only_known=True)
     _require_intact(before)
     return confirmed, compare(before, confirmed)
+
+
+def _machine(rules: Rules, network: Network) -> MachineChecked | None:
+    """The machine-checked kernel, if the policy asks for it."""
+    asked = rules.certificates is not None and rules.certificates.kernel == "required"
+    return MachineChecked(network) if asked else None
+
+
+def _unwatched(row: Row, found: Rechecked | None) -> None:
+    """Nobody looks at what is found."""
 
 
 def asked_of(file: PolicyFile, instances: Instances) -> dict[str, Any]:
