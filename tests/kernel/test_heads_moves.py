@@ -18,7 +18,7 @@ from protoproof.certificate.schema import (
 from protoproof.errors import CertificateError
 from protoproof.kernel.latent.facts import violated
 from protoproof.kernel.latent.measurement import Latent
-from protoproof.kernel.latent.size import _order, _said, violated_pairs
+from protoproof.kernel.latent.size import _said, ranked, violated_pairs
 from protoproof.kernel.latent.witness import departures, materialise, witness_complaints
 from tests.support.kernel.algebra import (
     CHANNELS,
@@ -120,14 +120,14 @@ def test_a_losing_latent_meets_every_tight_fact_outside_its_clause(
         broken = frozenset(j for j, fact in enumerate(activations) if violated(fact, moved))
         core = here.core(()).model_copy(update={"vocabulary": vocabulary})
         clause = _said(core, exact, moved, broken)
-        ceilings = [ceiling_of(exact, j) for j in _order(exact)]
+        ceilings = [ceiling_of(exact, j) for j in ranked(exact)]
         if vocabulary == "ceiling":
             assert all(not violated(ceilings[t], moved) for t in clause.ceilings)
         if vocabulary in ("ceiling", "path", "topk"):
             assert clause.facts == broken
         if vocabulary == "topk":
             for k in range(1, len(clause.ceilings) + 1):
-                named = _order(exact)[:k]
+                named = ranked(exact)[:k]
                 last = exact.level(named[-1]).down()
                 roof = CeilingFact(bound=last.hex(), exempt=tuple(sorted(named)))
                 assert not violated(roof, moved)

@@ -88,7 +88,8 @@ class Held:
 def restated(core: Core, held: Held) -> Iterator[Core]:
     """An explanation, said to hold over the region: as it is, then with wider intervals.
 
-    What rests on the stated intervals (witnesses, a size bound) is left out of the wider one.
+    What rests on the stated intervals (witnesses, a size bound) is left out of the wider one. The
+    claim about the region is at level R, whatever the level of the explanation.
 
     Raises:
         InputError: the certificate is about another input, or has no fact.
@@ -99,11 +100,11 @@ def restated(core: Core, held: Held) -> Iterator[Core]:
         raise UsageError("--explanation: its domain is another region; explain over --domain free")
     if not core.facts:
         raise InputError("--explanation: the certificate states no fact; make one with explain")
-    yield core.model_copy(update={"holds": held.stated})
-    wider = {
+    over = {"holds": held.stated, "level": "R", "execution": None}
+    yield core.model_copy(update=over)
+    wider = over | {
         "facts": tuple(_wide(fact, held) for fact in core.facts),
         "premises": "interval",
-        "holds": held.stated,
         "witnesses": (),
         "size_bound": None,
         "contrasts": (),
