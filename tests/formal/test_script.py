@@ -177,6 +177,8 @@ def test_explanations_of_the_zoo_are_proved(name: str) -> None:
         assert portable.reason.startswith("not covered by the kernel: ")
         return
     lines = in_node(portable.statement, portable.proof)
+    if core.level == "F":  # which the kernel does not cover for every head
+        assert lines.pop(2) in ("proved float32", "not proved float32")
     assert lines == [
         "started",
         "proved sufficient",

@@ -26,6 +26,8 @@ from protoproof.report.page.html import TEMPLATES, render_explanation
 from protoproof.resources import ZOO, zoo_path
 from tests.support.browser import Tab, browser, node, tab
 from tests.support.formal import false_statements, run_node
+from tests.support.kernel.builders import scene
+from tests.support.kernel.float32 import at_f
 from tests.support.kernel.moves import with_witnesses
 from tests.support.kernel.sizes import certificate
 from tests.support.pages import make_core, make_page, make_scene
@@ -384,9 +386,33 @@ def test_pages_of_the_zoo_prove_themselves(chromium: Tab, tmp_path: Path, name: 
     assert session.page is not None
     state, words = seen(chromium, session.page.read_text("utf-8"), tmp_path)
     statement = json.loads(blocks(session.page.read_text("utf-8"))["proof"])
+    explained = session.explanation.certificate
+    if "Not covered by the kernel: level F" in words:  # which is not for every head
+        assert explained is not None
+        assert explained.core.level == "F"
+        statement["beyond"] = ["level F"]
     whole = "partly" if statement["beyond"] else "proved"
     assert state == (whole if statement["proof"] else "open"), words
     assert chromium.problems == []
+
+
+@browser
+def test_float32_is_said(chromium: Tab, tmp_path: Path) -> None:
+    """What the kernel does not know at level F is not covered; the page is not refused for it."""
+    here = scene(2, grid=(2, 2), bias=None, distance="direct")
+    portable = portable_proof(at_f(here), ModelFile(here.data))
+    page = render_explanation(make_page("pairs").with_proof(portable))
+    state, words = seen(chromium, page, tmp_path)
+    assert (state, "Level F:" in words) == ("proved", True)
+
+    def unknown(about: dict[str, Any]) -> None:
+        """A logarithm that errs more than the kernel allows for."""
+        assert " log 8 0 " in about["statement"]
+        about["statement"] = about["statement"].replace(" log 8 0 ", " log 9 0 ")
+
+    state, words = seen(chromium, with_proof(page, unknown), tmp_path)
+    assert (state, "Level F:" in words) == ("partly", False)
+    assert "Not covered by the kernel: level F" in words
 
 
 @browser
