@@ -156,15 +156,7 @@ def _asked(content: bytes, model: ModelFile, coq: Path | None) -> _Asked:
         count = len(answer.necessary)
         proved.append(f"necessary: {count} fact{'' if count == 1 else 's'}")
     proved += answer.also
-    left = [f"not proved: necessary:{fact}" for fact in answer.open]
-    left += [f"not proved: {claim}" for claim in answer.unproved]
-    left += [
-        "level F not covered by the kernel"
-        if claim == LEVEL_F
-        else f"not covered by the kernel: {claim}"
-        for claim in answer.beyond
-    ]
-    return _Asked(tuple(proved), tuple(left), written=coq)
+    return _Asked(tuple(proved), answer.left, written=coq)
 
 
 def _proved(

@@ -65,6 +65,19 @@ class Answer:
         read = self.reading is None or self.reading.confirmed
         return self.sufficient and not self.open and not self.unproved and read
 
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What a certificate claims besides sufficiency and is not proved, each in a line."""
+        found = [f"not proved: necessary:{fact}" for fact in self.open]
+        found += [f"not proved: {claim}" for claim in self.unproved]
+        found += [
+            f"{LEVEL_F} not covered by the kernel"
+            if claim == LEVEL_F
+            else f"not covered by the kernel: {claim}"
+            for claim in self.beyond
+        ]
+        return tuple(found)
+
 
 def find_program() -> Path:
     """The kernel's program.
@@ -207,7 +220,5 @@ def _sorted(lines: Sequence[str]) -> tuple[list[str], list[str]]:
 def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
-    kinds = {
-        "what the encoder makes of a region of inputs": region or core.holds is not None,
-    }
-    return tuple(kind for kind, claimed in kinds.items() if claimed)
+    walked = region or core.holds is not None
+    return ("what the encoder makes of a region of inputs",) if walked else ()

@@ -53,9 +53,4 @@ def _objection(answer: Answer) -> Objection | None:
         return Objection(str(reading), reading.verdict == "contradicted")
     if not answer.sufficient:
         return Objection(answer.reason or "the kernel found no proof")
-    left = [f"necessary:{fact}" for fact in answer.open] + list(answer.unproved)
-    if left:
-        return Objection(f"not proved: {', '.join(left)}")
-    if answer.beyond:
-        return Objection(f"not covered by the kernel: {', '.join(answer.beyond)}")
-    return None
+    return Objection("; ".join(answer.left)) if answer.left else None
