@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from protoproof.campaign import Instances, Selection, parse_indices
 from protoproof.errors import InputError, UsageError
+from protoproof.network.pixels import PixelRule
 from tests.support.campaign import digits
 
 
@@ -61,11 +62,13 @@ def test_contradictions_are_refused() -> None:
 
 def test_classes_have_to_fit() -> None:
     tiny([0, 1]).fit(("a", "b"))
-    tiny([0, 1]).fit(("cat", "dog"))  # other names are only names
+    assert tiny([0, 1]).fit(("class 0", "class 1")).y.tolist() == [0, 1]  # nobody named them
+    with pytest.raises(InputError, match=r"otherwise than the network's: number 0 is a, .* cat"):
+        tiny([0, 1]).fit(("cat", "dog"), stated=True)
     with pytest.raises(InputError, match="2 classes"):
         tiny([0, 1]).fit(("a", "b", "c"))
-    with pytest.raises(InputError, match="another order"):
-        tiny([0, 1]).fit(("b", "a"))
+    by_name = tiny([0, 1, 1]).fit(("b", "a"))
+    assert (by_name.y.tolist(), by_name.classes) == ([1, 0, 0], ("b", "a"))
 
 
 def named(*classes: str) -> Instances:
@@ -78,8 +81,9 @@ def test_folders_called_by_numbers() -> None:
     """1, 10, 2 in the order of their letters: what the network's third class is, nobody says."""
     with pytest.raises(InputError, match="in the order of their letters"):
         named("1", "10", "2").fit(("class 0", "class 1", "class 2"))
-    with pytest.raises(InputError, match="another order: number 1 is 10, the network's 2"):
-        named("1", "10", "2").fit(("1", "2", "10"))
+    assert named("1", "10", "2").fit(("1", "2", "10")).y.tolist() == [0, 2, 1]
+    with pytest.raises(InputError, match="called by their numbers"):
+        named("0", "1", "2").fit(("1", "0", "2"))  # a number, or the network's name?
     named("1", "10", "2").fit(("1", "10", "2"))
     named("01", "02", "10").fit(("class 0", "class 1", "class 2"))
     named("0", "1", "2").fit(("zero", "one", "two"))
@@ -89,11 +93,15 @@ def test_folders_called_by_numbers() -> None:
 def test_inputs_in_the_networks_layout() -> None:
     data = tiny([0, 1])
     data.x[1, 0, 0, 1] = 0.5
-    assert data.scaled(1, -1.0, 1.0)[0, 0, 1] == 0.0
-    assert data.scaled(1, -1.0, 1.0, (1, 2, 2)).shape == (1, 2, 2)
+    assert data.input(1, PixelRule((1, 2, 2), (-1.0, 1.0)))[0, 0, 1] == 0.0
+    assert data.input(1, PixelRule((1, 2, 2), (-1.0, 1.0))).shape == (1, 2, 2)
     wide = Instances("w", "0" * 64, np.ones((1, 1, 5, 4), np.float32), np.zeros(1, int), ("a",))
-    assert wide.scaled(0, 0.0, 2.0, (5, 4, 1)).shape == (5, 4, 1)
-    assert wide.scaled(0, 0.0, 2.0, (7, 7, 1)).shape == (1, 5, 4)  # for the network to refuse
+    assert wide.input(0, PixelRule((5, 4, 1), (0.0, 2.0))).shape == (5, 4, 1)
+    assert wide.input(0, PixelRule((7, 7, 1), (0.0, 2.0))).shape == (
+        1,
+        5,
+        4,
+    )  # for the network to refuse
 
 
 def test_indices_in_words() -> None:

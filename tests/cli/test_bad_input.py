@@ -45,10 +45,12 @@ def test_a_model_without_names_is_explained_and_says_so(tmp_path: Path) -> None:
     model = onnx.load(MODEL)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "bare.onnx")
-    result = protoproof("explain", tmp_path / "bare.onnx", "--input", blank(tmp_path / "x.png"))
+    asked = ("explain", tmp_path / "bare.onnx", "--input", blank(tmp_path / "x.png"))
+    refused(protoproof(*asked), "x.png", "takes for pixels is not stated", "--preprocess")
+    result = protoproof(*asked, "--preprocess", "range=0,1")
     assert result.code == 0, result.err
     assert "bare sees class" in result.out
-    assert "0..255" in result.out
+    assert "pixels were prepared as stated: range=0,1" in result.out
 
 
 def test_image_of_the_wrong_size(tmp_path: Path) -> None:

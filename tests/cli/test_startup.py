@@ -29,7 +29,7 @@ def _packages(modules: set[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = load(MODEL)
-    x = read_input(digit_path(), network.input_shape, network.input_range)
+    x = read_input(digit_path(), network.pixels)
     path = tmp_path_factory.mktemp("proof") / "digit.cert.json"
     explain(network, x, vocabulary="ceiling").save(path)
     return path

@@ -88,12 +88,12 @@ def test_an_array_of_the_wrong_shape_fails_line_by_line(tmp_path: Path) -> None:
         "explain", SMALL, "--input", tmp_path / "wide.npy", "--out", tmp_path / "files"
     )
     assert result.code == 2
-    assert result.out.count("never resized") == 2
+    assert result.out.count("are resized only as --preprocess states") == 2
     assert "2 error" in result.out
 
 
 def test_what_is_done_to_the_numbers_is_said_once(tmp_path: Path) -> None:
-    """Bytes for a network that states no range: [0, 1] is assumed, in words and in the document."""
+    """Pixels for a network that states no range: refused alike, or as stated, which is said."""
     parts = draft()
     parts.description = None
     model = parts.save(tmp_path)
@@ -103,14 +103,14 @@ def test_what_is_done_to_the_numbers_is_said_once(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x_train=pixels, y_train=labels, x_test=pixels[:1],
              y_test=labels[:1])  # fmt: skip
     Image.fromarray(pixels[0]).save(tmp_path / "x.png")
-    why = "were scaled to [0, 1], for the model states no range"
-    for option, name, line in (
-        ("--input", "x.npy", f"numbers 0..255 {why}"),
-        ("--input", "x.png", f"numbers 0..255 {why}"),
-        ("--data", "x.npz", f"numbers {why}"),
-    ):
+    line = "pixels were prepared as stated: range=0,1"
+    for option, name in (("--input", "x.npy"), ("--input", "x.png"), ("--data", "x.npz")):
         out = tmp_path / "out" / ("one.json" if name == "x.png" else "many")
         asked = ("explain", model, option, tmp_path / name, "--vocabulary", "topk", "--out", out)
+        refused = protoproof(*asked)
+        assert refused.code == 2
+        assert "is not stated; state it with --preprocess" in refused.err
+        asked = (*asked, "--preprocess", "range=0,1")
         said = protoproof(*asked)
         assert said.code == 0, said.err
         assert said.out.count(line) == 1, said.out

@@ -56,7 +56,7 @@ def test_facts_read_in_the_network_s_own_measure(
     assert protoproof("check", out, model, "--input", tmp_path / "x.npy").code == 0
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
     assert re.search(sentence, page)
-    for assumed in ("no range stated: pictures are scaled to 0 to 1", "classes are numbered"):
+    for assumed in ("no range stated: numbers taken as given", "classes are numbered"):
         assert assumed in page
     # a window over the input is read off the graph; attention and deep networks see all of it
     whole = name in ("concepts", "token-cosine", "two-banks")

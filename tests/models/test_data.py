@@ -14,6 +14,7 @@ from PIL import Image
 
 from protoproof.data import npz as data_npz
 from protoproof.data.dataset import load_data
+from protoproof.data.preprocess import parse
 from protoproof.errors import InputError
 from tests.support.training import stripes
 
@@ -211,3 +212,41 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     root = _write_folder(tmp_path / "e", arrays, names)
     Image.fromarray(np.zeros((8, 9), np.uint16)).save(root / "train" / "jay" / "deep.png")
     assert "8-bit grey or RGB" in _refusal(root)
+
+
+def test_folders_called_by_numbers_are_taken_by_number(tmp_path: Path) -> None:
+    root = _write_folder(tmp_path / "n", stripes(40, 1, 8, 12, 3), ("10", "1", "2"))
+    assert load_data(str(root)).classes == ("1", "2", "10")
+
+
+def test_all_that_cannot_be_taken_is_counted_and_the_first_named(tmp_path: Path) -> None:
+    root = _write_folder(tmp_path / "f", stripes(40, 1, 8, 9, 2), ("jay", "wren"))
+    for number in range(4):
+        (root / "train" / "jay" / f"note{number}.txt").write_text("no picture")
+    (root / "train" / "jay" / "sub").mkdir()
+    said = _refusal(root)
+    assert said.startswith("5 files are no images: ")
+    assert "note0.txt" in said
+    assert said.endswith("; and 2 more")
+    root = _write_folder(tmp_path / "g", stripes(40, 1, 8, 9, 2), ("jay", "wren"))
+    for number in range(2):
+        Image.new("CMYK", (9, 8)).save(root / "test" / "wren" / f"x{number}.jpg")
+    assert _refusal(root).startswith("2 files cannot be taken: ")
+
+
+def test_pictures_of_every_size_where_it_is_said_what_becomes_of_them(tmp_path: Path) -> None:
+    arrays = stripes(40, 1, 8, 9, 2)
+    root = _write_folder(tmp_path / "s", arrays, ("jay", "wren"))
+    Image.new("L", (19, 17)).save(root / "train" / "wren" / "large.png")
+    assert "--preprocess resize=" in _refusal(root)
+    stated = parse("resize=8,crop=6x7", "x")
+    found = load_data(str(root), stated)
+    assert (found.input_shape, found.pixels) == ((1, 6, 7), True)
+    same = load_data(str(_save(tmp_path / "s.npz", arrays)), stated)
+    assert same.input_shape == (1, 6, 7)
+    assert np.array_equal(same.x_test[0, 0], arrays["x_test"][0, 0, 1:7, 1:8] / np.float32(255))
+    floats = {k: v / np.float32(255) if k[0] == "x" else v for k, v in arrays.items()}
+    plain = load_data(str(_save(tmp_path / "f.npz", floats)))
+    assert not plain.pixels
+    with pytest.raises(InputError, match="only pictures and 8-bit images are resized"):
+        load_data(str(tmp_path / "f.npz"), stated)

@@ -135,9 +135,9 @@ def test_an_encoder_behind_a_cast_of_bytes(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
     network, plain = load(path), load(draft().save(tmp_path, "plain.onnx"))
-    x = read_input(tmp_path / "x.png", network.input_shape, network.input_range)
+    x = read_input(tmp_path / "x.png", network.pixels)
     assert np.array_equal(x, pixels[None])
-    usual = read_input(tmp_path / "x.png", plain.input_shape, plain.input_range)
+    usual = read_input(tmp_path / "x.png", plain.pixels)
     assert network.observe(x).logits.tobytes() == plain.observe(usual).logits.tobytes()
     with pytest.raises(InputError, match=r"whole numbers 0..255"):
         network.observe(x * np.float32(0.5))

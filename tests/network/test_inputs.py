@@ -12,7 +12,8 @@ from PIL import Image
 
 from protoproof.errors import InputError
 from protoproof.network.inputs import open_inputs, read_input, read_input_file
-from protoproof.network.layout import from_image, layout_of, to_input, words
+from protoproof.network.layout import from_image, layout_of, words
+from protoproof.network.pixels import PixelRule
 from protoproof.report.page.images import to_picture
 
 RNG = np.random.default_rng(4)
@@ -60,14 +61,14 @@ def test_images_for_both_layouts(
     path = saved(tmp_path, pixels)
     image = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
     low, high = value_range
-    first = read_input(path, image.shape, value_range)
+    first = read_input(path, PixelRule(image.shape, value_range))
     want = low + (high - low) * (image / 255)
     np.testing.assert_allclose(first, want, rtol=0, atol=1e-6 * (high - low))
     assert first.dtype == np.float32
     assert (first.min(), first.max()) == (image.min() * 0 + first.min(), first.max())
     if value_range == (0.0, 255.0):
         assert np.array_equal(first, image)  # exactly, as bytes are
-    last = read_input_file(path, (6, 8, len(image)), value_range)
+    last = read_input_file(path, PixelRule((6, 8, len(image)), value_range))
     assert np.array_equal(last.x, np.moveaxis(first, 0, 2))
     assert last.x.flags.c_contiguous
     assert any("6 x 8 x" in remark and "channels last" in remark for remark in last.remarks)
@@ -75,36 +76,38 @@ def test_images_for_both_layouts(
 
 def test_what_was_done_is_said(tmp_path: Path) -> None:
     path = saved(tmp_path, GREY)
-    assert read_input_file(path, (1, 6, 8), UNIT).remarks == (
+    assert read_input_file(path, PixelRule((1, 6, 8), UNIT)).remarks == (
         "numbers 0..255 were scaled to [0, 1]",
     )
-    said = read_input_file(path, (3, 6, 8), UNIT, stated=False).remarks
+    said = read_input_file(path, PixelRule((3, 6, 8), UNIT)).remarks
     assert said == (
-        "numbers 0..255 were scaled to [0, 1], for the model states no range",
+        "numbers 0..255 were scaled to [0, 1]",
         "the image is grey; its three colours are equal",
     )
     exif = Image.Exif()
     exif[0x0112] = 3
     Image.fromarray(GREY).save(tmp_path / "turned.png", exif=exif)
-    turned = read_input_file(tmp_path / "turned.png", (1, 6, 8), UNIT)
+    turned = read_input_file(tmp_path / "turned.png", PixelRule((1, 6, 8), UNIT))
     assert "turned as its EXIF orientation says" in turned.remarks[-1]
-    assert np.array_equal(turned.x[0], read_input(path, (1, 6, 8), UNIT)[0, ::-1, ::-1])
+    assert np.array_equal(turned.x[0], read_input(path, PixelRule((1, 6, 8), UNIT))[0, ::-1, ::-1])
     floats = array(tmp_path, np.zeros((1, 6, 8), np.float32))
-    assert read_input_file(floats, (1, 6, 8), UNIT, stated=False).remarks == ()
+    assert read_input_file(floats, PixelRule((1, 6, 8), UNIT, known=False)).remarks == ()
 
 
 def test_colours_for_a_grey_network(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has colours, the network takes grey; convert it"):
-        read_input(saved(tmp_path, COLOUR), (1, 6, 8), UNIT)
+        read_input(saved(tmp_path, COLOUR), PixelRule((1, 6, 8), UNIT))
     same = saved(tmp_path, np.repeat(GREY[..., None], 3, 2), "same.png")
     grey = saved(tmp_path, GREY, "grey.png")
-    assert np.array_equal(read_input(same, (1, 6, 8), UNIT), read_input(grey, (1, 6, 8), UNIT))
+    assert np.array_equal(
+        read_input(same, PixelRule((1, 6, 8), UNIT)), read_input(grey, PixelRule((1, 6, 8), UNIT))
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 3), (4, 6, 8), (12, 100), (64,), (1, 28, 1)])
 def test_an_image_for_a_network_without_colours(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"give an array \(.npy\) of that shape"):
-        read_input(saved(tmp_path, GREY), shape, UNIT)
+        read_input(saved(tmp_path, GREY), PixelRule(shape, UNIT))
 
 
 SHAPES = [(1, 6, 8), (3, 6, 8), (6, 8, 1), (6, 8, 3), (2, 50), (1, 50), (7,), (5, 4), (2, 3, 4, 5)]
@@ -114,34 +117,34 @@ SHAPES = [(1, 6, 8), (3, 6, 8), (6, 8, 1), (6, 8, 3), (2, 50), (1, 50), (7,), (5
 def test_arrays_of_every_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
     values = RNG.random((4, *shape)).astype(np.float32)
     one = array(tmp_path, values[2], "one.npy")
-    assert open_inputs(one, shape, UNIT) is None
-    assert np.array_equal(read_input(one, shape, UNIT), values[2])
+    assert open_inputs(one, PixelRule(shape, UNIT)) is None
+    assert np.array_equal(read_input(one, PixelRule(shape, UNIT)), values[2])
     single = array(tmp_path, values[1:2], "single.npy")
-    assert open_inputs(single, shape, UNIT) is None
-    assert np.array_equal(read_input(single, shape, UNIT), values[1])
+    assert open_inputs(single, PixelRule(shape, UNIT)) is None
+    assert np.array_equal(read_input(single, PixelRule(shape, UNIT)), values[1])
     many = array(tmp_path, values, "many.npy")
     np.savez(tmp_path / "many.npz", x=values)
     for path in (many, tmp_path / "many.npz"):
-        found = open_inputs(path, shape, UNIT)
+        found = open_inputs(path, PixelRule(shape, UNIT))
         assert found is not None
         assert len(found) == 4
         for entry, value in zip(found, values, strict=True):
             assert np.array_equal(entry, value)
-        assert np.array_equal(read_input(path, shape, UNIT, 3), values[3])
+        assert np.array_equal(read_input(path, PixelRule(shape, UNIT), 3), values[3])
     with pytest.raises(InputError, match="choose one with --index"):
-        read_input(many, shape, UNIT)
+        read_input(many, PixelRule(shape, UNIT))
     with pytest.raises(InputError, match="--index 4 is outside"):
-        read_input(many, shape, UNIT, 4)
+        read_input(many, PixelRule(shape, UNIT), 4)
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 8), (6, 8, 1), (1, 50)])
 def test_an_only_channel_may_be_left_out(tmp_path: Path, shape: tuple[int, ...]) -> None:
     bare = tuple(size for size in shape if size != 1)
     values = RNG.random((5, *bare)).astype(np.float32)
-    many = open_inputs(array(tmp_path, values, "many.npy"), shape, UNIT)
+    many = open_inputs(array(tmp_path, values, "many.npy"), PixelRule(shape, UNIT))
     assert many is not None
     assert np.array_equal(many.entry(3), values[3].reshape(shape))
-    one = read_input(array(tmp_path, values[0], "one.npy"), shape, UNIT)
+    one = read_input(array(tmp_path, values[0], "one.npy"), PixelRule(shape, UNIT))
     assert np.array_equal(one, values[0].reshape(shape))
 
 
@@ -151,15 +154,15 @@ def test_channels_at_the_other_end_are_moved_and_that_is_said(
 ) -> None:
     values = RNG.random((6, 8, channels)).astype(np.float32)
     path = array(tmp_path, values)
-    first = read_input_file(path, (channels, 6, 8), UNIT)
+    first = read_input_file(path, PixelRule((channels, 6, 8), UNIT))
     assert np.array_equal(first.x, np.moveaxis(values, 2, 0))
     assert "channels were moved" in first.remarks[0]
-    assert open_inputs(path, (channels, 6, 8), UNIT) is None
-    same = read_input_file(path, (6, 8, channels), UNIT)
+    assert open_inputs(path, PixelRule((channels, 6, 8), UNIT)) is None
+    same = read_input_file(path, PixelRule((6, 8, channels), UNIT))
     assert np.array_equal(same.x, values)
     assert same.remarks == ()
     batch = array(tmp_path, np.stack([values] * 2), "two.npy")
-    many = open_inputs(batch, (channels, 6, 8), UNIT)
+    many = open_inputs(batch, PixelRule((channels, 6, 8), UNIT))
     assert many is not None
     assert np.array_equal(many.entry(1), first.x)
 
@@ -169,13 +172,13 @@ def test_channels_at_the_other_end_are_moved_and_that_is_said(
 )
 def test_other_shapes_are_refused(tmp_path: Path, values: np.ndarray) -> None:
     with pytest.raises(InputError, match="does not fit the network's input"):
-        read_input(array(tmp_path, values.astype(np.float32)), (1, 6, 8), UNIT)
+        read_input(array(tmp_path, values.astype(np.float32)), PixelRule((1, 6, 8), UNIT))
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint16, np.bool_, np.complex64])
 def test_other_numbers_are_refused(tmp_path: Path, kind: type) -> None:
     with pytest.raises(InputError, match="use uint8 or float"):
-        read_input(array(tmp_path, np.zeros((1, 6, 8), kind)), (1, 6, 8), UNIT)
+        read_input(array(tmp_path, np.zeros((1, 6, 8), kind)), PixelRule((1, 6, 8), UNIT))
 
 
 @given(
@@ -210,10 +213,14 @@ def test_data_of_images_for_both_layouts() -> None:
     """A data set holds [channel, row, column]; a network may want the channels last."""
     image = RNG.random((3, 6, 8)).astype(np.float32)
     for value_range in (UNIT, (-1.0, 3.0)):
-        first = to_input(image, (3, 6, 8), value_range)
-        last = to_input(image, (6, 8, 3), value_range)
+        first = PixelRule((3, 6, 8), value_range).values(image)
+        last = PixelRule((6, 8, 3), value_range).values(image)
         assert np.array_equal(last, np.moveaxis(first, 0, 2))
-        assert to_input(image, (3, 6, 9), value_range).shape == (3, 6, 8)  # for others to refuse
+        assert PixelRule((3, 6, 9), value_range).values(image).shape == (
+            3,
+            6,
+            8,
+        )  # for others to refuse
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 8), (6, 8, 1), (3, 6, 8), (6, 8, 3)])

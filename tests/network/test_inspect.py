@@ -63,7 +63,7 @@ def test_what_nobody_says_is_assumed_and_said(tmp_path: Path) -> None:
     parts = draft()
     parts.description = None
     text = inspect_file(parts.save(tmp_path)).to_text()
-    assert "input range not stated: [0, 1] assumed" in text
+    assert "input range not stated: pictures need --preprocess" in text
     assert "2: class 0, class 1" in text
     assert "name        tiny\n" in text
 

@@ -16,6 +16,7 @@ from protoproof.explanation.options import ExplainOptions
 from protoproof.extras import PACKAGES
 from protoproof.network import load
 from protoproof.network.inputs import read_input
+from protoproof.network.pixels import PixelRule
 from protoproof.resources import digit_path, policy_path, zoo_path
 from tests.support.blocked import EXTRAS, run, verbs
 from tests.support.campaign import MODEL as MODEL_OF_CAMPAIGNS
@@ -34,7 +35,7 @@ IMPORTED = {"z3-solver": "z3"}
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = load(MODEL)
-    x = read_input(DIGIT, network.input_shape, network.input_range)
+    x = read_input(DIGIT, network.pixels)
     path = tmp_path_factory.mktemp("proof") / "digit.cert.json"
     explain(network, x, ExplainOptions(vocabulary="ceiling")).save(path)
     return path
@@ -222,6 +223,6 @@ def _installs(extra: str) -> set[str]:
 
 def test_the_digit_is_the_one_that_the_demonstration_names() -> None:
     data = load_data("mnist5k")
-    x = read_input(DIGIT, (1, 28, 28), (0.0, 1.0))
+    x = read_input(DIGIT, PixelRule((1, 28, 28)))
     assert x.tobytes() == data.x_test[0].tobytes()
     assert int(data.y_test[0]) == 0

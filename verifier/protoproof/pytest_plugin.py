@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _RESULT = pytest.StashKey["GateResult"]()
 _NEEDED = {"model", "policy", "data"}
-_KNOWN = _NEEDED | {"latent", "output", "label", "baseline", "baseline_model", "workers", "device"}
+_KNOWN = _NEEDED | {"latent", "output", "label", "preprocess", "baseline", "baseline_model"}
+_KNOWN |= {"workers", "device"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,7 +80,6 @@ def explain(result: GateResult) -> str:
 
 
 def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> GateResult:
-    from protoproof.campaign.instances import read_instances
     from protoproof.errors import ProtoProofError
     from protoproof.extras import require
 
@@ -106,13 +106,14 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
         return run_gate(
             path("policy"),
             path("model"),
-            read_instances(source),
+            source,
             _directory(item, wanted),
             baseline=baseline,
             baseline_model=earlier_model,
             latent=wanted.get("latent", ()),
             output=wanted.get("output"),
             label=wanted.get("label"),
+            preprocess=wanted.get("preprocess"),
             workers=int(wanted.get("workers", 1)),
             device=str(wanted.get("device", "cpu")),
         )

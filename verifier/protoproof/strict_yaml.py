@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from protoproof.errors import ProtoProofError
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -32,6 +36,21 @@ def one_line(problem: object, longest: int) -> str:
     file, which may hold characters that hide or turn round what a terminal shows."""
     line = " ".join(str(problem).split())
     return "".join(c if c.isprintable() else "?" for c in line)[:longest]
+
+
+def plain_yaml(data: bytes, path: Path, error_type: type[ProtoProofError]) -> Any:
+    """One YAML document that says nothing JSON could not say.
+
+    Raises:
+        ``error_type``: it is not such a document; the message names ``path``.
+    """
+    try:
+        content = yaml.load(data.decode("utf-8"), Loader=PlainLoader)  # noqa: S506 - safer than safe
+        json.dumps(content, allow_nan=False)  # refuses dates, sets, NaN
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        problem = one_line(error, 200)
+        raise error_type(f"{path}: not plain YAML ({problem}); correct it") from error
+    return content
 
 
 # YAML 1.1 demands a point in "1.0e-4"; JSON and people do not

@@ -65,5 +65,6 @@ def decided(
         InputError: data or network are not those of the campaign.
     """
     file = read_policy(path)
-    result = evaluate(file, confirm(campaign, network, instances, **asked_of(file, instances)))
+    read = instances.fit(network.class_names, network.about.classes_stated)
+    result = evaluate(file, confirm(campaign, network, read, **asked_of(file, read)))
     return result, Policy(name=file.policy.name, sha256=file.sha256)

@@ -112,7 +112,7 @@ def confirm(
     words = wording(list(campaign.about["regions"] if regions is None else regions), network)
     again = Rechecker(campaign.directory, network, options)
     if instances is not None:
-        instances.fit(network.class_names)
+        instances = instances.fit(network.class_names, network.about.classes_stated)
     places = _places(campaign, again, facts.key, instances, options, chosen, only_known)
     names = options.vocabularies if vocabularies is None else vocabularies
     told = {name: campaign.regions.get(name, {}) for name in words}
@@ -224,7 +224,7 @@ def _places(
             yield _Place(_foreign(told[index]), Seen(told[index].instance, trouble=FOREIGN))
             continue
         network = again.network
-        seen = again.see(instances.scaled(index, *network.input_range, network.input_shape))
+        seen = again.see(instances.input(index, network.pixels))
         key = result_key(head, seen.digest, options, made_with)
         there = key in known or os.path.lexists(certificate_path(campaign.directory, key))
         if only_known and not there:

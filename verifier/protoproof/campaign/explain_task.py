@@ -29,7 +29,8 @@ from protoproof.campaign.record import (
 )
 from protoproof.certificate.canonical import canonical_bytes, core_digest
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core, Envelope
+from protoproof.certificate.schema import About, Core, Envelope
+from protoproof.data.preprocess import recorded
 from protoproof.errors import CertificateError, ModelError
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import Explanation
@@ -53,6 +54,7 @@ class ExplainJob:
         options: how to explain.
         device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
         seconds: after which no further method is tried on a region.
+        preprocess: what was done to pictures, which decides the range of inputs.
     """
 
     model: Path
@@ -60,6 +62,7 @@ class ExplainJob:
     options: Options
     device: str = "cpu"
     seconds: float | None = None
+    preprocess: str = ""
 
     def __call__(self) -> Server:
         """Load the network once.
@@ -69,7 +72,12 @@ class ExplainJob:
             UsageError: the device is not there.
         """
         engine = engine_named(self.device)
-        network = load(self.model, latent=self.head.latent, output=self.head.output)
+        network = load(
+            self.model,
+            latent=self.head.latent,
+            output=self.head.output,
+            preprocess=recorded(self.preprocess),
+        )
         if network.sha256 != self.head.model:
             raise ModelError(f"{self.model}: the file changed after the campaign was planned")
         explainer = Explainer(network, engine)
@@ -95,7 +103,8 @@ class ExplainJob:
 
 def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
     """Explain from nothing."""
-    found = explainer.explain(task.x, options.explain())
+    about = About(preprocessing=explainer.network.pixels.text)
+    found = explainer.explain(task.x, options.explain(), about=about)
     sizes: dict[str, dict[str, Any]] = {
         str(attempt.vocabulary): {
             "status": attempt.verdict.status.value,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from protoproof.errors import InputError, UsageError
-from protoproof.network.layout import to_input
+from protoproof.network.pixels import PixelRule
+
+if TYPE_CHECKING:
+    from protoproof.data.dataset import Dataset
+    from protoproof.data.preprocess import Preprocessing
 
 _MOST_LISTED = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """Labelled inputs in [0, 1].
+    """Labelled images in [0, 1].
 
     Attributes:
         name: what users call the data set.
@@ -28,6 +32,7 @@ class Instances:
         y: one class index per input.
         classes: one name per class index.
         source: where the data can be read again; a note for reports.
+        pixels: whether they were 8-bit numbers, of which a network has to state what they become.
 
     Raises:
         InputError: no inputs, or labels that do not fit.
@@ -39,6 +44,7 @@ class Instances:
     y: Int64[NDArray[np.int64], " image"]
     classes: tuple[str, ...]
     source: str = ""
+    pixels: bool = False
 
     def __post_init__(self) -> None:
         if not len(self.x):
@@ -46,33 +52,57 @@ class Instances:
         if len(self.x) != len(self.y):
             raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
 
-    def scaled(
-        self, index: int, low: float, high: float, shape: tuple[int, ...] | None = None
-    ) -> NDArray[np.float32]:
-        """Input ``index`` in the range [low, high] that a network declares, and in its shape."""
-        x = self.x[index]
-        return to_input(x, x.shape if shape is None else shape, (low, high))
+    def input(self, index: int, rule: PixelRule) -> NDArray[np.float32]:
+        """Image ``index`` as the input of a network that takes pixels by that rule."""
+        return rule.values(self.x[index])
 
-    def fit(self, classes: tuple[str, ...]) -> None:
-        """Make sure that labels mean what the network's class names mean.
+    def require_stated(self, rule: PixelRule) -> None:
+        """Make sure that somebody states what a network takes these images as.
 
         Raises:
-            InputError: another number of classes, the same names in another order, or numbers for
-            names whose order nobody states.
+            InputError: nobody does.
+        """
+        if rule.problem and (self.pixels or rule.known or rule.doubt):
+            raise InputError(f"data {self.name}: {rule.problem}")
+
+    def fit(self, classes: tuple[str, ...], stated: bool = False) -> Instances:
+        """The same, labels meaning what the network's class names mean.
+
+        Where both have the same names, labels are brought into the network's order, by name.
+
+        Args:
+            classes: the network's.
+            stated: whether they are names that somebody gave them.
+
+        Raises:
+            InputError: another number of classes, other names, or numbers for names where nobody
+            states which is which.
         """
         if len(self.classes) != len(classes):
             raise InputError(
                 f"data {self.name}: {len(self.classes)} classes, the network has {len(classes)}; "
                 "use the data that the network was made for"
             )
-        if self.classes != classes and sorted(self.classes) == sorted(classes):
-            k = next(k for k, name in enumerate(classes) if self.classes[k] != name)
+        if self.classes == classes:
+            return self
+        k = next(k for k, name in enumerate(classes) if self.classes[k] != name)
+        if sorted(self.classes) == sorted(classes) and len(set(classes)) == len(classes):
+            if self.classes == tuple(map(str, range(len(classes)))):
+                raise InputError(
+                    f"data {self.name}: its classes are called by their numbers, which the network "
+                    f"has as names in another order ({k} is its {classes[k]}); give the data the "
+                    "names that are meant"
+                )
+            place = np.array([classes.index(name) for name in self.classes], dtype=np.int64)
+            return replace(self, y=place[self.y], classes=classes)
+        numeric = all(re.fullmatch("[0-9]{1,18}", name) for name in self.classes)
+        if stated and not numeric:
             raise InputError(
-                f"data {self.name}: its classes are the network's in another order: number {k} is "
-                f"{self.classes[k]}, the network's {classes[k]}; bring labels, or the names of "
-                "folders, into the network's order"
+                f"data {self.name}: its classes are called otherwise than the network's: number "
+                f"{k} is {self.classes[k]}, the network's {classes[k]}; give both the same names, "
+                "or number the data's"
             )
-        if self.classes != classes and all(re.fullmatch("[0-9]{1,18}", c) for c in self.classes):
+        if numeric:
             numbers = [int(name) for name in self.classes]
             if numbers != sorted(numbers):
                 first = ", ".join(self.classes[:4])
@@ -81,19 +111,28 @@ class Instances:
                     f"({first} ...), which need not be the network's; name the network's classes, "
                     "or write 01, 02, 10"
                 )
+        return self
 
 
-def read_instances(source: str) -> Instances:
+def read_instances(source: str, preprocessing: Preprocessing | None = None) -> Instances:
     """The test part of a data source, as a campaign takes it.
+
+    ``preprocessing`` says how its pictures are resized and cropped.
 
     Raises:
         InputError, MissingDependencyError: see :func:`protoproof.data.dataset.load_data`.
     """
     from protoproof.data.dataset import load_data
 
-    data = load_data(source)
+    return instances_of(load_data(source, preprocessing), source)
+
+
+def instances_of(data: Dataset, source: str) -> Instances:
+    """The test part of a data set."""
     where = str(Path(source).resolve()) if Path(source).exists() else source
-    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
+    return Instances(
+        data.name, data.sha256, data.x_test, data.y_test, data.classes, where, data.pixels
+    )
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,11 @@ class Plan:
         """What the ledger keeps of it."""
         return {
             # for reports; not a part of the summary, which is equal wherever the files lie
-            "where": {"model": str(self.network.path.resolve()), "data": self.instances.source},
+            "where": {
+                "model": str(self.network.path.resolve()),
+                "data": self.instances.source,
+                "preprocess": self.network.pixels.text,
+            },
             "data": {"name": self.instances.name, "sha256": self.instances.sha256},
             "selection": self.asked.selection.to_json(),
             "options": self.asked.options.to_json(),
@@ -86,7 +90,7 @@ class Plan:
 
     def _input(self, index: int) -> NDArray[np.float32]:
         network = self.network
-        return self.instances.scaled(index, *network.input_range, network.input_shape)
+        return self.instances.input(index, network.pixels)
 
     def _explanations(self, ledger: Ledger, known: dict[str, Earlier]) -> list[tuple[Task, int]]:
         counts, tasks = Counter(plan.key for plan in self.planned), dict[str, Task]()
@@ -119,7 +123,8 @@ def make_plan(network: Network, instances: Instances, asked: CampaignOptions) ->
         UsageError: a region that a campaign cannot use, or instances that are not there.
         InputError: data that does not fit the network.
     """
-    instances.fit(network.class_names)
+    instances = instances.fit(network.class_names, network.about.classes_stated)
+    instances.require_stated(network.pixels)
     chosen = asked.selection.choose(instances)
     network.labels(asked.options.label)
     if asked.regions:

@@ -11,6 +11,7 @@ from protoproof.campaign.record import Row, State
 from protoproof.campaign.regions import RegionRecord
 from protoproof.campaign.store import Ledger
 from protoproof.campaign.summary import state_counts, summary
+from protoproof.data.preprocess import recorded
 from protoproof.errors import InputError
 from protoproof.network import Network, load
 from protoproof.network.onnx.file import read_model
@@ -63,7 +64,8 @@ class Campaign:
 def network_of(campaign: Campaign, model: Path | None, option: str) -> Network:
     """The network of a campaign, from the file given or the one that lay where the campaign says.
 
-    It is read as the head that the campaign is about: a question, as the options are.
+    It is read as the head that the campaign is about, and its pictures as the campaign did: a
+    question, as the options are.
 
     Args:
         campaign: as its directory has it.
@@ -87,7 +89,8 @@ def network_of(campaign: Campaign, model: Path | None, option: str) -> Network:
             f"{shown}: is not the network of {campaign.directory} (sha256 differs); give that one "
             f"with {option}"
         )
-    return load(path, latent=facts.latent, output=facts.output)
+    said = recorded(campaign.about["where"].get("preprocess", ""))
+    return load(path, latent=facts.latent, output=facts.output, preprocess=said)
 
 
 def read_campaign(directory: Path) -> Campaign:

@@ -133,8 +133,14 @@ def _store(ledger: Ledger, task: Task, outcome: Outcome, timing: Timing) -> None
 def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
     """What makes workers, and what these do."""
     asked, limits = plan.asked, plan.asked.limits
+    network = plan.network
     job = make_server or ExplainJob(
-        plan.network.path.resolve(), plan.facts.key, asked.options, asked.device, limits.seconds
+        network.path.resolve(),
+        plan.facts.key,
+        asked.options,
+        asked.device,
+        limits.seconds,
+        network.pixels.text,
     )
     if not isinstance(asked.engine, str):
         return asked.engine(job, limits)

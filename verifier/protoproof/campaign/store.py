@@ -64,6 +64,7 @@ class _Closed(BaseModel):
 class _Where(_Closed):
     model: str
     data: str
+    preprocess: str = ""
 
 
 class _Data(_Closed):

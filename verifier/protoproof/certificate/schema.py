@@ -329,11 +329,15 @@ class Core(Frozen):
 
 
 class About(Frozen):
-    """What differs between equal runs. Nothing here is checked."""
+    """What differs between equal runs. Nothing here is checked.
+
+    ``preprocessing``: what turned a picture into the input, in the words of ``--preprocess``.
+    """
 
     created: Text = ""
     command: Text = ""
     input_name: Text = ""
+    preprocessing: Annotated[Text, Field(exclude_if=lambda value: not value)] = ""
     seconds: float | None = None
     oracle: Text = ""
 

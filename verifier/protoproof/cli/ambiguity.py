@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.table import Table
 
-from protoproof.cli.options import Json, Latent, Model, Output, Quiet
+from protoproof.cli.options import Json, Latent, Model, Output, Preprocess, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.extras import require
 
@@ -26,23 +27,26 @@ def ambiguity(
     ] = Path("out/ambiguity.json"),
     latent: Latent = None,
     output: Output = None,
+    preprocess: Preprocess = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Find test images with the same most activated prototypes and different predictions."""
     require("explain", "looking for collisions")
-    from protoproof.data.dataset import load_data
+    from protoproof.campaign.instances import read_instances
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread
 
-    network = load(model, latent=latent or (), output=output)
-    images = load_data(data).x_test
+    network = load(model, latent=latent or (), output=output, preprocess=preprocess)
+    rule = network.pixels
+    instances = read_instances(data, rule.preprocessing)
+    instances.require_stated(rule)
+    images = instances.x
     # data sorted by class must not lose classes, so a part of it is spread over all of it
     chosen = spread(len(images), limit)
-    low, high = network.input_range
     files = ambiguity_to_files(
         network,
-        (low + (high - low) * images[list(chosen)]).astype("f4"),
+        np.stack([instances.input(index, rule) for index in chosen]),
         out=out,
         data_name=data,
         most=most,

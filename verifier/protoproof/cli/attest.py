@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from protoproof.cli.attested import leaves_beside, lines_about
-from protoproof.cli.options import Json, Quiet
+from protoproof.cli.options import Json, Preprocess, Quiet
 from protoproof.cli.terminal import print_json, progress_bar, strong
 from protoproof.errors import UsageError
 from protoproof.report.page.text import label, plural, visible
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from protoproof.attestation.observing import Observer
     from protoproof.attestation.statement import Policy
     from protoproof.campaign import Campaign, Instances
+    from protoproof.data.preprocess import Preprocessing
     from protoproof.gate.outcome import GateResult
     from protoproof.kernel import ModelFile
 
@@ -66,6 +67,7 @@ def attest(
     model: Where = None,
     data: Data = None,
     policy: PolicyFile = None,
+    preprocess: Preprocess = None,
     model_signature: ModelSignature = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -80,6 +82,7 @@ def attest(
     require("attest", "attest")
     from protoproof.attestation.keys import read_private
     from protoproof.attestation.model_signing import sign_model
+    from protoproof.data.preprocess import preprocessing_of, recorded
     from protoproof.files import require_writable, write_together
     from protoproof.kernel import ModelFile
 
@@ -92,7 +95,9 @@ def attest(
     file, name, written = ModelFile.read(path), label(path.name), {}
     if model_signature is not None:
         written[model_signature] = sign_model(file, name, private)
-    observer = None if data is None else _observer(file, path, data)
+    said = "" if campaign is None else campaign.about.get("where", {}).get("preprocess", "")
+    stated = recorded(said) if preprocess is None else preprocessing_of(preprocess)
+    observer = None if data is None else _observer(file, path, data, stated)
     passed = None
     if policy is not None and observer is not None:
         result, passed = _decided(campaign, path, observer.instances, policy)
@@ -179,13 +184,13 @@ def _refuse_places(out: Path, signature: Path | None, read: list[Path]) -> None:
         raise UsageError(f"--out {out}: would be written over what is read; choose another name")
 
 
-def _observer(model: ModelFile, path: Path, data: str) -> Observer:
+def _observer(model: ModelFile, path: Path, data: str, stated: Preprocessing | None) -> Observer:
     from protoproof.attestation.observing import Observer
     from protoproof.campaign.instances import read_instances
     from protoproof.extras import require
 
     require("explain", "--data")
-    return Observer(read_instances(data), path, model.sha256)
+    return Observer(read_instances(data, stated), path, model.sha256, stated)
 
 
 def _decided(

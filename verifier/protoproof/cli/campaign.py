@@ -35,6 +35,7 @@ from protoproof.cli.options import (
     Model,
     Oracle,
     Output,
+    Preprocess,
     Quiet,
     Seed,
     Vocabulary,
@@ -98,6 +99,7 @@ def campaign(
     level: Level = "auto",
     latent: Latent = None,
     output: Output = None,
+    preprocess: Preprocess = None,
     region: Regions = None,
     timeout: Timeout = 60.0,
     memory: Memory = None,
@@ -129,8 +131,8 @@ def campaign(
     from protoproof.campaign.instances import read_instances
     from protoproof.network import load
 
-    instances = read_instances(data)
-    network = load(model, latent=latent or (), output=output)
+    network = load(model, latent=latent or (), output=output, preprocess=preprocess)
+    instances = read_instances(data, network.pixels.preprocessing)
     result = _run(network, instances, out, asked, parquet, hidden=quiet or as_json)
     if as_json:
         print_json(_document(result))

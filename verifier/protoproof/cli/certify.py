@@ -16,7 +16,17 @@ import typer
 from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
-from protoproof.cli.options import Device, Index, Json, Latent, Model, Output, Quiet, Seed
+from protoproof.cli.options import (
+    Device,
+    Index,
+    Json,
+    Latent,
+    Model,
+    Output,
+    Preprocess,
+    Quiet,
+    Seed,
+)
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
 from protoproof.extras import require
 
@@ -83,6 +93,7 @@ class Asked:
     out: Path | None
     latent: tuple[str, ...]
     output: str | None
+    preprocess: str | None = None
 
     @property
     def path(self) -> Path:
@@ -112,6 +123,7 @@ def certify(
     device: Device = "cpu",
     latent: Latent = None,
     output: Output = None,
+    preprocess: Preprocess = None,
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -125,7 +137,7 @@ def certify(
         top=top,
         explanation=_explanation(explanation),
     )
-    head = (tuple(latent or ()), output)
+    head = (tuple(latent or ()), output, preprocess)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head)
     require("certify", "certifying")
     result, name = _decided(asked, options, shown=not quiet)
@@ -149,10 +161,12 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     from protoproof.region.sets.syntax import parse_number
     from protoproof.region.sets.yaml_file import expected_class, load_region
 
-    network = load(asked.model, latent=asked.latent, output=asked.output)
+    network = load(
+        asked.model, latent=asked.latent, output=asked.output, preprocess=asked.preprocess
+    )
     path = asked.input_
     shape, domain = network.input_shape, network.input_range
-    x = None if path is None else read_input(path, shape, domain, asked.index)
+    x = None if path is None else read_input(path, network.pixels, asked.index)
     region = load_region(asked.region, x, shape, domain)
     options = replace(options, expected=expected_class(asked.region))
     up_to = asked.radius_up_to
@@ -162,6 +176,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
         input_name=_utf8("" if path is None else path.name),
+        preprocessing=network.pixels.text,
     )
     certifier = Certifier(network, asked.device)
     with progress_bar(shown) as move:

@@ -187,7 +187,7 @@ def _observed(
 
     require("explain", "--input")
     network = _as_stated(content, name, model)
-    x = read_input(input_, network.input_shape, network.input_range, index)
+    x = read_input(input_, network.pixels, index)
     model_file = ModelFile(network.data, network.files)
     report, code = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
@@ -204,11 +204,20 @@ def _as_stated(content: bytes, name: Path, model: Path) -> Network:
         ModelError: the model is refused, or has no such head.
     """
     from protoproof.certificate.reader import read_certificate, require_certificate
+    from protoproof.data.preprocess import recorded
     from protoproof.network import load
 
     require_certificate(content, str(name))
-    stated = read_certificate(content).core.model
-    return load(model, latent=stated.latent, output=stated.output, routing=stated.routing)
+    envelope = read_certificate(content)
+    stated = envelope.core.model
+    return load(
+        model,
+        latent=stated.latent,
+        output=stated.output,
+        routing=stated.routing,
+        # not proved, and no matter: the hash of the input that comes out of it is compared
+        preprocess=recorded(envelope.about.preprocessing),
+    )
 
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:

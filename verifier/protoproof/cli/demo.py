@@ -62,7 +62,7 @@ def _digit(network: Network) -> tuple[NDArray[np.float32], int]:
     """Test image 0 of mnist5k, which rides along with the networks; it is a zero."""
     from protoproof.network.inputs import read_input
 
-    return read_input(digit_path(), network.input_shape, network.input_range), 0
+    return read_input(digit_path(), network.pixels), 0
 
 
 def _of_data(index: int) -> tuple[NDArray[np.float32], int]:

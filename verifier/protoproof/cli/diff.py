@@ -41,7 +41,7 @@ def diff(
         new,
         old_model=old_model,
         new_model=new_model,
-        instances=data_of(data, where_it_lay(new)["data"]),
+        instances=data_of(data, where_it_lay(new)),
     )
     if as_json:
         print_json(found.to_json())

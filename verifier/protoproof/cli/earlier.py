@@ -17,16 +17,18 @@ def where_it_lay(directory: Path) -> dict[str, str]:
     from protoproof.gate.compare import find_campaign
 
     found = read_campaign(find_campaign(directory)).about.get("where", {})
-    return {word: str(found.get(word, "")) for word in ("model", "data")}
+    return {word: str(found.get(word, "")) for word in ("model", "data", "preprocess")}
 
 
-def data_of(given: str | None, before: str) -> Instances | None:
+def data_of(given: str | None, where: dict[str, str]) -> Instances | None:
     """The data: what was asked for must be there, what lay there may be gone."""
     from protoproof.campaign.instances import read_instances
+    from protoproof.data.preprocess import recorded
 
+    before, stated = where["data"], recorded(where["preprocess"])
     if given is not None:
-        return read_instances(given)
+        return read_instances(given, stated)
     try:
-        return read_instances(before) if before else None
+        return read_instances(before, stated) if before else None
     except ProtoProofError:
         return None

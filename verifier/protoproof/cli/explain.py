@@ -39,6 +39,7 @@ from protoproof.cli.options import (
     Out,
     Output,
     Pages,
+    Preprocess,
     Quiet,
     Routing,
     Timeout,
@@ -84,6 +85,7 @@ def explain(
     latent: Latent = None,
     output: Output = None,
     routing: Routing = None,
+    preprocess: Preprocess = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -110,7 +112,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        *(tuple(latent or ()), output, routing),
+        *(tuple(latent or ()), output, routing, preprocess),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -127,7 +129,13 @@ def _run(asked: Asked) -> int:
     from protoproof.network import load
     from protoproof.report.files.beside import Beside
 
-    network = load(asked.model, latent=asked.latent, output=asked.output, routing=asked.routing)
+    network = load(
+        asked.model,
+        latent=asked.latent,
+        output=asked.output,
+        routing=asked.routing,
+        preprocess=asked.preprocess,
+    )
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
@@ -145,17 +153,17 @@ def _run(asked: Asked) -> int:
 
 def _many(network: Network, asked: Asked) -> tuple[Iterator[Source], tuple[str, ...]] | None:
     """The inputs, where they are many, and what is done to their numbers; None for a single one."""
-    from protoproof.cli.explain_many import from_array, from_data, scaled
+    from protoproof.cli.explain_many import from_array, from_data
     from protoproof.network.inputs import open_inputs
 
     if asked.data is not None:
-        return from_data(network, asked.data), scaled(network)
+        return from_data(network, asked.data)
     if asked.input_ is None or asked.index is not None:
         return None
-    array = open_inputs(asked.input_, network.input_shape, network.input_range)
+    array = open_inputs(asked.input_, network.pixels)
     if array is None:
         return None
-    return from_array(array), array.remarks(network.range_stated)
+    return from_array(array), array.remarks
 
 
 def _explain_many(
@@ -187,8 +195,7 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     network, path, index = explainer.network, asked.input_, asked.index
     if path is None:
         raise UsageError("give the input with --input")
-    stated = network.range_stated
-    read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
+    read = read_input_file(path, network.pixels, index)
     name = path.name if index is None else f"{path.name}[{index}]"
     stem = path.stem if index is None else f"{path.stem}-{index}"
     files = Files(

@@ -34,26 +34,20 @@ def from_array(array: InputArray) -> Iterator[Source]:
         yield f"{path.name}[{index}]", f"{path.stem}-{index}", partial(array.entry, index)
 
 
-def from_data(network: Network, source: str) -> Iterator[Source]:
-    """The test images of a data set, scaled to the range that the network declares.
+def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[str, ...]]:
+    """The test images of a data set as inputs, and what is done to their numbers.
 
     Raises:
-        InputError: there is no such data set, or its images do not fit the network.
+        InputError: there is no such data set, its images do not fit the network, or nobody states
+            what the network takes them as.
     """
     data, read = _opened(network, source, "--data")
     stem = Path(data.name).stem
+    remark = network.pixels.remark("numbers") if network.range_stated else ""
     return (
         (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
         for index in range(len(data.x_test))
-    )
-
-
-def scaled(network: Network) -> tuple[str, ...]:
-    """What is done to the images of a data set where the network states no range."""
-    if network.range_stated:
-        return ()
-    low, high = network.input_range
-    return (f"numbers were scaled to [{low:g}, {high:g}], for the model states no range",)
+    ), tuple(filter(None, [remark]))
 
 
 def training_images(network: Network, source: str) -> Training:
@@ -74,18 +68,21 @@ def _opened(
     network: Network, source: str, option: str
 ) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
     """A data set that fits the network, and how one of its images becomes an input."""
+    from protoproof.campaign.instances import instances_of
     from protoproof.data.dataset import load_data
-    from protoproof.network.layout import from_image, to_input
+    from protoproof.network.layout import from_image
 
-    data = load_data(source)
+    rule = network.pixels
+    data = load_data(source, rule.preprocessing)
     if from_image(data.x_test[0], network.input_shape) is None:
         raise InputError(
             f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
-            f"input {list(network.input_shape)}; inputs are never resized"
+            f"input {list(network.input_shape)}; they are resized only as --preprocess states"
         )
+    instances_of(data, source).require_stated(rule)
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return to_input(images[index], network.input_shape, network.input_range)
+        return rule.values(images[index])
 
     return data, read
 

@@ -40,6 +40,7 @@ class Asked:
     latent: tuple[str, ...] = ()
     output: str | None = None
     routing: str | None = None
+    preprocess: str | None = None
 
     @property
     def protected(self) -> list[Path]:

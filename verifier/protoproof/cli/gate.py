@@ -19,7 +19,7 @@ from protoproof.cli.campaign import (
     end_by_signal,
     progress_bar,
 )
-from protoproof.cli.options import Json, Label, Latent, Output, Quiet
+from protoproof.cli.options import Json, Label, Latent, Output, Preprocess, Quiet
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError
 from protoproof.extras import require
@@ -49,6 +49,7 @@ def gate(
     latent: Latent = None,
     output: Output = None,
     label: Label = None,
+    preprocess: Preprocess = None,
     workers: Workers = CORES,
     engine: Engine = "local",
     address: Address = None,
@@ -63,7 +64,6 @@ def gate(
     from protoproof.files import write_atomic
 
     require("explain", "the gate")
-    from protoproof.campaign.instances import read_instances
     from protoproof.gate import run_gate
     from protoproof.gate.markdown import to_markdown
 
@@ -71,11 +71,12 @@ def gate(
         result = run_gate(
             policy,
             model,
-            read_instances(data),
+            data,
             out,
             latent=latent or (),
             output=output,
             label=label,
+            preprocess=preprocess,
             baseline=baseline,
             baseline_model=baseline_model,
             workers=workers,

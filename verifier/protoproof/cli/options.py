@@ -21,6 +21,16 @@ Output = Annotated[
     str | None,
     typer.Option("--output", metavar="NAME", help="The output to explain, likewise."),
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="WORDS|FILE.yaml",
+        help="What is done to a picture before the network sees it: imagenet, or what of "
+        "resize=256,crop=224,bgr,range=0,1,mean=..,std=.. holds, or a YAML file with these words. "
+        "Default: what the model's description states.",
+    ),
+]
 Routing = Annotated[
     str | None,
     typer.Option(

@@ -109,7 +109,7 @@ def _campaign(
         directory,
         target.out,
         model=model or Path(where["model"]),
-        instances=data_of(data, where["data"]),
+        instances=data_of(data, where),
         pdf=target.pdf,
         sections=sections,
         program=program(),

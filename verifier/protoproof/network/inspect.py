@@ -115,7 +115,7 @@ def _input_text(part: dict[str, Any] | None) -> str:
     if part["bytes"]:
         values = "whole numbers 0..255 (uint8)"
     elif not part["range_stated"]:
-        values = "input range not stated: [0, 1] assumed of pictures, none of arrays"
+        values = "input range not stated: pictures need --preprocess, arrays are taken as given"
     layout = layout_of(tuple(part["shape"]))
     axes = f" ({layout})" if layout else ""
     what = "image" if layout else "input"

@@ -29,19 +29,6 @@ def words(shape: tuple[int, ...]) -> str:
     return f"{sizes} ({layout})" if layout else sizes
 
 
-def to_input(
-    image: NDArray[np.float32], shape: tuple[int, ...], value_range: tuple[float, float]
-) -> NDArray[np.float32]:
-    """An image of a data set, [channel, row, column] in [0, 1], as an input of a network.
-
-    One that does not fit comes back as it is, for whoever runs it to refuse.
-    """
-    low, high = value_range
-    found = from_image(image, shape)
-    scaled = (image if found is None else found) * np.float32(high - low) + np.float32(low)
-    return np.asarray(scaled)
-
-
 def from_image(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32] | None:
     """[channel, row, column] as an input of this shape; None where it does not fit.
 

@@ -34,11 +34,14 @@ from protoproof.network.onnx.runtime import (
     check_image,
 )
 from protoproof.network.onnx.screen import refusals
+from protoproof.network.pixels import PixelRule, pixel_rule
 from protoproof.network.receptive import receptive_field
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from torch import nn
+
+    from protoproof.data.preprocess import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,8 @@ class Network:
 
     ``files``: the model's data files, by name; ``sha256`` covers them, too. ``recognised``: the
     head, where its latent and scores are, and the other heads that the graph has.
-    ``latent_range`` names what the operator that makes the latent guarantees.
+    ``latent_range`` names what the operator that makes the latent guarantees. ``pixels``: how an
+    image becomes its input.
     """
 
     file: OnnxFile = field(repr=False)
@@ -58,6 +62,7 @@ class Network:
     graph: Graph = field(repr=False)
     view: View = field(repr=False)
     session: Session = field(repr=False)
+    pixels: PixelRule
 
     @property
     def path(self) -> Path:
@@ -86,13 +91,17 @@ class Network:
 
     @property
     def input_range(self) -> tuple[float, float]:
-        """Closed range of input values: bytes have their own, else what is said, else [0, 1]."""
-        return (0.0, 255.0) if self.graph.bytes_in else self.about.input_range
+        """Closed range of input values.
+
+        What pixels become where that is stated; bytes have their own, else what is said, else
+        [0, 1].
+        """
+        return self.pixels.range
 
     @property
     def range_stated(self) -> bool:
         """Whether that range is known: a range that nobody states is none."""
-        return self.graph.bytes_in or self.about.range_stated
+        return self.pixels.known
 
     @cached_property
     def receptive_fields(self) -> tuple[ReceptiveField | None, ...]:
@@ -252,6 +261,7 @@ def load(
     latent: str | Sequence[str] = (),
     output: str | None = None,
     routing: str | None = None,
+    preprocess: str | Preprocessing | None = None,
 ) -> Network:
     """Read and screen a model file, and find its head.
 
@@ -263,9 +273,12 @@ def load(
         output: the output to explain, likewise.
         routing: of a soft tree, which reading of it is explained; what the graph computes
             (``distributed``) by default.
+        preprocess: what is done to a picture before the network sees it, as ``--preprocess``
+            says it (see :mod:`protoproof.data.preprocess`); what the description says by default.
 
     Raises:
-        UsageError: see :meth:`Network.routed`.
+        UsageError: see :meth:`Network.routed`; or ``preprocess`` is malformed, or contradicts what
+            the network states.
         ModelError: the file is refused (see ``onnx_file`` and ``screen``), or no head is
             recognised in it.
         UnsupportedOperatorError: an operator outside the table or its preconditions.
@@ -275,7 +288,7 @@ def load(
     try:
         for refusal in refusals(file.model, limits, file.files):
             raise refusal
-        found = assemble(file, limits, latent=latent, output=output)
+        found = assemble(file, limits, latent=latent, output=output, preprocess=preprocess)
     except ModelError as error:
         raise type(error)(f"{printable(file.path, 400)}: {error}") from error
     return found if routing is None else found.routed(routing)
@@ -287,12 +300,13 @@ def assemble(
     *,
     latent: str | Sequence[str] = (),
     output: str | None = None,
+    preprocess: str | Preprocessing | None = None,
 ) -> Network:
     """Find the head of a screened file, and start the runtime.
 
     Raises:
         ModelError: no head is recognised, or ONNX Runtime refuses the model.
-        DescriptionError: see :func:`load`.
+        DescriptionError, UsageError: see :func:`load`.
     """
     said = find_about(file.model, file.path)
     graph = build_graph(file.model, limits, file.files, file.data)
@@ -312,4 +326,5 @@ def assemble(
         graph=graph,
         view=view,
         session=Session(exposing(file.data, hidden), file.files),
+        pixels=pixel_rule(graph.shapes[graph.input][1:], about, graph.bytes_in, preprocess),
     )

@@ -42,17 +42,27 @@ class _Named(BaseModel):
 
 
 class Normalisation(_Named):
-    """Per channel: (x - mean) / std, applied *inside* the graph. Information for readers."""
+    """Per channel: (x - mean) / std.
+
+    Applied *inside* the graph where the range is that of pixels ([0, 1], [0, 255]), and then
+    information for readers; outside where the range is the one of what comes out of it. Whoever
+    states no range leaves it open, and has pictures refused.
+    """
 
     mean: Annotated[tuple[Real, ...], Field(min_length=1)]
     std: Annotated[tuple[Annotated[Real, Field(gt=0)], ...], Field(min_length=1)]
 
 
 class InputText(_Named):
-    """The closed range of the input's values, and how they are normalised."""
+    """The closed range of the input's values, and how they are normalised.
+
+    ``preprocessing``: what is done to a picture before the graph sees it, in the words of
+    ``--preprocess``.
+    """
 
     range: tuple[Real, Real] | None = None
     normalisation: Normalisation | None = None
+    preprocessing: Text | None = None
 
 
 class ReceptiveField(_Named):
@@ -99,6 +109,7 @@ class About:
         name: what it is called; the file's stem where nobody says.
         input_range: closed range of input values; [0, 1] where nobody says (``range_stated``).
         classes: one name per class; "class 0" ... where nobody says.
+        preprocessing: the text of ``input.preprocessing``, or None.
         text: the text that was read, "" where there is none; ``external``: from beside the model.
     """
 
@@ -108,6 +119,7 @@ class About:
     input_range: tuple[float, float]
     range_stated: bool
     normalisation: Normalisation | None
+    preprocessing: str | None
     classes: tuple[str, ...]
     classes_stated: bool
     prototype_class: tuple[int, ...] | None
@@ -174,6 +186,7 @@ def named(
         input_range=(0.0, 1.0) if stated is None else stated,
         range_stated=stated is not None,
         normalisation=text.input.normalisation,
+        preprocessing=text.input.preprocessing,
         classes=text.classes or tuple(f"class {k}" for k in range(classes)),
         classes_stated=text.classes is not None,
         prototype_class=owners,

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from protoproof.errors import DescriptionError, ProtoProofError
+from protoproof.errors import DescriptionError
 from protoproof.network.onnx.file import read_regular_file
-from protoproof.strict_yaml import PlainLoader, one_line
+from protoproof.strict_yaml import plain_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 # The parser is slow: larger descriptions belong into the model's metadata.
@@ -37,18 +34,3 @@ def read_about_yaml(model: Path) -> str | None:
 def _to_json(data: bytes, path: Path) -> str:
     content = plain_yaml(data, path, DescriptionError)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def plain_yaml(data: bytes, path: Path, error_type: type[ProtoProofError]) -> Any:
-    """One YAML document that says nothing JSON could not say.
-
-    Raises:
-        ``error_type``: it is not such a document; the message names ``path``.
-    """
-    try:
-        content = yaml.load(data.decode("utf-8"), Loader=PlainLoader)  # noqa: S506 - safer than safe
-        json.dumps(content, allow_nan=False)  # refuses dates, sets, NaN
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        problem = one_line(error, 200)
-        raise error_type(f"{path}: not plain YAML ({problem}); correct it") from error
-    return content

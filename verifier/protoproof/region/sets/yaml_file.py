@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protoproof.errors import InputError
-from protoproof.network.head.about_yaml import plain_yaml
 from protoproof.network.onnx.file import read_regular_file
 from protoproof.network.onnx.node import printable
 from protoproof.region.sets.region import Image, Region
 from protoproof.region.sets.syntax import Domain, parse_region
 from protoproof.region.sets.vnnlib import read_vnnlib
+from protoproof.strict_yaml import plain_yaml
 
 SCHEMA = "protoproof.property/1"
 _MOST_BYTES = 1 << 17

@@ -17,7 +17,7 @@ from protoproof.network import Network
 from protoproof.report.ambiguity.collisions import Ambiguity, ambiguity
 from protoproof.report.ambiguity.html import render_ambiguity
 from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel, PagePrototype
-from protoproof.report.page.images import to_picture
+from protoproof.report.page.images import input_picture
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.text import plural
 
@@ -112,7 +112,7 @@ def _page(
         inputs = tuple(
             PageInput(
                 place[index],
-                to_picture(images[index], *network.input_range),
+                input_picture(network, images[index]),
                 network.class_names[predicted],
                 margin,
             )

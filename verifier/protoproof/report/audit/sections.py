@@ -23,7 +23,7 @@ from protoproof.network import Network
 from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
 from protoproof.report.page.facts import fact_words, prototype_words
 from protoproof.report.page.identity import drawn
-from protoproof.report.page.images import to_picture
+from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, reading_of
@@ -124,18 +124,18 @@ class Sections:
                     found[0],
                     names[row.record.predicted],
                     names[network.observe(x).predicted],
-                    to_picture(original, *network.input_range),
-                    to_picture(x, *network.input_range),
+                    input_picture(network, original),
+                    input_picture(network, x),
                     float(np.abs(x - original).max()),
                 )
 
     def _picture(self, row: Row) -> Image | None:
         x = self._input(row)
-        return None if x is None else to_picture(x, *self._network.input_range)
+        return None if x is None else input_picture(self._network, x)
 
     def _input(self, row: Row) -> NDArray[np.float32] | None:
         """The input, if the data at hand holds the very one that was explained."""
-        data, bounds = self._instances, self._network.input_range
+        data = self._instances
         if data is None:
             return None
         if row.record.reason == FOREIGN or row.index >= len(data.x):
@@ -143,7 +143,7 @@ class Sections:
             if note not in self.missing:
                 self.missing.append(note)
             return None
-        return data.scaled(row.index, *bounds, self._network.input_shape)
+        return data.input(row.index, self._network.pixels)
 
 
 def _explained(core: Core, report: CheckReport, reading: Reading, over: bool) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core
+from protoproof.certificate.schema import Envelope
+from protoproof.data.preprocess import recorded
 from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.formal.portable import portable_proof
@@ -24,7 +25,7 @@ from protoproof.report.audit.sections import patches_of, recorded_reading
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
-from protoproof.report.page.images import to_picture
+from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import PageCertificate
 
 
@@ -58,14 +59,14 @@ def page_to_files(
     """
     content = read_file(certificate)
     envelope = read_certificate(content)
-    network, x = _presented(envelope.core, certificate, model, input_, index)
+    network, x = _presented(envelope, certificate, model, input_, index)
     file = ModelFile(network.data, network.files)
     report = check(content, file, envelope.core.instance.input_sha256)
     page = explanation_page(
         envelope=envelope,
         check=report,
         reading=recorded_reading(network, envelope.core),
-        picture=to_picture(x, *network.input_range),
+        picture=input_picture(network, x),
         input_name=input_.name if index is None else f"{input_.name}[{index}]",
         model=page_model(network),
         certificate=PageCertificate(
@@ -86,15 +87,22 @@ def page_to_files(
 
 
 def _presented(
-    core: Core, certificate: Path, model: Path, input_: Path, index: int | None
+    envelope: Envelope, certificate: Path, model: Path, input_: Path, index: int | None
 ) -> tuple[Network, NDArray[np.float32]]:
     """Network and input, which must be those that the certificate is about.
 
     Raises:
         InputError, ModelError: they are not, or cannot be read.
     """
-    network = load(model, latent=core.model.latent, output=core.model.output)
-    x = read_input(input_, network.input_shape, network.input_range, index)
+    core = envelope.core
+    # how it says that pixels became numbers; the hash of these shows whether that is so
+    network = load(
+        model,
+        latent=core.model.latent,
+        output=core.model.output,
+        preprocess=recorded(envelope.about.preprocessing),
+    )
+    x = read_input(input_, network.pixels, index)
     instance, head = core.instance, network.head
     if input_digest(x) != instance.input_sha256:
         raise InputError(f"{input_}: is not the input that {certificate} is about")

@@ -18,7 +18,7 @@ from protoproof.prover.latent.replay_any import judge_of
 from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.alternatives_view import Extras, Looks
 from protoproof.report.files.nearest_patches import Training, nearest_patches
-from protoproof.report.page.images import crop, to_picture
+from protoproof.report.page.images import crop, input_picture
 from protoproof.report.page.reading import reading_of
 
 # Pictures of training patches, per place; places.
@@ -90,7 +90,7 @@ def _looks(network: Network, found: Contrastive, training: Training) -> tuple[Lo
     looks = []
     for place, patches in zip(places, near, strict=True):
         for patch in patches:
-            picture = to_picture(training.read(patch.image), *network.input_range)
+            picture = input_picture(network, training.read(patch.image))
             box = reading.box(patch.location, picture)
             if box is not None:
                 picture = crop(picture, box)

@@ -30,7 +30,7 @@ from protoproof.report.page.build import explanation_page
 from protoproof.report.page.facts import fact_words
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
-from protoproof.report.page.images import to_picture
+from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import (
     ExplanationPage,
     PageCertificate,
@@ -122,6 +122,7 @@ def explain_to_files(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=_utf8(shlex.join([*files.program, *files.arguments])),
         input_name=_utf8(input_name),
+        preprocessing=network.pixels.text,
     )
     result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
@@ -208,7 +209,7 @@ def _page(
         envelope=result.certificate,
         check=result.check,
         reading=reading,
-        picture=to_picture(result.observation.x, *network.input_range),
+        picture=input_picture(network, result.observation.x),
         input_name=input_name,
         model=page_model(network),
         certificate=certificate,

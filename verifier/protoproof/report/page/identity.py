@@ -15,10 +15,10 @@ def page_model(network: Network) -> PageModel:
     low, high = network.input_range
     values = f"from {low:g} to {high:g}"
     if not network.range_stated:
-        values = (
-            f"no range stated: pictures are scaled to {low:g} to {high:g}, numbers taken as given"
-        )
+        values = "no range stated: numbers taken as given"
     rows.append(("Input values", values))
+    if network.pixels.text:
+        rows.append(("Preprocessing", f"as stated: {network.pixels.text}"))
     if not about.classes_stated:
         rows.append(("Class names", "none stated: classes are numbered"))
     normal = [(name, text) for name, text in words.parts(network.recognised, network.latent_range)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw
@@ -15,6 +16,9 @@ from PIL import ImageDraw
 from protoproof.errors import InternalError
 from protoproof.network.layout import layout_of
 from protoproof.report.page.page import Box, Image
+
+if TYPE_CHECKING:
+    from protoproof.network import Network
 
 LARGE, SMALL = 512, 256  # longest sides of the input and of tiles; larger ones are shown smaller
 
@@ -26,7 +30,7 @@ _FINEST, _LONGEST = 4, 1 << 14  # at most so many times larger, and pixels wide
 _COLOURS = (1, 3)  # channels that a picture shows as they are
 
 
-def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) -> Image:
+def to_picture(x: Float[NDArray[Any], "..."], low: float, high: float) -> Image:
     """An input tensor in [low, high] as an image; other than 1 or 3 channels show their mean.
 
     What is no image is drawn as curves where it has few rows (signals by channel, a vector), else
@@ -46,7 +50,12 @@ def to_picture(x: Float32[NDArray[np.float32], "..."], low: float, high: float) 
     return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, 2)
 
 
-def _curves(x: NDArray[np.float32], low: float, high: float) -> Image:
+def input_picture(network: Network, x: NDArray[np.float32]) -> Image:
+    """An input of a network as the picture that it came from, or would have come from."""
+    return to_picture(network.pixels.image(x), 0.0, 1.0)
+
+
+def _curves(x: NDArray[Any], low: float, high: float) -> Image:
     """One curve per channel, below each other; values run upwards from ``low`` to ``high``."""
     # large enough that a part of a long signal can be read, and lines survive being shown smaller
     times = max(1, min(_FINEST, 2 * x.shape[1] // _WIDE))
