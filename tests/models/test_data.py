@@ -214,11 +214,6 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     assert "8-bit grey or RGB" in _refusal(root)
 
 
-def test_folders_called_by_numbers_are_taken_by_number(tmp_path: Path) -> None:
-    root = _write_folder(tmp_path / "n", stripes(40, 1, 8, 12, 3), ("10", "1", "2"))
-    assert load_data(str(root)).classes == ("1", "2", "10")
-
-
 def test_all_that_cannot_be_taken_is_counted_and_the_first_named(tmp_path: Path) -> None:
     root = _write_folder(tmp_path / "f", stripes(40, 1, 8, 9, 2), ("jay", "wren"))
     for number in range(4):

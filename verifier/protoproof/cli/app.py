@@ -30,6 +30,12 @@ def _inspect() -> Verb:
     return inspect
 
 
+def _prepare() -> Verb:
+    from protoproof.cli.prepare import prepare
+
+    return prepare
+
+
 def _explain() -> Verb:
     from protoproof.cli.explain import explain
 
@@ -105,6 +111,7 @@ def _bom() -> Verb:
 # in the order of `protoproof --help`
 VERBS: dict[str, Callable[[], Verb]] = {
     "inspect": _inspect,
+    "prepare": _prepare,
     "explain": _explain,
     "certify": _certify,
     "check": _check,

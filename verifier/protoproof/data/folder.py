@@ -6,7 +6,6 @@ image is named, never left out in silence.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 # what systems leave in folders that people look at
 _NOT_DATA = frozenset({"thumbs.db", "desktop.ini"})
 _NAMED = 3  # of many files that cannot be taken
-_NUMBER = re.compile("[0-9]{1,18}")
 
 
 def read_folder(
@@ -30,8 +28,8 @@ def read_folder(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Arrays as in an ``.npz`` file, and the class names: the folder names of ``train/``.
 
-    Folders are taken in sorted order; where all are called by numbers (1, 2, 10), by number. Files
-    are taken in sorted order. The images are grey when every file is stored so, otherwise RGB.
+    Folders and files are taken in sorted order, as torchvision does (1, 10, 2). The images are grey
+    when every file is stored so, otherwise RGB.
 
     Raises InputError for a missing folder, an image that cannot be taken as it is, images of
     different sizes (which ``preprocessing`` may change), or anything in a class folder that is no
@@ -117,9 +115,7 @@ def _class_folders(part: Path) -> list[Path]:
     for entry in entries:
         if not entry.is_dir() and entry.suffix.lower() in SUFFIXES:
             raise InputError(f"{entry}: lies in no class folder: move it into one")
-    folders = [entry for entry in entries if entry.is_dir()]
-    numbered = all(_NUMBER.fullmatch(folder.name) for folder in folders)
-    folders.sort(key=lambda entry: (int(entry.name) if numbered else 0, entry.name))
+    folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
     if not folders:
         raise InputError(f"{part}: holds no class folder: put the images of a class into one")
     return folders

@@ -191,15 +191,15 @@ def identity(data: bytes, files: Files) -> str:
     return hashlib.sha256(manifest.encode("utf-8")).hexdigest()
 
 
-def embedded(data: bytes, files: Files) -> bytes:
-    """The same model with its small external tensors stored in the model itself.
+def embedded(data: bytes, files: Files, most: int = _SMALL) -> bytes:
+    """The same model with its external tensors of at most so many numbers stored in the model.
 
     ONNX Runtime needs shapes and axes at hand while it loads a model; the large tensors it takes
     from the data files' bytes.
     """
     model = ModelProto.FromString(data)
     for tensor in model.graph.initializer:
-        if is_external(tensor) and math.prod(tensor.dims) <= _SMALL:
+        if is_external(tensor) and math.prod(tensor.dims) <= most:
             width = helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
             tensor.raw_data = bytes(numbers(tensor, width, files))
             tensor.ClearField("external_data")

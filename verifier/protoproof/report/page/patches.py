@@ -52,6 +52,7 @@ class _Origin(_Part):
     prototype: Index
     image: Index
     box: tuple[Index, Index, Index, Index]
+    nearest: bool = False  # the patch that is nearest to the prototype, which is none itself
 
 
 class _Provenance(_Part):
@@ -101,7 +102,11 @@ def load_patches(model: Path, prototypes: int) -> Patches | None:
         tuple(
             _shape(tile, origin) for tile, origin in zip(tiles, provenance.prototypes, strict=True)
         ),
-        tuple(f"training image {origin.image}" for origin in provenance.prototypes),
+        tuple(
+            f"training image {origin.image}"
+            + (", the nearest patch, not the prototype's own" if origin.nearest else "")
+            for origin in provenance.prototypes
+        ),
     )
 
 

@@ -1,0 +1,121 @@
+"""A prepared model needs nothing beside it, and computes what it did before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from protoproof.network import load
+from protoproof.report.page.patches import load_patches
+from tests.support.cli import protoproof
+from tests.support.network.builders import Draft, draft, node
+
+STATED = "resize=7,crop=6,bgr,mean=0.485,0.456,0.406,std=0.229,0.224,0.225"
+
+
+def colour(layout: str = "channels first") -> Draft:
+    """A network for three colours that says nothing about itself."""
+    parts, rng = draft(), np.random.default_rng(1)
+    parts.description = None
+    parts.weights["w1"] = rng.normal(0, 0.4, (5, 3, 3, 3)).astype(np.float32)
+    parts.image = (3, 6, 6)
+    if layout == "channels last":
+        parts.image = (6, 6, 3)
+        parts.node("c1").input[0] = "turned"
+        parts.nodes.insert(0, node("Transpose", ["input"], "turned", perm=[0, 3, 1, 2]))
+    return parts
+
+
+def pictures(folder: Path) -> Path:
+    rng = np.random.default_rng(2)
+    for part in ("train", "test"):
+        for name in ("jay", "wren"):
+            (folder / part / name).mkdir(parents=True)
+            for k in range(2):
+                pixels = rng.integers(0, 256, (9 + k, 12, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{k}.png")
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["channels first", "channels last"])
+def test_everything_inside_one_file(layout: str, tmp_path: Path) -> None:
+    model = colour(layout).build()
+    path = tmp_path / "net.onnx"
+    onnx.save(
+        model, path, save_as_external_data=True, location="net.data", size_threshold=0
+    )  # as torch's exporter does
+    data, out = pictures(tmp_path / "birds"), tmp_path / "new" / "ready.onnx"
+    asked = ("prepare", path, "--out", out, "--preprocess", STATED, "--data", data)
+    said = protoproof(*asked)
+    assert said.code == 0, said.err
+    for words in (
+        "external data merged: net.data",
+        "red and blue exchanged, mean and std",
+        "recorded: resize=7,crop=6x6",
+        "class names: jay, wren",
+        "pictures of 4 prototypes from all 4 training images of birds",
+        "largest difference 0;",
+    ):
+        assert words in said.out
+    # the same bits, from the same pictures, with nothing said beside it
+    before, after = load(path, preprocess=STATED), load(out)
+    assert (after.files, after.class_names) == ({}, ("jay", "wren"))
+    assert after.input_shape == (3, 6, 6)
+    assert after.input_range == (0.0, 1.0)
+    picture = data / "test" / "wren" / "0.png"
+    certificate = tmp_path / "x.cert.json"
+    explained = protoproof("explain", out, "--input", picture, "--out", certificate)
+    assert explained.code == 0, explained.err
+    assert "a picture was" not in explained.err
+    image = np.random.default_rng(0).random((3, 6, 6)).astype(np.float32)
+    one = before.observe(before.pixels.values(image))
+    two = after.observe(after.pixels.values(image))
+    assert one.latent.tobytes() == two.latent.tobytes()
+    assert one.logits.tobytes() == two.logits.tobytes()
+    assert protoproof("check", certificate, out, "--input", picture).code == 0
+    patches = load_patches(out, 4)
+    assert patches is not None
+    assert len(patches.pictures) == 4
+    assert "the nearest patch, not the prototype's own" in patches.origins[0]
+    assert "training image" in (tmp_path / "x.html").read_text(encoding="utf-8")
+    # nothing is written over
+    again = protoproof(*asked)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+def test_the_patch_that_a_prototype_is(tmp_path: Path) -> None:
+    """Where a prototype is a patch's latent, that patch is found, and is not called the nearest."""
+    parts = draft()
+    parts.save(tmp_path)
+    images = np.random.default_rng(3).random((4, 1, 6, 6)).astype(np.float32)
+    labels = np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    latent = load(tmp_path / "tiny.onnx").observe(images[2]).latent
+    parts.weights["prototypes"][1, :, 0, 0] = latent[3]
+    model = parts.save(tmp_path, "projected.onnx")
+    out = tmp_path / "ready.onnx"
+    said = protoproof("prepare", model, "--out", out, "--data", tmp_path / "d.npz", "--json")
+    assert said.code == 0, said.err
+    assert "1 are the latent of their patch" in " ".join(json.loads(said.out)["steps"])
+    origin = json.loads((tmp_path / "ready.json").read_text())["prototypes"][1]
+    assert origin == {"prototype": 1, "image": 2, "box": [2, 2, 5, 5], "nearest": False}
+
+
+def test_what_nobody_states_is_left_alone_and_said(tmp_path: Path) -> None:
+    model, out = colour().save(tmp_path), tmp_path / "ready.onnx"
+    said = protoproof("prepare", model, "--out", out, "--classes", "jay,wren")
+    assert said.code == 0, said.err
+    assert "no preprocessing put inside: which numbers the network takes" in said.out
+    assert load(out).class_names == ("jay", "wren")
+    assert not load(out).range_stated
+    names = tmp_path / "names.txt"
+    names.write_text("jay\n")
+    wrong = protoproof("prepare", model, "--out", tmp_path / "x.onnx", "--classes", names)
+    assert (wrong.code, "1 names, and the network has 2 classes" in wrong.err) == (2, True)
+    assert protoproof("prepare", model, "--out", tmp_path / "x.json").code == 2
