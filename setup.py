@@ -7,12 +7,14 @@ setup(
         *find_packages("verifier"),
         "protoproof.policies",
         "protoproof.schema",
+        "protoproof.starter",
         "protoproof.zoo",
     ],
     package_dir={
         "": "verifier",
         "protoproof.policies": "specs/policies",
         "protoproof.schema": "specs/schema",
+        "protoproof.starter": "specs/starter",
         "protoproof.zoo": "models/zoo",
     },
 )

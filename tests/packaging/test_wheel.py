@@ -93,6 +93,7 @@ def test_it_installs_one_name_and_its_data(installed: Installed) -> None:
             assert f"protoproof/zoo/{network}{ending}" in names
     assert "protoproof/zoo/digit.png" in names
     assert "protoproof/policies/release.yaml" in names
+    assert "protoproof/starter/github.yml" in names
     for schema in ("certificate", "explanation", "head", "policy", "property"):
         assert f"protoproof/schema/{schema}.schema.json" in names
     assert "protoproof/py.typed" in names

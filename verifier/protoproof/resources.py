@@ -41,3 +41,8 @@ def digit_path() -> Path:
 def policy_path(name: str) -> Path:
     """A policy that comes with the package, for example ``release``."""
     return _folder("policies", "specs/policies") / f"{name}.yaml"
+
+
+def starter_path(name: str) -> Path:
+    """A file of what ``init`` writes, with words in it that are replaced."""
+    return _folder("starter", "specs/starter") / name

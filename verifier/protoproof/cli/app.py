@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from protoproof.cli.memory import end_undecided, is_check, is_exhausted, require_room
@@ -28,6 +29,12 @@ def _inspect() -> Verb:
     from protoproof.cli.inspect import inspect
 
     return inspect
+
+
+def _init() -> Verb:
+    from protoproof.cli.init import init
+
+    return init
 
 
 def _prepare() -> Verb:
@@ -117,6 +124,7 @@ VERBS: dict[str, Callable[[], Verb]] = {
     "check": _check,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
+    "init": _init,
     "gate": _gate,
     "diff": _diff,
     "report": _report,
@@ -159,7 +167,7 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
         if arguments == ["--version"]:
             print(f"protoproof {VERSION}")
             sys.exit()
-        program(arguments, add_verbs)()
+        _configured(program(arguments, add_verbs), arguments)()
     except SystemExit as end:
         sys.exit(_flushed(end.code))
     except MemoryError as error:
@@ -170,6 +178,24 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
         if check and is_exhausted(error):
             _undecided(error, debug)
         _fail((told(error) if isinstance(error, ImportError) else None) or error, debug)
+
+
+def _configured(app: typer.Typer, arguments: Sequence[str]) -> Callable[[], Any]:
+    """The program, with what ``protoproof.yaml`` states for the verb that is asked for.
+
+    Raises:
+        UsageError: that file is malformed.
+    """
+    from typer.main import get_command
+
+    command = get_command(app)
+    asked = next((word for word in arguments if not word.startswith("-")), "")
+    verb = getattr(command, "commands", {}).get(asked)
+    if verb is not None and asked in ("explain", "campaign", "gate"):
+        from protoproof.cli.settings import settings
+
+        verb.context_settings["default_map"] = settings(asked, verb, Path())
+    return command
 
 
 def _fail(error: Exception, debug: bool) -> NoReturn:

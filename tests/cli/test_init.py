@@ -1,0 +1,129 @@
+"""A start in an empty directory runs as it is, and its options are those that are used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from protoproof.certificate.reader import read_certificate
+from protoproof.network import load
+from tests.support.cli import protoproof
+from tests.support.network.builders import draft
+
+FILES = [".github/workflows/protoproof.yml", ".gitlab-ci.yml", "protoproof.yaml", "release.yaml"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with a network and data whose labels are what the network predicts."""
+    parts, path = draft(bias=True), tmp_path / "net.onnx"
+    x = np.random.default_rng(5).random((40, 1, 6, 6)).astype(np.float32)
+    network = load(parts.save(tmp_path, path.name))
+    lead = [np.diff(network.observe(image).logits) for image in x]
+    parts.weights["head.bias"][1] -= np.median(lead)  # both classes are predicted
+    network = load(parts.save(tmp_path, path.name))
+    y = np.array([network.observe(image).predicted for image in x])
+    (tmp_path / "data").mkdir()
+    np.savez(tmp_path / "data" / "t.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return tmp_path
+
+
+def test_what_is_written_gates_as_it_is(place: Path) -> None:
+    made = protoproof("init", "net.onnx", "--data", "data/t.npz", cwd=place)
+    assert made.code == 0, made.err
+    assert sorted(line.split()[1] for line in made.out.splitlines()[:-1]) == FILES
+    gated = protoproof("gate", "--workers", "1", cwd=place)
+    assert gated.code == 0, gated.out + gated.err
+    assert (place / "out" / "gate" / "gate.json").is_file()
+    assert "gate        passed" in gated.out
+    for name, job in ((FILES[0], "jobs"), (FILES[1], "protoproof-gate")):
+        text = (place / name).read_text()
+        assert job in yaml.safe_load(text)
+        assert "protoproof gate\n" in text
+        assert "$$" not in text
+    before = {name: (place / name).read_bytes() for name in FILES}
+    again = protoproof("init", "net.onnx", "--data", "data/t.npz", cwd=place)
+    assert (again.code, "exists already; --force writes over it" in again.err) == (2, True)
+    (place / "release.yaml").write_text("mine")
+    forced = protoproof("init", "net.onnx", "--data", "data/t.npz", "--force", cwd=place)
+    assert forced.code == 0
+    assert {name: (place / name).read_bytes() for name in FILES} == before
+
+
+def test_only_what_is_asked_for(place: Path) -> None:
+    made = protoproof(
+        "init", "net.onnx", "--data", "data/t.npz", "--ci", "none", "--json", cwd=place
+    )
+    assert json.loads(made.out) == {"files": ["protoproof.yaml", "release.yaml"]}
+    assert not (place / ".github").exists()
+    wrong = protoproof("init", "net.onnx", "--data", "data/t.npz", "--ci", "jenkins", cwd=place)
+    assert (wrong.code, "use both, github, gitlab, none" in wrong.err) == (2, True)
+
+
+def test_what_could_not_be_gated_is_refused(place: Path) -> None:
+    x, y = np.zeros((2, 1, 9, 9), np.float32), np.array([0, 1])
+    np.savez(place / "wide.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    wide = protoproof("init", "net.onnx", "--data", "wide.npz", cwd=place)
+    assert (wide.code, "do not fit the network's input" in wide.err) == (2, True)
+    assert protoproof("init", "net.onnx", "--data", "absent.npz", cwd=place).code == 2
+    assert not (place / "protoproof.yaml").exists()
+
+
+def options(place: Path, text: str) -> None:
+    (place / "protoproof.yaml").write_text(text)
+
+
+def test_the_command_line_wins(place: Path) -> None:
+    options(
+        place,
+        "model: absent.onnx\nlabel: '7'\nexplain:\n  model: net.onnx\n  label: null\n",
+    )
+    x = np.load(place / "data" / "t.npz")["x_test"]
+    np.save(place / "x.npy", x[0])
+    refused = protoproof("explain", "--input", "x.npy", cwd=place)
+    assert (refused.code, "label: wants a text or a number" in refused.err) == (2, True)
+    options(
+        place,
+        "model: net.onnx\ndata: data/t.npz\nexplain:\n  vocabulary: pairs\n  no-witnesses: true\n"
+        "  input: x.npy\n  out: one.cert.json\n  json: true\n",
+    )
+    refused = protoproof("explain", cwd=place)
+    assert (refused.code, "'no-witnesses' is no option of explain" in refused.err) == (2, True)
+    options(
+        place,
+        (place / "protoproof.yaml").read_text().replace("no-witnesses: true", "witnesses: false"),
+    )
+    stated = protoproof("explain", cwd=place)
+    assert stated.code == 0, stated.err
+    document = json.loads(stated.out)
+    assert document["vocabulary"] == "pairs"
+    assert not read_certificate((place / "one.cert.json").read_bytes()).core.witnesses
+    chosen = protoproof("explain", "--vocabulary", "topk", cwd=place)
+    assert json.loads(chosen.out)["vocabulary"] == "topk"
+    other = protoproof("explain", "other.onnx", cwd=place)
+    assert (other.code, "other.onnx" in other.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("modle: net.onnx", "'modle' is unknown; at the top stand model, data, policy"),
+        ("gate: {polciy: x}", "'polciy' is no option of gate"),
+        ("gate: [1]", "'gate' holds no options"),
+        ("- 1", "holds no options; write KEY: VALUE"),
+        ("model: &a x", "not plain YAML"),
+        ("gate: {quiet: 1}", "wants true or false"),
+        ("model: {a: b}", "wants a text or a number"),
+        ("gate: {workers: many}", "Invalid value"),
+    ],
+)
+def test_what_is_not_known_is_refused(place: Path, text: str, problem: str) -> None:
+    options(place, text)
+    result = protoproof("gate", "--policy", "p.yaml", "--model", "m", "--data", "d", cwd=place)
+    assert result.code == 2
+    assert problem in result.err
+    assert protoproof("inspect", "net.onnx", cwd=place).code == 0  # other verbs read no options

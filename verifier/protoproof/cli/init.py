@@ -1,0 +1,136 @@
+"""``init``: a start in the current directory: options, a policy, and a job that gates."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from protoproof.cli.options import Json, Model, Preprocess, Quiet
+from protoproof.cli.settings import FILE
+from protoproof.cli.terminal import print_json
+from protoproof.errors import InputError, OutputError, UsageError
+from protoproof.extras import require
+
+if TYPE_CHECKING:
+    from protoproof.campaign import Instances
+    from protoproof.network import Network
+
+_FILES = {
+    FILE: "protoproof.yaml",
+    "release.yaml": "release.yaml",
+    ".github/workflows/protoproof.yml": "github.yml",
+    ".gitlab-ci.yml": "gitlab.yml",
+}
+_JOBS = {
+    "both": tuple(_FILES),
+    "github": (FILE, "release.yaml", ".github/workflows/protoproof.yml"),
+    "gitlab": (FILE, "release.yaml", ".gitlab-ci.yml"),
+    "none": (FILE, "release.yaml"),
+}
+_PER_CLASS = 3
+_INSTANCES = 60  # about so many are explained by the policy
+
+
+def init(
+    model: Model,
+    data: Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder.")],
+    preprocess: Preprocess = None,
+    jobs: Annotated[
+        str, typer.Option("--ci", help="Whose job is written: both, github, gitlab or none.")
+    ] = "both",
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over files of these names.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a start for a network into the current directory: options, policy, CI jobs.
+
+    Model and data are looked at first: what could not be gated is refused.
+    """
+    require("explain", "init")
+    if jobs not in _JOBS:
+        raise UsageError(f"--ci {jobs}: unknown; use {', '.join(_JOBS)}")
+    names = [Path(name) for name in _JOBS[jobs]]
+    there = [str(name) for name in names if os.path.lexists(name)]
+    if there and not force:
+        raise OutputError(f"{', '.join(there)}: exists already; --force writes over it")
+    network, instances = _looked_at(model, data, preprocess)
+    words = _words(network, instances, model, data, preprocess)
+    _write(names, words)
+    if as_json:
+        print_json({"files": [str(name) for name in names]})
+    elif not quiet:
+        for name in names:
+            print(f"written     {name}")
+        print("next        protoproof gate")
+
+
+def _looked_at(model: Path, data: str, preprocess: str | None) -> tuple[Network, Instances]:
+    """Network and data, which have to fit each other.
+
+    Raises:
+        InputError, ModelError: what a gate would refuse.
+    """
+    from protoproof.campaign.instances import read_instances
+    from protoproof.explanation.certifiable import checkers_objection
+    from protoproof.network import load
+    from protoproof.network.layout import from_image
+
+    network = load(model, preprocess=preprocess)
+    objection = checkers_objection(network)
+    if objection:
+        raise InputError(f"{model}: explanations cannot be certified: {objection}")
+    read = read_instances(data, network.pixels.preprocessing)
+    instances = read.fit(network.class_names, network.about.classes_stated)
+    instances.require_stated(network.pixels)
+    if from_image(instances.x[0], network.input_shape) is None:
+        raise InputError(
+            f"data {instances.name}: images of shape {list(instances.x[0].shape)} do not fit the "
+            f"network's input {list(network.input_shape)}; they are resized only as --preprocess "
+            "states"
+        )
+    return network, instances
+
+
+def _words(
+    network: Network, instances: Instances, model: Path, data: str, preprocess: str | None
+) -> dict[str, str]:
+    """What stands in the files in place of the words with a dollar sign."""
+    counts = [int((instances.y == k).sum()) for k in range(len(instances.classes))]
+    few = min(_PER_CLASS, max(1, _INSTANCES // len(counts)), min(counts))
+    if not few:
+        k = counts.index(0)
+        raise InputError(f"data {instances.name}: class {instances.classes[k]} has no test images")
+    stated = "" if preprocess is None else f"preprocess: {json.dumps(preprocess)}"
+    return {
+        "name": " ".join(network.about.name.split()),
+        "model": json.dumps(_place(model)),
+        "data": json.dumps(data if not Path(data).exists() else _place(Path(data))),
+        "preprocess": stated or "# preprocess: imagenet # what is done to pictures before",
+        "per_class": str(few),
+    }
+
+
+def _place(path: Path) -> str:
+    """Relative where it lies below the working directory, so that it can be committed."""
+    absolute = path.resolve()
+    below = absolute.is_relative_to(Path.cwd().resolve())
+    return str(absolute.relative_to(Path.cwd().resolve()) if below else absolute)
+
+
+def _write(names: list[Path], words: dict[str, str]) -> None:
+    from protoproof.files import make_directory, write_together
+    from protoproof.resources import starter_path
+
+    written = {}
+    for name in names:
+        text = starter_path(_FILES[name.as_posix()]).read_text(encoding="utf-8")
+        written[name] = Template(text).substitute(words).encode("utf-8")
+        make_directory(name.parent)
+    write_together(written)
