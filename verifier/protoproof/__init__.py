@@ -5,6 +5,7 @@
     explanation = protoproof.explain(network, x)
     explanation.save("certificate.json")
     protoproof.check("certificate.json", "model.onnx")
+    protoproof.torch.export(module, x, "model.onnx")  # from torch, recognised or refused
 
 Names are imported on first use, so that the checker can be imported without any solver. A plain
 installation checks, inspects and reads; ``explain`` and ``certify`` need the extras of their names.
@@ -71,6 +72,8 @@ __all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "torch":  # exporting, which loads torch when it is asked for
+        return import_module("protoproof.torch")
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
     if name in _EXTRA:

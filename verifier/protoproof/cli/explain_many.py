@@ -43,11 +43,13 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
     """
     data, read = _opened(network, source, "--data")
     stem = Path(data.name).stem
-    remark = network.pixels.remark("numbers") if network.range_stated else ""
+    remarks = [network.pixels.remark("numbers") if network.range_stated else ""]
+    if network.pixels.channels == 3 and data.input_shape[0] == 1:
+        remarks.append("the images are grey; their three colours are equal")
     return (
         (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
         for index in range(len(data.x_test))
-    ), tuple(filter(None, [remark]))
+    ), tuple(filter(None, remarks))
 
 
 def training_images(network: Network, source: str) -> Training:
@@ -79,7 +81,10 @@ def _opened(
             f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
             f"input {list(network.input_shape)}; they are resized only as --preprocess states"
         )
-    instances_of(data, source).require_stated(rule)
+    about = instances_of(data, source)
+    about.require_stated(rule)
+    if option == "--data" and network.head.decision.kind != "labels":
+        about.fit(network.class_names, network.about.classes_stated)
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return rule.values(images[index])
