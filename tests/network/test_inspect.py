@@ -23,7 +23,7 @@ def test_a_good_model(tmp_path: Path) -> None:
     assert found.parameters == 45 + 5 + 15 + 12 + 8 + 3
     assert found.input == {
         "tensor": "input", "shape": [1, 6, 6], "range": [0.0, 1.0], "range_stated": True,
-        "bytes": False, "free_batch": True,
+        "preprocessing": "", "bytes": False, "free_batch": True,
     }  # fmt: skip
     assert found.latent == {
         "tensors": ["latent"], "grid": [2, 2], "channels": 3, "range": "sigmoid"

@@ -12,6 +12,7 @@ from protoproof.campaign.executor import Outcome, Task
 from protoproof.campaign.record import STATE_OF, Record, State
 from protoproof.campaign.regions import RegionRecord, region_at
 from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import About
 from protoproof.certification.certify import Certifier
 from protoproof.verdict import Status
 
@@ -24,7 +25,9 @@ def certified(certifier: Certifier, task: Task, region: str, seconds: float | No
         FragileError: runtime and head disagree about the instance.
     """
     asked = region_at(region, task.x, certifier.network)
-    found = certifier.certify(asked, timeout=math.inf if seconds is None else seconds)
+    about = About(preprocessing=certifier.network.pixels.text)
+    limit = math.inf if seconds is None else seconds
+    found = certifier.certify(asked, about=about, timeout=limit)
     late = found.verdict.status is Status.UNKNOWN and found.verdict.reason == "timeout"
     state: State = "timeout" if late else STATE_OF[found.verdict.status]
     reason = f"more than {seconds:g} s" if late else found.verdict.reason

@@ -64,10 +64,8 @@ def run_gate(
         model: the network's file.
         data: the data, or where it is read.
         out: output directory.
-        latent: names of the tensors that the head reads, see :func:`protoproof.network.load`.
-        output: the output that it decides, likewise.
+        latent, output, preprocess: see :func:`protoproof.network.load`.
         label: of a network that predicts labels, the one to explain; all by default.
-        preprocess: what is done to pictures, see :func:`protoproof.network.load`.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
             head is unchanged, its certificates are carried over and checked again. What it tells
             of the instances is found out again, too.

@@ -116,6 +116,8 @@ def _input_text(part: dict[str, Any] | None) -> str:
         values = "whole numbers 0..255 (uint8)"
     elif not part["range_stated"]:
         values = "input range not stated: pictures need --preprocess, arrays are taken as given"
+    if part["preprocessing"]:
+        values += f", pictures prepared as stated ({printable(part['preprocessing'], 200)})"
     layout = layout_of(tuple(part["shape"]))
     axes = f" ({layout})" if layout else ""
     what = "image" if layout else "input"
@@ -226,6 +228,7 @@ def _describe(found: Inspection, network: Network) -> Inspection:
             "shape": list(network.input_shape),
             "range": list(network.input_range),
             "range_stated": network.range_stated,
+            "preprocessing": network.pixels.text,
             "bytes": network.graph.bytes_in,
             "free_batch": network.graph.free_batch,
         },
