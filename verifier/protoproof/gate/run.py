@@ -66,9 +66,8 @@ def run_gate(
         out: output directory.
         latent, output, preprocess: see :func:`protoproof.network.load`.
         label: of a network that predicts labels, the one to explain; all by default.
-        baseline: directory of an earlier campaign or gate, for the rules about one; where the
-            head is unchanged, its certificates are carried over and checked again. What it tells
-            of the instances is found out again, too.
+        baseline: directory of an earlier campaign or gate, for the rules about one; where the head
+            is unchanged, its certificates are carried over. All it tells is found out again.
         baseline_model: the network of the baseline; by default the file that it names.
         progress: see :func:`protoproof.campaign.run_campaign`.
         workplace: where it works, see :class:`protoproof.campaign.CampaignOptions`.
