@@ -16,9 +16,4 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "how far powers stay exact: the ball of the ninth holds the same number"
         ),
     },
-    "kernel/model/chain.py": {
-        "Chain.__init__: one more: self.cost = SIMILARITY * (1 + len(self.steps))": (
-            "an amount that is charged: a little more decides nothing"
-        ),
-    },
 }
