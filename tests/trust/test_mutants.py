@@ -12,7 +12,7 @@ from protoproof.kernel.model.primitives import PRIMITIVES
 from tests.trust.mutation import charged
 from tests.trust.mutation.explained import EXPLAINED
 from tests.trust.mutation.mutants import Mutant, mutants
-from tests.trust.mutation.running import PACKAGE, replace
+from tests.trust.mutation.running import PACKAGE, Place
 from tests.trust.mutation.targets import MODULES
 
 RULE, TABLE = "kernel/latent/lagrangian.py", "kernel/model/primitives.py"
@@ -81,7 +81,7 @@ def test_a_function_without_a_name_is_changed_too() -> None:
     add, original = PRIMITIVES["add"].value, PRIMITIVES["add"].value.__code__
     (mutant,) = (m for m in of(TABLE) if m.what == "Add to Sub" and '"add": Primitive' in m.source)
     try:
-        assert replace(mutant, PACKAGE / TABLE) == 1
+        assert Place(PACKAGE / TABLE).replace(mutant.tree, mutant.function) == 1
         assert add(fmpq(5), fmpq(3)) == 2
     finally:
         add.__code__ = original
@@ -95,10 +95,10 @@ def test_a_mutant_takes_the_place_of_the_code_and_is_noticed() -> None:
     original = box_minimum.__code__
     assert box_minimum(*asked) == (0, 64)
     signs = [m for m in of(RULE) if m.function == "box_minimum" and m.what == "Mult to Add"]
-    noticed = 0
+    noticed, place = 0, Place(PACKAGE / RULE)
     for mutant in signs[:4]:
         try:
-            assert replace(mutant, PACKAGE / RULE) == 1
+            assert place.replace(mutant.tree, mutant.function) == 1
             noticed += box_minimum(*asked) != (0, 64)
         finally:
             box_minimum.__code__ = original

@@ -83,6 +83,11 @@ class Mutant:
         self._change(_at(changed, self._node))
         return changed
 
+    def changed(self) -> ast.Module:
+        """The same at once, for good: no other mutant of the file is one any more."""
+        self._change(self._node)
+        return self._tree
+
 
 def mutants(text: str, path: str | Path = "") -> Iterator[Mutant]:
     """All changes of the functions in a file, in order."""

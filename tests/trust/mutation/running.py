@@ -8,6 +8,7 @@ again.
 
 from __future__ import annotations
 
+import ast
 import gc
 import hashlib
 import json
@@ -87,13 +88,13 @@ class Runner:
             if test in items
         }
         for module in self.modules:
-            path = PACKAGE / module
+            path, place = PACKAGE / module, Place(PACKAGE / module)
             chosen = [
                 mutant
                 for number, mutant in enumerate(mutants(path.read_text(encoding="utf-8"), path))
                 if not number % self.asked.every and self.asked.only in mutant.key
             ]
-            self.found[module] = _outcomes(chosen, path, items, known, self.asked)
+            self.found[module] = _outcomes(chosen, place, items, known, self.asked)
             _told(module, self.found[module])
         return True
 
@@ -133,7 +134,7 @@ def _digest(paths: Iterable[Path]) -> str:
 
 
 def _outcomes(
-    chosen: Sequence[Mutant], path: Path, items: dict[str, pytest.Item], known: Map, asked: Asked
+    chosen: Sequence[Mutant], place: Place, items: dict[str, pytest.Item], known: Map, asked: Asked
 ) -> list[Outcome]:
     """What comes of mutants of one file, several at a time."""
     found: dict[int, Outcome] = {}
@@ -143,12 +144,12 @@ def _outcomes(
         while waiting or running:
             while waiting and running < asked.jobs:
                 number, mutant = waiting.pop()
-                tests = _tests(mutant, path, known, asked.seconds)
+                tests = _tests(mutant, place.path, known, asked.seconds)
                 if not tests:
                     found[number] = Outcome(mutant, "unreached")
                     continue
                 tests.sort(key=lambda test: -noticed[mutant.function, test])
-                child, pipe = _start(mutant, path, [items[test] for test in tests], asked.seconds)
+                child, pipe = _start(mutant, place, [items[test] for test in tests], asked.seconds)
                 selector.register(pipe, selectors.EVENT_READ, (number, mutant, child))
                 running += 1
             for event, _ in selector.select() if running else ():
@@ -221,7 +222,7 @@ def _map(items: Iterable[pytest.Item]) -> dict[str, tuple[float, list[tuple[str,
 
 
 def _start(
-    mutant: Mutant, path: Path, tests: Sequence[pytest.Item], seconds: float
+    mutant: Mutant, place: Place, tests: Sequence[pytest.Item], seconds: float
 ) -> tuple[int, int]:
     """Run tests with the mutant in place, in a fork, until one fails: its number, and its pipe."""
     reading, writing = os.pipe()
@@ -233,7 +234,8 @@ def _start(
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(1, 2)
-        if replace(mutant, path):
+        gc.disable()  # what it looks at would be copied
+        if place.replace(mutant.changed(), mutant.function):
             limit = int(4 * seconds) + 10
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             resource.setrlimit(resource.RLIMIT_AS, (_used() + MEMORY,) * 2)
@@ -266,23 +268,31 @@ def _first_failure(tests: Sequence[pytest.Item]) -> str:
     return "survived "
 
 
-def replace(mutant: Mutant, path: Path) -> int:
-    """Put the mutant's code into every function that has the original's; how many had it."""
-    original = compile(path.read_text(encoding="utf-8"), str(path), "exec")
-    pairs = zip(_codes(original), _codes(compile(mutant.tree, str(path), "exec")), strict=True)
-    (changed,) = (
-        (old, new) for old, new in pairs if old.co_qualname == mutant.function and old != new
-    )
-    functions = [
-        thing
-        for thing in gc.get_objects()
-        if type(thing) is FunctionType  # objects may answer for their class as they like
-        and thing.__code__.co_filename == str(path)
-        and thing.__code__ == changed[0]
-    ]
-    for function in functions:
-        function.__code__ = changed[1]
-    return len(functions)
+class Place:
+    """A file whose functions are found once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._codes = list(_codes(compile(path.read_text(encoding="utf-8"), str(path), "exec")))
+        self._functions = [
+            thing
+            for thing in gc.get_objects()
+            if type(thing) is FunctionType  # objects may answer for their class as they like
+            and thing.__code__.co_filename == str(path)
+        ]
+
+    def replace(self, tree: ast.Module, function: str) -> int:
+        """Put the code of a changed file into every function that has the original's.
+
+        Returns:
+            How many had it.
+        """
+        pairs = zip(self._codes, _codes(compile(tree, str(self.path), "exec")), strict=True)
+        (changed,) = ((a, b) for a, b in pairs if a.co_qualname == function and a != b)
+        found = [thing for thing in self._functions if thing.__code__ == changed[0]]
+        for thing in found:
+            thing.__code__ = changed[1]
+        return len(found)
 
 
 def _codes(inside: CodeType) -> Iterator[CodeType]:
