@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "model/chain.py": _tests("chain", "chain_values"),
     "model/primitives.py": _tests("primitives"),
     "latent/bounds.py": BROAD,
-    "latent/rows.py": BROAD,
+    "latent/rows.py": _tests("rows"),
     "latent/relaxation.py": BROAD,
     "latent/margins.py": BROAD,
     "latent/pooling.py": _tests("pooling"),
