@@ -19,7 +19,7 @@ CASES = ("tests/explanation/test_cases.py",)
 
 # a file below ``verifier/protoproof/kernel``, and the quickest tests that know what it computes
 GROUPS: dict[str, tuple[str, ...]] = {
-    "latent/lagrangian.py": _tests("rows_exactly", "regions"),
+    "latent/lagrangian.py": _tests("rule", "rows_exactly", "regions"),
     "model/chain.py": _tests("chain", "chain_values"),
     "model/primitives.py": _tests("primitives"),
     "latent/bounds.py": _tests("bounds"),
@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "latent/facts.py": BROAD,
     "arithmetic/exact.py": (*_tests("arithmetic"), *BROAD),
     "arithmetic/outward.py": _tests("outward"),
-    "latent/measurement.py": BROAD,
+    "latent/measurement.py": _tests("measurements"),
     "latent/witness.py": BROAD,
     "latent/contrast.py": BROAD,
     "latent/size.py": BROAD,
