@@ -189,6 +189,7 @@ def tree(slack: int, weight: Sequence[Sequence[int]]) -> Head:
         ([[9, 5], [0, 0]], 5, 0, False),  # nothing is left: it may be a tie
         ([[9, 5], [0, 0]], 6, 0, False),
         ([[0, 0], [9, 5]], 4, -1, True),
+        ([[0, 0], [9, 7]], 4, -1, True),
         ([[0, 0], [9, 5]], 5, 0, False),  # the rival's own lead is as large as what rounding took
         ([[0, 0], [9, 5]], 6, 0, False),
     ],

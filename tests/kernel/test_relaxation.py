@@ -14,6 +14,7 @@ import pytest
 
 from protoproof.certificate.schema import (
     BoxDomain,
+    CeilingFact,
     Chord,
     Core,
     Domain,
@@ -264,6 +265,11 @@ def test_linear_bounds_join_the_locations() -> None:
         here = random_scene(rng, "reach", 2)
         form = drawn(rng, here.head, domain=True, joints=2)
         agrees(here.margin(form), here.expected(form))
+        # without multipliers of theirs, they count for nothing
+        used = {e.location for e in (*form.supports, *form.opposes)}
+        alone = tuple(entry for entry in form.multipliers if entry.location in used)
+        form = form.model_copy(update={"joint": None, "multipliers": alone})
+        agrees(here.margin(form), here.expected(form))
 
 
 @pytest.mark.trust(22)
@@ -325,6 +331,7 @@ def test_a_tangent_of_what_is_not_convex_counts_for_nothing(
     [
         (bell(), (2.5, 4.0), True),
         (bell(), (1.0, 4.0), False),
+        (cut_off(), (0.0, 0.75), False),  # from 1 - t at the one end to nothing at the other
         (reciprocal(), (1.0, 4.0), True),
         (reciprocal(), (1.0, 1.0), False),  # a chord over one point
     ],
@@ -337,6 +344,30 @@ def test_a_chord_of_what_is_not_convex_counts_for_nothing(
     form = form_of(opposes=(chord(0, 0),), multipliers=(place(0, (0,), (8,)),))
     found, plain = here.margin(form), here.interval()
     assert (abs(found.lower - plain.lower) > 1e-6) is used
+
+
+@pytest.mark.trust(22)
+def test_a_tangent_where_one_end_is_open() -> None:
+    """What is convex up to infinity or from there on need not be so on the way to the tangent."""
+    weight = [[1, 0, 0, 0], [0, 0, 0, 0]]
+    head = small_head(POINTS, linear(weight), chain=bell())
+    facts = (CeilingFact(bound=(2.5).hex(), exempt=()),)
+    here = Scene(head, core_of(head, [[0.0, 0.0]], facts), LatentDomain(1, 2))
+    form = form_of(supports=(tangent(0, 0, 1.0),), multipliers=(place(0, (), ()),))
+    assert here.margin(form) == here.interval()
+    head = small_head([[1, 1]], linear([[1], [0]]), chain=cut_off(), geometry="linear")
+    where = read_domain(BoxDomain(lower=(0.0).hex(), upper=None), 1, 2)
+    here = Scene(head, core_of(head, [[0.0, 0.0]]), where)
+    assert here.interval().lower == 1  # the product is never negative
+    for at in (0.75, -1.0, 0.25):  # the first is beyond the jump, and says nothing
+        form = form_of(supports=(tangent(0, 0, at),), multipliers=(place(0, (), (), domain=True),))
+        assert here.margin(form) == here.interval()
+    # a chord has no end there
+    for point in (1, -1):
+        head = small_head([[point, point]], linear([[0], [1]]), geometry="linear")
+        here = Scene(head, core_of(head, [[0.0, 0.0]]), where)
+        form = form_of(opposes=(chord(0, 0),), multipliers=(place(0, (), (), domain=True),))
+        assert here.margin(form) == here.interval()
 
 
 @pytest.mark.trust(22)
@@ -491,6 +522,10 @@ def test_joint_multipliers_fit_the_linear_bounds() -> None:
         assert "not one multiplier per linear bound" in found(here.where, joint=nu(*factors))[0]
     assert "a negative multiplier" in found(here.where, joint=nu(2, -1))[0]
     assert "does not use its box" in found(here.where, domain=False, joint=nu(1, 1))[0]
+    half = (more[0], more[1].model_copy(update={"domain": False}))
+    some = full(multipliers=half, joint=nu(1, 1))
+    texts = list(entry_complaints(head, core, some, intervals(FACTS), here.where))
+    assert "does not use its box" in texts[0]
     bare = read_domain(UNIT_BOX, 2, 2)
     assert "not one multiplier per linear bound" in found(bare, joint=nu())[0]
     short = full(multipliers=(), joint=nu(1, 1))
