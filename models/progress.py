@@ -1,7 +1,8 @@
-"""A progress bar on stderr, so that stdout stays free for results."""
+"""A progress bar on stderr, or lines where no terminal shows it; stdout stays free for results."""
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Self
 
@@ -9,11 +10,16 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from protoproof.cli.terminal import Log
+
 
 class Progress:
-    """Counts epochs over named stages; draws nothing when ``quiet``."""
+    """Counts epochs over named stages; says nothing when ``quiet``."""
 
     def __init__(self, epochs: int, quiet: bool) -> None:
+        watched = sys.stderr.isatty()
+        self._log = None if quiet or watched else Log()
+        self._epochs, self._done, self._stage = epochs, 0, "training"
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -22,7 +28,7 @@ class Progress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            disable=quiet,
+            disable=quiet or not watched,
         )
         self._task = self._bar.add_task("training", total=epochs, loss="-")
 
@@ -40,8 +46,12 @@ class Progress:
 
     def stage(self, name: str) -> None:
         """Name what the following epochs belong to."""
+        self._stage = name
         self._bar.update(self._task, description=name)
 
     def epoch(self, loss: float) -> None:
         """One epoch is done; ``loss`` is its mean."""
         self._bar.update(self._task, advance=1, loss=f"{loss:.4f}")
+        self._done += 1
+        if self._log is not None:
+            self._log(f"{self._stage}, {self._done} of {self._epochs} epochs, loss {loss:.4f}")

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
 
 
+FIRST_RELEASE = "first release: not compared"
+
+
 def checks(
     rules: Rules, campaign: Confirmed, objections: Mapping[str, Objection] | None = None
 ) -> Iterator[Check]:
@@ -72,8 +75,11 @@ def checks(
     yield _undecided(rules.undecided, campaign)
 
 
-def baseline_checks(rules: BaselineRules, found: Comparison) -> Iterator[Check]:
-    """The checks about a baseline."""
+def baseline_checks(rules: BaselineRules, found: Comparison | None) -> Iterator[Check]:
+    """The checks about a baseline; None: there is no earlier campaign to compare with."""
+    if found is None:
+        yield from _first_release(rules)
+        return
     if rules.lost_proofs is not None:
         lost = tuple(
             Finding(
@@ -92,6 +98,15 @@ def baseline_checks(rules: BaselineRules, found: Comparison) -> Iterator[Check]:
         yield _drift(rules.drift, found)
     if rules.class_loss is not None:
         yield _class_loss(rules.class_loss, found)
+
+
+def _first_release(rules: BaselineRules) -> Iterator[Check]:
+    """Nothing was compared, and nothing else is said; whether that may pass is the policy's."""
+    status: Outcome = "passed" if rules.first_release == "allowed" else "undecided"
+    for name in ("lost_proofs", "drift", "class_loss"):
+        if (rule := getattr(rules, name)) is not None:
+            place = ("rules", "baseline", name, "at_most")
+            yield Check(name, place, status, FIRST_RELEASE, f"at most {rule.at_most:g}")
 
 
 def _drift(rule: AtMostShare, found: Comparison) -> Check:
