@@ -36,6 +36,7 @@ def test_certificates_say_where_they_come_from(tmp_path: Path) -> None:
         about=About(created="2026-11-30T12:00:00+00:00", command="protoproof campaign"),
     )
     assert [row.file for row in campaign.rows] == list(NAMES)
+    assert [one["file"] for one in campaign.summary["instances"]] == list(NAMES)
     written = [*tmp_path.glob("certificates/*"), *tmp_path.glob("regions/*.cert.json")]
     abouts = [read_certificate(path.read_bytes()).about for path in written]
     assert len(abouts) == 4
