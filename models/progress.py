@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -10,15 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from protoproof.cli.terminal import Log
+from protoproof.cli.terminal import Log, watched
 
 
 class Progress:
     """Counts epochs over named stages; says nothing when ``quiet``."""
 
     def __init__(self, epochs: int, quiet: bool) -> None:
-        watched = sys.stderr.isatty()
-        self._log = None if quiet or watched else Log()
+        seen = watched()
+        self._log = None if quiet or seen else Log()
         self._epochs, self._done, self._stage = epochs, 0, "training"
         self._bar = Bar(
             TextColumn("{task.description}"),
@@ -28,7 +27,7 @@ class Progress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
-            disable=quiet or not watched,
+            disable=quiet or not seen,
         )
         self._task = self._bar.add_task("training", total=epochs, loss="-")
 

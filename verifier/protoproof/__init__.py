@@ -17,8 +17,6 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from protoproof.version import VERSION
-
 if TYPE_CHECKING:
     from protoproof.campaign.options import CampaignOptions as CampaignOptions
     from protoproof.certification.certify import Certifier as Certifier
@@ -74,7 +72,6 @@ _EXTRA = {
 }
 
 __all__ = [*_HOME]
-__version__ = VERSION
 
 
 def __dir__() -> list[str]:
@@ -83,6 +80,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from protoproof.version import VERSION
+
+        return VERSION
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
     if name in _EXTRA:

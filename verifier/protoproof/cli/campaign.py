@@ -40,7 +40,7 @@ from protoproof.cli.options import (
     Vocabulary,
     Witnesses,
 )
-from protoproof.cli.terminal import Log, console, print_json, program, safe
+from protoproof.cli.terminal import Log, console, print_json, program, safe, watched
 from protoproof.extras import require
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Step], None]]:
     """A bar on standard error with count, rate and time left; lines where it is no terminal."""
-    if not hidden and not sys.stderr.isatty():
+    if not hidden and not watched():
         log = Log()
         yield lambda now: log(f"{now.done} of {now.total} results")
         return

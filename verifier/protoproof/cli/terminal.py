@@ -44,6 +44,11 @@ def console() -> Console:
     return Console(soft_wrap=True)
 
 
+def watched() -> bool:
+    """Whether somebody sees standard error as it is written."""
+    return sys.stderr.isatty()
+
+
 class Log:
     """A line on standard error now and then, where nobody watches a bar.
 
@@ -71,7 +76,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
 
     The function takes the share that is done, from 0 to 1, and a few words.
     """
-    if shown and not sys.stderr.isatty():
+    if shown and not watched():
         log = Log()
         yield lambda share, words: log(f"{share:.0%} {words}")
         return

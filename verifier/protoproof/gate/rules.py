@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from protoproof.campaign import Confirmed, Row
 from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
+from protoproof.gate.first_release import first_release
 from protoproof.gate.machine_checked import Objection
 from protoproof.gate.outcome import Check, Finding, Outcome
 from protoproof.gate.policy import (
@@ -36,9 +37,6 @@ from protoproof.gate.policy import (
 
 if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
-
-
-FIRST_RELEASE = "first release: not compared"
 
 
 def checks(
@@ -78,7 +76,7 @@ def checks(
 def baseline_checks(rules: BaselineRules, found: Comparison | None) -> Iterator[Check]:
     """The checks about a baseline; None: there is no earlier campaign to compare with."""
     if found is None:
-        yield from _first_release(rules)
+        yield from first_release(rules)
         return
     if rules.lost_proofs is not None:
         lost = tuple(
@@ -98,15 +96,6 @@ def baseline_checks(rules: BaselineRules, found: Comparison | None) -> Iterator[
         yield _drift(rules.drift, found)
     if rules.class_loss is not None:
         yield _class_loss(rules.class_loss, found)
-
-
-def _first_release(rules: BaselineRules) -> Iterator[Check]:
-    """Nothing was compared, and nothing else is said; whether that may pass is the policy's."""
-    status: Outcome = "passed" if rules.first_release == "allowed" else "undecided"
-    for name in ("lost_proofs", "drift", "class_loss"):
-        if (rule := getattr(rules, name)) is not None:
-            place = ("rules", "baseline", name, "at_most")
-            yield Check(name, place, status, FIRST_RELEASE, f"at most {rule.at_most:g}")
 
 
 def _drift(rule: AtMostShare, found: Comparison) -> Check:

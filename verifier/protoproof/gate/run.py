@@ -38,7 +38,7 @@ from protoproof.gate.policy import Policy, Rules
 from protoproof.gate.policy_file import PolicyFile, read_policy
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.gate.sarif import to_sarif
-from protoproof.gate.stale import set_results_aside
+from protoproof.gate.stale import RESULTS, set_results_aside
 from protoproof.kernel import ModelFile
 from protoproof.network import Network, load
 
@@ -70,9 +70,8 @@ def run_gate(
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
 
-    The campaign behind it lies in ``out/campaign`` and is resumed. Then it is found out again:
-    rules read what ONNX Runtime and the checker say now about the data's inputs. Before anything
-    else, the results of an earlier run are renamed to ``NAME.stale``.
+    An earlier run's results are renamed to ``NAME.stale``, its campaign in ``out/campaign`` is
+    resumed, and found out again: rules read what ONNX Runtime and the checker say now.
 
     Args:
         policy: the YAML file.
@@ -83,8 +82,7 @@ def run_gate(
         output: the output that it decides, likewise.
         label: of a network that predicts labels, the one to explain; all by default.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
-            head is unchanged, its certificates are carried over and checked again. What it tells
-            of the instances is found out again, too.
+            head is unchanged, its certificates are carried over. All is found out again.
         baseline_model: the network of the baseline; by default the file that it names.
         progress: see :func:`protoproof.campaign.run_campaign`.
         workplace: where it works, see :class:`protoproof.campaign.CampaignOptions`.
@@ -113,13 +111,8 @@ def run_gate(
         campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
     confirmed, found = _found_again(file, campaign, network, instances, old, machine)
     result = evaluate(file, confirmed, found, machine)
-    write_together(
-        {
-            out / "gate.json": to_bytes(result.to_json()),
-            out / "gate.junit.xml": to_junit(result),
-            out / "gate.sarif": to_bytes(to_sarif(result)),
-        }
-    )
+    documents = (to_bytes(result.to_json()), to_junit(result), to_bytes(to_sarif(result)))
+    write_together({out / name: doc for name, doc in zip(RESULTS, documents, strict=True)})
     return result
 
 

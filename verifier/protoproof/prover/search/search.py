@@ -112,10 +112,8 @@ def candidates(
             return  # asking for more margin finds nothing either
         if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
             # over free latents pairs need one fact per location at least
-            pairs = candidates(instance, domain, "pairs", oracle, floor=floor)
-            for found in islice(_in_time(pairs), 1):
-                if len(found.facts) < len(facts):
-                    yield found
+            pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
+            yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
         if (
             vocabulary == "mixed"
             and oracle not in (IntervalOracle.name, "triangle")
