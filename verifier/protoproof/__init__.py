@@ -5,6 +5,7 @@
     explanation = protoproof.explain(network, x)
     explanation.save("certificate.json")
     protoproof.check("certificate.json", "model.onnx")
+    protoproof.certify(network, x, "linf:0.02")
     protoproof.torch.export(module, x, "model.onnx")  # from torch, recognised or refused
 
 Names are imported on first use, so that the checker can be imported without any solver. A plain
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from protoproof.campaign.options import CampaignOptions as CampaignOptions
+    from protoproof.certification.certify import Certifier as Certifier
     from protoproof.certification.certify import certify as certify
     from protoproof.certification.options import CertifyOptions as CertifyOptions
     from protoproof.certification.result import Certified as Certified
@@ -47,6 +49,7 @@ _HOME = {
     "ExplainOptions": "protoproof.explanation.options",
     "Explainer": "protoproof.explanation.explainer",
     "Certified": "protoproof.certification.result",
+    "Certifier": "protoproof.certification.certify",
     "Explanation": "protoproof.explanation.result",
     "Network": "protoproof.network",
     "Reach": "protoproof.prover.latent.reach",
@@ -61,6 +64,7 @@ _HOME = {
 # What a plain installation lacks for a name, and the extra that brings it.
 _EXTRA = {
     "Certified": "certify",
+    "Certifier": "certify",
     "Explainer": "explain",
     "Explanation": "explain",
     "Reach": "explain",
@@ -71,7 +75,16 @@ _EXTRA = {
 __all__ = [*_HOME]
 
 
+def __dir__() -> list[str]:
+    """What is for users, imported yet or not."""
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from protoproof.version import VERSION
+
+        return VERSION
     if name == "torch":  # exporting, which loads torch when it is asked for
         return import_module("protoproof.torch")
     if name not in _HOME:

@@ -101,6 +101,7 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
     )
     try:
         require("explain", "the gate")
+        from protoproof.explanation.evidence import called
         from protoproof.gate.run import run_gate
 
         return run_gate(
@@ -116,6 +117,7 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
             preprocess=wanted.get("preprocess"),
             workers=int(wanted.get("workers", 1)),
             device=str(wanted.get("device", "cpu")),
+            about=called(["pytest", item.nodeid]),
         )
     except ProtoProofError as error:
         pytest.fail(f"gate refused: {error}", pytrace=False)

@@ -33,6 +33,7 @@ class Instances:
         classes: one name per class index.
         source: where the data can be read again; a note for reports.
         pixels: whether they were 8-bit numbers, of which a network has to state what they become.
+        files: one name per input, where each has a file of its own.
 
     Raises:
         InputError: no inputs, or labels that do not fit.
@@ -45,16 +46,27 @@ class Instances:
     classes: tuple[str, ...]
     source: str = ""
     pixels: bool = False
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.x):
             raise InputError(f"data {self.name}: holds no instances; give at least one")
+        if self.files and len(self.files) != len(self.x):
+            raise InputError(f"data {self.name}: {len(self.files)} names for {len(self.x)} inputs")
         if len(self.x) != len(self.y):
             raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
 
     def input(self, index: int, rule: PixelRule) -> NDArray[np.float32]:
         """Image ``index`` as the input of a network that takes pixels by that rule."""
         return rule.values(self.x[index])
+
+    def file(self, index: int) -> str:
+        """The name of an input's file; "" where it has none of its own."""
+        return self.files[index] if self.files else ""
+
+    def input_name(self, index: int) -> str:
+        """What certificates call an input."""
+        return self.file(index) or f"{self.name}[{index}]"
 
     def require_stated(self, rule: PixelRule) -> None:
         """Make sure that somebody states what a network takes these images as.
@@ -131,7 +143,14 @@ def instances_of(data: Dataset, source: str) -> Instances:
     """The test part of a data set."""
     where = str(Path(source).resolve()) if Path(source).exists() else source
     return Instances(
-        data.name, data.sha256, data.x_test, data.y_test, data.classes, where, data.pixels
+        data.name,
+        data.sha256,
+        data.x_test,
+        data.y_test,
+        data.classes,
+        where,
+        data.pixels,
+        data.files,
     )
 
 

@@ -74,7 +74,8 @@ def run_campaign(
             todo = plan.open_tasks(ledger, known)
             computed, carried = _worked(ledger, plan, todo, make_server, progress, caught)
             reused = plan.total - sum(count for _, count in todo)
-            found = plan.about, plan.facts, ledger.rows(), ledger.regions()
+            rows = tuple(replace(row, file=instances.file(row.index)) for row in ledger.rows())
+            found = plan.about, plan.facts, rows, ledger.regions()
             result = Campaign(out, *found, computed, reused, carried, next(iter(caught), None))
             write_together(
                 {
@@ -140,7 +141,8 @@ def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
         asked.options,
         asked.device,
         limits.seconds,
-        network.pixels.text,
+        # workers read the network as this one was
+        asked.about.model_copy(update={"preprocessing": network.pixels.text}),
     )
     if not isinstance(asked.engine, str):
         return asked.engine(job, limits)

@@ -47,9 +47,17 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
         remarks.append("the images are grey; their three colours are equal")
     return (
-        (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
+        (*(_named(data, stem, index)), partial(read, data.x_test, index))
         for index in range(len(data.x_test))
     ), tuple(filter(None, remarks))
+
+
+def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
+    """What a test image is called, and its files: by its own file where it has one."""
+    if data.files:
+        file = Path(data.files[index])
+        return str(file), f"{file.parent.name}-{file.stem}"
+    return f"{data.name}[{index}]", f"{stem}-{index}"
 
 
 def training_images(network: Network, source: str) -> Training:

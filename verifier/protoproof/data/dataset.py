@@ -9,7 +9,7 @@ arrays only (the same images give the same fingerprint from a file or from a fol
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +36,8 @@ class Dataset:
     """Images in [0,1] with labels 0..K-1; ``classes`` holds one name per label.
 
     ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory. ``pixels``:
-    the images were 8-bit numbers.
+    the images were 8-bit numbers. ``files`` names the test images where each has a file of its own
+    (``cross/000.png``).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Dataset:
     sha256: str
     classes: tuple[str, ...]
     pixels: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -67,10 +69,11 @@ def load_data(source: str, preprocessing: Preprocessing | None = None) -> Datase
         return _mnist5k()
     path = Path(source)
     if path.is_dir():
-        from protoproof.data.folder import read_folder
+        from protoproof.data.folder import read_folder, test_files
 
         arrays, classes = read_folder(path, preprocessing)
-        return make_dataset(path.resolve().name, arrays, source, classes)
+        made = make_dataset(path.resolve().name, arrays, source, classes)
+        return replace(made, files=test_files(path, classes))
     if not path.is_file():
         raise InputError(
             f"data '{source}' does not exist: give 'mnist5k', a .npz file or an image folder"

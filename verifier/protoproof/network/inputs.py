@@ -60,7 +60,10 @@ def read_input_file(path: Path, rule: PixelRule, index: int | None = None) -> In
             holds pixels and nobody states what these become.
     """
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; give one picture or array, or the folder to --data")
+        raise InputError(
+            f"{path}: is a folder, and one input is asked for; give an image or array in it (a "
+            "data set, with train/CLASS and test/CLASS, is given to explain by --data)"
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such file; give an image (.png, .jpg) or array (.npy, .npz)")
     suffix = path.suffix.lower()

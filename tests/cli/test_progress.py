@@ -1,0 +1,27 @@
+"""Where no terminal shows a bar, a line now and then says that something happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.verbs import nothing_certified
+from protoproof.cli.terminal import Log
+
+
+def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = iter([0.0, 1.0, 29.9, 31.0, 40.0, 61.5])
+    log = Log(every=30.0, now=lambda: next(clock))
+    for done in range(5):
+        log(f"{done} of 9 results\u202e")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "after 31 s: 2 of 9 results[U+202E]",
+        "after 62 s: 4 of 9 results[U+202E]",
+    ]
+
+
+def test_certified_training_that_came_to_nothing_is_said() -> None:
+    assert nothing_certified({"test": 0.9}, None) is None
+    assert nothing_certified({"test": 0.9, "certified": 0.1}, 0.05) is None
+    assert "--certified-eps 0.05" in str(nothing_certified({"test": 0.9, "certified": 0.0}, 0.05))
