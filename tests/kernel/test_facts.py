@@ -10,10 +10,17 @@ import numpy as np
 import pytest
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Fact, PairFact
-from protoproof.kernel.latent.facts import intervals, malformed, untrue, violated
+from protoproof.kernel.latent.facts import (
+    intervals,
+    malformed,
+    untrue,
+    violated,
+    vocabulary_complaints,
+)
 from protoproof.kernel.latent.measurement import Latent, Moved, Point
 from protoproof.kernel.latent.value import IRRATIONAL_STEPS
 from protoproof.kernel.model.chain import Chain, Step
+from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.head import Head, Pooling
 from tests.support.kernel.exactly import core_of, linear, small_head
 
@@ -177,3 +184,60 @@ def test_of_what_is_irrational_a_few_steps_are_exact() -> None:
         found = list(untrue(core, latent))
         assert (not found) is good
         assert all("widened premise" in text for text in found)
+
+
+VOCABULARY: dict[str, tuple[str, Sequence[Fact], str]] = {
+    "pairs": ("pairs", (pair(0, 0), pair(1, 2)), ""),
+    "no pairs": ("pairs", (), ""),
+    "pairs, and an activation": ("pairs", (pair(0, 0), activation(0)), "pair facts only"),
+    "pairs, and a ceiling": ("pairs", (ceiling(),), "pair facts only"),
+    "a path through no tree": ("path", (activation(0),), "about the nodes of a tree"),
+    "mixed": ("mixed", (pair(0, 0), activation(0), ceiling(), ceiling(0.5)), ""),
+    "a ceiling": ("ceiling", (ceiling(),), ""),
+    "a ceiling and activations": ("ceiling", (ceiling(0.0, 2), activation(0), activation(1)), ""),
+    "no ceiling": ("ceiling", (activation(0),), "one ceiling"),
+    "two ceilings": ("ceiling", (ceiling(), ceiling(0.5)), "one ceiling"),
+    "a ceiling and a pair": ("ceiling", (ceiling(), pair(0, 0)), "one ceiling"),
+    "topk with a pair": ("topk", (ceiling(0.0, 0), activation(0), pair(0, 0)), "one ceiling"),
+    "topk without a ceiling": ("topk", (activation(0),), "one ceiling"),
+    # at the latent the values are 1, 1 and 0
+    "the most activated": ("topk", (activation(2), ceiling(0.0, 2)), ""),
+    "two of them": ("topk", (activation(0), activation(2), ceiling(1.0, 0, 2)), ""),
+    "two others": ("topk", (activation(2), activation(1), ceiling(1.0, 1, 2)), ""),
+    "all": ("topk", (*map(activation, range(3)), ceiling(1.0, 0, 1, 2)), ""),
+    "only a ceiling": ("topk", (ceiling(),), "exactly the named"),
+    "one exempt more": ("topk", (activation(2), ceiling(0.0, 0, 2)), "exactly the named"),
+    "one exempt less": ("topk", (activation(2), activation(0), ceiling(1.0, 2)), "exactly the"),
+    "not the most activated": ("topk", (activation(0), ceiling(1.0, 0)), "more activated than a"),
+    "a tighter ceiling": ("topk", (activation(2), ceiling(after(0.0), 2)), "not the activation"),
+    "a wider ceiling": (
+        "topk", (activation(0), activation(2), ceiling(before(1.0), 0, 2)), "not the activation",
+    ),
+    "the ceiling of the first": (
+        "topk", (activation(2), activation(1), ceiling(0.0, 1, 2)), "not the activation",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.trust(22)
+@pytest.mark.parametrize("name", VOCABULARY)
+def test_facts_are_of_their_vocabulary(name: str) -> None:
+    vocabulary, facts, words = VOCABULARY[name]
+    latent = at(HEAD, [1.0, 0.0], [0.0, 3.0])
+    for premises in ("exact", "interval"):
+        core = core_of(HEAD, [[1.0, 0.0]], facts, vocabulary=vocabulary, premises=premises)
+        found = list(vocabulary_complaints(core, latent))
+        loose = premises == "interval" and name in ("a wider ceiling", "the ceiling of the first")
+        assert len(found) == (bool(words) and not loose)
+        assert all(words in text for text in found)
+
+
+@pytest.mark.trust(22)
+def test_a_path_is_of_activations_of_a_tree() -> None:
+    rows = [[0, 1], [1, 0]]
+    decision = Decision("tree", 1, rows, [0, 0], 0, (), (Node(0, -1, -2),))
+    chain = Chain([Step("mul", (Fraction(-1),)), Step("exp")])
+    head = small_head([[0, 0]], decision, chain=chain)
+    for facts, good in (((activation(0),), True), ((), True), ((pair(0, 0),), False)):
+        core = core_of(head, [[0.0, 0.0]], facts, vocabulary="path")
+        assert (not list(vocabulary_complaints(core, at(head, [0.0, 0.0])))) is good
