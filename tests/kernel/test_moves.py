@@ -133,6 +133,7 @@ def test_the_second_intersection_is_on_the_sphere_and_the_line() -> None:
         ((move(0, [1, 0, 0]), move(0, [1, 0, 0])), "out of range, or twice"),
         ((move(0, [1, 0, 0], (1, 1)),), "keeps a prototype twice"),
         ((move(0, [1, 0, 0], (4,)),), "one that does not exist"),
+        ((move(0, [1, 0, 0], (1, 4)),), "one that does not exist"),
         ((move(0, [0, 0, 0], (1,)),), "vanishes"),
         ((move(0, [1, 0, 0], (0, 1)),), "vanishes"),
     ],
@@ -149,6 +150,9 @@ def test_no_more_is_kept_than_an_affine_basis() -> None:
     for count, reason in ((4, "vanishes"), (5, "more prototypes than an affine basis")):
         with pytest.raises(CertificateError, match=reason):
             materialise(latent_of(head), FREE, [move(0, [1, 2, 3], range(count))])
+    line = small_head([[0, 0, 0], [1, 0, 0], [2, 0, 0]], linear([[1] * 3, [0] * 3]))
+    with pytest.raises(CertificateError, match="dependent; keep fewer"):
+        materialise(Latent(line, np.ones((1, 3), np.float32)), FREE, [move(0, [1, 2, 3], range(3))])
     scaled = small_head(
         points, linear([[1] * 5, [0] * 5]), geometry="diagonal", locations=(0, 0),
         scales=([1] * 15, 0),
