@@ -9,15 +9,18 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from protoproof.certificate.cases import CaseTree, Leaf
+from protoproof.certificate.cases import CaseTree, ChannelSplit, Leaf
 from protoproof.certificate.input_region import OcclusionRegion
 from protoproof.certificate.partition import InputCut, Part
 from protoproof.certificate.schema import (
     ActivationFact,
+    BoxDomain,
+    CeilingFact,
     Chord,
     Core,
     Cover,
     DomainBlock,
+    Execution,
     FreeDomain,
     ImpliedBound,
     IntervalEvidence,
@@ -38,10 +41,11 @@ from protoproof.certificate.schema import (
 from protoproof.certificate.trees import Packing
 from protoproof.errors import CertificateError
 from protoproof.kernel.claims import Alike, AtLeast, Contrast, Necessary, Robust, Sufficient
-from protoproof.kernel.latent.domain import LatentDomain
+from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
+from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.necessity import contrast, size, witnesses
 from protoproof.kernel.rule import Domains, Established, IncompleteError, Question
@@ -52,7 +56,7 @@ from protoproof.kernel.sufficiency import (
     proofs,
     proved_margins,
 )
-from tests.support.kernel.exactly import core_of, linear, small_head
+from tests.support.kernel.exactly import UNIT_BOX, core_of, linear, small_head
 from tests.support.kernel.moves import encode
 
 Result = TypeVar("Result")
@@ -392,3 +396,107 @@ def test_contrasts_are_established_one_by_one() -> None:
     assert result.contrasts == (Contrast(1, 2), Contrast(1, 1))
     _, none = examined(contrast(ASKED, known(core_of(HEAD, [[0.0, 0.0]]), ORIGIN)))
     assert none.contrasts == ()
+
+
+@pytest.mark.trust(22)
+def test_another_reading_is_alike_only_over_every_rival() -> None:
+    """More than half reaches the right leaf, which is best for class 2; all say class 0."""
+    weight = [[0, 5], [2, 0], [-20, 6]]
+    decision = Decision("tree", 1, weight, [0, 0, 0], 0, (), (Node(0, -1, -2),))
+    chain = Chain([Step("mul", (Fraction(-1),)), Step("exp")])
+    head = small_head([[0, 0]], decision, chain=chain)
+    latent = latent_of(head, [0.75, 0.0])
+    core = core_of(head, [[0.75, 0.0]], (activation(0, 0.5, 0.5625),))
+    _, readings = examined(prediction(ASKED, known(core, latent)))
+    _, margins = examined(proved_margins(ASKED, known(core, latent)))
+    assert readings.alike == ()
+    assert margins.claims == (Sufficient(FreeDomain(), core.facts),)
+
+
+@pytest.mark.trust(22)
+def test_cases_prove_what_intervals_and_forms_do_not() -> None:
+    """1 / (1 + z^2) + 1 / (1 + (1 - z)^2) over [0, 1]: each is at least 1/2, and both 13/10."""
+    chain = Chain([Step("add", (Fraction(1),)), Step("reciprocal")])
+    head = small_head([[0], [1]], linear([[5, 5], [0, 0]], [-6, 0]), chain=chain)
+    latent = latent_of(head, [0.25])
+    split = ChannelSplit(location=0, channel=0, at=(0.5).hex())
+    where = read_domain(UNIT_BOX, 1, 1)
+    for cases, good in (((CaseTree(rival=1, nodes=(split, Leaf(), Leaf())),), True), ((), False)):
+        core = core_of(head, [[0.25]], evidence=IntervalEvidence(cases=cases))
+        here = known(core, latent, stated=where)
+        if good:
+            texts, found = examined(proved_margins(ASKED, here))
+            assert not texts
+            assert abs(found.margins[0].lower - 0.5) < 1e-12
+            assert examined(multipliers(ASKED, here)) == ([], None)
+        else:
+            with pytest.raises(IncompleteError):
+                examined(proved_margins(ASKED, here))
+
+
+@pytest.mark.trust(22)
+def test_a_contradiction_needs_one_end_only() -> None:
+    """A ceiling has no upper end, and of a prototype without weight nothing need be known."""
+    head = small_head([*POINTS, [0, 2]], linear([[3, 0, 0], [0, 2, 0]], [99, 0]))
+    latent = latent_of(head, [0.0, 0.0])
+    facts = (activation(0, 0.0, 0.0), activation(1, 4.0, 4.0))
+    for bound, wrong in ((4.0, False), (4.5, True)):
+        ceiling = CeilingFact(bound=bound.hex(), exempt=(0, 1))
+        core = core_of(head, [[0.0, 0.0]], (*facts, ceiling))
+        texts, _ = examined(proved_margins(ASKED, known(core, latent)))
+        assert bool(texts) is wrong
+    # products have no lower end by themselves; that of 0 is 0
+    head = small_head([[1, 0]], linear([[1], [0]], [9, 0]), geometry="linear")
+    where = read_domain(BoxDomain(lower=(1.0).hex(), upper=None), 1, 2)
+    for lower, wrong in ((1.0, False), (0.0, True)):
+        at = latent_of(head, [lower, 0.0])
+        core = core_of(head, [[lower, 0.0]])
+        texts, _ = examined(proved_margins(ASKED, known(core, at, stated=where)))
+        assert bool(texts) is wrong
+
+
+@pytest.mark.trust(22)
+def test_level_f_is_asked_for_where_it_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its complaints end the examination; a margin that rounding may undo is not proved."""
+    module = "protoproof.kernel.float32.sufficiency"
+    facts = (activation(0, 0.0, 1.0), activation(1, 2.0, 4.0))
+    base = core_of(HEAD, [[0.0, 0.0]], facts)
+    execution = Execution(form="direct")
+    asked: list[str] = []
+    wrong: list[str] = []
+
+    def complaints(core: Core, _: object) -> list[str]:
+        asked.append("execution")
+        return wrong
+
+    def required(*_: object) -> None:
+        asked.append("margins")
+        if short:
+            raise IncompleteError("too short")
+
+    monkeypatch.setattr(f"{module}.execution_complaints", complaints)
+    monkeypatch.setattr(f"{module}.require_level_f", required)
+    short = False
+
+    def run(**changes: Any) -> tuple[list[str], Any]:
+        asked.clear()
+        here = known(base.model_copy(update=changes), ORIGIN)
+        bound = BoundHead.__new__(BoundHead)
+        return examined(proved_margins(ASKED, Established([*here._found, bound])))
+
+    assert run()[1].claims == (Sufficient(FreeDomain(), facts),)
+    assert asked == []
+    run(execution=execution)
+    assert asked == ["execution"]
+    texts, found = run(level="F", execution=execution)
+    assert asked == ["execution", "margins"]
+    assert found.claims == tuple(Sufficient(FreeDomain(), facts, level) for level in ("R", "F"))  # type: ignore[arg-type]
+    short = True
+    with pytest.raises(IncompleteError, match="too short") as error:
+        run(level="F")
+    assert [m.lower for m in error.value.found.margins] == [1, 4]  # type: ignore[attr-defined]
+    wrong.append("it is not computed like that")
+    texts, found = run(level="F")
+    assert texts == wrong
+    assert found.margins == found.claims == ()
+    assert asked == ["execution"]
