@@ -1,11 +1,13 @@
-"""Where no terminal shows a bar, a line now and then says that something happens."""
+"""What the program says on the way: lines where there is no terminal, completions, warnings."""
 
 from __future__ import annotations
 
 import pytest
 
 from models.verbs import nothing_certified
+from protoproof.cli.app import completed
 from protoproof.cli.terminal import Log
+from tests.support.cli import protoproof
 
 
 def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +27,15 @@ def test_certified_training_that_came_to_nothing_is_said() -> None:
     assert nothing_certified({"test": 0.9}, None) is None
     assert nothing_certified({"test": 0.9, "certified": 0.1}, 0.05) is None
     assert "--certified-eps 0.05" in str(nothing_certified({"test": 0.9, "certified": 0.0}, 0.05))
+
+
+def test_a_shell_completes_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the one verb that is asked for, and without loading what it works with."""
+    for name, value in {
+        "_CLI_PY_COMPLETE": "complete_bash",
+        "COMP_WORDS": "cli.py explain --time",
+        "COMP_CWORD": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert completed() == ["explain", "--time"]
+    assert protoproof().out == "--timeout\n"
