@@ -111,7 +111,7 @@ def test_an_altered_certificate_is_not_signed(given: Given, campaign: Path, tmp_
 
 
 def test_a_policy_about_an_earlier_campaign_is_not_attested(tmp_path: Path) -> None:
-    """Nothing is compared here, so even a policy that lets first releases pass was not fulfilled."""
+    """Nothing is compared here: a policy that lets first releases pass is not fulfilled by that."""
     policy = tmp_path / "policy.yaml"
     rules = "rules:\n  baseline: {drift: {at_most: 0.1}, first_release: allowed}\n"
     policy.write_text(HEADER + rules)

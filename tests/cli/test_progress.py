@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import typer
 
 from models.verbs import nothing_certified
-from protoproof.cli.app import completed
+from protoproof.cli.app import completed, program
 from protoproof.cli.terminal import Log
-from tests.support.cli import protoproof
 
 
 def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,11 +33,11 @@ def test_certified_training_that_came_to_nothing_is_said() -> None:
 
 def test_a_shell_completes_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the one verb that is asked for, and without loading what it works with."""
-    for name, value in {
-        "_CLI_PY_COMPLETE": "complete_bash",
-        "COMP_WORDS": "cli.py explain --time",
-        "COMP_CWORD": "2",
-    }.items():
-        monkeypatch.setenv(name, value)
+    assert completed() == []
+    monkeypatch.setenv("_PROTOPROOF_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "protoproof explain --time")
     assert completed() == ["explain", "--time"]
-    assert protoproof().out == "--timeout\n"
+    command: Any = typer.main.get_command(program(completed()))
+    assert list(command.commands) == ["explain"]
+    own = {option for parameter in command.params for option in parameter.opts}
+    assert "--install-completion" in own
