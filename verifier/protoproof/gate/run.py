@@ -57,7 +57,7 @@ _OPTION = re.compile(rf"--({'|'.join(_KEYS)})\b")
 def run_gate(
     policy: Path,
     model: Path,
-    instances: Instances | str,
+    data: Instances | str,
     out: Path,
     *,
     latent: Sequence[str] = (),
@@ -76,7 +76,7 @@ def run_gate(
     Args:
         policy: the YAML file.
         model: the network's file.
-        instances: the data, or where it lies.
+        data: the data, or where it is read.
         out: output directory.
         latent: names of the tensors that the head reads, see :func:`protoproof.network.load`.
         output: the output that it decides, likewise.
@@ -100,8 +100,7 @@ def run_gate(
     with _words_of(file):
         asked = _asked(file.policy, label, earlier, workplace)
         asked.require_installed()
-    if isinstance(instances, str):
-        instances = read_instances(instances)
+    instances = read_instances(data) if isinstance(data, str) else data
     network, old = load(model, latent=latent, output=output), None
     _refuse_unanswerable(file, network)
     machine = _machine(rules, network)
