@@ -9,9 +9,8 @@ import pytest
 
 from protoproof.query.standard import CAPABILITIES
 from protoproof.version import VERSION
-from tests.query.generated import tiny
-from tests.query.test_queries import HEAD, OTHER, SAME, inputs
 from tests.support.cli import protoproof as run
+from tests.support.queries import HEAD, OTHER, SAME, inputs, tiny
 
 pytest.importorskip("vnnlib")
 

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from protoproof.explanation.explainer import Explainer
-from protoproof.network import load
-from protoproof.query.decide import decide
-from protoproof.query.language import parse_query
-from tests.query.generated import KINDS, Case, cases, tiny
-
-
-def answered(case: Case, explainer: Explainer) -> str:
-    return decide(parse_query(case.text), explainer).word
-
-
-def tried(first: int, count: int, folder: Path) -> tuple[Counter[str], list[str]]:
-    """How often which answer was given, and the cases with a wrong one."""
-
-    @cache
-    def explainer(network: int) -> Explainer:
-        path = folder / f"{network}.onnx"
-        path.write_bytes(tiny(network).model())
-        return Explainer(load(path))
-
-    found: Counter[str] = Counter()
-    wrong: list[str] = []
-    for number, case in enumerate(cases(first, count), first):
-        word = answered(case, explainer(case.network))
-        found[f"{case.kind}: {case.answer}, answered {word}"] += 1
-        if word in ("sat", "unsat") and word != case.answer:
-            wrong.append(f"{number} ({case.kind})")
-    return found, wrong
+from tests.support.queries import KINDS, tried
 
 
 @pytest.mark.trust(2, 11)

@@ -17,19 +17,23 @@ from protoproof.query.decide import Answer, decide
 from protoproof.query.formula import disjuncts, element, number
 from protoproof.query.language import parse_query
 from protoproof.query.standard import decimal, lines
-from tests.query.generated import X_PLACES, Z_PLACES, spelled, tiny
+from tests.support.queries import (
+    ANOTHER,
+    BEST,
+    HEAD,
+    LAST,
+    NET,
+    OTHER,
+    SAME,
+    SECOND,
+    X_PLACES,
+    X,
+    inputs,
+    latents,
+    spelled,
+)
 
 pytest.importorskip("vnnlib")
-
-HIDDEN = '(declare-hidden Z {t} [1,2,1,2] "latent") (declare-hidden M {t} [1,4,1,2] "measurement")'
-HEAD = (
-    "(vnnlib-version <2.0>)\n(declare-network N (declare-input X {t} [1,2,1,2])\n"
-    + HIDDEN
-    + "\n(declare-output Y {t} [1,3]))\n"
-)
-ANOTHER = "(declare-network K (declare-input A {t} [1]) (declare-output B {t} [1]))\n"
-X = np.array([[[0.25, 0.5]], [[0.75, 0.125]]], dtype=np.float32)
-NET = tiny(0)
 
 
 @pytest.fixture(scope="module")
@@ -48,33 +52,6 @@ def ask(explainer: Explainer) -> Ask:
         return decide(parse_query(head.format(t=kind) + body), explainer)
 
     return asked
-
-
-def inputs(reach: float = 2.0**-10) -> str:
-    ends = zip(X_PLACES, X.reshape(-1).tolist(), strict=True)
-    return "".join(
-        f"(assert (>= X[{p}] {spelled(v - reach)}))(assert (<= X[{p}] {spelled(v + reach)}))"
-        for p, v in ends
-    )
-
-
-def latents(reach: float = 2.0**-10) -> str:
-    z = np.round(NET.latent(X.astype(np.float64)) * 4096) / 4096
-    ends = zip(Z_PLACES, z.T.reshape(-1).tolist(), strict=True)
-    return "".join(
-        f"(assert (>= Z[{p}] {spelled(v - reach)}))(assert (<= Z[{p}] {spelled(v + reach)}))"
-        for p, v in ends
-    )
-
-
-def order() -> list[int]:
-    nearest = NET.measured(NET.latent(X.astype(np.float64))).min(axis=0)
-    return np.argsort(-NET.scores(nearest)).tolist()
-
-
-BEST, SECOND, LAST = order()
-OTHER = f"(assert (or (>= Y[0,{SECOND}] Y[0,{BEST}]) (>= Y[0,{LAST}] Y[0,{BEST}])))"
-SAME = f"(assert (and (<= Y[0,{SECOND}] Y[0,{BEST}]) (<= Y[0,{LAST}] Y[0,{BEST}])))"
 
 
 def test_never_another_class_is_decided_from_inputs_and_from_the_latent_alone(ask: Ask) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from protoproof.kernel import check
-from tests.query.test_generated import tried as tried_queries
 from tests.support.kernel.algebra import NAMES
+from tests.support.queries import tried as tried_queries
 from tests.support.sources import ROOT
 from tests.trust import costly, forgeries, fuzzing, samples, second, table
 from tests.trust.mutation.targets import GROUPS

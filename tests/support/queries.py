@@ -3,15 +3,19 @@
 The networks are written twice: as ONNX, and in numpy float64 here. A query is known to be
 satisfiable where an input that this file computes satisfies it by a margin far above rounding, and
 unsatisfiable where plain intervals, computed here, exclude every alternative by such a margin.
-Nothing of the package takes part in that. What neither says is drawn again.
+Nothing of the package takes part in that. What neither says is drawn again. :func:`tried` then asks
+the package.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from protoproof.explanation.explainer import Explainer
+from protoproof.network import load
+from protoproof.query.decide import decide
+from protoproof.query.language import parse_query
 from tests.support.network.builders import EPSILON, node
 
 Real = NDArray[np.float64]
@@ -396,3 +404,65 @@ def _both(net: Tiny, x: Real, reach: float) -> Made:
 def _contradiction(net: Tiny, x: Real, reach: float) -> Made:
     text, low, high = _inputs(net, x, reach)
     return f"{text}\n(assert (> X[{X_PLACES[0]}] 9.0))", low, high
+
+
+def answered(case: Case, explainer: Explainer) -> str:
+    return decide(parse_query(case.text), explainer).word
+
+
+def tried(first: int, count: int, folder: Path) -> tuple[Counter[str], list[str]]:
+    """How often which answer was given, and the cases with a wrong one."""
+
+    @cache
+    def explainer(network: int) -> Explainer:
+        path = folder / f"{network}.onnx"
+        path.write_bytes(tiny(network).model())
+        return Explainer(load(path))
+
+    found: Counter[str] = Counter()
+    wrong: list[str] = []
+    for number, case in enumerate(cases(first, count), first):
+        word = answered(case, explainer(case.network))
+        found[f"{case.kind}: {case.answer}, answered {word}"] += 1
+        if word in ("sat", "unsat") and word != case.answer:
+            wrong.append(f"{number} ({case.kind})")
+    return found, wrong
+
+
+# one network, an input, and pieces of queries about it
+NET = tiny(0)
+HIDDEN = '(declare-hidden Z {t} [1,2,1,2] "latent") (declare-hidden M {t} [1,4,1,2] "measurement")'
+HEAD = (
+    "(vnnlib-version <2.0>)\n(declare-network N (declare-input X {t} [1,2,1,2])\n"
+    + HIDDEN
+    + "\n(declare-output Y {t} [1,3]))\n"
+)
+ANOTHER = "(declare-network K (declare-input A {t} [1]) (declare-output B {t} [1]))\n"
+X = np.array([[[0.25, 0.5]], [[0.75, 0.125]]], dtype=np.float32)
+
+
+def inputs(reach: float = 2.0**-10) -> str:
+    ends = zip(X_PLACES, X.reshape(-1).tolist(), strict=True)
+    return "".join(
+        f"(assert (>= X[{p}] {spelled(v - reach)}))(assert (<= X[{p}] {spelled(v + reach)}))"
+        for p, v in ends
+    )
+
+
+def latents(reach: float = 2.0**-10) -> str:
+    z = np.round(NET.latent(X.astype(np.float64)) * 4096) / 4096
+    ends = zip(Z_PLACES, z.T.reshape(-1).tolist(), strict=True)
+    return "".join(
+        f"(assert (>= Z[{p}] {spelled(v - reach)}))(assert (<= Z[{p}] {spelled(v + reach)}))"
+        for p, v in ends
+    )
+
+
+def order() -> list[int]:
+    nearest = NET.measured(NET.latent(X.astype(np.float64))).min(axis=0)
+    return np.argsort(-NET.scores(nearest)).tolist()
+
+
+BEST, SECOND, LAST = order()
+OTHER = f"(assert (or (>= Y[0,{SECOND}] Y[0,{BEST}]) (>= Y[0,{LAST}] Y[0,{BEST}])))"
+SAME = f"(assert (and (<= Y[0,{SECOND}] Y[0,{BEST}]) (<= Y[0,{LAST}] Y[0,{BEST}])))"
