@@ -79,6 +79,7 @@ def test_errors_are_documents_too(arguments: tuple[object, ...], word: str, tmp_
         (["--minimal", "all", "--vocabulary", "ceiling"], ["ceiling", "pairs", "mixed"]),
         (["--minimal", "foo"], ["subset", "minimum", "all"]),
         (["--domain", "foo"], ["free", "box", "sphere", "simplex", "linf:0.02"]),
+        (["--domain", "linf:wide"], ["--domain linf: 'wide' is no number"]),
         (["--dump-smt2", "q.smt2"], ["log((1", "negated", "reciprocal"]),
         (["--limit", "3"], ["--limit", "many inputs"]),
         (["--index", "0", "--limit", "3"], ["--limit", "--index"]),

@@ -362,6 +362,16 @@ def test_a_tangent_where_one_end_is_open() -> None:
     for at in (0.75, -1.0, 0.25):  # the first is beyond the jump, and says nothing
         form = form_of(supports=(tangent(0, 0, at),), multipliers=(place(0, (), (), domain=True),))
         assert here.margin(form) == here.interval()
+    jump = Chain([Step("mul", (Fraction(-1),)), Step("zero_below", (Fraction(2),))])
+    head = small_head([[1, 1]], linear([[1], [0]]), chain=jump, geometry="linear")
+    some = read_domain(BoxDomain(lower=(0.5).hex(), upper=None), 1, 2)
+    here = Scene(head, core_of(head, [[1.0, 1.0]]), some)
+    form = form_of(supports=(tangent(0, 0, -3.0),), multipliers=(place(0, (), (), domain=True),))
+    assert here.margin(form) == here.interval() == Margin(1, 0, 0.0)  # the jump is at -2
+    head = small_head(POINTS, linear(weight), chain=cut_off())
+    here = Scene(head, core_of(head, [[0.0, 0.0]], (pair(0, 1, 0.0, 1.0),)), LatentDomain(1, 2))
+    form = form_of(supports=(tangent(0, 0, 0.25),), multipliers=(place(0, (1,), (8,)),))
+    assert here.margin(form) == here.interval()
     # a chord has no end there
     for point in (1, -1):
         head = small_head([[point, point]], linear([[0], [1]]), geometry="linear")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from protoproof.verdict import Status as Status
     from protoproof.verdict import Verdict as Verdict
 
+    __version__: str
+
 # What this one stands on has a habit of writing to the user's home and of telling its makers about
 # it: ONNX Runtime an identity of the machine and a queue of events, Ray its usage. Both are asked
 # not to, before either is imported; workers inherit it. Nobody's setting turns it on again.

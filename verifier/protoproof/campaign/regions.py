@@ -119,6 +119,8 @@ def region_at(name: str, x: np.ndarray, network: Network, option: str = "--regio
         return parse_region(name, x, network.input_shape, network.input_range)
     except InputError as error:  # the centre is no user's input: the region itself is wrong
         raise UsageError(f"{option} {printable(name, 60)}: {error}") from error
+    except UsageError as error:
+        raise UsageError(str(error).replace("--region", option)) from error
 
 
 def lies_in(x: np.ndarray, name: str, centre: np.ndarray, network: Network) -> bool:

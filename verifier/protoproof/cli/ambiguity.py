@@ -23,8 +23,8 @@ def ambiguity(
         typer.Option("--limit", min=2, help="Use only so many test images, spread evenly."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The numbers' file; the page is written beside it.")
-    ] = Path("out/ambiguity.json"),
+        Path | None, typer.Option("--out", help="The numbers' file; the page is written beside it.")
+    ] = None,
     latent: Latent = None,
     output: Output = None,
     preprocess: Preprocess = None,
@@ -34,9 +34,12 @@ def ambiguity(
     """Find test images with the same most activated prototypes and different predictions."""
     require("explain", "looking for collisions")
     from protoproof.campaign.instances import read_instances
+    from protoproof.explanation.evidence import evidence_name
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread
 
+    name = evidence_name(model, Path(data).stem, output or "", "" if limit is None else str(limit))
+    out = out or Path("out/ambiguity") / f"{name}.json"
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     rule = network.pixels
     instances = read_instances(data, rule.preprocessing)

@@ -73,12 +73,10 @@ def asked_about(
     elif ":" not in domain:
         words = bounding_name(domain, network.latent_range, network.head.geometry)
     else:
-        from protoproof.region.bounds.latent_bounds import refinements
+        from protoproof.region.bounds.latent_bounds import finest
         from protoproof.region.sets.statement import statement
-        from protoproof.region.sets.yaml_file import load_region
 
-        region = load_region(domain, x, x.shape, network.input_range)
-        said = statement(refinements(region)[-1])
+        said = statement(finest(domain, x, network))
         words = domain if said is None else _words(_REGION.validate_python(said))
     model = model_identity(network)
     return _question(model, input_digest(x), words, network.labels(label))
