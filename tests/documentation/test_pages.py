@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documentation.console import Command, commands
 from tests.support.cli import protoproof
+from tests.support.console import Command, commands
 from tests.support.sources import ROOT
 
 PAGES = sorted(page.name for page in (ROOT / "docs").glob("*.md"))
