@@ -114,7 +114,6 @@ VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "explain": _explain,
     "certify": _certify,
     "check": _check,
-    "vnnlib": _vnnlib,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "gate": _gate,
@@ -124,6 +123,7 @@ VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "verify-attestation": _verify_attestation,
     "bom": _bom,
     "demo": _demo,
+    "vnnlib": _vnnlib,
 }
 
 
