@@ -23,6 +23,7 @@ EXTRAS = (
     "safetensors",
     "scipy",
     "torch",
+    "vnnlib",
     "z3",
 )
 

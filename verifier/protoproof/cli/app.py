@@ -134,7 +134,6 @@ VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "explain": _explain,
     "certify": _certify,
     "check": _check,
-    "vnnlib": _vnnlib,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "init": _init,
@@ -145,6 +144,7 @@ VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "verify-attestation": _verify_attestation,
     "bom": _bom,
     "demo": _demo,
+    "vnnlib": _vnnlib,
 }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.rounding import float_above, float_below
-from protoproof.prover.latent.domain import Box, Domain, Free, domain_from_name
+from protoproof.prover.latent.domain import GUARANTEED, Box, Domain, Free, domain_from_name
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet, PairFact
 from protoproof.prover.latent.reach import Reach
 from protoproof.query.binding import Bound
@@ -319,17 +319,16 @@ def _form(
 
 
 def operator_domain(bound: Bound) -> Domain:
-    """What the operator that makes the latent guarantees; all latents, where that is nothing."""
-    network = bound.network
-    name = {
-        "sigmoid": "box", "relu": "box", "normalised": "sphere", "ball": "ball",
-        "softmax": "simplex",
-    }.get(network.latent_range, "free")  # fmt: skip
-    return (
-        Free()
-        if name == "free"
-        else domain_from_name(name, network.latent_range, network.head.channels)
-    )
+    """What the operator that makes the latent guarantees; all latents, where that is nothing.
+
+    Over float32 numbers only a maximum with 0 does, which is exact: a runtime's sigmoid may leave
+    [0, 1] by a rounding.
+    """
+    kind, head = bound.network.latent_range, bound.network.head
+    name = GUARANTEED.get(kind)
+    if name is None or (bound.query.type == "float32" and kind != "relu"):
+        return Free()
+    return domain_from_name(name, kind, head.channels)
 
 
 def facts_of(bound: Bound, known: Premises) -> FactSet:

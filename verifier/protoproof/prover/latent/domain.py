@@ -38,7 +38,7 @@ OUTPUT_RANGES = {"sigmoid": (0.0, 1.0), "relu": (0.0, math.inf)}
 _NEEDS = {"sphere": "normalised", "ball": "ball", "simplex": "softmax"}
 NAMES = ("free", "box", "sphere", "ball", "simplex")
 # What bounds a dot product, which is unbounded over all latents.
-_GUARANTEED = {
+GUARANTEED = {
     "sigmoid": "box",
     "relu": "box",
     "normalised": "sphere",
@@ -332,4 +332,4 @@ def bounding_name(name: str, latent_range: str, geometry: str) -> str:
     linear measurements it is what the operator that outputs the latent guarantees."""
     if name != "free" or geometry != "linear":
         return name
-    return _GUARANTEED.get(latent_range, name)
+    return GUARANTEED.get(latent_range, name)
