@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from protoproof.kernel.arithmetic.exact import (
     ball,
     certain_sign,
     decided,
+    decode_floats,
     float32_integers,
     float_below,
     grid_ceiling,
@@ -113,3 +115,60 @@ def test_precision_rises_until_the_sign_is_certain() -> None:
     assert sign == 1
     assert used == [64, 128, 256]
     assert decided(lambda: arb(2).sqrt() ** 2 - 2)[0] == 0
+
+
+@pytest.mark.trust(22)
+def test_a_float_below_is_the_largest_one_whatever_the_precision() -> None:
+    with ctx.workprec(200):
+        for value in (arb(1) / 3, -arb(1) / 3, 1 - arb(2) ** -100, -1 - arb(2) ** -100):
+            below = float_below(value)
+            assert arb(below) < value < arb(math.nextafter(below, math.inf))
+        assert float_below(arb(3) * 2**40, 41) == 1.5
+
+
+FLOATS = [0.1, -0.0, 2.0**-149]
+TEXT = base64.b64encode(np.array(FLOATS, "<f4").tobytes()).decode()
+
+
+@pytest.mark.trust(22)
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_base64_holds_floats_bit_by_bit(
+    kind: type[np.float32] | type[np.float64], count: int
+) -> None:
+    values = np.array([*FLOATS, -1.5], dtype=kind)[:count]
+    stored = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    found = decode_floats(base64.b64encode(stored).decode(), count, kind)
+    assert found.dtype == kind
+    assert found.tobytes() == values.tobytes()
+
+
+@pytest.mark.trust(22)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TEXT[:-4], "does not hold 3"),
+        (TEXT + "AAAA", "does not hold 3"),
+        ("", "does not hold 3"),
+        (TEXT[:-1] + "!", "not base64"),
+        (TEXT[:-5] + "\n" + TEXT[-4:], "not base64"),
+        ("=" + TEXT[1:], "base64"),
+    ],
+)
+def test_other_texts_are_no_floats(text: str, words: str) -> None:
+    with pytest.raises(CertificateError, match=words):
+        decode_floats(text, 3, np.float32)
+
+
+@pytest.mark.trust(22)
+def test_stray_bits_and_numbers_that_are_none_are_refused() -> None:
+    one = base64.b64encode(np.array([1.0], "<f4").tobytes()).decode()  # ends in ==
+    assert decode_floats(one, 1, np.float32).tolist() == [1.0]
+    stray = one[:5] + chr(ord(one[5]) + 1) + one[6:]
+    for text in (stray, one[:4] + "AAA=", one[:4] + "AAAA"):
+        with pytest.raises(CertificateError, match="exactly 1"):
+            decode_floats(text, 1, np.float32)
+    for values in ([math.nan, 1.0], [1.0, math.inf], [-math.inf, -math.inf]):
+        text = base64.b64encode(np.array(values, "<f8").tobytes()).decode()
+        with pytest.raises(CertificateError, match="NaN or infinity"):
+            decode_floats(text, 2, np.float64)

@@ -29,6 +29,7 @@ from protoproof.kernel.latent.witness import (
     second_intersection,
     witness_complaints,
 )
+from protoproof.kernel.model.decision import Decision
 from protoproof.kernel.model.head import Geometry, Head
 from tests.support.kernel.exactly import core_of, linear, small_head
 from tests.support.kernel.moves import encode
@@ -281,3 +282,39 @@ def test_a_contrast_leads_over_every_other_class() -> None:
         found(1, FREE, move(0, [2.0, 1.75, 0.0]))
     both = (move(0, [1.0, -0.5, 0.0]), move(1, [0.0, 0.0, 1.0]))
     assert found(1, FREE, *both) == [(1, 8)]
+
+
+@pytest.mark.trust(22)
+def test_a_tie_with_a_third_class_is_no_contrast() -> None:
+    """(5/2, 5/2) is as far from the second prototype as from the third."""
+    head, values = head_of(), [[1.0, 0.5, 0.0], [50.0, 50.0, 50.0]]
+    latent = latent_of(head, values)
+    for step, rival, good in (
+        (0.0, 1, False),
+        (0.0, 2, False),
+        (0.125, 1, True),
+        (-0.125, 2, True),
+    ):
+        given = Refutation(rival=rival, moves=(move(0, [1.5 + step, 2.0, 0.0]),))
+        core = core_of(head, values, contrasts=(given,))
+        if good:
+            assert [claim.rival for claim in contrasts(core, FREE, latent)] == [rival]
+            continue
+        with pytest.raises(CertificateError, match=f"certainly predicted as class {rival}"):
+            list(contrasts(core, FREE, latent))
+
+
+@pytest.mark.trust(22)
+def test_a_label_that_is_decided_otherwise_is_a_contrast() -> None:
+    """Whatever becomes of the others."""
+    decision = Decision("labels", 4, WEIGHT, [2, 2, 2], 0)
+    head = small_head(POINTS, decision, shift=1, locations=(0, 0))
+    for rival, good in ((0, True), (1, False), (2, False)):
+        given = Refutation(rival=rival, moves=(move(0, [2.0, -0.5, 0.0]),))
+        core = core_of(head, LATENT, labels=(0, 1), rivals=(0, 1, 2), contrasts=(given,))
+        found = contrasts(core, FREE, latent_of(head))
+        if good:
+            assert [claim.rival for claim in found] == [0]
+            continue
+        with pytest.raises(CertificateError, match="certainly predicted"):
+            list(found)
