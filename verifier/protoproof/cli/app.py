@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 Verb = Callable[..., None]
 
 
+def _import() -> Verb:
+    from protoproof.cli.import_checkpoint import import_checkpoint
+
+    return import_checkpoint
+
+
 def _inspect() -> Verb:
     from protoproof.cli.inspect import inspect
 
@@ -104,6 +110,7 @@ def _bom() -> Verb:
 
 # in the order of `protoproof --help`
 VERBS: dict[str, Callable[[], Verb]] = {
+    "import": _import,
     "inspect": _inspect,
     "explain": _explain,
     "certify": _certify,
