@@ -95,7 +95,7 @@ CASES = (
          {**ASKED, "family": "protopnet"}, SQUARED, swept=True),
     Case("protopnet bottleneck", lambda: _lineage(f.Halved, lambda: e.DenseNet(growth=8)),
          state_legacy, {**ASKED, "family": "protopnet"}, SQUARED),
-    Case("tesnet", lambda: _lineage(f.TESNet, e.ResNet), whole, SCALE, PRODUCT),
+    Case("tesnet", lambda: _lineage(f.TESNet, e.ResNet), whole_legacy, SCALE, PRODUCT),
     Case("tesnet tensors", lambda: _lineage(f.TESNet, e.ResNet), state,
          {**PLAIN, "family": "tesnet"}, PRODUCT, swept=True),
     Case("evalprotopnet", lambda: _lineage(f.OursNet, e.ResNet), argued, PLAIN, PRODUCT),

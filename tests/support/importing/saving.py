@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import pickle
 import sys
+import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +40,8 @@ def foreign(network: nn.Module, home: str = "model") -> Iterator[None]:
 
 def save_whole(network: nn.Module, path: Path, legacy: bool = False) -> Path:
     """A pickled module, in the zip format or the older one."""
-    with foreign(network):
+    with foreign(network), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the older format wants the classes' source
         torch.save(network, path, _use_new_zipfile_serialization=not legacy)
     return path
 
@@ -56,8 +59,6 @@ def save_state(network: nn.Module, path: Path, legacy: bool = False, **beside: o
 def hostile(path: Path, program: bytes) -> Path:
     """A file of torch (zip format) whose pickle is the given one."""
     torch.save({"weight": torch.zeros(2)}, path)
-    import zipfile
-
     with zipfile.ZipFile(path) as archive:
         records = {info.filename: archive.read(info) for info in archive.infolist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
