@@ -238,3 +238,13 @@ def test_numbers_are_what_torch_reads(legacy: bool, tmp_path: Path) -> None:
     for name, tensor in tensors.items():
         wanted = tensor.float() if tensor.is_floating_point() else tensor
         np.testing.assert_array_equal(found.array(name), wanted.numpy())
+
+
+def test_a_wrapper_for_several_devices_is_taken_off(tmp_path: Path) -> None:
+    net = torch.nn.DataParallel(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1, stride=2)))
+    torch.save(net, tmp_path / "m.pth")
+    found = read_checkpoint(tmp_path / "m.pth")
+    assert set(found.tensors) == {"0.weight", "0.bias"}
+    assert found.attribute("0", "stride") == (2, 2)
+    assert found.classes == {"": "torch.nn.modules.container.Sequential",
+                             "0": "torch.nn.modules.conv.Conv2d"}  # fmt: skip
