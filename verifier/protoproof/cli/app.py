@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 Verb = Callable[..., None]
 
 
+def _import() -> Verb:
+    from protoproof.cli.import_checkpoint import import_checkpoint
+
+    return import_checkpoint
+
+
 def _inspect() -> Verb:
     from protoproof.cli.inspect import inspect
 
@@ -129,6 +135,7 @@ def _vnnlib() -> typer.Typer:
 
 # in the order of `protoproof --help`
 VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
+    "import": _import,
     "inspect": _inspect,
     "prepare": _prepare,
     "explain": _explain,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ _UNREADABLE = (
 )
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The four arrays of a data file; other members are ignored and never unpacked.
+def read_npz(path: Path, keys: Sequence[str] = KEYS) -> dict[str, np.ndarray]:
+    """The arrays of a file, of a data file four; other members are ignored and never unpacked.
 
     Raises InputError when the file is truncated, lacks an array, holds Python objects, or
     declares more than the size limit (a small file can declare terabytes).
@@ -34,18 +35,18 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
-            missing = [key for key in KEYS if f"{key}.npy" not in members]
+            missing = [key for key in keys if f"{key}.npy" not in members]
             if missing:
                 raise InputError(
-                    f"{path}: no array named {', '.join(missing)}: save x_train, y_train, "
-                    "x_test and y_test with numpy.savez"
+                    f"{path}: no array named {', '.join(missing)}: save "
+                    f"{', '.join(keys[:-1])} and {keys[-1]} with numpy.savez"
                 )
-            wanted = [members[f"{key}.npy"] for key in KEYS]
+            wanted = [members[f"{key}.npy"] for key in keys]
             _limit(sum(info.file_size for info in wanted), path)
             headers = [_header(archive, info, path) for info in wanted]
             # Images become float32, so one stored byte may cost four.
             _limit(sum(4 * math.prod(shape) for shape, _ in headers), path)
-            return {key: _array(archive, info) for key, info in zip(KEYS, wanted, strict=True)}
+            return {key: _array(archive, info) for key, info in zip(keys, wanted, strict=True)}
     except _UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
