@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from protoproof.cli.memory import (
     end_undecided,
@@ -108,12 +108,19 @@ def _bom() -> Verb:
     return bom
 
 
+def _vnnlib() -> typer.Typer:
+    from protoproof.cli.vnnlib import solver
+
+    return solver()
+
+
 # in the order of `protoproof --help`
-VERBS: dict[str, Callable[[], Verb]] = {
+VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "inspect": _inspect,
     "explain": _explain,
     "certify": _certify,
     "check": _check,
+    "vnnlib": _vnnlib,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "gate": _gate,
@@ -140,7 +147,11 @@ def program(
     app = new_program()
     asked = next((word for word in arguments if not word.startswith("-")), None)
     for name in [asked] if asked in VERBS else VERBS:
-        app.command(name)(VERBS[name]())
+        verb = VERBS[name]()
+        if callable(getattr(verb, "add_typer", None)):
+            app.add_typer(cast("typer.Typer", verb), name=name)
+        else:
+            app.command(name)(cast(Verb, verb))
     if asked not in VERBS and add_verbs is not None:
         add_verbs(app)
     return app

@@ -25,6 +25,7 @@ from protoproof.cli.options import (
     Device,
     Domain,
     DumpSmt2,
+    DumpVnnlib,
     Index,
     Inflate,
     Json,
@@ -78,6 +79,7 @@ def explain(
     training: Training = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
+    dump_vnnlib: DumpVnnlib = None,
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
@@ -112,7 +114,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        *(tuple(latent or ()), output, routing),
+        *(tuple(latent or ()), output, routing, dump_vnnlib),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -121,8 +123,10 @@ def explain(
 def _run(asked: Asked) -> int:
     """Explain what was asked for; the exit code."""
     asked.options.require_installed()
-    if asked.dump_smt2 is not None:
-        require_new(asked.dump_smt2)
+    dumps = {"--dump-smt2": asked.dump_smt2, "--dump-vnnlib": asked.dump_vnnlib}
+    for option, dump in dumps.items():
+        if dump is not None:
+            require_new(option, dump)
     from protoproof.cli.explain_many import training_images
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question
@@ -132,6 +136,10 @@ def _run(asked: Asked) -> int:
     network = load(asked.model, latent=asked.latent, output=asked.output, routing=asked.routing)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
+    if asked.dump_vnnlib is not None:
+        from protoproof.query.dump import require_query
+
+        require_query(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
     beside = Beside(asked.contrast, asked.most, searched)
     many = _many(network, asked)
@@ -204,6 +212,10 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
+    if asked.dump_vnnlib is not None:
+        from protoproof.query.dump import write_query
+
+        write_query(network, result.explanation, asked.dump_vnnlib)
     if asked.printed == "json":
         print_json(result.to_json() | {"input_remarks": list(read.remarks)})
     elif asked.printed == "words":

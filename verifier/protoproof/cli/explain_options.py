@@ -40,6 +40,7 @@ class Asked:
     latent: tuple[str, ...] = ()
     output: str | None = None
     routing: str | None = None
+    dump_vnnlib: Path | None = None
 
     @property
     def protected(self) -> list[Path]:
@@ -131,6 +132,10 @@ def require_for_many(asked: Asked) -> None:
         raise UsageError(
             "--dump-smt2 writes the question about one input; give one (--input with --index)"
         )
+    if asked.dump_vnnlib is not None:
+        raise UsageError(
+            "--dump-vnnlib writes the question about one input; give one (--input with --index)"
+        )
     if asked.contrast not in (None, "closest"):
         raise UsageError(
             f"--contrast {asked.contrast}: of many inputs some may be predicted as that class; use "
@@ -150,14 +155,14 @@ def require_for_many(asked: Asked) -> None:
     require_writable(asked.out)
 
 
-def require_new(path: Path) -> None:
-    """Refuse a file for ``--dump-smt2`` that exists or cannot be written.
+def require_new(option: str, path: Path) -> None:
+    """Refuse a file for an option that writes a question, if it exists or cannot be written.
 
     Raises:
         OutputError: it is there, or its directory is missing or read-only.
     """
     if os.path.lexists(path):
-        raise OutputError(f"--dump-smt2 {path}: exists already; choose another name")
+        raise OutputError(f"{option} {path}: exists already; choose another name")
     if not path.parent.is_dir():
-        raise OutputError(f"--dump-smt2 {path}: {path.parent} is no directory; create it first")
+        raise OutputError(f"{option} {path}: {path.parent} is no directory; create it first")
     require_writable(path.parent)

@@ -110,6 +110,10 @@ DumpSmt2 = Annotated[
     Path | None,
     typer.Option("--dump-smt2", help="Write the question about the facts as SMT-LIB text."),
 ]
+DumpVnnlib = Annotated[
+    Path | None,
+    typer.Option("--dump-vnnlib", help="Write the same as a VNN-LIB 2.0 query (see vnnlib)."),
+]
 Oracle = Annotated[
     str,
     typer.Option(

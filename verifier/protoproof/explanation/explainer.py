@@ -80,16 +80,33 @@ class Explainer:
             FragileError: the runtime's results are farther from the head over the reals than
                 float32 rounding explains.
         """
-        head = self.network.head
         self.network.check_head(observation)
         latent = observation.latent.astype(np.float64)
+        return self.instance_at(latent, observation.predicted, labels)
+
+    def instance_at(
+        self,
+        latent: NDArray[np.float64],
+        predicted: int | None = None,
+        labels: tuple[int, ...] = (),
+    ) -> Instance:
+        """A latent [L, D] of float32 numbers, measured in float64.
+
+        Args:
+            predicted: its class; None for the one that the head gives it.
+            labels: see :meth:`instance`.
+        """
+        head = self.network.head
         measurement = head.measurement(latent)
+        activation = head.activation(measurement)
+        if predicted is None:
+            predicted = int(np.argmax(head.logits(activation)))
         return Instance(
             head,
             latent,
             measurement,
-            head.activation(measurement),
-            observation.predicted,
+            activation,
+            predicted,
             self.gram,
             self.engine,
             labels,
