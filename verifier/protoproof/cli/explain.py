@@ -16,6 +16,7 @@ from protoproof.cli.explain_options import (
     require_coherent,
     require_for_many,
     require_new,
+    seconds,
 )
 from protoproof.cli.options import (
     AllOf,
@@ -71,7 +72,7 @@ def explain(
     witnesses: Witnesses = True,
     inflate: Inflate = False,
     minimal: Minimal = "subset",
-    timeout: Timeout = 60.0,
+    timeout: Timeout = None,
     label: Label = None,
     level: Level = "auto",
     contrast: Contrast = None,
@@ -94,7 +95,8 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    search = vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
+    limit_s = seconds(timeout, minimal, contrast)
+    search = vocabulary, domain, oracle, witnesses, inflate, minimal, limit_s, label, level
     asked = Asked(
         model,
         ExplainOptions(*search),
@@ -198,14 +200,14 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     stated = network.range_stated
     read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
-    stem = path.stem if index is None else f"{path.stem}-{index}"
     files = Files(
-        asked.out or Path("out/explain") / f"{stem}.cert.json",
+        asked.out or Path("out/explain") / f"{_own_name(asked, path)}.cert.json",
         program(),
         sys.argv[1:],
         asked.protected,
         page=asked.pages is not False,
         scripts=not asked.no_script,
+        chosen=asked.out is not None,
     )
     result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
@@ -219,3 +221,19 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     elif asked.printed == "words":
         print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code
+
+
+def _own_name(asked: Asked, path: Path) -> str:
+    """Network, input, and what else was asked for: in the certificate's name, where none is."""
+    from protoproof.explanation.evidence import evidence_name
+
+    names = ("index", "output", "routing", "label", "domain", "vocabulary", "level", "minimal")
+    values = {
+        name: getattr(asked, name, None) or getattr(asked.options, name, None) for name in names
+    }
+    values["index"] = asked.index
+    return evidence_name(
+        asked.model,
+        path,
+        *(str(values[n]) for n in names if n in asked.given and values[n] is not None),
+    )

@@ -53,6 +53,12 @@ def printed(as_json: bool, quiet: bool) -> Printed:
     return "json" if as_json else "nothing" if quiet else "words"
 
 
+def seconds(timeout: float | None, minimal: str, contrast: str | None) -> float:
+    """What one explanation may take: searches that could go on for ever get less by default."""
+    endless = minimal in ("minimum", "all") or contrast is not None
+    return timeout if timeout is not None else 60.0 if endless else 600.0
+
+
 def given(context: typer.Context) -> frozenset[str]:
     """The names of the parameters that stand on the command line."""
     return frozenset(
@@ -76,11 +82,6 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
     minimal = asked.options.minimal
     searches = minimal in ("minimum", "all")
-    if "timeout" in asked.given and not searches and asked.contrast is None:
-        raise UsageError(
-            "--timeout limits the searches of --minimal minimum, --minimal all and --contrast; "
-            "ask for one of these, or leave it out"
-        )
     if "most" in asked.given and minimal != "all":
         raise UsageError("--most limits what --minimal all lists; add that, or leave it out")
     if asked.training is not None and asked.contrast is None:

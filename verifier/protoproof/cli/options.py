@@ -93,11 +93,12 @@ Device = Annotated[
     str, typer.Option("--device", help="Where searches run that pay there: cpu or cuda.")
 ]
 Timeout = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--timeout",
         min=0.0,
-        help="Seconds for each search of --minimal and --contrast; then with what was found.",
+        help="Seconds for one explanation, then with the best that is proved. Default: 600; 60 for "
+        "--minimal minimum, --minimal all and --contrast.",
     ),
 ]
 Contrast = Annotated[
