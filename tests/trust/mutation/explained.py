@@ -5,6 +5,8 @@ from __future__ import annotations
 _SIGMOID = "return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())"
 _SOFTPLUS = "return t + (-t).exp().log1p() if t > 0 else t.exp().log1p()"
 _ONE = "of numbers between 0 and 1 both expressions are known alike"
+_LENGTHS = "they have one length: one entry per prototype, or per point, that was asked for"
+_AT_ONCE = "how many points are measured at once; what is measured is the same"
 _NO_ZERO = "a constant of 0 is refused where the step is made"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -28,5 +30,25 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "<lambda>: Gt to GtE: lambda t, c: t * c, lambda t, c: c, _scaled, "
         "lambda a, b, c: _line(1 if c > 0 else -1)": _NO_ZERO,
         '<lambda>: Gt to GtE: "one_plus": lambda c: math.inf if c > 0 else -math.inf,': _NO_ZERO,
+    },
+    "kernel/latent/measurement.py": {
+        "Measurer.numerators: another truth: "
+        "triples = zip(own, products[index], constants, strict=True)": _LENGTHS,
+        "Measurer._signed_squares: another truth: "
+        "for row, square, denominator in zip(products, squares, denominators, strict=True):": (
+            _LENGTHS
+        ),
+        "Moved.need: another truth: "
+        "for place, (j, n) in enumerate(zip(chosen, rows[0], strict=True)):": _LENGTHS,
+        "Measurer._signed_squares: one more: "
+        "unit = math.lcm(*[n.denominator for length in set(lengths) for n in length[:2]])": (
+            "a common factor of all numerators and units: the quotients are the same"
+        ),
+        "Latent._measured: one more: some = max(1, _AT_ONCE // count)": _AT_ONCE,
+        "Latent._measured: FloorDiv to Mult: some = max(1, _AT_ONCE // count)": _AT_ONCE,
+        "Moved._least: one more: "
+        "unmoved = unmoved[:1]  # the nearest one: their order is certain": (
+            "the second nearest is not nearer than the nearest"
+        ),
     },
 }
