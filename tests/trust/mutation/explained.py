@@ -4,9 +4,19 @@ from __future__ import annotations
 
 _SIGMOID = "return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())"
 _SOFTPLUS = "return t + (-t).exp().log1p() if t > 0 else t.exp().log1p()"
+_LEAST = "least = 0, head.factor**2 * squares[index] << 2 * (self._shift - head.shift)"
+_LEADING = "leading = leading if leading > 0 else leading.lower()"
 _ONE = "of numbers between 0 and 1 both expressions are known alike"
 _LENGTHS = "they have one length: one entry per prototype, or per point, that was asked for"
 _AT_ONCE = "how many points are measured at once; what is measured is the same"
+_FINER = "everything is over a finer unit: the numbers are the same"
+_NO_SHIFT = "without a box both shifts are the head's: nothing is shifted, by whatever factor"
+_COUNTED = "``charge`` and ``leading``, which are asked before, refuse other lengths"
+_OTHER_LENGTH = "``box_minimum`` refuses a slope of another length than the box"
+_VERTEX = "where the end is the vertex, its value is that of the vertex"
+_LESS_CURVED = (
+    "a lower bound of A, also one from 0 on, gives a lower bound: squares are not negative"
+)
 _NO_ZERO = "a constant of 0 is refused where the step is made"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -50,5 +60,46 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "unmoved = unmoved[:1]  # the nearest one: their order is certain": (
             "the second nearest is not nearer than the nearest"
         ),
+    },
+    "kernel/latent/lagrangian.py": {
+        "Lagrangian.__init__: Sub to Add: self._unit = max([2 * self._shift, "
+        "*(end[1].bit_length() - 1 for end in known)])": _FINER,
+        "Lagrangian.__init__: one less (3): self._unit = max([2 * self._shift, "
+        "*(end[1].bit_length() - 1 for end in known)])": _FINER,
+        "Lagrangian.charge: another truth: "
+        "for t, (low, high) in zip(multipliers, self._charges, strict=True):": (
+            "their lengths are compared before"
+        ),
+        "Lagrangian.charge: Gt to GtE: end = high if t > 0 else low": "a t of 0 charges nothing",
+        f"Lagrangian.rows: LShift to RShift: {_LEAST}": _NO_SHIFT,
+        f"Lagrangian.rows: one more (3): {_LEAST}": _NO_SHIFT,
+        f"Lagrangian.rows: one less (2): {_LEAST}": _NO_SHIFT,
+        "Lagrangian._added: another truth: "
+        "for t, constraint in zip(multipliers[count:], self._constraints, strict=True):": _COUNTED,
+        "Lagrangian._added: another truth: "
+        "slope = [g + step * n for g, n in zip(slope, constraint.slope, strict=True)]": (
+            _OTHER_LENGTH
+        ),
+        "Lagrangian.form: another truth: "
+        "slope = [g - step * n for g, n in zip(slope, normal, strict=True)]": _OTHER_LENGTH,
+        "Lagrangian._squares: another truth: "
+        "pairs = list(zip(prototypes, (row[:count] for row in theta), strict=True))": (
+            "``rows`` refuses another number of rows than of prototypes"
+        ),
+        "Lagrangian._squares: one less: if count == 1:": (
+            "the matrices say the same of one fact, and cost more"
+        ),
+        "Lagrangian._squares: another truth: "
+        "for (j, row), product in zip(pairs, products, strict=True)": (
+            "both have an entry per row"
+        ),
+        "unit_ball: one more (4): return [Constraint(1, [0] * head.channels, (0, 1), (1, 1))]": (
+            "0 over 2 is 0"
+        ),
+        "box_minimum: GtE to Gt: if low is not None and 2 * leading * low >= -g:": _VERTEX,
+        "box_minimum: LtE to Lt: elif high is not None and 2 * leading * high <= -g:": _VERTEX,
+        f"ball_minimum: Gt to GtE: {_LEADING}": _LESS_CURVED,
+        f"ball_minimum: Gt to Lt: {_LEADING}": _LESS_CURVED,
+        f"ball_minimum: one more: {_LEADING}": _LESS_CURVED,
     },
 }
