@@ -6,6 +6,11 @@ _SIGMOID = "return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())"
 _SOFTPLUS = "return t + (-t).exp().log1p() if t > 0 else t.exp().log1p()"
 _LEAST = "least = 0, head.factor**2 * squares[index] << 2 * (self._shift - head.shift)"
 _LEADING = "leading = leading if leading > 0 else leading.lower()"
+_START = "here, shape = _Range(low, high), Shape(1, convex=True, concave=True)"
+_INSIDE = "return _Range(_least(low, high, *inside), _most(low, high, *inside))"
+_NO_INNER = "the direction of what is inside does not enter a composition"
+_SEEN = "what was looked at before is looked at again"
+_LEAST_INSIDE = "of every function with extremes inside of a range, the least value is one of them"
 _ONE = "of numbers between 0 and 1 both expressions are known alike"
 _LENGTHS = "they have one length: one entry per prototype, or per point, that was asked for"
 _AT_ONCE = "how many points are measured at once; what is measured is the same"
@@ -101,5 +106,26 @@ EXPLAINED: dict[str, dict[str, str]] = {
         f"ball_minimum: Gt to GtE: {_LEADING}": _LESS_CURVED,
         f"ball_minimum: Gt to Lt: {_LEADING}": _LESS_CURVED,
         f"ball_minimum: one more: {_LEADING}": _LESS_CURVED,
+    },
+    "kernel/model/chain.py": {
+        f"Chain._shape: one more: {_START}": _NO_INNER,
+        f"Chain._shape: one less: {_START}": _NO_INNER,
+        "Chain._through: another truth: "
+        "for name, constants in zip(self._names, self._constants, strict=True):": (
+            "they are made together, one of each for a step"
+        ),
+        "Chain.require_decreasing: one more: "
+        "key = str(low), str(high), 0 if self.uniform else prototype": (
+            "some number, which is the same for all prototypes"
+        ),
+        "Chain.require_decreasing: without Continue: continue": _SEEN,
+        "Chain.require_decreasing: without Expr: seen.add(key)": _SEEN,
+        "_shape: one more: return PRIMITIVES[name].shape(fmpq(1), math.inf, c)": (
+            "the shape is the same from every positive number on"
+        ),
+        '_at_pole: Gt to GtE: positive = name != "log_one_plus" or c > 0': _NO_ZERO,
+        f"_image: low to high: {_INSIDE}": _LEAST_INSIDE,
+        f"_image: high to low: {_INSIDE}": _LEAST_INSIDE,
+        "_most: one less: for end in known[1:]:": "the first is compared with itself",
     },
 }

@@ -222,9 +222,8 @@ def _from_zero(here: _Range) -> bool:
 
 
 def _at_pole(name: str, here: _Range, c: fmpq) -> bool:
-    if not here.open or name not in APPROACHED or not _from_zero(here):
-        return False
-    return name != "log_one_plus" or c > 0
+    positive = name != "log_one_plus" or c > 0
+    return here.open and name in APPROACHED and _from_zero(here) and positive
 
 
 def _image(name: str, here: _Range, c: fmpq) -> _Range:
@@ -251,7 +250,7 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
         # nothing where the argument is never negative; else from 0 on, and at the upper end holds
         # what no number below it exceeds: see ``_abs``
         return here if at_least(here.low, ZERO) else _Range(ZERO, high)
-    if shape.direction < 0:
+    if shape.direction == -1:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)
 
