@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trust.mutation.equivalent import EQUIVALENT
+
 _SIGMOID = "return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())"
 _SOFTPLUS = "return t + (-t).exp().log1p() if t > 0 else t.exp().log1p()"
 _LEAST = "least = 0, head.factor**2 * squares[index] << 2 * (self._shift - head.shift)"
@@ -128,4 +130,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
         f"_image: high to low: {_INSIDE}": _LEAST_INSIDE,
         "_most: one less: for end in known[1:]:": "the first is compared with itself",
     },
+}
+EXPLAINED |= {
+    module: {key: reason for reason, keys in reasons.items() for key in keys}
+    for module, reasons in EQUIVALENT.items()
 }
