@@ -11,17 +11,21 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from protoproof.kernel import check
 from tests.support.kernel.algebra import NAMES
+from tests.support.queries import tried as tried_queries
 from tests.support.sources import ROOT
 from tests.trust import costly, forgeries, fuzzing, samples, second, table
 from tests.trust.mutation.targets import GROUPS
 from tests.trust.spent import BYTES, SECONDS, spent
 
+QUERIES = 1000  # with known answers
 FORGED_SEEDS, FUZZED, SAMPLED_SEEDS, SAMPLES, KILLS = 4, 1_000_000, 20, 600, 200
 SECOND = 10_000  # certificates asked of the second checker, of 8 for each head and seed
 CHUNK, HANG = 2000, 300  # mutated files of one process, and the processor seconds it may take
@@ -97,6 +101,17 @@ def run_second(share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def run_queries(share: float) -> dict[str, Any]:
+    count = round(QUERIES * share)
+    with tempfile.TemporaryDirectory() as folder:
+        found, wrong = tried_queries(0, count, Path(folder))
+    decided = sum(n for words, n in found.items() if words.endswith("sat"))
+    return {
+        "queries": count, "decided": decided, "wrong": len(wrong), "which": wrong[:20],
+        "answers": dict(sorted(found.items())),
+    }  # fmt: skip
+
+
 def run_mutants(share: float, only: Sequence[str] = ()) -> dict[str, Any]:
     """Every so-manieth mutant of every file, each file in a process of its own."""
     every, jobs = max(1, round(1 / share)), max(1, (os.cpu_count() or 1) // 2)
@@ -120,6 +135,7 @@ PROGRAMS: dict[str, Callable[[float], dict[str, Any]]] = {
     "fuzz": run_fuzz,
     "samples": run_samples,
     "second": run_second,
+    "queries": run_queries,
     "kills": run_kills,
     "mutants": run_mutants,
 }

@@ -73,6 +73,9 @@ def rows() -> list[tuple[str, str, str]]:
         found.append(
             ("certificates asked of a second checker", f"{second['certificates']:,}", said)
         )
+    if queries := result("queries"):
+        said = f"{queries['wrong']} wrong answers ({queries['decided']:,} decided)"
+        found.append(("VNN-LIB queries with known answers", f"{queries['queries']:,}", said))
     return found
 
 
