@@ -102,6 +102,7 @@ def test_measurements_are_what_they_are_defined_as(
     monkeypatch.setattr(measurement, "_AT_ONCE", {"angles": 1, "products": 7}.get(kind, 1 << 16))
     head = head_of(**HEADS[kind], shift=shift)
     latent = Latent(head, np.array(values, np.float32))
+    assert vectors(latent, ()) == [[F(float(x)) for x in row] for row in np.float32(values)]
     points = {k: Point(MOVED[k], DENOMINATORS[k]) for k in (0, 2)}
     here = latent.moved(points)
     here.need(0, [2, 1])
@@ -120,12 +121,12 @@ def test_measurements_are_what_they_are_defined_as(
 @pytest.mark.parametrize("moved", [(), (1,), (0, 2), (0, 1, 2)])
 def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
     """The first location is of another."""
-    head = head_of(**HEADS[kind], banks=([0, 1, 1], [1, 1, 0]))
+    head = head_of(**HEADS[kind], banks=([0, 1, 1], [0, 1, 1]))
     latent = Latent(head, np.array([APART[2], *APART[:2]], np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
     with ctx.workprec(400):
         for j in range(3):
-            every = [defined(head, vectors(latent, moved)[k], j) for k in ((1, 2), (0,))[j == 2]]
+            every = [defined(head, vectors(latent, moved)[k], j) for k in ((1, 2), (0,))[j == 0]]
             balls = [w if isinstance(w, arb) else number(w[0]).union(number(w[1])) for w in every]
             wanted = balls[0] if len(balls) < 2 else balls[0].min(balls[1])
             for value in (here.best(j), *([] if moved else [latent.best(j)])):

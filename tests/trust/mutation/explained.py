@@ -1,4 +1,7 @@
-"""Mutants that no test can notice, and why: by file, a mutant's key, and the reason."""
+"""Mutants that are no mistakes, and why: by file, a mutant's key, and the reason.
+
+Each computes the same, or says less; none of them can make a check accept what is false.
+"""
 
 from __future__ import annotations
 
