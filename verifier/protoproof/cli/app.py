@@ -48,6 +48,12 @@ def _check() -> Verb:
     return check
 
 
+def _show() -> Verb:
+    from protoproof.cli.show import show
+
+    return show
+
+
 def _ambiguity() -> Verb:
     from protoproof.cli.ambiguity import ambiguity
 
@@ -108,6 +114,7 @@ VERBS: dict[str, Callable[[], Verb]] = {
     "explain": _explain,
     "certify": _certify,
     "check": _check,
+    "show": _show,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "gate": _gate,

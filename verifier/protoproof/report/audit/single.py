@@ -20,12 +20,13 @@ from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of, recorded_reading
+from protoproof.report.audit.sections import patches_of
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate
+from protoproof.report.page.reading import recorded_reading
 
 
 def page_to_files(
