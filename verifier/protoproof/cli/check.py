@@ -55,10 +55,9 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from protoproof import kernel
+    from protoproof.kernel import ModelFile
 
-    if index is not None and input_ is None:
-        raise UsageError("--index chooses an entry of --input; give both, or neither")
+    _require_both(index, input_)
     machine = machine or coq is not None
     if machine:
         from protoproof.formal import find_program, find_reader
@@ -67,12 +66,11 @@ def check(
     # what is proved and what is observed are about the same bytes: each file is read once
     content = read_certificate_file(certificate, model, "protoproof check")
     if input_ is None:
-        file, observed = kernel.ModelFile.read(model), None
+        file, observed = ModelFile.read(model), None
         report, code = _proved(content, certificate, file, None)
     else:
         file, report, code, observed = _observed(content, certificate, model, input_, index)
-    stated = _stated(content, file, report, statement)
-    words = _in_words(content, file) if report.met else None
+    stated, words = _stated(content, file, report, statement), _in_words(content, file, report)
     answer = _asked(content, file, coq) if machine and report.met else None
     code = code or (0 if answer is None else answer.exit_code)
     if as_json:
@@ -84,6 +82,16 @@ def check(
     elif not quiet:
         print_check(report, observed, code, verbose, stated, answer, words)
     raise typer.Exit(code)
+
+
+def _require_both(index: int | None, input_: Path | None) -> None:
+    """Refuse an entry of no input.
+
+    Raises:
+        UsageError: there is an index, and no input.
+    """
+    if index is not None and input_ is None:
+        raise UsageError("--index chooses an entry of --input; give both, or neither")
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,10 @@ class _Words:
         return f"{word} {self.claim}", *(f"  - {fact}" for fact in shown), *rest
 
 
-def _in_words(content: bytes, model: ModelFile) -> _Words:
+def _in_words(content: bytes, model: ModelFile, report: CheckReport) -> _Words | None:
     """What a certificate whose obligations are met says, of classes and prototypes by number."""
+    if not report.met:
+        return None
     from protoproof.certificate.reader import read_certificate
     from protoproof.kernel.budget import Budget
     from protoproof.kernel.statement import stated_head

@@ -55,6 +55,7 @@ def run_demo(
         x,
         f"mnist5k test image {index}, labelled {label}",
         Files(out / "digit.cert.json", program, arguments, scripts=scripts),
+        labelled=network.class_names[label],
     )
 
 

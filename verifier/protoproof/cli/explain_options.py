@@ -40,6 +40,7 @@ class Asked:
     latent: tuple[str, ...] = ()
     output: str | None = None
     routing: str | None = None
+    truth: str | None = None
 
     @property
     def protected(self) -> list[Path]:
@@ -73,6 +74,8 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--index chooses an entry of --input; with --data, use --limit")
     if asked.index is not None and asked.limit is not None:
         raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
+    if asked.truth is not None and asked.data is not None:
+        raise UsageError("--truth is about one input; the images of --data have labels")
     minimal = asked.options.minimal
     searches = minimal in ("minimum", "all")
     if "timeout" in asked.given and not searches and asked.contrast is None:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from protoproof.cli.earlier import data_of, where_it_lay
-from protoproof.cli.options import Index, Json, NoScript, Quiet
-from protoproof.cli.terminal import console, print_json, program, safe
+from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
+from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import UsageError
 from protoproof.files import make_directory, require_writable
 
@@ -76,6 +76,7 @@ def report(
     index: Index = None,
     instances: Sections = 200,
     no_script: NoScript = False,
+    truth: Truth = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -85,9 +86,9 @@ def report(
     """
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
     if subject.is_file():
-        code = _single(subject, target, model, input_, index, scripts=not no_script)
-    elif input_ is not None or index is not None:
-        raise UsageError("--input and --index are for a single certificate")
+        code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
+    elif input_ is not None or index is not None or truth is not None:
+        raise UsageError("--input, --index and --truth are for a single certificate")
     elif no_script:
         raise UsageError("--no-script is for a single certificate: an audit report has no script")
     else:
@@ -112,7 +113,6 @@ def _campaign(
         instances=data_of(data, where["data"]),
         pdf=target.pdf,
         sections=sections,
-        program=program(),
     )
     absent = page.total - page.count("proved")
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
@@ -145,6 +145,7 @@ def _single(
     model: Path | None,
     input_: Path | None,
     index: int | None,
+    truth: str | None,
     *,
     scripts: bool,
 ) -> int:
@@ -161,7 +162,7 @@ def _single(
         input_=input_,
         index=index,
         pdf=target.pdf,
-        program=program(),
+        labelled=truth,
         scripts=scripts,
     )
     told = {"accepted": found.accepted, "status": found.status}

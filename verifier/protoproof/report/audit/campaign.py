@@ -30,6 +30,7 @@ from protoproof.report.audit.page import (
 from protoproof.report.audit.sections import Sections, patches_of
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.text import label, plural
+from protoproof.report.page.told import PROGRAM, told_path
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
 
@@ -45,7 +46,6 @@ def audit_to_files(
     instances: Instances | None,
     pdf: Path | None = None,
     sections: int = SECTIONS,
-    program: Sequence[str] = ("protoproof",),
 ) -> AuditPage:
     """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
 
@@ -56,14 +56,13 @@ def audit_to_files(
         instances: the data, for pictures; None: without.
         pdf: the PDF file, or None.
         sections: how many instances get a section of their own.
-        program: how the program is started, for the commands that check again.
 
     Raises:
         InputError: no campaign there, or model or gate result are about another network.
         OutputError: a file cannot be written.
         MissingDependencyError: jinja2, or a Chromium for the PDF.
     """
-    page = audit_page(directory, model, instances, sections, program)
+    page = audit_page(directory, model, instances, sections, out.parent)
     write_atomic(out, render_audit(page).encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
@@ -75,7 +74,7 @@ def audit_page(
     model: Path,
     instances: Instances | None,
     sections: int = SECTIONS,
-    program: Sequence[str] = ("protoproof",),
+    base: Path | None = None,
 ) -> AuditPage:
     """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
@@ -127,7 +126,7 @@ def audit_page(
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
         limits=_limits(campaign, gate is not None),
-        recheck=_recheck(inside, model, program, bool(over)),
+        recheck=_recheck(inside, model, inside if base is None else base, bool(over)),
         missing=tuple(audit.missing),
     )
 
@@ -321,11 +320,11 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def _recheck(
-    directory: Path, model: Path, program: Sequence[str], regions: bool
-) -> tuple[str, ...]:
-    start, file = shlex.join(program), shlex.quote(str(model))
-    folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
-    places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
-    loop = f'for certificate in {places}; do {start} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
-    return (f"{start} check CERTIFICATE {file}", loop)
+def _recheck(directory: Path, model: Path, base: Path, regions: bool) -> tuple[str, ...]:
+    """Commands for a shell in ``base``, where the report lies."""
+    file = shlex.quote(told_path(model, base))
+    folders = [CERTIFICATES, *([REGIONS] if regions else [])]
+    inside = [shlex.quote(told_path(directory / folder, base)) for folder in folders]
+    places = " ".join(f"{folder}/*.cert.json" for folder in inside)
+    loop = f'for certificate in {places}; do {PROGRAM} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{PROGRAM} check CERTIFICATE {file}", loop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import to_picture
 from protoproof.report.page.page import PageCertificate
 from protoproof.report.page.reading import recorded_reading
+from protoproof.report.page.told import PROGRAM, told_path
 
 
 def page_to_files(
@@ -37,7 +37,7 @@ def page_to_files(
     input_: Path,
     index: int | None = None,
     pdf: Path | None = None,
-    program: Sequence[str] = ("protoproof",),
+    labelled: str | None = None,
     scripts: bool = True,
 ) -> CheckReport:
     """Write the one-page report of a certificate; returns what the checker says about it.
@@ -50,12 +50,13 @@ def page_to_files(
             :func:`protoproof.network.inputs.read_input`.
         index: which entry of ``input_``.
         pdf: the PDF file, or None.
-        program: how the program is started, for the command that checks again.
+        labelled: the name of the class that the input is labelled as, where somebody says so.
         scripts: whether the page proves itself in a browser.
 
     Raises:
         CertificateError, InputError, ModelError, OutputError: a file cannot be read, does not
             fit, or cannot be written.
+        UsageError: there is no class of that name.
     """
     content = read_file(certificate)
     envelope = read_certificate(content)
@@ -72,11 +73,14 @@ def page_to_files(
         certificate=PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model)]),
+            shlex.join(
+                [PROGRAM, "check", *(told_path(path, out.parent) for path in (certificate, model))]
+            ),
         ),
         sizes=(),
-        seconds=envelope.about.seconds or 0.0,
+        seconds=envelope.about.seconds,
         patches=patches_of(network),
+        labelled=network.class_named(labelled, "--truth"),
     )
     if report.met:
         page = page.with_proof(portable_proof(envelope.core, file, proved=scripts))
