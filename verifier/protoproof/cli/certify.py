@@ -7,8 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
-from fractions import Fraction
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,12 +15,27 @@ import typer
 from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
-from protoproof.cli.options import Device, Index, Json, Latent, Model, Output, Quiet, Seed
+from protoproof.cli.options import (
+    Device,
+    Index,
+    Json,
+    Latent,
+    Model,
+    Output,
+    Pages,
+    Quiet,
+    Seed,
+    Truth,
+)
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
+from protoproof.errors import OutputError
 from protoproof.extras import require
+from protoproof.files import make_directory
 
 if TYPE_CHECKING:
+    from protoproof.certificate.schema import About
     from protoproof.certification.result import Certified
+    from protoproof.network import Network
 
 
 AroundInput = Annotated[
@@ -83,6 +97,7 @@ class Asked:
     out: Path | None
     latent: tuple[str, ...]
     output: str | None
+    truth: str | None = None
 
     @property
     def path(self) -> Path:
@@ -90,6 +105,18 @@ class Asked:
         stem = "region" if self.input_ is None else self.input_.stem
         name = stem if self.index is None else f"{stem}-{self.index}"
         return self.out or Path("out/certify") / f"{name}.cert.json"
+
+    @property
+    def about(self) -> About:
+        """What is recorded of the question beside certificates."""
+        from protoproof.certificate.schema import About
+
+        index = "" if self.index is None else f"[{self.index}]"
+        return About(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
+            input_name=_utf8("" if self.input_ is None else f"{self.input_.name}{index}"),
+        )
 
     @property
     def protected(self) -> list[Path]:
@@ -113,6 +140,8 @@ def certify(
     latent: Latent = None,
     output: Output = None,
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
+    pages: Pages = None,
+    truth: Truth = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -126,22 +155,55 @@ def certify(
         explanation=_explanation(explanation),
     )
     head = (tuple(latent or ()), output)
-    asked = Asked(model, region, input_, index, radius_up_to, device, out, *head)
+    asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
     require("certify", "certifying")
-    result, name = _decided(asked, options, shown=not quiet)
+    about = asked.about
+    result, network = _decided(asked, options, about, shown=not quiet)
     paths = [str(p) for p in result.save(asked.path, asked.protected)]
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
+    page = None if pages is False else _page(asked, network, result, about, certificates)
     if as_json:
-        print_json(result.to_json(certificates, image))
+        print_json(result.to_json(certificates, image) | {"page": page})
     elif not quiet:
-        print_certified(result, name, model, certificates, image)
+        print_certified(result, network.about.name, model, certificates, image, region)
+        if page is not None:
+            console().print(f"page        {safe(page)}")
     raise typer.Exit(result.verdict.exit_code)
 
 
-def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Certified, str]:
-    """The answer, and the network's name; a bar shows how far branch and bound is."""
-    from protoproof.certificate.schema import About
+def _page(
+    asked: Asked,
+    network: Network,
+    result: Certified,
+    about: About,
+    certificates: tuple[str, ...],
+) -> str:
+    """Write the page beside the certificate, and say where."""
+    from protoproof.report.files.region_files import write_region_page
+
+    path = asked.path.with_name(
+        asked.path.name.removesuffix(".json").removesuffix(".cert") + ".html"
+    )
+    if any(path.resolve() == other.resolve() for other in asked.protected):
+        raise OutputError(f"--out {asked.path}: would write over {path}; choose another name")
+    make_directory(path.parent)
+    write_region_page(
+        network,
+        result,
+        path,
+        region=asked.region,
+        about=about,
+        certificates=[Path(name) for name in certificates],
+        labelled=network.class_named(asked.truth, "--truth"),
+    )
+    return str(path)
+
+
+def _decided(
+    asked: Asked, options: CertifyOptions, about: About, *, shown: bool
+) -> tuple[Certified, Network]:
+    """The answer, and the network; a bar shows how far branch and bound is."""
     from protoproof.certification.certify import Certifier
     from protoproof.certification.result import check_out
     from protoproof.network import load
@@ -150,6 +212,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     from protoproof.region.sets.yaml_file import expected_class, load_region
 
     network = load(asked.model, latent=asked.latent, output=asked.output)
+    network.class_named(asked.truth, "--truth")  # refused before any work
     path = asked.input_
     shape, domain = network.input_shape, network.input_range
     x = None if path is None else read_input(path, shape, domain, asked.index)
@@ -158,11 +221,6 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     up_to = asked.radius_up_to
     most = None if up_to is None else parse_number(up_to, "--radius-up-to")
     check_out(asked.path)
-    about = About(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
-        input_name=_utf8("" if path is None else path.name),
-    )
     certifier = Certifier(network, asked.device)
     with progress_bar(shown) as move:
         watch = None if move is None else lambda far: move(far.proved, _far(far))
@@ -172,7 +230,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
             region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
         )
         result = replace(result, sandwich=band)
-    return result, network.about.name
+    return result, network
 
 
 def _explanation(text: str | None) -> Any:
@@ -190,15 +248,21 @@ def _far(progress: Any) -> str:
 
 
 def print_certified(
-    result: Any, name: str, model: Path, certificates: tuple[str, ...], image: str | None
+    result: Any,
+    name: str,
+    model: Path,
+    certificates: tuple[str, ...],
+    image: str | None,
+    region: str,
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
+    from protoproof.report.files.region_files import radius_words
     from protoproof.report.page.words import REGION_LEVEL
 
     out = console()
     out.print(
         f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
-        f"of {safe(result.region)}"
+        f"of {safe(region)}"
     )
     table = Table("stage", "outcome", "time", box=None, pad_edge=False)
     for stage in result.stages:
@@ -239,12 +303,6 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
-
-
-def radius_words(radius: Fraction, rounding: str) -> str:
-    """Five digits, rounded so that what was found of this radius still holds for the one shown."""
-    with localcontext(prec=5, rounding=rounding):
-        return f"{Decimal(radius.numerator) / Decimal(radius.denominator):f}"
 
 
 def _utf8(text: str) -> str:

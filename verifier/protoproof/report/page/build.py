@@ -97,10 +97,10 @@ def explanation_page(
         scope=scope_words(core),
         level=level_sentence(core),
         proved=claims_words(core, check.claims, predicted),
-        assumptions=_sentences(a for a in check.assumptions if a not in check.conditions),
-        conditions=_sentences(check.conditions),
+        assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
+        conditions=sentences(check.conditions),
         not_proved=limits_words(core, len(necessary), bound),
-        check=_check(check),
+        check=page_check(check),
         certificate=certificate,
         seconds=seconds,
         notes=(*path_notes(reading), *notes),
@@ -130,7 +130,8 @@ def _facts(
     )
 
 
-def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+def sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    """The checker's words as sentences."""
     return tuple(f"{text[0].upper()}{text[1:]}." for text in texts)
 
 
@@ -185,7 +186,8 @@ def path_notes(reading: Reading) -> tuple[PageNote, ...]:
     return (PageNote("The way through the tree", (_WAY,), lists=(listed,)),)
 
 
-def _check(check: CheckReport) -> PageCheck:
+def page_check(check: CheckReport) -> PageCheck:
+    """The checker's answer, with what each obligation that is met establishes."""
     return PageCheck(
         check.accepted,
         check.status,

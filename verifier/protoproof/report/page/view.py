@@ -77,7 +77,7 @@ class Group:
 def context(page: ExplanationPage) -> dict[str, Any]:
     """Everything the template needs, by name."""
     cards = _cards(page)
-    bars = _bars(page.margins)
+    bars = bars_of(page.margins)
     height, width = page.picture.shape[:2]
     scale = DRAWING / max(height, width)
     return {
@@ -221,7 +221,8 @@ def _dots(page: ExplanationPage, scale: float) -> list[Dot]:
     ]
 
 
-def _bars(margins: Sequence[PageMargin]) -> list[Bar]:
+def bars_of(margins: Sequence[PageMargin]) -> list[Bar]:
+    """The margins as bars, the smallest first."""
     longest = max((abs(margin.observed) for margin in margins), default=0.0) or 1.0
 
     def length(value: float | None) -> float:
