@@ -158,6 +158,7 @@ NoScript = Annotated[
     bool,
     typer.Option(
         "--no-script",
-        help="Pages without script and proof: they do not prove their claim again in a browser.",
+        help="Pages without scripts: they do not prove their claim again in a browser, and audit "
+        "reports do not search and order.",
     ),
 ]

@@ -82,22 +82,26 @@ def report(
 ) -> None:
     """Write an audit report, or a certificate's page: one HTML file that loads nothing.
 
-    An audit report runs no script; a page proves its claim again in the reader's browser.
+    An audit report's script only searches and orders; a page's proves its claim again in a browser.
     """
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
     if subject.is_file():
         code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
     elif input_ is not None or index is not None or truth is not None:
         raise UsageError("--input, --index and --truth are for a single certificate")
-    elif no_script:
-        raise UsageError("--no-script is for a single certificate: an audit report has no script")
     else:
-        code = _campaign(subject, target, model, data, instances)
+        code = _campaign(subject, target, model, data, instances, scripts=not no_script)
     raise typer.Exit(code)
 
 
 def _campaign(
-    directory: Path, target: Target, model: Path | None, data: str | None, sections: int
+    directory: Path,
+    target: Target,
+    model: Path | None,
+    data: str | None,
+    sections: int,
+    *,
+    scripts: bool,
 ) -> int:
     """The audit of a campaign; the exit code."""
     from protoproof.report.audit import audit_to_files
@@ -113,6 +117,7 @@ def _campaign(
         instances=data_of(data, where["data"]),
         pdf=target.pdf,
         sections=sections,
+        scripts=scripts,
     )
     absent = page.total - page.count("proved")
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from protoproof.report.audit.page import (
 from protoproof.report.audit.sections import Sections, patches_of
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.text import label, plural
-from protoproof.report.page.told import PROGRAM, told_path
+from protoproof.report.page.told import PROGRAM, date_words, told_path
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
 
@@ -46,6 +48,7 @@ def audit_to_files(
     instances: Instances | None,
     pdf: Path | None = None,
     sections: int = SECTIONS,
+    scripts: bool = True,
 ) -> AuditPage:
     """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
 
@@ -56,6 +59,7 @@ def audit_to_files(
         instances: the data, for pictures; None: without.
         pdf: the PDF file, or None.
         sections: how many instances get a section of their own.
+        scripts: whether the report has a script that searches and orders its instances.
 
     Raises:
         InputError: no campaign there, or model or gate result are about another network.
@@ -63,7 +67,9 @@ def audit_to_files(
         MissingDependencyError: jinja2, or a Chromium for the PDF.
     """
     page = audit_page(directory, model, instances, sections, out.parent)
-    write_atomic(out, render_audit(page).encode("utf-8"))
+    made = date_words(datetime.now(UTC).isoformat(timespec="minutes"))
+    page = replace(page, made=made)
+    write_atomic(out, render_audit(page, scripts=scripts).encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
     return page
@@ -107,7 +113,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign),
+        identity=_identity(campaign, model),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -147,7 +153,7 @@ def _found_again(
     return confirm(stored, network, instances, watch=watch), every
 
 
-def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
@@ -155,6 +161,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
+        ("Model file", file.name),
         ("Model sha256", model.sha256),
         ("Head", f"{size}, {model.geometry} geometry, {model.decision} decision"),
         ("Locations", _locations(model)),
