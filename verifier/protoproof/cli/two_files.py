@@ -23,7 +23,8 @@ def read_certificate_file(certificate: Path, model: Path | None, verb: str) -> b
     """
     from protoproof import kernel
 
-    if model is not None and _begins_json(model) and not _begins_json(certificate):
+    swapped = model is not None and _begins_json(model) and not _begins_json(certificate)
+    if swapped and certificate.is_file():
         raise UsageError(
             f"{certificate} is no certificate, and {model} seems to be one: the certificate comes "
             f"first, as in: {verb} {model} {certificate}"
@@ -49,5 +50,5 @@ def _begins_json(path: Path) -> bool:
 
 
 def _is_json(start: bytes) -> bool:
-    """Whether an object begins here, after blanks (or there is nothing to say)."""
-    return start.lstrip(b" \t\r\n")[:1] == b"{"
+    """Whether JSON begins here, after blanks; a model begins with a byte that is no letter."""
+    return start.lstrip(b" \t\r\n")[:1] in (b"{", b"[", b'"')
