@@ -12,6 +12,7 @@ from tests.trust.samples import sampled
 from tests.trust.spent import spent
 from tests.trust.table import README, RESULTS, result, with_table
 
+_NONE = ("false", "beyond", "violations", "disagreements", "wrong")
 PATIENCE = 20  # so much slower a machine may be
 
 # some seconds each: `make trust` alone tries these
@@ -59,7 +60,7 @@ def test_no_sampled_latent_is_below_a_proved_margin(name: str) -> None:
 def test_what_was_tried_at_size_found_nothing(name: str) -> None:
     found = result(name)
     assert found
-    assert not any(found.get(word) for word in ("false", "beyond", "violations", "disagreements"))
+    assert not any(found.get(word) for word in _NONE)
     assert not sum(reader["problems"] for reader in found.get("readers", {}).values())
 
 

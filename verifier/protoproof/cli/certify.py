@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,22 +100,21 @@ class Asked:
 
     @property
     def path(self) -> Path:
-        """The certificate's file."""
-        stem = "region" if self.input_ is None else self.input_.stem
-        name = stem if self.index is None else f"{stem}-{self.index}"
+        """The certificate's file, if that name is free: network, input and region are in it."""
+        from protoproof.explanation.evidence import evidence_name
+
+        index = "" if self.index is None else str(self.index)
+        name = evidence_name(self.model, self.input_, index, self.output or "", self.region)
         return self.out or Path("out/certify") / f"{name}.cert.json"
 
     @property
     def about(self) -> About:
         """What is recorded of the question beside certificates."""
-        from protoproof.certificate.schema import About
+        from protoproof.explanation.evidence import called
 
         index = "" if self.index is None else f"[{self.index}]"
-        return About(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
-            input_name=_utf8("" if self.input_ is None else f"{self.input_.name}{index}"),
-        )
+        name = "" if self.input_ is None else f"{self.input_.name}{index}"
+        return called([*program(), *sys.argv[1:]], name)
 
     @property
     def protected(self) -> list[Path]:
@@ -157,12 +155,16 @@ def certify(
     head = (tuple(latent or ()), output)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
     require("certify", "certifying")
+    from protoproof.certification.result import is_answered
+
     about = asked.about
-    result, network = _decided(asked, options, about, shown=not quiet)
-    paths = [str(p) for p in result.save(asked.path, asked.protected)]
+    result, network, out = _decided(asked, options, about, shown=not quiet)
+    paths = [str(p) for p in result.save(out, asked.protected)]
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
-    page = None if pages is False else _page(asked, network, result, about, certificates)
+    # an earlier answer to the same question stays, and so does its page
+    shown = pages is not False and (bool(paths) or not is_answered(out))
+    page = _page(asked, network, result, about, out, certificates) if shown else None
     if as_json:
         print_json(result.to_json(certificates, image) | {"page": page})
     elif not quiet:
@@ -177,16 +179,15 @@ def _page(
     network: Network,
     result: Certified,
     about: About,
+    out: Path,
     certificates: tuple[str, ...],
 ) -> str:
-    """Write the page beside the certificate, and say where."""
+    """Write the page beside the certificate ``out``, and say where."""
     from protoproof.report.files.region_files import write_region_page
 
-    path = asked.path.with_name(
-        asked.path.name.removesuffix(".json").removesuffix(".cert") + ".html"
-    )
+    path = out.with_name(out.name.removesuffix(".json").removesuffix(".cert") + ".html")
     if any(path.resolve() == other.resolve() for other in asked.protected):
-        raise OutputError(f"--out {asked.path}: would write over {path}; choose another name")
+        raise OutputError(f"--out {out}: would write over {path}; choose another name")
     make_directory(path.parent)
     write_region_page(
         network,
@@ -202,10 +203,10 @@ def _page(
 
 def _decided(
     asked: Asked, options: CertifyOptions, about: About, *, shown: bool
-) -> tuple[Certified, Network]:
-    """The answer, and the network; a bar shows how far branch and bound is."""
+) -> tuple[Certified, Network, Path]:
+    """The answer, the network, and where it goes; a bar shows how far it is."""
     from protoproof.certification.certify import Certifier
-    from protoproof.certification.result import check_out
+    from protoproof.certification.result import check_out, free_name
     from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.region.sets.syntax import parse_number
@@ -222,6 +223,7 @@ def _decided(
     most = None if up_to is None else parse_number(up_to, "--radius-up-to")
     check_out(asked.path)
     certifier = Certifier(network, asked.device)
+    out = free_name(asked.path, certifier.question(region, options), chosen=asked.out is not None)
     with progress_bar(shown) as move:
         watch = None if move is None else lambda far: move(far.proved, _far(far))
         result = certifier.certify(region, options, about=about, watch=watch)
@@ -230,7 +232,7 @@ def _decided(
             region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
         )
         result = replace(result, sandwich=band)
-    return result, network
+    return result, network, out
 
 
 def _explanation(text: str | None) -> Any:
@@ -303,7 +305,3 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

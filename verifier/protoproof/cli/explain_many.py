@@ -44,8 +44,7 @@ def from_data(network: Network, source: str) -> Iterator[Source]:
     stem = Path(data.name).stem
     return (
         (
-            f"{data.name}[{index}]",
-            f"{stem}-{index}",
+            *_named(data, stem, index),
             partial(read, data.x_test, index),
             _label_of(network, data, index),
         )
@@ -61,6 +60,14 @@ def _label_of(network: Network, data: Dataset, index: int) -> str | None:
     if len(data.classes) != len(network.class_names):
         return None
     return network.class_names[int(data.y_test[index])]
+
+
+def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
+    """What a test image is called, and its files: by its own file where it has one."""
+    if data.files:
+        file = Path(data.files[index])
+        return str(file), f"{file.parent.name}-{file.stem}"
+    return f"{data.name}[{index}]", f"{stem}-{index}"
 
 
 def scaled(network: Network) -> tuple[str, ...]:
