@@ -533,6 +533,6 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
     single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
-    assert "Proved, and accepted by the independent checker" in single
+    assert "Explanation proved, and accepted by the independent checker" in single
     assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
     assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2
