@@ -86,18 +86,19 @@ def test_a_picture_of_which_nothing_is_left(tmp_path: Path) -> None:
 def test_names_and_owners_travel_in_the_file(tensors: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("wren\nrobin\n\nfinch\n")
     names = {"names": str(tmp_path / "names.txt")}
-    result = run(tensors, tmp_path / "birds.onnx", {**ANSWERS, **names}, "--json")
+    out = tmp_path / "new" / "birds.onnx"
+    result = run(tensors, out, {**ANSWERS, **names}, "--json")
     assert result.code == 0
     document = json.loads(result.out)
     assert document["family"] == "ProtoPNet"
     assert document["compared"] is None
-    [entry] = onnx.load(tmp_path / "birds.onnx").metadata_props
+    [entry] = onnx.load(out).metadata_props
     about = json.loads(entry.value)
     assert about["classes"] == ["wren", "robin", "finch"]
     assert about["name"] == "birds"
     assert len(about["prototype_class"]) == f.COUNT
     assert about["input"]["normalisation"]["mean"] == [0.485, 0.456, 0.406]
-    inspected = protoproof("inspect", tmp_path / "birds.onnx")
+    inspected = protoproof("inspect", out)
     assert inspected.code == 0
     assert "wren" in inspected.out
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from protoproof.errors import InputError, UsageError
-from protoproof.files import read_regular, require_writable, write_atomic
+from protoproof.files import make_directory, read_regular, require_writable, write_atomic
 from protoproof.importing import answers as reading
 from protoproof.importing.answers import Answers
 from protoproof.importing.compare import Agreement, agreement
@@ -96,6 +96,7 @@ def import_checkpoint(
     content = _written(checkpoint, plan, size, scale, names or (), out.stem)
     _refuse_unused(checkpoint, plan, ignored)
     found = None if compare is None else agreement(content, compare, scale)
+    make_directory(out.parent)
     write_atomic(out, content)
     return Imported(out, plan.family, plan.encoder, asked.found, plan.notes, found)
 
