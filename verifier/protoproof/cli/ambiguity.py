@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.table import Table
 
@@ -33,6 +32,8 @@ def ambiguity(
 ) -> None:
     """Find test images with the same most activated prototypes and different predictions."""
     require("explain", "looking for collisions")
+    import numpy as np
+
     from protoproof.campaign.instances import read_instances
     from protoproof.explanation.evidence import evidence_name
     from protoproof.network import load

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from protoproof.cli.options import Json, Latent, Model, Output, Preprocess, Quiet
@@ -16,6 +15,8 @@ from protoproof.errors import FragileError, InputError, OutputError, UsageError
 from protoproof.extras import require
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from protoproof.data.dataset import Dataset
     from protoproof.network import Network
 
@@ -161,6 +162,8 @@ def _compared(network: Network, draft: Path, data: Dataset | None) -> tuple[floa
     Raises:
         FragileError: they differ by more than rounding explains.
     """
+    import numpy as np
+
     from protoproof.explanation.certifiable import checkers_objection
     from protoproof.network import load
 
@@ -187,6 +190,8 @@ def _inputs(
     network: Network, again: Network, data: Dataset | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The same inputs for both models: images where both take images, else the same numbers."""
+    import numpy as np
+
     from protoproof.network.layout import layout_of
 
     if layout_of(network.input_shape) is None or network.pixels.problem:

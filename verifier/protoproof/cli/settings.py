@@ -13,7 +13,6 @@ from typing import Any
 
 from protoproof.errors import UsageError
 from protoproof.files import read_regular
-from protoproof.strict_yaml import plain_yaml
 
 FILE = "protoproof.yaml"
 VERBS = ("explain", "campaign", "gate")
@@ -41,6 +40,8 @@ def settings(verb: str, command: Any, directory: Path) -> dict[str, Any]:
     content = read_regular(directory / FILE, _MOST_BYTES) if verb in VERBS else None
     if content is None:
         return {}
+    from protoproof.strict_yaml import plain_yaml
+
     said = plain_yaml(content, Path(FILE), UsageError)
     if not isinstance(said, Mapping):
         raise UsageError(f"{FILE}: holds no options; write KEY: VALUE")

@@ -12,33 +12,31 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import NDArray
-from PIL import Image as Picture
 
-from protoproof.data.picture import MAX_PIXELS, Pixels
 from protoproof.errors import InputError, UsageError
 from protoproof.files import read_regular
 from protoproof.strict_yaml import plain_yaml
 
+if TYPE_CHECKING:
+    from jaxtyping import Float32
+
+    from protoproof.data.picture import Pixels
+
+    Unit = Float32[NDArray[np.float32], "channel row column"]
+
 _MOST_TEXT = 4096
 _MOST_SIZE = 1 << 14
-_FILTERS = {
-    "bilinear": Picture.Resampling.BILINEAR,
-    "bicubic": Picture.Resampling.BICUBIC,
-    "nearest": Picture.Resampling.NEAREST,
-    "lanczos": Picture.Resampling.LANCZOS,
-}
+_FILTERS = ("bilinear", "bicubic", "nearest", "lanczos")
 WORDS = ("resize", "crop", "interpolation", "colour", "range", "mean", "std")
 HOW = (
     "say imagenet, or what of mean=..,std=..,range=0,1,resize=256,crop=224,bgr holds, or give a "
     "YAML file with these words"
 )
 
-Unit = Float32[NDArray[np.float32], "channel row column"]
 Numbers = tuple[float, ...]
 
 
@@ -96,13 +94,18 @@ class Preprocessing:
         Raises:
             InputError: it is smaller than what is cut out of it.
         """
+        from PIL import Image as Picture
+
+        from protoproof.data.picture import MAX_PIXELS
+
         if self.resize is not None:
             rows, columns = _resized(pixels.shape[0], pixels.shape[1], self.resize)
             if rows * columns > MAX_PIXELS:
                 raise InputError(f"resized to {rows} x {columns} pixels it is too large")
             if pixels.shape[:2] != (rows, columns):
                 image = Picture.fromarray(pixels)
-                pixels = np.asarray(image.resize((columns, rows), _FILTERS[self.interpolation]))
+                how = Picture.Resampling[self.interpolation.upper()]
+                pixels = np.asarray(image.resize((columns, rows), how))
         if self.crop is not None:
             rows, columns = self.crop
             if pixels.shape[0] < rows or pixels.shape[1] < columns:
