@@ -73,7 +73,9 @@ def train_model(
 ) -> TrainResult:
     """Train on ``data`` and write checkpoint, NAME.onnx, NAME.json and NAME.prototypes.png to out.
 
-    NAME defaults to ``model``; the defaults of the other options depend on the size of the data.
+    NAME defaults to ``model`` for the files, and to family and data for the network (which must not
+    depend on where it was written: the same seed gives the same file). The defaults of the other
+    options depend on the size of the data.
     Raises InputError for bad data, UsageError for options that do not fit it, OutputError when
     ``out`` is not writable (found out first), TrainingError when training or export fails.
     """
@@ -89,10 +91,18 @@ def train_model(
     with deterministic(seed):
         model, origins = _fit(dataset, architecture, recipe, per_class, seed, quiet)
         scores = _scores(model, dataset, certified_eps)
-    record = _record(dataset, model, recipe, seed, per_class, origins, scores, name or "model")
+    record = _record(
+        dataset, model, recipe, seed, per_class, origins, scores, name or _named(family, data)
+    )
     checkpoint = save_checkpoint(out, record, model)
-    export = export_model(record, model, dataset, out / f"{record.name}.onnx")
+    export = export_model(record, model, dataset, out / f"{name or 'model'}.onnx")
     return TrainResult(checkpoint, export, scores, origins, time.monotonic() - began)
+
+
+def _named(family: str, data: str) -> str:
+    """What a network is called that nobody named, such as ``protopnet-mnist5k``."""
+    stem = re.sub(r"[^A-Za-z0-9._]+", "-", Path(data).stem).strip("-.")
+    return f"{family}-{stem}"[:64] if stem else family
 
 
 def _record(

@@ -1,7 +1,7 @@
 """The tables of families in the documents: ``python -m tests.benchmarks.families``.
 
-README.md and docs/measured.md, from ``results/heldout-*.json`` and ``results/foreign.json`` alone;
-a test compares the documents with them.
+README.md and docs/measured.md, from ``results/heldout-*.json``, ``results/foreign.json`` and
+``results/kernels-*.json`` alone; a test compares the documents with them.
 """
 
 from __future__ import annotations
@@ -46,6 +46,23 @@ tests.benchmarks.families` makes this page and the table in the README from the 
 - *accepted*: certificates that a checker accepts, read again from their bytes, of inputs explained.
 - *CPU ms*: median processor time of one explanation, certificate and check included, one thread.
 """
+
+KERNELS = """## Both kernels
+
+Certificates of distinct claims (`topk`, `ceiling`, `mixed` and `pairs`, as recorded and widened; of
+every 25th question with witnesses), each read again from its bytes by the checker in Python, and by
+the machine-checked kernel with the second reading of model and certificate (`python -m
+tests.benchmarks --only kernels-NAME`).
+"""
+
+KERNELS_HEAD = [
+    "certificates",
+    "accepted by both",
+    "witnesses proved",
+    "only by Python",
+    "only by the machine-checked kernel",
+    "by neither",
+]
 
 RULES_HEAD = """## The comparison rules
 
@@ -100,6 +117,7 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
+            *_kernels(),
             "## Every comparison rule\n",
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
@@ -111,6 +129,24 @@ def _listed() -> list[str]:
     rows = [[row["method"], *_cells(row, sizes=True)] for row in rows_of("foreign")]
     title = "## Heads of the field, with random weights\n"
     return [title, grid(["head", *HEAD], rows)] if rows else []
+
+
+def kernels() -> list[dict[str, Any]]:
+    """What both kernels said of certificates of the zoo, in its order."""
+    return [row for name in ZOO for row in rows_of(f"kernels-{name}")]
+
+
+def _kernels() -> list[str]:
+    rows = (
+        [
+            f"`{row['method']}`",
+            _title(row["method"]),
+            *(f"{row[key]:,}" for key in ("certificates", "both", "witnesses")),
+            *(str(len(row[key])) for key in ("only_python", "only_formal", "neither")),
+        ]
+        for row in kernels()
+    )
+    return [KERNELS, grid(["network", "head", *KERNELS_HEAD], rows)]
 
 
 def _title(name: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from protoproof.resources import zoo_path
-from tests.benchmarks.families import PAGE, README, page, with_table, zoo
+from protoproof.resources import ZOO, zoo_path
+from tests.benchmarks.families import PAGE, README, kernels, page, with_table, zoo
 
 
 def test_the_readme_is_up_to_date() -> None:
@@ -26,3 +26,12 @@ def test_every_certificate_was_accepted_of_the_networks_as_they_are(row: dict[st
     assert row["network"] == hashlib.sha256(content).hexdigest()
     assert row["proved"] == row["images"]
     assert not row["open"]
+
+
+def test_both_kernels_were_asked_of_every_network_as_it_is() -> None:
+    rows = kernels()
+    assert [row["method"] for row in rows] == list(ZOO)
+    for row in rows:
+        content = zoo_path(row["method"]).read_bytes()
+        assert row["network"] == hashlib.sha256(content).hexdigest()
+        assert row["both"] == row["certificates"] >= 1000, row["method"]

@@ -47,7 +47,7 @@ def test_every_instance_has_a_result_per_region(directory: Path) -> None:
         content = (directory / "regions" / f"{small.key}.cert.json").read_bytes()
         report = check(content, MODEL, row.instance)
         assert "robust" in words(report.claims)
-        assert dict(report.subject)["region"].startswith("linf:1/50 ")
+        assert dict(report.subject)["region"].startswith("linf:0.02 ")
         large = campaign.regions["linf:0.2"][row.key]
         assert large.state == "refuted"
         x = np.load(directory / "regions" / f"{large.key}.npy")

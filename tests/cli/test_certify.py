@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protoproof.cli.certify import radius_words
 from protoproof.data.dataset import load_data
+from protoproof.report.files.region_files import radius_words
 from protoproof.resources import zoo_path
 from tests.support.cli import protoproof
 
@@ -42,6 +42,9 @@ def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
     assert refuted.code == 1
     assert "refuted" in refuted.out
     assert (tmp_path / "wide.counterexample.npy").is_file()
+    page = (tmp_path / "wide.html").read_text(encoding="utf-8")
+    assert "Not every input of the region is predicted alike" in page
+    assert "linf:0.3" in page
 
 
 def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
@@ -53,7 +56,9 @@ def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
     document = json.loads(undecided.out)
     assert document["verdict"] == "unknown"
     assert document["reason"]
-    assert not list(tmp_path.iterdir())
+    (page,) = tmp_path.iterdir()  # it says what is open, and nothing else is left behind
+    assert document["page"] == str(page)
+    assert "Neither proved nor refuted" in page.read_text(encoding="utf-8")
 
 
 def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_explanations_over_a_region(digit: Path, tmp_path: Path) -> None:
     assert document["domain"] == "reach"
     checked = json.loads(protoproof("check", out, MODEL, "--json").out)
     assert checked["accepted"]
-    assert checked["subject"]["region"].startswith("linf:3/20")
+    assert checked["subject"]["region"].startswith("linf:0.15")
 
 
 def test_a_region_in_parts(digit: Path, tmp_path: Path) -> None:
@@ -134,4 +139,4 @@ def test_an_explanation_that_holds_over_a_region(digit: Path, tmp_path: Path) ->
     assert json.loads(result.out)["method"].startswith("explanation")
     checked = json.loads(protoproof("check", out, MODEL, "--input", digit, "--json").out)
     assert "robust-explanation" in checked["claims"]
-    assert checked["subject"]["facts hold over"].startswith("linf:1/50")
+    assert checked["subject"]["facts hold over"].startswith("linf:0.02")

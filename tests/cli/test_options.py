@@ -202,7 +202,7 @@ def test_pages_prove_themselves_unless_they_shall_not(digit: Path, tmp_path: Pat
     refused(*options, "--no-script", "--no-pages", words=["--no-script", "--no-pages"])
     refused("explain", MODEL, "--data", tmp_path, "--no-script", words=["--pages"])
     (tmp_path / "campaign").mkdir()
-    refused("report", tmp_path / "campaign", "--no-script", words=["single certificate"])
+    refused("report", tmp_path / "campaign", "--truth", "1", words=["single certificate"])
 
 
 def test_a_file_that_is_no_certificate_is_bad_input(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def test_version_loads_nothing(tmp_path: Path) -> None:
 def test_check_loads_the_kernel_and_no_prover(certificate: Path, tmp_path: Path) -> None:
     answers, modules = verbs([["check", certificate, MODEL]], (), tmp_path)
     assert answers[0][0] == 0
-    words = {"protoproof.report", "protoproof.report.page", "protoproof.report.page.text"}
+    page = "protoproof.report.page"
+    words = {"protoproof.report", page, f"{page}.text", f"{page}.stated", f"{page}.words"}
     plain = {"protoproof.errors", "protoproof.extras", "protoproof.version"}
     trusted = ("protoproof.kernel", "protoproof.certificate")
     assert {n for n in _rooms(modules) if not n.startswith(trusted)} <= words | plain

@@ -567,3 +567,12 @@ def test_places_where_the_nearest_is_attained() -> None:
     facts = (ActivationFact(prototype=0, lower=(0.0).hex(), upper=(1.0).hex()),)
     found = margin(place(0, 0), LEAF, LEAF, head=head, facts=facts, domain=None)
     assert found.lower == 1.5
+    # 5 - 9 / (1 + t_1): at the place where t_0 is at most 1, m_1 is at least (4 - 1)^2
+    head = small_head([[0], [4]], linear([[0, 0], [0, 9]], [5, 0]), chain=reciprocal(),
+                      locations=(0, 0))  # fmt: skip
+    row = PairBlock(location=0, facts=(0,), shift=0, lower=rows(1, 3), upper=NO_ROWS)
+    facts = (*facts, pair(1, 2.0, 99.0, 1))
+    nodes = place(0, 0, 1), Leaf(blocks=(row,)), LEAF
+    assert margin(*nodes, head=head, facts=facts, domain=None) == Margin(1, 0, -INFINITE)
+    facts = (*facts, pair(1, 2.0, 99.0, 0))
+    assert about(margin(*nodes, head=head, facts=facts, domain=None), 2.0)

@@ -50,7 +50,7 @@ def test_facts_that_hold_over_a_region_make_it_robust(vocabulary: str) -> None:
     report = examine(held(vocabulary))
     assert report.accepted, report.failures
     assert {"sufficient", "robust", "robust-explanation"} <= set(words(report.claims))
-    assert ("facts hold over", "linf:1/20 around the input, inside [0.0, 1.0]") in report.subject
+    assert ("facts hold over", "linf:0.05 around the input, inside [0.0, 1.0]") in report.subject
 
 
 def test_a_region_without_facts_that_hold_is_no_claim() -> None:

@@ -25,9 +25,11 @@ RISES = Chain([Step("mul", (F(3),))])
 # as float32: coarser and finer than a prototype, and of another size
 COARSE = [[0.5, -1.0], [2.0, 0.0], [-0.5, 1.5]]
 FINE = [[0.5, 2.0**-20], [3.0, -(2.0**-9)], [-1.25, 1.5]]
+# of one bank the first is long, and less near, but its products are larger
+APART = [[-0.5, 64.0], [0.25, 0.25 + 2.0**-20], [-1.25, 1.5]]
 MOVED = [[5, -3], [1, 0], [-4, 1]]  # over 3, 7 and 1 times 2**shift
 DENOMINATORS = [3, 7, 1]
-FLOOR, ADDED, BESIDE = Length(F(9, 16)), Length(F(1, 4), F(1, 3)), Length(F(0), F(0), F(1, 4))
+FLOOR, ADDED, BESIDE = Length(F(9, 16)), Length(F(1, 4), F(1, 3)), Length(F(0), F(1, 8), F(1, 4))
 
 HEADS: dict[str, dict[str, Any]] = {
     "distances": {"geometry": "euclidean"},
@@ -55,7 +57,7 @@ def vectors(latent: Latent, moved: Sequence[int]) -> list[list[Fraction]]:
 
 def defined(head: Head, z: list[Fraction], j: int) -> tuple[Fraction, Fraction] | arb:
     """The least and the largest number that a measurement may be; a ball if it is irrational."""
-    p = [F(n, 4) for n in PROTOTYPES[j]]
+    p = [F(n, 1 << head.shift) for n in PROTOTYPES[j]]
     if head.geometry in ("euclidean", "diagonal"):
         w = [F(n, 8) if head.scales else F(1) for n in SCALES[j]]
         found = sum((a * (x - y) ** 2 for a, x, y in zip(w, z, p, strict=True)), F(0))
@@ -91,15 +93,16 @@ def require(value: Value, wanted: tuple[Fraction, Fraction] | arb) -> None:
 
 
 @pytest.mark.trust(22)
-@pytest.mark.parametrize("values", [COARSE, FINE])
+@pytest.mark.parametrize(("values", "shift"), [(COARSE, 2), (FINE, 3), (COARSE, 30)])
 @pytest.mark.parametrize("kind", HEADS)
 def test_measurements_are_what_they_are_defined_as(
-    kind: str, values: list[list[float]], monkeypatch: pytest.MonkeyPatch
+    kind: str, values: list[list[float]], shift: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of all locations at once, of a few, and of one; also where few are computed at once."""
     monkeypatch.setattr(measurement, "_AT_ONCE", {"angles": 1, "products": 7}.get(kind, 1 << 16))
-    head = head_of(**HEADS[kind])
+    head = head_of(**HEADS[kind], shift=shift)
     latent = Latent(head, np.array(values, np.float32))
+    assert vectors(latent, ()) == [[F(float(x)) for x in row] for row in np.float32(values)]
     points = {k: Point(MOVED[k], DENOMINATORS[k]) for k in (0, 2)}
     here = latent.moved(points)
     here.need(0, [2, 1])
@@ -117,19 +120,20 @@ def test_measurements_are_what_they_are_defined_as(
 @pytest.mark.parametrize("kind", HEADS)
 @pytest.mark.parametrize("moved", [(), (1,), (0, 2), (0, 1, 2)])
 def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
-    """The last location is not of it."""
-    head = head_of(**HEADS[kind], banks=([0, 0, 1], [0, 0, 1]))
-    latent = Latent(head, np.array(FINE, np.float32))
+    """The first location is of another."""
+    head = head_of(**HEADS[kind], banks=([0, 1, 1], [0, 1, 1]))
+    latent = Latent(head, np.array([APART[2], *APART[:2]], np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
     with ctx.workprec(400):
         for j in range(3):
-            every = [defined(head, vectors(latent, moved)[k], j) for k in ((0, 1), (2,))[j == 2]]
+            every = [defined(head, vectors(latent, moved)[k], j) for k in ((1, 2), (0,))[j == 0]]
             balls = [w if isinstance(w, arb) else number(w[0]).union(number(w[1])) for w in every]
             wanted = balls[0] if len(balls) < 2 else balls[0].min(balls[1])
             for value in (here.best(j), *([] if moved else [latent.best(j)])):
                 assert abs(as_ball(value.number()) - wanted).lower() < arb(2) ** -300
                 assert as_ball(value.number()).rad() <= wanted.rad() * WIDER + arb(2) ** -300
                 assert here.level(j) is value or value is latent.best(j)
+            assert latent.level(j) is latent.best(j)
     assert latent.best(0) is latent.best(0)
     assert here.best(0) is here.best(0)
 

@@ -173,6 +173,10 @@ def test_a_form_proves_a_rival_that_intervals_leave_open() -> None:
         )  # fmt: skip
         core = core_of(head, [[0.0, 0.0]], facts, evidence=IntervalEvidence(forms=(form,)))
         if lower > 0:
+            case = CaseTree(rival=1, nodes=(Leaf(form=form),))
+            cases = core_of(head, [[0.0, 0.0]], facts, evidence=IntervalEvidence(cases=(case,)))
+            _, by_case = examined(proved_margins(ASKED, known(cases, latent)))
+            assert [m.lower for m in by_case.margins] == [lower]
             texts, found = examined(proved_margins(ASKED, known(core, latent)))
             assert not texts
             assert [m.lower for m in found.margins] == [lower]

@@ -115,6 +115,7 @@ def test_scales_that_may_be_larger_reach_further() -> None:
 
 def root_close(end: int, square: Fraction) -> None:
     """At least the root, and no more than a few steps of the grid above it."""
+    assert end >= 0
     assert Fraction(end, ONE) ** 2 >= square
     assert (Fraction(end, ONE) - 3 * STEP) ** 2 < square or end <= 3
 
@@ -237,3 +238,52 @@ def test_equal_boxes_share_their_ranges_and_others_do_not() -> None:
     assert found[0][0] == box_ranges(head, read_domain(boxes[0], 2, 3), 1)
     half = read_domain(BoxDomain(lower=(0.0).hex(), upper=None), 2, 3)
     assert domain_ranges(head, half)[0][1][1] is None
+
+
+@pytest.mark.trust(22)
+@pytest.mark.parametrize(
+    ("domain", "low", "high"),
+    [
+        (SphereDomain(slack=(0.25).hex()), Fraction(-5, 4), Fraction(5, 4)),
+        (BallDomain(slack=(0.25).hex()), Fraction(-5, 4), Fraction(5, 4)),
+        (SimplexDomain(slack=(0.25).hex()), Fraction(0), Fraction(5, 4)),
+    ],
+)
+def test_weighted_distances_and_angles_see_only_the_box_of_a_domain(
+    domain: Domain, low: Fraction, high: Fraction
+) -> None:
+    """What is known of lengths and sums is about other functions."""
+    where = read_domain(domain, 2, 3)
+    for j, ends in enumerate(domain_ranges(head_of("diagonal"), where)[1]):
+        near = [min(max(Fraction(n, 2), low), high) for n in POINTS[j]]
+        far = [max((low, high), key=lambda z, n=n: abs(z - Fraction(n, 2))) for n in POINTS[j]]  # type: ignore[misc]
+        values = measured("diagonal", j, near), measured("diagonal", j, far)
+        assert ends == (floor(values[0]), -floor(-values[1]))
+    free = domain_ranges(head_of("angular"), LatentDomain(2, 3))
+    angles = domain_ranges(head_of("angular"), where)
+    assert (angles == free) is (low < 0)
+
+
+@pytest.mark.trust(22)
+def test_one_negative_channel_leaves_an_angle_all_its_length() -> None:
+    head, free = head_of("angular"), LatentDomain(2, 3)
+    lower = np.array([[-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    found = domain_ranges(head, BoundedDomain.around(lower, lower + 2))
+    assert found[0] == domain_ranges(head, free)[0] != found[1]
+
+
+@pytest.mark.trust(22)
+def test_a_prototype_of_the_simplex_is_at_no_distance() -> None:
+    head = small_head([[1, 1, 0], [0, 0, 2], [3, 0, 0]], linear([[1] * 3, [0] * 3]), shift=1)
+    where = read_domain(SimplexDomain(slack=(0.25).hex()), 1, 3)
+    lows = [low for low, _ in domain_ranges(head, where)[0]]
+    assert lows[:2] == [0, 0]
+    assert lows[2] is not None
+    assert 0 <= Fraction(1, 16) - Fraction(lows[2], ONE) < STEP * 2  # (3/2 - 5/4)^2
+
+
+def test_boxes_of_other_lower_ends_have_their_own_ranges() -> None:
+    head = head_of()
+    for lower in (-1.0, 0.0, -2.0):
+        where = read_domain(BoxDomain(lower=lower.hex(), upper=(1.0).hex()), 2, 3)
+        assert domain_ranges(head, where)[0] == box_ranges(head, where, 0)

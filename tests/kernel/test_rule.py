@@ -214,6 +214,18 @@ def test_curvature_as_small_as_it_can_be_bounds_and_none_does_not() -> None:
         with pytest.raises(CertificateError, match="A <= 0"):
             rule.row(1, 1, [t], 8)
     assert list(rule.rows((), (), 8, 1)) == []
+    none_known = Lagrangian(head, FREE, 0)
+    two = free_rule(head, FREE, 0, (0, 2), (((0, 1), (9, 1)),) * 2)
+    for other, sign, row in ((none_known, -1, []), (two, 1, [-128, -128]), (two, -1, [128, 128])):
+        with pytest.raises(CertificateError, match="A <= 0"):
+            other.row(1, sign, row, 8)
+
+
+def test_a_form_of_no_measurement_is_one_of_the_constraints() -> None:
+    """2 (x - y) is at least 2 (1 - 4) on the box, and 2 * 5 is charged."""
+    box, one = Box([1, 2], [4, 4], 0), Constraint(0, [1, -1], None, (5, 1))
+    rule = Lagrangian(head_of("euclidean"), box, 0, (), (), [one])
+    assert rule.form({}, [2], arb(1)) == -16
 
 
 def test_what_does_not_belong_together_is_refused_and_never_cut_off() -> None:
@@ -244,6 +256,9 @@ def test_what_does_not_belong_together_is_refused_and_never_cut_off() -> None:
     short = Lagrangian(head, box, 0, (), (), [Constraint(0, [1], None, one)])
     with pytest.raises(ValueError, match="zip"):
         short.form({1: arb(1)}, [1], arb(1))
+    for lower, upper in (([0, 0], [1]), ([0], [1, 1]), ([0], [1])):
+        with pytest.raises(ValueError, match="zip"):
+            box_minimum(1, [1, 1], lower, upper)
 
 
 @pytest.mark.parametrize("row", [[], [1], [1, 1, 1]])
@@ -272,6 +287,9 @@ def test_only_ends_that_are_known_are_charged() -> None:
                 for refusing in (rule.accept, rule.charge):
                     with pytest.raises(CertificateError, match="open end"):
                         refusing(row)
+        alone = Lagrangian(head, FREE, 0, (0,), (open_,))
+        with pytest.raises(CertificateError, match="open end"):
+            alone.accept([-good or 1])
     rule = Lagrangian(head, FREE, 0, (0,), (closed,))
     rule.accept([1])
     unit = 1 << 4

@@ -83,6 +83,9 @@ def test_defaults_fit_a_tiny_grey_data_set(
         "model.prototypes.png",
     ]
     assert result.export.model == tmp_path / "out" / "model.onnx"
+    # what pages call it
+    provenance = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
+    assert provenance["name"] == "protopnet-tiny"
 
 
 def test_small_data_sets_get_more_epochs() -> None:

@@ -164,6 +164,7 @@ def test_the_library_says_the_same(tmp_path: Path) -> None:
     found = run(API, EXTRAS, tmp_path, str(MODEL))
     assert set(found) == {
         "Certified",
+        "Certifier",
         "Explainer",
         "Explanation",
         "Reach",
@@ -174,7 +175,7 @@ def test_the_library_says_the_same(tmp_path: Path) -> None:
         "run_gate",
     }
     for name, line in found.items():
-        extra = "certify" if name in ("Certified", "certify") else "explain"
+        extra = "certify" if name in ("Certified", "Certifier", "certify") else "explain"
         assert line.endswith(f"pip install 'protoproof[{extra}]'"), line
 
 

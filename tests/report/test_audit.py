@@ -12,6 +12,7 @@ import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,21 @@ from protoproof.report.audit import audit_page, audit_to_files
 from protoproof.report.audit import html as audit_html
 from protoproof.report.audit.figures import curves, histogram, matrix, waterfall
 from protoproof.report.audit.html import find_browser, print_pdf, render_audit
-from protoproof.report.audit.page import AuditPage, AuditRegion, Step
+from protoproof.report.audit.overview import (
+    failures_first,
+    filters,
+    kind,
+    least_reliable,
+    margin_dots,
+    size_ranges,
+)
+from protoproof.report.audit.page import (
+    AuditInstance,
+    AuditPage,
+    AuditPrototype,
+    AuditRegion,
+    Step,
+)
 from tests.support.campaign import MODEL, InlineEngine, digits, network, small_file, some
 from tests.support.cli import protoproof
 from tests.support.gate import gate
@@ -98,8 +113,8 @@ def test_every_link_resolves_and_nothing_is_remote(page: AuditPage) -> None:
     assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", html)
     assert not re.search(r"https?:|[\"'=(]//|url\(|@import", text)
-    assert not {"script", "iframe", "object", "form", "link"} & set(reader.tags)
-    assert reader.pictures == 50 + 5 + 1  # prototypes, inputs, the wrong one again
+    assert not {"iframe", "object", "form", "link"} & set(reader.tags)
+    assert reader.pictures == 50 + 5 + 5 + 1  # prototypes, inputs small and large, the wrong one
     steps = [b - a for a, b in zip(reader.headings, reader.headings[1:], strict=False)]
     assert reader.headings[0] == 1
     assert max(steps) == 1
@@ -114,13 +129,27 @@ def test_the_content_policy_admits_the_style_and_nothing_else(page: AuditPage) -
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';" in html
     assert "unsafe" not in html
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"; script-src 'sha256-{digest}'\">" in html
+    assert "<" not in script.replace("i < ", "")
+    plain = render_audit(page, scripts=False)
+    assert "script" not in read(plain).tags
+    assert "script-src" not in plain
 
 
 def test_it_says_what_was_recorded(page: AuditPage, directory: Path) -> None:
     assert (page.total, page.accepted, page.rejected, page.correct) == (5, 5, 0, 4)
     assert [item.index for item in page.wrong] == [0]
     html = render_audit(page)
-    for text in (network().sha256, "labelled “2”, predicted “3”", "No release policy was applied"):
+    for text in (
+        network().sha256,
+        "labelled “2”, predicted “3”",
+        "No release policy was applied",
+        MODEL.name,
+        "15. Glossary",
+        "prediction WRONG",
+    ):
         assert text in html
     for item in page.instances:
         assert item.proved is not None
@@ -242,7 +271,7 @@ def hostile(page: AuditPage) -> AuditPage:
 def test_hostile_names_are_inert(page: AuditPage) -> None:
     html = render_audit(hostile(page))
     reader = read(html)
-    assert "script" not in reader.tags
+    assert reader.tags.count("script") == 1
     assert "<img src=x" not in html
     assert "\x1b" not in html
     assert "\u202e" not in html
@@ -255,6 +284,78 @@ def test_a_report_of_200_instances_stays_small(page: AuditPage) -> None:
     many = tuple(replace(page.instances[n % 5], index=n, picture=picture) for n in range(200))
     html = render_audit(replace(page, instances=many))
     assert len(html.encode()) < 10_000_000  # noise does not compress: nothing is larger
+
+
+def test_failures_come_first_and_a_wrong_one_is_never_only_green(page: AuditPage) -> None:
+    html = render_audit(page)
+    rows = re.findall(r'<li class="row ([^"]*)" id="i(\d+)".*?<summary>(.*?)</summary>', html, re.S)
+    assert [int(index) for _, index, _ in rows] == [0, 1, 2, 3, 4]
+    assert rows[0][0] == "is-wrong"
+    assert {kinds for kinds, _, _ in rows[1:]} == {"is-fine"}
+    assert "explanation proved" in rows[0][2]
+    assert "prediction WRONG" in rows[0][2]
+    assert all("prediction right" in summary for _, _, summary in rows[1:])
+    assert "Wrong predictions (1)" in html
+
+
+def item(index: int, **changes: Any) -> AuditInstance:
+    given: dict[str, Any] = {"accepted": True, "size": 2, "observed": 3.0, "proved": 1.0}
+    return AuditInstance(
+        index, "a", "a", **({"correct": True, "state": "proved", "reason": ""} | given | changes)
+    )
+
+
+def test_the_order_is_false_wrong_open_and_then_the_rest() -> None:
+    items = [
+        item(0),
+        item(1, state="timeout", accepted=None),
+        item(2, correct=False),
+        item(3, accepted=False, rejected=True),
+        item(4, correct=None, state="error", accepted=None),
+        item(5, correct=False, state="timeout", accepted=None),
+    ]
+    assert [found.index for found in failures_first(items)] == [3, 2, 5, 1, 4, 0]
+    assert [kind(found) for found in items] == [
+        "is-fine",
+        "is-open",
+        "is-wrong",
+        "is-open",
+        "is-open",
+        "is-wrong is-open",
+    ]
+    assert [count for _, _, count in filters(items)] == [6, 2, 4, 1]
+
+
+def test_plots_hold_every_instance_with_numbers() -> None:
+    items = [item(0), item(1, proved=0.5, size=4), item(2, correct=False, observed=6.0)]
+    dots, reach, top = margin_dots([*items, item(3, observed=None)])
+    assert (len(dots), reach, top) == (3, 6.0, 1.0)
+    assert [dot.wrong for dot in dots] == [False, False, True]
+    assert margin_dots([]) == ((), 1.0, 1.0)
+    (row,) = size_ranges(items)
+    assert (row.low, row.median, row.high, row.count) == (2, 2, 4, 3)
+    assert size_ranges([]) == ()
+
+
+def test_reliability_counts_right_predictions_only(page: AuditPage) -> None:
+    prototypes = tuple(
+        AuditPrototype(number, None, None, "", used)
+        for number, used in enumerate([(1, 2), (0, 1), (0,), ()])
+    )
+    found = least_reliable(replace(page, prototypes=prototypes))  # instance 0 is predicted wrongly
+    assert [(row.index, row.right, row.named) for row in found] == [(2, 0, 1), (1, 1, 2)]
+
+
+def test_a_phone_cuts_no_column_and_paper_has_numbers(page: AuditPage) -> None:
+    html = render_audit(page)
+    style = re.search(r"<style>(.*?)</style>", html, re.S)
+    assert style is not None
+    assert "counter(page)" in style[1]
+    assert "break-before: page" not in style[1]
+    tables = re.findall(r'<table class="[^"]*stack[^"]*">(.*?)</table>', html, re.S)
+    assert tables
+    for table in tables:
+        assert all("data-label=" in cell for cell in re.findall(r"<td[^>]*>", table))
 
 
 def test_histograms_count_everything() -> None:
@@ -395,8 +496,9 @@ def test_in_a_real_browser(directory: Path, data: Instances, tmp_path: Path) -> 
             check=True,
         )
         assert ":CONSOLE" not in done.stderr, done.stderr
-        assert "<script" not in done.stdout
+        assert done.stdout.count("<script") == 1
         assert done.stdout.count("<article") == 5
+        assert 'id="tools" class="tools">' in done.stdout  # the script ran
 
 
 def _inflated(stream: bytes) -> bytes:
@@ -431,6 +533,6 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
     single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
-    assert "Proved, and accepted by the independent checker" in single
+    assert "Explanation proved, and accepted by the independent checker" in single
     assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
     assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2

@@ -15,7 +15,7 @@ import pytest
 
 from protoproof.errors import InternalError, MissingDependencyError
 from protoproof.report.page.html import render_explanation
-from protoproof.report.page.page import ExplanationPage, PageMargin
+from protoproof.report.page.page import ExplanationPage, PageMade, PageMargin, PageTruth
 from protoproof.report.page.view import LISTED, RIVALS
 from tests.support.pages import NAMES, bare_fact, gray, make_page
 
@@ -76,6 +76,7 @@ def pages() -> dict[str, ExplanationPage]:
         "colour": replace(page, picture=color),
         "two classes": replace(page, others=NAMES[:1], margins=page.margins[:1]),
         "many rivals": replace(page, margins=page.margins * RIVALS),
+        "wrong": replace(page, truth=PageTruth(HOSTILE[1], False)),
     }
 
 
@@ -197,6 +198,51 @@ def test_a_proof_is_only_shown_when_the_checker_accepted() -> None:
         html = render_explanation(page)
         assert stamp not in html
         assert "Nothing on this page counts as proved" in html
+
+
+def test_proved_and_right_are_two_signals() -> None:
+    """A wrong prediction never stands under a green pill alone, and a right one is only called so
+    where a label says it."""
+    page = make_page("ceiling")
+    proved = "Explanation proved"
+    for truth, said, other in (
+        (PageTruth(), "Right or wrong is not said", "Prediction "),
+        (
+            PageTruth(page.predicted, True),
+            f"Prediction right: labelled “{page.predicted}”",
+            "wrong",
+        ),
+        (PageTruth("gull", False), "Prediction wrong: labelled “gull”", "Prediction right"),
+    ):
+        text = Page(render_explanation(replace(page, truth=truth))).text
+        assert proved in text
+        assert said in text
+        assert other not in text.partition("This looks like")[0].partition("What it is")[0]
+    wrong = render_explanation(replace(page, truth=PageTruth("gull", False)))
+    assert f"the wrong class: “{page.predicted}”" in wrong
+    assert 'class="stamp is-bad"' in wrong
+
+
+def test_date_command_and_files_stand_in_every_page() -> None:
+    page = make_page("topk", made=PageMade("30 November 2026, 14:20 UTC", "protoproof explain x"))
+    text = Page(render_explanation(page)).text
+    for word in (*vars(page.made).values(), page.input_name, "tiny.cert.json", page.model.name):
+        assert word in text
+
+
+def test_no_time_is_told_that_nobody_measured() -> None:
+    assert "Time to explain" in render_explanation(make_page("topk"))
+    assert "Time to explain" not in render_explanation(make_page("topk", seconds=None))
+    assert "Time to explain" not in render_explanation(make_page("topk", seconds=0.0))
+
+
+def test_weak_matches_are_called_so() -> None:
+    page = make_page("topk")
+    weak = tuple(replace(fact, likeness="closest, though weak") for fact in page.facts)
+    html = render_explanation(replace(page, facts=weak))
+    assert "What it is closest to" in html
+    assert ">looks like</span>" not in html
+    assert ">closest, though weak</span>" in html
 
 
 def test_a_long_explanation_stays_small() -> None:

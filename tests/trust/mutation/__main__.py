@@ -1,18 +1,21 @@
 """``python -m tests.trust.mutation FILE``: the mutants of one file of the kernel.
 
 Writes what became of them, by file, into ``tests/trust/results/mutants.json``, if all were asked.
+``--again`` asks only what was left open the last time: the file must be the same, and of the tests
+none may be less than it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from tests.trust import table
 from tests.trust.mutation.explained import EXPLAINED
-from tests.trust.mutation.running import Asked, Outcome, run
+from tests.trust.mutation.running import PACKAGE, Asked, Outcome, run
 from tests.trust.mutation.targets import GROUPS
 
 
@@ -34,16 +37,26 @@ def main() -> None:
     parser.add_argument("--only", default="", help="text that the mutant's key contains")
     parser.add_argument("--seconds", type=float, default=10.0, help="of tests that each meets")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
+    parser.add_argument("--again", action="store_true", help="only what was left open")
     asked = parser.parse_args()
     module = f"kernel/{asked.file}"
-    chosen = Asked(asked.seconds, asked.every, asked.only, asked.jobs)
+    source = hashlib.sha256((PACKAGE / module).read_bytes()).hexdigest()
+    before = table.result("mutants").get("modules", {}).get(asked.file, {})
+    if asked.again and before.get("source") != source:
+        parser.error(f"{module} is not what was asked before")
+    every = before["every"] if asked.again else asked.every
+    keys = frozenset(before["open"]) if asked.again else None
+    chosen = Asked(asked.seconds, every, asked.only, asked.jobs, keys)
     found = counted(module, run([module], GROUPS[asked.file], chosen)[module])
+    if asked.again:
+        found |= {key: before[key] + found[key] for key in ("killed", "explained")}
+        found["mutants"] = before["mutants"]
     print(json.dumps({key: found[key] for key in ("mutants", "killed", "explained")}))
     for key in found["open"]:
         print(f"  open: {key}")
     if not asked.only:
         results = table.result("mutants").get("modules", {}) | {
-            asked.file: {"every": asked.every, **found}
+            asked.file: {"source": source, "every": every, **found}
         }
         ordered = {name: results[name] for name in GROUPS if name in results}
         table.write("mutants", {"modules": ordered})

@@ -64,6 +64,7 @@ class Asked(NamedTuple):
     every: int = 1
     only: str = ""  # text that a mutant's key contains
     jobs: int = 1  # mutants at a time
+    keys: frozenset[str] | None = None  # these alone
 
 
 class Runner:
@@ -92,7 +93,9 @@ class Runner:
             chosen = [
                 mutant
                 for number, mutant in enumerate(mutants(path.read_text(encoding="utf-8"), path))
-                if not number % self.asked.every and self.asked.only in mutant.key
+                if not number % self.asked.every
+                and self.asked.only in mutant.key
+                and (self.asked.keys is None or mutant.key in self.asked.keys)
             ]
             self.found[module] = _outcomes(chosen, place, items, known, self.asked)
             _told(module, self.found[module])

@@ -20,7 +20,7 @@ CASES = ("tests/explanation/test_cases.py",)
 # a file below ``verifier/protoproof/kernel``, and the quickest tests that know what it computes
 GROUPS: dict[str, tuple[str, ...]] = {
     "latent/lagrangian.py": _tests("rule", "rows_exactly", "regions"),
-    "model/chain.py": _tests("chain", "chain_values"),
+    "model/chain.py": _tests("chain_values", "chain"),
     "model/primitives.py": _tests("primitives"),
     "latent/bounds.py": _tests("bounds"),
     "latent/rows.py": _tests("rows"),

@@ -19,7 +19,7 @@ from protoproof.backend import engine_named
 from protoproof.certificate.canonical import core_digest
 from protoproof.certificate.schema import About
 from protoproof.certification.options import CertifyKeywords, CertifyOptions
-from protoproof.certification.result import Certified, Sandwich, StageLog
+from protoproof.certification.result import Certified, Closest, Sandwich, StageLog
 from protoproof.certification.stages import Stages
 from protoproof.certification.task import StageProof, Task, Watch
 from protoproof.errors import (
@@ -88,7 +88,8 @@ class Certifier:
         wanted = observation.predicted if options.expected is None else options.expected
         if not 0 <= wanted < len(names):
             raise InputError(f"class {wanted}: the network has {len(names)}")
-        found = self._falsified(region, observation, wanted, options, log)
+        closest = Closest(wanted)
+        found = self._falsified(region, observation, closest, options, log)
         proof: StageProof | Counterexample | Verdict | None
         proof = unknown(found.words(names)) if isinstance(found, Flip) else found
         if proof is None and wanted != observation.predicted:
@@ -103,7 +104,14 @@ class Certifier:
             say("unknown" if sets is None else f"{len(sets.certain)} certain")
         spent = time.perf_counter() - begun
         question = self.question(region, options)
-        return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent, question=question)
+        return replace(
+            answer,
+            stages=tuple(log.stages),
+            top=sets,
+            seconds=spent,
+            question=question,
+            closest=closest if closest.tried else None,
+        )
 
     def question(self, region: Region, options: CertifyOptions) -> Question:
         """What is asked, as plain data: network, input, region, class, and facts that should hold.
@@ -120,18 +128,26 @@ class Certifier:
         self,
         region: Region,
         observation: Observation,
-        wanted: int,
+        closest: Closest,
         options: CertifyOptions,
         log: StageLog,
     ) -> Found:
-        """An input that is predicted otherwise, if a search finds one.
+        """An input that is predicted otherwise than wanted, if a search finds one.
 
         A region whose float32 execution is seen to flip is never called proved.
         """
         with log.stage("falsify") as say:
             found: Found = None
+            wanted = closest.wanted
             if options.falsify or wanted != observation.predicted:
-                found = attack(self.network, region, wanted, seed=options.seed, device=self.device)
+                found = attack(
+                    self.network,
+                    region,
+                    wanted,
+                    seed=options.seed,
+                    device=self.device,
+                    watch=closest,
+                )
             told = {Counterexample: "refuted", Flip: "float32 differs"}.get(type(found))
             say(told or ("nothing found" if options.falsify else "skipped"))
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
@@ -65,6 +67,28 @@ class Sandwich:
     refuted: Fraction | None
 
 
+@dataclass(eq=False)
+class Closest:
+    """Of the inputs that the search ran, the one with the smallest margin of the class ``wanted``.
+
+    ``margin`` is that of ONNX Runtime, over the class ``rival``; ``tried`` counts the inputs.
+    """
+
+    wanted: int
+    margin: float = math.inf
+    rival: int = -1
+    x: NDArray[np.float32] | None = None
+    tried: int = 0
+
+    def __call__(self, seen: Observation) -> None:
+        """Look at one more input."""
+        others = seen.logits.astype(np.float64)
+        own, others[self.wanted] = others[self.wanted], -math.inf
+        rival, self.tried = int(others.argmax()), self.tried + 1
+        if own - others[rival] < self.margin:
+            self.margin, self.rival, self.x = float(own - others[rival]), rival, seen.x
+
+
 @dataclass(frozen=True, eq=False)
 class Certified:
     """The answer for one region.
@@ -72,8 +96,9 @@ class Certified:
     ``method`` names the bounds that proved it. ``certificates`` (one, or one per image of a finite
     region) met every obligation of the checker, with ``checks`` in the same order; where they rest
     on somebody's word (``conditions``), the verdict is UNKNOWN. ``top`` says which
-    prototypes can be or must be among the most activated over the region. ``question`` is what
-    was asked, as plain data.
+    prototypes can be or must be among the most activated over the region. ``closest`` is the best
+    that the search for a counterexample came to, where there was one; ``question`` is what was
+    asked, as plain data.
     """
 
     verdict: Verdict
@@ -89,6 +114,7 @@ class Certified:
     top: TopK | None = None
     sandwich: Sandwich | None = None
     seconds: float = 0.0
+    closest: Closest | None = None
     question: Question = field(default_factory=dict)
 
     @property
@@ -170,6 +196,13 @@ class Certified:
                 "may_join": list(self.top.may_join),
                 "may_leave": list(self.top.may_leave),
             },
+            "closest": None
+            if self.closest is None or not self.closest.tried
+            else {
+                "margin": self.closest.margin,
+                "rival": self.closest.rival,
+                "tried": self.closest.tried,
+            },
             "assumptions": list(self.assumptions),
             "conditions": list(self.conditions),
             "level": "R",
@@ -237,6 +270,11 @@ def free_name(out: Path, question: Question, *, chosen: bool) -> Path:
     if chosen or (other := _taken(free, question)) is not None:
         raise another_question(other)
     return free
+
+
+def is_answered(out: Path) -> bool:
+    """Whether an answer stands under a name, of whatever question."""
+    return os.path.lexists(_record(out))
 
 
 def _taken(out: Path, question: Question) -> Path | None:

@@ -73,6 +73,12 @@ def _check() -> Verb:
     return check
 
 
+def _show() -> Verb:
+    from protoproof.cli.show import show
+
+    return show
+
+
 def _ambiguity() -> Verb:
     from protoproof.cli.ambiguity import ambiguity
 
@@ -141,6 +147,7 @@ VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "explain": _explain,
     "certify": _certify,
     "check": _check,
+    "show": _show,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "init": _init,

@@ -6,8 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
-from fractions import Fraction
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,15 +21,21 @@ from protoproof.cli.options import (
     Latent,
     Model,
     Output,
+    Pages,
     Preprocess,
     Quiet,
     Seed,
+    Truth,
 )
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
+from protoproof.errors import OutputError
 from protoproof.extras import require
+from protoproof.files import make_directory
 
 if TYPE_CHECKING:
+    from protoproof.certificate.schema import About
     from protoproof.certification.result import Certified
+    from protoproof.network import Network
 
 
 AroundInput = Annotated[
@@ -93,6 +98,7 @@ class Asked:
     latent: tuple[str, ...]
     output: str | None
     preprocess: str | None = None
+    truth: str | None = None
 
     @property
     def path(self) -> Path:
@@ -102,6 +108,14 @@ class Asked:
         index = "" if self.index is None else str(self.index)
         name = evidence_name(self.model, self.input_, index, self.output or "", self.region)
         return self.out or Path("out/certify") / f"{name}.cert.json"
+
+    def about(self, network: Network) -> About:
+        """What is recorded of the question beside certificates."""
+        from protoproof.explanation.evidence import called
+
+        index = "" if self.index is None else f"[{self.index}]"
+        name = "" if self.input_ is None else f"{self.input_.name}{index}"
+        return called([*program(), *sys.argv[1:]], name, network.pixels.text)
 
     @property
     def protected(self) -> list[Path]:
@@ -126,6 +140,8 @@ def certify(
     output: Output = None,
     preprocess: Preprocess = None,
     out: Annotated[Path | None, typer.Option("--out", help="The certificate's file.")] = None,
+    pages: Pages = None,
+    truth: Truth = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -139,32 +155,67 @@ def certify(
         explanation=_explanation(explanation),
     )
     head = (tuple(latent or ()), output, preprocess)
-    asked = Asked(model, region, input_, index, radius_up_to, device, out, *head)
+    asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
     require("certify", "certifying")
-    result, name, out = _decided(asked, options, shown=not quiet)
+    from protoproof.certification.result import is_answered
+    from protoproof.network import load
+
+    network = load(model, latent=asked.latent, output=output, preprocess=preprocess)
+    network.class_named(truth, "--truth")  # refused before any work
+    about = asked.about(network)
+    result, out = _decided(asked, network, options, about, shown=not quiet)
     paths = [str(p) for p in result.save(out, asked.protected)]
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
+    # an earlier answer to the same question stays, and so does its page
+    shown = pages is not False and (bool(paths) or not is_answered(out))
+    page = _page(asked, network, result, about, out, certificates) if shown else None
     if as_json:
-        print_json(result.to_json(certificates, image))
+        print_json(result.to_json(certificates, image) | {"page": page})
     elif not quiet:
-        print_certified(result, name, model, certificates, image)
+        print_certified(result, network.about.name, model, certificates, image, region)
+        if page is not None:
+            console().print(f"page        {safe(page)}")
     raise typer.Exit(result.verdict.exit_code)
 
 
-def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Certified, str, Path]:
-    """The answer, the network's name, and where it goes; a bar shows how far it is."""
+def _page(
+    asked: Asked,
+    network: Network,
+    result: Certified,
+    about: About,
+    out: Path,
+    certificates: tuple[str, ...],
+) -> str:
+    """Write the page beside the certificate ``out``, and say where."""
+    from protoproof.report.files.region_files import write_region_page
+
+    path = out.with_name(out.name.removesuffix(".json").removesuffix(".cert") + ".html")
+    if any(path.resolve() == other.resolve() for other in asked.protected):
+        raise OutputError(f"--out {out}: would write over {path}; choose another name")
+    make_directory(path.parent)
+    write_region_page(
+        network,
+        result,
+        path,
+        region=asked.region,
+        about=about,
+        certificates=[Path(name) for name in certificates],
+        labelled=network.class_named(asked.truth, "--truth"),
+    )
+    return str(path)
+
+
+def _decided(
+    asked: Asked, network: Network, options: CertifyOptions, about: About, *, shown: bool
+) -> tuple[Certified, Path]:
+    """The answer, and where it goes; a bar shows how far it is."""
     from protoproof.certification.certify import Certifier
     from protoproof.certification.result import check_out, free_name
-    from protoproof.explanation.evidence import called
-    from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.region.sets.syntax import parse_number
     from protoproof.region.sets.yaml_file import expected_class, load_region
 
-    network = load(
-        asked.model, latent=asked.latent, output=asked.output, preprocess=asked.preprocess
-    )
     path = asked.input_
     shape, domain = network.input_shape, network.input_range
     x = None if path is None else read_input(path, network.pixels, asked.index)
@@ -173,8 +224,6 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     up_to = asked.radius_up_to
     most = None if up_to is None else parse_number(up_to, "--radius-up-to")
     check_out(asked.path)
-    words = [*program(), *sys.argv[1:]]
-    about = called(words, "" if path is None else path.name, network.pixels.text)
     certifier = Certifier(network, asked.device)
     out = free_name(asked.path, certifier.question(region, options), chosen=asked.out is not None)
     with progress_bar(shown) as move:
@@ -185,7 +234,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
             region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
         )
         result = replace(result, sandwich=band)
-    return result, network.about.name, out
+    return result, out
 
 
 def _explanation(text: str | None) -> Any:
@@ -203,15 +252,21 @@ def _far(progress: Any) -> str:
 
 
 def print_certified(
-    result: Any, name: str, model: Path, certificates: tuple[str, ...], image: str | None
+    result: Any,
+    name: str,
+    model: Path,
+    certificates: tuple[str, ...],
+    image: str | None,
+    region: str,
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
+    from protoproof.report.files.region_files import radius_words
     from protoproof.report.page.words import REGION_LEVEL
 
     out = console()
     out.print(
         f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
-        f"of {safe(result.region)}"
+        f"of {safe(region)}"
     )
     table = Table("stage", "outcome", "time", box=None, pad_edge=False)
     for stage in result.stages:
@@ -252,9 +307,3 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
-
-
-def radius_words(radius: Fraction, rounding: str) -> str:
-    """Five digits, rounded so that what was found of this radius still holds for the one shown."""
-    with localcontext(prec=5, rounding=rounding):
-        return f"{Decimal(radius.numerator) / Decimal(radius.denominator):f}"

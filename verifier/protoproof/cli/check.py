@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from protoproof.cli.options import Index, Json, Model, Quiet
-from protoproof.cli.terminal import print_json, strong
+from protoproof.cli.terminal import alarming, print_json, strong
+from protoproof.cli.two_files import read_certificate_file
 from protoproof.errors import UsageError
 from protoproof.report.page.text import visible
+
+FACTS = 12  # that are said without --verbose
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport, ModelFile
@@ -27,7 +30,8 @@ def check(
     ] = None,
     index: Index = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also list every fact that is proved necessary.")
+        bool,
+        typer.Option("--verbose", help="All facts in words, and each that is proved necessary."),
     ] = False,
     machine: Annotated[
         bool,
@@ -51,33 +55,79 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Re-prove a certificate from the model file alone, in exact arithmetic."""
-    from protoproof import kernel
+    from protoproof.kernel import ModelFile
 
-    if index is not None and input_ is None:
-        raise UsageError("--index chooses an entry of --input; give both, or neither")
+    _require_both(index, input_)
     machine = machine or coq is not None
     if machine:
         from protoproof.formal import find_program, find_reader
 
         find_program(), find_reader()  # missing: said before any work
     # what is proved and what is observed are about the same bytes: each file is read once
-    content = kernel.read_file(certificate)
+    content = read_certificate_file(certificate, model, "protoproof check")
     if input_ is None:
-        file, observed = kernel.ModelFile.read(model), None
+        file, observed = ModelFile.read(model), None
         report, code = _proved(content, certificate, file, None)
     else:
         file, report, code, observed = _observed(content, certificate, model, input_, index)
-    stated = _stated(content, file, report, statement)
+    stated, words = _stated(content, file, report, statement), _in_words(content, file, report)
     answer = _asked(content, file, coq) if machine and report.met else None
     code = code or (0 if answer is None else answer.exit_code)
     if as_json:
         also: dict[str, object] = {"observed": observed, "exit_code": code, "statement": stated}
+        also["words"] = None if words is None else words.to_json()
         if machine:
             also["kernel"] = None if answer is None else answer.to_json()
         print_json(report.to_json() | also)
     elif not quiet:
-        print_check(report, observed, code, verbose, stated, answer)
+        print_check(report, observed, code, verbose, stated, answer, words)
     raise typer.Exit(code)
+
+
+def _require_both(index: int | None, input_: Path | None) -> None:
+    """Refuse an entry of no input.
+
+    Raises:
+        UsageError: there is an index, and no input.
+    """
+    if index is not None and input_ is None:
+        raise UsageError("--index chooses an entry of --input; give both, or neither")
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What was proved, in a sentence, and every fact in one."""
+
+    claim: str
+    facts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """As plain data."""
+        return {"claim": self.claim, "facts": list(self.facts)}
+
+    def lines(self, verbose: bool, conditional: bool) -> tuple[str, ...]:
+        """For the terminal: all facts, or the first few."""
+        shown = self.facts if verbose else self.facts[:FACTS]
+        more = len(self.facts) - len(shown)
+        rest = (f"  - and {more} more (--verbose lists all)",) if more else ()
+        word = "if so   " if conditional else "in words"
+        return f"{word} {self.claim}", *(f"  - {fact}" for fact in shown), *rest
+
+
+def _in_words(content: bytes, model: ModelFile, report: CheckReport) -> _Words | None:
+    """What a certificate whose obligations are met says, of classes and prototypes by number."""
+    if not report.met:
+        return None
+    from protoproof.certificate.reader import read_certificate
+    from protoproof.kernel.budget import Budget
+    from protoproof.kernel.statement import stated_head
+    from protoproof.report.page.stated import class_words, fact_stated, headline
+
+    core = read_certificate(content).core
+    with Budget().active():
+        uniform = stated_head(core, model).head.uniform
+    facts = tuple(fact_stated(fact, core, uniform) for fact in core.facts)
+    return _Words(headline(core, class_words(core)), facts)
 
 
 def _stated(content: bytes, model: ModelFile, report: CheckReport, path: Path | None) -> str | None:
@@ -248,13 +298,15 @@ def print_check(
     verbose: bool,
     stated: str | None = None,
     asked: _Asked | None = None,
+    words: _Words | None = None,
 ) -> None:
-    """The outcome of ``check``: one line per obligation, then what is proved of what."""
+    """The outcome of ``check``: one line per obligation, what is proved of what, and in words."""
     for obligation in report.obligations:
-        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed]
+        mark = {True: "ok", False: "FAILED", None: "not run"}[obligation.passed].ljust(8)
+        mark = alarming(mark) if obligation.passed is False else mark
         nothing = obligation.passed and _claims_nothing(obligation.name, report)
         detail = ": nothing claimed" if nothing else f": {visible(obligation.detail)}"
-        print(f"{obligation.number:>3}  {mark:<8} {visible(obligation.name)}{detail}")
+        print(f"{obligation.number:>3}  {mark} {visible(obligation.name)}{detail}")
     for word, value in report.subject:
         print(f"about    {word}: {visible(value)}")
     if stated is not None:
@@ -269,8 +321,15 @@ def print_check(
         print(f"observed {visible(observed)}")
     for text in () if asked is None else asked.lines():
         print(f"kernel   {visible(text)}")
+    for text in () if words is None else words.lines(verbose, bool(report.conditions)):
+        print(visible(text))
+    _print_outcome(report, code, asked)
+
+
+def _print_outcome(report: CheckReport, code: int, asked: _Asked | None) -> None:
+    """The last line: what it comes to."""
     if asked is not None and report.accepted and asked.contradicted:
-        print(f"certificate {strong('rejected')}: two readings of it and its model do not agree")
+        print(f"certificate {alarming('rejected')}: two readings of it and its model do not agree")
     elif asked is not None and report.accepted and asked.left:
         print(
             strong("the certificate is accepted, but not all of it by the machine-checked kernel")
@@ -280,4 +339,5 @@ def print_check(
     elif report.conditions:
         print(f"certificate {strong('conditional')}: it rests on somebody's word, see above")
     else:
-        print(f"certificate {strong(report.status)}")
+        say = alarming if report.status == "rejected" else strong
+        print(f"certificate {say(report.status)}")

@@ -61,6 +61,7 @@ def run_demo(
             scripts=scripts,
             chosen=False,
         ),
+        labelled=network.class_names[label],
     )
 
 

@@ -46,6 +46,7 @@ from protoproof.cli.options import (
     Routing,
     Timeout,
     Training,
+    Truth,
     Vocabulary,
     Witnesses,
 )
@@ -89,6 +90,7 @@ def explain(
     output: Output = None,
     routing: Routing = None,
     preprocess: Preprocess = None,
+    truth: Truth = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -116,7 +118,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        *(tuple(latent or ()), output, routing, preprocess, dump_vnnlib),
+        *(tuple(latent or ()), output, routing, preprocess, dump_vnnlib, truth),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -153,6 +155,8 @@ def _run(asked: Asked) -> int:
     many = _many(network, asked)
     if many is not None:
         require_for_many(asked)
+        if asked.truth is not None:
+            raise UsageError("--truth is about one input; choose one with --index")
     elif asked.limit is not None:
         raise UsageError("--limit is for many inputs, and this is one")
     explainer = Explainer(network, asked.device)
@@ -216,7 +220,10 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
         scripts=not asked.no_script,
         chosen=asked.out is not None,
     )
-    result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
+    labelled = network.class_named(asked.truth, "--truth")
+    result = explain_to_files(
+        explainer, read.x, name, files, asked.options, beside, labelled=labelled
+    )
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
     if asked.dump_vnnlib is not None:

@@ -31,7 +31,7 @@ def from_array(array: InputArray) -> Iterator[Source]:
     """The entries of a file, called ``FILE[INDEX]``."""
     path = array.path
     for index in range(len(array)):
-        yield f"{path.name}[{index}]", f"{path.stem}-{index}", partial(array.entry, index)
+        yield f"{path.name}[{index}]", f"{path.stem}-{index}", partial(array.entry, index), None
 
 
 def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[str, ...]]:
@@ -47,9 +47,23 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
         remarks.append("the images are grey; their three colours are equal")
     return (
-        (*(_named(data, stem, index)), partial(read, data.x_test, index))
+        (
+            *_named(data, stem, index),
+            partial(read, data.x_test, index),
+            _label_of(network, data, index),
+        )
         for index in range(len(data.x_test))
     ), tuple(filter(None, remarks))
+
+
+def _label_of(network: Network, data: Dataset, index: int) -> str | None:
+    """The network's name of the class that a test image is labelled as.
+
+    Data and network count classes alike; where they have other numbers of classes, nothing is said.
+    """
+    if len(data.classes) != len(network.class_names):
+        return None
+    return network.class_names[int(data.y_test[index])]
 
 
 def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
@@ -146,16 +160,25 @@ def _print_item(item: Streamed) -> None:
     explanation = item.session.explanation
     words = f"{safe(item.name)}: {safe(explanation.predicted_name)}, "
     if explanation.certificate is None:
-        out.print(words + safe(str(explanation.verdict)), highlight=False)
+        verdict = safe(str(explanation.verdict))
+        out.print(f"{words}{verdict}{_truth(item.session)}", highlight=False)
         return
     count = f"{explanation.size} fact{'' if explanation.size == 1 else 's'}"
     beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
     held = "conditionally proved" if explanation.conditions else "proved"
     out.print(
         f"{words}{held} by {count} ({explanation.vocabulary}), "
-        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}",
+        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}"
+        f"{_truth(item.session)}",
         highlight=False,
     )
+
+
+def _truth(session: Any) -> str:
+    """What is said of a prediction that is not what the input is labelled as."""
+    if session.right is not False:
+        return ""
+    return f"; [bold red]WRONG[/bold red]: labelled {safe(session.labelled)}"
 
 
 def _print_summary(summary: Summary, out_directory: Path) -> None:
@@ -166,6 +189,11 @@ def _print_summary(summary: Summary, out_directory: Path) -> None:
         out.print(
             f"facts       mean {found['size_mean']}, median {found['size_median']:g}, "
             f"max {found['size_max']}; {found['witness_share']:.0%} with a witness",
+            highlight=False,
+        )
+    if found["labelled"]:
+        out.print(
+            f"predictions {found['right']} of {found['labelled']} right, which no proof says",
             highlight=False,
         )
     out.print(f"time        {found['seconds']:.1f} s", highlight=False)

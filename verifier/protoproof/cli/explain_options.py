@@ -42,6 +42,7 @@ class Asked:
     routing: str | None = None
     preprocess: str | None = None
     dump_vnnlib: Path | None = None
+    truth: str | None = None
 
     @property
     def protected(self) -> list[Path]:
@@ -81,6 +82,8 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--index chooses an entry of --input; with --data, use --limit")
     if asked.index is not None and asked.limit is not None:
         raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
+    if asked.truth is not None and asked.data is not None:
+        raise UsageError("--truth is about one input; the images of --data have labels")
     minimal = asked.options.minimal
     searches = minimal in ("minimum", "all")
     if "most" in asked.given and minimal != "all":

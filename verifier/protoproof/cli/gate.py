@@ -129,7 +129,7 @@ def print_gate(result: GateResult, out: Path) -> None:
     table.add_column("check", no_wrap=True)  # a rule's name is never cut
     table.add_column("measured", overflow="fold")
     table.add_column("asked for", overflow="fold")
-    words = {"passed": "ok", "failed": "FAILED", "undecided": "undecided"}
+    words = {"passed": "ok", "failed": "[bold red]FAILED[/bold red]", "undecided": "undecided"}
     for check in result.checks:
         table.add_row(words[check.status], safe(check.id), safe(check.measured), safe(check.limit))
     screen.print(table)

@@ -156,6 +156,15 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="The certificate's file; of many inputs, the directory."),
 ]
+Truth = Annotated[
+    str | None,
+    typer.Option(
+        "--truth",
+        metavar="CLASS",
+        help="The class that the input is known to have (its name or number): output and page "
+        "then say whether the prediction is right, too.",
+    ),
+]
 Pages = Annotated[
     bool | None,
     typer.Option("--pages/--no-pages", help="Write pages. Default: for a single input."),
@@ -164,6 +173,7 @@ NoScript = Annotated[
     bool,
     typer.Option(
         "--no-script",
-        help="Pages without script and proof: they do not prove their claim again in a browser.",
+        help="Pages without scripts: they do not prove their claim again in a browser, and audit "
+        "reports do not search and order.",
     ),
 ]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from protoproof.cli.terminal import console, safe
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
@@ -27,6 +24,7 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         f"[bold]{safe(explanation.predicted_name)}[/bold]"
         f"  (margin {explanation.margin:.3f} {_margin_of(explanation)})"
     )
+    _print_truth(out, result)
     for remark in remarks:
         out.print(f"input       {safe(remark)}", highlight=False)
     table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
@@ -63,6 +61,17 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     if result.page is not None:
         out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")
+
+
+def _print_truth(out: Console, result: Any) -> None:
+    """Whether the prediction is right: no proof says that, a label does."""
+    if result.labelled is None:
+        return
+    if result.right is False:
+        said = f"[bold red]WRONG[/bold red]: labelled {safe(result.labelled)}"
+    else:
+        said = f"right: labelled {safe(result.labelled)}"
+    out.print(f"prediction  {said}", highlight=False)
 
 
 def _margin_of(explanation: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from protoproof.cli.earlier import data_of, where_it_lay
-from protoproof.cli.options import Index, Json, NoScript, Quiet
-from protoproof.cli.terminal import console, print_json, program, safe
+from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
+from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import UsageError
 from protoproof.files import make_directory, require_writable
 
@@ -76,27 +76,32 @@ def report(
     index: Index = None,
     instances: Sections = 200,
     no_script: NoScript = False,
+    truth: Truth = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write an audit report, or a certificate's page: one HTML file that loads nothing.
 
-    An audit report runs no script; a page proves its claim again in the reader's browser.
+    An audit report's script only searches and orders; a page's proves its claim again in a browser.
     """
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
     if subject.is_file():
-        code = _single(subject, target, model, input_, index, scripts=not no_script)
-    elif input_ is not None or index is not None:
-        raise UsageError("--input and --index are for a single certificate")
-    elif no_script:
-        raise UsageError("--no-script is for a single certificate: an audit report has no script")
+        code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
+    elif input_ is not None or index is not None or truth is not None:
+        raise UsageError("--input, --index and --truth are for a single certificate")
     else:
-        code = _campaign(subject, target, model, data, instances)
+        code = _campaign(subject, target, model, data, instances, scripts=not no_script)
     raise typer.Exit(code)
 
 
 def _campaign(
-    directory: Path, target: Target, model: Path | None, data: str | None, sections: int
+    directory: Path,
+    target: Target,
+    model: Path | None,
+    data: str | None,
+    sections: int,
+    *,
+    scripts: bool,
 ) -> int:
     """The audit of a campaign; the exit code."""
     from protoproof.report.audit import audit_to_files
@@ -112,7 +117,7 @@ def _campaign(
         instances=data_of(data, where),
         pdf=target.pdf,
         sections=sections,
-        program=program(),
+        scripts=scripts,
     )
     absent = page.total - page.count("proved")
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
@@ -145,6 +150,7 @@ def _single(
     model: Path | None,
     input_: Path | None,
     index: int | None,
+    truth: str | None,
     *,
     scripts: bool,
 ) -> int:
@@ -161,7 +167,7 @@ def _single(
         input_=input_,
         index=index,
         pdf=target.pdf,
-        program=program(),
+        labelled=truth,
         scripts=scripts,
     )
     told = {"accepted": found.accepted, "status": found.status}

@@ -40,7 +40,7 @@ def settings(verb: str, command: Any, directory: Path) -> dict[str, Any]:
     content = read_regular(directory / FILE, _MOST_BYTES) if verb in VERBS else None
     if content is None:
         return {}
-    from protoproof.strict_yaml import plain_yaml
+    from protoproof.strict_yaml import plain_yaml  # only where there is such a file
 
     said = plain_yaml(content, Path(FILE), UsageError)
     if not isinstance(said, Mapping):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +32,11 @@ def strong(text: str) -> str:
         not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     )
     return text if plain else f"\033[1m{text}\033[0m"
+
+
+def alarming(text: str) -> str:
+    """Bold and red, where standard output is a terminal that can do it."""
+    return strong(text).replace("\033[1m", "\033[1;31m")
 
 
 def print_json(document: Any) -> None:
@@ -95,12 +102,36 @@ def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
 
 
 def program() -> list[str]:
-    """How this program was started: the console script, or this file."""
+    """How this program is started again from here: the console script, or this file.
+
+    For lines on this terminal. What others read names the console script: how
+    a producer started it is nothing that works elsewhere.
+    """
     name = Path(sys.argv[0]).name
     if name == "__main__.py":
-        return ["python", "-m", "protoproof"]
+        return [_python(), "-m", "protoproof"]
     if name != "cli.py":
         return ["protoproof"]
+    return [_python(), sys.argv[0]]
+
+
+def _python() -> str:
+    """The interpreter as the shell finds it from here."""
     python = Path(sys.executable)
-    below = python.is_relative_to(Path.cwd())  # the environment that make creates
-    return [str(python.relative_to(Path.cwd())) if below else "python", sys.argv[0]]
+    if python.is_relative_to(Path.cwd()):  # the environment that make creates
+        return str(python.relative_to(Path.cwd()))
+    found = shutil.which("python")
+    if found is not None and Path(found).absolute() == python.absolute():
+        return "python"
+    return str(python)
+
+
+def program_words(verb: str, *paths: Path) -> str:
+    """A command line that works from here, as a shell reads it."""
+    return shlex.join([*program(), verb, *(nearby(path) for path in paths)])
+
+
+def nearby(path: Path) -> str:
+    """Relative to the working directory where the path lies below it."""
+    absolute, here = path.absolute(), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)

@@ -22,11 +22,7 @@ from protoproof.files import read_regular
 from protoproof.strict_yaml import plain_yaml
 
 if TYPE_CHECKING:
-    from jaxtyping import Float32
-
     from protoproof.data.picture import Pixels
-
-    Unit = Float32[NDArray[np.float32], "channel row column"]
 
 _MOST_TEXT = 4096
 _MOST_SIZE = 1 << 14
@@ -37,6 +33,7 @@ HOW = (
     "YAML file with these words"
 )
 
+Unit = NDArray[np.float32]  # [channel, row, column]
 Numbers = tuple[float, ...]
 
 
@@ -94,18 +91,14 @@ class Preprocessing:
         Raises:
             InputError: it is smaller than what is cut out of it.
         """
-        from PIL import Image as Picture
-
-        from protoproof.data.picture import MAX_PIXELS
+        from protoproof.data.picture import MAX_PIXELS  # what inspects needs no pictures
 
         if self.resize is not None:
             rows, columns = _resized(pixels.shape[0], pixels.shape[1], self.resize)
             if rows * columns > MAX_PIXELS:
                 raise InputError(f"resized to {rows} x {columns} pixels it is too large")
             if pixels.shape[:2] != (rows, columns):
-                image = Picture.fromarray(pixels)
-                how = Picture.Resampling[self.interpolation.upper()]
-                pixels = np.asarray(image.resize((columns, rows), how))
+                pixels = _filtered(pixels, rows, columns, self.interpolation)
         if self.crop is not None:
             rows, columns = self.crop
             if pixels.shape[0] < rows or pixels.shape[1] < columns:
@@ -145,6 +138,13 @@ class Preprocessing:
         """The least and largest number that pixels become."""
         ends = [self.values(np.full((channels, 1, 1), end, np.float32)) for end in (0, 1)]
         return float(np.min(ends)), float(np.max(ends))
+
+
+def _filtered(pixels: Pixels, rows: int, columns: int, interpolation: str) -> Pixels:
+    from PIL import Image
+
+    by = Image.Resampling[interpolation.upper()]
+    return np.asarray(Image.fromarray(pixels).resize((columns, rows), by))
 
 
 IMAGENET = Preprocessing(

@@ -35,8 +35,13 @@ def prototypes(writer: Writer, name: str) -> NDArray[Any]:
     return found
 
 
-def squared_distances(writer: Writer, z: Value, name: str) -> Value:
-    """|z_l - p_j|^2 [P, H, W] as the sum of squared differences, which does not cancel."""
+def squared_distances(
+    writer: Writer, z: Value, name: str, weights: NDArray[Any] | None = None
+) -> Value:
+    """|z_l - p_j|^2 [P, H, W] as the sum of squared differences, which does not cancel.
+
+    ``weights`` [P, D]: of each square, where they differ.
+    """
     p = prototypes(writer, name)
     _fit(writer, z, p.shape[1], name)
     writer.constant(name, p)
@@ -45,24 +50,11 @@ def squared_distances(writer: Writer, z: Value, name: str) -> Value:
     wide = writer.add("Unsqueeze", [z.name, "axis.prototype"], (1, *z.shape))
     apart = writer.add("Sub", [wide.name, name], (len(p), *z.shape))
     squared = writer.join("Mul", apart, apart)
+    if weights is not None:
+        writer.constant(f"{name}.weights", weights[:, :, None, None])
+        squared = writer.add("Mul", [squared.name, f"{name}.weights"], squared.shape)
     grid = (len(p), *z.shape[1:])
     return writer.add("ReduceSum", [squared.name, "axis.channel"], grid, keepdims=0)
-
-
-def weighted_distances(writer: Writer, z: Value, name: str, weights: NDArray[Any]) -> Value:
-    """sum_d w_jd (z_ld - p_jd)^2 [P, H, W]; weights [P, D]."""
-    p = prototypes(writer, name)
-    _fit(writer, z, p.shape[1], name)
-    writer.constant(name, p)
-    writer.constant(f"{name}.precision", weights[:, :, None, None])
-    writer.constant("axis.prototype", [1])
-    writer.constant("axis.channel", [2])
-    wide = writer.add("Unsqueeze", [z.name, "axis.prototype"], (1, *z.shape))
-    apart = writer.add("Sub", [wide.name, name], (len(p), *z.shape))
-    squared = writer.join("Mul", apart, apart)
-    weighed = writer.add("Mul", [squared.name, f"{name}.precision"], squared.shape)
-    grid = (len(p), *z.shape[1:])
-    return writer.add("ReduceSum", [weighed.name, "axis.channel"], grid, keepdims=0)
 
 
 def projections(writer: Writer, z: Value, name: str) -> Value:

@@ -159,6 +159,24 @@ class Network:
             raise UsageError(f"--label {label}: there is no such label")
         return (found[0],)
 
+    def class_named(self, text: str | None, option: str) -> str | None:
+        """The class that a name or a number means; None for None.
+
+        Raises:
+            UsageError: there is no such class, or labels are predicted, each by itself.
+        """
+        if text is None:
+            return None
+        if self.head.decision.kind == "labels":
+            raise UsageError(f"{option}: this network predicts labels, and no class")
+        names = self.class_names
+        if text in names:
+            return text
+        if text.isdecimal() and int(text) < len(names):
+            return names[int(text)]
+        some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise UsageError(f"{option} {text}: there is no such class; use one of {some}")
+
     def observe(self, x: Image) -> Observation:
         """Run ONNX Runtime on one input, float32.
 

@@ -31,7 +31,12 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.proof.encode import core_of, model_identity
 
 Latent = NDArray[np.float64]
-_ORACLES: tuple[Oracle, ...] = (RelationalOracle(), IntervalOracle(), BranchAndBoundOracle())
+_CASES = 24  # per rival
+_ORACLES: tuple[Oracle, ...] = (
+    RelationalOracle(),
+    IntervalOracle(),
+    BranchAndBoundOracle(most=_CASES),
+)
 _MARGINS = 8  # the obligation that finds margins; those before it are about the premises
 
 
@@ -114,7 +119,9 @@ def _cores(explainer: Explainer, start: Start) -> Iterator[Core]:
     instance = explainer.instance_at(start.latent)
     any_input = sha256(np.ascontiguousarray(start.latent, dtype="<f4").tobytes()).hexdigest()
     digest = start.digest or any_input
-    for oracle in _ORACLES:
+    # cases divide what facts or a box bound; without either there is no end of them
+    bounded = len(start.facts) > 0 or start.domain.box(*start.latent.shape) is not None
+    for oracle in _ORACLES if bounded else _ORACLES[:-1]:
         try:
             state = oracle.prepare(instance, start.domain)
             oracle.decide(state, start.facts)

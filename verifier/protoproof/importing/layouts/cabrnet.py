@@ -83,7 +83,7 @@ def _wish(extractor: Any) -> Wish:
     return Wish(divided=divided, last=layer, final_relu=False)
 
 
-def _similarity(checkpoint: Checkpoint, stated: Any, default: str) -> tuple[str, Any]:
+def _similarity(stated: Any, default: str) -> tuple[str, Any]:
     found = part(stated, "similarity")
     if found is None:
         return default, {}
@@ -99,7 +99,7 @@ def _factor(params: Any, default: float) -> float:
 
 def _distances(checkpoint: Checkpoint, stated: Any) -> Head:
     """Log similarity of the smallest distance: squared, or divided by a prototype's variance."""
-    kind, params = _similarity(checkpoint, stated, DISTANCES[0])
+    kind, params = _similarity(stated, DISTANCES[0])
     known = (*DISTANCES, "MahalanobisLogDistance", "MahalanobisLogDensity")
     spread = part(params, "cov_type") or "isotropic"
     if kind not in known or spread not in ("isotropic", "diagonal"):
@@ -128,7 +128,7 @@ def _distances(checkpoint: Checkpoint, stated: Any) -> Head:
 def _spread(writer: Writer, z: Value) -> Value:
     precision = np.exp(-writer.checkpoint.array(f"{SIMILARITY}.log_var").astype(np.float64))
     if precision.ndim == 2:
-        return heads.weighted_distances(writer, z, PROTOTYPES, precision)
+        return heads.squared_distances(writer, z, PROTOTYPES, precision)
     distances = heads.squared_distances(writer, z, PROTOTYPES)
     writer.constant("precision", precision[:, None, None])
     return writer.add("Mul", [distances.name, "precision"], distances.shape)
@@ -153,7 +153,7 @@ def _voted(writer: Writer, similar: Value) -> Owners:
 
 
 def _cosines(checkpoint: Checkpoint, stated: Any) -> Head:
-    kind, _ = _similarity(checkpoint, stated, "CosineSimilarity")
+    kind, _ = _similarity(stated, "CosineSimilarity")
     if kind != "CosineSimilarity":
         raise InputError(f"{files.ARCHITECTURE}: similarity '{kind}' is not imported")
 
@@ -174,7 +174,7 @@ def _shares(checkpoint: Checkpoint, stated: Any) -> Head:
 
 
 def _slots(checkpoint: Checkpoint, stated: Any) -> Head:
-    kind, params = _similarity(checkpoint, stated, DISTANCES[1])
+    kind, params = _similarity(stated, DISTANCES[1])
     if kind not in DISTANCES:
         raise InputError(f"{files.ARCHITECTURE}: similarity '{kind}' is not imported")
     epsilon = _factor(params, 1e-4)
@@ -194,7 +194,7 @@ def _slots(checkpoint: Checkpoint, stated: Any) -> Head:
 
 
 def _tree(checkpoint: Checkpoint, stated: Any) -> Head:
-    kind, params = _similarity(checkpoint, stated, EXPONENTIAL[0])
+    kind, params = _similarity(stated, EXPONENTIAL[0])
     if kind not in EXPONENTIAL:
         raise InputError(f"{files.ARCHITECTURE}: similarity '{kind}' is not imported")
     stability = _factor(params, prototree.STABILITY)

@@ -45,6 +45,7 @@ from protoproof.kernel.encoder.parametric import ParametricSet
 
 # What a piece of a region costs per value and per number, in steps.
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
+_DIGITS = 24  # behind the point, that are written out
 Ends = tuple[Fraction, Fraction]
 
 
@@ -241,13 +242,23 @@ def input_digest(region: InputRegion, data: bytes) -> str:
 def describe(region: InputRegion) -> str:
     """The region in a few words, with its domain."""
     if isinstance(region, BallRegion):
-        text = f"{region.kind}:{region.radius}"
+        text = f"{region.kind}:{_typed(region.radius)}"
     elif isinstance(region, OcclusionRegion):
         text = f"occlude:{','.join(map(str, region.rectangle or region.circle or ()))}"
     elif isinstance(region, LightRegion):
-        text = f"brightness:{region.brightness},{region.contrast}"
+        text = f"brightness:{_typed(region.brightness)},{_typed(region.contrast)}"
     else:
         digest = hashlib.sha256((region.lower + region.upper).encode()).hexdigest()
         text = f"box with sha256 {digest[:16]}"
     low, high = float.fromhex(region.low), float.fromhex(region.high)
     return f"{text} around the input, inside [{low!r}, {high!r}]"  # all digits: no rounding
+
+
+def _typed(number: str) -> str:
+    """An exact decimal where the quotient has one, as people type it."""
+    ratio = Fraction(number)
+    digits = next((n for n in range(_DIGITS) if 10**n % ratio.denominator == 0), 0)
+    if not digits:
+        return number
+    whole, part = divmod(ratio.numerator * 10**digits // ratio.denominator, 10**digits)
+    return f"{whole}.{part:0{digits}}"

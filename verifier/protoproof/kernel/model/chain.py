@@ -25,7 +25,6 @@ from protoproof.kernel.model.primitives import (
     CONSTANTS,
     EXACT_BITS,
     PRIMITIVES,
-    UNDEFINED,
     ZERO,
     End,
     Number,
@@ -132,17 +131,16 @@ class Chain:
     def not_decreasing(self, prototype: int, low: End, high: End) -> str:
         """Why the similarity may rise over a range of measurements; empty where it never does."""
         rises, why = self._direction(prototype, low, high)
-        return why or ("" if rises < 0 else "the chain of its steps rises")
+        return why or ("" if rises == -1 else "the chain of its steps rises")
 
     def never_falls(self, prototype: int, low: End, high: End) -> bool:
         """Whether the similarity certainly never falls over a range of measurements."""
         spend("the similarities' directions", self.cost)
         with ctx.workprec(_PRECISION):
-            rises, why = self._direction(prototype, low, high)
-        return not why and rises > 0
+            return self._direction(prototype, low, high)[0] == 1
 
     def _direction(self, prototype: int, low: End, high: End) -> tuple[int, str]:
-        """1 or -1, where the similarity rises or falls; and why neither is certain, or nothing."""
+        """1 or -1, where the similarity rises or falls; or 0, and why neither is certain."""
         rises = 1
         here = _Range(low, high)
         for name, c in self._through(prototype):
@@ -224,9 +222,8 @@ def _from_zero(here: _Range) -> bool:
 
 
 def _at_pole(name: str, here: _Range, c: fmpq) -> bool:
-    if not here.open or name not in APPROACHED or not _from_zero(here):
-        return False
-    return name != "log_one_plus" or c > 0
+    positive = name != "log_one_plus" or c > 0
+    return here.open and name in APPROACHED and _from_zero(here) and positive
 
 
 def _image(name: str, here: _Range, c: fmpq) -> _Range:
@@ -236,7 +233,7 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
 
     def end(t: End) -> End:
         if isinstance(t, float):
-            return plus if t > 0 else minus if t < 0 else math.nan
+            return plus if t == math.inf else minus if t == -math.inf else math.nan
         return _applied(name, t, c)
 
     low = APPROACHED[name](c) if _at_pole(name, here, c) else end(here.low)
@@ -244,18 +241,16 @@ def _image(name: str, here: _Range, c: fmpq) -> _Range:
     opened = here.open or isinstance(here.low, float)
     if name in _STILL:  # attained, wherever the function does not rise from the lower end on
         opened = here.open and _rises_from(name, here.low, c)
-    if shape is UNDEFINED or shape.direction is None:
+    if shape.direction is None:
         inside = primitive.inside(c)
         if not inside:
             return _Range(math.nan, math.nan)
         return _Range(_least(low, high, *inside), _most(low, high, *inside))
     if name == "abs":
-        # nothing where the argument is never negative, else from 0 on: see ``_abs``
-        if at_least(here.low, ZERO):
-            return here
-        most = _most(low, high)
-        return _Range(ZERO, most.nonnegative_part() if isinstance(most, arb) else most)
-    if shape.direction < 0:
+        # nothing where the argument is never negative; else from 0 on, and at the upper end holds
+        # what no number below it exceeds: see ``_abs``
+        return here if at_least(here.low, ZERO) else _Range(ZERO, high)
+    if shape.direction == -1:
         return _Range(high, low, isinstance(here.high, float))
     return _Range(low, high, opened)
 
@@ -265,25 +260,24 @@ def _rises_from(name: str, low: End, c: fmpq) -> bool:
 
 
 def _least(*ends: End) -> End:
-    return _most(*(-end for end in ends), sign=-1)
+    return -_most(*(-end for end in ends))
 
 
-def _most(*ends: End, sign: int = 1) -> End:
-    """The largest end times ``sign``; of balls, a ball around it; NaN if any is."""
-    if any(isinstance(end, float) and math.isnan(end) for end in ends):
-        return math.nan
-    if any(isinstance(end, float) and end > 0 for end in ends):
-        return sign * math.inf
+def _most(*ends: End) -> End:
+    """The largest end; of balls, a ball around it; NaN if any is."""
+    infinite = [end for end in ends if isinstance(end, float)]
     known = [end for end in ends if not isinstance(end, float)]
-    if not known:
-        return -sign * math.inf
+    if any(map(math.isnan, infinite)):
+        return math.nan
+    if math.inf in infinite or not known:
+        return max(infinite)
     largest = known[0]
     for end in known[1:]:
         if isinstance(largest, fmpq) and isinstance(end, fmpq):
             largest = max(largest, end)
         else:
             largest = as_ball(largest).max(as_ball(end))
-    return sign * largest
+    return largest
 
 
 def _composed(outer: Shape, inner: Shape) -> Shape:

@@ -8,7 +8,7 @@ execution is another matter. Deterministic for a given seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,7 @@ class Flip:
 
 
 Found = Counterexample | Flip | None
+Watch = Callable[[Observation], None]
 
 
 def attack(
@@ -73,15 +74,17 @@ def attack(
     steps: int = STEPS,
     restarts: int = RESTARTS,
     device: str = "cpu",
+    watch: Watch | None = None,
 ) -> Found:
     """Search an input of the region that is not predicted ``predicted``; None where none is found.
 
     The centre comes first, then finite regions and parameter families point by point, then balls
     and boxes by gradients of the smallest margin from random starts, then random members. A flip is
-    returned only where no counterexample is found.
+    returned only where no counterexample is found. ``watch`` is told what ONNX Runtime made of
+    every input that it was asked about.
     """
     rng = np.random.default_rng(seed)
-    search = _Search(network, predicted)
+    search = _Search(network, predicted, watch)
     if isinstance(region, Shifts):
         search.first((x, _around(x)) for x in region.images())
     elif isinstance(region, Brightness):
@@ -94,7 +97,9 @@ def attack(
     return search.refuted or search.flip
 
 
-def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Found:
+def replay(
+    network: Network, x: Image, box: InputBox, predicted: int, watch: Watch | None = None
+) -> Found:
     """The point as a counterexample, if runtime and real arithmetic both say so.
 
     ``box`` is a tiny box that holds the point of the region which ``x`` stands for: if some rival
@@ -104,6 +109,8 @@ def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Found:
         seen = network.observe(x)
     except FragileError:
         return Flip(x, None)
+    if watch is not None:
+        watch(seen)
     if seen.predicted == predicted:
         return None
     found = activations(network.head, encoder_bounds(network, [box]))
@@ -115,14 +122,14 @@ def replay(network: Network, x: Image, box: InputBox, predicted: int) -> Found:
 class _Search:
     """Replays candidates until one is a counterexample; keeps the first flip."""
 
-    def __init__(self, network: Network, predicted: int) -> None:
-        self.network, self.predicted = network, predicted
+    def __init__(self, network: Network, predicted: int, watch: Watch | None = None) -> None:
+        self.network, self.predicted, self.watch = network, predicted, watch
         self.refuted: Counterexample | None = None
         self.flip: Flip | None = None
 
     def found(self, x: Image, box: InputBox) -> bool:
         """Whether the point is a counterexample."""
-        seen = replay(self.network, x, box, self.predicted)
+        seen = replay(self.network, x, box, self.predicted, self.watch)
         if isinstance(seen, Counterexample):
             self.refuted = seen
         elif self.flip is None:

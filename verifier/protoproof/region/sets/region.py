@@ -28,6 +28,8 @@ Image = Float[NDArray[np.float32], "channel_in row column"]
 Images = Float[NDArray[np.float32], "image channel_in row column"]
 Wide = Float[NDArray[np.float64], "channel_in row column"]
 
+_DIGITS = 24  # behind the point, that are written out
+
 
 @dataclass(frozen=True, eq=False)
 class InputBox:
@@ -112,7 +114,10 @@ class Region(ABC):
         """Random images that all belong to the region: :meth:`inside` holds for each."""
 
     def __str__(self) -> str:
-        body = ",".join(str(value) for value in self.parameters.values())
+        body = ",".join(
+            as_typed(value) if isinstance(value, str) else str(value)
+            for value in self.parameters.values()
+        )
         return f"{self.kind}:{body}" if body else self.kind
 
 
@@ -356,6 +361,16 @@ class Occlusion(Boxed):
         low, high = self.limits
         centre = self.centre.astype(np.float64)
         return np.where(self.mask, low, centre), np.where(self.mask, high, centre)
+
+
+def as_typed(number: str) -> str:
+    """An exact number as people type it: a decimal where it has an end, else the quotient."""
+    ratio = Fraction(number)
+    digits = next((n for n in range(_DIGITS) if 10**n % ratio.denominator == 0), 0)
+    if not digits:
+        return number
+    whole, part = divmod(ratio.numerator * 10**digits // ratio.denominator, 10**digits)
+    return f"{whole}.{part:0{digits}}"
 
 
 def require_radius(kind: str, radius: Fraction) -> None:

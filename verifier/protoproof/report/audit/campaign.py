@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from protoproof.report.audit.page import (
 from protoproof.report.audit.sections import Sections, patches_of
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.text import label, plural
+from protoproof.report.page.told import PROGRAM, date_words, told_path
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
 
@@ -45,7 +48,7 @@ def audit_to_files(
     instances: Instances | None,
     pdf: Path | None = None,
     sections: int = SECTIONS,
-    program: Sequence[str] = ("protoproof",),
+    scripts: bool = True,
 ) -> AuditPage:
     """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
 
@@ -56,15 +59,17 @@ def audit_to_files(
         instances: the data, for pictures; None: without.
         pdf: the PDF file, or None.
         sections: how many instances get a section of their own.
-        program: how the program is started, for the commands that check again.
+        scripts: whether the report has a script that searches and orders its instances.
 
     Raises:
         InputError: no campaign there, or model or gate result are about another network.
         OutputError: a file cannot be written.
         MissingDependencyError: jinja2, or a Chromium for the PDF.
     """
-    page = audit_page(directory, model, instances, sections, program)
-    write_atomic(out, render_audit(page).encode("utf-8"))
+    page = audit_page(directory, model, instances, sections, out.parent)
+    made = date_words(datetime.now(UTC).isoformat(timespec="minutes"))
+    page = replace(page, made=made)
+    write_atomic(out, render_audit(page, scripts=scripts).encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
     return page
@@ -75,7 +80,7 @@ def audit_page(
     model: Path,
     instances: Instances | None,
     sections: int = SECTIONS,
-    program: Sequence[str] = ("protoproof",),
+    base: Path | None = None,
 ) -> AuditPage:
     """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
@@ -108,7 +113,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign),
+        identity=_identity(campaign, model),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -127,7 +132,7 @@ def audit_page(
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
         limits=_limits(campaign, gate is not None),
-        recheck=_recheck(inside, model, program, bool(over)),
+        recheck=_recheck(inside, model, inside if base is None else base, bool(over)),
         missing=tuple(audit.missing),
     )
 
@@ -148,7 +153,7 @@ def _found_again(
     return confirm(stored, network, instances, watch=watch), every
 
 
-def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
@@ -156,6 +161,7 @@ def _identity(campaign: Confirmed) -> tuple[tuple[str, str], ...]:
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
+        ("Model file", file.name),
         ("Model sha256", model.sha256),
         ("Head", f"{size}, {model.geometry} geometry, {model.decision} decision"),
         ("Locations", _locations(model)),
@@ -321,11 +327,11 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
     return tuple(limits)
 
 
-def _recheck(
-    directory: Path, model: Path, program: Sequence[str], regions: bool
-) -> tuple[str, ...]:
-    start, file = shlex.join(program), shlex.quote(str(model))
-    folders = [directory / CERTIFICATES, *([directory / REGIONS] if regions else [])]
-    places = " ".join(f"{shlex.quote(str(folder))}/*.cert.json" for folder in folders)
-    loop = f'for certificate in {places}; do {start} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
-    return (f"{start} check CERTIFICATE {file}", loop)
+def _recheck(directory: Path, model: Path, base: Path, regions: bool) -> tuple[str, ...]:
+    """Commands for a shell in ``base``, where the report lies."""
+    file = shlex.quote(told_path(model, base))
+    folders = [CERTIFICATES, *([REGIONS] if regions else [])]
+    inside = [shlex.quote(told_path(directory / folder, base)) for folder in folders]
+    places = " ".join(f"{folder}/*.cert.json" for folder in inside)
+    loop = f'for certificate in {places}; do {PROGRAM} check "$certificate" {file} --quiet || echo "not accepted: $certificate"; done'  # noqa: E501
+    return (f"{PROGRAM} check CERTIFICATE {file}", loop)

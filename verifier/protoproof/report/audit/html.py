@@ -12,18 +12,33 @@ from pathlib import Path
 
 from protoproof.errors import InternalError, MissingDependencyError
 from protoproof.report.audit.figures import HEIGHT, WIDTH, curves, histogram, matrix, waterfall
+from protoproof.report.audit.overview import (
+    failures_first,
+    filters,
+    is_odd,
+    kind,
+    least_reliable,
+    margin_dots,
+    size_ranges,
+)
 from protoproof.report.audit.page import AuditPage
+from protoproof.report.page.again import source
 from protoproof.report.page.html import TEMPLATES, environment
 from protoproof.report.page.images import data_uri
 from protoproof.report.page.page import Image
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _PDF_SECONDS = 180.0
+_GALLERY = 12  # wrong or open instances that are shown as pictures, besides their lines
+_THUMBNAIL = 48  # pixels of the longer side
 _MANY = 60  # sections with pictures; beyond it they are drawn smaller
 
 
-def render_audit(page: AuditPage) -> str:
+def render_audit(page: AuditPage, *, scripts: bool = True) -> str:
     """The report as HTML text (encode it as UTF-8).
+
+    ``scripts``: with a script that searches and orders the instances, admitted by its hash; filters
+    work without it, and nothing else needs it.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
@@ -36,6 +51,9 @@ def render_audit(page: AuditPage) -> str:
     def picture(image: Image) -> str:
         return data_uri(image, longest)
 
+    script = (TEMPLATES / "audit.js").read_text(encoding="utf-8") if scripts else ""
+    dots, reach, top = margin_dots(page.instances)
+    ordered = failures_first(page.instances)
     return (
         environment()
         .get_template("audit.html.j2")
@@ -43,7 +61,21 @@ def render_audit(page: AuditPage) -> str:
             page=page,
             style=style,
             style_digest=digest,
+            script=script,
+            policy=f"; script-src {source(script)}" if script else "",
+            ordered=ordered,
+            kinds={item.index: kind(item) for item in ordered},
+            filters=filters(ordered),
+            most=_GALLERY,
+            dots=dots,
+            reach=reach,
+            top=top,
+            ranges=size_ranges(page.instances),
+            unreliable=least_reliable(page),
+            odd=[item for item in page.prototypes if is_odd(item)],
+            plain=[item for item in page.prototypes if not is_odd(item)],
             picture=picture,
+            thumbnail=lambda image: data_uri(image, _THUMBNAIL),
             waterfall=waterfall,
             histograms=[histogram(name, sizes) for name, sizes in page.sizes if sizes],
             curves=curves(page.regions, page.correct),

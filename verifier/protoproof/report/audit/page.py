@@ -182,6 +182,7 @@ class AuditPage:
         rejected: certificates that are false, malformed, altered, lost, or about something else.
         conditional: certificates that prove something only if somebody's word is true.
         undecided: certificates about which the checker or ONNX Runtime came to no answer.
+        made: when the report was made, in words; empty where nobody says.
         open: explanations and regions without an answer, whether or not there is a certificate.
     """
 
@@ -217,6 +218,7 @@ class AuditPage:
     conditional: int = 0
     undecided: int = 0
     open: int = 0
+    made: str = ""
 
     @property
     def exit_code(self) -> int:

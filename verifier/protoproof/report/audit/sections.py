@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 import re
@@ -26,7 +25,7 @@ from protoproof.report.page.identity import drawn
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
 from protoproof.report.page.patches import Patches, load_patches
-from protoproof.report.page.reading import Reading, reading_of
+from protoproof.report.page.reading import Reading, recorded_reading
 from protoproof.report.page.text import plural
 from protoproof.report.page.words import domain_words
 
@@ -207,13 +206,6 @@ def _steps(reading: Reading) -> tuple[Step, ...]:
         steps.insert(0, Step(word, reading.offset))
     rest = float(parts.sum() - parts[order].sum())
     return (*steps, Step("All other prototypes", rest)) if rest else tuple(steps)
-
-
-def recorded_reading(network: Network, core: Core) -> Reading:
-    """What the network measures at the recorded latent, in float64."""
-    values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
-    latent = values.reshape(core.instance.locations, core.instance.channels)
-    return reading_of(network, latent, core.instance.predicted, core.rivals)
 
 
 def patches_of(network: Network) -> Patches | None:

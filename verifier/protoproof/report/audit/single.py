@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,29 @@ from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.formal.portable import portable_proof
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
+from protoproof.kernel.encoder.input_region import describe
 from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of, recorded_reading
-from protoproof.report.page.build import explanation_page
+from protoproof.report.audit.sections import patches_of
+from protoproof.report.page.build import explanation_page, truth_of
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
-from protoproof.report.page.page import PageCertificate
+from protoproof.report.page.page import ExplanationPage, PageCertificate
+from protoproof.report.page.reading import recorded_reading
+from protoproof.report.page.region import (
+    RegionPage,
+    from_check,
+    made_of,
+    page_margins,
+    region_sentence,
+    render_region,
+)
+from protoproof.report.page.stated import region_of
+from protoproof.report.page.told import PROGRAM, told_path
+from protoproof.verdict import CONDITIONAL
 
 
 def page_to_files(
@@ -37,7 +50,7 @@ def page_to_files(
     input_: Path,
     index: int | None = None,
     pdf: Path | None = None,
-    program: Sequence[str] = ("protoproof",),
+    labelled: str | None = None,
     scripts: bool = True,
 ) -> CheckReport:
     """Write the one-page report of a certificate; returns what the checker says about it.
@@ -50,40 +63,98 @@ def page_to_files(
             :func:`protoproof.network.inputs.read_input`.
         index: which entry of ``input_``.
         pdf: the PDF file, or None.
-        program: how the program is started, for the command that checks again.
+        labelled: the name of the class that the input is labelled as, where somebody says so.
         scripts: whether the page proves itself in a browser.
 
     Raises:
         CertificateError, InputError, ModelError, OutputError: a file cannot be read, does not
             fit, or cannot be written.
+        UsageError: there is no class of that name.
     """
     content = read_file(certificate)
     envelope = read_certificate(content)
     network, x = _presented(envelope, certificate, model, input_, index)
     file = ModelFile(network.data, network.files)
     report = check(content, file, envelope.core.instance.input_sha256)
-    page = explanation_page(
-        envelope=envelope,
-        check=report,
-        reading=recorded_reading(network, envelope.core),
-        picture=input_picture(network, x),
-        input_name=input_.name if index is None else f"{input_.name}[{index}]",
-        model=page_model(network),
-        certificate=PageCertificate(
+    shown = _Shown(
+        envelope,
+        report,
+        network,
+        x,
+        input_.name if index is None else f"{input_.name}[{index}]",
+        PageCertificate(
             certificate.name,
             hashlib.sha256(content).hexdigest(),
-            shlex.join([*program, "check", str(certificate), str(model)]),
+            shlex.join(
+                [PROGRAM, "check", *(told_path(path, out.parent) for path in (certificate, model))]
+            ),
         ),
-        sizes=(),
-        seconds=envelope.about.seconds or 0.0,
-        patches=patches_of(network),
+        network.class_named(labelled, "--truth"),
     )
-    if report.met:
-        page = page.with_proof(portable_proof(envelope.core, file, proved=scripts))
-    write_atomic(out, render_explanation(page).encode("utf-8"))
+    if region_of(envelope.core) is not None and not envelope.core.facts:
+        text = render_region(_region(shown))
+    else:
+        page = _explanation(shown)
+        if report.met:
+            page = page.with_proof(portable_proof(envelope.core, file, proved=scripts))
+        text = render_explanation(page)
+    write_atomic(out, text.encode("utf-8"))
     if pdf is not None:
         write_atomic(pdf, print_pdf(out))
     return report
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What a page is made from."""
+
+    envelope: Envelope
+    report: CheckReport
+    network: Network
+    x: NDArray[np.float32]
+    input_name: str
+    certificate: PageCertificate
+    labelled: str | None
+
+
+def _explanation(shown: _Shown) -> ExplanationPage:
+    return explanation_page(
+        envelope=shown.envelope,
+        check=shown.report,
+        reading=recorded_reading(shown.network, shown.envelope.core),
+        picture=input_picture(shown.network, shown.x),
+        input_name=shown.input_name,
+        model=page_model(shown.network),
+        certificate=shown.certificate,
+        sizes=(),
+        seconds=shown.envelope.about.seconds,
+        patches=patches_of(shown.network),
+        labelled=shown.labelled,
+    )
+
+
+def _region(shown: _Shown) -> RegionPage:
+    """The page of a certificate about a region alone: what it says, and no more."""
+    core, report = shown.envelope.core, shown.report
+    reading, region = recorded_reading(shown.network, core), region_of(core)
+    name = "" if region is None else describe(region).partition(" around ")[0]
+    verdict = {"accepted": "proved", "conditional": CONDITIONAL}.get(report.status, "unknown")
+    return RegionPage(
+        model=page_model(shown.network),
+        picture=input_picture(shown.network, shown.x),
+        input_name=shown.input_name,
+        predicted=reading.predicted_name,
+        region=name,
+        inputs=region_sentence(name),
+        verdict=verdict,
+        reason="" if report.met else f"the certificate is {report.status}",
+        margins=page_margins(core, report, reading.margins, reading.classes),
+        truth=truth_of(reading, shown.labelled),
+        made=made_of(shown.envelope.about),
+        certificates=(shown.certificate,),
+        seconds=shown.envelope.about.seconds,
+        **from_check((shown.envelope,), (report,), reading.predicted_name),
+    )
 
 
 def _presented(

@@ -25,8 +25,9 @@ from protoproof.report.files.explanation_files import (
 )
 from protoproof.verdict import Status
 
-# name, the stem of its files, and how to get it (which may fail for this one input alone)
-Source = tuple[str, str, Callable[[], NDArray[np.float32]]]
+# name, the stem of its files, how to get it (which may fail for this one input alone), and what it
+# is labelled as, where that is known
+Source = tuple[str, str, Callable[[], NDArray[np.float32]], str | None]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Summary:
         self.verdicts: Counter[str] = Counter()
         self.sizes: Counter[int] = Counter()
         self.witnessed = 0
+        self.right: Counter[bool] = Counter()  # of those that came with a label
         self.exit_codes: set[int] = set()
 
     def add(self, item: Streamed) -> None:
@@ -69,6 +71,8 @@ class Summary:
             )
             return
         explanation = item.session.explanation
+        if item.session.right is not None:
+            self.right[item.session.right] += 1
         self.verdicts[explanation.verdict.status.value] += 1
         self.exit_codes.add(explanation.verdict.exit_code)
         if explanation.verdict.status is Status.PROVED:
@@ -98,6 +102,8 @@ class Summary:
             "size_median": _median(self.sizes),
             "size_max": max(self.sizes, default=None),
             "witness_share": None if share is None else round(share, 4),
+            "labelled": self.right.total(),
+            "right": self.right[True],
             "input_remarks": list(self.remarks),
             "seconds": round(time.perf_counter() - self._started, 3),
             "exit_code": self.exit_code,
@@ -133,11 +139,13 @@ def explain_stream(
     pictures = cache(lambda: prototype_pictures(explainer.network))
     domain = (options or ExplainOptions()).domain
     region = domain if isinstance(domain, str) and domain != "free" else ""
-    for name, stem, read in sources:
+    for name, stem, read, labelled in sources:
         instance = evidence_name(explainer.network.path, stem, region)
         here = replace(files, out=files.out / f"{instance}.cert.json", chosen=False)
         try:
-            session = explain_to_files(explainer, read(), name, here, options, beside, pictures)
+            session = explain_to_files(
+                explainer, read(), name, here, options, beside, pictures, labelled
+            )
         except (InputError, FragileError) as error:
             yield Streamed(name, None, error)
         else:

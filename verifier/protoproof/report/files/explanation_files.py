@@ -46,6 +46,7 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, reading_of
+from protoproof.report.page.told import PROGRAM, told_path
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +96,8 @@ class Files:
 class Session:
     """An explanation and where its files are; the paths are None where nothing was proved.
 
-    ``notes`` and ``extras`` say what was found beside it, in words and as data.
+    ``notes`` and ``extras`` say what was found beside it, in words and as data; ``labelled`` is
+    what the input is labelled as, where somebody says so.
     """
 
     explanation: Explanation
@@ -107,10 +109,19 @@ class Session:
     sentences: tuple[str, ...] = ()
     notes: tuple[PageNote, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
+    labelled: str | None = None
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the prediction is what the input is labelled as; no proof says that."""
+        if self.labelled is None or self.explanation.about_labels:
+            return None
+        return self.labelled == self.explanation.predicted_name
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
         document = self.explanation.to_json(_text(self.certificate)) | self.extras
+        document |= {"labelled": self.labelled, "right": self.right}
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -122,6 +133,7 @@ def explain_to_files(
     options: ExplainOptions | None = None,
     beside: Beside | None = None,
     pictures: Callable[[], Patches | None] | None = None,
+    labelled: str | None = None,
 ) -> Session:
     """Explain one input; write certificate, check result and page.
 
@@ -136,6 +148,7 @@ def explain_to_files(
         options: how to explain.
         beside: what to show beside the explanation.
         pictures: the prototypes' pictures, for calls about many inputs; read here if not given.
+        labelled: the class that the input is labelled as, where somebody says so.
 
     Raises:
         OutputError: a file cannot be written.
@@ -151,11 +164,12 @@ def explain_to_files(
     about = called([*files.program, *files.arguments], input_name, network.pixels.text)
     result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
-        return Session(result, input_name)
+        return Session(result, input_name, labelled=labelled)
     patches = None
     if files.page:
         patches = prototype_pictures(network) if pictures is None else pictures()
-    return _written(explainer, result, extras, Session(result, input_name, *paths), files, patches)
+    session = Session(result, input_name, *paths, labelled=labelled)
+    return _written(explainer, result, extras, session, files, patches)
 
 
 def _written(
@@ -182,9 +196,9 @@ def _written(
     names = [_utf8(str(path)) for path in listed]
     notes = extras.notes(reading, names, patches)
     if files.page and session.page is not None:
-        identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), recheck)
-        name = _utf8(session.input_name)
-        shown = _page(network, result, name, identity, reading, patches, notes)
+        again = shlex.join([PROGRAM, "check", out.name, told_path(network.path, out.parent)])
+        identity = PageCertificate(out.name, hashlib.sha256(content).hexdigest(), again)
+        shown = _page(network, session, identity, reading, patches, notes)
         if result.check.met:
             proof = portable_proof(core, explainer.model_file, proved=files.scripts)
             shown = shown.with_proof(proof)
@@ -221,13 +235,13 @@ def _listed(out: Path, extras: Extras, about: About) -> dict[Path, bytes]:
 
 def _page(
     network: Network,
-    result: Explanation,
-    input_name: str,
+    session: Session,
     certificate: PageCertificate,
     reading: Reading,
     patches: Patches | None,
     notes: tuple[PageNote, ...],
 ) -> ExplanationPage:
+    result = session.explanation
     if result.certificate is None or result.check is None:
         raise InternalError("a page needs a certificate")
     return explanation_page(
@@ -235,7 +249,7 @@ def _page(
         check=result.check,
         reading=reading,
         picture=input_picture(network, result.observation.x),
-        input_name=input_name,
+        input_name=_utf8(session.input_name),
         model=page_model(network),
         certificate=certificate,
         sizes=tuple(
@@ -251,6 +265,7 @@ def _page(
         seconds=result.seconds,
         patches=patches,
         notes=notes,
+        labelled=session.labelled,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
 from protoproof.report.page.facts import brief_words, fact_words, prototype_words, seen_words
+from protoproof.report.page.likeness import likeness
 from protoproof.report.page.page import (
     ExplanationPage,
     Image,
@@ -14,15 +15,18 @@ from protoproof.report.page.page import (
     PageCheck,
     PageFact,
     PageList,
+    PageMade,
     PageMargin,
     PageModel,
     PageNote,
     PageObligation,
     PageSize,
+    PageTruth,
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
 from protoproof.report.page.text import label, nearest, plural
+from protoproof.report.page.told import date_words, told_command
 from protoproof.report.page.words import (
     OBLIGATIONS,
     claims_words,
@@ -53,28 +57,26 @@ def explanation_page(
     model: PageModel,
     certificate: PageCertificate,
     sizes: tuple[PageSize, ...],
-    seconds: float,
+    seconds: float | None,
     patches: Patches | None = None,
     notes: tuple[PageNote, ...] = (),
+    labelled: str | None = None,
 ) -> ExplanationPage:
     """The page of a certificate that was checked.
 
-    The verdict is the check's: ``proved`` if the checker accepted the certificate, ``conditional``
-    if that rests on somebody's word, else ``unknown``. Facts keep the certificate's order.
+    The verdict is the check's: what rests on somebody's word is ``conditional``, never ``proved``.
 
     Args:
-        envelope: the certificate.
-        check: what the checker said about it.
+        envelope, check: the certificate, and what the checker said about it.
         reading: what the network measured on the input.
-        picture: the input as an image; ``input_name``: what the user called it.
-        model: the network; ``certificate``: the certificate's file.
-        sizes: every vocabulary that was tried; ``seconds``: the time for all of them.
+        picture, input_name: the input as an image, and what the user called it.
+        model, certificate: the network, and the certificate's file.
+        sizes, seconds: every vocabulary that was tried, and the time for all of them, if known.
         patches: pictures of the prototypes, where the model has them.
-        notes: further sections, for what does not stand in the certificate's facts.
+        notes, labelled: further sections; the input's class, if known.
     """
     core, necessary = envelope.core, frozenset(check.necessary)
-    labels = reading.about_labels
-    predicted = reading.predicted_name
+    labels, predicted = reading.about_labels, reading.predicted_name
     bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
@@ -95,14 +97,24 @@ def explanation_page(
         scope=scope_words(core),
         level=level_sentence(core),
         proved=claims_words(core, check.claims, predicted),
-        assumptions=_sentences(a for a in check.assumptions if a not in check.conditions),
-        conditions=_sentences(check.conditions),
+        assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
+        conditions=sentences(check.conditions),
         not_proved=limits_words(core, len(necessary), bound),
-        check=_check(check),
+        check=page_check(check),
         certificate=certificate,
         seconds=seconds,
         notes=(*path_notes(reading), *notes),
+        truth=truth_of(reading, labelled),
+        made=PageMade(date_words(envelope.about.created), told_command(envelope.about.command)),
     )
+
+
+def truth_of(reading: Reading, labelled: str | None) -> PageTruth:
+    """Whether the prediction is what the input is labelled as; unknown where labels are predicted,
+    each by itself."""
+    if labelled is None or reading.about_labels:
+        return PageTruth()
+    return PageTruth(labelled, labelled == reading.predicted_name)
 
 
 def _facts(
@@ -118,7 +130,8 @@ def _facts(
     )
 
 
-def _sentences(texts: Iterable[str]) -> tuple[str, ...]:
+def sentences(texts: Iterable[str]) -> tuple[str, ...]:
+    """The checker's words as sentences."""
     return tuple(f"{text[0].upper()}{text[1:]}." for text in texts)
 
 
@@ -148,6 +161,7 @@ def _page_fact(
         activation=float(reading.activation[prototype]),
         # elsewhere a pair does not decide the activation, so it adds nothing that can be named
         contribution=reading.contribution(prototype) if location == best else None,
+        likeness="closest match" if location is None else likeness(reading, location, prototype),
     )
 
 
@@ -172,7 +186,8 @@ def path_notes(reading: Reading) -> tuple[PageNote, ...]:
     return (PageNote("The way through the tree", (_WAY,), lists=(listed,)),)
 
 
-def _check(check: CheckReport) -> PageCheck:
+def page_check(check: CheckReport) -> PageCheck:
+    """The checker's answer, with what each obligation that is met establishes."""
     return PageCheck(
         check.accepted,
         check.status,

@@ -31,6 +31,7 @@ def page_model(network: Network) -> PageModel:
         noun=Quantities(head).noun,
         unplaced=_unplaced(network),
         signal=len(network.input_shape) == 2,
+        file=network.path.name,
     )
 
 

@@ -41,6 +41,7 @@ class PageFact:
         seen: how strongly, in words ("similarity 0.8"); empty for a ceiling.
         activation: the same as a number, to order facts by.
         contribution: what the prototype adds to the margin over the closest rival, or None.
+        likeness: what may be said of ``box`` and ``patch`` (see :mod:`.likeness`).
     """
 
     kind: Kind
@@ -57,6 +58,7 @@ class PageFact:
     seen: str = ""
     activation: float | None = None
     contribution: float | None = None
+    likeness: str = "closest match"
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class PageCheck:
 
 @dataclass(frozen=True)
 class PageModel:
-    """Which network: its name, the sha256 of its file, and as what its head is read.
+    """Which network: its name, its file's name and sha256, and as what its head is read.
 
     ``grid`` is the latent grid (rows, columns) where it lies over the input, else None; ``head``
     the parts of the head's normal form, ``about`` further rows (label, value); ``noun`` what its
@@ -125,6 +127,23 @@ class PageModel:
     noun: str = "prototype"
     unplaced: str = ""
     signal: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class PageMade:
+    """When and how the certificate was made, as its maker recorded it; empty where not."""
+
+    date: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class PageTruth:
+    """What the input is labelled as (None: nobody said), and whether it is predicted so."""
+
+    labelled: str | None = None
+    right: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +199,7 @@ class ExplanationPage:
         not_proved: what is left open, in sentences.
         check: the checker's answer, or None where there was nothing to check.
         certificate: the certificate's file, or None where there is none.
-        seconds: time for the whole explanation.
+        seconds: time for the whole explanation; None where nobody measured it.
         notes: further sections.
         scope: which latents the headline is about, as the beginning of a sentence.
         conditions: what the proof rests on by somebody's word, in sentences.
@@ -188,6 +207,8 @@ class ExplanationPage:
         one_leaf: whether one leaf of a tree decides, so that margins are of shares.
         statement: the SHA-256 of what is claimed, as integers; empty where there is none.
         portable: what the page proves again in a browser; None for a page without scripts.
+        truth: whether the prediction is right, which no proof says.
+        made: when and how the certificate was made.
     """
 
     title: str
@@ -209,7 +230,7 @@ class ExplanationPage:
     not_proved: tuple[str, ...]
     check: PageCheck | None
     certificate: PageCertificate | None
-    seconds: float
+    seconds: float | None
     notes: tuple[PageNote, ...] = ()
     scope: str = "Whatever else the network may have seen"
     conditions: tuple[str, ...] = ()
@@ -217,6 +238,8 @@ class ExplanationPage:
     one_leaf: bool = False
     statement: str = ""
     portable: PortableProof | None = None
+    truth: PageTruth = PageTruth()
+    made: PageMade = PageMade()
 
     def with_proof(self, portable: PortableProof) -> ExplanationPage:
         """The page that says its statement and, where a proof was wanted, proves it again."""

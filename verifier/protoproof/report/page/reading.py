@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.certificate.schema import Core
 from protoproof.explanation.prediction import labels_words
 from protoproof.explanation.quantities import Quantities
 from protoproof.network import Network
@@ -237,3 +239,10 @@ def reading_of(
         ),
         samples=network.input_shape[-1] if len(network.input_shape) == 2 else None,
     )
+
+
+def recorded_reading(network: Network, core: Core) -> Reading:
+    """What the network measures at the latent that a certificate records, in float64."""
+    values = np.frombuffer(base64.b64decode(core.instance.latent), dtype="<f4")
+    latent = values.reshape(core.instance.locations, core.instance.channels)
+    return reading_of(network, latent, core.instance.predicted, core.rivals)

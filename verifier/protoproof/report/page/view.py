@@ -15,6 +15,7 @@ from protoproof.verdict import CONDITIONAL
 FOR, AGAINST = 6, 3  # how many prototypes are shown as pictures
 LISTED = 1000  # facts written out; the certificate holds all of them
 RIVALS = 10  # rivals shown before the rest is folded away
+WEAK = "closest, though weak"
 DRAWING = 560  # length of the longer side of the input's drawing, in drawing units
 
 
@@ -76,7 +77,7 @@ class Group:
 def context(page: ExplanationPage) -> dict[str, Any]:
     """Everything the template needs, by name."""
     cards = _cards(page)
-    bars = _bars(page.margins)
+    bars = bars_of(page.margins)
     height, width = page.picture.shape[:2]
     scale = DRAWING / max(height, width)
     return {
@@ -87,6 +88,9 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "cards_for": [card for card in cards if not _against(card.fact)],
         "cards_against": [card for card in cards if _against(card.fact)],
         "legend": _legend(cards),
+        "alike": any(card.crop and card.fact.likeness != WEAK for card in cards),
+        "compared": any(card.crop and card.fact.likeness != "closest match" for card in cards),
+        "classed": any(fact.class_ is not None for fact in page.facts),
         "outlines": _outlines(cards, scale),
         "dots": _dots(page, scale),
         "ceilings": [fact for fact in page.facts if fact.kind == "ceiling"],
@@ -217,7 +221,8 @@ def _dots(page: ExplanationPage, scale: float) -> list[Dot]:
     ]
 
 
-def _bars(margins: Sequence[PageMargin]) -> list[Bar]:
+def bars_of(margins: Sequence[PageMargin]) -> list[Bar]:
+    """The margins as bars, the smallest first."""
     longest = max((abs(margin.observed) for margin in margins), default=0.0) or 1.0
 
     def length(value: float | None) -> float:

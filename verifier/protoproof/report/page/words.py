@@ -47,7 +47,7 @@ REGIONS_TOO = (
     "Over a region of inputs it is about encoder and head, both over the real numbers; what a "
     "float32 execution of the encoder makes of inputs of the region is not covered."
 )
-_REGION_LEVELS = {
+REGION_LEVELS = {
     "R": "Level R, real arithmetic: the proof is about encoder and head with exactly these float32 "
     "weights, both computed over the real numbers. What a float32 execution of the encoder makes "
     "of an input of the region is not covered.",
@@ -153,7 +153,7 @@ def level_words(core: Core) -> str:
 
 def level_sentence(core: Core) -> str:
     """The semantics level in a sentence."""
-    return (_REGION_LEVELS if _is_walked(core) else LEVELS)[core.level]
+    return (REGION_LEVELS if _is_walked(core) else LEVELS)[core.level]
 
 
 def region_words(domain: ReachDomain) -> str:
