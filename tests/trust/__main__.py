@@ -1,6 +1,7 @@
-"""``python -m tests.trust [NAME ...] [--share S]``: try at size what tests try in small.
+"""``python -m tests.trust [NAME ...] [--share S] [--only TEXT]``: at size, what tests try in small.
 
-Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth.
+Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth; ``--only``
+makes rows of ``graphs`` and ``costs`` again whose name has the text, and keeps the others.
 """
 
 from __future__ import annotations
@@ -9,22 +10,35 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from protoproof.kernel import check
 from tests.support.kernel.algebra import NAMES
 from tests.support.sources import ROOT
-from tests.trust import costly, forgeries, fuzzing, samples, second, table
+from tests.trust import (
+    costly,
+    costly_files,
+    forgeries,
+    fuzzing,
+    graphs,
+    networks,
+    samples,
+    second,
+    table,
+)
 from tests.trust.mutation.targets import GROUPS
 from tests.trust.spent import BYTES, SECONDS, spent
 
 FORGED_SEEDS, FUZZED, SAMPLED_SEEDS, SAMPLES, KILLS = 4, 1_000_000, 20, 600, 200
+GRAPH_FORGED, EVERY_KERNEL = 200, 10  # of each kind and network; asked of the kernel in Coq
 SECOND = 10_000  # certificates asked of the second checker, of 8 for each head and seed
 CHUNK, HANG = 2000, 300  # mutated files of one process, and the processor seconds it may take
 
 
-def run_forgeries(share: float) -> dict[str, Any]:
+def run_forgeries(share: float, _: str) -> dict[str, Any]:
     count, false, harmless = 0, [], 0
     for name in NAMES:
         for seed in range(max(1, round(FORGED_SEEDS * share))):
@@ -35,21 +49,58 @@ def run_forgeries(share: float) -> dict[str, Any]:
     return {"tried": count, "harmless": harmless, "false": len(false), "which": false[:50]}
 
 
-def run_costs(_: float) -> dict[str, Any]:
-    cases, beyond = {}, 0
-    for name, make in costly.CASES.items():
-        files = make()
-        found = spent(lambda files=files: check(files.certificate, files.model).status)
-        good = found.word in ("rejected", "incomplete") and found.seconds <= SECONDS
-        beyond += not (good and found.size <= BYTES)
-        cases[name] = {
-            "kilobytes": (len(files.model) + len(files.certificate)) >> 10, "answer": found.word,
-            "seconds": round(found.seconds, 1), "megabytes": found.size >> 20,
+def run_graphs(share: float, only: str) -> dict[str, Any]:
+    """Forgeries of networks, a row for each; those of heads of the field only from a tenth on."""
+    originals = networks.ORIGINALS | (networks.FOREIGN if share >= 0.1 else {})
+    most = max(1, round(GRAPH_FORGED * share))
+    rows = _kept("graphs", "networks", networks.ORIGINALS | networks.FOREIGN)
+    for seed, (name, make) in enumerate(originals.items()):
+        if only not in name:
+            continue
+        found = graphs.tried(make(), seed, most, EVERY_KERNEL)
+        rows[name] = {
+            "tried": found.tried.total(), "harmless": found.harmless.total(),
+            "false": found.false, "unjudged": found.unjudged, "kernel": found.asked,
+            "kernel_false": found.proved, "kinds": dict(sorted(found.tried.items())),
         }  # fmt: skip
-    return {"beyond": beyond, "cases": cases}
+        _written("graphs", {"networks": rows})
+    return {"networks": rows}
 
 
-def run_fuzz(share: float) -> dict[str, Any]:
+def run_costs(_: float, only: str) -> dict[str, Any]:
+    """What small files take, a row for each."""
+    rows = _kept("costs", "cases", costly.CASES | costly_files.CASES)
+    for name in costly.CASES | costly_files.CASES:
+        if only in name:
+            rows[name] = _cost(name)
+            _written("costs", {"cases": rows})
+    return {"cases": rows}
+
+
+def _cost(name: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        if name in costly.CASES:
+            files, good = costly.CASES[name](), ("rejected", "incomplete")
+            size = len(files.model) + len(files.certificate)
+            found = spent(lambda: check(files.certificate, files.model).status)
+        else:
+            work, good = costly_files.CASES[name](Path(folder)), costly_files.GOOD
+            size = sum(path.stat().st_size for path in Path(folder).iterdir())
+            found = spent(work)
+    return {
+        "kilobytes": size >> 10, "answer": found.word, "seconds": round(found.seconds, 1),
+        "megabytes": found.size >> 20,
+        "beyond": found.word not in good or found.seconds > SECONDS or found.size > BYTES,
+    }  # fmt: skip
+
+
+def _kept(name: str, word: str, known: Collection[str]) -> dict[str, Any]:
+    """The rows of earlier runs, of what is still there."""
+    rows = table.result(name).get(word, {})
+    return {row: found for row, found in rows.items() if row in known}
+
+
+def run_fuzz(share: float, _: str) -> dict[str, Any]:
     readers = {}
     for name in fuzzing.READERS:
         executions, problems = 0, []
@@ -71,7 +122,7 @@ def run_fuzz(share: float) -> dict[str, Any]:
     return {"readers": readers}
 
 
-def run_samples(share: float) -> dict[str, Any]:
+def run_samples(share: float, _: str) -> dict[str, Any]:
     count = violations = 0
     for name in NAMES:
         for seed in range(max(1, round(SAMPLED_SEEDS * share))):
@@ -80,7 +131,7 @@ def run_samples(share: float) -> dict[str, Any]:
     return {"samples": count, "violations": violations}
 
 
-def run_second(share: float) -> dict[str, Any]:
+def run_second(share: float, _: str) -> dict[str, Any]:
     count, accepted, apart, seed = 0, 0, [], 0
     while count < SECOND * share:
         for name in NAMES:
@@ -94,7 +145,7 @@ def run_second(share: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_mutants(share: float) -> dict[str, Any]:
+def run_mutants(share: float, _: str) -> dict[str, Any]:
     """Every so-manieth mutant of every file, each file in a process of its own."""
     modules, every = {}, max(1, round(1 / share))
     for name in GROUPS:
@@ -104,15 +155,16 @@ def run_mutants(share: float) -> dict[str, Any]:
     return {"modules": modules}
 
 
-def run_kills(share: float) -> dict[str, Any]:
+def run_kills(share: float, _: str) -> dict[str, Any]:
     points = str(max(8, round(KILLS * share)))
     program = [sys.executable, "-m", "tests.support.killing", str(ROOT / "out" / "killing"), points]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
 
-PROGRAMS: dict[str, Callable[[float], dict[str, Any]]] = {
+PROGRAMS: dict[str, Callable[[float, str], dict[str, Any]]] = {
     "forgeries": run_forgeries,
+    "graphs": run_graphs,
     "costs": run_costs,
     "fuzz": run_fuzz,
     "samples": run_samples,
@@ -126,12 +178,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.trust")
     parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], default=[])
     parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--only", default="", help="rows of graphs and costs whose name has this")
     asked = parser.parse_args()
     for name in asked.names or PROGRAMS:
-        found = PROGRAMS[name](asked.share)
-        path = table.RESULTS / f"{name}.json"
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(name, json.dumps(found)[:400], flush=True)
+        _written(name, PROGRAMS[name](asked.share, asked.only))
+
+
+def _written(name: str, found: dict[str, Any]) -> None:
+    """The result, and README's table with it."""
+    path = table.RESULTS / f"{name}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(name, json.dumps(found)[-200:], flush=True)
     text = table.README.read_text(encoding="utf-8")
     if table.BEGIN in text:
         table.README.write_text(table.with_table(text), encoding="utf-8")
