@@ -1,7 +1,7 @@
 """``python -m tests.trust [NAME ...] [--share S] [--only TEXT]``: at size, what tests try in small.
 
-Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth; ``--only``
-makes rows of ``graphs`` and ``costs`` again whose name has the text, and keeps the others.
+Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth. Rows of
+``graphs`` and ``costs`` whose name has the text of ``--only`` are made again, and others kept.
 """
 
 from __future__ import annotations
