@@ -41,6 +41,20 @@ def test_proofs_by_cases_are_accepted(seed: int, kinds: set[str]) -> None:
     assert verdict(here, here.document).accepted
 
 
+def test_the_multipliers_of_an_empty_case_are_written() -> None:
+    """No latent is left in one case of this proof, and its dual has no largest value."""
+    here = proved(194)
+    assert any(
+        abs(number) >= 1 << 100
+        for node in here.nodes
+        for block in node.get("domain_blocks", ())
+        for side in ("lower", "upper")
+        for row in block[side]["theta"]
+        for number in row
+    )
+    assert verdict(here, here.document).status in ("accepted", "incomplete")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_without_its_cases_the_proof_is_incomplete(seed: int) -> None:
     """The shape of certificates that know no cases: read, and not proved by what is left."""

@@ -18,6 +18,7 @@ class Read(BoundHead):
         self.latent_operator = "Some"
         self.cuts = ()  # no tensors of a graph
         self.first_output = ""
+        self.kept = {}
         self.latent_range = {"box": ((0, 1), (1, 1)), "half": ((0, 1), None)}.get(kind)
         self.normalised = kind if kind in ("sphere", "ball", "simplex") else ""
 

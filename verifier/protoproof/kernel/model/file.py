@@ -74,13 +74,17 @@ class BoundHead:
         self.latent_range, self.normalised = domain.box, domain.kind
 
     def routed(self, routing: Routing) -> BoundHead:
-        """The same, with another reading of its tree.
+        """The same, with another reading of its tree; made once for a model.
 
         Raises:
             ModelError: the decision is no tree.
         """
+        known = self.kept.get(f"routed {routing}")
+        if isinstance(known, BoundHead):
+            return known
         other = copy(self)
         other.head, other.kept = self.head.routed(routing), {}
+        self.kept[f"routed {routing}"] = other
         return other
 
     @property

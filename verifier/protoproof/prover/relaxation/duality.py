@@ -40,6 +40,8 @@ STEPS, _SURE, _GAIN = 16, 4, 1e-5
 _SMOOTH, _COOLING = 0.5, 0.5
 # Shares of the full curvature that damp a Newton step; all are tried.
 _DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0)
+# How far multipliers go: what a case without any latent leaves open (V has no end there).
+_FARTHEST = 2.0**60
 _TINY = 1e-300
 # Rows times channels times multipliers up to which a second search costs next to nothing.
 _SMALL = 1 << 10
@@ -159,9 +161,9 @@ class Dual:
     def _step(self, x: Matrix, eps: Values, anchor: Points) -> tuple[Matrix, Values, Points]:
         """The best trial of one smoothed step, V there, and the smoothed minimiser."""
         point, trials = self._newton(x, eps, anchor)
-        # the multiplier of an open end must be zero
-        most = np.where(np.isfinite(self.sites.high), np.inf, 0.0)[self.site]
-        least = np.where(np.isfinite(self.sites.low), -np.inf, 0.0)[self.site]
+        # the multiplier of an open end must be zero; over an empty set there is no largest one
+        most = np.where(np.isfinite(self.sites.high), _FARTHEST, 0.0)[self.site]
+        least = np.where(np.isfinite(self.sites.low), -_FARTHEST, 0.0)[self.site]
         trials = np.clip(trials, least, most)
         tried = self.repeated(len(trials)).value(trials.reshape(-1, x.shape[1]))
         tried = tried.reshape(len(trials), -1)
