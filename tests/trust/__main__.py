@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ SECOND = 10_000  # certificates asked of the second checker, of 8 for each head 
 CHUNK, HANG = 2000, 300  # mutated files of one process, and the processor seconds it may take
 
 
-def run_forgeries(share: float, _: str) -> dict[str, Any]:
+def run_forgeries(share: float, _: Sequence[str]) -> dict[str, Any]:
     count, false, harmless = 0, [], 0
     for name in NAMES:
         for seed in range(max(1, round(FORGED_SEEDS * share))):
@@ -49,32 +49,31 @@ def run_forgeries(share: float, _: str) -> dict[str, Any]:
     return {"tried": count, "harmless": harmless, "false": len(false), "which": false[:50]}
 
 
-def run_graphs(share: float, only: str) -> dict[str, Any]:
+def run_graphs(share: float, only: Sequence[str]) -> dict[str, Any]:
     """Forgeries of networks, a row for each; those of heads of the field only from a tenth on."""
     originals = networks.ORIGINALS | (networks.FOREIGN if share >= 0.1 else {})
     most = max(1, round(GRAPH_FORGED * share))
-    rows = _kept("graphs", "networks", networks.ORIGINALS | networks.FOREIGN)
+    known = networks.ORIGINALS | networks.FOREIGN
     for seed, (name, make) in enumerate(originals.items()):
-        if only not in name:
+        if not _asked(name, only):
             continue
         found = graphs.tried(make(), seed, most, EVERY_KERNEL)
-        rows[name] = {
+        row = {
             "tried": found.tried.total(), "harmless": found.harmless.total(),
             "false": found.false, "unjudged": found.unjudged, "kernel": found.asked,
             "kernel_false": found.proved, "kinds": dict(sorted(found.tried.items())),
         }  # fmt: skip
-        _written("graphs", {"networks": rows})
-    return {"networks": rows}
+        _written("graphs", {"networks": _kept("graphs", "networks", known) | {name: row}})
+    return {"networks": _kept("graphs", "networks", known)}
 
 
-def run_costs(_: float, only: str) -> dict[str, Any]:
+def run_costs(_: float, only: Sequence[str]) -> dict[str, Any]:
     """What small files take, a row for each."""
-    rows = _kept("costs", "cases", costly.CASES | costly_files.CASES)
-    for name in costly.CASES | costly_files.CASES:
-        if only in name:
-            rows[name] = _cost(name)
-            _written("costs", {"cases": rows})
-    return {"cases": rows}
+    known = costly.CASES | costly_files.CASES
+    for name in known:
+        if _asked(name, only):
+            _written("costs", {"cases": _kept("costs", "cases", known) | {name: _cost(name)}})
+    return {"cases": _kept("costs", "cases", known)}
 
 
 def _cost(name: str) -> dict[str, Any]:
@@ -94,13 +93,17 @@ def _cost(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _asked(name: str, only: Sequence[str]) -> bool:
+    return not only or any(text in name for text in only)
+
+
 def _kept(name: str, word: str, known: Collection[str]) -> dict[str, Any]:
     """The rows of earlier runs, of what is still there."""
     rows = table.result(name).get(word, {})
     return {row: found for row, found in rows.items() if row in known}
 
 
-def run_fuzz(share: float, _: str) -> dict[str, Any]:
+def run_fuzz(share: float, _: Sequence[str]) -> dict[str, Any]:
     readers = {}
     for name in fuzzing.READERS:
         executions, problems = 0, []
@@ -122,7 +125,7 @@ def run_fuzz(share: float, _: str) -> dict[str, Any]:
     return {"readers": readers}
 
 
-def run_samples(share: float, _: str) -> dict[str, Any]:
+def run_samples(share: float, _: Sequence[str]) -> dict[str, Any]:
     count = violations = 0
     for name in NAMES:
         for seed in range(max(1, round(SAMPLED_SEEDS * share))):
@@ -131,7 +134,7 @@ def run_samples(share: float, _: str) -> dict[str, Any]:
     return {"samples": count, "violations": violations}
 
 
-def run_second(share: float, _: str) -> dict[str, Any]:
+def run_second(share: float, _: Sequence[str]) -> dict[str, Any]:
     count, accepted, apart, seed = 0, 0, [], 0
     while count < SECOND * share:
         for name in NAMES:
@@ -145,7 +148,7 @@ def run_second(share: float, _: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_mutants(share: float, _: str) -> dict[str, Any]:
+def run_mutants(share: float, _: Sequence[str]) -> dict[str, Any]:
     """Every so-manieth mutant of every file, each file in a process of its own."""
     modules, every = {}, max(1, round(1 / share))
     for name in GROUPS:
@@ -155,14 +158,14 @@ def run_mutants(share: float, _: str) -> dict[str, Any]:
     return {"modules": modules}
 
 
-def run_kills(share: float, _: str) -> dict[str, Any]:
+def run_kills(share: float, _: Sequence[str]) -> dict[str, Any]:
     points = str(max(8, round(KILLS * share)))
     program = [sys.executable, "-m", "tests.support.killing", str(ROOT / "out" / "killing"), points]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout))
 
 
-PROGRAMS: dict[str, Callable[[float, str], dict[str, Any]]] = {
+PROGRAMS: dict[str, Callable[[float, Sequence[str]], dict[str, Any]]] = {
     "forgeries": run_forgeries,
     "graphs": run_graphs,
     "costs": run_costs,
@@ -178,7 +181,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.trust")
     parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], default=[])
     parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--only", default="", help="rows of graphs and costs whose name has this")
+    parser.add_argument(
+        "--only", action="append", default=[], help="rows of graphs and costs whose name has this"
+    )
     asked = parser.parse_args()
     for name in asked.names or PROGRAMS:
         _written(name, PROGRAMS[name](asked.share, asked.only))
@@ -188,7 +193,7 @@ def _written(name: str, found: dict[str, Any]) -> None:
     """The result, and README's table with it."""
     path = table.RESULTS / f"{name}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(name, json.dumps(found)[-200:], flush=True)
+    print(name, json.dumps(found)[-150:], flush=True)
     text = table.README.read_text(encoding="utf-8")
     if table.BEGIN in text:
         table.README.write_text(table.with_table(text), encoding="utf-8")

@@ -26,6 +26,7 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.formal import verify
 from protoproof.kernel import check
+from protoproof.kernel.claims import Necessary, Sufficient
 from tests.support.foreign.mutants import Mutant, some, wild
 from tests.support.foreign.precise import needed
 from tests.trust import forgeries, readings
@@ -51,7 +52,7 @@ class Tally:
     false: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     asked: int = 0  # of the machine-checked kernel
-    proved: list[str] = field(default_factory=list)  # by it, although rejected
+    proved: list[str] = field(default_factory=list)  # by it, although false
 
 
 def tried(original: Original, seed: int, most: int, kernel: int = 0) -> Tally:
@@ -78,8 +79,9 @@ def _judge(
     told = check(files.certificate, files.read)
     if formal:
         tally.asked += 1
-        if _proved(files) and told.status == "rejected":
-            tally.proved.append(words)
+        said = "" if told.met else _proved_and_untrue(files, rng)
+        if said:
+            tally.proved.append(f"{words}: {said}")
     if not told.accepted:
         return
     if forgery.refused:
@@ -90,7 +92,7 @@ def _judge(
     known = core.instance == original.core.instance and core.domain == original.core.domain
     least = original.least if same and known else None
     try:
-        said = untrue(files, core, told, rng, least)
+        said = untrue(files, core, told.claims, rng, least)
     except UnjudgedError as error:
         if not _same_head(original, files):
             tally.unjudged.append(f"{words}: {error}")
@@ -102,13 +104,22 @@ def _judge(
         tally.harmless[forgery.kind] += 1
 
 
-def _proved(files: Files) -> bool:
-    """Whether the machine-checked kernel proves all of it, and the second reading confirms."""
+def _proved_and_untrue(files: Files, rng: np.random.Generator) -> str:
+    """What is false of something that the machine-checked kernel proves and the second reading
+    confirms, although the checker in Python rejects it: perhaps for its form alone."""
     try:
         answer = verify(files.certificate, files.read)
     except Exception:  # noqa: BLE001  # of what is rejected nobody makes a proof: nothing is proved
-        return False
-    return answer.proved and not answer.left
+        return ""
+    if not answer.proved or answer.left:
+        return ""
+    core = read_certificate(files.certificate).core
+    necessary = (Necessary(w.fact, w.rival) for w in core.witnesses if w.fact in answer.necessary)
+    claims = (Sufficient(core.domain, core.facts, "F" if answer.float32 else "R"), *necessary)
+    try:
+        return untrue(files, core, claims, rng)
+    except UnjudgedError as error:
+        return f"not judged: {error}"
 
 
 def _same_head(original: Original, files: Files) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,15 @@ import onnx
 from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Core, Move, ReachDomain
 from protoproof.errors import ProtoProofError
-from protoproof.kernel import CheckReport
-from protoproof.kernel.claims import Alike, AtLeast, Contrast, Necessary, Robust, Sufficient
+from protoproof.kernel.claims import (
+    Alike,
+    AtLeast,
+    Claim,
+    Contrast,
+    Necessary,
+    Robust,
+    Sufficient,
+)
 from protoproof.kernel.latent.domain import read_domain
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.latent.witness import materialise
@@ -48,13 +55,14 @@ class UnjudgedError(Exception):
 def untrue(
     files: Files,
     core: Core,
-    told: CheckReport,
+    claims: Sequence[Claim],
     rng: np.random.Generator,
     least: int | None = None,
 ) -> str:
     """What is false of an accepted certificate; empty where nothing is found.
 
     Args:
+        claims: what it is accepted to claim.
         least: a number of facts that suffices, where one is known.
 
     Raises:
@@ -73,7 +81,7 @@ def untrue(
             model = onnx.load(str(path))
         except ProtoProofError as error:
             raise UnjudgedError(str(error)) from error
-        return next(Claimed(files, core, told, network, model, rng, least).problems(), "")
+        return next(Claimed(files, core, claims, network, model, rng, least).problems(), "")
 
 
 @dataclass(eq=False)
@@ -82,7 +90,7 @@ class Claimed:
 
     files: Files
     core: Core
-    told: CheckReport
+    claims: Sequence[Claim]
     network: Network
     model: onnx.ModelProto
     rng: np.random.Generator
@@ -93,7 +101,7 @@ class Claimed:
         yield from self._identity()
         yield from self._here()
         yield from self._domain()
-        for claim in self.told.claims:
+        for claim in self.claims:
             if isinstance(claim, Necessary):
                 yield from self._necessary(claim)
             elif isinstance(claim, Contrast):

@@ -17,7 +17,7 @@ from protoproof.formal.proof import proof
 from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
 from protoproof.formal.steps import stepwise
-from protoproof.kernel.budget import Budget
+from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
@@ -151,12 +151,11 @@ def _tried(
         answer = Answer(digest(text), False)
         for more in attempts:
             try:
-                evidence = proof(core, bound.head, more, parts)
+                tried = proof(core, bound.head, more, parts)
+                answer, evidence = ask(program, text, tried, core), tried
             except NotCoveredError as error:
                 return Answer(digest(text), False, reason=str(error)), text, ""
-            try:
-                answer = ask(program, text, evidence, core)
-            except TooCostlyError as error:  # more precision costs more
+            except (TooCostlyError, OutOfBudgetError) as error:  # more precision costs more
                 answer = answer if answer.sufficient else replace(answer, reason=_no_proof(error))
                 break
             if answer.proved:
@@ -190,7 +189,7 @@ def _complaint(result: subprocess.CompletedProcess[str]) -> str:
     return (result.stderr.strip().splitlines()[-1:] or ["no answer"])[0]
 
 
-def _no_proof(error: TooCostlyError) -> str:
+def _no_proof(error: Exception) -> str:
     return f"the kernel found no proof: {error}"
 
 
