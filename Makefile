@@ -6,7 +6,7 @@ PY := .venv/bin/python
 STAMP := .venv/.complete
 SOURCES := verifier models tests cli.py setup.py
 
-.PHONY: help demo test test-sweeps test-foreign test-all trust lint types kernel kernel-check kernel-page bench lock sbom clean
+.PHONY: help demo test test-sweeps test-foreign test-all trust lint types kernel kernel-check kernel-page docs bench lock sbom clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make kernel  prove and build the machine-checked kernel (needs Coq and OCaml)"
 	@echo "make kernel-check  check its compiled proofs again, with coqchk"
 	@echo "make kernel-page  the same as a script, into the package: after each change of its sources"
+	@echo "make docs    the documentation as a site: out/site/index.html"
 	@echo "make bench   measure; results under tests/benchmarks/results"
 	@echo "make lock    regenerate requirements.lock"
 	@echo "make sbom    list what the tool is made of: out/sbom.json, CycloneDX"
@@ -69,6 +70,9 @@ kernel-page: kernel
 		exit 2; \
 	fi
 	@$(MAKE) --no-print-directory -C verifier/formal page
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 bench: $(STAMP)
 	$(PY) -m tests.benchmarks

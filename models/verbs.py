@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +60,8 @@ def train(
         name=name,
         quiet=quiet or as_json,
     )
+    if (warning := nothing_certified(result.accuracy, certified_eps)) is not None:
+        print(warning, file=sys.stderr)
     if as_json:
         print_json(result.to_json())
     elif not quiet:
@@ -65,6 +69,16 @@ def train(
         print(f"checkpoint   {result.checkpoint}")
         for key, value in result.accuracy.items():
             print(f"{key:<12} {value:.4g}")
+
+
+def nothing_certified(accuracy: Mapping[str, float], radius: float | None) -> str | None:
+    """What to say where certified training came to nothing; None where it did not."""
+    if radius is None or accuracy.get("certified", 1.0) > 0:
+        return None
+    return (
+        f"warning: no test image is certified at --certified-eps {radius:g}, so nothing can be "
+        "proved over regions of that size; give more --epochs or images, or a smaller radius"
+    )
 
 
 def export(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from protoproof.attestation.places import decided
 from protoproof.campaign import Options, run_campaign
+from protoproof.errors import UsageError
 from tests.support.attestation import Given
 from tests.support.campaign import MODEL, InlineEngine, network, small_file, some
 from tests.support.cli import Result, protoproof
@@ -105,3 +108,13 @@ def test_an_altered_certificate_is_not_signed(given: Given, campaign: Path, tmp_
     done = attested(given, copy, tmp_path / "a.json")
     assert done.code == 1
     assert not list(tmp_path.glob("a*"))
+
+
+def test_a_policy_about_an_earlier_campaign_is_not_attested(tmp_path: Path) -> None:
+    """Nothing is compared here: a policy that lets first releases pass is not fulfilled by that."""
+    policy = tmp_path / "policy.yaml"
+    rules = "rules:\n  baseline: {drift: {at_most: 0.1}, first_release: allowed}\n"
+    policy.write_text(HEADER + rules)
+    nothing: Any = None
+    with pytest.raises(UsageError, match="line 4: baseline: an attestation compares with no"):
+        decided(policy, nothing, nothing, nothing)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from protoproof.campaign import read_campaign
+from protoproof.campaign import Record, read_campaign
+from protoproof.campaign.executor import Outcome, Ready
+from protoproof.campaign.executor_process import LocalWorker
 from tests.support.campaign import MODEL, Halting, small_file
 from tests.support.cli import ROOT, forked, protoproof
 
@@ -51,6 +53,16 @@ def start(out: Path, *options: str) -> subprocess.Popen[str]:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     return process
+
+
+def test_ctrl_c_while_a_worker_starts_is_for_the_campaign_alone() -> None:
+    """A terminal sends it to every process; one that is loading would end in a traceback."""
+    worker = LocalWorker(lambda: lambda task: Outcome(Record("error")), None)
+    try:
+        os.kill(worker._process.pid or 0, signal.SIGINT)
+        assert isinstance(worker.receive(), Ready)
+    finally:
+        worker.kill()
 
 
 def descendants(parent: int) -> set[int]:

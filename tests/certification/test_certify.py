@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from protoproof.certification.certify import Certifier
 from protoproof.data.dataset import load_data
-from protoproof.errors import BoundsError, UsageError
+from protoproof.errors import BoundsError, OutputError, UsageError
 from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import check
 from protoproof.kernel.claims import words
@@ -207,10 +207,12 @@ def test_files_and_json(tmp_path: Path) -> None:
     assert len(paths) == 9
     assert check(paths[4], known.network.path).accepted
     refuted = known.certify(LinfBall(images()[1], DOMAIN, Fraction(3, 10)))
-    out.write_text("what an earlier run proved")
+    out = tmp_path / "l.cert.json"
     (image,) = refuted.save(out)
-    assert not out.exists()  # it would be read as the answer to this question
-    assert image.name == "r.counterexample.npy"
+    assert image.name == "l.counterexample.npy"
+    with pytest.raises(OutputError, match="another question"):
+        proved.save(out)
+    assert len(proved.save(tmp_path / "r.cert.json")) == 9  # the same question again
     assert refuted.counterexample is not None
     assert np.array_equal(np.load(image), refuted.counterexample.x)
     for result in (proved, refuted):

@@ -37,10 +37,11 @@ def test_proved_checked_and_refuted(digit: Path, tmp_path: Path) -> None:
     checked = protoproof("check", out, MODEL, "--input", digit, "--json")
     assert checked.code == 0
     assert "robust" in json.loads(checked.out)["claims"]
-    refuted = protoproof(*CERTIFY, "--input", digit, "--region", "linf:0.3", "--out", out)
+    other = tmp_path / "wide.cert.json"
+    refuted = protoproof(*CERTIFY, "--input", digit, "--region", "linf:0.3", "--out", other)
     assert refuted.code == 1
     assert "refuted" in refuted.out
-    assert (tmp_path / "r.counterexample.npy").is_file()
+    assert (tmp_path / "wide.counterexample.npy").is_file()
 
 
 def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:

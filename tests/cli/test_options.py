@@ -41,14 +41,32 @@ def refused(*arguments: object, words: list[str]) -> None:
 
 
 def test_a_refusal_is_one_line_and_exit_code_2(digit: Path, tmp_path: Path) -> None:
-    result = protoproof("explain", MODEL, "--input", digit, "--timeout", "5", cwd=tmp_path)
+    result = protoproof("explain", MODEL, "--input", digit, "--most", "5", cwd=tmp_path)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("explain", MODEL, "--input", "no.png", "--json"), "no such file"),
+        (("explain", MODEL, "--input", ".", "--json"), "is a folder"),
+        (("explain", MODEL, "--nonsense", "--json"), "No such option"),
+        (("check", "no.json", MODEL, "--json"), "no such file"),
+        (("nonsense", "--json"), "No such command"),
+    ],
+)
+def test_errors_are_documents_too(arguments: tuple[object, ...], word: str, tmp_path: Path) -> None:
+    result = protoproof(*arguments, cwd=tmp_path)
+    document = json.loads(result.out)
+    assert document == {"error": document["error"], "exit_code": 2}
+    assert result.code == 2
+    assert word in document["error"]
+    assert result.err == f"error: {document['error']}\n"
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--timeout", "5"], ["--timeout", "--minimal minimum", "--contrast"]),
         (["--most", "5"], ["--most", "--minimal all"]),
         (["--training", "mnist5k"], ["--training", "--contrast"]),
         (["--oracle", "relational", "--vocabulary", "topk"], ["--oracle relational", "topk"]),
@@ -61,6 +79,7 @@ def test_a_refusal_is_one_line_and_exit_code_2(digit: Path, tmp_path: Path) -> N
         (["--minimal", "all", "--vocabulary", "ceiling"], ["ceiling", "pairs", "mixed"]),
         (["--minimal", "foo"], ["subset", "minimum", "all"]),
         (["--domain", "foo"], ["free", "box", "sphere", "simplex", "linf:0.02"]),
+        (["--domain", "linf:wide"], ["--domain linf: 'wide' is no number"]),
         (["--dump-smt2", "q.smt2"], ["log((1", "negated", "reciprocal"]),
         (["--limit", "3"], ["--limit", "many inputs"]),
         (["--index", "0", "--limit", "3"], ["--limit", "--index"]),
@@ -108,7 +127,7 @@ def test_a_contrast_searches_the_given_training_images(digit: Path, tmp_path: Pa
         y_test=data.y_test[:2],
     )
     result = protoproof(
-        *("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--timeout", "0.01"),
+        *("explain", MODEL, "--input", digit, "--vocabulary", "ceiling", "--timeout", "0"),
         *("--contrast", "closest", "--training", tmp_path / "few.npz", "--json"),
         *("--out", tmp_path / "x.cert.json", "--no-witnesses"),
     )

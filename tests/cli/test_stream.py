@@ -43,11 +43,11 @@ def test_json_lines_and_a_summary(digits: Path, tmp_path: Path) -> None:
     assert summary["exit_code"] == result.code == 2
     assert summary["size_max"] == max(line["size"] for line in lines if "size" in line)
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"digits-{i}.{end}" for i in (0, 2) for end in ("cert.json", "check.json")
+        f"mnist-1x1--digits-{i}.{end}" for i in (0, 2) for end in ("cert.json", "check.json")
     }
     # the certificate is about the very input that --index names
     checked = protoproof(
-        "check", tmp_path / "digits-2.cert.json", SMALL, "--input", digits, "--index", 2
+        "check", tmp_path / "mnist-1x1--digits-2.cert.json", SMALL, "--input", digits, "--index", 2
     )
     assert checked.code == 0
     assert "bit for bit" in checked.out
@@ -59,7 +59,7 @@ def test_a_data_set_with_pages(tmp_path: Path) -> None:
     assert result.code == 0
     assert len([line for line in result.out.splitlines() if "proved by" in line]) == 2
     assert "inputs      2: 2 proved" in result.out
-    assert (tmp_path / "mnist5k-1.html").is_file()
+    assert (tmp_path / "mnist-1x1--mnist5k-1.html").is_file()
 
 
 @pytest.mark.parametrize(

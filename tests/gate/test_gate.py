@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from functools import cache
@@ -229,20 +230,41 @@ TOPK_ONLY = (
     [
         ("rules:\n  certified_accuracy: [{region: 'sphere:1', at_least: 0.5}]\n", "none of"),
         ("rules:\n  certified_accuracy: [{region: 'linf:x', at_least: 0.5}]\n", "no number"),
-        ("rules:\n  baseline: {drift: {at_most: 0.5}}\n", "--baseline"),
         (
             "campaign: {witnesses: false}\nrules:\n  witness_share: {at_least: 0.5}\n",
             "witnesses: true",
         ),
+        (
+            "campaign: {witnesses: false}\nrules:\n  baseline: {drift: {at_most: 0.5}}\n",
+            "drift needs campaign.witnesses: true",
+        ),
         (TOPK_ONLY, "topk only"),
+        (
+            "campaign: {level: R}\nrules:\n  certificates: {accepted: all, level: F}\n",
+            "campaign.level is R",
+        ),
+        # in the policy's words: a gate has no --domain, --vocabulary or --per-class
+        (
+            "campaign: {domain: nowhere}\nrules:\n  ambiguous: {at_most: 0}\n",
+            r"policy.yaml, line 3: campaign.domain nowhere",
+        ),
+        (
+            "campaign: {vocabulary: words}\nrules:\n  ambiguous: {at_most: 0}\n",
+            r"policy.yaml, line 3: campaign.vocabulary words",
+        ),
+        (
+            "campaign:\n  vocabulary: path\nrules:\n  ambiguous: {at_most: 0}\n",
+            r"line 4: campaign.vocabulary: path is for trees",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_refused_before_any_work(
     tmp_path: Path, rules: str, words: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as caught:
         gate(tmp_path, rules)
     assert not (tmp_path / "out").exists()
+    assert re.findall(r"(?<!\w)--[a-z-]+", str(caught.value)) == ["--policy"]
 
 
 CERTIFIED = (
@@ -311,12 +333,56 @@ def test_owners_that_nobody_knows_are_refused(tmp_path: Path) -> None:
     rules = "rules:\n  contradictory_prototypes: {at_most: 0}\n"
     with pytest.raises(UsageError, match="which class"):
         gate(tmp_path, rules, tmp_path / "model.onnx", data=some(2))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_misspelt_vocabulary_is_refused(tmp_path: Path) -> None:
     rules = "rules:\n  explanation_size: [{vocabulary: topq, p95_at_most: 5}]\n"
     with pytest.raises(UsageError, match="line 4: explanation_size: no topq"):
         gate(tmp_path, rules, data=some(2))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("first_release", "outcome", "code"),
+    [("", "undecided", 3), ("    first_release: allowed\n", "passed", 0)],
+)
+def test_a_first_release_is_not_compared(
+    tmp_path: Path, first_release: str, outcome: str, code: int
+) -> None:
+    """No earlier campaign is no bad usage; that it may pass has to stand in the policy."""
+    rules = "campaign: {vocabulary: topk}\nrules:\n" + BASELINE + first_release
+    result = gate(tmp_path, rules, data=some(1))
+    assert (result.outcome, result.exit_code) == (outcome, code)
+    told = {c.rule: c.measured for c in result.checks if c.id.startswith("baseline")}
+    words = "first release: not compared"
+    assert told == dict.fromkeys(("lost_proofs", "drift", "class_loss"), words)
+
+
+def test_a_baseline_that_is_not_there_is_no_first_release(tmp_path: Path) -> None:
+    rules = "rules:\n" + BASELINE + "    first_release: allowed\n"
+    with pytest.raises(InputError, match="holds no ledger"):
+        gate(tmp_path, rules, data=some(1), baseline=tmp_path / "mistyped")
+
+
+@pytest.mark.parametrize("broken", ["policy", "model", "data"])
+def test_no_result_of_an_earlier_run_is_left_behind(tmp_path: Path, broken: str) -> None:
+    """After a run that ends with 2, nothing says "passed" where results are looked for."""
+    out = tmp_path / "out"
+    (out / "campaign").mkdir(parents=True)
+    names = ("gate.json", "gate.junit.xml", "gate.sarif", "report.html", "report.pdf")
+    for path in (*(out / name for name in names), tmp_path / "comment.md"):
+        path.write_text("passed")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(HEADER + "rules:\n  ambiguous: {at_most: 0}\n")
+    asked = {"policy": str(policy), "model": str(MODEL), "data": str(tmp_path / "no.npz")}
+    asked |= {broken: str(tmp_path / "absent")}
+    options = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    comment = ("--markdown", str(tmp_path / "comment.md"))
+    done = protoproof("gate", *options, "--out", out, *comment)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert {path.name for path in out.iterdir()} == {"campaign", *(f"{n}.stale" for n in names)}
+    assert not (tmp_path / "comment.md").exists()
 
 
 def test_a_baseline_with_other_options_or_data_is_refused(tmp_path: Path) -> None:

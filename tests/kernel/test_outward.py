@@ -93,3 +93,53 @@ def test_functions_contain_the_balls_and_are_tight(name: str) -> None:
             assert arb(low) <= value
             assert value <= arb(high)
             assert high - low <= 4 * 2.0**-52 * max(abs(low), abs(high)) + 1e-270
+
+
+def test_the_error_is_that_of_the_theorem() -> None:
+    """Of sums that cancel nothing is left but it: (2 n + 16) 2**-52 M + 2**-900, and the next."""
+    unit, floor = Fraction(2) ** -52, Fraction(2) ** -900
+    weight, one = np.array([[8.0, -4.0, -4.0], [0.0, 0.0, 0.0]]), np.ones(3)
+    offset = np.array([1.0, 0.0])
+    found = outward.affine(Range(one, one), weight, offset, lambda w, v: w @ v, 3)
+    wanted = (2 * 3 + 16) * unit * 17 + floor
+    for sign, end in ((-1, found.low), (1, found.high)):
+        assert abs(Fraction(end[0]) - (1 + sign * wanted)) < 3 * unit
+        assert end[1] == sign * (math.nextafter(2.0**-900, 1.0) + 2.0**-900)
+    wide = Range(np.array([-31.0, 29.0]), np.array([-29.0, 31.0]))
+    assert wide.size.tolist() == [31.0, 31.0]
+    means = outward.mean(wide, lambda v: v.sum(keepdims=True), 2)
+    wanted = (2 + 16) * unit * 31 + floor
+    assert abs(Fraction(means.low[0]) - (-1 - wanted)) < 3 * unit
+    assert abs(Fraction(means.high[0]) - (1 + wanted)) < 3 * unit
+    nothing = outward.mean(Range(0 * one, 0 * one), lambda v: v.sum(keepdims=True), 2)
+    assert nothing.high[0] == -nothing.low[0] == math.nextafter(2.0**-900, 1.0) + 2.0**-900
+
+
+def test_one_range_with_zero_is_enough_for_none() -> None:
+    with pytest.raises(ZeroDivisionError):
+        outward.inverse(Range(np.array([1.0, -1.0]), np.array([2.0, 1.0])))
+
+
+def test_a_function_takes_the_lower_end_to_the_lower_and_the_upper_to_the_upper() -> None:
+    x = Range(np.array([[-1.0, 0.0, 1.0]]), np.array([[0.0, 2.0, 1.0]]))
+    found = outward.increasing(x, lambda t: t)
+    assert found.low.shape == found.high.shape == (1, 3)
+    assert (found.low <= x.low).all()
+    assert (x.high <= found.high).all()
+    assert np.abs(np.array(found) - np.array(x)).max() < 1e-200
+
+
+def test_no_float_is_below_what_is_not_finite_or_too_large() -> None:
+    for value in (arb("nan"), arb("inf"), arb("-inf"), arb(2) ** 2000, -(arb(2) ** 2000)):
+        assert outward.float_below(value) == -math.inf
+    for exact in (1 + 2.0**-52, -1 - 2.0**-52, 3.0, 2.0**1000):
+        assert outward.float_below(arb(exact)) == exact
+    with ctx.workprec(64):
+        assert outward.float_below(arb(1) + arb(2) ** -60) == 1
+        assert outward.float_below(-1 - arb(2) ** -60) == -1 - 2.0**-52
+
+
+def test_a_sigmoid_is_known_however_large_its_argument() -> None:
+    huge = arb(2) ** 200
+    assert abs(outward.sigmoid(huge) - 1) < 1e-12
+    assert abs(outward.sigmoid(-huge)) < 1e-12

@@ -13,6 +13,8 @@ import pytest
 from flint import arb, ctx, fmpq
 
 from protoproof.kernel.model.primitives import (
+    APPROACHED,
+    CONSTANTS,
     HAIR,
     PRIMITIVES,
     End,
@@ -44,12 +46,13 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "abs": lambda t, c: abs(t),
     "zero_below": lambda t, c: t if t >= c else t * 0,
 }
-CONSTANTS = {
+TRIED = {
     "add": (-2, Fraction(1, 3)), "mul": (-2, Fraction(1, 3)), "div_root": (Fraction(1, 3), 5),
-    "max": (-1, 1), "min": (-1, 1), "one_plus": (-2, 3), "log_one_plus": (Fraction(-1, 2), 3),
+    "max": (-1, 1), "min": (-1, 1), "one_plus": (-2, Fraction(1, 2), 3),
+    "log_one_plus": (Fraction(-1, 2), Fraction(1, 2), 3),
     "power": (-1, Fraction(1, 2), 1, Fraction(3, 2), 2, 8, 9), "zero_below": (-1, 0, 1),
 }  # fmt: skip
-CASES = [(name, c) for name in FUNCTIONS for c in CONSTANTS.get(name, (0,))]
+CASES = [(name, c) for name in FUNCTIONS for c in TRIED.get(name, (0,))]
 POSITIVE = {"sqrt", "log", "reciprocal", "one_plus", "log_one_plus", "power"}
 RANGES = [(-3, -2), (-3, -1), (-2, 0), (-1, 1), (-2, 3), (0, 1), (0, 3), (1, 2), (1, 3), (2, 5)]
 POINTS = [Fraction(n, 8) for n in (-40, -17, -9, -8, -1, 1, 3, 4, 8, 9, 17, 40, 500)]
@@ -187,3 +190,71 @@ def test_a_hair_below_zero_counts_as_rising_and_no_further() -> None:
         found = as_ball(PRIMITIVES["abs"].value(t, fmpq(0)))
         assert found.contains(arb(HAIR) / 2)
         assert not found.contains(-1e-9)
+
+
+def test_inside_of_a_hair_the_lower_end_rises_with_the_argument() -> None:
+    found = as_ball(PRIMITIVES["abs"].value(HAIR / 2, fmpq(0)))
+    assert found.contains(arb(HAIR) / 2)
+    assert found.contains(arb(HAIR))
+    assert not found.contains(arb(HAIR) / 4)
+    assert isinstance(PRIMITIVES["abs"].value(HAIR, fmpq(0)), fmpq)
+    below_zero = as_ball(PRIMITIVES["abs"].value(-HAIR / 2, fmpq(0)))
+    assert below_zero.contains(0)
+    assert not below_zero.contains(0.5)
+
+
+def test_slopes_of_an_absolute_value() -> None:
+    slope = PRIMITIVES["abs"].slope
+    assert [slope(t, fmpq(0)) for t in (fmpq(-2), fmpq(-1, 2), fmpq(1, 2), fmpq(2))] == [
+        -1,
+        -1,
+        1,
+        1,
+    ]
+    kink = as_ball(slope(fmpq(0), fmpq(0)))
+    assert kink.contains(-1)
+    assert kink.contains(1)
+    assert not kink.contains(1.5)
+    assert not kink.contains(-1.5)
+
+
+def test_at_a_jump_both_values_are_possible_and_the_slope_is_that_above() -> None:
+    jump, c = PRIMITIVES["zero_below"], fmpq(1, 2)
+    both = as_ball(jump.value(arb(0.5, 0.125), c))
+    assert both.contains(0)
+    assert both.contains(0.625)
+    assert not both.contains(0.75)
+    assert (jump.value(c, c), jump.slope(c, c), jump.slope(fmpq(0), c)) == (c, 1, 0)
+
+
+@pytest.mark.parametrize("exponent", range(1, 9))
+def test_small_powers_of_fractions_are_fractions(exponent: int) -> None:
+    power = PRIMITIVES["power"].value
+    assert power(fmpq(2, 3), fmpq(exponent)) == fmpq(2**exponent, 3**exponent)
+    assert isinstance(power(fmpq(2, 3), fmpq(exponent, 2)), arb) == bool(exponent % 2)
+    assert isinstance(power(fmpq(2, 3), fmpq(8 + exponent)), arb)
+
+
+def test_large_arguments_of_what_levels_off() -> None:
+    huge = arb(2) ** 200
+    assert as_ball(PRIMITIVES["softplus"].value(-huge, fmpq(0))).contains(0)
+    grown = as_ball(PRIMITIVES["softplus"].value(huge, fmpq(0)))
+    assert abs(grown / huge - 1) < 1e-12
+
+
+def test_poles_approached_from_above() -> None:
+    half, two = fmpq(1, 2), fmpq(2)
+    assert APPROACHED["log"](two) == -INF
+    assert APPROACHED["reciprocal"](two) == APPROACHED["log_one_plus"](two) == INF
+    assert [APPROACHED["one_plus"](c) for c in (-two, -half, half, two)] == [-INF, -INF, INF, INF]
+
+
+def test_which_constants_a_step_takes() -> None:
+    numbers = [fmpq(n, 2) for n in (-4, -1, 0, 1, 2, 4)]
+    signs: dict[str, Callable[[fmpq], bool]] = {"div_root": lambda c: c > 0} | {
+        name: lambda c: c != 0 for name in ("mul", "one_plus", "power")
+    }
+    assert set(CONSTANTS) == {"add", "max", "min", "zero_below", *signs}
+    for name, good in CONSTANTS.items():
+        wanted = [signs[name](c) if name in signs else True for c in numbers]
+        assert [bool(good(c)) for c in numbers] == wanted

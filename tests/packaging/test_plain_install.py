@@ -110,6 +110,7 @@ def test_each_option_asks_for_its_own_extra(tmp_path: Path) -> None:
         ("parquet", ["campaign", MODEL, *some, "--parquet", "rows.parquet"]),
         ("demo", ["demo", "--index", "3"]),
         ("demo", ["campaign", MODEL, *some]),
+        ("vnnlib", ["vnnlib", "m.onnx", "q.vnnlib"]),
         ("attest", ["attest", "c.json", "--key", "k", "--out", "a.json"]),
         ("attest", ["verify-attestation", "a.json", "--key", "k"]),
     ]

@@ -169,6 +169,7 @@ def test_numbers_are_exact(text: str, value: Fraction) -> None:
         ("occlude:1,2", "occlude"),
         ("occlude:0,0,0,0", "frees no pixel"),
         ("occlude:90,90,2,2", "frees no pixel"),
+        ("occlude:3,2,90,2", "reaches beyond"),
         ("occlude:1,2,3,x", "whole pixels"),
         ("brightness:1,2,3", "BRIGHTNESS"),
         ("shift:-1", "whole pixels"),

@@ -135,6 +135,23 @@ def test_it_says_what_was_recorded(page: AuditPage, directory: Path) -> None:
     assert {len(sizes) for _, sizes in page.sizes} == {5}
 
 
+def test_annex_iv_and_the_model_card_say_what_is_known_and_name_what_is_not(
+    page: AuditPage,
+) -> None:
+    text = render_audit(page)
+    annex, card = text.split('<section id="annex">')[1].split('<section id="card">')
+    assert "2(e)" in annex
+    assert "2(g)" in annex
+    assert f"{page.correct} of {page.total} right" in annex
+    assert f"{page.accepted} of {page.total} explanations" in annex
+    assert dict(page.identity)["Data sha256"] in annex
+    assert "Not tested in this campaign" in annex
+    for part in ("Intended use", "Training data", "Ethical considerations"):
+        assert re.search(rf"{part}</dt><dd><span class=\"soft\">to be stated", card), part
+    over = AuditRegion("linf:0.01", 2, 1, 1, page.total)
+    assert "linf:0.01: 2 of" in render_audit(replace(page, regions=(over,)))
+
+
 def test_fewer_sections_check_as_many_certificates(directory: Path, data: Instances) -> None:
     short = audit_page(directory, MODEL, data, sections=1)
     assert (len(short.instances), short.unlisted, short.accepted) == (1, 4, 5)

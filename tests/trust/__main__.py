@@ -1,13 +1,15 @@
 """``python -m tests.trust [NAME ...] [--share S] [--only TEXT]``: at size, what tests try in small.
 
-Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth. Rows of
-``graphs`` and ``costs`` whose name has the text of ``--only`` are made again, and others kept.
+Writes ``tests/trust/results/NAME.json`` and README's table. ``--share 0.1`` tries a tenth. With
+``--only TEXT ...`` rows of ``graphs`` and ``costs`` are made again whose name has one of the texts,
+and ``mutants`` of these files, with what was found of the others before.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from typing import Any
 
 from protoproof.kernel import check
 from tests.support.kernel.algebra import NAMES
+from tests.support.queries import tried as tried_queries
 from tests.support.sources import ROOT
 from tests.trust import (
     costly,
@@ -32,6 +35,7 @@ from tests.trust import (
 from tests.trust.mutation.targets import GROUPS
 from tests.trust.spent import BYTES, SECONDS, spent
 
+QUERIES = 1000  # with known answers
 FORGED_SEEDS, FUZZED, SAMPLED_SEEDS, SAMPLES, KILLS = 4, 1_000_000, 20, 600, 200
 GRAPH_FORGED, EVERY_KERNEL = 200, 10  # of each kind and network; asked of the kernel in Coq
 SECOND = 10_000  # certificates asked of the second checker, of 8 for each head and seed
@@ -148,14 +152,25 @@ def run_second(share: float, _: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run_mutants(share: float, _: Sequence[str]) -> dict[str, Any]:
+def run_queries(share: float, _: Sequence[str]) -> dict[str, Any]:
+    count = round(QUERIES * share)
+    with tempfile.TemporaryDirectory() as folder:
+        found, wrong = tried_queries(0, count, Path(folder))
+    decided = sum(n for words, n in found.items() if words.endswith("sat"))
+    return {
+        "queries": count, "decided": decided, "wrong": len(wrong), "which": wrong[:20],
+        "answers": dict(sorted(found.items())),
+    }  # fmt: skip
+
+
+def run_mutants(share: float, only: Sequence[str]) -> dict[str, Any]:
     """Every so-manieth mutant of every file, each file in a process of its own."""
-    modules, every = {}, max(1, round(1 / share))
-    for name in GROUPS:
-        program = [sys.executable, "-m", "tests.trust.mutation", name, "--every", str(every)]
-        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
-        modules[name] = json.loads(done.stdout.splitlines()[-1])
-    return {"modules": modules}
+    every, jobs = max(1, round(1 / share)), max(1, (os.cpu_count() or 1) // 2)
+    for name in only or GROUPS:
+        options = ["--every", str(every), "--jobs", str(jobs)]
+        program = [sys.executable, "-m", "tests.trust.mutation", name, *options]
+        subprocess.run(program, cwd=ROOT, check=True)
+    return table.result("mutants")
 
 
 def run_kills(share: float, _: Sequence[str]) -> dict[str, Any]:
@@ -172,6 +187,7 @@ PROGRAMS: dict[str, Callable[[float, Sequence[str]], dict[str, Any]]] = {
     "fuzz": run_fuzz,
     "samples": run_samples,
     "second": run_second,
+    "queries": run_queries,
     "kills": run_kills,
     "mutants": run_mutants,
 }
@@ -181,9 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.trust")
     parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], default=[])
     parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument(
-        "--only", action="append", default=[], help="rows of graphs and costs whose name has this"
-    )
+    parser.add_argument("--only", nargs="+", default=[], help="rows of graphs, costs or mutants")
     asked = parser.parse_args()
     for name in asked.names or PROGRAMS:
         _written(name, PROGRAMS[name](asked.share, asked.only))
@@ -191,8 +205,7 @@ def main() -> None:
 
 def _written(name: str, found: dict[str, Any]) -> None:
     """The result, and README's table with it."""
-    path = table.RESULTS / f"{name}.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    table.write(name, found)
     print(name, json.dumps(found)[-150:], flush=True)
     text = table.README.read_text(encoding="utf-8")
     if table.BEGIN in text:

@@ -25,6 +25,12 @@ def result(name: str) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
+def write(name: str, found: dict[str, Any]) -> None:
+    """Keep what was found out."""
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def table() -> str:
     """The table, one line for each kind of trial that has a result."""
     return grid(["tried", "how many", "found"], [list(row) for row in rows()])
@@ -49,13 +55,16 @@ def rows() -> list[tuple[str, str, str]]:
         words = ", ".join(fuzz["readers"])
         found.append((f"mutated files ({words})", f"{count:,}", f"{crashes} crashes or hangs"))
     if mutated := result("mutants"):
-        modules = mutated["modules"].values()
+        modules = list(mutated["modules"].values())
         total = sum(module["mutants"] for module in modules)
         killed = sum(module["killed"] for module in modules)
         explained = sum(module["explained"] for module in modules)
         open_ = total - killed - explained
         said = f"{killed:,} killed, {explained} explained, {open_} open"
-        found.append((f"mutants of {len(modules)} files of the checker", f"{total:,}", said))
+        every = max(module["every"] for module in modules)
+        share = "all" if every == 1 else f"at least 1 in {every}"
+        what = f"mutants of {len(modules)} files of the checker ({share})"
+        found.append((what, f"{total:,}", said))
     if samples := result("samples"):
         said = f"{samples['violations']} violations"
         found.append(
@@ -66,6 +75,9 @@ def rows() -> list[tuple[str, str, str]]:
         found.append(
             ("certificates asked of a second checker", f"{second['certificates']:,}", said)
         )
+    if queries := result("queries"):
+        said = f"{queries['wrong']} wrong answers ({queries['decided']:,} decided)"
+        found.append(("VNN-LIB queries with known answers", f"{queries['queries']:,}", said))
     return found
 
 

@@ -93,7 +93,7 @@ def test_no_sampled_latent_is_below_a_proved_margin(name: str) -> None:
 def test_what_was_tried_at_size_found_nothing(name: str) -> None:
     found = result(name)
     assert found
-    words = ("false", "violations", "disagreements", "beyond", "kernel_false", "problems")
+    words = ("false", "violations", "disagreements", "beyond", "kernel_false", "problems", "wrong")
     parts = [found]
     for rows in (found.get("networks"), found.get("cases"), found.get("readers")):
         parts += (rows or {}).values()

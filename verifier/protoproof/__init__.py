@@ -5,6 +5,7 @@
     explanation = protoproof.explain(network, x)
     explanation.save("certificate.json")
     protoproof.check("certificate.json", "model.onnx")
+    protoproof.certify(network, x, "linf:0.02")
 
 Names are imported on first use, so that the checker can be imported without any solver. A plain
 installation checks, inspects and reads; ``explain`` and ``certify`` need the extras of their names.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from protoproof.campaign.options import CampaignOptions as CampaignOptions
+    from protoproof.certification.certify import Certifier as Certifier
     from protoproof.certification.certify import certify as certify
     from protoproof.certification.options import CertifyOptions as CertifyOptions
     from protoproof.certification.result import Certified as Certified
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from protoproof.verdict import Status as Status
     from protoproof.verdict import Verdict as Verdict
 
+    __version__: str
+
 # What this one stands on has a habit of writing to the user's home and of telling its makers about
 # it: ONNX Runtime an identity of the machine and a queue of events, Ray its usage. Both are asked
 # not to, before either is imported; workers inherit it. Nobody's setting turns it on again.
@@ -46,6 +50,7 @@ _HOME = {
     "ExplainOptions": "protoproof.explanation.options",
     "Explainer": "protoproof.explanation.explainer",
     "Certified": "protoproof.certification.result",
+    "Certifier": "protoproof.certification.certify",
     "Explanation": "protoproof.explanation.result",
     "Network": "protoproof.network",
     "Reach": "protoproof.prover.latent.reach",
@@ -60,6 +65,7 @@ _HOME = {
 # What a plain installation lacks for a name, and the extra that brings it.
 _EXTRA = {
     "Certified": "certify",
+    "Certifier": "certify",
     "Explainer": "explain",
     "Explanation": "explain",
     "Reach": "explain",
@@ -70,7 +76,16 @@ _EXTRA = {
 __all__ = [*_HOME]
 
 
+def __dir__() -> list[str]:
+    """What is for users, imported yet or not."""
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from protoproof.version import VERSION
+
+        return VERSION
     if name not in _HOME:
         raise AttributeError(f"module 'protoproof' has no attribute {name!r}")
     if name in _EXTRA:

@@ -24,6 +24,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "train": (*_CERTIFY, "mlxtend", "safetensors"),
     "ray": (*_CERTIFY, "ray"),
     "attest": ("cryptography",),
+    "vnnlib": (*_CERTIFY, "vnnlib"),
 }
 
 

@@ -73,6 +73,24 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
                 os.unlink(temporary)
 
 
+def set_aside(path: Path) -> None:
+    """Rename a regular file to ``NAME.stale``, in place of an older one; nothing else is touched.
+
+    Raises:
+        OutputError: it cannot be renamed.
+    """
+    try:
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            os.replace(path, path.with_name(f"{path.name}.stale"))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{path}: a result of an earlier run, and cannot be renamed "
+            f"({error.strerror or error}); choose a writable --out"
+        ) from error
+
+
 def _refuse_special(path: Path) -> None:
     """A rename would replace a device or a link by a file: nobody means that."""
     try:

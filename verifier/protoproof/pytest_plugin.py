@@ -79,7 +79,6 @@ def explain(result: GateResult) -> str:
 
 
 def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> GateResult:
-    from protoproof.campaign.instances import read_instances
     from protoproof.errors import ProtoProofError
     from protoproof.extras import require
 
@@ -101,12 +100,13 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
     )
     try:
         require("explain", "the gate")
+        from protoproof.explanation.evidence import called
         from protoproof.gate.run import run_gate
 
         return run_gate(
             path("policy"),
             path("model"),
-            read_instances(source),
+            source,
             _directory(item, wanted),
             baseline=baseline,
             baseline_model=earlier_model,
@@ -115,6 +115,7 @@ def _run(item: pytest.Item, args: tuple[Any, ...], wanted: dict[str, Any]) -> Ga
             label=wanted.get("label"),
             workers=int(wanted.get("workers", 1)),
             device=str(wanted.get("device", "cpu")),
+            about=called(["pytest", item.nodeid]),
         )
     except ProtoProofError as error:
         pytest.fail(f"gate refused: {error}", pytrace=False)

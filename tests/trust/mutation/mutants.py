@@ -1,9 +1,13 @@
 """Small changes of a source file, one at a time: what mutation testing puts to the tests.
 
 Comparisons, arithmetic and Boolean operators, signs, numbers, results, ends (``min`` for ``max``,
-lower for upper, rounding down for up), conditions, and statements that are left out. Not changed
-are texts, annotations, what stands outside of functions, and what a check is charged (arguments of
-``spend`` and the like: amounts have tests of their own, and a little more decides nothing).
+lower for upper, rounding down for up), conditions, and statements that are left out; in functions,
+and in the functions without a name that tables hold. Not changed, as none of it can make a check
+accept what is false, are
+
+* texts, and annotations;
+* what only decides how much a check is charged (see ``charged``);
+* the precision of balls: they hold the number at every precision.
 """
 
 from __future__ import annotations
@@ -12,8 +16,12 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from tests.trust.mutation import charged
+
+LAMBDA = "<lambda>"
 _COMPARED: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.Gt),
     ast.LtE: (ast.Lt, ast.GtE),
@@ -45,13 +53,15 @@ _PAIRS = (
     ("at_least", "at_most"),
 )  # fmt: skip
 _OTHER = {name: pair[1 - k] for pair in reversed(_PAIRS) for k, name in enumerate(pair)}
-_CHARGES = {"spend", "hold", "room", "rounds", "paid", "first", "integer", "product", "stored"}
 _DROPPED = (ast.Raise, ast.Continue, ast.Break, ast.AugAssign)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: where (line, and the outermost function), and what."""
+    """One change: where (line, and the outermost function), and what.
+
+    ``function`` is :data:`LAMBDA` for one without a name, outside of all others.
+    """
 
     line: int
     function: str
@@ -73,15 +83,21 @@ class Mutant:
         self._change(_at(changed, self._node))
         return changed
 
+    def changed(self) -> ast.Module:
+        """The same at once, for good: no other mutant of the file is one any more."""
+        self._change(self._node)
+        return self._tree
 
-def mutants(text: str) -> Iterator[Mutant]:
+
+def mutants(text: str, path: str | Path = "") -> Iterator[Mutant]:
     """All changes of the functions in a file, in order."""
     tree = ast.parse(text)
     lines = text.splitlines()
+    exempt = charged.exempt(tree, path, charged.of_kernel() if path else frozenset())
     seen: dict[str, int] = {}
     for place, function in _functions(tree, ()):
         for node in _inside(function):
-            for what, change in _changes(node):
+            for what, change in () if id(node) in exempt else _changes(node):
                 line = getattr(node, "lineno", function.lineno)
                 base = Mutant(line, place, what, lines[line - 1].strip(), tree, node, change)
                 number = seen[base.key] = seen.get(base.key, 0) + 1
@@ -90,22 +106,29 @@ def mutants(text: str) -> Iterator[Mutant]:
                 yield base
 
 
-def _functions(node: ast.AST, names: tuple[str, ...]) -> Iterator[tuple[str, ast.FunctionDef]]:
+def _functions(
+    node: ast.AST, names: tuple[str, ...]
+) -> Iterator[tuple[str, ast.FunctionDef | ast.Lambda]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef):
             yield ".".join((*names, child.name)), child
+        elif isinstance(child, ast.Lambda):
+            yield ".".join((*names, LAMBDA)), child
         elif isinstance(child, ast.ClassDef):
             yield from _functions(child, (*names, child.name))
+        else:
+            yield from _functions(child, names)
 
 
-def _inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
+def _inside(function: ast.FunctionDef | ast.Lambda) -> Iterator[ast.AST]:
     """What may be changed in a function, depth first."""
-    waiting: list[ast.AST] = list(reversed(function.body))
+    body = [function.body] if isinstance(function, ast.Lambda) else function.body
+    waiting: list[ast.AST] = list(reversed(body))
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring
-        if isinstance(node, ast.Call) and _called(node) in _CHARGES:
+        if isinstance(node, ast.Call) and charged.called(node) == "workprec":
             continue
         yield node
         children = list(ast.iter_child_nodes(node))
@@ -116,10 +139,6 @@ def _inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
         if isinstance(node, ast.JoinedStr | ast.Raise):
             children = []  # what is said
         waiting.extend(reversed(children))
-
-
-def _called(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
 def _at(tree: ast.Module, node: ast.AST) -> ast.AST:
@@ -175,7 +194,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], object]]]:
             if node.value > 0:
                 yield "one less", lambda n: setattr(n, "value", n.value - 1)
         case ast.Constant(value=float()):
-            yield "half", lambda n: setattr(n, "value", n.value / 2 + 0.25)
+            yield "half", lambda n: setattr(n, "value", n.value / 2 if n.value else 0.5)
         case ast.Name() if node.id in _OTHER and isinstance(node.ctx, ast.Load):
             yield f"{node.id} to {_OTHER[node.id]}", lambda n: setattr(n, "id", _OTHER[n.id])
         case ast.Attribute() if node.attr in _OTHER and isinstance(node.ctx, ast.Load):
@@ -194,8 +213,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], object]]]:
             pass
     if isinstance(node, _DROPPED) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield | ast.YieldFrom)
-        and not (isinstance(node.value, ast.Call) and _called(node.value) in _CHARGES)
-    ):  # fmt: skip
+    ):
         yield f"without {type(node).__name__}", _without
 
 

@@ -10,7 +10,7 @@ from protoproof.attestation.statement import Policy
 from protoproof.campaign import Campaign, Instances, confirm
 from protoproof.campaign.places import certificate_path, region_paths, size_path
 from protoproof.campaign.store import ALTERED
-from protoproof.errors import InputError
+from protoproof.errors import InputError, UsageError
 from protoproof.gate.outcome import GateResult
 from protoproof.gate.policy_file import read_policy
 from protoproof.gate.run import asked_of, evaluate
@@ -65,5 +65,11 @@ def decided(
         InputError: data or network are not those of the campaign.
     """
     file = read_policy(path)
+    if file.policy.rules.baseline is not None:
+        place = file.line(("rules", "baseline"))
+        raise UsageError(
+            f"--policy {path}, line {place}: baseline: an attestation compares with no earlier "
+            "campaign; give a policy without these rules, or none"
+        )
     result = evaluate(file, confirm(campaign, network, instances, **asked_of(file, instances)))
     return result, Policy(name=file.policy.name, sha256=file.sha256)

@@ -12,19 +12,34 @@ from protoproof.campaign.executor import Outcome, Task
 from protoproof.campaign.record import STATE_OF, Record, State
 from protoproof.campaign.regions import RegionRecord, region_at
 from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.schema import About
 from protoproof.certification.certify import Certifier
 from protoproof.verdict import Status
 
 
-def certified(certifier: Certifier, task: Task, region: str, seconds: float | None) -> Outcome:
-    """Certify from nothing; ``seconds`` after which no further method starts.
+def certified(
+    certifier: Certifier,
+    task: Task,
+    region: str,
+    seconds: float | None,
+    about: About | None = None,
+) -> Outcome:
+    """Certify from nothing.
+
+    Args:
+        certifier: of the network.
+        task: the instance.
+        region: around it, as users write it.
+        seconds: after which no further method starts.
+        about: what to record beside the certificate's core.
 
     Raises:
         UsageError: a region that a campaign cannot use.
         FragileError: runtime and head disagree about the instance.
     """
     asked = region_at(region, task.x, certifier.network)
-    found = certifier.certify(asked, timeout=math.inf if seconds is None else seconds)
+    limit = math.inf if seconds is None else seconds
+    found = certifier.certify(asked, timeout=limit, about=about)
     late = found.verdict.status is Status.UNKNOWN and found.verdict.reason == "timeout"
     state: State = "timeout" if late else STATE_OF[found.verdict.status]
     reason = f"more than {seconds:g} s" if late else found.verdict.reason

@@ -229,7 +229,8 @@ def _places(
         there = key in known or os.path.lexists(certificate_path(campaign.directory, key))
         if only_known and not there:
             continue
-        row = Row(index, int(instances.y[index]), seen.digest, key, Record("not_run"))
+        label, file = int(instances.y[index]), instances.file(index)
+        row = Row(index, label, seen.digest, key, Record("not_run"), file)
         # an earlier campaign of other data may well number its inputs in another way
         differs = chosen is None and old is not None and old.instance != seen.digest
         yield _Place(_foreign(row) if differs else row, seen)

@@ -42,7 +42,7 @@ class Task:
     """One instance to explain, or to certify over a region.
 
     ``earlier`` is a result on an equal head, to carry over; ``region`` is a region as users write
-    it, or None to explain.
+    it, or None to explain; ``name`` is what people call the instance.
     """
 
     key: str
@@ -50,6 +50,7 @@ class Task:
     x: NDArray[np.float32]
     earlier: Earlier | None = None
     region: str | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)

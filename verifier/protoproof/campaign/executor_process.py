@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from protoproof.errors import ProtoProofError, UsageError
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _SPAWN = multiprocessing.get_context("spawn")
 _PR_SET_PDEATHSIG = 1
+_OURS = (signal.SIGINT, signal.SIGTERM)  # that end a campaign in good order
 
 
 class LocalWorker:
@@ -40,8 +42,15 @@ class LocalWorker:
         self._process = _SPAWN.Process(
             target=_serve, args=(theirs, make, megabytes, os.getpid()), daemon=True
         )
-        with environment(_ONE_THREAD):
-            self._process.start()
+        # Ctrl-C reaches every process of a terminal. A new one would end in the middle of its
+        # imports, with a traceback: it starts with the signals held back, until it ignores them.
+        resource_tracker.ensure_running()  # which lets them through again where it starts
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
+        try:
+            with environment(_ONE_THREAD):
+                self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()  # so that the pipe ends when the worker does
 
     def submit(self, task: Task) -> None:
@@ -117,8 +126,9 @@ def _serve(
     parent: int,
 ) -> None:
     """A worker's life: load, then answer until the pipe ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _OURS:
         signal.signal(number, signal.SIG_IGN)  # the parent decides, and kills
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
     _die_with(parent)
     try:
         limit_memory(megabytes)

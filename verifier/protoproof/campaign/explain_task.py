@@ -9,7 +9,7 @@ import base64
 import hashlib
 import resource
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,11 @@ from protoproof.campaign.record import (
 )
 from protoproof.certificate.canonical import canonical_bytes, core_digest
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core, Envelope
+from protoproof.certificate.schema import About, Core, Envelope
 from protoproof.errors import CertificateError, ModelError
+from protoproof.explanation.evidence import recordable
 from protoproof.explanation.explainer import Explainer
-from protoproof.explanation.result import Explanation
+from protoproof.explanation.result import OUT_OF_TIME, Explanation
 from protoproof.kernel import CheckReport, check
 from protoproof.network import Observation, load
 from protoproof.network.recorded import input_digest, same_prediction
@@ -41,6 +42,9 @@ from protoproof.verdict import Status
 
 if TYPE_CHECKING:
     from protoproof.certification.certify import Certifier
+
+
+SEARCH = 0.75  # of an instance's seconds: for searches
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class ExplainJob:
         head: which head of which file was planned with.
         options: how to explain.
         device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
-        seconds: after which no further method is tried on a region.
+        seconds: what an instance, or a region around one, may take.
+        about: what certificates record of when and how they were asked for.
     """
 
     model: Path
@@ -60,6 +65,7 @@ class ExplainJob:
     options: Options
     device: str = "cpu"
     seconds: float | None = None
+    about: About = field(default_factory=About)
 
     def __call__(self) -> Server:
         """Load the network once.
@@ -81,21 +87,41 @@ class ExplainJob:
             return Certifier(explainer, self.device)
 
         def serve(task: Task) -> Outcome:
+            about = self.about.model_copy(update={"input_name": recordable(task.name)})
             if task.region is not None:
                 from protoproof.campaign.certify_task import certified
 
-                outcome = certified(certifier(), task, task.region, self.seconds)
+                outcome = certified(certifier(), task, task.region, self.seconds, about)
             else:
-                carried = carried_over(explainer, task, self.options)
-                outcome = carried or explained(explainer, task, self.options)
+                carried = carried_over(explainer, task, self.options, about)
+                outcome = carried or explained(
+                    explainer, task, self.options, about, seconds=self.seconds
+                )
             return replace(outcome, megabytes=_peak_megabytes())
 
         return serve
 
 
-def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
-    """Explain from nothing."""
-    found = explainer.explain(task.x, options.explain())
+def explained(
+    explainer: Explainer,
+    task: Task,
+    options: Options,
+    about: About | None = None,
+    *,
+    seconds: float | None = None,
+) -> Outcome:
+    """Explain from nothing.
+
+    Args:
+        explainer: of the network.
+        task: the instance.
+        options: how to explain.
+        about: what to record beside the certificates' cores.
+        seconds: what the instance may take; searches end before, so that what they found can be
+            proved.
+    """
+    timeout = None if seconds is None else SEARCH * seconds
+    found = explainer.explain(task.x, options.explain(), about=about, timeout=timeout)
     sizes: dict[str, dict[str, Any]] = {
         str(attempt.vocabulary): {
             "status": attempt.verdict.status.value,
@@ -109,9 +135,11 @@ def explained(explainer: Explainer, task: Task, options: Options) -> Outcome:
         if attempt.certificate is not None and attempt.vocabulary != found.vocabulary:
             others[attempt.vocabulary] = canonical_bytes(attempt.certificate)
             sizes[attempt.vocabulary]["certificate"] = _digest(others[attempt.vocabulary])
+    late = found.certificate is None and found.verdict.reason.startswith(OUT_OF_TIME)
     record = Record(
-        state=STATE_OF[found.verdict.status],
+        state="timeout" if late else STATE_OF[found.verdict.status],
         reason=found.verdict.reason,
+        limit=seconds if found.unfinished or late else None,
         predicted=found.predicted,
         margin=found.margin,
         top=top_prototype(explainer, found),
@@ -158,7 +186,9 @@ def _certified(
     return Outcome(full, content)
 
 
-def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome | None:
+def carried_over(
+    explainer: Explainer, task: Task, options: Options, about: About | None = None
+) -> Outcome | None:
     """An earlier explanation, if the network computes the very same latent for the input.
 
     The caller made sure that the heads are equal. Then the prover would find the same facts: it
@@ -173,7 +203,7 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
     seen = network.observe(task.x)
     # raises where runtime and head disagree, as explaining
     instance = explainer.instance(seen, network.labels(options.label))
-    main = _moved(explainer, task.earlier.certificate, seen, options)
+    main = _moved(explainer, task.earlier.certificate, seen, options, about)
     if main is None:
         return None
     core, report, content = main
@@ -184,7 +214,7 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
     for name, entry in sizes.items():
         if name == record.vocabulary or entry.get("size") is None:
             continue
-        moved = _moved(explainer, task.earlier.others.get(name, b""), seen, options)
+        moved = _moved(explainer, task.earlier.others.get(name, b""), seen, options, about)
         if moved is None or (moved[0].vocabulary, len(moved[0].facts)) != (name, entry["size"]):
             return None
         others[name] = moved[2]
@@ -205,7 +235,11 @@ def carried_over(explainer: Explainer, task: Task, options: Options) -> Outcome 
 
 
 def _moved(
-    explainer: Explainer, content: bytes, seen: Observation, options: Options
+    explainer: Explainer,
+    content: bytes,
+    seen: Observation,
+    options: Options,
+    about: About | None,
 ) -> tuple[Core, CheckReport, bytes] | None:
     """A certificate restated for the network at hand, if the checker accepts it there."""
     try:
@@ -223,7 +257,8 @@ def _moved(
         return None
     if options.level not in ("auto", core.level):
         return None
-    moved = canonical_bytes(envelope.model_copy(update={"core": core}))
+    told = (about or About()).model_copy(update={"oracle": envelope.about.oracle})
+    moved = canonical_bytes(envelope.model_copy(update={"core": core, "about": told}))
     report = check(moved, explainer.model_file, input_digest(seen.x))
     return (core, report, moved) if report.accepted else None
 

@@ -28,6 +28,7 @@ class Instances:
         y: one class index per input.
         classes: one name per class index.
         source: where the data can be read again; a note for reports.
+        files: one name per input, where each has a file of its own.
 
     Raises:
         InputError: no inputs, or labels that do not fit.
@@ -39,10 +40,13 @@ class Instances:
     y: Int64[NDArray[np.int64], " image"]
     classes: tuple[str, ...]
     source: str = ""
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.x):
             raise InputError(f"data {self.name}: holds no instances; give at least one")
+        if self.files and len(self.files) != len(self.x):
+            raise InputError(f"data {self.name}: {len(self.files)} names for {len(self.x)} inputs")
         if len(self.x) != len(self.y):
             raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
 
@@ -52,6 +56,14 @@ class Instances:
         """Input ``index`` in the range [low, high] that a network declares, and in its shape."""
         x = self.x[index]
         return to_input(x, x.shape if shape is None else shape, (low, high))
+
+    def file(self, index: int) -> str:
+        """The name of an input's file; "" where it has none of its own."""
+        return self.files[index] if self.files else ""
+
+    def input_name(self, index: int) -> str:
+        """What certificates call an input."""
+        return self.file(index) or f"{self.name}[{index}]"
 
     def fit(self, classes: tuple[str, ...]) -> None:
         """Make sure that labels mean what the network's class names mean.
@@ -93,7 +105,9 @@ def read_instances(source: str) -> Instances:
 
     data = load_data(source)
     where = str(Path(source).resolve()) if Path(source).exists() else source
-    return Instances(data.name, data.sha256, data.x_test, data.y_test, data.classes, where)
+    return Instances(
+        data.name, data.sha256, data.x_test, data.y_test, data.classes, where, data.files
+    )
 
 
 @dataclass(frozen=True)

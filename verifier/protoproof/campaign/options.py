@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from protoproof.campaign.instances import Selection
 from protoproof.campaign.record import Limits, Options
+from protoproof.certificate.schema import About
 from protoproof.errors import UsageError
 from protoproof.extras import require
 
@@ -27,6 +28,7 @@ class Workplace(TypedDict, total=False):
     device: str
     engine: str | MakeEngine
     address: str | None
+    about: About
 
 
 class CampaignKeywords(Workplace, total=False):
@@ -55,6 +57,7 @@ class CampaignOptions:
         address: of a Ray cluster; None is one of this machine's own.
         earlier: directory of another campaign. Where its network has an equal head and this one
             computes the same latent, its certificates are carried over and checked again.
+        about: what certificates record beside their cores of when and how they were asked for.
 
     Raises:
         UsageError: options that make no sense.
@@ -69,6 +72,7 @@ class CampaignOptions:
     engine: str | MakeEngine = "local"
     address: str | None = None
     earlier: Path | None = None
+    about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:
         self.options.explain()

@@ -95,7 +95,13 @@ class Plan:
             if plan.key in tasks or (record is not None and record.settled(self.asked.limits)):
                 continue
             x = self._input(plan.index)
-            tasks[plan.key] = Task(plan.key, plan.index, x, known.get(plan.instance))
+            tasks[plan.key] = Task(
+                plan.key,
+                plan.index,
+                x,
+                known.get(plan.instance),
+                name=self.instances.input_name(plan.index),
+            )
         return [(task, counts[key]) for key, task in tasks.items()]
 
     def _certifications(self, ledger: Ledger) -> list[tuple[Task, int]]:
@@ -108,7 +114,9 @@ class Plan:
                 if key in tasks or (record is not None and record.settled(self.asked.limits)):
                     continue
                 x = self._input(plan.index)
-                tasks[key] = Task(key, plan.index, x, region=name), counts[plan.instance]
+                called = self.instances.input_name(plan.index)
+                task = Task(key, plan.index, x, region=name, name=called)
+                tasks[key] = task, counts[plan.instance]
         return list(tasks.values())
 
 

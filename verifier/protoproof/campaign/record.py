@@ -178,24 +178,38 @@ def settled(result: _Limited, limits: Limits) -> bool:
         case "memory":
             now = limits.megabytes
         case _:
-            return True
+            if result.limit is None:
+                return True
+            now = limits.seconds  # it was proved, and there was no time to look for less
     return now is not None and result.limit is not None and now <= result.limit
 
 
 @dataclass(frozen=True)
 class Row:
-    """One planned instance with its outcome: index in the data, label, hash, key, record."""
+    """One planned instance with its outcome: index in the data, label, hash, key, record; and the
+    name of its file, where the data is at hand and it has one of its own."""
 
     index: int
     label: int
     instance: str
     key: str
     record: Record
+    file: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What people call it."""
+        return shown_instance(self.index, self.file)
 
     @property
     def correct(self) -> bool | None:
         """Whether the prediction is the label; None where nothing was predicted."""
         return None if self.record.predicted is None else self.record.predicted == self.label
+
+
+def shown_instance(index: int, file: str = "") -> str:
+    """What people call an instance: by number, and by its file where it has one."""
+    return f"instance {index} ({file})" if file else f"instance {index}"
 
 
 def result_key(

@@ -18,7 +18,7 @@ from protoproof.errors import InputError, UsageError
 from protoproof.kernel.encoder.input_region import describe
 from protoproof.network import Network
 from protoproof.network.onnx.node import printable
-from protoproof.prover.latent.domain import bounding_name
+from protoproof.prover.latent.domain import bounding_name, domain_from_name
 
 if TYPE_CHECKING:
     from protoproof.region.sets.region import Region
@@ -93,11 +93,13 @@ def domain_words(name: str, network: Network) -> str:
     """The words that a certificate about a domain of latents has to use.
 
     Raises:
-        UsageError: see :func:`wording`.
+        UsageError: see :func:`wording`; no such domain, or one that the network does not guarantee.
     """
     if ":" in name:
         return wording([name], network, "--domain")[name]
-    return bounding_name(name, network.latent_range, network.head.geometry)
+    word = bounding_name(name, network.latent_range, network.head.geometry)
+    domain_from_name(word, network.latent_range, network.head.channels)
+    return word
 
 
 def region_at(name: str, x: np.ndarray, network: Network, option: str = "--region") -> Region:
@@ -117,6 +119,8 @@ def region_at(name: str, x: np.ndarray, network: Network, option: str = "--regio
         return parse_region(name, x, network.input_shape, network.input_range)
     except InputError as error:  # the centre is no user's input: the region itself is wrong
         raise UsageError(f"{option} {printable(name, 60)}: {error}") from error
+    except UsageError as error:
+        raise UsageError(str(error).replace("--region", option)) from error
 
 
 def lies_in(x: np.ndarray, name: str, centre: np.ndarray, network: Network) -> bool:

@@ -15,6 +15,7 @@ from protoproof.errors import InputError
 from protoproof.network import Network, load
 from protoproof.network.onnx.file import read_model
 from protoproof.network.onnx.node import printable
+from protoproof.notebook import line, table
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class Campaign:
     reused: int = 0
     carried: int = 0
     stopped: int | None = None
+
+    def __repr__(self) -> str:
+        states = [f"{n} {state}" for state, n in self.states.items() if n]
+        return line(type(self).__name__, self.model.name, *states, str(self.directory))
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        states = ", ".join(f"{n} {state}" for state, n in self.states.items() if n)
+        rows = {"network": self.model.name, "instances": f"{len(self.rows)}: {states}"}
+        for name, found in self.summary["regions"].items():
+            rows[f"over {name}"] = f"{found['certified']} certified"
+        return table("ProtoProof campaign", **rows, directory=str(self.directory))
 
     @property
     def states(self) -> dict[str, int]:

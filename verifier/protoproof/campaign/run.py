@@ -74,7 +74,8 @@ def run_campaign(
             todo = plan.open_tasks(ledger, known)
             computed, carried = _worked(ledger, plan, todo, make_server, progress, caught)
             reused = plan.total - sum(count for _, count in todo)
-            found = plan.about, plan.facts, ledger.rows(), ledger.regions()
+            rows = tuple(replace(row, file=instances.file(row.index)) for row in ledger.rows())
+            found = plan.about, plan.facts, rows, ledger.regions()
             result = Campaign(out, *found, computed, reused, carried, next(iter(caught), None))
             write_together(
                 {
@@ -134,7 +135,12 @@ def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
     """What makes workers, and what these do."""
     asked, limits = plan.asked, plan.asked.limits
     job = make_server or ExplainJob(
-        plan.network.path.resolve(), plan.facts.key, asked.options, asked.device, limits.seconds
+        plan.network.path.resolve(),
+        plan.facts.key,
+        asked.options,
+        asked.device,
+        limits.seconds,
+        asked.about,
     )
     if not isinstance(asked.engine, str):
         return asked.engine(job, limits)

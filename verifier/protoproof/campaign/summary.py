@@ -165,7 +165,7 @@ def _instance(row: Row) -> dict[str, Any]:
         "core": record.core,
         "level": record.level,
         "certificate": None if record.certificate is None else f"{row.key}.cert.json",
-    }
+    } | ({"file": row.file} if row.file else {})
 
 
 def _region(record: RegionRecord) -> dict[str, Any]:

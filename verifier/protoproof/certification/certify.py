@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Unpack
+from typing import Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.backend import engine_named
+from protoproof.certificate.canonical import core_digest
 from protoproof.certificate.schema import About
 from protoproof.certification.options import CertifyKeywords, CertifyOptions
 from protoproof.certification.result import Certified, Sandwich, StageLog
@@ -27,6 +28,7 @@ from protoproof.errors import (
     InternalError,
     UsageError,
 )
+from protoproof.explanation.evidence import Question, asked_of_region
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, Observation, load
 from protoproof.region.bounds.attack import Counterexample, Flip, Found, attack
@@ -37,6 +39,7 @@ from protoproof.region.bounds.latent_bounds import (
 from protoproof.region.bounds.margins import TopK, activations, top_k
 from protoproof.region.bounds.radius import ball, bisect
 from protoproof.region.sets.region import Region
+from protoproof.region.sets.yaml_file import load_region
 from protoproof.verdict import REFUTED, Status, Verdict, unknown
 
 
@@ -99,7 +102,19 @@ class Certifier:
             sets = self._top(region, observation, options.top)
             say("unknown" if sets is None else f"{len(sets.certain)} certain")
         spent = time.perf_counter() - begun
-        return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent)
+        question = self.question(region, options)
+        return replace(answer, stages=tuple(log.stages), top=sets, seconds=spent, question=question)
+
+    def question(self, region: Region, options: CertifyOptions) -> Question:
+        """What is asked, as plain data: network, input, region, class, and facts that should hold.
+
+        How it is answered is no part of it.
+        """
+        facts = options.explanation
+        return asked_of_region(self.network, region) | {
+            "expected": options.expected,
+            "explanation": facts if facts is None or isinstance(facts, str) else core_digest(facts),
+        }
 
     def _falsified(
         self,
@@ -207,21 +222,60 @@ class Certifier:
         return Sandwich(kind, proved, refuted)
 
 
+@overload
 def certify(
     network: Network | str | Path,
     region: Region,
     options: CertifyOptions | None = None,
+    /,
+    *,
+    device: str = "cpu",
+    **keywords: Unpack[CertifyKeywords],
+) -> Certified: ...
+
+
+@overload
+def certify(
+    network: Network | str | Path,
+    x: NDArray[np.float32],
+    region: str,
+    options: CertifyOptions | None = None,
+    /,
+    *,
+    device: str = "cpu",
+    **keywords: Unpack[CertifyKeywords],
+) -> Certified: ...
+
+
+def certify(
+    network: Network | str | Path,
+    centre: Region | NDArray[np.float32],
+    region: str | CertifyOptions | None = None,
+    options: CertifyOptions | None = None,
+    /,
     *,
     device: str = "cpu",
     **keywords: Unpack[CertifyKeywords],
 ) -> Certified:
     """Prove or refute one region; see :meth:`Certifier.certify`.
 
-    The keywords are the fields of :class:`protoproof.certification.options.CertifyOptions`. For
-    many regions of one network, keep a :class:`Certifier`: it computes what they share once.
+    ``certify(network, x, "linf:0.02")``: around an input [C, H, W], a region as on the command
+    line; or ``certify(network, region)``. The keywords are the fields of
+    :class:`protoproof.certification.options.CertifyOptions`. For many regions of one network, keep
+    a :class:`Certifier`: it computes what they share once.
+
+    Raises:
+        UsageError: no such region, or an array without one.
     """
     known = network if isinstance(network, Network) else load(network)
-    return Certifier(known, device).certify(region, options, **keywords)
+    if isinstance(centre, Region):
+        asked = centre
+        options = region if isinstance(region, CertifyOptions) else options
+    elif isinstance(region, str):
+        asked = load_region(region, np.asarray(centre), known.input_shape, known.input_range)
+    else:
+        raise UsageError('certify: say around the input what is certified, such as "linf:0.02"')
+    return Certifier(known, device).certify(asked, options, **keywords)
 
 
 def require_bounded(network: Network) -> None:

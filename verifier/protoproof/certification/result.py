@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +17,18 @@ import numpy as np
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
-from protoproof.errors import OutputError
-from protoproof.files import make_directory, require_writable, write_together
+from protoproof.errors import InputError, OutputError
+from protoproof.explanation.evidence import Question, another_question, short
+from protoproof.files import make_directory, read_regular, require_writable, write_together
 from protoproof.kernel import CheckReport
 from protoproof.network import Observation
+from protoproof.notebook import count, line, table
 from protoproof.region.bounds.attack import Counterexample
 from protoproof.region.bounds.margins import TopK
 from protoproof.verdict import Verdict
+
+SCHEMA = "protoproof.region/1"
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Certified:
     ``method`` names the bounds that proved it. ``certificates`` (one, or one per image of a finite
     region) met every obligation of the checker, with ``checks`` in the same order; where they rest
     on somebody's word (``conditions``), the verdict is UNKNOWN. ``top`` says which
-    prototypes can be or must be among the most activated over the region.
+    prototypes can be or must be among the most activated over the region. ``question`` is what
+    was asked, as plain data.
     """
 
     verdict: Verdict
@@ -81,6 +89,7 @@ class Certified:
     top: TopK | None = None
     sandwich: Sandwich | None = None
     seconds: float = 0.0
+    question: Question = field(default_factory=dict)
 
     @property
     def predicted(self) -> int:
@@ -96,6 +105,32 @@ class Certified:
     def conditions(self) -> tuple[str, ...]:
         """What the certificates rest on by somebody's word, each once."""
         return tuple(dict.fromkeys(c for report in self.checks for c in report.conditions))
+
+    def __repr__(self) -> str:
+        proofs = count(len(self.certificates), "certificate") if self.certificates else ""
+        return line(
+            "Certified",
+            self.region,
+            f"predicted {self.predicted_name!r}",
+            str(self.verdict),
+            proofs,
+        )
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        rows = {
+            "region": self.region,
+            "predicted": f"{self.predicted_name} at the centre",
+            "verdict": str(self.verdict),
+            "method": self.method or "none",
+            "certificates": str(len(self.certificates)),
+        }
+        if self.counterexample is not None:
+            rows["instead"] = self.counterexample_name
+        if self.sandwich is not None:
+            proved, refuted = self.sandwich.proved, self.sandwich.refuted
+            rows["radius"] = f"proved {proved or 'none'}, refuted {refuted or 'none'}"
+        return table("ProtoProof region", **rows)
 
     def to_json(self, paths: tuple[str, ...] = (), image: str | None = None) -> dict[str, Any]:
         """The document of ``certify --json``; ``image``: the counterexample's file."""
@@ -142,18 +177,22 @@ class Certified:
             "certificates": list(paths),
         }
 
-    def save(self, out: Path, protected: Sequence[Path] = ()) -> tuple[Path, ...]:
-        """Write what was proved, or the input that refutes it.
+    def save(
+        self, out: Path, protected: Sequence[Path] = (), *, overwrite: bool = False
+    ) -> tuple[Path, ...]:
+        """Write what was proved, or the input that refutes it; nothing where neither was found.
+
+        Beside it, ``NAME.region.json`` says which question it answers. An earlier answer to the
+        same question stays: a search that ends sooner does not unprove it.
 
         Args:
             out: name of the certificate; several are numbered. A counterexample goes beside it,
                 with the ending ``.counterexample.npy``.
-            protected: files that must not be written over, or removed.
-
-        What an earlier run left under these names and this one does not write is removed.
+            protected: files that must not be written over.
+            overwrite: also over the answer to another question.
 
         Raises:
-            OutputError: a file cannot be written.
+            OutputError: a file cannot be written, or answers another question.
         """
         contents: dict[Path, bytes] = {}
         for index, envelope in enumerate(self.certificates):
@@ -161,19 +200,58 @@ class Certified:
         if self.counterexample is not None:
             buffer = io.BytesIO()
             np.save(buffer, self.counterexample.x, allow_pickle=False)
-            contents[out.with_name(_stem(out) + ".counterexample.npy")] = buffer.getvalue()
-        # what an earlier run left under these names would be read as the result of this one
-        names = (out, out.with_name(_stem(out) + ".counterexample.npy"))
-        stale = [path for path in names if path not in contents and path.is_file()]
-        for path in (*contents, *stale):
+            contents[_counterexample(out)] = buffer.getvalue()
+        if not contents:
+            return ()
+        names = [path.name for path in contents]
+        about = {"schema": SCHEMA, "question": self.question, "region": self.region}
+        about |= {"verdict": self.verdict.status.value, "files": names}
+        record = {_record(out): (json.dumps(about, indent=2) + "\n").encode("utf-8")}
+        for path in contents | record:
             if any(path.resolve() == other.resolve() for other in protected):
                 raise OutputError(f"--out {out}: would write over {path}; choose another name")
-        if contents:
-            make_directory(out.parent)
-            write_together(contents)
-        for path in stale:
-            path.unlink()
+        other = None if overwrite else _taken(out, self.question)
+        if other is not None:
+            raise another_question(other)
+        make_directory(out.parent)
+        write_together(contents | record)
         return tuple(contents)
+
+
+def free_name(out: Path, question: Question, *, chosen: bool) -> Path:
+    """A name that no answer to another question has: found out before any work.
+
+    Args:
+        out: the name that is wanted.
+        question: what is asked, see :mod:`protoproof.explanation.evidence`.
+        chosen: whether somebody chose it; then it is refused where it is taken, else digits are
+            added.
+
+    Raises:
+        OutputError: likewise.
+    """
+    other = _taken(out, question)
+    if other is None:
+        return out
+    free = out.with_name(f"{_stem(out)}--{short(question)}.cert.json")
+    if chosen or (other := _taken(free, question)) is not None:
+        raise another_question(other)
+    return free
+
+
+def _taken(out: Path, question: Question) -> Path | None:
+    """A file of the answer to another question, or to an unknown one; None where there is none."""
+    names = (out, _numbered(out, 0, 2), _counterexample(out), _record(out))
+    there = [path for path in names if os.path.lexists(path)]
+    if not there:
+        return None
+    try:
+        content = read_regular(_record(out), _MOST_BYTES)
+        record = None if content is None else json.loads(content)
+        same = isinstance(record, dict) and record.get("question") == question
+    except (InputError, ValueError, RecursionError):
+        same = False
+    return None if same else there[0]
 
 
 def check_out(out: Path) -> None:
@@ -189,6 +267,14 @@ def check_out(out: Path) -> None:
 
 def _stem(out: Path) -> str:
     return out.name.removesuffix(".json").removesuffix(".cert")
+
+
+def _counterexample(out: Path) -> Path:
+    return out.with_name(_stem(out) + ".counterexample.npy")
+
+
+def _record(out: Path) -> Path:
+    return out.with_name(_stem(out) + ".region.json")
 
 
 def _numbered(out: Path, index: int, count: int) -> Path:

@@ -22,8 +22,8 @@ def ambiguity(
         typer.Option("--limit", min=2, help="Use only so many test images, spread evenly."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The numbers' file; the page is written beside it.")
-    ] = Path("out/ambiguity.json"),
+        Path | None, typer.Option("--out", help="The numbers' file; the page is written beside it.")
+    ] = None,
     latent: Latent = None,
     output: Output = None,
     as_json: Json = False,
@@ -32,9 +32,12 @@ def ambiguity(
     """Find test images with the same most activated prototypes and different predictions."""
     require("explain", "looking for collisions")
     from protoproof.data.dataset import load_data
+    from protoproof.explanation.evidence import evidence_name
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread
 
+    name = evidence_name(model, Path(data).stem, output or "", "" if limit is None else str(limit))
+    out = out or Path("out/ambiguity") / f"{name}.json"
     network = load(model, latent=latent or (), output=output)
     images = load_data(data).x_test
     # data sorted by class must not lose classes, so a part of it is spread over all of it

@@ -11,9 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from protoproof.cli.memory import end_undecided, is_check, is_exhausted, require_room
+from protoproof.cli.memory import (
+    end_undecided,
+    is_check,
+    is_exhausted,
+    print_failure,
+    require_room,
+)
 from protoproof.errors import InternalError, OutputError, ProtoProofError, UsageError
 from protoproof.extras import told
 from protoproof.version import VERSION
@@ -102,12 +108,19 @@ def _bom() -> Verb:
     return bom
 
 
+def _vnnlib() -> typer.Typer:
+    from protoproof.cli.vnnlib import solver
+
+    return solver()
+
+
 # in the order of `protoproof --help`
-VERBS: dict[str, Callable[[], Verb]] = {
+VERBS: dict[str, Callable[[], Verb | typer.Typer]] = {
     "inspect": _inspect,
     "explain": _explain,
     "certify": _certify,
     "check": _check,
+    "vnnlib": _vnnlib,
     "ambiguity": _ambiguity,
     "campaign": _campaign,
     "gate": _gate,
@@ -134,7 +147,11 @@ def program(
     app = new_program()
     asked = next((word for word in arguments if not word.startswith("-")), None)
     for name in [asked] if asked in VERBS else VERBS:
-        app.command(name)(VERBS[name]())
+        verb = VERBS[name]()
+        if callable(getattr(verb, "add_typer", None)):
+            app.add_typer(cast("typer.Typer", verb), name=name)
+        else:
+            app.command(name)(cast(Verb, verb))
     if asked not in VERBS and add_verbs is not None:
         add_verbs(app)
     return app
@@ -143,6 +160,7 @@ def program(
 def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
     """Entry point of the console script; ``add_verbs`` as for :func:`program`."""
     arguments = sys.argv[1:]
+    as_json = "--json" in arguments
     # a reader that has seen enough ends the program by the signal, never by exit code 1
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     debug, check = "--debug" in arguments, is_check(arguments)
@@ -152,21 +170,60 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
         if arguments == ["--version"]:
             print(f"protoproof {VERSION}")
             sys.exit()
-        program(arguments, add_verbs)()
+        app = program(completed() or arguments, add_verbs)
+        if as_json:
+            sys.exit(_called(app, arguments))
+        app()
     except SystemExit as end:
         sys.exit(_flushed(end.code))
+    except KeyboardInterrupt:  # while something was still being loaded
+        sys.exit(128 + signal.SIGINT)
     except MemoryError as error:
         if check:
-            _undecided(error, debug)
-        _fail(UsageError("out of memory: model or data set is too large for this machine"), debug)
+            _undecided(error, debug, as_json)
+        _fail(
+            UsageError("out of memory: model or data set is too large for this machine"),
+            debug,
+            as_json,
+        )
     except Exception as error:  # noqa: BLE001  # the last stop: every failure is one line
         if check and is_exhausted(error):
-            _undecided(error, debug)
-        _fail((told(error) if isinstance(error, ImportError) else None) or error, debug)
+            _undecided(error, debug, as_json)
+        _fail((told(error) if isinstance(error, ImportError) else None) or error, debug, as_json)
 
 
-def _fail(error: Exception, debug: bool) -> NoReturn:
-    """One line on stderr; a bug says how to report it, and is never exit code 1."""
+def completed() -> list[str]:
+    """The words before the one that a shell wants to complete; none otherwise.
+
+    Only the verb that they name is loaded then.
+    """
+    if not any(name.endswith("_COMPLETE") and name.startswith("_") for name in os.environ):
+        return []
+    words = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return words.split()[1:]
+
+
+def _called(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """The exit code; what is wrong with the command line is said in the document, too."""
+    import typer
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(list(arguments), standalone_mode=False)
+    except Exception as error:
+        # click's own: its class has no public name
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        _fail(UsageError(message()), False, True)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(error: Exception, debug: bool, as_json: bool = False) -> NoReturn:
+    """One line on stderr, and with ``--json`` one document on standard output.
+
+    A bug says how to report it, and is never exit code 1.
+    """
     from protoproof.report.page.text import visible
 
     if debug:
@@ -176,23 +233,27 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = OutputError("no space left on the device that was written to")
     line = " ".join(visible(str(error)).split())
+    code = InternalError.exit_code
     if isinstance(error, ProtoProofError) and not isinstance(error, InternalError):
-        print(f"error: {line}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    print(
-        f"internal error: {type(error).__name__}: {line} - this is a bug: please report it with "
-        "the output of the same command after `protoproof --debug`",
-        file=sys.stderr,
-    )
-    sys.exit(InternalError.exit_code)
+        code, told = error.exit_code, f"error: {line}"
+    else:
+        line = f"internal error: {type(error).__name__}: {line}"
+        told = (
+            f"{line} - this is a bug: please report it with the output of the same command after "
+            "`protoproof --debug`"
+        )
+    print(told, file=sys.stderr)
+    if as_json:
+        print_failure(line, code)
+    sys.exit(code)
 
 
-def _undecided(error: Exception, debug: bool) -> NoReturn:
+def _undecided(error: Exception, debug: bool, as_json: bool) -> NoReturn:
     if debug:
         import traceback
 
         traceback.print_exception(error)
-    end_undecided()
+    end_undecided(as_json)
 
 
 def _flushed(code: Any) -> Any:

@@ -40,7 +40,7 @@ from protoproof.cli.options import (
     Vocabulary,
     Witnesses,
 )
-from protoproof.cli.terminal import console, print_json, safe
+from protoproof.cli.terminal import Log, console, print_json, program, safe, watched
 from protoproof.extras import require
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ Regions = Annotated[
     typer.Option("--region", help="Certify every instance over it, like linf:0.1; repeatable."),
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", help="Seconds per instance, and per region of one.")
+    float,
+    typer.Option(
+        "--timeout",
+        help="Seconds per instance, and per region of one; then with the best that is proved.",
+    ),
 ]
 Memory = Annotated[
     int | None, typer.Option("--memory", min=1, help="Megabytes per worker process.")
@@ -111,7 +115,9 @@ def campaign(
     quiet: Quiet = False,
 ) -> None:
     """Explain many instances, resumably; certificates, ledger and summary go to --out."""
+    require("explain", "a campaign")
     from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
+    from protoproof.explanation.evidence import called
 
     chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
@@ -124,6 +130,7 @@ def campaign(
         engine=engine,
         address=address,
         earlier=baseline,
+        about=called([*program(), *sys.argv[1:]]),
     )
     _require_ready(asked, parquet)
     from protoproof.campaign.instances import read_instances
@@ -201,9 +208,9 @@ def print_campaign(result: Campaign) -> None:
         states = ", ".join(f"{n} {state}" for state, n in found["states"].items() if n)
         certified = f"{found['certified']} of {len(result.rows)} certified"
         out.print(f"region      {safe(name)}: {certified} ({states})", highlight=False)
-    reasons = {row.record.reason: row.index for row in reversed(result.rows) if row.record.reason}
-    for reason, index in sorted(reasons.items(), key=lambda item: item[1])[:5]:
-        out.print(f"not proved  instance {index}: {safe(reason)}", highlight=False)
+    reasons = {row.record.reason: row for row in reversed(result.rows) if row.record.reason}
+    for reason, row in sorted(reasons.items(), key=lambda item: item[1].index)[:5]:
+        out.print(f"not proved  {safe(row.shown)}: {safe(reason)}", highlight=False)
     out.print(f"summary     {safe(str(result.directory / 'summary.json'))}")
     if result.stopped is not None:
         out.print("[bold]stopped early[/bold]; run the same command again to go on")
@@ -244,7 +251,11 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Callable[[Step], None]]:
-    """A bar on standard error with count, rate and time left."""
+    """A bar on standard error with count, rate and time left; lines where it is no terminal."""
+    if not hidden and not watched():
+        log = Log()
+        yield lambda now: log(f"{now.done} of {now.total} results")
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

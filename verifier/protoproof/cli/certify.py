@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
@@ -86,9 +85,11 @@ class Asked:
 
     @property
     def path(self) -> Path:
-        """The certificate's file."""
-        stem = "region" if self.input_ is None else self.input_.stem
-        name = stem if self.index is None else f"{stem}-{self.index}"
+        """The certificate's file, if that name is free: network, input and region are in it."""
+        from protoproof.explanation.evidence import evidence_name
+
+        index = "" if self.index is None else str(self.index)
+        name = evidence_name(self.model, self.input_, index, self.output or "", self.region)
         return self.out or Path("out/certify") / f"{name}.cert.json"
 
     @property
@@ -128,8 +129,8 @@ def certify(
     head = (tuple(latent or ()), output)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head)
     require("certify", "certifying")
-    result, name = _decided(asked, options, shown=not quiet)
-    paths = [str(p) for p in result.save(asked.path, asked.protected)]
+    result, name, out = _decided(asked, options, shown=not quiet)
+    paths = [str(p) for p in result.save(out, asked.protected)]
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
     if as_json:
@@ -139,11 +140,11 @@ def certify(
     raise typer.Exit(result.verdict.exit_code)
 
 
-def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Certified, str]:
-    """The answer, and the network's name; a bar shows how far branch and bound is."""
-    from protoproof.certificate.schema import About
+def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Certified, str, Path]:
+    """The answer, the network's name, and where it goes; a bar shows how far it is."""
     from protoproof.certification.certify import Certifier
-    from protoproof.certification.result import check_out
+    from protoproof.certification.result import check_out, free_name
+    from protoproof.explanation.evidence import called
     from protoproof.network import load
     from protoproof.network.inputs import read_input
     from protoproof.region.sets.syntax import parse_number
@@ -158,12 +159,9 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
     up_to = asked.radius_up_to
     most = None if up_to is None else parse_number(up_to, "--radius-up-to")
     check_out(asked.path)
-    about = About(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_utf8(shlex.join([*program(), *sys.argv[1:]])),
-        input_name=_utf8("" if path is None else path.name),
-    )
+    about = called([*program(), *sys.argv[1:]], "" if path is None else path.name)
     certifier = Certifier(network, asked.device)
+    out = free_name(asked.path, certifier.question(region, options), chosen=asked.out is not None)
     with progress_bar(shown) as move:
         watch = None if move is None else lambda far: move(far.proved, _far(far))
         result = certifier.certify(region, options, about=about, watch=watch)
@@ -172,7 +170,7 @@ def _decided(asked: Asked, options: CertifyOptions, *, shown: bool) -> tuple[Cer
             region.centre, region.kind, most, seed=options.seed, timeout=options.timeout
         )
         result = replace(result, sandwich=band)
-    return result, network.about.name
+    return result, network.about.name, out
 
 
 def _explanation(text: str | None) -> Any:
@@ -245,7 +243,3 @@ def radius_words(radius: Fraction, rounding: str) -> str:
     """Five digits, rounded so that what was found of this radius still holds for the one shown."""
     with localcontext(prec=5, rounding=rounding):
         return f"{Decimal(radius.numerator) / Decimal(radius.denominator):f}"
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -17,7 +17,6 @@ def new_program() -> typer.Typer:
         name="protoproof",
         help="Prove why a prototype network predicts what it predicts.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback(invoke_without_command=True)(common)

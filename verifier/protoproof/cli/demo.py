@@ -54,7 +54,13 @@ def run_demo(
         Explainer(network),
         x,
         f"mnist5k test image {index}, labelled {label}",
-        Files(out / "digit.cert.json", program, arguments, scripts=scripts),
+        Files(
+            out / f"digit{f'-{index}' if index else ''}.cert.json",
+            program,
+            arguments,
+            scripts=scripts,
+            chosen=False,
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from protoproof.cli.explain_options import (
     require_coherent,
     require_for_many,
     require_new,
+    seconds,
 )
 from protoproof.cli.options import (
     AllOf,
@@ -24,6 +25,7 @@ from protoproof.cli.options import (
     Device,
     Domain,
     DumpSmt2,
+    DumpVnnlib,
     Index,
     Inflate,
     Json,
@@ -70,13 +72,14 @@ def explain(
     witnesses: Witnesses = True,
     inflate: Inflate = False,
     minimal: Minimal = "subset",
-    timeout: Timeout = 60.0,
+    timeout: Timeout = None,
     label: Label = None,
     level: Level = "auto",
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
     dump_smt2: DumpSmt2 = None,
+    dump_vnnlib: DumpVnnlib = None,
     device: Device = "cpu",
     out: Out = None,
     pages: Pages = None,
@@ -92,7 +95,8 @@ def explain(
     Many inputs (--data, or an array without --index) are explained one after another, one line
     each, with a summary at the end; --json gives JSON Lines.
     """
-    search = vocabulary, domain, oracle, witnesses, inflate, minimal, timeout, label, level
+    limit_s = seconds(timeout, minimal, contrast)
+    search = vocabulary, domain, oracle, witnesses, inflate, minimal, limit_s, label, level
     asked = Asked(
         model,
         ExplainOptions(*search),
@@ -110,7 +114,7 @@ def explain(
         pages,
         no_script,
         printed(as_json, quiet),
-        *(tuple(latent or ()), output, routing),
+        *(tuple(latent or ()), output, routing, dump_vnnlib),
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -119,8 +123,10 @@ def explain(
 def _run(asked: Asked) -> int:
     """Explain what was asked for; the exit code."""
     asked.options.require_installed()
-    if asked.dump_smt2 is not None:
-        require_new(asked.dump_smt2)
+    dumps = {"--dump-smt2": asked.dump_smt2, "--dump-vnnlib": asked.dump_vnnlib}
+    for option, dump in dumps.items():
+        if dump is not None:
+            require_new(option, dump)
     from protoproof.cli.explain_many import training_images
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question
@@ -130,6 +136,10 @@ def _run(asked: Asked) -> int:
     network = load(asked.model, latent=asked.latent, output=asked.output, routing=asked.routing)
     if asked.dump_smt2 is not None:
         require_question(network, str(asked.options.domain))
+    if asked.dump_vnnlib is not None:
+        from protoproof.query.dump import require_query
+
+        require_query(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
     beside = Beside(asked.contrast, asked.most, searched)
     many = _many(network, asked)
@@ -190,20 +200,40 @@ def _explain_one(explainer: Explainer, beside: Beside, asked: Asked) -> int:
     stated = network.range_stated
     read = read_input_file(path, network.input_shape, network.input_range, index, stated=stated)
     name = path.name if index is None else f"{path.name}[{index}]"
-    stem = path.stem if index is None else f"{path.stem}-{index}"
     files = Files(
-        asked.out or Path("out/explain") / f"{stem}.cert.json",
+        asked.out or Path("out/explain") / f"{_own_name(asked, path)}.cert.json",
         program(),
         sys.argv[1:],
         asked.protected,
         page=asked.pages is not False,
         scripts=not asked.no_script,
+        chosen=asked.out is not None,
     )
     result = explain_to_files(explainer, read.x, name, files, asked.options, beside)
     if asked.dump_smt2 is not None and result.explanation.certificate is not None:
         write_smt2(network, result.explanation, asked.dump_smt2)
+    if asked.dump_vnnlib is not None:
+        from protoproof.query.dump import write_query
+
+        write_query(network, result.explanation, asked.dump_vnnlib)
     if asked.printed == "json":
         print_json(result.to_json() | {"input_remarks": list(read.remarks)})
     elif asked.printed == "words":
         print_explanation(result, network.about.name, read.remarks)
     return result.explanation.verdict.exit_code
+
+
+def _own_name(asked: Asked, path: Path) -> str:
+    """Network, input, and what else was asked for: in the certificate's name, where none is."""
+    from protoproof.explanation.evidence import evidence_name
+
+    names = ("index", "output", "routing", "label", "domain", "vocabulary", "level", "minimal")
+    values = {
+        name: getattr(asked, name, None) or getattr(asked.options, name, None) for name in names
+    }
+    values["index"] = asked.index
+    return evidence_name(
+        asked.model,
+        path,
+        *(str(values[n]) for n in names if n in asked.given and values[n] is not None),
+    )

@@ -43,9 +43,17 @@ def from_data(network: Network, source: str) -> Iterator[Source]:
     data, read = _opened(network, source, "--data")
     stem = Path(data.name).stem
     return (
-        (f"{data.name}[{index}]", f"{stem}-{index}", partial(read, data.x_test, index))
+        (*(_named(data, stem, index)), partial(read, data.x_test, index))
         for index in range(len(data.x_test))
     )
+
+
+def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
+    """What a test image is called, and its files: by its own file where it has one."""
+    if data.files:
+        file = Path(data.files[index])
+        return str(file), f"{file.parent.name}-{file.stem}"
+    return f"{data.name}[{index}]", f"{stem}-{index}"
 
 
 def scaled(network: Network) -> tuple[str, ...]:

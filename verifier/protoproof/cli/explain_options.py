@@ -40,6 +40,7 @@ class Asked:
     latent: tuple[str, ...] = ()
     output: str | None = None
     routing: str | None = None
+    dump_vnnlib: Path | None = None
 
     @property
     def protected(self) -> list[Path]:
@@ -50,6 +51,12 @@ class Asked:
 def printed(as_json: bool, quiet: bool) -> Printed:
     """What standard output is for."""
     return "json" if as_json else "nothing" if quiet else "words"
+
+
+def seconds(timeout: float | None, minimal: str, contrast: str | None) -> float:
+    """What one explanation may take: searches that could go on for ever get less by default."""
+    endless = minimal in ("minimum", "all") or contrast is not None
+    return timeout if timeout is not None else 60.0 if endless else 600.0
 
 
 def given(context: typer.Context) -> frozenset[str]:
@@ -75,11 +82,6 @@ def require_coherent(asked: Asked) -> None:
         raise UsageError("--limit is for many inputs, and --index chooses one; give one of the two")
     minimal = asked.options.minimal
     searches = minimal in ("minimum", "all")
-    if "timeout" in asked.given and not searches and asked.contrast is None:
-        raise UsageError(
-            "--timeout limits the searches of --minimal minimum, --minimal all and --contrast; "
-            "ask for one of these, or leave it out"
-        )
     if "most" in asked.given and minimal != "all":
         raise UsageError("--most limits what --minimal all lists; add that, or leave it out")
     if asked.training is not None and asked.contrast is None:
@@ -130,6 +132,10 @@ def require_for_many(asked: Asked) -> None:
         raise UsageError(
             "--dump-smt2 writes the question about one input; give one (--input with --index)"
         )
+    if asked.dump_vnnlib is not None:
+        raise UsageError(
+            "--dump-vnnlib writes the question about one input; give one (--input with --index)"
+        )
     if asked.contrast not in (None, "closest"):
         raise UsageError(
             f"--contrast {asked.contrast}: of many inputs some may be predicted as that class; use "
@@ -149,14 +155,14 @@ def require_for_many(asked: Asked) -> None:
     require_writable(asked.out)
 
 
-def require_new(path: Path) -> None:
-    """Refuse a file for ``--dump-smt2`` that exists or cannot be written.
+def require_new(option: str, path: Path) -> None:
+    """Refuse a file for an option that writes a question, if it exists or cannot be written.
 
     Raises:
         OutputError: it is there, or its directory is missing or read-only.
     """
     if os.path.lexists(path):
-        raise OutputError(f"--dump-smt2 {path}: exists already; choose another name")
+        raise OutputError(f"{option} {path}: exists already; choose another name")
     if not path.parent.is_dir():
-        raise OutputError(f"--dump-smt2 {path}: {path.parent} is no directory; create it first")
+        raise OutputError(f"{option} {path}: {path.parent} is no directory; create it first")
     require_writable(path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from protoproof.cli.campaign import (
     progress_bar,
 )
 from protoproof.cli.options import Json, Label, Latent, Output, Quiet
-from protoproof.cli.terminal import console, print_json, safe
+from protoproof.cli.terminal import console, print_json, program, safe
 from protoproof.errors import OutputError
 from protoproof.extras import require
 
@@ -61,9 +62,12 @@ def gate(
 ) -> None:
     """Run a campaign and decide by a policy: exit code 0 passed, 1 failed, 3 undecided."""
     from protoproof.files import write_atomic
+    from protoproof.gate.stale import set_results_aside
 
+    # before anything can go wrong: nobody is to take the last run's result for this one's
+    set_results_aside(out, *([] if markdown is None else [markdown]))
     require("explain", "the gate")
-    from protoproof.campaign.instances import read_instances
+    from protoproof.explanation.evidence import called
     from protoproof.gate import run_gate
     from protoproof.gate.markdown import to_markdown
 
@@ -71,7 +75,7 @@ def gate(
         result = run_gate(
             policy,
             model,
-            read_instances(data),
+            data,
             out,
             latent=latent or (),
             output=output,
@@ -83,6 +87,7 @@ def gate(
             address=address,
             device=device,
             progress=step,
+            about=called([*program(), *sys.argv[1:]]),
         )
     if markdown is not None:
         write_atomic(markdown, to_markdown(result).encode("utf-8"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import mmap
 import sys
 from collections.abc import Sequence
@@ -51,7 +53,16 @@ def _lacks_memory(error: BaseException) -> bool:
     )
 
 
-def end_undecided() -> NoReturn:
+def end_undecided(as_json: bool = False) -> NoReturn:
     """One line, and the exit code of what is undecided."""
-    print("undecided: out of memory; nothing is said about the certificate", file=sys.stderr)
+    words = "out of memory; nothing is said about the certificate"
+    print(f"undecided: {words}", file=sys.stderr)
+    if as_json:
+        print_failure(f"undecided: {words}", UNDECIDED)
     sys.exit(UNDECIDED)
+
+
+def print_failure(line: str, code: int) -> None:
+    """The document of ``--json`` where there is no answer: one line, also among JSON Lines."""
+    with contextlib.suppress(OSError):  # standard output may be what failed
+        print(json.dumps({"error": line, "exit_code": code}), flush=True)

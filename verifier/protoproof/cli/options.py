@@ -93,11 +93,12 @@ Device = Annotated[
     str, typer.Option("--device", help="Where searches run that pay there: cpu or cuda.")
 ]
 Timeout = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--timeout",
         min=0.0,
-        help="Seconds for each search of --minimal and --contrast; then with what was found.",
+        help="Seconds for one explanation, then with the best that is proved. Default: 600; 60 for "
+        "--minimal minimum, --minimal all and --contrast.",
     ),
 ]
 Contrast = Annotated[
@@ -108,6 +109,10 @@ Most = Annotated[int, typer.Option("--most", min=1, help="Explanations that --mi
 DumpSmt2 = Annotated[
     Path | None,
     typer.Option("--dump-smt2", help="Write the question about the facts as SMT-LIB text."),
+]
+DumpVnnlib = Annotated[
+    Path | None,
+    typer.Option("--dump-vnnlib", help="Write the same as a VNN-LIB 2.0 query (see vnnlib)."),
 ]
 Oracle = Annotated[
     str,

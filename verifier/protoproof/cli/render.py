@@ -94,6 +94,8 @@ def _print_claims(out: Console, explanation: Any) -> None:
         routing_words(explanation.certificate.core, explanation.check.claims)
     ):
         out.print(f"{'' if number else 'routing':<11} {sentence}", highlight=False)
+    for number, sentence in enumerate(explanation.unfinished):
+        out.print(f"{'' if number else 'time is up':<11} {safe(sentence)}", highlight=False)
     out.print(f"domain      {safe(explanation.domain_name)}")
     if_so = "conditionally " if conditions else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")

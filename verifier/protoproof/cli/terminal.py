@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,12 +44,42 @@ def console() -> Console:
     return Console(soft_wrap=True)
 
 
+def watched() -> bool:
+    """Whether somebody sees standard error as it is written."""
+    return sys.stderr.isatty()
+
+
+class Log:
+    """A line on standard error now and then, where nobody watches a bar.
+
+    Args:
+        every: seconds between two lines, and before the first.
+        now: the clock.
+    """
+
+    def __init__(self, every: float = 30.0, now: Callable[[], float] = time.monotonic) -> None:
+        self._every, self._now, self._begun = every, now, now()
+        self._last = self._begun
+
+    def __call__(self, words: str) -> None:
+        """Say how far it is, if it is time for a line."""
+        now = self._now()
+        if now - self._last < self._every:
+            return
+        self._last = now
+        print(f"after {now - self._begun:.0f} s: {visible(words)}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
-    """A bar on standard error, if that is a terminal; gives what moves it, or None.
+    """A bar on standard error if that is a terminal, else lines; gives what moves it, or None.
 
     The function takes the share that is done, from 0 to 1, and a few words.
     """
+    if shown and not watched():
+        log = Log()
+        yield lambda share, words: log(f"{share:.0%} {words}")
+        return
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -65,7 +96,10 @@ def progress_bar(shown: bool) -> Iterator[Callable[[float, str], None] | None]:
 
 def program() -> list[str]:
     """How this program was started: the console script, or this file."""
-    if Path(sys.argv[0]).name != "cli.py":
+    name = Path(sys.argv[0]).name
+    if name == "__main__.py":
+        return ["python", "-m", "protoproof"]
+    if name != "cli.py":
         return ["protoproof"]
     python = Path(sys.executable)
     below = python.is_relative_to(Path.cwd())  # the environment that make creates

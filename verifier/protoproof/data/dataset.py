@@ -9,7 +9,7 @@ arrays only (the same images give the same fingerprint from a file or from a fol
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,8 @@ Labels = Int64[np.ndarray, "image"]
 class Dataset:
     """Images in [0,1] with labels 0..K-1; ``classes`` holds one name per label.
 
-    ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory.
+    ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory. ``files``
+    names the test images where each has a file of its own (``cross/000.png``).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Dataset:
     y_test: Labels
     sha256: str
     classes: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -59,10 +61,11 @@ def load_data(source: str) -> Dataset:
         return _mnist5k()
     path = Path(source)
     if path.is_dir():
-        from protoproof.data.folder import read_folder
+        from protoproof.data.folder import read_folder, test_files
 
         arrays, classes = read_folder(path)
-        return make_dataset(path.resolve().name, arrays, source, classes)
+        made = make_dataset(path.resolve().name, arrays, source, classes)
+        return replace(made, files=test_files(path, classes))
     if not path.is_file():
         raise InputError(
             f"data '{source}' does not exist: give 'mnist5k', a .npz file or an image folder"

@@ -38,6 +38,12 @@ def read_folder(root: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     return arrays, classes
 
 
+def test_files(root: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """What the test images are called, in the order of their arrays: ``CLASS/FILE``."""
+    part = root / "test"
+    return tuple(path.relative_to(part).as_posix() for path, _ in _files(part, classes))
+
+
 def _pictures(root: Path, paths: list[Path]) -> list[Pixels]:
     """The pixels of all files, which must be of one size and fit the memory."""
     found: list[Pixels] = []

@@ -1,8 +1,7 @@
-"""One fact as plain data for the JSON document of an explanation, and a table for notebooks."""
+"""One fact as plain data for the JSON document of an explanation."""
 
 from __future__ import annotations
 
-import html
 import math
 from typing import Any
 
@@ -48,12 +47,6 @@ def _numbers(found: Numbers) -> dict[str, Any]:
 def _ends(ends: Ends) -> list[float | None]:
     """Two numbers; None where an end is infinite, which JSON cannot say."""
     return [end if math.isfinite(end) and abs(end) < UNBOUNDED else None for end in ends]
-
-
-def table(caption: str, **rows: str) -> str:
-    """A short HTML table; everything in it is escaped."""
-    cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
-    return f"<table><caption>{html.escape(caption)}</caption>{cells}</table>"
 
 
 def contrast_json(

@@ -24,14 +24,16 @@ from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
 from protoproof.explanation.prediction import undecided_prediction
 from protoproof.explanation.question import Question
-from protoproof.explanation.result import Attempt, Explanation
+from protoproof.explanation.result import OUT_OF_TIME, Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.network import Network, Observation, load
+from protoproof.network.head.head import Head
 from protoproof.network.onnx.node import printable
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
 from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.time_limit import OutOfTimeError, until
 from protoproof.prover.oracle.memory import require_memory
 from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
@@ -78,16 +80,33 @@ class Explainer:
             FragileError: the runtime's results are farther from the head over the reals than
                 float32 rounding explains.
         """
-        head = self.network.head
         self.network.check_head(observation)
         latent = observation.latent.astype(np.float64)
+        return self.instance_at(latent, observation.predicted, labels)
+
+    def instance_at(
+        self,
+        latent: NDArray[np.float64],
+        predicted: int | None = None,
+        labels: tuple[int, ...] = (),
+    ) -> Instance:
+        """A latent [L, D] of float32 numbers, measured in float64.
+
+        Args:
+            predicted: its class; None for the one that the head gives it.
+            labels: see :meth:`instance`.
+        """
+        head = self.network.head
         measurement = head.measurement(latent)
+        activation = head.activation(measurement)
+        if predicted is None:
+            predicted = int(np.argmax(head.logits(activation)))
         return Instance(
             head,
             latent,
             measurement,
-            head.activation(measurement),
-            observation.predicted,
+            activation,
+            predicted,
             self.gram,
             self.engine,
             labels,
@@ -129,10 +148,10 @@ class Explainer:
         )
         if undecided is not None:
             return answer(question, self.network, undecided, (), None, started)
-        attempts, best = self._tried(question)
+        deadline = started + (math.inf if options.timeout is None else options.timeout)
+        attempts, best, unfinished = self._tried(question, deadline)
         if best is not None and options.minimal == "minimum":
-            seconds = math.inf if options.timeout is None else options.timeout
-            proof = self._smallest(question, best[2], best[3], started + seconds)
+            proof = self._smallest(question, best[2], best[3], deadline)
             best = (len(proof.facts), *best[1:3], proof)
             attempts = [
                 replace(a, size=best[0], certificate=proof.certificate)
@@ -141,9 +160,13 @@ class Explainer:
                 for a in attempts
             ]
         if best is not None and options.witnesses:
-            best = (*best[:3], self._witnessed(question, best[3]))
-        verdict = attempts[0].verdict if best is None else judged(best[3].check.conditions)
-        return answer(question, self.network, verdict, attempts, best, started)
+            with until(deadline) as limit:
+                best = (*best[:3], self._witnessed(question, best[3]))
+            if limit.cut:
+                unfinished.append("witnesses were not looked for to the end")
+        verdict = _unproved(attempts) if best is None else judged(best[3].check.conditions)
+        found = answer(question, self.network, verdict, attempts, best, started)
+        return replace(found, unfinished=tuple(unfinished))
 
     def question(
         self, observation: Observation, options: ExplainOptions, about: About | None = None
@@ -159,13 +182,35 @@ class Explainer:
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
 
-    def _tried(self, question: Question) -> tuple[list[Attempt], Best | None]:
-        """What each vocabulary gave, and the smallest proof."""
+    def _tried(
+        self, question: Question, deadline: float
+    ) -> tuple[list[Attempt], Best | None, list[str]]:
+        """What each vocabulary gave, the smallest proof, and what there was no time for.
+
+        Once something is proved, no vocabulary is begun after ``deadline``.
+        """
         attempts: list[Attempt] = []
         proofs: list[Best] = []
+        unfinished: list[str] = []
         for word in self._vocabularies(question.options.vocabulary):
             begun = time.perf_counter()
-            outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
+            if proofs and begun >= deadline:
+                attempts.append(Attempt(word, unknown(f"{OUT_OF_TIME}: not tried"), None, 0.0))
+                unfinished.append(f"{word} was not tried")
+                continue
+            outcome: Proof | Verdict
+            with until(deadline) as limit:
+                try:
+                    outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
+                except OutOfTimeError:
+                    outcome = unknown(f"{OUT_OF_TIME}: no set of facts was found until then")
+            if limit.cut:
+                what = (
+                    "not searched to the end"
+                    if isinstance(outcome, Verdict)
+                    else "not made as small as it could be"
+                )
+                unfinished.append(f"{word} was {what}")
             spent = time.perf_counter() - begun
             if isinstance(outcome, Verdict):
                 attempts.append(Attempt(word, outcome, None, spent))
@@ -174,7 +219,7 @@ class Explainer:
                 verdict = judged(outcome.check.conditions)
                 attempts.append(Attempt(word, verdict, size, spent, envelope))
                 proofs.append((len(outcome.facts), len(proofs), word, outcome))
-        return attempts, min(proofs, default=None)
+        return attempts, min(proofs, default=None), unfinished
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.
@@ -196,9 +241,7 @@ class Explainer:
         """The vocabularies to try; by default those that the head has."""
         if asked != "auto":
             return [word for word in WORDS if word == asked]
-        head = self.network.head
-        words = [word for word in VOCABULARIES if word != "pairs" or head.all_nearest]
-        return ["path", *words] if head.decision.kind == "tree" else words
+        return vocabularies_of(self.network.head)
 
     def _prove(
         self, question: Question, vocabulary: Vocabulary, known: int | None
@@ -310,6 +353,19 @@ class Explainer:
         """What the checker says about a certificate of this network."""
         digest = envelope.core.instance.input_sha256
         return check(canonical_bytes(envelope), self.model_file, digest)
+
+
+def vocabularies_of(head: Head) -> list[Vocabulary]:
+    """The vocabularies that a head has, in the order in which they are tried."""
+    words = [word for word in VOCABULARIES if word != "pairs" or head.all_nearest]
+    return ["path", *words] if head.decision.kind == "tree" else words
+
+
+def _unproved(attempts: Sequence[Attempt]) -> Verdict:
+    """Why nothing is proved: time, where there was none; else what the first vocabulary says."""
+    verdicts = [attempt.verdict for attempt in attempts]
+    late = (verdict for verdict in verdicts if verdict.reason.startswith(OUT_OF_TIME))
+    return next(late, verdicts[0])
 
 
 def _complaint(report: CheckReport) -> str:

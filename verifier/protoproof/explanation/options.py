@@ -66,8 +66,9 @@ class ExplainOptions:
         level: ``auto`` (F where the facts that were found prove it as they are, else R), ``R``
             (the head over the real numbers), or ``F`` (any float32 execution of the head: facts are
             searched that prove it, and nothing is an explanation that does not).
-        timeout: seconds after which each search for smallest or further sets, and for a contrast,
-            ends with what it has; None for never.
+        timeout: seconds after which all searches end with what they have: vocabularies, smallest or
+            further sets, witnesses, a contrast; None for never. The first proof is sought beyond
+            it, except of ``pairs``; what was found is still put into a certificate and checked.
 
     Raises:
         UsageError: an unknown vocabulary, oracle, kind of minimality or level; level F over a

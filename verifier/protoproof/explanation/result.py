@@ -10,18 +10,20 @@ from typing import Any
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope, IntervalEvidence
 from protoproof.errors import UsageError
-from protoproof.explanation.describe import table
+from protoproof.explanation.evidence import another_question, answered_by, taken
 from protoproof.files import write_atomic
 from protoproof.kernel import CheckReport
 from protoproof.kernel.claims import Alike
 from protoproof.network import Network, Observation
 from protoproof.network.head.decision import Tree
+from protoproof.notebook import count, line, table
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.search.names import Vocabulary
 from protoproof.verdict import Verdict
 
 SCHEMA = "protoproof.explanation/2"
+OUT_OF_TIME = "timeout"  # how a reason begins where a search had no more time
 
 
 def identity(network: Network) -> dict[str, Any]:
@@ -66,7 +68,8 @@ class Explanation:
     ``oracle`` is the one that found them. ``gap_reason`` says why a smallest one that was asked for
     is not proved to be one, ``level_reason`` why the proof is not at level F. ``where`` is the set
     of latents that was quantified over, ``asked`` the word by which it was asked for; ``identity``
-    names the network and what its head is read as.
+    names the network and what its head is read as. ``unfinished`` says what there was no time for;
+    what is proved is proved all the same.
     """
 
     verdict: Verdict
@@ -87,6 +90,7 @@ class Explanation:
     where: Domain | None = None
     asked: str = ""
     identity: dict[str, Any] = field(default_factory=dict)
+    unfinished: tuple[str, ...] = ()
 
     @property
     def domain_name(self) -> str:
@@ -171,31 +175,49 @@ class Explanation:
             },
             "level": self.level,
             "level_reason": self.level_reason,
+            "unfinished": list(self.unfinished),
             "assumptions": list(self.check.assumptions) if self.check is not None else [],
             "conditions": list(self.conditions),
             "time_s": round(self.seconds, 4),
             "certificate": certificate_path,
         }
 
+    def __repr__(self) -> str:
+        what = count(self.size, "fact") if self.certificate is not None else ""
+        level = "" if self.certificate is None else f"level {self.level}"
+        seen = f"predicted {self.predicted_name!r}"
+        return line("Explanation", seen, str(self.verdict), what, self.vocabulary or "", level)
+
     def _repr_html_(self) -> str:
         """A short table for notebooks."""
-        return table(
-            "ProtoProof explanation",
-            predicted=self.predicted_name,
-            verdict=str(self.verdict),
-            vocabulary=self.vocabulary or "none",
-            facts=f"{self.size} ({len(self.necessary)} with a witness)",
-            domain=self.domain,
-            margin=f"{self.margin:.4g} observed at least",
-        )
+        rows = {
+            "predicted": self.predicted_name,
+            "verdict": str(self.verdict),
+            "vocabulary": self.vocabulary or "none",
+            "facts": f"{self.size} ({len(self.necessary)} with a witness)",
+            "domain": self.domain_name,
+            "margin": f"{self.margin:.4g} observed at least",
+        }
+        if self.certificate is not None:
+            rows["level"] = self.level
+        if self.unfinished:
+            rows["time is up"] = "; ".join(self.unfinished)
+        return table("ProtoProof explanation", **rows)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the certificate.
+
+        Args:
+            path: the file.
+            overwrite: also over the answer to another question.
 
         Raises:
             UsageError: there is none, because nothing was proved.
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or answers another question.
         """
         if self.certificate is None:
             raise UsageError(f"nothing was proved ({self.verdict}), so there is no certificate")
+        other = taken([Path(path)], answered_by(self.certificate.core))
+        if other is not None and not overwrite:
+            raise another_question(other)
         write_atomic(Path(path), canonical_bytes(self.certificate))

@@ -33,7 +33,7 @@ def _suite(result: GateResult, check: Check) -> Xml.Element:
     cases = [_case(model, check, check.id, clean(check.message), check.status)]
     complaints = {finding.name: clean(finding.text) for finding in check.findings}
     about_instances = not any(finding.prototype is not None for finding in check.findings)
-    names = [f"instance {row.index}" for row in result.rows] if about_instances else []
+    names = [row.shown for row in result.rows] if about_instances else []
     for name in dict.fromkeys([*names, *complaints]):
         complaint = complaints.get(name)
         status = check.status if complaint is not None else "passed"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from protoproof.campaign import Row
+from protoproof.campaign.record import shown_instance
 from protoproof.gate.policy_file import Place, PolicyFile
+from protoproof.notebook import line, table
 
 Outcome = Literal["passed", "failed", "undecided"]
 
@@ -36,24 +38,26 @@ RULES = {
 class Finding:
     """One thing that a rule complains about.
 
-    ``instance`` is an index into the data, ``prototype`` an index into the head; ``key`` is the
-    campaign's key of the instance.
+    ``instance`` is an index into the data, ``file`` the name of its file where it has one;
+    ``prototype`` is an index into the head.
     """
 
     text: str
     instance: int | None = None
     prototype: int | None = None
+    file: str = ""
 
     @property
     def name(self) -> str:
         """What it is about, in short."""
         if self.instance is not None:
-            return f"instance {self.instance}"
+            return shown_instance(self.instance, self.file)
         return "the rule" if self.prototype is None else f"prototype {self.prototype}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {"text": self.text, "instance": self.instance, "prototype": self.prototype}
+        found = {"text": self.text, "instance": self.instance, "prototype": self.prototype}
+        return found | ({"file": self.file} if self.file else {})
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,15 @@ class GateResult:
     rows: tuple[Row, ...]
     baseline: dict[str, Any] | None = None
     stopped: int | None = None
+
+    def __repr__(self) -> str:
+        broken = [f"{check.id} {check.status}" for check in self.failures]
+        return line("GateResult", self.outcome, str(self.model["name"]), *broken)
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        rows = {check.id: f"{check.status}: {check.measured}" for check in self.checks}
+        return table(f"ProtoProof gate: {self.outcome}", **rows)
 
     @property
     def exit_code(self) -> int:

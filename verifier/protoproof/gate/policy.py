@@ -113,16 +113,19 @@ class BaselineRules(_Closed):
     ``lost_proofs``: proved then and not now, or certified over a region that both ask for then and
     not now. ``drift``: mean Jaccard distance between the sets of
     prototypes that the explanations named then and now. ``class_loss``: the largest share of a
-    class's instances that were predicted right then and are lost on balance.
+    class's instances that were predicted right then and are lost on balance. ``first_release``:
+    what these rules say where no earlier campaign is given: nothing is compared, which is
+    ``undecided``, or ``allowed``.
     """
 
     lost_proofs: AtMostCount | None = None
     drift: AtMostShare | None = None
     class_loss: AtMostShare | None = None
+    first_release: Literal["undecided", "allowed"] = "undecided"
 
     @model_validator(mode="after")
     def _asks(self) -> BaselineRules:
-        if not self.model_fields_set:
+        if not self.model_fields_set - {"first_release"}:
             raise ValueError("an empty section asks for nothing; set a rule, or remove it")
         return self
 

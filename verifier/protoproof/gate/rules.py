@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from protoproof.campaign import Confirmed, Row
 from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
+from protoproof.gate.first_release import first_release
 from protoproof.gate.machine_checked import Objection
 from protoproof.gate.outcome import Check, Finding, Outcome
 from protoproof.gate.policy import (
@@ -72,8 +73,11 @@ def checks(
     yield _undecided(rules.undecided, campaign)
 
 
-def baseline_checks(rules: BaselineRules, found: Comparison) -> Iterator[Check]:
-    """The checks about a baseline."""
+def baseline_checks(rules: BaselineRules, found: Comparison | None) -> Iterator[Check]:
+    """The checks about a baseline; None: there is no earlier campaign to compare with."""
+    if found is None:
+        yield from first_release(rules)
+        return
     if rules.lost_proofs is not None:
         lost = tuple(
             Finding(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -16,6 +18,7 @@ from protoproof.campaign import (
     confirm,
     read_campaign,
 )
+from protoproof.campaign.instances import read_instances
 from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.recheck import Rechecked
@@ -23,7 +26,9 @@ from protoproof.campaign.regions import KINDS
 from protoproof.campaign.result import network_of
 from protoproof.campaign.run import run_campaign
 from protoproof.campaign.summary import to_bytes
-from protoproof.errors import InputError, UsageError
+from protoproof.errors import InputError, ProtoProofError, UsageError
+from protoproof.explanation.explainer import vocabularies_of
+from protoproof.explanation.level import levels_of
 from protoproof.files import require_writable, write_together
 from protoproof.gate.compare import Comparison, compare, find_campaign
 from protoproof.gate.junit import to_junit
@@ -33,15 +38,26 @@ from protoproof.gate.policy import Policy, Rules
 from protoproof.gate.policy_file import PolicyFile, read_policy
 from protoproof.gate.rules import baseline_checks, checks
 from protoproof.gate.sarif import to_sarif
+from protoproof.gate.stale import RESULTS, set_results_aside
+from protoproof.kernel import ModelFile
 from protoproof.network import Network, load
 
 CAMPAIGN = "campaign"
+# options of a campaign that a gate takes from its policy, and their keys there
+_KEYS = {
+    name: f"campaign.{name.replace('-', '_')}"
+    for name in (
+        "vocabulary", "domain", "oracle", "witnesses", "inflate", "level", "per-class", "seed",
+        "timeout", "memory",
+    )
+} | {"region": "certified_accuracy: region"}  # fmt: skip
+_OPTION = re.compile(rf"--({'|'.join(_KEYS)})\b")
 
 
 def run_gate(
     policy: Path,
     model: Path,
-    instances: Instances,
+    data: Instances | str,
     out: Path,
     *,
     latent: Sequence[str] = (),
@@ -54,20 +70,19 @@ def run_gate(
 ) -> GateResult:
     """Decide about a release; write ``gate.json``, ``gate.junit.xml`` and ``gate.sarif``.
 
-    The campaign behind it lies in ``out/campaign`` and is resumed. Then it is found out again:
-    rules read what ONNX Runtime and the checker say now about the data's inputs.
+    An earlier run's results are renamed to ``NAME.stale``, its campaign in ``out/campaign`` is
+    resumed, and found out again: rules read what ONNX Runtime and the checker say now.
 
     Args:
         policy: the YAML file.
         model: the network's file.
-        instances: the data.
+        data: the data, or where it is read.
         out: output directory.
         latent: names of the tensors that the head reads, see :func:`protoproof.network.load`.
         output: the output that it decides, likewise.
         label: of a network that predicts labels, the one to explain; all by default.
         baseline: directory of an earlier campaign or gate, for the rules about one; where the
-            head is unchanged, its certificates are carried over and checked again. What it tells
-            of the instances is found out again, too.
+            head is unchanged, its certificates are carried over. All is found out again.
         baseline_model: the network of the baseline; by default the file that it names.
         progress: see :func:`protoproof.campaign.run_campaign`.
         workplace: where it works, see :class:`protoproof.campaign.CampaignOptions`.
@@ -76,27 +91,27 @@ def run_gate(
         UsageError: the policy is malformed, or asks for what the options cannot tell.
         InputError, ModelError, OutputError: see :func:`protoproof.campaign.run_campaign`.
     """
+    set_results_aside(out)
     file = read_policy(policy)
     rules = file.policy.rules
     require_writable(out)
-    _refuse_unanswerable(file, baseline)
+    _refuse_contradictions(file)
     earlier = None if baseline is None else find_campaign(baseline)
+    with _words_of(file):
+        asked = _asked(file.policy, label, earlier, workplace)
+        asked.require_installed()
+    instances = read_instances(data) if isinstance(data, str) else data
     network, old = load(model, latent=latent, output=output), None
-    asked = _asked(file.policy, label, earlier, workplace)
+    _refuse_unanswerable(file, network)
     machine = _machine(rules, network)
     if earlier is not None and rules.baseline is not None:
         old = _baseline(earlier, baseline_model, network, asked.options.to_json())
-    campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
-    _refuse_unknown_owners(rules, campaign, file)
+    with _words_of(file):
+        campaign = run_campaign(network, instances, out / CAMPAIGN, asked, progress=progress)
     confirmed, found = _found_again(file, campaign, network, instances, old, machine)
     result = evaluate(file, confirmed, found, machine)
-    write_together(
-        {
-            out / "gate.json": to_bytes(result.to_json()),
-            out / "gate.junit.xml": to_junit(result),
-            out / "gate.sarif": to_bytes(to_sarif(result)),
-        }
-    )
+    documents = (to_bytes(result.to_json()), to_junit(result), to_bytes(to_sarif(result)))
+    write_together({out / name: doc for name, doc in zip(RESULTS, documents, strict=True)})
     return result
 
 
@@ -190,14 +205,12 @@ def evaluate(
     objections = None if machine is None else machine.objections
     outcomes: list[Check] = list(checks(rules, campaign, objections))
     if rules.baseline is not None:
-        if found is None:
-            raise UsageError(_needs_baseline(file))
         outcomes += baseline_checks(rules.baseline, found)
     facts = campaign.model
     return GateResult(
         overall(outcomes),
         file,
-        tuple(outcomes),
+        tuple(_with_files(check, campaign) for check in outcomes),
         facts.identity,
         dict(campaign.about["data"]),
         campaign.states,
@@ -207,13 +220,49 @@ def evaluate(
     )
 
 
-def _refuse_unanswerable(file: PolicyFile, baseline: Path | None) -> None:
-    """Before any work: rules that no outcome of the campaign could fulfil or break."""
+def _with_files(check: Check, campaign: Confirmed) -> Check:
+    """The same check, with complaints that name the instances' files."""
+    files = {row.index: row.file for row in campaign.rows}
+    named = (
+        found if found.instance is None else replace(found, file=files.get(found.instance, ""))
+        for found in check.findings
+    )
+    return replace(check, findings=tuple(named))
+
+
+@contextmanager
+def _words_of(file: PolicyFile) -> Iterator[None]:
+    """What is refused of the policy's campaign, in the policy's words: a gate has no such options.
+
+    Raises:
+        ProtoProofError: of the same kind.
+    """
+    try:
+        yield
+    except ProtoProofError as error:
+        found = _OPTION.search(str(error))
+        if found is None:
+            raise
+        text = _OPTION.sub(lambda match: _KEYS[match[1]], str(error))
+        place = ("rules", "certified_accuracy") if found[1] == "region" else ("campaign",)
+        place = (*place, "per_class") if found[1] == "per-class" else (*place, found[1])
+        raise type(error)(f"--policy {file.path}, line {file.line(place)}: {text}") from error
+
+
+def _refuse_contradictions(file: PolicyFile) -> None:
+    """Before any work: rules that the policy's own campaign could neither fulfil nor break."""
     plan, rules = file.policy.campaign, file.policy.rules
-    if rules.baseline is not None and baseline is None:
-        raise UsageError(_needs_baseline(file))
-    if rules.witness_share is not None and not plan.witnesses:
-        raise UsageError(_at(file, "witness_share", "needs campaign.witnesses: true"))
+    for name in ("witness_share", "ambiguous"):
+        if getattr(rules, name) is not None and not plan.witnesses:
+            raise UsageError(_at(file, name, "needs campaign.witnesses: true"))
+    if rules.baseline is not None and rules.baseline.drift is not None and not plan.witnesses:
+        raise UsageError(_at(file, "baseline", "drift needs campaign.witnesses: true"))
+    if rules.certificates is not None and rules.certificates.level == "F":
+        if plan.level == "R":
+            raise UsageError(_at(file, "certificates", "level F, and campaign.level is R"))
+        if ":" in plan.domain:
+            text = f"level F, and claims over a region of inputs ({plan.domain}) are at level R"
+            raise UsageError(_at(file, "certificates", text))
     for number, size in enumerate(rules.explanation_size or ()):
         if plan.vocabulary not in ("auto", size.vocabulary):
             text = f"the campaign tries {plan.vocabulary} only, not {size.vocabulary}"
@@ -222,6 +271,31 @@ def _refuse_unanswerable(file: PolicyFile, baseline: Path | None) -> None:
         if rule.region.partition(":")[0] not in KINDS:
             text = f"the region {rule.region!r} is none of {', '.join(KINDS)}"
             raise UsageError(_at(file, "certified_accuracy", text, number))
+
+
+def _refuse_unanswerable(file: PolicyFile, network: Network) -> None:
+    """Before any work: rules that this network could neither fulfil nor break."""
+    plan, rules = file.policy.campaign, file.policy.rules
+    words = vocabularies_of(network.head)
+    if plan.vocabulary == "path" and "path" not in words:
+        line = file.line(("campaign", "vocabulary"))
+        raise UsageError(
+            f"--policy {file.path}, line {line}: campaign.vocabulary: path is for trees, and the "
+            f"network's head has {', '.join(words)}"
+        )
+    for number, size in enumerate(rules.explanation_size or ()):
+        if plan.vocabulary == "auto" and size.vocabulary not in words:
+            text = f"no {size.vocabulary} for the network's head, which has {', '.join(words)}"
+            raise UsageError(_at(file, "explanation_size", text, number))
+    if rules.certificates is not None and rules.certificates.level == "F":
+        levels = levels_of(network, ModelFile(network.data, network.files))
+        if levels.execution is None:
+            raise UsageError(_at(file, "certificates", f"level F: {levels.reason}"))
+    if rules.contradictory_prototypes is not None and model_facts(network).contradictory is None:
+        text = "the network's names do not say which class a prototype belongs to"
+        if network.head.prototype_class is not None:
+            text = f"the network decides by {network.head.decision.kind}, not by weights of classes"
+        raise UsageError(_at(file, "contradictory_prototypes", text))
 
 
 def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile) -> None:
@@ -243,12 +317,6 @@ def _refuse_vocabularies(rules: Rules, campaign: Confirmed, file: PolicyFile) ->
             raise UsageError(_at(file, "explanation_size", text, number))
 
 
-def _refuse_unknown_owners(rules: Rules, campaign: Campaign, file: PolicyFile) -> None:
-    if rules.contradictory_prototypes is not None and campaign.model.contradictory is None:
-        text = "the network's names do not say which class a prototype belongs to"
-        raise UsageError(_at(file, "contradictory_prototypes", text))
-
-
 def _require_comparable(old: Campaign, options: dict[str, Any], where: Path | None) -> None:
     """Before any work: the baseline was explained in the same way."""
     if old.about["options"] != options:
@@ -266,10 +334,6 @@ def _require_intact(old: Confirmed) -> None:
             f"--baseline {old.directory}: {len(lost)} of its results are not what it tells of "
             f"them ({lost[0]}); run it again, and keep it where nobody else can write"
         )
-
-
-def _needs_baseline(file: PolicyFile) -> str:
-    return _at(file, "baseline", "give the earlier campaign's directory with --baseline")
 
 
 def _at(file: PolicyFile, rule: str, text: str, number: int | None = None) -> str:

@@ -87,8 +87,14 @@ def _result(result: GateResult, check: Check, index: int) -> dict[str, Any]:
 
 
 def _uri(path: Path) -> str:
-    """Relative to the working directory where it lies below it: readers join it to their root."""
+    """Relative to the root of the repository that holds the file: readers join it to theirs.
+
+    Outside of any repository, relative to the working directory where it lies below that.
+    """
     absolute = path.resolve()
-    if absolute.is_relative_to(Path.cwd()):
-        return quote(absolute.relative_to(Path.cwd()).as_posix())
+    # a directory, or in a further work tree a file
+    roots = [folder for folder in absolute.parents if (folder / ".git").exists()]
+    root = roots[0] if roots else Path.cwd()
+    if absolute.is_relative_to(root):
+        return quote(absolute.relative_to(root).as_posix())
     return absolute.as_uri()

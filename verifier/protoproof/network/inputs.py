@@ -67,6 +67,11 @@ def read_input_file(
     Raises:
         InputError: the file is missing or unreadable, or shape, type or range do not fit.
     """
+    if path.is_dir():
+        raise InputError(
+            f"{path}: is a folder, and one input is asked for; give an image or array in it (a "
+            "data set, with train/CLASS and test/CLASS, is given to explain by --data)"
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such file; give an image (.png, .jpg) or array (.npy, .npz)")
     suffix = path.suffix.lower()

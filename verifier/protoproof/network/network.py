@@ -35,6 +35,7 @@ from protoproof.network.onnx.runtime import (
 )
 from protoproof.network.onnx.screen import refusals
 from protoproof.network.receptive import receptive_field
+from protoproof.notebook import line, table
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -58,6 +59,27 @@ class Network:
     graph: Graph = field(repr=False)
     view: View = field(repr=False)
     session: Session = field(repr=False)
+
+    def _words(self) -> dict[str, str]:
+        """What a person wants to see of it."""
+        head = self.head
+        return {
+            "input": " x ".join(map(str, self.input_shape)),
+            "prototypes": f"{len(head.prototypes)} ({head.geometry})",
+            "decision": f"{len(self.class_names)} classes by {head.decision.kind}",
+            "latent": ", ".join(self.recognised.latents),
+            "output": self.recognised.output,
+            "sha256": self.sha256,
+        }
+
+    def __repr__(self) -> str:
+        words = self._words()
+        told = [f"{name} {words[name]}" for name in ("input", "prototypes", "decision")]
+        return line("Network", self.about.name, *told, f"sha256 {self.sha256[:12]}")
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        return table(f"ProtoProof network {self.about.name}", **self._words())
 
     @property
     def path(self) -> Path:

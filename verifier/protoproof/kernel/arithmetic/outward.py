@@ -109,9 +109,14 @@ def mean(x: Range, sums: Callable[[Array], Array], terms: int) -> Range:
 def increasing(x: Range, function: Callable[[arb], arb]) -> Range:
     """An increasing function of each number, by balls at both ends."""
     with ctx.workprec(64):
-        low = [float_below(function(arb(v))) for v in x.low.ravel().tolist()]
-        high = [-float_below(-function(arb(v))) for v in x.high.ravel().tolist()]
-    return Range(np.array(low).reshape(x.low.shape), np.array(high).reshape(x.high.shape))
+        return Range(
+            _each(x.low, lambda v: float_below(function(arb(v)))),
+            _each(x.high, lambda v: -float_below(-function(arb(v)))),
+        )
+
+
+def _each(values: Array, function: Callable[[float], float]) -> Array:
+    return np.array([function(v) for v in values.ravel().tolist()]).reshape(values.shape)
 
 
 def float_below(value: arb) -> float:

@@ -160,10 +160,10 @@ def smaller(known: int | None, new: int | None) -> int | None:
 def smallest(bounds: Iterable[int | None]) -> int | None:
     """A lower bound of all, from one of each; None where one has none (or there are none)."""
     least: int | None = None
-    for index, bound in enumerate(bounds):
+    for bound in bounds:
         if bound is None:
             return None
-        least = bound if not index or least is None else min(least, bound)
+        least = bound if least is None else min(least, bound)
     return least
 
 

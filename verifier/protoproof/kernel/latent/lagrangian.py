@@ -98,7 +98,8 @@ class Lagrangian:
             [None if end is None else (end[0] << self._unit) // end[1] - norm for end in pair]
             for pair, norm in zip(charged, norms, strict=True)
         ]
-        self._ends, self._open = width(*known), len(known) < 2 * len(charged)
+        self._open = any(None in pair for pair in charged)
+        self._longest = width(*known)
 
     def charge(self, multipliers: Sequence[int]) -> int:
         """sum t_i^+ high_i - sum t_i^- low_i, less the constants of t_i f_i; over ``2**unit``.
@@ -183,7 +184,7 @@ class Lagrangian:
         long = head.size + self._size
         if self._free:
             each = count * (count * product(size, 2 * head.size) + 8 * integer(size, 2 * long))
-            each += 24 * integer(size + long + self._ends)
+            each += 24 * integer(size + long + self._longest)
         else:
             terms = 12 + 2 * len(self._constraints)
             each = terms * integer(size + long, size + long) + count * product(size, head.size)
@@ -324,8 +325,7 @@ def ball_minimum(leading: arb, slope: Sequence[arb], lower: Open, upper: Open) -
     Where A is not certainly positive, a lower bound replaces it, as squares are not negative.
     """
     leading = leading if leading > 0 else leading.lower()
-    known = leading > 0 or leading <= 0  # not NaN
-    least = box_minimum(leading, slope, lower, upper) if known else None
+    least = None if leading.is_nan() else box_minimum(leading, slope, lower, upper)
     if least is None:
         return arb("nan")
     return least[0] - least[1] / (4 * leading) if leading > 0 else least[0]

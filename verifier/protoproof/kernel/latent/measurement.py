@@ -224,9 +224,7 @@ class Latent:
         return self.measurer.value(prototype, numerator, unit, prototype, self._size_at(location))
 
     def _size_at(self, location: int) -> Ratio:
-        """|v_l|^2, where values that are enclosed need it."""
-        if not self.head.enclosed(0):
-            return 0, 1
+        """|v_l|^2."""
         if location not in self._sizes:
             square = sum(n * n for n in self.points[location])
             self._sizes[location] = square, 1 << (2 * self.shift)

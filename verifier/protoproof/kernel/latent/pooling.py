@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 from flint import arb, fmpq
 
@@ -99,10 +100,7 @@ def _least(values: Sequence[Number]) -> Number:
     """A fraction; a ball around the least where some value is a ball."""
     if all(isinstance(value, fmpq) for value in values):
         return min(values)
-    found = as_ball(values[0])
-    for value in values[1:]:
-        found = found.min(as_ball(value))
-    return found
+    return reduce(arb.min, map(as_ball, values))
 
 
 def _focal(lows: _Numbers, highs: _Numbers) -> tuple[Number, Number]:

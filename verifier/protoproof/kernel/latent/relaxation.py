@@ -180,8 +180,8 @@ class Forms:
         score = stated_score(head, self._core.instance, rival)
         weights = score.weights
         tangents = [tangent for tangent in form.supports if self._has_tangent(tangent)]
-        chords = [chord for chord in form.opposes if self._has_chord(chord)]
-        listed = {entry.prototype for entry in tangents} | {entry.prototype for entry in chords}
+        chords = [(chord, ends) for chord in form.opposes if (ends := self._chord_ends(chord))]
+        listed = {entry.prototype for entry in tangents} | {chord.prototype for chord, _ in chords}
         cost = self._cost(form)
 
         def least() -> arb:
@@ -189,7 +189,7 @@ class Forms:
             total = known(self._ends.least(score, listed))
             linear: dict[int, dict[int, arb]] = {e.location: {} for e in form.multipliers}
             lines = [(e.location, e.prototype, self._tangent(e)) for e in tangents]
-            lines += [(e.location, e.prototype, self._chord(e)) for e in chords]
+            lines += [(e.location, e.prototype, self._chord(e, *ends)) for e, ends in chords]
             for location, prototype, (constant, slope) in lines:
                 total += constant * weights[prototype]
                 linear[location][prototype] = slope * weights[prototype]
@@ -239,14 +239,14 @@ class Forms:
         slope = self._head.chain.slope(j, at)
         return self._head.chain.value(j, at) - slope * arb(at), slope
 
-    def _has_chord(self, chord: Chord) -> bool:
-        """Whether the proven interval of m_lj has two ends, and sigma is convex in between."""
+    def _chord_ends(self, chord: Chord) -> tuple[int, int] | None:
+        """The proven interval of m_lj, if it has two ends, and sigma is convex in between."""
         low, high = self._bounds.at(chord.location, chord.prototype)
         if low is None or high is None or low >= high:
-            return False
-        return self._convex(chord.prototype, *as_ends(low, high))
+            return None
+        return (low, high) if self._convex(chord.prototype, *as_ends(low, high)) else None
 
-    def _chord(self, chord: Chord) -> tuple[arb, arb]:
+    def _chord(self, chord: Chord, low: int, high: int) -> tuple[arb, arb]:
         """Constant and slope of a majorant of a_j in m_lj.
 
         With t the similarity at a lower bound of m_kj over all other locations k (nothing, where
@@ -254,9 +254,6 @@ class Forms:
         convex functions, hence below its chord over the interval [low, high] that contains m_lj.
         """
         j, chain = chord.prototype, self._head.chain
-        low, high = self._bounds.at(chord.location, j)
-        if low is None or high is None:
-            raise ValueError("no chord over an unbounded interval")
         exist, others = self._bounds.elsewhere(chord.location, j)
         near, far = fmpq(low, _ONE), fmpq(high, _ONE)
         at_near, at_far = chain.value(j, near), chain.value(j, far)

@@ -266,7 +266,4 @@ def _largest(ends: Sequence[arb | None], weight: int) -> arb | None:
     known = [end for end in ends if end is not None]
     if not known or (weight < 0 and len(known) < len(ends)):
         return None
-    largest = known[0]
-    for end in known[1:]:
-        largest = largest.max(end)
-    return largest
+    return _most(known)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from flint import arb, fmpq
 
+from protoproof.kernel.arithmetic.outward import sigmoid
+
 Number = fmpq | arb
 # a float is plus or minus infinity
 End = fmpq | arb | float
@@ -66,22 +68,22 @@ def as_ball(number: Number) -> arb:
 
 def at_least(end: End, bound: fmpq) -> bool:
     """Whether an end is certainly no less than a fraction."""
-    return end > 0 if isinstance(end, float) else bool(end >= bound)
+    return end == math.inf if isinstance(end, float) else bool(end >= bound)
 
 
 def at_most(end: End, bound: fmpq) -> bool:
     """Whether an end is certainly no more than a fraction."""
-    return end < 0 if isinstance(end, float) else bool(end <= bound)
+    return end == -math.inf if isinstance(end, float) else bool(end <= bound)
 
 
 def above(end: End, bound: fmpq) -> bool:
     """Whether an end is certainly more than a fraction."""
-    return end > 0 if isinstance(end, float) else bool(end > bound)
+    return end == math.inf if isinstance(end, float) else bool(end > bound)
 
 
 def below(end: End, bound: fmpq) -> bool:
     """Whether an end is certainly less than a fraction."""
-    return end < 0 if isinstance(end, float) else bool(end < bound)
+    return end == -math.inf if isinstance(end, float) else bool(end < bound)
 
 
 def reciprocal(t: Number) -> Number:
@@ -196,11 +198,6 @@ def _log_one_plus(low: End, high: End, c: fmpq) -> Shape:
     if not above(low, ZERO) or not above(low, -c):
         return UNDEFINED
     return Shape(-1, convex=True) if c >= 0 else Shape(1, concave=True)
-
-
-def sigmoid(t: arb) -> arb:
-    """1 / (1 + exp(-t)), without large intermediate values."""
-    return 1 / (1 + (-t).exp()) if t > 0 else t.exp() / (1 + t.exp())
 
 
 def _softplus(t: arb) -> arb:

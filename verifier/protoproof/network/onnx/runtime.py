@@ -13,6 +13,7 @@ from protoproof.errors import FragileError, InputError, ModelError
 from protoproof.extras import installed, require
 from protoproof.network.onnx.external import NO_FILES, Files, embedded
 from protoproof.network.onnx.node import printable
+from protoproof.notebook import line
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,6 +37,11 @@ class Observation:
     logits: Float[NDArray[np.float32], " class_"]
     predicted: int
     labels: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        shapes = (("input", self.x), ("latent", self.latent), ("scores", self.logits))
+        told = [f"{name} {' x '.join(map(str, array.shape))}" for name, array in shapes]
+        return line("Observation", f"predicted {self.predicted}", *told)
 
 
 class Session:

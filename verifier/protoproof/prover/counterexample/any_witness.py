@@ -13,6 +13,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import refuting
 from protoproof.prover.latent.replay import Move
 from protoproof.prover.latent.replay_any import Judge, judge_of
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalOracle
 
 # Exact replays per set of facts.
@@ -22,11 +23,13 @@ _REPLAYS = 3
 def witnesses(
     instance: Instance, domain: Domain, facts: FactSet, effort: int
 ) -> Iterator[tuple[int, int, tuple[Move, ...]]]:
-    """(number of the fact, rival, moves) of every fact for which a witness is found."""
+    """(number of the fact, rival, moves) of every fact for which a witness is found in time."""
     where = refuting(domain, instance.latent)
     seeker, judge = Seeker(instance, where, effort), judge_of(instance, where)
     state = IntervalOracle().prepare(instance, where)
     for number, fact in enumerate(facts):
+        if time_is_up():
+            return
         rest = facts.without(fact)
         rows = weakest(state.margins(rest))
         found = first_losing(seeker, judge, rest, rows, _released(instance, fact))

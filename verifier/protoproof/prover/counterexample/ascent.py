@@ -24,6 +24,7 @@ from protoproof.backend import PROCESSOR, Array, Engine, namespace
 from protoproof.network.head.chain import Chain
 from protoproof.network.head.head import Head
 from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.latent.time_limit import time_is_up
 
 Points = Float[NDArray[np.float64], "start location channel"]
 Scores = Float[NDArray[np.float64], " start"]
@@ -197,6 +198,8 @@ class _Problem:
         scale = xp.max(xp.where(self._round, self.spheres.radius, size), axis=1)
         pace = xp.full_like(found, _FIRST)
         for _ in range(steps):
+            if time_is_up():
+                break
             length = xp.max(xp.sqrt(xp.sum(value.gradient**2, axis=2)), axis=1)
             step = pace * scale / xp.where(length > 0, length, 1.0)
             trial = self.spheres.onto(points - step[:, None, None] * value.gradient)

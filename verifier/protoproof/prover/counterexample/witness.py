@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,6 +43,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import refuting
 from protoproof.prover.latent.replay import Move
 from protoproof.prover.latent.replay_any import Judge, judge_of
+from protoproof.prover.latent.time_limit import OutOfTimeError, require_time
 from protoproof.prover.oracle.interval import IntervalOracle
 
 Latent = Float[NDArray[np.float64], "location channel"]
@@ -87,21 +89,36 @@ def find_witnesses(
     Args:
         facts: a sufficient set; facts that are not necessary simply get no witness.
         effort: multiplies starts and steps.
+
+    When the time is up (see ``time_limit``), those that were found until then.
     """
     if not instance.head.plain:
         found_any = witnesses(instance, domain, facts, max(effort, 1))
         return tuple(Found(number, rival, moves) for number, rival, moves in found_any)
-    search = _Search(instance, domain, facts, max(effort, 1))
+    found: dict[int, Found] = {}
+    with suppress(OutOfTimeError):
+        _search(instance, domain, facts, max(effort, 1), found)
+    return tuple(found[index] for index in sorted(found))
+
+
+def _search(
+    instance: Instance, domain: Domain, facts: FactSet, effort: int, found: dict[int, Found]
+) -> None:
+    """Fill ``found``, by the index of the fact.
+
+    Raises:
+        OutOfTimeError: the time is up.
+    """
+    search = _Search(instance, domain, facts, effort)
     order = list(facts)
     starts = [search.aim(fact) for fact in order]
-    found: dict[int, Found] = {}
     for stage in (search.as_aimed, search.alone, search.laid_out, search.together):
         waiting = [index for index in range(len(order)) if index not in found]
         for index, fact, latents in stage([(i, order[i], starts[i]) for i in waiting]):
+            require_time()
             witness = search.settle(index, fact, latents)
             if witness is not None:
                 found[index] = witness
-    return tuple(found[index] for index in sorted(found))
 
 
 Waiting = list[tuple[int, Fact, list[_Start]]]
@@ -136,12 +153,12 @@ class _Search:
         """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
         state = IntervalOracle().prepare(self.instance, self.domain)
         count = _GUARDED * self.effort
-        return {
-            fact: np.argsort(state.margins(self.facts.without(fact)), kind="stable")[
-                :count
-            ].tolist()
-            for fact in self.facts
-        }
+        guarded = {}
+        for fact in self.facts:
+            require_time()
+            margins = state.margins(self.facts.without(fact))
+            guarded[fact] = np.argsort(margins, kind="stable")[:count].tolist()
+        return guarded
 
     def _rows(self) -> Int[NDArray[np.intp], " rival"]:
         """The rivals that most facts guard against, the closest first."""
@@ -158,6 +175,7 @@ class _Search:
 
     def aim(self, fact: Fact) -> list[_Start]:
         """The best admissible and the best overall points nearest to some prototype."""
+        require_time()
         demands = self.released.relaxed[fact]
         locations = demands.locations(fact)
         starts: list[_Start] = []

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.errors import UsageError
+from protoproof.notebook import line
 from protoproof.prover.latent.domain import Constraints, Coupling, Domain
 from protoproof.prover.latent.ranges import Ends, Latent, Prototypes, box_range, require_box
 
@@ -55,6 +56,9 @@ class Reach:
     region: Mapping[str, Any] | None = None
     propagated: int | None = None
     name: str = "reach"
+
+    def __repr__(self) -> str:
+        return line("Reach", f"{' x '.join(map(str, self.lower.shape))} latent", self.source)
 
     def __post_init__(self) -> None:
         lower, upper = _finite(self.lower, "lower"), _finite(self.upper, "upper")

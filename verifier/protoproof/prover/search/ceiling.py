@@ -13,6 +13,7 @@ costs nothing that way.)
 from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.greedy_cover import SPARE, Cover
@@ -29,10 +30,12 @@ def ceiling(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     cover = Cover(state, slack)
     best: list[int] | None = None
     for level in cover.levels:
+        if best is not None and time_is_up():
+            break
         # the ceiling stays, even where the names alone would do
         most = 2 * cover.count if best is None else len(best) + SPARE
         start = cover.count + level
-        found = cover.greedy([start], most, ceilings=False)
+        found = cover.greedy([start], most, ceilings=False, limited=best is not None)
         if found is None:
             continue
         found = found if start in found else [*found, start]

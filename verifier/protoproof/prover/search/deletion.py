@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.oracle import Decision, State
 from protoproof.verdict import Status
 
@@ -54,16 +55,29 @@ class Subset(Generic[Kept, Item]):
 
 
 def delete(what: Shrinking[Item], order: Iterable[Item]) -> None:
-    """Drop every member that is not needed, in the given order; see the module's docstring."""
+    """Drop every member that is not needed, in the given order; see the module's docstring.
+
+    What is left when the time is up stays, needed or not.
+    """
     for item in order:
+        if time_is_up():
+            return
         what.drop(item)
 
 
 def least_useful_first(
     items: Iterable[Item], left: Callable[[Item], NDArray[np.float64]]
 ) -> list[Item]:
-    """Those first without which the least of the margins ``left`` is largest; ties as they come."""
-    least = {item: float(left(item).min()) for item in items}
+    """Those first without which the least of the margins ``left`` is largest; ties as they come.
+
+    In no order where the time is up: then nothing is dropped any more.
+    """
+    every = list(items)
+    least = {}
+    for item in every:
+        if time_is_up():
+            return every
+        least[item] = float(left(item).min())
     return sorted(least, key=lambda item: -least[item])
 
 

@@ -10,6 +10,7 @@ from protoproof.prover.counterexample.refute import Kinds
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.time_limit import OutOfTimeError
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.oracle import Decision, Oracle
 from protoproof.prover.oracle.relational import RelationalOracle
@@ -31,10 +32,6 @@ KINDS: dict[Vocabulary, Kinds] = {
 
 # Sets that are halved before their facts are tried one by one.
 _LARGE = 64
-
-
-class OutOfTimeError(Exception):
-    """A deadline passed; never leaves the searches that set it."""
 
 
 def strongest(facts: FactSet) -> Oracle:

@@ -40,7 +40,8 @@ from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.search.entailment import KINDS, OutOfTimeError, decided, shrunk
+from protoproof.prover.latent.time_limit import OutOfTimeError
+from protoproof.prover.search.entailment import KINDS, decided, shrunk
 from protoproof.prover.search.hitting_set import least
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.search.deletion import by_worth, delete, least_useful_first
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
@@ -46,14 +47,15 @@ def _two_for_one(state: IntervalState) -> None:
         range(len(state.known)), key=lambda location: (-len(state.known[location].facts), location)
     )
     for location in locations:
-        while len(state.known[location].facts) > 1 and _replace(state, location, 2, -np.inf):
-            pass
+        while len(state.known[location].facts) > 1 and not time_is_up():
+            if not _replace(state, location, 2, -np.inf):
+                break
 
 
 def _one_for_one(state: IntervalState) -> None:
     """Replace single facts where that raises the least margin."""
     for location in range(len(state.known)):
-        if state.known[location].facts:
+        if state.known[location].facts and not time_is_up():
             _replace(state, location, 1, float(state.margins().min()))
 
 

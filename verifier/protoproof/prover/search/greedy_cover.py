@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.relaxation.intervals import Intervals
 from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 
@@ -175,13 +176,16 @@ class Cover:
             margins[~name] = lowered @ instance.opposing.T
         return np.asarray(self.score(reached.margins + margins) - self.score(reached.margins))
 
-    def greedy(self, start: Sequence[int], most: int, *, ceilings: bool) -> list[int] | None:
+    def greedy(
+        self, start: Sequence[int], most: int, *, ceilings: bool, limited: bool = False
+    ) -> list[int] | None:
         """A cover that contains ``start`` and at most ``most`` facts, or None.
 
         Args:
             start: facts to begin with.
             most: the search is given up beyond this size.
             ceilings: whether further ceilings may be added.
+            limited: whether it is given up, too, when the time is up.
         """
         chosen = list(start)
         reached = self.after(chosen)
@@ -194,6 +198,8 @@ class Cover:
             pool, bound = np.append(pool, extra), np.append(bound, self.gains(extra, reached))
         open_ = ~np.isin(pool, chosen)
         while not (reached.margins > self.slack).all():
+            if limited and time_is_up():
+                return None
             if self._out_of_reach(bound[open_], most - len(chosen), reached):
                 return None
             best = self._best(pool, bound, open_, reached)

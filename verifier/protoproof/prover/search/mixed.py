@@ -14,6 +14,7 @@ import numpy as np
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.deletion import delete_facts
@@ -32,8 +33,11 @@ def mixed(state: IntervalState, slack: float = SLACK) -> FactSet | None:
     cover = Cover(state, slack)
     best: list[int] | None = None
     for level in cover.levels[::_STRIDE]:
+        if best is not None and time_is_up():
+            break
         most = 2 * cover.count if best is None else len(best) + SPARE
-        found = cover.greedy([cover.count + level], most, ceilings=True)
+        start = [cover.count + level]
+        found = cover.greedy(start, most, ceilings=True, limited=best is not None)
         if found is not None and (best is None or len(found) < len(best)):
             best = found
     if best is None:

@@ -17,6 +17,7 @@ from protoproof.network.head.decision import Tree
 from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import ActivationFact, FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.search.deletion import delete, least_useful_first
 
@@ -34,6 +35,8 @@ def named_under_ceiling(state: IntervalState) -> FactSet | None:
     ranking = ranked(instance)
     best: FactSet | None = None
     for rank in sorted({*np.linspace(0, count - 1, min(count, _CEILINGS)).astype(int).tolist()}):
+        if best is not None and time_is_up():
+            break
         at = ranking[rank]
         roof = ceiling_fact(instance, at, ranking[:rank])
         everything = FactSet(

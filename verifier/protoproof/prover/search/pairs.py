@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.prover.latent.time_limit import require_time
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import Margins
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
@@ -38,6 +39,9 @@ _FEW = 1000
 def grow(state: IntervalState) -> bool:
     """Add pair facts to ``state`` until every margin is proved; False when nothing is left to add.
 
+    Raises:
+        OutOfTimeError: there was no time to prove all.
+
     Starts from one fact per location: over a free domain a location without any fact could match
     every prototype perfectly, so no smaller start can succeed there.
     """
@@ -47,6 +51,7 @@ def grow(state: IntervalState) -> bool:
     for location, row in enumerate(instance.measurement):
         state.set_location(location, [int(np.argmin(row))])
     while True:
+        require_time()
         margins = state.margins()
         if state.proves(margins):
             return True

@@ -23,12 +23,14 @@ interval oracle's set.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.latent.time_limit import OutOfTimeError, time_is_up
 from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.oracle.oracle import State
@@ -110,15 +112,22 @@ def candidates(
             return  # asking for more margin finds nothing either
         if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
             # over free latents pairs need one fact per location at least
-            pairs = candidates(instance, domain, "pairs", oracle, floor=floor)
+            pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
             yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
         if (
             vocabulary == "mixed"
             and oracle not in (IntervalOracle.name, "triangle")
             and facts.pairs
+            and not time_is_up()
         ):
             yield from _related(instance, domain, slack, facts, floor)
         yield from _decided(facts, state, floor)
+
+
+def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
+    """Those that are found before the time is up."""
+    with suppress(OutOfTimeError):
+        yield from found
 
 
 def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
@@ -186,6 +195,9 @@ def _relational(
             yield from _decided(exact.facts, exact, floor)
             return
         exchange(exact)
+    if time_is_up():
+        yield from _decided(exact.facts, exact, floor)
+        return
     state = RelationalOracle(slack).prepare(instance, domain)
     state.follow(exact)
     # interval margins order the facts as well as relational ones would, and are cheaper
@@ -200,7 +212,7 @@ def _by_cases(
     """What a proof by cases leaves of the cascade's set, where that is less; then that set."""
     cascade = candidates(instance, domain, vocabulary, "cascade", floor=floor)
     for number, candidate in enumerate(cascade):
-        if number == 0:
+        if number == 0 and not time_is_up():
             found = fewer(instance, domain, vocabulary, candidate.facts, 2 * floor + SLACK)
             if found is not None:
                 yield from _decided(*found, floor)

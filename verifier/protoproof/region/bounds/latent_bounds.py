@@ -107,9 +107,21 @@ def named_reach(network: Network, text: str, observation: Observation) -> Reach:
     Raises:
         BoundsError, InputError, UsageError: see :func:`reach_of` and ``load_region``.
     """
-    x = observation.x
-    region = load_region(text, x, x.shape, network.input_range)
-    return reach_of(network, refinements(region)[-1], observation.latent.astype(np.float64))
+    region = finest(text, observation.x, network)
+    return reach_of(network, region, observation.latent.astype(np.float64))
+
+
+def finest(text: str, x: NDArray[np.float32], network: Network) -> Region:
+    """The region around an input that ``--domain`` names, in the form with the narrowest bounds.
+
+    Raises:
+        InputError, UsageError: see ``load_region``.
+    """
+    try:
+        region = load_region(text, x, x.shape, network.input_range)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--region", "--domain")) from error
+    return refinements(region)[-1]
 
 
 def with_forms(

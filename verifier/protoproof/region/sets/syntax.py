@@ -91,7 +91,28 @@ def _occlusion(body: str, centre: Image | None, _: tuple[int, ...], domain: Doma
             f"--region occlude: '{printable(body, 60)}' is not ROW,COLUMN,HEIGHT,WIDTH or "
             "ROW,COLUMN,RADIUS (whole pixels)"
         )
-    return Occlusion(_with_centre("occlude", centre), domain, tuple(int(word) for word in words))
+    region = Occlusion(_with_centre("occlude", centre), domain, tuple(int(word) for word in words))
+    _refuse_beyond(region)
+    return region
+
+
+def _refuse_beyond(region: Occlusion) -> None:
+    """Refuse a rectangle that reaches beyond the image: what would be certified is smaller.
+
+    Raises:
+        InputError: naming the part inside.
+    """
+    if len(region.shape) != 4:
+        return  # a circle has no part inside that one could write down
+    row, column, height, width = region.shape
+    rows, columns = region.centre.shape[1:]
+    inside = min(height, rows - row), min(width, columns - column)
+    if inside != (height, width):
+        part = ",".join(map(str, (row, column, *inside)))
+        raise InputError(
+            f"region {region}: reaches beyond the image of {rows} rows and {columns} columns; what "
+            f"lies inside is occlude:{part}"
+        )
 
 
 def _brightness(body: str, centre: Image | None, _: tuple[int, ...], domain: Domain) -> Region:

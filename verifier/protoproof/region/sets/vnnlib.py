@@ -102,7 +102,7 @@ def read_vnnlib(path: Path) -> VnnLib:
 def parse_vnnlib(text: str) -> VnnLib:
     """See :func:`read_vnnlib`."""
     reader = _Reader()
-    for command in _expressions(text):
+    for command in expressions(text):
         reader.command(command)
     return reader.result()
 
@@ -155,9 +155,9 @@ class _Reader:
                 for part in parts:
                     self._bound(part)
             case ["<=" | ">=" as sign, str(left), right] if left.startswith("X_"):
-                self._limit(left, sign == "<=", self._number(right))
+                self._limit(left, sign == "<=", as_number(right))
             case ["<=" | ">=" as sign, left, str(right)] if right.startswith("X_"):
-                self._limit(right, sign == ">=", self._number(left))
+                self._limit(right, sign == ">=", as_number(left))
             case _:
                 raise InputError(
                     f"{_show(condition)} is no bound of one input; only boxes are read"
@@ -207,24 +207,13 @@ class _Reader:
     def _term(self, term: Expression) -> tuple[int | None, Fraction]:
         if isinstance(term, str) and term.startswith("Y_"):
             return self._variable(term)[1], Fraction(0)
-        return None, self._number(term)
+        return None, as_number(term)
 
     def _variable(self, name: str, declared: bool = True) -> tuple[str, int]:
-        found = _VARIABLE.fullmatch(name)
-        if found is None:
-            raise InputError(f"variable {printable(name, 40)} is not X_i or Y_i")
-        kind, index = found[1], int(found[2])
+        kind, index = variable(name)
         if declared and index >= self.count[kind]:
             raise InputError(f"{name} is used but not declared before")
         return kind, index
-
-    def _number(self, term: Expression) -> Fraction:
-        match term:
-            case ["-", str(digits)] if _NUMBER.fullmatch(digits):
-                return -Fraction(digits)
-            case str(digits) if _NUMBER.fullmatch(digits):
-                return Fraction(digits)
-        raise InputError(f"{_show(term)} is no decimal number of moderate length")
 
     def result(self) -> VnnLib:
         """The whole file.
@@ -251,6 +240,32 @@ class _Reader:
         return VnnLib(InputBox(lower, upper), self.count["Y"], tuple(self.unsafe))
 
 
+def variable(name: str) -> tuple[str, int]:
+    """X or Y, and its number.
+
+    Raises:
+        InputError: it is neither X_i nor Y_i.
+    """
+    found = _VARIABLE.fullmatch(name)
+    if found is None:
+        raise InputError(f"variable {printable(name, 40)} is not X_i or Y_i")
+    return found[1], int(found[2])
+
+
+def as_number(term: Expression) -> Fraction:
+    """A decimal, exactly.
+
+    Raises:
+        InputError: it is none, or an absurdly long one.
+    """
+    match term:
+        case ["-", str(digits)] if _NUMBER.fullmatch(digits):
+            return -Fraction(digits)
+        case str(digits) if _NUMBER.fullmatch(digits):
+            return Fraction(digits)
+    raise InputError(f"{_show(term)} is no decimal number of moderate length")
+
+
 def _refuse_contradiction(disjunct: tuple[Comparison, ...], most: int) -> int:
     """A cycle of negative length among difference constraints can never hold (Bellman-Ford).
 
@@ -274,7 +289,7 @@ def _refuse_contradiction(disjunct: tuple[Comparison, ...], most: int) -> int:
     raise InputError("contradiction: a conjunction of output conditions can never hold")
 
 
-def _expressions(text: str) -> Iterator[Expression]:
+def expressions(text: str) -> Iterator[Expression]:
     """Top-level s-expressions; comments run from ; to the end of the line."""
     stack: list[list[Expression]] = []
     for line in text.splitlines():

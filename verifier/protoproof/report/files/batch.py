@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.errors import FragileError, InputError
+from protoproof.explanation.evidence import evidence_name
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.options import ExplainOptions
 from protoproof.report.files.beside import Beside
@@ -130,8 +131,11 @@ def explain_stream(
     """
     # read once, and complained about once
     pictures = cache(lambda: prototype_pictures(explainer.network))
+    domain = (options or ExplainOptions()).domain
+    region = domain if isinstance(domain, str) and domain != "free" else ""
     for name, stem, read in sources:
-        here = replace(files, out=files.out / f"{stem}.cert.json")
+        instance = evidence_name(explainer.network.path, stem, region)
+        here = replace(files, out=files.out / f"{instance}.cert.json", chosen=False)
         try:
             session = explain_to_files(explainer, read(), name, here, options, beside, pictures)
         except (InputError, FragileError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,19 +54,24 @@ def explained_beside(
     Raises:
         InputError, UsageError, FragileError: see the explainer; no such class.
     """
+    begun = time.perf_counter()
+
+    def left() -> float | None:
+        return options.timeout and max(0.0, options.timeout - (time.perf_counter() - begun))
+
     every = options.minimal == "all"
     one = replace(options, minimal="subset") if every else options
     explanation = explainer.explain(x, one, about=about)
     found: Contrastive | None = None
     broken: tuple[Fact, ...] = ()
     if beside.contrast is not None:
-        explanation, found = contrasted(explainer, explanation, beside.contrast, options.timeout)
+        explanation, found = contrasted(explainer, explanation, beside.contrast, left())
     if found is not None and explanation.where is not None:
         replay = judge_of(explainer.instance(explanation.observation), explanation.where)
         broken = tuple(replay.broken(list(explanation.facts), found.refutation.moves))
     others = None
     if every and explanation.certificate is not None:
-        others = alternatives(explainer, explanation, beside.most, options.timeout)
+        others = alternatives(explainer, explanation, beside.most, left())
     training = beside.training
     return explanation, Extras(
         others,

@@ -8,7 +8,6 @@ import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,14 @@ from numpy.typing import NDArray
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About
 from protoproof.errors import InputError, InternalError, OutputError
+from protoproof.explanation.evidence import (
+    Question,
+    another_question,
+    asked_about,
+    called,
+    short,
+    taken,
+)
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
@@ -54,6 +61,8 @@ class Files:
         protected: files that must not be written over, besides the model.
         page: whether to write the page; certificate and check result are written in any case.
         scripts: whether the page proves itself in a browser.
+        chosen: whether somebody chose the name. Where it is taken by the answer to another
+            question, a chosen name is refused, and another one gets a few digits more.
     """
 
     out: Path
@@ -62,6 +71,24 @@ class Files:
     protected: Sequence[Path] = ()
     page: bool = True
     scripts: bool = True
+    chosen: bool = True
+
+    def about(self, question: Question) -> Files:
+        """The same, under a name that no answer to another question has.
+
+        Raises:
+            OutputError: the name was chosen, and is taken.
+        """
+        other = taken(_paths(self.out), question)
+        if other is None:
+            return self
+        if self.chosen:
+            raise another_question(other)
+        free = replace(self, out=_beside(self.out, f"--{short(question)}.cert.json"))
+        # a few digits of a hash, so this is never seen; if it is, nothing is written over
+        if (other := taken(_paths(free.out), question)) is not None:
+            raise another_question(other)
+        return free
 
 
 @dataclass(frozen=True)
@@ -98,7 +125,8 @@ def explain_to_files(
 ) -> Session:
     """Explain one input; write certificate, check result and page.
 
-    Nothing is written unless something was proved.
+    Nothing is written unless something was proved, and nothing that answers another question is
+    written over.
 
     Args:
         explainer: of the network.
@@ -117,12 +145,10 @@ def explain_to_files(
     options, network = options or ExplainOptions(), explainer.network
     options.require_enumerable()
     kept = [network.path, *beside_the_network(network.path), *files.protected]
+    _outputs(files.out, kept)
+    files = files.about(asked_about(network, x, options.domain, options.label))
     paths = _outputs(files.out, kept)
-    about = About(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=_utf8(shlex.join([*files.program, *files.arguments])),
-        input_name=_utf8(input_name),
-    )
+    about = called([*files.program, *files.arguments], input_name)
     result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
         return Session(result, input_name)
@@ -242,12 +268,16 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
     """
     if not out.name.endswith(".json") or out.name in (".json", ".cert.json"):
         raise OutputError(f"--out {out}: a certificate's name must end in .json")
-    paths = (out, _beside(out, ".check.json"), _beside(out, ".html"))
+    paths = _paths(out)
     for path in paths:
         if any(path.resolve() == other.resolve() for other in protected):
             raise OutputError(f"--out {out}: would write over {path}; choose another name")
     require_writable(out.parent)
     return paths
+
+
+def _paths(out: Path) -> tuple[Path, Path, Path]:
+    return (out, _beside(out, ".check.json"), _beside(out, ".html"))
 
 
 def prototype_pictures(network: Network) -> Patches | None:

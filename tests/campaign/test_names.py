@@ -1,0 +1,71 @@
+"""Certificates of a campaign say when, by which command and of what; instances have names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from protoproof.campaign import Options, run_campaign
+from protoproof.campaign.instances import Instances, read_instances
+from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import About
+from tests.support.campaign import InlineEngine, network, some
+from tests.support.gate import gate
+
+NAMES = ("cross/000.png", "circle/000.png")
+RULES = "campaign: {vocabulary: topk, witnesses: false}\nrules:\n  accuracy: {at_least: 1.0}\n"
+
+
+def named() -> Instances:
+    """Two images of their own files, the second of which is labelled wrong."""
+    data = some(2)
+    y = np.array([data.y[0], (data.y[1] + 1) % 10])
+    return Instances("shapes", "0" * 64, data.x, y, data.classes, "", NAMES)
+
+
+def test_certificates_say_where_they_come_from(tmp_path: Path) -> None:
+    campaign = run_campaign(
+        network(),
+        named(),
+        tmp_path,
+        options=Options("topk", witnesses=False),
+        regions=["linf:0.01"],
+        engine=InlineEngine,
+        about=About(created="2026-11-30T12:00:00+00:00", command="protoproof campaign"),
+    )
+    assert [row.file for row in campaign.rows] == list(NAMES)
+    assert [one["file"] for one in campaign.summary["instances"]] == list(NAMES)
+    written = [*tmp_path.glob("certificates/*"), *tmp_path.glob("regions/*.cert.json")]
+    abouts = [read_certificate(path.read_bytes()).about for path in written]
+    assert len(abouts) == 4
+    assert {about.input_name for about in abouts} == set(NAMES)
+    assert {about.created for about in abouts} == {"2026-11-30T12:00:00+00:00"}
+    assert {about.command for about in abouts} == {"protoproof campaign"}
+
+
+def test_without_files_instances_are_numbered(tmp_path: Path) -> None:
+    options = Options("topk", witnesses=False)
+    campaign = run_campaign(network(), some(1), tmp_path, options=options, engine=InlineEngine)
+    (path,) = tmp_path.glob("certificates/*")
+    assert read_certificate(path.read_bytes()).about.input_name == "some[0]"
+    assert campaign.rows[0].shown == "instance 0"
+
+
+def test_a_gate_names_the_files_it_complains_about(tmp_path: Path) -> None:
+    result = gate(tmp_path, RULES, data=named())
+    (check,) = [check for check in result.checks if check.rule == "accuracy"]
+    assert [finding.name for finding in check.findings] == ["instance 1 (circle/000.png)"]
+    assert "instance 1 (circle/000.png)" in (tmp_path / "out" / "gate.junit.xml").read_text()
+
+
+def test_images_in_folders_keep_their_names(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for number, folder in enumerate(("circle", "cross")):
+            (tmp_path / part / folder).mkdir(parents=True)
+            image = Image.fromarray(np.full((4, 4), number, np.uint8))
+            image.save(tmp_path / part / folder / "000.png")
+    found = read_instances(str(tmp_path))
+    assert found.files == ("circle/000.png", "cross/000.png")
+    assert [found.input_name(k) for k in range(2)] == list(found.files)

@@ -1,0 +1,119 @@
+"""Nothing that answers another question is written over or removed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from protoproof.certificate.reader import read_certificate
+from protoproof.data.dataset import load_data
+from protoproof.explanation.evidence import evidence_name
+from protoproof.resources import zoo_path
+from tests.support.cli import Result, protoproof
+
+MODEL = zoo_path("mnist-certified")
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    """One file name in three folders, two of which are called alike."""
+    for number, folder in enumerate(("cross", "circle", "more/cross")):
+        (tmp_path / folder).mkdir(parents=True)
+        np.save(tmp_path / folder / "000.npy", load_data("mnist5k").x_test[number])
+    return tmp_path
+
+
+def explain(folder: Path, name: str, *more: object) -> Result:
+    asked = ("--input", name, "--vocabulary", "ceiling", "--no-witnesses", "--no-pages", "--quiet")
+    return protoproof("explain", MODEL, *asked, *more, cwd=folder)
+
+
+def certify(folder: Path, region: str, *more: object) -> Result:
+    asked = ("--input", "cross/000.npy", "--method", "interval", "--region", region, "--quiet")
+    return protoproof("certify", MODEL, *asked, *more, cwd=folder)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_names_hold_network_folder_and_file(digits: Path) -> None:
+    for name in ("cross/000.npy", "circle/000.npy"):
+        assert explain(digits, name).code == 0
+    out = digits / "out" / "explain"
+    names = {f"mnist-certified--{folder}-000--ceiling" for folder in ("cross", "circle")}
+    assert set(files(out)) == {f"{n}.{end}" for n in names for end in ("cert.json", "check.json")}
+    before = files(out)
+    assert explain(digits, "more/cross/000.npy").code == 0  # the names are alike, the inputs not
+    after = files(out)
+    assert before.items() <= after.items()
+    assert len(after) == len(before) + 2
+    about = [
+        read_certificate(c).about.input_name for n, c in after.items() if n.endswith("cert.json")
+    ]
+    assert about == ["000.npy"] * 3
+    assert explain(digits, "more/cross/000.npy").code == 0
+    assert set(files(out)) == set(after)  # the same question has the same name
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("circle/000.npy", ()), ("cross/000.npy", ("--domain", "linf:0.01"))]
+)
+def test_a_chosen_name_is_not_written_over(digits: Path, name: str, more: tuple[str, ...]) -> None:
+    out = digits / "out"
+    assert explain(digits, "cross/000.npy", "--out", out / "x.cert.json").code == 0
+    before = files(out)
+    result = explain(digits, name, *more, "--out", out / "x.cert.json")
+    assert (result.code, result.out) == (2, "")
+    assert "answers another question" in result.err
+    assert files(out) == before
+    assert explain(digits, "cross/000.npy", "--out", out / "x.cert.json").code == 0
+
+
+def test_a_page_without_its_certificate_is_not_written_over(digits: Path) -> None:
+    (digits / "x.html").write_text("somebody's page")
+    result = explain(digits, "cross/000.npy", "--out", "x.cert.json")
+    assert (result.code, (digits / "x.html").read_text()) == (2, "somebody's page")
+
+
+def test_regions_keep_their_answers(digits: Path) -> None:
+    out = digits / "out" / "certify"
+    assert certify(digits, "linf:0.1").code == 0
+    proof = files(out)
+    assert set(proof) == {
+        f"mnist-certified--cross-000--linf-0.1.{end}" for end in ("cert.json", "region.json")
+    }
+    assert certify(digits, "linf:0.18", "--no-falsify").code == 3
+    assert files(out) == proof
+    assert certify(digits, "linf:0.3").code == 1
+    assert proof.items() < files(out).items()
+
+
+def test_a_chosen_name_keeps_the_answer_about_its_region(digits: Path) -> None:
+    out = digits / "out"
+    chosen = ("--out", out / "r.cert.json")
+    assert certify(digits, "linf:0.3", *chosen).code == 1
+    refuted = files(out)
+    assert set(refuted) == {"r.counterexample.npy", "r.region.json"}
+    record = json.loads(refuted["r.region.json"])
+    assert (record["verdict"], record["region"]) == ("refuted", "linf:3/10")
+    for region in ("linf:0.1", "linf:0.18"):
+        result = certify(digits, region, *chosen)
+        assert (result.code, result.out) == (2, "")
+        assert "answers another question" in result.err
+    assert files(out) == refuted
+    # nothing is found this time; what was found is no less true
+    assert certify(digits, "linf:0.3", "--no-falsify", *chosen).code == 3
+    assert files(out) == refuted
+
+
+def test_names_are_names_everywhere() -> None:
+    assert evidence_name(Path("a/net.onnx"), Path("../x y/b.png"), "", "linf:0.02") == (
+        "net--x-y-b--linf-0.02"
+    )
+    assert evidence_name(Path("net.onnx"), Path("b.png")) == "net--b"
+    assert evidence_name(Path("net.onnx"), None, "vnnlib:p/q.vnnlib") == "net--vnnlib-p-q.vnnlib"
+    assert len(evidence_name(Path("n" * 200), Path("i" * 200), "r" * 200)) < 200

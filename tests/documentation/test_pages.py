@@ -1,0 +1,88 @@
+"""The documents: what they tell to type is typed, what they link to is there, the site is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import protoproof
+from tests.support.console import Command, commands
+from tests.support.sources import ROOT
+
+PAGES = sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+TYPED = [name for name in PAGES if any(commands(ROOT / "docs" / name))]
+# a page's commands build on one another; the gate's are the slowest
+QUICK = [name for name in TYPED if name != "gate.md"]
+SLOW = [pytest.param(name, marks=pytest.mark.sweep) for name in TYPED if name == "gate.md"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that looks like the root of a checkout, in which files may be written."""
+    for name in ("models", "specs", "examples", "verifier"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def test_pages_have_sessions() -> None:
+    assert {"index.md", "read-a-certificate.md", "gate.md", "auditors.md"} <= set(TYPED)
+
+
+@pytest.mark.parametrize("name", [*QUICK, *SLOW])
+def test_what_a_page_tells_to_type_does_what_it_says(name: str, checkout: Path) -> None:
+    for command in commands(ROOT / "docs" / name):
+        where = f"docs/{name}:{command.line}: {command.text}"
+        code, printed = _typed(command, checkout)
+        assert code == command.exit, f"{where}\n{printed}"
+        assert command.prints(printed), f"{where}\n{printed}"
+
+
+def _typed(command: Command, checkout: Path) -> tuple[int, str]:
+    """The exit code and output of one line; the tool itself in this process, which is quicker."""
+    words = shlex.split(command.text)
+    if words[0] == "protoproof":
+        result = protoproof(*words[1:], cwd=checkout)
+        return result.code, result.out + result.err
+    done = subprocess.run(  # noqa: S602  # a line of our own documents
+        command.text, shell=True, capture_output=True, text=True, check=False, cwd=checkout
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_wrong_output_is_noticed() -> None:
+    command = Command(1, "protoproof", 0, "...\nclaim    sufficient\n...")
+    assert command.prints("x\nclaim sufficient\ny")
+    assert not command.prints("x\nclaim necessary\ny")
+    assert not Command(1, "protoproof", 0, "accepted").prints("not accepted")
+
+
+def test_the_notebook_runs(checkout: Path) -> None:
+    notebook = json.loads((ROOT / "examples" / "explain.ipynb").read_text(encoding="utf-8"))
+    known: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), known)  # noqa: S102  # our own cells
+            assert not cell["outputs"]
+    assert (checkout / "out" / "three.cert.json").is_file()
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not built.returncode, built.stderr
+    for name in PAGES:
+        page = (tmp_path / name).with_suffix(".html").read_text(encoding="utf-8")
+        sources = [part.split('"')[0] for part in page.split('src="')[1:]]
+        assert not [source for source in sources if "//" in source]

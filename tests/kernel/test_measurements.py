@@ -1,0 +1,220 @@
+"""Measurements of recorded and moved latents, against their definitions in fractions and roots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+
+from protoproof.errors import CertificateError
+from protoproof.kernel.latent import measurement
+from protoproof.kernel.latent.measurement import Latent, Point
+from protoproof.kernel.latent.value import Approximate, Exact, Value
+from protoproof.kernel.model.chain import Chain, Step
+from protoproof.kernel.model.head import Head, Length, Pooling
+from protoproof.kernel.model.primitives import as_ball
+from tests.support.kernel.small_heads import PROTOTYPES, SCALES, head_of
+
+F = Fraction
+WIDER = 1 + 2.0**-20  # radii are rounded up to few bits
+RISES = Chain([Step("mul", (F(3),))])
+# as float32: coarser and finer than a prototype, and of another size
+COARSE = [[0.5, -1.0], [2.0, 0.0], [-0.5, 1.5]]
+FINE = [[0.5, 2.0**-20], [3.0, -(2.0**-9)], [-1.25, 1.5]]
+MOVED = [[5, -3], [1, 0], [-4, 1]]  # over 3, 7 and 1 times 2**shift
+DENOMINATORS = [3, 7, 1]
+FLOOR, ADDED, BESIDE = Length(F(9, 16)), Length(F(1, 4), F(1, 3)), Length(F(0), F(0), F(1, 4))
+
+HEADS: dict[str, dict[str, Any]] = {
+    "distances": {"geometry": "euclidean"},
+    "scaled": {"geometry": "diagonal"},
+    "enclosed scales": {"geometry": "diagonal", "slack": F(1, 64)},
+    "products": {"geometry": "linear"},
+    "angles": {"geometry": "angular"},
+    "angles with a floor": {"geometry": "angular", "lengths": [FLOOR]},
+    "angles with an addend": {"geometry": "angular", "lengths": [ADDED]},
+    "angles beside a number": {"geometry": "angular", "lengths": [BESIDE]},
+    "own floors": {"geometry": "angular", "lengths": [FLOOR, ADDED, Length(F(2))]},
+    # the first is exact, the others are not
+    "own numbers": {"geometry": "angular", "lengths": [ADDED, BESIDE, Length(F(9), F(0), F(4))]},
+}
+
+
+def vectors(latent: Latent, moved: Sequence[int]) -> list[list[Fraction]]:
+    """z, exactly."""
+    unit = 1 << latent.shift
+    return [
+        [F(n, DENOMINATORS[k] * unit) for n in MOVED[k]] if k in moved else [F(n, unit) for n in v]
+        for k, v in enumerate(latent.points)
+    ]
+
+
+def defined(head: Head, z: list[Fraction], j: int) -> tuple[Fraction, Fraction] | arb:
+    """The least and the largest number that a measurement may be; a ball if it is irrational."""
+    p = [F(n, 4) for n in PROTOTYPES[j]]
+    if head.geometry in ("euclidean", "diagonal"):
+        w = [F(n, 8) if head.scales else F(1) for n in SCALES[j]]
+        found = sum((a * (x - y) ** 2 for a, x, y in zip(w, z, p, strict=True)), F(0))
+        more = 2 * head.scale_slack * sum((x * x for x in (*z, *p)), F(0))
+        return found, found + more
+    product = sum((x * y for x, y in zip(z, p, strict=True)), F(0))
+    if head.geometry == "linear":
+        return -product, -product
+    length = head.lengths[j if len(head.lengths) > 1 else 0]
+    square = max(sum((x * x for x in z), F(0)) + length.added, length.floor)
+    if not product:
+        return F(0), F(0)
+    return -number(product) / (number(square).sqrt() + number(length.beside).sqrt())
+
+
+def number(value: Fraction) -> arb:
+    return arb(value.numerator) / value.denominator
+
+
+def require(value: Value, wanted: tuple[Fraction, Fraction] | arb) -> None:
+    with ctx.workprec(400):
+        found = as_ball(value.number())
+        if isinstance(wanted, arb):
+            assert abs(found - wanted) < arb(2) ** -300
+            return
+        assert found.contains(number(wanted[0]))
+        assert found.contains(number(wanted[1]))
+        assert found.rad() <= number(wanted[1] - wanted[0]) / 2 * WIDER + arb(2) ** -300
+        if wanted[0] == wanted[1]:
+            assert isinstance(value, Exact)
+            assert value.at_least((wanted[0].numerator, wanted[0].denominator))
+            assert value.at_most((wanted[0].numerator, wanted[0].denominator))
+
+
+@pytest.mark.trust(22)
+@pytest.mark.parametrize("values", [COARSE, FINE])
+@pytest.mark.parametrize("kind", HEADS)
+def test_measurements_are_what_they_are_defined_as(
+    kind: str, values: list[list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all locations at once, of a few, and of one; also where few are computed at once."""
+    monkeypatch.setattr(measurement, "_AT_ONCE", {"angles": 1, "products": 7}.get(kind, 1 << 16))
+    head = head_of(**HEADS[kind])
+    latent = Latent(head, np.array(values, np.float32))
+    points = {k: Point(MOVED[k], DENOMINATORS[k]) for k in (0, 2)}
+    here = latent.moved(points)
+    here.need(0, [2, 1])
+    with ctx.workprec(400):
+        for k in range(3):
+            for j in range(3):
+                require(latent.measurement(k, j), defined(head, vectors(latent, ())[k], j))
+                require(here.measurement(k, j), defined(head, vectors(latent, (0, 2))[k], j))
+    assert sorted(points[0].known) == [0, 1, 2]
+    known = dict(points[0].known)
+    here.need(0, range(3))
+    assert points[0].known == known
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("moved", [(), (1,), (0, 2), (0, 1, 2)])
+def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
+    """The last location is not of it."""
+    head = head_of(**HEADS[kind], banks=([0, 0, 1], [0, 0, 1]))
+    latent = Latent(head, np.array(FINE, np.float32))
+    here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    with ctx.workprec(400):
+        for j in range(3):
+            every = [defined(head, vectors(latent, moved)[k], j) for k in ((0, 1), (2,))[j == 2]]
+            balls = [w if isinstance(w, arb) else number(w[0]).union(number(w[1])) for w in every]
+            wanted = balls[0] if len(balls) < 2 else balls[0].min(balls[1])
+            for value in (here.best(j), *([] if moved else [latent.best(j)])):
+                assert abs(as_ball(value.number()) - wanted).lower() < arb(2) ** -300
+                assert as_ball(value.number()).rad() <= wanted.rad() * WIDER + arb(2) ** -300
+                assert here.level(j) is value or value is latent.best(j)
+    assert latent.best(0) is latent.best(0)
+    assert here.best(0) is here.best(0)
+
+
+@pytest.mark.parametrize("geometry", ["euclidean", "angular"])
+@pytest.mark.parametrize("moved", [(), (2,), (0,), (0, 1), (0, 1, 2)])
+def test_pooled_values_are_exact_where_everything_is_rational(
+    geometry: str, moved: tuple[int, ...]
+) -> None:
+    """Means over the first two locations, of three times the measurement."""
+    banks = ([0, 0, 1], [0, 0, 1])
+    head = head_of(geometry, pooling=Pooling("mean"), inner=RISES, banks=banks)
+    latent = Latent(head, np.array(FINE, np.float32))
+    here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    values = vectors(latent, moved)
+    with ctx.workprec(400):
+        for j in range(3):
+            every = [defined(head, values[k], j) for k in ((0, 1), (2,))[j == 2]]
+            balls = [w if isinstance(w, arb) else number(w[0]) for w in every]
+            wanted = 3 * sum(balls, arb(0)) / len(balls)
+            assert isinstance(here.best(j), Exact if geometry == "euclidean" else Approximate)
+            assert abs(as_ball(here.best(j).number()) - wanted) < arb(2) ** -300
+            assert abs(here.activation(j) + wanted) < arb(2) ** -300
+            level = as_ball(here.level(j).number())
+            assert abs(level - wanted) < arb(2) ** -300
+            assert isinstance(here.level(j), Approximate)
+            if not {0, 1} & set(moved) and j < 2:
+                assert abs(as_ball(latent.level(j).number()) - wanted) < arb(2) ** -300
+    assert latent.level(0) is latent.level(0)
+
+
+def test_pooled_exponentials_are_balls() -> None:
+    chain = Chain([Step("mul", (F(-1),)), Step("exp")])
+    head = head_of("euclidean", pooling=Pooling("mean"), inner=chain)
+    assert isinstance(Latent(head, np.array(FINE, np.float32)).best(0), Approximate)
+
+
+def test_levels_of_different_similarities_are_activations() -> None:
+    chain = Chain([Step("mul", (F(-1), F(-2), F(-3)))])
+    latent = Latent(head_of("euclidean", chain=chain), np.array(FINE, np.float32))
+    other = latent.moved({0: Point(MOVED[0], 3)})
+    with ctx.workprec(400):
+        for here in (latent, latent.moved({}), other):
+            for j in range(3):
+                wanted = (j + 1) * as_ball(here.best(j).number())
+                assert abs(as_ball(here.level(j).number()) - wanted) < arb(2) ** -300
+
+
+@pytest.mark.parametrize("kind", [name for name in HEADS if "angles" in name or "own" in name])
+def test_the_zero_vector_has_the_measurement_0_where_it_has_any(kind: str) -> None:
+    for zero in (True, False):
+        head = head_of(**HEADS[kind], zero=zero)
+        here = Latent(head, np.ones((3, 2), np.float32)).moved({1: Point([0, 0], 5)})
+        if kind == "angles" and not zero:
+            with pytest.raises(CertificateError, match="no direction"):
+                here.measurement(1, 0)
+            continue
+        for j in range(3):
+            require(here.measurement(1, j), (F(0), F(0)))
+    tiny = Latent(head_of("angular"), np.ones((3, 2), np.float32)).moved({1: Point([1, 0])})
+    assert tiny.measurement(1, 0).same(Exact(-9, 16, True))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_prototypes_with_lengths_of_their_own(count: int) -> None:
+    lengths = [FLOOR, ADDED][:count]
+    head = head_of("angular", lengths, count=count)
+    latent = Latent(head, np.array(COARSE, np.float32))
+    here = latent.moved({0: Point([2, 0], 5)})
+    with ctx.workprec(400):
+        for j in reversed(range(count)):
+            require(latent.measurement(0, j), defined(head, vectors(latent, ())[0], j))
+            moved = [F(2, 5 << latent.shift), F(0)]
+            require(here.measurement(0, j), defined(head, moved, j))
+
+
+def test_sizes_are_limbs_of_the_longest_number() -> None:
+    assert Point([1 << 62, -1]).size == 1
+    assert Point([1, -(1 << 63)]).size == 2
+    assert Point([1], 1 << 128).size == 3
+    for shift, limbs in ((44, 3), (46, 2)):
+        small = Latent(head_of("euclidean", shift=shift), np.array([[2.0**-149, 0]] * 3, "f4"))
+        assert small.shift == 172
+        assert small.size == limbs  # of a prototype over 2**172
+    large = Latent(head_of("euclidean"), np.array([[2.0**120, 0]] * 3, "f4"))
+    assert large.size == 2
+    assert large.moved({}).size == 2 * 2 + 1
+    assert large.moved({0: Point([1], 1 << 128), 1: Point([1])}).size == 2 * (2 + 3) + 1
