@@ -115,6 +115,14 @@ def test_numbers_may_be_long_but_not_endless() -> None:
         parse(b"{" + b",".join(b'"%d":1' % i for i in range(65)) + b"}")
 
 
+@pytest.mark.trust(43)
+def test_a_whole_number_has_one_spelling() -> None:
+    for text in (b"-0", b"[-0]", b'{"a":-0}'):
+        with pytest.raises(CertificateError, match="write 0"):
+            parse(text)
+    assert parse(b'[0,-10,-0.5,"-0"]') == (0, -10, -0.5, "-0")
+
+
 def test_nesting_is_bounded() -> None:
     assert parse(b"[" * 16 + b"]" * 16) is not None
     with pytest.raises(CertificateError, match="deeper"):

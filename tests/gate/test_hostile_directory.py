@@ -296,6 +296,7 @@ def made_by(model: Path, data: Instances, directory: Path, **options: Any) -> by
     ("harm", "words"),
     [
         ("swapped", "input"),
+        ("doubled", "input"),
         ("another latent", "another latent than ONNX Runtime computes"),
         ("another network", "hash"),
         ("another domain", "not about the domain free"),
@@ -314,6 +315,8 @@ def test_a_certificate_of_something_else_does_not_count(
         case "swapped":
             first.write_bytes(other)
             second.write_bytes(mine)
+        case "doubled":
+            first.write_bytes(other)
         case "another latent":
             forged = about_another_latent(mine, other)
             # the checker alone cannot know what the encoder computes for an input
@@ -383,6 +386,36 @@ def count_proofs(found: Confirmed) -> dict[str, int]:
             if name != record.vocabulary
         ),
     }
+
+
+@pytest.mark.parametrize("harm", ["another input", "another vocabulary", "the explanation"])
+@pytest.mark.trust(45)
+def test_a_size_of_something_else_does_not_count(copy: Path, data: Instances, harm: str) -> None:
+    """Every size rests on a certificate in that vocabulary, about that input."""
+    first, second, _ = certificates(copy, data)
+    key, other = (path.name.partition(".")[0] for path in (first, second))
+    honest = again(copy, data).rows[0].record.sizes
+    proved = [
+        path for path in sorted((copy / "sizes").glob(f"{key}.*")) if vocabulary(path, honest)
+    ]
+    before = {path: path.read_bytes() for path in proved}
+    assert len(before) >= 2
+    for path, turned in zip(proved, [*proved[1:], proved[0]], strict=True):
+        source = {
+            "another input": copy / "sizes" / path.name.replace(key, other),
+            "another vocabulary": turned,
+            "the explanation": first,
+        }[harm]
+        content = before.get(source) or (source.read_bytes() if source.exists() else b"{}")
+        path.write_bytes(content)
+    found = again(copy, data).rows[0].record
+    assert found.state == "proved"
+    assert not any(vocabulary(path, found.sizes) for path in proved)
+
+
+def vocabulary(path: Path, sizes: dict[str, dict[str, Any]]) -> bool:
+    """Whether a certificate in ``sizes/`` gives a size."""
+    return sizes[path.name.split(".")[1]]["size"] is not None
 
 
 @pytest.mark.parametrize("harm", ["holds", "smaller", "instance", "explanation"])

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from protoproof.data import limits
 from protoproof.data import npz as data_npz
 from protoproof.data.dataset import load_data
+from protoproof.data.npz import read_npz
 from protoproof.data.preprocess import parse
 from protoproof.errors import InputError
 from tests.support.training import stripes
@@ -153,6 +155,25 @@ def test_a_file_larger_than_the_limit_is_refused_unread(
         np.lib.format, "read_array", lambda *_, **__: pytest.fail("unpacked before the check")
     )
     assert "more than the limit" in _refusal(path)
+
+
+@pytest.mark.trust(29, 47)
+def test_a_small_file_that_unpacks_to_much_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.npz"
+    arrays = stripes(40, 1, 8, 9, 2)
+    np.savez_compressed(path, **arrays | {"x_train": np.zeros((2000, 28, 28), np.uint8)})
+    read_npz(path)  # little, however well it is packed
+    monkeypatch.setattr(limits, "_SMALL", 1 << 20)
+    monkeypatch.setattr(
+        np.lib.format, "read_array", lambda *_, **__: pytest.fail("unpacked before the check")
+    )
+    assert "small archive" in _refusal(path)
+    np.savez(path, **arrays | {"x_train": np.zeros((2000, 28, 28), np.uint8)})
+    monkeypatch.undo()
+    monkeypatch.setattr(limits, "_SMALL", 1 << 20)
+    read_npz(path)  # as large as it says
 
 
 @pytest.mark.trust(29)

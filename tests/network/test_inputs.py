@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -238,3 +239,23 @@ def test_every_input_can_be_shown(shape: tuple[int, ...], scale: float) -> None:
     assert shown.dtype == np.uint8
     assert shown.ndim in (2, 3)
     assert shown.min() < shown.max()
+
+
+@pytest.mark.trust(29, 33)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("header", ["(" * 9000, "-" * 9000 + "1", "{'shape': " + "-" * 9000 + "1}"])
+def test_headers_that_nest_deep_are_refused_in_one_line(
+    header: str, suffix: str, tmp_path: Path
+) -> None:
+    text = header.encode()
+    content = b"\x93NUMPY\x02\x00" + len(text).to_bytes(4, "little") + text
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="not a readable NumPy file") as caught:
+        read_input(path, (1, 2, 2), (0.0, 1.0))
+    assert "\n" not in str(caught.value)
+    assert "()" not in str(caught.value)

@@ -13,8 +13,9 @@ import pytest
 from protoproof.errors import InputError, ProtoProofError
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import load
+from protoproof.query import formula
 from protoproof.query.decide import Answer, decide
-from protoproof.query.formula import disjuncts, element, number
+from protoproof.query.formula import Atom, Both, Either, disjuncts, element, number
 from protoproof.query.language import parse_query
 from protoproof.query.standard import decimal, lines
 from tests.support.queries import (
@@ -190,6 +191,19 @@ def test_many_alternatives_are_refused() -> None:
     query = parse_query(HEAD.format(t="real") + clause * 20)
     with pytest.raises(InputError, match="disjuncts"):
         disjuncts(query.condition, {})
+
+
+@pytest.mark.trust(47)
+def test_conditions_that_go_into_all_alternatives_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Few alternatives of many conditions are many: refused before they are put together."""
+    atom = Atom(number(Fraction(1)))
+    condition = Both((*[atom] * 100, *[Either((atom, atom))] * 4))
+    assert [len(each) for each in disjuncts(condition, {})] == [104] * 16
+    monkeypatch.setattr(formula, "MOST_LITERALS", 1000)
+    with pytest.raises(InputError, match="conditions in disjuncts"):
+        disjuncts(condition, {})
 
 
 def test_files_name_themselves(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from protoproof.errors import InputError
+from protoproof.region.sets import vnnlib
 from protoproof.region.sets.vnnlib import Comparison, VnnLib, parse_vnnlib, read_vnnlib
 from protoproof.region.sets.yaml_file import expected_class, load_region
 
@@ -168,3 +169,29 @@ def test_other_sizes_and_other_bytes_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="not ASCII"):
         read_vnnlib(path)
+
+
+@pytest.mark.trust(47)
+@pytest.mark.parametrize("most", ["MOST_COMPARISONS", "MOST_COPIES"])
+def test_conditions_that_are_put_together_are_bounded(
+    most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every one of many conditions is copied into every disjunct."""
+    monkeypatch.setattr(vnnlib, most, 1000)
+    either = "(assert (or (<= Y_0 Y_1) (<= Y_1 Y_0)))"
+    assert len(parse_vnnlib(HEAD + BOX + either * 4).unsafe) == 16
+    with pytest.raises(InputError, match="too many comparisons"):
+        parse_vnnlib(HEAD + BOX + either * 8)
+    with pytest.raises(InputError, match="too many comparisons"):
+        parse_vnnlib(HEAD + BOX + f"(assert (and {'(<= Y_0 Y_1)' * 2000}))")
+
+
+@pytest.mark.trust(47)
+def test_the_search_for_contradictions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = "".join(f"(declare-const Y_{k} Real)" for k in range(2, 50))
+    chain = "".join(f"(<= Y_{k} Y_{k + 1})" for k in range(49))
+    text = HEAD + outputs + BOX + f"(assert (and {chain} (<= Y_49 -1)))"
+    assert len(parse_vnnlib(text).unsafe[0]) == 50
+    monkeypatch.setattr(vnnlib, "MOST_STEPS", 2000)
+    with pytest.raises(InputError, match="too many"):
+        parse_vnnlib(text)

@@ -13,7 +13,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,9 +30,11 @@ from tests.support.kernel.sampling import meeting
 
 NEAR = 1e-7
 _HEX = re.compile(r"-?0x[01]\.?[0-9a-f]*p[+-]\d+")
-# what is said about the tool, and names of tensors: these heads are given without a graph
-_FREE = {("tool",), ("level",), ("model", "latent"), ("model", "output"), ("model", "routing")}
 Path = tuple[str | int, ...]
+# what is said about the tool, and names of tensors: these heads are given without a graph
+_FREE: frozenset[Path] = frozenset(
+    {("tool",), ("level",), ("model", "latent"), ("model", "output"), ("model", "routing")}
+)
 
 
 @dataclass
@@ -123,10 +125,16 @@ _SETS = (
 _WORDS = {word: tuple(w for w in words if w != word) for words in _SETS for word in words}
 
 
-def forged(document: Any, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
-    """Every forgery of a document: where, and the file."""
+def forged(
+    document: Any, rng: np.random.Generator, free: Collection[Path] = _FREE
+) -> Iterator[tuple[str, bytes]]:
+    """Every forgery of a document: where, and the file.
+
+    Args:
+        free: what may be anything, and is left alone.
+    """
     for path, value in list(leaves(document["core"])):
-        if path[:1] in _FREE or path[:2] in _FREE:
+        if path[:1] in free or path[:2] in free:
             continue
         for other in others(value, rng):
             changed = json.loads(json.dumps(document))

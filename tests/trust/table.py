@@ -42,10 +42,12 @@ def rows() -> list[tuple[str, str, str]]:
         tried = forged["tried"]
         said = f"{forged['false']} false ones accepted ({forged['harmless']:,} are true as changed)"
         found.append(("forged certificates, every kind of head and domain", f"{tried:,}", said))
+    found += graph_rows(result("graphs").get("networks", {}))
     if costs := result("costs"):
         worst = max(case["seconds"] for case in costs["cases"].values())
         size = max(case["megabytes"] for case in costs["cases"].values())
-        said = f"{costs['beyond']} beyond; at most {worst:.0f} CPU s, {size:,} MiB"
+        beyond = sum(case["beyond"] for case in costs["cases"].values())
+        said = f"{beyond} beyond; at most {worst:.0f} CPU s, {size:,} MiB"
         found.append(("small files of large cost", f"{len(costs['cases'])}", said))
     if fuzz := result("fuzz"):
         count = sum(reader["executions"] for reader in fuzz["readers"].values())
@@ -77,6 +79,24 @@ def rows() -> list[tuple[str, str, str]]:
         said = f"{queries['wrong']} wrong answers ({queries['decided']:,} decided)"
         found.append(("VNN-LIB queries with known answers", f"{queries['queries']:,}", said))
     return found
+
+
+def graph_rows(networks: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Forged files of networks, and which of them were asked of the kernel in Coq, too."""
+    if not networks:
+        return []
+    rows = networks.values()
+    tried, harmless = (sum(row[word] for row in rows) for word in ("tried", "harmless"))
+    false, unjudged, proved = (
+        sum(len(row[word]) for row in rows) for word in ("false", "unjudged", "kernel_false")
+    )
+    said = f"{false} false ones accepted ({harmless:,} are true as changed"
+    said += f", {unjudged} not judged)" if unjudged else ")"
+    asked = sum(row["kernel"] for row in rows)
+    return [
+        (f"forged models and certificates of {len(networks)} networks", f"{tried:,}", said),
+        ("of them asked of the kernel in Coq", f"{asked:,}", f"{proved} false ones proved"),
+    ]
 
 
 def with_table(text: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from protoproof.kernel import check
 from tests.support.kernel.algebra import NAMES
-from tests.trust import costly, fuzzing
+from tests.trust import costly, costly_files, fuzzing, graphs, networks
 from tests.trust.forgeries import tried
 from tests.trust.samples import sampled
 from tests.trust.spent import spent
 from tests.trust.table import README, RESULTS, result, with_table
 
-_NONE = ("false", "beyond", "violations", "disagreements", "wrong")
+SMALL_NETWORKS = ("distances, written by hand", "two files of data", "a greedy tree")
 PATIENCE = 20  # so much slower a machine may be
 
 # some seconds each: `make trust` alone tries these
@@ -26,12 +28,43 @@ LONG = {
 }  # fmt: skip
 
 
+# what takes next to nothing
+SHORT_FILES = [
+    name
+    for name in costly_files.FILES
+    if name.split()[-1] not in ("zeros", "VNN-LIB", "limit", "texts", "megapixels", "signatures")
+] + [
+    "a cycle of VNN-LIB",
+    "deep lists",
+    "a long exponent",
+    "loops in loops",
+    "broadcast",
+    "a range",
+]
+
+
 @pytest.mark.trust(14, 15)
 @pytest.mark.parametrize("name", NAMES[::6])
 def test_no_forgery_is_accepted_that_is_false(name: str) -> None:
     found = tried(name, 0, 12)
     assert found.tried == 12
     assert not found.false
+
+
+@pytest.mark.trust(15, 16, 24, 43, 46)
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
+def test_no_forgery_of_a_network_is_accepted_that_is_false(name: str) -> None:
+    found = graphs.tried(networks.ORIGINALS[name](), 0, 2)
+    assert sum(found.tried.values()) >= 12
+    assert not found.false
+    assert not found.unjudged
+
+
+@pytest.mark.trust(47)
+@pytest.mark.parametrize("name", SHORT_FILES)
+def test_a_small_file_of_any_kind_is_refused_or_undecided(name: str, tmp_path: Path) -> None:
+    found = spent(costly_files.CASES[name](tmp_path), PATIENCE * 60)
+    assert found.word in costly_files.GOOD
 
 
 @pytest.mark.trust(47)
@@ -60,8 +93,11 @@ def test_no_sampled_latent_is_below_a_proved_margin(name: str) -> None:
 def test_what_was_tried_at_size_found_nothing(name: str) -> None:
     found = result(name)
     assert found
-    assert not any(found.get(word) for word in _NONE)
-    assert not sum(reader["problems"] for reader in found.get("readers", {}).values())
+    words = ("false", "violations", "disagreements", "beyond", "kernel_false", "problems", "wrong")
+    parts = [found]
+    for rows in (found.get("networks"), found.get("cases"), found.get("readers")):
+        parts += (rows or {}).values()
+    assert not any(part.get(word) for part in parts for word in words)
 
 
 def test_readme_is_up_to_date() -> None:

@@ -21,6 +21,7 @@ MAX_MEMBERS = 64
 MAX_INTEGER_DIGITS = 320
 MAX_FLOAT_LENGTH = 64
 
+_NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")  # an integer that some readers make a float of
 _LONG_INTEGER = re.compile(rb"[0-9]{%d,}" % (MAX_INTEGER_DIGITS + 1))
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _CURLY_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -68,6 +69,8 @@ def _refuse_bombs(data: bytes, what: str) -> None:
     longest = _LONG_INTEGER.search(outside)  # a hook of the parser would be called per integer
     if longest is not None:
         raise CertificateError(f"{what}: an integer of {len(longest[0])} digits")
+    if _NEGATIVE_ZERO.search(outside) is not None:
+        raise CertificateError(f"{what}: the integer -0; write 0")
     brackets = outside.translate(_CURLY_TO_SQUARE, _NOT_BRACKETS)
     if len(brackets) > MAX_VALUES:
         raise CertificateError(f"{what}: more than {MAX_VALUES} brackets")

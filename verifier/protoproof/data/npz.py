@@ -7,22 +7,26 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
 
-from protoproof.data.limits import MAX_BYTES
+from protoproof.data.limits import MAX_BYTES, most_unpacked
 from protoproof.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
     ValueError,
     OSError,
     NotImplementedError,  # a compression method that Python does not know
-    RuntimeError,  # an encrypted member
+    RuntimeError,  # an encrypted member, or a header that nests too deep
+    SyntaxError,  # a header that is no literal
+    TokenError,  # or no text of Python at all
+    MemoryError,  # a header that the parser gives up, or an array that is said to be too large
 )
 
 
@@ -46,12 +50,30 @@ def read_npz(path: Path, keys: Sequence[str] = KEYS) -> dict[str, np.ndarray]:
             headers = [_header(archive, info, path) for info in wanted]
             # Images become float32, so one stored byte may cost four.
             _limit(sum(4 * math.prod(shape) for shape, _ in headers), path)
+            require_sensible(archive, path)
             return {key: _array(archive, info) for key, info in zip(keys, wanted, strict=True)}
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except UNREADABLE as error:
         raise InputError(
-            f"{path}: cannot be read as a .npz file ({reason}): save it again with numpy.savez"
+            f"{path}: cannot be read as a .npz file ({reason(error)}): save it again with "
+            "numpy.savez"
         ) from error
+
+
+def reason(error: BaseException) -> str:
+    """What NumPy complains about, in one line; it may have no words for it."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def require_sensible(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse an archive that is small and unpacks to much, before anything of it is unpacked.
+
+    Raises:
+        InputError: it does.
+    """
+    size = sum(info.file_size for info in archive.infolist())
+    packed = sum(info.compress_size for info in archive.infolist())
+    if size > most_unpacked(min(packed, path.stat().st_size)):
+        raise InputError(f"{path}: a small archive that unpacks to {size} bytes")
 
 
 def _limit(size: int, path: Path) -> None:

@@ -12,18 +12,18 @@ from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import UsageError
 from protoproof.formal.built import find_built
+from protoproof.formal.limited import TooCostlyError, run
 from protoproof.formal.proof import proof
 from protoproof.formal.reading import Reading, find_reader, second_reading
 from protoproof.formal.script import NotCoveredError
 from protoproof.formal.steps import stepwise
-from protoproof.kernel.budget import Budget
+from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.model.file import ModelFile
 from protoproof.kernel.statement import digest, part_boxes, stated_head, write
 
 NAME = "protoproof-kernel"
 LEVEL_F = "level F"
 VARIABLE = "PROTOPROOF_KERNEL"
-_SECONDS = 600
 _ALSO = ("contrast", "at-least")
 _TRIES = 3
 _HALVINGS = 2
@@ -43,7 +43,7 @@ class Answer:
         unproved: what it did not prove of that.
         beyond: what the certificate claims besides, and the kernel does not know.
         float32: whether it proved level F, where the certificate is at that level.
-        reason: why it proved nothing, where it knew from the start that it could not.
+        reason: why it proved nothing, where it knew that it could not.
         reading: what the second reading says of the statement; None: it was not asked.
     """
 
@@ -127,7 +127,10 @@ def closed(certificate: bytes, model: ModelFile) -> tuple[Answer, str]:
     answer = replace(answer, reading=second_reading(reader, certificate, model, texts[0]))
     if not answer.sufficient or answer.reading is None or not answer.reading.confirmed:
         return answer, ""
-    result = _run(find_program(), ["--coq"], texts)
+    try:
+        result = _run(find_program(), ["--coq"], texts)
+    except TooCostlyError as error:
+        return replace(answer, sufficient=False, reason=_no_proof(error)), ""
     if result.returncode:
         raise UsageError(_complaint(result))
     about = "What one certificate claims, and why; the SHA-256 of its statement is"
@@ -148,10 +151,13 @@ def _tried(
         answer = Answer(digest(text), False)
         for more in attempts:
             try:
-                evidence = proof(core, bound.head, more, parts)
+                tried = proof(core, bound.head, more, parts)
+                answer, evidence = ask(program, text, tried, core), tried
             except NotCoveredError as error:
                 return Answer(digest(text), False, reason=str(error)), text, ""
-            answer = ask(program, text, evidence, core)
+            except (TooCostlyError, OutOfBudgetError) as error:  # more precision costs more
+                answer = answer if answer.sufficient else replace(answer, reason=_no_proof(error))
+                break
             if answer.proved:
                 break
         if answer.float32 and not stepwise(bound):
@@ -167,19 +173,14 @@ def _run(
 
     Raises:
         UsageError: it did not answer.
+        TooCostlyError: it would take too long, or too much memory.
     """
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "statement", Path(folder) / "proof"
         for path, text in zip(files, texts, strict=True):
             path.write_text(text, encoding="ascii")
         try:
-            return subprocess.run(  # noqa: S603  # the user's own program, by its path
-                [str(program), *options, *map(str, files)],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_SECONDS,
-            )
+            return run([str(program), *options, *map(str, files)])
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"the kernel {str(program)!r} did not answer: {error}") from error
 
@@ -188,8 +189,17 @@ def _complaint(result: subprocess.CompletedProcess[str]) -> str:
     return (result.stderr.strip().splitlines()[-1:] or ["no answer"])[0]
 
 
+def _no_proof(error: Exception) -> str:
+    return f"the kernel found no proof: {error}"
+
+
 def ask(program: Path, statement: str, evidence: str, core: Core) -> Answer:
-    """One run of the program."""
+    """One run of the program.
+
+    Raises:
+        UsageError: it did not answer.
+        TooCostlyError: it would take too long, or too much memory.
+    """
     result = _run(program, (), (statement, evidence))
     if result.returncode not in (0, 1):
         return Answer(digest(statement), False, reason=_complaint(result))

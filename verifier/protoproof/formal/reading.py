@@ -14,11 +14,11 @@ from typing import Literal
 
 from protoproof.errors import UsageError
 from protoproof.formal.built import find_built
+from protoproof.formal.limited import TooCostlyError, run
 from protoproof.kernel.model.file import ModelFile
 
 NAME = "protoproof-reader"
 VARIABLE = "PROTOPROOF_READER"
-_SECONDS = 600
 _VERDICTS: dict[int, Literal["confirmed", "contradicted", "not covered"]] = {
     0: "confirmed",
     1: "contradicted",
@@ -74,9 +74,9 @@ def second_reading(
         for own, content in files.items():
             (folder / own).write_bytes(content)
         try:
-            result = subprocess.run(  # noqa: S603  # the user's own program, by its path
-                arguments, capture_output=True, text=True, check=False, timeout=_SECONDS
-            )
+            result = run(arguments)
+        except TooCostlyError as error:
+            return Reading("not covered", str(error))
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(
                 f"the second reader {str(reader)!r} did not answer: {error}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from protoproof.data.npz import UNREADABLE, reason, require_sensible
 from protoproof.data.picture import SUFFIXES, Pixels, as_colour, as_grey, read_picture
 from protoproof.errors import InputError
 from protoproof.network.layout import layout_of, words
@@ -23,7 +24,6 @@ from protoproof.network.pixels import PixelRule
 if TYPE_CHECKING:
     from jaxtyping import Float32
 
-_MAX_BYTES = 1 << 32
 _ARRAY_KEYS = ("x", "x_test", "images", "arr_0")
 
 Shape = tuple[int, ...]
@@ -204,15 +204,14 @@ def _read_array(path: Path) -> NDArray[np.generic]:
         if path.suffix.lower() == ".npy":
             return np.asarray(np.load(path, allow_pickle=False, mmap_mode="r"))
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-                raise InputError(f"{path}: the archive unpacks to more than 4 GiB")
+            require_sensible(archive, path)
         with np.load(path, allow_pickle=False) as arrays:
             for key in _ARRAY_KEYS:
                 if key in arrays:
                     return np.asarray(arrays[key])
             raise InputError(f"{path}: holds none of the arrays {', '.join(_ARRAY_KEYS)}")
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable NumPy file ({error})") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not a readable NumPy file ({reason(error)})") from error
 
 
 def _entry(

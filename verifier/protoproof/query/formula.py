@@ -16,6 +16,7 @@ from protoproof.errors import InputError
 
 MOST_TERMS = 1 << 20
 MOST_DISJUNCTS = 1 << 12
+MOST_LITERALS = 1 << 21  # in all disjuncts together
 
 
 class Element(NamedTuple):
@@ -192,7 +193,7 @@ def disjuncts(formula: Formula, whole: Mapping[int, object]) -> list[Disjunct]:
     """Disjunctive normal form; alternatives in ``whole`` (by id) are kept as they are.
 
     Raises:
-        InputError: more than :data:`MOST_DISJUNCTS`.
+        InputError: more than :data:`MOST_DISJUNCTS`, or more than :data:`MOST_LITERALS` in them.
     """
     if isinstance(formula, Atom) or (isinstance(formula, Either) and id(formula) in whole):
         return [(formula,)]
@@ -208,6 +209,9 @@ def disjuncts(formula: Formula, whole: Mapping[int, object]) -> list[Disjunct]:
                 continue
             if len(found) * len(part) > MOST_DISJUNCTS:
                 raise InputError(f"the query has more than {MOST_DISJUNCTS} disjuncts")
+            count = sum(map(len, found)) * len(part) + sum(map(len, part)) * len(found)
+            if count > MOST_LITERALS:
+                raise InputError(f"the query has more than {MOST_LITERALS} conditions in disjuncts")
             found = [left + right for left in found for right in part]
     if len(found) > MOST_DISJUNCTS:
         raise InputError(f"the query has more than {MOST_DISJUNCTS} disjuncts")

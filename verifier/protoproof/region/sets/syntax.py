@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from protoproof.data.npz import UNREADABLE, require_sensible
 from protoproof.errors import InputError, UsageError
 from protoproof.network.onnx.file import read_regular_file
 from protoproof.network.onnx.node import printable
@@ -139,13 +140,12 @@ def _box(body: str, centre: Image | None, shape: tuple[int, ...], domain: Domain
     data = io.BytesIO(read_regular_file(path, _MOST_BYTES, InputError))
     try:
         with zipfile.ZipFile(data) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise InputError(f"{printable(path, 400)}: unpacks to more than 1 GiB")
+            require_sensible(archive, path)
         with np.load(data, allow_pickle=False) as arrays:
             if not {"lower", "upper"} <= set(arrays):
                 raise InputError(f"{printable(path, 400)}: needs the arrays lower and upper")
             ends = [arrays[name] for name in ("lower", "upper")]
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (TypeError, *UNREADABLE) as error:
         raise InputError(f"{printable(path, 400)}: not a readable .npz file") from error
     if any(end.dtype.kind != "f" or end.shape != shape for end in ends):
         raise InputError(

@@ -27,6 +27,9 @@ from protoproof.region.sets.region import InputBox
 
 MOST_BYTES = 1 << 25
 MOST_DISJUNCTS = 1 << 12
+MOST_COMPARISONS = 1 << 21  # in all disjuncts together
+MOST_COPIES = 1 << 30  # of comparisons, until all are put together
+MOST_STEPS = 1 << 23  # comparisons times outputs, where contradictions are looked for
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 _NUMBER = re.compile(r"[-+]?\d{1,40}(\.\d{0,60})?([eE][-+]?\d{1,2})?")
 _VARIABLE = re.compile(r"([XY])_(\d{1,9})")
@@ -112,6 +115,7 @@ class _Reader:
         self.lower: dict[int, Fraction] = {}
         self.upper: dict[int, Fraction] = {}
         self.unsafe: list[tuple[Comparison, ...]] = [()]
+        self.copied = 0
 
     def command(self, command: Expression) -> None:
         match command:
@@ -136,10 +140,7 @@ class _Reader:
         if self._is_input(condition):
             self._bound(condition)
             return
-        disjuncts = self._condition(condition)
-        if len(self.unsafe) * len(disjuncts) > MOST_DISJUNCTS:
-            raise InputError(f"the output condition has more than {MOST_DISJUNCTS} disjuncts")
-        self.unsafe = [left + right for left in self.unsafe for right in disjuncts]
+        self.unsafe = self._joined(self.unsafe, self._condition(condition), "the output condition")
 
     def _is_input(self, condition: Expression) -> bool:
         names = set(_words(condition))
@@ -175,10 +176,7 @@ class _Reader:
             case ["and", *parts] if parts:
                 result: list[tuple[Comparison, ...]] = [()]
                 for part in parts:
-                    options = self._condition(part)
-                    if len(result) * len(options) > MOST_DISJUNCTS:
-                        raise InputError(f"an and/or has more than {MOST_DISJUNCTS} disjuncts")
-                    result = [left + right for left in result for right in options]
+                    result = self._joined(result, self._condition(part), "an and/or")
                 return result
             case ["<=", left, right]:
                 return [(self._comparison(left, right),)]
@@ -186,6 +184,18 @@ class _Reader:
                 return [(self._comparison(right, left),)]
             case _:
                 raise InputError(f"{_show(condition)} is not supported; use and, or, <=, >=")
+
+    def _joined(
+        self, left: list[tuple[Comparison, ...]], right: list[tuple[Comparison, ...]], what: str
+    ) -> list[tuple[Comparison, ...]]:
+        """Both at once. What that costs is known, and refused, before anything is made."""
+        if len(left) * len(right) > MOST_DISJUNCTS:
+            raise InputError(f"{what} has more than {MOST_DISJUNCTS} disjuncts")
+        count = sum(map(len, left)) * len(right) + sum(map(len, right)) * len(left)
+        self.copied += count
+        if count > MOST_COMPARISONS or self.copied > MOST_COPIES:
+            raise InputError(f"{what} has too many comparisons in its disjuncts")
+        return [one + other for one in left for other in right]
 
     def _comparison(self, smaller: Expression, larger: Expression) -> Comparison:
         left, below = self._term(smaller)
@@ -221,8 +231,9 @@ class _Reader:
                 raise InputError(f"contradiction: X_{index} has a lower bound above its upper one")
         if self.unsafe == [()]:
             raise InputError("no condition on the outputs is asserted")
+        left = MOST_STEPS
         for disjunct in self.unsafe:
-            _refuse_contradiction(disjunct)
+            left -= _refuse_contradiction(disjunct, left)
         order = range(self.count["X"])
         lower = np.array([float_below(self.lower[i]) for i in order])
         upper = np.array([float_above(self.upper[i]) for i in order])
@@ -255,17 +266,26 @@ def as_number(term: Expression) -> Fraction:
     raise InputError(f"{_show(term)} is no decimal number of moderate length")
 
 
-def _refuse_contradiction(disjunct: tuple[Comparison, ...]) -> None:
-    """A cycle of negative length among difference constraints can never hold (Bellman-Ford)."""
+def _refuse_contradiction(disjunct: tuple[Comparison, ...], most: int) -> int:
+    """A cycle of negative length among difference constraints can never hold (Bellman-Ford).
+
+    Returns:
+        How many steps that took.
+
+    Raises:
+        InputError: there is one; or more than ``most`` steps may be needed.
+    """
     nodes = {end for c in disjunct for end in (c.smaller, c.larger)} | {None}
+    if len(nodes) * len(disjunct) > most:
+        raise InputError("too many comparisons of too many outputs")
     distance = dict.fromkeys(nodes, Fraction(0))
-    for _ in nodes:
+    for count, _ in enumerate(nodes, 1):
         changed = False
         for c in disjunct:
             if distance[c.larger] + c.offset < distance[c.smaller]:
                 distance[c.smaller], changed = distance[c.larger] + c.offset, True
         if not changed:
-            return
+            return count * len(disjunct)
     raise InputError("contradiction: a conjunction of output conditions can never hold")
 
 
