@@ -194,6 +194,9 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
                 "entries)  # one product of matrices for all"
             ),
         ),
+        "what is charged before the work, and nothing else": (
+            "Bounds.__init__: without Expr: self._charge(head, core)",
+        ),
     },
     "kernel/latent/case_domain.py": {
         "attributes that are set again": (
