@@ -45,12 +45,14 @@ def main() -> None:
     if asked.again and before.get("source") != source:
         parser.error(f"{module} is not what was asked before")
     every = before["every"] if asked.again else asked.every
-    keys = frozenset(before["open"]) if asked.again else None
+    known = EXPLAINED.get(module, {})
+    keys = frozenset(before["open"]) - known.keys() if asked.again else None
     chosen = Asked(asked.seconds, every, asked.only, asked.jobs, keys)
     found = counted(module, run([module], GROUPS[asked.file], chosen)[module])
     if asked.again:
-        found |= {key: before[key] + found[key] for key in ("killed", "explained")}
-        found["mutants"] = before["mutants"]
+        found |= {key: before[key] for key in ("mutants", "explained")}
+        found["explained"] += sum(key in known for key in before["open"])
+        found["killed"] = found["mutants"] - found["explained"] - len(found["open"])
     print(json.dumps({key: found[key] for key in ("mutants", "killed", "explained")}))
     for key in found["open"]:
         print(f"  open: {key}")
