@@ -125,7 +125,7 @@ def test_a_refused_certificate_has_no_words(certificate: Path, tmp_path: Path) -
 
 def test_long_lists_are_cut_unless_asked_for(tmp_path: Path) -> None:
     network = load(MODEL)
-    x = read_input(digit_path(), network.input_shape, network.input_range)
+    x = read_input(digit_path(), network.pixels)
     explain(network, x, vocabulary="topk", witnesses=False).save(tmp_path / "c.json")
     short = protoproof("check", tmp_path / "c.json", MODEL).out
     full = protoproof("check", tmp_path / "c.json", MODEL, "--verbose").out

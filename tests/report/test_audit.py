@@ -147,7 +147,7 @@ def test_it_says_what_was_recorded(page: AuditPage, directory: Path) -> None:
         "labelled “2”, predicted “3”",
         "No release policy was applied",
         MODEL.name,
-        "15. Glossary",
+        "17. Glossary",
         "prediction WRONG",
     ):
         assert text in html
