@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.complete
-SOURCES := verifier models tests cli.py setup.py
+SOURCES := verifier models tests examples cli.py setup.py
 
 .PHONY: help demo test test-sweeps test-foreign test-all trust lint types kernel kernel-check kernel-page docs bench lock sbom clean
 .DELETE_ON_ERROR:
