@@ -22,7 +22,7 @@ def named() -> Instances:
     """Two images of their own files, the second of which is labelled wrong."""
     data = some(2)
     y = np.array([data.y[0], (data.y[1] + 1) % 10])
-    return Instances("shapes", "0" * 64, data.x, y, data.classes, "", NAMES)
+    return Instances("shapes", "0" * 64, data.x, y, data.classes, files=NAMES)
 
 
 def test_certificates_say_where_they_come_from(tmp_path: Path) -> None:

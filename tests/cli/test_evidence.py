@@ -110,6 +110,23 @@ def test_a_chosen_name_keeps_the_answer_about_its_region(digits: Path) -> None:
     assert files(out) == refuted
 
 
+def test_what_is_read_is_not_written_over(digits: Path) -> None:
+    assert explain(digits, "cross/000.npy", "--out", "x.cert.json").code == 0
+    certificate, picture = digits / "x.cert.json", digits / "cross" / "000.npy"
+    model = digits / "net.onnx"
+    model.write_bytes(MODEL.read_bytes())
+    read = certificate, model, picture
+    kept = [path.read_bytes() for path in read]
+    for path in read:
+        about = ("report", certificate, "--model", model, "--input", picture)
+        assert protoproof(*about, "--out", path).code == 2
+        for option in ("--statement", "--coq"):
+            done = protoproof("check", certificate, model, "--input", picture, option, path)
+            assert (done.code, done.out) == (2, "")
+            assert f"would write over {path}" in done.err
+    assert [path.read_bytes() for path in read] == kept
+
+
 def test_names_are_names_everywhere() -> None:
     assert evidence_name(Path("a/net.onnx"), Path("../x y/b.png"), "", "linf:0.02") == (
         "net--x-y-b--linf-0.02"

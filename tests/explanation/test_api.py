@@ -51,7 +51,7 @@ def test_a_notebook_shows_results_in_short() -> None:
     for result, words in (
         (network, ("mnist-1x1", "1 x 28 x 28", "10 classes")),
         (explanation, ("predicted '0'", "proved", f"{explanation.size} fact")),
-        (certified, ("linf:1/1000", "predicted '0'", certified.verdict.status.value)),
+        (certified, ("linf:0.001", "predicted '0'", certified.verdict.status.value)),
         (explanation.observation, ("input 1 x 28 x 28",)),
     ):
         shown = repr(result)

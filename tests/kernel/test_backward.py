@@ -20,7 +20,8 @@ from protoproof.certificate.schema import Core, Envelope, ReachDomain
 from protoproof.data.dataset import load_data
 from protoproof.errors import ModelError
 from protoproof.kernel import CheckReport, check
-from protoproof.kernel.arithmetic.outward import Range, sigmoid
+from protoproof.kernel.arithmetic.exact import sigmoid
+from protoproof.kernel.arithmetic.outward import Range
 from protoproof.kernel.budget import Budget, OutOfBudgetError
 from protoproof.kernel.claims import words
 from protoproof.kernel.encoder import backward

@@ -127,3 +127,9 @@ def test_every_similarity_has_a_gradient(kind: str) -> None:
     assert np.abs(value.detach().numpy() - expected).max() < 1e-12
     slope = chain.derivative(q.detach().numpy())
     assert np.abs(q.grad.numpy() - slope).max() < 1e-12
+
+
+def test_a_latent_without_axes_of_places_is_one_location() -> None:
+    head, latent = network().head, torch.rand(3, network().head.channels)
+    places = margins(head, latent[:, :, None, None], 0)
+    assert margins(head, latent, 0).tolist() == places.tolist()

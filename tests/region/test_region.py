@@ -200,6 +200,7 @@ def test_boxes_from_files(tmp_path: Path) -> None:
     path = tmp_path / "box.npz"
     np.savez(path, lower=low, upper=high)
     region = parse_region(f"box:{path}", None, SHAPE, DOMAIN)
+    assert str(region) == f"box:{path.name}"
     assert region.inside(region.centre)
     assert region.inside(CENTRE)
     np.savez(path, lower=high, upper=low)

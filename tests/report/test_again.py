@@ -112,9 +112,11 @@ def test_no_name_ends_a_block() -> None:
 
 def test_what_is_shown_is_read_as_a_browser_reads_it() -> None:
     page = (
-        "<header>a &amp; <b>b</b></header><p>no</p><main><img src='x' alt='y'>  c</main>no" + MARK
+        "<head><title>t  u</title><style>no</style></head><body class='no'>"
+        "<header hidden>a &amp; <b>b</b></header><p title='no'>d</p>"
+        "<main><img SRC='x' alt='y' data-no='no'>  c</main>e" + MARK
     )
-    assert shown(page) == "a & bxy c"
+    assert shown(page) == "t u hidden= a & bd src=x alt=y ce"
 
 
 @node
@@ -255,6 +257,27 @@ def test_one_changed_digit_is_refused(
     state, words = seen(chromium, changed, tmp_path)
     assert state == "refused"
     assert "was changed" in words or "not those that it was written with" in words
+    assert chromium.text("main .stamp") == "Refused: see below"
+
+
+@browser
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<title>", "<title>Not "),
+        ("<main>", "<p>Prediction right.</p><main>"),
+        ("</main>", '</main><section id="again">Proved</section>'),
+        ("<header>", "<header hidden>"),
+        ('aria-label="The input', 'aria-label="Another input'),
+        ("<image ", '<image transform="scale(-1,1)" '),
+    ],
+)
+def test_another_frame_is_refused(chromium: Tab, tmp_path: Path, old: str, new: str) -> None:
+    """Around the words, in their places, or said to those who do not see."""
+    page = tiny()
+    assert old in page
+    state, words = seen(chromium, page.replace(old, new, 1), tmp_path)
+    assert (state, "not those that it was written with" in words) == ("refused", True)
 
 
 @browser

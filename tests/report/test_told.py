@@ -33,7 +33,7 @@ def test_files_are_relative_or_only_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert told_path(Path("net.onnx"), Path("out")) == "../net.onnx"
     assert told_path(here / "out" / "c.json", here / "out") == "c.json"
     assert told_path(tmp_path / "net.onnx", Path("out")) == "net.onnx"
-    assert told_path(Path("net.onnx"), tmp_path) == "net.onnx"
+    assert told_path(Path("net.onnx"), tmp_path) == "here/net.onnx"
 
 
 def test_dates_are_read() -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from protoproof.errors import InputError, OutputError
@@ -132,6 +132,17 @@ def _replace(temporary: Path, path: Path) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror or error}; choose a writable --out")
+
+
+def require_apart(option: str, out: Path, read: Iterable[Path | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        OutputError: a file that is read lies there.
+    """
+    for path in read:
+        if path is not None and path.resolve() == out.resolve():
+            raise OutputError(f"{option} {out}: would write over {path}; choose another name")
 
 
 def make_directory(path: Path) -> None:

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "kernel/arithmetic/exact.py": {
+        "the two expressions are equal; which is taken up to 1 is a matter of size": (
+            (
+                "sigmoid: Gt to GtE: return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / "
+                "(1 + x.exp())"
+            ),
+            (
+                "sigmoid: one more: return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / "
+                "(1 + x.exp())"
+            ),
+        ),
+        "what was decoded is encoded again and compared with the text": (
+            "decode_floats: another truth: data = base64.b64decode(text, validate=True)",
+        ),
         "0 has any exponent": (
             (
                 "float32_integers: one more (2): places = np.where(integers == 0, 0, "
@@ -237,6 +250,17 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "kernel/latent/cases.py": {
         "settled again after the rows; before, it only says less": (
             "Cases._leaf: without Expr: bounds.settle()",
+        ),
+    },
+    "kernel/latent/domain.py": {
+        "how long the numbers of a domain without any are, which only decides what is charged": (
+            "LatentDomain.__init__: one more (2): self.shift, self.size = 0, 1",
+            "LatentDomain.__init__: one less: self.shift, self.size = 0, 1",
+        ),
+    },
+    "kernel/latent/facts.py": {
+        "the first of the named ones is compared with itself, too": (
+            "_topk_complaints: one less: for j in named[1:]:",
         ),
     },
     "kernel/latent/margins.py": {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from tests.trust.mutation.equivalent import EQUIVALENT
 
-_SIGMOID = "return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())"
 _SOFTPLUS = "return t + (-t).exp().log1p() if t > 0 else t.exp().log1p()"
 _LEAST = "least = 0, head.factor**2 * squares[index] << 2 * (self._shift - head.shift)"
 _LEADING = "leading = leading if leading > 0 else leading.lower()"
@@ -30,10 +29,6 @@ _LESS_CURVED = (
 _NO_ZERO = "a constant of 0 is refused where the step is made"
 
 EXPLAINED: dict[str, dict[str, str]] = {
-    "kernel/arithmetic/outward.py": {
-        f"sigmoid: Gt to GtE: {_SIGMOID}": "at 0 both expressions are 1/2",
-        f"sigmoid: one more: {_SIGMOID}": _ONE,
-    },
     "kernel/model/primitives.py": {
         f"_softplus: Gt to GtE: {_SOFTPLUS}": "at 0 both expressions are log 2",
         f"_softplus: one more: {_SOFTPLUS}": _ONE,

@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "latent/bounded.py": _tests("bounded"),
     "latent/value.py": _tests("values"),
     "latent/facts.py": _tests("facts"),
-    "arithmetic/exact.py": _tests("arithmetic"),
+    "arithmetic/exact.py": _tests("arithmetic", "primitives"),
     "arithmetic/outward.py": _tests("outward"),
     "latent/measurement.py": _tests("measurements"),
     "latent/witness.py": _tests("moves"),

@@ -279,7 +279,8 @@ def is_answered(out: Path) -> bool:
 
 def _taken(out: Path, question: Question) -> Path | None:
     """A file of the answer to another question, or to an unknown one; None where there is none."""
-    names = (out, _numbered(out, 0, 2), _counterexample(out), _record(out))
+    page = out.with_name(_stem(out) + ".html")
+    names = (out, _numbered(out, 0, 2), _counterexample(out), _record(out), page)
     there = [path for path in names if os.path.lexists(path)]
     if not there:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,11 +59,10 @@ def check(
     from protoproof.kernel import ModelFile
 
     _require_both(index, input_)
+    _require_apart({"--statement": statement, "--coq": coq}, (certificate, model, input_))
     machine = machine or coq is not None
     if machine:
-        from protoproof.formal import find_program, find_reader
-
-        find_program(), find_reader()  # missing: said before any work
+        _require_kernel()
     # what is proved and what is observed are about the same bytes: each file is read once
     content = read_certificate_file(certificate, model, "protoproof check")
     if input_ is None:
@@ -82,6 +82,26 @@ def check(
     elif not quiet:
         print_check(report, observed, code, verbose, stated, answer, words)
     raise typer.Exit(code)
+
+
+def _require_kernel() -> None:
+    """Find out before any work whether the machine-checked kernel is built."""
+    from protoproof.formal import find_program, find_reader
+
+    find_program(), find_reader()
+
+
+def _require_apart(written: Mapping[str, Path | None], read: Sequence[Path | None]) -> None:
+    """Refuse to write over what is checked.
+
+    Raises:
+        OutputError: a file that is read lies there.
+    """
+    for option, path in written.items():
+        if path is not None:
+            from protoproof.files import require_apart
+
+            require_apart(option, path, read)
 
 
 def _require_both(index: int | None, input_: Path | None) -> None:

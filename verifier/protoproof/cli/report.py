@@ -12,8 +12,8 @@ import typer
 from protoproof.cli.earlier import data_of, where_it_lay
 from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
 from protoproof.cli.terminal import console, print_json, safe
-from protoproof.errors import UsageError
-from protoproof.files import make_directory, require_writable
+from protoproof.errors import OutputError, UsageError
+from protoproof.files import make_directory, require_apart, require_writable
 
 Out = Annotated[Path, typer.Option("--out", help="The HTML file.")]
 Pdf = Annotated[
@@ -84,7 +84,12 @@ def report(
 
     An audit report's script only searches and orders; a page's proves its claim again in a browser.
     """
+    if out.suffix != ".html":
+        raise OutputError(f"--out {out}: a report's name must end in .html")
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
+    for path in (out, target.pdf):
+        if path is not None:
+            require_apart("--out", path, (subject, model, input_))
     if subject.is_file():
         code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
     elif input_ is not None or index is not None or truth is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from protoproof.errors import InputError, UsageError
+from protoproof.errors import InputError, OutputError, UsageError
 from protoproof.files import make_directory, read_regular, require_writable, write_atomic
 from protoproof.importing import answers as reading
 from protoproof.importing.answers import Answers
@@ -74,6 +75,8 @@ def import_checkpoint(
     """
     if out.suffix != ".onnx":
         raise UsageError(f"output {out} must be a file name that ends in .onnx")
+    if os.path.lexists(out):
+        raise OutputError(f"--out {out}: exists already; choose another name")
     require_writable(out.parent)
     checkpoint = read_checkpoint(source / STATE if source.is_dir() else source)
     asked = Answers(dict(settings))

@@ -165,3 +165,8 @@ def float_below(value: arb, shift: int = 0) -> float:
     if size < -1000:
         return 0.0 if numerator >= 0 else -math.ldexp(1.0, -1000)
     return round_down((numerator << max(power, 0), 1 << max(-power, 0)))
+
+
+def sigmoid(x: arb) -> arb:
+    """1 / (1 + exp(-x)), without large intermediate values."""
+    return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())

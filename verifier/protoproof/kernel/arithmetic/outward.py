@@ -130,8 +130,3 @@ def float_below(value: arb) -> float:
         return math.ldexp(int(mantissa) >> spare, int(exponent) + spare) - FLOOR
     except OverflowError:
         return -math.inf
-
-
-def sigmoid(x: arb) -> arb:
-    """1 / (1 + exp(-x)), without large intermediate values."""
-    return 1 / (1 + (-x).exp()) if x > 0 else x.exp() / (1 + x.exp())

@@ -20,7 +20,8 @@ import numpy as np
 from flint import arb, ctx
 
 from protoproof.kernel.arithmetic import outward
-from protoproof.kernel.arithmetic.outward import Array, Range, sigmoid
+from protoproof.kernel.arithmetic.exact import sigmoid
+from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.encoder.step import Step
 
 

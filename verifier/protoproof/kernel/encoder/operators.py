@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from protoproof.kernel.arithmetic import outward
+from protoproof.kernel.arithmetic import exact, outward
 from protoproof.kernel.arithmetic.outward import Array, Range
 from protoproof.kernel.encoder.affine import (
     AFFINE,
@@ -121,7 +121,7 @@ def _sigmoid(step: Step) -> Range:
     step.inputs(1, 1)
     step.only()
     _charge_balls(step)
-    found = outward.increasing(step.data(), outward.sigmoid)
+    found = outward.increasing(step.data(), exact.sigmoid)
     return Range(np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
 
 

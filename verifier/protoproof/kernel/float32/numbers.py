@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 from flint import arb, ctx
 
-from protoproof.kernel.arithmetic.outward import float_below, sigmoid
+from protoproof.kernel.arithmetic.exact import sigmoid
+from protoproof.kernel.arithmetic.outward import float_below
 from protoproof.kernel.budget import SIMILARITY, spend
 from protoproof.kernel.float32.record import (
     ETA,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from flint import arb, fmpq
 
-from protoproof.kernel.arithmetic.outward import sigmoid
+from protoproof.kernel.arithmetic.exact import sigmoid
 
 Number = fmpq | arb
 # a float is plus or minus infinity

@@ -251,7 +251,8 @@ def margins(head: Head, latent: Tensor, predicted: int) -> Tensor:
             head.bias[predicted] - head.bias,
         )
     )
-    points = latent.flatten(2).transpose(1, 2)
+    # one location where the latent has no axes of places
+    points = latent.reshape(*latent.shape[:2], -1).transpose(1, 2)
     nearest = torch.cdist(points, prototypes[None].expand(len(points), -1, -1)).square().amin(dim=1)
     activation = head.chain.value(nearest)
     rivals = torch.arange(len(head.bias), device=latent.device) != predicted

@@ -364,8 +364,14 @@ class Occlusion(Boxed):
 
 
 def as_typed(number: str) -> str:
-    """An exact number as people type it: a decimal where it has an end, else the quotient."""
-    ratio = Fraction(number)
+    """An exact number as people type it: a decimal where it has an end, else the quotient.
+
+    What is no number (the file of a box) is left as it is.
+    """
+    try:
+        ratio = Fraction(number)
+    except (ValueError, ZeroDivisionError):
+        return number
     digits = next((n for n in range(_DIGITS) if 10**n % ratio.denominator == 0), 0)
     if not digits:
         return number

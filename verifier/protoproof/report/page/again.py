@@ -21,7 +21,6 @@ from protoproof.formal.portable import PortableProof, kernel_script
 
 MARK = "<!-- proved again -->"  # no value can hold it: all of them are escaped
 _SCRIPT = Path(__file__).parent / "templates" / "again.js"
-_ALSO_SHOWN = ("src", "href", "alt")
 
 
 class Again(NamedTuple):
@@ -65,30 +64,44 @@ def again(portable: PortableProof, predicted: str, page: str) -> Again:
 
 
 def shown(page: str) -> str:
-    """What header and main of a page show: texts, pictures and their words, blanks made one."""
+    """What a page shows: its title, every text, and of header and main how their parts are made.
+
+    Pictures, their words, sizes and places are attributes; names of data are left out, and what a
+    reader opens. Blanks are made one.
+    """
     reader = _Shown()
     reader.feed(page)
     reader.close()
-    return re.sub("[ \t\n\f\r]+", " ", "".join(reader.parts))
+    parts = [" ".join(reader.title.split()), " ", *reader.parts]
+    return re.sub("[ \t\n\f\r]+", " ", "".join(parts)).strip(" \t\n\f\r")
 
 
 class _Shown(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self._inside = False
+        self.title = ""
+        self._inside = self._body = self._title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._inside:
-            given = dict(attrs)
-            self.parts += [given.get(name) or "" for name in _ALSO_SHOWN]
+        self._title = tag == "title" and not self._body
+        self._body = self._body or tag == "body"
         self._inside = self._inside or tag in ("header", "main")
+        if self._inside:
+            self.parts += [
+                f" {name}={value or ''} "
+                for name, value in attrs
+                if name != "open" and not name.startswith("data-")
+            ]
 
     def handle_endtag(self, tag: str) -> None:
+        self._title = False
         self._inside = self._inside and tag not in ("header", "main")
 
     def handle_data(self, data: str) -> None:
-        if self._inside:
+        if self._title:
+            self.title += data
+        elif self._body:
             self.parts.append(data)
 
 

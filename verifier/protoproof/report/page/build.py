@@ -170,6 +170,7 @@ def _margins(core: Core, check: CheckReport, reading: Reading) -> tuple[PageMarg
     return tuple(
         PageMargin(reading.classes[rival], reading.margins[rival], proved.get(rival))
         for rival in core.rivals
+        if rival in reading.margins  # a false certificate may name the observed class a rival
     )
 
 

@@ -13,11 +13,12 @@ PROGRAM = "protoproof"  # whatever the producer called it
 def told_path(path: Path, base: Path) -> str:
     """A file as a page in ``base`` names it.
 
-    Relative to the page where both lie below the working directory, so that the page's commands
-    work where it was made; else the name alone, for a reader who puts the files together.
+    Relative to the page where it lies below it, or both below the working directory, so that the
+    page's commands work where it was made; else the name alone, for a reader who puts the files
+    together.
     """
     here, file, page = Path.cwd(), path.absolute(), base.absolute()
-    if file.is_relative_to(here) and page.is_relative_to(here):
+    if file.is_relative_to(page) or (file.is_relative_to(here) and page.is_relative_to(here)):
         return os.path.relpath(file, page)
     return path.name
 

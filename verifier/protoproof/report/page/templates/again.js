@@ -209,19 +209,25 @@
 
   function hashOf(text) { return sha256(new TextEncoder().encode(text)); }
 
-  // What header and main show: texts, pictures and their words, but not what this script writes.
+  // What the page shows but for what this script writes: its title, every text, and of header and main how their
+  // parts are made: pictures, their words, sizes and places. Names of data and what a reader opens are left out.
   function shown() {
     var parts = [];
-    function walk(node) {
+    function walk(node, inside) {
       node.childNodes.forEach(function (inner) {
         if (inner.nodeType === 3) parts.push(inner.data);
-        if (inner.nodeType !== 1 || inner.id === "again") return;
-        ["src", "href", "alt"].forEach(function (name) { parts.push(inner.getAttribute(name) || ""); });
-        walk(inner);
+        if (inner.nodeType !== 1 || inner === box || inner.localName === "script") return;
+        var within = inside || inner.localName === "header" || inner.localName === "main";
+        if (within) Array.prototype.forEach.call(inner.attributes, function (about) {
+          var name = about.name.toLowerCase();
+          if (name !== "open" && name.slice(0, 5) !== "data-") parts.push(" " + name + "=" + about.value + " ");
+        });
+        walk(inner, within);
       });
     }
-    document.querySelectorAll("body > header, body > main").forEach(walk);
-    return parts.join("").replace(/[ \t\n\f\r]+/g, " ");
+    parts.push(document.title, " ");
+    walk(document.body, false);
+    return parts.join("").replace(/[ \t\n\f\r]+/g, " ").trim();
   }
 
   // ---------------------------------------------------------------------------------------------- the statement
@@ -364,7 +370,16 @@
   }
   function seconds(ms) { return ms < 1000 ? Math.max(1, Math.round(ms)) + " ms" : (ms / 1000).toFixed(1) + " s"; }
 
+  // Nobody who sees only the top of the page may take it for proved.
+  function withdraw() {
+    document.querySelectorAll(".stamp").forEach(function (other) {
+      if (!box.contains(other)) other.textContent = "Refused: see below";
+    });
+    document.querySelectorAll(".good").forEach(function (other) { other.classList.replace("good", "bad"); });
+  }
+
   function refuse(why, also) {
+    withdraw();
     show("refused", "Refused", "This page does not prove what it says",
       [sentence("Refused: " + why + ". Do not rely on it; check the certificate with the model file.")].concat(also || []));
   }
