@@ -40,7 +40,7 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
-from protoproof.kernel.latent.case_bounds import CaseBounds
+from protoproof.kernel.latent.case_bounds import CaseBounds, crossed
 from protoproof.kernel.latent.case_domain import CaseDomain, EmptyBoxError
 from protoproof.kernel.latent.case_tree import (
     MAX_DEPTH,
@@ -324,9 +324,9 @@ def test_a_location_has_the_box_of_its_domain_cut_by_its_halves() -> None:
     edge = CaseDomain(HEAD, base, Known({}), {0: [(0, 0, 0.5), (0, 1, 0.5)], 2: [(1, 0, 2.0)]})
     assert box_of(edge, 0) == [(0.5, 0.5), (-1, 2)]
     assert box_of(edge, 2) == [(-1, 2), (-1, 2)]
-    for crossed in ([(0, 0, 0.5), (0, 1, 0.75)], [(1, 0, -1.5)], [(0, 1, 2.5)]):
+    for halves in ([(0, 0, 0.5), (0, 1, 0.75)], [(1, 0, -1.5)], [(0, 1, 2.5)]):
         with pytest.raises(EmptyBoxError):
-            CaseDomain(HEAD, base, Known({}), {0: crossed})
+            CaseDomain(HEAD, base, Known({}), {0: halves})
     half = read_domain(BoxDomain(lower=(0.0).hex(), upper=None), 3, 2)
     with pytest.raises(CertificateError, match="no box"):
         CaseDomain(HEAD, half, Known({}), {0: [(0, 0, 0.5)]})
@@ -576,3 +576,9 @@ def test_places_where_the_nearest_is_attained() -> None:
     assert margin(*nodes, head=head, facts=facts, domain=None) == Margin(1, 0, -INFINITE)
     facts = (*facts, pair(1, 2.0, 99.0, 0))
     assert about(margin(*nodes, head=head, facts=facts, domain=None), 2.0)
+
+
+def test_only_two_ends_can_cross() -> None:
+    ends = (None, 1, 2)
+    found = {pair for pair in itertools.product(ends, ends) if crossed(*pair)}
+    assert found == {(2, 1)}

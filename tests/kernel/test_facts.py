@@ -233,6 +233,14 @@ def test_facts_are_of_their_vocabulary(name: str) -> None:
 
 
 @pytest.mark.trust(22)
+def test_the_last_named_one_may_stand_anywhere() -> None:
+    latent = at(HEAD, [0.0, 0.0], [0.0, 3.0])  # the values are 0, 4 and 0
+    facts = (*map(activation, range(3)), ceiling(4.0, 0, 1, 2))
+    core = core_of(HEAD, [[0.0, 0.0]], facts, vocabulary="topk", premises="exact")
+    assert not list(vocabulary_complaints(core, latent))
+
+
+@pytest.mark.trust(22)
 def test_a_path_is_of_activations_of_a_tree() -> None:
     rows = [[0, 1], [1, 0]]
     decision = Decision("tree", 1, rows, [0, 0], 0, (), (Node(0, -1, -2),))

@@ -306,6 +306,7 @@ def cut_off() -> Chain:
         (bell(), (2.5, 4.0), 3.0, True),
         (bell(), (1.0, 4.0), 3.0, False),  # concave where the measurement can be
         (bell(), (2.5, 4.0), 1.0, False),  # concave where the tangent touches
+        (bell(), (0.5, 4.0), 2.5, False),  # concave where the measurement can also be
         (cut_off(), (0.0, 0.25), 0.125, True),
         (cut_off(), (0.0, 0.75), 0.125, False),
         (cut_off(), (0.0, 0.25), 0.75, False),  # a jump on the way to where it touches
@@ -371,6 +372,13 @@ def test_a_tangent_where_one_end_is_open() -> None:
     head = small_head(POINTS, linear(weight), chain=cut_off())
     here = Scene(head, core_of(head, [[0.0, 0.0]], (pair(0, 1, 0.0, 1.0),)), LatentDomain(1, 2))
     form = form_of(supports=(tangent(0, 0, 0.25),), multipliers=(place(0, (1,), (8,)),))
+    assert here.margin(form) == here.interval()
+    # convex where the product ends, and not where it has no end
+    bend = Chain([Step("mul", (Fraction(-1),)), Step("sigmoid")])
+    head = small_head([[1, 1]], linear([[1], [0]]), chain=bend, geometry="linear")
+    most = read_domain(BoxDomain(lower=(-2.5).hex(), upper=None), 1, 2)
+    here = Scene(head, core_of(head, [[0.0, 0.0]]), most)
+    form = form_of(supports=(tangent(0, 0, 4.0),), multipliers=(place(0, (), (), domain=True),))
     assert here.margin(form) == here.interval()
     # a chord has no end there
     for point in (1, -1):

@@ -246,3 +246,9 @@ def test_roots_are_told_apart_by_random_squares() -> None:
         assert compare(Exact(-left[0], left[1], True), Exact(-right[0], right[1])) == (
             Fraction(*left) > Fraction(*right) ** 2
         )
+
+
+def test_a_wide_ball_is_rounded_from_its_ends() -> None:
+    wide = Approximate(lambda: arb(3, 0.5))
+    assert wide.floor() <= 5 << (GRID - 1)
+    assert wide.ceiling() >= 7 << (GRID - 1)

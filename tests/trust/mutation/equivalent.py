@@ -212,6 +212,17 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "kernel/latent/case_domain.py": {
+        "how long numbers are, which only decides what is charged": (
+            (
+                "CaseDomain.__init__: Add to Sub (2): self.size = base.size + (self._up + GRID) "
+                "// 64 + 1"
+            ),
+            (
+                "CaseDomain.__init__: one less (2): self.size = base.size + (self._up + GRID) "
+                "// 64 + 1"
+            ),
+            ("CaseDomain.__init__: one less: self.size = base.size + (self._up + GRID) // 64 + 1"),
+        ),
         "attributes that are set again": (
             ("CaseDomain.__init__: without Expr: super().__init__(base.locations, base.channels)"),
         ),
@@ -247,7 +258,30 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             ),
         ),
     },
+    "kernel/latent/case_tree.py": {
+        "a leaf is never asked what follows it": (
+            "children: returns nothing: return 0",
+            "children: one more: return 0",
+        ),
+        "trees without a node are refused where their leaves are listed": (
+            'tree_complaints: without Expr: yield f"{place}: no case"',
+        ),
+        "twice no case is no case": (
+            "tree_complaints: one more: count = sum(1 for _ in leaves(tree.nodes, head))",
+        ),
+        "what is refused is refused for another reason, too": (
+            "tree_complaints: without Continue: continue",
+        ),
+    },
     "kernel/latent/cases.py": {
+        "None is as false as False": ("_Pairs.__contains__: returns nothing: return False",),
+        "the better of both margins is taken; whether the second is asked for only says less": (
+            "Cases._leaf: one more: if leaf.form is None or margin.sign == 1:",
+            "Cases._leaf: one less: if leaf.form is None or margin.sign == 1:",
+        ),
+        "settled again after the path; before, it only says less": (
+            "_follow: without Expr: bounds.settle()",
+        ),
         "settled again after the rows; before, it only says less": (
             "Cases._leaf: without Expr: bounds.settle()",
         ),
@@ -430,12 +464,39 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "kernel/latent/size.py": {
+        "the other end is no smaller: fewer are said to be refuted": (
+            (
+                "_refuted_topk: one more: if beyond == len(order) or above[beyond] >= "
+                "_tightest(last)[0]:"
+            ),
+        ),
         "measured where it is asked for, too: a matter of speed": (
             "_clause: without Expr: moved.need(location, range(count))",
             "violated_pairs: without Expr: moved.need(location, range(count))",
         ),
     },
     "kernel/latent/value.py": {
+        "the first is compared with itself": (
+            "least: one less: for value in exact[1:]:",
+            "_least_ball: one less: for value in values[1:]:",
+        ),
+        "at 0 both branches say the same": (
+            "_root_floor: GtE to Gt: if numerator >= 0:",
+            "_root_floor: one more: if numerator >= 0:",
+            (
+                "_grid_below: GtE to Gt: return int(mantissa) << power if power >= 0 else "
+                "int(mantissa) >> -power"
+            ),
+            (
+                "_grid_below: one more: return int(mantissa) << power if power >= 0 else "
+                "int(mantissa) >> -power"
+            ),
+        ),
+        "how far below everything a number is of which nothing is known": (
+            "_grid_below: one more: return -(1 << 4 * GRID)",
+            "_grid_below: one more (2): return -(1 << 4 * GRID)",
+            "_grid_below: one less (2): return -(1 << 4 * GRID)",
+        ),
         "the root of 0 has no sign": (
             "Exact.number: GtE to Gt: return square if self.numerator >= 0 else -square",
             "Exact.number: one more: return square if self.numerator >= 0 else -square",

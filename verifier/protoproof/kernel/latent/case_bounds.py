@@ -90,9 +90,9 @@ class CaseBounds:
         """Whether some bounds exclude each other: there is no latent in this case."""
         for prototype in self._touched:
             low, high = self.best[prototype]
-            if not self._may_attain(prototype) or _crossed(low, high):
+            if not self._may_attain(prototype) or crossed(low, high):
                 return True
-        return any(_crossed(*self.at(*key)) for key in (*self._low, *self._high))
+        return any(crossed(*self.at(*key)) for key in (*self._low, *self._high))
 
     def _places(self, prototype: int) -> frozenset[int]:
         """The locations of the prototype's bank."""
@@ -104,5 +104,6 @@ class CaseBounds:
         return self._among.get(prototype, self._places(prototype))
 
 
-def _crossed(low: int | None, high: int | None) -> bool:
+def crossed(low: int | None, high: int | None) -> bool:
+    """Whether nothing lies between two ends, of which any may be open."""
     return low is not None and high is not None and low > high
