@@ -31,7 +31,7 @@ def survive(folder: Path, data: bytes) -> None:
     found = inspect_file(path)
     assert all(line.isprintable() for line in found.to_text().split("\n"))
     problem = refusal(path)
-    # a model that loads may still overflow or fail where it is run, on the input that `inspect` tries
+    # a model that loads may still overflow, or fail, on the input that `inspect` tries
     ran = ("NaN or infinite for this input", "ONNX Runtime fails on the model")
     fails = any(word in text for word in ran for text in found.refusals)
     assert bool(problem) == bool(found.refusals) or fails
