@@ -134,15 +134,16 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror or error}; choose a writable --out")
 
 
-def require_apart(option: str, out: Path, read: Iterable[Path | None]) -> None:
-    """Refuse to write over what is read.
+def require_apart(said: str, written: Iterable[Path], read: Iterable[Path | None]) -> None:
+    """Refuse to write over what is read. ``said``: the option, and what it was given.
 
     Raises:
-        OutputError: a file that is read lies there.
+        OutputError: a file that is read lies where one is written.
     """
-    for path in read:
-        if path is not None and path.resolve() == out.resolve():
-            raise OutputError(f"{option} {out}: would write over {path}; choose another name")
+    kept = {path.resolve() for path in read if path is not None}
+    for path in written:
+        if path.resolve() in kept:
+            raise OutputError(f"{said}: would write over {path}; choose another name")
 
 
 def make_directory(path: Path) -> None:

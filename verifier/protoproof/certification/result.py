@@ -21,7 +21,13 @@ from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
 from protoproof.errors import InputError, OutputError
 from protoproof.explanation.evidence import Question, another_question, short
-from protoproof.files import make_directory, read_regular, require_writable, write_together
+from protoproof.files import (
+    make_directory,
+    read_regular,
+    require_apart,
+    require_writable,
+    write_together,
+)
 from protoproof.kernel import CheckReport
 from protoproof.network import Observation
 from protoproof.notebook import count, line, table
@@ -240,9 +246,7 @@ class Certified:
         about = {"schema": SCHEMA, "question": self.question, "region": self.region}
         about |= {"verdict": self.verdict.status.value, "files": names}
         record = {_record(out): (json.dumps(about, indent=2) + "\n").encode("utf-8")}
-        for path in contents | record:
-            if any(path.resolve() == other.resolve() for other in protected):
-                raise OutputError(f"--out {out}: would write over {path}; choose another name")
+        require_apart(f"--out {out}", contents | record, protected)
         other = None if overwrite else _taken(out, self.question)
         if other is not None:
             raise another_question(other)

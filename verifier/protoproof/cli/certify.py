@@ -28,9 +28,8 @@ from protoproof.cli.options import (
     Truth,
 )
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
-from protoproof.errors import OutputError
 from protoproof.extras import require
-from protoproof.files import make_directory
+from protoproof.files import make_directory, require_apart
 
 if TYPE_CHECKING:
     from protoproof.certificate.schema import About
@@ -191,8 +190,7 @@ def _page(
     from protoproof.report.files.region_files import write_region_page
 
     path = out.with_name(out.name.removesuffix(".json").removesuffix(".cert") + ".html")
-    if any(path.resolve() == other.resolve() for other in asked.protected):
-        raise OutputError(f"--out {out}: would write over {path}; choose another name")
+    require_apart(f"--out {out}", [path], asked.protected)
     make_directory(path.parent)
     write_region_page(
         network,

@@ -101,7 +101,7 @@ def _require_apart(written: Mapping[str, Path | None], read: Sequence[Path | Non
         if path is not None:
             from protoproof.files import require_apart
 
-            require_apart(option, path, read)
+            require_apart(f"{option} {path}", [path], read)
 
 
 def _require_both(index: int | None, input_: Path | None) -> None:

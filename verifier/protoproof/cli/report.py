@@ -87,9 +87,8 @@ def report(
     if out.suffix != ".html":
         raise OutputError(f"--out {out}: a report's name must end in .html")
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
-    for path in (out, target.pdf):
-        if path is not None:
-            require_apart("--out", path, (subject, model, input_))
+    written = [out] if target.pdf is None else [out, target.pdf]
+    require_apart(f"--out {out}", written, (subject, model, input_))
     if subject.is_file():
         code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
     elif input_ is not None or index is not None or truth is not None:

@@ -28,7 +28,7 @@ from protoproof.explanation.evidence import (
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
-from protoproof.files import make_directory, require_writable, write_together
+from protoproof.files import make_directory, require_apart, require_writable, write_together
 from protoproof.formal.portable import portable_proof
 from protoproof.network import Network
 from protoproof.report.files.alternatives_view import Extras
@@ -284,9 +284,7 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
     if not out.name.endswith(".json") or out.name in (".json", ".cert.json"):
         raise OutputError(f"--out {out}: a certificate's name must end in .json")
     paths = _paths(out)
-    for path in paths:
-        if any(path.resolve() == other.resolve() for other in protected):
-            raise OutputError(f"--out {out}: would write over {path}; choose another name")
+    require_apart(f"--out {out}", paths, protected)
     require_writable(out.parent)
     return paths
 
