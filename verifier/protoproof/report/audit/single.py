@@ -39,6 +39,7 @@ from protoproof.report.page.region import (
 )
 from protoproof.report.page.stated import region_of
 from protoproof.report.page.told import PROGRAM, told_path
+from protoproof.report.page.units import unit_of, unit_words
 from protoproof.verdict import CONDITIONAL
 
 
@@ -130,6 +131,7 @@ def _explanation(shown: _Shown) -> ExplanationPage:
         seconds=shown.envelope.about.seconds,
         patches=patches_of(shown.network),
         labelled=shown.labelled,
+        unit=unit_of(shown.network, shown.envelope.core),
     )
 
 
@@ -146,6 +148,7 @@ def _region(shown: _Shown) -> RegionPage:
         predicted=reading.predicted_name,
         region=name,
         inputs=region_sentence(name),
+        unit=unit_words(shown.network, name),
         verdict=verdict,
         reason="" if report.met else f"the certificate is {report.status}",
         margins=page_margins(core, report, reading.margins, reading.classes),

@@ -47,6 +47,7 @@ from protoproof.report.page.page import (
 from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.told import PROGRAM, told_path
+from protoproof.report.page.units import unit_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ class Session:
     """An explanation and where its files are; the paths are None where nothing was proved.
 
     ``notes`` and ``extras`` say what was found beside it, in words and as data; ``labelled`` is
-    what the input is labelled as, where somebody says so.
+    what the input is labelled as, where somebody says so; ``unit`` in what the size of a region is
+    measured, where the domain is one.
     """
 
     explanation: Explanation
@@ -110,6 +112,7 @@ class Session:
     notes: tuple[PageNote, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
     labelled: str | None = None
+    unit: str = ""
 
     @property
     def right(self) -> bool | None:
@@ -121,7 +124,7 @@ class Session:
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
         document = self.explanation.to_json(_text(self.certificate)) | self.extras
-        document |= {"labelled": self.labelled, "right": self.right}
+        document |= {"labelled": self.labelled, "right": self.right, "unit": self.unit or None}
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -214,6 +217,7 @@ def _written(
         sentences=tuple(fact_words(fact, reading) for fact in result.certificate.core.facts),
         notes=notes,
         extras=extras.to_json(reading, names),
+        unit=unit_of(network, core),
     )
 
 
@@ -266,6 +270,7 @@ def _page(
         patches=patches,
         notes=notes,
         labelled=session.labelled,
+        unit=unit_of(network, result.certificate.core),
     )
 
 

@@ -61,6 +61,7 @@ def explanation_page(
     patches: Patches | None = None,
     notes: tuple[PageNote, ...] = (),
     labelled: str | None = None,
+    unit: str = "",
 ) -> ExplanationPage:
     """The page of a certificate that was checked.
 
@@ -74,6 +75,7 @@ def explanation_page(
         sizes, seconds: every vocabulary that was tried, and the time for all of them, if known.
         patches: pictures of the prototypes, where the model has them.
         notes, labelled: further sections; the input's class, if known.
+        unit: in what the size of a region is measured, if the domain is one.
     """
     core, necessary = envelope.core, frozenset(check.necessary)
     labels, predicted = reading.about_labels, reading.predicted_name
@@ -93,7 +95,7 @@ def explanation_page(
         facts=_facts(core, necessary, reading, picture, patches),
         margins=_margins(core, check, reading),
         sizes=sizes,
-        domain=domain_words(core),
+        domain=f"{domain_words(core)} {unit}".strip(),
         scope=scope_words(core),
         level=level_sentence(core),
         proved=claims_words(core, check.claims, predicted),

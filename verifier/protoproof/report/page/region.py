@@ -83,6 +83,7 @@ class RegionPage:
     Attributes:
         region: as it was typed.
         inputs: which inputs these are, in a sentence.
+        unit: in what the region's size is measured; empty where it has none.
         verdict: ``proved``, ``conditional``, ``refuted`` or ``unknown``, with its ``reason``.
         instead: what the counterexample is predicted as; empty where there is none.
         margins: one per rival: at the centre, and proved over the region.
@@ -100,6 +101,7 @@ class RegionPage:
     verdict: str
     reason: str
     margins: tuple[PageMargin, ...]
+    unit: str = ""
     truth: PageTruth = field(default_factory=PageTruth)
     made: PageMade = field(default_factory=PageMade)
     instead: str = ""
