@@ -71,18 +71,17 @@ def explanation_page(
         envelope, check: the certificate, and what the checker said about it.
         reading: what the network measured on the input.
         picture, input_name: the input as an image, and what the user called it.
-        model, certificate: the network, and the certificate's file.
+        model, certificate, patches: the network, the certificate's file, pictures of prototypes.
         sizes, seconds: every vocabulary that was tried, and the time for all of them, if known.
-        patches: pictures of the prototypes, where the model has them.
-        notes, labelled: further sections; the input's class, if known.
-        unit: in what the size of a region is measured, if the domain is one.
+        notes, labelled, unit: further sections; the input's class, if known; in what the size of a
+            region is measured, if the domain is one.
     """
     core, necessary = envelope.core, frozenset(check.necessary)
-    labels, predicted = reading.about_labels, reading.predicted_name
+    predicted = reading.predicted_name
     bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
-        labels=labels,
+        labels=reading.about_labels,
         one_leaf=core.model.routing in ("greedy", "sample-max"),
         model=model,
         picture=picture,
