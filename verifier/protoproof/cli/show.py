@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from protoproof.certificate.schema import Core, Envelope
     from protoproof.network import Network
 
+_SOMETIMES = ("region", "unit", "preprocessing", "against")
 NOT_PROVED = "These are the certificate's claims. Nothing was proved here: check does that."
 
 
@@ -111,6 +112,8 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
         "domain": core.domain.kind,
         "domain_words": domain_words(core),
         "region": None if region is None else describe(region),
+        "preprocessing": about.preprocessing or None,
+        "against": (network.pixels.against if network is not None else "") or None,
         "unit": _unit(envelope, network) or None,
         "claims": list(stated.claimed_words(core, predicted)),
         "facts": facts,
@@ -151,10 +154,10 @@ def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> N
         ("model", f"{f'{name}, ' if name else ''}sha256 {named['sha256']}"),
         ("input", f"{given['name'] or 'no name recorded'}, sha256 {given['sha256']}"),
         ("predicted", document["predicted_name"]),
-        *((word, document[word]) for word in ("region", "unit") if document[word]),
+        *((word, document[word]) for word in _SOMETIMES if document[word]),
     ]
     for word, text in rows:
-        print(f"{word:<12}{visible(text)}")
+        print(f"{word:<11} {visible(text)}")
     vocabulary = f" ({document['vocabulary']})" if document["facts"] else ""
     _list(f"Facts{vocabulary}", document["facts"] or ["None: the domain alone is enough."])
     _list("It claims", document["claims"])

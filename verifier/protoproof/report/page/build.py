@@ -78,7 +78,6 @@ def explanation_page(
     """
     core, necessary = envelope.core, frozenset(check.necessary)
     predicted = reading.predicted_name
-    bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
         labels=reading.about_labels,
@@ -88,8 +87,8 @@ def explanation_page(
         input_name=input_name,
         predicted=predicted,
         others=tuple(reading.classes[k] for k in reading.margins),
-        verdict={"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown"),
-        reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
+        verdict=verdict_of(check),
+        reason="" if check.accepted else reason_of(check),
         vocabulary=core.vocabulary,
         facts=_facts(core, necessary, reading, picture, patches),
         margins=_margins(core, check, reading),
@@ -100,7 +99,7 @@ def explanation_page(
         proved=claims_words(core, check.claims, predicted),
         assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
         conditions=sentences(check.conditions),
-        not_proved=limits_words(core, len(necessary), bound),
+        not_proved=limits_words(core, len(necessary), _least(core, sizes)),
         check=page_check(check),
         certificate=certificate,
         seconds=seconds,
@@ -110,12 +109,33 @@ def explanation_page(
     )
 
 
+def reason_of(check: CheckReport) -> str:
+    """Why a certificate is not accepted, with the first obligation that is not met."""
+    said = f"the checker says that the certificate is {check.status}"
+    if check.met or not check.failures:
+        return said
+    unmet = check.failures[0]
+    return f"{said} ({unmet.name}: {unmet.detail})"
+
+
+def verdict_of(check: CheckReport) -> str:
+    """``proved``, ``conditional``, ``rejected`` or ``unknown``: what the checker says."""
+    if check.status == "rejected":
+        return "rejected"
+    return {"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown")
+
+
 def truth_of(reading: Reading, labelled: str | None) -> PageTruth:
     """Whether the prediction is what the input is labelled as; unknown where labels are predicted,
     each by itself."""
     if labelled is None or reading.about_labels:
         return PageTruth()
     return PageTruth(labelled, labelled == reading.predicted_name)
+
+
+def _least(core: Core, sizes: Iterable[PageSize]) -> int | None:
+    """How few facts of the certificate's vocabulary suffice at least, if that is known."""
+    return next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
 
 
 def _facts(
