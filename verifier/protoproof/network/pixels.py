@@ -223,7 +223,8 @@ def first_operators(graph: Graph) -> tuple[str, ...]:
 
     That is how mean and std are applied inside a network. Layers look alike: it is no proof.
     """
-    found, tensor = [], graph.input
+    found: list[str] = []
+    tensor = graph.input
     while True:
         users = [node for node in graph.nodes if tensor in node.inputs]
         if len(users) != 1 or users[0].op not in _EVERY_NUMBER | _MOVES:

@@ -8,11 +8,11 @@ be contradictory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from protoproof.query.formula import Element
+from protoproof.query.formula import Atom, Disjunct, Element
 
 _MOST = 1 << 20  # steps of the search for a cycle
 _Node = Element | None  # None is the number 0
@@ -27,6 +27,16 @@ class Linear(NamedTuple):
     weights: Mapping[Element, Fraction]
     constant: Fraction
     strict: bool
+
+
+def linear_among(literals: Disjunct, *, single: bool) -> Iterator[Linear]:
+    """The linear comparisons among them; of float32 numbers (``single``) those that calculate
+    nothing."""
+    for literal in literals:
+        if isinstance(literal, Atom) and (literal.bare or not single):
+            weights = literal.left.linear()
+            if weights:
+                yield Linear(weights, literal.left.constant, literal.strict)
 
 
 def contradictory(known: Iterable[Linear]) -> bool:
@@ -79,8 +89,8 @@ def _cyclic(every: list[Linear]) -> bool:
     reached: dict[_Node, _Length] = dict.fromkeys(nodes, (Fraction(0), 0))
     for _ in nodes:
         moved = False
-        for (start, end), (length, strict) in edges.items():
-            there = reached[start][0] + length, reached[start][1] + strict
+        for (start, end), (apart, below) in edges.items():
+            there = reached[start][0] + apart, reached[start][1] + below
             if there < reached[end]:
                 reached[end], moved = there, True
         if not moved:

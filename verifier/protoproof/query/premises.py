@@ -8,7 +8,7 @@ an input satisfies the query is never concluded here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -21,7 +21,7 @@ from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet,
 from protoproof.prover.latent.reach import Reach
 from protoproof.query.binding import Bound
 from protoproof.query.formula import Atom, Disjunct, Either, Element, Polynomial
-from protoproof.query.order import Linear, contradictory
+from protoproof.query.order import contradictory, linear_among
 from protoproof.query.reading import Function, Score, Unit
 
 SOURCE = "the query, whose own condition it is"
@@ -101,17 +101,9 @@ def premises_of(bound: Bound, literals: Disjunct) -> Premises:
             _atom(bound, literal, found)
     groups = (found.elements, found.units, found.pairs, found.pooled)
     found.empty = found.empty or any(each.contradictory() for each in groups)
-    found.empty = found.empty or contradictory(_linear(bound, literals))
+    single = bound.query.type == "float32"
+    found.empty = found.empty or contradictory(linear_among(literals, single=single))
     return found
-
-
-def _linear(bound: Bound, literals: Disjunct) -> Iterator[Linear]:
-    """The linear comparisons among them; of float32 numbers those that calculate nothing."""
-    for literal in literals:
-        if isinstance(literal, Atom) and (literal.bare or bound.query.type != "float32"):
-            weights = literal.left.linear()
-            if weights:
-                yield Linear(weights, literal.left.constant, literal.strict)
 
 
 def _atom(bound: Bound, atom: Atom, found: Premises) -> None:

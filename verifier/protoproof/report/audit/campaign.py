@@ -30,8 +30,8 @@ from protoproof.report.audit.page import (
     AuditPrototype,
     AuditRegion,
 )
-from protoproof.report.audit.sections import Sections, patches_of
-from protoproof.report.page.patches import Patches
+from protoproof.report.audit.sections import Sections
+from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.text import label, plural
 from protoproof.report.page.told import PROGRAM, date_words, told_path
 from protoproof.report.page.words import LEVELS, REGIONS_TOO

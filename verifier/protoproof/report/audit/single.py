@@ -22,12 +22,12 @@ from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of
 from protoproof.report.page.build import explanation_page, reason_of, truth_of, verdict_of
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import ExplanationPage, PageCertificate
+from protoproof.report.page.patches import patches_of
 from protoproof.report.page.reading import recorded_reading
 from protoproof.report.page.region import (
     RegionPage,

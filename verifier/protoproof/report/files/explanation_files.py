@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About
-from protoproof.errors import InputError, InternalError, OutputError
+from protoproof.errors import InternalError, OutputError
 from protoproof.explanation.evidence import (
     Question,
     another_question,
@@ -44,12 +43,10 @@ from protoproof.report.page.page import (
     PageNote,
     PageSize,
 )
-from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.told import PROGRAM, told_path
 from protoproof.report.page.units import unit_of
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -170,7 +167,7 @@ def explain_to_files(
         return Session(result, input_name, labelled=labelled)
     patches = None
     if files.page:
-        patches = prototype_pictures(network) if pictures is None else pictures()
+        patches = patches_of(network) if pictures is None else pictures()
     session = Session(result, input_name, *paths, labelled=labelled)
     return _written(explainer, result, extras, session, files, patches)
 
@@ -296,15 +293,6 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
 
 def _paths(out: Path) -> tuple[Path, Path, Path]:
     return (out, _beside(out, ".check.json"), _beside(out, ".html"))
-
-
-def prototype_pictures(network: Network) -> Patches | None:
-    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None
 
 
 def _beside(path: Path, ending: str) -> Path:
