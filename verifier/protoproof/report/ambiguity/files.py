@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.patches import patches_of
 from protoproof.report.page.text import plural
+from protoproof.report.page.told import date_words
 
 
 @dataclass(frozen=True)
@@ -137,4 +139,5 @@ def _page(
         ),
         example=inputs,
         shared=prototypes,
+        made=date_words(datetime.now(UTC).isoformat(timespec="minutes")),
     )
