@@ -144,7 +144,8 @@ def _holds_several(array: NDArray[np.generic], shape: Shape) -> bool:
     """Whether every entry of an array would be one input."""
     lone = _lone_axis(shape)
     bare = tuple(size for axis, size in enumerate(shape) if axis != lone)
-    return len(array) > 1 and array.shape[1:] in (shape, _other_layout(shape), bare)
+    several = array.ndim > 1 and len(array) > 1
+    return several and array.shape[1:] in (shape, _other_layout(shape), bare)
 
 
 def _fits(array: NDArray[np.generic], shape: Shape) -> bool:
