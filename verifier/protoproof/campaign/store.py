@@ -383,6 +383,13 @@ class Ledger:
         """Why a key has no result: it was never found, or its files are not as stored."""
         return "not run yet" if self._stored(table, ("key",), key) is None else ALTERED
 
+    def altered(self) -> int:
+        """How many results of the plan are told of, and lack their files as they were stored."""
+        reasons = [row.record.reason for row in self.rows()]
+        for found in self.regions().values():
+            reasons += [record.reason for record in found.values()]
+        return reasons.count(ALTERED)
+
     def timings(self) -> dict[str, Timing]:
         """What the outcomes of the plan cost, by key."""
         found = self._sql.execute(

@@ -196,6 +196,7 @@ def print_campaign(result: Campaign) -> None:
         f"{len(result.rows)} instances ({_results(result)}"
         + (f", {result.carried} of them carried over)" if result.carried else ")")
     )
+    print_healed(result.healed)
     out.print("states      " + ", ".join(f"{n} {state}" for state, n in _seen(result).items()))
     accuracy = document["accuracy"]
     out.print(f"correct     {accuracy['correct']} of {len(result.rows)}")
@@ -216,6 +217,15 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"summary     {safe(str(result.directory / 'summary.json'))}")
     if result.stopped is not None:
         out.print("[bold]stopped early[/bold]; run the same command again to go on")
+
+
+def print_healed(count: int) -> None:
+    """Say that results of an earlier run were not what it left: a directory is nobody's word."""
+    if count:
+        console().print(
+            f"healed      {count} of an earlier run's results were missing or altered since, and "
+            "were computed again"
+        )
 
 
 def _results(result: Campaign) -> str:
@@ -239,6 +249,7 @@ def _decided(result: Campaign) -> bool:
 
 def _document(result: Campaign) -> dict[str, Any]:
     run = {"computed": result.computed, "reused": result.reused, "carried": result.carried}
+    run |= {"healed": result.healed}
     return result.summary | {"run": run, "directory": str(result.directory)}
 
 

@@ -13,16 +13,16 @@ from rich.table import Table
 from protoproof.cli.campaign import (
     CORES,
     Address,
-    Data,
     Device,
     Engine,
     Workers,
     end_by_signal,
+    print_healed,
     progress_bar,
 )
 from protoproof.cli.options import Json, Label, Latent, Output, Preprocess, Quiet
 from protoproof.cli.terminal import console, print_json, program, safe
-from protoproof.errors import OutputError
+from protoproof.errors import OutputError, UsageError
 from protoproof.extras import require
 
 if TYPE_CHECKING:
@@ -42,9 +42,16 @@ SHOWN = 5  # complaints of one check that the terminal spells out
 
 
 def gate(
-    policy: Annotated[Path, typer.Option("--policy", help="What the release has to fulfil.")],
-    model: Annotated[Path, typer.Option("--model", help="The network, an ONNX file.")],
-    data: Data,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="What the release has to fulfil (needed).")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="The network, an ONNX file (needed).")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test) (needed)."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of campaign and results.")] = Path(
         "out/gate"
     ),
@@ -68,6 +75,13 @@ def gate(
 
     # before anything can go wrong: nobody is to take the last run's result for this one's
     set_results_aside(out, *([] if markdown is None else [markdown]))
+    if policy is None or model is None or data is None:
+        given = {"--policy": policy, "--model": model, "--data": data}
+        missing = ", ".join(name for name, value in given.items() if value is None)
+        raise UsageError(
+            f"gate needs {missing}, on the command line or in protoproof.yaml here; for a start, "
+            "protoproof init MODEL --data DATA writes that file and a policy"
+        )
     require("explain", "the gate")
     from protoproof.explanation.evidence import called
     from protoproof.gate import run_gate
@@ -141,4 +155,5 @@ def print_gate(result: GateResult, out: Path) -> None:
         if len(check.findings) > SHOWN:
             screen.print(f"  - and {len(check.findings) - SHOWN} more (see gate.json)")
     screen.print(f"\ngate        [bold]{result.outcome}[/bold]")
+    print_healed(result.healed)
     screen.print(f"results     {safe(str(out))}/gate.json, gate.junit.xml, gate.sarif")

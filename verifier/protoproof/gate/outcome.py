@@ -98,7 +98,8 @@ class Check:
 class GateResult:
     """The gate's answer and everything it rests on.
 
-    ``failed`` if a check failed, else ``undecided`` if one is, else ``passed``.
+    ``failed`` if a check failed, else ``undecided`` if one is, else ``passed``. ``healed``: results
+    of an earlier run that were not as it left them, and were computed again.
     """
 
     outcome: Outcome
@@ -110,6 +111,7 @@ class GateResult:
     rows: tuple[Row, ...]
     baseline: dict[str, Any] | None = None
     stopped: int | None = None
+    healed: int = 0
 
     def __repr__(self) -> str:
         broken = [f"{check.id} {check.status}" for check in self.failures]
