@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from protoproof.campaign import Options, run_campaign
+from protoproof.campaign import Options, read_campaign, run_campaign
 from protoproof.campaign.instances import Instances, read_instances
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import About
+from protoproof.cli.campaign import print_campaign
 from protoproof.cli.gate import print_gate
 from protoproof.gate.markdown import to_markdown
 from protoproof.gate.sarif import to_sarif
@@ -68,7 +69,9 @@ def test_a_gate_names_the_files_it_complains_about(tmp_path: Path) -> None:
     assert "instance 1 (circle/000.png)" in (tmp_path / "out" / "gate.junit.xml").read_text()
 
 
-def test_an_audit_names_files_and_both_signals(tmp_path: Path) -> None:
+def test_proved_and_right_are_two_signals_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whether a prediction is right is said beside whether its explanation is proved."""
     result = gate(tmp_path, RULES, data=named())
     html = render_audit(audit_page(tmp_path / "out", MODEL, named()))
@@ -76,11 +79,14 @@ def test_an_audit_names_files_and_both_signals(tmp_path: Path) -> None:
     assert "Instance 0 cross/000.png predicted" in text
     assert "Instance 1 circle/000.png predicted" in text
     assert "explanation proved prediction WRONG" in text
-    markdown, sarif = to_markdown(result), json.dumps(to_sarif(result))
-    assert "right" in markdown
-    for told in (markdown, sarif):
-        assert "predicted" in told
-        assert "labelled" in told
+    print_gate(result, tmp_path)
+    console = capsys.readouterr().out
+    for told in (console, to_markdown(result), json.dumps(to_sarif(result))):
+        assert "2 of 2 explanations proved" in told
+        assert "1 of 2 predictions right" in told
+    print_campaign(read_campaign(tmp_path / "out" / "campaign"))
+    console = " ".join(capsys.readouterr().out.split())
+    assert "2 proved predictions 1 of 2 right, which no proof says; WRONG: instance 1" in console
 
 
 def test_a_gate_says_that_it_healed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,7 @@ Parquet = Annotated[
     Path | None, typer.Option("--parquet", help="Also write the rows to this file.")
 ]
 CORES = os.cpu_count() or 1
+_WRONG = 5  # wrong predictions that are named
 
 
 def campaign(
@@ -199,7 +200,11 @@ def print_campaign(result: Campaign) -> None:
     print_healed(result.healed)
     out.print("states      " + ", ".join(f"{n} {state}" for state, n in _seen(result).items()))
     accuracy = document["accuracy"]
-    out.print(f"correct     {accuracy['correct']} of {len(result.rows)}")
+    wrong = [row.shown for row in result.rows if row.correct is False]
+    which = f"; [bold red]WRONG[/bold red]: {safe(', '.join(wrong[:_WRONG]))}" if wrong else ""
+    which += f" and {len(wrong) - _WRONG} more" if len(wrong) > _WRONG else ""
+    right = f"{accuracy['correct']} of {len(result.rows)} right"
+    out.print(f"predictions {right}, which no proof says{which}", highlight=False)
     table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
         table.add_row(

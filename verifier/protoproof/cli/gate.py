@@ -164,6 +164,9 @@ def print_gate(result: GateResult, out: Path) -> None:
             screen.print(f"  - {safe(finding.name)}: {safe(finding.text)}", highlight=False)
         if len(check.findings) > SHOWN:
             screen.print(f"  - and {len(check.findings) - SHOWN} more (see gate.json)")
-    screen.print(f"\ngate        [bold]{result.outcome}[/bold]")
+    proved, right = result.signals
+    screen.print(f"\nexplained   {proved}", highlight=False)
+    screen.print(f"predictions {right}, which no proof says", highlight=False)
+    screen.print(f"gate        [bold]{result.outcome}[/bold]")
     print_healed(result.healed)
     screen.print(f"results     {safe(str(out))}/gate.json, gate.junit.xml, gate.sarif")

@@ -128,6 +128,17 @@ class GateResult:
         return {"passed": 0, "failed": 1, "undecided": 3}[self.outcome]
 
     @property
+    def signals(self) -> tuple[str, str]:
+        """How many explanations are proved; and how many predictions are right, whatever the
+        policy asks of either: no proof says that."""
+        proved = sum(row.record.state == "proved" for row in self.rows)
+        right = sum(row.correct is True for row in self.rows)
+        return (
+            f"{proved} of {len(self.rows)} explanations proved",
+            f"{right} of {len(self.rows)} predictions right",
+        )
+
+    @property
     def failures(self) -> tuple[Check, ...]:
         """The checks that did not pass."""
         return tuple(check for check in self.checks if check.status != "passed")
