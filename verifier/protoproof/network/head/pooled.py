@@ -70,6 +70,12 @@ def over_locations(
     outer = np.broadcast_shapes(site_kept, *varied)
     if math.prod(outer) > _MOST_RECORDS:
         raise NotRecognisedError(f"{math.prod(outer)} pooled values are too many to follow")
+    size = math.prod(x.site.shape[k] for k in axes)
+    if kind == "k-largest mean" and count >= size:
+        kind = "mean"
+    if size == 1 or (kind == "k-largest mean" and count == 1):
+        kind = "max"
+    count = count if kind == "k-largest mean" else 1
     rest = [k for k in range(len(x.shape)) if k not in axes]
     sets = x.site.transpose(*rest, *axes).reshape(math.prod(site_kept), -1)
     numbers = [tables.site_set(x.space, tuple(row)) for row in sets.tolist()]
@@ -313,6 +319,21 @@ def alone(tables: Tables, x: Combination) -> Pooled:
     value = Pooled(x.shape, record, tuple(steps))
     value = applied(value, "mul", Numbers(factor.reshape(x.shape)))
     return applied(value, "add", Numbers(x.bias.reshape(x.shape)))
+
+
+def bare(tables: Tables, x: Combination) -> Pooled | None:
+    """A combination whose elements are one atom each and nothing else, as an identity matrix makes
+    it, as pooled values again; None for any other."""
+    single = (x.weight == 1).sum(axis=1) == 1
+    if (
+        x.ratio is not None
+        or not single.all()
+        or x.bias.any()
+        or (x.weight == 0).sum() < (x.weight.size - len(x.weight))
+    ):
+        return None
+    chains = {tuple(name for name, _ in tables.atoms[k].steps) for k in x.atom}
+    return alone(tables, x) if len(chains) == 1 else None
 
 
 def softmax(tables: Tables, x: Pooled, axes: tuple[int, ...]) -> Pooled:

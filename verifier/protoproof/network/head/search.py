@@ -104,7 +104,7 @@ def recognise(
         if name in view.dependent:
             candidates += _candidates(search, name, latent)
     # a later output that is no decision (activations, distances) is explained only if chosen
-    first = next((name for name in outputs if _is_vector(shape_of(name))), None)
+    first = next((n for n in outputs if _is_vector(shape_of(_stripped(search, n)[0]))), None)
     good = [c for c in candidates if c.rank > 0 or latent]
     good = [c for c in good if not c.form.trivial or c.output == first]
     if not good:
