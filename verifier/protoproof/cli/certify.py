@@ -158,6 +158,7 @@ def certify(
     require("certify", "certifying")
     from protoproof.certification.result import is_answered
     from protoproof.network import load
+    from protoproof.report.page.units import unit_words
 
     network = load(model, latent=asked.latent, output=output, preprocess=preprocess)
     network.class_named(truth, "--truth")  # refused before any work
@@ -169,10 +170,11 @@ def certify(
     # an earlier answer to the same question stays, and so does its page
     shown = pages is not False and (bool(paths) or not is_answered(out))
     page = _page(asked, network, result, about, out, certificates) if shown else None
+    unit = unit_words(network, region if ":" in region else result.region)
     if as_json:
-        print_json(result.to_json(certificates, image) | {"page": page})
+        print_json(result.to_json(certificates, image) | {"unit": unit or None, "page": page})
     elif not quiet:
-        print_certified(result, network.about.name, model, certificates, image, region)
+        print_certified(result, network.about.name, model, certificates, image, region, unit)
         if page is not None:
             console().print(f"page        {safe(page)}")
     raise typer.Exit(result.verdict.exit_code)
@@ -256,6 +258,7 @@ def print_certified(
     certificates: tuple[str, ...],
     image: str | None,
     region: str,
+    unit: str,
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
     from protoproof.report.files.region_files import radius_words
@@ -266,6 +269,8 @@ def print_certified(
         f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
         f"of {safe(region)}"
     )
+    if unit:
+        out.print(f"unit        {safe(unit)}", highlight=False)
     table = Table("stage", "outcome", "time", box=None, pad_edge=False)
     for stage in result.stages:
         table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About
-from protoproof.errors import InputError, InternalError, OutputError
+from protoproof.errors import InternalError, OutputError
 from protoproof.explanation.evidence import (
     Question,
     another_question,
@@ -44,11 +43,10 @@ from protoproof.report.page.page import (
     PageNote,
     PageSize,
 )
-from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.told import PROGRAM, told_path
-
-_log = logging.getLogger(__name__)
+from protoproof.report.page.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,8 @@ class Session:
     """An explanation and where its files are; the paths are None where nothing was proved.
 
     ``notes`` and ``extras`` say what was found beside it, in words and as data; ``labelled`` is
-    what the input is labelled as, where somebody says so.
+    what the input is labelled as, where somebody says so; ``unit`` in what the size of a region is
+    measured, where the domain is one.
     """
 
     explanation: Explanation
@@ -110,6 +109,7 @@ class Session:
     notes: tuple[PageNote, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
     labelled: str | None = None
+    unit: str = ""
 
     @property
     def right(self) -> bool | None:
@@ -121,7 +121,7 @@ class Session:
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
         document = self.explanation.to_json(_text(self.certificate)) | self.extras
-        document |= {"labelled": self.labelled, "right": self.right}
+        document |= {"labelled": self.labelled, "right": self.right, "unit": self.unit or None}
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -167,7 +167,7 @@ def explain_to_files(
         return Session(result, input_name, labelled=labelled)
     patches = None
     if files.page:
-        patches = prototype_pictures(network) if pictures is None else pictures()
+        patches = patches_of(network) if pictures is None else pictures()
     session = Session(result, input_name, *paths, labelled=labelled)
     return _written(explainer, result, extras, session, files, patches)
 
@@ -214,6 +214,7 @@ def _written(
         sentences=tuple(fact_words(fact, reading) for fact in result.certificate.core.facts),
         notes=notes,
         extras=extras.to_json(reading, names),
+        unit=unit_of(network, core),
     )
 
 
@@ -266,6 +267,7 @@ def _page(
         patches=patches,
         notes=notes,
         labelled=session.labelled,
+        unit=unit_of(network, result.certificate.core),
     )
 
 
@@ -291,15 +293,6 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
 
 def _paths(out: Path) -> tuple[Path, Path, Path]:
     return (out, _beside(out, ".check.json"), _beside(out, ".html"))
-
-
-def prototype_pictures(network: Network) -> Patches | None:
-    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None
 
 
 def _beside(path: Path, ending: str) -> Path:
