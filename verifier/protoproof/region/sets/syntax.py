@@ -105,7 +105,7 @@ def _refuse_beyond(region: Occlusion) -> None:
     if len(region.shape) != 4:
         return  # a circle has no part inside that one could write down
     row, column, height, width = region.shape
-    rows, columns = region.centre.shape[1:]
+    rows, columns = region.mask.shape
     inside = min(height, rows - row), min(width, columns - column)
     if inside != (height, width):
         part = ",".join(map(str, (row, column, *inside)))
