@@ -62,6 +62,35 @@ def test_a_data_set_with_pages(tmp_path: Path) -> None:
     assert (tmp_path / "mnist-1x1--mnist5k-1.html").is_file()
 
 
+def test_labels_mean_what_the_networks_classes_do(tmp_path: Path) -> None:
+    """Folders 10 and 2, in the order of their letters; networks count them in either order."""
+    parts = draft()
+    assert parts.description is not None
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        for name in ("10", "2"):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for k in range(2):
+                pixels = rng.integers(0, 256, (6, 6), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{k}.png")
+    right = []
+    for order in (["10", "2"], ["2", "10"]):
+        parts.description["classes"] = order
+        model = parts.save(tmp_path, f"{order[0]}.onnx")
+        result = protoproof(
+            "explain", model, "--data", tmp_path / "data", "--vocabulary", "topk", "--json",
+            "--no-witnesses", "--no-pages", "--out", tmp_path / order[0],
+        )  # fmt: skip
+        *lines, _ = map(json.loads, result.out.splitlines())
+        for line in lines:
+            assert line["labelled"] == line["input"].split("/")[0]
+        right.append([line["right"] for line in lines])
+    assert len(right[0]) == 4
+    assert right[0] == [not way for way in right[1]]  # the names were swapped, not the scores
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

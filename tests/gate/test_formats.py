@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from importlib import resources
@@ -10,7 +11,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
+from protoproof.cli.gate import print_gate
+from protoproof.cli.terminal import alarming
 from protoproof.gate import GateResult, evaluate, read_policy
 from protoproof.gate.junit import to_junit
 from protoproof.gate.markdown import to_markdown
@@ -226,6 +230,21 @@ def test_markdown_says_what_failed(policy: Path) -> None:
     assert "unused\\_prototypes" in text
     assert "2 of" not in text.split("<details>")[0].split("accuracy")[0]
     assert "and 31 more" in text or "more (see gate.json)" in text
+
+
+def test_a_terminal_shows_failures_in_red(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    seen = io.StringIO()
+    screen = Console(file=seen, force_terminal=True, color_system="standard", width=200)
+    monkeypatch.setattr("protoproof.cli.gate.console", lambda: screen)
+    print_gate(result(policy), Path("out"))
+    assert "\x1b[1;31mFAILED" in seen.getvalue()
+    monkeypatch.setattr("sys.stdout", seen)
+    monkeypatch.setattr(seen, "isatty", lambda: True)
+    assert alarming("FAILED") == "\x1b[1;31mFAILED\x1b[0m"
+    monkeypatch.setattr(seen, "isatty", lambda: False)
+    assert alarming("FAILED") == "FAILED"
 
 
 def test_json_is_plain_and_complete(policy: Path) -> None:

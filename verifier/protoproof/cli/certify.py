@@ -262,7 +262,7 @@ def print_certified(
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
     from protoproof.report.files.region_files import radius_words
-    from protoproof.report.page.words import REGION_LEVEL
+    from protoproof.report.page.words import REGION_LEVEL, region_help
 
     out = console()
     out.print(
@@ -282,6 +282,9 @@ def print_certified(
     else:
         level = f", level R ({REGION_LEVEL})" if result.certificates else ""
         out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    further = region_help(result.verdict.status.value, result.verdict.reason)
+    if further and not result.conditions:
+        out.print(f"may help    {further}", highlight=False)
     if result.counterexample is not None:
         out.print(
             f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -22,11 +22,14 @@ from numpy.typing import NDArray
 from protoproof.arithmetic.interval import point
 from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
 from protoproof.errors import InputError, UsageError
+from protoproof.network.layout import planes
 from protoproof.region.sets.parametric import Cloud
 
 Image = Float[NDArray[np.float32], "channel_in row column"]
 Images = Float[NDArray[np.float32], "image channel_in row column"]
 Wide = Float[NDArray[np.float64], "channel_in row column"]
+
+T = TypeVar("T", bound=np.generic)
 
 _DIGITS = 24  # behind the point, that are written out
 
@@ -318,7 +321,7 @@ class Occlusion(Boxed):
     radius`` (pixels whose centre is at most that far away). The part outside the image is cut off.
 
     Raises:
-        InputError: no pixel is freed.
+        InputError: no pixel is freed, or the input has no rows and columns.
     """
 
     shape: tuple[int, ...]
@@ -342,7 +345,7 @@ class Occlusion(Boxed):
     @property
     def mask(self) -> Bool[NDArray[np.bool_], "row column"]:
         """Which pixels are free."""
-        rows, columns = np.indices(self.centre.shape[1:])
+        rows, columns = np.indices(image_planes(self, self.centre).shape[1:])
         if len(self.shape) == 3:
             row, column, radius = self.shape
             return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
@@ -360,7 +363,24 @@ class Occlusion(Boxed):
         """Exact: domain ends and the centre's numbers are float64."""
         low, high = self.limits
         centre = self.centre.astype(np.float64)
-        return np.where(self.mask, low, centre), np.where(self.mask, high, centre)
+        free = np.zeros(centre.shape, dtype=bool)
+        image_planes(self, free)[:] = self.mask
+        return np.where(free, low, centre), np.where(free, high, centre)
+
+
+def image_planes(region: Region, values: NDArray[T]) -> NDArray[T]:
+    """A view [channel, row, column] of what has the shape of the region's inputs.
+
+    Raises:
+        InputError: they have no rows and columns, or nobody can tell which axes these are.
+    """
+    seen = planes(values)
+    if seen is None:
+        raise InputError(
+            f"region {region}: an input of shape {list(values.shape)} has no rows and columns (or "
+            "nobody can tell which they are); use linf:R, l2:R or box:FILE.npz"
+        )
+    return seen
 
 
 def as_typed(number: str) -> str:
