@@ -34,7 +34,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_pages_have_sessions() -> None:
-    assert {"index.md", "read-a-certificate.md", "gate.md", "auditors.md"} <= set(TYPED)
+    assert {"index.md", "read-a-certificate.md", "gate.md", "your-network.md"} <= set(TYPED)
 
 
 @pytest.mark.parametrize("name", [*QUICK, *SLOW])

@@ -75,6 +75,8 @@ def init(
             print(
                 "to do       give the job a variable PROTOPROOF: where to install ProtoProof from"
             )
+        if not network.about.classes_stated:
+            print(f"note        {_counted(instances)}")
         print("next        protoproof gate")
 
 
@@ -96,6 +98,16 @@ def _looked_at(model: Path, data: str, preprocess: str | None) -> tuple[Network,
     instances = read.fit(network.class_names, network.about.classes_stated)
     instances.require_taken(network.pixels)
     return network, instances
+
+
+def _counted(instances: Instances) -> str:
+    """As what classes the data's are taken, where the network does not name its own."""
+    most = 5
+    names = ", ".join(instances.classes[:most]) + (", ..." if len(instances.classes) > most else "")
+    return (
+        f"the network names no classes: those of {instances.name} are taken as its 0, 1, ... in "
+        f"this order: {names} (prepare --classes names them otherwise)"
+    )
 
 
 def _words(

@@ -63,7 +63,7 @@ def plan(checkpoint: Checkpoint, answers: Answers) -> Plan:
     def build(writer: Writer, x: Value) -> Owners:
         return head(writer, addon.apply(writer, encode(writer, x), layers))
 
-    return Plan(f"{family} (CaBRNet)", name, channels, build, size, scale, resized, IDLE)
+    return Plan(f"{family} (CaBRNet)", name, channels, build, size, scale, IDLE, resized=resized)
 
 
 def _wish(extractor: Any) -> Wish:

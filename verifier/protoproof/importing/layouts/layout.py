@@ -21,9 +21,9 @@ class Plan:
         encoder: which one, such as "resnet50"; ``channels``: of its input.
         build: adds operators and outputs to a graph; gives the classes of the prototypes.
         size, scale: rows and columns of the input, and its normalisation, as far as stored.
-        resized: what is done to pictures before, in words of ``--preprocess``, as far as stored.
         idle: ends of names of tensors that change no prediction.
         notes: what was taken from publications rather than from the file.
+        resized: what is done to pictures before, in words of ``--preprocess``, as far as stored.
     """
 
     family: str
@@ -32,9 +32,9 @@ class Plan:
     build: Callable[[Writer, Value], Owners]
     size: tuple[int, int] | None = None
     scale: Scale | None = None
-    resized: str = ""
     idle: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    resized: str = ""
 
 
 @dataclass(frozen=True)
