@@ -343,7 +343,19 @@ def test_reliability_counts_right_predictions_only(page: AuditPage) -> None:
         for number, used in enumerate([(1, 2), (0, 1), (0,), ()])
     )
     found = least_reliable(replace(page, prototypes=prototypes))  # instance 0 is predicted wrongly
-    assert [(row.index, row.right, row.named) for row in found] == [(2, 0, 1), (1, 1, 2)]
+    assert [(row.index, row.right, row.needed) for row in found] == [(2, 0, 1), (1, 1, 2)]
+
+
+def test_only_facts_that_are_proved_necessary_need_a_prototype(page: AuditPage) -> None:
+    """And the page says so, also where there are none: witnesses need not be searched."""
+    assert "a fact that is proved necessary names it" in render_audit(page)
+    unknown = tuple(
+        replace(p, used_by=(), notes=("needed by no explanation",)) for p in page.prototypes
+    )
+    said = render_audit(replace(page, prototypes=unknown))
+    assert "No fact is proved necessary" in said
+    assert "is needed for right predictions only" not in said
+    assert "named by no" not in said
 
 
 def test_a_phone_cuts_no_column_and_paper_has_numbers(page: AuditPage) -> None:

@@ -266,9 +266,9 @@ def _prototypes(
         if j in model.idle:
             notes.append("idle: all classes have the same weight")
         if j in unused and not used:
-            notes.append("named by no explanation, best match of no instance")
+            notes.append("needed by no explanation, best match of no instance")
         elif not used:
-            notes.append("named by no explanation")
+            notes.append("needed by no explanation")
         owners = model.prototype_class
         found.append(
             AuditPrototype(
