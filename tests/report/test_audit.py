@@ -172,7 +172,10 @@ def test_annex_iv_and_the_model_card_say_what_is_known_and_name_what_is_not(
     assert "2(e)" in annex
     assert "2(g)" in annex
     assert f"{page.correct} of {page.total} right" in annex
-    assert f"{page.accepted} of {page.total} explanations" in annex
+    proved = dict(page.states)["proved"]
+    assert f"{proved} of {page.total} explanations are proved" in annex
+    regions_too = render_audit(replace(page, accepted=page.accepted + 7))  # more certificates
+    assert f"{proved} of {page.total} explanations are proved" in regions_too.split('id="annex"')[1]
     assert dict(page.identity)["Data sha256"] in annex
     assert "Not tested in this campaign" in annex
     for part in ("Intended use", "Training data", "Ethical considerations"):
@@ -534,6 +537,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
+    assert f"<dt>Command</dt><dd>protoproof campaign {MODEL.name} --data" in html
     certificate = next((tmp_path / "c" / "certificates").iterdir())
     np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [

@@ -113,7 +113,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign, model),
+        identity=_identity(campaign, model, audit.command),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -153,7 +153,7 @@ def _found_again(
     return confirm(stored, network, instances, watch=watch), every
 
 
-def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
@@ -178,6 +178,7 @@ def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
+        *((("Command", command),) if command else ()),
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
 
