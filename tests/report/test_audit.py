@@ -41,9 +41,11 @@ from protoproof.report.audit.page import (
 )
 from tests.support.campaign import MODEL, InlineEngine, digits, network, small_file, some
 from tests.support.cli import protoproof
-from tests.support.gate import gate
+from tests.support.gate import HEADER, gate
 
 BROWSER = find_browser()
+RULES = "campaign: {vocabulary: topk, witnesses: false}\nrules:\n  accuracy: {at_least: 0.5}\n"
+STRICT = RULES + "  explanation_size: [{vocabulary: topk, median_at_most: 1}]\n"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"
 
 
@@ -234,16 +236,74 @@ def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) ->
 def test_another_network_is_refused(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sha256 differs"):
         audit_page(directory, MODEL.with_name("mnist-1x1.onnx"), None)
-    rules = "rules:\n  accuracy: {at_least: 0.5}\n"
-    gate(tmp_path, rules, data=some(2))
-    page = audit_page(tmp_path / "out", MODEL, None)
-    assert page.gate is not None
-    assert (page.gate.outcome, page.gate.checks[0].id) == ("passed", "accuracy")
-    assert "The gate “test” passed" in render_audit(page)
+    gate(tmp_path, RULES, data=some(2))
     result = tmp_path / "out" / "gate.json"
     result.write_text(result.read_text().replace(network().sha256, "0" * 64))
     with pytest.raises(InputError, match="another network"):
         audit_page(tmp_path / "out", MODEL, None)
+
+
+def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, RULES, data=few)
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.again, page.gate.passed, page.gate.contradicted) == (True, True, False)
+    assert (page.exit_code, page.gate.checks[0].id) == (0, "accuracy")
+    html = render_audit(page)
+    assert "The policy “test” is passed: decided again for this report" in html
+    assert 'data-label="Result" class="yes"' in html
+    # without data, or where the policy is not what it was, nothing is green
+    for why, policy, data in (("--data", None, None), ("changed since", HEADER + STRICT, few)):
+        if policy is not None:
+            (tmp_path / "policy.yaml").write_text(policy)
+        page = audit_page(out, MODEL, data)
+        assert page.gate is not None
+        assert why in page.gate.why
+        assert (page.gate.passed, page.exit_code) == (False, 3)
+        html = render_audit(page)
+        assert "on somebody" in html
+        assert 'data-label="Result" class="yes"' not in html
+        assert '<section id="verdict" class="verdict plain undecided">' in html
+    # whoever is asked for by name is decided, whatever the file says
+    page = audit_page(out, MODEL, few, policy=tmp_path / "policy.yaml")
+    assert page.gate is not None
+    assert (page.gate.outcome, page.gate.said, page.exit_code) == ("failed", "passed", 1)
+
+
+def test_an_edited_result_of_a_gate_is_found_out(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, STRICT, data=few)
+    told = (out / "gate.json").read_text()
+    assert '"failed"' in told
+    (out / "gate.json").write_text(told.replace('"failed"', '"passed"'))
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.outcome, page.gate.said, page.exit_code) == ("failed", "passed", 1)
+    assert "Its gate.json says “passed”: that is not what was found" in render_audit(page)
+    # a policy that lies beside the result is the same word once more
+    easy = (out / "policy.yaml", HEADER + RULES)
+    easy[0].write_text(easy[1])
+    changed = json.loads(told)
+    digest = hashlib.sha256(easy[1].encode()).hexdigest()
+    changed |= {
+        "outcome": "passed",
+        "policy": {"name": "x", "file": str(easy[0]), "sha256": digest},
+    }
+    (out / "gate.json").write_text(json.dumps(changed))
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert "lies beside the result" in page.gate.why
+    assert page.exit_code == 3
+
+
+def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
+    few, rules = some(2), "  baseline: {lost_proofs: {at_most: 0}, first_release: allowed}\n"
+    assert gate(tmp_path, RULES + rules, data=few).outcome == "passed"
+    page = audit_page(tmp_path / "out", MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.outcome, page.exit_code) == ("undecided", 3)
+    assert [check.status for check in page.gate.checks if "lost" in check.id] == ["undecided"]
 
 
 def hostile(page: AuditPage) -> AuditPage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -106,7 +107,9 @@ def test_page_and_numbers(tmp_path: Path) -> None:
 def test_a_page_without_a_collision(tmp_path: Path) -> None:
     images = np.repeat(load_data("mnist5k").x_test[:1], 2, axis=0)
     files = ambiguity_to_files(network(), images, out=tmp_path / "a.json", data_name="twice")
-    assert "No explanation was shared across classes" in files.page.read_text()
+    page = files.page.read_text()
+    assert "No explanation was shared across classes" in page
+    assert f"{datetime.now(UTC):%Y}, " in page  # a page says when it was made
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError, UsageError
 from protoproof.files import make_directory, require_apart, require_writable
+
+if TYPE_CHECKING:
+    from protoproof.report.audit.page import AuditGate
 
 Out = Annotated[Path, typer.Option("--out", help="The HTML file.")]
 Pdf = Annotated[
@@ -24,6 +27,12 @@ Where = Annotated[
 ]
 Data = Annotated[
     str | None, typer.Option("--data", help="The data, if it does not lie where it did.")
+]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="Decide this policy; by default the one that gate.json names, again."
+    ),
 ]
 AboutInput = Annotated[
     Path | None, typer.Option("--input", help="For a certificate: the input that it is about.")
@@ -72,6 +81,7 @@ def report(
     pdf: Pdf = False,
     model: Where = None,
     data: Data = None,
+    policy: Policy = None,
     input_: AboutInput = None,
     index: Index = None,
     instances: Sections = 200,
@@ -88,13 +98,15 @@ def report(
         raise OutputError(f"--out {out}: a report's name must end in .html")
     target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
     written = [out] if target.pdf is None else [out, target.pdf]
-    require_apart(f"--out {out}", written, (subject, model, input_))
+    require_apart(f"--out {out}", written, (subject, model, input_, policy))
     if subject.is_file():
+        if policy is not None:
+            raise UsageError("--policy is decided about a campaign; give its directory")
         code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
     elif input_ is not None or index is not None or truth is not None:
         raise UsageError("--input, --index and --truth are for a single certificate")
     else:
-        code = _campaign(subject, target, model, data, instances, scripts=not no_script)
+        code = _campaign(subject, target, model, data, policy, instances, scripts=not no_script)
     raise typer.Exit(code)
 
 
@@ -103,6 +115,7 @@ def _campaign(
     target: Target,
     model: Path | None,
     data: str | None,
+    policy: Path | None,
     sections: int,
     *,
     scripts: bool,
@@ -122,6 +135,7 @@ def _campaign(
         pdf=target.pdf,
         sections=sections,
         scripts=scripts,
+        policy=policy,
     )
     absent = page.total - page.count("proved")
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
@@ -132,6 +146,7 @@ def _campaign(
             "rejected": page.rejected,
             "conditional": page.conditional,
             "undecided": page.undecided,
+            "gate": None if page.gate is None else _gate_json(page.gate),
             "bytes": target.out.stat().st_size,
         },
         [
@@ -142,10 +157,34 @@ def _campaign(
                 f"{region.refuted} refuted"
                 for region in page.regions
             ),
+            *([] if page.gate is None else _gate_words(page.gate)),
             *page.missing,
         ],
     )
     return page.exit_code
+
+
+def _gate_json(gate: AuditGate) -> dict[str, Any]:
+    """The policy's answer as plain data; ``outcome`` counts where it was decided again only."""
+    return {
+        "outcome": gate.outcome,
+        "decided_again": gate.again,
+        "policy": {"name": gate.policy, "sha256": gate.sha256},
+        "gate_json_says": (gate.said or None) if gate.again else gate.outcome,
+        "why_not": gate.why or None,
+    }
+
+
+def _gate_words(gate: AuditGate) -> list[str]:
+    """The policy's answer, in lines; what rests on ``gate.json`` alone says so."""
+    if not gate.again:
+        told = f"gate.json says {gate.outcome}, on somebody's word"
+        return [f"policy       {gate.policy}: not decided again ({gate.why}); {told}"]
+    other = f"; gate.json says {gate.said}, which is not so" if gate.contradicted else ""
+    failed = [
+        f"  - {check.id}: {check.measured}" for check in gate.checks if check.status != "passed"
+    ]
+    return [f"policy       {gate.policy}: {gate.outcome}, decided again{other}", *failed]
 
 
 def _single(

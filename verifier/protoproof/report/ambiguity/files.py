@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import InputError, OutputError
+from protoproof.errors import OutputError
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network
 from protoproof.report.ambiguity.collisions import Ambiguity, ambiguity
 from protoproof.report.ambiguity.html import render_ambiguity
 from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel, PagePrototype
 from protoproof.report.page.images import input_picture
-from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.patches import patches_of
 from protoproof.report.page.text import plural
-
-_log = logging.getLogger(__name__)
+from protoproof.report.page.told import date_words
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _page(
             )
             for index, predicted, margin in sides
         )
-        patches, owners = _patches(network), network.head.prototype_class
+        patches, owners = patches_of(network), network.head.prototype_class
         prototypes = tuple(
             PagePrototype(
                 j,
@@ -140,13 +139,5 @@ def _page(
         ),
         example=inputs,
         shared=prototypes,
+        made=date_words(datetime.now(UTC).isoformat(timespec="minutes")),
     )
-
-
-def _patches(network: Network) -> Patches | None:
-    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None

@@ -53,7 +53,7 @@ class PagePrototype:
 class AmbiguityPage:
     """Everything on the page; ``example`` holds two inputs, or none where nothing collides.
 
-    ``used`` says in words which inputs of the data were used.
+    ``used`` says in words which inputs of the data were used, ``made`` when they were.
     """
 
     model: str
@@ -63,6 +63,7 @@ class AmbiguityPage:
     levels: tuple[PageLevel, ...]
     example: tuple[PageInput, ...]
     shared: tuple[PagePrototype, ...]
+    made: str = ""
 
 
 def ambiguity_context(page: AmbiguityPage) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from protoproof.campaign.recheck import FOREIGN, Rechecked, stored_input
 from protoproof.campaign.store import ALTERED
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import ActivationFact, Core, PairFact
-from protoproof.errors import InputError
 from protoproof.kernel import CheckReport
 from protoproof.network import Network
 from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
@@ -25,7 +23,6 @@ from protoproof.report.page.facts import fact_words, prototype_words
 from protoproof.report.page.identity import drawn
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
-from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, recorded_reading
 from protoproof.report.page.text import plural
 from protoproof.report.page.told import told_command
@@ -35,8 +32,6 @@ _SENTENCES = 60  # facts of one instance that are spelled out
 _STEPS = 6
 _COUNTEREXAMPLES = 12  # of one region, shown as pictures
 _BALL = re.compile(r"^(linf|l2):(\d+(?:\.\d*)?(?:[eE]-?\d+)?)(?:/(\d+))?$")
-
-_log = logging.getLogger(__name__)
 
 
 class Sections:
@@ -210,12 +205,3 @@ def _steps(reading: Reading) -> tuple[Step, ...]:
         steps.insert(0, Step(word, reading.offset))
     rest = float(parts.sum() - parts[order].sum())
     return (*steps, Step("All other prototypes", rest)) if rest else tuple(steps)
-
-
-def patches_of(network: Network) -> Patches | None:
-    """Pictures only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None

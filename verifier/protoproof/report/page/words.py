@@ -110,6 +110,10 @@ _FLOAT_LIMIT = (
     "taken as recorded."
 )
 _SHORT_LIMIT = " Locations whose latent is all but zero (shorter than 2^-40) are left out there."
+_REGION_ALONE = (
+    "Nothing is said about inputs outside the region.",
+    "Rounding inside a float32 execution of encoder and head is not covered at level R.",
+)
 _REGION_LIMITS = (
     "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
     *_LIMITS[1:],
@@ -290,7 +294,7 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
-    limits = list(_LIMITS if region is None else _REGION_LIMITS)
+    limits = list(_LIMITS if region is None else _REGION_LIMITS if facts else _REGION_ALONE)
     if core.level == "F":
         limits[1] = _FLOAT_LIMIT
         if core.execution is not None and core.execution.shortest is not None:
