@@ -56,7 +56,8 @@ def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
     document = json.loads(undecided.out)
     assert document["verdict"] == "unknown"
     assert document["reason"]
-    (page,) = tmp_path.iterdir()  # it says what is open, and nothing else is left behind
+    page = tmp_path / "u.html"  # it says what is open; beside it lies which question that answers
+    assert set(tmp_path.iterdir()) == {page, tmp_path / "u.region.json"}
     assert document["page"] == str(page)
     assert "Neither proved nor refuted" in page.read_text(encoding="utf-8")
     told = protoproof(

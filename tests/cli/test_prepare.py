@@ -85,7 +85,9 @@ def test_everything_inside_one_file(layout: str, tmp_path: Path) -> None:
     assert patches is not None
     assert len(patches.pictures) == 4
     assert "the nearest patch, not the prototype's own" in patches.origins[0]
-    assert "training image" in (tmp_path / "x.html").read_text(encoding="utf-8")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "training image" in page
+    assert "looks like" not in page  # what is shown is no prototype, but the nearest patch
     # nothing is written over
     again = protoproof(*asked)
     assert again.code == 2

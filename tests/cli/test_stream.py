@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_labels_mean_what_the_networks_classes_do(tmp_path: Path) -> None:
         right.append([line["right"] for line in lines])
     assert len(right[0]) == 4
     assert right[0] == [not way for way in right[1]]  # the names were swapped, not the scores
+    for split in ("train", "test"):
+        (tmp_path / "data" / split / "10").rename(tmp_path / "data" / split / "ten")
+    other = protoproof("explain", model, "--data", tmp_path / "data", "--out", tmp_path / "o")
+    assert (other.code, other.out) == (2, "")
+    assert "called otherwise than the network's: number 1 is ten, the network's 10" in other.err
+    for split in ("train", "test"):
+        shutil.copytree(tmp_path / "data" / split / "2", tmp_path / "data" / split / "three")
+    more = protoproof("explain", model, "--data", tmp_path / "data", "--out", tmp_path / "o")
+    assert (more.code, more.out) == (2, "")
+    assert "3 classes, the network has 2" in more.err
 
 
 @pytest.mark.parametrize(

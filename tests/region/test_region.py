@@ -193,6 +193,8 @@ def test_numbers_are_exact(text: str, value: Fraction) -> None:
         ("occlude:0,0,0,0", "frees no pixel"),
         ("occlude:90,90,2,2", "frees no pixel"),
         ("occlude:3,2,90,2", "reaches beyond"),
+        ("occlude:0,1,1", "the largest circle there that lies inside is occlude:0,1,0"),
+        ("occlude:2,2,40", "the largest circle there that lies inside is occlude:2,2,"),
         ("occlude:1,2,3,x", "whole pixels"),
         ("brightness:1,2,3", "BRIGHTNESS"),
         ("shift:-1", "whole pixels"),

@@ -78,7 +78,12 @@ Top = Annotated[int, typer.Option("--top", min=1, help="k of the most activated 
 Falsify = Annotated[bool, typer.Option(help="Search a counterexample first.")]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
+    typer.Option(
+        "--timeout",
+        min=0.0,
+        help="Seconds after which no further method or cut starts; what has begun is brought to "
+        "its end, so that it may take longer.",
+    ),
 ]
 
 
@@ -155,7 +160,6 @@ def certify(
     head = (tuple(latent or ()), output, preprocess)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
     require("certify", "certifying")
-    from protoproof.certification.result import is_answered
     from protoproof.network import load
     from protoproof.report.page.units import unit_words
 
@@ -163,20 +167,42 @@ def certify(
     network.class_named(truth, "--truth")  # refused before any work
     about = asked.about(network)
     result, out = _decided(asked, network, options, about, shown=not quiet)
-    paths = [str(p) for p in result.save(out, asked.protected)]
+    paths, stays = _saved(result, out, asked)
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
     # an earlier answer to the same question stays, and so does its page
-    shown = pages is not False and (bool(paths) or not is_answered(out))
+    shown = pages is not False and (bool(paths) or not stays)
     page = _page(asked, network, result, about, out, certificates) if shown else None
     unit = unit_words(network, region if ":" in region else result.region)
     if as_json:
-        print_json(result.to_json(certificates, image) | {"unit": unit or None, "page": page})
+        more = {"unit": unit or None, "page": page, "earlier": stays}
+        print_json(result.to_json(certificates, image) | more)
     elif not quiet:
         print_certified(result, network.about.name, model, certificates, image, region, unit)
-        if page is not None:
-            console().print(f"page        {safe(page)}")
+        _print_beside(page, stays, result.seconds, timeout)
     raise typer.Exit(result.verdict.exit_code)
+
+
+def _saved(result: Certified, out: Path, asked: Asked) -> tuple[list[str], list[str]]:
+    """What was written, and other answers to the same question, which stay."""
+    from protoproof.certification.result import earlier_answer
+
+    stays = [str(path) for path in result.earlier(out)]
+    paths = [str(path) for path in result.save(out, asked.protected)]
+    before = None if paths else earlier_answer(out)
+    return paths, stays if before is None else [*stays, str(before)]
+
+
+def _print_beside(page: str | None, stays: list[str], seconds: float, timeout: float) -> None:
+    out = console()
+    if page is not None:
+        out.print(f"page        {safe(page)}")
+    for path in stays:
+        out.print(f"earlier     another answer to this question stays: {safe(path)}")
+    if seconds > timeout:  # a method that has begun is brought to its end
+        out.print(
+            f"time        {seconds:.0f} s; --timeout {timeout:g} ends no method that has begun"
+        )
 
 
 def _page(

@@ -13,8 +13,9 @@ import typer
 from protoproof.cli.options import Json, Model, Preprocess, Quiet
 from protoproof.cli.settings import FILE
 from protoproof.cli.terminal import print_json
-from protoproof.errors import InputError, OutputError, UsageError
+from protoproof.errors import InputError, UsageError
 from protoproof.extras import require
+from protoproof.files import require_new
 
 if TYPE_CHECKING:
     from protoproof.campaign import Instances
@@ -57,9 +58,8 @@ def init(
     if jobs not in _JOBS:
         raise UsageError(f"--ci {jobs}: unknown; use {', '.join(_JOBS)}")
     names = [Path(name) for name in _JOBS[jobs]]
-    there = [str(name) for name in names if os.path.lexists(name)]
-    if there and not force:
-        raise OutputError(f"{', '.join(there)}: exists already; --force writes over it")
+    if not force:
+        require_new("init", *names, remedy="--force writes over it")
     if jobs != "none":
         _require_here(model)
         _require_here(Path(data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,14 +53,15 @@ def prepare(
     """
     require("explain", "prepare")
     from protoproof.explanation.same_scores import compared
-    from protoproof.files import make_directory, require_writable, write_atomic, write_together
+    from protoproof.files import make_directory, require_new, write_atomic, write_together
     from protoproof.network import load
     from protoproof.network.prepared import prepared
 
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     sheet, provenance = out.with_suffix(".prototypes.png"), out.with_suffix(".json")
-    _require_new(out, [out] if data is None else [out, sheet, provenance])
-    require_writable(out.parent)
+    if out.suffix != ".onnx":
+        raise OutputError(f"--out {out}: the name of a model must end in .onnx")
+    require_new(f"--out {out}", *([out] if data is None else [out, sheet, provenance]))
     read, pictures, said = None, None, []
     if data is not None:
         read = _data(network, data)
@@ -89,19 +89,6 @@ def prepare(
         for step in steps:
             print(f"prepared    {step}")
         print(f"model       {out}")
-
-
-def _require_new(out: Path, paths: list[Path]) -> None:
-    """Nothing is written over: neither the model nor what lies beside another.
-
-    Raises:
-        OutputError: something is there already, or the name is none of a model.
-    """
-    if out.suffix != ".onnx":
-        raise OutputError(f"--out {out}: the name of a model must end in .onnx")
-    for path in paths:
-        if os.path.lexists(path):
-            raise OutputError(f"--out {out}: {path} exists already; choose another name")
 
 
 def _data(network: Network, source: str) -> Dataset:

@@ -41,6 +41,8 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         out.print(table)
     if explanation.certificate is None:
         out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
+        if result.earlier is not None:
+            out.print(f"earlier     {safe(str(result.earlier))} is a proof of this, and stays")
         return
     count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
     if explanation.size:
@@ -58,6 +60,8 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         out.print()
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
+    if result.earlier is not None:
+        out.print(f"earlier     another proof of this stays: {safe(str(result.earlier))}")
     if result.page is not None:
         out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")

@@ -98,21 +98,24 @@ def _occlusion(body: str, centre: Image | None, _: tuple[int, ...], domain: Doma
 
 
 def _refuse_beyond(region: Occlusion) -> None:
-    """Refuse a rectangle that reaches beyond the image: what would be certified is smaller.
+    """Refuse a shape that reaches beyond the image: what would be certified is smaller.
 
     Raises:
-        InputError: naming the part inside.
+        InputError: naming the part inside; of a circle, the largest one there.
     """
-    if len(region.shape) != 4:
-        return  # a circle has no part inside that one could write down
-    row, column, height, width = region.shape
     rows, columns = region.mask.shape
-    inside = min(height, rows - row), min(width, columns - column)
-    if inside != (height, width):
-        part = ",".join(map(str, (row, column, *inside)))
+    row, column, *size = region.shape
+    if len(size) == 1:  # every pixel whose centre is at most so far away
+        inside = [min(*size, row, column, rows - 1 - row, columns - 1 - column)]
+        part = "the largest circle there that lies inside is"
+    else:
+        inside = [min(size[0], rows - row), min(size[1], columns - column)]
+        part = "what lies inside is"
+    if inside != size:
+        words = ",".join(map(str, (row, column, *inside)))
         raise InputError(
-            f"region {region}: reaches beyond the image of {rows} rows and {columns} columns; what "
-            f"lies inside is occlude:{part}"
+            f"region {region}: reaches beyond the image of {rows} rows and {columns} columns; "
+            f"{part} occlude:{words}"
         )
 
 

@@ -114,7 +114,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign, model),
+        identity=_identity(campaign, model, audit.command),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -163,7 +163,7 @@ def _altered(campaign: Confirmed) -> list[str]:
     return [f"Missing or altered since the campaign ran: {words}."] if altered else []
 
 
-def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
@@ -188,6 +188,7 @@ def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
+        *((("Command", command),) if command else ()),
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
 
@@ -276,9 +277,9 @@ def _prototypes(
         if j in model.idle:
             notes.append("idle: all classes have the same weight")
         if j in unused and not used:
-            notes.append("named by no explanation, best match of no instance")
+            notes.append("needed by no explanation, best match of no instance")
         elif not used:
-            notes.append("named by no explanation")
+            notes.append("needed by no explanation")
         owners = model.prototype_class
         found.append(
             AuditPrototype(

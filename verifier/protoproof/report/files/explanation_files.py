@@ -21,6 +21,7 @@ from protoproof.explanation.evidence import (
     another_question,
     asked_about,
     called,
+    kept_beside,
     short,
     taken,
 )
@@ -96,7 +97,7 @@ class Session:
 
     ``notes`` and ``extras`` say what was found beside it, in words and as data; ``labelled`` is
     what the input is labelled as, where somebody says so; ``unit`` in what the size of a region is
-    measured, where the domain is one.
+    measured, where the domain is one. ``earlier``: another proof of the same question, which stays.
     """
 
     explanation: Explanation
@@ -110,6 +111,7 @@ class Session:
     extras: dict[str, Any] = field(default_factory=dict)
     labelled: str | None = None
     unit: str = ""
+    earlier: Path | None = None
 
     @property
     def right(self) -> bool | None:
@@ -122,6 +124,7 @@ class Session:
         """The document of ``explain --json``."""
         document = self.explanation.to_json(_text(self.certificate)) | self.extras
         document |= {"labelled": self.labelled, "right": self.right, "unit": self.unit or None}
+        document["earlier"] = _text(self.earlier)
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -164,7 +167,8 @@ def explain_to_files(
     about = called([*files.program, *files.arguments], input_name, network.pixels.text)
     result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
-        return Session(result, input_name, labelled=labelled)
+        earlier = files.out if files.out.is_file() else None  # of this question: see ``about``
+        return Session(result, input_name, labelled=labelled, earlier=earlier)
     patches = None
     if files.page:
         patches = patches_of(network) if pictures is None else pictures()
@@ -188,8 +192,9 @@ def _written(
     out, content = files.out, canonical_bytes(result.certificate)
     recheck = shlex.join([*files.program, "check", str(out), _short(network.path)])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
-    written = {certificate: content, check: checked}
     core = result.certificate.core
+    earlier = kept_beside({certificate: core})
+    written = {certificate: content, check: checked} | earlier
     latent, instance = result.observation.latent, core.instance
     reading = reading_of(network, latent, instance.predicted, core.rivals)
     listed = _listed(out, extras, result.certificate.about)
@@ -215,6 +220,7 @@ def _written(
         notes=notes,
         extras=extras.to_json(reading, names),
         unit=unit_of(network, core),
+        earlier=next(iter(earlier), None),
     )
 
 

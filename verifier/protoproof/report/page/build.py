@@ -166,6 +166,8 @@ def _page_fact(
     best = reading.best_location(prototype) if reading.has_place(prototype) else None
     location = fact.location if isinstance(fact, PairFact) else best
     placed = location is not None and not reading.single
+    # a picture of something else than the prototype shows what it is like, if anything, to nobody
+    unlike = location is None or (patches is not None and prototype in patches.others)
     return PageFact(
         kind=fact.kind,
         sentence=sentence,
@@ -182,7 +184,9 @@ def _page_fact(
         activation=float(reading.activation[prototype]),
         # elsewhere a pair does not decide the activation, so it adds nothing that can be named
         contribution=reading.contribution(prototype) if location == best else None,
-        likeness="closest match" if location is None else likeness(reading, location, prototype),
+        likeness="closest match"
+        if unlike or location is None
+        else likeness(reading, location, prototype),
     )
 
 

@@ -71,10 +71,14 @@ class _Provenance(_Part):
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """One picture and one origin ("training image 123") per prototype."""
+    """One picture and one origin ("training image 123") per prototype.
+
+    ``others``: prototypes of which the patch is only the nearest that was found, and not their own.
+    """
 
     pictures: tuple[Image, ...]
     origins: tuple[str, ...]
+    others: frozenset[int] = frozenset()
 
 
 def patches_of(network: Network) -> Patches | None:
@@ -133,6 +137,7 @@ def load_patches(model: Path, prototypes: int, inside: str | None = None) -> Pat
             + (", the nearest patch, not the prototype's own" if origin.nearest else "")
             for origin in provenance.prototypes
         ),
+        frozenset(origin.prototype for origin in provenance.prototypes if origin.nearest),
     )
 
 
