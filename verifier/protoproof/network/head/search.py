@@ -176,6 +176,8 @@ def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
         source = node.inputs[0] if node.inputs else ""
         if node.op not in _LAST or node.outputs[0] != name or source not in view.dependent:
             break
+        if gone == ["Sigmoid"] and node.op not in LAYOUT:
+            break  # labels: their signs decide, which nothing else keeps
         if source == view.input or not _over_classes(search, node):
             break
         if node.op not in LAYOUT:
