@@ -86,13 +86,15 @@ def over_locations(
         ends = (x.norm.floor, np.array(x.norm.added), x.norm.beside)
         columns = (np.broadcast_to(part, outer).reshape(-1).tolist() for part in ends)
         norms = [*zip(*columns, strict=True)]
-    steps = scalars(x.steps, outer)
+    # where nothing is pooled, what was done before may as well be done afterwards
+    before, after = ((), x.steps) if size == 1 else (x.steps, ())
+    steps = scalars(before, outer)
     record = [
         tables.record(Pool(kind, count, x.space, *each))
         for each in zip(site_sets, rows, norms, steps, strict=True)
     ]
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
-    return Pooled(shape, np.array(record, dtype=np.int64).reshape(outer))
+    return Pooled(shape, np.array(record, dtype=np.int64).reshape(outer), after)
 
 
 def single(tables: Tables, x: Measured) -> Pooled:

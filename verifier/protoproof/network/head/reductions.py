@@ -69,6 +69,8 @@ def reduced(tables: Tables, value: Value, kind: str, axes: tuple[int, ...]) -> V
     if isinstance(value, Combination):
         if kind in ("Sum", "Mean"):
             return pooled.total(tables, value, axes, _KINDS[kind])
+        if all(value.shape[axis] == 1 for axis in axes):
+            return value
         value = pooled.alone(tables, value)
     if isinstance(value, Measured | Pooled):
         return pooled.reduced(tables, value, _KINDS[kind], axes)

@@ -195,7 +195,7 @@ def _oriented(
     if feature.kind == "bottom":
         inner, outer = (*inner, *_TURNED), (*_TURNED, *outer)
     pooling = Pooling(_KINDS[feature.kind], feature.largest)  # type: ignore[arg-type]
-    whole = (*row.program, *inner)
+    whole = tidied((*row.program, *inner), _distance(row))
     if _passes(feature.kind, whole):
         return _Oriented(row, pooling, (), (*whole, *outer))
     return _Oriented(row, pooling, whole, outer)
