@@ -69,6 +69,15 @@ def test_which_class_is_which_is_said_where_the_network_does_not(place: Path) ->
     assert f"note        {words} 0, 1 (prepare --classes" in made.out
 
 
+def test_a_gate_in_an_empty_directory_says_where_to_start(tmp_path: Path) -> None:
+    done = protoproof("gate", cwd=tmp_path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "gate needs --policy, --model, --data" in done.err
+    assert "protoproof init MODEL --data DATA" in done.err
+    assert "needs --model, --data, on" in protoproof("gate", "--policy", "p", cwd=tmp_path).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_what_is_asked_for(place: Path) -> None:
     made = protoproof(
         "init", "net.onnx", "--data", "data/t.npz", "--ci", "none", "--json", cwd=place
