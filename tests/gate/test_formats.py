@@ -82,6 +82,39 @@ def test_failures_are_in_junit_and_nothing_else_is(policy: Path) -> None:
         assert int(root.attrib[word]) == sum(int(suite.attrib[word]) for suite in root)
 
 
+# per element: attributes that it must have, that it may have, and elements that it may hold, by the
+# schema that Jenkins checks such files with (junit-10.xsd of xunit), as far as needed
+JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package"},
+        {"properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": (set(), {"type", "message"}, set()),
+    "system-out": (set(), set(), set()),
+}
+
+
+@pytest.mark.parametrize("name", ["net", HOSTILE])
+def test_junit_holds_what_its_schema_allows(policy: Path, name: str) -> None:
+    root = ElementTree.fromstring(to_junit(result(policy, name)))  # noqa: S314  # our own
+    assert root.tag == "testsuites"
+    assert {element.tag for element in root.iter()} > {"testcase", "failure", "system-out"}
+    for element in root.iter():
+        needed, allowed, held = JUNIT[element.tag]
+        assert needed <= set(element.attrib) <= needed | allowed, element.tag
+        assert {inner.tag for inner in element} <= held, element.tag
+        if held:  # text stands in failures and outputs only
+            assert not (element.text or "").strip()
+        assert not (element.tail or "").strip()
+
+
 def test_what_the_policy_allows_is_no_failure(policy: Path) -> None:
     policy.write_text(RULES.replace("0.9", "0.5"))
     root = ElementTree.fromstring(to_junit(result(policy)))  # noqa: S314  # our own

@@ -610,5 +610,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
     single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
     assert "Explanation proved, and accepted by the independent checker" in single
-    assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
+    alone = protoproof("report", certificate, "--out", tmp_path / "z.html")
+    assert alone.code == 2
+    assert "protoproof show says what it claims without them" in alone.err
     assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2
