@@ -60,6 +60,11 @@ def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {page, tmp_path / "u.region.json"}
     assert document["page"] == str(page)
     assert "Neither proved nor refuted" in page.read_text(encoding="utf-8")
+    told = protoproof(
+        *CERTIFY, "--input", digit, "--region", "linf:0.18", "--no-falsify",
+        "--method", "interval", "--out", tmp_path / "v.cert.json",
+    )  # fmt: skip
+    assert "may help    a smaller region (--radius-up-to" in told.out
 
 
 def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:

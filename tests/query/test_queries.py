@@ -114,6 +114,7 @@ def test_an_offered_latent_is_only_a_place_to_start(ask: Ask) -> None:
         ("(assert (<= X[0,0,0,0] 1))", "line 5: Type mismatch"),
         ("(assert (<= W[0] 0.5))", "Undeclared variable"),
         ("(assert (not (<= X[0,0,0,0] 0.5)))", "syntax error"),
+        ("", r"the file ends, and needs \(assert ...\) at least"),
         ("(assert " + "(and " * 300 + "(<= X[0,0,0,0] 0.5)" + ")" * 301, "nested deeper"),
     ],
 )

@@ -174,7 +174,10 @@ def test_annex_iv_and_the_model_card_say_what_is_known_and_name_what_is_not(
     assert "2(e)" in annex
     assert "2(g)" in annex
     assert f"{page.correct} of {page.total} right" in annex
-    assert f"{page.accepted} of {page.total} explanations" in annex
+    proved = dict(page.states)["proved"]
+    assert f"{proved} of {page.total} explanations are proved" in annex
+    regions_too = render_audit(replace(page, accepted=page.accepted + 7))  # more certificates
+    assert f"{proved} of {page.total} explanations are proved" in regions_too.split('id="annex"')[1]
     assert dict(page.identity)["Data sha256"] in annex
     assert "Not tested in this campaign" in annex
     for part in ("Intended use", "Training data", "Ethical considerations"):
@@ -250,7 +253,7 @@ def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
     html = render_audit(page)
     assert "The policy “test” passed, decided again for this report" in html
     assert 'data-label="Result" class="yes"' in html
-    assert "Only facts that are proved necessary count here, and none is" in html
+    assert "No fact is proved necessary, so that no explanation is known to need" in html
     # without data, or where the policy is not what it was, nothing is green
     for why, policy, data in (("--data", None, None), ("changed since", HEADER + STRICT, few)):
         if policy is not None:
@@ -404,7 +407,19 @@ def test_reliability_counts_right_predictions_only(page: AuditPage) -> None:
         for number, used in enumerate([(1, 2), (0, 1), (0,), ()])
     )
     found = least_reliable(replace(page, prototypes=prototypes))  # instance 0 is predicted wrongly
-    assert [(row.index, row.right, row.named) for row in found] == [(2, 0, 1), (1, 1, 2)]
+    assert [(row.index, row.right, row.needed) for row in found] == [(2, 0, 1), (1, 1, 2)]
+
+
+def test_only_facts_that_are_proved_necessary_need_a_prototype(page: AuditPage) -> None:
+    """And the page says so, also where there are none: witnesses need not be searched."""
+    assert "a fact that is proved necessary names it" in render_audit(page)
+    unknown = tuple(
+        replace(p, used_by=(), notes=("needed by no explanation",)) for p in page.prototypes
+    )
+    said = render_audit(replace(page, prototypes=unknown))
+    assert "No fact is proved necessary" in said
+    assert "is needed for right predictions only" not in said
+    assert "named by no" not in said
 
 
 def test_a_phone_cuts_no_column_and_paper_has_numbers(page: AuditPage) -> None:
@@ -584,6 +599,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
+    assert f"<dt>Command</dt><dd>protoproof campaign {MODEL.name} --data" in html
     certificate = next((tmp_path / "c" / "certificates").iterdir())
     np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [
@@ -596,5 +612,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
     single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
     assert "Explanation proved, and accepted by the independent checker" in single
-    assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
+    alone = protoproof("report", certificate, "--out", tmp_path / "z.html")
+    assert alone.code == 2
+    assert "protoproof show says what it claims without them" in alone.err
     assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2

@@ -121,7 +121,9 @@ def test_the_command(tmp_path: Path) -> None:
     document = json.loads(done.out)
     assert document["inputs"] == 40
     assert len(document["levels"]) == 2
-    assert (tmp_path / "a.html").is_file()
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Model file mnist-certified.onnx, sha256" in page
+    assert "Command <code>protoproof ambiguity mnist-certified.onnx --data mnist5k" in page
 
 
 def test_a_part_of_the_data_is_spread_over_all_of_it() -> None:

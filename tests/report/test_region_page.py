@@ -89,6 +89,7 @@ def test_a_region_is_told_in_its_own_words() -> None:
 def test_only_what_is_proved_is_called_so(verdict: str, heading: str, never: str) -> None:
     said = text(made(verdict=verdict, instead="1", reason="timeout", seconds=None))
     assert heading in said
+    assert ("What may help A smaller region" in said) == (verdict == "unknown")
     assert never not in said
     html = render_region(made(verdict=verdict, instead="1", reason="timeout", seconds=None))
     colour = "bad" if verdict in ("refuted", "rejected") else "conditional"

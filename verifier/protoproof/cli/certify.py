@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
 from protoproof.cli.options import (
@@ -288,7 +287,7 @@ def print_certified(
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
     from protoproof.report.files.region_files import radius_words
-    from protoproof.report.page.words import REGION_LEVEL
+    from protoproof.report.page.words import REGION_LEVEL, region_help
 
     out = console()
     out.print(
@@ -297,10 +296,7 @@ def print_certified(
     )
     if unit:
         out.print(f"unit        {safe(unit)}", highlight=False)
-    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
-    for stage in result.stages:
-        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
-    out.print(table)
+    _print_stages(out, result.stages)
     if result.conditions:
         out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
         for condition in result.conditions:
@@ -308,6 +304,9 @@ def print_certified(
     else:
         level = f", level R ({REGION_LEVEL})" if result.certificates else ""
         out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    further = region_help(result.verdict.status.value, result.verdict.reason)
+    if further and not result.conditions:
+        out.print(f"may help    {further}", highlight=False)
     if result.counterexample is not None:
         out.print(
             f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"
@@ -336,3 +335,12 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
+
+
+def _print_stages(out: Any, stages: Any) -> None:
+    from rich.table import Table
+
+    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
+    for stage in stages:
+        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
+    out.print(table)

@@ -220,7 +220,10 @@ def _single(
     from protoproof.report.audit import page_to_files
 
     if model is None or input_ is None:
-        raise UsageError("the page of one certificate needs --model and --input")
+        raise UsageError(
+            "the page of one certificate needs --model and --input; protoproof show says what it "
+            "claims without them"
+        )
     target.prepare()
     found = page_to_files(
         certificate,

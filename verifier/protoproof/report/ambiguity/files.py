@@ -20,7 +20,7 @@ from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.patches import patches_of
 from protoproof.report.page.text import plural
-from protoproof.report.page.told import date_words
+from protoproof.report.page.told import date_words, told_command
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def ambiguity_to_files(
     most: int = 10,
     indices: Sequence[int] | None = None,
     of: int | None = None,
+    command: str = "",
 ) -> AmbiguityFiles:
     """Count collisions among some inputs; write the numbers to ``out``, a page beside it.
 
@@ -60,6 +61,7 @@ def ambiguity_to_files(
         most: the largest k.
         indices: where in the data the inputs are; their places in ``images`` if not given.
         of: how many the data has.
+        command: how it was asked, for the page.
 
     Raises:
         OutputError: a file cannot be written, or would replace the model.
@@ -77,7 +79,8 @@ def ambiguity_to_files(
     if of is not None and of > len(images):
         used = f"{len(images):,} of {of:,} inputs, spread evenly"
     place = range(len(images)) if indices is None else indices
-    page = render_ambiguity(_page(network, images, result, data_name, place, used))
+    made = _page(network, images, result, data_name, place, used)
+    page = render_ambiguity(replace(made, command=told_command(command)))
     result = _placed(result, place)
     document = result.to_json() | {"model": network.sha256, "used": used}
     numbers = json.dumps(document, indent=2) + "\n"
@@ -130,6 +133,7 @@ def _page(
         )
     return AmbiguityPage(
         model=network.about.name,
+        file=network.path.name,
         sha256=network.sha256,
         data=data_name,
         used=used,

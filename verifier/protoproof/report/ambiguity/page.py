@@ -53,10 +53,12 @@ class PagePrototype:
 class AmbiguityPage:
     """Everything on the page; ``example`` holds two inputs, or none where nothing collides.
 
-    ``used`` says in words which inputs of the data were used, ``made`` when they were.
+    ``used`` says in words which inputs of the data were used, ``made`` when they were,
+    ``command`` how that was asked.
     """
 
     model: str
+    file: str
     sha256: str
     data: str
     used: str
@@ -64,6 +66,7 @@ class AmbiguityPage:
     example: tuple[PageInput, ...]
     shared: tuple[PagePrototype, ...]
     made: str = ""
+    command: str = ""
 
 
 def ambiguity_context(page: AmbiguityPage) -> dict[str, Any]:

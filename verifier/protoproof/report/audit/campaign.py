@@ -115,7 +115,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign, network),
+        identity=_identity(campaign, network, audit.command),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions, network),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -164,14 +164,15 @@ def _altered(campaign: Confirmed) -> list[str]:
     return [f"Missing or altered since the campaign ran: {words}."] if altered else []
 
 
-def _identity(campaign: Confirmed, network: Network) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
-    options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
+    said = {word: value for word, value in about["options"].items() if value is not None}
+    options = ", ".join(f"{word}: {_option(value)}" for word, value in said.items())
     regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
     stated = network.pixels.text, network.pixels.against
     words = (f"as stated: {stated[0]}", f"contradicted by the model: {stated[1]}")
-    pixels = "; ".join(text for text, said in zip(words, stated, strict=True) if said)
+    pixels = "; ".join(text for text, found in zip(words, stated, strict=True) if found)
     prepared = (("Preprocessing", pixels),) if pixels else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
@@ -194,6 +195,7 @@ def _identity(campaign: Confirmed, network: Network) -> tuple[tuple[str, str], .
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
+        *((("Command", command),) if command else ()),
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
 
@@ -285,9 +287,9 @@ def _prototypes(
         if j in model.idle:
             notes.append("idle: all classes have the same weight")
         if j in unused and not used:
-            notes.append("named by no explanation, best match of no instance")
+            notes.append("needed by no explanation, best match of no instance")
         elif not used:
-            notes.append("named by no explanation")
+            notes.append("needed by no explanation")
         owners = model.prototype_class
         found.append(
             AuditPrototype(

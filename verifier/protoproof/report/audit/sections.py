@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from protoproof.campaign import Confirmed, Instances, Row
 from protoproof.campaign.recheck import FOREIGN, Rechecked, stored_input
 from protoproof.campaign.store import ALTERED
+from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import ActivationFact, Core, PairFact
 from protoproof.kernel import CheckReport
 from protoproof.network import Network
@@ -24,6 +25,7 @@ from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
 from protoproof.report.page.reading import Reading, recorded_reading
 from protoproof.report.page.text import plural
+from protoproof.report.page.told import told_command
 from protoproof.report.page.words import domain_words
 
 _SENTENCES = 60  # facts of one instance that are spelled out
@@ -37,7 +39,7 @@ class Sections:
 
     def __init__(self, network: Network, instances: Instances | None) -> None:
         self._network, self._instances = network, instances
-        self.domain = ""
+        self.domain = self.command = ""
         self.missing: list[str] = []
         if instances is None:
             self.missing.append(
@@ -74,6 +76,8 @@ class Sections:
             word = told is not None and told.conditional
             return AuditInstance(**base, rejected=false, conditional=word)
         self.domain = self.domain or domain_words(found.core)
+        if not self.command and found.content is not None:
+            self.command = told_command(read_certificate(found.content).about.command)
         if brief:
             return AuditInstance(**base)
         reading = recorded_reading(self._network, found.core)

@@ -27,7 +27,7 @@ from protoproof.report.page.page import (
 from protoproof.report.page.text import label
 from protoproof.report.page.told import date_words, told_command
 from protoproof.report.page.view import bars_of
-from protoproof.report.page.words import REGION_LEVELS, claims_words, limits_words
+from protoproof.report.page.words import REGION_LEVELS, claims_words, limits_words, region_help
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport
@@ -206,6 +206,7 @@ def render_region(page: RegionPage) -> str:
             "weakest": min(proved, default=None),
             "closest": min(page.margins, key=lambda margin: margin.observed, default=None),
             "level": REGION_LEVELS["R"],
+            "further": region_help(page.verdict, page.reason),
             "listed": _LISTED,
         },
     )

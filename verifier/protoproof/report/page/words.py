@@ -53,6 +53,12 @@ REGION_LEVELS = {
     "of an input of the region is not covered.",
 }
 
+_REGION_HELP = (
+    "a smaller region (--radius-up-to finds the largest radius that is proved), a longer "
+    "--timeout, or a network trained for such proofs: ordinary training leaves even small "
+    "regions open"
+)
+
 # What a passed obligation of the checker establishes.
 OBLIGATIONS = {
     "format": "The bytes are one certificate of a known version.",
@@ -176,6 +182,12 @@ def scope_words(core: Core) -> str:
     if isinstance(domain, ReachDomain):
         return "Over the stated box of latents"
     return "Whatever the encoder's last operator can output"
+
+
+def region_help(verdict: str, reason: str) -> str:
+    """What may decide an open region; empty where no bound would: users meet open ones first."""
+    helpless = ("numerically fragile", "tie")
+    return _REGION_HELP if verdict == "unknown" and not reason.startswith(helpless) else ""
 
 
 def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple[str, ...]:
