@@ -17,7 +17,7 @@ from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Cut, Form
 from protoproof.network.head.paths import LAYOUT
 from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.trials import Search, ShapeOf, compares, rank, trials
+from protoproof.network.head.trials import HIGHEST, Search, ShapeOf, compares, rank, trials
 from protoproof.network.head.view import Op, View
 from protoproof.network.onnx.node import printable
 
@@ -102,7 +102,7 @@ def recognise(
     candidates: list[Candidate] = []
     for name in outputs:
         if name in view.dependent:
-            candidates += _candidates(search, name, latent)
+            candidates += _candidates(search, name, latent, candidates)
     # a later output that is no decision (activations, distances) is explained only if chosen
     first = next((n for n in outputs if _is_vector(shape_of(_stripped(search, n)[0]))), None)
     good = [c for c in candidates if c.rank > 0 or latent]
@@ -158,18 +158,44 @@ def _reason(search: Search, candidates: Sequence[Candidate], first: str) -> str:
     return f"no prototype head is recognised: {'; '.join(parts) or 'no output holds scores'}"
 
 
-def _candidates(search: Search, output: str, latent: Sequence[str]) -> list[Candidate]:
-    """All heads that one output has."""
+def _candidates(
+    search: Search, output: str, latent: Sequence[str], earlier: Sequence[Candidate]
+) -> list[Candidate]:
+    """The heads that one output has, after those of ``earlier`` outputs."""
     scores, stripped = _stripped(search, output)
     if scores not in search.view.producers:
         return []
     labels = "Sigmoid" in stripped
-    found = []
-    for cuts in [tuple(latent)] if latent else trials(search, scores):
-        form = search.tried(cuts, scores, labels)
+    tried = [tuple(latent)] if latent else list(trials(search, scores))
+    narrower = _narrower(search, tried)
+    found: dict[int, Candidate] = {}
+    highest = {c.latents for c in earlier if c.rank == HIGHEST and not c.form.trivial}
+    for place in sorted(range(len(tried)), key=lambda k: bool(narrower[k])):
+        if not highest.isdisjoint(narrower[place]):
+            continue
+        form = search.tried(tried[place], scores, labels)
         if form is not None and form.head.prototypes.any():  # zeros: differences were the latent
-            found.append(Candidate(form, output, scores, rank(search.view, form)))
-    return found
+            found[place] = Candidate(form, output, scores, rank(search.view, form))
+            highest |= {c.latents for c in (found[place],) if c.rank == HIGHEST}
+    return [found[place] for place in sorted(found)]
+
+
+def _narrower(search: Search, tried: Sequence[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
+    """For every tensor to try the smaller ones that it is computed from alone.
+
+    Such a tensor (the latent less each of the prototypes, say) is tried after them, and not at all
+    where one of them has a head of the highest rank: of equals the smallest latent is chosen.
+    """
+    single = [names for names in tried if len(names) == 1]
+    size = {names: math.prod(search.shape_of(names[0]) or ()) for names in single}
+    producers = search.view.producers  # of tensors that everything passes through, one by one
+    number = {n: producers[n[0]].number if n[0] in producers else -1 for n in single}
+    return [
+        [n for n in single if 0 < size[n] < size[names] and number[n] < number[names]]
+        if names in size
+        else []
+        for names in tried
+    ]
 
 
 def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:

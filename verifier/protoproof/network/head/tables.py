@@ -38,7 +38,7 @@ class Space:
     """All sites of ``size`` latent elements, and the rows of coefficients over them."""
 
     size: int
-    _sites: dict[bytes, int] = field(default_factory=dict)
+    _sites: dict[int, list[int]] = field(default_factory=dict)  # by a sum that tells most apart
     _elements: list[Index] = field(default_factory=list)
     _blocks: list[Rows] = field(default_factory=list)
     _merged: Rows | None = None
@@ -54,19 +54,24 @@ class Space:
             NotRecognisedError: an element twice, or sites that are not ordered alike.
         """
         order = np.argsort(elements[0], kind="stable")
-        ordered = np.ascontiguousarray(elements[:, order], dtype=np.int64)
-        if self.size > 1 and not (np.diff(ordered, axis=1) > 0).all():
+        sorted_ = (order[1:] > order[:-1]).all()
+        ordered = elements if sorted_ else elements[:, order]
+        if not (ordered[:, 1:] > ordered[:, :-1]).all():
             raise NotRecognisedError(
                 "the latent elements of one location are in another order than those of the next"
             )
-        numbers = []
-        for row in ordered:
-            key = row.tobytes()
-            if key not in self._sites:
-                self._sites[key] = len(self._elements)
-                self._elements.append(row)
-            numbers.append(self._sites[key])
-        return np.array(numbers, dtype=np.int64), order
+        sums = ordered @ np.arange(1, 2 * self.size, 2)
+        found = [self._site(total, row) for total, row in zip(sums.tolist(), ordered, strict=True)]
+        return np.array(found, dtype=np.int64), order
+
+    def _site(self, total: int, row: Index) -> int:
+        known = self._sites.setdefault(total, [])
+        for number in known:
+            if np.array_equal(self._elements[number], row):
+                return number
+        known.append(len(self._elements))
+        self._elements.append(row)
+        return known[-1]
 
     def add_rows(self, rows: Rows) -> Index:
         """Numbers of the rows of one operator.

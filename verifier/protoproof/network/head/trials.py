@@ -22,6 +22,7 @@ from protoproof.network.onnx.node import printable
 _DEEPEST = 160
 _MOST_BANKS = 4
 _DECISIVE = 1 << 30  # more nodes than a graph has
+HIGHEST = 4  # the rank of distances
 ShapeOf = Callable[[str], Shape | None]
 
 
@@ -84,7 +85,7 @@ def rank(view: View, form: Form) -> int:
     """How much of a head it is: 0 for a last layer alone, whose 'prototypes' are its weights."""
     head = form.head
     if head.geometry in ("euclidean", "diagonal"):
-        return 4
+        return HIGHEST
     if (head.prototypes == head.prototypes[:, :1]).all() and head.channels > 1:
         return 0  # sums over channels: no stored prototype is read
     known = latent_range(view, form.cuts)
