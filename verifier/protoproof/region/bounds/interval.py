@@ -80,15 +80,38 @@ def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
             for end in ("lower", "upper")
         )
         cloud = stack([box.cloud for box in some])
-        found = walk(graph, Interval(lower, upper), cloud)[graph.outputs[0]]
-        parts.append([by_location(end) for end in (found.lower, found.upper)])
+        found = walk(graph, Interval(lower, upper), cloud)
+        ends = (
+            torch.cat([getattr(found[name], end).flatten(1) for name in graph.outputs], 1)
+            for end in ("lower", "upper")
+        )
+        parts.append([by_location(end, network.sites) for end in ends])
     lows, highs = zip(*parts, strict=True)
     return LatentBox(np.concatenate(lows), np.concatenate(highs))
 
 
-def by_location(latent: Tensor) -> Float[NDArray[np.float64], "box location channel"]:
-    """Channels last, one row per location."""
-    return np.ascontiguousarray(latent.flatten(2).transpose(1, 2).numpy())
+def by_location(
+    latent: Tensor, sites: NDArray[np.int64]
+) -> Float[NDArray[np.float64], "box location channel"]:
+    """One row per location: ``sites`` [L, D] says where its channels lie in a flat latent."""
+    return np.ascontiguousarray(latent.flatten(1).numpy()[:, sites])
+
+
+def in_the_latent(
+    coefficients: Float[NDArray[np.float64], "row location channel"],
+    sites: NDArray[np.int64],
+    size: int,
+) -> Float[NDArray[np.float64], "row unit"]:
+    """Linear forms of locations as forms of the flat latent of so many numbers.
+
+    Raises:
+        BoundsError: locations overlap; the checker replays no forms of such.
+    """
+    if np.unique(sites).size != sites.size:
+        raise BoundsError("no linear bounds of locations that overlap")
+    rows: NDArray[np.float64] = np.zeros((len(coefficients), size))
+    rows[:, sites.ravel()] = coefficients.reshape(len(coefficients), -1)
+    return rows
 
 
 def _cost(call: Call, graph: Graph) -> int:

@@ -70,7 +70,8 @@ class Region(ABC):
     """A set of inputs around ``centre`` within ``domain`` (least and largest input value).
 
     Raises:
-        InputError: the centre is not finite float32, or lies outside the domain.
+        InputError: the centre is not finite float32, has not three axes, or lies outside the
+            domain.
     """
 
     centre: Image
@@ -82,6 +83,11 @@ class Region(ABC):
         centre = np.array(self.centre)
         if centre.dtype != np.float32 or not np.isfinite(centre).all():
             raise InputError("region: its centre is not finite float32; give such an input")
+        if centre.ndim != 3:
+            raise InputError(
+                f"region: an input of shape {list(centre.shape)} is in none: regions are sets of "
+                "inputs with three axes, as pictures have; ask without a region"
+            )
         low, high = self.domain
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"region: the domain [{low}, {high}] is empty or infinite; correct it")
@@ -321,7 +327,7 @@ class Occlusion(Boxed):
     radius`` (pixels whose centre is at most that far away). The part outside the image is cut off.
 
     Raises:
-        InputError: no pixel is freed, or the input has no rows and columns.
+        InputError: no pixel is freed, or nobody can tell which axes are rows and columns.
     """
 
     shape: tuple[int, ...]
@@ -372,13 +378,13 @@ def image_planes(region: Region, values: NDArray[T]) -> NDArray[T]:
     """A view [channel, row, column] of what has the shape of the region's inputs.
 
     Raises:
-        InputError: they have no rows and columns, or nobody can tell which axes these are.
+        InputError: nobody can tell which axes these are.
     """
     seen = planes(values)
     if seen is None:
         raise InputError(
-            f"region {region}: an input of shape {list(values.shape)} has no rows and columns (or "
-            "nobody can tell which they are); use linf:R, l2:R or box:FILE.npz"
+            f"region {region}: of an input of shape {list(values.shape)} nobody can tell which "
+            "axes are its rows and columns; use linf:R, l2:R or box:FILE.npz"
         )
     return seen
 
