@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -56,6 +57,25 @@ def test_what_is_written_gates_as_it_is(place: Path) -> None:
     forced = protoproof("init", "net.onnx", "--data", "data/t.npz", "--force", cwd=place)
     assert forced.code == 0
     assert {name: (place / name).read_bytes() for name in FILES} == before
+
+
+def test_which_class_is_which_is_said_where_the_network_does_not(place: Path) -> None:
+    bare = onnx.load(place / "net.onnx")
+    del bare.metadata_props[:]
+    onnx.save(bare, place / "bare.onnx")
+    made = protoproof("init", "bare.onnx", "--data", "data/t.npz", "--ci", "none", cwd=place)
+    assert (made.code, made.err) == (0, "")
+    words = "the network names no classes: those of t.npz are taken as its 0, 1, ... in this order:"
+    assert f"note        {words} 0, 1 (prepare --classes" in made.out
+
+
+def test_a_gate_in_an_empty_directory_says_where_to_start(tmp_path: Path) -> None:
+    done = protoproof("gate", cwd=tmp_path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "gate needs --policy, --model, --data" in done.err
+    assert "protoproof init MODEL --data DATA" in done.err
+    assert "needs --model, --data, on" in protoproof("gate", "--policy", "p", cwd=tmp_path).err
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_what_is_asked_for(place: Path) -> None:

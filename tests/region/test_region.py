@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
 from protoproof.errors import InputError, UsageError
-from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Occlusion, Region
+from protoproof.region.sets.occlusion import Occlusion
+from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Region
 from protoproof.region.sets.syntax import parse_number, parse_region
 from protoproof.region.sets.transformations import Brightness, Shifts, hull
 

@@ -46,7 +46,7 @@ def ambiguity(
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     rule = network.pixels
     instances = read_instances(data, rule.preprocessing)
-    instances.require_stated(rule)
+    instances.require_taken(rule)
     images = instances.x
     # data sorted by class must not lose classes, so a part of it is spread over all of it
     chosen = spread(len(images), limit)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
 from protoproof.cli.options import (
@@ -297,10 +296,7 @@ def print_certified(
     )
     if unit:
         out.print(f"unit        {safe(unit)}", highlight=False)
-    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
-    for stage in result.stages:
-        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
-    out.print(table)
+    _print_stages(out, result.stages)
     if result.conditions:
         out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
         for condition in result.conditions:
@@ -339,3 +335,12 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
+
+
+def _print_stages(out: Any, stages: Any) -> None:
+    from rich.table import Table
+
+    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
+    for stage in stages:
+        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
+    out.print(table)

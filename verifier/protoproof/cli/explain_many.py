@@ -13,7 +13,6 @@ import numpy as np
 
 from protoproof.cli.explain_options import Printed
 from protoproof.cli.terminal import console, safe
-from protoproof.errors import InputError
 
 if TYPE_CHECKING:
     from protoproof.campaign.instances import Instances
@@ -97,17 +96,11 @@ def _opened(
     images with labels that mean what the network's classes do."""
     from protoproof.campaign.instances import instances_of
     from protoproof.data.dataset import load_data
-    from protoproof.network.layout import from_image
 
     rule = network.pixels
     data = load_data(source, rule.preprocessing)
-    if from_image(data.x_test[0], network.input_shape) is None:
-        raise InputError(
-            f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
-            f"input {list(network.input_shape)}; they are resized only as --preprocess states"
-        )
     about = instances_of(data, source)
-    about.require_stated(rule)
+    about.require_taken(rule)
     if option == "--data" and network.head.decision.kind != "labels":
         about = about.fit(network.class_names, network.about.classes_stated)
 

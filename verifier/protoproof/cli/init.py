@@ -75,6 +75,8 @@ def init(
             print(
                 "to do       give the job a variable PROTOPROOF: where to install ProtoProof from"
             )
+        if not network.about.classes_stated:
+            print(f"note        {_counted(instances)}")
         print("next        protoproof gate")
 
 
@@ -87,7 +89,6 @@ def _looked_at(model: Path, data: str, preprocess: str | None) -> tuple[Network,
     from protoproof.campaign.instances import read_instances
     from protoproof.explanation.certifiable import checkers_objection
     from protoproof.network import load
-    from protoproof.network.layout import from_image
 
     network = load(model, preprocess=preprocess)
     objection = checkers_objection(network)
@@ -95,14 +96,18 @@ def _looked_at(model: Path, data: str, preprocess: str | None) -> tuple[Network,
         raise InputError(f"{model}: explanations cannot be certified: {objection}")
     read = read_instances(data, network.pixels.preprocessing)
     instances = read.fit(network.class_names, network.about.classes_stated)
-    instances.require_stated(network.pixels)
-    if from_image(instances.x[0], network.input_shape) is None:
-        raise InputError(
-            f"data {instances.name}: images of shape {list(instances.x[0].shape)} do not fit the "
-            f"network's input {list(network.input_shape)}; they are resized only as --preprocess "
-            "states"
-        )
+    instances.require_taken(network.pixels)
     return network, instances
+
+
+def _counted(instances: Instances) -> str:
+    """As what classes the data's are taken, where the network does not name its own."""
+    most = 5
+    names = ", ".join(instances.classes[:most]) + (", ..." if len(instances.classes) > most else "")
+    return (
+        f"the network names no classes: those of {instances.name} are taken as its 0, 1, ... in "
+        f"this order: {names} (prepare --classes names them otherwise)"
+    )
 
 
 def _words(

@@ -13,12 +13,15 @@ from protoproof.cli.earlier import data_of, where_it_lay
 from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError, UsageError
-from protoproof.files import make_directory, require_apart, require_writable
+from protoproof.files import make_directory, require_apart, require_writable, set_aside
 
 if TYPE_CHECKING:
     from protoproof.report.audit.page import AuditGate
 
-Out = Annotated[Path, typer.Option("--out", help="The HTML file.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="The HTML file; by default named after DIR, in out/report/."),
+]
 Pdf = Annotated[
     bool, typer.Option("--pdf", help="Also print it, with a headless Chromium, beside --out.")
 ]
@@ -44,12 +47,16 @@ Sections = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """Where a report is written, and how it is announced."""
+    """Where a report is written, and how it is announced.
+
+    ``chosen``: somebody chose the name; under another one an earlier report stays, as NAME.stale.
+    """
 
     out: Path
     pdf: Path | None
     as_json: bool
     quiet: bool
+    chosen: bool
 
     def prepare(self) -> None:
         """Make the directory.
@@ -59,6 +66,10 @@ class Target:
         """
         require_writable(self.out.parent)
         make_directory(self.out.parent)
+        if not self.chosen and self.out.is_file():
+            set_aside(self.out)
+            if not (self.as_json or self.quiet):
+                console().print(safe(f"earlier      kept as {self.out}.stale"))
 
     def announce(self, document: dict[str, Any], lines: Sequence[str]) -> None:
         """Say what was written: as a document, or in lines that end with the files' names."""
@@ -77,7 +88,7 @@ def report(
         Path,
         typer.Argument(metavar="DIR", help="A campaign's or gate's directory, or a certificate."),
     ],
-    out: Out = Path("out/report.html"),
+    out: Out = None,
     pdf: Pdf = False,
     model: Where = None,
     data: Data = None,
@@ -94,9 +105,11 @@ def report(
 
     An audit report's script only searches and orders; a page's proves its claim again in a browser.
     """
+    chosen = out is not None
+    out = out or Path("out/report") / f"{_called(subject)}.html"
     if out.suffix != ".html":
         raise OutputError(f"--out {out}: a report's name must end in .html")
-    target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
+    target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet, chosen)
     written = [out] if target.pdf is None else [out, target.pdf]
     require_apart(f"--out {out}", written, (subject, model, input_, policy))
     if subject.is_file():
@@ -108,6 +121,12 @@ def report(
     else:
         code = _campaign(subject, target, model, data, policy, instances, scripts=not no_script)
     raise typer.Exit(code)
+
+
+def _called(subject: Path) -> str:
+    """What a report is called that nobody named: after its subject."""
+    name = subject.resolve().name
+    return name.removesuffix(".json").removesuffix(".cert") if subject.is_file() else name
 
 
 def _campaign(

@@ -62,6 +62,7 @@ def evaluate(
         campaign.rows,
         None if found is None else {"sha256": found.old.model.sha256, "common": len(found.pairs)},
         campaign.stopped,
+        campaign.healed,
     )
 
 

@@ -138,6 +138,18 @@ class PixelRule:
         """What is stated, in the words of ``--preprocess``; "" where nothing is."""
         return "" if self.preprocessing is None else str(self.preprocessing)
 
+    @property
+    def how_to_fit(self) -> str:
+        """What to say where pictures are of another size, as the end of a message."""
+        layout = layout_of(self.shape)
+        if layout is None:
+            return "it is taken as it is"
+        size = self.shape[1:] if layout == "channels first" else self.shape[:2]
+        words = f"resize={'x'.join(map(str, size))}"
+        if self.preprocessing is not None and self.preprocessing.crop is not None:
+            words += ",crop=none"
+        return f"pictures are resized only as --preprocess states, such as {words}"
+
     def remark(self, word: str = "numbers 0..255") -> str:
         """What is done to pixels, in words; "" where nothing is."""
         stated = self.preprocessing

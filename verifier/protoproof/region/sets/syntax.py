@@ -15,13 +15,13 @@ from protoproof.data.npz import UNREADABLE, require_sensible
 from protoproof.errors import InputError, UsageError
 from protoproof.network.onnx.file import read_regular_file
 from protoproof.network.onnx.node import printable
+from protoproof.region.sets.occlusion import Occlusion
 from protoproof.region.sets.region import (
     BoxRegion,
     Image,
     InputBox,
     L2Ball,
     LinfBall,
-    Occlusion,
     Region,
     as_typed,
 )

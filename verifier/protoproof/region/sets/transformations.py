@@ -18,6 +18,7 @@ from protoproof.arithmetic import interval as en
 from protoproof.arithmetic.interval import Interval
 from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
 from protoproof.errors import UsageError
+from protoproof.region.sets.occlusion import image_planes
 from protoproof.region.sets.parametric import Cloud
 from protoproof.region.sets.region import (
     Image,
@@ -25,7 +26,6 @@ from protoproof.region.sets.region import (
     InputBox,
     Region,
     Wide,
-    image_planes,
     require_radius,
 )
 

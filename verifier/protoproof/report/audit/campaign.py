@@ -166,7 +166,8 @@ def _altered(campaign: Confirmed) -> list[str]:
 def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
-    options = ", ".join(f"{word}: {_option(value)}" for word, value in about["options"].items())
+    said = {word: value for word, value in about["options"].items() if value is not None}
+    options = ", ".join(f"{word}: {_option(value)}" for word, value in said.items())
     regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (

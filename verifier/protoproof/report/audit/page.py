@@ -55,6 +55,7 @@ class AuditInstance:
         proved: the smallest proved margin over any rival, or None.
         steps: how the observed margin adds up.
         certificate: (file name, sha256), or None.
+        file: the input's file, where it has one.
     """
 
     index: int
@@ -77,6 +78,7 @@ class AuditInstance:
     proved: float | None = None
     steps: tuple[Step, ...] = ()
     certificate: tuple[str, str] | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, eq=False)

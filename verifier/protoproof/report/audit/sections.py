@@ -53,6 +53,7 @@ class Sections:
         picture = None if brief and row.correct is True else self._picture(row)
         base: dict[str, Any] = {
             "index": row.index,
+            "file": row.file,
             "label": names[row.label],
             "predicted": None if record.predicted is None else names[record.predicted],
             "correct": row.correct,
