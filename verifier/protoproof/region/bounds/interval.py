@@ -25,6 +25,7 @@ from protoproof.network.onnx.graph import Graph
 from protoproof.network.onnx.node import Call
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
 from protoproof.network.onnx.windows import window
+from protoproof.region.bounds.locations import by_location
 from protoproof.region.sets.parametric import Cloud, stack
 from protoproof.region.sets.region import InputBox
 
@@ -88,30 +89,6 @@ def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
         parts.append([by_location(end, network.sites) for end in ends])
     lows, highs = zip(*parts, strict=True)
     return LatentBox(np.concatenate(lows), np.concatenate(highs))
-
-
-def by_location(
-    latent: Tensor, sites: NDArray[np.int64]
-) -> Float[NDArray[np.float64], "box location channel"]:
-    """One row per location: ``sites`` [L, D] says where its channels lie in a flat latent."""
-    return np.ascontiguousarray(latent.flatten(1).numpy()[:, sites])
-
-
-def in_the_latent(
-    coefficients: Float[NDArray[np.float64], "row location channel"],
-    sites: NDArray[np.int64],
-    size: int,
-) -> Float[NDArray[np.float64], "row unit"]:
-    """Linear forms of locations as forms of the flat latent of so many numbers.
-
-    Raises:
-        BoundsError: locations overlap; the checker replays no forms of such.
-    """
-    if np.unique(sites).size != sites.size:
-        raise BoundsError("no linear bounds of locations that overlap")
-    rows: NDArray[np.float64] = np.zeros((len(coefficients), size))
-    rows[:, sites.ravel()] = coefficients.reshape(len(coefficients), -1)
-    return rows
 
 
 def _cost(call: Call, graph: Graph) -> int:

@@ -28,7 +28,8 @@ from protoproof.network import Network
 from protoproof.network.onnx.graph import Graph
 from protoproof.network.onnx.node import Call, Node
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
-from protoproof.region.bounds.interval import LatentBox, by_location, in_the_latent, walk
+from protoproof.region.bounds.interval import LatentBox, walk
+from protoproof.region.bounds.locations import by_location, in_the_latent
 from protoproof.region.bounds.names import UNITS
 from protoproof.region.sets.parametric import Cloud
 from protoproof.region.sets.region import InputBox

@@ -32,13 +32,8 @@ from protoproof.network.onnx.graph import Graph, part
 from protoproof.network.onnx.node import Node
 from protoproof.network.onnx.torch_graph import TorchGraph
 from protoproof.region.bounds import lirpa_compat
-from protoproof.region.bounds.interval import (
-    LatentBox,
-    encoder_bounds,
-    in_the_latent,
-    require_bounds,
-    walk,
-)
+from protoproof.region.bounds.interval import LatentBox, encoder_bounds, require_bounds, walk
+from protoproof.region.bounds.locations import in_the_latent
 from protoproof.region.bounds.names import METHODS
 from protoproof.region.sets.region import InputBox, L2Ball, Region
 from protoproof.region.sets.transformations import hull
