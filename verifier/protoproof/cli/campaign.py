@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protoproof.cli.options import (
+    Compare,
     Domain,
     Inflate,
     Json,
@@ -101,6 +102,7 @@ def campaign(
     inflate: Inflate = False,
     label: Label = None,
     level: Level = "auto",
+    compare: Compare = False,
     latent: Latent = None,
     output: Output = None,
     preprocess: Preprocess = None,
@@ -124,7 +126,7 @@ def campaign(
     chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
         selection=Selection(per_class, seed, chosen),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -201,6 +203,8 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"correct     {accuracy['correct']} of {len(result.rows)}")
     table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
+        if not sizes["count"]:
+            continue  # never the smallest
         table.add_row(
             safe(vocabulary), *("-" if v is None else f"{v:g}" for v in list(sizes.values()))
         )
