@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protoproof.cli.options import (
+    Compare,
     Domain,
     Inflate,
     Json,
@@ -102,6 +103,7 @@ def campaign(
     inflate: Inflate = False,
     label: Label = None,
     level: Level = "auto",
+    compare: Compare = False,
     latent: Latent = None,
     output: Output = None,
     preprocess: Preprocess = None,
@@ -125,7 +127,7 @@ def campaign(
     chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
         selection=Selection(per_class, seed, chosen),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -207,6 +209,8 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"predictions {right}, which no proof says{which}", highlight=False)
     table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
+        if not sizes["count"]:
+            continue  # never the smallest
         table.add_row(
             safe(vocabulary), *("-" if v is None else f"{v:g}" for v in list(sizes.values()))
         )

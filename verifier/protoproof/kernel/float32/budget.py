@@ -209,11 +209,11 @@ class _Sums:
         weights = np.zeros((len(scores), len(terms)))
         for row, one in zip(weights, scores, strict=True):
             for term, weight in zip(one.terms, one.weights, strict=True):
-                row[place[term]] = float(Fraction(weight) / one.denominator)
+                row[place[term]] = float(weight / one.denominator)  # rounded once: integers
         atoms = [walk.atoms.get(t) for t in terms]
         return cls(
             weights,
-            np.array([float(Fraction(s.constant) / s.denominator) for s in scores]),
+            np.array([float(s.constant / s.denominator) for s in scores]),
             np.array([math.inf if a is None else a.error for a in atoms]),
             np.array([-math.inf if a is None else a.low for a in atoms]),
             np.array([math.inf if a is None else a.high for a in atoms]),
