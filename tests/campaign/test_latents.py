@@ -37,9 +37,9 @@ class Runs:
         return self.seen.count(x.tobytes())
 
 
-def run(out: Path, **settings: Any) -> Campaign:
+def run(out: Path, count: int = COUNT, **settings: Any) -> Campaign:
     usual = {"options": QUICK, "engine": InlineEngine, "limits": PATIENT}
-    return run_campaign(network(), some(COUNT), out, **(usual | settings))
+    return run_campaign(network(), some(count), out, **(usual | settings))
 
 
 def certificates(out: Path) -> list[bytes]:
@@ -50,9 +50,9 @@ def test_explanation_and_regions_share_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = Runs(monkeypatch)
-    run(tmp_path, regions=("linf:0.02", "brightness:0.01"))
+    run(tmp_path, 1, regions=("linf:0.001", "brightness:0.001"))
     # what a region's search tries beside the instance is no instance
-    assert [runs.of(x) for x in some(COUNT).x] == [1] * COUNT
+    assert runs.of(some(1).x[0]) == 1 < len(runs.seen)
 
 
 def test_other_options_take_what_is_there_and_find_the_same(
