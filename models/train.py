@@ -27,7 +27,7 @@ from models.protopnet import ProtoPNet
 from models.recipe import Recipe
 from models.stages import Samples, joint, last_layer
 from protoproof.data.dataset import Dataset, load_data
-from protoproof.errors import UsageError
+from protoproof.errors import InputError, UsageError
 from protoproof.files import make_directory, write_atomic
 
 FAMILIES = ("protopnet",)
@@ -82,6 +82,10 @@ def train_model(
     began = time.monotonic()
     _refuse(family, certified_eps, seed, epochs, prototypes_per_class, name)
     dataset = load_data(data)
+    if not dataset.divided:
+        raise InputError(
+            f"data '{data}': has no training part; give x_train and y_train, or train/CLASS"
+        )
     certified = certified_eps is not None
     per_class = prototypes_per_class or (5 if certified else 10)
     width = channels or (128 if grid == 1 and not certified else 64)

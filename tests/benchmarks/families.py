@@ -37,9 +37,10 @@ HEAD = [
 PROSE = """# Measured, family by family
 
 What `explain` needs for one prediction, next to the comparison rule that needs least, over the free
-domain and with all defaults (every vocabulary is tried, the smallest counts; witnesses are searched
-for). `python -m tests.benchmarks --only foreign heldout-NAME` measures again, `python -m
-tests.benchmarks.families` makes this page and the table in the README from the results.
+domain and with all defaults (the smallest of all vocabularies counts; witnesses are searched for;
+sizes in the other vocabularies are those of `--compare`). `python -m tests.benchmarks --only
+foreign heldout-NAME` measures again, `python -m tests.benchmarks.families` makes this page and the
+table in the README from the results.
 
 - *recognised*: whether a network of the family is recognised as what it is, from each exporter of
   torch with its defaults (`own`: written by `protoproof export`; `refused`: in one line that names

@@ -23,6 +23,7 @@ from protoproof.cli.gate import print_gate
 from protoproof.errors import InputError, UsageError
 from protoproof.formal.program import VARIABLE
 from protoproof.gate import compare_directories
+from protoproof.gate.junit import to_junit
 from tests.support.campaign import MODEL, some
 from tests.support.cli import ROOT, protoproof
 from tests.support.formal import built
@@ -357,6 +358,10 @@ def test_a_first_release_is_not_compared(
     told = {c.rule: c.measured for c in result.checks if c.id.startswith("baseline")}
     words = "first release: not compared"
     assert told == dict.fromkeys(("lost_proofs", "drift", "class_loss"), words)
+    suites = ElementTree.fromstring(to_junit(result))  # noqa: S314  # our own
+    cases = [case for suite in suites if "baseline" in suite.attrib["name"] for case in suite]
+    assert len(cases) == 6
+    assert all(len(case) == 1 and case[0].tag in ("skipped", "failure") for case in cases)
 
 
 def test_a_baseline_that_is_not_there_is_no_first_release(tmp_path: Path) -> None:

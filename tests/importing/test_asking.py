@@ -225,3 +225,13 @@ def test_it_needs_no_torch(tensors: Path, tmp_path: Path) -> None:
     answers, modules = verbs([command], ("torch", "onnxruntime", "scipy", "z3"), tmp_path)
     assert answers[0][0] == 0
     assert not any(name.partition(".")[0] == "torch" for name in modules)
+
+
+def test_what_nobody_asks_is_said_beside_what_is_asked(tensors: Path, tmp_path: Path) -> None:
+    answers = {k: v for k, v in ANSWERS.items() if k != "size"} | {"sise": "64"}
+    refused(run(tensors, tmp_path / "n.onnx", answers), "--set size=...", "--set sise: nothing")
+
+
+def test_a_directory_that_is_none(tmp_path: Path) -> None:
+    refused(run(tmp_path, tmp_path / "n.onnx", {}), "holds no model_state.pth")
+    refused(run(tmp_path / "no.pth", tmp_path / "n.onnx", {}), "no such file")

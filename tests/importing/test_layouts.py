@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from protoproof.explanation.certifiable import checkers_objection
@@ -13,6 +14,7 @@ from protoproof.explanation.explainer import explain
 from protoproof.importing.answers import Answers
 from protoproof.importing.encoders import planned
 from protoproof.importing.encoders.encoder import Wish
+from protoproof.importing.layouts.cabrnet_files import preprocessing
 from protoproof.importing.pickled.checkpoint import read_checkpoint
 from protoproof.importing.run import Imported, import_checkpoint
 from protoproof.kernel import check
@@ -154,6 +156,32 @@ def test_encoders_of_directories(
     recorded(net, tmp_path / "r.npz")
     folder = d.write(tmp_path / "run", net, layer, **more)
     import_checkpoint(folder, tmp_path / "n.onnx", {}, tmp_path / "r.npz")
+
+
+RESIZE, CROP = ({"type": kind, "params": {"size": 9}} for kind in ("Resize", "CenterCrop"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([RESIZE, CROP], "resize=9,crop=9"),
+        ([{"type": "Resize", "params": {"size": [7, 9]}}], "resize=7x9"),
+        ([CROP], "crop=9"),
+        ([CROP, RESIZE], ""),
+        ([RESIZE, {"type": "Grayscale"}], ""),
+        ([{"type": "Resize", "params": {"size": 9, "interpolation": 3}}], ""),
+        ([{"type": "Resize", "params": {"size": [7, 8, 9]}}], ""),
+        ([], ""),
+    ],
+)
+def test_a_directory_says_how_pictures_are_resized(
+    steps: list[dict[str, object]], words: str, tmp_path: Path
+) -> None:
+    """In words that are applied in this order; where something else is done too, in none."""
+    every = {"to_tensor": {"type": "ToTensor"}} | {str(k): step for k, step in enumerate(steps)}
+    content = {"test_set": {"params": {"transform": every}}}
+    (tmp_path / "dataset.yml").write_text(yaml.dump(content, sort_keys=False))
+    assert preprocessing(tmp_path)[2] == words
 
 
 @pytest.mark.sweep

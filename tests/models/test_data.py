@@ -105,6 +105,24 @@ def test_a_folder_holds_the_same_data_as_a_file(tmp_path: Path, channels: int) -
     assert folder.sha256 == file.sha256
 
 
+def test_one_part_stands_for_both(tmp_path: Path) -> None:
+    arrays, names = stripes(40, 3, 8, 9, 2), ("jay", "wren")
+    _write_folder(tmp_path / "birds", arrays, names)
+    folder = load_data(str(tmp_path / "birds" / "test"))
+    assert (folder.divided, folder.classes) == (False, names)
+    assert folder.files == tuple(sorted(folder.files))
+    assert {Path(name).parent.name for name in folder.files} == set(names)
+    order = np.argsort(arrays["y_test"], kind="stable")
+    one = {"x_test": arrays["x_test"][order], "y_test": arrays["y_test"][order]}
+    file = load_data(str(_save(tmp_path / "one.npz", one)))
+    assert (file.divided, file.sha256) == (False, folder.sha256)
+    for made in (folder, file):
+        assert np.array_equal(made.x_test[:, :, :, 0], one["x_test"][:, :, :, 0] / np.float32(255))
+        assert made.x_train is made.x_test
+    (tmp_path / "birds" / "test" / "owl").mkdir()
+    assert "owl: holds no image" in _refusal(tmp_path / "birds" / "test")
+
+
 def _put(key: str, change: Callable[[np.ndarray], Any]) -> Callable[[Arrays], Arrays]:
     return lambda arrays: arrays | {key: change(arrays[key])}
 
@@ -126,6 +144,16 @@ BAD_ARRAYS: list[tuple[str, Callable[[Arrays], Arrays], str]] = [
     ("negative label", _put("y_test", lambda y: y - 1), "negative label -1"),
     ("huge label", _put("y_test", lambda y: y.astype(np.uint64) + 2**63), "number the classes"),
     ("a gap", _put("y_train", lambda y: y * 2), "without a gap"),
+    (
+        "a gap of one part",
+        lambda a: {"x_test": a["x_test"], "y_test": a["y_test"] * 2},
+        "y_test must use every label",
+    ),
+    (
+        "half a part",
+        lambda a: {k: v for k, v in a.items() if k != "x_train"},
+        "no array named x_train",
+    ),
     ("one class", _put("y_train", lambda y: y * 0), "one class only"),
     ("unknown class", _put("y_test", lambda y: y + 1), "y_test holds label 2"),
     ("objects", _put("y_train", lambda y: y.astype(object)), "only numbers are read"),
@@ -216,7 +244,12 @@ def test_sources_that_are_no_data(tmp_path: Path) -> None:
 
 def test_bad_folders_are_refused(tmp_path: Path) -> None:
     arrays, names = stripes(40, 1, 8, 9, 2), ("jay", "wren")
-    assert "no such folder" in _refusal(tmp_path)
+    assert "holds no class folder" in _refusal(tmp_path)
+    (tmp_path / "train").mkdir()
+    assert "train: holds no class folder" in _refusal(tmp_path)
+    (tmp_path / "train").rmdir()
+    (tmp_path / "test" / "jay").mkdir(parents=True)
+    assert "train: no such folder" in _refusal(tmp_path)
     root = _write_folder(tmp_path / "a", arrays, names)
     (root / "test" / "owl").mkdir()
     assert "class 'owl' has no training images" in _refusal(root)

@@ -173,3 +173,10 @@ def test_damaged_checkpoints_are_refused(trained: TrainResult, tmp_path: Path) -
     (folder / RECORD).write_text("{")
     with pytest.raises(TrainingError, match="train the network again"):
         load_checkpoint(folder)
+
+
+def test_nothing_is_trained_with_what_it_is_tested_on(tmp_path: Path) -> None:
+    arrays = stripes(40, 1, 8, 9, 2)
+    np.savez(tmp_path / "one.npz", x_test=arrays["x_test"], y_test=arrays["y_test"])
+    with pytest.raises(InputError, match="has no training part"):
+        train_model("protopnet", str(tmp_path / "one.npz"), tmp_path / "out", **SMALL)

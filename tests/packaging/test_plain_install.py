@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from protoproof.campaign import Options, run_campaign
 from protoproof.data.dataset import load_data
@@ -73,6 +74,19 @@ def test_checking_and_inspecting_need_even_less(certificate: Path, tmp_path: Pat
     assert [(code, err) for code, _, err in answers] == [(0, "")] * 2
 
 
+def test_an_input_is_compared_as_far_as_it_goes(certificate: Path, tmp_path: Path) -> None:
+    """The hash shows whether it is the recorded one; what was asked for beyond that stays open."""
+    Image.new("L", (28, 28)).save(tmp_path / "other.png")
+    asked = ["check", certificate, MODEL, "--input"]
+    commands = [[*asked, DIGIT], [*asked, DIGIT, "--json"], [*asked, tmp_path / "other.png"]]
+    (same, as_json, other), _ = verbs(commands, EXTRAS, tmp_path)
+    assert (same[0], as_json[0], other[0]) == (3, 3, 1)
+    assert "pip install 'protoproof[explain]'" in same[1]
+    assert same[1].endswith("not confirmed for this input\n")
+    assert json.loads(as_json[1])["exit_code"] == 3
+    assert other[1].endswith("certificate rejected\n")
+
+
 def test_it_reads_campaigns(tmp_path: Path) -> None:
     options = Options(vocabulary="topk", witnesses=False)
     run_campaign(network(), some(2), tmp_path / "c", options=options, engine=InlineEngine)
@@ -89,7 +103,6 @@ def test_everything_else_says_what_to_install(certificate: Path, tmp_path: Path)
         ("explain", ["explain", MODEL, *here]),
         ("explain", ["explain", MODEL, *some]),
         ("explain", ["explain", MODEL, *here, "--minimal", "all"]),
-        ("explain", ["check", certificate, MODEL, *here]),
         ("explain", ["demo"]),
         ("explain", ["ambiguity", MODEL, *some]),
         ("explain", ["campaign", MODEL, *some, "--out", "c"]),

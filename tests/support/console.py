@@ -1,7 +1,8 @@
 """Sessions in the documents: blocks of ``console``, in which ``$`` precedes a command.
 
 ``# exit 3`` behind a command is the exit code it ends with, if not 0. What stands below a command
-is what it prints; ``...`` stands for anything, and white space counts as one space.
+is what it prints; ``...`` stands for anything, and white space counts as one space. A block without
+a title is typed in a checkout, one with a title where a reader's own files are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r'^```console(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _EXIT = re.compile(r"\s+# exit (\d)$")
 
 
@@ -35,12 +36,19 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def commands(page: Path) -> Iterator[Command]:
-    """What a page tells its readers to type, in order."""
+def titles(page: Path) -> set[str]:
+    """Whose files a page speaks about, beside a checkout's."""
+    return {title for title, _ in _BLOCK.findall(page.read_text(encoding="utf-8")) if title}
+
+
+def commands(page: Path, title: str = "") -> Iterator[Command]:
+    """What a page tells its readers to type, in order, in all blocks of a title."""
     text = page.read_text(encoding="utf-8")
     for block in _BLOCK.finditer(text):
+        if (block.group(1) or "") != title:
+            continue
         line = text.count("\n", 0, block.start()) + 2
-        lines = block.group(1).splitlines()
+        lines = block.group(2).splitlines()
         starts = [k for k, each in enumerate(lines) if each.startswith("$ ")]
         if not starts or starts[0]:
             raise ValueError(f"{page.name}:{line}: a session begins with a command")

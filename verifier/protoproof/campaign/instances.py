@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from protoproof.errors import InputError, UsageError
+from protoproof.network.layout import from_image, layout_of
 from protoproof.network.pixels import PixelRule
 
 if TYPE_CHECKING:
@@ -68,12 +69,22 @@ class Instances:
         """What certificates call an input."""
         return self.file(index) or f"{self.name}[{index}]"
 
-    def require_stated(self, rule: PixelRule) -> None:
-        """Make sure that somebody states what a network takes these images as.
+    def require_taken(self, rule: PixelRule) -> None:
+        """Make sure that a network takes these images, and that somebody states as what.
 
         Raises:
-            InputError: nobody does.
+            InputError: their shape is another one, or nobody does.
         """
+        image = self.x[0]
+        if layout_of(rule.shape) is None:
+            fits = image.shape == rule.shape
+        else:
+            fits = from_image(image, rule.shape) is not None
+        if not fits:
+            raise InputError(
+                f"data {self.name}: images of shape {list(image.shape)} do not fit the network's "
+                f"input {list(rule.shape)}; {rule.how_to_fit}"
+            )
         if rule.problem and (self.pixels or rule.known or rule.doubt):
             raise InputError(f"data {self.name}: {rule.problem}")
 

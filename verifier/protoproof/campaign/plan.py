@@ -132,7 +132,7 @@ def make_plan(network: Network, instances: Instances, asked: CampaignOptions) ->
         InputError: data that does not fit the network.
     """
     instances = instances.fit(network.class_names, network.about.classes_stated)
-    instances.require_stated(network.pixels)
+    instances.require_taken(network.pixels)
     chosen = asked.selection.choose(instances)
     network.labels(asked.options.label)
     if asked.regions:

@@ -75,6 +75,7 @@ class Options:
     widen: bool = False
     label: str | None = None
     level: str = "auto"
+    compare: bool = False
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
@@ -96,6 +97,12 @@ class Options:
             UsageError: an unknown word.
         """
         return ExplainOptions(**self.to_json())
+
+
+def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether options of two campaigns lead to the same explanations: what else is certified
+    beside them (``compare``) changes none."""
+    return {**first, "compare": False} == {**second, "compare": False}
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ class Record:
         necessary: how many of the facts have an accepted witness.
         sizes: per vocabulary that was tried: status, reason, size, and ``certificate``, the sha256
             of the file that proves the size where that is not the chosen explanation's.
-        prototypes: those that the chosen explanation names, ascending.
+        prototypes: those that the chosen explanation names (of a confirmed row: in facts that are
+            proved necessary), ascending.
         signature: equal for explanations that name the same prototypes at the same locations.
         certificate: sha256 of the certificate's file.
         core: digest of what the certificate claims.

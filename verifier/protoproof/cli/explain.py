@@ -15,12 +15,13 @@ from protoproof.cli.explain_options import (
     printed,
     require_coherent,
     require_for_many,
-    require_new,
+    require_new_question,
     seconds,
 )
 from protoproof.cli.options import (
     AllOf,
     AnyInput,
+    Compare,
     Contrast,
     Device,
     Domain,
@@ -77,6 +78,7 @@ def explain(
     timeout: Timeout = None,
     label: Label = None,
     level: Level = "auto",
+    compare: Compare = False,
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -103,7 +105,7 @@ def explain(
     search = vocabulary, domain, oracle, witnesses, inflate, minimal, limit_s, label, level
     asked = Asked(
         model,
-        ExplainOptions(*search),
+        ExplainOptions(*search, compare),
         given(context),
         *(input_, index, data, limit, contrast, training, most, dump_smt2),
         *(device, out, pages, no_script, printed(as_json, quiet)),
@@ -122,7 +124,7 @@ def _run(asked: Asked) -> int:
     dumps = {"--dump-smt2": asked.dump_smt2, "--dump-vnnlib": asked.dump_vnnlib}
     for option, dump in dumps.items():
         if dump is not None:
-            require_new(option, dump)
+            require_new_question(option, dump)
     from protoproof.cli.explain_many import training_images
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question

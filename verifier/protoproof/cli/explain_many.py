@@ -13,9 +13,9 @@ import numpy as np
 
 from protoproof.cli.explain_options import Printed
 from protoproof.cli.terminal import console, safe
-from protoproof.errors import InputError
 
 if TYPE_CHECKING:
+    from protoproof.campaign.instances import Instances
     from protoproof.data.dataset import Dataset
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.options import ExplainOptions
@@ -41,7 +41,7 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         InputError: there is no such data set, its images do not fit the network, or nobody states
             what the network takes them as.
     """
-    data, read = _opened(network, source, "--data")
+    data, read, labelled = _opened(network, source, "--data")
     stem = Path(data.name).stem
     remarks = [network.pixels.remark("numbers") if network.range_stated else ""]
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
@@ -50,20 +50,21 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         (
             *_named(data, stem, index),
             partial(read, data.x_test, index),
-            _label_of(network, data, index),
+            _label_of(network, labelled, index),
         )
         for index in range(len(data.x_test))
     ), tuple(filter(None, remarks))
 
 
-def _label_of(network: Network, data: Dataset, index: int) -> str | None:
+def _label_of(network: Network, data: Instances, index: int) -> str | None:
     """The network's name of the class that a test image is labelled as.
 
-    Data and network count classes alike; where they have other numbers of classes, nothing is said.
+    Labels count as the network does (:meth:`Instances.fit`); where data and network have other
+    numbers of classes, nothing is said.
     """
     if len(data.classes) != len(network.class_names):
         return None
-    return network.class_names[int(data.y_test[index])]
+    return network.class_names[int(data.y[index])]
 
 
 def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
@@ -82,7 +83,7 @@ def training_images(network: Network, source: str) -> Training:
     """
     from protoproof.report.files.nearest_patches import Training
 
-    data, read = _opened(network, source, "--training")
+    data, read, _ = _opened(network, source, "--training")
     return Training(
         data.name, [data.classes[int(label)] for label in data.y_train], partial(read, data.x_train)
     )
@@ -90,28 +91,23 @@ def training_images(network: Network, source: str) -> Training:
 
 def _opened(
     network: Network, source: str, option: str
-) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
-    """A data set that fits the network, and how one of its images becomes an input."""
+) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]], Instances]:
+    """A data set that fits the network, how one of its images becomes an input, and its test
+    images with labels that mean what the network's classes do."""
     from protoproof.campaign.instances import instances_of
     from protoproof.data.dataset import load_data
-    from protoproof.network.layout import from_image
 
     rule = network.pixels
     data = load_data(source, rule.preprocessing)
-    if from_image(data.x_test[0], network.input_shape) is None:
-        raise InputError(
-            f"{option} {source}: images of shape {list(data.input_shape)} do not fit the network's "
-            f"input {list(network.input_shape)}; they are resized only as --preprocess states"
-        )
     about = instances_of(data, source)
-    about.require_stated(rule)
+    about.require_taken(rule)
     if option == "--data" and network.head.decision.kind != "labels":
-        about.fit(network.class_names, network.about.classes_stated)
+        about = about.fit(network.class_names, network.about.classes_stated)
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return rule.values(images[index])
 
-    return data, read
+    return data, read, about
 
 
 def run_stream(

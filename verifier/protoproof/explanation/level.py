@@ -56,6 +56,11 @@ class Levels:
         """Which, and why."""
         return self._found[1]
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether rounding takes much more from margins than facts mostly leave."""
+        return self.execution is not None and self.execution.form == "expanded"
+
     def objection(self, core: Core) -> str:
         """Why nothing of this kind is at level F, "" where it may be."""
         if core.parts or core.holds is not None or _over_a_region(core):

@@ -10,8 +10,8 @@ from typing import Any
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope, IntervalEvidence
 from protoproof.errors import UsageError
-from protoproof.explanation.evidence import another_question, answered_by, taken
-from protoproof.files import write_atomic
+from protoproof.explanation.evidence import another_question, answered_by, kept_beside, taken
+from protoproof.files import write_together
 from protoproof.kernel import CheckReport
 from protoproof.kernel.claims import Alike
 from protoproof.network import Network, Observation
@@ -48,6 +48,8 @@ class Attempt:
     """What one vocabulary gave: the number of proved facts, or why there are none.
 
     ``certificate`` is that of the explanation in this vocabulary, accepted by the checker, or None.
+    ``found``: facts of a set that the search found and nobody proved, because another vocabulary
+    needs no more. ``aside``: nothing failed, another vocabulary made the rest needless.
     """
 
     vocabulary: Vocabulary
@@ -55,6 +57,18 @@ class Attempt:
     size: int | None
     seconds: float
     certificate: Envelope | None = None
+    found: int | None = None
+    aside: bool = False
+
+    @property
+    def facts(self) -> int | None:
+        """Facts of what is proved, or else of what was found."""
+        return self.found if self.size is None else self.size
+
+    @property
+    def words(self) -> str:
+        """The verdict for people; of what was needless, why."""
+        return self.verdict.reason if self.aside else str(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,7 @@ class Explanation:
                     "verdict": attempt.verdict.status.value,
                     "reason": attempt.verdict.reason,
                     "size": attempt.size,
+                    "found": attempt.facts,
                     "time_s": round(attempt.seconds, 4),
                 }
                 for attempt in self.attempts
@@ -205,7 +220,7 @@ class Explanation:
         return table("ProtoProof explanation", **rows)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the certificate.
+        """Write the certificate. Another proof of the same question keeps a name beside it.
 
         Args:
             path: the file.
@@ -220,4 +235,5 @@ class Explanation:
         other = taken([Path(path)], answered_by(self.certificate.core))
         if other is not None and not overwrite:
             raise another_question(other)
-        write_atomic(Path(path), canonical_bytes(self.certificate))
+        earlier = {} if overwrite else kept_beside({Path(path): self.certificate.core})
+        write_together(earlier | {Path(path): canonical_bytes(self.certificate)})

@@ -67,10 +67,15 @@ class Answers:
             UsageError: some are open; all of them, each with how to answer. Or an answer was given
                 that nobody asked for.
         """
+        idle = sorted(set(self.given) - self._asked)
         if self.open:
             asked = "; ".join(f"--set {key}=... ({how})" for key, how in self.open.items())
-            raise UsageError(f"{what} does not say everything that the network needs: {asked}")
-        idle = sorted(set(self.given) - self._asked)
+            # while the family is open, so is what it asks
+            stray = idle if "family" not in self.open else []
+            also = f"; --set {stray[0]}: nothing of this name is asked here" if stray else ""
+            raise UsageError(
+                f"{what} does not say everything that the network needs: {asked}{also}"
+            )
         if idle:
             known = ", ".join(sorted(self._asked))
             raise UsageError(f"--set {idle[0]}: nothing of this name is asked here; asked: {known}")

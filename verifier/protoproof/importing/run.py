@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from protoproof.errors import InputError, OutputError, UsageError
-from protoproof.files import make_directory, read_regular, require_writable, write_atomic
+from protoproof.errors import InputError, UsageError
+from protoproof.files import make_directory, read_regular, require_new, write_atomic
 from protoproof.importing import answers as reading
 from protoproof.importing.answers import Answers
 from protoproof.importing.compare import Agreement, agreement
@@ -75,10 +74,8 @@ def import_checkpoint(
     """
     if out.suffix != ".onnx":
         raise UsageError(f"output {out} must be a file name that ends in .onnx")
-    if os.path.lexists(out):
-        raise OutputError(f"--out {out}: exists already; choose another name")
-    require_writable(out.parent)
-    checkpoint = read_checkpoint(source / STATE if source.is_dir() else source)
+    require_new(f"--out {out}", out)
+    checkpoint = read_checkpoint(_file(source))
     asked = Answers(dict(settings))
     layout = chosen(checkpoint, asked)
     plan = layout.plan(checkpoint, asked)
@@ -96,12 +93,33 @@ def import_checkpoint(
     asked.settle(str(source))
     if size is None or scale is None:  # the questions have ended
         raise UsageError(f"{source}: size and normalisation are not known")
-    content = _written(checkpoint, plan, size, scale, names or (), out.stem)
+    resized = plan.resized if size == plan.size else ""
+    if resized:
+        asked.found["pictures"] = f"{resized} (in the checkpoint)"
+    content = _written(checkpoint, plan, (size, scale, resized), names or (), out.stem)
     _refuse_unused(checkpoint, plan, ignored)
     found = None if compare is None else agreement(content, compare, scale)
     make_directory(out.parent)
     write_atomic(out, content)
     return Imported(out, plan.family, plan.encoder, asked.found, plan.notes, found)
+
+
+def _file(source: Path) -> Path:
+    """The file that holds the tensors.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not source.exists():
+        raise InputError(f"{source}: no such file; give a checkpoint, or a directory with {STATE}")
+    if not source.is_dir():
+        return source
+    if not (source / STATE).exists():
+        raise InputError(
+            f"{source}: holds no {STATE}; give a directory of CaBRNet or beyond_l2, or the file of "
+            "another project"
+        )
+    return source / STATE
 
 
 def _ignored(checkpoint: Checkpoint, layout: Layout, asked: Answers) -> frozenset[str]:
@@ -142,18 +160,19 @@ def _names(text: str) -> tuple[str, ...]:
 def _written(
     checkpoint: Checkpoint,
     plan: Plan,
-    size: tuple[int, int],
-    scale: reading.Scale,
+    pictures: tuple[tuple[int, int], reading.Scale, str],
     names: tuple[str, ...],
     name: str,
 ) -> bytes:
+    """The file; ``pictures``: their size, normalisation, and what is done to them before."""
+    size, scale, _ = pictures
     writer = Writer(checkpoint)
     image = writer.input((plan.channels, *size))
     owners = plan.build(writer, _normalised(writer, image, scale))
     classes = next(value.shape[0] for value in writer.outputs if value.name == "logits")
     if names and len(names) != classes:
         raise UsageError(f"--set names: {len(names)} names for {classes} classes")
-    about = _about(plan, image, scale, names, owners, name)
+    about = _about(plan, image, pictures[1:], names, owners, name)
     return bytes(writer.model(image, about).SerializeToString(deterministic=True))
 
 
@@ -173,13 +192,16 @@ def _normalised(writer: Writer, x: Value, scale: reading.Scale) -> Value:
 def _about(
     plan: Plan,
     image: Value,
-    scale: reading.Scale,
+    pictures: tuple[reading.Scale, str],
     names: tuple[str, ...],
     owners: Owners,
     name: str,
 ) -> str:
     """The names that travel in the file, as canonical JSON text."""
     entry: dict[str, Any] = {"tensor": image.name, "shape": image.shape, "range": [0.0, 1.0]}
+    scale, resized = pictures
+    if resized:
+        entry["preprocessing"] = resized
     if scale[0]:
         entry["normalisation"] = {"mean": scale[0], "std": scale[1]}
     content: dict[str, Any] = {

@@ -62,7 +62,7 @@ def read_input_file(path: Path, rule: PixelRule, index: int | None = None) -> In
     if path.is_dir():
         raise InputError(
             f"{path}: is a folder, and one input is asked for; give an image or array in it (a "
-            "data set, with train/CLASS and test/CLASS, is given to explain by --data)"
+            "data set, with images in folders of classes, is given to explain by --data)"
         )
     if not path.is_file():
         raise InputError(f"{path}: no such file; give an image (.png, .jpg) or array (.npy, .npz)")
@@ -138,6 +138,14 @@ def _many(array: NDArray[np.generic], shape: Shape) -> bool:
     if array.ndim == len(shape) + 1:
         return True
     return array.ndim == len(shape) and _lone_axis(shape) is not None and not _fits(array, shape)
+
+
+def _holds_several(array: NDArray[np.generic], shape: Shape) -> bool:
+    """Whether every entry of an array would be one input."""
+    lone = _lone_axis(shape)
+    bare = tuple(size for axis, size in enumerate(shape) if axis != lone)
+    several = array.ndim > 1 and len(array) > 1
+    return several and array.shape[1:] in (shape, _other_layout(shape), bare)
 
 
 def _fits(array: NDArray[np.generic], shape: Shape) -> bool:
@@ -241,10 +249,11 @@ def _fit(array: NDArray[np.generic], rule: PixelRule, path: Path) -> InputFile:
         found = np.moveaxis(found, *ends)
         remarks.append(f"the array's channels were moved: the network takes {words(shape)}")
     if found.shape != shape:
+        several = _holds_several(array, shape)
+        how = "of several entries choose one with --index" if several else rule.how_to_fit
         raise InputError(
             f"{path}: shape {list(array.shape)} does not fit the network's input {list(shape)}; "
-            "inputs are resized only as --preprocess states (several entries: choose one with "
-            "--index)"
+            f"{how}"
         )
     if found.dtype == np.uint8:
         if rule.problem:

@@ -58,12 +58,12 @@ def plan(checkpoint: Checkpoint, answers: Answers) -> Plan:
         )
     family, make = CLASSIFIERS[kind]
     head = make(checkpoint, stated)
-    size, scale = files.preprocessing(folder)
+    size, scale, resized = files.preprocessing(folder)
 
     def build(writer: Writer, x: Value) -> Owners:
         return head(writer, addon.apply(writer, encode(writer, x), layers))
 
-    return Plan(f"{family} (CaBRNet)", name, channels, build, size, scale, IDLE)
+    return Plan(f"{family} (CaBRNet)", name, channels, build, size, scale, IDLE, resized=resized)
 
 
 def _wish(extractor: Any) -> Wish:

@@ -41,8 +41,11 @@ def part(table: Any, *keys: str) -> Any:
     return table
 
 
-def preprocessing(folder: Path) -> tuple[tuple[int, int] | None, Scale | None]:
-    """Input size and normalisation of the data, as far as its file states them."""
+def preprocessing(folder: Path) -> tuple[tuple[int, int] | None, Scale | None, str]:
+    """Input size, normalisation and resizing of the data, as far as its file states them.
+
+    The last in words of ``--preprocess``; "" where something else is done to pictures, too.
+    """
     data = read_yaml(folder / DATA)
     transforms = [part(data, name, "params", "transform") for name in _SETS]
     found = next((t for t in transforms if isinstance(t, dict)), None)
@@ -53,7 +56,27 @@ def preprocessing(folder: Path) -> tuple[tuple[int, int] | None, Scale | None]:
             size = _size(params.get("size"), square=kind == "CenterCrop") or size
         elif kind == "Normalize":
             scale = _numbers(params.get("mean")), _numbers(params.get("std"))
-    return size, scale
+    return size, scale, _resized(list(_steps(found)))
+
+
+def _resized(steps: list[tuple[str, dict[str, Any]]]) -> str:
+    """How pictures are resized and cropped, where nothing else moves their pixels."""
+    words = {"Resize": "resize", "CenterCrop": "crop"}
+    moving = [(kind, params) for kind, params in steps if kind not in ("ToTensor", "Normalize")]
+    said = []
+    for kind, params in moving:
+        size = params.get("size")
+        sizes = size if isinstance(size, list) else [size]
+        whole = len(sizes) in (1, 2) and all(type(n) is int for n in sizes)
+        if kind not in words or set(params) != {"size"} or not whole:
+            return ""
+        said.append(f"{words[kind]}={'x'.join(map(str, sizes))}")
+    in_order = [kind for kind, _ in moving] in (
+        ["Resize"],
+        ["CenterCrop"],
+        ["Resize", "CenterCrop"],
+    )
+    return ",".join(said) if in_order else ""
 
 
 def _steps(transform: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -23,6 +23,7 @@ class Plan:
         size, scale: rows and columns of the input, and its normalisation, as far as stored.
         idle: ends of names of tensors that change no prediction.
         notes: what was taken from publications rather than from the file.
+        resized: what is done to pictures before, in words of ``--preprocess``, as far as stored.
     """
 
     family: str
@@ -33,6 +34,7 @@ class Plan:
     scale: Scale | None = None
     idle: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    resized: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isinf
 
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.kernel.float32.budget import allowances, rounding
@@ -49,9 +50,12 @@ def require_level_f(
     missed = shortfalls(bound, core, bounds, where, margins)
     if missed:
         rival, lower, budget = max(missed, key=lambda one: one[2] - one[1])
+        taken = f"float32 may take {budget:.6g} of it"
+        if isinf(budget):
+            taken = "what float32 may take of it has no bound over these latents"
         raise IncompleteError(
             f"level F is not proved over {len(missed)} of {len(margins)} rivals: the margin over "
-            f"class {rival} is at least {lower:.6g}, and float32 may take {budget:.6g} of it"
+            f"class {rival} is at least {lower:.6g}, and {taken}"
         )
 
 

@@ -104,7 +104,7 @@ def recognise(
         if name in view.dependent:
             candidates += _candidates(search, name, latent, candidates)
     # a later output that is no decision (activations, distances) is explained only if chosen
-    first = next((name for name in outputs if _is_vector(shape_of(name))), None)
+    first = next((n for n in outputs if _is_vector(shape_of(_stripped(search, n)[0]))), None)
     good = [c for c in candidates if c.rank > 0 or latent]
     good = [c for c in good if not c.form.trivial or c.output == first]
     if not good:
@@ -143,10 +143,16 @@ def _reason(search: Search, candidates: Sequence[Candidate], first: str) -> str:
     if other is not None:
         latents = " ".join(f"--latent '{printable(name)}'" for name in other.latents)
         output = "" if other.output == first else f" --output '{printable(other.output)}'"
-        what = "a layer whose own weights would be the prototypes could be explained"
         if other.rank > 0:
-            what = "another output is a head"
-        parts.append(f"{what} ({latents}{output})")
+            parts.append(f"another output is a head ({latents}{output})")
+        else:
+            where = search.view.producers[other.scores].where
+            needed = (
+                f"{where}: products with a layer's own weights, as every classifier ends in, where "
+                "a head would need distances, angles or prototypes of one length; a layer whose "
+                f"own weights would be the prototypes could be explained ({latents}{output})"
+            )
+            parts.insert(0, needed)
     elif candidates:
         parts.append("dense layers alone compare nothing with a prototype")
     return f"no prototype head is recognised: {'; '.join(parts) or 'no output holds scores'}"
@@ -202,6 +208,8 @@ def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
         source = node.inputs[0] if node.inputs else ""
         if node.op not in _LAST or node.outputs[0] != name or source not in view.dependent:
             break
+        if gone == ["Sigmoid"] and node.op not in LAYOUT:
+            break  # labels: their signs decide, which nothing else keeps
         if source == view.input or not _over_classes(search, node):
             break
         if node.op not in LAYOUT:
@@ -212,12 +220,12 @@ def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
 
 def _over_classes(search: Search, node: Op) -> bool:
     """Whether what a node does along an axis is done along the classes, all of them."""
-    if node.op in LAYOUT or node.op in ("Sigmoid", "Log"):
-        shape = search.shape_of(node.inputs[0])
-        return node.op not in LAYOUT or math.prod(shape or ()) == math.prod(
-            search.shape_of(node.outputs[0]) or (-1,)
-        )
     shape = search.shape_of(node.inputs[0])
+    if node.op in ("Sigmoid", "Log"):
+        return True
+    if node.op in LAYOUT:
+        after = search.shape_of(node.outputs[0])
+        return shape is not None and after is not None and math.prod(shape) == math.prod(after)
     axis = node.integer("axis", 0 if node.op == "ArgMax" else -1)
     return (
         shape is not None

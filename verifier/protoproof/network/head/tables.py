@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class Space:
     _elements: list[Index] = field(default_factory=list)
     _blocks: list[Rows] = field(default_factory=list)
     _merged: Rows | None = None
+    _known: dict[tuple[bytes, int], int] = field(default_factory=dict)
     count: int = 0
 
     def add_sites(self, elements: Index) -> tuple[Index, Index]:
@@ -72,14 +74,31 @@ class Space:
         return known[-1]
 
     def add_rows(self, rows: Rows) -> Index:
-        """Numbers of new rows."""
-        count = len(rows.c)
-        if (self.count + count) * self.size > _MOST:
+        """Numbers of the rows of one operator.
+
+        Equal rows of one operator stay several, as equal prototypes do; what another operator
+        computes again with the same coefficients is the same row.
+        """
+        columns = (part[:, None] for part in rows[2:])
+        table = np.ascontiguousarray(np.concatenate([*rows[:2], *columns], axis=1)) + 0.0
+        seen: dict[bytes, int] = {}
+        numbers: list[int] = []
+        fresh: list[int] = []
+        for place, line in enumerate(table):
+            content = hashlib.blake2b(line, digest_size=16).digest()
+            key = content, seen.get(content, 0)
+            seen[content] = key[1] + 1
+            if key not in self._known:
+                self._known[key] = self.count + len(fresh)
+                fresh.append(place)
+            numbers.append(self._known[key])
+        if (self.count + len(fresh)) * self.size > _MOST:
             raise NotRecognisedError("too many different rows of coefficients")
-        self._blocks.append(rows)
-        self._merged = None
-        self.count += count
-        return np.arange(self.count - count, self.count)
+        if fresh:
+            self._blocks.append(Rows(*(part[fresh] for part in rows)))
+            self._merged = None
+            self.count += len(fresh)
+        return np.array(numbers, dtype=np.int64)
 
     def rows(self, numbers: Index) -> Rows:
         """The coefficients of rows [n]."""
@@ -89,16 +108,6 @@ class Space:
             )
             self._blocks = [self._merged]
         return Rows(*(part[numbers] for part in self._merged))
-
-    def canonical(self, numbers: Index) -> Index:
-        """For every row, the first one with the same coefficients."""
-        used, place = np.unique(numbers, return_inverse=True)
-        rows = self.rows(used)
-        single = (part[:, None] for part in (rows.c, rows.c_low, rows.unit))
-        keys = np.concatenate([rows.a, rows.g, *single], axis=1)
-        known: dict[bytes, int] = {}
-        first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
-        return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
 
     def elements(self, site: int) -> Index:
         """The latent elements of a site."""

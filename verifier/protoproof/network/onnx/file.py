@@ -21,12 +21,14 @@ from protoproof.network.onnx.limits import DEFAULT_LIMITS, Limits
 from protoproof.network.onnx.node import printable
 from protoproof.network.onnx.wire import check_wire
 
-_MAGIC = (
+_CHECKPOINTS = (
     (b"PK\x03\x04", "a zip archive (a PyTorch checkpoint or .npz?)"),
     (b"\x80\x02", "a pickle"),
     (b"\x80\x03", "a pickle"),
     (b"\x80\x04", "a pickle"),
     (b"\x80\x05", "a pickle"),
+)
+_MAGIC = (
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x89PNG", "a PNG image"),
@@ -88,6 +90,12 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> onnx.ModelProto:
     """
     if not data:
         raise ModelError("the file is empty; give an ONNX file")
+    for magic, kind in _CHECKPOINTS:
+        if data.startswith(magic):
+            raise ModelError(
+                f"this is {kind}, not an ONNX file; export the model to ONNX, or try protoproof "
+                "import, which reads checkpoints of public projects"
+            )
     for magic, kind in _MAGIC:
         if data.startswith(magic):
             raise ModelError(f"this is {kind}, not an ONNX file; export the model to ONNX")

@@ -77,7 +77,8 @@ class PageMargin:
 
 @dataclass(frozen=True)
 class PageSize:
-    """One vocabulary that was tried: its number of facts (None: no proof) and the time it took.
+    """One vocabulary: its number of facts (None: no set was found), what became of them, and the
+    time it took; only what ``verdict`` calls proved is.
 
     ``lower_bound`` is a proved lower bound on the number of facts of any explanation in this
     vocabulary, or None.
@@ -186,7 +187,7 @@ class ExplanationPage:
         predicted: name of the predicted class; of labels, which are on.
         others: names of all other classes; of labels, those that are explained.
         verdict: ``proved``, ``conditional`` (proved if ``conditions`` hold, which somebody says and
-            nobody checked), ``refuted`` or ``unknown``, with the reason of an unknown one.
+            nobody checked), ``rejected``, ``refuted`` or ``unknown``, with the reason.
         reason: why the verdict is unknown or conditional, or empty.
         vocabulary: which kind of facts: ``topk``, ``ceiling``, ``pairs`` or ``mixed``.
         facts: the explanation.
