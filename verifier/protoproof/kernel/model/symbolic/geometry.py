@@ -129,12 +129,13 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
     Raises:
         ModelError: one is no such number.
     """
-    if not all(isinstance(n, int | Fraction) for n in (*numbers, *under)):
+    kinds = {*map(type, numbers), *map(type, under)}
+    if not kinds <= {int, Fraction}:
         raise ModelError("model: a prototype's numbers are irrational, so they have no exact form")
-    if not all(isinstance(n, int) for n in (*numbers, *under)):
+    if Fraction in kinds:
         return _written([Fraction(n) / u for n, u in zip(numbers, under, strict=True)])
     first = abs(under[0]) if under else 1
-    if not first & (first - 1) and all(u == under[0] for u in under):
+    if not first & (first - 1) and under.count(under[0] if under else 0) == len(under):
         # one power of two: as in nearly every stored head, whose numbers are many
         return tuple(numbers) if not under or under[0] > 0 else tuple(-n for n in numbers), first
     common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1
