@@ -80,6 +80,7 @@ bench: $(STAMP)
 # auto_LiRPA's metadata caps torch far below what it runs on, hence --no-deps, after the lock.
 $(STAMP): requirements.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@echo "once: an environment in .venv, from requirements.lock; a few minutes"
 	"$(PYTHON)" -m venv --clear .venv
 	$(PY) -m pip install --quiet --requirement requirements.lock
 	$(PY) -m pip install --quiet --no-deps auto_LiRPA==0.3

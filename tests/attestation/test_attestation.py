@@ -67,7 +67,11 @@ def test_what_is_proved_is_counted_and_what_is_conditional_stands_apart(
         }
     ]
     assert about["certificates"]["size"] == 7
-    assert about["accepted"] == {"certificates": 6, "claims": {"R": {"sufficient": 6}}}
+    assert about["accepted"] == {
+        "certificates": 6,
+        "inputs": 1,
+        "claims": {"R": {"sufficient": 6}},
+    }
     assert about["conditional"]["certificates"] == 1
     assert about["conditional"]["claims"] == {"R": {"sufficient": 1}}
     (rests,) = about["conditional"]["rests"]
@@ -181,6 +185,7 @@ def test_a_changed_payload_is_not_verified(
     ("place", "value", "why"),
     [
         ("predicate.accepted.certificates", 7, "add up"),
+        ("predicate.accepted.inputs", 7, "add up"),
         ("predicate.certificates.size", 0, "add up"),
         ("predicate.heads", [], "add up"),
         ("predicate.extra", 1, "extra"),
@@ -352,7 +357,7 @@ def test_leaves_must_add_up_to_what_is_signed(given: Given, signed: Attested) ->
         update={
             "accepted": about.accepted.model_copy(update={"certificates": 7, "claims": claims}),
             "conditional": about.conditional.model_copy(
-                update={"certificates": 0, "claims": {}, "rests": ()}
+                update={"certificates": 0, "inputs": 0, "claims": {}, "rests": ()}
             ),
         }
     )
@@ -379,7 +384,7 @@ def test_the_command_line_signs_and_verifies(given: Given, tmp_path: Path) -> No
     sign_it = ("attest", *given.certificates, "--model", given.model, "--key", given.key)
     done = protoproof(*sign_it, "--out", out)
     assert done.code == 3
-    assert "conditional 1 certificate, proved only if" in done.out
+    assert "conditional 1 certificate about 1 different input, proved only if" in done.out
     assert WORD in done.out
     look = ("verify-attestation", out, "--key", given.public, "--model", given.model)
     found = protoproof(*look)

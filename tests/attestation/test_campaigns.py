@@ -40,7 +40,7 @@ def test_a_campaign_about_its_data(given: Given, campaign: Path, tmp_path: Path)
     assert done.code == 0, done.err
     about = json.loads(done.out)["statement"]["predicate"]
     both = {"F": {"sufficient": 10}, "R": {"sufficient": 10}}  # each claim at its own level
-    assert about["accepted"] == {"certificates": 10, "claims": both}
+    assert about["accepted"] == {"certificates": 10, "inputs": 10, "claims": both}
     assert about["data"]["name"] == "digits.npz"
     assert not any("no input was presented" in rest["on"] for rest in about["assumptions"])
     look = ("verify-attestation", out, "--key", given.public, "--model", MODEL)

@@ -118,6 +118,7 @@ def test_a_lost_certificate_is_made_again(tmp_path: Path, harm: str) -> None:
     assert read_campaign(tmp_path).states["not_run"] == 1
     again = run(tmp_path)
     assert (again.computed, again.reused) == (1, 5)
+    assert (first.healed, again.healed) == (0, 1)  # and that is told
     assert path.read_bytes() == before
 
 

@@ -32,6 +32,12 @@ def edited(*path: str | int, value: Any) -> bytes:
     return json.dumps(document).encode()
 
 
+@pytest.mark.parametrize("left", [1, 20, len(GOOD) // 2, len(GOOD) - 3])
+def test_half_a_file_is_called_that(left: int) -> None:
+    with pytest.raises(CertificateError, match="ends in the middle; a part of the file is missing"):
+        read_certificate(GOOD.rstrip()[:-left])
+
+
 MALFORMED: dict[str, bytes] = {
     "empty": b"",
     "not JSON": b"certificate",

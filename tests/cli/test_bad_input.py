@@ -182,7 +182,9 @@ def test_a_runtime_that_is_wrong_is_no_tie(tmp_path: Path) -> None:
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = called("--debug", "check", "no.json", MODEL, cwd=tmp_path)
-    assert done.code == 2
-    assert "Traceback" in done.err
-    assert "no.json" in done.err
+    words = ["check", "no.json", str(MODEL)]
+    for place in range(len(words) + 1):
+        done = called(*words[:place], "--debug", *words[place:], cwd=tmp_path)
+        assert done.code == 2
+        assert "Traceback" in done.err
+        assert "no.json" in done.err

@@ -56,9 +56,15 @@ def test_undecided_is_three(digit: Path, tmp_path: Path) -> None:
     document = json.loads(undecided.out)
     assert document["verdict"] == "unknown"
     assert document["reason"]
-    (page,) = tmp_path.iterdir()  # it says what is open, and nothing else is left behind
+    page = tmp_path / "u.html"  # it says what is open; beside it lies which question that answers
+    assert set(tmp_path.iterdir()) == {page, tmp_path / "u.region.json"}
     assert document["page"] == str(page)
     assert "Neither proved nor refuted" in page.read_text(encoding="utf-8")
+    told = protoproof(
+        *CERTIFY, "--input", digit, "--region", "linf:0.18", "--no-falsify",
+        "--method", "interval", "--out", tmp_path / "v.cert.json",
+    )  # fmt: skip
+    assert "may help    a smaller region (--radius-up-to" in told.out
 
 
 def test_a_property_file_and_a_radius(digit: Path, tmp_path: Path) -> None:

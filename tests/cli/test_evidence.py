@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from protoproof.certificate.reader import read_certificate
 from protoproof.data.dataset import load_data
 from protoproof.explanation.evidence import evidence_name
+from protoproof.report.files import explanation_files
 from protoproof.resources import zoo_path
 from tests.support.cli import Result, protoproof
 
@@ -86,8 +89,12 @@ def test_regions_keep_their_answers(digits: Path) -> None:
     name = "mnist-certified--cross-000--linf-0.1"
     assert set(proof) == {f"{name}.{end}" for end in ("cert.json", "html", "region.json")}
     assert certify(digits, "linf:0.18", "--no-falsify").code == 3
-    assert set(files(out)) - set(proof) == {f"{name}8.html"}
+    undecided = {f"{name}8.html", f"{name}8.region.json"}
+    assert set(files(out)) - set(proof) == undecided
     assert proof.items() < files(out).items()
+    assert json.loads(files(out)[f"{name}8.region.json"])["verdict"] == "unknown"
+    assert certify(digits, "linf:0.18", "--no-falsify").code == 3  # the same question, once more
+    assert set(files(out)) - set(proof) == undecided
     assert certify(digits, "linf:0.3").code == 1
     assert proof.items() < files(out).items()
 
@@ -106,8 +113,50 @@ def test_a_chosen_name_keeps_the_answer_about_its_region(digits: Path) -> None:
         assert "answers another question" in result.err
     assert files(out) == refuted
     # nothing is found this time; what was found is no less true
-    assert certify(digits, "linf:0.3", "--no-falsify", *chosen).code == 3
+    again = protoproof(
+        *("certify", MODEL, "--input", "cross/000.npy", "--method", "interval"),
+        *("--region", "linf:0.3", "--no-falsify", *chosen),
+        cwd=digits,
+    )
+    assert again.code == 3
+    assert f"another answer to this question stays: {out / 'r.counterexample.npy'}" in unwrapped(
+        again.out
+    )
     assert files(out) == refuted
+
+
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_another_proof_of_the_same_question_stays(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another vocabulary, or fewer claims, under the same name: nothing that was proved is lost."""
+    out = digits / "out" / "x.cert.json"
+    assert explain(digits, "cross/000.npy", "--out", out).code == 0
+    first = files(digits / "out")
+    assert explain(digits, "cross/000.npy", "--out", out).code == 0
+    assert files(digits / "out").keys() == first.keys()  # the same proof again
+    said = protoproof(
+        *("explain", MODEL, "--input", "cross/000.npy", "--vocabulary", "topk", "--no-witnesses"),
+        *("--no-pages", "--out", out),
+        cwd=digits,
+    )
+    assert said.code == 0, said.err
+    (kept,) = (digits / "out").glob("x--earlier-*.cert.json")
+    assert f"another proof of this stays: {kept}" in unwrapped(said.out)
+    before, after = (read_certificate(path.read_bytes()).core for path in (kept, out))
+    assert (before.vocabulary, after.vocabulary) == ("ceiling", "topk")
+    found = explanation_files.explained_beside
+
+    def nothing(*asked: Any, **more: Any) -> Any:
+        result, extras = found(*asked, **more)
+        return replace(result, certificate=None, check=None), extras
+
+    monkeypatch.setattr(explanation_files, "explained_beside", nothing)
+    again = protoproof("explain", MODEL, "--input", "cross/000.npy", "--out", out, cwd=digits)
+    assert f"{out} is a proof of this, and stays" in unwrapped(again.out)
 
 
 def test_what_is_read_is_not_written_over(digits: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from protoproof.certificate.reader import read_certificate
 from protoproof.network import load
@@ -36,7 +38,9 @@ def place(tmp_path: Path) -> Path:
 def test_what_is_written_gates_as_it_is(place: Path) -> None:
     made = protoproof("init", "net.onnx", "--data", "data/t.npz", cwd=place)
     assert made.code == 0, made.err
-    assert sorted(line.split()[1] for line in made.out.splitlines()[:-1]) == FILES
+    written = [line.split()[1] for line in made.out.splitlines() if line.startswith("written")]
+    assert sorted(written) == FILES
+    assert "give the job a variable PROTOPROOF" in made.out
     gated = protoproof("gate", "--workers", "1", cwd=place)
     assert gated.code == 0, gated.out + gated.err
     assert (place / "out" / "gate" / "gate.json").is_file()
@@ -65,6 +69,15 @@ def test_which_class_is_which_is_said_where_the_network_does_not(place: Path) ->
     assert f"note        {words} 0, 1 (prepare --classes" in made.out
 
 
+def test_a_gate_in_an_empty_directory_says_where_to_start(tmp_path: Path) -> None:
+    done = protoproof("gate", cwd=tmp_path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "gate needs --policy, --model, --data" in done.err
+    assert "protoproof init MODEL --data DATA" in done.err
+    assert "needs --model, --data, on" in protoproof("gate", "--policy", "p", cwd=tmp_path).err
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_what_is_asked_for(place: Path) -> None:
     made = protoproof(
         "init", "net.onnx", "--data", "data/t.npz", "--ci", "none", "--json", cwd=place
@@ -73,6 +86,55 @@ def test_only_what_is_asked_for(place: Path) -> None:
     assert not (place / ".github").exists()
     wrong = protoproof("init", "net.onnx", "--data", "data/t.npz", "--ci", "jenkins", cwd=place)
     assert (wrong.code, "use both, github, gitlab, none" in wrong.err) == (2, True)
+
+
+def test_what_lies_elsewhere_is_in_no_job(place: Path) -> None:
+    below = place / "below"
+    below.mkdir()
+    asked = ("init", place / "net.onnx", "--data", "../data/t.npz")
+    refused = protoproof(*asked, cwd=below)
+    assert (refused.code, "lies outside this directory" in refused.err) == (2, True)
+    assert protoproof(*asked, "--ci", "none", cwd=below).code == 0
+    written = (below / "protoproof.yaml").read_text()
+    assert str(place) not in written
+    assert 'model: "../net.onnx"\ndata: "../data/t.npz"\n' in written
+    assert protoproof("gate", "--workers", "1", cwd=below).code == 0
+
+
+def installing(place: Path, name: str) -> str:
+    """The script of a job that installs the program."""
+    job = yaml.safe_load((place / name).read_text())
+    if "protoproof-gate" in job:
+        return str(job["protoproof-gate"]["script"][0])
+    (step,) = [s for s in job["jobs"]["gate"]["steps"] if "pip install" in s.get("run", "")]
+    assert step["env"] == {"PROTOPROOF": "${{ vars.PROTOPROOF }}"}
+    return str(step["run"])
+
+
+def test_jobs_install_what_a_variable_names(place: Path) -> None:
+    """Run by a shell, with a pip that shows its arguments: there is no release to install yet."""
+    assert protoproof("init", "net.onnx", "--data", "data/t.npz", cwd=place).code == 0
+    (place / "pip").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (place / "pip").chmod(0o755)
+    url = "git+https://example.org/o/protoproof@0123abc"
+    for name in FILES[:2]:
+        script = installing(place, name)
+        for given, wanted in ((url, f"protoproof[campaign] @ {url}"), ("./p p", "./p p[campaign]")):
+            done = shell(script, place, given)
+            assert done.stdout.splitlines() == ["install", wanted]
+        none = shell(script, place, "")
+        assert (none.returncode, "set PROTOPROOF" in none.stderr) == (2, True)
+    assert Requirement(f"protoproof[campaign] @ {url}").url == url
+
+
+def shell(script: str, place: Path, given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-e", "-c", script],
+        env={"PATH": f"{place}:/usr/bin:/bin", "PROTOPROOF": given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_what_could_not_be_gated_is_refused(place: Path) -> None:

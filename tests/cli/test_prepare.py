@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from protoproof.network import load
-from protoproof.report.page.patches import load_patches
+from protoproof.network.head.about import PICTURES
+from protoproof.report.files import prototype_pictures
+from protoproof.report.page.patches import patches_of
 from tests.support.cli import protoproof
 from tests.support.network.builders import Draft, draft, node
 
@@ -78,11 +80,14 @@ def test_everything_inside_one_file(layout: str, tmp_path: Path) -> None:
     assert one.latent.tobytes() == two.latent.tobytes()
     assert one.logits.tobytes() == two.logits.tobytes()
     assert protoproof("check", certificate, out, "--input", picture).code == 0
-    patches = load_patches(out, 4)
+    assert [file.name for file in out.parent.iterdir()] == ["ready.onnx"]  # and nothing beside it
+    patches = patches_of(after)
     assert patches is not None
     assert len(patches.pictures) == 4
     assert "the nearest patch, not the prototype's own" in patches.origins[0]
-    assert "training image" in (tmp_path / "x.html").read_text(encoding="utf-8")
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "training image" in page
+    assert "looks like" not in page  # what is shown is no prototype, but the nearest patch
     # nothing is written over
     again = protoproof(*asked)
     assert again.code == 2
@@ -103,7 +108,8 @@ def test_the_patch_that_a_prototype_is(tmp_path: Path) -> None:
     said = protoproof("prepare", model, "--out", out, "--data", tmp_path / "d.npz", "--json")
     assert said.code == 0, said.err
     assert "1 are the latent of their patch" in " ".join(json.loads(said.out)["steps"])
-    origin = json.loads((tmp_path / "ready.json").read_text())["prototypes"][1]
+    (text,) = (e.value for e in onnx.load(out).metadata_props if e.key == PICTURES)
+    origin = json.loads(text)["prototypes"][1]
     assert origin == {"prototype": 1, "image": 2, "box": [2, 2, 5, 5], "nearest": False}
 
 
@@ -115,6 +121,21 @@ def test_a_network_that_takes_pictures_as_they_are_says_so_then(tmp_path: Path) 
     ready = load(out)
     assert (ready.range_stated, ready.input_range, ready.pixels.problem) == (True, (0.0, 1.0), "")
     assert ready.pixels.text == "resize=6x6"
+
+
+def test_large_pictures_lie_beside_the_model_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prototype_pictures, "MOST_INSIDE", 10)
+    model, out = colour().save(tmp_path), tmp_path / "ready.onnx"
+    data = pictures(tmp_path / "birds")
+    said = protoproof("prepare", model, "--out", out, "--preprocess", STATED, "--data", data)
+    assert said.code == 0, said.err
+    assert "pictures beside the model, for they are large" in said.out
+    for name in ("ready.prototypes.png", "ready.json"):
+        assert (tmp_path / name).is_file()
+        assert name in said.out
+    assert patches_of(load(out)) is not None
 
 
 def test_what_nobody_states_is_left_alone_and_said(tmp_path: Path) -> None:

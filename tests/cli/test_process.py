@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from protoproof.data.dataset import load_data
 from protoproof.explanation.explainer import explain
 from protoproof.resources import zoo_path
 from tests.support.cli import SHIM, process, protoproof
+from tests.support.sources import SOURCE_ROOT
 
 MODEL = zoo_path("mnist-certified")
 
@@ -36,6 +38,15 @@ def test_a_process_gives_what_the_tests_see(certificate: Path, tmp_path: Path) -
         assert process(*arguments, cwd=tmp_path) == here
         assert here.code == code
         assert bool(here.err) == (code == 2)
+
+
+def test_python_runs_the_package_as_a_module(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "protoproof", "--version"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert told.strip() == process("--version").out.strip()
 
 
 def test_a_closed_pipe_is_never_a_rejection(certificate: Path) -> None:

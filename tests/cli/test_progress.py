@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import typer
 
+from models.progress import Progress
 from models.verbs import nothing_certified
 from protoproof.cli.app import completed, program
-from protoproof.cli.terminal import Log
+from protoproof.cli.terminal import Log, progress_bar
 
 
 def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,6 +23,28 @@ def test_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.err.splitlines() == [
         "after 31 s: 2 of 9 results[U+202E]",
         "after 62 s: 4 of 9 results[U+202E]",
+    ]
+
+
+def test_where_nobody_watches_training_and_searches_say_how_far_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("models.progress", "protoproof.cli.terminal"):
+        monkeypatch.setattr(f"{place}.watched", lambda: False)
+        monkeypatch.setattr(f"{place}.Log", lambda: Log(every=0.0, now=lambda: 0.0))
+    for quiet in (False, True):
+        with Progress(3, quiet) as training:
+            training.stage("certified")
+            training.epoch(0.5)
+        with progress_bar(not quiet) as move:
+            assert (move is None) == quiet
+            if move is not None:
+                move(0.25, "2 parts proved")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "after 0 s: certified, 1 of 3 epochs, loss 0.5000",
+        "after 0 s: 25% 2 parts proved",
     ]
 
 

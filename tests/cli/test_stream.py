@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -62,6 +63,45 @@ def test_a_data_set_with_pages(tmp_path: Path) -> None:
     assert len([line for line in result.out.splitlines() if "proved by" in line]) == 2
     assert "inputs      2: 2 proved" in result.out
     assert (tmp_path / "mnist-1x1--mnist5k-1.html").is_file()
+
+
+def test_labels_mean_what_the_networks_classes_do(tmp_path: Path) -> None:
+    """Folders 10 and 2, in the order of their letters; networks count them in either order."""
+    parts = draft()
+    assert parts.description is not None
+    rng = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        for name in ("10", "2"):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for k in range(2):
+                pixels = rng.integers(0, 256, (6, 6), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{k}.png")
+    right = []
+    for order in (["10", "2"], ["2", "10"]):
+        parts.description["classes"] = order
+        model = parts.save(tmp_path, f"{order[0]}.onnx")
+        result = protoproof(
+            "explain", model, "--data", tmp_path / "data", "--vocabulary", "topk", "--json",
+            "--no-witnesses", "--no-pages", "--out", tmp_path / order[0],
+        )  # fmt: skip
+        *lines, _ = map(json.loads, result.out.splitlines())
+        for line in lines:
+            assert line["labelled"] == line["input"].split("/")[0]
+        right.append([line["right"] for line in lines])
+    assert len(right[0]) == 4
+    assert right[0] == [not way for way in right[1]]  # the names were swapped, not the scores
+    for split in ("train", "test"):
+        (tmp_path / "data" / split / "10").rename(tmp_path / "data" / split / "ten")
+    other = protoproof("explain", model, "--data", tmp_path / "data", "--out", tmp_path / "o")
+    assert (other.code, other.out) == (2, "")
+    assert "called otherwise than the network's: number 1 is ten, the network's 10" in other.err
+    for split in ("train", "test"):
+        shutil.copytree(tmp_path / "data" / split / "2", tmp_path / "data" / split / "three")
+    more = protoproof("explain", model, "--data", tmp_path / "data", "--out", tmp_path / "o")
+    assert (more.code, more.out) == (2, "")
+    assert "3 classes, the network has 2" in more.err
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,29 @@ def test_a_wrong_output_is_noticed() -> None:
     assert not Command(1, "protoproof", 0, "accepted").prints("not accepted")
 
 
+def test_the_readme_s_python_runs(checkout: Path) -> None:
+    """With a smaller network, and without the region: those are what takes long."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.split("```python\nimport numpy", 1)[1].split("```", 1)[0]
+    known: dict[str, object] = {}
+    lines = block.split("region =", 1)[0].replace("mnist-7x7", "mnist-1x1")
+    exec("import numpy" + lines, known)  # noqa: S102  # our own lines
+    assert (checkout / "digit.cert.json").is_file()
+    assert getattr(known["report"], "accepted") is True  # noqa: B009  # of a type known there only
+    files = [word for word in text.split() if word.endswith((".png", ".npy", ".npz"))]
+    assert "models/zoo/digit.png" in files
+    assert not [name for name in files if "/" not in name and name.startswith("digit.")]
+
+
+def test_installing_is_announced() -> None:
+    """It takes minutes, in which nothing would be seen."""
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "demo"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert told.index("a few minutes") < told.index("pip install")
+
+
 def test_the_notebook_runs(checkout: Path) -> None:
     notebook = json.loads((ROOT / "examples" / "explain.ipynb").read_text(encoding="utf-8"))
     known: dict[str, object] = {}

@@ -162,6 +162,17 @@ def test_free_image_sizes(tmp_path: Path) -> None:
     refused(explain(path), "free.onnx", "image")
 
 
+def test_an_old_opset_is_one_line(tmp_path: Path) -> None:
+    """Its operators are older too; that is not said of each."""
+    family = BY_NAME["protopnet-log"]
+    path = export(family.build(), family.shape, tmp_path / "old.onnx", "legacy", opset_version=11)
+    refused(explain(path, family.shape), "old.onnx", "opset 11 is outside", "use opset")
+    found = protoproof("inspect", path)
+    assert [line for line in found.out.splitlines() if line.startswith("refused")] == [
+        "refused     opset 11 is outside 13..28; use opset 20"
+    ]
+
+
 def test_a_batch_of_eight(tmp_path: Path) -> None:
     path = export(BY_NAME["projection"].build(), (8, 1, 12, 12), tmp_path / "b.onnx", "legacy")
     refused(explain(path), "b.onnx", "8")

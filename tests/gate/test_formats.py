@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from importlib import resources
@@ -10,7 +11,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
+from protoproof.cli.gate import print_gate
+from protoproof.cli.terminal import alarming
 from protoproof.gate import GateResult, evaluate, read_policy
 from protoproof.gate.junit import to_junit
 from protoproof.gate.markdown import to_markdown
@@ -76,6 +80,39 @@ def test_failures_are_in_junit_and_nothing_else_is(policy: Path) -> None:
         assert len({case.attrib["name"] for case in cases}) == len(cases)
     for word in ("tests", "failures"):
         assert int(root.attrib[word]) == sum(int(suite.attrib[word]) for suite in root)
+
+
+# per element: attributes that it must have, that it may have, and elements that it may hold, by the
+# schema that Jenkins checks such files with (junit-10.xsd of xunit), as far as needed
+JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package"},
+        {"properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": (set(), {"type", "message"}, set()),
+    "system-out": (set(), set(), set()),
+}
+
+
+@pytest.mark.parametrize("name", ["net", HOSTILE])
+def test_junit_holds_what_its_schema_allows(policy: Path, name: str) -> None:
+    root = ElementTree.fromstring(to_junit(result(policy, name)))  # noqa: S314  # our own
+    assert root.tag == "testsuites"
+    assert {element.tag for element in root.iter()} > {"testcase", "failure", "system-out"}
+    for element in root.iter():
+        needed, allowed, held = JUNIT[element.tag]
+        assert needed <= set(element.attrib) <= needed | allowed, element.tag
+        assert {inner.tag for inner in element} <= held, element.tag
+        if held:  # text stands in failures and outputs only
+            assert not (element.text or "").strip()
+        assert not (element.tail or "").strip()
 
 
 def test_what_the_policy_allows_is_no_failure(policy: Path) -> None:
@@ -231,6 +268,21 @@ def test_markdown_says_what_failed(policy: Path) -> None:
     assert "unused\\_prototypes" in text
     assert "2 of" not in text.split("<details>")[0].split("accuracy")[0]
     assert "and 31 more" in text or "more (see gate.json)" in text
+
+
+def test_a_terminal_shows_failures_in_red(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    seen = io.StringIO()
+    screen = Console(file=seen, force_terminal=True, color_system="standard", width=200)
+    monkeypatch.setattr("protoproof.cli.gate.console", lambda: screen)
+    print_gate(result(policy), Path("out"))
+    assert "\x1b[1;31mFAILED" in seen.getvalue()
+    monkeypatch.setattr("sys.stdout", seen)
+    monkeypatch.setattr(seen, "isatty", lambda: True)
+    assert alarming("FAILED") == "\x1b[1;31mFAILED\x1b[0m"
+    monkeypatch.setattr(seen, "isatty", lambda: False)
+    assert alarming("FAILED") == "FAILED"
 
 
 def test_json_is_plain_and_complete(policy: Path) -> None:

@@ -205,6 +205,23 @@ def test_covers_agree_with_the_prover_s(text: str) -> None:
             assert np.abs(box.high[0] - ours.upper).max() < 1e-15
 
 
+@pytest.mark.parametrize("shape", [(5, 4, 3), (5, 4, 1), (3, 5, 4), (2, 5, 4)], ids=str)
+@pytest.mark.parametrize("text", ["occlude:1,2,3,2", "occlude:3,1,1"])
+def test_freed_pixels_are_those_of_the_network_s_rows_and_columns(
+    text: str, shape: tuple[int, int, int]
+) -> None:
+    centre = np.full(shape, 0.5, np.float32)
+    region = parse_region(text, centre, shape, DOMAIN)
+    (box,) = Inputs(ADAPTER.validate_python(dict(statement(region) or {}))).boxes()
+    free = box.high[0] > 0.5
+    pixels = free.any(axis=2) if shape[2] in (1, 3) else free.any(axis=0)
+    assert pixels.shape == (5, 4)
+    assert pixels.sum() == (6 if text.count(",") == 3 else 5)
+    assert free.sum() == pixels.sum() * (free.size / pixels.size)
+    assert np.array_equal(box.low[0], region.cover()[0].lower)
+    assert np.array_equal(box.high[0], region.cover()[0].upper)
+
+
 def test_covers_contain_exact_members() -> None:
     """Members by their definition, in rationals, at parameters that are corners and others."""
     centre = np.random.default_rng(0).random((1, 3, 3)).astype(np.float32)

@@ -173,8 +173,19 @@ def test_channels_at_the_other_end_are_moved_and_that_is_said(
     "values", [np.zeros((1, 6, 9)), np.zeros((8, 6)), np.zeros((6, 8, 2)), np.zeros(48)]
 )
 def test_other_shapes_are_refused(tmp_path: Path, values: np.ndarray) -> None:
-    with pytest.raises(InputError, match="does not fit the network's input"):
+    with pytest.raises(InputError, match="does not fit the network's input") as caught:
         read_input(array(tmp_path, values.astype(np.float32)), PixelRule((1, 6, 8), UNIT))
+    assert "--index" not in str(caught.value)
+
+
+def test_only_where_there_are_several_entries_is_one_to_be_chosen(tmp_path: Path) -> None:
+    rule = PixelRule((1, 6, 8), UNIT)
+    with pytest.raises(InputError, match="choose one with --index"):
+        read_input(array(tmp_path, np.zeros((3, 1, 6, 8), np.float32)), rule)
+    Image.fromarray(np.zeros((5, 8), np.uint8)).save(tmp_path / "x.png")
+    with pytest.raises(InputError, match="does not fit") as caught:
+        read_input(tmp_path / "x.png", rule)
+    assert "--index" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

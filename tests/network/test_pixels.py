@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from protoproof.data.preprocess import parse
 from protoproof.errors import DescriptionError, UsageError
 from protoproof.network import load
 from protoproof.network.pixels import PixelRule
+from protoproof.resources import zoo_path
 from tests.support.network.builders import draft
 
 MEAN, STD = [0.13], [0.31]
@@ -109,3 +111,32 @@ def test_both_layouts_and_back(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(
         shown if shape[0] == 3 else np.moveaxis(shown, 2, 0), image, atol=1e-6
     )
+
+
+def test_what_the_model_says_otherwise_is_said(tmp_path: Path) -> None:
+    said = {"preprocessing": "mean=0.5,std=0.25"}
+    assert rule(tmp_path, said, "mean=0.5,std=0.25").against == ""
+    assert rule(tmp_path, said, "mean=0.4,std=0.25").against == (
+        "the model describes its preprocessing as mean=0.5,std=0.25"
+    )
+    said = {"normalisation": {"mean": MEAN, "std": STD}}
+    assert rule(tmp_path, said, "mean=0.13,std=0.31").against == ""
+    found = rule(tmp_path, said, "mean=0.5,std=0.25")
+    assert found.against == "the model describes mean=0.13,std=0.31"
+    assert found.remark().endswith("; but the model describes mean=0.13,std=0.31")
+
+
+def test_mean_and_std_that_are_applied_twice_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The zoo's networks normalise inside, and here nobody says so."""
+    model = onnx.load(zoo_path("mnist-1x1"))
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "net.onnx")
+    assert load(tmp_path / "net.onnx", preprocess="range=0,1").pixels.against == ""
+    assert not caplog.records
+    twice = load(tmp_path / "net.onnx", preprocess="mean=0.13,std=0.31").pixels.against
+    assert twice.startswith("the network itself begins with Sub and Div by stored numbers")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"--preprocess mean=0.13,std=0.31: {twice}"
+    ]

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from protoproof.errors import ModelError
 from protoproof.network import Network, load
+from protoproof.network.head.trials import Search
 from protoproof.network.head.view import read_view
 from tests.support import heads
 from tests.support.network.builders import (
@@ -450,3 +451,25 @@ def test_another_domains_operator_is_not_onnxs_of_that_name() -> None:
     )
     view = read_view(helper.make_model(graph))
     assert [one.op for one in view.nodes] == ["Relu", "com.example.Relu"]
+
+
+def test_what_the_latent_is_spread_out_to_is_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    one = Search.tried
+
+    def spy(self: Search, cuts: tuple[str, ...], scores: str, labels: bool) -> object:
+        tried.extend(cuts)
+        return one(self, cuts, scores, labels)
+
+    monkeypatch.setattr(Search, "tried", spy)
+    network = load(draft(distance="direct").save(tmp_path))
+    sizes = network.graph.shapes
+    assert network.recognised.latents == ("latent",)
+    assert "latent" in tried
+    # differences from every prototype, and the distances at every location
+    wide = [name for name in sizes if np.prod(sizes[name]) > np.prod(sizes["latent"])]
+    behind = {name for node in network.view.needed("logits", ["latent"]) for name in node.outputs}
+    assert behind & set(wide)
+    assert not behind & set(wide) & set(tried)

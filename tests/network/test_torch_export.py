@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import protoproof
-from protoproof.errors import ModelError, UsageError
+from protoproof.errors import ModelError, OutputError, UsageError
 from protoproof.network import load
 
 
@@ -60,6 +60,15 @@ def test_one_line_from_a_module_to_a_proof(tmp_path: Path) -> None:
     assert explanation.predicted == int(scores.argmax())
     explanation.save(tmp_path / "x.cert.json")
     assert protoproof.check(tmp_path / "x.cert.json", path).accepted
+
+
+def test_nothing_is_written_over_unless_that_is_asked_for(tmp_path: Path) -> None:
+    path, x = tmp_path / "net.onnx", torch.rand(1, 3, 9, 9)
+    path.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"exists already; .* overwrite=True"):
+        protoproof.torch.export(Net(), x, path)
+    assert path.read_bytes() == b"mine"
+    assert protoproof.torch.export(Net(), x, path, overwrite=True).path == path
 
 
 def test_what_is_not_recognised_is_one_line_and_no_file(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.network import load
 from protoproof.query import formula
 from protoproof.query.decide import Answer, decide
-from protoproof.query.formula import Atom, Both, Either, disjuncts, element, number
+from protoproof.query.formula import Atom, Both, Either, Element, disjuncts, element, number
 from protoproof.query.language import parse_query
+from protoproof.query.order import Linear, contradictory
+from protoproof.query.points import Points
 from protoproof.query.standard import decimal, lines
 from tests.support.queries import (
     ANOTHER,
@@ -112,6 +114,7 @@ def test_an_offered_latent_is_only_a_place_to_start(ask: Ask) -> None:
         ("(assert (<= X[0,0,0,0] 1))", "line 5: Type mismatch"),
         ("(assert (<= W[0] 0.5))", "Undeclared variable"),
         ("(assert (not (<= X[0,0,0,0] 0.5)))", "syntax error"),
+        ("", r"the file ends, and needs \(assert ...\) at least"),
         ("(assert " + "(and " * 300 + "(<= X[0,0,0,0] 0.5)" + ")" * 301, "nested deeper"),
     ],
 )
@@ -213,3 +216,63 @@ def test_files_name_themselves(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"bad.vnnlib: not UTF-8"):
         read_query(path)
+
+
+@pytest.mark.parametrize("kind", ["real", "float32"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(assert (> Y[0,0] Y[0,1]))(assert (> Y[0,1] Y[0,0]))",
+        "(assert (and (>= Y[0,0] Y[0,1]) (>= Y[0,1] Y[0,2]) (> Y[0,2] Y[0,0])))",
+        "(assert (>= Y[0,0] Y[0,1]))(assert (<= Y[0,0] 1.0))(assert (> Y[0,1] 1.0))",
+        "(assert (or (and (< Z[0,0,0,0] Z[0,1,0,0]) (< Z[0,1,0,0] Z[0,0,0,0])) (< 1.0 0.5)))",
+    ],
+)
+def test_comparisons_that_contradict_each_other_are_unsatisfiable(
+    ask: Ask, body: str, kind: str
+) -> None:
+    assert ask(body, kind).word == "unsat"
+
+
+@pytest.mark.parametrize(
+    ("known", "never"),
+    [
+        ([({0: 1, 1: -1}, 1, False), ({0: -2, 1: 2}, 2, False)], True),  # d <= -1 and d >= 1
+        ([({0: 1, 1: -1}, 1, False), ({0: -2, 1: 2}, -2, False)], False),  # d = -1
+        ([({0: 1, 1: -1}, 1, True), ({0: -2, 1: 2}, -2, False)], True),
+        ([({0: 1, 1: 1, 2: 1}, 0, False), ({0: -1, 1: -1, 2: -1}, 1, False)], True),
+        ([({0: 1, 1: 1, 2: 1}, 0, False), ({0: -1, 1: -1, 2: -1}, 0, False)], False),
+        ([({0: 1, 1: -1}, 0, False), ({1: 1, 2: -1}, 0, False), ({2: 1, 0: -1}, 0, False)], False),
+        ([({0: 1, 1: -1}, 0, False), ({1: 1, 2: -1}, 0, True), ({2: 1, 0: -1}, 0, False)], True),
+        ([({0: 1, 1: -1}, 0, False), ({0: -1}, 3, False), ({1: 1}, -2, False)], True),
+        ([({0: 1, 1: -1}, 0, False), ({0: -1}, 3, False), ({1: 1}, -3, False)], False),
+        ([({0: 1}, 1, False), ({0: -1}, 1, False)], False),  # compared where bounds are collected
+    ],
+)
+def test_what_contradicts_itself(
+    known: list[tuple[dict[int, int], int, bool]], never: bool
+) -> None:
+    """weights, constant, strict: the weighted sum and the constant are at most (or below) 0."""
+    said = [
+        Linear({Element("Y", k): Fraction(w) for k, w in weights.items()}, Fraction(c), strict)
+        for weights, c, strict in known
+    ]
+    assert contradictory(said) is never
+    assert contradictory(reversed(said)) is never
+
+
+def test_an_answer_prints_values_that_satisfy_the_query(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float32 results may tie where the real ones do not: what is printed does not."""
+    run = Points._run
+
+    def tied(points: Points, x: np.ndarray) -> dict[str, np.ndarray] | None:
+        ran = run(points, x)
+        assert ran is not None
+        return ran | {"logits": np.full_like(ran["logits"], ran["logits"].max())}
+
+    monkeypatch.setattr(Points, "_run", tied)
+    found = ask(f"{inputs()}(assert (>= Y[0,{BEST}] Y[0,{SECOND}]))")
+    printed = [Fraction(word) for word in lines(found)[-3:]]
+    assert printed[BEST] > printed[SECOND]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
 from protoproof.errors import InputError, UsageError
-from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Occlusion, Region
+from protoproof.region.sets.occlusion import Occlusion
+from protoproof.region.sets.region import BoxRegion, InputBox, L2Ball, LinfBall, Region
 from protoproof.region.sets.syntax import parse_number, parse_region
 from protoproof.region.sets.transformations import Brightness, Shifts, hull
 
@@ -147,6 +148,28 @@ def test_occlusion_is_cut_off_at_the_edge() -> None:
     assert int(disc.mask.sum()) == 5
 
 
+@pytest.mark.parametrize("text", ["occlude:1,2,3,2", "occlude:3,1,1", "shift:1"])
+def test_rows_and_columns_are_where_the_network_has_them(text: str) -> None:
+    """A network that takes its channels last is asked about the same pixels."""
+    first = np.random.default_rng(3).random((3, 5, 4)).astype(np.float32)
+    last = np.ascontiguousarray(np.moveaxis(first, 0, 2))
+    ours = parse_region(text, last, last.shape, DOMAIN).cover()
+    theirs = parse_region(text, first, first.shape, DOMAIN).cover()
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert np.array_equal(a.lower, np.moveaxis(b.lower, 0, 2))
+        assert np.array_equal(a.upper, np.moveaxis(b.upper, 0, 2))
+    with pytest.raises(InputError, match="reaches beyond the image of 5 rows and 4 columns"):
+        parse_region("occlude:1,2,3,3", last, last.shape, DOMAIN)
+
+
+@pytest.mark.parametrize("shape", [(6, 160), (9,), (3, 5, 3)], ids=str)
+@pytest.mark.parametrize("text", ["occlude:0,0,2,2", "occlude:0,0,1", "shift:1"])
+def test_what_has_no_rows_and_columns_is_refused(shape: tuple[int, ...], text: str) -> None:
+    with pytest.raises(InputError, match="no rows and columns"):
+        parse_region(text, np.zeros(shape, np.float32), shape, DOMAIN).cover()
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("2/255", Fraction(2, 255)), ("0.1", TENTH), ("1e-3", Fraction(1, 1000))]
 )
@@ -170,6 +193,8 @@ def test_numbers_are_exact(text: str, value: Fraction) -> None:
         ("occlude:0,0,0,0", "frees no pixel"),
         ("occlude:90,90,2,2", "frees no pixel"),
         ("occlude:3,2,90,2", "reaches beyond"),
+        ("occlude:0,1,1", "the largest circle there that lies inside is occlude:0,1,0"),
+        ("occlude:2,2,40", "the largest circle there that lies inside is occlude:2,2,"),
         ("occlude:1,2,3,x", "whole pixels"),
         ("brightness:1,2,3", "BRIGHTNESS"),
         ("shift:-1", "whole pixels"),

@@ -41,9 +41,11 @@ from protoproof.report.audit.page import (
 )
 from tests.support.campaign import MODEL, InlineEngine, digits, network, small_file, some
 from tests.support.cli import protoproof
-from tests.support.gate import gate
+from tests.support.gate import HEADER, gate
 
 BROWSER = find_browser()
+RULES = "campaign: {vocabulary: topk, witnesses: false}\nrules:\n  accuracy: {at_least: 0.5}\n"
+STRICT = RULES + "  explanation_size: [{vocabulary: topk, median_at_most: 1}]\n"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}"
 
 
@@ -172,7 +174,10 @@ def test_annex_iv_and_the_model_card_say_what_is_known_and_name_what_is_not(
     assert "2(e)" in annex
     assert "2(g)" in annex
     assert f"{page.correct} of {page.total} right" in annex
-    assert f"{page.accepted} of {page.total} explanations" in annex
+    proved = dict(page.states)["proved"]
+    assert f"{proved} of {page.total} explanations are proved" in annex
+    regions_too = render_audit(replace(page, accepted=page.accepted + 7))  # more certificates
+    assert f"{proved} of {page.total} explanations are proved" in regions_too.split('id="annex"')[1]
     assert dict(page.identity)["Data sha256"] in annex
     assert "Not tested in this campaign" in annex
     for part in ("Intended use", "Training data", "Ethical considerations"):
@@ -231,16 +236,74 @@ def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) ->
 def test_another_network_is_refused(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sha256 differs"):
         audit_page(directory, MODEL.with_name("mnist-1x1.onnx"), None)
-    rules = "rules:\n  accuracy: {at_least: 0.5}\n"
-    gate(tmp_path, rules, data=some(2))
-    page = audit_page(tmp_path / "out", MODEL, None)
-    assert page.gate is not None
-    assert (page.gate.outcome, page.gate.checks[0].id) == ("passed", "accuracy")
-    assert "The gate “test” passed" in render_audit(page)
+    gate(tmp_path, RULES, data=some(2))
     result = tmp_path / "out" / "gate.json"
     result.write_text(result.read_text().replace(network().sha256, "0" * 64))
     with pytest.raises(InputError, match="another network"):
         audit_page(tmp_path / "out", MODEL, None)
+
+
+def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, RULES, data=few)
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.again, page.gate.passed, page.gate.contradicted) == (True, True, False)
+    assert (page.exit_code, page.gate.checks[0].id) == (0, "accuracy")
+    html = render_audit(page)
+    assert "The policy “test” is passed: decided again for this report" in html
+    assert 'data-label="Result" class="yes"' in html
+    # without data, or where the policy is not what it was, nothing is green
+    for why, policy, data in (("--data", None, None), ("changed since", HEADER + STRICT, few)):
+        if policy is not None:
+            (tmp_path / "policy.yaml").write_text(policy)
+        page = audit_page(out, MODEL, data)
+        assert page.gate is not None
+        assert why in page.gate.why
+        assert (page.gate.passed, page.exit_code) == (False, 3)
+        html = render_audit(page)
+        assert "on somebody" in html
+        assert 'data-label="Result" class="yes"' not in html
+        assert '<section id="verdict" class="verdict plain undecided">' in html
+    # whoever is asked for by name is decided, whatever the file says
+    page = audit_page(out, MODEL, few, policy=tmp_path / "policy.yaml")
+    assert page.gate is not None
+    assert (page.gate.outcome, page.gate.said, page.exit_code) == ("failed", "passed", 1)
+
+
+def test_an_edited_result_of_a_gate_is_found_out(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, STRICT, data=few)
+    told = (out / "gate.json").read_text()
+    assert '"failed"' in told
+    (out / "gate.json").write_text(told.replace('"failed"', '"passed"'))
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.outcome, page.gate.said, page.exit_code) == ("failed", "passed", 1)
+    assert "Its gate.json says “passed”: that is not what was found" in render_audit(page)
+    # a policy that lies beside the result is the same word once more
+    easy = (out / "policy.yaml", HEADER + RULES)
+    easy[0].write_text(easy[1])
+    changed = json.loads(told)
+    digest = hashlib.sha256(easy[1].encode()).hexdigest()
+    changed |= {
+        "outcome": "passed",
+        "policy": {"name": "x", "file": str(easy[0]), "sha256": digest},
+    }
+    (out / "gate.json").write_text(json.dumps(changed))
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert "lies beside the result" in page.gate.why
+    assert page.exit_code == 3
+
+
+def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
+    few, rules = some(2), "  baseline: {lost_proofs: {at_most: 0}, first_release: allowed}\n"
+    assert gate(tmp_path, RULES + rules, data=few).outcome == "passed"
+    page = audit_page(tmp_path / "out", MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.outcome, page.exit_code) == ("undecided", 3)
+    assert [check.status for check in page.gate.checks if "lost" in check.id] == ["undecided"]
 
 
 def hostile(page: AuditPage) -> AuditPage:
@@ -343,7 +406,19 @@ def test_reliability_counts_right_predictions_only(page: AuditPage) -> None:
         for number, used in enumerate([(1, 2), (0, 1), (0,), ()])
     )
     found = least_reliable(replace(page, prototypes=prototypes))  # instance 0 is predicted wrongly
-    assert [(row.index, row.right, row.named) for row in found] == [(2, 0, 1), (1, 1, 2)]
+    assert [(row.index, row.right, row.needed) for row in found] == [(2, 0, 1), (1, 1, 2)]
+
+
+def test_only_facts_that_are_proved_necessary_need_a_prototype(page: AuditPage) -> None:
+    """And the page says so, also where there are none: witnesses need not be searched."""
+    assert "a fact that is proved necessary names it" in render_audit(page)
+    unknown = tuple(
+        replace(p, used_by=(), notes=("needed by no explanation",)) for p in page.prototypes
+    )
+    said = render_audit(replace(page, prototypes=unknown))
+    assert "No fact is proved necessary" in said
+    assert "is needed for right predictions only" not in said
+    assert "named by no" not in said
 
 
 def test_a_phone_cuts_no_column_and_paper_has_numbers(page: AuditPage) -> None:
@@ -522,6 +597,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
+    assert f"<dt>Command</dt><dd>protoproof campaign {MODEL.name} --data" in html
     certificate = next((tmp_path / "c" / "certificates").iterdir())
     np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [
@@ -534,5 +610,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert sorted(which) == [0, 2]  # it is about one of the two, and refused with the other
     single = (tmp_path / f"{which.index(0)}.html").read_text(encoding="utf-8")
     assert "Explanation proved, and accepted by the independent checker" in single
-    assert protoproof("report", certificate, "--out", tmp_path / "z.html").code == 2
+    alone = protoproof("report", certificate, "--out", tmp_path / "z.html")
+    assert alone.code == 2
+    assert "protoproof show says what it claims without them" in alone.err
     assert protoproof("report", tmp_path / "nowhere", "--out", tmp_path / "z.html").code == 2

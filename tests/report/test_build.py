@@ -7,6 +7,7 @@ import pytest
 from protoproof.certificate.reader import read_certificate
 from protoproof.kernel import check
 from protoproof.report.page.build import explanation_page
+from protoproof.report.page.html import render_explanation
 from protoproof.report.page.page import PageCertificate, PageModel
 from protoproof.report.page.text import nearest
 from tests.support.kernel.builders import file
@@ -45,8 +46,11 @@ def test_a_rejected_certificate_proves_nothing() -> None:
         sizes=(),
         seconds=0.0,
     )
-    assert page.verdict == "unknown"
+    assert page.verdict == "rejected"
     assert page.proved == ()
+    html = render_explanation(page)
+    assert "<h1>Rejected: this certificate proves nothing</h1>" in html
+    assert '<section class="verdict bad">' in html
     assert all(margin.proved is None for margin in page.margins)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -106,7 +107,9 @@ def test_page_and_numbers(tmp_path: Path) -> None:
 def test_a_page_without_a_collision(tmp_path: Path) -> None:
     images = np.repeat(load_data("mnist5k").x_test[:1], 2, axis=0)
     files = ambiguity_to_files(network(), images, out=tmp_path / "a.json", data_name="twice")
-    assert "No explanation was shared across classes" in files.page.read_text()
+    page = files.page.read_text()
+    assert "No explanation was shared across classes" in page
+    assert f"{datetime.now(UTC):%Y}, " in page  # a page says when it was made
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -118,7 +121,9 @@ def test_the_command(tmp_path: Path) -> None:
     document = json.loads(done.out)
     assert document["inputs"] == 40
     assert len(document["levels"]) == 2
-    assert (tmp_path / "a.html").is_file()
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "Model file mnist-certified.onnx, sha256" in page
+    assert "Command <code>protoproof ambiguity mnist-certified.onnx --data mnist5k" in page
 
 
 def test_a_part_of_the_data_is_spread_over_all_of_it() -> None:

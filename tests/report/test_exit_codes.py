@@ -77,6 +77,22 @@ def told(page: AuditPage) -> dict[str, int]:
     return {word: getattr(page, word) for word in ("rejected", "conditional", "undecided")}
 
 
+def test_a_report_that_nobody_named_keeps_the_earlier_one(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "out" / "report" / f"{directory.name}.html"
+    for number in range(2):
+        asked = ["report", str(directory), "--model", str(MODEL)]
+        done = CliRunner().invoke(program(asked), asked)
+        assert done.exit_code == 0, done.output
+        assert ("kept as" in done.output) == bool(number)
+        assert page.is_file()
+        if not number:
+            page.write_text("mine")
+    assert page.with_name(page.name + ".stale").read_text() == "mine"
+
+
 @pytest.mark.parametrize(("statuses", "code"), CASES)
 def test_what_the_checker_says_decides(
     directory: Path,

@@ -238,11 +238,13 @@ def test_no_time_is_told_that_nobody_measured() -> None:
 
 def test_weak_matches_are_called_so() -> None:
     page = make_page("topk")
-    weak = tuple(replace(fact, likeness="closest, though weak") for fact in page.facts)
-    html = render_explanation(replace(page, facts=weak))
-    assert "What it is closest to" in html
-    assert ">looks like</span>" not in html
-    assert ">closest, though weak</span>" in html
+    for word in ("closest, though weak", "closest match"):
+        other = tuple(replace(fact, likeness=word) for fact in page.facts)
+        html = render_explanation(replace(page, facts=other))
+        assert "What it is closest to" in html
+        assert "This looks like that" not in html
+        assert ">looks like</span>" not in html
+        assert f">{word}</span>" in html
 
 
 def test_a_long_explanation_stays_small() -> None:

@@ -81,6 +81,7 @@ def test_a_region_is_told_in_its_own_words() -> None:
     ("verdict", "heading", "never"),
     [
         ("refuted", "Not every input of the region is predicted alike", "Region proved"),
+        ("rejected", "Rejected: this certificate proves nothing", "is open"),
         ("unknown", "Whether the region is predicted alike is open", "Region proved"),
         ("conditional", "Region not proved: it rests on", "accepted by the independent checker"),
     ],
@@ -88,7 +89,11 @@ def test_a_region_is_told_in_its_own_words() -> None:
 def test_only_what_is_proved_is_called_so(verdict: str, heading: str, never: str) -> None:
     said = text(made(verdict=verdict, instead="1", reason="timeout", seconds=None))
     assert heading in said
+    assert ("What may help A smaller region" in said) == (verdict == "unknown")
     assert never not in said
+    html = render_region(made(verdict=verdict, instead="1", reason="timeout", seconds=None))
+    colour = "bad" if verdict in ("refuted", "rejected") else "conditional"
+    assert f'<section class="verdict {colour}">' in html
 
 
 def test_a_wrong_prediction_is_never_under_green_alone() -> None:

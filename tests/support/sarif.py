@@ -147,6 +147,7 @@ RUN = an_object(  # 3.14
         ),
         "results": a_list(RESULT),
         "columnKind": one_of("utf16CodeUnits", "unicodeCodePoints"),
+        "properties": bag,
     },
 )
 LOG = an_object({"version": one_of("2.1.0"), "runs": a_list(RUN)}, {"$schema": uri_reference})

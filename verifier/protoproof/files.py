@@ -146,6 +146,19 @@ def require_apart(said: str, written: Iterable[Path], read: Iterable[Path | None
             raise OutputError(f"{said}: would write over {path}; choose another name")
 
 
+def require_new(said: str, *paths: Path, remedy: str = "choose another name") -> None:
+    """Refuse to write over anything at all. ``said``: the option, and what it was given.
+
+    Raises:
+        OutputError: something is there, or a directory cannot be written to.
+    """
+    for path in paths:
+        if os.path.lexists(path):
+            what = "" if said.endswith(str(path)) else f"{path} "
+            raise OutputError(f"{said}: {what}exists already; {remedy}")
+        require_writable(path.parent)
+
+
 def make_directory(path: Path) -> None:
     """Create an output directory and its parents.
 

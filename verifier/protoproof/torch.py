@@ -68,6 +68,7 @@ def export(
     *,
     classes: Sequence[str] | None = None,
     preprocess: str | None = None,
+    overwrite: bool = False,
 ) -> Exported:
     """Export a trained module to one ONNX file, and say as what its head is recognised.
 
@@ -79,6 +80,7 @@ def export(
         module: its mode and device are left as they are.
         x: one input or a batch, of which the first is used: [N, C, H, W].
         path: the file to write, ``.onnx``.
+        overwrite: also over a file that is there.
         classes: one name per class; kept in the file.
         preprocess: what was done to pictures before the module saw them, as ``--preprocess`` says
             it: ``imagenet``, ``mean=..,std=..``, ``range=0,1``; kept in the file.
@@ -88,14 +90,17 @@ def export(
             line that says why. Nothing is written.
         FragileError: ONNX Runtime computes other scores than torch.
         UsageError: names or ``preprocess`` do not fit.
+        OutputError: the file exists already, or cannot be written.
         MissingDependencyError: torch or ONNX Runtime are not installed.
     """
     require("certify", "protoproof.torch.export")
-    from protoproof.files import make_directory, write_atomic
+    from protoproof.files import make_directory, require_new, write_atomic
 
     target = Path(path)
     if target.suffix != ".onnx":
         raise UsageError(f"{target}: the name of a model must end in .onnx")
+    if not overwrite:
+        require_new(str(target), target, remedy="choose another name, or give overwrite=True")
     first = x.detach()[:1].cpu().float()
     problems = []
     with TemporaryDirectory() as folder, _evaluated(module) as ready:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
-from protoproof.prover.search import greedy_cover as module
+from protoproof.prover.search import activations as module
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.mixed import mixed
@@ -136,3 +138,30 @@ def test_at_one_location_mixed_names_no_more_than_pairs_do(seed: int) -> None:
         len(next(candidates(instance, Free(), word, "auto")).facts) for word in ("mixed", "pairs")
     ]
     assert sizes[0] <= sizes[1]
+
+
+@settings(max_examples=20)
+@given(seeds, st.booleans())
+def test_no_cover_has_fewer_facts_than_a_search_needs_at_least(seed: int, ceilings: bool) -> None:
+    """Every subset of the facts is tried: none that closes is smaller than the bound says."""
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    level = cover.levels[seed % len(cover.levels)]
+    start = [cover.count + level]
+    least = cover.least(*reversed(cover.begun(start, ceilings=ceilings)))
+    pool = range(2 * cover.count if ceilings else cover.count)
+    for size in range(min(least, 3)):
+        for more in combinations(pool, size):
+            assert not cover.closes([*start, *more])
+    limited = cover.smallest(cover.levels, ceilings=ceilings, limit=3)
+    free = cover.smallest(cover.levels, ceilings=ceilings)
+    assert free is not None
+    assert limited is None or len(limited) < 3
+    assert (limited is not None) or len(free) >= 3
+
+
+@given(seeds)
+def test_one_name_that_suffices_is_found(seed: int) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    assert sorted(cover.alone().tolist()) == [j for j in range(cover.count) if cover.closes([j])]
+    activation = cover.instance.activation[cover.alone()]
+    assert (np.diff(activation) <= 0).all()

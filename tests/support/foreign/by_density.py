@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from tests.support.foreign import densities, encoders, trees
@@ -121,6 +122,14 @@ SLOTS = (
         partial(densities.Slots, 8, "linear", dense=False),
         IMAGE,
         _form(pooling=("nearest less mean",), features=5),
+    ),
+    Family(
+        "slots-plain",
+        "ProtoPool's focal activation of plain distances, one prototype for each class",
+        partial(encoders.plain, 8),
+        partial(densities.Plain, 8),
+        IMAGE,
+        replace(_form(pooling=("nearest less mean",), features=4), classes=4),
     ),
     Family(
         "focal",

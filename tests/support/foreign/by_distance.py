@@ -137,6 +137,14 @@ OTHERS = (
         _euclidean(cuts=((1, 8),), locations=1, features=4, classes=4),
     ),
     Family(
+        "one-each",
+        "A radial unit per class and as many as channels, an identity layer, softmax, no batch",
+        partial(encoders.plain, 4),
+        partial(distances.OneEach, 4),
+        IMAGE,
+        _euclidean(cuts=((1, 4, 3, 3),), channels=4, features=4, classes=4),
+    ),
+    Family(
         "channels-last",
         "ProtoPNet over a latent with channels last",
         partial(encoders.plain, 8, last="none"),

@@ -61,6 +61,22 @@ PROJECTIONS = (
         _form("angular"),
     ),
     Family(
+        "directions",
+        "TesNet with one prototype for each class and no layer behind the maxima",
+        partial(encoders.plain, 8),
+        partial(projections.Directions, 8),
+        IMAGE,
+        _form(features=3),
+    ),
+    Family(
+        "cosine-distance",
+        "The mean cosine distance to one prototype for each class, negated, over a temperature",
+        partial(encoders.plain, 8, last="none"),
+        partial(projections.CosineDistance, 8),
+        IMAGE,
+        _form("angular", "mean", features=3),
+    ),
+    Family(
         "cosine-function",
         "The library's cosine similarity of tokens and prototypes; the best token",
         partial(encoders.plain, 8, last="none"),

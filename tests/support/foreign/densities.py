@@ -153,3 +153,19 @@ class Slots(nn.Module):
 
     def _similar(self, distance: Tensor) -> Tensor:
         return log_ratio(distance) if self.similarity == "log" else 1 / (distance + 1)
+
+
+class Plain(nn.Module):
+    """Nearest less mean of distances that nothing cuts off: Neg, MaxPool, Neg beside AveragePool,
+    1/(d+1) of both, one prototype for each class."""
+
+    def __init__(self, channels: int, classes: int = 4) -> None:
+        super().__init__()
+        self.prototypes = points(classes, channels, 1, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        distance = ((z.unsqueeze(1) - self.prototypes) ** 2).sum(2)
+        size = (distance.size(2), distance.size(3))
+        smallest = -nn.functional.max_pool2d(-distance, size).flatten(1)
+        average = nn.functional.avg_pool2d(distance, size).flatten(1)
+        return 1 / (smallest + 1) - 1 / (average + 1)

@@ -48,6 +48,31 @@ class Cosine(nn.Module):
         return self.last(torch.flatten(functional.adaptive_max_pool2d(similarity, 1), 1))
 
 
+class Directions(nn.Module):
+    """z . p/|p| with one p for each class, its maximum, and nothing behind it."""
+
+    def __init__(self, channels: int, classes: int = 3) -> None:
+        super().__init__()
+        self.prototypes = points(classes, channels, 1, 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return _largest(functional.conv2d(z, functional.normalize(self.prototypes, dim=1)))
+
+
+class CosineDistance(nn.Module):
+    """Minus the mean cosine distance to one prototype for each class, over a temperature."""
+
+    def __init__(self, channels: int, classes: int = 3) -> None:
+        super().__init__()
+        self.prototypes = directions(classes, channels)
+
+    def forward(self, z: Tensor) -> Tensor:
+        tokens = z.flatten(2).transpose(1, 2)
+        length = torch.norm(tokens, dim=-1, keepdim=True) * torch.norm(self.prototypes, dim=-1)
+        distance = 1 - tokens @ self.prototypes.t() / (length + 1e-6)
+        return -distance.mean(dim=1) / 0.1
+
+
 class CosineFunction(nn.Module):
     """``cosine_similarity`` of every token with every prototype; the maximum over the tokens."""
 

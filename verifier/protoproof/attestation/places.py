@@ -11,9 +11,9 @@ from protoproof.campaign import Campaign, Instances, confirm
 from protoproof.campaign.places import certificate_path, region_paths, size_path
 from protoproof.campaign.store import ALTERED
 from protoproof.errors import InputError, UsageError
+from protoproof.gate.decided import asked_of, evaluate, require_policys_question
 from protoproof.gate.outcome import GateResult
 from protoproof.gate.policy_file import read_policy
-from protoproof.gate.run import asked_of, evaluate
 from protoproof.network import Network
 
 _KEY = re.compile("[0-9a-f]{64}")
@@ -71,6 +71,7 @@ def decided(
             f"--policy {path}, line {place}: baseline: an attestation compares with no earlier "
             "campaign; give a policy without these rules, or none"
         )
+    require_policys_question(file, campaign)
     read = instances.fit(network.class_names, network.about.classes_stated)
     result = evaluate(file, confirm(campaign, network, read, **asked_of(file, read)))
     return result, Policy(name=file.policy.name, sha256=file.sha256)

@@ -124,9 +124,11 @@ class Rests(Frozen):
 
 
 class Proved(Frozen):
-    """How many certificates, and how often which claim at which level (``claims[level][kind]``)."""
+    """How many certificates, about how many different inputs, and how often which claim at which
+    level (``claims[level][kind]``)."""
 
     certificates: _Count
+    inputs: _Count
     claims: _Counts
 
 
@@ -209,8 +211,10 @@ def counted(leaves: Iterable[Leaf]) -> tuple[Proved, Conditional]:
     totals: dict[str, dict[str, Counter[str]]] = {"accepted": {}, "conditional": {}}
     count: Counter[str] = Counter()
     words: Counter[str] = Counter()
+    inputs: dict[str, set[str]] = {"accepted": set(), "conditional": set()}
     for leaf in leaves:
         count[leaf.status] += 1
+        inputs[leaf.status].add(leaf.input)
         words.update(set(leaf.conditions))
         for stated, kinds in leaf.claims.items():
             totals[leaf.status].setdefault(stated, Counter()).update(kinds)
@@ -219,9 +223,14 @@ def counted(leaves: Iterable[Leaf]) -> tuple[Proved, Conditional]:
         for status, found in totals.items()
     }
     return (
-        Proved(certificates=count["accepted"], claims=claims["accepted"]),
+        Proved(
+            certificates=count["accepted"],
+            inputs=len(inputs["accepted"]),
+            claims=claims["accepted"],
+        ),
         Conditional(
             certificates=count["conditional"],
+            inputs=len(inputs["conditional"]),
             claims=claims["conditional"],
             rests=resting(words),
         ),

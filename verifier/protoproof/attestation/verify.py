@@ -181,7 +181,8 @@ def _consistent(found: Verified, statement: Statement) -> bool:
     if statement.subject != subjects(about.model, about.data):
         return found.add("statement", False, "subject and predicate name different files")
     heads = sum(head.certificates for head in about.heads)
-    if not total or not total == about.certificates.size == heads:
+    more = any(part.inputs > part.certificates for part in (about.accepted, about.conditional))
+    if more or not total or not total == about.certificates.size == heads:
         return found.add("statement", False, "its certificates do not add up")
     return found.add("statement", True, f"{total} certificates, signed by {about.tool}")
 

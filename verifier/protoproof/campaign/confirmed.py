@@ -129,6 +129,7 @@ def confirm(
         campaign.reused,
         campaign.carried,
         campaign.stopped,
+        campaign.healed,
         found.complaints,
         frozenset(found.assumptions),
         instances is not None,

@@ -129,7 +129,8 @@ class Record:
         necessary: how many of the facts have an accepted witness.
         sizes: per vocabulary that was tried: status, reason, size, and ``certificate``, the sha256
             of the file that proves the size where that is not the chosen explanation's.
-        prototypes: those that the chosen explanation names, ascending.
+        prototypes: those that the chosen explanation names (of a confirmed row: in facts that are
+            proved necessary), ascending.
         signature: equal for explanations that name the same prototypes at the same locations.
         certificate: sha256 of the certificate's file.
         core: digest of what the certificate claims.

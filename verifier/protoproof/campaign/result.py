@@ -38,7 +38,8 @@ class Campaign:
 
     ``stopped`` is the number of the signal that ended it early; ``computed``, ``reused`` and
     ``carried`` (a part of ``computed``) say how the results came about in this run. ``regions``
-    holds, per region as users write it and by the key of each row, what came of it.
+    holds, per region as users write it and by the key of each row, what came of it. ``healed``
+    results had lost their files, or others lay there, when this run began: it computed them again.
     """
 
     directory: Path
@@ -50,6 +51,7 @@ class Campaign:
     reused: int = 0
     carried: int = 0
     stopped: int | None = None
+    healed: int = 0
 
     def __repr__(self) -> str:
         states = [f"{n} {state}" for state, n in self.states.items() if n]

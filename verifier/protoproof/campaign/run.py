@@ -71,12 +71,14 @@ def run_campaign(
             known = earlier_results(asked.earlier, plan.facts, asked.options)
         with Ledger.create(out) as ledger:
             ledger.plan(plan.about, plan.facts, plan.planned)
+            healed = ledger.altered()
             todo = plan.open_tasks(ledger, known)
             computed, carried = _worked(ledger, plan, todo, make_server, progress, caught)
             reused = plan.total - sum(count for _, count in todo)
             rows = tuple(replace(row, file=instances.file(row.index)) for row in ledger.rows())
             found = plan.about, plan.facts, rows, ledger.regions()
-            result = Campaign(out, *found, computed, reused, carried, next(iter(caught), None))
+            stopped = next(iter(caught), None)
+            result = Campaign(out, *found, computed, reused, carried, stopped, healed)
             write_together(
                 {
                     out / "summary.json": to_bytes(result.summary),

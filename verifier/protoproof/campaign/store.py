@@ -352,7 +352,6 @@ class Ledger:
 
     def rows(self) -> tuple[Row, ...]:
         """The plan with its outcomes; what has none is ``not_run``."""
-        planned = self._planned()
         return tuple(
             Row(
                 index,
@@ -361,7 +360,7 @@ class Ledger:
                 key,
                 self.result(key) or Record("not_run", self._why_absent("results", key)),
             )
-            for index, label, instance, key in planned
+            for index, label, instance, key in self._planned()
         )
 
     def _planned(self) -> list[tuple[int, int, str, str]]:
@@ -382,6 +381,12 @@ class Ledger:
     def _why_absent(self, table: Literal["results", "regions"], key: str) -> str:
         """Why a key has no result: it was never found, or its files are not as stored."""
         return "not run yet" if self._stored(table, ("key",), key) is None else ALTERED
+
+    def altered(self) -> int:
+        """How many results of the plan are told of, and lack their files as they were stored."""
+        rows = [row.record.reason for row in self.rows()]
+        around = [record.reason for found in self.regions().values() for record in found.values()]
+        return [*rows, *around].count(ALTERED)
 
     def timings(self) -> dict[str, Timing]:
         """What the outcomes of the plan cost, by key."""

@@ -17,7 +17,8 @@ Pixel = Annotated[int, Field(ge=0, le=1 << 20)]
 
 
 class _Around(Frozen):
-    """``centre`` [C, H, W], float32 in base64; all members lie in [low, high] per input number."""
+    """``centre`` [C, H, W], or [H, W, C] where only the last is 1 or 3, float32 in base64; all
+    members lie in [low, high] per input number."""
 
     shape: tuple[Size, Size, Size]
     centre: Base64

@@ -76,6 +76,10 @@ def _refuse_bombs(data: bytes, what: str) -> None:
         raise CertificateError(f"{what}: more than {MAX_VALUES} brackets")
     for _ in range(MAX_DEPTH):  # each pass removes the innermost level everywhere
         brackets = brackets.replace(b"[]", b"")
+    if (
+        brackets and len(brackets) <= MAX_DEPTH and not brackets.strip(b"[")
+    ):  # none is left to close
+        raise CertificateError(f"{what}: ends in the middle; a part of the file is missing")
     if brackets:
         raise CertificateError(f"{what}: nested deeper than {MAX_DEPTH}, or unbalanced brackets")
 

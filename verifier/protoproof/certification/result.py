@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
 from protoproof.errors import InputError, OutputError
-from protoproof.explanation.evidence import Question, another_question, short
+from protoproof.explanation.evidence import Question, another_question, kept_beside, short
 from protoproof.files import (
     make_directory,
     read_regular,
@@ -219,10 +219,11 @@ class Certified:
     def save(
         self, out: Path, protected: Sequence[Path] = (), *, overwrite: bool = False
     ) -> tuple[Path, ...]:
-        """Write what was proved, or the input that refutes it; nothing where neither was found.
+        """Write what was proved, or the input that refutes it.
 
-        Beside it, ``NAME.region.json`` says which question it answers. An earlier answer to the
-        same question stays: a search that ends sooner does not unprove it.
+        Beside it, or alone where neither was found, ``NAME.region.json`` says which question it
+        answers. An earlier answer to the same question stays: a search that ends sooner does not
+        unprove it, and another proof gets a name beside it.
 
         Args:
             out: name of the certificate; several are numbered. A counterexample goes beside it,
@@ -240,7 +241,7 @@ class Certified:
             buffer = io.BytesIO()
             np.save(buffer, self.counterexample.x, allow_pickle=False)
             contents[_counterexample(out)] = buffer.getvalue()
-        if not contents:
+        if not contents and is_answered(out):
             return ()
         names = [path.name for path in contents]
         about = {"schema": SCHEMA, "question": self.question, "region": self.region}
@@ -251,8 +252,15 @@ class Certified:
         if other is not None:
             raise another_question(other)
         make_directory(out.parent)
-        write_together(contents | record)
+        write_together(contents | record | self.earlier(out))
         return tuple(contents)
+
+    def earlier(self, out: Path) -> dict[Path, bytes]:
+        """Where other proofs of the same question go that :meth:`save` would write over."""
+        count = len(self.certificates)
+        return kept_beside(
+            {_numbered(out, index, count): e.core for index, e in enumerate(self.certificates)}
+        )
 
 
 def free_name(out: Path, question: Question, *, chosen: bool) -> Path:
@@ -277,8 +285,25 @@ def free_name(out: Path, question: Question, *, chosen: bool) -> Path:
 
 
 def is_answered(out: Path) -> bool:
-    """Whether an answer stands under a name, of whatever question."""
-    return os.path.lexists(_record(out))
+    """Whether an answer stands under a name, of whatever question: a proof, or a refutation."""
+    record = _read_record(out)
+    return os.path.lexists(_record(out)) and (record is None or record.get("verdict") != "unknown")
+
+
+def earlier_answer(out: Path) -> Path | None:
+    """A file of the proof or the refutation that stands under a name; None where there is none."""
+    names = (out, _numbered(out, 0, 2), _counterexample(out))
+    return next((path for path in names if is_answered(out) and os.path.lexists(path)), None)
+
+
+def _read_record(out: Path) -> dict[str, Any] | None:
+    """What stands beside an answer; None where nothing does that can be understood."""
+    try:
+        content = read_regular(_record(out), _MOST_BYTES)
+        record = None if content is None else json.loads(content)
+    except (InputError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _taken(out: Path, question: Question) -> Path | None:
@@ -288,12 +313,8 @@ def _taken(out: Path, question: Question) -> Path | None:
     there = [path for path in names if os.path.lexists(path)]
     if not there:
         return None
-    try:
-        content = read_regular(_record(out), _MOST_BYTES)
-        record = None if content is None else json.loads(content)
-        same = isinstance(record, dict) and record.get("question") == question
-    except (InputError, ValueError, RecursionError):
-        same = False
+    record = _read_record(out)
+    same = record is not None and record.get("question") == question
     return None if same else there[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 from rich.table import Table
 
 from protoproof.cli.options import Json, Latent, Model, Output, Preprocess, Quiet
-from protoproof.cli.terminal import console, print_json, safe
+from protoproof.cli.terminal import console, print_json, program, safe
 from protoproof.extras import require
 
 
@@ -35,7 +37,7 @@ def ambiguity(
     import numpy as np
 
     from protoproof.campaign.instances import read_instances
-    from protoproof.explanation.evidence import evidence_name
+    from protoproof.explanation.evidence import evidence_name, recordable
     from protoproof.network import load
     from protoproof.report.ambiguity import ambiguity_to_files, spread
 
@@ -56,6 +58,7 @@ def ambiguity(
         most=most,
         indices=chosen,
         of=len(images),
+        command=recordable(shlex.join([*program(), *sys.argv[1:]])),
     )
     if as_json:
         print_json(files.result.to_json() | {"numbers": str(out), "page": str(files.page)})

@@ -188,7 +188,7 @@ def program(
 
 def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
     """Entry point of the console script; ``add_verbs`` as for :func:`program`."""
-    arguments = sys.argv[1:]
+    sys.argv[1:] = arguments = _debug_first(sys.argv[1:])
     as_json = "--json" in arguments
     # a reader that has seen enough ends the program by the signal, never by exit code 1
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -223,6 +223,14 @@ def main(add_verbs: Callable[[typer.Typer], None] | None = None) -> None:
         if check and is_exhausted(error):
             _undecided(error, debug, as_json)
         _fail((told(error) if isinstance(error, ImportError) else None) or error, debug, as_json)
+
+
+def _debug_first(arguments: list[str]) -> list[str]:
+    """``--debug`` is the program's own option, wherever it stands before a bare ``--``."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if "--debug" not in arguments[:end]:
+        return arguments
+    return ["--debug", *(word for word in arguments[:end] if word != "--debug"), *arguments[end:]]
 
 
 def _configured(app: typer.Typer, arguments: Sequence[str]) -> Any:

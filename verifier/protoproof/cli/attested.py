@@ -32,10 +32,13 @@ def lines_about(about: Predicate) -> Iterator[str]:
     if about.policy is not None:
         yield f"policy      {visible(about.policy.name)}: {about.policy.outcome}"
     yield f"tree        {_certificates(about.certificates.size)}, root {about.certificates.root}"
-    yield f"proved      {_certificates(about.accepted.certificates)}"
+    inputs = plural(about.accepted.inputs, "different input")
+    yield f"proved      {_certificates(about.accepted.certificates)} about {inputs}"
     yield from claim_lines(about.accepted.claims)
     if about.conditional.certificates:
-        yield f"conditional {_certificates(about.conditional.certificates)}, proved only if"
+        inputs = plural(about.conditional.inputs, "different input")
+        count = _certificates(about.conditional.certificates)
+        yield f"conditional {count} about {inputs}, proved only if"
         for rest in about.conditional.rests:
             yield f"  - {visible(rest.on)} ({_certificates(rest.certificates)})"
         yield from claim_lines(about.conditional.claims, "would be")

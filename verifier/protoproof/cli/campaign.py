@@ -85,6 +85,7 @@ Parquet = Annotated[
     Path | None, typer.Option("--parquet", help="Also write the rows to this file.")
 ]
 CORES = os.cpu_count() or 1
+_WRONG = 5  # wrong predictions that are named
 
 
 def campaign(
@@ -196,9 +197,14 @@ def print_campaign(result: Campaign) -> None:
         f"{len(result.rows)} instances ({_results(result)}"
         + (f", {result.carried} of them carried over)" if result.carried else ")")
     )
+    print_healed(result.healed)
     out.print("states      " + ", ".join(f"{n} {state}" for state, n in _seen(result).items()))
     accuracy = document["accuracy"]
-    out.print(f"correct     {accuracy['correct']} of {len(result.rows)}")
+    wrong = [row.shown for row in result.rows if row.correct is False]
+    which = f"; [bold red]WRONG[/bold red]: {safe(', '.join(wrong[:_WRONG]))}" if wrong else ""
+    which += f" and {len(wrong) - _WRONG} more" if len(wrong) > _WRONG else ""
+    right = f"{accuracy['correct']} of {len(result.rows)} right"
+    out.print(f"predictions {right}, which no proof says{which}", highlight=False)
     table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
         table.add_row(
@@ -216,6 +222,15 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"summary     {safe(str(result.directory / 'summary.json'))}")
     if result.stopped is not None:
         out.print("[bold]stopped early[/bold]; run the same command again to go on")
+
+
+def print_healed(count: int) -> None:
+    """Say that results of an earlier run were not what it left: a directory is nobody's word."""
+    if count:
+        console().print(
+            f"healed      {count} of an earlier run's results were missing or altered since, and "
+            "were computed again"
+        )
 
 
 def _results(result: Campaign) -> str:
@@ -239,6 +254,7 @@ def _decided(result: Campaign) -> bool:
 
 def _document(result: Campaign) -> dict[str, Any]:
     run = {"computed": result.computed, "reused": result.reused, "carried": result.carried}
+    run |= {"healed": result.healed}
     return result.summary | {"run": run, "directory": str(result.directory)}
 
 

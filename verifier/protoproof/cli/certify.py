@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from protoproof.certification.options import CertifyOptions
 from protoproof.cli.options import (
@@ -79,7 +78,12 @@ Top = Annotated[int, typer.Option("--top", min=1, help="k of the most activated 
 Falsify = Annotated[bool, typer.Option(help="Search a counterexample first.")]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=0.0, help="Seconds; then no further method or cut starts."),
+    typer.Option(
+        "--timeout",
+        min=0.0,
+        help="Seconds after which no further method or cut starts; what has begun is brought to "
+        "its end, so that it may take longer.",
+    ),
 ]
 
 
@@ -156,26 +160,49 @@ def certify(
     head = (tuple(latent or ()), output, preprocess)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
     require("certify", "certifying")
-    from protoproof.certification.result import is_answered
     from protoproof.network import load
+    from protoproof.report.page.units import unit_words
 
     network = load(model, latent=asked.latent, output=output, preprocess=preprocess)
     network.class_named(truth, "--truth")  # refused before any work
     about = asked.about(network)
     result, out = _decided(asked, network, options, about, shown=not quiet)
-    paths = [str(p) for p in result.save(out, asked.protected)]
+    paths, stays = _saved(result, out, asked)
     image = next((p for p in paths if p.endswith(".npy")), None)
     certificates = tuple(p for p in paths if p.endswith(".json"))
     # an earlier answer to the same question stays, and so does its page
-    shown = pages is not False and (bool(paths) or not is_answered(out))
+    shown = pages is not False and (bool(paths) or not stays)
     page = _page(asked, network, result, about, out, certificates) if shown else None
+    unit = unit_words(network, region if ":" in region else result.region)
     if as_json:
-        print_json(result.to_json(certificates, image) | {"page": page})
+        more = {"unit": unit or None, "page": page, "earlier": stays}
+        print_json(result.to_json(certificates, image) | more)
     elif not quiet:
-        print_certified(result, network.about.name, model, certificates, image, region)
-        if page is not None:
-            console().print(f"page        {safe(page)}")
+        print_certified(result, network.about.name, model, certificates, image, region, unit)
+        _print_beside(page, stays, result.seconds, timeout)
     raise typer.Exit(result.verdict.exit_code)
+
+
+def _saved(result: Certified, out: Path, asked: Asked) -> tuple[list[str], list[str]]:
+    """What was written, and other answers to the same question, which stay."""
+    from protoproof.certification.result import earlier_answer
+
+    stays = [str(path) for path in result.earlier(out)]
+    paths = [str(path) for path in result.save(out, asked.protected)]
+    before = None if paths else earlier_answer(out)
+    return paths, stays if before is None else [*stays, str(before)]
+
+
+def _print_beside(page: str | None, stays: list[str], seconds: float, timeout: float) -> None:
+    out = console()
+    if page is not None:
+        out.print(f"page        {safe(page)}")
+    for path in stays:
+        out.print(f"earlier     another answer to this question stays: {safe(path)}")
+    if seconds > timeout:  # a method that has begun is brought to its end
+        out.print(
+            f"time        {seconds:.0f} s; --timeout {timeout:g} ends no method that has begun"
+        )
 
 
 def _page(
@@ -256,20 +283,20 @@ def print_certified(
     certificates: tuple[str, ...],
     image: str | None,
     region: str,
+    unit: str,
 ) -> None:
     """The outcome of ``certify``: stages, verdict, radius, who can be on top, files."""
     from protoproof.report.files.region_files import radius_words
-    from protoproof.report.page.words import REGION_LEVEL
+    from protoproof.report.page.words import REGION_LEVEL, region_help
 
     out = console()
     out.print(
         f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
         f"of {safe(region)}"
     )
-    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
-    for stage in result.stages:
-        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
-    out.print(table)
+    if unit:
+        out.print(f"unit        {safe(unit)}", highlight=False)
+    _print_stages(out, result.stages)
     if result.conditions:
         out.print("\nverdict     [bold]unknown[/bold], conditional: proved only if")
         for condition in result.conditions:
@@ -277,6 +304,9 @@ def print_certified(
     else:
         level = f", level R ({REGION_LEVEL})" if result.certificates else ""
         out.print(f"\nverdict     [bold]{safe(str(result.verdict))}[/bold]{level}")
+    further = region_help(result.verdict.status.value, result.verdict.reason)
+    if further and not result.conditions:
+        out.print(f"may help    {further}", highlight=False)
     if result.counterexample is not None:
         out.print(
             f"instead     {safe(result.counterexample_name)}, for the input in {safe(image or '')}"
@@ -305,3 +335,12 @@ def print_certified(
         again = shlex.join([*program(), "check", path, str(model)])
         each = " (and so on: the claim needs them all)" if more else ""
         out.print(f"re-check    {safe(again)}{each}")
+
+
+def _print_stages(out: Any, stages: Any) -> None:
+    from rich.table import Table
+
+    table = Table("stage", "outcome", "time", box=None, pad_edge=False)
+    for stage in stages:
+        table.add_row(safe(stage.name), safe(stage.outcome), f"{stage.seconds * 1e3:.0f} ms")
+    out.print(table)

@@ -15,7 +15,7 @@ from protoproof.cli.explain_options import (
     printed,
     require_coherent,
     require_for_many,
-    require_new,
+    require_new_question,
     seconds,
 )
 from protoproof.cli.options import (
@@ -122,7 +122,7 @@ def _run(asked: Asked) -> int:
     dumps = {"--dump-smt2": asked.dump_smt2, "--dump-vnnlib": asked.dump_vnnlib}
     for option, dump in dumps.items():
         if dump is not None:
-            require_new(option, dump)
+            require_new_question(option, dump)
     from protoproof.cli.explain_many import training_images
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.smtlib import require_question

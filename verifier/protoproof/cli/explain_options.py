@@ -11,7 +11,7 @@ import typer
 
 from protoproof.errors import OutputError, UsageError
 from protoproof.explanation.options import ExplainOptions
-from protoproof.files import require_writable
+from protoproof.files import require_new, require_writable
 from protoproof.prover.search.names import shown
 
 Printed = Literal["json", "words", "nothing"]
@@ -159,14 +159,12 @@ def require_for_many(asked: Asked) -> None:
     require_writable(asked.out)
 
 
-def require_new(option: str, path: Path) -> None:
+def require_new_question(option: str, path: Path) -> None:
     """Refuse a file for an option that writes a question, if it exists or cannot be written.
 
     Raises:
         OutputError: it is there, or its directory is missing or read-only.
     """
-    if os.path.lexists(path):
-        raise OutputError(f"{option} {path}: exists already; choose another name")
+    require_new(f"{option} {path}", path)
     if not path.parent.is_dir():
         raise OutputError(f"{option} {path}: {path.parent} is no directory; create it first")
-    require_writable(path.parent)

@@ -13,21 +13,30 @@ from rich.table import Table
 from protoproof.cli.campaign import (
     CORES,
     Address,
-    Data,
     Device,
     Engine,
     Workers,
     end_by_signal,
+    print_healed,
     progress_bar,
 )
 from protoproof.cli.options import Json, Label, Latent, Output, Preprocess, Quiet
 from protoproof.cli.terminal import console, print_json, program, safe
-from protoproof.errors import OutputError
+from protoproof.errors import OutputError, UsageError
 from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.gate import GateResult
 
+# needed, and often stated by protoproof.yaml: see ``_needed``
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="What the release has to fulfil (needed).")
+]
+Net = Annotated[Path | None, typer.Option("--model", help="The network, an ONNX file (needed).")]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test); needed."),
+]
 Baseline = Annotated[
     Path | None, typer.Option("--baseline", help="Earlier campaign or gate to compare with.")
 ]
@@ -42,9 +51,9 @@ SHOWN = 5  # complaints of one check that the terminal spells out
 
 
 def gate(
-    policy: Annotated[Path, typer.Option("--policy", help="What the release has to fulfil.")],
-    model: Annotated[Path, typer.Option("--model", help="The network, an ONNX file.")],
-    data: Data,
+    policy: Policy = None,
+    model: Net = None,
+    data: Data = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of campaign and results.")] = Path(
         "out/gate"
     ),
@@ -68,6 +77,7 @@ def gate(
 
     # before anything can go wrong: nobody is to take the last run's result for this one's
     set_results_aside(out, *([] if markdown is None else [markdown]))
+    asked = _needed(policy, model, data)
     require("explain", "the gate")
     from protoproof.explanation.evidence import called
     from protoproof.gate import run_gate
@@ -75,9 +85,7 @@ def gate(
 
     with progress_bar(quiet or as_json) as step:
         result = run_gate(
-            policy,
-            model,
-            data,
+            *asked,
             out,
             latent=latent or (),
             output=output,
@@ -101,6 +109,22 @@ def gate(
         print_gate(result, out)
     end_by_signal(result.stopped)
     raise typer.Exit(result.exit_code)
+
+
+def _needed(policy: Path | None, model: Path | None, data: str | None) -> tuple[Path, Path, str]:
+    """What no gate does without.
+
+    Raises:
+        UsageError: something is missing; where a start is made is said.
+    """
+    if policy is not None and model is not None and data is not None:
+        return policy, model, data
+    given = {"--policy": policy, "--model": model, "--data": data}
+    missing = ", ".join(name for name, value in given.items() if value is None)
+    raise UsageError(
+        f"gate needs {missing}, on the command line or in protoproof.yaml here; for a start, "
+        "protoproof init MODEL --data DATA writes that file and a policy"
+    )
 
 
 def append_job_summary(text: str) -> None:
@@ -140,5 +164,9 @@ def print_gate(result: GateResult, out: Path) -> None:
             screen.print(f"  - {safe(finding.name)}: {safe(finding.text)}", highlight=False)
         if len(check.findings) > SHOWN:
             screen.print(f"  - and {len(check.findings) - SHOWN} more (see gate.json)")
-    screen.print(f"\ngate        [bold]{result.outcome}[/bold]")
+    proved, right = result.signals
+    screen.print(f"\nexplained   {proved}", highlight=False)
+    screen.print(f"predictions {right}, which no proof says", highlight=False)
+    screen.print(f"gate        [bold]{result.outcome}[/bold]")
+    print_healed(result.healed)
     screen.print(f"results     {safe(str(out))}/gate.json, gate.junit.xml, gate.sarif")

@@ -13,8 +13,9 @@ import typer
 from protoproof.cli.options import Json, Model, Preprocess, Quiet
 from protoproof.cli.settings import FILE
 from protoproof.cli.terminal import print_json
-from protoproof.errors import InputError, OutputError, UsageError
+from protoproof.errors import InputError, UsageError
 from protoproof.extras import require
+from protoproof.files import require_new
 
 if TYPE_CHECKING:
     from protoproof.campaign import Instances
@@ -57,9 +58,11 @@ def init(
     if jobs not in _JOBS:
         raise UsageError(f"--ci {jobs}: unknown; use {', '.join(_JOBS)}")
     names = [Path(name) for name in _JOBS[jobs]]
-    there = [str(name) for name in names if os.path.lexists(name)]
-    if there and not force:
-        raise OutputError(f"{', '.join(there)}: exists already; --force writes over it")
+    if not force:
+        require_new("init", *names, remedy="--force writes over it")
+    if jobs != "none":
+        _require_here(model)
+        _require_here(Path(data))
     network, instances = _looked_at(model, data, preprocess)
     words = _words(network, instances, model, data, preprocess)
     _write(names, words)
@@ -68,6 +71,10 @@ def init(
     elif not quiet:
         for name in names:
             print(f"written     {name}")
+        if jobs != "none":
+            print(
+                "to do       give the job a variable PROTOPROOF: where to install ProtoProof from"
+            )
         if not network.about.classes_stated:
             print(f"note        {_counted(instances)}")
         print("next        protoproof gate")
@@ -123,10 +130,21 @@ def _words(
 
 
 def _place(path: Path) -> str:
-    """Relative where it lies below the working directory, so that it can be committed."""
-    absolute = path.resolve()
-    below = absolute.is_relative_to(Path.cwd().resolve())
-    return str(absolute.relative_to(Path.cwd().resolve()) if below else absolute)
+    """From the working directory on, so that it can be committed."""
+    return Path(os.path.relpath(path.resolve(), Path.cwd().resolve())).as_posix()
+
+
+def _require_here(path: Path) -> None:
+    """Refuse jobs about a file that no job finds: they have what lies in the directory.
+
+    Raises:
+        UsageError: it lies outside.
+    """
+    if path.exists() and not path.resolve().is_relative_to(Path.cwd().resolve()):
+        raise UsageError(
+            f"{path}: lies outside this directory, where no job finds it; put it in here, or write "
+            "no jobs (--ci none)"
+        )
 
 
 def _write(names: list[Path], words: dict[str, str]) -> None:

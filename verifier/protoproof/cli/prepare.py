@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,17 +10,12 @@ import typer
 
 from protoproof.cli.options import Json, Latent, Model, Output, Preprocess, Quiet
 from protoproof.cli.terminal import print_json
-from protoproof.errors import FragileError, InputError, OutputError, UsageError
+from protoproof.errors import InputError, OutputError, UsageError
 from protoproof.extras import require
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from protoproof.data.dataset import Dataset
     from protoproof.network import Network
-
-_SAME = 1e-4  # relative difference of scores that float32 rounding explains
-_COMPARED = 3
 
 Out = Annotated[Path, typer.Option("--out", help="The prepared model (.onnx); a new file.")]
 Names = Annotated[
@@ -58,25 +52,31 @@ def prepare(
     What the head computes is the same, and is compared. No proof needs this.
     """
     require("explain", "prepare")
-    from protoproof.files import make_directory, require_writable, write_atomic, write_together
+    from protoproof.explanation.same_scores import compared
+    from protoproof.files import make_directory, require_new, write_atomic, write_together
     from protoproof.network import load
     from protoproof.network.prepared import prepared
 
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     sheet, provenance = out.with_suffix(".prototypes.png"), out.with_suffix(".json")
-    _require_new(out, [out] if data is None else [out, sheet, provenance])
-    require_writable(out.parent)
-    read = None if data is None else _data(network, data)
-    made = prepared(network, _class_names(network, classes, read))
-    written, steps = {out: made.data}, list(made.steps)
-    if read is not None and data is not None:
-        pictures, said = _pictures(network, data, read, sheet.name)
+    if out.suffix != ".onnx":
+        raise OutputError(f"--out {out}: the name of a model must end in .onnx")
+    require_new(f"--out {out}", *([out] if data is None else [out, sheet, provenance]))
+    read, pictures, said = None, None, []
+    if data is not None:
+        read = _data(network, data)
+        pictures, told = _pictures(network, data, read, sheet.name)
+        said.append(told)
+    inside = None if pictures is None else pictures.inside
+    made = prepared(network, _class_names(network, classes, read), inside)
+    written, steps = {out: made.data}, [*made.steps, *said]
+    if pictures is not None and inside is None:
         written |= {sheet: pictures.sheet, provenance: pictures.provenance}
-        steps.append(said)
+        steps.append(f"pictures beside the model, for they are large: {sheet}, {provenance}")
     with TemporaryDirectory() as folder:  # what is not what it should be is never there
         draft = Path(folder) / out.name
         write_atomic(draft, made.data)
-        difference, images = _compared(network, draft, read)
+        difference, images = compared(network, draft, None if read is None else read.x_train)
     make_directory(out.parent)
     write_together(written)
     steps.append(
@@ -89,19 +89,6 @@ def prepare(
         for step in steps:
             print(f"prepared    {step}")
         print(f"model       {out}")
-
-
-def _require_new(out: Path, paths: list[Path]) -> None:
-    """Nothing is written over: neither the model nor what lies beside another.
-
-    Raises:
-        OutputError: something is there already, or the name is none of a model.
-    """
-    if out.suffix != ".onnx":
-        raise OutputError(f"--out {out}: the name of a model must end in .onnx")
-    for path in paths:
-        if os.path.lexists(path):
-            raise OutputError(f"--out {out}: {path} exists already; choose another name")
 
 
 def _data(network: Network, source: str) -> Dataset:
@@ -154,57 +141,3 @@ def _pictures(network: Network, source: str, data: Dataset, sheet: str) -> tuple
         f"pictures of {count} prototypes from {training.searched}: {found.exact} are the latent of "
         "their patch, the others show the nearest one"
     )
-
-
-def _compared(network: Network, draft: Path, data: Dataset | None) -> tuple[float, int]:
-    """The largest difference of scores between both models, over how many inputs.
-
-    Raises:
-        FragileError: they differ by more than rounding explains.
-    """
-    import numpy as np
-
-    from protoproof.explanation.certifiable import checkers_objection
-    from protoproof.network import load
-
-    recognised = network.recognised
-    again = load(draft, latent=recognised.latents, output=recognised.output)
-    objection = checkers_objection(again) or ""
-    if objection and not checkers_objection(network):
-        raise FragileError(f"the checker does not read the prepared model: {objection}")
-    worst = 0.0
-    pairs = _inputs(network, again, data)
-    for before, after in pairs:
-        one, two = network.observe(before), again.observe(after)
-        size = max(1.0, float(np.abs(one.logits).max()))
-        worst = max(worst, float(np.abs(one.logits - two.logits).max()) / size)
-    if not worst <= _SAME:
-        raise FragileError(
-            f"the prepared model computes other scores (relative difference {worst:.3g}), so "
-            "nothing was written"
-        )
-    return worst, len(pairs)
-
-
-def _inputs(
-    network: Network, again: Network, data: Dataset | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The same inputs for both models: images where both take images, else the same numbers."""
-    import numpy as np
-
-    from protoproof.network.layout import layout_of
-
-    if layout_of(network.input_shape) is None or network.pixels.problem:
-        rng = np.random.default_rng(0)
-        low, high = network.input_range
-        numbers = rng.uniform(low, high, (_COMPARED, *network.input_shape)).astype(np.float32)
-        return [(x, x) for x in numbers]
-    if data is not None:
-        images = data.x_train[:_COMPARED]
-    else:
-        layout, shape = layout_of(network.input_shape), network.input_shape
-        size = shape[1:] if layout == "channels first" else shape[:2]
-        rng = np.random.default_rng(0)
-        pixels = rng.integers(0, 256, (_COMPARED, network.pixels.channels, *size))
-        images = pixels.astype(np.float32) / np.float32(255)
-    return [(network.pixels.values(image), again.pixels.values(image)) for image in images]

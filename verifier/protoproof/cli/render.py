@@ -41,6 +41,8 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         out.print(table)
     if explanation.certificate is None:
         out.print(f"verdict     [bold]{safe(str(explanation.verdict))}[/bold]")
+        if result.earlier is not None:
+            out.print(f"earlier     {safe(str(result.earlier))} is a proof of this, and stays")
         return
     count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
     if explanation.size:
@@ -51,13 +53,15 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         out.print(f"  - {safe(sentence)}", highlight=False)
     if len(result.sentences) > SHOWN:
         out.print(f"  - and {len(result.sentences) - SHOWN} more (see the page)")
-    _print_claims(out, explanation)
+    _print_claims(out, explanation, result.unit)
     for note in result.notes:
         _print_note(out, note)
     if result.notes:
         out.print()
     out.print(f"checker     certificate {explanation.check.status}")
     out.print(f"certificate {safe(str(result.certificate))}")
+    if result.earlier is not None:
+        out.print(f"earlier     another proof of this stays: {safe(str(result.earlier))}")
     if result.page is not None:
         out.print(f"page        {safe(str(result.page))}")
     out.print(f"re-check    {safe(result.recheck)}")
@@ -81,7 +85,7 @@ def _margin_of(explanation: Any) -> str:
     return "to the closest threshold" if explanation.about_labels else "over the closest rival"
 
 
-def _print_claims(out: Console, explanation: Any) -> None:
+def _print_claims(out: Console, explanation: Any, unit: str) -> None:
     """What is proved of the facts, over which latents, or what it depends on."""
     from protoproof.report.page.words import cases_words, level_words, routing_words
 
@@ -106,6 +110,8 @@ def _print_claims(out: Console, explanation: Any) -> None:
     for number, sentence in enumerate(explanation.unfinished):
         out.print(f"{'' if number else 'time is up':<11} {safe(sentence)}", highlight=False)
     out.print(f"domain      {safe(explanation.domain_name)}")
+    if unit:
+        out.print(f"unit        {safe(unit)}", highlight=False)
     if_so = "conditionally " if conditions else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
     least = explanation.lower_bound

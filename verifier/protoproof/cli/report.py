@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,15 @@ from protoproof.cli.earlier import data_of, where_it_lay
 from protoproof.cli.options import Index, Json, NoScript, Quiet, Truth
 from protoproof.cli.terminal import console, print_json, safe
 from protoproof.errors import OutputError, UsageError
-from protoproof.files import make_directory, require_apart, require_writable
+from protoproof.files import make_directory, require_apart, require_writable, set_aside
 
-Out = Annotated[Path, typer.Option("--out", help="The HTML file.")]
+if TYPE_CHECKING:
+    from protoproof.report.audit.page import AuditGate
+
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="The HTML file; by default named after DIR, in out/report/."),
+]
 Pdf = Annotated[
     bool, typer.Option("--pdf", help="Also print it, with a headless Chromium, beside --out.")
 ]
@@ -24,6 +30,12 @@ Where = Annotated[
 ]
 Data = Annotated[
     str | None, typer.Option("--data", help="The data, if it does not lie where it did.")
+]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="Decide this policy; by default the one that gate.json names, again."
+    ),
 ]
 AboutInput = Annotated[
     Path | None, typer.Option("--input", help="For a certificate: the input that it is about.")
@@ -35,12 +47,16 @@ Sections = Annotated[
 
 @dataclass(frozen=True)
 class Target:
-    """Where a report is written, and how it is announced."""
+    """Where a report is written, and how it is announced.
+
+    ``chosen``: somebody chose the name; under another one an earlier report stays, as NAME.stale.
+    """
 
     out: Path
     pdf: Path | None
     as_json: bool
     quiet: bool
+    chosen: bool
 
     def prepare(self) -> None:
         """Make the directory.
@@ -50,6 +66,10 @@ class Target:
         """
         require_writable(self.out.parent)
         make_directory(self.out.parent)
+        if not self.chosen and self.out.is_file():
+            set_aside(self.out)
+            if not (self.as_json or self.quiet):
+                console().print(safe(f"earlier      kept as {self.out}.stale"))
 
     def announce(self, document: dict[str, Any], lines: Sequence[str]) -> None:
         """Say what was written: as a document, or in lines that end with the files' names."""
@@ -68,10 +88,11 @@ def report(
         Path,
         typer.Argument(metavar="DIR", help="A campaign's or gate's directory, or a certificate."),
     ],
-    out: Out = Path("out/report.html"),
+    out: Out = None,
     pdf: Pdf = False,
     model: Where = None,
     data: Data = None,
+    policy: Policy = None,
     input_: AboutInput = None,
     index: Index = None,
     instances: Sections = 200,
@@ -84,18 +105,28 @@ def report(
 
     An audit report's script only searches and orders; a page's proves its claim again in a browser.
     """
+    chosen = out is not None
+    out = out or Path("out/report") / f"{_called(subject)}.html"
     if out.suffix != ".html":
         raise OutputError(f"--out {out}: a report's name must end in .html")
-    target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet)
+    target = Target(out, out.with_suffix(".pdf") if pdf else None, as_json, quiet, chosen)
     written = [out] if target.pdf is None else [out, target.pdf]
-    require_apart(f"--out {out}", written, (subject, model, input_))
+    require_apart(f"--out {out}", written, (subject, model, input_, policy))
     if subject.is_file():
+        if policy is not None:
+            raise UsageError("--policy is decided about a campaign; give its directory")
         code = _single(subject, target, model, input_, index, truth, scripts=not no_script)
     elif input_ is not None or index is not None or truth is not None:
         raise UsageError("--input, --index and --truth are for a single certificate")
     else:
-        code = _campaign(subject, target, model, data, instances, scripts=not no_script)
+        code = _campaign(subject, target, model, data, policy, instances, scripts=not no_script)
     raise typer.Exit(code)
+
+
+def _called(subject: Path) -> str:
+    """What a report is called that nobody named: after its subject."""
+    name = subject.resolve().name
+    return name.removesuffix(".json").removesuffix(".cert") if subject.is_file() else name
 
 
 def _campaign(
@@ -103,6 +134,7 @@ def _campaign(
     target: Target,
     model: Path | None,
     data: str | None,
+    policy: Path | None,
     sections: int,
     *,
     scripts: bool,
@@ -122,6 +154,7 @@ def _campaign(
         pdf=target.pdf,
         sections=sections,
         scripts=scripts,
+        policy=policy,
     )
     absent = page.total - page.count("proved")
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
@@ -132,6 +165,7 @@ def _campaign(
             "rejected": page.rejected,
             "conditional": page.conditional,
             "undecided": page.undecided,
+            "gate": None if page.gate is None else _gate_json(page.gate),
             "bytes": target.out.stat().st_size,
         },
         [
@@ -142,10 +176,34 @@ def _campaign(
                 f"{region.refuted} refuted"
                 for region in page.regions
             ),
+            *([] if page.gate is None else _gate_words(page.gate)),
             *page.missing,
         ],
     )
     return page.exit_code
+
+
+def _gate_json(gate: AuditGate) -> dict[str, Any]:
+    """The policy's answer as plain data; ``outcome`` counts where it was decided again only."""
+    return {
+        "outcome": gate.outcome,
+        "decided_again": gate.again,
+        "policy": {"name": gate.policy, "sha256": gate.sha256},
+        "gate_json_says": (gate.said or None) if gate.again else gate.outcome,
+        "why_not": gate.why or None,
+    }
+
+
+def _gate_words(gate: AuditGate) -> list[str]:
+    """The policy's answer, in lines; what rests on ``gate.json`` alone says so."""
+    if not gate.again:
+        told = f"gate.json says {gate.outcome}, on somebody's word"
+        return [f"policy       {gate.policy}: not decided again ({gate.why}); {told}"]
+    other = f"; gate.json says {gate.said}, which is not so" if gate.contradicted else ""
+    failed = [
+        f"  - {check.id}: {check.measured}" for check in gate.checks if check.status != "passed"
+    ]
+    return [f"policy       {gate.policy}: {gate.outcome}, decided again{other}", *failed]
 
 
 def _single(
@@ -162,7 +220,10 @@ def _single(
     from protoproof.report.audit import page_to_files
 
     if model is None or input_ is None:
-        raise UsageError("the page of one certificate needs --model and --input")
+        raise UsageError(
+            "the page of one certificate needs --model and --input; protoproof show says what it "
+            "claims without them"
+        )
     target.prepare()
     found = page_to_files(
         certificate,

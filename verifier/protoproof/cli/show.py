@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from protoproof.certificate.schema import Core, Envelope
     from protoproof.network import Network
 
+_SOMETIMES = ("region", "unit", "preprocessing", "against")
 NOT_PROVED = "These are the certificate's claims. Nothing was proved here: check does that."
 
 
@@ -38,7 +39,7 @@ def show(
     content = read_certificate_file(certificate, model, "protoproof show")
     require_certificate(content, str(certificate))
     envelope = read_certificate(content)
-    network = None if model is None else _named(envelope.core, certificate, model)
+    network = None if model is None else _named(envelope, certificate, model)
     document = _document(envelope, network) | {
         "certificate": certificate.name,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -49,17 +50,24 @@ def show(
     _print(document, certificate, model)
 
 
-def _named(core: Core, certificate: Path, model: Path) -> Network:
+def _named(envelope: Envelope, certificate: Path, model: Path) -> Network:
     """The network that the certificate is about.
 
     Raises:
         UsageError: it is about another.
         ModelError: see :func:`protoproof.network.load`.
     """
+    from protoproof.data.preprocess import recorded
     from protoproof.network import load
 
-    stated = core.model
-    network = load(model, latent=stated.latent, output=stated.output, routing=stated.routing)
+    stated = envelope.core.model
+    network = load(
+        model,
+        latent=stated.latent,
+        output=stated.output,
+        routing=stated.routing,
+        preprocess=recorded(envelope.about.preprocessing),
+    )
     if network.sha256 != stated.sha256:
         raise UsageError(
             f"{certificate} is about another model than {model}: its sha256 is "
@@ -104,12 +112,26 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
         "domain": core.domain.kind,
         "domain_words": domain_words(core),
         "region": None if region is None else describe(region),
+        "preprocessing": about.preprocessing or None,
+        "against": (network.pixels.against if network is not None else "") or None,
+        "unit": _unit(envelope, network) or None,
         "claims": list(stated.claimed_words(core, predicted)),
         "facts": facts,
         "rests_on": list(stated.resting_words(core, conditions(core))),
         "conditional": bool(conditions(core)),
         "not_proved": list(limits_words(core, len(core.witnesses), None)),
     }
+
+
+def _unit(envelope: Envelope, network: Network | None) -> str:
+    """In what the size of a region is measured; "" where the certificate speaks of none."""
+    from protoproof.report.page.stated import region_of
+    from protoproof.report.page.units import recorded_unit, unit_of
+
+    region = region_of(envelope.core)
+    if network is not None:
+        return unit_of(network, envelope.core)
+    return "" if region is None else recorded_unit(region, envelope.about.preprocessing)
 
 
 def _as_the_model_says(core: Core, network: Network) -> tuple[str, list[str]]:
@@ -132,10 +154,10 @@ def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> N
         ("model", f"{f'{name}, ' if name else ''}sha256 {named['sha256']}"),
         ("input", f"{given['name'] or 'no name recorded'}, sha256 {given['sha256']}"),
         ("predicted", document["predicted_name"]),
-        *([("region", document["region"])] if document["region"] else []),
+        *((word, document[word]) for word in _SOMETIMES if document[word]),
     ]
     for word, text in rows:
-        print(f"{word:<12}{visible(text)}")
+        print(f"{word:<11} {visible(text)}")
     vocabulary = f" ({document['vocabulary']})" if document["facts"] else ""
     _list(f"Facts{vocabulary}", document["facts"] or ["None: the domain alone is enough."])
     _list("It claims", document["claims"])

@@ -138,7 +138,8 @@ def _run(
 def supports(
     context: typer.Context,
     capability: Annotated[
-        list[str] | None, typer.Argument(metavar="--CAPABILITY", help="See below.")
+        list[str] | None,
+        typer.Argument(metavar="--CAPABILITY", help="None: all are listed."),
     ] = None,
 ) -> None:
     """Print what is supported: one of the standard's capabilities, as an option."""

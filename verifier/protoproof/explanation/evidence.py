@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +108,33 @@ def _question(model: ModelIdentity, digest: str, words: str, labels: Sequence[in
 
 def _words(region: InputRegion) -> str:
     return hashlib.sha256(region.model_dump_json().encode()).hexdigest()
+
+
+def kept_beside(written: Mapping[Path, Core]) -> dict[Path, bytes]:
+    """Where certificates that would be written over go: no proof is lost to another one.
+
+    Another vocabulary, level or search makes another proof of the same question. The same proof
+    again is written over.
+
+    Args:
+        written: certificates that are about to be written.
+
+    Returns:
+        New names for what lies there and says something else, with its bytes.
+    """
+    found = {}
+    for path, core in written.items():
+        try:
+            content = read_regular(path, MAX_BYTES)
+            before = None if content is None else read_certificate(content).core
+        except (InputError, CertificateError):
+            continue
+        if content is None or before is None or before == core:
+            continue
+        stem = path.name.removesuffix(".json").removesuffix(".cert")
+        digest = hashlib.sha256(content).hexdigest()[:_SHORT]
+        found[path.with_name(f"{stem}--earlier-{digest}.cert.json")] = content
+    return found
 
 
 def is_answer(path: Path, question: Question) -> bool:

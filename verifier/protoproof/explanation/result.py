@@ -10,8 +10,8 @@ from typing import Any
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope, IntervalEvidence
 from protoproof.errors import UsageError
-from protoproof.explanation.evidence import another_question, answered_by, taken
-from protoproof.files import write_atomic
+from protoproof.explanation.evidence import another_question, answered_by, kept_beside, taken
+from protoproof.files import write_together
 from protoproof.kernel import CheckReport
 from protoproof.kernel.claims import Alike
 from protoproof.network import Network, Observation
@@ -205,7 +205,7 @@ class Explanation:
         return table("ProtoProof explanation", **rows)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the certificate.
+        """Write the certificate. Another proof of the same question keeps a name beside it.
 
         Args:
             path: the file.
@@ -220,4 +220,5 @@ class Explanation:
         other = taken([Path(path)], answered_by(self.certificate.core))
         if other is not None and not overwrite:
             raise another_question(other)
-        write_atomic(Path(path), canonical_bytes(self.certificate))
+        earlier = {} if overwrite else kept_beside({Path(path): self.certificate.core})
+        write_together(earlier | {Path(path): canonical_bytes(self.certificate)})

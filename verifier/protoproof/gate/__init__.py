@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from protoproof.gate.compare import Comparison, compare, compare_directories
+from protoproof.gate.decided import evaluate
 from protoproof.gate.outcome import RULES, Check, Finding, GateResult
 from protoproof.gate.policy import Policy
 from protoproof.gate.policy_file import PolicyFile, read_policy
 
 if TYPE_CHECKING:
-    from protoproof.gate.run import evaluate as evaluate
     from protoproof.gate.run import run_gate as run_gate
 
 __all__ = [
@@ -33,11 +33,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("evaluate", "run_gate"):
+    if name != "run_gate":
         raise AttributeError(f"module 'protoproof.gate' has no attribute {name!r}")
     from protoproof.extras import require
 
     require("explain", "the gate")
     from protoproof.gate import run
 
-    return getattr(run, name)
+    return run.run_gate

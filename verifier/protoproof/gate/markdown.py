@@ -15,10 +15,12 @@ def to_markdown(result: GateResult) -> str:
     name, data = _inert(result.model["name"]), _inert(result.data["name"])
     policy = _inert(result.policy.policy.name)
     states = ", ".join(f"{count} {state}" for state, count in result.states.items() if count)
+    signals = ", ".join(result.signals)
     lines = [
         f"## {_MARKS[result.outcome]} ProtoProof gate {result.outcome}: {name}",
         "",
         f"Policy **{policy}**, data **{data}**, {len(result.rows)} instances ({states}).  ",
+        f"{signals}.  ",
         f"Model sha256 `{result.model['sha256']}`",
         "",
         "| | check | measured | asked for |",

@@ -98,7 +98,8 @@ class Check:
 class GateResult:
     """The gate's answer and everything it rests on.
 
-    ``failed`` if a check failed, else ``undecided`` if one is, else ``passed``.
+    ``failed`` if a check failed, else ``undecided`` if one is, else ``passed``. ``healed``: results
+    of an earlier run that were not as it left them, and were computed again.
     """
 
     outcome: Outcome
@@ -110,6 +111,7 @@ class GateResult:
     rows: tuple[Row, ...]
     baseline: dict[str, Any] | None = None
     stopped: int | None = None
+    healed: int = 0
 
     def __repr__(self) -> str:
         broken = [f"{check.id} {check.status}" for check in self.failures]
@@ -124,6 +126,17 @@ class GateResult:
     def exit_code(self) -> int:
         """0 passed, 1 failed, 3 undecided."""
         return {"passed": 0, "failed": 1, "undecided": 3}[self.outcome]
+
+    @property
+    def signals(self) -> tuple[str, str]:
+        """How many explanations are proved; and how many predictions are right, whatever the
+        policy asks of either: no proof says that."""
+        proved = sum(row.record.state == "proved" for row in self.rows)
+        right = sum(row.correct is True for row in self.rows)
+        return (
+            f"{proved} of {len(self.rows)} explanations proved",
+            f"{right} of {len(self.rows)} predictions right",
+        )
 
     @property
     def failures(self) -> tuple[Check, ...]:

@@ -31,12 +31,12 @@ from protoproof.explanation.explainer import vocabularies_of
 from protoproof.explanation.level import levels_of
 from protoproof.files import require_writable, write_together
 from protoproof.gate.compare import Comparison, compare, find_campaign
+from protoproof.gate.decided import asked_of, at_rule, evaluate, machine_of
 from protoproof.gate.junit import to_junit
 from protoproof.gate.machine_checked import MachineChecked
-from protoproof.gate.outcome import Check, GateResult, overall
-from protoproof.gate.policy import Policy, Rules
+from protoproof.gate.outcome import GateResult
+from protoproof.gate.policy import Policy
 from protoproof.gate.policy_file import PolicyFile, read_policy
-from protoproof.gate.rules import baseline_checks, checks
 from protoproof.gate.sarif import to_sarif
 from protoproof.gate.stale import RESULTS, set_results_aside
 from protoproof.kernel import ModelFile
@@ -103,7 +103,7 @@ def run_gate(
     network, old = load(model, latent=latent, output=output, preprocess=preprocess), None
     instances = _instances(data, network)
     _refuse_unanswerable(file, network)
-    machine = _machine(rules, network)
+    machine = machine_of(rules, network)
     if earlier is not None and rules.baseline is not None:
         old = _baseline(earlier, baseline_model, network, asked.options.to_json())
     with _words_of(file):
@@ -173,68 +173,8 @@ def _found_again(
     return confirmed, compare(before, confirmed)
 
 
-def _machine(rules: Rules, network: Network) -> MachineChecked | None:
-    """The machine-checked kernel, if the policy asks for it."""
-    asked = rules.certificates is not None and rules.certificates.kernel == "required"
-    return MachineChecked(network) if asked else None
-
-
 def _unwatched(row: Row, found: Rechecked | None) -> None:
     """Nobody looks at what is found."""
-
-
-def asked_of(file: PolicyFile, instances: Instances) -> dict[str, Any]:
-    """What a policy asks of the data, as :func:`protoproof.campaign.confirm` takes it."""
-    rules = file.policy.rules
-    return {
-        "chosen": file.policy.campaign.selection.choose(instances),
-        "regions": [rule.region for rule in rules.certified_accuracy or ()],
-        "vocabularies": {size.vocabulary for size in rules.explanation_size or ()},
-    }
-
-
-def evaluate(
-    file: PolicyFile,
-    campaign: Confirmed,
-    found: Comparison | None = None,
-    machine: MachineChecked | None = None,
-) -> GateResult:
-    """The policy's checks on a finished campaign that was found out again.
-
-    ``machine`` was asked about its certificates, if the policy wants that.
-
-    Raises:
-        UsageError: the policy asks for something that the campaign does not hold.
-    """
-    rules = file.policy.rules
-    _refuse_regions(rules, set(campaign.regions), campaign.directory, file)
-    _refuse_vocabularies(rules, campaign, file)
-    objections = None if machine is None else machine.objections
-    outcomes: list[Check] = list(checks(rules, campaign, objections))
-    if rules.baseline is not None:
-        outcomes += baseline_checks(rules.baseline, found)
-    facts = campaign.model
-    return GateResult(
-        overall(outcomes),
-        file,
-        tuple(_with_files(check, campaign) for check in outcomes),
-        facts.identity,
-        dict(campaign.about["data"]),
-        campaign.states,
-        campaign.rows,
-        None if found is None else {"sha256": found.old.model.sha256, "common": len(found.pairs)},
-        campaign.stopped,
-    )
-
-
-def _with_files(check: Check, campaign: Confirmed) -> Check:
-    """The same check, with complaints that name the instances' files."""
-    files = {row.index: row.file for row in campaign.rows}
-    named = (
-        found if found.instance is None else replace(found, file=files.get(found.instance, ""))
-        for found in check.findings
-    )
-    return replace(check, findings=tuple(named))
 
 
 @contextmanager
@@ -261,23 +201,23 @@ def _refuse_contradictions(file: PolicyFile) -> None:
     plan, rules = file.policy.campaign, file.policy.rules
     for name in ("witness_share", "ambiguous"):
         if getattr(rules, name) is not None and not plan.witnesses:
-            raise UsageError(_at(file, name, "needs campaign.witnesses: true"))
+            raise UsageError(at_rule(file, name, "needs campaign.witnesses: true"))
     if rules.baseline is not None and rules.baseline.drift is not None and not plan.witnesses:
-        raise UsageError(_at(file, "baseline", "drift needs campaign.witnesses: true"))
+        raise UsageError(at_rule(file, "baseline", "drift needs campaign.witnesses: true"))
     if rules.certificates is not None and rules.certificates.level == "F":
         if plan.level == "R":
-            raise UsageError(_at(file, "certificates", "level F, and campaign.level is R"))
+            raise UsageError(at_rule(file, "certificates", "level F, and campaign.level is R"))
         if ":" in plan.domain:
             text = f"level F, and claims over a region of inputs ({plan.domain}) are at level R"
-            raise UsageError(_at(file, "certificates", text))
+            raise UsageError(at_rule(file, "certificates", text))
     for number, size in enumerate(rules.explanation_size or ()):
         if plan.vocabulary not in ("auto", size.vocabulary):
             text = f"the campaign tries {plan.vocabulary} only, not {size.vocabulary}"
-            raise UsageError(_at(file, "explanation_size", text, number))
+            raise UsageError(at_rule(file, "explanation_size", text, number))
     for number, rule in enumerate(rules.certified_accuracy or ()):
         if rule.region.partition(":")[0] not in KINDS:
             text = f"the region {rule.region!r} is none of {', '.join(KINDS)}"
-            raise UsageError(_at(file, "certified_accuracy", text, number))
+            raise UsageError(at_rule(file, "certified_accuracy", text, number))
 
 
 def _refuse_unanswerable(file: PolicyFile, network: Network) -> None:
@@ -293,35 +233,16 @@ def _refuse_unanswerable(file: PolicyFile, network: Network) -> None:
     for number, size in enumerate(rules.explanation_size or ()):
         if plan.vocabulary == "auto" and size.vocabulary not in words:
             text = f"no {size.vocabulary} for the network's head, which has {', '.join(words)}"
-            raise UsageError(_at(file, "explanation_size", text, number))
+            raise UsageError(at_rule(file, "explanation_size", text, number))
     if rules.certificates is not None and rules.certificates.level == "F":
         levels = levels_of(network, ModelFile(network.data, network.files))
         if levels.execution is None:
-            raise UsageError(_at(file, "certificates", f"level F: {levels.reason}"))
+            raise UsageError(at_rule(file, "certificates", f"level F: {levels.reason}"))
     if rules.contradictory_prototypes is not None and model_facts(network).contradictory is None:
         text = "the network's names do not say which class a prototype belongs to"
         if network.head.prototype_class is not None:
             text = f"the network decides by {network.head.decision.kind}, not by weights of classes"
-        raise UsageError(_at(file, "contradictory_prototypes", text))
-
-
-def _refuse_regions(rules: Rules, known: set[str], where: Path, file: PolicyFile) -> None:
-    for number, rule in enumerate(rules.certified_accuracy or ()):
-        if rule.region not in known:
-            text = (
-                f"{where} holds no results over the region {rule.region}; run it again with that "
-                "--region"
-            )
-            raise UsageError(_at(file, "certified_accuracy", text, number))
-
-
-def _refuse_vocabularies(rules: Rules, campaign: Confirmed, file: PolicyFile) -> None:
-    """A vocabulary that was never tried is a misspelt one."""
-    tried = {vocabulary for row in campaign.rows for vocabulary in row.record.sizes}
-    for number, size in enumerate(rules.explanation_size or ()):
-        if tried and size.vocabulary not in tried:
-            text = f"no {size.vocabulary} in this campaign, which tries {', '.join(sorted(tried))}"
-            raise UsageError(_at(file, "explanation_size", text, number))
+        raise UsageError(at_rule(file, "contradictory_prototypes", text))
 
 
 def _require_comparable(old: Campaign, options: dict[str, Any], where: Path | None) -> None:
@@ -341,8 +262,3 @@ def _require_intact(old: Confirmed) -> None:
             f"--baseline {old.directory}: {len(lost)} of its results are not what it tells of "
             f"them ({lost[0]}); run it again, and keep it where nobody else can write"
         )
-
-
-def _at(file: PolicyFile, rule: str, text: str, number: int | None = None) -> str:
-    place = ("rules", rule) if number is None else ("rules", rule, number)
-    return f"--policy {file.path}, line {file.line(place)}: {rule}: {text}"

@@ -38,6 +38,9 @@ def to_sarif(result: GateResult) -> dict[str, Any]:
                 ],
                 "results": [_result(result, check, rules.index(check.rule)) for check in failing],
                 "columnKind": "unicodeCodePoints",
+                "properties": dict(
+                    zip(("explanations", "predictions"), result.signals, strict=True)
+                ),
             }
         ],
     }

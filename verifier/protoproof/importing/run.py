@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from protoproof.errors import InputError, OutputError, UsageError
-from protoproof.files import make_directory, read_regular, require_writable, write_atomic
+from protoproof.errors import InputError, UsageError
+from protoproof.files import make_directory, read_regular, require_new, write_atomic
 from protoproof.importing import answers as reading
 from protoproof.importing.answers import Answers
 from protoproof.importing.compare import Agreement, agreement
@@ -75,9 +74,7 @@ def import_checkpoint(
     """
     if out.suffix != ".onnx":
         raise UsageError(f"output {out} must be a file name that ends in .onnx")
-    if os.path.lexists(out):
-        raise OutputError(f"--out {out}: exists already; choose another name")
-    require_writable(out.parent)
+    require_new(f"--out {out}", out)
     checkpoint = read_checkpoint(_file(source))
     asked = Answers(dict(settings))
     layout = chosen(checkpoint, asked)

@@ -140,6 +140,14 @@ def _many(array: NDArray[np.generic], shape: Shape) -> bool:
     return array.ndim == len(shape) and _lone_axis(shape) is not None and not _fits(array, shape)
 
 
+def _holds_several(array: NDArray[np.generic], shape: Shape) -> bool:
+    """Whether every entry of an array would be one input."""
+    lone = _lone_axis(shape)
+    bare = tuple(size for axis, size in enumerate(shape) if axis != lone)
+    several = array.ndim > 1 and len(array) > 1
+    return several and array.shape[1:] in (shape, _other_layout(shape), bare)
+
+
 def _fits(array: NDArray[np.generic], shape: Shape) -> bool:
     """Whether an array is one input, maybe with its channels at the other end."""
     return array.shape in (shape, _other_layout(shape))
@@ -241,7 +249,7 @@ def _fit(array: NDArray[np.generic], rule: PixelRule, path: Path) -> InputFile:
         found = np.moveaxis(found, *ends)
         remarks.append(f"the array's channels were moved: the network takes {words(shape)}")
     if found.shape != shape:
-        several = _many(array, shape) and len(array) != 1
+        several = _holds_several(array, shape)
         how = "of several entries choose one with --index" if several else rule.how_to_fit
         raise InputError(
             f"{path}: shape {list(array.shape)} does not fit the network's input {list(shape)}; "

@@ -6,13 +6,14 @@ last, has 1 or 3 entries: its channels. Where both have, nobody can tell.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Layout = Literal["channels first", "channels last"]
 CHANNELS = (1, 3)
+T = TypeVar("T", bound=np.generic)
 
 
 def layout_of(shape: tuple[int, ...]) -> Layout | None:
@@ -20,6 +21,18 @@ def layout_of(shape: tuple[int, ...]) -> Layout | None:
     if len(shape) != 3 or (shape[0] in CHANNELS) == (shape[2] in CHANNELS):
         return None
     return "channels first" if shape[0] in CHANNELS else "channels last"
+
+
+def planes(values: NDArray[T]) -> NDArray[T] | None:
+    """A view [channel, row, column] of an input; None where it has no rows and columns.
+
+    The channels are the last axis where that alone has 1 or 3 entries, else (whatever their number)
+    the first. Where both have, nobody can tell.
+    """
+    shape = values.shape
+    if len(shape) != 3 or {shape[0], shape[2]} <= set(CHANNELS):
+        return None
+    return np.moveaxis(values, 2, 0) if layout_of(shape) == "channels last" else values
 
 
 def words(shape: tuple[int, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ from protoproof.network.onnx.runtime import (
     check_image,
 )
 from protoproof.network.onnx.screen import refusals
-from protoproof.network.pixels import PixelRule, pixel_rule
+from protoproof.network.pixels import PixelRule, first_operators, pixel_rule
 from protoproof.network.receptive import receptive_field
 from protoproof.notebook import line, table
 
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from protoproof.data.preprocess import Preprocessing
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,6 +361,11 @@ def assemble(
     about = named(said, file.path, found.head.classes, len(found.head.prototypes), chosen)
     needed = dict.fromkeys((*found.latents, found.scores))
     hidden = tuple(name for name in needed if name not in graph.outputs)
+    begins = first_operators(graph)
+    shape = graph.shapes[graph.input][1:]
+    pixels = pixel_rule(shape, about, graph.bytes_in, preprocess, begins)
+    if pixels.against and isinstance(preprocess, str):  # asked for now, and not recorded earlier
+        _log.warning("--preprocess %s: %s", pixels.text, pixels.against)
     return Network(
         file=file,
         about=about,
@@ -366,5 +375,5 @@ def assemble(
         graph=graph,
         view=view,
         session=Session(exposing(file.data, hidden), file.files),
-        pixels=pixel_rule(graph.shapes[graph.input][1:], about, graph.bytes_in, preprocess),
+        pixels=pixels,
     )

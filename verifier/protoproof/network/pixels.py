@@ -7,6 +7,7 @@ is shown: it is refused, in a line that says what to give.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,13 @@ from protoproof.network.layout import from_image, layout_of
 
 if TYPE_CHECKING:
     from protoproof.network.head.about import About
+    from protoproof.network.onnx.graph import Graph
 
 Shape = tuple[int, ...]
 Range = tuple[float, float]
 UNIT: Range = (0.0, 1.0)
+_EVERY_NUMBER = {"Sub", "Div", "Mul", "Add", "BatchNormalization"}
+_MOVES = {"Identity", "Transpose"}
 # share of a stated range by which what preprocessing gives may leave it: people write few digits
 _ROUNDED = 1e-2
 ASKED = (
@@ -41,6 +45,7 @@ class PixelRule:
         known: whether somebody states it.
         preprocessing: what is stated beyond a range.
         doubt: why what is stated says nothing about pixels, or "".
+        against: what the model says or does otherwise than what is given beside it, or "".
     """
 
     shape: Shape
@@ -48,6 +53,7 @@ class PixelRule:
     known: bool = True
     preprocessing: Preprocessing | None = None
     doubt: str = ""
+    against: str = ""
 
     @property
     def channels(self) -> int:
@@ -148,13 +154,18 @@ class PixelRule:
         """What is done to pixels, in words; "" where nothing is."""
         stated = self.preprocessing
         if stated is not None:
-            return f"pixels were prepared as stated: {stated}"
+            otherwise = f"; but {self.against}" if self.against else ""
+            return f"pixels were prepared as stated: {stated}{otherwise}"
         low, high = self.range
         return "" if (low, high) == (0, 255) else f"{word} were scaled to [{low:g}, {high:g}]"
 
 
 def pixel_rule(
-    shape: Shape, about: About, bytes_in: bool, given: str | Preprocessing | None = None
+    shape: Shape,
+    about: About,
+    bytes_in: bool,
+    given: str | Preprocessing | None = None,
+    begins: tuple[str, ...] = (),
 ) -> PixelRule:
     """The rule of a network, from what its description says and what is given beside it.
 
@@ -162,7 +173,10 @@ def pixel_rule(
         shape: of the input, without the batch axis.
         about: the description.
         bytes_in: the input is uint8.
-        given: what ``--preprocess`` says; it comes before the description.
+        given: what ``--preprocess`` says; it comes before the description. Where the model says
+            or does otherwise, the rule says so.
+        begins: the operators with stored numbers that the network begins with: see
+            :func:`first_operators`.
 
     Raises:
         UsageError: ``given`` is malformed or contradicts the network.
@@ -172,7 +186,8 @@ def pixel_rule(
     rule = PixelRule(shape, (0.0, 255.0) if bytes_in else about.input_range, known)
     if given is not None:
         stated = preprocessing_of(given) if isinstance(given, str) else given
-        return _prepared(rule, stated, bytes_in, f"--preprocess {stated}")
+        found = _prepared(rule, stated, bytes_in, f"--preprocess {stated}")
+        return replace(found, against=_against(found, stated, about, begins))
     if about.preprocessing is not None:
         where = f"input.preprocessing: {about.preprocessing}"
         try:
@@ -193,6 +208,46 @@ def pixel_rule(
             return replace(rule, range=(low, high), preprocessing=stated)
         return replace(rule, doubt="the description's mean and std do not lead to its range")
     return replace(rule, doubt=f"{doubt} is open")
+
+
+def _against(rule: PixelRule, stated: Preprocessing, about: About, begins: tuple[str, ...]) -> str:
+    """What the model's description says, or its graph does, otherwise than what is given."""
+    said = []
+    if about.preprocessing is not None:
+        with contextlib.suppress(UsageError):  # whoever cannot be understood contradicts nobody
+            if (described := parse(about.preprocessing, "input.preprocessing")) != stated:
+                said.append(f"the model describes its preprocessing as {described}")
+    elif about.normalisation is not None and stated.mean is not None:
+        described = Preprocessing(mean=about.normalisation.mean, std=about.normalisation.std)
+        same = (described.mean, described.std) == (stated.mean, stated.std)
+        if not same:
+            said.append(f"the model describes {described}")
+    if begins and stated.states_values and rule.range != UNIT:
+        said.append(
+            f"the network itself begins with {' and '.join(begins)} by stored numbers: if these "
+            "are mean and std, they are applied twice"
+        )
+    return "; ".join(said)
+
+
+def first_operators(graph: Graph) -> tuple[str, ...]:
+    """What a graph does to every number of its input by stored numbers, before anything else.
+
+    That is how mean and std are applied inside a network. Layers look alike: it is no proof.
+    """
+    found: list[str] = []
+    tensor = graph.input
+    while True:
+        users = [node for node in graph.nodes if tensor in node.inputs]
+        if len(users) != 1 or users[0].op not in _EVERY_NUMBER | _MOVES:
+            return tuple(dict.fromkeys(found))
+        node = users[0]
+        if node.op in _EVERY_NUMBER:
+            others = [name for name in node.inputs if name and name != tensor]
+            if not others or not all(name in graph.constants for name in others):
+                return tuple(dict.fromkeys(found))
+            found.append(node.op)
+        tensor = node.output
 
 
 def _prepared(rule: PixelRule, stated: Preprocessing, bytes_in: bool, where: str) -> PixelRule:

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from protoproof.data.preprocess import Preprocessing
 from protoproof.errors import ModelError
-from protoproof.network.head.about import METADATA_KEY
+from protoproof.network.head.about import METADATA_KEY, PICTURES
 from protoproof.network.layout import layout_of
 from protoproof.network.network import Network
 from protoproof.network.onnx.external import embedded
@@ -35,12 +35,16 @@ class Prepared:
     steps: tuple[str, ...]
 
 
-def prepared(network: Network, classes: tuple[str, ...] | None = None) -> Prepared:
+def prepared(
+    network: Network, classes: tuple[str, ...] | None = None, pictures: str | None = None
+) -> Prepared:
     """A network's file with everything inside that can be.
 
     Args:
         network: loaded, with its preprocessing.
         classes: names for its classes; those that it has if None.
+        pictures: of its prototypes, as text (see ``report.page.patches``); those that it has if
+            None. They only illustrate.
 
     Raises:
         ModelError: too large for one file.
@@ -71,7 +75,7 @@ def prepared(network: Network, classes: tuple[str, ...] | None = None) -> Prepar
     if classes is not None:
         said["classes"] = list(classes)
         steps.append(f"class names: {', '.join(classes[:5])}{' ...' if len(classes) > 5 else ''}")
-    _describe(model, said)
+    _describe(model, {METADATA_KEY: _compact(said)} | ({PICTURES: pictures} if pictures else {}))
     return Prepared(model.SerializeToString(deterministic=True), tuple(steps))
 
 
@@ -195,10 +199,13 @@ def _input(network: Network) -> dict[str, Any]:
     return said
 
 
-def _describe(model: onnx.ModelProto, said: dict[str, Any]) -> None:
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
-    copies = [(entry.key, entry.value) for entry in kept]
+def _compact(said: dict[str, Any]) -> str:
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _describe(model: onnx.ModelProto, said: dict[str, str]) -> None:
+    """Texts about the model, in place of those under the same keys."""
+    kept = [(e.key, e.value) for e in model.metadata_props if e.key not in said]
     del model.metadata_props[:]
-    for key, value in [*copies, (METADATA_KEY, text)]:
+    for key, value in [*kept, *said.items()]:
         model.metadata_props.add(key=key, value=value)

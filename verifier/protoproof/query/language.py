@@ -166,7 +166,9 @@ def _complaint(text: str) -> str:
     try:
         first = json.loads(text)["errors"][0]
     except (ValueError, LookupError, TypeError):
-        return printable(" ".join(text.split()), 300)
+        said = printable(" ".join(text.split()), 300)
+        ended = said.endswith(": ''")  # the text that was not expected is none
+        return f"{said}: the file ends, and needs (assert ...) at least" if ended else said
     return printable(f"line {first['line']}: {first['message']}: {first['hint']}", 300)
 
 

@@ -92,14 +92,13 @@ class Points:
             if not told:  # rounding aside, the reals say the same
                 return None
         try:
-            real = holds(
-                condition, ours | dict(enclosed(self.bound, _around(point, x), self.others))
-            )
+            around = dict(enclosed(self.bound, _around(point, x), self.others))
+            real = holds(condition, ours | around)
         except BoundsError as error:
             self.fragile = self.fragile or (str(error) if told else "")
             return None
         if real:
-            return self._satisfying(point, ran or self._run(x) or {})
+            return self._satisfying(point, ran or self._run(x) or {}, around)
         if told:
             self.fragile = (
                 "numerically fragile: an input satisfies it as ONNX Runtime computes, and over the "
@@ -107,14 +106,25 @@ class Points:
             )
         return None
 
-    def _satisfying(self, point: Sequence[Fraction], ran: Values) -> Satisfying:
+    def _satisfying(
+        self, point: Sequence[Fraction], ran: Values, around: Mapping[Element, Range] | None = None
+    ) -> Satisfying:
+        """The point with its values: those of ONNX Runtime, or what lies ``around`` the real ones.
+
+        The condition holds all over these ranges, so it does for what is told: float32 results of
+        the runtime may tie where the real ones do not.
+        """
         values = {}
         for declared in self.bound.query.variables:
             tensor = self.bound.tensors[declared.name]
             if declared.kind == "input":
                 values[declared.name] = np.array([float(n) for n in point])
             else:
-                values[declared.name] = np.asarray(ran[tensor], dtype=np.float64).reshape(-1)
+                values[declared.name] = np.array(ran[tensor], dtype=np.float64).reshape(-1)
+        for e, (low, high) in (around or {}).items():
+            middle = float((low + high) / 2)
+            if e.variable in values and low <= middle <= high:
+                values[e.variable][e.place] = middle
         return Satisfying(point, values)
 
     def _run(self, x: Image) -> Values | None:

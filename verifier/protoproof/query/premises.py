@@ -21,6 +21,7 @@ from protoproof.prover.latent.facts import ActivationFact, CeilingFact, FactSet,
 from protoproof.prover.latent.reach import Reach
 from protoproof.query.binding import Bound
 from protoproof.query.formula import Atom, Disjunct, Either, Element, Polynomial
+from protoproof.query.order import contradictory, linear_among
 from protoproof.query.reading import Function, Score, Unit
 
 SOURCE = "the query, whose own condition it is"
@@ -100,6 +101,8 @@ def premises_of(bound: Bound, literals: Disjunct) -> Premises:
             _atom(bound, literal, found)
     groups = (found.elements, found.units, found.pairs, found.pooled)
     found.empty = found.empty or any(each.contradictory() for each in groups)
+    single = bound.query.type == "float32"
+    found.empty = found.empty or contradictory(linear_among(literals, single=single))
     return found
 
 

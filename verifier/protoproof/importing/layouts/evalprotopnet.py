@@ -53,9 +53,8 @@ def plan(checkpoint: Checkpoint, answers: Answers) -> Plan:
         return tuple(int(k) for k in owner)
 
     size = image_size(checkpoint)
-    return Plan(
-        "EvalProtoPNet", name, channels, build, size, None, ("ones",), published_notes(checkpoint)
-    )
+    notes = published_notes(checkpoint)
+    return Plan("EvalProtoPNet", name, channels, build, size, idle=("ones",), notes=notes)
 
 
 LAYOUT = Layout(

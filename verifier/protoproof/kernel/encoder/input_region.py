@@ -45,6 +45,7 @@ from protoproof.kernel.encoder.parametric import ParametricSet
 
 # What a piece of a region costs per value and per number, in steps.
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
+_CHANNELS = 1, 3
 _DIGITS = 24  # behind the point, that are written out
 Ends = tuple[Fraction, Fraction]
 
@@ -217,8 +218,13 @@ def _pieces(radius: Fraction, parts: int) -> list[Ends]:
 
 
 def _mask(region: OcclusionRegion) -> list[bool]:
-    """Which input numbers are free, channel by channel in row-major order."""
-    channels, rows, columns = region.shape
+    """Which input numbers are free, in row-major order; a freed pixel is free in all channels.
+
+    The channels are the last axis where that alone has 1 or 3 entries, else the first.
+    """
+    last = region.shape[2] in _CHANNELS and region.shape[0] not in _CHANNELS
+    rows, columns = region.shape[:2] if last else region.shape[1:]
+    channels = region.shape[2 if last else 0]
     if (region.rectangle is None) == (region.circle is None):
         raise CertificateError("region: neither a rectangle nor a circle, or both")
     pixels = []
@@ -230,7 +236,7 @@ def _mask(region: OcclusionRegion) -> list[bool]:
             elif region.circle is not None:
                 y, x, radius = region.circle
                 pixels.append((row - y) ** 2 + (column - x) ** 2 <= radius**2)
-    return pixels * channels
+    return [free for free in pixels for _ in range(channels)] if last else pixels * channels
 
 
 def input_digest(region: InputRegion, data: bytes) -> str:

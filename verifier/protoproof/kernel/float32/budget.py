@@ -260,7 +260,8 @@ class _Sums:
         if not np.isfinite(ends).all() or not math.isfinite(rounding_):
             return -math.inf
         found = weights[used] * ends
-        size = float(up(np.abs(found).sum() + abs(constant) + np.abs(self.weights).max() * 1e-12))
+        largest = np.abs(self.weights).max(initial=0)
+        size = float(up(np.abs(found).sum() + abs(constant) + largest * 1e-12))
         return float(found.sum() + constant - rounding_ - size * (used.sum() + 64) * 2.0**-50)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ from protoproof.kernel.model.symbolic.values import Terms
 _FINAL = ("ArgMax", "Log", "LogSoftmax", "Sigmoid", "Softmax")
 # What keeps all numbers of a tensor.
 _MOVES = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+# What keeps the numbers of one axis in their order, too, where all others have size 1.
+_RELAID = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,6 @@ def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
         raise final[kinds.index("Log")].refuse("of something else than scores")
     if kinds[-1:] == ("Log",) or logged:
         here.known.positive.update(value.term.ravel().tolist())
-    if "Sigmoid" in kinds[:-1] and kinds[:1] != ("ArgMax",):
-        raise final[0].refuse("of probabilities of labels")
     labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
     reading = read_head(here.known, value.term.ravel().tolist(), ends, labels)
@@ -195,7 +195,7 @@ def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
 def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[Operator]]:
     """The tensor of the logits, and the operators behind it, the last one first."""
     final: list[Operator] = []
-    tensor = output
+    tensor = _before_relaying(graph, output, latents)
     while tensor not in latents:
         root = graph.root(tensor)
         if root in latents:
@@ -210,7 +210,25 @@ def _stripped(graph: Graph, output: str, latents: set[str]) -> tuple[str, list[O
             raise operator.refuse(f"{len(operator.inputs)} inputs")
         final.append(operator)
         tensor = operator.inputs[0]
+        if len(final) == 1 and operator.kind == "Sigmoid":
+            break  # labels: their signs decide, which nothing else keeps
     return tensor, final
+
+
+def _before_relaying(graph: Graph, output: str, latents: Container[str] = ()) -> str:
+    """What is only relaid to become an output, where that is what keeps the order of scores; else
+    the output itself. Of one prediction, all axes but that of the classes have size 1."""
+    tensor = graph.root(output)
+    while tensor not in latents:
+        node, position = graph.producers.get(tensor, (None, 0))
+        if node is None or position or node.domain not in DEFAULT_DOMAINS:
+            break
+        if node.op_type in _FINAL:
+            return tensor
+        if node.op_type not in _RELAID:
+            break
+        tensor = graph.root(node.input[0])
+    return output
 
 
 def first_output(graph: Graph, output: str) -> str:
@@ -228,6 +246,8 @@ def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[Operator]]]
     alone, and the operators, the last one first."""
     for name in graph.outputs:
         tensor, kinds = graph.root(name), []
+        if tensor != graph.root(output):
+            tensor = graph.root(_before_relaying(graph, name))
         while tensor != graph.root(output):
             node, position = graph.producers.get(tensor, (None, 0))
             known = node is not None and not position and node.domain in DEFAULT_DOMAINS

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from protoproof.errors import DescriptionError
 from protoproof.network.head.about_yaml import read_about_yaml
 
+PICTURES = "protoproof.pictures"  # metadata: prototypes' pictures, as text; they only illustrate
 METADATA_KEY = "protoproof"
 MAX_TEXT = 1 << 24
 MAX_DEPTH = 16  # a description needs four

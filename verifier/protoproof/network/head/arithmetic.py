@@ -89,6 +89,9 @@ def _add_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
             return pooled.shifted(tables, pooled.combined(tables, x), y)
         return measured.applied(x, "add", y)
     if isinstance(x, Combination):
+        bare = pooled.bare(tables, x)
+        if bare is not None:
+            return _add_numbers(tables, bare, y)
         return pooled.shifted(tables, x, y)
     if isinstance(x, Joined):
         return _by_parts(x, y, lambda part, own: add(tables, part, own, 1.0))
@@ -186,7 +189,8 @@ def _multiply_numbers(tables: Tables, x: Value, y: Numbers) -> Value:
             return pooled.scaled(pooled.combined(tables, x), y)
         return measured.applied(x, "mul", y)
     if isinstance(x, Combination):
-        return pooled.scaled(x, y)
+        bare = pooled.bare(tables, x)
+        return pooled.scaled(x, y) if bare is None else _multiply_numbers(tables, bare, y)
     if isinstance(x, Joined):
         return _by_parts(x, y, lambda part, own: multiply(tables, part, own))
     raise unknown("a product", x, y)

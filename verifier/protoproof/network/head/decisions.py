@@ -72,8 +72,8 @@ def found(tables: Tables, value: Value) -> Found:
             "where a head has one (such as the scores of one location)"
         )
     scores = pooled.combined(tables, value)
-    if not scores.atom:
-        raise NotRecognisedError("the output does not depend on the latent")
+    if not scores.weight.any():
+        raise NotRecognisedError("the scores are the same whatever the latent: all of it cancels")
     records = [tables.records[tables.atoms[a].record] for a in scores.atom]
     if any(isinstance(record, Group) for record in records):
         return _best(tables, scores)

@@ -3,21 +3,24 @@
 Where f(least s) has the weights w and f(mean s), of the same s = g(m) at the same locations, the
 weights -w, only t = f(least s) - f(mean s) counts. With a g that rises and an f that falls it is
 never negative, as the least is at most the mean. One fact about t says what is needed, where facts
-about both parts are two. If f is the negative, t is what the largest -s exceeds their mean by:
-focal.
+about both parts are two. If f is affine, t is what the largest f(s) exceeds their mean by: focal.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
 from protoproof.network.head.chain import Chain
 from protoproof.network.head.decisions import Found
 from protoproof.network.head.features import Features, features, measured_range
+from protoproof.network.head.refusal import NotRecognisedError
 from protoproof.network.head.steps import Named, merged, steps_of
-from protoproof.network.head.tables import Atom, Pool, Tables
+from protoproof.network.head.tables import Pool, Tables
+
+_AFFINE = ("add", "mul", "mul_root", "div_root")
 
 
 def features_of(tables: Tables, seen: Found) -> tuple[Found, Features]:
@@ -27,20 +30,16 @@ def features_of(tables: Tables, seen: Found) -> tuple[Found, Features]:
     Raises:
         NotRecognisedError: see :func:`features`.
     """
-    pairs = _pairs(tables, seen)
-    joined = _joined(tables, seen, pairs) if pairs else None
+    joined = _joined(tables, seen)
     return joined or (seen, features(tables, seen.atoms))
 
 
-def _joined(tables: Tables, seen: Found, pairs: dict[int, int]) -> tuple[Found, Features] | None:
-    """None where it is not the nearest location that the mean is taken from."""
-    near = list(pairs)
-    nearest = features(tables, [seen.atoms[j] for j in near])
-    means = features(tables, [seen.atoms[k] for k in pairs.values()])
-    if {*nearest.kinds} != {"nearest"} or {*means.kinds} != {"mean"}:
+def _joined(tables: Tables, seen: Found) -> tuple[Found, Features] | None:
+    """None where the decision is about anything else than such differences."""
+    pairs = _pairs(tables, seen)
+    if pairs is None:
         return None
-    if not np.array_equal(nearest.prototypes, means.prototypes):  # turned by the pooling
-        return None
+    near, means = pairs
     inner = means.inner.over(*measured_range(means))
     common = means.chain.over(inner.infimum, inner.supremum)
     if inner.broken is not None or common.broken is not None:
@@ -51,9 +50,12 @@ def _joined(tables: Tables, seen: Found, pairs: dict[int, int]) -> tuple[Found, 
     inner_steps = [*_named(means.inner), ("mul", turn)]
     common_steps = merged([("mul", turn), *_named(means.chain), ("mul", sign)])
     kind = "nearest less mean"
-    if _is_negative(common_steps):  # mean(s) - least(s): the largest -s less their mean
+    if all(name in _AFFINE for name, _ in common_steps):
+        # f(least s) - f(mean s) of an affine f that falls: the largest f(s) less their mean
         kind = "focal"
-        inner_steps, common_steps = [*inner_steps, *common_steps], []
+        inner_steps, common_steps = merged([*inner_steps, *common_steps]), []
+        if inner_steps and inner_steps[-1][0] == "add":
+            inner_steps.pop()  # of both alike
     made = replace(
         means,
         kinds=(kind,) * count,
@@ -65,36 +67,71 @@ def _joined(tables: Tables, seen: Found, pairs: dict[int, int]) -> tuple[Found, 
     return replace(seen, atoms=atoms, weight=seen.weight[:, near] * sign + 0.0), made
 
 
-def _pairs(tables: Tables, seen: Found) -> dict[int, int]:
-    """The atom of the mean for each one of the best location; none where some atom is in no such
-    pair, or the decision is not linear."""
+def _pairs(tables: Tables, seen: Found) -> tuple[list[int], Features] | None:
+    """The atoms of the nearest location, and the features of the means in their order; None where
+    some atom is in no such pair, or the decision is not linear."""
     if seen.tree is not None or seen.groups is not None:
-        return {}
-    best: dict[tuple[object, ...], int] = {}
-    means: dict[tuple[object, ...], int] = {}
+        return None
+    best: list[int] = []
+    means: list[int] = []
     for j, atom in enumerate(seen.atoms):
         pool = tables.records[atom.record]
         if not isinstance(pool, Pool) or pool.kind not in ("max", "min", "mean"):
-            return {}
-        (means if pool.kind == "mean" else best)[_measured(pool, atom)] = j
-    if best.keys() != means.keys() or 2 * len(best) != len(seen.atoms):
-        return {}
-    pairs = {j: means[key] for key, j in best.items()}
-    opposite = (np.array_equal(seen.weight[:, j], -seen.weight[:, k]) for j, k in pairs.items())
-    return pairs if all(opposite) else {}
+            return None
+        (means if pool.kind == "mean" else best).append(j)
+    if len(best) != len(means) or not means:
+        return None
+    try:
+        first, second = (features(tables, [seen.atoms[j] for j in part]) for part in (best, means))
+    except NotRecognisedError:
+        return None  # refused later, as what it is
+    if {*first.kinds} != {"nearest"} or {*second.kinds} != {"mean"}:
+        return None
+    partner = dict(zip(_measured(second), means, strict=True))
+    keys = _measured(first)
+    if partner.keys() != {*keys}:
+        return None
+    pairs = [partner[key] for key in keys]
+    if not np.array_equal(seen.weight[:, best], -seen.weight[:, pairs]):
+        return None
+    return best, features(tables, [seen.atoms[k] for k in pairs])
 
 
-def _measured(pool: Pool, atom: Atom) -> tuple[object, ...]:
-    """What is measured where, and the function of it, without what does nothing."""
-    steps = [(name, None if c is None else np.array([c])) for name, c in (*pool.steps, *atom.steps)]
-    function = tuple((name, None if c is None else float(c[0])) for name, c in merged(steps))
-    return pool.space.size, pool.row, pool.sites, pool.norm, function
+def _measured(found: Features) -> list[tuple[object, ...]]:
+    """Of every feature what is measured where, and the function of it; which of several equal ones
+    it is."""
+    count = len(found.prototypes)
+    scales = np.zeros((count, 0)) if found.scales is None else found.scales
+    lengths = np.column_stack([found.epsilon, np.full(count, found.added), found.beside])
+    table = np.ascontiguousarray(np.column_stack([found.prototypes, scales, lengths])) + 0.0
+    functions = _functions([*_named(found.inner), *_named(found.chain)], count)
+    seen: dict[tuple[object, ...], int] = {}
+    keys: list[tuple[object, ...]] = []
+    for row, sites, function in zip(table, found.site_sets, functions, strict=True):
+        key = found.geometry, row.tobytes(), sites, function
+        keys.append((*key, seen.get(key, 0)))
+        seen[key] = seen.get(key, 0) + 1
+    return keys
 
 
-def _is_negative(steps: list[Named]) -> bool:
-    if len(steps) != 1 or steps[0][0] != "mul" or steps[0][1] is None:
-        return False
-    return bool((steps[0][1] == -1).all())
+def _functions(steps: list[Named], count: int) -> list[tuple[object, ...]]:
+    """Steps of every feature; what is affine between others as one factor and one addend."""
+    result = []
+    columns = [None if c is None else np.broadcast_to(c, count).tolist() for _, c in steps]
+    for j in range(count):
+        made: list[object] = []
+        slope, shift = Fraction(1), Fraction(0)
+        for (name, _), column in zip(steps, columns, strict=True):
+            number = None if column is None else Fraction(column[j])
+            if name == "add" and number is not None:
+                shift += number
+            elif name == "mul" and number is not None:
+                slope, shift = slope * number, shift * number
+            else:
+                made += [(slope, shift), (name, number)]
+                slope, shift = Fraction(1), Fraction(0)
+        result.append((*made, (slope, shift)))
+    return result
 
 
 def _named(chain: Chain) -> list[Named]:

@@ -26,12 +26,17 @@ def latent(shape: Shape, first: int) -> Entries:
 
 
 def _aligned(x: Entries, numbers: Numbers) -> tuple[Shape, Entries, Real, Real]:
-    """Both at the rank of their common shape; the numbers as a pair, compact."""
+    """Both at the rank of their common shape; the numbers as a pair, compact.
+
+    Along axes where the latent element stays the same, positions are prototypes: they stay several
+    even where all of them are equal.
+    """
     shape = np.broadcast_shapes(x.shape, numbers.shape)
     rank = len(shape)
     wide = x.moved(shape, lambda array, _: lift(array, rank))
-    high = lift(condense(numbers.plain), rank)
-    low = lift(condense(numbers.rest), rank) if numbers.exact else one(0.0, rank)
+    prototypes = tuple(axis for axis, size in enumerate(wide.element.shape) if size == 1)
+    high = condense(lift(numbers.plain, rank), prototypes)
+    low = condense(lift(numbers.rest, rank), prototypes) if numbers.exact else one(0.0, rank)
     return shape, wide, high, low
 
 

@@ -243,8 +243,9 @@ class _Group:
         inner = simplified([*first, *self._prefix(), *self._columns(self.before)], low, high)
         self._way(inner, low, high)
         after = self._columns(self.after)
-        if kind == "mean" and all(name in ("add", "mul", "div_root") for name, _ in inner):
-            inner, after = [], [*inner, *after]  # the mean of the measurement itself
+        affine = {"mean": ("add", "mul", "div_root"), "sum": ("mul", "div_root")}.get(kind, ())
+        if affine and all(name in affine for name, _ in inner):
+            inner, after = [], [*inner, *after]  # the mean, or sum, of the measurement itself
         chain = Chain(steps_of(inner)).over(low, high)
         least, most = (np.broadcast_to(end, low.shape) for end in (chain.infimum, chain.supremum))
         if kind == "sum":

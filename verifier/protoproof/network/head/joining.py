@@ -59,7 +59,7 @@ def concatenated(tables: Tables, values: Sequence[Value], axis: int) -> Value:
             first,
             shape=wanted,
             site=_side_by_side(values, shapes, "site", axis),
-            row=condense(first.space.canonical(_side_by_side(values, shapes, "row", axis))),
+            row=condense(_side_by_side(values, shapes, "row", axis)),
             norm=_joined_norm(values, shapes, axis),
             steps=_joined_steps(values, shapes, axis),
         )

@@ -34,14 +34,17 @@ def compact(array: Array) -> Array:
     return array[cut]
 
 
-def condense(array: Array) -> Array:
+def condense(array: Array, kept: Shape = ()) -> Array:
     """:func:`compact`, and one entry along axes on which all stored entries are equal too.
 
     A prototype tensor that an exporter stored expanded over the grid varies by prototype only.
+
+    Args:
+        kept: axes on which stored entries stay, equal or not.
     """
     array = compact(array)
     for axis, size in enumerate(array.shape):
-        if size > 1:
+        if size > 1 and axis not in kept:
             first = array[(slice(None),) * axis + (slice(0, 1),)]
             if (array == first).all():
                 array = first

@@ -70,6 +70,12 @@ def over_locations(
     outer = np.broadcast_shapes(site_kept, *varied)
     if math.prod(outer) > _MOST_RECORDS:
         raise NotRecognisedError(f"{math.prod(outer)} pooled values are too many to follow")
+    size = math.prod(x.site.shape[k] for k in axes)
+    if kind == "k-largest mean" and count >= size:
+        kind = "mean"
+    if size == 1 or (kind == "k-largest mean" and count == 1):
+        kind = "max"
+    count = count if kind == "k-largest mean" else 1
     rest = [k for k in range(len(x.shape)) if k not in axes]
     sets = x.site.transpose(*rest, *axes).reshape(math.prod(site_kept), -1)
     numbers = [tables.site_set(x.space, tuple(row)) for row in sets.tolist()]
@@ -80,13 +86,15 @@ def over_locations(
         ends = (x.norm.floor, np.array(x.norm.added), x.norm.beside)
         columns = (np.broadcast_to(part, outer).reshape(-1).tolist() for part in ends)
         norms = [*zip(*columns, strict=True)]
-    steps = scalars(x.steps, outer)
+    # where nothing is pooled, what was done before may as well be done afterwards
+    before, after = ((), x.steps) if size == 1 else (x.steps, ())
+    steps = scalars(before, outer)
     record = [
         tables.record(Pool(kind, count, x.space, *each))
         for each in zip(site_sets, rows, norms, steps, strict=True)
     ]
     shape = tuple(1 if k in axes else n for k, n in enumerate(x.shape))
-    return Pooled(shape, np.array(record, dtype=np.int64).reshape(outer))
+    return Pooled(shape, np.array(record, dtype=np.int64).reshape(outer), after)
 
 
 def single(tables: Tables, x: Measured) -> Pooled:
@@ -313,6 +321,21 @@ def alone(tables: Tables, x: Combination) -> Pooled:
     value = Pooled(x.shape, record, tuple(steps))
     value = applied(value, "mul", Numbers(factor.reshape(x.shape)))
     return applied(value, "add", Numbers(x.bias.reshape(x.shape)))
+
+
+def bare(tables: Tables, x: Combination) -> Pooled | None:
+    """A combination whose elements are one atom each and nothing else, as an identity matrix makes
+    it, as pooled values again; None for any other."""
+    single = (x.weight == 1).sum(axis=1) == 1
+    if (
+        x.ratio is not None
+        or not single.all()
+        or x.bias.any()
+        or (x.weight == 0).sum() < (x.weight.size - len(x.weight))
+    ):
+        return None
+    chains = {tuple(name for name, _ in tables.atoms[k].steps) for k in x.atom}
+    return alone(tables, x) if len(chains) == 1 else None
 
 
 def softmax(tables: Tables, x: Pooled, axes: tuple[int, ...]) -> Pooled:

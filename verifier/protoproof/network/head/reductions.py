@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from protoproof.network.head import arithmetic, constants, entries, pooled
+from protoproof.network.head import arithmetic, constants, entries, measured, pooled
 from protoproof.network.head.arithmetic import function, unknown
 from protoproof.network.head.constants import Numbers
 from protoproof.network.head.layout import Shape
@@ -69,6 +69,8 @@ def reduced(tables: Tables, value: Value, kind: str, axes: tuple[int, ...]) -> V
     if isinstance(value, Combination):
         if kind in ("Sum", "Mean"):
             return pooled.total(tables, value, axes, _KINDS[kind])
+        if all(value.shape[axis] == 1 for axis in axes):
+            return value
         value = pooled.alone(tables, value)
     if isinstance(value, Measured | Pooled):
         return pooled.reduced(tables, value, _KINDS[kind], axes)
@@ -117,20 +119,21 @@ def _of_entries(tables: Tables, value: Entries, kind: str, axes: tuple[int, ...]
 
 
 def _of_ranked(tables: Tables, value: Ranked, kind: str, axes: tuple[int, ...]) -> Value:
-    """The mean (or sum, or largest) of the k largest."""
+    """The mean (or sum, or largest) of the k largest; of the k smallest (or the smallest) through
+    their negatives."""
     if axes != (value.axis,) and any(value.shape[k] != 1 for k in axes if k != value.axis):
         raise unknown(f"Reduce{kind}", value)
-    if kind == "Max":
-        return pooled.reduced(tables, value.base, "max", (value.axis,))
-    if kind not in ("Mean", "Sum"):
+    if kind not in ("Min" if value.negated else "Max", "Mean", "Sum"):
         raise unknown(f"Reduce{kind}", value)
     base = value.base
-    if base.site.shape[value.axis] == 1:
+    if kind in ("Max", "Min"):
+        result: Value = pooled.reduced(tables, base, "max", (value.axis,))
+    elif base.site.shape[value.axis] == 1:
         raise NotRecognisedError("the k largest of several prototypes at one location")
-    result = pooled.over_locations(tables, base, "k-largest mean", (value.axis,), value.count)
-    if kind == "Sum":
-        return arithmetic.multiply(tables, result, Numbers(np.array(float(value.count))))
-    return result
+    else:
+        result = pooled.over_locations(tables, base, "k-largest mean", (value.axis,), value.count)
+    factor = (-1.0 if value.negated else 1.0) * (value.count if kind == "Sum" else 1)
+    return result if factor == 1 else arithmetic.multiply(tables, result, Numbers(np.array(factor)))
 
 
 def _global(tables: Tables, node: Op, inputs: Inputs) -> Value:
@@ -171,10 +174,13 @@ def _top(tables: Tables, node: Op, inputs: Inputs) -> list[Value]:
     if count == 1 or value.shape[axis] == 1:
         best = pooled.reduced(tables, value, "max" if largest else "min", (axis,))
         return [best, best]
-    if not largest or not isinstance(value, Measured):
-        raise NotRecognisedError("the k smallest, or the k largest of pooled values")
+    if not isinstance(value, Measured):
+        raise NotRecognisedError(
+            f"the {count} {'largest' if largest else 'smallest'} of values that are pooled already"
+        )
     shape: Shape = (*value.shape[:axis], count, *value.shape[axis + 1 :])
-    ranked = Ranked(shape, value, axis, count)
+    base = value if largest else measured.multiply_numbers(value, Numbers(np.array(-1.0)))
+    ranked = Ranked(shape, base, axis, count, not largest)
     return [ranked, ranked]
 
 

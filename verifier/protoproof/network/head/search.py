@@ -17,7 +17,7 @@ from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Cut, Form
 from protoproof.network.head.paths import LAYOUT
 from protoproof.network.head.refusal import NotRecognisedError
-from protoproof.network.head.trials import Search, ShapeOf, compares, rank, trials
+from protoproof.network.head.trials import HIGHEST, Search, ShapeOf, compares, rank, trials
 from protoproof.network.head.view import Op, View
 from protoproof.network.onnx.node import printable
 
@@ -102,9 +102,9 @@ def recognise(
     candidates: list[Candidate] = []
     for name in outputs:
         if name in view.dependent:
-            candidates += _candidates(search, name, latent)
+            candidates += _candidates(search, name, latent, candidates)
     # a later output that is no decision (activations, distances) is explained only if chosen
-    first = next((name for name in outputs if _is_vector(shape_of(name))), None)
+    first = next((n for n in outputs if _is_vector(shape_of(_stripped(search, n)[0]))), None)
     good = [c for c in candidates if c.rank > 0 or latent]
     good = [c for c in good if not c.form.trivial or c.output == first]
     if not good:
@@ -143,27 +143,59 @@ def _reason(search: Search, candidates: Sequence[Candidate], first: str) -> str:
     if other is not None:
         latents = " ".join(f"--latent '{printable(name)}'" for name in other.latents)
         output = "" if other.output == first else f" --output '{printable(other.output)}'"
-        what = "a layer whose own weights would be the prototypes could be explained"
         if other.rank > 0:
-            what = "another output is a head"
-        parts.append(f"{what} ({latents}{output})")
+            parts.append(f"another output is a head ({latents}{output})")
+        else:
+            where = search.view.producers[other.scores].where
+            needed = (
+                f"{where}: products with a layer's own weights, as every classifier ends in, where "
+                "a head would need distances, angles or prototypes of one length; a layer whose "
+                f"own weights would be the prototypes could be explained ({latents}{output})"
+            )
+            parts.insert(0, needed)
     elif candidates:
         parts.append("dense layers alone compare nothing with a prototype")
     return f"no prototype head is recognised: {'; '.join(parts) or 'no output holds scores'}"
 
 
-def _candidates(search: Search, output: str, latent: Sequence[str]) -> list[Candidate]:
-    """All heads that one output has."""
+def _candidates(
+    search: Search, output: str, latent: Sequence[str], earlier: Sequence[Candidate]
+) -> list[Candidate]:
+    """The heads that one output has, after those of ``earlier`` outputs."""
     scores, stripped = _stripped(search, output)
     if scores not in search.view.producers:
         return []
     labels = "Sigmoid" in stripped
-    found = []
-    for cuts in [tuple(latent)] if latent else trials(search, scores):
-        form = search.tried(cuts, scores, labels)
+    tried = [tuple(latent)] if latent else list(trials(search, scores))
+    narrower = _narrower(search, tried)
+    found: dict[int, Candidate] = {}
+    highest = {c.latents for c in earlier if c.rank == HIGHEST and not c.form.trivial}
+    for place in sorted(range(len(tried)), key=lambda k: bool(narrower[k])):
+        if not highest.isdisjoint(narrower[place]):
+            continue
+        form = search.tried(tried[place], scores, labels)
         if form is not None and form.head.prototypes.any():  # zeros: differences were the latent
-            found.append(Candidate(form, output, scores, rank(search.view, form)))
-    return found
+            found[place] = Candidate(form, output, scores, rank(search.view, form))
+            highest |= {c.latents for c in (found[place],) if c.rank == HIGHEST}
+    return [found[place] for place in sorted(found)]
+
+
+def _narrower(search: Search, tried: Sequence[tuple[str, ...]]) -> list[list[tuple[str, ...]]]:
+    """For every tensor to try the smaller ones that it is computed from alone.
+
+    Such a tensor (the latent less each of the prototypes, say) is tried after them, and not at all
+    where one of them has a head of the highest rank: of equals the smallest latent is chosen.
+    """
+    single = [names for names in tried if len(names) == 1]
+    size = {names: math.prod(search.shape_of(names[0]) or ()) for names in single}
+    producers = search.view.producers  # of tensors that everything passes through, one by one
+    number = {n: producers[n[0]].number if n[0] in producers else -1 for n in single}
+    return [
+        [n for n in single if 0 < size[n] < size[names] and number[n] < number[names]]
+        if names in size
+        else []
+        for names in tried
+    ]
 
 
 def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
@@ -176,6 +208,8 @@ def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
         source = node.inputs[0] if node.inputs else ""
         if node.op not in _LAST or node.outputs[0] != name or source not in view.dependent:
             break
+        if gone == ["Sigmoid"] and node.op not in LAYOUT:
+            break  # labels: their signs decide, which nothing else keeps
         if source == view.input or not _over_classes(search, node):
             break
         if node.op not in LAYOUT:
@@ -186,12 +220,12 @@ def _stripped(search: Search, output: str) -> tuple[str, tuple[str, ...]]:
 
 def _over_classes(search: Search, node: Op) -> bool:
     """Whether what a node does along an axis is done along the classes, all of them."""
-    if node.op in LAYOUT or node.op in ("Sigmoid", "Log"):
-        shape = search.shape_of(node.inputs[0])
-        return node.op not in LAYOUT or math.prod(shape or ()) == math.prod(
-            search.shape_of(node.outputs[0]) or (-1,)
-        )
     shape = search.shape_of(node.inputs[0])
+    if node.op in ("Sigmoid", "Log"):
+        return True
+    if node.op in LAYOUT:
+        after = search.shape_of(node.outputs[0])
+        return shape is not None and after is not None and math.prod(shape) == math.prod(after)
     axis = node.integer("axis", 0 if node.op == "ArgMax" else -1)
     return (
         shape is not None

@@ -154,12 +154,16 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """The ``count`` largest along ``axis``, in order; ``shape`` has them on that axis."""
+    """The ``count`` largest along ``axis``, in order; ``shape`` has them on that axis.
+
+    ``negated``: their negatives, which are the smallest of the negatives of ``base``.
+    """
 
     shape: Shape
     base: Measured
     axis: int
     count: int
+    negated: bool = False
     word = "the k largest of measurements"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,10 +38,11 @@ class Space:
     """All sites of ``size`` latent elements, and the rows of coefficients over them."""
 
     size: int
-    _sites: dict[bytes, int] = field(default_factory=dict)
+    _sites: dict[int, list[int]] = field(default_factory=dict)  # by a sum that tells most apart
     _elements: list[Index] = field(default_factory=list)
     _blocks: list[Rows] = field(default_factory=list)
     _merged: Rows | None = None
+    _known: dict[tuple[bytes, int], int] = field(default_factory=dict)
     count: int = 0
 
     def add_sites(self, elements: Index) -> tuple[Index, Index]:
@@ -52,29 +54,51 @@ class Space:
             NotRecognisedError: an element twice, or sites that are not ordered alike.
         """
         order = np.argsort(elements[0], kind="stable")
-        ordered = np.ascontiguousarray(elements[:, order], dtype=np.int64)
-        if self.size > 1 and not (np.diff(ordered, axis=1) > 0).all():
+        sorted_ = (order[1:] > order[:-1]).all()
+        ordered = elements if sorted_ else elements[:, order]
+        if not (ordered[:, 1:] > ordered[:, :-1]).all():
             raise NotRecognisedError(
                 "the latent elements of one location are in another order than those of the next"
             )
-        numbers = []
-        for row in ordered:
-            key = row.tobytes()
-            if key not in self._sites:
-                self._sites[key] = len(self._elements)
-                self._elements.append(row)
-            numbers.append(self._sites[key])
-        return np.array(numbers, dtype=np.int64), order
+        sums = ordered @ np.arange(1, 2 * self.size, 2)
+        found = [self._site(total, row) for total, row in zip(sums.tolist(), ordered, strict=True)]
+        return np.array(found, dtype=np.int64), order
+
+    def _site(self, total: int, row: Index) -> int:
+        known = self._sites.setdefault(total, [])
+        for number in known:
+            if np.array_equal(self._elements[number], row):
+                return number
+        known.append(len(self._elements))
+        self._elements.append(row)
+        return known[-1]
 
     def add_rows(self, rows: Rows) -> Index:
-        """Numbers of new rows."""
-        count = len(rows.c)
-        if (self.count + count) * self.size > _MOST:
+        """Numbers of the rows of one operator.
+
+        Equal rows of one operator stay several, as equal prototypes do; what another operator
+        computes again with the same coefficients is the same row.
+        """
+        columns = (part[:, None] for part in rows[2:])
+        table = np.ascontiguousarray(np.concatenate([*rows[:2], *columns], axis=1)) + 0.0
+        seen: dict[bytes, int] = {}
+        numbers: list[int] = []
+        fresh: list[int] = []
+        for place, line in enumerate(table):
+            content = hashlib.blake2b(line, digest_size=16).digest()
+            key = content, seen.get(content, 0)
+            seen[content] = key[1] + 1
+            if key not in self._known:
+                self._known[key] = self.count + len(fresh)
+                fresh.append(place)
+            numbers.append(self._known[key])
+        if (self.count + len(fresh)) * self.size > _MOST:
             raise NotRecognisedError("too many different rows of coefficients")
-        self._blocks.append(rows)
-        self._merged = None
-        self.count += count
-        return np.arange(self.count - count, self.count)
+        if fresh:
+            self._blocks.append(Rows(*(part[fresh] for part in rows)))
+            self._merged = None
+            self.count += len(fresh)
+        return np.array(numbers, dtype=np.int64)
 
     def rows(self, numbers: Index) -> Rows:
         """The coefficients of rows [n]."""
@@ -84,16 +108,6 @@ class Space:
             )
             self._blocks = [self._merged]
         return Rows(*(part[numbers] for part in self._merged))
-
-    def canonical(self, numbers: Index) -> Index:
-        """For every row, the first one with the same coefficients."""
-        used, place = np.unique(numbers, return_inverse=True)
-        rows = self.rows(used)
-        single = (part[:, None] for part in (rows.c, rows.c_low, rows.unit))
-        keys = np.concatenate([rows.a, rows.g, *single], axis=1)
-        known: dict[bytes, int] = {}
-        first = [known.setdefault(k.tobytes(), n) for k, n in zip(keys, used.tolist(), strict=True)]
-        return np.array(first, dtype=np.int64)[place.reshape(numbers.shape)]
 
     def elements(self, site: int) -> Index:
         """The latent elements of a site."""

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from protoproof.network.head.evaluate import Evaluation, UnknownNodeError
+from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import latent_range
 from protoproof.network.head.layout import Shape
 from protoproof.network.head.normal_form import Form, normal_form
@@ -19,6 +22,7 @@ from protoproof.network.onnx.node import printable
 _DEEPEST = 160
 _MOST_BANKS = 4
 _DECISIVE = 1 << 30  # more nodes than a graph has
+HIGHEST = 4  # the rank of distances
 ShapeOf = Callable[[str], Shape | None]
 
 
@@ -81,18 +85,32 @@ def rank(view: View, form: Form) -> int:
     """How much of a head it is: 0 for a last layer alone, whose 'prototypes' are its weights."""
     head = form.head
     if head.geometry in ("euclidean", "diagonal"):
-        return 4
+        return HIGHEST
     if (head.prototypes == head.prototypes[:, :1]).all() and head.channels > 1:
         return 0  # sums over channels: no stored prototype is read
     known = latent_range(view, form.cuts)
     if head.geometry == "angular" or known in ("ball", "normalised"):
         return 3
-    # products that nothing pools are what every layer of a network is
-    pooled = head.locations > len(form.cuts) and head.all_nearest
+    # products that nothing pools, or only a mean, are what every layer of a network is
+    pooled = head.locations > len(form.cuts) and not {"mean", "sum"} & {*head.pooling_of.kinds}
     channels = bool(((head.prototypes != 0).sum(axis=1) == 1).all())
     if channels:
         return 1 if pooled and known == "softmax" else 0
-    return 0 if form.trivial or not pooled else 2
+    # one for each class is what every last layer is, unless they were made directions
+    return 2 if pooled and (not form.trivial or _directions(head)) else 0
+
+
+def _directions(head: Head) -> bool:
+    """Whether all prototypes have one length, or are divided by theirs, as no layer's own weights
+    are."""
+    length = np.sqrt((head.prototypes**2).sum(axis=1))
+    for step in head.chain.steps if head.all_nearest else head.inner_chain.steps:
+        if step.constant is None or step.name not in ("mul", "div_root"):
+            break
+        length = length * (
+            np.abs(step.constant) if step.name == "mul" else 1.0 / np.sqrt(step.constant)
+        )
+    return head.channels > 1 and bool((np.abs(length - length[0]) <= 1e-5 * length[0]).all())
 
 
 def compares(view: View, form: Form) -> bool:

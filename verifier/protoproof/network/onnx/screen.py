@@ -107,7 +107,10 @@ def _names(model: ModelProto, _: Limits) -> Iterator[ModelError]:
     )
     for kind, names in groups:
         for name in _twice(names):
-            yield ModelError(f"{kind} '{printable(name)}' is defined twice; export the model again")
+            remedy = "export the model again"
+            if kind == "graph output":
+                remedy = "let the network return it once, and " + remedy
+            yield ModelError(f"{kind} '{printable(name)}' is defined twice; {remedy}")
         if "" in names:
             yield ModelError(f"an {kind} has no name; export the model again")
     for node in graph.node:

@@ -13,32 +13,30 @@ costs nothing that way.)
 from __future__ import annotations
 
 from protoproof.prover.latent.facts import FactSet
-from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
-from protoproof.prover.search.greedy_cover import SPARE, Cover
+from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.named import named_under_ceiling
 
 
-def ceiling(state: IntervalState, slack: float = SLACK) -> FactSet | None:
+def ceiling(
+    state: IntervalState,
+    slack: float = SLACK,
+    cover: Cover | None = None,
+    limit: int | None = None,
+) -> FactSet | None:
     """A small sufficient set of activation facts and one ceiling, or None where there is none.
 
     No single activation fact of it can be dropped.
+
+    Args:
+        state: of the instance.
+        slack: what every margin has to exceed.
+        cover: of the same state and slack, where it is made already.
+        limit: only sets of fewer facts count.
     """
     if not state.instance.atoms.linear:
         return named_under_ceiling(state)
-    cover = Cover(state, slack)
-    best: list[int] | None = None
-    for level in cover.levels:
-        if best is not None and time_is_up():
-            break
-        # the ceiling stays, even where the names alone would do
-        most = 2 * cover.count if best is None else len(best) + SPARE
-        start = cover.count + level
-        found = cover.greedy([start], most, ceilings=False, limited=best is not None)
-        if found is None:
-            continue
-        found = found if start in found else [*found, start]
-        if best is None or len(found) < len(best):
-            best = found
+    cover = cover or Cover(state, slack)
+    best = cover.smallest(cover.levels, ceilings=False, limit=limit)
     return None if best is None else cover.facts(best)

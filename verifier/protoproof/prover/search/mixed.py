@@ -14,11 +14,10 @@ import numpy as np
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import pair_fact
-from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.deletion import delete_facts
-from protoproof.prover.search.greedy_cover import SPARE, Cover
+from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.named import named_under_ceiling
 from protoproof.verdict import Status
 
@@ -26,24 +25,38 @@ from protoproof.verdict import Status
 _STRIDE = 4
 
 
-def mixed(state: IntervalState, slack: float = SLACK) -> FactSet | None:
-    """A small sufficient set of facts of all kinds, or None where naming everything fails."""
+def mixed(state: IntervalState, slack: float = SLACK, cover: Cover | None = None) -> FactSet | None:
+    """A small sufficient set of facts of all kinds, or None where naming everything fails.
+
+    Args:
+        state: of the instance.
+        slack: what every margin has to exceed.
+        cover: of the same state and slack, where it is made already.
+    """
     if not state.instance.atoms.linear:
         return named_under_ceiling(state)
-    cover = Cover(state, slack)
-    best: list[int] | None = None
-    for level in cover.levels[::_STRIDE]:
-        if best is not None and time_is_up():
-            break
-        most = 2 * cover.count if best is None else len(best) + SPARE
-        start = [cover.count + level]
-        found = cover.greedy(start, most, ceilings=True, limited=best is not None)
-        if found is not None and (best is None or len(found) < len(best)):
-            best = found
+    one = _pair_alone(state)
+    if one is not None:
+        return one
+    cover = cover or Cover(state, slack)
+    alone = cover.alone()
+    if len(alone):
+        best: list[int] | None = [int(alone[0])]
+    else:
+        best = cover.smallest(cover.levels[::_STRIDE], ceilings=True)
     if best is None:
         return None
     facts = cover.facts(best)
     return min(facts, _located(state, facts), key=len)
+
+
+def _pair_alone(state: IntervalState) -> FactSet | None:
+    """Of one location: the nearest prototype's fact, where it suffices by itself."""
+    instance = state.instance
+    if len(instance.measurement) > 1 or not instance.head.all_nearest:
+        return None
+    facts = FactSet((pair_fact(instance, 0, int(np.argmin(instance.measurement[0]))),))
+    return facts if state.decide(facts).verdict.status is Status.PROVED else None
 
 
 def _located(state: IntervalState, facts: FactSet) -> FactSet:

@@ -18,13 +18,18 @@ from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.greedy_cover import Cover
 
 
-def topk(state: IntervalState, slack: float = SLACK) -> FactSet | None:
+def topk(state: IntervalState, slack: float = SLACK, cover: Cover | None = None) -> FactSet | None:
     """The smallest sufficient top-k explanation, or None where even k = P does not suffice.
 
     Sufficiency is monotone in k (more is named, and the ceiling sinks), so bisection finds the
     least k.
+
+    Args:
+        state: of the instance.
+        slack: what every margin has to exceed.
+        cover: of the same state and slack, where it is made already.
     """
-    instance, cover = state.instance, Cover(state, slack)
+    instance, cover = state.instance, cover or Cover(state, slack)
     ranking = cover.ranking.tolist()
 
     def facts(k: int) -> FactSet:

@@ -12,11 +12,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.arithmetic.interval import point
@@ -27,6 +27,8 @@ from protoproof.region.sets.parametric import Cloud
 Image = Float[NDArray[np.float32], "channel_in row column"]
 Images = Float[NDArray[np.float32], "image channel_in row column"]
 Wide = Float[NDArray[np.float64], "channel_in row column"]
+
+T = TypeVar("T", bound=np.generic)
 
 _DIGITS = 24  # behind the point, that are written out
 
@@ -308,59 +310,6 @@ class BoxRegion(Boxed):
     def inner(self) -> tuple[Wide, Wide]:
         """Itself."""
         return self.box.lower, self.box.upper
-
-
-@dataclass(frozen=True, eq=False)
-class Occlusion(Boxed):
-    """The pixels of ``mask`` (all channels) may be anything in the domain; the others stay.
-
-    ``shape`` says which mask: rectangle ``row, column, height, width`` or circle ``row, column,
-    radius`` (pixels whose centre is at most that far away). The part outside the image is cut off.
-
-    Raises:
-        InputError: no pixel is freed.
-    """
-
-    shape: tuple[int, ...]
-    kind: ClassVar[str] = "occlude"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.shape) not in (3, 4):
-            raise UsageError("region occlude: give row,column,height,width or row,column,radius")
-        if not self.mask.any():
-            raise InputError(f"region {self}: it frees no pixel of the image; move it inside")
-
-    @property
-    def parameters(self) -> Mapping[str, str | int | list[int]]:
-        """The numbers of the rectangle or circle."""
-        return {"circle" if len(self.shape) == 3 else "rectangle": list(self.shape)}
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{','.join(map(str, self.shape))}"
-
-    @property
-    def mask(self) -> Bool[NDArray[np.bool_], "row column"]:
-        """Which pixels are free."""
-        rows, columns = np.indices(self.centre.shape[1:])
-        if len(self.shape) == 3:
-            row, column, radius = self.shape
-            return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
-        row, column, height, width = self.shape
-        return np.asarray(
-            (rows >= row) & (rows < row + height) & (columns >= column) & (columns < column + width)
-        )
-
-    def cover(self) -> tuple[InputBox, ...]:
-        """One box."""
-        lower, upper = self.inner()
-        return (InputBox(lower, upper),)
-
-    def inner(self) -> tuple[Wide, Wide]:
-        """Exact: domain ends and the centre's numbers are float64."""
-        low, high = self.limits
-        centre = self.centre.astype(np.float64)
-        return np.where(self.mask, low, centre), np.where(self.mask, high, centre)
 
 
 def as_typed(number: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from protoproof.errors import UsageError
-from protoproof.region.sets.region import BoxRegion, L2Ball, LinfBall, Occlusion, Region
+from protoproof.region.sets.occlusion import Occlusion
+from protoproof.region.sets.region import BoxRegion, L2Ball, LinfBall, Region
 from protoproof.region.sets.transformations import Brightness
 
 

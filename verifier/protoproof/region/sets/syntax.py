@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from protoproof.data.npz import UNREADABLE, require_sensible
 from protoproof.errors import InputError, UsageError
 from protoproof.network.onnx.file import read_regular_file
 from protoproof.network.onnx.node import printable
+from protoproof.region.sets.occlusion import Occlusion
 from protoproof.region.sets.region import (
     BoxRegion,
     Image,
     InputBox,
     L2Ball,
     LinfBall,
-    Occlusion,
     Region,
+    as_typed,
 )
 from protoproof.region.sets.transformations import Brightness, Shifts
 from protoproof.region.sets.vnnlib import VnnLib, read_vnnlib
@@ -97,21 +98,24 @@ def _occlusion(body: str, centre: Image | None, _: tuple[int, ...], domain: Doma
 
 
 def _refuse_beyond(region: Occlusion) -> None:
-    """Refuse a rectangle that reaches beyond the image: what would be certified is smaller.
+    """Refuse a shape that reaches beyond the image: what would be certified is smaller.
 
     Raises:
-        InputError: naming the part inside.
+        InputError: naming the part inside; of a circle, the largest one there.
     """
-    if len(region.shape) != 4:
-        return  # a circle has no part inside that one could write down
-    row, column, height, width = region.shape
-    rows, columns = region.centre.shape[1:]
-    inside = min(height, rows - row), min(width, columns - column)
-    if inside != (height, width):
-        part = ",".join(map(str, (row, column, *inside)))
+    rows, columns = region.mask.shape
+    row, column, *size = region.shape
+    if len(size) == 1:  # every pixel whose centre is at most so far away
+        inside = [min(*size, row, column, rows - 1 - row, columns - 1 - column)]
+        part = "the largest circle there that lies inside is"
+    else:
+        inside = [min(size[0], rows - row), min(size[1], columns - column)]
+        part = "what lies inside is"
+    if inside != size:
+        words = ",".join(map(str, (row, column, *inside)))
         raise InputError(
-            f"region {region}: reaches beyond the image of {rows} rows and {columns} columns; what "
-            f"lies inside is occlude:{part}"
+            f"region {region}: reaches beyond the image of {rows} rows and {columns} columns; "
+            f"{part} occlude:{words}"
         )
 
 
@@ -154,8 +158,17 @@ def _box(body: str, centre: Image | None, shape: tuple[int, ...], domain: Domain
     return box_region(InputBox(*ends), centre, domain, path.name)
 
 
-def box_region(box: InputBox, centre: Image | None, domain: Domain, name: str) -> Region:
+def box_region(
+    box: InputBox,
+    centre: Image | None,
+    domain: Domain,
+    name: str,
+    stated: Sequence[tuple[Fraction, Fraction]] | None = None,
+) -> Region:
     """A box with the given centre, or else its middle in float32.
+
+    Args:
+        stated: the exact ends in row-major order, where the box is rounded outwards.
 
     Raises:
         InputError: no float32 number lies between two ends; see also :class:`BoxRegion`.
@@ -165,10 +178,13 @@ def box_region(box: InputBox, centre: Image | None, domain: Domain, name: str) -
     empty = np.argwhere(first > box.upper)
     if len(empty):
         where = tuple(empty[0].tolist())
+        least, most = map(str, (box.lower[where], box.upper[where]))
+        if stated is not None:
+            ends = stated[int(np.ravel_multi_index(where, box.lower.shape))]
+            least, most = (as_typed(str(end)) for end in ends)
         raise InputError(
-            f"{printable(name, 400)}: at {list(where)}, between {box.lower[where]!s} and "
-            f"{box.upper[where]!s}, there is no float32 number, so no input lies in the region; "
-            "widen it there"
+            f"{printable(name, 400)}: at {list(where)}, between {least} and {most}, there is no "
+            "float32 number, so no input lies in the region; widen it there"
         )
     if centre is None:
         middle = (box.lower / 2 + box.upper / 2).astype(np.float32)
@@ -198,7 +214,7 @@ def vnnlib_region(
     if file.box.lower.size != count:
         raise InputError(f"{name}: has {file.box.lower.size} inputs, the network takes {count}")
     box = InputBox(file.box.lower.reshape(shape), file.box.upper.reshape(shape))
-    return box_region(box, centre, domain, name)
+    return box_region(box, centre, domain, name, file.stated)
 
 
 _Builder = Callable[[str, Image | None, tuple[int, ...], Domain], Region]

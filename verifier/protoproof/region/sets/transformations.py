@@ -18,8 +18,16 @@ from protoproof.arithmetic import interval as en
 from protoproof.arithmetic.interval import Interval
 from protoproof.arithmetic.rounding import add_down, add_up, float_above, float_below
 from protoproof.errors import UsageError
+from protoproof.region.sets.occlusion import image_planes
 from protoproof.region.sets.parametric import Cloud
-from protoproof.region.sets.region import Image, Images, InputBox, Region, Wide, require_radius
+from protoproof.region.sets.region import (
+    Image,
+    Images,
+    InputBox,
+    Region,
+    Wide,
+    require_radius,
+)
 
 LARGEST_SHIFT = 16
 _UNIT = 2.0**-52  # relative error of one float64 operation, twice over
@@ -235,12 +243,13 @@ class Shifts(Region):
 
     def moved(self, down: int, right: int) -> Image:
         """The centre moved by whole pixels."""
-        rows, columns = self.centre.shape[1:]
         image = np.full_like(self.centre, self.fill)
+        to_plane, from_plane = image_planes(self, image), image_planes(self, self.centre)
+        rows, columns = from_plane.shape[1:]
         if abs(down) < rows and abs(right) < columns:
             to = _window(down, rows), _window(right, columns)
             source = _window(-down, rows), _window(-right, columns)
-            image[:, to[0], to[1]] = self.centre[:, source[0], source[1]]
+            to_plane[:, to[0], to[1]] = from_plane[:, source[0], source[1]]
         return image
 
     def cover(self) -> tuple[InputBox, ...]:

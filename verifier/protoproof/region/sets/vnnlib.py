@@ -48,12 +48,13 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class VnnLib:
-    """A file's content. ``box`` is flat [inputs], rounded outwards; ``exact`` the stated ends.
+    """A file's content. ``box`` is flat [inputs], rounded outwards; ``stated`` its exact ends.
 
     ``unsafe``: a disjunction of conjunctions of comparisons.
     """
 
     box: InputBox
+    stated: tuple[tuple[Fraction, Fraction], ...]
     outputs: int
     unsafe: tuple[tuple[Comparison, ...], ...]
 
@@ -130,8 +131,8 @@ class _Reader:
                 self._assert(condition)
             case ["vnnlib-version", version]:
                 raise InputError(
-                    f"is written in VNN-LIB {_show(version)}; only 1.0 is read (declare-const of "
-                    "X_i and Y_j)"
+                    f"is written in VNN-LIB {_show(version)}; only 1.0 is read here (declare-const "
+                    "of X_i and Y_j): protoproof vnnlib decides queries in 2.0"
                 )
             case _:
                 raise InputError(f"command {_show(command)} is not supported")
@@ -237,7 +238,8 @@ class _Reader:
         order = range(self.count["X"])
         lower = np.array([float_below(self.lower[i]) for i in order])
         upper = np.array([float_above(self.upper[i]) for i in order])
-        return VnnLib(InputBox(lower, upper), self.count["Y"], tuple(self.unsafe))
+        stated = tuple((self.lower[i], self.upper[i]) for i in order)
+        return VnnLib(InputBox(lower, upper), stated, self.count["Y"], tuple(self.unsafe))
 
 
 def variable(name: str) -> tuple[str, int]:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.errors import InputError, OutputError
+from protoproof.errors import OutputError
 from protoproof.files import make_directory, require_writable, write_together
 from protoproof.network import Network
 from protoproof.report.ambiguity.collisions import Ambiguity, ambiguity
 from protoproof.report.ambiguity.html import render_ambiguity
 from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel, PagePrototype
 from protoproof.report.page.images import input_picture
-from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.patches import patches_of
 from protoproof.report.page.text import plural
-
-_log = logging.getLogger(__name__)
+from protoproof.report.page.told import date_words, told_command
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ def ambiguity_to_files(
     most: int = 10,
     indices: Sequence[int] | None = None,
     of: int | None = None,
+    command: str = "",
 ) -> AmbiguityFiles:
     """Count collisions among some inputs; write the numbers to ``out``, a page beside it.
 
@@ -61,6 +61,7 @@ def ambiguity_to_files(
         most: the largest k.
         indices: where in the data the inputs are; their places in ``images`` if not given.
         of: how many the data has.
+        command: how it was asked, for the page.
 
     Raises:
         OutputError: a file cannot be written, or would replace the model.
@@ -78,7 +79,8 @@ def ambiguity_to_files(
     if of is not None and of > len(images):
         used = f"{len(images):,} of {of:,} inputs, spread evenly"
     place = range(len(images)) if indices is None else indices
-    page = render_ambiguity(_page(network, images, result, data_name, place, used))
+    made = _page(network, images, result, data_name, place, used)
+    page = render_ambiguity(replace(made, command=told_command(command)))
     result = _placed(result, place)
     document = result.to_json() | {"model": network.sha256, "used": used}
     numbers = json.dumps(document, indent=2) + "\n"
@@ -118,7 +120,7 @@ def _page(
             )
             for index, predicted, margin in sides
         )
-        patches, owners = _patches(network), network.head.prototype_class
+        patches, owners = patches_of(network), network.head.prototype_class
         prototypes = tuple(
             PagePrototype(
                 j,
@@ -131,6 +133,7 @@ def _page(
         )
     return AmbiguityPage(
         model=network.about.name,
+        file=network.path.name,
         sha256=network.sha256,
         data=data_name,
         used=used,
@@ -140,13 +143,5 @@ def _page(
         ),
         example=inputs,
         shared=prototypes,
+        made=date_words(datetime.now(UTC).isoformat(timespec="minutes")),
     )
-
-
-def _patches(network: Network) -> Patches | None:
-    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None

@@ -53,16 +53,20 @@ class PagePrototype:
 class AmbiguityPage:
     """Everything on the page; ``example`` holds two inputs, or none where nothing collides.
 
-    ``used`` says in words which inputs of the data were used.
+    ``used`` says in words which inputs of the data were used, ``made`` when they were,
+    ``command`` how that was asked.
     """
 
     model: str
+    file: str
     sha256: str
     data: str
     used: str
     levels: tuple[PageLevel, ...]
     example: tuple[PageInput, ...]
     shared: tuple[PagePrototype, ...]
+    made: str = ""
+    command: str = ""
 
 
 def ambiguity_context(page: AmbiguityPage) -> dict[str, Any]:

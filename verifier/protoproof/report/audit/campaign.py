@@ -20,23 +20,23 @@ from protoproof.campaign.result import network_of
 from protoproof.campaign.store import ALTERED
 from protoproof.files import write_atomic
 from protoproof.network import Network
-from protoproof.report.audit.gate_result import gate_result
+from protoproof.report.audit.gate_result import Deciding, deciding
 from protoproof.report.audit.html import print_pdf, render_audit
 from protoproof.report.audit.page import (
     AuditClass,
+    AuditGate,
     AuditInstance,
     AuditPage,
     AuditPrototype,
     AuditRegion,
 )
-from protoproof.report.audit.sections import Sections, patches_of
-from protoproof.report.page.patches import Patches
+from protoproof.report.audit.sections import Sections
+from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.text import label, plural
 from protoproof.report.page.told import PROGRAM, date_words, told_path
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
 
-_LARGEST = 1 << 28  # bytes of a gate's result
 SECTIONS = 200  # instances with a section of their own, by default
 
 
@@ -49,6 +49,7 @@ def audit_to_files(
     pdf: Path | None = None,
     sections: int = SECTIONS,
     scripts: bool = True,
+    policy: Path | None = None,
 ) -> AuditPage:
     """Write the report of a campaign's or gate's directory to ``out``, and printed to ``pdf``.
 
@@ -60,13 +61,14 @@ def audit_to_files(
         pdf: the PDF file, or None.
         sections: how many instances get a section of their own.
         scripts: whether the report has a script that searches and orders its instances.
+        policy: what is decided again; the policy that ``gate.json`` names by default.
 
     Raises:
         InputError: no campaign there, or model or gate result are about another network.
         OutputError: a file cannot be written.
         MissingDependencyError: jinja2, or a Chromium for the PDF.
     """
-    page = audit_page(directory, model, instances, sections, out.parent)
+    page = audit_page(directory, model, instances, sections, out.parent, policy)
     made = date_words(datetime.now(UTC).isoformat(timespec="minutes"))
     page = replace(page, made=made)
     write_atomic(out, render_audit(page, scripts=scripts).encode("utf-8"))
@@ -81,25 +83,24 @@ def audit_page(
     instances: Instances | None,
     sections: int = SECTIONS,
     base: Path | None = None,
+    policy: Path | None = None,
 ) -> AuditPage:
     """What the report says; see :func:`audit_to_files`. Nothing of it is the ledger's word."""
     inside = directory if (directory / LEDGER).is_file() else directory / "campaign"
     stored = read_campaign(inside)
     network = network_of(stored, model, "--model")
+    decides = deciding(directory, stored, network, instances, policy)
     audit = Sections(network, instances)
-    campaign, every = _found_again(stored, network, instances, audit, sections)
-    gate = gate_result(directory, campaign)
+    campaign, every = _found_again(stored, network, instances, audit, sections, decides)
+    gate = decides.result(campaign)
     shown, rest = every[:sections], every[sections:]
     proved = campaign.proved
     regions = tuple(audit.region(campaign, name) for name in campaign.regions)
     counterexamples = tuple(audit.counterexamples(campaign))
     around = {r.key: r for known in campaign.regions.values() for r in known.values()}
     complaints = campaign.complaints.values()
-    altered = sum(found.text == ALTERED for found in complaints)
     over = sum(record.state == "proved" for record in around.values())
-    if altered:
-        words = plural(altered, "certificate")
-        audit.missing.append(f"Missing or altered since the campaign ran: {words}.")
+    audit.missing += _altered(campaign)
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,
@@ -113,7 +114,7 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign, model),
+        identity=_identity(campaign, model, audit.command),
         claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
@@ -131,7 +132,7 @@ def audit_page(
         hidden=sum(region.refuted for region in regions) - len(counterexamples),
         wrong=tuple(item for item in every if item.correct is not True or item.state != "proved"),
         assumptions=tuple(f"{text[0].upper()}{text[1:]}." for text in sorted(campaign.assumptions)),
-        limits=_limits(campaign, gate is not None),
+        limits=_limits(campaign, gate),
         recheck=_recheck(inside, model, inside if base is None else base, bool(over)),
         missing=tuple(audit.missing),
     )
@@ -143,17 +144,26 @@ def _found_again(
     instances: Instances | None,
     audit: Sections,
     sections: int,
+    decides: Deciding,
 ) -> tuple[Confirmed, list[AuditInstance]]:
     """The campaign found out again, and a section for each instance, the first ones in full."""
     every: list[AuditInstance] = []
 
     def watch(row: Row, found: Rechecked | None) -> None:
         every.append(audit.instance(row, found, brief=len(every) >= sections))
+        decides.watch(row, found)
 
-    return confirm(stored, network, instances, watch=watch), every
+    return confirm(stored, network, instances, **decides.ask or {}, watch=watch), every
 
 
-def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
+def _altered(campaign: Confirmed) -> list[str]:
+    """What is not as the campaign stored it, in a sentence."""
+    altered = sum(found.text == ALTERED for found in campaign.complaints.values())
+    words = plural(altered, "certificate")
+    return [f"Missing or altered since the campaign ran: {words}."] if altered else []
+
+
+def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     said = {word: value for word, value in about["options"].items() if value is not None}
@@ -179,6 +189,7 @@ def _identity(campaign: Confirmed, file: Path) -> tuple[tuple[str, str], ...]:
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
+        *((("Command", command),) if command else ()),
         ("Versions", ", ".join(f"{name} {v}" for name, v in about["versions"].items())),
     )
 
@@ -267,9 +278,9 @@ def _prototypes(
         if j in model.idle:
             notes.append("idle: all classes have the same weight")
         if j in unused and not used:
-            notes.append("named by no explanation, best match of no instance")
+            notes.append("needed by no explanation, best match of no instance")
         elif not used:
-            notes.append("named by no explanation")
+            notes.append("needed by no explanation")
         owners = model.prototype_class
         found.append(
             AuditPrototype(
@@ -301,7 +312,7 @@ def _level(proved: Sequence[Row]) -> str:
     return LEVELS["R"] + (more if at_f else "")
 
 
-def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
+def _limits(campaign: Confirmed, gate: AuditGate | None) -> tuple[str, ...]:
     open_ = len(campaign.rows) - campaign.states["proved"]
     limits = [
         "Nothing is said about inputs that are not in this campaign, however similar.",
@@ -312,9 +323,10 @@ def _limits(campaign: Confirmed, gate: bool) -> tuple[str, ...]:
     ]
     if open_:
         limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
-    if gate:
+    if gate is not None and not gate.again:
         limits.append(
-            "The gate's answer is as its file recorded it; this report did not decide it again."
+            "The gate's answer is as its file recorded it, on somebody's word; this report did not "
+            f"decide it again: {label(gate.why)}."
         )
     if not campaign.labelled:
         limits.insert(

@@ -64,6 +64,7 @@ def render_audit(page: AuditPage, *, scripts: bool = True) -> str:
             script=script,
             policy=f"; script-src {source(script)}" if script else "",
             ordered=ordered,
+            files={item.index: item.file for item in (*page.wrong, *ordered) if item.file},
             kinds={item.index: kind(item) for item in ordered},
             filters=filters(ordered),
             most=_GALLERY,

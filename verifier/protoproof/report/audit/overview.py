@@ -121,24 +121,24 @@ def size_ranges(items: Sequence[AuditInstance]) -> tuple[Range, ...]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How many of the explanations that name a prototype are of right predictions."""
+    """How many of the explanations that need a prototype are of right predictions."""
 
     index: int
     owner: str | None
     right: int
-    named: int
+    needed: int
 
     @property
     def share(self) -> float:
         """In percent."""
-        return round(100 * self.right / self.named, 1)
+        return round(100 * self.right / self.needed, 1)
 
 
 def least_reliable(page: AuditPage) -> tuple[Reliability, ...]:
     """The prototypes that explain wrong predictions, the least share of right ones first.
 
-    A prototype is named where an explanation's facts name it; it may be named rightly for a
-    prediction that is wrong for another reason.
+    A prototype is needed where a fact that is proved necessary names it; it may be needed rightly
+    for a prediction that is wrong for another reason.
     """
     wrong = {item.index for item in page.wrong if item.correct is False}
     found = [
@@ -146,10 +146,10 @@ def least_reliable(page: AuditPage) -> tuple[Reliability, ...]:
         for p in page.prototypes
         if p.used_by
     ]
-    worst = sorted((r for r in found if r.right < r.named), key=lambda r: (r.share, -r.named))
+    worst = sorted((r for r in found if r.right < r.needed), key=lambda r: (r.share, -r.needed))
     return tuple(worst[:_WORST])
 
 
 def is_odd(prototype: AuditPrototype) -> bool:
-    """Whether there is something to say of a prototype besides that nobody names it."""
-    return any(not note.startswith("named") for note in prototype.notes)
+    """Whether there is something to say of a prototype besides that nobody needs it."""
+    return any(not note.startswith("needed") for note in prototype.notes)

@@ -55,6 +55,7 @@ class AuditInstance:
         proved: the smallest proved margin over any rival, or None.
         steps: how the observed margin adds up.
         certificate: (file name, sha256), or None.
+        file: the input's file, where it has one.
     """
 
     index: int
@@ -77,6 +78,7 @@ class AuditInstance:
     proved: float | None = None
     steps: tuple[Step, ...] = ()
     certificate: tuple[str, str] | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +106,7 @@ class AuditClass:
 
 @dataclass(frozen=True)
 class AuditCheck:
-    """One check of the gate, as ``gate.json`` has it."""
+    """One check of a policy."""
 
     id: str
     status: str
@@ -114,12 +116,34 @@ class AuditCheck:
 
 @dataclass(frozen=True)
 class AuditGate:
-    """The gate's answer."""
+    """The policy's answer.
+
+    Attributes:
+        outcome: of the policy, decided here (``again``); else as ``gate.json`` says.
+        policy, sha256: its name, and that of its file.
+        checks: likewise.
+        again: whether it was decided again for this report, from results found out again.
+        said: what ``gate.json`` says, where it was decided again and there is one.
+        why: why it was not decided again.
+    """
 
     outcome: str
     policy: str
     sha256: str
     checks: tuple[AuditCheck, ...]
+    again: bool = False
+    said: str = ""
+    why: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the policy is passed, by what was found out here."""
+        return self.again and self.outcome == "passed"
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether ``gate.json`` says more than what was found out here."""
+        return self.again and self.said not in ("", self.outcome)
 
 
 @dataclass(frozen=True)
@@ -224,11 +248,14 @@ class AuditPage:
     def exit_code(self) -> int:
         """0 everything is proved again, 1 a certificate is false or lost, 3 something is open.
 
-        What rests on somebody's word, what was not decided, and what has no certificate is open.
+        What rests on somebody's word, what was not decided, and what has no certificate is open;
+        so is a policy's answer that was not decided again, or is another one than was told.
         """
-        if self.rejected:
+        gate = self.gate
+        if self.rejected or (gate is not None and gate.again and gate.outcome == "failed"):
             return 1
-        return 3 if self.unaccepted or self.open else 0
+        told = gate is not None and (not gate.passed or gate.contradicted)
+        return 3 if self.unaccepted or self.open or told else 0
 
     @property
     def unaccepted(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from protoproof.campaign import Confirmed, Instances, Row
 from protoproof.campaign.recheck import FOREIGN, Rechecked, stored_input
 from protoproof.campaign.store import ALTERED
+from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import ActivationFact, Core, PairFact
-from protoproof.errors import InputError
 from protoproof.kernel import CheckReport
 from protoproof.network import Network
 from protoproof.report.audit.page import AuditCounterexample, AuditInstance, AuditRegion, Heat, Step
@@ -24,9 +23,9 @@ from protoproof.report.page.facts import fact_words, prototype_words
 from protoproof.report.page.identity import drawn
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
-from protoproof.report.page.patches import Patches, load_patches
 from protoproof.report.page.reading import Reading, recorded_reading
 from protoproof.report.page.text import plural
+from protoproof.report.page.told import told_command
 from protoproof.report.page.words import domain_words
 
 _SENTENCES = 60  # facts of one instance that are spelled out
@@ -34,15 +33,13 @@ _STEPS = 6
 _COUNTEREXAMPLES = 12  # of one region, shown as pictures
 _BALL = re.compile(r"^(linf|l2):(\d+(?:\.\d*)?(?:[eE]-?\d+)?)(?:/(\d+))?$")
 
-_log = logging.getLogger(__name__)
-
 
 class Sections:
     """Turns rows and what was found out again into sections."""
 
     def __init__(self, network: Network, instances: Instances | None) -> None:
         self._network, self._instances = network, instances
-        self.domain = ""
+        self.domain = self.command = ""
         self.missing: list[str] = []
         if instances is None:
             self.missing.append(
@@ -56,6 +53,7 @@ class Sections:
         picture = None if brief and row.correct is True else self._picture(row)
         base: dict[str, Any] = {
             "index": row.index,
+            "file": row.file,
             "label": names[row.label],
             "predicted": None if record.predicted is None else names[record.predicted],
             "correct": row.correct,
@@ -78,6 +76,8 @@ class Sections:
             word = told is not None and told.conditional
             return AuditInstance(**base, rejected=false, conditional=word)
         self.domain = self.domain or domain_words(found.core)
+        if not self.command and found.content is not None:
+            self.command = told_command(read_certificate(found.content).about.command)
         if brief:
             return AuditInstance(**base)
         reading = recorded_reading(self._network, found.core)
@@ -206,12 +206,3 @@ def _steps(reading: Reading) -> tuple[Step, ...]:
         steps.insert(0, Step(word, reading.offset))
     rest = float(parts.sum() - parts[order].sum())
     return (*steps, Step("All other prototypes", rest)) if rest else tuple(steps)
-
-
-def patches_of(network: Network) -> Patches | None:
-    """Pictures only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None

@@ -22,12 +22,12 @@ from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
 from protoproof.report.audit.html import print_pdf
-from protoproof.report.audit.sections import patches_of
-from protoproof.report.page.build import explanation_page, truth_of
+from protoproof.report.page.build import explanation_page, reason_of, truth_of, verdict_of
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import ExplanationPage, PageCertificate
+from protoproof.report.page.patches import patches_of
 from protoproof.report.page.reading import recorded_reading
 from protoproof.report.page.region import (
     RegionPage,
@@ -39,7 +39,7 @@ from protoproof.report.page.region import (
 )
 from protoproof.report.page.stated import region_of
 from protoproof.report.page.told import PROGRAM, told_path
-from protoproof.verdict import CONDITIONAL
+from protoproof.report.page.units import unit_of, unit_words
 
 
 def page_to_files(
@@ -130,6 +130,7 @@ def _explanation(shown: _Shown) -> ExplanationPage:
         seconds=shown.envelope.about.seconds,
         patches=patches_of(shown.network),
         labelled=shown.labelled,
+        unit=unit_of(shown.network, shown.envelope.core),
     )
 
 
@@ -138,7 +139,6 @@ def _region(shown: _Shown) -> RegionPage:
     core, report = shown.envelope.core, shown.report
     reading, region = recorded_reading(shown.network, core), region_of(core)
     name = "" if region is None else describe(region).partition(" around ")[0]
-    verdict = {"accepted": "proved", "conditional": CONDITIONAL}.get(report.status, "unknown")
     return RegionPage(
         model=page_model(shown.network),
         picture=input_picture(shown.network, shown.x),
@@ -146,8 +146,9 @@ def _region(shown: _Shown) -> RegionPage:
         predicted=reading.predicted_name,
         region=name,
         inputs=region_sentence(name),
-        verdict=verdict,
-        reason="" if report.met else f"the certificate is {report.status}",
+        unit=unit_words(shown.network, name),
+        verdict=verdict_of(report),
+        reason="" if report.met else reason_of(report),
         margins=page_margins(core, report, reading.margins, reading.classes),
         truth=truth_of(reading, shown.labelled),
         made=made_of(shown.envelope.about),

@@ -21,8 +21,8 @@ from protoproof.report.files.explanation_files import (
     Files,
     Session,
     explain_to_files,
-    prototype_pictures,
 )
+from protoproof.report.page.patches import patches_of
 from protoproof.verdict import Status
 
 # name, the stem of its files, how to get it (which may fail for this one input alone), and what it
@@ -136,7 +136,7 @@ def explain_stream(
             exception: it comes with its error, and the next one follows.
     """
     # read once, and complained about once
-    pictures = cache(lambda: prototype_pictures(explainer.network))
+    pictures = cache(lambda: patches_of(explainer.network))
     domain = (options or ExplainOptions()).domain
     region = domain if isinstance(domain, str) and domain != "free" else ""
     for name, stem, read, labelled in sources:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About
-from protoproof.errors import InputError, InternalError, OutputError
+from protoproof.errors import InternalError, OutputError
 from protoproof.explanation.evidence import (
     Question,
     another_question,
     asked_about,
     called,
+    kept_beside,
     short,
     taken,
 )
@@ -44,11 +44,10 @@ from protoproof.report.page.page import (
     PageNote,
     PageSize,
 )
-from protoproof.report.page.patches import Patches, load_patches
+from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.told import PROGRAM, told_path
-
-_log = logging.getLogger(__name__)
+from protoproof.report.page.units import unit_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,8 @@ class Session:
     """An explanation and where its files are; the paths are None where nothing was proved.
 
     ``notes`` and ``extras`` say what was found beside it, in words and as data; ``labelled`` is
-    what the input is labelled as, where somebody says so.
+    what the input is labelled as, where somebody says so; ``unit`` in what the size of a region is
+    measured, where the domain is one. ``earlier``: another proof of the same question, which stays.
     """
 
     explanation: Explanation
@@ -110,6 +110,8 @@ class Session:
     notes: tuple[PageNote, ...] = ()
     extras: dict[str, Any] = field(default_factory=dict)
     labelled: str | None = None
+    unit: str = ""
+    earlier: Path | None = None
 
     @property
     def right(self) -> bool | None:
@@ -121,7 +123,8 @@ class Session:
     def to_json(self) -> dict[str, Any]:
         """The document of ``explain --json``."""
         document = self.explanation.to_json(_text(self.certificate)) | self.extras
-        document |= {"labelled": self.labelled, "right": self.right}
+        document |= {"labelled": self.labelled, "right": self.right, "unit": self.unit or None}
+        document["earlier"] = _text(self.earlier)
         return document | {"check": _text(self.report), "page": _text(self.page)}
 
 
@@ -164,10 +167,11 @@ def explain_to_files(
     about = called([*files.program, *files.arguments], input_name, network.pixels.text)
     result, extras = explained_beside(explainer, x, options, beside or Beside(), about)
     if result.certificate is None or result.check is None:
-        return Session(result, input_name, labelled=labelled)
+        earlier = files.out if files.out.is_file() else None  # of this question: see ``about``
+        return Session(result, input_name, labelled=labelled, earlier=earlier)
     patches = None
     if files.page:
-        patches = prototype_pictures(network) if pictures is None else pictures()
+        patches = patches_of(network) if pictures is None else pictures()
     session = Session(result, input_name, *paths, labelled=labelled)
     return _written(explainer, result, extras, session, files, patches)
 
@@ -188,8 +192,9 @@ def _written(
     out, content = files.out, canonical_bytes(result.certificate)
     recheck = shlex.join([*files.program, "check", str(out), _short(network.path)])
     checked = (json.dumps(result.check.to_json(), indent=2) + "\n").encode()
-    written = {certificate: content, check: checked}
     core = result.certificate.core
+    earlier = kept_beside({certificate: core})
+    written = {certificate: content, check: checked} | earlier
     latent, instance = result.observation.latent, core.instance
     reading = reading_of(network, latent, instance.predicted, core.rivals)
     listed = _listed(out, extras, result.certificate.about)
@@ -214,6 +219,8 @@ def _written(
         sentences=tuple(fact_words(fact, reading) for fact in result.certificate.core.facts),
         notes=notes,
         extras=extras.to_json(reading, names),
+        unit=unit_of(network, core),
+        earlier=next(iter(earlier), None),
     )
 
 
@@ -266,6 +273,7 @@ def _page(
         patches=patches,
         notes=notes,
         labelled=session.labelled,
+        unit=unit_of(network, result.certificate.core),
     )
 
 
@@ -291,15 +299,6 @@ def _outputs(out: Path, protected: Sequence[Path]) -> tuple[Path, Path, Path]:
 
 def _paths(out: Path) -> tuple[Path, Path, Path]:
     return (out, _beside(out, ".check.json"), _beside(out, ".html"))
-
-
-def prototype_pictures(network: Network) -> Patches | None:
-    """Pictures of the prototypes. They only illustrate: a broken file costs no more than them."""
-    try:
-        return load_patches(network.path, len(network.head.prototypes))
-    except InputError as error:
-        _log.warning("no pictures of prototypes: %s", error)
-        return None
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -6,6 +6,7 @@ the nearest one is shown, and called so: an observation about these images, neve
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 
@@ -19,13 +20,14 @@ from protoproof.report.page.images import crop, input_picture
 from protoproof.report.page.reading import reading_of
 from protoproof.report.page.sheet import COLUMNS, tiled_pixels
 
+MOST_INSIDE = 4 << 20  # bytes of pictures in a model's own file
 _LARGEST = 96  # pixels of a tile's longer side
 _ROUNDED = 1e-4  # of a prototype's length: what float32 on another machine may change
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """What lies beside a model: the provenance's text and the sheet it names.
+    """The provenance's text and the sheet it names, to lie beside a model; or one text inside it.
 
     ``exact``: how many prototypes are the latent of their patch, up to rounding.
     """
@@ -33,6 +35,16 @@ class Pictures:
     provenance: bytes
     sheet: bytes
     exact: int
+
+    @property
+    def inside(self) -> str | None:
+        """Both in one text for the model's metadata; None where they are large."""
+        if len(self.sheet) > MOST_INSIDE:
+            return None
+        facts = json.loads(self.provenance)
+        del facts["sheet"]["file"]
+        facts["sheet"]["png"] = base64.b64encode(self.sheet).decode("ascii")
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def prototype_pictures_of(network: Network, training: Training, sheet: str) -> Pictures:

@@ -33,6 +33,7 @@ from protoproof.report.page.region import (
     render_region,
 )
 from protoproof.report.page.told import PROGRAM, told_path
+from protoproof.report.page.units import unit_words
 from protoproof.verdict import CONDITIONAL
 
 
@@ -91,6 +92,7 @@ def region_page(
         predicted=reading.predicted_name,
         region=region,
         inputs=region_sentence(region if ":" in region else found.region),
+        unit=unit_words(network, region if ":" in region else found.region),
         verdict=CONDITIONAL if found.conditions else found.verdict.status.value,
         reason=found.verdict.reason,
         margins=_margins(found, reading),

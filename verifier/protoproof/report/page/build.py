@@ -61,6 +61,7 @@ def explanation_page(
     patches: Patches | None = None,
     notes: tuple[PageNote, ...] = (),
     labelled: str | None = None,
+    unit: str = "",
 ) -> ExplanationPage:
     """The page of a certificate that was checked.
 
@@ -70,36 +71,35 @@ def explanation_page(
         envelope, check: the certificate, and what the checker said about it.
         reading: what the network measured on the input.
         picture, input_name: the input as an image, and what the user called it.
-        model, certificate: the network, and the certificate's file.
+        model, certificate, patches: the network, the certificate's file, pictures of prototypes.
         sizes, seconds: every vocabulary that was tried, and the time for all of them, if known.
-        patches: pictures of the prototypes, where the model has them.
-        notes, labelled: further sections; the input's class, if known.
+        notes, labelled, unit: further sections; the input's class, if known; in what the size of a
+            region is measured, if the domain is one.
     """
     core, necessary = envelope.core, frozenset(check.necessary)
-    labels, predicted = reading.about_labels, reading.predicted_name
-    bound = next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
+    predicted = reading.predicted_name
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
-        labels=labels,
+        labels=reading.about_labels,
         one_leaf=core.model.routing in ("greedy", "sample-max"),
         model=model,
         picture=picture,
         input_name=input_name,
         predicted=predicted,
         others=tuple(reading.classes[k] for k in reading.margins),
-        verdict={"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown"),
-        reason="" if check.accepted else f"the checker says that the certificate is {check.status}",
+        verdict=verdict_of(check),
+        reason="" if check.accepted else reason_of(check),
         vocabulary=core.vocabulary,
         facts=_facts(core, necessary, reading, picture, patches),
         margins=_margins(core, check, reading),
         sizes=sizes,
-        domain=domain_words(core),
+        domain=f"{domain_words(core)} {unit}".strip(),
         scope=scope_words(core),
         level=level_sentence(core),
         proved=claims_words(core, check.claims, predicted),
         assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
         conditions=sentences(check.conditions),
-        not_proved=limits_words(core, len(necessary), bound),
+        not_proved=limits_words(core, len(necessary), _least(core, sizes)),
         check=page_check(check),
         certificate=certificate,
         seconds=seconds,
@@ -109,12 +109,33 @@ def explanation_page(
     )
 
 
+def reason_of(check: CheckReport) -> str:
+    """Why a certificate is not accepted, with the first obligation that is not met."""
+    said = f"the checker says that the certificate is {check.status}"
+    if check.met or not check.failures:
+        return said
+    unmet = check.failures[0]
+    return f"{said} ({unmet.name}: {unmet.detail})"
+
+
+def verdict_of(check: CheckReport) -> str:
+    """``proved``, ``conditional``, ``rejected`` or ``unknown``: what the checker says."""
+    if check.status == "rejected":
+        return "rejected"
+    return {"accepted": "proved", "conditional": CONDITIONAL}.get(check.status, "unknown")
+
+
 def truth_of(reading: Reading, labelled: str | None) -> PageTruth:
     """Whether the prediction is what the input is labelled as; unknown where labels are predicted,
     each by itself."""
     if labelled is None or reading.about_labels:
         return PageTruth()
     return PageTruth(labelled, labelled == reading.predicted_name)
+
+
+def _least(core: Core, sizes: Iterable[PageSize]) -> int | None:
+    """How few facts of the certificate's vocabulary suffice at least, if that is known."""
+    return next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
 
 
 def _facts(
@@ -145,6 +166,8 @@ def _page_fact(
     best = reading.best_location(prototype) if reading.has_place(prototype) else None
     location = fact.location if isinstance(fact, PairFact) else best
     placed = location is not None and not reading.single
+    # a picture of something else than the prototype shows what it is like, if anything, to nobody
+    unlike = location is None or (patches is not None and prototype in patches.others)
     return PageFact(
         kind=fact.kind,
         sentence=sentence,
@@ -161,7 +184,9 @@ def _page_fact(
         activation=float(reading.activation[prototype]),
         # elsewhere a pair does not decide the activation, so it adds nothing that can be named
         contribution=reading.contribution(prototype) if location == best else None,
-        likeness="closest match" if location is None else likeness(reading, location, prototype),
+        likeness="closest match"
+        if unlike or location is None
+        else likeness(reading, location, prototype),
     )
 
 

@@ -19,6 +19,8 @@ def page_model(network: Network) -> PageModel:
     rows.append(("Input values", values))
     if network.pixels.text:
         rows.append(("Preprocessing", f"as stated: {network.pixels.text}"))
+    if network.pixels.against:
+        rows.append(("Contradicted", f"by the model: {network.pixels.against}"))
     if not about.classes_stated:
         rows.append(("Class names", "none stated: classes are numbered"))
     normal = [(name, text) for name, text in words.parts(network.recognised, network.latent_range)]

@@ -186,7 +186,7 @@ class ExplanationPage:
         predicted: name of the predicted class; of labels, which are on.
         others: names of all other classes; of labels, those that are explained.
         verdict: ``proved``, ``conditional`` (proved if ``conditions`` hold, which somebody says and
-            nobody checked), ``refuted`` or ``unknown``, with the reason of an unknown one.
+            nobody checked), ``rejected``, ``refuted`` or ``unknown``, with the reason.
         reason: why the verdict is unknown or conditional, or empty.
         vocabulary: which kind of facts: ``topk``, ``ceiling``, ``pairs`` or ``mixed``.
         facts: the explanation.

@@ -1,12 +1,15 @@
-"""The training patches that prototypes are, from the files beside a model.
+"""The training patches that prototypes are, from a model's metadata or the files beside it.
 
 ``MODEL.json`` (provenance) names the contact sheet and says where each prototype comes from;
-``MODEL.prototypes.png`` holds one tile per prototype. Both only illustrate: no proof reads them.
+``MODEL.prototypes.png`` holds one tile per prototype. Both may be one text inside the model. They
+only illustrate: no proof reads them.
 """
 
 from __future__ import annotations
 
+import base64
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protoproof.certificate.strict_json import parse
 from protoproof.errors import CertificateError, InputError
+from protoproof.network import Network
+from protoproof.network.head.about import PICTURES
 from protoproof.report.page.page import Image
 
+_log = logging.getLogger(__name__)
 _MAX_BYTES = 1 << 26
 _MAX_PIXELS = 1 << 25
 
@@ -43,7 +49,10 @@ class _Part(BaseModel):
 
 
 class _Sheet(_Part):
-    file: Annotated[str, Field(pattern=r"^[^/\\\x00]{1,200}\.png$")]
+    """``file`` beside the model, or ``png`` in base64 where all of it is inside."""
+
+    file: Annotated[str, Field(pattern=r"^[^/\\\x00]{1,200}\.png$")] | None = None
+    png: str | None = None
     tile: tuple[Length, Length]
     columns: Length
 
@@ -62,27 +71,48 @@ class _Provenance(_Part):
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """One picture and one origin ("training image 123") per prototype."""
+    """One picture and one origin ("training image 123") per prototype.
+
+    ``others``: prototypes of which the patch is only the nearest that was found, and not their own.
+    """
 
     pictures: tuple[Image, ...]
     origins: tuple[str, ...]
+    others: frozenset[int] = frozenset()
 
 
-def load_patches(model: Path, prototypes: int) -> Patches | None:
+def patches_of(network: Network) -> Patches | None:
+    """The patches of a network's prototypes, or None where nobody says where they come from.
+
+    They only illustrate: a broken file costs no more than them.
+    """
+    inside = next((e.value for e in network.file.model.metadata_props if e.key == PICTURES), None)
+    try:
+        return load_patches(network.path, len(network.head.prototypes), inside)
+    except InputError as error:
+        _log.warning("no pictures of prototypes: %s", error)
+        return None
+
+
+def load_patches(model: Path, prototypes: int, inside: str | None = None) -> Patches | None:
     """The patches of a model's prototypes, or None where the model has no such files.
 
     Args:
         model: the ONNX file; the other two lie beside it.
         prototypes: how many the head has.
+        inside: what the model's metadata says of them; then nothing beside it is read.
 
     Raises:
         InputError: the files exist but are malformed, too large, or of another model.
     """
-    path = model.with_suffix(".json")
+    path = model.with_suffix(".json") if inside is None else model
     if not path.is_file():
         return None
     try:
-        provenance = _Provenance.model_validate(parse(_read(path), str(path)))
+        content = _read(path) if inside is None else inside.encode("utf-8")
+        if len(content) > _MAX_BYTES:
+            raise InputError(f"{path}: metadata '{PICTURES}' is too large; prepare it again")
+        provenance = _Provenance.model_validate(parse(content, str(path)))
     except CertificateError as error:
         raise InputError(f"{error}; export the model again, or remove the file") from error
     except ValidationError as error:
@@ -97,7 +127,7 @@ def load_patches(model: Path, prototypes: int) -> Patches | None:
             f"{path}: lists {len(order)} prototypes where the head has {prototypes}, or not in "
             "order; export the model again, or remove the file"
         )
-    tiles = _tiles(path.with_name(provenance.sheet.file), provenance.sheet, prototypes)
+    tiles = _tiles(path, provenance.sheet, prototypes)
     return Patches(
         tuple(
             _shape(tile, origin) for tile, origin in zip(tiles, provenance.prototypes, strict=True)
@@ -107,6 +137,7 @@ def load_patches(model: Path, prototypes: int) -> Patches | None:
             + (", the nearest patch, not the prototype's own" if origin.nearest else "")
             for origin in provenance.prototypes
         ),
+        frozenset(origin.prototype for origin in provenance.prototypes if origin.nearest),
     )
 
 
@@ -121,8 +152,13 @@ def _read(path: Path) -> bytes:
 
 def _tiles(path: Path, sheet: _Sheet, count: int) -> list[Image]:
     """The first ``count`` tiles of the sheet, row-major."""
+    if sheet.file is not None:
+        path = path.with_name(sheet.file)
+    elif sheet.png is None:
+        raise InputError(f"{path}: names no sheet of pictures; export or prepare the model again")
     try:
-        with Picture.open(io.BytesIO(_read(path)), formats=["PNG"]) as picture:
+        content = _read(path) if sheet.png is None else base64.b64decode(sheet.png, validate=True)
+        with Picture.open(io.BytesIO(content), formats=["PNG"]) as picture:
             if picture.width * picture.height > _MAX_PIXELS:
                 raise InputError(f"{path}: {picture.width} x {picture.height} pixels is too large")
             colour = picture.mode not in ("1", "L", "I", "I;16")

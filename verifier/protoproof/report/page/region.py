@@ -27,7 +27,7 @@ from protoproof.report.page.page import (
 from protoproof.report.page.text import label
 from protoproof.report.page.told import date_words, told_command
 from protoproof.report.page.view import bars_of
-from protoproof.report.page.words import REGION_LEVELS, claims_words, limits_words
+from protoproof.report.page.words import REGION_LEVELS, claims_words, limits_words, region_help
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport
@@ -83,7 +83,9 @@ class RegionPage:
     Attributes:
         region: as it was typed.
         inputs: which inputs these are, in a sentence.
-        verdict: ``proved``, ``conditional``, ``refuted`` or ``unknown``, with its ``reason``.
+        unit: in what the region's size is measured; empty where it has none.
+        verdict: ``proved``, ``conditional``, ``refuted``, ``unknown`` or, of a certificate that is
+            false, ``rejected``; with its ``reason``.
         instead: what the counterexample is predicted as; empty where there is none.
         margins: one per rival: at the centre, and proved over the region.
         stages: (what was tried, what came of it, seconds).
@@ -100,6 +102,7 @@ class RegionPage:
     verdict: str
     reason: str
     margins: tuple[PageMargin, ...]
+    unit: str = ""
     truth: PageTruth = field(default_factory=PageTruth)
     made: PageMade = field(default_factory=PageMade)
     instead: str = ""
@@ -177,7 +180,11 @@ def page_margins(
 ) -> tuple[PageMargin, ...]:
     """Per rival: the margin at the centre, and the one that is proved over the region."""
     proved = dict(check.margins) if check.met else {}
-    return tuple(PageMargin(names[k], observed[k], proved.get(k)) for k in core.rivals)
+    return tuple(
+        PageMargin(names[k], observed[k], proved.get(k))
+        for k in core.rivals
+        if k in observed  # a false certificate may name the observed class a rival
+    )
 
 
 def render_region(page: RegionPage) -> str:
@@ -199,6 +206,7 @@ def render_region(page: RegionPage) -> str:
             "weakest": min(proved, default=None),
             "closest": min(page.margins, key=lambda margin: margin.observed, default=None),
             "level": REGION_LEVELS["R"],
+            "further": region_help(page.verdict, page.reason),
             "listed": _LISTED,
         },
     )

@@ -88,7 +88,7 @@ def context(page: ExplanationPage) -> dict[str, Any]:
         "cards_for": [card for card in cards if not _against(card.fact)],
         "cards_against": [card for card in cards if _against(card.fact)],
         "legend": _legend(cards),
-        "alike": any(card.crop and card.fact.likeness != WEAK for card in cards),
+        "alike": any(card.crop and card.fact.likeness == "looks like" for card in cards),
         "compared": any(card.crop and card.fact.likeness != "closest match" for card in cards),
         "classed": any(fact.class_ is not None for fact in page.facts),
         "outlines": _outlines(cards, scale),

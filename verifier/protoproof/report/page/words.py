@@ -53,6 +53,12 @@ REGION_LEVELS = {
     "of an input of the region is not covered.",
 }
 
+_REGION_HELP = (
+    "a smaller region (--radius-up-to finds the largest radius that is proved), a longer "
+    "--timeout, or a network trained for such proofs: ordinary training leaves even small "
+    "regions open"
+)
+
 # What a passed obligation of the checker establishes.
 OBLIGATIONS = {
     "format": "The bytes are one certificate of a known version.",
@@ -104,6 +110,10 @@ _FLOAT_LIMIT = (
     "taken as recorded."
 )
 _SHORT_LIMIT = " Locations whose latent is all but zero (shorter than 2^-40) are left out there."
+_REGION_ALONE = (
+    "Nothing is said about inputs outside the region.",
+    "Rounding inside a float32 execution of encoder and head is not covered at level R.",
+)
 _REGION_LIMITS = (
     "Nothing is said about inputs outside the region, nor about those that do not meet the facts.",
     *_LIMITS[1:],
@@ -172,6 +182,12 @@ def scope_words(core: Core) -> str:
     if isinstance(domain, ReachDomain):
         return "Over the stated box of latents"
     return "Whatever the encoder's last operator can output"
+
+
+def region_help(verdict: str, reason: str) -> str:
+    """What may decide an open region; empty where no bound would: users meet open ones first."""
+    helpless = ("numerically fragile", "tie")
+    return _REGION_HELP if verdict == "unknown" and not reason.startswith(helpless) else ""
 
 
 def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple[str, ...]:
@@ -278,7 +294,7 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
-    limits = list(_LIMITS if region is None else _REGION_LIMITS)
+    limits = list(_LIMITS if region is None else _REGION_LIMITS if facts else _REGION_ALONE)
     if core.level == "F":
         limits[1] = _FLOAT_LIMIT
         if core.execution is not None and core.execution.shortest is not None:

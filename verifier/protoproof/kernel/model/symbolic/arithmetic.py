@@ -11,7 +11,7 @@ from protoproof.errors import ModelError
 from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic import constants, latents, measured
 from protoproof.kernel.model.symbolic.arrays import Exact, Number, alike, combined, numbered, thin
-from protoproof.kernel.model.symbolic.expressions import Expressions
+from protoproof.kernel.model.symbolic.expressions import Expressions, Sum
 from protoproof.kernel.model.symbolic.pooling import pooled
 from protoproof.kernel.model.symbolic.values import (
     Constant,
@@ -188,12 +188,13 @@ class Arithmetic:
                 return known.plus(term, known.times(over, known.number(named[k])))
 
             return Terms(combined(add, value.term, which), over)
-        if kind == "Mul" and (len(named) > 1 or not named[0]):
-            # one weight for each term: part of the decision
-            scale = combined(lambda t, k: known.times(t, known.number(named[k])), value.term, which)
-            return Terms(scale, value.over)
-        function = combined(lambda t, k: known.then(t, name, named[k]), value.term, which)
-        return Terms(function, value.over)
+        # one weight for each term is part of the decision, and so is what follows other weights
+        weighed = any(isinstance(known.all[t], Sum) for t in np.unique(thin(value.term)).tolist())
+        affine = weighed or (kind == "Mul" and (len(named) > 1 or not named[0]))
+        change = known.affine if affine else known.then
+        return Terms(
+            combined(lambda t, k: change(t, name, named[k]), value.term, which), value.over
+        )
 
     def _times_irrational(self, value: Terms, by: Constant) -> Terms:
         """A factor of each term's own is part of its similarity; several are leaves of a tree."""

@@ -27,8 +27,7 @@ from protoproof.kernel.model.symbolic.programs import (
 )
 from protoproof.kernel.model.symbolic.tables import Feature, Program
 
-_KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean",
-          "focal": "focal"}  # fmt: skip
+_KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean"}
 _TURNED: Program = (("mul", Fraction(-1)),)
 
 
@@ -183,7 +182,8 @@ def _oriented(
         falling = (*inner, *outer) if alone else inner
         if feature.kind == "min" and not alone:
             falling = (*inner, *_TURNED)
-        row = _turned(row, falling)
+        if not alone:
+            row = _turned(row, falling)
         way = direction((*row.program, *falling), _range(row))
         if way != -1 and not (alone and way == 1):
             raise ModelError(
@@ -194,9 +194,8 @@ def _oriented(
         return _Oriented(row, Pooling(), (), (*row.program, *inner, *outer))
     if feature.kind == "bottom":
         inner, outer = (*inner, *_TURNED), (*_TURNED, *outer)
-    row = _turned(row, inner)
     pooling = Pooling(_KINDS[feature.kind], feature.largest)  # type: ignore[arg-type]
-    whole = (*row.program, *inner)
+    whole = tidied((*row.program, *inner), _distance(row))
     if _passes(feature.kind, whole):
         return _Oriented(row, pooling, (), (*whole, *outer))
     return _Oriented(row, pooling, whole, outer)
@@ -234,8 +233,8 @@ def _differing(
     means: Sequence[_Oriented], rises: Sequence[bool]
 ) -> tuple[list[_Oriented], list[Program]]:
     """Features of nearest less mean, by those of the mean, and the f of each: with a g that rises,
-    so that the least s is that of the nearest location, and an f that falls. Where f is the
-    negative they are focal, with no f.
+    so that the least s is that of the nearest location, and an f that falls. Where all f are
+    affine, f(least s) - f(mean s) is the largest f(s) less their mean: focal, with no f.
 
     Args:
         rises: where f(g) does not fall, but rises, so that its negative is taken.
@@ -246,13 +245,18 @@ def _differing(
         inner.append((*one.inner, *turn))
         functions.append(tidied((*turn, *one.outer, *(_TURNED if rising else ())), None))
     pooling = Pooling("nearest less mean")
-    if all(function == _TURNED for function in functions):
-        # mean(s) - least(s): the largest -s less their mean
+    if all(_passes("mean", function) for function in functions):
         pooling = Pooling("focal")
-        inner = [(*program, *_TURNED) for program in inner]
+        inner = [_unmoved((*g, *f)) for g, f in zip(inner, functions, strict=True)]
         functions = [()] * len(inner)
     rows = [_Oriented(m.row, pooling, g, ()) for m, g in zip(means, inner, strict=True)]
     return rows, functions
+
+
+def _unmoved(program: Program) -> Program:
+    """Without what it adds last: the largest and the mean have it alike."""
+    found = tidied(program, None)
+    return found[:-1] if found and found[-1][0] == "add" else found
 
 
 def _passes(kind: str, program: Program) -> bool:

@@ -202,22 +202,7 @@ class Expressions:
     def plus(self, left: int, right: int, sign: int = 1) -> int:
         """left + sign * right."""
         tree = self._tree(left, right) if sign == 1 else None
-        if tree is not None:
-            return tree
-        focal = self._focal(left, right) if sign == -1 else None
-        return self.total([left, right], [1, sign]) if focal is None else focal
-
-    def _focal(self, left: int, right: int) -> int | None:
-        """Largest less mean of the same measurements: one feature."""
-        first, second = self.all[left], self.all[right]
-        if not isinstance(first, Single) or not isinstance(second, Single):
-            return None
-        if first.program or second.program:
-            return None
-        most, mean = (self.tables.features[s.feature] for s in (first, second))
-        if (most.kind, mean.kind) != ("max", "mean") or most._replace(kind="mean") != mean:
-            return None
-        return self.enter(Single(self.tables.feature(most._replace(kind="focal")), 0))
+        return self.total([left, right], [1, sign]) if tree is None else tree
 
     def times(self, left: int, right: int) -> int:
         """left * right."""
@@ -297,29 +282,54 @@ class Expressions:
         Raises:
             ModelError: a function of several terms together.
         """
+        if name not in ("mul", "add"):
+            index = self._alone(index)
         found = self.all[index]
         if isinstance(found, Single):
             program = self.tables.then(found.program, name, constant)
             return self.enter(Single(found.feature, program))
-        if isinstance(constant, Real):
-            raise ModelError(
-                f"model: {name} of several pooled measurements and an irrational number"
-            )
-        if name == "mul" and constant is not None:
-            return self.scaled(index, constant)
-        if name == "add" and constant is not None:
-            return self.total([index], [constant.denominator], constant.denominator,
-                              constant.numerator)  # fmt: skip
+        if name in ("mul", "add") and constant is not None:
+            return self.affine(index, name, constant)
         if isinstance(found, Best) and name in RISING:
             return self.best([self.then(m, name, constant) for m in found.members])
         if name == "exp":
             return self.enter(Exponential(index))
         raise ModelError(f"model: {name} of several pooled measurements together is no similarity")
 
+    def affine(self, index: int, name: str, constant: Fraction | Real) -> int:
+        """An expression times a number ("mul"), or plus one ("add"), as a sum.
+
+        Raises:
+            ModelError: the number is irrational.
+        """
+        if isinstance(constant, Real):
+            raise ModelError(
+                f"model: {name} of several pooled measurements and an irrational number"
+            )
+        if name == "mul":
+            return self.scaled(index, constant)
+        under = constant.denominator
+        return self.total([index], [under], under, constant.numerator)
+
+    def _alone(self, index: int) -> int:
+        """A sum of one term as a function of that term: a factor of each prototype's own is part of
+        its similarity where another function follows, and a weight of the decision elsewhere."""
+        found = self.all[index]
+        if not isinstance(found, Sum) or len(found.terms) != 1:
+            return index
+        term = found.terms[0]
+        if not isinstance(self.all[term], Single):
+            return index
+        if found.weights[0] != found.denominator:
+            term = self.then(term, "mul", Fraction(found.weights[0], found.denominator))
+        if found.constant:
+            term = self.then(term, "add", Fraction(found.constant, found.denominator))
+        return term
+
     def best(self, members: Iterable[int]) -> int:
         """The largest of several expressions."""
         flat: list[int] = []
-        for member in members:
+        for member in map(self._alone, members):
             found = self.all[member]
             flat += found.members if isinstance(found, Best) else (member,)
         unique = tuple(dict.fromkeys(flat))
@@ -327,7 +337,7 @@ class Expressions:
 
     def ratio(self, left: int, right: int) -> int | None:
         """(t + a) / (t + b) for one pooled measurement t."""
-        first, second = self.all[left], self.all[right]
+        first, second = (self.all[self._alone(k)] for k in (left, right))
         if not isinstance(first, Single) or not isinstance(second, Single):
             return None
         if first.feature != second.feature:

@@ -10,7 +10,7 @@ import numpy as np
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, room
 from protoproof.kernel.model.symbolic.arrays import Array, combined, pay, thin
-from protoproof.kernel.model.symbolic.expressions import Expressions
+from protoproof.kernel.model.symbolic.expressions import Expressions, Single
 from protoproof.kernel.model.symbolic.tables import Feature
 from protoproof.kernel.model.symbolic.values import Measured, Terms
 
@@ -113,9 +113,10 @@ def _feature(group: int, row: int, program: int, kind: str, known: Expressions, 
         kind, count = "mean", 0
     elif count == 1:
         kind, count = {"top": "max", "bottom": "min"}.get(kind, kind), 0
-    if size == 1:
-        kind, count = "max", 0
-    elif kind in ("mean", "sum", "max", "min"):
+    if size == 1:  # nothing is pooled, so what was done before may as well be done afterwards
+        alone = known.tables.feature(Feature("max", 0, group, row, 0))
+        return known.enter(Single(alone, program))
+    if kind in ("mean", "sum", "max", "min"):
         count = 0
     return known.pooled(Feature(kind, count, group, row, program))
 

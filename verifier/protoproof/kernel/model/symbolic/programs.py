@@ -17,7 +17,8 @@ from protoproof.kernel.model.symbolic.expressions import RISING
 from protoproof.kernel.model.symbolic.tables import Instruction, Program
 
 _PRECISION = 128
-_NEUTRAL: dict[str, Fraction] = {"add": Fraction(0), "mul": Fraction(1)}
+_NEUTRAL: dict[str, Fraction] = {"add": Fraction(0), "mul": Fraction(1), "div_root": Fraction(1)}
+_AFFINE = ("add", "mul")
 WHOLE: tuple[End, End] = (-math.inf, math.inf)
 HALF: tuple[End, End] = (fmpq(0), math.inf)
 
@@ -167,7 +168,7 @@ def _tidied(result: list[Instruction]) -> None:
     """The affine functions at the end as at most one factor and one addend, in this order."""
     slope, shift = Fraction(1), Fraction(0)
     count = 0
-    while count < len(result) and result[-1 - count][0] in _NEUTRAL:
+    while count < len(result) and result[-1 - count][0] in _AFFINE:
         if isinstance(result[-1 - count][1], Real):
             break
         count += 1

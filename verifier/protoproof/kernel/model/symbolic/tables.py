@@ -51,8 +51,8 @@ class Row(NamedTuple):
 class Feature(NamedTuple):
     """A measurement pooled over a group of sites.
 
-    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom, focal (max less mean);
-    ``inner``: the program before pooling.
+    ``kind``: max, min, mean, sum, top (mean of the k largest), bottom; ``inner``: the program
+    before pooling.
     """
 
     kind: str
