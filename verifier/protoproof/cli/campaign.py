@@ -124,9 +124,8 @@ def campaign(
     from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
     from protoproof.explanation.evidence import called
 
-    chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
-        selection=Selection(per_class, seed, chosen),
+        selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
         options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
         regions=region or (),
         limits=Limits(timeout, memory),

@@ -15,6 +15,7 @@ from protoproof.cli.explain_options import Printed
 from protoproof.cli.terminal import console, safe
 
 if TYPE_CHECKING:
+    from protoproof.campaign.instances import Instances
     from protoproof.data.dataset import Dataset
     from protoproof.explanation.explainer import Explainer
     from protoproof.explanation.options import ExplainOptions
@@ -40,8 +41,7 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         InputError: there is no such data set, its images do not fit the network, or nobody states
             what the network takes them as.
     """
-    data, read = _opened(network, source)
-    labels = _labels(network, data, source)
+    data, read, labelled = _opened(network, source, "--data")
     stem = Path(data.name).stem
     remarks = [network.pixels.remark("numbers") if network.range_stated else ""]
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
@@ -50,29 +50,21 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         (
             *_named(data, stem, index),
             partial(read, data.x_test, index),
-            labels[index],
+            _label_of(network, labelled, index),
         )
         for index in range(len(data.x_test))
     ), tuple(filter(None, remarks))
 
 
-def _labels(network: Network, data: Dataset, source: str) -> list[str | None]:
-    """What the network calls the class that each test image is labelled as.
+def _label_of(network: Network, data: Instances, index: int) -> str | None:
+    """The network's name of the class that a test image is labelled as.
 
-    Classes are compared by name, as a campaign does. Of a network of several labels, data with
-    other names say nothing.
-
-    Raises:
-        InputError: the classes are not the network's.
+    Labels count as the network does (:meth:`Instances.fit`); where data and network have other
+    numbers of classes, nothing is said.
     """
-    from protoproof.campaign.instances import instances_of
-
-    names, about = network.class_names, instances_of(data, source)
-    if network.head.decision.kind != "labels" or sorted(about.classes) == sorted(names):
-        about = about.fit(names, network.about.classes_stated)
-    if len(about.classes) != len(names):
-        return [None] * len(about.y)
-    return [names[int(label)] for label in about.y]
+    if len(data.classes) != len(network.class_names):
+        return None
+    return network.class_names[int(data.y[index])]
 
 
 def _named(data: Dataset, stem: str, index: int) -> tuple[str, str]:
@@ -91,27 +83,31 @@ def training_images(network: Network, source: str) -> Training:
     """
     from protoproof.report.files.nearest_patches import Training
 
-    data, read = _opened(network, source)
+    data, read, _ = _opened(network, source, "--training")
     return Training(
         data.name, [data.classes[int(label)] for label in data.y_train], partial(read, data.x_train)
     )
 
 
 def _opened(
-    network: Network, source: str
-) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]]]:
-    """A data set that fits the network, and how one of its images becomes an input."""
+    network: Network, source: str, option: str
+) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]], Instances]:
+    """A data set that fits the network, how one of its images becomes an input, and its test
+    images with labels that mean what the network's classes do."""
     from protoproof.campaign.instances import instances_of
     from protoproof.data.dataset import load_data
 
     rule = network.pixels
     data = load_data(source, rule.preprocessing)
-    instances_of(data, source).require_taken(rule)
+    about = instances_of(data, source)
+    about.require_taken(rule)
+    if option == "--data" and network.head.decision.kind != "labels":
+        about = about.fit(network.class_names, network.about.classes_stated)
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return rule.values(images[index])
 
-    return data, read
+    return data, read, about
 
 
 def run_stream(
