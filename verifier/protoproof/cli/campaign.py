@@ -123,6 +123,7 @@ def campaign(
     require("explain", "a campaign")
     from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
     from protoproof.explanation.evidence import called
+    from protoproof.network import load
 
     asked = CampaignOptions(
         selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
@@ -138,7 +139,6 @@ def campaign(
     )
     _require_ready(asked, parquet)
     from protoproof.campaign.instances import read_instances
-    from protoproof.network import load
 
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     instances = read_instances(data, network.pixels.preprocessing)
