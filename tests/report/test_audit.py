@@ -60,7 +60,7 @@ def data() -> Instances:
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory, data: Instances) -> Path:
     out = tmp_path_factory.mktemp("campaign")
-    run_campaign(network(), data, out, options=Options(), engine=InlineEngine)
+    run_campaign(network(), data, out, options=Options(compare=True), engine=InlineEngine)
     return out
 
 
