@@ -114,6 +114,16 @@ def test_the_patch_that_a_prototype_is(tmp_path: Path) -> None:
     assert origin == {"prototype": 1, "image": 2, "box": [2, 2, 5, 5], "nearest": False}
 
 
+def test_a_network_that_takes_pictures_as_they_are_says_so_then(tmp_path: Path) -> None:
+    model, out = colour().save(tmp_path), tmp_path / "ready.onnx"
+    said = protoproof("prepare", model, "--out", out, "--preprocess", "range=0,1,resize=6x6")
+    assert said.code == 0, said.err
+    assert "recorded: the network takes colours from 0 to 1 as they are" in said.out
+    ready = load(out)
+    assert (ready.range_stated, ready.input_range, ready.pixels.problem) == (True, (0.0, 1.0), "")
+    assert ready.pixels.text == "resize=6x6"
+
+
 def test_large_pictures_lie_beside_the_model_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
