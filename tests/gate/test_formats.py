@@ -97,6 +97,7 @@ JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
         {"skipped", "error", "failure", "system-out", "system-err"},
     ),
     "failure": (set(), {"type", "message"}, set()),
+    "skipped": (set(), {"type", "message"}, set()),
     "system-out": (set(), set(), set()),
 }
 
