@@ -30,6 +30,7 @@ from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
+from tests.benchmarks.full_size import full_size
 from tests.benchmarks.heldout import heldout
 from tests.benchmarks.kernels import kernels
 from tests.benchmarks.levels import levels, synthetic
@@ -48,6 +49,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings), growth(settings)],
     **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
+    "full-size": full_size,
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},

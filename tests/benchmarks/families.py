@@ -1,7 +1,8 @@
 """The tables of families in the documents: ``python -m tests.benchmarks.families``.
 
-README.md and docs/measured.md, from ``results/heldout-*.json``, ``results/foreign.json`` and
-``results/kernels-*.json`` alone; a test compares the documents with them.
+README.md and docs/measured.md, from ``results/heldout-*.json``, ``results/foreign.json``,
+``results/kernels-*.json`` and ``results/full-size.json`` alone; a test compares the documents with
+them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any
 
 from models.families import FAMILIES
 from protoproof.resources import ZOO
+from tests.benchmarks.full_size import TARGETS
 from tests.benchmarks.measure import ROOT
 from tests.benchmarks.rules import RULES
 from tests.benchmarks.table import grid
 
+VOCABULARIES = ("topk", "ceiling", "mixed", "pairs")
 RESULTS = ROOT / "tests" / "benchmarks" / "results"
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "measured.md"
 BEGIN, END = "<!-- made by python -m tests.benchmarks.families -->\n", "<!-- until here -->\n"
@@ -34,9 +37,10 @@ HEAD = [
 PROSE = """# Measured, family by family
 
 What `explain` needs for one prediction, next to the comparison rule that needs least, over the free
-domain and with all defaults (every vocabulary is tried, the smallest counts; witnesses are searched
-for). `python -m tests.benchmarks --only foreign heldout-NAME` measures again, `python -m
-tests.benchmarks.families` makes this page and the table in the README from the results.
+domain and with all defaults (the smallest of all vocabularies counts; witnesses are searched for;
+sizes in the other vocabularies are those of `--compare`). `python -m tests.benchmarks --only
+foreign heldout-NAME` measures again, `python -m tests.benchmarks.families` makes this page and the
+table in the README from the results.
 
 - *recognised*: whether a network of the family is recognised as what it is, from each exporter of
   torch with its defaults (`own`: written by `protoproof export`; `refused`: in one line that names
@@ -63,6 +67,28 @@ KERNELS_HEAD = [
     "only by the machine-checked kernel",
     "by neither",
 ]
+
+FULL_SIZE = """## Networks of full size
+
+224 x 224 pixels, 2,000 prototypes of 128 channels, 200 classes, 7 x 7 locations (`python -m
+tests.benchmarks --only full-size`). The encoders have random weights, but for EfficientNet-lite0,
+whose weights were trained for ImageNet; nothing here is about accuracy. `projected`: prototypes
+are latents of one picture per class, and what is explained is another picture of the first class;
+`uniform`: random numbers, as before any training. Files are written by `import`. All is in
+processor seconds of one thread. `inspect` and `check` are whole processes, start included;
+`import` and loading are not. Explanations are without loading and without the forward pass, which
+stand beside them, and with all kernel checks; `auto` tries every vocabulary and searches for
+witnesses. Memory is the peak of the largest process, in MiB.
+
+A batch is not used: of {images} pictures that ONNX Runtime was given together, {latents_equal}
+latents and {scores_equal} scores had the bits that they have alone (other heads gave others), and a
+picture took {batched_s:g} s in the batch against {single_s:g} s alone.
+"""
+
+FULL_SIZE_HEAD = [
+    "network", "prototypes", "inspect", "import", "load", "forward pass", *VOCABULARIES,
+    "auto, with witnesses", "check", "MiB",
+]  # fmt: skip
 
 RULES_HEAD = """## The comparison rules
 
@@ -118,6 +144,7 @@ def page() -> str:
             grid(["network", "head", *HEAD], trained),
             *_listed(),
             *_kernels(),
+            *_full_size(),
             "## Every comparison rule\n",
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
@@ -147,6 +174,46 @@ def _kernels() -> list[str]:
         for row in kernels()
     )
     return [KERNELS, grid(["network", "head", *KERNELS_HEAD], rows)]
+
+
+def _full_size() -> list[str]:
+    """The section about networks of full size, where they were measured."""
+    rows = rows_of("full-size")
+    if not rows:
+        return []
+    targets = [
+        "*asked for*", "", f"{TARGETS['inspect_s']:g}", "", "", "",
+        *[f"{TARGETS['explain_s']:g}"] * (len(VOCABULARIES)), f"{TARGETS['auto_s']:g}",
+        f"{TARGETS['check_s']:g}", f"{TARGETS['peak_mib']:,}",
+    ]  # fmt: skip
+    batch = next(row["batch"] for row in rows if "batch" in row)
+    return [FULL_SIZE.format(**batch), grid(FULL_SIZE_HEAD, [targets, *map(_full_size_row, rows)])]
+
+
+def _full_size_row(row: dict[str, Any]) -> list[str]:
+    known = row["explained"]
+    peak = max(row["inspect_mib"], *(one["peak_mib"] for one in known.values()))
+    checks = [one["check_s"] for one in known.values() if "check_s" in one]
+    return [
+        f"`{row['method']}`",
+        row["prototypes"],
+        f"{row['inspect_s']:.1f}",
+        "-" if "import_s" not in row else f"{row['import_s']:.1f}",
+        f"{row['load_s']:.1f}",
+        f"{row['forward_s']:.2f}",
+        *(_full_size_cell(known.get(word)) for word in (*VOCABULARIES, "auto")),
+        f"{min(checks):.1f} to {max(checks):.1f}",
+        f"{peak:,}",
+    ]
+
+
+def _full_size_cell(one: dict[str, Any] | None) -> str:
+    if one is None:
+        return "-"
+    if one["facts"] is None:
+        return f"{one['verdict']}, {one['seconds']:.1f}"
+    said = f"{one['facts']} facts, {one['seconds']:.1f}"
+    return f"{said}, {one['necessary']} with a witness" if one["necessary"] else said
 
 
 def _title(name: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import dist
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from protoproof.kernel import check
 from protoproof.prover.latent.instance import Instance
-from tests.benchmarks import baseline
+from tests.benchmarks import baseline, full_networks, full_size
 from tests.benchmarks.cub import cub_size, prove
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import workload
@@ -17,6 +19,7 @@ from tests.benchmarks.sweep import one
 from tests.benchmarks.synthetic import Shape, make_head, make_instance
 from tests.benchmarks.table import markdown
 from tests.benchmarks.ways import ways
+from tests.support.importing import encoders
 from tests.support.strategies import random_instance
 
 TINY = Shape(prototypes=40, channels=8, classes=5, grid=(2, 3))
@@ -135,3 +138,14 @@ def test_a_sweep_counts_accepted_certificates() -> None:
     row = one("mnist-1x1", ways(("topk",))[0], 2)
     assert row["proved"] == 2
     assert row["open"] == {}
+
+
+def test_full_size_in_small(tmp_path: Path) -> None:
+    state = full_networks.checkpoint(encoders.ResNet, classes=3)
+    plain = full_networks.written(state, tmp_path / "plain.onnx", size="64")
+    known = full_networks.projected(plain, tmp_path / "known.onnx", 64)
+    np.save(tmp_path / "x.npy", full_networks.picture(0, 7, 64))
+    found = full_size._explained(known, tmp_path / "x.npy", "topk", False)
+    assert (found["verdict"], found["vocabulary"]) == ("proved", "topk")
+    assert check(Path(found["certificate"]), known).accepted
+    assert full_size.batched(known, 64, 2)["images"] == 2

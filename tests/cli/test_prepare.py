@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,14 @@ def test_what_nobody_states_is_left_alone_and_said(tmp_path: Path) -> None:
     wrong = protoproof("prepare", model, "--out", tmp_path / "x.onnx", "--classes", names)
     assert (wrong.code, "1 names, and the network has 2 classes" in wrong.err) == (2, True)
     assert protoproof("prepare", model, "--out", tmp_path / "x.json").code == 2
+
+
+def test_a_refusal_names_options_that_the_verb_has(tmp_path: Path) -> None:
+    model = draft().save(tmp_path)  # takes grey pictures
+    data = pictures(tmp_path / "birds")
+    asked = ("--preprocess", "resize=6x6,mean=0.5,std=0.25", "--data", data)
+    said = protoproof("prepare", model, "--out", tmp_path / "ready.onnx", *asked)
+    assert said.code == 2
+    named = set(re.findall(r"--[a-z]+", said.err))
+    assert named
+    assert named <= set(re.findall(r"--[a-z]+", protoproof("prepare", "--help").out))

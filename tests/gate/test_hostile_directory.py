@@ -98,7 +98,12 @@ def data() -> Instances:
 def honest(tmp_path_factory: pytest.TempPathFactory, data: Instances) -> Path:
     out = tmp_path_factory.mktemp("honest") / "c"
     run_campaign(
-        network(), data, out, options=Options(), regions=(SMALL, LARGE), engine=InlineEngine
+        network(),
+        data,
+        out,
+        options=Options(compare=True),
+        regions=(SMALL, LARGE),
+        engine=InlineEngine,
     )
     return out
 
@@ -577,7 +582,7 @@ def test_a_ledger_that_is_none_is_one_line(copy: Path, data: Instances, harm: st
     assert (found.value.exit_code, str(found.value).count("\n")) == (2, 0)
     if harm in ("trigger", "view", "column", "table", "missing", "version", "text", "link", "pipe"):
         with pytest.raises(ProtoProofError) as found:
-            run_campaign(network(), data, copy, options=Options(), engine=InlineEngine)
+            run_campaign(network(), data, copy, options=Options(compare=True), engine=InlineEngine)
         assert (found.value.exit_code, str(found.value).count("\n")) == (2, 0)
 
 

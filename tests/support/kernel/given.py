@@ -18,6 +18,7 @@ class Read(BoundHead):
         self.latent_operator = "Some"
         self.cuts = ()  # no tensors of a graph
         self.first_output = ""
+        self.evaluated = None
         self.kept = {}
         self.latent_range = {"box": ((0, 1), (1, 1)), "half": ((0, 1), None)}.get(kind)
         self.normalised = kind if kind in ("sphere", "ball", "simplex") else ""
@@ -31,7 +32,7 @@ class Given(ModelFile):
         self.sha256 = "0" * 64
         self._here = here
 
-    def bound(self, latents: tuple[str, ...], output: str) -> BoundHead:
+    def bound(self, latents: tuple[str, ...], output: str, *, whole: bool = False) -> BoundHead:
         return Read(self._here, latents, output)
 
 

@@ -17,6 +17,7 @@ _SEEN = "what was looked at before is looked at again"
 _LEAST_INSIDE = "of every function with extremes inside of a range, the least value is one of them"
 _ONE = "of numbers between 0 and 1 both expressions are known alike"
 _LENGTHS = "they have one length: one entry per prototype, or per point, that was asked for"
+_TOGETHER = "whether some rows are multiplied, or all of them: what is kept is the same"
 _AT_ONCE = "how many points are measured at once; what is measured is the same"
 _FINER = "everything is over a finer unit: the numbers are the same"
 _NO_SHIFT = "without a box both shifts are the head's: nothing is shifted, by whatever factor"
@@ -53,8 +54,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "for row, square, denominator in zip(products, squares, denominators, strict=True):": (
             _LENGTHS
         ),
-        "Moved.need: another truth: "
-        "for place, (j, n) in enumerate(zip(chosen, rows[0], strict=True)):": _LENGTHS,
+        **{
+            f"Moved.need: {change}: every = 2 * len(chosen) > count": _TOGETHER
+            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
+        },
         "Measurer._signed_squares: one more: "
         "unit = math.lcm(*[n.denominator for length in set(lengths) for n in length[:2]])": (
             "a common factor of all numerators and units: the quotients are the same"

@@ -18,6 +18,7 @@ import numpy as np
 
 from protoproof.backend import engine_named
 from protoproof.campaign.executor import Outcome, Server, Task
+from protoproof.campaign.latents import KeptSession
 from protoproof.campaign.record import (
     STATE_OF,
     HeadKey,
@@ -59,6 +60,8 @@ class ExplainJob:
         device: where regions are falsified and bounded, ``cpu`` or ``cuda``.
         seconds: what an instance, or a region around one, may take.
         about: what certificates record of when and how they were asked for.
+        latents: where results of the runtime are kept for all tasks (see ``latents``); None for
+            nowhere.
     """
 
     model: Path
@@ -67,6 +70,7 @@ class ExplainJob:
     device: str = "cpu"
     seconds: float | None = None
     about: About = field(default_factory=About)
+    latents: Path | None = None
 
     def __call__(self) -> Server:
         """Load the network once.
@@ -84,6 +88,9 @@ class ExplainJob:
         )
         if network.sha256 != self.head.model:
             raise ModelError(f"{self.model}: the file changed after the campaign was planned")
+        kept = None if self.latents is None else KeptSession(network, self.latents)
+        if kept is not None:
+            network = replace(network, session=kept)
         explainer = Explainer(network, engine)
 
         @cache
@@ -94,6 +101,8 @@ class ExplainJob:
 
         def serve(task: Task) -> Outcome:
             about = self.about.model_copy(update={"input_name": recordable(task.name)})
+            if kept is not None:
+                kept.about(task.x)
             if task.region is not None:
                 from protoproof.campaign.certify_task import certified
 

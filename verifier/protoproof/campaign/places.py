@@ -13,6 +13,7 @@ from protoproof.files import read_regular
 LEDGER = "ledger.sqlite"
 CERTIFICATES = "certificates"
 REGIONS = "regions"  # certificates and counterexamples of regions
+LATENTS = "latents"  # what the runtime computed, see ``latents``
 SIZES = "sizes"  # certificates of explanations in vocabularies that were not chosen
 
 

@@ -75,6 +75,7 @@ class Options:
     widen: bool = False
     label: str | None = None
     level: str = "auto"
+    compare: bool = False
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
@@ -96,6 +97,12 @@ class Options:
             UsageError: an unknown word.
         """
         return ExplainOptions(**self.to_json())
+
+
+def alike(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether options of two campaigns lead to the same explanations: what else is certified
+    beside them (``compare``) changes none."""
+    return {**first, "compare": False} == {**second, "compare": False}
 
 
 @dataclass(frozen=True)

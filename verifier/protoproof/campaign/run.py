@@ -18,6 +18,7 @@ from protoproof.campaign.explain_task import ExplainJob
 from protoproof.campaign.instances import Instances
 from protoproof.campaign.lock import only_writer
 from protoproof.campaign.options import CampaignKeywords, CampaignOptions
+from protoproof.campaign.places import LATENTS
 from protoproof.campaign.plan import Plan, earlier_results, make_plan
 from protoproof.campaign.regions import RegionRecord
 from protoproof.campaign.result import Campaign, Progress
@@ -73,7 +74,8 @@ def run_campaign(
             ledger.plan(plan.about, plan.facts, plan.planned)
             healed = ledger.altered()
             todo = plan.open_tasks(ledger, known)
-            computed, carried = _worked(ledger, plan, todo, make_server, progress, caught)
+            where = _engine(plan, out / LATENTS, make_server)
+            computed, carried = _worked(ledger, plan, todo, where, progress, caught)
             reused = plan.total - sum(count for _, count in todo)
             rows = tuple(replace(row, file=instances.file(row.index)) for row in ledger.rows())
             found = plan.about, plan.facts, rows, ledger.regions()
@@ -92,14 +94,13 @@ def _worked(
     ledger: Ledger,
     plan: Plan,
     todo: list[tuple[Task, int]],
-    make_server: MakeServer | None,
+    where: Any,
     progress: Callable[[Progress], None],
     caught: list[int],
 ) -> tuple[int, int]:
     """Do what is left until a signal is caught: how many results that gave, and carried over."""
     occurrences = {task.key: count for task, count in todo}
     reused = plan.total - sum(occurrences.values())
-    where = _engine(plan, make_server)
     computed = carried = 0
     progress(Progress(reused, plan.total, reused))
     answers = compute(
@@ -133,7 +134,7 @@ def _store(ledger: Ledger, task: Task, outcome: Outcome, timing: Timing) -> None
     ledger.store_region(record, timing, outcome.certificate, outcome.counterexample)
 
 
-def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
+def _engine(plan: Plan, latents: Path, make_server: MakeServer | None) -> Any:
     """What makes workers, and what these do."""
     asked, limits = plan.asked, plan.asked.limits
     network = plan.network
@@ -145,6 +146,7 @@ def _engine(plan: Plan, make_server: MakeServer | None) -> Any:
         limits.seconds,
         # workers read the network as this one was
         asked.about.model_copy(update={"preprocessing": network.pixels.text}),
+        None if asked.engine == "ray" else latents.resolve(),  # a node may have another disk
     )
     if not isinstance(asked.engine, str):
         return asked.engine(job, limits)

@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from protoproof.cli.options import (
+    Compare,
     Domain,
     Inflate,
     Json,
@@ -102,6 +103,7 @@ def campaign(
     inflate: Inflate = False,
     label: Label = None,
     level: Level = "auto",
+    compare: Compare = False,
     latent: Latent = None,
     output: Output = None,
     preprocess: Preprocess = None,
@@ -121,11 +123,11 @@ def campaign(
     require("explain", "a campaign")
     from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
     from protoproof.explanation.evidence import called
+    from protoproof.network import load
 
-    chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
-        selection=Selection(per_class, seed, chosen),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level),
+        selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
+        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -137,7 +139,6 @@ def campaign(
     )
     _require_ready(asked, parquet)
     from protoproof.campaign.instances import read_instances
-    from protoproof.network import load
 
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     instances = read_instances(data, network.pixels.preprocessing)
@@ -207,6 +208,8 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"predictions {right}, which no proof says{which}", highlight=False)
     table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
+        if not sizes["count"]:
+            continue  # never the smallest
         table.add_row(
             safe(vocabulary), *("-" if v is None else f"{v:g}" for v in list(sizes.values()))
         )

@@ -21,6 +21,7 @@ from protoproof.cli.explain_options import (
 from protoproof.cli.options import (
     AllOf,
     AnyInput,
+    Compare,
     Contrast,
     Device,
     Domain,
@@ -77,6 +78,7 @@ def explain(
     timeout: Timeout = None,
     label: Label = None,
     level: Level = "auto",
+    compare: Compare = False,
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -103,7 +105,7 @@ def explain(
     search = vocabulary, domain, oracle, witnesses, inflate, minimal, limit_s, label, level
     asked = Asked(
         model,
-        ExplainOptions(*search),
+        ExplainOptions(*search, compare),
         given(context),
         *(input_, index, data, limit, contrast, training, most, dump_smt2),
         *(device, out, pages, no_script, printed(as_json, quiet)),

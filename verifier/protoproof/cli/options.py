@@ -83,6 +83,13 @@ Inflate = Annotated[
     bool,
     typer.Option("--inflate", help="Widen facts to intervals that keep the proof."),
 ]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="With --vocabulary auto: also prove the smallest set of every other vocabulary.",
+    ),
+]
 Level = Annotated[
     str,
     typer.Option(

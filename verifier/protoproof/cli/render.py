@@ -33,8 +33,8 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     for attempt in explanation.attempts:
         table.add_row(
             attempt.vocabulary,
-            "-" if attempt.size is None else str(attempt.size),
-            safe(attempt.verdict.status.value if alone else str(attempt.verdict)),
+            "-" if attempt.facts is None else str(attempt.facts),
+            safe(attempt.verdict.status.value if alone else attempt.words),
             f"{attempt.seconds * 1e3:.0f} ms",
         )
     if explanation.attempts:

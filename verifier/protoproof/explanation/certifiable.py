@@ -49,7 +49,7 @@ def checkers_reading(network: Network, model: ModelFile | None = None) -> Readin
     found = network.recognised
     file = model or ModelFile(network.data, network.files)
     try:
-        bound = file.bound(found.latents, found.output)
+        bound = file.bound(found.latents, found.output, whole=True)  # level F is asked for next
     except ProtoProofError as error:
         return Reading(str(error))
     ours, theirs = network.head, bound.head

@@ -17,8 +17,9 @@ from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import About, Core, Envelope, SizeBound
 from protoproof.errors import ModelError
-from protoproof.explanation.answer import Best, answer
+from protoproof.explanation.answer import answer
 from protoproof.explanation.certifiable import checkers_reading
+from protoproof.explanation.choosing import Choosing
 from protoproof.explanation.level import Levels, levels_of, missed
 from protoproof.explanation.minimum import Proof, smallest, stated
 from protoproof.explanation.options import ExplainKeywords, ExplainOptions
@@ -31,17 +32,15 @@ from protoproof.network.head.head import Head
 from protoproof.network.onnx.node import printable
 from protoproof.prover.counterexample.witness import Found, find_witnesses
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
+from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.latent.time_limit import OutOfTimeError, until
+from protoproof.prover.latent.time_limit import until
 from protoproof.prover.oracle.memory import require_memory
 from protoproof.prover.proof.encode import stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
-from protoproof.prover.search.search import Candidate, candidates
-from protoproof.verdict import Verdict, judged, unknown
-
-# characters of the checker's sentence that an answer repeats
-_SENTENCE = 200
+from protoproof.prover.search.search import Candidate
+from protoproof.verdict import Verdict, judged
 
 
 class Explainer:
@@ -149,7 +148,10 @@ class Explainer:
         if undecided is not None:
             return answer(question, self.network, undecided, (), None, started)
         deadline = started + (math.inf if options.timeout is None else options.timeout)
-        attempts, best, unfinished = self._tried(question, deadline)
+        words = self._vocabularies(options.vocabulary)
+        choosing = Choosing(self, question, words, deadline)
+        attempts, best = choosing.made()
+        unfinished = choosing.unfinished
         if best is not None and options.minimal == "minimum":
             proof = self._smallest(question, best[2], best[3], deadline)
             best = (len(proof.facts), *best[1:3], proof)
@@ -159,7 +161,7 @@ class Explainer:
                 else a
                 for a in attempts
             ]
-        if best is not None and options.witnesses:
+        if best is not None and options.witnesses and options.minimal == "minimum":
             with until(deadline) as limit:
                 best = (*best[:3], self._witnessed(question, best[3]))
             if limit.cut:
@@ -181,45 +183,6 @@ class Explainer:
         instance = self.instance(observation, self.network.labels(options.label))
         domain.require(instance.latent)
         return Question(observation, instance, domain, options, about or About())
-
-    def _tried(
-        self, question: Question, deadline: float
-    ) -> tuple[list[Attempt], Best | None, list[str]]:
-        """What each vocabulary gave, the smallest proof, and what there was no time for.
-
-        Once something is proved, no vocabulary is begun after ``deadline``.
-        """
-        attempts: list[Attempt] = []
-        proofs: list[Best] = []
-        unfinished: list[str] = []
-        for word in self._vocabularies(question.options.vocabulary):
-            begun = time.perf_counter()
-            if proofs and begun >= deadline:
-                attempts.append(Attempt(word, unknown(f"{OUT_OF_TIME}: not tried"), None, 0.0))
-                unfinished.append(f"{word} was not tried")
-                continue
-            outcome: Proof | Verdict
-            with until(deadline) as limit:
-                try:
-                    outcome = self._prove(question, word, min(proofs)[0] if proofs else None)
-                except OutOfTimeError:
-                    outcome = unknown(f"{OUT_OF_TIME}: no set of facts was found until then")
-            if limit.cut:
-                what = (
-                    "not searched to the end"
-                    if isinstance(outcome, Verdict)
-                    else "not made as small as it could be"
-                )
-                unfinished.append(f"{word} was {what}")
-            spent = time.perf_counter() - begun
-            if isinstance(outcome, Verdict):
-                attempts.append(Attempt(word, outcome, None, spent))
-            else:
-                size, envelope = len(outcome.facts), outcome.certificate
-                verdict = judged(outcome.check.conditions)
-                attempts.append(Attempt(word, verdict, size, spent, envelope))
-                proofs.append((len(outcome.facts), len(proofs), word, outcome))
-        return attempts, min(proofs, default=None), unfinished
 
     def domain(self, name: str | Domain, observation: Observation) -> Domain:
         """The domain that ``explain`` calls ``name``.
@@ -243,33 +206,6 @@ class Explainer:
             return [word for word in WORDS if word == asked]
         return vocabularies_of(self.network.head)
 
-    def _prove(
-        self, question: Question, vocabulary: Vocabulary, known: int | None
-    ) -> Proof | Verdict:
-        """A certified explanation in one vocabulary, or why there is none; ``known``: the size of
-        the best so far, next to which far larger sets are not polished."""
-        reason = unknown("no set of facts of this vocabulary suffices")
-        least = len(question.instance.latent)
-        # without a relational proof nearly every location needs a fact of its own
-        hopeless = known is not None and least > known and not question.instance.head.plain
-        if vocabulary == "pairs" and hopeless:
-            return unknown("pairs were not tried: another vocabulary needs fewer facts")
-        oracle, floors, asked = question.options.oracle, [0.0], False
-        for floor in floors:  # which grows: see below
-            for found in candidates(
-                question.instance, question.domain, vocabulary, oracle, known, floor
-            ):
-                proof, report, core = self._attempted(question, vocabulary, found)
-                if proof is not None:
-                    return proof
-                reason = unknown(f"uncertified: {_complaint(report)}")
-                if question.options.level == "F" and missed(report) and not asked:
-                    # level F is a condition of the search from here on
-                    floors += self.levels.floors(core)
-                    asked = True
-                    break
-        return reason
-
     def certified(
         self,
         question: Question,
@@ -278,24 +214,30 @@ class Explainer:
         size_bound: SizeBound | None = None,
     ) -> Proof | None:
         """The certificate of a set, if the checker finds every obligation met."""
-        return self._attempted(question, vocabulary, found, size_bound)[0]
+        return self.attempted(question, vocabulary, found, size_bound)[0]
 
     @cached_property
     def levels(self) -> Levels:
         """What is known about float32 executions of the network's head."""
         return levels_of(self.network, self.model_file)
 
-    def _attempted(
+    def attempted(
         self,
         question: Question,
         vocabulary: Vocabulary,
         found: Candidate,
         size_bound: SizeBound | None = None,
-    ) -> tuple[Proof | None, CheckReport, Core]:
-        """The certificate of a set, or None, and what the checker says.
+        *,
+        deadline: float | None = None,
+    ) -> tuple[Proof | None, CheckReport, Core, bool]:
+        """The certificate of a set, or None, and what the checker says; its core; and whether
+        there was no time for all witnesses.
 
         At level F where the facts prove it, unless only R is asked for; at R where they do not,
         unless F is.
+
+        Args:
+            deadline: until when witnesses are sought; None for none at all.
         """
         core, facts = stated(
             self.network,
@@ -305,22 +247,42 @@ class Explainer:
             found,
             question.options.widen,
         )
-        core = core.model_copy(update={"size_bound": size_bound})
+        core, cut = core.model_copy(update={"size_bound": size_bound}), False
+        if deadline is not None:
+            with until(deadline) as limit:
+                sought = find_witnesses(question.instance, question.domain, facts)
+            cut = limit.cut
+            if sought:
+                seen = core.model_copy(update={"witnesses": stored_witnesses(sought)})
+                proof, report = self._at_its_level(question, found, facts, core, seen)
+                # a witness that the checker refuses would take the whole certificate with it
+                if proof is not None:
+                    return proof, report, core, cut
+        proof, report = self._at_its_level(question, found, facts, core, core)
+        return proof, report, core, cut
+
+    def _at_its_level(
+        self, question: Question, found: Candidate, facts: FactSet, bare: Core, core: Core
+    ) -> tuple[Proof | None, CheckReport]:
+        """``core``, which is ``bare`` and perhaps witnesses, at the level that it is proved at."""
         about = question.about.model_copy(update={"oracle": found.oracle})
         level, reason = question.options.level, ""
         if level != "R":
             reason = self.levels.objection(core)
+            if not reason and level == "auto" and bare is not core and self.levels.doubtful:
+                # mostly missed: found out without the witnesses, which would be checked twice
+                reason = missed(self.checked(Envelope(core=self.levels.at_f(bare), about=about)))
             if not reason:
                 envelope = Envelope(core=self.levels.at_f(core), about=about)
                 report = self.checked(envelope)
                 reason = missed(report)
                 if report.met or level == "F" or not reason:
                     proof = Proof(facts, found, envelope, report) if report.met else None
-                    return proof, report, core
+                    return proof, report
         envelope = Envelope(core=core, about=about)
         report = self.checked(envelope)
         proof = Proof(facts, found, envelope, report, level_reason=reason) if report.met else None
-        return proof, report, core
+        return proof, report
 
     def _smallest(
         self, question: Question, vocabulary: Vocabulary, proof: Proof, deadline: float
@@ -366,14 +328,6 @@ def _unproved(attempts: Sequence[Attempt]) -> Verdict:
     verdicts = [attempt.verdict for attempt in attempts]
     late = (verdict for verdict in verdicts if verdict.reason.startswith(OUT_OF_TIME))
     return next(late, verdicts[0])
-
-
-def _complaint(report: CheckReport) -> str:
-    """The checker's own sentence about the first obligation that is not met."""
-    for failure in report.failures:
-        first = failure.detail.partition("; ")[0]
-        return f"the checker says of '{failure.name}': {first[:_SENTENCE]}"
-    return "the checker did not accept the proof"
 
 
 def explain(

@@ -40,7 +40,7 @@ class Levels:
     @cached_property
     def _found(self) -> tuple[Execution | None, str]:
         with Budget().active():
-            bound = self.model.bound(self.latents, self.output)
+            bound = self.model.bound(self.latents, self.output, whole=True)
             if self.routing is not None:
                 bound = bound.routed(self.routing)  # type: ignore[arg-type]
             found = rounding(bound)
@@ -55,6 +55,11 @@ class Levels:
     def reason(self) -> str:
         """Which, and why."""
         return self._found[1]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether rounding takes much more from margins than facts mostly leave."""
+        return self.execution is not None and self.execution.form == "expanded"
 
     def objection(self, core: Core) -> str:
         """Why nothing of this kind is at level F, "" where it may be."""
@@ -79,7 +84,7 @@ class Levels:
         """What a search may ask of margins where a set misses level F; nothing where no bound of
         rounding is known for it."""
         with Budget().active():
-            bound = self.model.bound(self.latents, self.output)
+            bound = self.model.bound(self.latents, self.output, whole=True)
             head = bound.head
             where = read_domain(core.domain, head.location_count, head.channels)
             try:
@@ -104,9 +109,9 @@ def levels_of(network: Network, model: ModelFile | None = None) -> Levels:
     return Levels(file, found.latents, found.output, routing)
 
 
-def float32_words(network: Network) -> tuple[str, ...]:
+def float32_words(network: Network, model: ModelFile | None = None) -> tuple[str, ...]:
     """Whether explanations of a network can be at level F, and what would make it more often so."""
-    known = levels_of(network)
+    known = levels_of(network, model)
     if known.execution is None:
         return (f"level R only: {known.reason}",)
     if known.execution.form != "expanded":

@@ -75,6 +75,7 @@ def stated(
 ) -> tuple[Core, FactSet]:
     """The core of a set, and its facts as they are stated there: widened where asked for."""
     facts, head = found.facts, found.state.instance.head
+    found.state.intervals.adopt(facts)  # another search may have used the state since
     follows = widen and bool(facts.pairs) and head.plain and head.uniform
     if widen and not follows:  # nothing but intervals: the proof follows the facts
         facts = inflate(found.state.intervals, facts)

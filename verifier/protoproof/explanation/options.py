@@ -38,6 +38,7 @@ class ExplainKeywords(TypedDict, total=False):
     timeout: float | None
     label: str | None
     level: str
+    compare: bool
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class ExplainOptions:
     """How to explain one prediction.
 
     Attributes:
-        vocabulary: ``auto`` (the smallest over all; ``pairs`` that are far more than another needs
-            are not made as few as they could be), ``topk``, ``ceiling``, ``mixed`` or ``pairs``;
+        vocabulary: ``auto`` (the smallest over all), ``topk``, ``ceiling``, ``mixed`` or ``pairs``;
             for trees also ``path``.
         domain: ``free``, ``box``, ``sphere``, ``ball`` or ``simplex`` (what the encoder's last
             operator guarantees), a region of inputs (``linf:0.02``), or one of
@@ -69,6 +69,8 @@ class ExplainOptions:
         timeout: seconds after which all searches end with what they have: vocabularies, smallest or
             further sets, witnesses, a contrast; None for never. The first proof is sought beyond
             it, except of ``pairs``; what was found is still put into a certificate and checked.
+        compare: with ``auto``, search every vocabulary to its end and certify each; else only the
+            smallest is certified, and what cannot be smaller is not searched.
 
     Raises:
         UsageError: an unknown vocabulary, oracle, kind of minimality or level; level F over a
@@ -84,12 +86,18 @@ class ExplainOptions:
     timeout: float | None = None
     label: str | None = None
     level: str = "auto"
+    compare: bool = False
 
     def __post_init__(self) -> None:
         require_vocabulary(self.vocabulary)
         object.__setattr__(self, "oracle", require_oracle(self.oracle))
         if self.minimal not in MINIMAL:
             raise UsageError(f"--minimal {self.minimal}: unknown; use " + ", ".join(MINIMAL))
+        if self.compare and self.vocabulary != "auto":
+            raise UsageError(
+                f"--compare: certifies what --vocabulary auto tries, and --vocabulary "
+                f"{self.vocabulary} tries nothing else; leave one of them out"
+            )
         if self.level not in LEVELS:
             raise UsageError(f"--level {self.level}: unknown; use " + ", ".join(LEVELS))
         if self.level == "F" and isinstance(self.domain, str) and ":" in self.domain:

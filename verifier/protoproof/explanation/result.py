@@ -48,6 +48,8 @@ class Attempt:
     """What one vocabulary gave: the number of proved facts, or why there are none.
 
     ``certificate`` is that of the explanation in this vocabulary, accepted by the checker, or None.
+    ``found``: facts of a set that the search found and nobody proved, because another vocabulary
+    needs no more. ``aside``: nothing failed, another vocabulary made the rest needless.
     """
 
     vocabulary: Vocabulary
@@ -55,6 +57,18 @@ class Attempt:
     size: int | None
     seconds: float
     certificate: Envelope | None = None
+    found: int | None = None
+    aside: bool = False
+
+    @property
+    def facts(self) -> int | None:
+        """Facts of what is proved, or else of what was found."""
+        return self.found if self.size is None else self.size
+
+    @property
+    def words(self) -> str:
+        """The verdict for people; of what was needless, why."""
+        return self.verdict.reason if self.aside else str(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,7 @@ class Explanation:
                     "verdict": attempt.verdict.status.value,
                     "reason": attempt.verdict.reason,
                     "size": attempt.size,
+                    "found": attempt.facts,
                     "time_s": round(attempt.seconds, 4),
                 }
                 for attempt in self.attempts

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from protoproof.campaign import Confirmed, Instances, Row, confirm, read_campaign
 from protoproof.campaign.places import LEDGER
+from protoproof.campaign.record import alike
 from protoproof.campaign.result import network_of
 from protoproof.errors import InputError
 
@@ -183,7 +184,7 @@ def compare(old: Confirmed, new: Confirmed) -> Comparison:
     Raises:
         InputError: options differ, or no instance is in both.
     """
-    if old.about["options"] != new.about["options"]:
+    if not alike(old.about["options"], new.about["options"]):
         raise InputError(
             f"{old.directory}: was run with other options "
             f"({_difference(old.about['options'], new.about['options'])}), so its explanations "
@@ -245,5 +246,6 @@ def _identity(campaign: Confirmed) -> dict[str, Any]:
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    asked = {*old, *new} - {"compare"}
+    names = sorted(name for name in asked if old.get(name) != new.get(name))
     return ", ".join(f"{name}: {old.get(name)} then, {new.get(name)} now" for name in names)

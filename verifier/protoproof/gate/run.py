@@ -22,6 +22,7 @@ from protoproof.campaign.instances import read_instances
 from protoproof.campaign.model_identity import model_facts
 from protoproof.campaign.options import CampaignOptions, Workplace
 from protoproof.campaign.recheck import Rechecked
+from protoproof.campaign.record import alike
 from protoproof.campaign.regions import KINDS
 from protoproof.campaign.result import network_of
 from protoproof.campaign.run import run_campaign
@@ -127,9 +128,11 @@ def _asked(
 ) -> CampaignOptions:
     """The campaign that the policy describes."""
     plan = policy.campaign
+    # sizes of a vocabulary count where it is certified, be it the smallest or not
+    compare = plan.vocabulary == "auto" and bool(policy.rules.explanation_size)
     return CampaignOptions(
         selection=plan.selection,
-        options=replace(plan.options, label=label),
+        options=replace(plan.options, label=label, compare=compare),
         regions=[rule.region for rule in policy.rules.certified_accuracy or ()],
         limits=plan.limits,
         earlier=earlier,
@@ -247,7 +250,7 @@ def _refuse_unanswerable(file: PolicyFile, network: Network) -> None:
 
 def _require_comparable(old: Campaign, options: dict[str, Any], where: Path | None) -> None:
     """Before any work: the baseline was explained in the same way."""
-    if old.about["options"] != options:
+    if not alike(old.about["options"], options):
         raise InputError(
             f"--baseline {where}: was run with other options than the policy's campaign; run it "
             "again with the same"

@@ -82,7 +82,8 @@ def head(asked: Question, known: Established) -> Examination[BoundHead]:
     """3. Between the stated tensors the graph computes a head, which the checker reads from it, and
     which is of the stated kind; of a tree it is said which reading is explained."""
     stated = known[Core].model
-    bound = asked.model.bound(stated.latent, stated.output)
+    whole = known[Core].level == "F"
+    bound = asked.model.bound(stated.latent, stated.output, whole=whole)
     found = bound.head
     pooling = tuple(sorted({pooling.kind for pooling in found.pooling}))
     for word, ours, theirs in (

@@ -51,6 +51,7 @@ def rounding(bound: BoundHead) -> Rounding:
     """How a graph computes its head in float32; computed once for a model, paid by every check."""
     found = bound.kept.get(_KEPT)
     if found is None:
+        current().first(_KEPT)
         with current().recorded() as cost:
             found = bound.kept[_KEPT] = _described(bound), cost
     elif isinstance(found, tuple) and current().first(_KEPT):
@@ -61,7 +62,7 @@ def rounding(bound: BoundHead) -> Rounding:
 
 
 def _described(bound: BoundHead) -> Rounding:
-    known = evaluated(bound.graph, bound.latents, bound.output)
+    known = bound.evaluated or evaluated(bound.graph, bound.latents, bound.output)
     head = bound.head
     tree = head.decision.kind == "tree" and head.decision.routing != "distributed"
     if tree:
@@ -208,12 +209,12 @@ class _Sums:
         spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
         weights = np.zeros((len(scores), len(terms)))
         for row, one in zip(weights, scores, strict=True):
-            for term, weight in zip(one.terms, one.weights, strict=True):
-                row[place[term]] = float(Fraction(weight) / one.denominator)
+            # the quotient of two integers is the nearest float64 number
+            row[[place[term] for term in one.terms]] = [w / one.denominator for w in one.weights]
         atoms = [walk.atoms.get(t) for t in terms]
         return cls(
             weights,
-            np.array([float(Fraction(s.constant) / s.denominator) for s in scores]),
+            np.array([s.constant / s.denominator for s in scores]),
             np.array([math.inf if a is None else a.error for a in atoms]),
             np.array([-math.inf if a is None else a.low for a in atoms]),
             np.array([math.inf if a is None else a.high for a in atoms]),

@@ -290,16 +290,23 @@ class Moved:
         chosen = sorted(j for j in wanted if measures(location, j))
         if not chosen:
             return
+        # picking most rows of the stored matrix costs more than a product with all of them
+        count = latent.head.prototype_count
+        every = 2 * len(chosen) > count
         size, what = point.size + latent.size, "the measurements of a moved location"
+        products = count if every else len(chosen)
         spend(
             what,
-            len(chosen) * latent.measurer.cost(size) + latent.head.channels * integer(point.size),
+            products * latent.measurer.cost(size) + latent.head.channels * integer(point.size),
         )
-        hold(what, stored(len(chosen), 2 * size))
-        rows, units = latent.measurer.numerators([(point.numerators, point.denominator)], chosen)
+        hold(what, stored(products, 2 * size))
+        rows, units = latent.measurer.numerators(
+            [(point.numerators, point.denominator)], None if every else chosen
+        )
         square = sum(n * n for n in point.numerators), point.denominator**2 << (2 * latent.shift)
-        for place, (j, n) in enumerate(zip(chosen, rows[0], strict=True)):
-            point.known[j] = latent.measurer.value(j, n, units[0], place, square)
+        places = {j: j if every else place for place, j in enumerate(chosen)}
+        for j, place in places.items():
+            point.known[j] = latent.measurer.value(j, rows[0][place], units[0], place, square)
 
     def measurement(self, location: int, prototype: int) -> Value:
         """m_lj."""

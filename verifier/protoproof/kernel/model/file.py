@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.errors import ModelError
-from protoproof.kernel.budget import Budget, current
+from protoproof.kernel.budget import Budget, current, hold
 from protoproof.kernel.model.data_files import (
     MAX_TOTAL,
     described,
@@ -22,7 +22,13 @@ from protoproof.kernel.model.data_files import (
 )
 from protoproof.kernel.model.decision import Routing
 from protoproof.kernel.model.graph import Graph
-from protoproof.kernel.model.reading import find_head, first_output
+from protoproof.kernel.model.reading import (
+    Evaluated,
+    evaluated,
+    find_head,
+    first_output,
+    hold_head,
+)
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
 
 
@@ -54,17 +60,19 @@ class BoundHead:
         normalised: ``simplex``, ``sphere`` (of norm 1, unless what is normalised is zero) or
             ``ball`` (of norm at most 1) where its operator guarantees that; else empty.
         graph: what it was read from.
+        evaluated: all values between latents and output; None where they are free again.
         kept: what other rooms found out about it, for all certificates.
 
     Raises:
         DescriptionError, ModelError: there is no head that the checker knows.
     """
 
-    def __init__(self, graph: Graph, latents: tuple[str, ...], output: str) -> None:
-        found = find_head(graph, latents, output)
+    def __init__(self, known: Evaluated, latents: tuple[str, ...], output: str) -> None:
+        found, graph = find_head(known), known.here.graph
         self.head, self.cuts = found.head, found.cuts
         self.final, self.inputs = found.final, graph.inputs
         self.graph = graph
+        self.evaluated: Evaluated | None = known
         self.kept: dict[str, object] = {}
         self.latents, self.output = latents, output
         self.first_output = first_output(graph, output)
@@ -99,14 +107,28 @@ class BoundHead:
         return LatentTensor(self.cuts[0].tensor, self.cuts[0].shape, self.cuts[0].sites)
 
 
-def _bound(graph: Graph, latents: tuple[str, ...], output: str) -> BoundHead:
+class _Known(NamedTuple):
+    """A head, what reading it costs a check, and the bytes of what it was read from."""
+
+    bound: BoundHead
+    cost: Budget
+    source: int
+
+
+def _read(graph: Graph, latents: tuple[str, ...], output: str) -> _Known:
     """The head; where a graph means nothing, whatever the reader trips over is a refusal."""
-    try:
-        return BoundHead(graph, latents, output)
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"model: what makes {output!r} means nothing: operands or sizes do not fit together"
-        ) from error
+    with current().recorded() as cost:
+        try:
+            known = evaluated(graph, latents, output)
+            source = cost.alive
+            bound = BoundHead(known, latents, output)
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"model: what makes {output!r} means nothing: operands or sizes do not fit together"
+            ) from error
+        cost.release(source)
+        hold_head(bound.head)
+    return _Known(bound, cost, source)
 
 
 class ModelFile:
@@ -126,7 +148,7 @@ class ModelFile:
         self.data_files = dict(data_files or {})
         self.sha256 = identity(data, self.data_files)
         self.files = described(self.data_files)
-        self._heads: dict[tuple[tuple[str, ...], str], tuple[BoundHead, Budget]] = {}
+        self._heads: dict[tuple[tuple[str, ...], str], _Known] = {}
         self._graph: tuple[Graph, Budget] | None = None
 
     @classmethod
@@ -166,21 +188,26 @@ class ModelFile:
             budget.repeat("the graph", self._graph[1])
         return self._graph[0]
 
-    def bound(self, latents: tuple[str, ...], output: str) -> BoundHead:
+    def bound(self, latents: tuple[str, ...], output: str, *, whole: bool = False) -> BoundHead:
         """The head between these tensors; computed once.
 
         Every check pays for it, also where an earlier one left it here.
+
+        Args:
+            whole: with what it was read from, which level F needs; else that is free again.
 
         Raises:
             DescriptionError, ModelError: there is none that the checker knows.
         """
         graph, key = self.graph, (latents, output)
-        if key not in self._heads:
+        known = self._heads.get(key)
+        if known is None or (whole and known.bound.evaluated is None):
             self._heads.clear()  # certificates about many cuts must not fill the memory
-            with current().recorded() as cost:
-                head = _bound(graph, latents, output)
-            self._heads[key] = head, cost
-            return head
-        head, cost = self._heads[key]
-        current().repeat("the head", cost)
-        return head
+            known = self._heads[key] = _read(graph, latents, output)
+            if not whole:
+                known.bound.evaluated = None
+        else:
+            current().repeat("the head", known.cost)
+        if whole:
+            hold("what the head is read from", known.source)
+        return known.bound

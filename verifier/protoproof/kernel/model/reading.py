@@ -64,19 +64,21 @@ class Found:
     final: tuple[str, ...]
 
 
-def find_head(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    """The head from latents to an output. What it is read from is free again behind it.
+def find_head(known: Evaluated) -> Found:
+    """The head that was evaluated between latents and an output.
 
     Raises:
-        ModelError: there is none that the checker knows; it says which node is in the way.
+        ModelError: there is none that the checker knows.
     """
     with current().scope():
-        found = _found(graph, latents, output)
-    head = found.head
+        return _found(known)
+
+
+def hold_head(head: Head) -> None:
+    """Charge the memory of a head."""
     numbers = head.prototype_count * head.channels * (2 if head.scales else 1)
     hold("the head", 2 * stored(numbers, head.size) + 16 * head.location_count * head.channels)
     hold("the decision", sum(stored(len(row)) for row in head.decision.weight))
-    return found
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Evaluated:
         shapes: of the latents.
         ends: where the latents end among the flat indices.
         final: operators behind the logits, the last one first.
+        output: the tensor that was asked for.
     """
 
     here: Evaluation
@@ -99,10 +102,15 @@ class Evaluated:
     shapes: dict[str, Shape]
     ends: list[int]
     final: tuple[str, ...]
+    output: str
 
 
 def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
-    """See :func:`find_head`, which says what is refused."""
+    """What is between stated tensors of a graph.
+
+    Raises:
+        ModelError: it is no head; the message says which node is in the way.
+    """
     if not latents or len({_moved_from(graph, name) for name in latents}) != len(latents):
         raise ModelError("model: no latent tensor is named, or one twice")
     if not _published(graph, output):
@@ -136,12 +144,11 @@ def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
     labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
     reading = read_head(here.known, value.term.ravel().tolist(), ends, labels)
-    return Evaluated(here, logits, value, reading, shapes, ends, kinds)
+    return Evaluated(here, logits, value, reading, shapes, ends, kinds, output)
 
 
-def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
-    known = evaluated(graph, latents, output)
-    reading, ends = known.reading, known.ends
+def _found(known: Evaluated) -> Found:
+    graph, reading, ends = known.here.graph, known.reading, known.ends
     where = reading.where
     cuts = []
     for number, (name, shape) in enumerate(known.shapes.items()):
@@ -155,8 +162,8 @@ def _found(graph: Graph, latents: Sequence[str], output: str) -> Found:
     reason = _compares_nothing(reading, tuple(cuts))
     if reason:
         raise ModelError(
-            f"model: between {', '.join(latents)!r} and {output!r} nothing is compared with a "
-            f"prototype: {reason}"
+            f"model: between {', '.join(known.shapes)!r} and {known.output!r} nothing is compared "
+            f"with a prototype: {reason}"
         )
     return Found(reading.head, tuple(cuts), known.final)
 

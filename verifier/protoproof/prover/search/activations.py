@@ -16,7 +16,7 @@ which is therefore submodular.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -255,6 +255,24 @@ class Activations:
         if not ceilings:
             return np.asarray(bound)
         return np.append(bound, self.gains(np.array(self.levels) + self.count, reached, rivals))
+
+    def under(self, levels: Sequence[int]) -> Iterator[tuple[Reached, Vector]]:
+        """For every one of some ceilings: what it alone proves, and bounds of what names add."""
+        start, rivals = self.start, self.rivals
+        enough = 2 * self.slack
+        step = max(1, _CHUNK // (8 * self.count * max(1, rivals.number)))
+        for begin in range(0, len(levels), step):
+            some = np.array(levels[begin : begin + step], dtype=np.intp)
+            high = np.minimum(self._ceilings(some), start.high)
+            before = start.margins + (high - start.high) @ rivals.oppose
+            lowered = np.minimum(self.instance.activation, high) - high
+            after = rivals.oppose * lowered[..., None]
+            after += rivals.first
+            after += before[:, None]
+            np.minimum(after, enough, out=after)
+            bound = after.sum(axis=-1) - self.score(before)[:, None]
+            for row in range(len(some)):
+                yield Reached(start.low, high[row], before[row]), bound[row]
 
     def facts(self, chosen: Iterable[int]) -> FactSet:
         """The facts that the numbers stand for."""

@@ -12,6 +12,8 @@ costs nothing that way.)
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
@@ -22,7 +24,7 @@ from protoproof.prover.search.named import named_under_ceiling
 def ceiling(
     state: IntervalState,
     slack: float = SLACK,
-    cover: Cover | None = None,
+    cover: Callable[[float], Cover] | None = None,
     limit: int | None = None,
 ) -> FactSet | None:
     """A small sufficient set of activation facts and one ceiling, or None where there is none.
@@ -32,11 +34,11 @@ def ceiling(
     Args:
         state: of the instance.
         slack: what every margin has to exceed.
-        cover: of the same state and slack, where it is made already.
+        cover: makes one for a slack, or has it already; by default from the state.
         limit: only sets of fewer facts count.
     """
     if not state.instance.atoms.linear:
         return named_under_ceiling(state)
-    cover = cover or Cover(state, slack)
-    best = cover.smallest(cover.levels, ceilings=False, limit=limit)
-    return None if best is None else cover.facts(best)
+    made = Cover(state, slack) if cover is None else cover(slack)
+    best = made.smallest(made.levels, ceilings=False, limit=limit)
+    return None if best is None else made.facts(best)

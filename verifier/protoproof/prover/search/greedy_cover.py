@@ -148,10 +148,13 @@ class Cover(Activations):
         """
         starts = {level: [self.count + level] for level in levels}
         begun, least = {}, dict.fromkeys(levels, 0)
-        for level, start in starts.items():
+        for level, (reached, bound) in zip(levels, self.under(levels), strict=True):
             if time_is_up():
                 break
-            reached, bound = begun[level] = self.begun(start, ceilings=ceilings)
+            if ceilings:
+                others = self.gains(np.array(self.levels) + self.count, reached)
+                bound = np.append(bound, others)
+            begun[level] = reached, bound
             least[level] = self.least(bound, reached)
         best: list[int] | None = None
         size = 2 * self.count + 1 if limit is None else limit
@@ -173,11 +176,6 @@ class Cover(Activations):
             if len(found) < size:
                 best, size = found, len(found)
         return best
-
-    def fewest(self) -> int:
-        """As many facts as a cover of names and one ceiling has at least."""
-        begun = (self.begun([self.count + t], ceilings=False) for t in self.levels)
-        return 1 + min(self.least(bound, reached) for reached, bound in begun)
 
 
 def _less(facts: Sequence[int], fact: int) -> list[int]:

@@ -10,6 +10,8 @@ location add up, so that some may become superfluous.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from protoproof.prover.latent.facts import FactSet
@@ -25,28 +27,30 @@ from protoproof.verdict import Status
 _STRIDE = 4
 
 
-def mixed(state: IntervalState, slack: float = SLACK, cover: Cover | None = None) -> FactSet | None:
+def mixed(
+    state: IntervalState, slack: float = SLACK, cover: Callable[[float], Cover] | None = None
+) -> FactSet | None:
     """A small sufficient set of facts of all kinds, or None where naming everything fails.
 
     Args:
         state: of the instance.
         slack: what every margin has to exceed.
-        cover: of the same state and slack, where it is made already.
+        cover: makes one for a slack, or has it already; by default from the state.
     """
     if not state.instance.atoms.linear:
         return named_under_ceiling(state)
     one = _pair_alone(state)
     if one is not None:
         return one
-    cover = cover or Cover(state, slack)
-    alone = cover.alone()
+    made = Cover(state, slack) if cover is None else cover(slack)
+    alone = made.alone()
     if len(alone):
         best: list[int] | None = [int(alone[0])]
     else:
-        best = cover.smallest(cover.levels[::_STRIDE], ceilings=True)
+        best = made.smallest(made.levels[::_STRIDE], ceilings=True)
     if best is None:
         return None
-    facts = cover.facts(best)
+    facts = made.facts(best)
     return min(facts, _located(state, facts), key=len)
 
 

@@ -63,6 +63,21 @@ def grow(state: IntervalState) -> bool:
         state.set_location(location, [*state.known[location].facts, prototype])
 
 
+def fewest(state: IntervalState) -> int:
+    """As many pair facts as any set has that bounds of single locations prove.
+
+    Over a free domain a location without a fact could match every prototype perfectly. Where a
+    rival would win if all that speak for it were, nothing but cases can do without a fact there.
+    """
+    instance = state.instance
+    if not instance.head.plain or not instance.head.all_nearest or state.bounded is not None:
+        return 0
+    best = np.maximum(instance.similarity(state.near), instance.activation)
+    margins = instance.supporting @ instance.activation + instance.margin_offset
+    at_best = margins[:, None] + instance.opposing @ best.T
+    return int((~(at_best > state.slack)).any(axis=0).sum())
+
+
 def _most_gainful(
     state: IntervalState, margins: Margins, wanted: list[tuple[int, int]]
 ) -> tuple[int, int] | None:

@@ -41,10 +41,11 @@ from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.deletion import by_worth, delete, delete_facts
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
+from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.mixed import mixed
 from protoproof.prover.search.named import along_path
 from protoproof.prover.search.names import Vocabulary, require_oracle
-from protoproof.prover.search.pairs import grow
+from protoproof.prover.search.pairs import fewest, grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
 
@@ -63,6 +64,35 @@ class Candidate:
     state: State
 
 
+class Shared:
+    """What the searches for activation facts about one instance share: bounds and covers."""
+
+    def __init__(self, instance: Instance, domain: Domain) -> None:
+        self.instance, self.domain = instance, domain
+        self._states: dict[float, IntervalState] = {}
+        self._covers: dict[float, Cover] = {}
+
+    def state(self, slack: float) -> IntervalState:
+        """Bounds; whoever uses them says first what facts they are about."""
+        if slack not in self._states:
+            self._states[slack] = IntervalOracle(slack).prepare(self.instance, self.domain)
+        return self._states[slack]
+
+    def cover(self, slack: float) -> Cover:
+        """What activation facts and ceilings prove."""
+        if slack not in self._covers:
+            self._covers[slack] = Cover(self.state(slack), slack)
+        return self._covers[slack]
+
+    def fewest(self, vocabulary: Vocabulary, oracle: str) -> int:
+        """As many facts as every set has that a search proposes; 0 where that is not known."""
+        if vocabulary == "topk":
+            return 2  # a name and the ceiling
+        if vocabulary == "pairs" and oracle != BranchAndBoundOracle.name:
+            return fewest(self.state(SLACK))
+        return 0
+
+
 def candidates(
     instance: Instance,
     domain: Domain,
@@ -70,6 +100,9 @@ def candidates(
     oracle: str,
     known: int | None = None,
     floor: float = 0.0,
+    *,
+    shared: Shared | None = None,
+    limit: int | None = None,
 ) -> Iterator[Candidate]:
     """Sufficient sets of facts in the order in which to offer them to the checker.
 
@@ -82,7 +115,10 @@ def candidates(
             are far more are only deleted from, neither exchanged nor bounded together.
         floor: what every margin has to exceed, whatever is dropped: a condition of the search, not
             a filter after it.
+        shared: of the instance and domain, where it is made already.
+        limit: of ``ceiling``, only sets of fewer facts are looked for.
     """
+    shared = shared or Shared(instance, domain)
     oracle = require_oracle(oracle)
     slacks = [floor + slack for slack in _SLACKS]
     if vocabulary == "pairs" and oracle == TriangleOracle.name:
@@ -106,22 +142,26 @@ def candidates(
                 known=known if oracle == "auto" else None,
             )
     for slack in slacks:
-        state = IntervalOracle(slack).prepare(instance, domain)
-        facts = _propose(vocabulary, state)
+        state, facts = _propose(vocabulary, shared, slack, limit)
         if facts is None:
             return  # asking for more margin finds nothing either
-        if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
-            # over free latents pairs need one fact per location at least
-            pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
-            yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
-        if (
-            vocabulary == "mixed"
-            and oracle not in (IntervalOracle.name, "triangle")
-            and facts.pairs
-            and not time_is_up()
-        ):
-            yield from _related(instance, domain, slack, facts, floor)
+        if vocabulary == "mixed" and instance.head.plain:
+            yield from _beside(shared, oracle, slack, facts, floor)
         yield from _decided(facts, state, floor)
+
+
+def _beside(
+    shared: Shared, oracle: str, slack: float, facts: FactSet, floor: float
+) -> Iterator[Candidate]:
+    """What is smaller than a set of mixed facts: pairs alone, or what is left of it together."""
+    instance, domain = shared.instance, shared.domain
+    if len(facts) > len(instance.measurement):
+        # over free latents pairs need one fact per location at least
+        pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
+        yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
+    together = oracle not in (IntervalOracle.name, TriangleOracle.name)
+    if together and facts.pairs and not time_is_up():
+        yield from _related(instance, domain, slack, facts, floor)
 
 
 def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
@@ -130,22 +170,26 @@ def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
         yield from found
 
 
-def _propose(vocabulary: Vocabulary, state: IntervalState) -> FactSet | None:
-    """A sufficient set of facts that the interval oracle cannot shrink, or None."""
-    if vocabulary == "topk":
-        return topk(state, state.slack)
-    if vocabulary == "ceiling":
-        return ceiling(state, state.slack)
-    if vocabulary == "mixed":
-        return mixed(state, state.slack)
+def _propose(
+    vocabulary: Vocabulary, shared: Shared, slack: float, limit: int | None
+) -> tuple[IntervalState, FactSet | None]:
+    """A sufficient set of facts that the interval oracle cannot shrink, or None; and bounds."""
+    if vocabulary == "pairs":
+        state = IntervalOracle(slack).prepare(shared.instance, shared.domain)
+        if not grow(state):
+            return state, None
+        delete(state, by_worth(state))
+        if state.instance.head.plain:
+            exchange(state)
+        return state, state.facts
+    state = shared.state(slack)
     if vocabulary == "path":
-        return along_path(state)
-    if not grow(state):
-        return None
-    delete(state, by_worth(state))
-    if state.instance.head.plain:
-        exchange(state)
-    return state.facts
+        return state, along_path(state)
+    if vocabulary == "topk":
+        return state, topk(state, slack, shared.cover(slack))
+    if vocabulary == "ceiling":
+        return state, ceiling(state, slack, shared.cover, limit)
+    return state, mixed(state, slack, shared.cover)
 
 
 def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Candidate]:

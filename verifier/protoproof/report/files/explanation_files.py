@@ -262,8 +262,8 @@ def _page(
         sizes=tuple(
             PageSize(
                 a.vocabulary,
-                a.size,
-                str(a.verdict),
+                a.facts,
+                a.words,
                 a.seconds,
                 result.lower_bound if a.vocabulary == result.vocabulary else None,
             )

@@ -77,7 +77,8 @@ class PageMargin:
 
 @dataclass(frozen=True)
 class PageSize:
-    """One vocabulary that was tried: its number of facts (None: no proof) and the time it took.
+    """One vocabulary: its number of facts (None: no set was found), what became of them, and the
+    time it took; only what ``verdict`` calls proved is.
 
     ``lower_bound`` is a proved lower bound on the number of facts of any explanation in this
     vocabulary, or None.

@@ -148,7 +148,8 @@ def require_short(numbers: Iterable[object]) -> None:
     Raises:
         ModelError: one is.
     """
-    if any(isinstance(n, int) and n.bit_length() > _LONGEST for n in numbers):
+    whole = [n for n in numbers if isinstance(n, int)]
+    if max(max(whole, default=0), -min(whole, default=0)).bit_length() > _LONGEST:
         raise ModelError("model: numbers of the head are too long")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,13 +39,15 @@ class Votes:
         kind: linear, best or tree.
         columns: [X][K], one column per feature, group or leaf; irrational ones in leaves alone.
         bias: [K].
+        under: what columns and bias are over, where all of them are integers.
         groups, nodes: as in ``Decision``.
     """
 
     features: list[Single]
     kind: str
-    columns: list[list[Fraction | Real]]
-    bias: list[Fraction]
+    columns: Sequence[Sequence[Fraction | Real | int]]
+    bias: Sequence[Fraction | int]
+    under: int = 1
     groups: tuple[tuple[int, ...], ...] = ()
     nodes: tuple[Node, ...] = ()
 
@@ -82,24 +85,30 @@ class Votes:
         count = (len(columns) + 1) * len(self.bias)
         spend("a decision", OPERATION * 4 * count)
         hold("a decision", 80 * count)
-        numbers = [*(w for column in columns for w in column), *self.bias]
+        rows = [*columns, self.bias]
         slack, scale = 0, 1
-        if any(isinstance(number, Real) for number in numbers):
+        tree = self.kind == "tree"  # no other has irrational numbers
+        if tree and any(isinstance(number, Real) for row in rows for number in row):
             # rounded down by less than two units each
-            shift, slack = _IRRATIONAL_SHIFT, 2
-            common = 1 << shift
-            whole = [[_floor(w, shift) for w in column] for column in columns]
+            common, slack = 1 << _IRRATIONAL_SHIFT, 2
+            whole = [[_floor(w, _IRRATIONAL_SHIFT) for w in row] for row in rows]
+        elif tree:
+            common = math.lcm(*{n.denominator for row in rows for n in row})  # type: ignore[union-attr]
+            whole = [[_multiple(w, common) for w in row] for row in rows]
         else:
-            common = math.lcm(*{n.denominator for n in numbers if isinstance(n, Fraction)})
-            shift = (common & -common).bit_length() - 1
+            spare = math.gcd(self.under, *itertools.chain.from_iterable(rows))  # type: ignore[arg-type]
+            common = self.under // spare
+            whole = [[w // spare for w in row] for row in rows]  # type: ignore[operator]
+        shift = (common & -common).bit_length() - 1
+        if not slack:
             scale = common >> shift
-            whole = [[_multiple(w, common) for w in column] for column in columns]
+        *whole, bias = whole
         weight = [[column[k] for column in whole] for k in range(len(self.bias))]
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":
             raise ModelError(f"model: labels whose scores are {self.kind}, not linear")
         return Decision(
-            kind, len(self.features), weight, [int(b * common) for b in self.bias], shift,  # type: ignore[arg-type]
+            kind, len(self.features), weight, bias, shift,  # type: ignore[arg-type]
             self.groups, nodes, slack, scale=scale,
         )  # fmt: skip
 
@@ -127,7 +136,7 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
     if any(_holds_tree(known, k) for k in logits):
         return _tree(known, logits)
     sums = [known.as_sum(k) for k in logits]
-    used = {term for s in sums for term in s.terms}
+    used: set[int] = set().union(*[s.terms for s in sums])
     if any(isinstance(known.all[t], Best) for t in used):
         return _best(known, sums, sorted(used))
     if any(isinstance(known.all[t], Product) for t in used):
@@ -141,19 +150,19 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
     idle = {t for k in logits for t in known.idle.get(k, ()) if isinstance(known.all[t], Single)}
     terms = sorted(used | idle, key=lambda t: _order(known, t))
     place = {term: j for j, term in enumerate(terms)}
-    columns, bias = _columns(sums, place)
-    return Votes([_single(known, t) for t in terms], "linear", columns, bias)
+    return Votes([_single(known, t) for t in terms], "linear", *_columns(sums, place))
 
 
-def _columns(
-    sums: Sequence[Sum], place: dict[int, int]
-) -> tuple[list[list[Fraction | Real]], list[Fraction]]:
+def _columns(sums: Sequence[Sum], place: dict[int, int]) -> tuple[list[list[int]], list[int], int]:
+    """Columns and bias as integers, and what they are over."""
     hold("a decision", 8 * len(place) * len(sums))  # most may be 0, and stand nowhere in the file
-    columns: list[list[Fraction | Real]] = [[Fraction(0)] * len(sums) for _ in place]
+    under = math.lcm(*{one.denominator for one in sums})
+    columns = [[0] * len(sums) for _ in place]
     for k, one in enumerate(sums):
+        up = under // one.denominator
         for term, weight in zip(one.terms, one.weights, strict=True):
-            columns[place[term]][k] = Fraction(weight, one.denominator)
-    return columns, [Fraction(s.constant, s.denominator) for s in sums]
+            columns[place[term]][k] = weight * up
+    return columns, [s.constant * (under // s.denominator) for s in sums], under
 
 
 def _single(known: Expressions, index: int) -> Single:
@@ -183,11 +192,11 @@ def _best(known: Expressions, sums: Sequence[Sum], used: Sequence[int]) -> Votes
         groups.append(found.members if isinstance(found, Best) else (term,))
     features = sorted({m for group in groups for m in group}, key=lambda t: _order(known, t))
     place = {term: j for j, term in enumerate(features)}
-    columns, bias = _columns(sums, {term: j for j, term in enumerate(used)})
+    columns, bias, under = _columns(sums, {term: j for j, term in enumerate(used)})
     named = tuple(tuple(sorted(place[m] for m in group)) for group in groups)
     order = sorted(range(len(named)), key=lambda k: named[k])
     return Votes(
-        [_single(known, t) for t in features], "best", [columns[k] for k in order], bias,
+        [_single(known, t) for t in features], "best", [columns[k] for k in order], bias, under,
         tuple(named[k] for k in order),
     )  # fmt: skip
 

@@ -118,11 +118,12 @@ class Expressions:
     ) -> int:
         """(sum of weights[i] * parts[i] + constant) / denominator."""
         spend("sums of terms", OPERATION * (1 + len(parts)))
-        if not all(isinstance(w, int) for w in weights):
+        if not set(map(type, weights)) <= {int}:
             up = math.lcm(*[w.denominator for w in weights])
             weights, denominator = [int(w * up) for w in weights], denominator * up
             constant *= up
-        if not any(isinstance(self.all[p], Sum) for p in parts) and len(set(parts)) == len(parts):
+        distinct = set(parts)
+        if len(distinct) == len(parts) and Sum not in {type(self.all[p]) for p in distinct}:
             return self._sum(dict(zip(parts, weights, strict=True)), constant, denominator, set())
         sums = [(self.as_sum(p), w) for p, w in zip(parts, weights, strict=True)]
         idle = {term for p in parts for term in self.idle.get(p, ())}
@@ -140,21 +141,19 @@ class Expressions:
     def _sum(
         self, collected: dict[int, int], constant: int, denominator: int, idle: set[int]
     ) -> int:
-        items = sorted((term, weight) for term, weight in collected.items() if weight)
-        idle.update(term for term, weight in collected.items() if not weight)
-        require_short((denominator, constant, *(w for _, w in items)))
-        divisor = math.gcd(denominator, constant, *(w for _, w in items))
-        if len(items) == 1 and items[0][1] == denominator and not constant:
-            found = items[0][0]
+        terms = sorted([term for term, weight in collected.items() if weight])
+        weights = [collected[term] for term in terms]
+        if len(terms) < len(collected):
+            idle.update(collected.keys() - terms)
+        require_short((denominator, constant, *weights))
+        divisor = math.gcd(denominator, constant, *weights)
+        if divisor > 1:
+            weights = [weight // divisor for weight in weights]
+        denominator, constant = denominator // divisor, constant // divisor
+        if len(terms) == 1 and weights[0] == denominator and not constant:
+            found = terms[0]
         else:
-            found = self.enter(
-                Sum(
-                    tuple(term for term, _ in items),
-                    tuple(weight // divisor for _, weight in items),
-                    constant // divisor,
-                    denominator // divisor,
-                )
-            )
+            found = self.enter(Sum(tuple(terms), tuple(weights), constant, denominator))
         if idle:
             self.idle.setdefault(found, set()).update(idle)
         return found

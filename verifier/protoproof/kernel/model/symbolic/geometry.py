@@ -18,6 +18,8 @@ from protoproof.kernel.model.symbolic.tables import Feature, Program, Row, Table
 _ODD_BITS = 64
 # Places behind the point of scales that are enclosed.
 _SCALE_BITS = 320
+# The same of norms, in units of their denominators.
+_NORM_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ class Canonical:
         return replace(self, point=tuple(-n for n in self.point), program=program)
 
     @property
-    def norm_above(self) -> int:
-        """An integer that |p| does not exceed."""
-        square = sum(n * n for n in self.point)
-        return math.isqrt(square // self.denominator**2) + 1
+    def norm_above(self) -> Fraction:
+        """What |p| does not exceed, and hardly is less."""
+        square = sum(n * n for n in self.point) << (2 * _NORM_BITS)
+        return Fraction(math.isqrt(square) + 1, self.denominator << _NORM_BITS)
 
 
 def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
@@ -127,12 +129,13 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
     Raises:
         ModelError: one is no such number.
     """
-    if not all(isinstance(n, int | Fraction) for n in (*numbers, *under)):
+    kinds = {*map(type, numbers), *map(type, under)}
+    if not kinds <= {int, Fraction}:
         raise ModelError("model: a prototype's numbers are irrational, so they have no exact form")
-    if not all(isinstance(n, int) for n in (*numbers, *under)):
+    if Fraction in kinds:
         return _written([Fraction(n) / u for n, u in zip(numbers, under, strict=True)])
     first = abs(under[0]) if under else 1
-    if not first & (first - 1) and all(u == under[0] for u in under):
+    if not first & (first - 1) and under.count(under[0] if under else 0) == len(under):
         # one power of two: as in nearly every stored head, whose numbers are many
         return tuple(numbers) if not under or under[0] > 0 else tuple(-n for n in numbers), first
     common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1

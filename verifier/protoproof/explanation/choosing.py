@@ -1,0 +1,276 @@
+"""Which vocabulary explains a prediction: all are searched, and the winner alone is certified.
+
+    best = none
+    for every vocabulary, those first that are cheap or mostly win:
+        leave it out if it cannot need fewer facts than the best set so far
+        search it; the best set is the smallest
+    certify the best set, with witnesses, by one check
+    if the checker does not accept it: its vocabulary's next set counts, and on
+
+What is left out or not certified is said so: a size without a certificate is no result. Where sizes
+of all vocabularies are asked for (``compare``), each is searched to its end and certified.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from protoproof.certificate.schema import Core
+from protoproof.explanation.answer import Best
+from protoproof.explanation.level import missed
+from protoproof.explanation.minimum import Proof
+from protoproof.explanation.question import Question
+from protoproof.explanation.result import OUT_OF_TIME, Attempt
+from protoproof.kernel import CheckReport
+from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.time_limit import OutOfTimeError, until
+from protoproof.prover.search.names import Vocabulary
+from protoproof.prover.search.search import Candidate, Shared, candidates
+from protoproof.verdict import Verdict, judged, unknown
+
+if TYPE_CHECKING:
+    from protoproof.explanation.explainer import Explainer
+
+# characters of the checker's sentence that an answer repeats
+_SENTENCE = 200
+# The order of searches: lists of the most activated cost next to nothing, mixed sets mostly win.
+# At a single location one fact mostly suffices, which mixed sets see at once.
+_ORDER = ("path", "topk", "mixed", "ceiling", "pairs")
+_SINGLE = ("path", "mixed", "topk", "ceiling", "pairs")
+# Where margins are no linear forms, mixed sets are those of `ceiling`.
+_OTHER = ("path", "topk", "ceiling", "mixed", "pairs")
+
+
+@dataclass(eq=False)
+class _Entry:
+    """One vocabulary.
+
+    Attributes:
+        place: in the order of searches, by which equally small sets are preferred.
+        reason: why there is nothing, so far.
+        aside: whether that is because another vocabulary made it needless.
+        proposals: its sets that were not offered yet; None before the search and at its end.
+        limit: only sets of fewer facts were looked for.
+        found: the set that counts at present.
+        missed: a set that was refused for its level alone, once.
+    """
+
+    word: Vocabulary
+    place: int
+    reason: Verdict = field(
+        default_factory=lambda: unknown("no set of facts of this vocabulary suffices")
+    )
+    aside: bool = False
+    proposals: Iterator[Candidate] | None = None
+    ended: bool = False
+    limit: int | None = None
+    found: Candidate | None = None
+    missed: Core | None = None
+    asked: bool = False
+    proof: Proof | None = None
+    seconds: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Facts of the set that counts."""
+        return len(self.found.facts) if self.found is not None else 0
+
+
+class Choosing:
+    """The choice for one question.
+
+    Args:
+        explainer: certifies.
+        question: what is asked.
+        words: the vocabularies to try; of equally small sets, that of the first search is taken.
+        deadline: by ``time.perf_counter``; once something is found, no vocabulary is begun after.
+    """
+
+    def __init__(
+        self, explainer: Explainer, question: Question, words: list[Vocabulary], deadline: float
+    ) -> None:
+        self._explainer, self._question, self._deadline = explainer, question, deadline
+        instance = question.instance
+        self._shared = Shared(instance, question.domain)
+        order = _SINGLE if len(instance.measurement) == 1 else _ORDER
+        if not instance.atoms.linear:
+            order = _OTHER
+        self._words = words
+        chosen = [word for word in order if word in words]
+        self._entries = [_Entry(word, place) for place, word in enumerate(chosen)]
+        self._least: int | None = None
+        self._unfinished: dict[str, str] = {}
+        self._witnesses_cut = False
+
+    @property
+    def unfinished(self) -> list[str]:
+        """What there was no time for."""
+        cut = ["witnesses were not looked for to the end"] if self._witnesses_cut else []
+        return [*self._unfinished.values(), *cut]
+
+    def made(self) -> tuple[list[Attempt], Best | None]:
+        """What each vocabulary gave, and the smallest proof."""
+        best: Best | None = None
+        while (winner := self._leading()) is not None:
+            self._certify(winner, witnesses=self._wants_witnesses)
+            if winner.proof is not None:
+                best = winner.size, winner.place, winner.word, winner.proof
+                break
+        if self._question.options.compare:
+            for entry in self._entries:
+                while entry.proof is None and self._searched(entry, None):
+                    self._certify(entry)
+        ordered = sorted(self._entries, key=lambda entry: self._words.index(entry.word))
+        return [self._attempt(entry, best) for entry in ordered], best
+
+    @property
+    def _wants_witnesses(self) -> bool:
+        # of a smallest set they are sought once it is known
+        options = self._question.options
+        return options.witnesses and options.minimal != "minimum"
+
+    def _leading(self) -> _Entry | None:
+        """The vocabulary with the smallest set that is not refused, once all had their turn."""
+        compare = self._question.options.compare
+        for entry in self._entries:
+            best = self._best()
+            if entry.ended and entry.limit is not None and (best or entry.limit + 1) > entry.limit:
+                entry.ended, entry.limit = False, None  # what it was measured by was refused
+            if entry.found is not None or entry.ended:
+                continue
+            if not compare and best is not None and self._needless(entry, best):
+                continue
+            self._searched(entry, best)
+        known = [entry for entry in self._entries if entry.found is not None]
+        return min(known, key=lambda entry: (entry.size, entry.place), default=None)
+
+    def _best(self) -> int | None:
+        return min((e.size for e in self._entries if e.found is not None), default=None)
+
+    def _needless(self, entry: _Entry, best: int) -> bool:
+        """Whether a vocabulary cannot need fewer facts than are known to suffice; with the reason
+        in its entry."""
+        head, options = self._question.instance.head, self._question.options
+        reason = ""
+        if best <= self._floor:
+            reason = "one fact suffices" if best else "no fact is needed"
+        else:
+            least = self._shared.fewest(entry.word, options.oracle)
+            if least >= best:
+                reason = f"none with fewer than {least} facts would be found"
+            elif entry.word == "pairs" and not head.plain and head.locations > best:
+                # without a relational proof nearly every location needs a fact of its own
+                reason = "another vocabulary needs fewer facts than there are locations"
+            elif entry.word == "mixed" and not self._question.instance.atoms.linear:
+                known = next((e for e in self._entries if e.word == "ceiling"), None)
+                if known is not None and known.found is not None:
+                    reason = "for this decision it is the search of ceiling"
+        entry.aside = bool(reason)
+        if reason:
+            entry.reason = unknown(f"not searched: {reason}")
+        return entry.aside
+
+    @property
+    def _floor(self) -> int:
+        """No set has fewer facts."""
+        if self._least is None:
+            state = self._shared.state(0.0)
+            self._least = 0 if state.proves(state.margins(FactSet())) else 1
+        return self._least
+
+    def _searched(self, entry: _Entry, best: int | None) -> bool:
+        """Whether a vocabulary has a set to offer, after a search for one where it has none."""
+        if entry.found is not None:
+            return True
+        if entry.ended:
+            return False
+        compare = self._question.options.compare
+        begun = time.perf_counter()
+        if begun >= self._deadline and any(
+            e.found is not None or e.proof is not None for e in self._entries
+        ):
+            entry.reason, entry.aside = unknown(f"{OUT_OF_TIME}: not tried"), False
+            self._unfinished[entry.word] = f"{entry.word} was not tried"
+            entry.ended = True
+            return False
+        if entry.proposals is None:
+            if entry.word == "ceiling" and not compare:
+                entry.limit = best
+            entry.proposals = self._proposals(entry, best)
+        entry.aside = False
+        with until(self._deadline) as limit:
+            try:
+                entry.found = next(entry.proposals, None)
+            except OutOfTimeError:
+                entry.reason = unknown(f"{OUT_OF_TIME}: no set of facts was found until then")
+        if limit.cut:
+            what = "searched to the end" if entry.found is None else "made as small as it could be"
+            self._unfinished[entry.word] = f"{entry.word} was not {what}"
+        if entry.found is None:
+            entry.ended, entry.proposals = True, None
+            if entry.limit is not None and not limit.cut:
+                entry.reason, entry.aside = unknown("nothing smaller was found"), True
+        entry.seconds += time.perf_counter() - begun
+        return entry.found is not None
+
+    def _proposals(self, entry: _Entry, known: int | None) -> Iterator[Candidate]:
+        """Sets of a vocabulary; where level F is missed, with rounding as a condition."""
+        instance, domain = self._question.instance, self._question.domain
+        oracle, floors = self._question.options.oracle, [0.0]
+        for floor in floors:  # which grows: see below
+            for found in candidates(
+                instance,
+                domain,
+                entry.word,
+                oracle,
+                known,
+                floor,
+                shared=self._shared,
+                limit=entry.limit,
+            ):
+                yield found
+                if entry.missed is not None:
+                    # level F is a condition of the search from here on
+                    floors += self._explainer.levels.floors(entry.missed)
+                    entry.missed = None
+                    break
+
+    def _certify(self, entry: _Entry, *, witnesses: bool = False) -> None:
+        """A proof of the set that counts; or why there is none, and no set that counts."""
+        found = entry.found
+        if found is None:
+            return
+        begun = time.perf_counter()
+        question, deadline = self._question, self._deadline if witnesses else None
+        proof, report, core, cut = self._explainer.attempted(
+            question, entry.word, found, deadline=deadline
+        )
+        self._witnesses_cut |= cut
+        entry.proof = proof
+        if proof is None:
+            entry.found, entry.reason = None, unknown(f"uncertified: {_complaint(report)}")
+            if question.options.level == "F" and missed(report) and not entry.asked:
+                entry.missed, entry.asked = core, True
+        entry.seconds += time.perf_counter() - begun
+
+    def _attempt(self, entry: _Entry, best: Best | None) -> Attempt:
+        proof, seconds = entry.proof, entry.seconds
+        if proof is not None:
+            verdict, size = judged(proof.check.conditions), len(proof.facts)
+            return Attempt(entry.word, verdict, size, seconds, proof.certificate)
+        if entry.found is None or best is None:
+            return Attempt(entry.word, entry.reason, None, seconds, aside=entry.aside)
+        fewer = "fewer" if best[0] < entry.size else "as few"
+        reason = unknown(f"found, not certified: {best[2]} has {fewer} facts")
+        return Attempt(entry.word, reason, None, seconds, found=entry.size, aside=True)
+
+
+def _complaint(report: CheckReport) -> str:
+    """The checker's own sentence about the first obligation that is not met."""
+    for failure in report.failures:
+        first = failure.detail.partition("; ")[0]
+        return f"the checker says of '{failure.name}': {first[:_SENTENCE]}"
+    return "the checker did not accept the proof"
