@@ -77,7 +77,7 @@ def descended(network: Network, part: Part, predicted: int) -> NDArray[np.float3
     x = low + share * (high - low)
     for _ in range(10):
         x = x.detach().requires_grad_()
-        least = attack.margins(network.head, network.encoder(x), predicted)
+        least = attack.margins(network, network.encoder(x), predicted)
         (slope,) = torch.autograd.grad(least.sum(), x)
         x = torch.clamp(x - 0.2 * (high - low) * slope.sign(), low, high)
     return np.asarray(x.detach().numpy())

@@ -282,3 +282,17 @@ def test_a_region_whose_float32_execution_flips_is_fragile(tmp_path: Path) -> No
     assert band.refuted is None
     assert band.proved is not None
     assert band.proved <= Fraction(1, 1000)
+
+
+def test_what_the_checker_does_not_accept_is_said_in_its_words(tmp_path: Path) -> None:
+    """Bounds proved it; that no bound did would be untrue."""
+    made = draft()
+    made.nodes.insert(
+        2, node("AveragePool", ["r1"], "mean", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    )
+    made.node("c2").input[0] = "mean"
+    region = LinfBall(np.full((1, 6, 6), 0.5, np.float32), DOMAIN, Fraction(1, 10**6))
+    found = Certifier(load(made.save(tmp_path))).certify(region, falsify=False)
+    assert found.verdict.status is Status.UNKNOWN
+    assert found.verdict.reason.startswith("uncertified: the encoder cannot be walked")
+    assert "AveragePool: padding is not known here" in found.verdict.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,16 @@ def test_the_patch_that_a_prototype_is(tmp_path: Path) -> None:
     assert origin == {"prototype": 1, "image": 2, "box": [2, 2, 5, 5], "nearest": False}
 
 
+def test_a_network_that_takes_pictures_as_they_are_says_so_then(tmp_path: Path) -> None:
+    model, out = colour().save(tmp_path), tmp_path / "ready.onnx"
+    said = protoproof("prepare", model, "--out", out, "--preprocess", "range=0,1,resize=6x6")
+    assert said.code == 0, said.err
+    assert "recorded: the network takes colours from 0 to 1 as they are" in said.out
+    ready = load(out)
+    assert (ready.range_stated, ready.input_range, ready.pixels.problem) == (True, (0.0, 1.0), "")
+    assert ready.pixels.text == "resize=6x6"
+
+
 def test_large_pictures_lie_beside_the_model_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,3 +151,14 @@ def test_what_nobody_states_is_left_alone_and_said(tmp_path: Path) -> None:
     wrong = protoproof("prepare", model, "--out", tmp_path / "x.onnx", "--classes", names)
     assert (wrong.code, "1 names, and the network has 2 classes" in wrong.err) == (2, True)
     assert protoproof("prepare", model, "--out", tmp_path / "x.json").code == 2
+
+
+def test_a_refusal_names_options_that_the_verb_has(tmp_path: Path) -> None:
+    model = draft().save(tmp_path)  # takes grey pictures
+    data = pictures(tmp_path / "birds")
+    asked = ("--preprocess", "resize=6x6,mean=0.5,std=0.25", "--data", data)
+    said = protoproof("prepare", model, "--out", tmp_path / "ready.onnx", *asked)
+    assert said.code == 2
+    named = set(re.findall(r"--[a-z]+", said.err))
+    assert named
+    assert named <= set(re.findall(r"--[a-z]+", protoproof("prepare", "--help").out))

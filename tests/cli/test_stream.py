@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from protoproof.cli.explain_many import from_data
 from protoproof.data.dataset import load_data
 from protoproof.errors import FragileError, InputError
+from protoproof.network import load
 from protoproof.report.files.batch import Streamed, Summary, _median
 from protoproof.resources import zoo_path
 from tests.support.cli import protoproof
@@ -181,3 +183,19 @@ def test_missing_pictures_are_mentioned_once(digits: Path, tmp_path: Path) -> No
     result = protoproof("explain", model, "--input", digits, "--out", tmp_path / "o", "--pages")
     assert result.err.count("no pictures of prototypes") == 1
     assert "proved by 1 fact (" in result.out
+
+
+def test_labels_are_compared_by_name(tmp_path: Path) -> None:
+    """Folders are read in the order of their names, which need not be the network's."""
+    draft(bias=True).save(tmp_path, "net.onnx")
+    prepared = protoproof("prepare", "net.onnx", "--out", "named.onnx", "--classes", "wren,jay",
+                          "--preprocess", "range=0,1", cwd=tmp_path)  # fmt: skip
+    assert prepared.code == 0, prepared.err
+    network = load(tmp_path / "named.onnx")
+    for name in ("wren", "jay"):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        Image.new("L", (6, 6), 9).save(tmp_path / "birds" / name / "0.png")
+    sources, _ = from_data(network, str(tmp_path / "birds"))
+    named = [(Path(name).parent.name, label) for name, *_, label in sources]
+    assert {folder for folder, _ in named} == {"wren", "jay"}
+    assert all(folder == label for folder, label in named)

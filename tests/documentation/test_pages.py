@@ -30,9 +30,10 @@ PAGES = sorted(page.name for page in (ROOT / "docs").glob("*.md"))
 TYPED = [name for name in PAGES if any(commands(ROOT / "docs" / name))]
 # what `vnnlib supports` is asked, in the words of the standard
 STANDARD = {"--hidden-node-theories"}
-# a page's commands build on one another; the gate's are the slowest
-QUICK = [name for name in TYPED if name != "gate.md"]
-SLOW = [pytest.param(name, marks=pytest.mark.sweep) for name in TYPED if name == "gate.md"]
+# a page's commands build on one another; these pages' are the slowest
+LONG = ("gate.md", "vnnlib.md")
+QUICK = [name for name in TYPED if name not in LONG]
+SLOW = [pytest.param(name, marks=pytest.mark.sweep) for name in LONG]
 
 
 @pytest.fixture

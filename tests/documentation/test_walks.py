@@ -57,8 +57,14 @@ def test_a_network_exported_from_torch(project: Path, tmp_path: Path) -> None:
     assert (gate["outcome"], len(gate["checks"])) == ("passed", 5)
 
 
-def test_a_directory_of_cabrnet(tmp_path: Path) -> None:
-    walks.make_checkpoint("cabrnet distances", tmp_path, 64)
+MORE = ("cabrnet slots", "cabrnet tree", "cabrnet shares", "beyond_l2 isotropic")
+
+
+@pytest.mark.parametrize(
+    "case", ["cabrnet distances", *(pytest.param(c, marks=pytest.mark.sweep) for c in MORE)]
+)
+def test_a_directory_of_cabrnet(case: str, tmp_path: Path) -> None:
+    walks.make_checkpoint(case, tmp_path, 64)
     walks.walked("import.md", "A directory of CaBRNet", tmp_path)
     assert (tmp_path / "out/explain/net--bird.html").exists()
 

@@ -109,7 +109,7 @@ def test_the_margin_is_the_head_s() -> None:
         latent = torch.from_numpy(np.array(seen.latent.T)).view(1, -1, *net.head.grid)
         activation = net.head.activation(net.head.measurement(seen.latent.astype(np.float64)))
         expected = np.delete(net.head.margins(activation, seen.predicted), seen.predicted).min()
-        found = float(margins(net.head, latent, seen.predicted))
+        found = float(margins(net, latent, seen.predicted))
         assert found == pytest.approx(float(expected), abs=1e-3)
 
 
@@ -127,9 +127,3 @@ def test_every_similarity_has_a_gradient(kind: str) -> None:
     assert np.abs(value.detach().numpy() - expected).max() < 1e-12
     slope = chain.derivative(q.detach().numpy())
     assert np.abs(q.grad.numpy() - slope).max() < 1e-12
-
-
-def test_a_latent_without_axes_of_places_is_one_location() -> None:
-    head, latent = network().head, torch.rand(3, network().head.channels)
-    places = margins(head, latent[:, :, None, None], 0)
-    assert margins(head, latent, 0).tolist() == places.tolist()

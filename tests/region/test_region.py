@@ -163,11 +163,18 @@ def test_rows_and_columns_are_where_the_network_has_them(text: str) -> None:
         parse_region("occlude:1,2,3,3", last, last.shape, DOMAIN)
 
 
-@pytest.mark.parametrize("shape", [(6, 160), (9,), (3, 5, 3)], ids=str)
 @pytest.mark.parametrize("text", ["occlude:0,0,2,2", "occlude:0,0,1", "shift:1"])
-def test_what_has_no_rows_and_columns_is_refused(shape: tuple[int, ...], text: str) -> None:
-    with pytest.raises(InputError, match="no rows and columns"):
+def test_where_nobody_knows_rows_and_columns_they_are_not_guessed(text: str) -> None:
+    shape = (3, 5, 3)
+    with pytest.raises(InputError, match="which axes are its rows and columns; use linf:R"):
         parse_region(text, np.zeros(shape, np.float32), shape, DOMAIN).cover()
+
+
+@pytest.mark.parametrize("shape", [(6, 160), (9,)], ids=str)
+@pytest.mark.parametrize("text", ["occlude:0,0,2,2", "shift:1", "linf:0.1", "l2:0.1", "contrast:1"])
+def test_inputs_that_are_no_pictures_are_in_no_region(shape: tuple[int, ...], text: str) -> None:
+    with pytest.raises(InputError, match="with three axes, as pictures have"):
+        parse_region(text, np.zeros(shape, np.float32), shape, DOMAIN)
 
 
 @pytest.mark.parametrize(

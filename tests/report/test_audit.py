@@ -251,8 +251,9 @@ def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
     assert (page.gate.again, page.gate.passed, page.gate.contradicted) == (True, True, False)
     assert (page.exit_code, page.gate.checks[0].id) == (0, "accuracy")
     html = render_audit(page)
-    assert "The policy “test” is passed: decided again for this report" in html
+    assert "The policy “test” passed, decided again for this report" in html
     assert 'data-label="Result" class="yes"' in html
+    assert "No fact is proved necessary, so that no explanation is known to need" in html
     # without data, or where the policy is not what it was, nothing is green
     for why, policy, data in (("--data", None, None), ("changed since", HEADER + STRICT, few)):
         if policy is not None:
@@ -496,6 +497,7 @@ def test_regions_and_what_refutes_them(certified: Path, data: Instances) -> None
     html = render_audit(page)
     assert html.count('alt="An input near instance') == 5
     assert "4 of 5 at 0.005, 0 of 5 at 0.2" in html
+    assert re.search("0.005 is 1.2[78] of 255 steps", html)  # in what a radius is measured
     assert "regions/*.cert.json" in html
     reader = read(html)
     assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)

@@ -51,6 +51,7 @@ def test_a_rejected_certificate_proves_nothing() -> None:
     html = render_explanation(page)
     assert "<h1>Rejected: this certificate proves nothing</h1>" in html
     assert '<section class="verdict bad">' in html
+    assert "forces" not in html.partition("</style>")[2].partition("What this means")[0]
     assert all(margin.proved is None for margin in page.margins)
 
 

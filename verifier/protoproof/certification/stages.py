@@ -66,9 +66,11 @@ class Stages:
     def __init__(self, explainer: Explainer, device: str) -> None:
         self.explainer, self.network, self.device = explainer, explainer.network, device
         self._engine: Lirpa | None = None
+        self._objection = ""  # why the checker did not accept what was proved
 
     def prove(self, region: Region, task: Task) -> StageProof | Counterexample | Verdict:
         """A certificate per piece of the region, or why there is none."""
+        self._objection = ""
         if not isinstance(region, Shifts):
             return self._one(region, task)
         proofs: list[StageProof] = []
@@ -144,6 +146,8 @@ class Stages:
                 reason = outcome
             elif outcome is not None:
                 return outcome
+        if reason is open_margin and self._objection:
+            return unknown(f"uncertified: {self._objection}")
         return reason
 
     def _linear(
@@ -198,7 +202,7 @@ class Stages:
             return unknown(f"{found.reason}: {found.progress}")
         core = core_of_parts(self.network, task.observation, instance, region, found)
         proof = self._checked(core, "branch", task)
-        return proof or unknown("uncertified: the checker did not accept the parts")
+        return proof or unknown(f"uncertified: {self._objection or 'the parts'}")
 
     def _attempt(
         self, instance: Instance, task: Task, reach: Reach, method: str
@@ -219,6 +223,8 @@ class Stages:
             self.explainer.model_file,
             core.instance.input_sha256,
         )
+        if not report.met and report.failures:
+            self._objection = report.failures[0].detail
         return StageProof(method, (envelope,), (report,)) if report.met else None
 
     def _lirpa(self) -> Lirpa:

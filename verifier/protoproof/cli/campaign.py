@@ -123,10 +123,10 @@ def campaign(
     require("explain", "a campaign")
     from protoproof.campaign import CampaignOptions, Limits, Options, Selection, parse_indices
     from protoproof.explanation.evidence import called
+    from protoproof.network import load
 
-    chosen = None if indices is None else parse_indices(indices)
     asked = CampaignOptions(
-        selection=Selection(per_class, seed, chosen),
+        selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
         options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
         regions=region or (),
         limits=Limits(timeout, memory),
@@ -139,7 +139,6 @@ def campaign(
     )
     _require_ready(asked, parquet)
     from protoproof.campaign.instances import read_instances
-    from protoproof.network import load
 
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     instances = read_instances(data, network.pixels.preprocessing)

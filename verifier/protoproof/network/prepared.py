@@ -53,7 +53,7 @@ def prepared(
     if network.files:
         names = ", ".join(sorted(network.files))
         steps.append(f"external data merged: {names}")
-    said = _description(network, classes)
+    said, stated = _description(network, classes), network.pixels.preprocessing
     inside = _inside(model, network)
     if inside:
         steps.append(
@@ -61,9 +61,11 @@ def prepared(
             "picture's colours (red, green, blue) from 0 to 1, channels first"
         )
         said["input"] = _input(network)
+    elif stated is not None and stated.states_values and network.input_range == (0.0, 1.0):
+        steps.append("recorded: the network takes colours from 0 to 1 as they are")
+        said["input"] = _input(network)
     elif network.pixels.problem:
         steps.append(f"no preprocessing put inside: {network.pixels.problem}")
-    stated = network.pixels.preprocessing
     if stated is not None and stated.moves:
         kept = str(_geometry(stated))
         said.setdefault("input", {})["preprocessing"] = kept
@@ -119,7 +121,8 @@ def _inside(model: onnx.ModelProto, network: Network) -> list[str]:
     if layout == "channels last":
         nodes.add("Transpose", None, perm=[0, 2, 3, 1])
         done.append("channels moved to the end")
-    nodes.place(rule.shape, layout)
+    if done:
+        nodes.place(rule.shape, layout)
     return done
 
 

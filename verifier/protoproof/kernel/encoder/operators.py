@@ -133,13 +133,14 @@ def _tanh(step: Step) -> Range:
     return Range(np.maximum(found.low, -1.0), np.minimum(found.high, 1.0))
 
 
-def _pool_shape(step: Step, **more: object) -> Window:
+def _pool_shape(step: Step, own: str, *, matters: bool) -> Window:
+    """The window; ``own``: an attribute of this pool alone, that has to be 0 where it matters."""
     step.inputs(1, 1)
-    kernel, strides, dilations, pads, auto, ceil, *others = step.only(
+    kernel, strides, dilations, pads, auto, ceil, other = step.only(
         kernel_shape=None, strides=[1, 1], dilations=[1, 1], pads=[0, 0, 0, 0], auto_pad="NOTSET",
-        ceil_mode=0, **more,
+        ceil_mode=0, **{own: 0},
     )  # fmt: skip
-    if ceil or any(others) or step.data().low.ndim != 4 or step.data().low.shape[0] != 1:
+    if ceil or (matters and other) or step.data().low.ndim != 4 or step.data().low.shape[0] != 1:
         raise step.refuse("only plain windows over rows and columns are known here")
     shape = geometry(step, kernel, strides, dilations, pads, auto)
     _, channels, rows, columns = step.data().low.shape
@@ -151,14 +152,14 @@ def _pool_shape(step: Step, **more: object) -> Window:
 
 
 def _max_pool(step: Step) -> Range:
-    shape = _pool_shape(step, storage_order=0)
+    shape = _pool_shape(step, "storage_order", matters=True)
     if any(2 * pad > kernel for pad, kernel in zip(shape.pads, shape.kernel * 2, strict=True)):
         raise step.refuse("pads beyond half the window")
     return _both_ends(step, lambda v: windows(v, shape, -np.inf).max(axis=(3, 4))[None])
 
 
 def _average_pool(step: Step) -> Range:
-    shape = _pool_shape(step, count_include_pad=0)
+    shape = _pool_shape(step, "count_include_pad", matters=False)  # of no padding
     if any(shape.pads):
         raise step.refuse("padding is not known here")
     return outward.mean(

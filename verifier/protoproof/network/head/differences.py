@@ -53,9 +53,7 @@ def _joined(tables: Tables, seen: Found) -> tuple[Found, Features] | None:
     if all(name in _AFFINE for name, _ in common_steps):
         # f(least s) - f(mean s) of an affine f that falls: the largest f(s) less their mean
         kind = "focal"
-        inner_steps, common_steps = merged([*inner_steps, *common_steps]), []
-        if inner_steps and inner_steps[-1][0] == "add":
-            inner_steps.pop()  # of both alike
+        inner_steps, common_steps = _unmoved([*inner_steps, *common_steps]), []
     made = replace(
         means,
         kinds=(kind,) * count,
@@ -132,6 +130,13 @@ def _functions(steps: list[Named], count: int) -> list[tuple[object, ...]]:
                 slope, shift = Fraction(1), Fraction(0)
         result.append((*made, (slope, shift)))
     return result
+
+
+def _unmoved(steps: list[Named]) -> list[Named]:
+    """Without what is added behind the last function that is not affine: a number, which the
+    largest and the mean have alike."""
+    last = max((k for k, (name, _) in enumerate(steps) if name not in _AFFINE), default=-1) + 1
+    return [*steps[:last], *(step for step in steps[last:] if step[0] != "add")]
 
 
 def _named(chain: Chain) -> list[Named]:

@@ -49,9 +49,9 @@ def margins_with_each(
     low[:, named] = high[:, named] = measurement[named]
     index = np.arange(len(chosen))
     low[index, chosen] = high[index, chosen] = measurement[chosen]
-    others = np.arange(len(state.low)) != location
-    low = np.minimum(low, state.low[others].min(axis=0, initial=np.inf))
-    high = np.minimum(high, state.high[others].min(axis=0, initial=np.inf))
+    for others in (slice(location), slice(location + 1, None)):
+        low = np.minimum(low, state.low[others].min(axis=0, initial=np.inf))
+        high = np.minimum(high, state.high[others].min(axis=0, initial=np.inf))
     supporting, opposing = instance.supporting[rows], instance.opposing[rows]
     least = instance.similarity(high)
     with np.errstate(invalid="ignore"):  # zero weights at an unbounded similarity

@@ -145,18 +145,23 @@ def candidates(
         state, facts = _propose(vocabulary, shared, slack, limit)
         if facts is None:
             return  # asking for more margin finds nothing either
-        if vocabulary == "mixed" and instance.head.plain and len(facts) > len(instance.measurement):
-            # over free latents pairs need one fact per location at least
-            pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
-            yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
-        if (
-            vocabulary == "mixed"
-            and oracle not in (IntervalOracle.name, "triangle")
-            and facts.pairs
-            and not time_is_up()
-        ):
-            yield from _related(instance, domain, slack, facts, floor)
+        if vocabulary == "mixed" and instance.head.plain:
+            yield from _beside(shared, oracle, slack, facts, floor)
         yield from _decided(facts, state, floor)
+
+
+def _beside(
+    shared: Shared, oracle: str, slack: float, facts: FactSet, floor: float
+) -> Iterator[Candidate]:
+    """What is smaller than a set of mixed facts: pairs alone, or what is left of it together."""
+    instance, domain = shared.instance, shared.domain
+    if len(facts) > len(instance.measurement):
+        # over free latents pairs need one fact per location at least
+        pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
+        yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
+    together = oracle not in (IntervalOracle.name, TriangleOracle.name)
+    if together and facts.pairs and not time_is_up():
+        yield from _related(instance, domain, slack, facts, floor)
 
 
 def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:

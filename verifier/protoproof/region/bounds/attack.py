@@ -18,7 +18,6 @@ from torch import Tensor
 
 from protoproof.errors import FragileError, InternalError
 from protoproof.network import Network, Observation
-from protoproof.network.head.head import Head
 from protoproof.region.bounds.interval import encoder_bounds
 from protoproof.region.bounds.margins import activations, margin_ends
 from protoproof.region.sets.region import Boxed, Image, Images, InputBox, L2Ball, Region
@@ -190,7 +189,7 @@ def _descend(
         x = torch.from_numpy(np.array(batch)).to(device)
         for step in range(steps):
             x = x.detach().requires_grad_()
-            margin = margins(network.head, encoder(x), predicted)
+            margin = margins(network, encoder(x), predicted)
             for index in torch.nonzero(margin < 0).flatten().tolist():
                 image = _member(region, x[index].detach())
                 if search.found(image, _around(image)):
@@ -199,7 +198,7 @@ def _descend(
             share = 2.0 / (step + 4) if step else 0.5
             with torch.no_grad():
                 x = _step(region, x, gradient, share, low, high)
-        image = _member(region, x[int(torch.argmin(margins(network.head, encoder(x), predicted)))])
+        image = _member(region, x[int(torch.argmin(margins(network, encoder(x), predicted)))])
         if search.found(image, _around(image)):
             return
 
@@ -241,8 +240,12 @@ def _member(region: Boxed | L2Ball, x: Tensor) -> Image:
     return image
 
 
-def margins(head: Head, latent: Tensor, predicted: int) -> Tensor:
-    """The smallest margin of the predicted class, per image; differentiable, float32."""
+def margins(network: Network, latent: Tensor, predicted: int) -> Tensor:
+    """The smallest margin of the predicted class, per image; differentiable, float32.
+
+    ``latent``: what the encoder makes of the images.
+    """
+    head = network.head
     prototypes, weight, offset = (
         torch.tensor(values, dtype=latent.dtype, device=latent.device)
         for values in (
@@ -251,8 +254,7 @@ def margins(head: Head, latent: Tensor, predicted: int) -> Tensor:
             head.bias[predicted] - head.bias,
         )
     )
-    # one location where the latent has no axes of places
-    points = latent.reshape(*latent.shape[:2], -1).transpose(1, 2)
+    points = latent.flatten(1)[:, torch.from_numpy(network.sites).to(latent.device)]
     nearest = torch.cdist(points, prototypes[None].expand(len(points), -1, -1)).square().amin(dim=1)
     activation = head.chain.value(nearest)
     rivals = torch.arange(len(head.bias), device=latent.device) != predicted

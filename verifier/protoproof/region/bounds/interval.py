@@ -25,6 +25,7 @@ from protoproof.network.onnx.graph import Graph
 from protoproof.network.onnx.node import Call
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
 from protoproof.network.onnx.windows import window
+from protoproof.region.bounds.locations import by_location
 from protoproof.region.sets.parametric import Cloud, stack
 from protoproof.region.sets.region import InputBox
 
@@ -80,15 +81,14 @@ def encoder_bounds(network: Network, boxes: Sequence[InputBox]) -> LatentBox:
             for end in ("lower", "upper")
         )
         cloud = stack([box.cloud for box in some])
-        found = walk(graph, Interval(lower, upper), cloud)[graph.outputs[0]]
-        parts.append([by_location(end) for end in (found.lower, found.upper)])
+        found = walk(graph, Interval(lower, upper), cloud)
+        ends = (
+            torch.cat([getattr(found[name], end).flatten(1) for name in graph.outputs], 1)
+            for end in ("lower", "upper")
+        )
+        parts.append([by_location(end, network.sites) for end in ends])
     lows, highs = zip(*parts, strict=True)
     return LatentBox(np.concatenate(lows), np.concatenate(highs))
-
-
-def by_location(latent: Tensor) -> Float[NDArray[np.float64], "box location channel"]:
-    """Channels last, one row per location."""
-    return np.ascontiguousarray(latent.flatten(2).transpose(1, 2).numpy())
 
 
 def _cost(call: Call, graph: Graph) -> int:

@@ -28,7 +28,8 @@ from protoproof.network import Network
 from protoproof.network.onnx.graph import Graph
 from protoproof.network.onnx.node import Call, Node
 from protoproof.network.onnx.ops import OPERATORS, Trait, lookup
-from protoproof.region.bounds.interval import LatentBox, by_location, walk
+from protoproof.region.bounds.interval import LatentBox, walk
+from protoproof.region.bounds.locations import by_location, in_the_latent
 from protoproof.region.bounds.names import UNITS
 from protoproof.region.sets.parametric import Cloud
 from protoproof.region.sets.region import InputBox
@@ -67,14 +68,14 @@ def linear_bounds(
     """
     graph = network.encoder_graph
     shape = graph.shapes[graph.outputs[0]]
-    rows = torch.from_numpy(np.array(coefficients)).transpose(1, 2)
-    rows = rows.reshape(len(coefficients), *shape[1:])
+    flat = in_the_latent(coefficients, network.sites, math.prod(shape))
+    rows = torch.from_numpy(flat).reshape(len(flat), *shape[1:])
     found, lows, highs = [], [], []
     for box in boxes:
         passage = Passage(graph, box, units)
         ends = passage.values[graph.outputs[0]]
-        lows.append(by_location(ends.lower))
-        highs.append(by_location(ends.upper))
+        lows.append(by_location(ends.lower, network.sites))
+        highs.append(by_location(ends.upper, network.sites))
         found.append(passage.least(graph.outputs[0], rows).numpy())
     whole = LatentBox(np.minimum.reduce(lows), np.maximum.reduce(highs))
     return LinearBounds(np.minimum.reduce(found), whole, units)

@@ -33,6 +33,7 @@ from protoproof.network.onnx.node import Node
 from protoproof.network.onnx.torch_graph import TorchGraph
 from protoproof.region.bounds import lirpa_compat
 from protoproof.region.bounds.interval import LatentBox, encoder_bounds, require_bounds, walk
+from protoproof.region.bounds.locations import in_the_latent
 from protoproof.region.bounds.names import METHODS
 from protoproof.region.sets.region import InputBox, L2Ball, Region
 from protoproof.region.sets.transformations import hull
@@ -171,7 +172,8 @@ class Lirpa:
         step = min(rows, self.memory // (8 * numbers))
         if step < 1:
             raise BoundsError(f"needs about {8 * numbers >> 20} MiB, {self.memory >> 20} allowed")
-        flat = coefficients.transpose(0, 2, 1).reshape(rows, -1)  # channels first, as in the graph
+        size = math.prod(self._graph.shapes[self._graph.outputs[0]])
+        flat = in_the_latent(coefficients, self.network.sites, size)
         with _double(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package's, not ours
             module = self._module(method)

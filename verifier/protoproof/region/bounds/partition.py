@@ -204,6 +204,6 @@ def slopes(network: Network, parts: Sequence[Part], predicted: int) -> list[Slop
 
 def _slope(network: Network, x: torch.Tensor, predicted: int) -> NDArray[np.float64]:
     x.requires_grad_()
-    least = margins(network.head, network.encoder.to("cpu")(x), predicted)
+    least = margins(network, network.encoder.to("cpu")(x), predicted)
     (gradient,) = torch.autograd.grad(least.sum(), x)
     return np.asarray(gradient.double().numpy())

@@ -25,7 +25,7 @@ class Occlusion(Boxed):
     radius`` (pixels whose centre is at most that far away). The part outside the image is cut off.
 
     Raises:
-        InputError: no pixel is freed, or the input has no rows and columns.
+        InputError: no pixel is freed, or nobody can tell which axes are rows and columns.
     """
 
     shape: tuple[int, ...]
@@ -76,12 +76,12 @@ def image_planes(region: Region, values: NDArray[T]) -> NDArray[T]:
     """A view [channel, row, column] of what has the shape of the region's inputs.
 
     Raises:
-        InputError: they have no rows and columns, or nobody can tell which axes these are.
+        InputError: nobody can tell which axes these are.
     """
     seen = planes(values)
     if seen is None:
         raise InputError(
-            f"region {region}: an input of shape {list(values.shape)} has no rows and columns (or "
-            "nobody can tell which they are); use linf:R, l2:R or box:FILE.npz"
+            f"region {region}: of an input of shape {list(values.shape)} nobody can tell which "
+            "axes are its rows and columns; use linf:R, l2:R or box:FILE.npz"
         )
     return seen

@@ -69,7 +69,8 @@ class Region(ABC):
     """A set of inputs around ``centre`` within ``domain`` (least and largest input value).
 
     Raises:
-        InputError: the centre is not finite float32, or lies outside the domain.
+        InputError: the centre is not finite float32, has not three axes, or lies outside the
+            domain.
     """
 
     centre: Image
@@ -81,6 +82,11 @@ class Region(ABC):
         centre = np.array(self.centre)
         if centre.dtype != np.float32 or not np.isfinite(centre).all():
             raise InputError("region: its centre is not finite float32; give such an input")
+        if centre.ndim != 3:
+            raise InputError(
+                f"region: an input of shape {list(centre.shape)} is in none: regions are sets of "
+                "inputs with three axes, as pictures have; ask without a region"
+            )
         low, high = self.domain
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise InputError(f"region: the domain [{low}, {high}] is empty or infinite; correct it")

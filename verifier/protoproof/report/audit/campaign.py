@@ -34,6 +34,7 @@ from protoproof.report.audit.sections import Sections
 from protoproof.report.page.patches import Patches, patches_of
 from protoproof.report.page.text import label, plural
 from protoproof.report.page.told import PROGRAM, date_words, told_path
+from protoproof.report.page.units import unit_words
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
 
@@ -114,8 +115,8 @@ def audit_page(
         undecided=sum(not (found.final or found.conditional) for found in complaints),
         open=sum(row.record.state != "proved" for row in campaign.rows)
         + sum(record.state not in ("proved", "refuted") for record in around.values()),
-        identity=_identity(campaign, model, audit.command),
-        claim=_claim(campaign, sum(item.accepted is True for item in every), regions),
+        identity=_identity(campaign, network, audit.command),
+        claim=_claim(campaign, sum(item.accepted is True for item in every), regions, network),
         domain=audit.domain or f"The domain {campaign.about['options']['domain']}.",
         level=_level(proved) + (f" {REGIONS_TOO}" if campaign.regions else ""),
         regions=regions,
@@ -163,16 +164,20 @@ def _altered(campaign: Confirmed) -> list[str]:
     return [f"Missing or altered since the campaign ran: {words}."] if altered else []
 
 
-def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str, str], ...]:
+def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
     said = {word: value for word, value in about["options"].items() if value is not None}
     options = ", ".join(f"{word}: {_option(value)}" for word, value in said.items())
     regions = (("Regions", ", ".join(campaign.regions)),) if campaign.regions else ()
+    stated = network.pixels.text, network.pixels.against
+    words = (f"as stated: {stated[0]}", f"contradicted by the model: {stated[1]}")
+    pixels = "; ".join(text for text, found in zip(words, stated, strict=True) if found)
+    prepared = (("Preprocessing", pixels),) if pixels else ()
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
-        ("Model file", file.name),
+        ("Model file", network.path.name),
         ("Model sha256", model.sha256),
         ("Head", f"{size}, {model.geometry} geometry, {model.decision} decision"),
         ("Locations", _locations(model)),
@@ -184,6 +189,7 @@ def _identity(campaign: Confirmed, file: Path, command: str) -> tuple[tuple[str,
         ("Similarity", model.similarity),
         ("Producer", model.producer or "not stated"),
         *trained,
+        *prepared,
         ("Data", about["data"]["name"]),
         ("Data sha256", about["data"]["sha256"]),
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
@@ -199,7 +205,9 @@ def _locations(model: ModelFacts) -> str:
     return f"{columns}" if rows == 1 else f"{rows} × {columns}"
 
 
-def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -> tuple[str, ...]:
+def _claim(
+    campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion], network: Network
+) -> tuple[str, ...]:
     explained = (
         f"For each of {plural(accepted, 'instance')}, a few facts about what the "
         f"network sees force its prediction: every latent of the domain that meets the facts is "
@@ -207,11 +215,11 @@ def _claim(campaign: Confirmed, accepted: int, regions: Sequence[AuditRegion]) -
         "possible. Each claim is proved by a certificate that the independent checker accepted, "
         "again, while this report was made."
     )
-    return (explained, *map(_certified, regions))
+    return (explained, *(_certified(region, network) for region in regions))
 
 
-def _certified(region: AuditRegion) -> str:
-    """What is proved over one region, in a sentence."""
+def _certified(region: AuditRegion, network: Network) -> str:
+    """What is proved over one region, in a sentence; and in what its size is measured."""
     over = f"Over the region {label(region.name)}"
     all_of_it = "every input of the region around it is predicted as it is labelled"
     if not region.certified:
@@ -219,7 +227,8 @@ def _certified(region: AuditRegion) -> str:
             f"{over}: of none of {plural(region.total, 'instance')} is it proved that {all_of_it}."
         )
     count = plural(region.certified, "instance")
-    return f"{over}, for {count} of {region.total}: {all_of_it}."
+    unit = unit_words(network, region.name)
+    return f"{over}, for {count} of {region.total}: {all_of_it}. {unit}".strip()
 
 
 def _choice(selection: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ from protoproof.kernel.model.symbolic.tables import Feature, Program
 
 _KINDS = {"mean": "mean", "sum": "sum", "top": "k-largest mean", "bottom": "k-largest mean"}
 _TURNED: Program = (("mul", Fraction(-1)),)
+_AFFINE = ("add", "mul", "div_root")
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def _range(row: Canonical) -> tuple[End, End]:
         return HALF
     if row.geometry == "linear":
         return WHOLE
-    return -fmpq(row.norm_above), fmpq(row.norm_above)
+    norm = fmpq(*row.norm_above.as_integer_ratio())
+    return -norm, norm
 
 
 def _distance(row: Canonical) -> Fraction | None:
@@ -254,16 +256,18 @@ def _differing(
 
 
 def _unmoved(program: Program) -> Program:
-    """Without what it adds last: the largest and the mean have it alike."""
-    found = tidied(program, None)
-    return found[:-1] if found and found[-1][0] == "add" else found
+    """Without what it adds behind its last function that is not affine: a number, which the largest
+    and the mean have alike."""
+    last = max((k for k, (name, _) in enumerate(program) if name not in _AFFINE), default=-1) + 1
+    end = tuple(one for one in program[last:] if one[0] != "add")
+    return tidied((*program[:last], *end), None)
 
 
 def _passes(kind: str, program: Program) -> bool:
     """Whether a program may as well follow the pooling: a mean of affine values is the affine value
     of the mean, a sum likewise without an addend."""
     if kind == "mean":
-        return all(name in ("add", "mul", "div_root") for name, _ in program)
+        return all(name in _AFFINE for name, _ in program)
     return kind == "sum" and all(
         name in ("mul", "div_root") or (name == "add" and not constant)
         for name, constant in program

@@ -18,6 +18,8 @@ from protoproof.kernel.model.symbolic.tables import Feature, Program, Row, Table
 _ODD_BITS = 64
 # Places behind the point of scales that are enclosed.
 _SCALE_BITS = 320
+# The same of norms, in units of their denominators.
+_NORM_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ class Canonical:
         return replace(self, point=tuple(-n for n in self.point), program=program)
 
     @property
-    def norm_above(self) -> int:
-        """An integer that |p| does not exceed."""
-        square = sum(n * n for n in self.point)
-        return math.isqrt(square // self.denominator**2) + 1
+    def norm_above(self) -> Fraction:
+        """What |p| does not exceed, and hardly is less."""
+        square = sum(n * n for n in self.point) << (2 * _NORM_BITS)
+        return Fraction(math.isqrt(square) + 1, self.denominator << _NORM_BITS)
 
 
 def geometry_of(tables: Tables, features: Sequence[Feature]) -> Geometry:
