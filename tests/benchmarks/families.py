@@ -75,14 +75,14 @@ tests.benchmarks --only full-size`). The encoders have random weights, but for E
 whose weights were trained for ImageNet; nothing here is about accuracy. `projected`: prototypes
 are latents of one picture per class, and what is explained is another picture of the first class;
 `uniform`: random numbers, as before any training. Files are written by `import`. All is in
-processor seconds of one thread. `inspect` and `check` are whole processes, start included;
-`import` and loading are not. Explanations are without loading and without the forward pass, which
-stand beside them, and with all kernel checks; `auto` tries every vocabulary and searches for
-witnesses. Memory is the peak of the largest process, in MiB.
+processor seconds of one thread on a busy machine. `inspect` and `check` are whole processes,
+start included; `import` and loading are not. Explanations are without loading and without the
+forward pass, which stand beside them, and with all kernel checks; `auto` keeps the smallest
+explanation, and searches for witnesses. Memory is the peak of the largest process, in MiB.
 
 A batch is not used: of {images} pictures that ONNX Runtime was given together, {latents_equal}
-latents and {scores_equal} scores had the bits that they have alone (other heads gave others), and a
-picture took {batched_s:g} s in the batch against {single_s:g} s alone.
+latents and {scores_equal} scores had the bits that they have alone (other heads gave others);
+a picture took {batched_s:g} s in the batch against {single_s:g} s alone.
 """
 
 FULL_SIZE_HEAD = [
@@ -176,11 +176,13 @@ def _kernels() -> list[str]:
     return [KERNELS, grid(["network", "head", *KERNELS_HEAD], rows)]
 
 
+def full_size() -> list[dict[str, Any]]:
+    """The rows of networks of full size."""
+    return rows_of("full-size")
+
+
 def _full_size() -> list[str]:
-    """The section about networks of full size, where they were measured."""
-    rows = rows_of("full-size")
-    if not rows:
-        return []
+    rows = full_size()
     targets = [
         "*asked for*", "", f"{TARGETS['inspect_s']:g}", "", "", "",
         *[f"{TARGETS['explain_s']:g}"] * (len(VOCABULARIES)), f"{TARGETS['auto_s']:g}",
