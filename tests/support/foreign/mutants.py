@@ -260,18 +260,16 @@ def _integers(model: ModelProto) -> dict[str, TensorProto]:
 
 
 def _between(model: ModelProto, cuts: tuple[str, ...], output: str) -> list[int]:
-    """Nodes that depend on a cut and that the output depends on, in order."""
-    below, above = set(cuts), {output}
-    for node in model.graph.node:
-        if below & set(node.input) and not set(node.output) & set(cuts):
-            below |= set(node.output)
+    """Nodes that the output depends on behind the cuts, and what they compute of constants alone,
+    in order."""
+    above = {output}
     for node in reversed(model.graph.node):
         if above & set(node.output) and not set(node.output) & set(cuts):
             above |= set(node.input)
     return [
         index
         for index, node in enumerate(model.graph.node)
-        if set(node.output) & below & above and not set(node.output) & set(cuts)
+        if set(node.output) & above and not set(node.output) & set(cuts)
     ]
 
 
