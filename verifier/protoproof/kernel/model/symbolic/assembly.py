@@ -236,7 +236,8 @@ def _differing(
 ) -> tuple[list[_Oriented], list[Program]]:
     """Features of nearest less mean, by those of the mean, and the f of each: with a g that rises,
     so that the least s is that of the nearest location, and an f that falls. Where all f are
-    affine, f(least s) - f(mean s) is the largest f(s) less their mean: focal, with no f.
+    affine and f(g) never rises, f(least s) - f(mean s) is the largest f(s) less their mean: focal,
+    with no f. Elsewhere the head itself asks for both directions.
 
     Args:
         rises: where f(g) does not fall, but rises, so that its negative is taken.
@@ -247,7 +248,11 @@ def _differing(
         inner.append((*one.inner, *turn))
         functions.append(tidied((*turn, *one.outer, *(_TURNED if rising else ())), None))
     pooling = Pooling("nearest less mean")
-    if all(_passes("mean", function) for function in functions):
+    affine = all(_passes("mean", function) for function in functions)
+    if affine and all(
+        direction((*g, *f), _range(one.row)) < 0
+        for one, g, f in zip(means, inner, functions, strict=True)
+    ):
         pooling = Pooling("focal")
         inner = [_unmoved((*g, *f)) for g, f in zip(inner, functions, strict=True)]
         functions = [()] * len(inner)
