@@ -40,11 +40,13 @@ class Reading:
         head: in exact numbers.
         where: its locations.
         rows: per prototype, the row that measures it, and the program from m to the row's value.
+        features: everything pooled that the head is about.
     """
 
     head: Head
     where: Locations
     rows: tuple[tuple[int, Program], ...]
+    features: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def read_head(
         raise ModelError("model: the output does not depend on the latent")
     tables = known.tables
     features = [tables.features[s.feature] for s in votes.features]
+    about = frozenset(s.feature for s in votes.features)
     where = locate(tables, features, ends)
     geometry = geometry_of(tables, features)
     rows: list[_Oriented] = []
@@ -115,7 +118,7 @@ def read_head(
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
     measured = tuple((f.row, one.row.program) for f, one in zip(features, rows, strict=True))
-    return Reading(head, where, measured)
+    return Reading(head, where, measured, about)
 
 
 def _require_positive(known: Expressions, index: int, geometry: Geometry) -> None:
