@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from onnx.parser import parse_graph
 
 from protoproof.errors import ModelError
 from protoproof.kernel import ModelFile
@@ -203,6 +204,53 @@ def test_what_is_no_head_is_refused_with_the_node(name: str) -> None:
     change(model)
     with pytest.raises(ModelError, match=re.escape(words)):
         bound(model)
+
+
+# what the network puts out of its scores, the tensor that is named, and whether that is a decision
+PUBLISHED: dict[str, tuple[str, str, bool]] = {
+    "shares": ("o = Softmax<axis=1>(logits)", "logits", True),
+    "relaid shares": ("s = Softmax<axis=1>(logits) o = Unsqueeze(s, nought)", "o", True),
+    "relaid shares by the scores": ("s = Softmax<axis=1>(logits) o = Unsqueeze(s, nought)",
+                                    "logits", True),
+    "shares of each by itself": ("o = Softmax<axis=0>(logits)", "logits", False),
+    "relaid shares, each by itself": (
+        "s = Softmax<axis=1>(logits) r = Unsqueeze(s, nought) o = Softmax<axis=1>(r)", "r", False),
+    "turned shares, each by itself": (
+        "s = Softmax<axis=1>(logits) r = Transpose<perm=[1,0]>(s) o = Softmax<axis=1>(r)",
+        "r", False),
+    "the index of each by itself": (
+        "s = Softmax<axis=1>(logits) r = Unsqueeze(s, nought) o = ArgMax<axis=1>(r)", "r", False),
+    "the index": ("o = ArgMax<axis=1>(logits)", "o", True),
+    **{f"the index of an index, by {name}": (
+        "i = ArgMax<axis=1>(logits) o = ArgMax<axis=1>(i)", name, False)
+       for name in ("logits", "i", "o")},
+}  # fmt: skip
+
+
+def publishing(nodes: str) -> onnx.ModelProto:
+    model = model_proto(TINY)
+    model.graph.node.extend(parse_graph(f"g (float[1] logits) => (float[1] o) {{ {nodes} }}").node)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0]), "nought"))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_empty_tensor_value_info("o"))
+    return model
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_network_decides_by_what_it_puts_out(name: str) -> None:
+    nodes, output, decides = PUBLISHED[name]
+    file = ModelFile(publishing(nodes).SerializeToString())
+    if decides:
+        assert file.bound(("latent",), output).first_output == ""
+        return
+    with pytest.raises(ModelError, match=r"axis that is not|computed from"):
+        file.bound(("latent",), output)
+
+
+def test_a_first_output_that_decides_otherwise_is_named() -> None:
+    model = publishing("o = Softmax<axis=0>(logits)")
+    model.graph.output.append(helper.make_empty_tensor_value_info("logits"))
+    assert bound(model).first_output == "o"
 
 
 def test_a_reduction_is_a_pool_over_everything() -> None:

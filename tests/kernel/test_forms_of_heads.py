@@ -12,11 +12,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from protoproof.errors import ProtoProofError
+from protoproof.errors import ModelError, ProtoProofError
 from protoproof.kernel import ModelFile
 from protoproof.kernel.model.file import BoundHead
 from tests.support.kernel import precisely, read
-from tests.support.kernel.forms import FORMS, Small
+from tests.support.kernel.forms import DENSE, EXACT, FORMS, NEAREST, Small
 
 
 def head_of(model: onnx.ModelProto) -> BoundHead:
@@ -144,3 +144,47 @@ def test_a_graph_that_differs_somewhere_is_another_head_or_none(name: str) -> No
     assert not [word for word, law in found.items() if law is False]
     assert None in found.values()
     assert True in found.values()
+
+
+# Of functions that neither fall nor rise, the nearest location's is not the largest.
+WAVERING = {
+    "squares": ("f1 = Mul(f0, f0) g1 = Mul(g0, g0)", ""),
+    "sizes": ("f1 = Abs(f0) g1 = Abs(g0)", ""),
+    "negated squares": ("f2 = Mul(f0, f0) f1 = Neg(f2) g1 = Mul(g0, g0)", "ab = Neg(aa)"),
+    "exponentials of squares": ("f2 = Mul(f0, f0) f1 = Exp(f2) g2 = Mul(g0, g0) g1 = Exp(g2)", ""),
+}
+
+
+@pytest.mark.parametrize("name", WAVERING)
+def test_nearest_less_mean_of_what_has_no_direction_is_no_head(name: str) -> None:
+    functions, after = WAVERING[name]
+    mean = "ab" if after else "aa"
+    small = Small(
+        EXACT + NEAREST + f"f0 = Sub(m, two) g0 = Sub(d, two) {functions} "
+        f"av = GlobalAveragePool(g1) aa = Reshape(av, rows) {after} a = Sub(f1, {mean}) " + DENSE,
+        ("euclidean", ("focal",), "linear"), FORMS["focal"].constants,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="may fall as its measurement rises"):
+        head_of(small.model())
+
+
+LOGARITHMS = {
+    "pooled": "l = Log(d) g = Relu(l) av = GlobalAveragePool(g) a = Reshape(av, rows)",
+    "of the mean": "av = GlobalAveragePool(d) ar = Reshape(av, rows) l = Log(ar) a = Relu(l)",
+    "of the mean's root": "av = GlobalAveragePool(d) ar = Reshape(av, rows) r = Sqrt(ar) "
+    "l = Log(r) a = Relu(l)",
+}
+
+
+@pytest.mark.parametrize("name", LOGARITHMS)
+def test_a_maximum_behind_a_logarithm_does_something(name: str) -> None:
+    """A squared distance is never negative, and its logarithm may be."""
+    small = Small(
+        EXACT + LOGARITHMS[name] + " " + DENSE,
+        ("euclidean", ("mean",), "linear"),
+        FORMS["focal"].constants,
+    )
+    bound = head_of(small.model())
+    steps = [step.name for step in (*bound.head.inner.steps, *bound.head.chain.steps)]
+    assert steps[steps.index("log") + 1] == "max"
+    assert agrees(bound, small.model(), small, 3)

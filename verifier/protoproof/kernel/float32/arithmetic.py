@@ -142,7 +142,7 @@ class Arithmetic(Tensors):
             left, right = right, left
         x, y = self.number(left), self.number(right)
         if isinstance(found, Terms):
-            x, y = x.pooled(), y.pooled()
+            x, y = self.term(left), self.term(right)
             for name in (left, right):
                 self._register(name)
         shape, constant = found.shape, isinstance(self.value(right), Constant)
@@ -207,7 +207,7 @@ class Arithmetic(Tensors):
         if operator.kind != "Div":
             raise UnroundableError("scores that are divided by their sum")
         left, right = operator.inputs
-        x, y = self.number(left).pooled(), self.number(right).pooled()
+        x, y = self.term(left), self.term(right)
         share, _ = numbers.relative(y)
         if not np.all(y.low > 0) or np.any(share >= 0.5):
             raise UnroundableError("scores over what may be 0")

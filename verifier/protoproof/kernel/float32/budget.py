@@ -101,7 +101,8 @@ def _walk(
 ) -> Walk:
     angular = head.geometry == "angular"
     shortest = SHORTEST if _unfloored(head) else 0.0
-    return Walk(known.here, Measuring(known.here.tables, ranges, angular, longest, shortest, lines))
+    rules = Measuring(known.here.tables, ranges, angular, longest, shortest, lines)
+    return Walk(known.here, rules, known.reading.features)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Products(Reductions):
         if isinstance(found, Terms):
             for k, n in enumerate(names):
                 self._register(n)
-                x = records[k] if isinstance(values[k], Terms) else records[k].pooled()
+                x = records[k] if isinstance(values[k], Terms) else self.term(n)
                 records[k] = replace(x, fresh=self._fresh(n, x))
         for name in ("r", "a2", "a1", "a0", "low", "high", "least", "most", "fresh"):
             pieces[name] = np.concatenate([x.spread(name) for x in records], axis)
@@ -136,7 +136,7 @@ class Products(Reductions):
         apply: Callable[[Array, Array], Array],
     ) -> Record:
         """Sums of computed numbers, each times a constant."""
-        x, w = self.number(source).pooled(), self.record(matrix)
+        x, w = self.term(source), self.record(matrix)
         self._register(source)
         offset = self.record(bias) if bias else None
         if not w.exact or (offset is not None and not offset.exact):

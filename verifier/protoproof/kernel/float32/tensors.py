@@ -10,7 +10,14 @@ from protoproof.kernel.float32.measured import Factor, Measuring, UnroundableErr
 from protoproof.kernel.float32.record import NOWHERE, ZERO, Array, Record
 from protoproof.kernel.float32.rows import powers_of_two, values_of
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
-from protoproof.kernel.model.symbolic.expressions import Sum
+from protoproof.kernel.model.symbolic.expressions import (
+    Best,
+    Exponential,
+    Product,
+    Single,
+    Sum,
+    Tree,
+)
 from protoproof.kernel.model.symbolic.values import (
     Constant,
     Joined,
@@ -58,10 +65,12 @@ class Tensors:
         functions: those that a runtime approximates, in the order in which they occur.
         curved: whether a measurement's error grows with the latent's length.
         atoms: the terms of sums, by expression.
+        features: what the head is about: of all else that is pooled, no range is known.
     """
 
-    def __init__(self, here: Evaluation, rules: Measuring) -> None:
-        self.here, self.rules = here, rules
+    def __init__(self, here: Evaluation, rules: Measuring, features: frozenset[int]) -> None:
+        self.here, self.rules, self.features = here, rules, features
+        self._about: dict[int, bool] = {}
         self.functions: dict[str, None] = {}
         self.curved = False
         self.atoms: dict[int, Atom] = {}
@@ -113,6 +122,43 @@ class Tensors:
             float(size.max()), float(least.min()), float(np.max(x.r)), float(np.max(x.a0)), exact
         )
 
+    def term(self, tensor: str) -> Record:
+        """A record of numbers that sums are made of."""
+        x, term = self.number(tensor).pooled(), self._terms(tensor)
+        return x if term is None else self.bounded(x, term)
+
+    def bounded(self, x: Record, term: Array) -> Record:
+        """Without any bound where a term is about more than the head: over the reals something
+        cancels, which any latent may be at, and what is rounded there does not."""
+        keys, place = np.unique(term, return_inverse=True)
+        known = np.array([self._known(k) for k in keys.tolist()], dtype=bool)
+        if known.all():
+            return x
+        there = np.broadcast_to(known[place].reshape(term.shape), x.shape)
+        ends = [
+            np.where(there, x.spread(name), end)
+            for name, end in (
+                ("low", -np.inf), ("high", np.inf), ("least", -np.inf), ("most", np.inf)
+            )
+        ]  # fmt: skip
+        a0, fresh = (np.where(there, x.spread(name), np.inf) for name in ("a0", "fresh"))
+        return replace(x.between(*ends), a0=a0, fresh=fresh)
+
+    def _known(self, index: int) -> bool:
+        """Whether all that an expression is made of is the head's."""
+        if index not in self._about:
+            one = self.here.known.all[index]
+            parts: tuple[int, ...] = ()
+            if isinstance(one, Sum):
+                parts = one.terms
+            elif isinstance(one, Best):
+                parts = one.members
+            elif isinstance(one, Product | Tree | Exponential):
+                parts = tuple(one)
+            alone = not isinstance(one, Single) or one.feature in self.features
+            self._about[index] = alone and all(self._known(k) for k in parts)
+        return self._about[index]
+
     # the terms of sums
 
     def _terms(self, tensor: str) -> Array | None:
@@ -128,7 +174,7 @@ class Tensors:
         if term is None:
             return
         self._entered.add(tensor)
-        x = self.number(tensor).pooled()
+        x = self.term(tensor)
         known = self.here.known.all
         keys, place = np.unique(term, return_inverse=True)
         low, high = x.computed
@@ -163,5 +209,5 @@ class Tensors:
     def score(self, tensor: str) -> Record:
         """The record of the scores, which themselves may be the terms of which they are made."""
         self._register(tensor)
-        x = self.number(tensor).pooled()
+        x = self.term(tensor)
         return replace(x, fresh=self._fresh(tensor, x))

@@ -80,7 +80,7 @@ class Walk(Products):
         if isinstance(value, Measured):
             x = self.rules.ranged(x, value)
         if isinstance(value, Terms):
-            x = x.pooled()
+            x = self.bounded(x.pooled(), value.term)
         if isinstance(value, Constant):
             low, high = values_of(value)
             x = x.between(low, high, low, high)

@@ -26,7 +26,6 @@ from protoproof.kernel.model.reading import (
     Evaluated,
     evaluated,
     find_head,
-    first_output,
     hold_head,
 )
 from protoproof.kernel.model.symbolic.domains import OperatorDomain
@@ -75,7 +74,8 @@ class BoundHead:
         self.evaluated: Evaluated | None = known
         self.kept: dict[str, object] = {}
         self.latents, self.output = latents, output
-        self.first_output = first_output(graph, output)
+        first = graph.outputs[0]  # what is taken by whoever runs a file without a thought
+        self.first_output = "" if first in known.published else first
         domains = {cut.domain for cut in found.cuts}
         domain = domains.pop() if len(domains) == 1 else OperatorDomain("")
         self.latent_operator = domain.operator

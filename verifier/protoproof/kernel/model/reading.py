@@ -93,6 +93,7 @@ class Evaluated:
         ends: where the latents end among the flat indices.
         final: operators behind the logits, the last one first.
         output: the tensor that was asked for.
+        published: the network's outputs that decide as these scores do.
     """
 
     here: Evaluation
@@ -103,6 +104,7 @@ class Evaluated:
     ends: list[int]
     final: tuple[str, ...]
     output: str
+    published: frozenset[str]
 
 
 def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
@@ -135,16 +137,20 @@ def evaluated(graph: Graph, latents: Sequence[str], output: str) -> Evaluated:
     for operator in final:
         if "axis" in operator.attributes and operator.attributes["axis"] % len(value.shape) != axis:
             raise operator.refuse("along an axis that is not that of the classes")
-    logged = _published_by_logarithms(graph, output, axis, len(value.shape))
     kinds = tuple(operator.kind for operator in final)
+    if "ArgMax" in kinds[1:]:
+        raise final[kinds.index("ArgMax", 1)].refuse("something is computed from the index")
     if "Log" in kinds[:-1]:
         raise final[kinds.index("Log")].refuse("of something else than scores")
-    if kinds[-1:] == ("Log",) or logged:
+    ways = _ways(graph, output, kinds, axis, len(value.shape))
+    logged = kinds[-1:] == ("Log",) or all(ways.values())
+    if logged:
         here.known.positive.update(value.term.ravel().tolist())
+    published = frozenset(name for name, log in ways.items() if logged or not log)
     labels = kinds == ("Sigmoid",) or (not kinds and _becomes_labels(graph, output))
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
     reading = read_head(here.known, value.term.ravel().tolist(), ends, labels)
-    return Evaluated(here, logits, value, reading, shapes, ends, kinds, output)
+    return Evaluated(here, logits, value, reading, shapes, ends, kinds, output, published)
 
 
 def _found(known: Evaluated) -> Found:
@@ -238,16 +244,6 @@ def _before_relaying(graph: Graph, output: str, latents: Container[str] = ()) ->
     return output
 
 
-def first_output(graph: Graph, output: str) -> str:
-    """The network's first output, where that is not these scores or comes from them; else ''.
-
-    Whoever runs a file without a thought takes the first output: a claim about another one has to
-    say so.
-    """
-    first = graph.outputs[0]
-    return "" if any(name == first for name, _ in _followed(graph, output)) else first
-
-
 def _followed(graph: Graph, output: str) -> Iterator[tuple[str, list[Operator]]]:
     """Every output of the network that comes from a tensor by what keeps the order of scores
     alone, and the operators, the last one first."""
@@ -273,24 +269,33 @@ def _published(graph: Graph, output: str) -> bool:
     return any(True for _ in _followed(graph, output))
 
 
-def _published_by_logarithms(graph: Graph, output: str, axis: int, rank: int) -> bool:
-    """Whether a logarithm stands between the scores and whatever the network puts out of them,
-    which keeps their order where they are positive. Only what normalises along the classes does.
+def _ways(
+    graph: Graph, output: str, before: Sequence[str], axis: int, rank: int
+) -> dict[str, bool]:
+    """The outputs of the network that keep the order of the scores: what normalises does so along
+    the classes, and nothing is computed from an index. For each, whether a logarithm stands between
+    them, which keeps the order where the scores are positive.
+
+    Args:
+        before: the operators between the logits and the output.
+        axis, rank: of the logits; an output that is relaid behind such operators has others.
 
     Raises:
-        ModelError: no output of the network follows from the scores by such operators alone.
+        ModelError: there is none.
     """
-    ways = []
-    for _, operators in _followed(graph, output):
+    ways = {}
+    relaid = graph.root(_before_relaying(graph, output)) != graph.root(output)
+    for name, operators in _followed(graph, output):
         along = [o.attributes["axis"] for o in operators if "axis" in o.attributes]
-        if all(one % rank == axis for one in along):
-            ways.append(any(operator.kind == "Log" for operator in operators))
+        known = not (along and relaid) and all(one % rank == axis for one in along)
+        if known and "ArgMax" not in [*(o.kind for o in operators), *before][1:]:
+            ways[name] = any(operator.kind == "Log" for operator in operators)
     if not ways:
         raise ModelError(
             f"model: what the network puts out of {output!r} is normalised along an axis that is "
-            "not that of the classes"
+            "not certainly that of the classes, or computed from an index"
         )
-    return all(ways)
+    return ways
 
 
 def _becomes_labels(graph: Graph, output: str) -> bool:

@@ -40,11 +40,13 @@ class Reading:
         head: in exact numbers.
         where: its locations.
         rows: per prototype, the row that measures it, and the program from m to the row's value.
+        features: everything pooled that the head is about.
     """
 
     head: Head
     where: Locations
     rows: tuple[tuple[int, Program], ...]
+    features: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def read_head(
         raise ModelError("model: the output does not depend on the latent")
     tables = known.tables
     features = [tables.features[s.feature] for s in votes.features]
+    about = frozenset(s.feature for s in votes.features)
     where = locate(tables, features, ends)
     geometry = geometry_of(tables, features)
     rows: list[_Oriented] = []
@@ -115,7 +118,7 @@ def read_head(
     except DescriptionError as error:
         raise ModelError(f"model: {error}") from error
     measured = tuple((f.row, one.row.program) for f, one in zip(features, rows, strict=True))
-    return Reading(head, where, measured)
+    return Reading(head, where, measured, about)
 
 
 def _require_positive(known: Expressions, index: int, geometry: Geometry) -> None:
@@ -236,7 +239,8 @@ def _differing(
 ) -> tuple[list[_Oriented], list[Program]]:
     """Features of nearest less mean, by those of the mean, and the f of each: with a g that rises,
     so that the least s is that of the nearest location, and an f that falls. Where all f are
-    affine, f(least s) - f(mean s) is the largest f(s) less their mean: focal, with no f.
+    affine and f(g) never rises, f(least s) - f(mean s) is the largest f(s) less their mean: focal,
+    with no f. Elsewhere the head itself asks for both directions.
 
     Args:
         rises: where f(g) does not fall, but rises, so that its negative is taken.
@@ -247,7 +251,11 @@ def _differing(
         inner.append((*one.inner, *turn))
         functions.append(tidied((*turn, *one.outer, *(_TURNED if rising else ())), None))
     pooling = Pooling("nearest less mean")
-    if all(_passes("mean", function) for function in functions):
+    affine = all(_passes("mean", function) for function in functions)
+    if affine and all(
+        direction((*g, *f), _range(one.row)) < 0
+        for one, g, f in zip(means, inner, functions, strict=True)
+    ):
         pooling = Pooling("focal")
         inner = [_unmoved((*g, *f)) for g, f in zip(inner, functions, strict=True)]
         functions = [()] * len(inner)

@@ -156,7 +156,8 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
     argument is never less than."""
     result: list[Instruction] = []
     for name, constant in program:
-        idle = all(c == _NEUTRAL.get(n) for n, c in result)
+        # a function without a constant does something: a logarithm may be less than its argument
+        idle = all(n in _NEUTRAL and c == _NEUTRAL[n] for n, c in result)
         if name == "max" and idle and _at_most(constant, floor):
             continue
         result.append((name, constant))
