@@ -252,6 +252,8 @@ def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
     assert (page.exit_code, page.gate.checks[0].id) == (0, "accuracy")
     html = render_audit(page)
     assert "The policy “test” passed, decided again for this report" in html
+    # gate.json chose which file that is: whoever reads the report sees it
+    assert f"<dd>{tmp_path / 'policy.yaml'}</dd>" in html
     assert 'data-label="Result" class="yes"' in html
     assert "No fact is proved necessary, so that no explanation is known to need" in html
     # without data, or where the policy is not what it was, nothing is green
@@ -305,6 +307,14 @@ def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
     assert page.gate is not None
     assert (page.gate.outcome, page.exit_code) == ("undecided", 3)
     assert [check.status for check in page.gate.checks if "lost" in check.id] == ["undecided"]
+    # nor is it called false: what was not compared here may have been passed
+    assert not page.gate.contradicted
+    assert "that is not what was found" not in render_audit(page)
+    told = tmp_path / "out" / "gate.json"
+    told.write_text(told.read_text().replace('"passed"', '"released"'))
+    page = audit_page(tmp_path / "out", MODEL, few)
+    assert page.gate is not None
+    assert page.gate.contradicted
 
 
 def hostile(page: AuditPage) -> AuditPage:

@@ -188,7 +188,7 @@ def _gate_json(gate: AuditGate) -> dict[str, Any]:
     return {
         "outcome": gate.outcome,
         "decided_again": gate.again,
-        "policy": {"name": gate.policy, "sha256": gate.sha256},
+        "policy": {"name": gate.policy, "sha256": gate.sha256, "file": gate.file or None},
         "gate_json_says": (gate.said or None) if gate.again else gate.outcome,
         "why_not": gate.why or None,
     }
@@ -199,11 +199,16 @@ def _gate_words(gate: AuditGate) -> list[str]:
     if not gate.again:
         told = f"gate.json says {gate.outcome}, on somebody's word"
         return [f"policy       {gate.policy}: not decided again ({gate.why}); {told}"]
-    other = f"; gate.json says {gate.said}, which is not so" if gate.contradicted else ""
+    other = ""
+    if gate.contradicted:
+        other = f"; gate.json says {gate.said}, which is not so"
+    elif gate.said != gate.outcome and gate.said:
+        other = f"; that it {gate.said}, as gate.json says, cannot be found out here"
     failed = [
         f"  - {check.id}: {check.measured}" for check in gate.checks if check.status != "passed"
     ]
-    return [f"policy       {gate.policy}: {gate.outcome}, decided again{other}", *failed]
+    decided = f"{gate.outcome}, decided again from {gate.file}"
+    return [f"policy       {gate.policy}: {decided}{other}", *failed]
 
 
 def _single(
