@@ -317,6 +317,23 @@ def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
     assert page.gate.contradicted
 
 
+def test_an_easier_campaign_in_its_place_is_not_decided(tmp_path: Path) -> None:
+    """True proofs of less than the policy asks for, under a result that was honestly passed."""
+    few = some(1)
+    gate(tmp_path, RULES.replace("false}", "false, level: F}"), data=few)
+    out = tmp_path / "out"
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.again, page.exit_code) == (True, 0)
+    shutil.rmtree(out / "campaign")
+    quick = Options(vocabulary="topk", witnesses=False)
+    run_campaign(network(), few, out / "campaign", options=quick, engine=InlineEngine)
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert not page.gate.again
+    assert page.exit_code == 3
+
+
 def hostile(page: AuditPage) -> AuditPage:
     return replace(
         page,
