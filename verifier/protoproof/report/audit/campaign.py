@@ -210,12 +210,23 @@ def _claim(
 ) -> tuple[str, ...]:
     explained = (
         f"For each of {plural(accepted, 'instance')}, a few facts about what the "
-        f"network sees force its prediction: every latent of the domain that meets the facts is "
-        f"classified the same, and no other of the {len(campaign.model.classes)} classes is "
-        "possible. Each claim is proved by a certificate that the independent checker accepted, "
-        "again, while this report was made."
+        f"network sees force its prediction: every latent of the domain that meets the facts "
+        f"{_alike(campaign, network)}. Each claim is proved by a certificate that the independent "
+        "checker accepted, again, while this report was made."
     )
     return (explained, *(_certified(region, network) for region in regions))
+
+
+def _alike(campaign: Confirmed, network: Network) -> str:
+    """What is said of every latent that meets the facts."""
+    names = campaign.model.classes
+    labels = network.labels(campaign.about["options"].get("label"))
+    if not labels:
+        return f"is classified the same, and no other of the {len(names)} classes is possible"
+    if len(labels) == len(names):
+        return f"is answered the same about each of {plural(len(names), 'label')}"
+    asked = ", ".join(f"“{label(names[k])}”" for k in labels)
+    return f"is answered the same about {asked}; of the other labels nothing is said"
 
 
 def _certified(region: AuditRegion, network: Network) -> str:
