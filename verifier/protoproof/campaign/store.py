@@ -34,6 +34,7 @@ from protoproof.campaign.database import (
 from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import (
     CERTIFICATES,
+    LATENTS,
     LEDGER,
     REGIONS,
     SIZES,
@@ -132,9 +133,10 @@ class Ledger:
             OutputError: they cannot be made or written.
             InputError: the file is something else, or of another version.
         """
-        for folder in (CERTIFICATES, REGIONS, SIZES):
+        for folder in (CERTIFICATES, REGIONS, SIZES, LATENTS):
             if (directory / folder).is_symlink():  # it would lead out of the directory
                 raise InputError(f"{directory / folder}: is a link; choose another directory")
+        for folder in (CERTIFICATES, REGIONS, SIZES):
             make_directory(directory / folder)
         refuse_special(directory)
         with clear_errors(directory), opened(directory / LEDGER, "rwc") as connection:
