@@ -317,6 +317,21 @@ def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
     assert page.gate.contradicted
 
 
+def test_a_gate_whose_answer_was_removed_is_no_campaign_without_one(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, STRICT, data=few)
+    (out / "gate.json").unlink()
+    page = audit_page(out, MODEL, few)
+    assert (page.rejected, page.open, page.exit_code) == (0, 0, 3)
+    html = render_audit(page)
+    assert "Not decided: the gate left no result" in html
+    assert "Policy sha256" not in html
+    page = audit_page(out, MODEL, few, policy=tmp_path / "policy.yaml")
+    assert page.exit_code == 1
+    # nobody asks a campaign alone for one
+    assert audit_page(out / "campaign", MODEL, few).gate is None
+
+
 def test_an_easier_campaign_in_its_place_is_not_decided(tmp_path: Path) -> None:
     """True proofs of less than the policy asks for, under a result that was honestly passed."""
     few = some(1)

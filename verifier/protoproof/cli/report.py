@@ -186,16 +186,22 @@ def _campaign(
 def _gate_json(gate: AuditGate) -> dict[str, Any]:
     """The policy's answer as plain data; ``outcome`` counts where it was decided again only."""
     return {
-        "outcome": gate.outcome,
+        "outcome": gate.outcome or None,
         "decided_again": gate.again,
-        "policy": {"name": gate.policy, "sha256": gate.sha256, "file": gate.file or None},
-        "gate_json_says": (gate.said or None) if gate.again else gate.outcome,
+        "policy": {
+            "name": gate.policy or None,
+            "sha256": gate.sha256 or None,
+            "file": gate.file or None,
+        },
+        "gate_json_says": (gate.said if gate.again else gate.outcome) or None,
         "why_not": gate.why or None,
     }
 
 
 def _gate_words(gate: AuditGate) -> list[str]:
     """The policy's answer, in lines; what rests on ``gate.json`` alone says so."""
+    if not gate.outcome:
+        return [f"policy       not decided: {gate.why}"]
     if not gate.again:
         told = f"gate.json says {gate.outcome}, on somebody's word"
         return [f"policy       {gate.policy}: not decided again ({gate.why}); {told}"]

@@ -344,9 +344,9 @@ def _limits(campaign: Confirmed, gate: AuditGate | None) -> tuple[str, ...]:
     if open_:
         limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
     if gate is not None and not gate.again:
+        told = "is as its file recorded it, on somebody's word" if gate.outcome else "is not there"
         limits.append(
-            "The gate's answer is as its file recorded it, on somebody's word; this report did not "
-            f"decide it again: {label(gate.why)}."
+            f"The gate's answer {told}; this report did not decide it again: {label(gate.why)}."
         )
     if not campaign.labelled:
         limits.insert(

@@ -25,6 +25,7 @@ from protoproof.network import Network
 from protoproof.report.audit.page import AuditCheck, AuditGate
 
 _LARGEST = 1 << 28  # bytes of a gate's result
+_NO_RESULT = "its gate left no gate.json; give the policy with --policy"
 _NOT_HERE = "not compared with a baseline here; protoproof gate does"
 
 Watch = Callable[[Row, Rechecked | None], None]
@@ -84,7 +85,9 @@ class Deciding:
         """The answer: decided again, else as it is told and not to be relied on."""
         told = None if self.told is None else self.told.gate
         if self.file is None:
-            return None if told is None else replace(told, why=self.why)
+            if told is None:
+                return AuditGate("", "", "", (), why=self.why) if self.why else None
+            return replace(told, why=self.why)
         try:
             found = _without_baseline(evaluate(self.file, campaign, machine=self.machine))
         except ProtoProofError as error:
@@ -148,7 +151,8 @@ def deciding(
     """
     told = told_by(directory, network)
     if told is None and policy is None:
-        return Deciding()
+        # whoever removes a gate's answer has not made it a campaign of which nothing was asked
+        return Deciding(why="" if campaign.directory == directory else _NO_RESULT)
     try:
         file = read_policy(policy) if policy is not None else _named(told, directory)
         if instances is None:

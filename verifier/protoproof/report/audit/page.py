@@ -119,7 +119,8 @@ class AuditGate:
     """The policy's answer.
 
     Attributes:
-        outcome: of the policy, decided here (``again``); else as ``gate.json`` says.
+        outcome: of the policy, decided here (``again``); else as ``gate.json`` says; "" where
+            there is none.
         policy, sha256: its name, and that of its file.
         checks: likewise.
         again: whether it was decided again for this report, from results found out again.
