@@ -233,6 +233,14 @@ def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) ->
     assert all(item.picture is None for item in audit_page(directory, MODEL, None).instances)
 
 
+def test_data_is_called_what_it_is(directory: Path, data: Instances) -> None:
+    """Whoever writes a ledger may name the official data, and have another read."""
+    page = audit_page(directory, MODEL, replace(data, name="mine", sha256="1" * 64))
+    said = dict(page.identity)
+    assert (said["Data"], said["Data sha256"]) == ("mine", "1" * 64)
+    assert any("another one than the campaign names (sha256 00" in text for text in page.missing)
+
+
 def test_another_network_is_refused(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sha256 differs"):
         audit_page(directory, MODEL.with_name("mnist-1x1.onnx"), None)
@@ -638,10 +646,20 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     document = json.loads(done.out)
     assert (document["accepted"], document["rejected"]) == (2, 0)
+    assert document["network_sha256"] == network().sha256
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
     assert f"<dt>Command</dt><dd>protoproof campaign {MODEL.name} --data" in html
+    # data that lies inside the directory is its writer's word
+    own = shutil.copytree(tmp_path / "c", tmp_path / "d")
+    shutil.copy(tmp_path / "digits.npz", own)
+    with sqlite3.connect(own / "ledger.sqlite") as connection:
+        there = (str(tmp_path / "digits.npz"), str(own / "digits.npz"))
+        connection.execute("UPDATE about SET value = replace(value, ?, ?)", there)
+    said = protoproof("report", own, "--out", tmp_path / "d.html").out
+    assert re.search(r"^data +digits.npz, sha256 [0-9a-f]{64} \(as recorded\)$", said, re.MULTILINE)
+    assert "The data was not at hand" in (tmp_path / "d.html").read_text(encoding="utf-8")
     certificate = next((tmp_path / "c" / "certificates").iterdir())
     np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [

@@ -119,9 +119,12 @@ def confirm(
     found = _Found(campaign, again, facts.key, words, told, names)
     for place in places:
         watch(*found.add(place))
+    about = campaign.about | {"regions": words}
+    if instances is not None:  # what was read, and not what the directory says was
+        about |= {"data": {"name": instances.name, "sha256": instances.sha256}}
     return Confirmed(
         campaign.directory,
-        campaign.about | {"regions": words},
+        about,
         facts,
         tuple(found.rows),
         found.regions,

@@ -16,7 +16,7 @@ from protoproof.errors import OutputError, UsageError
 from protoproof.files import make_directory, require_apart, require_writable, set_aside
 
 if TYPE_CHECKING:
-    from protoproof.report.audit.page import AuditGate
+    from protoproof.report.audit.page import AuditGate, AuditPage
 
 Out = Annotated[
     Path | None,
@@ -160,6 +160,8 @@ def _campaign(
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
     target.announce(
         {
+            "network_sha256": dict(page.identity)["Model sha256"],
+            "data_sha256": dict(page.identity)["Data sha256"],
             "instances": page.total,
             "accepted": page.accepted,
             "rejected": page.rejected,
@@ -169,6 +171,7 @@ def _campaign(
             "bytes": target.out.stat().st_size,
         },
         [
+            *_about(page),
             f"certificates {page.accepted} accepted, {page.unaccepted} not{word}",
             *([f"instances    {absent} of {page.total} not proved"] if absent else []),
             *(
@@ -181,6 +184,15 @@ def _campaign(
         ],
     )
     return page.exit_code
+
+
+def _about(page: AuditPage) -> list[str]:
+    """What the report is about: the directory chose both, unless somebody named them."""
+    said = dict(page.identity)
+    return [
+        f"network      {said['Model file']}, sha256 {said['Model sha256']}",
+        f"data         {said['Data']}, sha256 {said['Data sha256']}",
+    ]
 
 
 def _gate_json(gate: AuditGate) -> dict[str, Any]:

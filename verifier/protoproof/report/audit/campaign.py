@@ -101,7 +101,7 @@ def audit_page(
     around = {r.key: r for known in campaign.regions.values() for r in known.values()}
     complaints = campaign.complaints.values()
     over = sum(record.state == "proved" for record in around.values())
-    audit.missing += _altered(campaign)
+    audit.missing += [*_altered(campaign), *_other_data(stored, campaign)]
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,
@@ -164,6 +164,14 @@ def _altered(campaign: Confirmed) -> list[str]:
     return [f"Missing or altered since the campaign ran: {words}."] if altered else []
 
 
+def _other_data(stored: Campaign, campaign: Confirmed) -> list[str]:
+    """That other data was read than the campaign names, in a sentence."""
+    told, read = stored.about["data"]["sha256"], campaign.about["data"]["sha256"]
+    if told == read:
+        return []
+    return [f"The data is another one than the campaign names (sha256 {label(str(told))})."]
+
+
 def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
@@ -174,6 +182,7 @@ def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tupl
     words = (f"as stated: {stated[0]}", f"contradicted by the model: {stated[1]}")
     pixels = "; ".join(text for text, found in zip(words, stated, strict=True) if found)
     prepared = (("Preprocessing", pixels),) if pixels else ()
+    where = "" if campaign.labelled else " (as recorded)"
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
@@ -191,7 +200,7 @@ def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tupl
         *trained,
         *prepared,
         ("Data", about["data"]["name"]),
-        ("Data sha256", about["data"]["sha256"]),
+        ("Data sha256", about["data"]["sha256"] + where),
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
