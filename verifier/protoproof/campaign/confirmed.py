@@ -119,12 +119,9 @@ def confirm(
     found = _Found(campaign, again, facts.key, words, told, names)
     for place in places:
         watch(*found.add(place))
-    about = campaign.about | {"regions": words}
-    if instances is not None:  # what was read, and not what the directory says was
-        about |= {"data": {"name": instances.name, "sha256": instances.sha256}}
     return Confirmed(
         campaign.directory,
-        about,
+        campaign.about | {"regions": words} | _read(instances),
         facts,
         tuple(found.rows),
         found.regions,
@@ -137,6 +134,13 @@ def confirm(
         frozenset(found.assumptions),
         instances is not None,
     )
+
+
+def _read(instances: Instances | None) -> dict[str, Any]:
+    """The data that was read, whatever the directory says that it was about."""
+    if instances is None:
+        return {}
+    return {"data": {"name": instances.name, "sha256": instances.sha256}}
 
 
 class _Found:

@@ -33,11 +33,8 @@ from protoproof.campaign.database import (
 )
 from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import (
-    CERTIFICATES,
-    LATENTS,
+    FOLDERS,
     LEDGER,
-    REGIONS,
-    SIZES,
     certificate_path,
     region_paths,
     size_path,
@@ -133,10 +130,9 @@ class Ledger:
             OutputError: they cannot be made or written.
             InputError: the file is something else, or of another version.
         """
-        for folder in (CERTIFICATES, REGIONS, SIZES, LATENTS):
+        for folder in FOLDERS:
             if (directory / folder).is_symlink():  # it would lead out of the directory
                 raise InputError(f"{directory / folder}: is a link; choose another directory")
-        for folder in (CERTIFICATES, REGIONS, SIZES):
             make_directory(directory / folder)
         refuse_special(directory)
         with clear_errors(directory), opened(directory / LEDGER, "rwc") as connection:
