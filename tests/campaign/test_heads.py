@@ -90,8 +90,10 @@ def test_two_outputs_share_a_directory_and_no_result(
 def test_labels_are_explained_together_or_alone(
     networks: dict[str, Network], data: Instances, tmp_path: Path
 ) -> None:
-    wanted = {None: (0, 1), "0": (0,), networks["marks"].class_names[1]: (1,)}
-    for label, rivals in wanted.items():
+    names = networks["marks"].class_names
+    wanted = {None: (0, 1), "0": (0,), names[1]: (1,)}
+    about = ("each of 2 labels", f"“{names[0]}”; of the other", f"“{names[1]}”; of the other")
+    for (label, rivals), words in zip(wanted.items(), about, strict=True):
         campaign = run(networks["marks"], data, tmp_path, label=label)
         assert (campaign.computed, campaign.states["proved"]) == (4, 4)
         assert stated(campaign) == {("marks", rivals)}
@@ -101,6 +103,8 @@ def test_labels_are_explained_together_or_alone(
             assert [r.record.predicted for r in again.rows] == [
                 r.record.predicted for r in campaign.rows
             ]
+        said = audit_page(tmp_path, networks["marks"].path, data).claim[0]
+        assert f"is answered the same about {words}" in said
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protoproof.campaign import Campaign, Options, read_campaign, run_campaign
+from protoproof.campaign import Campaign, Options, confirm, read_campaign, run_campaign
 from protoproof.campaign.latents import KeptSession
 from protoproof.network import Network, load
 from protoproof.network.onnx.runtime import Session
@@ -81,7 +81,7 @@ def test_what_is_not_such_a_file_is_computed_again(
         path.symlink_to(tmp_path / "other")
     elif change != "nothing":
         first = before[0][:, :1] if change == "another shape" else np.full_like(before[0], np.nan)
-        np.savez(path, first, before[1])
+        path.write_bytes(first.tobytes() + before[1].tobytes())
     runs = Runs(monkeypatch)
     after = _run(session, x)
     assert runs.of(x) == (change != "nothing")
@@ -102,6 +102,22 @@ def test_another_network_or_input_or_runtime_takes_nothing(
     monkeypatch.setattr("protoproof.campaign.latents.version", lambda _: "0.0.0")
     _run(_kept(network(), tmp_path), first)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_kept_results_of_another_instance_prove_nothing(tmp_path: Path) -> None:
+    """Somebody exchanged two files: what is explained then is true of no instance."""
+    run(tmp_path / "fresh")
+    one, other = sorted((tmp_path / "fresh" / "latents").iterdir())
+    (tmp_path / "latents").mkdir()
+    (tmp_path / "latents" / one.name).write_bytes(other.read_bytes())
+    (tmp_path / "latents" / other.name).write_bytes(one.read_bytes())
+    assert run(tmp_path).states["proved"] == COUNT  # by the ledger, which nobody believes
+    found = confirm(read_campaign(tmp_path), network(), some(COUNT))
+    assert found.states["proved"] == 0
+    assert {complaint.text for complaint in found.complaints.values()} == {
+        "certificate records another latent than ONNX Runtime computes here"
+    }
+    assert all(complaint.final for complaint in found.complaints.values())
 
 
 def test_a_campaigns_reader_sees_no_latents(tmp_path: Path) -> None:

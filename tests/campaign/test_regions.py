@@ -14,11 +14,14 @@ from protoproof.backend import engine_named
 from protoproof.campaign import Campaign, Limits, Options, confirm, read_campaign, run_campaign
 from protoproof.campaign.explain_task import ExplainJob
 from protoproof.campaign.model_identity import model_facts
+from protoproof.campaign.places import region_paths
+from protoproof.campaign.recheck import stored_input
 from protoproof.campaign.record import STATES
 from protoproof.errors import UsageError
 from protoproof.kernel import check
 from protoproof.kernel.claims import words
 from protoproof.network import load
+from tests.support.arrays import HEADERS, array_with_header
 from tests.support.campaign import MODEL, PATIENT, InlineEngine, Poisoned, network, small_file, some
 from tests.support.cli import protoproof
 
@@ -194,3 +197,12 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert html.count('alt="An input near instance') == 2
     assert "radius (linf)" in html
     assert "out/regions/*.cert.json" in html
+
+
+@pytest.mark.trust(29, 33)
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_counterexample_with_a_header_that_is_none_is_none(header: str, tmp_path: Path) -> None:
+    path = region_paths(tmp_path, "k")[1]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(array_with_header(header))
+    assert stored_input(tmp_path, "k", network()) is None

@@ -13,6 +13,7 @@ from PIL import Image
 
 from protoproof.network import load
 from protoproof.network.head.about import PICTURES
+from protoproof.network.inputs import read_input
 from protoproof.report.files import prototype_pictures
 from protoproof.report.page.patches import patches_of
 from tests.support.cli import protoproof
@@ -93,6 +94,28 @@ def test_everything_inside_one_file(layout: str, tmp_path: Path) -> None:
     again = protoproof(*asked)
     assert again.code == 2
     assert "exists already" in again.err
+
+
+def test_names_in_another_order_than_the_networks_show(tmp_path: Path) -> None:
+    """Folders are sorted, a network counts as it was trained: only its predictions can tell."""
+    model, data = colour().save(tmp_path), pictures(tmp_path / "birds")
+    network = load(model, preprocess=STATED)
+    for file in sorted((data / "train").glob("*/*.png")):
+        seen = network.observe(read_input(file, network.pixels)).predicted
+        if ("jay", "wren")[seen] != file.parent.name:
+            file.unlink()  # so that most are predicted as their folder says
+            break
+    stated = ("prepare", model, "--preprocess", STATED, "--data", data)
+    shares = []
+    for number, names in enumerate([(), ("--classes", "wren,jay")]):
+        said = protoproof(*stated, "--out", tmp_path / f"{number}.onnx", *names)
+        assert said.code == 0, said.err
+        (line,) = (line for line in said.out.splitlines() if "training images, " in line)
+        found = re.search(r"of 3 training images, (\d) are predicted as they are labelled", line)
+        assert found is not None
+        shares.append(int(found[1]))
+        assert ("in another order, state it with --classes" in line) == (number == 1)
+    assert shares == [2, 1]
 
 
 def test_the_patch_that_a_prototype_is(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ def test_as_stated_from_a_file_to_its_page(place: Path, tmp_path: Path) -> None:
     envelope = read_certificate(certificate.read_bytes())
     assert envelope.about.preprocessing == STATED.replace("crop=6", "crop=6x6")
     # the certificate says how the picture became the input: nothing has to be repeated
-    assert "bit for bit" in protoproof("check", certificate, model, "--input", picture).out
+    checked = protoproof("check", certificate, model, "--input", picture).out
+    # whose word that is, is said
+    assert "bit for bit; its pixels were prepared as stated: resize=6,crop=6x6,mean=" in checked
     page = tmp_path / "again.html"
     made = protoproof("report", certificate, "--model", model, "--input", picture, "--out", page)
     assert made.code == 0, made.err

@@ -88,6 +88,9 @@ def test_pixels_are_those_of_torchvision() -> None:
         ("crop=4,crop=5", "said twice"),
         ("interpolation=magic,resize=3", "none of bilinear"),
         ("rgb", "says nothing"),
+        ("range=0,0.001,mean=999999,std=1", "pixels that differ become the same number"),
+        ("range=999999,999999.1", "pixels that differ become the same number"),
+        ("mean=0,0,999999,std=1", "pixels that differ become the same number"),
         ("absent.yaml", "no such file"),
     ],
 )

@@ -586,7 +586,7 @@ def test_a_ledger_that_is_none_is_one_line(copy: Path, data: Instances, harm: st
         assert (found.value.exit_code, str(found.value).count("\n")) == (2, 0)
 
 
-@pytest.mark.parametrize("folder", ["certificates", "regions", "sizes"])
+@pytest.mark.parametrize("folder", ["certificates", "regions", "sizes", "latents"])
 def test_nothing_is_written_through_a_link(tmp_path: Path, data: Instances, folder: str) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "c").mkdir()

@@ -233,6 +233,14 @@ def test_pictures_are_of_what_was_explained(directory: Path, data: Instances) ->
     assert all(item.picture is None for item in audit_page(directory, MODEL, None).instances)
 
 
+def test_data_is_called_what_it_is(directory: Path, data: Instances) -> None:
+    """Whoever writes a ledger may name the official data, and have another read."""
+    page = audit_page(directory, MODEL, replace(data, name="mine", sha256="1" * 64))
+    said = dict(page.identity)
+    assert (said["Data"], said["Data sha256"]) == ("mine", "1" * 64)
+    assert any("another one than the campaign names (sha256 00" in text for text in page.missing)
+
+
 def test_another_network_is_refused(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="sha256 differs"):
         audit_page(directory, MODEL.with_name("mnist-1x1.onnx"), None)
@@ -252,6 +260,8 @@ def test_a_policy_is_decided_again_or_not_believed(tmp_path: Path) -> None:
     assert (page.exit_code, page.gate.checks[0].id) == (0, "accuracy")
     html = render_audit(page)
     assert "The policy “test” passed, decided again for this report" in html
+    # gate.json chose which file that is: whoever reads the report sees it
+    assert f"<dd>{tmp_path / 'policy.yaml'}</dd>" in html
     assert 'data-label="Result" class="yes"' in html
     assert "No fact is proved necessary, so that no explanation is known to need" in html
     # without data, or where the policy is not what it was, nothing is green
@@ -305,6 +315,46 @@ def test_an_earlier_comparison_is_not_believed(tmp_path: Path) -> None:
     assert page.gate is not None
     assert (page.gate.outcome, page.exit_code) == ("undecided", 3)
     assert [check.status for check in page.gate.checks if "lost" in check.id] == ["undecided"]
+    # nor is it called false: what was not compared here may have been passed
+    assert not page.gate.contradicted
+    assert "that is not what was found" not in render_audit(page)
+    told = tmp_path / "out" / "gate.json"
+    told.write_text(told.read_text().replace('"passed"', '"released"'))
+    page = audit_page(tmp_path / "out", MODEL, few)
+    assert page.gate is not None
+    assert page.gate.contradicted
+
+
+def test_a_gate_whose_answer_was_removed_is_no_campaign_without_one(tmp_path: Path) -> None:
+    few, out = some(2), tmp_path / "out"
+    gate(tmp_path, STRICT, data=few)
+    (out / "gate.json").unlink()
+    page = audit_page(out, MODEL, few)
+    assert (page.rejected, page.open, page.exit_code) == (0, 0, 3)
+    html = render_audit(page)
+    assert "Not decided: the gate left no result" in html
+    assert "Policy sha256" not in html
+    page = audit_page(out, MODEL, few, policy=tmp_path / "policy.yaml")
+    assert page.exit_code == 1
+    # nobody asks a campaign alone for one
+    assert audit_page(out / "campaign", MODEL, few).gate is None
+
+
+def test_an_easier_campaign_in_its_place_is_not_decided(tmp_path: Path) -> None:
+    """True proofs of less than the policy asks for, under a result that was honestly passed."""
+    few = some(1)
+    gate(tmp_path, RULES.replace("false}", "false, level: F}"), data=few)
+    out = tmp_path / "out"
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert (page.gate.again, page.exit_code) == (True, 0)
+    shutil.rmtree(out / "campaign")
+    quick = Options(vocabulary="topk", witnesses=False)
+    run_campaign(network(), few, out / "campaign", options=quick, engine=InlineEngine)
+    page = audit_page(out, MODEL, few)
+    assert page.gate is not None
+    assert not page.gate.again
+    assert page.exit_code == 3
 
 
 def hostile(page: AuditPage) -> AuditPage:
@@ -596,10 +646,20 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     document = json.loads(done.out)
     assert (document["accepted"], document["rejected"]) == (2, 0)
+    assert document["network_sha256"] == network().sha256
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert 'id="i50"' in html
     assert html.count("<image ") == 2  # the data was found again
     assert f"<dt>Command</dt><dd>protoproof campaign {MODEL.name} --data" in html
+    # data that lies inside the directory is its writer's word
+    own = shutil.copytree(tmp_path / "c", tmp_path / "d")
+    shutil.copy(tmp_path / "digits.npz", own)
+    with sqlite3.connect(own / "ledger.sqlite") as connection:
+        there = (str(tmp_path / "digits.npz"), str(own / "digits.npz"))
+        connection.execute("UPDATE about SET value = replace(value, ?, ?)", there)
+    said = protoproof("report", own, "--out", tmp_path / "d.html").out
+    assert re.search(r"^data +digits.npz, sha256 [0-9a-f]{64} \(as recorded\)$", said, re.MULTILINE)
+    assert "The data was not at hand" in (tmp_path / "d.html").read_text(encoding="utf-8")
     certificate = next((tmp_path / "c" / "certificates").iterdir())
     np.save(tmp_path / "x.npy", some(60).x[[0, 50]])
     which = [

@@ -121,7 +121,7 @@ def confirm(
         watch(*found.add(place))
     return Confirmed(
         campaign.directory,
-        campaign.about | {"regions": words},
+        campaign.about | {"regions": words} | _read(instances),
         facts,
         tuple(found.rows),
         found.regions,
@@ -134,6 +134,13 @@ def confirm(
         frozenset(found.assumptions),
         instances is not None,
     )
+
+
+def _read(instances: Instances | None) -> dict[str, Any]:
+    """The data that was read, whatever the directory says that it was about."""
+    if instances is None:
+        return {}
+    return {"data": {"name": instances.name, "sha256": instances.sha256}}
 
 
 class _Found:

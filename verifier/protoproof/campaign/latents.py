@@ -3,7 +3,7 @@
 What the runtime computed for an instance is kept in the campaign's directory: an explanation,
 every region around it, and later runs with other options read it from there. A file's name is a
 hash of the model's bytes, the input's (prepared as the campaign prepares it), the tensors that are
-read, and the runtime's release, whose numbers alone it holds.
+read, and the runtime's release, whose numbers alone it holds: float32, one tensor after another.
 
 Nothing is taken on trust that was not before: certificates are about the latent that they record,
 and whoever checks a campaign against its data runs the network again (``recheck``).
@@ -12,9 +12,8 @@ and whoever checks a campaign against its data runs the network again (``recheck
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
+import math
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,7 +53,7 @@ class KeptSession(Session):
         (x,) = feed.values()
         if self._instance is None or not np.array_equal(x, self._instance):
             return self._inner.run(outputs, feed)
-        path = self._folder / f"{self._name(outputs, x)}.npz"
+        path = self._folder / f"{self._name(outputs, x)}.f32"
         known = self._read(path, outputs)
         if known is None:
             known = self._inner.run(outputs, feed)
@@ -73,28 +72,34 @@ class KeptSession(Session):
         return hashlib.sha256(about.encode() + data.tobytes()).hexdigest()
 
     def _read(self, path: Path, outputs: tuple[str, ...]) -> list[NDArray[np.float32]] | None:
-        """What was kept; None where nothing was, or no such tensors."""
-        try:
-            data = read_regular(path, _MOST_BYTES)
-            if data is None:
-                return None
-            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                found = [archive[f"arr_{place}"] for place in range(len(outputs))]
-        except (InputError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        """What was kept; None where nothing was, or no such tensors.
+
+        The graph alone says how many numbers they have, so that no other file is ever unpacked.
+        """
+        shapes = [self._shapes.get(name) for name in outputs]
+        known = [shape for shape in shapes if shape is not None]
+        ends = np.cumsum([0, *map(math.prod, known)])
+        size = 4 * int(ends[-1])
+        if len(known) < len(shapes) or size > _MOST_BYTES:
             return None
-        for name, array in zip(outputs, found, strict=True):
-            right = array.dtype == np.float32 and array.shape == self._shapes.get(name)
-            if not right or not np.isfinite(array).all():
-                return None
-            array.setflags(write=False)
-        return found
+        try:
+            data = read_regular(path, size)
+        except InputError:
+            return None
+        if data is None or len(data) != size:
+            return None
+        numbers = np.frombuffer(data, "<f4").astype(np.float32, copy=False)
+        if not np.isfinite(numbers).all():
+            return None
+        numbers.setflags(write=False)
+        parts = zip(ends, ends[1:], known, strict=False)
+        return [numbers[first:end].reshape(shape) for first, end, shape in parts]
 
     def _write(self, path: Path, tensors: list[NDArray[np.float32]]) -> None:
-        content = io.BytesIO()
-        np.savez(content, *tensors)
+        content = b"".join(np.ascontiguousarray(tensor, "<f4").tobytes() for tensor in tensors)
         try:
             make_directory(self._folder)
-            write_atomic(path, content.getvalue())
+            write_atomic(path, content)
         except OutputError:  # no room: it is computed again where it is needed
             return
 

@@ -15,6 +15,7 @@ CERTIFICATES = "certificates"
 REGIONS = "regions"  # certificates and counterexamples of regions
 LATENTS = "latents"  # what the runtime computed, see ``latents``
 SIZES = "sizes"  # certificates of explanations in vocabularies that were not chosen
+FOLDERS = (CERTIFICATES, REGIONS, SIZES, LATENTS)
 
 
 def unchanged(path: Path, digest: str) -> bytes | None:

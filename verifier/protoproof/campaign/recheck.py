@@ -35,6 +35,7 @@ from protoproof.certificate.canonical import core_digest
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.certificate.strict_json import MAX_BYTES
+from protoproof.data.npz import UNREADABLE
 from protoproof.errors import InputError, ProtoProofError
 from protoproof.files import read_regular
 from protoproof.kernel import CheckReport, ModelFile, check
@@ -317,7 +318,7 @@ def stored_input(directory: Path, key: str, network: Network) -> NDArray[np.floa
         if content is None:
             return None
         x = np.load(io.BytesIO(content), allow_pickle=False)
-    except (InputError, OSError, ValueError, EOFError, SyntaxError, MemoryError):
+    except (InputError, *UNREADABLE):
         return None
     if not isinstance(x, np.ndarray) or x.shape != shape or x.dtype != np.float32:
         return None

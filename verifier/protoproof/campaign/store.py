@@ -33,10 +33,8 @@ from protoproof.campaign.database import (
 )
 from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import (
-    CERTIFICATES,
+    FOLDERS,
     LEDGER,
-    REGIONS,
-    SIZES,
     certificate_path,
     region_paths,
     size_path,
@@ -132,7 +130,7 @@ class Ledger:
             OutputError: they cannot be made or written.
             InputError: the file is something else, or of another version.
         """
-        for folder in (CERTIFICATES, REGIONS, SIZES):
+        for folder in FOLDERS:
             if (directory / folder).is_symlink():  # it would lead out of the directory
                 raise InputError(f"{directory / folder}: is a link; choose another directory")
             make_directory(directory / folder)

@@ -20,7 +20,9 @@ def require_certificate(data: bytes, name: str) -> None:
     document = parse(data, name)
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not schema.startswith(SCHEMA.split("/")[0]):
-        raise CertificateError(f"{name}: no certificate; pass the file that explain wrote")
+        raise CertificateError(
+            f"{name}: no certificate; pass the file that explain or certify wrote (.cert.json)"
+        )
 
 
 def read_certificate(data: bytes) -> Envelope:

@@ -255,19 +255,25 @@ def _observed(
     """
     from protoproof.extras import installed, missing
     from protoproof.kernel import ModelFile
-    from protoproof.network.inputs import read_input
+    from protoproof.network.inputs import read_input_file
     from protoproof.network.recorded import confirm_latent, input_digest
 
     network = _as_stated(content, name, model)
-    x = read_input(input_, network.pixels, index)
+    read = read_input_file(input_, network.pixels, index)
+    x = read.x
     model_file = ModelFile(network.data, network.files)
     report, code = _proved(content, name, model_file, input_digest(x))
     if not report.met or report.instance is None:
         return model_file, report, code, None
+    # whose word that is matters: the certificate says it, and its proof does not cover it
+    how = network.pixels.remark()
+    stated = network.pixels.preprocessing is not None and how in read.remarks
+    prepared = f"; its {how}" if stated else ""
     if not installed("onnxruntime"):
         told = missing("explain", "to run the network on it", ["onnxruntime"])
-        return model_file, report, 3, f"the input has the recorded hash; {told}"
+        return model_file, report, 3, f"the input has the recorded hash{prepared}; {told}"
     verdict, sentence = confirm_latent(report.instance, network, x)
+    sentence += prepared
     return model_file, report, verdict.exit_code or code, sentence  # what is conditional stays so
 
 

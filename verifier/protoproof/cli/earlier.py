@@ -12,12 +12,18 @@ if TYPE_CHECKING:
 
 
 def where_it_lay(directory: Path) -> dict[str, str]:
-    """Where model and data lay when the campaign ran; empty where nobody wrote it down."""
+    """Where model and data lay when the campaign ran; empty where nobody wrote it down.
+
+    Data inside the directory is whatever its writer wants: it counts for none.
+    """
     from protoproof.campaign import read_campaign
     from protoproof.gate.compare import find_campaign
 
     found = read_campaign(find_campaign(directory)).about.get("where", {})
-    return {word: str(found.get(word, "")) for word in ("model", "data", "preprocess")}
+    lay = {word: str(found.get(word, "")) for word in ("model", "data", "preprocess")}
+    if lay["data"] and Path(lay["data"]).resolve().is_relative_to(directory.resolve()):
+        lay["data"] = ""
+    return lay
 
 
 def data_of(given: str | None, where: dict[str, str]) -> Instances | None:

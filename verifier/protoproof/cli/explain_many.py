@@ -46,6 +46,7 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
     remarks = [network.pixels.remark("numbers") if network.range_stated else ""]
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
         remarks.append("the images are grey; their three colours are equal")
+    remarks.append(_taken_classes(network, data))
     return (
         (
             *_named(data, stem, index),
@@ -54,6 +55,16 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         )
         for index in range(len(data.x_test))
     ), tuple(filter(None, remarks))
+
+
+def _taken_classes(network: Network, data: Dataset) -> str:
+    """That a network's classes are taken to be the data's, where it does not name them itself."""
+    names = data.classes
+    labels = network.head.decision.kind == "labels" or all(name.isdigit() for name in names)
+    if network.about.classes_stated or labels or len(names) != len(network.class_names):
+        return ""
+    first = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    return f"the network does not name its classes, which are taken to be, in its order: {first}"
 
 
 def _label_of(network: Network, data: Instances, index: int) -> str | None:

@@ -16,6 +16,7 @@ from protoproof.extras import require
 if TYPE_CHECKING:
     from protoproof.data.dataset import Dataset
     from protoproof.network import Network
+    from protoproof.report.files.nearest_patches import Training
 
 Out = Annotated[Path, typer.Option("--out", help="The prepared model (.onnx); a new file.")]
 Names = Annotated[
@@ -26,6 +27,8 @@ Names = Annotated[
         "cat,dog. Default: those of the model, else the names of --data's folders, sorted.",
     ),
 ]
+_PREDICTED = 100  # images that are predicted, about, to see whether names are in order
+
 Pictures = Annotated[
     str | None,
     typer.Option(
@@ -52,6 +55,7 @@ def prepare(
     What the head computes is the same, and is compared. No proof needs this.
     """
     require("explain", "prepare")
+    from protoproof.cli.explain_many import training_images
     from protoproof.explanation.same_scores import compared
     from protoproof.files import make_directory, require_new, write_atomic, write_together
     from protoproof.network import load
@@ -62,13 +66,17 @@ def prepare(
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: the name of a model must end in .onnx")
     require_new(f"--out {out}", *([out] if data is None else [out, sheet, provenance]))
-    read, pictures, said = None, None, []
+    read, training, pictures, said = None, None, None, []
     if data is not None:
         read = _data(network, data)
-        pictures, told = _pictures(network, data, read, sheet.name)
+        training = training_images(network, data)
+        pictures, told = _pictures(network, training, sheet.name)
         said.append(told)
     inside = None if pictures is None else pictures.inside
-    made = prepared(network, _class_names(network, classes, read), inside)
+    names = _class_names(network, classes, read)
+    if training is not None:
+        said += _predicted_so(network, names or network.class_names, training)
+    made = prepared(network, names, inside)
     written, steps = {out: made.data}, [*made.steps, *said]
     if pictures is not None and inside is None:
         written |= {sheet: pictures.sheet, provenance: pictures.provenance}
@@ -129,12 +137,28 @@ def _class_names(
     return None if all(name.isdigit() for name in data.classes) else data.classes
 
 
-def _pictures(network: Network, source: str, data: Dataset, sheet: str) -> tuple[Any, str]:
+def _predicted_so(network: Network, names: tuple[str, ...], training: Training) -> list[str]:
+    """How many training images are predicted as they are labelled, if classes have these names.
+
+    Names in another order than the network's are a mistake that nothing else shows.
+    """
+    if network.head.decision.kind == "labels" or not set(training.labels) <= set(names):
+        return []
+    some = training.indices[:: max(1, len(training.indices) // _PREDICTED)]
+    right = sum(
+        names[network.observe(training.read(index)).predicted] == training.labels[index]
+        for index in some
+    )
+    found = f"of {len(some)} training images, {right} are predicted as they are labelled"
+    if 2 * right < len(some):
+        found += "; if the network counts its classes in another order, state it with --classes"
+    return [found]
+
+
+def _pictures(network: Network, training: Training, sheet: str) -> tuple[Any, str]:
     """The pictures of the prototypes, and what was found, in words."""
-    from protoproof.cli.explain_many import training_images
     from protoproof.report.files.prototype_pictures import prototype_pictures_of
 
-    training = training_images(network, source)
     found = prototype_pictures_of(network, training, sheet)
     count = len(network.head.prototypes)
     return found, (

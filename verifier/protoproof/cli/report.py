@@ -16,7 +16,7 @@ from protoproof.errors import OutputError, UsageError
 from protoproof.files import make_directory, require_apart, require_writable, set_aside
 
 if TYPE_CHECKING:
-    from protoproof.report.audit.page import AuditGate
+    from protoproof.report.audit.page import AuditGate, AuditPage
 
 Out = Annotated[
     Path | None,
@@ -160,6 +160,8 @@ def _campaign(
     word = f" ({page.conditional} on somebody's word)" if page.conditional else ""
     target.announce(
         {
+            "network_sha256": dict(page.identity)["Model sha256"],
+            "data_sha256": dict(page.identity)["Data sha256"],
             "instances": page.total,
             "accepted": page.accepted,
             "rejected": page.rejected,
@@ -169,6 +171,7 @@ def _campaign(
             "bytes": target.out.stat().st_size,
         },
         [
+            *_about(page),
             f"certificates {page.accepted} accepted, {page.unaccepted} not{word}",
             *([f"instances    {absent} of {page.total} not proved"] if absent else []),
             *(
@@ -183,27 +186,47 @@ def _campaign(
     return page.exit_code
 
 
+def _about(page: AuditPage) -> list[str]:
+    """What the report is about: the directory chose both, unless somebody named them."""
+    said = dict(page.identity)
+    return [
+        f"network      {said['Model file']}, sha256 {said['Model sha256']}",
+        f"data         {said['Data']}, sha256 {said['Data sha256']}",
+    ]
+
+
 def _gate_json(gate: AuditGate) -> dict[str, Any]:
     """The policy's answer as plain data; ``outcome`` counts where it was decided again only."""
     return {
-        "outcome": gate.outcome,
+        "outcome": gate.outcome or None,
         "decided_again": gate.again,
-        "policy": {"name": gate.policy, "sha256": gate.sha256},
-        "gate_json_says": (gate.said or None) if gate.again else gate.outcome,
+        "policy": {
+            "name": gate.policy or None,
+            "sha256": gate.sha256 or None,
+            "file": gate.file or None,
+        },
+        "gate_json_says": (gate.said if gate.again else gate.outcome) or None,
         "why_not": gate.why or None,
     }
 
 
 def _gate_words(gate: AuditGate) -> list[str]:
     """The policy's answer, in lines; what rests on ``gate.json`` alone says so."""
+    if not gate.outcome:
+        return [f"policy       not decided: {gate.why}"]
     if not gate.again:
         told = f"gate.json says {gate.outcome}, on somebody's word"
         return [f"policy       {gate.policy}: not decided again ({gate.why}); {told}"]
-    other = f"; gate.json says {gate.said}, which is not so" if gate.contradicted else ""
+    other = ""
+    if gate.contradicted:
+        other = f"; gate.json says {gate.said}, which is not so"
+    elif gate.said != gate.outcome and gate.said:
+        other = f"; that it {gate.said}, as gate.json says, cannot be found out here"
     failed = [
         f"  - {check.id}: {check.measured}" for check in gate.checks if check.status != "passed"
     ]
-    return [f"policy       {gate.policy}: {gate.outcome}, decided again{other}", *failed]
+    decided = f"{gate.outcome}, decided again from {gate.file}"
+    return [f"policy       {gate.policy}: {decided}{other}", *failed]
 
 
 def _single(

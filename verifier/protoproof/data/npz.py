@@ -27,6 +27,8 @@ UNREADABLE = (
     RuntimeError,  # an encrypted member, or a header that nests too deep
     SyntaxError,  # a header that is no literal
     TokenError,  # or no text of Python at all
+    TypeError,  # a header whose keys are no words
+    OverflowError,  # or whose numbers no machine has
     MemoryError,  # a header that the parser gives up, or an array that is said to be too large
 )
 

@@ -232,7 +232,23 @@ def stated(words: Mapping[str, Any], where: str) -> Preprocessing:
         raise UsageError(f"{where}: {missing} is missing; say both mean and std, or none")
     if found == Preprocessing():
         raise UsageError(f"{where}: says nothing; {HOW}")
+    if not _keeps_apart(found):
+        raise UsageError(f"{where}: in float32, pixels that differ become the same number; {HOW}")
     return found
+
+
+def _keeps_apart(found: Preprocessing) -> bool:
+    """Whether the 256 values of a pixel become different numbers.
+
+    Else pictures that differ are one input, and what is proved of it is shown with any of them.
+    """
+    channels = max(len(found.mean or (0,)), len(found.std or (0,)))
+    pixels = np.arange(256, dtype=np.float32) / np.float32(255)
+    try:
+        numbers = found.values(np.tile(pixels, (channels, 1, 1)))
+    except InputError:  # another number of means than of deviations: refused where they are used
+        return True
+    return all(len(np.unique(row)) == len(pixels) for row in numbers)
 
 
 def _changed(word: str, value: Any) -> dict[str, Any]:

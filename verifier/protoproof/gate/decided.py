@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from protoproof.campaign import Campaign, Confirmed, Instances
+from protoproof.campaign import Campaign, Confirmed, Instances, Options
 from protoproof.errors import InputError, UsageError
 from protoproof.gate.compare import Comparison
 from protoproof.gate.machine_checked import MachineChecked
@@ -77,17 +77,23 @@ def _with_files(check: Check, campaign: Confirmed) -> Check:
 
 
 def require_policys_question(file: PolicyFile, campaign: Campaign) -> None:
-    """A campaign over another domain makes other claims than a policy asks for.
+    """A campaign over another domain, or at a lower level, makes other claims than a policy asks.
 
     Other options are no matter: rules measure what was found, in whatever way it was looked for.
 
     Raises:
-        InputError: it is over another domain than the policy's.
+        InputError: it is over another domain than the policy's, or took proofs at level R where the
+            policy asks for level F.
     """
-    told, wanted = campaign.about["options"]["domain"], file.policy.campaign.options.domain
-    if told != wanted:
+    told, wanted = Options(**campaign.about["options"]), file.policy.campaign.options
+    if told.domain != wanted.domain:
         raise InputError(
-            f"{campaign.directory}: is over the domain {told}, and {file.path} asks for {wanted}"
+            f"{campaign.directory}: is over the domain {told.domain}, and {file.path} asks for "
+            f"{wanted.domain}"
+        )
+    if wanted.level == "F" != told.level:
+        raise InputError(
+            f"{campaign.directory}: asked for level {told.level}, and {file.path} asks for level F"
         )
 
 

@@ -149,7 +149,7 @@ def _box(body: str, centre: Image | None, shape: tuple[int, ...], domain: Domain
             if not {"lower", "upper"} <= set(arrays):
                 raise InputError(f"{printable(path, 400)}: needs the arrays lower and upper")
             ends = [arrays[name] for name in ("lower", "upper")]
-    except (TypeError, *UNREADABLE) as error:
+    except UNREADABLE as error:
         raise InputError(f"{printable(path, 400)}: not a readable .npz file") from error
     if any(end.dtype.kind != "f" or end.shape != shape for end in ends):
         raise InputError(

@@ -101,7 +101,7 @@ def audit_page(
     around = {r.key: r for known in campaign.regions.values() for r in known.values()}
     complaints = campaign.complaints.values()
     over = sum(record.state == "proved" for record in around.values())
-    audit.missing += _altered(campaign)
+    audit.missing += [*_altered(campaign), *_other_data(stored, campaign)]
     return AuditPage(
         title=f"Audit of {campaign.model.name}",
         tool=TOOL,
@@ -164,6 +164,14 @@ def _altered(campaign: Confirmed) -> list[str]:
     return [f"Missing or altered since the campaign ran: {words}."] if altered else []
 
 
+def _other_data(stored: Campaign, campaign: Confirmed) -> list[str]:
+    """That other data was read than the campaign names, in a sentence."""
+    told, read = stored.about["data"]["sha256"], campaign.about["data"]["sha256"]
+    if told == read:
+        return []
+    return [f"The data is another one than the campaign names (sha256 {label(str(told))})."]
+
+
 def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tuple[str, str], ...]:
     model, about = campaign.model, campaign.about
     size = f"{model.prototypes} prototypes of {model.channels} channels"
@@ -174,6 +182,7 @@ def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tupl
     words = (f"as stated: {stated[0]}", f"contradicted by the model: {stated[1]}")
     pixels = "; ".join(text for text, found in zip(words, stated, strict=True) if found)
     prepared = (("Preprocessing", pixels),) if pixels else ()
+    where = "" if campaign.labelled else " (as recorded)"
     trained = (("Training data", model.training_data),) if model.training_data else ()
     return (
         ("Model", f"{model.name} ({model.family})"),
@@ -191,7 +200,7 @@ def _identity(campaign: Confirmed, network: Network, command: str) -> tuple[tupl
         *trained,
         *prepared,
         ("Data", about["data"]["name"]),
-        ("Data sha256", about["data"]["sha256"]),
+        ("Data sha256", about["data"]["sha256"] + where),
         ("Instances", f"{len(campaign.rows)} ({_choice(about['selection'])})"),
         ("Options", options),
         *regions,
@@ -210,12 +219,23 @@ def _claim(
 ) -> tuple[str, ...]:
     explained = (
         f"For each of {plural(accepted, 'instance')}, a few facts about what the "
-        f"network sees force its prediction: every latent of the domain that meets the facts is "
-        f"classified the same, and no other of the {len(campaign.model.classes)} classes is "
-        "possible. Each claim is proved by a certificate that the independent checker accepted, "
-        "again, while this report was made."
+        f"network sees force its prediction: every latent of the domain that meets the facts "
+        f"{_alike(campaign, network)}. Each claim is proved by a certificate that the independent "
+        "checker accepted, again, while this report was made."
     )
     return (explained, *(_certified(region, network) for region in regions))
+
+
+def _alike(campaign: Confirmed, network: Network) -> str:
+    """What is said of every latent that meets the facts."""
+    names = campaign.model.classes
+    labels = network.labels(campaign.about["options"].get("label"))
+    if not labels:
+        return f"is classified the same, and no other of the {len(names)} classes is possible"
+    if len(labels) == len(names):
+        return f"is answered the same about each of {plural(len(names), 'label')}"
+    asked = ", ".join(f"“{label(names[k])}”" for k in labels)
+    return f"is answered the same about {asked}; of the other labels nothing is said"
 
 
 def _certified(region: AuditRegion, network: Network) -> str:
@@ -333,9 +353,9 @@ def _limits(campaign: Confirmed, gate: AuditGate | None) -> tuple[str, ...]:
     if open_:
         limits.insert(0, f"Nothing is proved about {plural(open_, 'instance')} of this campaign.")
     if gate is not None and not gate.again:
+        told = "is as its file recorded it, on somebody's word" if gate.outcome else "is not there"
         limits.append(
-            "The gate's answer is as its file recorded it, on somebody's word; this report did not "
-            f"decide it again: {label(gate.why)}."
+            f"The gate's answer {told}; this report did not decide it again: {label(gate.why)}."
         )
     if not campaign.labelled:
         limits.insert(

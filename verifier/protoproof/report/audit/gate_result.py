@@ -7,7 +7,7 @@ is shown; what counts is what the policy says of results that were found out aga
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from protoproof.files import read_regular
 from protoproof.gate.decided import asked_of, evaluate, machine_of, require_policys_question
 from protoproof.gate.first_release import WORDS
 from protoproof.gate.machine_checked import MachineChecked
-from protoproof.gate.outcome import Check, GateResult, overall
+from protoproof.gate.outcome import Check, GateResult, Outcome, overall
 from protoproof.gate.policy_file import PolicyFile, read_policy
 from protoproof.network import Network
 from protoproof.report.audit.page import AuditCheck, AuditGate
 
 _LARGEST = 1 << 28  # bytes of a gate's result
-_NOT_HERE = "not compared with a baseline here"
+_NO_RESULT = "its gate left no gate.json; give the policy with --policy"
+_NOT_HERE = "not compared with a baseline here; protoproof gate does"
 
 Watch = Callable[[Row, Rechecked | None], None]
 
@@ -84,7 +85,9 @@ class Deciding:
         """The answer: decided again, else as it is told and not to be relied on."""
         told = None if self.told is None else self.told.gate
         if self.file is None:
-            return None if told is None else replace(told, why=self.why)
+            if told is None:
+                return AuditGate("", "", "", (), why=self.why) if self.why else None
+            return replace(told, why=self.why)
         try:
             found = _without_baseline(evaluate(self.file, campaign, machine=self.machine))
         except ProtoProofError as error:
@@ -102,6 +105,8 @@ class Deciding:
             checks,
             again=True,
             said="" if told is None else told.outcome,
+            uncompared=_still_possible(found.checks),
+            file=str(self.file.path),
         )
 
 
@@ -109,6 +114,16 @@ def _without_baseline(found: GateResult) -> GateResult:
     """Rules about an earlier campaign are open: whether there was one, only ``gate.json`` says."""
     checks = tuple(_open(check) if check.measured == WORDS else check for check in found.checks)
     return replace(found, checks=checks, outcome=overall(checks))
+
+
+def _still_possible(checks: Sequence[Check]) -> tuple[str, ...]:
+    """What the policy's answer may be once what is open here is compared; () if nothing is."""
+    rest = [check for check in checks if check.measured != _NOT_HERE]
+    if len(rest) == len(checks):
+        return ()
+    answers: tuple[Outcome, ...] = ("passed", "failed", "undecided")
+    ends = (overall([*rest, replace(checks[-1], status=answer)]) for answer in answers)
+    return tuple(dict.fromkeys(ends))
 
 
 def _open(check: Check) -> Check:
@@ -136,7 +151,8 @@ def deciding(
     """
     told = told_by(directory, network)
     if told is None and policy is None:
-        return Deciding()
+        # whoever removes a gate's answer has not made it a campaign of which nothing was asked
+        return Deciding(why="" if campaign.directory == directory else _NO_RESULT)
     try:
         file = read_policy(policy) if policy is not None else _named(told, directory)
         if instances is None:

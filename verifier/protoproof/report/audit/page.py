@@ -119,11 +119,14 @@ class AuditGate:
     """The policy's answer.
 
     Attributes:
-        outcome: of the policy, decided here (``again``); else as ``gate.json`` says.
+        outcome: of the policy, decided here (``again``); else as ``gate.json`` says; "" where
+            there is none.
         policy, sha256: its name, and that of its file.
         checks: likewise.
         again: whether it was decided again for this report, from results found out again.
         said: what ``gate.json`` says, where it was decided again and there is one.
+        uncompared: outcomes that rules about a baseline could still lead to, which are open here.
+        file: of the policy that was decided again.
         why: why it was not decided again.
     """
 
@@ -134,6 +137,8 @@ class AuditGate:
     again: bool = False
     said: str = ""
     why: str = ""
+    uncompared: tuple[str, ...] = ()
+    file: str = ""
 
     @property
     def passed(self) -> bool:
@@ -142,8 +147,11 @@ class AuditGate:
 
     @property
     def contradicted(self) -> bool:
-        """Whether ``gate.json`` says more than what was found out here."""
-        return self.again and self.said not in ("", self.outcome)
+        """Whether ``gate.json`` says something else than what was found out here.
+
+        It does not where it says what a comparison that was not made here may have led to.
+        """
+        return self.again and self.said not in ("", self.outcome, *self.uncompared)
 
 
 @dataclass(frozen=True)
