@@ -32,6 +32,8 @@ from protoproof.kernel.latent.size import _least_from
 from protoproof.kernel.latent.value import Exact
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.graph import Graph
+from protoproof.kernel.model.symbolic.decisions import _columns
+from protoproof.kernel.model.symbolic.expressions import Sum
 from tests.support.kernel import hostile
 from tests.support.kernel.builders import file, head_of, pair_core, scene, topk_core
 from tests.support.kernel.hostile import Files
@@ -365,3 +367,21 @@ def test_every_walk_is_paid_for_however_small_it_is() -> None:
         IntervalPropagation(graph, Range(image, image), None, keep=False).reach("large")
 
     assert spent(walk) >= PER_WALK >= 20 << 20
+
+
+def test_scores_over_many_denominators_are_charged_before_they_are_long() -> None:
+    """Every weight becomes as long as the least common multiple of all classes' denominators."""
+    count = 200
+    place = {term: term for term in range(count)}
+
+    def sums(denominators: list[int]) -> list[Sum]:
+        return [Sum(tuple(place), (1,) * count, 0, under) for under in denominators]
+
+    with Budget(max_bytes=1 << 24).active():
+        assert _columns(sums([1 << 64] * count), place)[2] == 1 << 64
+    odd = [(1 << 64) + 2 * k + 1 for k in range(count)]
+    with (
+        Budget(max_bytes=1 << 24).active(),
+        pytest.raises(OutOfBudgetError, match="a decision"),
+    ):
+        _columns(sums(odd), place)

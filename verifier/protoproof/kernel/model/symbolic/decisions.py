@@ -94,6 +94,7 @@ class Votes:
             whole = [[_floor(w, _IRRATIONAL_SHIFT) for w in row] for row in rows]
         elif tree:
             common = math.lcm(*{n.denominator for row in rows for n in row})  # type: ignore[union-attr]
+            hold("a decision", common.bit_length() // 8 * count)
             whole = [[_multiple(w, common) for w in row] for row in rows]
         else:
             spare = math.gcd(self.under, *itertools.chain.from_iterable(rows))  # type: ignore[arg-type]
@@ -157,6 +158,8 @@ def _columns(sums: Sequence[Sum], place: dict[int, int]) -> tuple[list[list[int]
     """Columns and bias as integers, and what they are over."""
     hold("a decision", 8 * len(place) * len(sums))  # most may be 0, and stand nowhere in the file
     under = math.lcm(*{one.denominator for one in sums})
+    # each number may be as long as what all are over, which grows with every other denominator
+    hold("a decision", under.bit_length() // 8 * sum(len(one.terms) + 1 for one in sums))
     columns = [[0] * len(sums) for _ in place]
     for k, one in enumerate(sums):
         up = under // one.denominator
