@@ -41,7 +41,9 @@ def from_data(network: Network, source: str) -> tuple[Iterator[Source], tuple[st
         InputError: there is no such data set, its images do not fit the network, or nobody states
             what the network takes them as.
     """
-    data, read, labelled = _opened(network, source, "--data")
+    data, read, labelled = _opened(network, source)
+    if network.head.decision.kind != "labels":
+        labelled = labelled.fit(network.class_names, network.about.classes_stated)
     stem = Path(data.name).stem
     remarks = [network.pixels.remark("numbers") if network.range_stated else ""]
     if network.pixels.channels == 3 and data.input_shape[0] == 1:
@@ -94,31 +96,29 @@ def training_images(network: Network, source: str) -> Training:
     """
     from protoproof.report.files.nearest_patches import Training
 
-    data, read, _ = _opened(network, source, "--training")
+    data, read, _ = _opened(network, source)
     return Training(
         data.name, [data.classes[int(label)] for label in data.y_train], partial(read, data.x_train)
     )
 
 
 def _opened(
-    network: Network, source: str, option: str
+    network: Network, source: str
 ) -> tuple[Dataset, Callable[[Any, int], np.ndarray[Any, np.dtype[np.float32]]], Instances]:
     """A data set that fits the network, how one of its images becomes an input, and its test
-    images with labels that mean what the network's classes do."""
+    images with labels as the data set has them."""
     from protoproof.campaign.instances import instances_of
     from protoproof.data.dataset import load_data
 
     rule = network.pixels
     data = load_data(source, rule.preprocessing)
-    about = instances_of(data, source)
-    about.require_taken(rule)
-    if option == "--data" and network.head.decision.kind != "labels":
-        about = about.fit(network.class_names, network.about.classes_stated)
+    instances = instances_of(data, source)
+    instances.require_taken(rule)
 
     def read(images: Any, index: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return rule.values(images[index])
 
-    return data, read, about
+    return data, read, instances
 
 
 def run_stream(
