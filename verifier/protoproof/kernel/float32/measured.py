@@ -61,7 +61,7 @@ class Measuring:
         angular: whether those are of latents divided by their length.
         longest: at least every N of what is not; infinite where nothing bounds it.
         shortest: at most every N that divides.
-        lines: what was found out about programs, which does not depend on ranges.
+        lines, sizes: what was found out about programs and rows, which does not depend on ranges.
     """
 
     def __init__(
@@ -72,11 +72,12 @@ class Measuring:
         longest: float,
         shortest: float,
         lines: dict[tuple[Program, int], Line | None],
+        sizes: dict[int, Sizes],
     ) -> None:
         self.tables, self._ranges, self._angular = tables, ranges, angular
         self._longest, self._shortest = longest, shortest
         self._known_lines = lines
-        self._sizes: dict[int, Sizes] = {}
+        self._sizes = sizes
         self._lines: dict[int, Line | None] = {}
 
     def sizes(self, row: int) -> Sizes:

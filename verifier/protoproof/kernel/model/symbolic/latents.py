@@ -158,13 +158,13 @@ def _coefficients(
     empty = np.ones(flat.shape[-1], dtype=bool)
     empty[kept] = False
     scale = Exact(np.where(empty, 0, scale.numerators), scale.denominator)
-    both = multiply(scale, shift)
     if flat.power == 1:
         square, slope, rest = None, scale, shift
     else:
-        two = exact(2)
-        square = multiply(weight, multiply(scale, scale))
-        slope = multiply(two, multiply(weight, both))
+        # weight (scale z + shift)^2; what rarely changes is multiplied first
+        once = multiply(weight, scale)
+        square = multiply(once, scale)
+        slope = multiply(multiply(exact(2), once), shift)
         rest = multiply(weight, multiply(shift, shift))
     places = kept[order]
     pay("coefficients", int(np.prod(common(square, slope))) * 4)
@@ -224,21 +224,19 @@ def _rows(
     # along axes where the site changes, equal coefficients are one row
     own = [size if vary == 1 else 1 for size, vary in zip(shape[:-1], varies, strict=True)]
     position = np.broadcast_to(np.arange(int(np.prod(own))).reshape(own), shape[:-1]).ravel()
-    seen: dict[object, int] = {}
-    equal: dict[Row, int] = {}
+    equal: dict[Row, dict[int, int]] = {}
     ids = np.zeros(len(lines), dtype=np.int64)
-    for k, line in enumerate(lines):
-        slopes = tuple(up * n for n in line) if up != 1 else tuple(line)
-        squares = tuple(down * n for n in curved[k].tolist()) if second is not None else ()
+    for k, (place, line) in enumerate(zip(position.tolist(), lines, strict=True)):
+        slopes = tuple([up * n for n in line]) if up != 1 else tuple(line)
+        squares = tuple([down * n for n in curved[k].tolist()]) if second is not None else ()
         own_factors = tuple(more[k]) if more else ()
         entry = Row(
             squares if any(squares) else (), slopes if any(slopes) else (), denominator, own_factors
         )
-        key = int(position[k]), entry
-        if key not in seen:
-            number = equal[entry] = equal.get(entry, -1) + 1
-            seen[key] = tables.row(entry, number)
-        ids[k] = seen[key]
+        numbered = equal.setdefault(entry, {})  # long rows are hashed once
+        if place not in numbered:
+            numbered[place] = tables.row(entry, len(numbered))
+        ids[k] = numbered[place]
     return ids.reshape(shape[:-1])
 
 
