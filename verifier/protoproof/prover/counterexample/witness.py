@@ -266,7 +266,8 @@ class _Search:
         for index, fact, _ in waiting:
             against = [rows.index(row) for row in self.guarded[fact] if row in rows]
             relaxed = self.released.relaxed[fact]
-            yield index, fact, [(row, self.base.layout.latent(relaxed, row)) for row in against]
+            latents = self.base.layout.latents(relaxed, against)
+            yield index, fact, list(zip(against, latents, strict=True))
 
     def together(self, waiting: Waiting) -> Iterable[Proposal]:
         """Joint descent of all locations from the best start of every fact."""
