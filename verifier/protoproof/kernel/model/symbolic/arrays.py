@@ -142,11 +142,16 @@ def multiply(left: Exact, right: Exact) -> Exact:
     Raises:
         ModelError: products that are longer than numbers of a head are.
     """
+    for one, other in ((left, right), (right, left)):
+        few = thin(one.numerators)
+        if few.size == 1 and type(few.item()) is int and few.item() > 0:
+            # one number for all of them: what it shares with what they are over is left out
+            shared = math.gcd(few.item(), other.denominator)
+            if few.item() == shared:
+                shape = common_shape(one.numerators, other.numerators)
+                under = _denominator((one.denominator * (other.denominator // shared),))
+                return Exact(np.broadcast_to(other.numerators, shape), under)
     under = _denominator((left.denominator * right.denominator,))
-    for one, other in ((left.numerators, right.numerators), (right.numerators, left.numerators)):
-        few = thin(one)
-        if few.size == 1 and type(few.item()) is int and few.item() == 1:
-            return Exact(np.broadcast_to(other, common_shape(one, other)), under)
     found = spread(np.multiply, left.numerators, right.numerators)
     require_short(thin(found).ravel())
     return Exact(found, under)

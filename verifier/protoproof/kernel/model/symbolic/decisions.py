@@ -164,12 +164,23 @@ def _columns(sums: Sequence[Sum], place: dict[int, int]) -> tuple[list[list[int]
     under = math.lcm(*{one.denominator for one in sums})
     # each number may be as long as what all are over, which grows with every other denominator
     hold("a decision", under.bit_length() // 8 * sum(len(one.terms) + 1 for one in sums))
+    constants = [s.constant * (under // s.denominator) for s in sums]
+    if len({one.terms for one in sums}) == 1 and sums[0].terms:  # no term is missing anywhere
+        order = {term: k for k, term in enumerate(sums[0].terms)}
+        ups = [under // one.denominator for one in sums]
+        whole = [
+            one.weights if up == 1 else [w * up for w in one.weights]
+            for one, up in zip(sums, ups, strict=True)
+        ]
+        found = list(map(list, zip(*whole, strict=True)))
+        nothing = [0] * len(sums)
+        return [found[order[t]] if t in order else nothing for t in place], constants, under
     rows = np.zeros((len(sums), len(place)), dtype=object)
     for k, one in enumerate(sums):
         up = under // one.denominator
         weights = one.weights if up == 1 else [weight * up for weight in one.weights]
         rows[k, [place[term] for term in one.terms]] = weights
-    return rows.T.tolist(), [s.constant * (under // s.denominator) for s in sums], under
+    return rows.T.tolist(), constants, under
 
 
 def _single(known: Expressions, index: int) -> Single:

@@ -119,13 +119,15 @@ def _euclidean(row: Row) -> Canonical:
     factor = Fraction(row.square[0], row.denominator)
     slope = row.slope or (0,) * len(row.square)
     under = -2 * row.square[0]
-    whole = set(map(type, (under, *slope))) == {int}
-    if whole and not abs(under) & (abs(under) - 1):
-        # a power of two, as in nearly every stored head, whose numbers are many
+    total = sum(map(mul, slope, slope))
+    if type(total) is type(under) is int and not abs(under) & (abs(under) - 1):
+        # integers (for one fraction makes the sum a fraction) over one power of two, as in nearly
+        # every stored head, whose numbers are many
         point, denominator = slope if under > 0 else tuple(map(neg, slope)), abs(under)
     else:
         point, denominator = _quotients(slope, [under] * len(slope))
-    norm = Fraction(sum(map(mul, point, point)), denominator**2)
+        total = sum(map(mul, point, point))
+    norm = Fraction(total, denominator**2)
     program = (("mul", factor), ("add", -factor * norm))
     return Canonical("euclidean", point, denominator, (), 1, program)
 

@@ -101,7 +101,7 @@ class Tables:
         key = row, number
         found = self._index.get(key)
         if found is None:
-            require_short((*row.slope, *row.square, row.denominator))
+            require_short((*row.slope, *set(row.square), row.denominator))
             hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
             found = self._index[key] = len(self.rows)
             self.rows.append(row)
