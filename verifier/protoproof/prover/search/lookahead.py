@@ -23,10 +23,13 @@ _BOUNDS = 1 << 14
 _FEWEST = 8
 
 
-def facts_to_try(state: IntervalState, location: int, wanted: Sequence[int] = ()) -> list[int]:
-    """Prototypes worth a fact at a location: ``wanted`` first, then by distance, as many as pay."""
+def facts_to_try(
+    state: IntervalState, location: int, wanted: Sequence[int] = (), share: int = 1
+) -> list[int]:
+    """Prototypes worth a fact at a location: ``wanted`` first, then by distance, as many as pay;
+    of so many only a part, where ``share`` says which."""
     count = len(state.floor)
-    most = max(_BOUNDS // count, _FEWEST)
+    most = max(_BOUNDS // (count * share), _FEWEST)
     if count <= most:
         return list(range(count))
     nearest = np.argsort(state.instance.measurement[location], kind="stable")[:most].tolist()
@@ -54,7 +57,9 @@ def margins_with_each(
         low, high = (apart - own) ** 2, (apart + own) ** 2
     low = np.maximum(low, state.near[location, columns])
     high = np.minimum(high, state.far[location, columns])
-    known = np.isin(columns, named) | (columns == chosen[:, None])
+    fixed = np.zeros(len(measurement), dtype=bool)
+    fixed[named] = True
+    known = fixed[columns] | (columns == chosen[:, None])
     low, high = np.where(known, seen, low), np.where(known, seen, high)
     others = state.elsewhere(location)
     low, high = np.minimum(low, others[0][columns]), np.minimum(high, others[1][columns])

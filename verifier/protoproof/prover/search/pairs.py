@@ -91,11 +91,12 @@ def _most_gainful(
     rows = rows[np.argsort(margins[rows], kind="stable")][:_RIVALS]
     before = float(np.maximum(state.slack - margins[rows], 0.0).sum())
     found: list[tuple[float, tuple[int, int]]] = []
-    most = (_LOCATIONS if len(state.floor) <= _FEW else 1) + count - 1
+    share = min(count, 3)
+    most = (_LOCATIONS if len(state.floor) <= _FEW and count == 1 else 1) + count - 1
     for location in list(dict.fromkeys(location for location, _ in wanted))[:most]:
         facts = state.known[location].facts
         asked = [prototype for where, prototype in wanted if where == location]
-        tried = [j for j in facts_to_try(state, location, asked) if j not in facts]
+        tried = [j for j in facts_to_try(state, location, asked, share) if j not in facts]
         if not tried:
             continue
         trials = margins_with_each(state, location, facts, tried, rows)

@@ -55,6 +55,8 @@ _SLACKS = (SLACK, 1e-6, 1e-4)
 _HOPELESS = 2
 # Facts in a row that the relational oracle could not drop, after which it is asked no more.
 _PATIENCE = 128
+# Pairs that it is asked about: of more it has spared none, at the price of all that went before.
+_TOGETHER = 1200
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def _relational(
             yield from _decided(exact.facts, exact, floor)
             return
         exchange(exact)
-    if time_is_up():
+    if time_is_up() or len(exact.pairs) > _TOGETHER:
         yield from _decided(exact.facts, exact, floor)
         return
     state = RelationalOracle(slack).prepare(instance, domain)
