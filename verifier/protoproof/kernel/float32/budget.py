@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from protoproof.certificate.schema import Core, Execution, FunctionError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import current, spend
+from protoproof.kernel.float32.kept import Kept
 from protoproof.kernel.float32.measured import Measuring, Ranges, UnroundableError
 from protoproof.kernel.float32.record import FUNCTIONS, SHORTEST, Array, Record, up
-from protoproof.kernel.float32.rows import Line, Sizes
 from protoproof.kernel.float32.walk import Walk
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
@@ -29,7 +29,6 @@ from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head, Length
 from protoproof.kernel.model.reading import Evaluated, evaluated
-from protoproof.kernel.model.symbolic.tables import Program
 
 _KEPT = "float32"  # where a head keeps what does not depend on a certificate
 
@@ -46,8 +45,7 @@ class Rounding:
     known: Evaluated
     execution: Execution | None
     reason: str = ""
-    lines: dict[tuple[Program, int], Line | None] = field(default_factory=dict)
-    sizes: dict[int, Sizes] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
 
 def rounding(bound: BoundHead) -> Rounding:
@@ -70,8 +68,8 @@ def _described(bound: BoundHead) -> Rounding:
     tree = head.decision.kind == "tree" and head.decision.routing != "distributed"
     if tree:
         return Rounding(known, None, f"a tree read {head.decision.routing} is not what it computes")
-    sizes: dict[int, Sizes] = {}
-    walk = _walk(known, head, {}, math.inf, {}, sizes)
+    kept = Kept()
+    walk = _walk(known, head, {}, math.inf, kept)
     try:
         walk.run(known.here.done)
         walk.score(known.logits)
@@ -88,7 +86,7 @@ def _described(bound: BoundHead) -> Rounding:
     return Rounding(
         known,
         Execution(form=form, functions=errors, shortest=shortest),  # type: ignore[arg-type]
-        sizes=sizes,
+        kept=kept,
     )
 
 
@@ -102,12 +100,11 @@ def _walk(
     head: Head,
     ranges: Ranges,
     longest: float,
-    lines: dict[tuple[Program, int], Line | None],
-    sizes: dict[int, Sizes],
+    kept: Kept,
 ) -> Walk:
     angular = head.geometry == "angular"
     shortest = SHORTEST if _unfloored(head) else 0.0
-    rules = Measuring(known.here.tables, ranges, angular, longest, shortest, lines, sizes)
+    rules = Measuring(known.here.tables, ranges, angular, longest, shortest, kept)
     return Walk(known.here, rules, known.reading.features)
 
 
@@ -147,7 +144,7 @@ def allowances(
         raise UnroundableError(found.reason)
     known = found.known
     ranges = _ranges(known, head, bounds)
-    walk = _walk(known, head, ranges, _longest(where), found.lines, found.sizes)
+    walk = _walk(known, head, ranges, _longest(where), found.kept)
     walk.run(known.here.done)
     scores = walk.score(known.logits)
     scale = float(head.decision.scale)
@@ -327,7 +324,7 @@ def _ranges(known: Evaluated, head: Head, bounds: Bounds) -> Ranges:
         else:
             local = [bounds.at(k, j) for k in places]
             near = everywhere = _lowest([a for a, _ in local]), _highest([b for _, b in local])
-        result.setdefault(row, []).append((program, (*_ends(*everywhere), *_ends(*near))))
+        result.setdefault(row, []).append((j, program, (*_ends(*everywhere), *_ends(*near))))
     return result
 
 

@@ -108,6 +108,35 @@ def _ends(value: Real | Fraction, under_root: bool) -> tuple[float, float]:
         return float_below(ball), -float_below(-ball)
 
 
+def affine_ends(lines: Array, intervals: Array) -> list[Array]:
+    """a m + b over intervals of m, rounded outwards; exact where it is 0.
+
+    Args:
+        lines: [n, 4], see :class:`Line`.
+        intervals: [n, 4], the lower and upper ends of two intervals for each line.
+
+    Returns:
+        Four arrays [n], the ends of both.
+    """
+    factors, shift, slack = lines[:, :2].T, lines[:, 2], lines[:, 3]
+    result = []
+    for low, high in ((0, 1), (2, 3)):
+        with np.errstate(invalid="ignore"):
+            corners = [
+                np.where(end == 0, 0.0, factor * end)
+                for end in (intervals[:, low], intervals[:, high])
+                for factor in factors
+            ]
+        for least, sign in ((True, -1), (False, 1)):
+            with np.errstate(invalid="ignore"):
+                end = np.min(corners, axis=0) if least else np.max(corners, axis=0)
+                # what is no number is not known: then nothing bounds it
+                end = np.where(np.isnan(end), sign * np.inf, end)
+                wide = slack + (np.abs(end) + np.where(end != 0, np.abs(shift), 0.0)) * 2.0**-50
+                result.append(np.where(np.isinf(end), end, end + shift + sign * wide))
+    return result
+
+
 def by_row(value: Measured, table: Mapping[int, float]) -> Array:
     """A number of every element's row."""
     return _lookup(value.row, table)

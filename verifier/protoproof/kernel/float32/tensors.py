@@ -70,9 +70,8 @@ class Tensors:
 
     def __init__(self, here: Evaluation, rules: Measuring, features: frozenset[int]) -> None:
         self.here, self.rules, self.features = here, rules, features
-        self._about: dict[int, bool] = {}
-        self._sound: set[int] = set()  # those that are, as all of these are:
-        self._sound_parts: tuple[int, ...] = ()
+        self._about, self._sound = rules.kept.about, rules.kept.sound
+        self._sound_parts: tuple[int, ...] = ()  # of the sum that was sound last
         self.functions: dict[str, None] = {}
         self.curved = False
         self.atoms: dict[int, Atom] = {}
@@ -170,10 +169,12 @@ class Tensors:
 
     def _terms(self, tensor: str) -> Array | None:
         """The expressions of a tensor that sums are made of."""
-        value = self.value(tensor)
-        if isinstance(value, Constant | Ranked | Joined):
-            return None
-        return np.asarray(self.here.rules.terms(value).term)
+        kept = self.rules.kept.terms
+        if tensor not in kept:
+            value = self.value(tensor)
+            none = isinstance(value, Constant | Ranked | Joined)
+            kept[tensor] = None if none else np.asarray(self.here.rules.terms(value).term)
+        return kept[tensor]
 
     def _register(self, tensor: str) -> None:
         """Enter what sums are made of."""
