@@ -28,6 +28,7 @@ from protoproof.files import make_directory, write_atomic
 from protoproof.resources import ZOO
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size
+from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
@@ -50,6 +51,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings)],
     "growth": growth,
+    "defaults": defaults,
     **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
     "full-size": full_size,
     "foreign": foreign,
