@@ -8,8 +8,10 @@ execution of the head on such a latent.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,9 +212,12 @@ class _Sums:
         place = {t: k for k, t in enumerate(terms)}
         spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
         weights = np.zeros((len(scores), len(terms)))
+        last: tuple[int, ...] = ()
+        places: list[int] = []
         for row, one in zip(weights, scores, strict=True):
-            # the quotient of two integers is the nearest float64 number
-            row[[place[term] for term in one.terms]] = [w / one.denominator for w in one.weights]
+            if one.terms != last:
+                last, places = one.terms, [place[term] for term in one.terms]
+            row[places] = _quotients(one.weights, one.denominator)
         atoms = [walk.atoms.get(t) for t in terms]
         return cls(
             weights,
@@ -226,6 +231,11 @@ class _Sums:
             np.array([-math.inf if a is None else a.least for a in atoms]),
             np.array([math.inf if a is None else a.most for a in atoms]),
         )
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of a weight."""
+        return float(np.abs(self.weights).max(initial=0))
 
     def apart(self, c: int, k: int) -> float:
         """How far the difference of two scores is from that of the sums of computed terms."""
@@ -263,9 +273,21 @@ class _Sums:
         if not np.isfinite(ends).all() or not math.isfinite(rounding_):
             return -math.inf
         found = weights[used] * ends
-        largest = np.abs(self.weights).max(initial=0)
-        size = float(up(np.abs(found).sum() + abs(constant) + largest * 1e-12))
+        size = float(up(np.abs(found).sum() + abs(constant) + self.largest * 1e-12))
         return float(found.sum() + constant - rounding_ - size * (used.sum() + 64) * 2.0**-50)
+
+
+def _quotients(numbers: Sequence[int], under: int) -> Array:
+    """numbers / under, each rounded to the nearest float64."""
+    if not under & (under - 1) and under.bit_length() < 512:
+        try:
+            whole = np.array(numbers, dtype=np.int64)
+        except OverflowError:
+            pass
+        else:
+            if not whole.size or max(int(whole.max()), -int(whole.min())) < 1 << 53:
+                return np.asarray(whole / float(under))  # exact: no quotient underflows
+    return np.array([n / under for n in numbers])
 
 
 def _longest(where: LatentDomain) -> float:

@@ -36,6 +36,7 @@ class Kept:
         composed: of a measurement, by number, and a program of a row that it is of, the line from
             one to the other.
         about: of expressions, by number, whether all that they are made of is the head's.
+        sound: those of which it is.
         plans: of tensors that are functions of measurements, by what they hold.
         terms: of tensors, by name, the expressions that sums are made of.
     """
@@ -44,5 +45,6 @@ class Kept:
     lines: dict[int, Line | None] = field(default_factory=dict)
     composed: dict[tuple[int, int], Line | None] = field(default_factory=dict)
     about: dict[int, bool] = field(default_factory=dict)
+    sound: set[int] = field(default_factory=set)
     plans: dict[tuple[tuple[int, ...], bytes, bytes], Plan] = field(default_factory=dict)
     terms: dict[str, Array | None] = field(default_factory=dict)

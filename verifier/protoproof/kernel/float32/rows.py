@@ -41,12 +41,15 @@ def sizes(row: Row) -> Sizes:
     under = float(row.denominator)
     factors = [real_size(f) for f in row.factors] or [1.0]
     most, least = max(factors), min(factors) * (1 - 2.0**-40)
-    square = [abs(float(n)) / under for n in row.square] or [0.0]
-    slope = float(np.sqrt(sum((float(n) / under) ** 2 for n in row.slope)))
-    same = bool(row.square) and not row.factors and len(set(row.square)) == 1
+    square = np.abs(np.array(row.square or (0,), dtype=np.float64)) / under
+    numbers = np.array(row.slope, dtype=np.float64) / under
+    slope = float(np.sqrt(up(np.square(numbers).sum(), numbers.size)))
+    same = (
+        bool(row.square) and not row.factors and row.square.count(row.square[0]) == len(row.square)
+    )
     return Sizes(
-        float(up(np.asarray(max(square) * most))),
-        min(square) * least * (1 - 2.0**-40),
+        float(up(np.asarray(float(square.max()) * most))),
+        float(square.min()) * least * (1 - 2.0**-40),
         float(up(np.asarray(slope * most))),
         float(up(np.asarray(slope / (2 * square[0])))) if same else np.inf,
     )

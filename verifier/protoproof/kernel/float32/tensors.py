@@ -70,7 +70,7 @@ class Tensors:
 
     def __init__(self, here: Evaluation, rules: Measuring, features: frozenset[int]) -> None:
         self.here, self.rules, self.features = here, rules, features
-        self._about = rules.kept.about
+        self._about, self._sound = rules.kept.about, rules.kept.sound
         self.functions: dict[str, None] = {}
         self.curved = False
         self.atoms: dict[int, Atom] = {}
@@ -156,7 +156,11 @@ class Tensors:
             elif isinstance(one, Product | Tree | Exponential):
                 parts = tuple(one)
             alone = not isinstance(one, Single) or one.feature in self.features
-            self._about[index] = alone and all(self._known(k) for k in parts)
+            self._about[index] = alone and (
+                self._sound.issuperset(parts) or all(self._known(k) for k in parts)
+            )
+            if self._about[index]:
+                self._sound.add(index)
         return self._about[index]
 
     # the terms of sums
