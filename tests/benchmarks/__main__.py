@@ -33,7 +33,7 @@ from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
 from tests.benchmarks.growth import growth
-from tests.benchmarks.heldout import heldout
+from tests.benchmarks.heldout import heldout, heldout_times
 from tests.benchmarks.kernels import kernels
 from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
@@ -56,6 +56,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "full-size": full_size,
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
+    "heldout-times": heldout_times,
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,

@@ -248,7 +248,9 @@ class Measuring:
             return plan
         count = len(self.tables.programs)
         pairs, place = np.unique(row.ravel() * count + program.ravel(), return_inverse=True)
-        lines, numbers, starts = [], [], []
+        lines: list[Line] = []
+        numbers: list[int] = []
+        starts: list[int] = []
         for one, other in zip(*(part.tolist() for part in divmod(pairs, count)), strict=True):
             known = self._ranges.get(one)
             if known is None:

@@ -40,7 +40,7 @@ class Least:
     @property
     def all(self) -> Row:
         """The least over all rows; a copy."""
-        return self._nodes[1].copy()
+        return np.array(self._nodes[1])
 
     def without(self, place: int) -> Row:
         """The least over all rows but one; infinite where there is no other."""
