@@ -164,7 +164,7 @@ def _beside(
         pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
         yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
     together = oracle not in (IntervalOracle.name, TriangleOracle.name)
-    if together and facts.pairs and not time_is_up():
+    if together and facts.pairs and len(facts) > 1 and not time_is_up():
         yield from _related(instance, domain, slack, facts, floor)
 
 
