@@ -25,7 +25,8 @@ from protoproof.certificate.schema import (
 )
 from protoproof.errors import CertificateError
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
-from protoproof.kernel.latent.measurement import Latent, Moved, Point
+from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.latent.measurer import Point
 from protoproof.kernel.latent.size import (
     _DEPTH,
     Clause,

@@ -19,7 +19,8 @@ from protoproof.kernel.latent.facts import (
     violated,
     vocabulary_complaints,
 )
-from protoproof.kernel.latent.measurement import Latent, Moved, Point
+from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.latent.measurer import Point
 from protoproof.kernel.latent.value import IRRATIONAL_STEPS
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node

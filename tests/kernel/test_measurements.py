@@ -12,7 +12,8 @@ from flint import arb, ctx
 
 from protoproof.errors import CertificateError
 from protoproof.kernel.latent import measurement
-from protoproof.kernel.latent.measurement import Latent, Point
+from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.measurer import Point
 from protoproof.kernel.latent.value import Approximate, Exact, Value
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.head import Head, Length, Pooling

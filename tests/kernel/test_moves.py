@@ -22,7 +22,8 @@ from protoproof.errors import CertificateError
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.contrast import contrasts
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
-from protoproof.kernel.latent.measurement import Latent, Point
+from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.measurer import Point
 from protoproof.kernel.latent.witness import (
     departures,
     materialise,

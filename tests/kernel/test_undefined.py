@@ -11,7 +11,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from protoproof.errors import CertificateError, ModelError
 from protoproof.kernel import ModelFile
 from protoproof.kernel.latent.margins import observed_margin
-from protoproof.kernel.latent.measurement import Latent, Point
+from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.measurer import Point
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.file import BoundHead

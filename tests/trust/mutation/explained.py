@@ -47,27 +47,27 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "lambda a, b, c: _line(1 if c > 0 else -1)": _NO_ZERO,
         '<lambda>: Gt to GtE: "one_plus": lambda c: math.inf if c > 0 else -math.inf,': _NO_ZERO,
     },
-    "kernel/latent/measurement.py": {
+    "kernel/latent/measurer.py": {
         "Measurer.numerators: another truth: "
-        "triples = zip(own, products[index], constants, strict=True)": _LENGTHS,
+        "pairs = zip(products[index], raised, strict=True)": _LENGTHS,
+        "Measurer.numerators: another truth: "
+        "rows.append([n - twice * e + c for n, (e, c) in zip(own, pairs, strict=True)])": _LENGTHS,
         "Measurer._signed_squares: another truth: "
         "for row, square, denominator in zip(products, squares, denominators, strict=True):": (
             _LENGTHS
         ),
-        **{
-            f"Moved.need: {change}: every = 2 * len(chosen) > count": _TOGETHER
-            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
-        },
         "Measurer._signed_squares: one more: "
         "unit = math.lcm(*[n.denominator for length in set(lengths) for n in length[:2]])": (
             "a common factor of all numerators and units: the quotients are the same"
         ),
+    },
+    "kernel/latent/measurement.py": {
+        **{
+            f"Moved.need: {change}: every = 2 * len(chosen) > count": _TOGETHER
+            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
+        },
         "Latent._measured: one more: some = max(1, _AT_ONCE // count)": _AT_ONCE,
         "Latent._measured: FloorDiv to Mult: some = max(1, _AT_ONCE // count)": _AT_ONCE,
-        "Moved._least: one more: "
-        "unmoved = unmoved[:1]  # the nearest one: their order is certain": (
-            "the second nearest is not nearer than the nearest"
-        ),
     },
     "kernel/latent/lagrangian.py": {
         "Lagrangian.__init__: Sub to Add: self._unit = max([2 * self._shift, "

@@ -29,7 +29,8 @@ from protoproof.kernel.budget import (
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import broken
 from protoproof.kernel.latent.margins import loses, stated_score
-from protoproof.kernel.latent.measurement import Latent, Moved, Point
+from protoproof.kernel.latent.measurement import Latent, Moved
+from protoproof.kernel.latent.measurer import Point
 
 
 def witness_complaints(
