@@ -90,8 +90,7 @@ def read_head(
         rows.append(_oriented(row, feature, alone, inner, outer, derived))
     turned, outers = [], []
     for one in rows:
-        nearest = one.pooling.kind == "nearest"
-        rises = nearest and direction(one.outer, _range(one.row), derived) > 0
+        rises = one.pooling.kind == "nearest" and _rises(one, derived)
         turned.append(rises)
         outers.append((*one.outer, *votes.turning) if rises else one.outer)
     pairs, common = differences(votes, features, rows), None
@@ -106,15 +105,13 @@ def read_head(
         common = chain(functions, [_floor_of_inner(one) for one in rows])
     for index in known.positive:
         _require_positive(known, index, geometry)
-    canon = [one.row for one in rows]
-    prototypes, scales = numbers(canon, where)
-    inners = [one.inner for one in rows if one.pooling.kind != "nearest"]
-    if inners and len(inners) < len(rows):
-        inners = [one.inner for one in rows]
+    prototypes, scales = numbers([one.row for one in rows], where)
+    pooled = any(one.pooling.kind != "nearest" for one in rows)
+    inners = [one.inner for one in rows] if pooled else []
     try:
         head = Head(
             geometry, prototypes, scales, chain(outers, [_floor(one) for one in rows]),
-            chain(inners, [_distance(one.row) for one in rows][: len(inners)]) if inners else None,
+            chain(inners, [_distance(one.row) for one in rows]) if inners else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
             where.location_bank, where.feature_bank, where.channels, where.lengths,
             max(one.row.slack for one in rows), where.zero, common,
@@ -123,6 +120,11 @@ def read_head(
         raise ModelError(f"model: {error}") from error
     measured = tuple((f.row, one.row.program) for f, one in zip(features, rows, strict=True))
     return Reading(head, where, measured, about)
+
+
+def _rises(one: _Oriented, derived: Derived) -> bool:
+    """Whether the activation of a feature grows with its measurement."""
+    return direction(one.outer, _range(one.row), derived) > 0
 
 
 def _require_positive(known: Expressions, index: int, geometry: Geometry) -> None:
