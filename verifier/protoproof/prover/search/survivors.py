@@ -50,17 +50,20 @@ class Survivors:
 
     def advance(self) -> None:
         """Go on to the least size of which sets are left; the bound, where nothing was guessed."""
-        while self.listed and not len(self._sets) and not self.guesses and self.size < self.count:
-            self.size += 1
+        while not len(self._sets) and not self.guesses and self.size < self.count:
             if not self.listed:
                 return
-            flat = itertools.chain.from_iterable(
-                itertools.combinations(range(self.count), self.size)
-            )
-            sets = np.fromiter(flat, dtype=np.intp).reshape(-1, self.size)
-            for member in self._clauses:
-                sets = sets[member[sets].any(axis=1)]
-            self._sets = sets
+            self.size += 1
+            if self.listed:
+                self._sets = self._all()
+
+    def _all(self) -> Int[NDArray[np.intp], "set member"]:
+        """The sets of the present size that meet every clause."""
+        flat = itertools.chain.from_iterable(itertools.combinations(range(self.count), self.size))
+        sets = np.fromiter(flat, dtype=np.intp).reshape(-1, self.size)
+        for member in self._clauses:
+            sets = sets[member[sets].any(axis=1)]
+        return sets
 
     def next(self) -> list[int] | None:
         """The set whose members are in most of those left; None where none is."""
