@@ -32,6 +32,7 @@ from protoproof.campaign.record import (
 from protoproof.campaign.regions import RegionRecord, domain_words, lies_in
 from protoproof.campaign.store import ALTERED
 from protoproof.certificate.canonical import core_digest
+from protoproof.certificate.length import numbers
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.certificate.strict_json import MAX_BYTES
@@ -157,6 +158,7 @@ class Rechecker:
             predicted=seen.predicted if self._labels else core.instance.predicted,
             vocabulary=core.vocabulary,
             size=len(core.facts),
+            numbers=numbers(core.facts, core.instance.locations),
             possible=possible_facts(core, len(self.network.head.prototypes)),
             necessary=len(found.report.necessary),
             sizes=self._sizes(key, seen, core, vocabularies),
@@ -225,6 +227,7 @@ class Rechecker:
                 "status": "unknown" if core is None else "proved",
                 "reason": reason if core is None else "",
                 "size": None if core is None else len(core.facts),
+                "numbers": None if core is None else numbers(core.facts, core.instance.locations),
             }
         return found
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from protoproof.backend import Engine, engine_named
 from protoproof.certificate.canonical import canonical_bytes
+from protoproof.certificate.length import numbers
 from protoproof.certificate.schema import About, Core, Envelope, SizeBound
 from protoproof.errors import ModelError
 from protoproof.explanation.answer import answer
@@ -156,7 +157,12 @@ class Explainer:
             proof = self._smallest(question, best[2], best[3], deadline)
             best = (len(proof.facts), *best[1:3], proof)
             attempts = [
-                replace(a, size=best[0], certificate=proof.certificate)
+                replace(
+                    a,
+                    size=best[0],
+                    certificate=proof.certificate,
+                    numbers=numbers(proof.facts, len(question.instance.measurement)),
+                )
                 if a.vocabulary == best[2]
                 else a
                 for a in attempts

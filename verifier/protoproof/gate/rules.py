@@ -34,6 +34,7 @@ from protoproof.gate.policy import (
     Rules,
     Vacuous,
 )
+from protoproof.gate.referral import referral
 
 if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
@@ -52,6 +53,8 @@ def checks(
         yield _certified(region, number, campaign)
     for number, size in enumerate(rules.explanation_size or ()):
         yield from _sizes(size, number, campaign)
+    if rules.referral is not None:
+        yield referral(rules.referral, campaign)
     if rules.witness_share is not None:
         yield _witnesses(rules.witness_share, campaign)
     if rules.vacuous is not None:
@@ -211,15 +214,23 @@ def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Che
 
 def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[Check]:
     """A proved instance without a proof in this vocabulary counts as infinitely large."""
-    sizes: list[tuple[float, Row]] = []
-    for row in campaign.proved:
-        size = row.record.sizes.get(rule.vocabulary, {}).get("size")
-        sizes.append((math.inf if size is None else size, row))
-    for name, limit in (("median", rule.median_at_most), ("p95", rule.p95_at_most)):
+    limits = {
+        ("size", "median"): rule.median_at_most,
+        ("size", "p95"): rule.p95_at_most,
+        ("numbers", "median"): rule.numbers_median_at_most,
+        ("numbers", "p95"): rule.numbers_p95_at_most,
+    }
+    for (key, name), limit in limits.items():
         if limit is None:
             continue
-        place = ("rules", "explanation_size", number, f"{name}_at_most")
-        words = f"{name} of at most {limit:g} facts ({rule.vocabulary})"
+        unit = "facts" if key == "size" else key
+        sizes: list[tuple[float, Row]] = []
+        for row in campaign.proved:
+            size = row.record.sizes.get(rule.vocabulary, {}).get(key)
+            sizes.append((math.inf if size is None else size, row))
+        option = f"{name}_at_most" if key == "size" else f"numbers_{name}_at_most"
+        place = ("rules", "explanation_size", number, option)
+        words = f"{name} of at most {limit:g} {unit} ({rule.vocabulary})"
         if not sizes:
             yield Check("explanation_size", place, "undecided", "nothing is proved", words)
             continue
@@ -228,11 +239,12 @@ def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[
         large = sorted((item for item in sizes if item[0] > limit), key=lambda item: -item[0])
         findings = tuple(
             Finding(
-                f"no proof in {rule.vocabulary}" if size == math.inf else f"{size} facts", row.index
+                f"no proof in {rule.vocabulary}" if size == math.inf else f"{size} {unit}",
+                row.index,
             )
             for size, row in large
         )
-        measured = f"{rule.vocabulary}: {name} {value:g} facts over {len(values)} explanations"
+        measured = f"{rule.vocabulary}: {name} {value:g} {unit} over {len(values)} explanations"
         yield Check("explanation_size", place, _status(value <= limit), measured, words, findings)
 
 

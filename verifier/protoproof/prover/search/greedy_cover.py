@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.search.activations import Activations, Reached, Rivals, Vector
 from protoproof.prover.search.deletion import Subset, delete, least_useful_first
+from protoproof.prover.search.reading import carried, less, raised
 
 # Facts that are evaluated together: as many as make about so many products, within these limits.
 # It depends on the head and the facts so far alone, so that equal runs agree.
@@ -127,16 +128,17 @@ class Cover(Activations):
     def pruned(self, chosen: Sequence[int]) -> list[int]:
         """``chosen`` less every fact that is not needed, tried from the least useful on."""
         order = least_useful_first(
-            sorted(chosen), lambda fact: self.after(_less(chosen, fact)).margins
+            sorted(chosen), lambda fact: self.after(less(chosen, fact)).margins
         )
-        subset = Subset(list(chosen), _less, self.closes)
+        subset = Subset(list(chosen), less, self.closes)
         delete(subset, order)
         return sorted(subset.kept)
 
     def smallest(
         self, levels: Sequence[int], *, ceilings: bool, limit: int | None = None
     ) -> list[int] | None:
-        """The smallest cover that searches from several ceilings find, or None.
+        """The smallest cover that searches from several ceilings find, or None; of equally small
+        ones that with the fewest numbers to read, made shorter at its size.
 
         The ceilings that could lead to the fewest facts come first, and those that cannot lead to
         fewer than are known already are left out; where the time is up, all but the first.
@@ -157,7 +159,7 @@ class Cover(Activations):
             begun[level] = reached, bound
             least[level] = self.least(bound, reached)
         best: list[int] | None = None
-        size = 2 * self.count + 1 if limit is None else limit
+        size, read = 2 * self.count + 1 if limit is None else limit, 0
         kept = 0 if ceilings else 1  # what covers without the ceiling covers with it, too
         for level, start in sorted(starts.items(), key=lambda item: (least[item[0]], item[0])):
             if least[level] + kept >= size or (best is not None and time_is_up()):
@@ -173,10 +175,7 @@ class Cover(Activations):
                 continue
             if not ceilings and start[0] not in found:
                 found = [*found, start[0]]  # the ceiling stays, even where names alone would do
-            if len(found) < size:
-                best, size = found, len(found)
-        return best
-
-
-def _less(facts: Sequence[int], fact: int) -> list[int]:
-    return [other for other in facts if other != fact]
+            length = len(found), int(carried(self, found).sum())
+            if length < (size, read):
+                best, (size, read) = found, length
+        return best if best is None else raised(self, best, ceilings=ceilings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+from protoproof.certificate.length import numbers
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
 from protoproof.report.page.facts import brief_words, fact_words, prototype_words, seen_words
 from protoproof.report.page.likeness import likeness
@@ -106,6 +107,7 @@ def explanation_page(
         notes=(*path_notes(reading), *notes),
         truth=truth_of(reading, labelled),
         made=PageMade(date_words(envelope.about.created), told_command(envelope.about.command)),
+        numbers=numbers(core.facts, core.instance.locations),
     )
 
 
