@@ -29,6 +29,7 @@ from protoproof.resources import ZOO
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size, growth
 from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.fewest import fewest
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
 from tests.benchmarks.heldout import heldout
@@ -57,6 +58,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
     "reading": reading,
+    "fewest": fewest,
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,

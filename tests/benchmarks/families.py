@@ -15,6 +15,7 @@ from models.families import FAMILIES
 from protoproof.resources import ZOO
 from tests.benchmarks.full_size import TARGETS
 from tests.benchmarks.measure import ROOT
+from tests.benchmarks.reading_page import sections
 from tests.benchmarks.rules import RULES
 from tests.benchmarks.table import grid
 
@@ -111,11 +112,15 @@ Interpretable Fine-Grained Image Recognition. CVPR, 2021.
 
 def rows_of(name: str) -> list[dict[str, Any]]:
     """The rows of one workload's results; none where it was not measured."""
+    return [row for result in results_of(name) for row in result["rows"]]
+
+
+def results_of(name: str) -> list[dict[str, Any]]:
+    """What one workload measured; none where it was not."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         return []
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return [row for result in document["results"] for row in result["rows"]]
+    return list(json.loads(path.read_text(encoding="utf-8"))["results"])
 
 
 def zoo() -> list[dict[str, Any]]:
@@ -143,6 +148,7 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
+            *sections(results_of("reading"), rows_of("fewest")),
             *_kernels(),
             *_full_size(),
             "## Every comparison rule\n",

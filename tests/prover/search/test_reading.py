@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 
 from models.heldout import heldout
-from protoproof.certificate.length import numbers, size_words
 from protoproof.explanation.explainer import Explainer
+from protoproof.length import numbers, size_words
 from protoproof.network import load
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, PairFact

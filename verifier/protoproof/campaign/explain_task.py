@@ -29,7 +29,6 @@ from protoproof.campaign.record import (
     signature,
 )
 from protoproof.certificate.canonical import canonical_bytes, core_digest
-from protoproof.certificate.length import numbers
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import About, Core, Envelope
 from protoproof.data.preprocess import recorded
@@ -38,6 +37,7 @@ from protoproof.explanation.evidence import recordable
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import OUT_OF_TIME, Explanation
 from protoproof.kernel import CheckReport, check
+from protoproof.length import numbers
 from protoproof.network import Observation, load
 from protoproof.network.recorded import input_digest, same_prediction
 from protoproof.prover.proof.encode import model_identity

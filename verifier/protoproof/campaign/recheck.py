@@ -32,7 +32,6 @@ from protoproof.campaign.record import (
 from protoproof.campaign.regions import RegionRecord, domain_words, lies_in
 from protoproof.campaign.store import ALTERED
 from protoproof.certificate.canonical import core_digest
-from protoproof.certificate.length import numbers
 from protoproof.certificate.reader import read_certificate
 from protoproof.certificate.schema import Core
 from protoproof.certificate.strict_json import MAX_BYTES
@@ -41,6 +40,7 @@ from protoproof.errors import InputError, ProtoProofError
 from protoproof.files import read_regular
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.claims import Claim, Robust, Sufficient
+from protoproof.length import numbers
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
 from protoproof.prover.latent.atoms import Atoms

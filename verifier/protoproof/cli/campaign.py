@@ -128,11 +128,10 @@ def campaign(
     from protoproof.explanation.evidence import called
     from protoproof.network import load
 
+    how = vocabulary, domain, oracle, witnesses, inflate, label, level
     asked = CampaignOptions(
         selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
-        options=Options(
-            *(vocabulary, domain, oracle, witnesses, inflate, label, level, compare, for_reading)
-        ),
+        options=Options(*how, compare, for_reading),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -148,12 +147,16 @@ def campaign(
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     instances = read_instances(data, network.pixels.preprocessing)
     result = _run(network, instances, out, asked, parquet, hidden=quiet or as_json)
+    _answer(result, as_json=as_json, quiet=quiet)
+    end_by_signal(result.stopped)
+    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
+
+
+def _answer(result: Campaign, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(_document(result))
     elif not quiet:
         print_campaign(result)
-    end_by_signal(result.stopped)
-    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
 
 
 def _require_ready(asked: CampaignOptions, parquet: Path | None) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from protoproof.certificate.length import size_words
 from protoproof.cli.explain_options import Printed
 from protoproof.cli.terminal import console, safe
+from protoproof.length import size_words
 
 if TYPE_CHECKING:
     from protoproof.campaign.instances import Instances

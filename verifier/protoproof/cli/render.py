@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from protoproof.certificate.length import size_words
 from protoproof.cli.terminal import console, safe
+from protoproof.length import size_words
 
 SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each

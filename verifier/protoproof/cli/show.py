@@ -79,9 +79,9 @@ def _named(envelope: Envelope, certificate: Path, model: Path) -> Network:
 
 def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
     """What is printed, as plain data."""
-    from protoproof.certificate.length import numbers
     from protoproof.kernel.conditions import conditions
     from protoproof.kernel.encoder.input_region import describe
+    from protoproof.length import numbers
     from protoproof.report.page import stated
     from protoproof.report.page.words import domain_words, level_sentence, limits_words
 
@@ -148,7 +148,7 @@ def _as_the_model_says(core: Core, network: Network) -> tuple[str, list[str]]:
 
 def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> None:
     """The lines for people."""
-    from protoproof.certificate.length import size_words
+    from protoproof.length import size_words
 
     named, given = document["model"], document["input"]
     name = named["name"]

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protoproof.certificate.length import numbers, of_pair
 from protoproof.certificate.schema import Core
 from protoproof.explanation.answer import Best
 from protoproof.explanation.level import missed
@@ -28,6 +27,7 @@ from protoproof.explanation.minimum import Proof
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import OUT_OF_TIME, Attempt
 from protoproof.kernel import CheckReport
+from protoproof.length import numbers, of_pair
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.time_limit import OutOfTimeError, until
 from protoproof.prover.search.names import Vocabulary

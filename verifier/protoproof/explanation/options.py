@@ -73,7 +73,7 @@ class ExplainOptions:
             it, except of ``pairs``; what was found is still put into a certificate and checked.
         for_reading: make the numbers least that a person must read, and of sets with as many the
             facts; else the facts, and then the numbers
-            (:func:`protoproof.certificate.length.numbers`).
+            (:func:`protoproof.length.numbers`).
         compare: with ``auto``, search every vocabulary to its end and certify each; else only the
             smallest is certified, and what cannot be smaller is not searched.
 

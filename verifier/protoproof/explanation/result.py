@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.length import numbers, size_words
 from protoproof.certificate.schema import Envelope, IntervalEvidence
 from protoproof.errors import UsageError
 from protoproof.explanation.evidence import another_question, answered_by, kept_beside, taken
 from protoproof.files import write_together
 from protoproof.kernel import CheckReport
 from protoproof.kernel.claims import Alike
+from protoproof.length import numbers, size_words
 from protoproof.network import Network, Observation
 from protoproof.network.head.decision import Tree
 from protoproof.notebook import line, table
@@ -132,7 +132,7 @@ class Explanation:
 
     @property
     def numbers(self) -> int:
-        """The numbers that a person must read; see :mod:`protoproof.certificate.length`."""
+        """The numbers that a person must read; see :mod:`protoproof.length`."""
         return numbers(self.facts, len(self.observation.latent))
 
     @property

@@ -11,13 +11,11 @@ it is undecided.
 from __future__ import annotations
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from protoproof.campaign import Confirmed, Row
-from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
 from protoproof.gate.first_release import first_release
 from protoproof.gate.machine_checked import Objection
@@ -30,11 +28,10 @@ from protoproof.gate.policy import (
     BaselineRules,
     CertifiedAccuracy,
     Duplicates,
-    ExplanationSize,
     Rules,
     Vacuous,
 )
-from protoproof.gate.referral import referral
+from protoproof.gate.sizes import referral, sizes
 
 if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
@@ -52,7 +49,7 @@ def checks(
     for number, region in enumerate(rules.certified_accuracy or ()):
         yield _certified(region, number, campaign)
     for number, size in enumerate(rules.explanation_size or ()):
-        yield from _sizes(size, number, campaign)
+        yield from sizes(size, number, campaign)
     if rules.referral is not None:
         yield referral(rules.referral, campaign)
     if rules.witness_share is not None:
@@ -210,42 +207,6 @@ def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Che
     place = ("rules", "certified_accuracy", number, "at_least")
     limit = f"at least {rule.at_least:.2%}"
     return Check("certified_accuracy", place, status, words, limit, tuple(findings))
-
-
-def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[Check]:
-    """A proved instance without a proof in this vocabulary counts as infinitely large."""
-    limits = {
-        ("size", "median"): rule.median_at_most,
-        ("size", "p95"): rule.p95_at_most,
-        ("numbers", "median"): rule.numbers_median_at_most,
-        ("numbers", "p95"): rule.numbers_p95_at_most,
-    }
-    for (key, name), limit in limits.items():
-        if limit is None:
-            continue
-        unit = "facts" if key == "size" else key
-        sizes: list[tuple[float, Row]] = []
-        for row in campaign.proved:
-            size = row.record.sizes.get(rule.vocabulary, {}).get(key)
-            sizes.append((math.inf if size is None else size, row))
-        option = f"{name}_at_most" if key == "size" else f"numbers_{name}_at_most"
-        place = ("rules", "explanation_size", number, option)
-        words = f"{name} of at most {limit:g} {unit} ({rule.vocabulary})"
-        if not sizes:
-            yield Check("explanation_size", place, "undecided", "nothing is proved", words)
-            continue
-        values = [size for size, _ in sizes]
-        value = statistics.median(values) if name == "median" else percentile(values, 0.95)
-        large = sorted((item for item in sizes if item[0] > limit), key=lambda item: -item[0])
-        findings = tuple(
-            Finding(
-                f"no proof in {rule.vocabulary}" if size == math.inf else f"{size} {unit}",
-                row.index,
-            )
-            for size, row in large
-        )
-        measured = f"{rule.vocabulary}: {name} {value:g} {unit} over {len(values)} explanations"
-        yield Check("explanation_size", place, _status(value <= limit), measured, words, findings)
 
 
 def _witnesses(rule: AtLeast, campaign: Confirmed) -> Check:

@@ -1,7 +1,7 @@
 """Few numbers to read: facts about activations that are chosen by what they carry, not by count.
 
 A name carries two numbers (the prototype and its value), a ceiling one and those of its exempt
-prototypes (``certificate.length``). Facts that close every margin are chosen greedily by what they
+prototypes (``protoproof.length``). Facts that close every margin are chosen greedily by what they
 add to the score per number; then
 
     repeat while the numbers get fewer:
@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from protoproof.certificate.length import numbers
+from protoproof.length import numbers
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.search.activations import Activations

@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from protoproof.certificate.length import of_pair
+from protoproof.length import of_pair
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
-from protoproof.certificate.length import numbers
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
+from protoproof.length import numbers
 from protoproof.report.page.facts import brief_words, fact_words, prototype_words, seen_words
 from protoproof.report.page.likeness import likeness
 from protoproof.report.page.page import (
@@ -64,9 +64,7 @@ def explanation_page(
     labelled: str | None = None,
     unit: str = "",
 ) -> ExplanationPage:
-    """The page of a certificate that was checked.
-
-    The verdict is the check's: what rests on somebody's word is ``conditional``, never ``proved``.
+    """The page of a checked certificate; what rests on somebody's word is ``conditional``.
 
     Args:
         envelope, check: the certificate, and what the checker said about it.
