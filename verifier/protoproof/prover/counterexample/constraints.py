@@ -72,7 +72,7 @@ class Demands:
             return np.broadcast_to(0.0, shape)  # nothing is written to it, and it takes no memory
         bound = np.zeros(shape[1])
         for ceiling in self.facts.ceilings:
-            under = np.maximum(bound, ceiling.bound)
+            under = np.maximum(bound, self._least(ceiling))
             exempt = list(ceiling.exempt)
             under[exempt] = bound[exempt]
             bound = under
@@ -82,6 +82,19 @@ class Demands:
         for location, keep in enumerate(self.kept):
             limit[location, list(keep)] = 0.0
         return limit
+
+    def _least(self, ceiling: CeilingFact) -> Float[NDArray[np.float64], " prototype"]:
+        """The least distance that a ceiling allows every prototype.
+
+        Where prototypes are treated differently it is about activations, so that each has a
+        distance of its own: the largest one at which the similarity is as great as that; none where
+        no distance makes it so great.
+        """
+        head, count = self.instance.head, self.instance.measurement.shape[1]
+        if head.uniform:
+            return np.full(count, ceiling.bound)
+        least = head.chain.inverse(np.full(count, -ceiling.bound))
+        return np.nan_to_num(least, nan=0.0, posinf=np.inf)
 
     @cached_property
     def _attained(self) -> dict[int, int]:

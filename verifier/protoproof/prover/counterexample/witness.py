@@ -7,7 +7,8 @@ differently. The search goes from cheap to dear, and stops at a fact's first wit
     for e in E, all at once:
         try the nearest points to every prototype, at the location that e releases, others at base
         descend from the best of them, that location alone
-        choose a place for every location that moves (facts about activations; layout.py)
+        choose a place for every location that moves (facts about activations; candidates.py)
+        move the locations in turn, each to the best point of its sphere (alternation.py)
         descend from the best of all, every location together
 
 Whatever has a negative margin in float64 is reduced to the moves that matter, rebuilt from
@@ -26,6 +27,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from protoproof.prover.counterexample.alternation import Alternation, Start
 from protoproof.prover.counterexample.any_witness import witnesses
 from protoproof.prover.counterexample.ascent import Descent, Task
 from protoproof.prover.counterexample.base import Base
@@ -112,7 +114,13 @@ def _search(
     search = _Search(instance, domain, facts, effort)
     order = list(facts)
     starts = [search.aim(fact) for fact in order]
-    for stage in (search.as_aimed, search.alone, search.laid_out, search.together):
+    for stage in (
+        search.as_aimed,
+        search.alone,
+        search.laid_out,
+        search.alternating,
+        search.together,
+    ):
         waiting = [index for index in range(len(order)) if index not in found]
         for index, fact, latents in stage([(i, order[i], starts[i]) for i in waiting]):
             require_time()
@@ -146,6 +154,10 @@ class _Search:
         self.base = Base(
             self.released, self.descent, domain, self.weights, self.offset, _JOINT_STEPS * effort
         )
+        self.alternation = Alternation(
+            self.descent, self.released.spheres, self.weights, self.offset
+        )
+        self._laid: dict[int, dict[int, Latent]] = {}
         worth = self.weights.min(axis=0) if len(rows) else np.zeros(len(instance.activation))
         self.aims = np.sort(np.argsort(worth, kind="stable")[: _AIMS * effort])
 
@@ -262,11 +274,47 @@ class _Search:
         """
         if not self.base.about_activations:
             return
-        rows = self.rows.tolist()
         for index, fact, _ in waiting:
-            against = [rows.index(row) for row in self.guarded[fact] if row in rows]
             relaxed = self.released.relaxed[fact]
-            yield index, fact, [(row, self.base.layout.latent(relaxed, row)) for row in against]
+            against = self._against(fact)
+            laid = dict(zip(against, self.base.layout.latents(relaxed, against), strict=True))
+            self._laid[index] = laid
+            yield index, fact, list(laid.items())
+
+    def _against(self, fact: Fact) -> list[int]:
+        """The rivals (rows of the search) that a fact guards against most."""
+        rows = self.rows.tolist()
+        return [rows.index(row) for row in self.guarded[fact] if row in rows]
+
+    def alternating(self, waiting: Waiting) -> Iterable[Proposal]:
+        """The locations in turn, from the places that were laid out or from the best start."""
+        if self.released.spheres.box is not None:
+            return
+        size = max(1, _BATCH // (_GUARDED * self.effort * self.instance.latent.size))
+        for first in range(0, len(waiting), size):
+            part = waiting[first : first + size]
+            begun = [self._begun(index, fact, starts) for index, fact, starts in part]
+            flat = [start for some in begun for start in some]
+            sites = [
+                [self.released.site(start.demands, k) for k in range(self.locations)]
+                for start in flat
+            ]
+            results = iter(self.alternation.improved(flat, sites))
+            for (index, fact, _), some in zip(part, begun, strict=True):
+                reached = [(start.row, *next(results)) for start in some]
+                ready = sorted((r for r in reached if r[2] < -CLEAR), key=lambda r: r[2])
+                yield index, fact, [(row, latent) for row, latent, _ in ready]
+
+    def _begun(self, index: int, fact: Fact, starts: list[_Start]) -> list[Start]:
+        relaxed = self.released.relaxed[fact]
+        laid = self._laid.get(index)
+        if laid is None:
+            laid = {}
+            for row in self._against(fact):
+                best = next((start for start in starts if start.row == row), None)
+                latent = self.base.latents[row] if best is None else self._placed(best)
+                laid[row] = latent
+        return [Start(relaxed, row, latent) for row, latent in laid.items()]
 
     def together(self, waiting: Waiting) -> Iterable[Proposal]:
         """Joint descent of all locations from the best start of every fact."""

@@ -37,7 +37,7 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import by_worth, delete, delete_facts
+from protoproof.prover.search.deletion import by_worth, delete, delete_facts, spare
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.greedy_cover import Cover
@@ -53,6 +53,10 @@ from protoproof.verdict import Status
 _SLACKS = (SLACK, 1e-6, 1e-4)
 # Exchange and the relational oracle have never spared more than a third of the pairs.
 _HOPELESS = 2
+# Facts in a row that the relational oracle could not drop, after which it is asked no more.
+_PATIENCE = 128
+# Pairs that it is asked about: of more it has spared none, at the price of all that went before.
+_TOGETHER = 1200
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ def _propose(
         state = IntervalOracle(slack).prepare(shared.instance, shared.domain)
         if not grow(state):
             return state, None
-        delete(state, by_worth(state))
+        delete(state, spare(state))
         if state.instance.head.plain:
             exchange(state)
         return state, state.facts
@@ -200,7 +204,7 @@ def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Cand
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if not grow(triangle):
             return
-        delete(triangle, by_worth(triangle))
+        delete(triangle, spare(triangle))
         state = IntervalOracle(slack).prepare(instance, domain)
         state.follow(triangle)
         for candidate in _decided(state.facts, state, floor):
@@ -220,14 +224,14 @@ def _relational(
     exact = IntervalOracle(slack).prepare(instance, domain)
     if not grow(exact):
         return
-    delete(exact, by_worth(exact))
+    delete(exact, spare(exact))
     if known is None or len(exact.pairs) <= _HOPELESS * known:
         exchange(exact)
-        if not time_is_up():
+        if not time_is_up() and len(exact.pairs) <= _TOGETHER:
             state = RelationalOracle(slack).prepare(instance, domain)
             state.follow(exact)
             # interval margins order the facts as well as relational ones would, and are cheaper
-            delete(state, by_worth(exact))
+            delete(state, by_worth(exact), _PATIENCE)
             if len(state.pairs) < len(exact.pairs):
                 yield from _decided(state.facts, state, floor)
                 return

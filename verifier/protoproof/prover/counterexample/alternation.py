@@ -1,0 +1,425 @@
+"""Locations in turn, each to the best point of its own sphere: where gradients get stuck.
+
+A location that keeps distances lies on a sphere, and so does one that has come as near to a
+prototype as its limit allows. On a sphere around c of radius r, z = c + r e, every squared distance
+is a linear function of the unit vector e,
+
+    |z - p_k|^2  =  |c - p_k|^2 + r^2 + 2 r <c - p_k, e>,
+
+so that limits are half-spaces, and a margin that is linearised in the distances is a linear
+function too. The least value of a linear function on a part of a sphere that half-spaces cut out is
+found by a method of active sets:
+
+    with equality in the limits S:  e = e0 - sqrt(1 - |e0|^2) g' / |g'|,
+        e0 the shortest solution of the equations, g' the part of the slope g that they leave free
+    add the limit that e breaks most, drop the one whose multiplier has the wrong sign, repeat
+
+The step ends at the best admissible point on the way there (M. Frank, P. Wolfe, "An Algorithm for
+Quadratic Programming", Naval Research Logistics Quarterly 3, 1956, with an arc in place of the
+line). All locations of all latents take their steps at once; then each latent takes over, location
+by location, what lowers its margin. Everything is float64 and a proposal: what it finds is
+replayed exactly by whoever uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from protoproof.prover.counterexample.ascent import Descent
+from protoproof.prover.counterexample.constraints import Demands
+from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.latent.time_limit import time_is_up
+
+Latent = Float[NDArray[np.float64], "location channel"]
+Units = Float[NDArray[np.float64], "problem channel"]
+Table = Float[NDArray[np.float64], "problem column"]
+Indices = Int[NDArray[np.intp], " problem"]
+
+# Rounds over all locations; linearisations in each; limits that hold with equality at a time;
+# changes of the active set.
+_ROUNDS, _STEPS, _ACTIVE, _CHANGES = 8, 3, 10, 14
+# Shares of the way to the end of a step.
+_SHARES = (1.0, 0.6, 0.3, 0.1, 0.03)
+# A latent that gained less than this share of what is left in a round is given up.
+_SHARE = 0.1
+# Limits hold with this relative distance to spare, so that rounding to float32 keeps them.
+_SPARE = 1e-5
+_TINY, _LEAST = 1e-12, 1e-6
+# A location this close to a limit (relatively) moves along its sphere.
+_NEAR = 0.05
+# Opponents that idle locations are sent to, per latent and round.
+_SENT = 2
+
+
+@dataclass(frozen=True)
+class Start:
+    """A latent that meets ``demands``, to be made to lose against ``row``."""
+
+    demands: Demands
+    row: int
+    latent: Latent
+
+
+@dataclass
+class _Walk:
+    """A latent on its way; ``similar`` [L, W] to the prototypes that count, ``margin`` of it."""
+
+    start: Start
+    limit: Float[NDArray[np.float64], "location column"]
+    points: Latent
+    similar: Float[NDArray[np.float64], "location weighed"]
+    margin: float
+
+
+@dataclass(frozen=True)
+class _Places:
+    """B locations on spheres of their own: ``centre`` [B, D], ``radius`` [B], ``unit`` [B, D].
+
+    ``basis`` [B, M, D]: directions that must not be taken. ``limit`` [B, C] (0: none); ``weights``
+    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere.
+    """
+
+    centre: Units
+    radius: Float[NDArray[np.float64], " problem"]
+    basis: Float[NDArray[np.float64], "problem direction channel"]
+    unit: Units
+    limit: Table
+    weights: Table
+    others: Table
+
+    def points(self, unit: Units) -> Units:
+        """Where the unit vectors lead."""
+        return np.asarray(self.centre + self.radius[:, None] * unit)
+
+    def across(self, directions: Units) -> Units:
+        """Without the directions that must not be taken."""
+        along = self.basis @ directions[..., None]
+        return np.asarray(directions - (np.swapaxes(along, -1, -2) @ self.basis)[..., 0, :])
+
+
+class Alternation:
+    """Improves latents against the margins ``weights`` [R, P], ``offset`` [R] of one instance.
+
+    Only over latents that nothing else bounds: a box would cut the spheres.
+    """
+
+    def __init__(
+        self,
+        descent: Descent,
+        spheres: Spheres,
+        weights: Float[NDArray[np.float64], "rival prototype"],
+        offset: Float[NDArray[np.float64], " rival"],
+    ) -> None:
+        self.descent, self.spheres = descent, spheres
+        self.weights, self.offset = weights, offset
+        weighed = (weights != 0).any(axis=0)
+        self.weighed = np.flatnonzero(weighed)
+        self.others = np.flatnonzero(~weighed)
+
+    def improved(
+        self, starts: Sequence[Start], sites: Sequence[Sequence[int]], rounds: int = _ROUNDS
+    ) -> list[tuple[Latent, float]]:
+        """Latents that meet the same demands, and their margins.
+
+        Args:
+            starts: where to begin.
+            sites: per start, the sphere of each location.
+            rounds: over all locations.
+        """
+        if not starts:
+            return []
+        # limits of prototypes without a weight count too, where there are any
+        limits = [start.demands.limit for start in starts]
+        limited = np.zeros(self.weights.shape[1], dtype=bool)
+        for limit in limits:
+            limited |= limit.any(axis=0)
+        self.columns = np.concatenate([self.weighed, self.others[limited[self.others]]])
+        self.prototypes = self.descent.prototypes[self.columns]
+        self.norms = self.descent.norms[self.columns]
+        walks = [self._walk(start, limit) for start, limit in zip(starts, limits, strict=True)]
+        going = list(range(len(walks)))
+        for _ in range(rounds):
+            if not going or time_is_up():
+                break
+            going = self._round([walks[i] for i in going], [sites[i] for i in going], going)
+        return [(walk.points, walk.margin) for walk in walks]
+
+    def _walk(self, start: Start, limit: NDArray[np.float64]) -> _Walk:
+        similar = self._similar(start.latent)
+        walk = _Walk(start, limit[:, self.columns] * (1 + _SPARE), start.latent.copy(), similar, 0)
+        walk.margin = self._margin(walk, similar.max(axis=0))
+        return walk
+
+    def _margin(self, walk: _Walk, activation: NDArray[np.float64]) -> float:
+        row = walk.start.row
+        return float(activation @ self.weights[row, self.weighed] + self.offset[row])
+
+    def _similar(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        measured = self.descent.squared_distances(points, self.weighed)
+        return self.descent.similarity.value(measured, self.weighed)
+
+    def _measured(self, points: Units) -> Table:
+        """Squared distances to the prototypes that count or have a limit."""
+        own = (points**2).sum(axis=1)[:, None]
+        return np.asarray(np.maximum(own - 2.0 * points @ self.prototypes.T + self.norms, 0.0))
+
+    def _round(
+        self, walks: list[_Walk], sites: list[Sequence[int]], numbers: list[int]
+    ) -> list[int]:
+        """One step of every location that counts; the numbers of those that gained."""
+        found: list[tuple[int, int, int, NDArray[np.float64]]] = []
+        for index, walk in enumerate(walks):
+            found += [(index, *place) for place in self._chosen(walk, sites[index])]
+        if not found:
+            return []
+        which = np.array([index for index, _, _, _ in found])
+        where = np.array([location for _, location, _, _ in found])
+        places = self._places(walks, found)
+        for _ in range(_STEPS):
+            places = replace(places, unit=self._stepped(places))
+        points = places.points(places.unit)
+        similar = self._similar(points)
+        admissible = np.isfinite(self._valued(places, places.unit)[1])
+        gained = []
+        for index, walk in enumerate(walks):
+            mine = np.flatnonzero((which == index) & admissible)
+            before = walk.margin
+            self._take_over(walk, where[mine], points[mine], similar[mine])
+            # what gains less and less and has far to go would not arrive
+            if walk.margin > -_LEAST and before - walk.margin > _SHARE * (walk.margin + _LEAST):
+                gained.append(numbers[index])
+        return gained
+
+    def _take_over(
+        self,
+        walk: _Walk,
+        where: Indices,
+        points: Units,
+        similar: NDArray[np.float64],
+    ) -> None:
+        """Location by location, what lowers the margin, the largest gain first."""
+        row = self.weights[walk.start.row, self.weighed]
+        left = list(range(len(where)))
+        while left:
+            first, second, at = _two_best(walk.similar)
+            others = np.where(at == where[left][:, None], second, first)
+            values = np.maximum(others, similar[left]) @ row + self.offset[walk.start.row]
+            best = int(np.argmin(values))
+            if not values[best] < walk.margin - _TINY:
+                return
+            chosen = left.pop(best)
+            walk.points[where[chosen]] = points[chosen]
+            walk.similar[where[chosen]] = similar[chosen]
+            walk.margin = float(values[best])
+            left = [i for i in left if where[i] != where[chosen]]
+
+    def _chosen(
+        self, walk: _Walk, sites: Sequence[int]
+    ) -> list[tuple[int, int, NDArray[np.float64]]]:
+        """(location, sphere's prototype or -1 for its own, point) of the steps to take."""
+        row = self.weights[walk.start.row, self.weighed]
+        first, _, at = _two_best(walk.similar)
+        counts = set(at[row != 0].tolist())
+        kept = walk.start.demands.kept
+        found = []
+        measured = self._measured(walk.points)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.where(walk.limit > 0, measured / walk.limit - 1.0, np.inf)
+        for location in sorted(counts):
+            if kept[location]:
+                found.append((location, -1 - sites[location], walk.points[location]))
+            else:
+                nearest = int(np.argmin(room[location]))
+                if room[location, nearest] < _NEAR:
+                    found.append((location, nearest, walk.points[location]))
+        return found + self._sent(walk, first, row)
+
+    def _sent(
+        self, walk: _Walk, first: NDArray[np.float64], row: NDArray[np.float64]
+    ) -> list[tuple[int, int, NDArray[np.float64]]]:
+        """A free location for each of the opponents that could gain most."""
+        free = walk.start.demands.free
+        if not free:
+            return []
+        idle = min(free, key=lambda location: self._use(walk, location, row))
+        limit = walk.limit[idle]
+        most = self.descent.similarity.value(limit[: len(self.weighed)], self.weighed)
+        gap = row * (most - first)
+        found = []
+        for j in np.argsort(gap, kind="stable")[:_SENT].tolist():
+            if not gap[j] < -_LEAST:
+                break
+            support = np.maximum(row, 0.0)
+            own = self.prototypes[: len(row)]
+            away = own[j] - support @ own / max(float(support.sum()), _TINY)
+            length = float(np.linalg.norm(away))
+            point = own[j] + np.sqrt(limit[j]) * away / (length if length > 0 else 1.0)
+            if limit[j] > 0:
+                found.append((idle, j, point))
+                continue
+            apart = ((self.prototypes - own[j]) ** 2).sum(axis=1)
+            worst = int(np.argmin(np.where(limit > 0, apart / np.maximum(limit, _TINY), np.inf)))
+            if limit[worst] > 0:
+                found.append((idle, worst, point))
+        return found
+
+    def _use(self, walk: _Walk, location: int, row: NDArray[np.float64]) -> float:
+        """What the margin gains without a location's similarities: of no use where it is 0."""
+        rest = np.delete(walk.similar, location, axis=0).max(axis=0, initial=-np.inf)
+        if not np.isfinite(rest).all():
+            return np.inf
+        return self._margin(walk, rest) - walk.margin
+
+    def _places(
+        self, walks: list[_Walk], found: list[tuple[int, int, int, NDArray[np.float64]]]
+    ) -> _Places:
+        channels, spheres = self.prototypes.shape[1], self.spheres
+        count, most = len(found), spheres.basis.shape[-2]
+        centre, radius = np.empty((count, channels)), np.empty(count)
+        basis = np.zeros((count, most, channels))
+        limit = np.empty((count, len(self.columns)))
+        others = np.empty((count, len(self.weighed)))
+        best = {index: _two_best(walks[index].similar) for index in {i for i, _, _, _ in found}}
+        for number, (index, location, sphere, _) in enumerate(found):
+            walk = walks[index]
+            limit[number] = walk.limit[location]
+            first, second, at = best[index]
+            others[number] = np.where(at == location, second, first)
+            if sphere < 0:
+                site = -1 - sphere
+                centre[number], radius[number] = spheres.centre[site], spheres.radius[site]
+                basis[number] = spheres.basis[site]
+            else:
+                centre[number] = self.prototypes[sphere]
+                radius[number] = np.sqrt(limit[number, sphere])
+                limit[number, sphere] = 0.0
+        rows = [walks[index].start.row for index, _, _, _ in found]
+        points = np.stack([point for _, _, _, point in found])
+        places = _Places(
+            centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others
+        )
+        return replace(places, unit=_unit(places.across(points - centre)))
+
+    def _stepped(self, places: _Places) -> Units:
+        """One linearisation: the best admissible unit vectors on the way to its least value."""
+        measured, value = self._valued(places, places.unit)
+        heads = len(self.weighed)
+        near = np.maximum(measured[:, :heads], 0.0)
+        similar = self.descent.similarity.value(near, self.weighed)
+        slope = places.weights * self.descent.similarity.derivative(near, self.weighed)
+        slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
+        seen = similar > places.others
+        # opponents that could come nearer here than anywhere else pull too
+        nearest = self.descent.similarity.value(places.limit[:, :heads], self.weighed)
+        able = (places.weights < 0) & (nearest > places.others + _LEAST)
+        best, least = places.unit, value
+        for counted in (seen, seen | able):
+            goal = self._goal(places, np.where(counted, slope, 0.0))
+            for share in _SHARES:
+                trial = _unit(places.unit + share * (goal - places.unit))
+                _, reached = self._valued(places, trial)
+                better = reached < least - _TINY
+                best = np.where(better[:, None], trial, best)
+                least = np.where(better, reached, least)
+        return best
+
+    def _goal(self, places: _Places, slope: Table) -> Units:
+        """Where sum_j slope_j |z - p_j|^2 is least; where they are where it is flat."""
+        # its slope along e, but for the factor 2 r
+        towards = slope.sum(axis=1)[:, None] * places.centre
+        towards = towards - slope @ self.prototypes[: len(self.weighed)]
+        goal = self._least(places, places.across(towards))
+        flat = np.linalg.norm(goal, axis=1) < 0.5
+        return np.where(flat[:, None], places.unit, goal)
+
+    def _valued(self, places: _Places, unit: Units) -> tuple[Table, NDArray[np.float64]]:
+        """Squared distances, and the margins' parts: infinite where a limit is broken."""
+        measured = self._measured(places.points(unit))
+        near = measured[:, : len(self.weighed)]
+        activation = np.maximum(self.descent.similarity.value(near, self.weighed), places.others)
+        value = (places.weights * activation).sum(axis=1)
+        broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=1)
+        broken |= np.linalg.norm(unit, axis=1) < 0.5  # of no direction: not on the sphere
+        return measured, np.where(broken, np.inf, value)
+
+    def _least(self, places: _Places, slope: Units) -> Units:
+        """Unit vectors that make <slope, e> least where the limits allow it, by active sets."""
+        count = len(slope)
+        radius = np.maximum(places.radius, _TINY)
+        apart = self._measured(places.centre)
+        # <c - p_k, e> >= bound_k
+        bound = (places.limit - apart - radius[:, None] ** 2) / (2.0 * radius[:, None])
+        bound = np.where(places.limit > 0, bound, -np.inf)
+        chosen = np.full((count, _ACTIVE), -1)
+        unit = -_unit(slope)
+        rows = np.arange(count)
+        for _ in range(_CHANGES):
+            inner = (places.centre * unit).sum(axis=1)[:, None] - unit @ self.prototypes.T
+            short = bound - inner
+            worst = short.argmax(axis=1)
+            broken = short[rows, worst] > 1e-7
+            full = (chosen >= 0).all(axis=1)
+            add = broken & ~full & ~(chosen == worst[:, None]).any(axis=1)
+            if not add.any():
+                break
+            chosen[rows[add], (chosen < 0).argmax(axis=1)[add]] = worst[add]
+            unit[add], chosen[add] = self._equal(places, slope, bound, chosen, np.flatnonzero(add))
+        return unit
+
+    def _equal(
+        self, places: _Places, slope: Units, bound: Table, chosen: NDArray[np.intp], which: Indices
+    ) -> tuple[Units, NDArray[np.intp]]:
+        """The least value with equality in the chosen limits, less those that do not hold it up."""
+        chosen = chosen[which]
+        part = _Places(*(getattr(places, name)[which] for name in _Places.__dataclass_fields__))
+        slope, bound = slope[which], bound[which]
+        rows = np.arange(len(which))
+        for _ in range(_ACTIVE):
+            used = chosen >= 0
+            named = np.where(used, chosen, 0)
+            normals = part.centre[:, None, :] - self.prototypes[named]
+            along = np.einsum("bmd,bkd->bmk", part.basis, normals)
+            normals = normals - np.einsum("bmk,bmd->bkd", along, part.basis)
+            normals = np.where(used[..., None], normals, 0.0)
+            square = normals @ np.swapaxes(normals, 1, 2)
+            diagonal = np.einsum("bkk->bk", square)
+            size = diagonal.max(axis=1, initial=_TINY)[:, None]
+            diagonal += np.where(used, 1e-10 * size, 1.0)
+            right = np.where(used, bound[rows[:, None], named], 0.0)
+            product = np.einsum("bkd,bd->bk", normals, slope)
+            solved = np.linalg.solve(square, np.stack([right, product], axis=2))
+            foot = np.einsum("bk,bkd->bd", solved[..., 0], normals)
+            free = slope - np.einsum("bk,bkd->bd", solved[..., 1], normals)
+            length = np.maximum(np.linalg.norm(free, axis=1), _TINY)
+            rest = np.sqrt(np.maximum(1.0 - (foot**2).sum(axis=1), _TINY))
+            multiplier = solved[..., 1] + (length / rest)[:, None] * solved[..., 0]
+            multiplier = np.where(used, multiplier, np.inf)
+            least = multiplier.argmin(axis=1)
+            wrong = multiplier[rows, least] < -1e-12
+            if not wrong.any():
+                break
+            chosen[rows[wrong], least[wrong]] = -1
+        unit = foot - (rest / length)[:, None] * free
+        return _unit(unit), chosen
+
+
+def _unit(vectors: Units) -> Units:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, _TINY))
+
+
+def _two_best(
+    similar: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Per prototype the largest similarity, the second one, and where the first is."""
+    at = similar.argmax(axis=0)
+    columns = np.arange(similar.shape[1])
+    first = similar[at, columns]
+    rest = similar.copy()
+    rest[at, columns] = -np.inf
+    return first, rest.max(axis=0), at
