@@ -39,7 +39,7 @@ from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
-from tests.benchmarks.reading import reading
+from tests.benchmarks.reading import DIGITS, OTHERS, reading
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -59,7 +59,8 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
-    "reading": reading,
+    "reading-digits": partial(reading, DIGITS),
+    "reading-others": partial(reading, OTHERS),
     "fewest": fewest,
     "region": region,
     "branch": branch,

@@ -148,7 +148,9 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
-            *sections(results_of("reading"), rows_of("fewest")),
+            *sections(
+                [*results_of("reading-digits"), *results_of("reading-others")], rows_of("fewest")
+            ),
             *_kernels(),
             *_full_size(),
             "## Every comparison rule\n",

@@ -10,7 +10,8 @@ NUMBERS = """## Numbers to read
 
 Facts, and the numbers that a person must read in them (`docs/glossary.md`): by default, where
 numbers decide between equally many facts, and with `--for-reading`, where they count first
-(`python -m tests.benchmarks --only reading`). Random images, and those with the lowest margins of
+(`python -m tests.benchmarks --only reading-digits
+reading-others`). Random images, and those with the lowest margins of
 all samples that the network has not seen (5,000 of `mnist5k`); processor seconds are medians, with
 certificate and check, without witnesses, of one thread on a busy machine.
 """
@@ -44,7 +45,11 @@ def sections(results: list[dict[str, Any]], bounds: list[dict[str, Any]]) -> lis
     nothing was measured."""
     if not results:
         return []
-    numbers, hard, signals = (result["rows"] for result in results)
+    kinds = [result["workload"] for result in results[:3]]
+    numbers, hard, signals = (
+        [row for result in results if result["workload"] == kind for row in result["rows"]]
+        for kind in kinds
+    )
     return [
         NUMBERS,
         grid(LENGTHS, (_words(_length(row)) for row in numbers)),

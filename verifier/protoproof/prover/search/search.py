@@ -138,8 +138,9 @@ def candidates(
         return
     if vocabulary == "pairs" and oracle != IntervalOracle.name:
         for slack in slacks:
-            hopeless = known if oracle == "auto" else None
-            yield from _relational(instance, domain, slack, floor, known=hopeless)
+            auto = oracle == "auto"
+            hopeless = known if auto else None
+            yield from _relational(instance, domain, slack, floor, known=hopeless, spared=auto)
     for slack in slacks:
         state, facts = _propose(vocabulary, shared, slack, limit, reading=reading)
         if facts is None:
@@ -212,14 +213,20 @@ def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Cand
 
 
 def _relational(
-    instance: Instance, domain: Domain, slack: float, floor: float, *, known: int | None
+    instance: Instance,
+    domain: Domain,
+    slack: float,
+    floor: float,
+    *,
+    known: int | None,
+    spared: bool,
 ) -> Iterator[Candidate]:
     """What the relational oracle leaves of the interval oracle's set; see ``candidates`` for
     ``known``.
 
     The relational state drops a fact where either bound proves the rest, and begins where the
-    interval oracle ends, so that its set is never larger; where nothing more can be dropped, the
-    interval oracle's proof is kept.
+    interval oracle ends, so that its set is never larger. With ``spared``, the interval oracle's
+    proof is kept where nothing more can be dropped.
     """
     exact = IntervalOracle(slack).prepare(instance, domain)
     if not grow(exact):
@@ -232,7 +239,7 @@ def _relational(
             state.follow(exact)
             # interval margins order the facts as well as relational ones would, and are cheaper
             delete(state, by_worth(exact), _PATIENCE)
-            if len(state.pairs) < len(exact.pairs):
+            if not spared or len(state.pairs) < len(exact.pairs):
                 yield from _decided(state.facts, state, floor)
                 return
     yield from _decided(exact.facts, exact, floor)
