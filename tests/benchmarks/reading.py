@@ -1,4 +1,4 @@
-"""Workloads ``reading-...``: numbers that a person must read, and what sizes tell of wrong predictions.
+"""Workloads ``reading-...``: numbers to read, and what sizes tell of wrong predictions.
 
 Three tables. Facts and numbers by default and ``for_reading``, on random images and on those with
 the lowest margins; on the latter, next to the published top-k. And sizes of the explanations of all
@@ -38,8 +38,8 @@ Data = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]
 
 
 def reading(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
-    """All three tables of some networks; times are processor seconds of one thread, certificate and check included,
-    without the search for witnesses."""
+    """All three tables of some networks; times are processor seconds of one thread, certificate and
+    check included, without the search for witnesses."""
     numbers, hard = [], []
     for name in names:
         lowest, drawn = chosen(name, settings)
