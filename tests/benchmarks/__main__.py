@@ -39,7 +39,7 @@ from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
-from tests.benchmarks.reading import DIGITS, OTHERS, reading
+from tests.benchmarks.reading import DIGITS, OTHERS, as_a_signal, to_read
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -59,8 +59,9 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
-    "reading-digits": partial(reading, DIGITS),
-    "reading-others": partial(reading, OTHERS),
+    "to-read": to_read,
+    "signal-digits": partial(as_a_signal, DIGITS),
+    "signal-others": partial(as_a_signal, OTHERS),
     "fewest": fewest,
     "region": region,
     "branch": branch,

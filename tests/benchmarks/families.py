@@ -148,15 +148,18 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
-            *sections(
-                [*results_of("reading-digits"), *results_of("reading-others")], rows_of("fewest")
-            ),
+            *sections(results_of("to-read"), rows_of("fewest"), signals()),
             *_kernels(),
             *_full_size(),
             "## Every comparison rule\n",
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
     )
+
+
+def signals() -> list[dict[str, Any]]:
+    """What sizes tell of wrong predictions."""
+    return [row for part in ("digits", "others") for row in rows_of(f"signal-{part}")]
 
 
 def _listed() -> list[str]:

@@ -28,7 +28,7 @@ from protoproof.prover.search.search import Shared
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import explainer, images, lowest_margins
 
-NAME, COUNT = "mnist-7x7", 4
+NAME, COUNT = "mnist-7x7", 2
 
 
 def fewest(settings: Settings) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Workloads ``reading-...``: numbers to read, and what sizes tell of wrong predictions.
+"""Workloads ``to-read`` and ``signal-...``: numbers to read, and sizes of wrong predictions.
 
 Three tables. Facts and numbers by default and ``for_reading``, on random images and on those with
 the lowest margins; on the latter, next to the published top-k. And sizes of the explanations of all
@@ -37,22 +37,24 @@ _SHARES = (0.5, 0.8)  # of the wrong predictions that a person is to see
 Data = tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.float64]]
 
 
-def reading(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
-    """All three tables of some networks; times are processor seconds of one thread, certificate and
-    check included, without the search for witnesses."""
+def to_read(settings: Settings) -> list[dict[str, Any]]:
+    """Facts and numbers; times are processor seconds of one thread, certificate and check included,
+    without the search for witnesses."""
     numbers, hard = [], []
-    for name in names:
+    for name in DIGITS[:2]:
         lowest, drawn = chosen(name, settings)
-        numbers += lengths(name, "random", drawn)
-        if name in DIGITS[:2]:
-            numbers += lengths(name, "lowest margins", lowest)
-            hard.append(against_topk(name, lowest))
-    signals = [row_of(name, *measured(name, settings.random)) for name in names]
+        numbers += lengths(name, "random", drawn) + lengths(name, "lowest margins", lowest)
+        hard.append(against_topk(name, lowest))
     return [
         {"workload": "numbers to read", "rows": numbers},
         {"workload": "lowest margins, next to the published top-k", "rows": hard},
-        {"workload": "size as a signal", "rows": signals},
     ]
+
+
+def as_a_signal(names: Sequence[str], settings: Settings) -> list[dict[str, Any]]:
+    """What sizes tell of wrong predictions, network by network."""
+    rows = [row_of(name, *measured(name, settings.random)) for name in names]
+    return [{"workload": "size as a signal", "rows": rows}]
 
 
 @cache
@@ -108,6 +110,7 @@ def lengths(name: str, which: str, indices: Sequence[int]) -> list[dict[str, Any
     return found
 
 
+@cache
 def explained(name: str, index: int, *, for_reading: bool = False) -> Explanation:
     """One explanation without witnesses."""
     known: Explainer = explainer(name)
@@ -145,7 +148,7 @@ def measured(name: str, count: int) -> tuple[Signal, int, int]:
     how many of either there are."""
     _, labels, logits = samples(name)
     right = logits.argmax(axis=1) == labels
-    drawn = np.random.default_rng(SEED).permutation(np.flatnonzero(right))[: 2 * count]
+    drawn = np.random.default_rng(SEED).permutation(np.flatnonzero(right))[:count]
     rows = []
     for index in [*np.flatnonzero(~right).tolist(), *drawn.tolist()]:
         found = explained(name, index)
