@@ -95,6 +95,10 @@ class Layout:
         self._sites = {site.key: site for site in reversed(sites)}
         self._stocks: dict[tuple[Key, int], Stock] = {}
 
+    def latent(self, demands: Demands, row: int) -> Latent:
+        """A latent that meets the demands and comes close to losing to one rival."""
+        return self.latents(demands, [row])[0]
+
     def latents(self, demands: Demands, rows: Sequence[int]) -> list[Latent]:
         """For some rivals, a latent each that meets the demands and comes close to losing."""
         keys = dict.fromkeys(_key(demands, place) for place in range(len(self.still)))

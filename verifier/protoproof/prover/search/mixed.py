@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.facts import FactSet, of_facts
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
@@ -87,3 +87,17 @@ def _located(state: IntervalState, facts: FactSet) -> FactSet:
     if state.decide(located).verdict.status is not Status.PROVED:
         return facts
     return delete_facts(state, located)
+
+
+def where_seen(state: IntervalState, facts: FactSet) -> FactSet:
+    """The facts with every prototype named at the location where it is seen, as far as these still
+    suffice: an activation fact also says that no location is nearer, which a pair fact does not."""
+    instance = state.instance
+    where = np.argmin(instance.measurement, axis=0)
+    for named in facts.activations:
+        if instance.head.pooling_of.nearest[named.prototype]:
+            pair = pair_fact(instance, int(where[named.prototype]), named.prototype)
+            trial = of_facts([*facts.without(named), pair])
+            if state.decide(trial).verdict.status is Status.PROVED:
+                facts = trial
+    return facts

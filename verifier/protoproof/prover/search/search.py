@@ -1,8 +1,8 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
     topk, ceiling, path: the interval oracle
-    mixed:              the interval oracle, then the relational one where there are pair facts;
-                        pairs alone where they are fewer
+    mixed:              the interval oracle, then the relational one, with prototypes named where
+                        they are seen; pairs alone where they are fewer
     pairs, triangle:    grow until proved, delete by the published triangle inequality, of distances
                         or of angles (else as interval)
     pairs, interval:    grow until proved, delete and exchange by the interval oracle
@@ -37,11 +37,17 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import by_worth, delete, delete_facts, spare
+from protoproof.prover.search.deletion import (
+    by_worth,
+    delete,
+    delete_facts,
+    spare,
+    without_cheapest,
+)
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.greedy_cover import Cover
-from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.mixed import mixed, where_seen
 from protoproof.prover.search.named import along_path
 from protoproof.prover.search.names import Vocabulary, require_oracle
 from protoproof.prover.search.pairs import fewest, grow
@@ -163,8 +169,11 @@ def _beside(
         pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
         yield from (found for found in islice(pairs, 1) if length(found.facts) < length(facts))
     together = oracle not in (IntervalOracle.name, TriangleOracle.name)
-    if together and facts.pairs and not time_is_up():
-        yield from _related(instance, domain, slack, facts, floor)
+    if together and len(facts) > 1 and not time_is_up():
+        if facts.pairs:
+            yield from _related(instance, domain, slack, facts, floor)
+        else:
+            yield from _located(shared, slack, facts, floor)
 
 
 def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
@@ -267,6 +276,20 @@ def _related(
     fewer = delete_facts(state, facts)
     if len(fewer) < len(facts):
         yield from _decided(fewer, state, floor)
+
+
+def _located(shared: Shared, slack: float, facts: FactSet, floor: float) -> Iterator[Candidate]:
+    """What is left of a set once its prototypes are named where they are seen, where that is less.
+
+    There is a location then of which all that is known is taken together.
+    """
+    named = where_seen(shared.state(slack), facts)
+    if named.pairs:
+        oracle = RelationalOracle(slack, at_facts=True)
+        state = oracle.prepare(shared.instance, shared.domain)
+        fewer = without_cheapest(named, shared.state(slack), state.decide)
+        if len(fewer) < len(facts):
+            yield from _decided(fewer, state, floor)
 
 
 def _decided(facts: FactSet, state: State, floor: float) -> Iterator[Candidate]:
