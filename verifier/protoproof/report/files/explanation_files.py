@@ -267,6 +267,7 @@ def _page(
             PageSize(
                 a.vocabulary,
                 a.facts,
+                a.numbers,
                 a.words,
                 a.seconds,
                 result.lower_bound if a.vocabulary == result.vocabulary else None,
