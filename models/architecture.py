@@ -79,22 +79,30 @@ class Architecture(BaseModel):
 
 
 def plan(
-    input_shape: tuple[int, int, int], grid: int, channels: int, certified: bool = False
+    input_shape: tuple[int, int, int],
+    grid: int,
+    channels: int,
+    certified: bool = False,
+    absorbing: bool = False,
 ) -> Architecture:
     """Choose the convolutions that lead from an image to a ``grid`` x ``grid`` latent.
 
     Strided convolutions halve each axis while it stays at least as long as the grid (and at
     least 4); one convolution without padding then trims the rest. The certified encoder is
-    smaller and has no batch norm, because interval bounds widen with every layer.
+    smaller and has no batch norm, because interval bounds widen with every layer. With
+    ``absorbing`` two layers of 1x1 go first, which can absorb what moves a pixel (see
+    :mod:`models.absorbing`).
     Raises UsageError when the image or the grid is outside what can be built.
     """
     _refuse(input_shape, grid, channels)
     planned = _certified if certified else _ordinary
+    colours = input_shape[0]
+    ramp = Layer(inputs=colours, outputs=colours, kernel=(1, 1))
     return Architecture(
         input_shape=input_shape,
         grid=(grid, grid),
         channels=channels,
-        layers=tuple(planned(input_shape, grid, channels)),
+        layers=(*((ramp, ramp) if absorbing else ()), *planned(input_shape, grid, channels)),
     )
 
 

@@ -42,8 +42,12 @@ def block_bounds(block: Block, box: Box) -> Box:
     centre, radius = (box.lower + box.upper) / 2, (box.upper - box.lower) / 2
     layer = block.layer
     # |W r| <= |W| r: an affine map moves the centre by W and the radius by |W|.
-    middle = nn.functional.conv2d(centre, weight, bias, layer.stride, layer.padding)
-    spread = nn.functional.conv2d(radius, weight.abs(), None, layer.stride, layer.padding)
+    if layer.kernel == (1, 1) and layer.inputs == 1:  # a product, at which conv2d is slow
+        scale = weight.view(1, -1, 1, 1)
+        middle, spread = centre * scale + bias.view(1, -1, 1, 1), radius * scale.abs()
+    else:
+        middle = nn.functional.conv2d(centre, weight, bias, layer.stride, layer.padding)
+        spread = nn.functional.conv2d(radius, weight.abs(), None, layer.stride, layer.padding)
     monotone = torch.relu if layer.activation == "relu" else torch.sigmoid
     return Box(monotone(middle - spread), monotone(middle + spread))
 
@@ -140,8 +144,13 @@ def certified(
     proved = []
     for start in range(0, len(x), batch):
         part, truth = x[start : start + batch], labels[start : start + batch]
-        margins = worst_margins(model, part, truth, radius)
-        rivals = torch.ones_like(margins, dtype=torch.bool).scatter_(1, truth[:, None], False)
-        # A NaN compares false, so it never counts as certified.
-        proved.append(((margins > 0) | ~rivals).all(dim=1))
+        proved.append(all_won(worst_margins(model, part, truth, radius), truth))
     return torch.cat(proved)
+
+
+def all_won(
+    margins: Float[Tensor, "image class_"], labels: Int[Tensor, "image"]
+) -> Bool[Tensor, "image"]:
+    """Whether every margin but the label's own is positive; one that is no number is not."""
+    rivals = torch.ones_like(margins, dtype=torch.bool).scatter_(1, labels[:, None], False)
+    return ((margins > 0) | ~rivals).all(dim=1)

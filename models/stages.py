@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from models.held_facts import fact_bounds
 from models.intervals import (
     Box,
     activation_bounds,
@@ -63,7 +64,8 @@ def joint(
 
     With ``certified_eps`` the loss becomes a mix of the ordinary and the worst-case cross
     entropy: the radius and the share of the worst case grow along a ramp, because interval bounds
-    of an untrained network are too wide to learn from.
+    of an untrained network are too wide to learn from. Training for explanations adds what follows
+    from one fact: see ``_explained_loss``.
     """
     parameters = [*model.encoder.parameters(), model.prototypes]
     steps = recipe.epochs * math.ceil(len(samples.labels) / recipe.batch)
@@ -89,17 +91,20 @@ def last_layer(
     Encoder and prototypes are fixed, so activations (and their bounds) are computed once and the
     rest is a convex problem.
     """
-    clean, box = _activations(model, samples, recipe.certified_eps)
+    clean, boxes = _activations(model, samples, recipe)
     weight = model.head.weight
     off_class = ~model.own_class()
 
     def loss(_: int, rows: Tensor, y: Tensor) -> Tensor:
         cost = recipe.l1 * (weight * off_class).abs().sum()
         ordinary = nn.functional.cross_entropy(clean[rows] @ weight.T, y)
-        if box is None:
+        if not boxes:
             return ordinary + cost
-        worst = margin_bounds(Box(box.lower[rows], box.upper[rows]), weight, y)
-        robust = nn.functional.cross_entropy(-worst, y)
+        shares = (1 - recipe.fact_share, recipe.fact_share)[: len(boxes)]
+        robust = torch.zeros(())
+        for share, box in zip(shares, boxes, strict=True):
+            worst = margin_bounds(Box(box.lower[rows], box.upper[rows]), weight, y)
+            robust = robust + share * nn.functional.cross_entropy(-worst, y)
         return cost + (1 - recipe.robust_share) * ordinary + recipe.robust_share * robust
 
     indexed = Samples(torch.arange(len(samples.labels)), samples.labels)
@@ -126,6 +131,8 @@ def _loss(
     recipe: Recipe,
     ramp: float,
 ) -> Tensor:
+    if recipe.fact_share > 0 and recipe.training_eps is not None:
+        return _explained_loss(model, x, y, recipe.training_eps * ramp, recipe.fact_share)
     own = model.own_class()
     output = model(x)
     loss = nn.functional.cross_entropy(output.logits, y)
@@ -135,6 +142,24 @@ def _loss(
         loss = (1 - share) * loss + share * nn.functional.cross_entropy(-margins, y)
     loss = loss + recipe.cluster * cluster_cost(output.nearest, y, own)
     return loss + recipe.separation * separation_cost(output.nearest, y, own)
+
+
+def _explained_loss(
+    model: ProtoPNet, x: Tensor, y: Tensor, radius: float, fact_share: float
+) -> Tensor:
+    """Cross entropy of the worst case over the ball, and over all latents that meet its fact.
+
+    At radius 0, where the ramp starts, the first is the ordinary one; and the second pulls images
+    to a prototype of their class and prototypes of different classes apart, so that the published
+    costs for both are not needed.
+    """
+    latent = encoder_bounds(model.encoder, input_box(x, radius))
+    measurement = measurement_bounds(latent, model.prototypes)
+    worst, forced = (
+        nn.functional.cross_entropy(-margin_bounds(box, model.head.weight, y), y)
+        for box in (activation_bounds(measurement), fact_bounds(model, measurement, y))
+    )
+    return (1 - fact_share) * worst + fact_share * forced
 
 
 def _descend(
@@ -173,20 +198,30 @@ def _descend(
 
 @torch.no_grad()
 def _activations(
-    model: ProtoPNet, samples: Samples, radius: float | None
-) -> tuple[Float[Tensor, "image prototype"], Box | None]:
-    """Activations of all training images and, for a radius, their interval bounds."""
-    clean, lower, upper = [], [], []
+    model: ProtoPNet, samples: Samples, recipe: Recipe
+) -> tuple[Float[Tensor, "image prototype"], list[Box]]:
+    """Activations of all training images and, in certified training, their bounds.
+
+    Bounds over the ball, and in training for explanations those that follow from its fact.
+    """
+    radius = recipe.training_eps
+    clean: list[Tensor] = []
+    bounds: list[list[Box]] = []
     size = BATCH if radius is None else 32
-    for part in batches(samples.images, size):
+    for part, y in zip(batches(samples.images, size), batches(samples.labels, size), strict=True):
         clean.append(model(part).activation)
         if radius is not None:
             latent = encoder_bounds(model.encoder, input_box(part, radius))
-            box = activation_bounds(measurement_bounds(latent, model.prototypes))
-            lower.append(box.lower)
-            upper.append(box.upper)
-    bounds = None if radius is None else Box(torch.cat(lower), torch.cat(upper))
-    return torch.cat(clean), bounds
+            measurement = measurement_bounds(latent, model.prototypes)
+            found = [activation_bounds(measurement)]
+            if recipe.fact_share > 0:
+                found.append(fact_bounds(model, measurement, y))
+            bounds.append(found)
+    joined = [
+        Box(torch.cat([box.lower for box in kind]), torch.cat([box.upper for box in kind]))
+        for kind in zip(*bounds, strict=True)
+    ]
+    return torch.cat(clean), joined
 
 
 def _ramp(share: float) -> float:

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.absorbing import absorb, chosen_ramp
 from models.architecture import Architecture, plan
 from models.checkpoint import Checkpoint, DataRecord, save_checkpoint
 from models.deterministic import deterministic, versions
-from models.evaluate import accuracy, certified_accuracy
+from models.evaluate import accuracy, certified_accuracy, explained_accuracy
 from models.export import ExportResult, export_model
 from models.progress import Progress
 from models.projection import Origin, project
@@ -39,7 +40,9 @@ class TrainResult:
 
     ``accuracy`` holds ``train`` and ``test`` (shares of correct images, of the exported network's
     torch twin) and, after certified training, ``certified_eps`` and ``certified``: the share of
-    test images that keep their label over the whole L-infinity ball by interval bounds.
+    test images that keep their label over the whole L-infinity ball by interval bounds; after
+    training for explanations also ``explained``: the share for which, by the same bounds, one fact
+    about a prototype of the label holds over the ball and forces the label, whatever the latent.
     """
 
     checkpoint: Path
@@ -64,6 +67,7 @@ def train_model(
     *,
     grid: int = 7,
     certified_eps: float | None = None,
+    certify_facts: bool = False,
     seed: int = 0,
     epochs: int | None = None,
     prototypes_per_class: int | None = None,
@@ -81,6 +85,8 @@ def train_model(
     """
     began = time.monotonic()
     _refuse(family, certified_eps, seed, epochs, prototypes_per_class, name)
+    if certify_facts:
+        _refuse_facts(grid, certified_eps)
     dataset = load_data(data)
     if not dataset.divided:
         raise InputError(
@@ -88,13 +94,13 @@ def train_model(
         )
     certified = certified_eps is not None
     per_class = prototypes_per_class or (5 if certified else 10)
-    width = channels or (128 if grid == 1 and not certified else 64)
-    architecture = plan(dataset.input_shape, grid, width, certified)
-    recipe = Recipe.for_data(len(dataset.x_train), epochs, certified_eps)
+    width = channels or (32 if certify_facts else 128 if grid == 1 and not certified else 64)
+    architecture = plan(dataset.input_shape, grid, width, certified, certify_facts)
+    recipe = Recipe.for_data(len(dataset.x_train), epochs, certified_eps, certify_facts)
     _require_writable(out)
     with deterministic(seed):
         model, origins = _fit(dataset, architecture, recipe, per_class, seed, quiet)
-        scores = _scores(model, dataset, certified_eps)
+        scores = _scores(model, dataset, recipe)
     record = _record(
         dataset, model, recipe, seed, per_class, origins, scores, name or _named(family, data)
     )
@@ -163,6 +169,8 @@ def _fit(
     """All stages, from random weights to a projected network with an optimised last layer."""
     mean, std = _normalisation(dataset.x_train)
     model = ProtoPNet(architecture, len(dataset.classes), per_class, mean, std)
+    if recipe.fact_share > 0 and recipe.training_eps is not None:
+        absorb(model.encoder, *chosen_ramp(dataset.x_train, recipe.training_eps))
     samples = Samples(torch.from_numpy(dataset.x_train), torch.from_numpy(dataset.y_train))
     generator = torch.Generator().manual_seed(seed)
     epochs = recipe.epochs + recipe.last_layer_epochs
@@ -176,16 +184,17 @@ def _fit(
     return model, origins
 
 
-def _scores(model: ProtoPNet, dataset: Dataset, certified_eps: float | None) -> dict[str, float]:
+def _scores(model: ProtoPNet, dataset: Dataset, recipe: Recipe) -> dict[str, float]:
+    radius, unseen = recipe.certified_eps, (dataset.x_test, dataset.y_test)
     scores = {
         "train": accuracy(model, dataset.x_train, dataset.y_train),
-        "test": accuracy(model, dataset.x_test, dataset.y_test),
+        "test": accuracy(model, *unseen),
     }
-    if certified_eps is not None:
-        scores["certified_eps"] = certified_eps
-        scores["certified"] = certified_accuracy(
-            model, dataset.x_test, dataset.y_test, certified_eps
-        )
+    if radius is not None:
+        scores["certified_eps"] = radius
+        scores["certified"] = certified_accuracy(model, *unseen, radius)
+        if recipe.fact_share > 0:
+            scores["explained"] = explained_accuracy(model, *unseen, radius)
     return scores
 
 
@@ -222,12 +231,24 @@ def _refuse(
         raise UsageError(f"name '{name}' is not a plain file name: use letters, digits, . _ -")
 
 
+def _refuse_facts(grid: int, certified_eps: float | None) -> None:
+    """Training for explanations needs a radius, and a latent of one location."""
+    if certified_eps is None:
+        raise UsageError("--certify-facts needs --certified-eps: the radius that facts hold over")
+    if grid != 1:
+        raise UsageError(
+            f"--certify-facts needs --grid 1, not {grid}: one fact says nothing of other locations"
+        )
+
+
 def _command(
     data: str, architecture: Architecture, recipe: Recipe, seed: int, per_class: int
 ) -> str:
     """The command that repeats this run, with the data set's name in place of its path."""
     radius = recipe.certified_eps
     certified = "" if radius is None else f" --certified-eps {radius:g}"
+    if recipe.fact_share > 0:
+        certified += " --certify-facts"
     return (
         f"protoproof train --family protopnet --data {shlex.quote(data)} "
         f"--grid {architecture.grid[0]}{certified} --seed {seed} --epochs {recipe.epochs} "

@@ -33,6 +33,12 @@ def train(
         float | None,
         typer.Option("--certified-eps", min=0.0, help="Train for this L-inf radius (pixel units)."),
     ] = None,
+    certify_facts: Annotated[
+        bool,
+        typer.Option(
+            "--certify-facts", help="And for one fact that holds over it and forces the class."
+        ),
+    ] = False,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Default: by size.")] = None,
     prototypes_per_class: Annotated[
         int | None, typer.Option("--prototypes-per-class", min=1, help="How many.")
@@ -53,6 +59,7 @@ def train(
         out,
         grid=grid,
         certified_eps=certified_eps,
+        certify_facts=certify_facts,
         seed=seed,
         epochs=epochs,
         prototypes_per_class=prototypes_per_class,

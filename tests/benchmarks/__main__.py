@@ -27,11 +27,13 @@ from models.build_zoo import ENTRIES
 from protoproof.files import make_directory, write_atomic
 from protoproof.resources import ZOO
 from tests.benchmarks.branch import branch
-from tests.benchmarks.cub import cub_size, growth
+from tests.benchmarks.cub import cub_size
+from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
-from tests.benchmarks.heldout import heldout
+from tests.benchmarks.growth import growth
+from tests.benchmarks.heldout import heldout, heldout_times
 from tests.benchmarks.kernels import kernels
 from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
@@ -48,11 +50,14 @@ RESULTS = ROOT / "tests" / "benchmarks" / "results"
 WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-1x1": mnist_1x1,
     "mnist-7x7": mnist_7x7,
-    "cub-size": lambda settings: [cub_size(settings), growth(settings)],
+    "cub-size": lambda settings: [cub_size(settings)],
+    "growth": growth,
+    "defaults": defaults,
     **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
     "full-size": full_size,
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
+    "heldout-times": heldout_times,
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,

@@ -122,22 +122,3 @@ def _certified(shape: Shape, settings: Settings) -> dict[str, Any]:
             "certificate_bytes": len(content),
         }
     return rows
-
-
-def growth(settings: Settings) -> dict[str, Any]:
-    """Seconds of one decision for a fixed number of facts, by locations and by prototypes."""
-
-    def decision(shape: Shape) -> float:
-        instance = make_instance(make_head(shape), 0)
-        state = IntervalOracle().prepare(instance, Free())
-        for location in range(shape.locations):
-            state.set_location(location, [0])
-        return median_seconds(lambda: state.margins_with(0, range(8)), 5 * settings.repeats)
-
-    sides = (4, 8, 16)
-    counts = (500, 1000, 2000, 4000)
-    return {
-        "workload": "growth",
-        "locations": {n * n: decision(Shape(400, 32, 40, (n, n))) for n in sides},
-        "prototypes": {n: decision(Shape(n, 32, 40, (7, 7))) for n in counts},
-    }

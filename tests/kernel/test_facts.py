@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Fact, PairFact
 from protoproof.kernel.latent.facts import (
+    broken,
     intervals,
     malformed,
     untrue,
@@ -22,6 +24,7 @@ from protoproof.kernel.latent.value import IRRATIONAL_STEPS
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.decision import Decision, Node
 from protoproof.kernel.model.head import Head, Pooling
+from tests.support.kernel import small_heads as heads
 from tests.support.kernel.exactly import core_of, linear, small_head
 
 POINTS = [[0, 0], [2, 0], [0, 3]]
@@ -249,3 +252,49 @@ def test_a_path_is_of_activations_of_a_tree() -> None:
     for facts, good in (((activation(0),), True), ((), True), ((pair(0, 0),), False)):
         core = core_of(head, [[0.0, 0.0]], facts, vocabulary="path")
         assert (not list(vocabulary_complaints(core, at(head, [0.0, 0.0])))) is good
+
+
+OWN = Chain([Step("mul", (Fraction(-1), Fraction(-2), Fraction(-1, 3)))])  # not uniform
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("euclidean", {}),
+        ("euclidean", {"banks": ([0, 1, 1], [0, 1, 1])}),
+        ("euclidean", {"chain": OWN}),
+        ("diagonal", {"slack": Fraction(1, 64)}),
+        ("angular", {}),
+    ],
+)
+def test_what_a_moved_latent_breaks_of_what_is_true(kind: str, more: dict[str, Any]) -> None:
+    """One by one, and all together; bounds at the moved measurements themselves, and next to
+    them."""
+    head = heads.head_of(kind, **more)
+    rng = np.random.default_rng(7)
+    broken_some = 0
+    for _ in range(25):
+        latent = Latent(head, rng.integers(-8, 9, size=(3, 2)).astype(np.float32) / 4 + 3)
+        moved = {
+            k: Point([int(n) for n in rng.integers(1, 40, size=2)], int(rng.integers(1, 4)))
+            for k in rng.permutation(3)[: rng.integers(0, 4)].tolist()
+        }
+        at = latent.moved(moved)
+        levels = [one.level(j) for one in (Moved(latent, {}), at) for j in range(3)]
+        ends = [
+            end
+            for v in levels
+            for end in (v.down(), math.nextafter(v.down(), math.inf), v.down() - 1)
+        ]
+        facts = [
+            fact
+            for end in ends
+            for exempt in ((), (0,), (1, 2))
+            if not violated(fact := ceiling(end, *exempt), Moved(latent, {}))
+        ]
+        facts.append(activation(0, -999.0, levels[0].up()))
+        for some in (facts, facts[: rng.integers(1, len(facts))], facts[-1:]):
+            wanted = [n for n, fact in enumerate(some) if violated(fact, latent.moved(moved))]
+            assert list(broken(enumerate(some), latent.moved(moved))) == wanted
+            broken_some += bool(wanted)
+    assert broken_some > 10

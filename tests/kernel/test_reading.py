@@ -109,9 +109,9 @@ def test_what_has_to_be_read_is_little(name: str, tmp_path: Path) -> None:
     reader = sum(modules[module] for module in READER)
     recogniser = sum(n for module, n in modules.items() if module.startswith(RECOGNISER))
     assert reader <= 850
-    assert recogniser <= 4300
+    assert recogniser <= 4450
     argument = sum(modules.values()) - reader - recogniser
-    assert argument <= 3250 + (175 if content.witnesses else 0)
+    assert argument <= 3300 + (200 if content.witnesses else 0)
 
 
 def test_lines_of_code_are_counted_without_words() -> None:

@@ -8,6 +8,7 @@ import pytest
 from protoproof.prover.latent.facts import Fact, FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.oracle.oracle import Oracle, State
 from protoproof.prover.proof.evidence import encoded
 from protoproof.prover.search.deletion import by_worth, delete, drop_facts
@@ -68,6 +69,18 @@ def test_a_fact_is_dropped_where_the_rest_suffices_and_else_kept(oracle: Oracle,
         dropped = state.drop(fact)
         assert dropped == bool((rest > state.slack).all())
         assert state.facts == (facts.without(fact) if dropped else facts)
+
+
+def test_facts_of_a_location_are_left_out_together_as_alone(oracle: Oracle, kind: str) -> None:
+    _, state, facts = question(oracle, kind, 2)
+    state.margins(facts)
+    if not isinstance(state, IntervalState):
+        return  # proofs by cases weigh one fact at a time
+    for location, known in enumerate(state.known):
+        wanted = [state.margins_without(f).min() for f in facts.at(location)]
+        order = [known.facts.index(f.prototype) for f in facts.at(location)]
+        found = state.least_without_each(location)
+        np.testing.assert_allclose(found[order], wanted, rtol=1e-6, atol=1e-7)
 
 
 def test_deletion_leaves_a_set_of_which_nothing_can_go(oracle: Oracle, kind: str) -> None:

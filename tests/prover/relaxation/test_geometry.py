@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.relaxation.pair_bounds import Hull
@@ -118,8 +119,28 @@ def test_one_more_of_each_is_one_more_at_a_time(seed: int, count: int) -> None:
     instance = random_instance(seed, prototypes=8, channels=4)
     measurement = instance.measurement[0]
     hull = Hull.of(instance.gram, measurement, list(range(count)))
-    low, high = hull.bounds_with_each(instance.gram, measurement, np.arange(8))
+    columns = np.array([1, 4, 5, 7])
+    low, high = hull.bounds_with_each(instance.gram, measurement, np.arange(8), columns)
     for candidate in range(8):
         wanted = hull.adding(instance.gram, measurement, candidate).bounds()
-        assert np.allclose(low[candidate], wanted[0], rtol=0, atol=ROUNDING)
-        assert np.allclose(high[candidate], wanted[1], rtol=0, atol=ROUNDING)
+        assert np.allclose(low[candidate], wanted[0][columns], rtol=0, atol=ROUNDING)
+        assert np.allclose(high[candidate], wanted[1][columns], rtol=0, atol=ROUNDING)
+
+
+@given(seeds, st.integers(2, 5))
+def test_one_less_of_each_is_one_less_at_a_time(seed: int, count: int) -> None:
+    instance = random_instance(seed, prototypes=8, channels=6)
+    measurement = instance.measurement[0]
+    hull = Hull.of(instance.gram, measurement, list(range(count)))
+    assume(len(hull.spanning) == count and _well_apart(instance.head.prototypes[:count]))
+    low, high = hull.bounds_without_each()
+    for gone in range(count):
+        rest = [j for j in range(count) if j != gone]
+        wanted = Hull.of(instance.gram, measurement, rest).bounds()
+        assert np.allclose(low[gone], wanted[0], rtol=1e-6, atol=ROUNDING)
+        assert np.allclose(high[gone], wanted[1], rtol=1e-6, atol=ROUNDING)
+
+
+def _well_apart(points: NDArray[np.float64]) -> bool:
+    """Whether the directions between some points are far from dependent."""
+    return bool(np.linalg.cond(points[1:] - points[0]) < 1e3)

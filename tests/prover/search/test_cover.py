@@ -48,6 +48,20 @@ def test_what_a_fact_adds_shrinks_as_the_set_grows(domain: Domain, seed: int) ->
         assert gain == pytest.approx(float(cover.score(grown) - cover.score(here)), abs=1e-6)
 
 
+@given(seeds, st.integers(0, 6))
+@DOMAINS
+def test_facts_left_out_together_are_as_left_out_alone(
+    domain: Domain, seed: int, count: int
+) -> None:
+    cover = Cover(state_of(seed, domain), 1e-2)
+    facts = np.random.default_rng(seed).permutation(2 * cover.count)[:count].tolist()
+    found = cover.without_each(facts)
+    assert found.shape == (count, len(cover.instance.margin_offset))
+    for fact, margins in zip(facts, found, strict=True):
+        wanted = cover.after([other for other in facts if other != fact]).margins
+        assert np.allclose(margins, wanted, rtol=1e-9, atol=1e-9)
+
+
 @given(seeds)
 def test_lazy_evaluation_changes_nothing(seed: int) -> None:
     cover = Cover(state_of(seed, Free()), 1e-8)

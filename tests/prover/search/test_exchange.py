@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
-from protoproof.prover.search.deletion import by_worth, delete
+from protoproof.prover.search.deletion import by_worth, delete, spare
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.lookahead import facts_to_try, margins_with_each
 from protoproof.prover.search.pairs import grow
@@ -29,8 +29,20 @@ def clear(instance: Instance) -> bool:
 def deleted(instance: Instance, domain: Domain) -> IntervalState:
     state = IntervalOracle().prepare(instance, domain)
     assert grow(state)
-    delete(state, by_worth(state))
+    delete(state, spare(state))
     return state
+
+
+@DOMAINS
+def test_what_is_not_tried_could_not_be_dropped(domain: Domain) -> None:
+    instance = random_instance(3, prototypes=12, channels=8, grid=(1, 3))
+    states = [IntervalOracle().prepare(instance, domain) for _ in range(2)]
+    for state in states:
+        assert grow(state)
+    delete(states[0], spare(states[0]))
+    delete(states[1], by_worth(states[1]))
+    assert states[0].facts == states[1].facts
+    assert len(spare(states[0])) == 0
 
 
 @examples(30, 100)

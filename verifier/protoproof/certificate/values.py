@@ -21,4 +21,4 @@ Indices = Annotated[tuple[Index, ...], FailFast()]
 class Frozen(BaseModel):
     """Strict, immutable, and closed: an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)

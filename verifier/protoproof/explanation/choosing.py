@@ -14,7 +14,7 @@ of all vocabularies are asked for (``compare``), each is searched to its end and
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,38 @@ _SINGLE = ("path", "mixed", "topk", "ceiling", "pairs")
 _OTHER = ("path", "topk", "ceiling", "mixed", "pairs")
 
 
+class _Sets:
+    """One vocabulary's sets, best first. After the first that is refused for its level alone, what
+    rounding may take is a condition of the search.
+
+    Args:
+        search: sets whose margins exceed a floor.
+        floors: for a core that missed level F, what to ask of margins, less and less ambitious.
+        limit: only sets of fewer facts are looked for; None for all.
+    """
+
+    def __init__(
+        self,
+        search: Callable[[float, int | None], Iterator[Candidate]],
+        floors: Callable[[Core], Sequence[float]],
+        limit: int | None,
+    ) -> None:
+        self.limit, self._search, self._floors = limit, search, floors
+        self._ahead: list[float] | None = None  # floors that are still to come, once a set missed F
+        self._now = search(0.0, limit)
+
+    def next(self) -> Candidate | None:
+        """The next set; None at the end."""
+        while (found := next(self._now, None)) is None and self._ahead:
+            self._now = self._search(self._ahead.pop(0), self.limit)
+        return found
+
+    def refused(self, core: Core) -> None:
+        """The last one missed level F, and nothing else."""
+        if self._ahead is None:
+            self._ahead, self._now = list(self._floors(core)), iter(())
+
+
 @dataclass(eq=False)
 class _Entry:
     """One vocabulary.
@@ -52,10 +84,9 @@ class _Entry:
         place: in the order of searches, by which equally small sets are preferred.
         reason: why there is nothing, so far.
         aside: whether that is because another vocabulary made it needless.
-        proposals: its sets that were not offered yet; None before the search and at its end.
-        limit: only sets of fewer facts were looked for.
+        sets: what is searched; None before that.
+        ended: whether there are no more of them.
         found: the set that counts at present.
-        missed: a set that was refused for its level alone, once.
     """
 
     word: Vocabulary
@@ -64,12 +95,9 @@ class _Entry:
         default_factory=lambda: unknown("no set of facts of this vocabulary suffices")
     )
     aside: bool = False
-    proposals: Iterator[Candidate] | None = None
+    sets: _Sets | None = None
     ended: bool = False
-    limit: int | None = None
     found: Candidate | None = None
-    missed: Core | None = None
-    asked: bool = False
     proof: Proof | None = None
     seconds: float = 0.0
 
@@ -77,6 +105,11 @@ class _Entry:
     def size(self) -> int:
         """Facts of the set that counts."""
         return len(self.found.facts) if self.found is not None else 0
+
+    @property
+    def limit(self) -> int | None:
+        """Only sets of fewer facts were looked for."""
+        return None if self.sets is None else self.sets.limit
 
 
 class Choosing:
@@ -138,7 +171,7 @@ class Choosing:
         for entry in self._entries:
             best = self._best()
             if entry.ended and entry.limit is not None and (best or entry.limit + 1) > entry.limit:
-                entry.ended, entry.limit = False, None  # what it was measured by was refused
+                entry.ended, entry.sets = False, None  # what it was measured by was refused
             if entry.found is not None or entry.ended:
                 continue
             if not compare and best is not None and self._needless(entry, best):
@@ -187,7 +220,6 @@ class Choosing:
             return True
         if entry.ended:
             return False
-        compare = self._question.options.compare
         begun = time.perf_counter()
         if begun >= self._deadline and any(
             e.found is not None or e.proof is not None for e in self._entries
@@ -196,47 +228,45 @@ class Choosing:
             self._unfinished[entry.word] = f"{entry.word} was not tried"
             entry.ended = True
             return False
-        if entry.proposals is None:
-            if entry.word == "ceiling" and not compare:
-                entry.limit = best
-            entry.proposals = self._proposals(entry, best)
+        if entry.sets is None:
+            entry.sets = self._sets(entry.word, best)
         entry.aside = False
         with until(self._deadline) as limit:
             try:
-                entry.found = next(entry.proposals, None)
+                entry.found = entry.sets.next()
             except OutOfTimeError:
                 entry.reason = unknown(f"{OUT_OF_TIME}: no set of facts was found until then")
         if limit.cut:
             what = "searched to the end" if entry.found is None else "made as small as it could be"
             self._unfinished[entry.word] = f"{entry.word} was not {what}"
         if entry.found is None:
-            entry.ended, entry.proposals = True, None
+            entry.ended = True
             if entry.limit is not None and not limit.cut:
                 entry.reason, entry.aside = unknown("nothing smaller was found"), True
         entry.seconds += time.perf_counter() - begun
         return entry.found is not None
 
-    def _proposals(self, entry: _Entry, known: int | None) -> Iterator[Candidate]:
-        """Sets of a vocabulary; where level F is missed, with rounding as a condition."""
-        instance, domain = self._question.instance, self._question.domain
-        oracle, floors = self._question.options.oracle, [0.0]
-        for floor in floors:  # which grows: see below
-            for found in candidates(
-                instance,
-                domain,
-                entry.word,
-                oracle,
+    def _sets(self, word: Vocabulary, known: int | None) -> _Sets:
+        """The sets of a vocabulary, where another one has a set of ``known`` facts."""
+        question = self._question
+
+        def search(floor: float, limit: int | None) -> Iterator[Candidate]:
+            return candidates(
+                question.instance,
+                question.domain,
+                word,
+                question.options.oracle,
                 known,
                 floor,
                 shared=self._shared,
-                limit=entry.limit,
-            ):
-                yield found
-                if entry.missed is not None:
-                    # level F is a condition of the search from here on
-                    floors += self._explainer.levels.floors(entry.missed)
-                    entry.missed = None
-                    break
+                limit=limit,
+            )
+
+        limited = word == "ceiling" and not question.options.compare
+        return _Sets(search, self._floors, known if limited else None)
+
+    def _floors(self, core: Core) -> Sequence[float]:
+        return self._explainer.levels.floors(core)
 
     def _certify(self, entry: _Entry, *, witnesses: bool = False) -> None:
         """A proof of the set that counts; or why there is none, and no set that counts."""
@@ -252,8 +282,8 @@ class Choosing:
         entry.proof = proof
         if proof is None:
             entry.found, entry.reason = None, unknown(f"uncertified: {_complaint(report)}")
-            if question.options.level == "F" and missed(report) and not entry.asked:
-                entry.missed, entry.asked = core, True
+            if question.options.level == "F" and missed(report) and entry.sets is not None:
+                entry.sets.refused(core)
         entry.seconds += time.perf_counter() - begun
 
     def _attempt(self, entry: _Entry, best: Best | None) -> Attempt:

@@ -14,7 +14,6 @@ from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import certificate_core, restated, stored_size_bound
 from protoproof.prover.proof.inflation import inflate, widest
-from protoproof.prover.search.minimum import minimum
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
 
@@ -54,6 +53,8 @@ def smallest(
         deadline: when the search ends, by ``time.perf_counter``.
         certify: a certified proof of a set with or without a bound, or None.
     """
+    from protoproof.prover.search.minimum import minimum  # its solvers are not always needed
+
     result = minimum(instance, domain, vocabulary, start, deadline=deadline, now=time.perf_counter)
     bound = None if result.proof is None else stored_size_bound(result.proof)
     reason = result.reason

@@ -8,8 +8,10 @@ execution of the head on such a latent.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,9 @@ from numpy.typing import NDArray
 from protoproof.certificate.schema import Core, Execution, FunctionError
 from protoproof.kernel.arithmetic.exact import GRID
 from protoproof.kernel.budget import current, spend
+from protoproof.kernel.float32.kept import Kept
 from protoproof.kernel.float32.measured import Measuring, Ranges, UnroundableError
 from protoproof.kernel.float32.record import FUNCTIONS, SHORTEST, Array, Record, up
-from protoproof.kernel.float32.rows import Line
 from protoproof.kernel.float32.walk import Walk
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
@@ -27,7 +29,6 @@ from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.model.head import Head, Length
 from protoproof.kernel.model.reading import Evaluated, evaluated
-from protoproof.kernel.model.symbolic.tables import Program
 
 _KEPT = "float32"  # where a head keeps what does not depend on a certificate
 
@@ -44,7 +45,7 @@ class Rounding:
     known: Evaluated
     execution: Execution | None
     reason: str = ""
-    lines: dict[tuple[Program, int], Line | None] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
 
 def rounding(bound: BoundHead) -> Rounding:
@@ -67,7 +68,8 @@ def _described(bound: BoundHead) -> Rounding:
     tree = head.decision.kind == "tree" and head.decision.routing != "distributed"
     if tree:
         return Rounding(known, None, f"a tree read {head.decision.routing} is not what it computes")
-    walk = _walk(known, head, {}, math.inf, {})
+    kept = Kept()
+    walk = _walk(known, head, {}, math.inf, kept)
     try:
         walk.run(known.here.done)
         walk.score(known.logits)
@@ -84,6 +86,7 @@ def _described(bound: BoundHead) -> Rounding:
     return Rounding(
         known,
         Execution(form=form, functions=errors, shortest=shortest),  # type: ignore[arg-type]
+        kept=kept,
     )
 
 
@@ -97,11 +100,11 @@ def _walk(
     head: Head,
     ranges: Ranges,
     longest: float,
-    lines: dict[tuple[Program, int], Line | None],
+    kept: Kept,
 ) -> Walk:
     angular = head.geometry == "angular"
     shortest = SHORTEST if _unfloored(head) else 0.0
-    rules = Measuring(known.here.tables, ranges, angular, longest, shortest, lines)
+    rules = Measuring(known.here.tables, ranges, angular, longest, shortest, kept)
     return Walk(known.here, rules, known.reading.features)
 
 
@@ -141,7 +144,7 @@ def allowances(
         raise UnroundableError(found.reason)
     known = found.known
     ranges = _ranges(known, head, bounds)
-    walk = _walk(known, head, ranges, _longest(where), found.lines)
+    walk = _walk(known, head, ranges, _longest(where), found.kept)
     walk.run(known.here.done)
     scores = walk.score(known.logits)
     scale = float(head.decision.scale)
@@ -209,9 +212,12 @@ class _Sums:
         place = {t: k for k, t in enumerate(terms)}
         spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
         weights = np.zeros((len(scores), len(terms)))
+        last: tuple[int, ...] = ()
+        places: list[int] = []
         for row, one in zip(weights, scores, strict=True):
-            # the quotient of two integers is the nearest float64 number
-            row[[place[term] for term in one.terms]] = [w / one.denominator for w in one.weights]
+            if one.terms != last:
+                last, places = one.terms, [place[term] for term in one.terms]
+            row[places] = _quotients(one.weights, one.denominator)
         atoms = [walk.atoms.get(t) for t in terms]
         return cls(
             weights,
@@ -225,6 +231,11 @@ class _Sums:
             np.array([-math.inf if a is None else a.least for a in atoms]),
             np.array([math.inf if a is None else a.most for a in atoms]),
         )
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of a weight."""
+        return float(np.abs(self.weights).max(initial=0))
 
     def apart(self, c: int, k: int) -> float:
         """How far the difference of two scores is from that of the sums of computed terms."""
@@ -262,9 +273,21 @@ class _Sums:
         if not np.isfinite(ends).all() or not math.isfinite(rounding_):
             return -math.inf
         found = weights[used] * ends
-        largest = np.abs(self.weights).max(initial=0)
-        size = float(up(np.abs(found).sum() + abs(constant) + largest * 1e-12))
+        size = float(up(np.abs(found).sum() + abs(constant) + self.largest * 1e-12))
         return float(found.sum() + constant - rounding_ - size * (used.sum() + 64) * 2.0**-50)
+
+
+def _quotients(numbers: Sequence[int], under: int) -> Array:
+    """numbers / under, each rounded to the nearest float64."""
+    if not under & (under - 1) and under.bit_length() < 512:
+        try:
+            whole = np.array(numbers, dtype=np.int64)
+        except OverflowError:
+            pass
+        else:
+            if not whole.size or max(int(whole.max()), -int(whole.min())) < 1 << 53:
+                return np.asarray(whole / float(under))  # exact: no quotient underflows
+    return np.array([n / under for n in numbers])
 
 
 def _longest(where: LatentDomain) -> float:
@@ -301,7 +324,7 @@ def _ranges(known: Evaluated, head: Head, bounds: Bounds) -> Ranges:
         else:
             local = [bounds.at(k, j) for k in places]
             near = everywhere = _lowest([a for a, _ in local]), _highest([b for _, b in local])
-        result.setdefault(row, []).append((program, (*_ends(*everywhere), *_ends(*near))))
+        result.setdefault(row, []).append((j, program, (*_ends(*everywhere), *_ends(*near))))
     return result
 
 

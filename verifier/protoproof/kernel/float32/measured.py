@@ -5,18 +5,19 @@ N is the length of a location's latent, 1 where it is divided by it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from protoproof.kernel.float32.kept import Kept, Plan
 from protoproof.kernel.float32.numbers import product_range, rounded
 from protoproof.kernel.float32.record import ETA, ZERO, Array, Record, U, sums, times, up
 from protoproof.kernel.float32.rows import (
     Line,
     Sizes,
+    affine_ends,
     by_program,
     by_row,
     line,
@@ -33,8 +34,9 @@ from protoproof.kernel.model.symbolic.values import Latent, Measured
 
 # ends at all locations, and at the nearest one
 Interval = tuple[float, float, float, float]
-# of a row, the measurements that it is of: the program from one to the row's value, and its ends
-Ranges = dict[int, list[tuple[Program, Interval]]]
+# of a row, the measurements that it is of: its number, the program from it to the row's value, and
+# its ends
+Ranges = dict[int, list[tuple[int, Program, Interval]]]
 
 
 class UnroundableError(Exception):
@@ -61,7 +63,7 @@ class Measuring:
         angular: whether those are of latents divided by their length.
         longest: at least every N of what is not; infinite where nothing bounds it.
         shortest: at most every N that divides.
-        lines: what was found out about programs, which does not depend on ranges.
+        kept: what was found out before.
     """
 
     def __init__(
@@ -71,25 +73,28 @@ class Measuring:
         angular: bool,
         longest: float,
         shortest: float,
-        lines: dict[tuple[Program, int], Line | None],
+        kept: Kept,
     ) -> None:
         self.tables, self._ranges, self._angular = tables, ranges, angular
         self._longest, self._shortest = longest, shortest
-        self._known_lines = lines
-        self._sizes: dict[int, Sizes] = {}
-        self._lines: dict[int, Line | None] = {}
+        self.kept = kept
+        some = [one for known in ranges.values() for one in known]
+        # of all measurements that a row holds, by number
+        self._ends = np.full((1 + max((one[0] for one in some), default=0), 4), np.nan)
+        for number, _, interval in some:
+            self._ends[number] = interval
 
     def sizes(self, row: int) -> Sizes:
         """Sizes of a row."""
-        if row not in self._sizes:
-            self._sizes[row] = sizes(self.tables.rows[row])
-        return self._sizes[row]
+        if row not in self.kept.sizes:
+            self.kept.sizes[row] = sizes(self.tables.rows[row])
+        return self.kept.sizes[row]
 
     def line(self, program: int) -> Line | None:
         """A program that is affine."""
-        if program not in self._lines:
-            self._lines[program] = line(self.tables.programs[program])
-        return self._lines[program]
+        if program not in self.kept.lines:
+            self.kept.lines[program] = line(self.tables.programs[program])
+        return self.kept.lines[program]
 
     def shifted(self, x: Record, value: Latent, constant: Factor) -> Record:
         """value + a constant; exact elements err by nothing but this sum."""
@@ -226,42 +231,46 @@ class Measuring:
 
     def _of_prototypes(self, value: Measured) -> tuple[Array, ...] | None:
         """The range where every row is a prototype's: an affine function of a measurement."""
+        plan = self._plan(value)
+        if plan is None:
+            return None
+        ends = affine_ends(plan.lines, self._ends[plan.numbers])
+        joins = (np.minimum, np.maximum) * 2
+        table = [join.reduceat(end, plan.starts) for join, end in zip(joins, ends, strict=True)]
+        return tuple(np.broadcast_to(end[plan.place], value.shape) for end in table)
+
+    def _plan(self, value: Measured) -> Plan | None:
+        """The lines from measurements to the elements; None where some element is of none."""
         row, program = np.broadcast_arrays(thin(value.row), thin(value.program))
-        pairs, place = np.unique(
-            np.stack([row.ravel(), program.ravel()], axis=1), axis=0, return_inverse=True
-        )
-        ends = []
-        for one, other in pairs.tolist():
+        key = row.shape, row.tobytes(), program.tobytes()
+        plan = self.kept.plans.get(key)
+        if plan is not None:
+            return plan
+        count = len(self.tables.programs)
+        pairs, place = np.unique(row.ravel() * count + program.ravel(), return_inverse=True)
+        lines: list[Line] = []
+        numbers: list[int] = []
+        starts: list[int] = []
+        for one, other in zip(*(part.tolist() for part in divmod(pairs, count)), strict=True):
             known = self._ranges.get(one)
             if known is None:
                 return None
-            worst = None
-            for through, interval in known:
-                line_ = self._composed(through, other)
+            starts.append(len(lines))
+            for number, through, _ in known:
+                line_ = self._composed(number, through, other)
                 if line_ is None:
                     return None
-                found = np.array(_affine_ends(line_, interval))
-                worst = (
-                    found
-                    if worst is None
-                    else np.array(
-                        [
-                            min(worst[0], found[0]),
-                            max(worst[1], found[1]),
-                            min(worst[2], found[2]),
-                            max(worst[3], found[3]),
-                        ]
-                    )
-                )
-            ends.append(worst)
-        table = np.array(ends)[place.ravel()]
-        return tuple(np.broadcast_to(table[:, k].reshape(row.shape), value.shape) for k in range(4))
+                lines.append(line_)
+                numbers.append(number)
+        plan = Plan(np.array(lines), np.array(numbers), np.array(starts), place.reshape(row.shape))
+        self.kept.plans[key] = plan
+        return plan
 
-    def _composed(self, through: Program, program: int) -> Line | None:
+    def _composed(self, number: int, through: Program, program: int) -> Line | None:
         """(a, b) where a program of a row is m -> a m + b: where 0 is 0, exactly; None where it is
-        no line."""
-        key = through, program
-        if key not in self._known_lines:
+        no line. ``number`` is that of the measurement m, which ``through`` leads from."""
+        key = number, program
+        if key not in self.kept.composed:
             slope, shift = Fraction(1), Fraction(0)
             whole = (*through, *self.tables.programs[program])
             found = None
@@ -276,8 +285,8 @@ class Measuring:
             else:
                 a, b = float(slope), float(shift)
                 found = Line(a, a, b, (abs(a) + abs(b)) * 2.0**-52 if b else 0.0)
-            self._known_lines[key] = found
-        return self._known_lines[key]
+            self.kept.composed[key] = found
+        return self.kept.composed[key]
 
     @staticmethod
     def _out(end: Array, shift: Array, slack: Array, sign: int) -> Array:
@@ -366,23 +375,6 @@ class Measuring:
             found[program] = factor * (1 - 2.0**-40)
         square = {row: np.sqrt(self.sizes(row).least) for row in used(length.row)}
         return np.asarray(by_program(length, found) * by_row(length, square) * (1 - 2.0**-40))
-
-
-def _affine_ends(line_: Line, interval: Interval) -> list[float]:
-    """a m + b over an interval of m and another one, rounded outwards; exact where it is 0."""
-    low_factor, high_factor, shift, slack = line_
-    result = []
-    for pair in (interval[:2], interval[2:]):
-        corners = [
-            0.0 if not end else factor * end for end in pair for factor in (low_factor, high_factor)
-        ]
-        for end, sign in ((min(corners), -1), (max(corners), 1)):
-            if math.isinf(end):
-                result.append(end)
-                continue
-            wide = slack + (abs(end) + (abs(shift) if end else 0.0)) * 2.0**-50
-            result.append(end + shift + sign * wide)
-    return result
 
 
 def largest(numbers: Exact) -> float:

@@ -41,12 +41,15 @@ def sizes(row: Row) -> Sizes:
     under = float(row.denominator)
     factors = [real_size(f) for f in row.factors] or [1.0]
     most, least = max(factors), min(factors) * (1 - 2.0**-40)
-    square = [abs(float(n)) / under for n in row.square] or [0.0]
-    slope = float(np.sqrt(sum((float(n) / under) ** 2 for n in row.slope)))
-    same = bool(row.square) and not row.factors and len(set(row.square)) == 1
+    square = np.abs(np.array(row.square or (0,), dtype=np.float64)) / under
+    numbers = np.array(row.slope, dtype=np.float64) / under
+    slope = float(np.sqrt(up(np.square(numbers).sum(), numbers.size)))
+    same = (
+        bool(row.square) and not row.factors and row.square.count(row.square[0]) == len(row.square)
+    )
     return Sizes(
-        float(up(np.asarray(max(square) * most))),
-        min(square) * least * (1 - 2.0**-40),
+        float(up(np.asarray(float(square.max()) * most))),
+        float(square.min()) * least * (1 - 2.0**-40),
         float(up(np.asarray(slope * most))),
         float(up(np.asarray(slope / (2 * square[0])))) if same else np.inf,
     )
@@ -96,6 +99,35 @@ def _ends(value: Real | Fraction, under_root: bool) -> tuple[float, float]:
         if under_root:
             ball = 1 / ball.sqrt()
         return float_below(ball), -float_below(-ball)
+
+
+def affine_ends(lines: Array, intervals: Array) -> list[Array]:
+    """a m + b over intervals of m, rounded outwards; exact where it is 0.
+
+    Args:
+        lines: [n, 4], see :class:`Line`.
+        intervals: [n, 4], the lower and upper ends of two intervals for each line.
+
+    Returns:
+        Four arrays [n], the ends of both.
+    """
+    factors, shift, slack = lines[:, :2].T, lines[:, 2], lines[:, 3]
+    result = []
+    for low, high in ((0, 1), (2, 3)):
+        with np.errstate(invalid="ignore"):
+            corners = [
+                np.where(end == 0, 0.0, factor * end)
+                for end in (intervals[:, low], intervals[:, high])
+                for factor in factors
+            ]
+        for least, sign in ((True, -1), (False, 1)):
+            with np.errstate(invalid="ignore"):
+                end = np.min(corners, axis=0) if least else np.max(corners, axis=0)
+                # what is no number is not known: then nothing bounds it
+                end = np.where(np.isnan(end), sign * np.inf, end)
+                wide = slack + (np.abs(end) + np.where(end != 0, np.abs(shift), 0.0)) * 2.0**-50
+                result.append(np.where(np.isinf(end), end, end + shift + sign * wide))
+    return result
 
 
 def by_row(value: Measured, table: Mapping[int, float]) -> Array:

@@ -70,7 +70,7 @@ class Tensors:
 
     def __init__(self, here: Evaluation, rules: Measuring, features: frozenset[int]) -> None:
         self.here, self.rules, self.features = here, rules, features
-        self._about: dict[int, bool] = {}
+        self._about, self._sound = rules.kept.about, rules.kept.sound
         self.functions: dict[str, None] = {}
         self.curved = False
         self.atoms: dict[int, Atom] = {}
@@ -156,17 +156,23 @@ class Tensors:
             elif isinstance(one, Product | Tree | Exponential):
                 parts = tuple(one)
             alone = not isinstance(one, Single) or one.feature in self.features
-            self._about[index] = alone and all(self._known(k) for k in parts)
+            self._about[index] = alone and (
+                self._sound.issuperset(parts) or all(self._known(k) for k in parts)
+            )
+            if self._about[index]:
+                self._sound.add(index)
         return self._about[index]
 
     # the terms of sums
 
     def _terms(self, tensor: str) -> Array | None:
         """The expressions of a tensor that sums are made of."""
-        value = self.value(tensor)
-        if isinstance(value, Constant | Ranked | Joined):
-            return None
-        return np.asarray(self.here.rules.terms(value).term)
+        kept = self.rules.kept.terms
+        if tensor not in kept:
+            value = self.value(tensor)
+            none = isinstance(value, Constant | Ranked | Joined)
+            kept[tensor] = None if none else np.asarray(self.here.rules.terms(value).term)
+        return kept[tensor]
 
     def _register(self, tensor: str) -> None:
         """Enter what sums are made of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Fact, PairFact
 from protoproof.kernel.arithmetic.exact import Ratio, hex_ratio
@@ -58,6 +58,33 @@ def violated(fact: Fact, at: Moved) -> bool:
         return any(not at.level(j).at_least(bound) for j in range(count) if j not in exempt)
     value = _subject(fact, at)
     return not (value.at_least(hex_ratio(fact.lower)) and value.at_most(hex_ratio(fact.upper)))
+
+
+def broken(facts: Iterable[tuple[int, Fact]], at: Moved) -> Iterator[int]:
+    """Which facts, numbered and true at v, another latent may break.
+
+    Where prototypes are pooled by the nearest, a ceiling holds if it does at every moved location:
+    what did not move is no nearer than the nearest at v, which it holds for. A prototype that is
+    above the highest of its ceilings everywhere is above all of them.
+    """
+    named, head = list(facts), at.latent.head
+    highest: dict[int, Ratio] = {}
+    local = [(n, f) for n, f in named if isinstance(f, CeilingFact) and head.uniform]
+    for _, fact in sorted(local, key=lambda one: float.fromhex(one[1].bound), reverse=True):
+        bound, exempt = hex_ratio(fact.bound), set(fact.exempt)
+        spend("the ceilings at a witness", OPERATION * head.prototype_count)
+        for j in range(head.prototype_count):
+            if j not in exempt:
+                highest.setdefault(j, bound)
+    spend("a ceiling", 8 * (1 + len(at.points)) * len(highest) * integer(at.size))
+    all_hold = all(
+        at.measurement(location, j).at_least(bound)
+        for location in at.points
+        for j, bound in highest.items()
+        if head.measures(location, j)
+    )
+    held = {index for index, _ in local} if all_hold else set()
+    yield from (index for index, fact in named if index not in held and violated(fact, at))
 
 
 def untrue(core: Core, latent: Latent) -> Iterator[str]:

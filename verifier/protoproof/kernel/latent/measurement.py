@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
+from operator import mul
 
 import numpy as np
 from flint import arb, ctx, fmpz_mat
@@ -45,6 +46,11 @@ class Point:
         """Limbs of the longest number."""
         return width(self.numerators, [self.denominator])
 
+    @cached_property
+    def square(self) -> int:
+        """|z|^2, over ``(denominator * 2**shift)**2``."""
+        return sum(map(mul, self.numerators, self.numerators))
+
 
 class Measurer:
     """Measurements of points, all of whose coordinates are over denominators times ``2**shift``."""
@@ -52,6 +58,7 @@ class Measurer:
     def __init__(self, head: Head, shift: int) -> None:
         self._head, self._shift = head, shift
         self._up = shift - head.shift
+        self._chosen: dict[tuple[str, tuple[int, ...]], fmpz_mat] = {}
 
     def cost(self, size: int) -> int:
         """Steps of one measurement of a point of so many limbs."""
@@ -60,7 +67,7 @@ class Measurer:
         return more * each + 10 * integer(2 * size + self._head.size)
 
     def numerators(
-        self, points: Sequence[tuple[list[int], int]], chosen: Sequence[int] | None = None
+        self, points: Sequence[Point], chosen: Sequence[int] | None = None
     ) -> tuple[list[list[int]], list[Unit]]:
         """Per point and prototype (all unless chosen) a numerator, and per point its unit, or one
         for each prototype.
@@ -68,33 +75,42 @@ class Measurer:
         They are those of the measurement, or (angular) of its square with the sign.
         """
         head, across = self._head, self._matrix("prototypes", chosen)
-        z = fmpz_mat(len(points), head.channels, [n for point, _ in points for n in point])
+        z = fmpz_mat(len(points), head.channels, [n for point in points for n in point.numerators])
         products = [list(map(int, row)) for row in (z * across).tolist()]
-        squares = [sum(n * n for n in point) for point, _ in points]
+        denominators = [point.denominator for point in points]
         if head.geometry == "angular":
             lengths = head.lengths
             if chosen is not None and len(lengths) > 1:
                 lengths = tuple(lengths[j] for j in chosen)
-            return self._signed_squares(products, squares, [unit for _, unit in points], lengths)
+            squares = [point.square for point in points]
+            return self._signed_squares(products, squares, denominators, lengths)
         if head.geometry == "linear":
-            units: list[Unit] = [unit << (self._shift + head.shift) for _, unit in points]
+            units: list[Unit] = [unit << (self._shift + head.shift) for unit in denominators]
             return [[-n for n in row] for row in products], units
         rows = []
         weighted: list[list[int]] = []
         if head.scales:
-            squared = [n * n for point, _ in points for n in point]
+            squared = [n * n for point in points for n in point.numerators]
             z = fmpz_mat(len(points), head.channels, squared)
             scaled = (z * self._matrix("scales", chosen)).tolist()
             weighted = [list(map(int, row)) for row in scaled]
         all_constants = head.constants
         constants = all_constants if chosen is None else [all_constants[j] for j in chosen]
-        for index, (_, unit) in enumerate(points):
-            twice, finer = 2 * unit << self._up, unit * unit << (2 * self._up)
-            own = weighted[index] if weighted else [squares[index]] * len(constants)
-            triples = zip(own, products[index], constants, strict=True)
-            rows.append([n - twice * entry + finer * c for n, entry, c in triples])
+        finer, raised = 0, constants
+        for index, point in enumerate(points):
+            unit = point.denominator
+            twice, up = 2 * unit << self._up, unit * unit << (2 * self._up)
+            if up != finer:
+                finer, raised = up, [up * c for c in constants]
+            pairs = zip(products[index], raised, strict=True)
+            if weighted:
+                own = weighted[index]
+                rows.append([n - twice * e + c for n, (e, c) in zip(own, pairs, strict=True)])
+            else:
+                n = point.square
+                rows.append([n - twice * entry + c for entry, c in pairs])
         unit_shift = 2 * self._shift + head.scale_shift
-        return rows, [unit * unit << unit_shift for _, unit in points]
+        return rows, [unit * unit << unit_shift for unit in denominators]
 
     def _signed_squares(
         self,
@@ -158,11 +174,18 @@ class Measurer:
         return Approximate(evaluate)
 
     def _matrix(self, which: str, chosen: Sequence[int] | None) -> fmpz_mat:
-        """[D, P] of (weighted) prototypes, or of scales."""
+        """[D, P] of (weighted) prototypes, or of scales; those that were chosen last are kept."""
         head = self._head
         if chosen is not None:
-            row = head.weighted if which == "prototypes" else head.scales.__getitem__
-            return fmpz_mat([row(j) for j in chosen]).transpose()
+            key = which, tuple(chosen)
+            if key not in self._chosen:
+                if not self._chosen:  # two at a time, each of no more than half of them all
+                    hold("chosen prototypes", 16 * head.size * head.prototype_count * head.channels)
+                elif len(self._chosen) > 1:
+                    del self._chosen[next(iter(self._chosen))]
+                row = head.weighted if which == "prototypes" else head.scales.__getitem__
+                self._chosen[key] = fmpz_mat([row(j) for j in chosen]).transpose()
+            return self._chosen[key]
         if which == "scales":
             return fmpz_mat(head.scales).transpose()
         if not head.scales:
@@ -199,6 +222,7 @@ class Latent:
         self._numerators, self._units = self._measured()
         self._sizes: dict[int, Ratio] = {}
         self._nearest: dict[int, list[int]] = {}
+        self._activations: dict[tuple[int, int], arb] = {}
         self.reached: dict[tuple[Move, bool], Point] = {}
         self._best: dict[int, Value] = {}
         self._levels: dict[int, Value] = {}
@@ -212,7 +236,7 @@ class Latent:
         units: list[Unit] = []
         some = max(1, _AT_ONCE // count)
         for start in range(0, len(self.points), some):
-            part = [(point, 1) for point in self.points[start : start + some]]
+            part = [Point(point) for point in self.points[start : start + some]]
             found = self.measurer.numerators(part)
             rows += found[0]
             units += found[1]
@@ -250,16 +274,38 @@ class Latent:
     def best(self, prototype: int) -> Value:
         """t_j at v."""
         if prototype not in self._best:
-            self._best[prototype] = Moved(self, {}).best(prototype)
+            self._best[prototype] = Moved(self, {}).found(prototype)
         return self._best[prototype]
+
+    def first(self, prototype: int, apart: Container[int]) -> Value | None:
+        """The least measurement at locations that are not ``apart``; None where there are none. Of
+        prototypes whose measurements have a certain order."""
+        if not apart:
+            return self.measurement(self.places(prototype)[0], prototype)
+        for place in self.places(prototype):
+            if place not in apart:
+                break
+        else:
+            return None
+        nearest = place == self.places(prototype)[0]
+        return self.best(prototype) if nearest else self.measurement(place, prototype)
+
+    def activation(self, prototype: int) -> arb:
+        """A ball around a_j at v, at the working precision."""
+        key = prototype, ctx.prec
+        if key not in self._activations:
+            chain = self.head.chain
+            spend("an activation", chain.cost)
+            hold("the activations", _PER_BALL)
+            self._activations[key] = chain.value(prototype, self.best(prototype).number())
+        return self._activations[key]
 
     def level(self, prototype: int) -> Value:
         """What a ceiling bounds, at v; see :meth:`Moved.level`."""
         if self.head.uniform:
             return self.best(prototype)
         if prototype not in self._levels:
-            here = Moved(self, {})
-            self._levels[prototype] = Approximate(lambda: -here.activation(prototype))
+            self._levels[prototype] = Approximate(lambda: -self.activation(prototype))
         return self._levels[prototype]
 
     def moved(self, points: Mapping[int, Point]) -> Moved:
@@ -300,10 +346,8 @@ class Moved:
             products * latent.measurer.cost(size) + latent.head.channels * integer(point.size),
         )
         hold(what, stored(products, 2 * size))
-        rows, units = latent.measurer.numerators(
-            [(point.numerators, point.denominator)], None if every else chosen
-        )
-        square = sum(n * n for n in point.numerators), point.denominator**2 << (2 * latent.shift)
+        rows, units = latent.measurer.numerators([point], None if every else chosen)
+        square = point.square, point.denominator**2 << (2 * latent.shift)
         places = {j: j if every else place for place, j in enumerate(chosen)}
         for j, place in places.items():
             point.known[j] = latent.measurer.value(j, rows[0][place], units[0], place, square)
@@ -319,20 +363,28 @@ class Moved:
 
     def best(self, prototype: int) -> Value:
         """t_j."""
+        if not self.points:
+            return self.latent.best(prototype)
         if prototype not in self._best:
-            nearest = self.latent.head.nearest(prototype)
-            find = self._least if nearest else self._pooled
-            self._best[prototype] = find(prototype)
+            self._best[prototype] = self.found(prototype)
         return self._best[prototype]
 
+    def found(self, prototype: int) -> Value:
+        """The same, without a look at what is known."""
+        nearest = self.latent.head.nearest(prototype)
+        return self._least(prototype) if nearest else self._pooled(prototype)
+
     def _least(self, prototype: int) -> Value:
-        places, head = self.latent.places(prototype), self.latent.head
+        latent, head = self.latent, self.latent.head
         spend("the best measurements", OPERATION * 8 + len(self.points) * self._comparison)
-        moved = [k for k in self.points if head.measures(k, prototype)]
-        unmoved = [k for k in places if k not in self.points]
-        if not head.enclosed(prototype):
-            unmoved = unmoved[:1]  # the nearest one: their order is certain
-        return least([self.measurement(k, prototype) for k in (*moved, *unmoved)])
+        values = [
+            self.measurement(k, prototype) for k in self.points if head.measures(k, prototype)
+        ]
+        if head.enclosed(prototype):
+            unmoved = (k for k in latent.places(prototype) if k not in self.points)
+            return least([*values, *(latent.measurement(k, prototype) for k in unmoved)])
+        nearest = latent.first(prototype, self.points)
+        return least(values if nearest is None else [nearest, *values])
 
     def _pooled(self, prototype: int) -> Value:
         """The pooled value of inner_j(m_lj): exact where everything is rational."""
@@ -356,13 +408,15 @@ class Moved:
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j, at the working precision."""
+        value = self.best(prototype)
+        if value is self.latent.best(prototype):  # most moves change few of them
+            return self.latent.activation(prototype)
         key = prototype, ctx.prec
         if key not in self._activations:
             chain = self.latent.head.chain
             spend("an activation", chain.cost)
             hold("the activations", _PER_BALL)
-            value = self.best(prototype).number()
-            self._activations[key] = chain.value(prototype, value)
+            self._activations[key] = chain.value(prototype, value.number())
         return self._activations[key]
 
     def level(self, prototype: int) -> Value:

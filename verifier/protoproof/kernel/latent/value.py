@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from math import isqrt
+from typing import NamedTuple
 
 from flint import arb, ctx, fmpq
 
@@ -34,8 +35,7 @@ from protoproof.kernel.model.primitives import EXACT_BITS, Number
 IRRATIONAL_STEPS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
+class Exact(NamedTuple):
     """numerator / unit, or with ``root`` the number with its sign whose square has that size."""
 
     numerator: int

@@ -27,7 +27,7 @@ from protoproof.kernel.budget import (
     width,
 )
 from protoproof.kernel.latent.domain import LatentDomain
-from protoproof.kernel.latent.facts import violated
+from protoproof.kernel.latent.facts import broken
 from protoproof.kernel.latent.margins import loses, stated_score
 from protoproof.kernel.latent.measurement import Latent, Moved, Point
 
@@ -45,11 +45,15 @@ def witness_complaints(
     moved = latent.moved(points)
     spend("the facts at a witness", 8 * OPERATION * len(core.facts))
     _measure(core, moved, witness.rival)
-    for index, fact in enumerate(core.facts):
-        if isinstance(fact, PairFact) and fact.location not in points:
-            continue  # true at v (obligation 6), and this location is still there
-        if index != witness.fact and violated(fact, moved):
-            yield f"violates fact {index} too"
+    others = [
+        (index, fact)
+        for index, fact in enumerate(core.facts)
+        # a pair fact is true at v (obligation 6), and where nothing moved it still is
+        if index != witness.fact
+        and not (isinstance(fact, PairFact) and fact.location not in points)
+    ]
+    for index in broken(others, moved):
+        yield f"violates fact {index} too"
     if not loses(latent.head, core.instance, witness.rival, moved):
         yield f"does not certainly lose to class {witness.rival}"
 
@@ -62,8 +66,9 @@ def departures(where: LatentDomain, latent: Latent, points: Mapping[int, Point])
         place = where.outside(location, point.numerators, point.denominator << latent.shift)
         if place is not None:
             yield f"leaves the domain at {place}"
-    if where.joints:
-        _charge_bounds(where, latent, points)
+    if not where.joints:
+        return
+    _charge_bounds(where, latent, points)
     joint = where.outside_jointly(
         {
             location: (point.numerators, point.denominator << latent.shift)

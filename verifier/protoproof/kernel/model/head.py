@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from math import isqrt
+from operator import mul
 from typing import Literal, NamedTuple
 
 from flint import fmpq, fmpz, fmpz_mat
@@ -119,19 +121,18 @@ class Head:
         self._require_sizes(len(flat), scales)
         self.prototypes = fmpz_mat(self.prototype_count, channels, list(flat))
         spend("the prototypes", 4 * len(flat) * integer(1))
-        self.norms = [
-            sum(n * n for n in flat[start : start + channels])
-            for start in range(0, len(flat), channels)
+        self._rows = [
+            list(flat[start : start + channels]) for start in range(0, len(flat), channels)
         ]
+        self.norms = [sum(map(mul, row, row)) for row in self._rows]
         weights, self.scale_shift = ([], 0) if scales is None else scales
         self.scales = [
             list(weights[start : start + channels]) for start in range(0, len(weights), channels)
         ]
         self.size = max(width(flat), width(weights))
-        # a matrix of FLINT, and a list of each prototype that is asked for
+        # a matrix of FLINT, and a list of each prototype
         entries = len(flat) + len(weights)
         hold("the prototypes", stored(entries, self.size) + 8 * self.size * entries)
-        self._points: dict[int, list[int]] = {}
         self.square = 1 if geometry == "euclidean" else 0
         self.factor = -2 if geometry == "euclidean" else -1
         self.constants = self._constants()
@@ -172,7 +173,7 @@ class Head:
         """Scores are integers over ``2**weight_shift`` times activations."""
         return self.decision.shift
 
-    @property
+    @cached_property
     def one_bank(self) -> bool:
         """Whether every location measures every prototype."""
         return len(set(self.prototype_bank)) == 1 == len(set(self.location_bank))
@@ -276,24 +277,22 @@ class Head:
         return root if root * root * unit == square else root + 1
 
     def prototype(self, index: int) -> list[int]:
-        """One prototype, over ``2**shift``; kept, because the same ones are asked for again."""
-        if index not in self._points:
-            self._points[index] = [int(self.prototypes[index, d]) for d in range(self.channels)]
-        return self._points[index]
+        """One prototype, over ``2**shift``."""
+        return self._rows[index]
 
     def weighted(self, index: int) -> list[int]:
         """w_j p_j of a diagonal geometry, over ``2**(shift + scale_shift)``; else p_j itself."""
         point = self.prototype(index)
         if not self.scales:
             return point
-        return [w * p for w, p in zip(self.scales[index], point, strict=True)]
+        return list(map(mul, self.scales[index], point))
 
     def _constants(self) -> list[int]:
         if self.geometry == "euclidean":
             return self.norms
         if self.geometry == "diagonal":
             return [
-                sum(wp * p for wp, p in zip(self.weighted(j), self.prototype(j), strict=True))
+                sum(map(mul, self.weighted(j), self.prototype(j)))
                 for j in range(self.prototype_count)
             ]
         return [0] * self.prototype_count

@@ -192,8 +192,9 @@ def _compares_nothing(reading: Reading, cuts: tuple[Cut, ...]) -> str:
     Every classifier's last layers have such a form. Nothing unsound would follow from it.
     """
     head, where = reading.head, reading.where
-    rows = {tuple(head.prototype(j)) for j in range(head.prototype_count)}
-    if len(rows) == 1 < head.prototype_count == len(set(head.prototype_bank)):
+    several = 1 < head.prototype_count == len(set(head.prototype_bank))
+    first = head.prototype(0)
+    if several and all(head.prototype(j) == first for j in range(1, head.prototype_count)):
         return "what is added up at each location is the same for all"
     if head.geometry != "linear":
         return ""

@@ -58,9 +58,7 @@ class Base:
         if self.locations == 1:
             return np.tile(self.instance.latent, (count, 1, 1))
         if self.about_activations:
-            return np.stack(
-                [self.layout.latent(self._released.demands, row) for row in range(count)]
-            )
+            return np.stack(self.layout.latents(self._released.demands, range(count)))
         spheres = self._released.spheres.take(np.arange(self.locations))
         start = [self._released.demands.spread(weights) for weights in self.weights]
         start += [self._released.demands.nearest(weights, spheres) for weights in self.weights]

@@ -15,6 +15,7 @@ Every point respects all limits by itself, so every choice of points meets the f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class Layout:
     """Chooses places for the locations of one instance, against some rivals.
 
     ``weights`` [R, P] and ``offset`` [R] are the rivals' margins; ``spheres`` are those of all
-    sites.
+    sites. Stocks are made when they are first asked for: most facts have a witness before.
     """
 
     def __init__(
@@ -91,26 +92,38 @@ class Layout:
         self.still = self.instance.similarity(self.instance.measurement)
         # prototypes that have a weight for any of the rivals: no other one costs a margin anything
         self.columns = np.flatnonzero((weights != 0).any(axis=0))
-        different = {site.key: site for site in reversed(sites)}
-        self.stocks = self._stocks([s for s in different.values() if s.key[1]], _OPPONENTS)
-        self.stocks |= self._stocks([s for s in different.values() if not s.key[1]], _OF_FREE)
+        self._sites = {site.key: site for site in reversed(sites)}
+        self._stocks: dict[tuple[Key, int], Stock] = {}
 
     def latent(self, demands: Demands, row: int) -> Latent:
         """A latent that meets the demands and comes close to losing to one rival."""
+        return self.latents(demands, [row])[0]
+
+    def latents(self, demands: Demands, rows: Sequence[int]) -> list[Latent]:
+        """For some rivals, a latent each that meets the demands and comes close to losing."""
+        keys = dict.fromkeys(_key(demands, place) for place in range(len(self.still)))
+        for count, kept in ((_OPPONENTS, True), (_OF_FREE, False)):
+            some = [key for key in keys if bool(key[1]) is kept]
+            new = [row for row in rows if any((key, row) not in self._stocks for key in some)]
+            asked = [key for key in some if any((key, row) not in self._stocks for row in new)]
+            self._stock([self._sites[key] for key in asked], new, count)
+        return [self._latent(demands, row) for row in rows]
+
+    def _latent(self, demands: Demands, row: int) -> Latent:
         weights, free = self.weights[row, self.columns], demands.free
         latent, similar = self.instance.latent.copy(), self.still[:, self.columns]
         bound = [location for location in range(len(latent)) if location not in free]
         similar[free] = -np.inf
         for _ in range(_PASSES if len(bound) > 1 else 1):
             for location in bound:
-                stock = self.stocks[_key(demands, location)][row]
+                stock = self._stocks[_key(demands, location), row]
                 similar[location] = -np.inf
                 costs = np.maximum(stock.similar, similar.max(axis=0)) @ weights
                 best = int(np.argmin(costs))
                 latent[location], similar[location] = stock.points[best], stock.similar[best]
         best_known = similar.max(axis=0)
         for location in free:
-            stock = self.stocks[_key(demands, location)][row]
+            stock = self._stocks[_key(demands, location), row]
             covered = np.maximum(stock.similar, best_known)
             index = int(np.argmin(covered @ weights))
             if isinstance(self.domain, Free) and (covered[index] <= best_known).all():
@@ -118,13 +131,13 @@ class Layout:
             latent[location], best_known = stock.points[index], covered[index]
         return latent
 
-    def _stocks(self, sites: list[Site], count: int) -> dict[Key, list[Stock]]:
+    def _stock(self, sites: list[Site], against: Sequence[int], count: int) -> None:
         """Per site and rival, points at the limits of the opponents, each improved alone."""
-        if not sites:
-            return {}
+        if not sites or not against:
+            return
         count = min(count, self.weights.shape[1])
-        each = np.argsort(self.weights, axis=1, kind="stable")[:, :count].ravel()
-        rows = np.tile(np.repeat(np.arange(len(self.weights)), count), len(sites))
+        each = np.argsort(self.weights[against], axis=1, kind="stable")[:, :count].ravel()
+        rows = np.tile(np.repeat(against, count), len(sites))
         aims = np.tile(each, len(sites))
         which = np.repeat(np.arange(len(sites)), len(each))
         limits = [site.demands.limit[site.location][None] for site in sites]
@@ -142,21 +155,15 @@ class Layout:
         points, margins = self.descent.solve(task, start[:, None], _STEPS)
         similar = self._similar(points[:, 0])
         good = np.isfinite(margins)
-        result: dict[Key, list[Stock]] = {}
         for number, site in enumerate(sites):
             last = self._fallback(site)
             at_last = self._similar(last[None])
-            result[site.key] = [
-                Stock(
+            for row in against:
+                mine = np.flatnonzero(good & (which == number) & (rows == row))
+                self._stocks[site.key, row] = Stock(
                     np.vstack([points[mine, 0], last]),
                     np.vstack([similar[mine], at_last]),
                 )
-                for mine in (
-                    np.flatnonzero(good & (which == number) & (rows == row))
-                    for row in range(len(self.weights))
-                )
-            ]
-        return result
 
     def _similar(
         self, points: Float[NDArray[np.float64], "point channel"]

@@ -276,7 +276,8 @@ class _Search:
             return
         for index, fact, _ in waiting:
             relaxed = self.released.relaxed[fact]
-            laid = {row: self.base.layout.latent(relaxed, row) for row in self._against(fact)}
+            against = self._against(fact)
+            laid = dict(zip(against, self.base.layout.latents(relaxed, against), strict=True))
             self._laid[index] = laid
             yield index, fact, list(laid.items())
 

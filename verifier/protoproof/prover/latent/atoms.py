@@ -200,11 +200,15 @@ def interval_margins(
     signs of its coefficients choose. A zero coefficient contributes nothing even at infinity; any
     other one at infinity leaves the margin without a bound. Two matrix-vector products: this is
     where a search over facts spends its time.
+
+    Args:
+        low, high: [P], or [row, P] for the margins [row, rival] of several boxes.
     """
+    low, high, offset = low.T, high.T, offset[:, None] if low.ndim > 1 else offset
     open_low, open_high = ~np.isfinite(low), ~np.isfinite(high)
     if not open_low.any() and not open_high.any():
-        return np.asarray(supporting @ low + opposing @ high + offset)
+        return np.asarray(supporting @ low + opposing @ high + offset).T
     margins = supporting @ np.where(open_low, 0.0, low) + opposing @ np.where(open_high, 0.0, high)
     # a product with 0 and 1, because a sparse array has no any()
     unbounded = (supporting @ open_low.astype(float) > 0) | (opposing @ open_high.astype(float) < 0)
-    return np.where(unbounded, -np.inf, margins + offset)
+    return np.where(unbounded, -np.inf, margins + offset).T

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.oracle.oracle import Decision, Evidence, Oracle
-from protoproof.prover.relaxation.intervals import Intervals, Margins
+from protoproof.prover.relaxation.intervals import Intervals, Margins, margins_between
 from protoproof.verdict import PROVED, unknown
 
 
@@ -59,6 +63,23 @@ class IntervalState(Intervals):
             return self.margins()
         finally:
             self.implied = before
+
+    def least_without_each(self, location: int) -> Float[NDArray[np.float64], " fact"]:
+        """The least margin were each of the pair facts at a location not assumed."""
+        facts, instance = self.known[location].facts, self.instance
+        if not facts or not (instance.head.all_nearest and instance.atoms.linear):
+            return self._least_one_by_one(location)
+        low, high = self.ends_without_each(location)
+        others = self.elsewhere(location)
+        low = np.maximum(np.minimum(low, others[0]), self.implied.low)
+        high = np.minimum(np.minimum(high, others[1]), self.implied.high)
+        least = margins_between(instance, low, high, self.implied.top).min(axis=1)
+        return np.asarray(np.where(np.isnan(least), -np.inf, least))
+
+    def _least_one_by_one(self, location: int) -> Float[NDArray[np.float64], " fact"]:
+        facts = self.known[location].facts
+        rest = [[j for j in facts if j != gone] for gone in facts]
+        return np.array([self.margins_with(location, some).min() for some in rest])
 
     def suffices(self) -> bool:
         """Whether the present facts prove every margin; as cheaply as that can be told."""

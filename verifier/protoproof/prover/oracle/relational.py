@@ -30,7 +30,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
@@ -79,6 +79,10 @@ class RelationalState(IntervalState):
             # the interval bound holds as well: the better of two valid bounds is valid
             margins[missed] = np.maximum(margins[missed], self.forms(missed.tolist()).bound)
         return margins
+
+    def least_without_each(self, location: int) -> Float[NDArray[np.float64], " fact"]:
+        """The least margin were each of the pair facts at a location not assumed."""
+        return self._least_one_by_one(location)
 
     def suffices(self) -> bool:
         """Whether the present pair facts prove every margin; as cheaply as that can be told.

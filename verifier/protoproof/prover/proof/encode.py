@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,11 @@ from protoproof.prover.latent.reach import Reach
 from protoproof.prover.latent.replay import Move
 from protoproof.prover.oracle.oracle import State
 from protoproof.prover.proof.evidence import encoded
-from protoproof.prover.search.hitting_set import SCALE, Node, Split
-from protoproof.prover.search.size_proof import SizeProof
 from protoproof.version import TOOL
+
+if TYPE_CHECKING:
+    from protoproof.prover.search.hitting_set import Node
+    from protoproof.prover.search.size_proof import SizeProof
 
 
 def certificate_core(
@@ -144,6 +146,9 @@ def stored_contrast(found: Refutation) -> schema.Refutation:
 
 
 def _node(node: Node) -> schema.Split | schema.Packing:
+    # imported where they are needed: their solvers cost every start a quarter of a second
+    from protoproof.prover.search.hitting_set import SCALE, Split
+
     if isinstance(node, Split):
         return schema.Split(fact=node.member)
     return schema.Packing(scale=SCALE, weights=node.weights)

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from protoproof.errors import InternalError
 from protoproof.prover.relaxation.boxed import Bounded
@@ -167,6 +166,8 @@ class _Locations:
         width = np.minimum(self.sites.upper - self.sites.lower, 1.0).reshape(-1)
         normals = (self.normals.reshape(len(self.normals), -1) * width).T
         rows = total.reshape(count, -1) * width
+        from scipy.optimize import nnls  # a fifth of what a worker would import, and rarely needed
+
         return np.stack([nnls(0.5 * normals, -row)[0] for row in rows])
 
 

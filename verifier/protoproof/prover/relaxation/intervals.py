@@ -16,6 +16,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.implied import Implied, implied, kin_of
+from protoproof.prover.relaxation.least import Least
 from protoproof.prover.relaxation.pair_bounds import Hull
 from protoproof.prover.relaxation.spans import geometry_of, told_bounds
 
@@ -59,8 +60,9 @@ class Intervals:
         self.bounded = Bounded.of(instance, domain) if instance.head.plain else None
         self.geometry, self.kin = geometry_of(instance, domain), kin_of(instance)
         self.known = [self._bare(location) for location in range(shape[0])]
-        self.low: Matrix = np.stack([known.low for known in self.known])
-        self.high: Matrix = np.stack([known.high for known in self.known])
+        self._ends = Least(np.stack([np.stack([known.low, known.high]) for known in self.known]))
+        self.low: Matrix = self._ends.rows[:, 0]
+        self.high: Matrix = self._ends.rows[:, 1]
         # of t_j, the pooled measurement
         self.floor, self.roof = self.seen()
         self.implied = self.told(FactSet())
@@ -116,6 +118,27 @@ class Intervals:
         self._leave_other_banks(location, low, high)
         return Known(low, high, hull, tuple(named))
 
+    def ends_without_each(self, location: int) -> tuple[Matrix, Matrix]:
+        """Bounds [fact, P] of all measurements at a location were each of its facts not assumed."""
+        known = self.known[location]
+        if known.hull is None or self.bounded is not None or len(known.hull.spanning) == 1:
+            rest = [[j for j in known.facts if j != gone] for gone in known.facts]
+            each = [self.known_at(location, some) for some in rest]
+            return np.stack([one.low for one in each]), np.stack([one.high for one in each])
+        facts, rows = list(known.facts), np.arange(len(known.facts))
+        low, high = np.tile(known.low, (len(facts), 1)), np.tile(known.high, (len(facts), 1))
+        least, most = known.hull.bounds_without_each()
+        spans = [facts.index(j) for j in known.hull.spanning]  # the others change nothing
+        low[spans] = np.maximum(least, self.near[location])
+        high[spans] = np.minimum(most, self.far[location])
+        gone = low[rows, facts], high[rows, facts]
+        low[:, facts] = high[:, facts] = self.instance.measurement[location, facts]
+        low[rows, facts], high[rows, facts] = gone
+        if self.instance.head.mask is not None:
+            low[:, ~self.instance.head.mask[location]] = np.inf
+            high[:, ~self.instance.head.mask[location]] = np.inf
+        return low, high
+
     def _other(self, location: int, prototypes: tuple[int, ...]) -> Known:
         """As :meth:`known_at`, of measurements that are no squared distances."""
         low, high = self.near[location], self.far[location]
@@ -145,7 +168,7 @@ class Intervals:
         """Make ``known`` what is known at a location; returns what was known before."""
         before = self.known[location]
         self.known[location] = known
-        self.low[location], self.high[location] = known.low, known.high
+        self._ends.put(location, np.stack([known.low, known.high]))
         return before
 
     def set_location(self, location: int, prototypes: Sequence[int]) -> None:
@@ -181,7 +204,15 @@ class Intervals:
 
     def seen(self) -> tuple[Vector, Vector]:
         """Bounds of the pooled measurements from domain and pair facts alone."""
+        if self.instance.head.all_nearest:
+            low, high = self._ends.all
+            return low, high
         return self.instance.head.pooled_between(self.low, self.high)
+
+    def elsewhere(self, location: int) -> tuple[Vector, Vector]:
+        """Bounds of the nearest measurements at all other locations; infinite without any."""
+        low, high = self._ends.without(location)
+        return low, high
 
     def nearest(self) -> tuple[Vector, Vector]:
         """Bounds of the pooled measurements."""

@@ -102,9 +102,14 @@ class Hull:
         return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
 
     def bounds_with_each(
-        self, gram: Gram, measurement: Vector, candidates: Int[NDArray[np.intp], " candidate"]
+        self,
+        gram: Gram,
+        measurement: Vector,
+        candidates: Int[NDArray[np.intp], " candidate"],
+        columns: Int[NDArray[np.intp], " column"],
     ) -> tuple[Bounds, Bounds]:
-        """:meth:`bounds` of the hull with one more prototype, for each of several candidates.
+        """:meth:`bounds` [candidate, column] of some measurements, of the hull with one more
+        prototype, for each of several candidates.
 
         One step of the factorisation for all candidates at once; a candidate that the hull already
         contains changes nothing.
@@ -114,15 +119,36 @@ class Hull:
         scale = np.sqrt(np.where(new, residual, 1.0))
         own = self.coordinates[candidates]
         to_base = gram[self.base, candidates]
-        inner = 0.5 * (gram[self.base] + to_base[:, None] - gram[candidates])
+        across = gram[np.ix_(candidates, columns)]
+        inner = 0.5 * (gram[self.base, columns] + to_base[:, None] - across)
         along = 0.5 * (measurement[self.base] + to_base - measurement[candidates])
-        row = (inner - own @ self.coordinates.T) / scale[:, None]
+        coordinates = self.coordinates[columns]
+        row = (inner - own @ coordinates.T) / scale[:, None]
         row = np.where(new[:, None], row, 0.0)
         centre = np.where(new, (along - own @ self.centre) / scale, 0.0)
-        beta = np.sqrt(np.maximum(self.off_plane - row**2, 0.0))
+        beta = np.sqrt(np.maximum(self.off_plane[columns] - row**2, 0.0))
         r = np.sqrt(np.maximum(self.radius - centre**2, 0.0))[:, None]
-        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        in_plane = ((coordinates - self.centre) ** 2).sum(axis=1)
         in_plane = in_plane + (row - centre[:, None]) ** 2
+        return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
+
+    def bounds_without_each(self) -> tuple[Bounds, Bounds]:
+        """:meth:`bounds` of the hull without each of its two or more spanning prototypes.
+
+        The others span a hyperplane of the hull. How far a point is from it, and on which side, is
+        its affine coordinate of the prototype left out, which grows by 1 over the prototype's own
+        distance: that much of it is in the plane no longer, but off it.
+        """
+        inverse = np.linalg.inv(self.coordinates[list(self.spanning[1:])])
+        slopes = np.column_stack([-inverse.sum(axis=1), inverse])
+        steep = np.sqrt((slopes**2).sum(axis=0))[:, None]
+        first = np.zeros_like(steep)
+        first[0] = 1.0  # the base has all of the affine coordinate of itself
+        along = (slopes.T @ self.coordinates.T + first) / steep
+        own = ((slopes.T @ self.centre)[:, None] + first) / steep
+        in_plane = ((self.coordinates - self.centre) ** 2).sum(axis=1)
+        in_plane = np.maximum(in_plane - (along - own) ** 2, 0.0)
+        beta, r = np.sqrt(self.off_plane + along**2), np.sqrt(self.radius + own**2)
         return in_plane + (beta - r) ** 2, in_plane + (beta + r) ** 2
 
     def off(

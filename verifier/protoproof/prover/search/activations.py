@@ -165,6 +165,24 @@ class Activations:
         margins += self._oppose[fact] * (high[fact] - reached.high[fact])
         return Reached(low, high, margins)
 
+    def without_each(self, chosen: Sequence[int]) -> Float[NDArray[np.float64], "fact rival"]:
+        """The margins that a set of facts proves without each of them."""
+        facts = np.array(chosen, dtype=np.intp)
+        is_name = facts < self.count
+        names = facts[is_name]
+        low, others = _but_one(np.vstack([self.start.low, self.lifts(names)]), -1)
+        high, rest = _but_one(
+            np.vstack([self.start.high, self._ceilings(facts[~is_name] - self.count)]), 1
+        )
+        activation = self.instance.activation[names]
+        lost = self._oppose[names] * (high[names] - activation)[:, None]
+        high[names] = rest[:, names] = activation  # whatever ceilings say of what is named
+        margins = np.empty((len(facts), len(self.instance.margin_offset)))
+        margins[is_name] = others @ self._support + high @ self._oppose + lost
+        margins[~is_name] = low @ self._support + rest @ self._oppose
+        margins += self.instance.margin_offset
+        return margins
+
     def closes(self, chosen: Iterable[int]) -> bool:
         """Whether a set of facts proves every margin."""
         return bool((self.after(chosen).margins > self.slack).all())
@@ -285,6 +303,17 @@ class Activations:
                 at = int(self.ranking[fact - self.count])
                 ceilings.append(ceiling_fact(self.instance, at, above))
         return FactSet(activations=tuple(activations), ceilings=tuple(ceilings))
+
+
+def _but_one(rows: Rows, sign: int) -> tuple[Vector, Rows]:
+    """Column by column, the least of all rows (the greatest, where ``sign`` is -1); and of all
+    rows but each one after the first."""
+    if len(rows) == 1:
+        return rows[0], rows[1:]
+    ordered = np.partition(sign * rows, 1, axis=0)
+    which = np.argmin(sign * rows, axis=0)
+    number = np.arange(1, len(rows))[:, None]
+    return sign * ordered[0], sign * np.where(which == number, ordered[1], ordered[0])
 
 
 def _levels(count: int) -> list[int]:

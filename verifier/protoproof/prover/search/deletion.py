@@ -13,15 +13,17 @@ Programs", ORSA Journal on Computing 3(2), 1991 (the deletion filter).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.prover.latent.facts import Fact, FactSet
+from protoproof.prover.latent.facts import Fact, FactSet, PairFact
 from protoproof.prover.latent.time_limit import time_is_up
+from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.oracle.oracle import Decision, State
 from protoproof.verdict import Status
 
@@ -31,6 +33,9 @@ _MISSES = 2
 Item = TypeVar("Item")
 Kept = TypeVar("Kept")
 _Item = TypeVar("_Item", contravariant=True)
+
+# By how much margins that are computed in different ways may differ.
+_ROUNDING = 1e-6
 
 
 class Shrinking(Protocol[_Item]):
@@ -57,15 +62,17 @@ class Subset(Generic[Kept, Item]):
         return True
 
 
-def delete(what: Shrinking[Item], order: Iterable[Item]) -> None:
+def delete(what: Shrinking[Item], order: Iterable[Item], patience: float = math.inf) -> None:
     """Drop every member that is not needed, in the given order; see the module's docstring.
 
-    What is left when the time is up stays, needed or not.
+    What is left when the time is up stays, needed or not; so is what is left once so many members
+    in a row (``patience``) could not be dropped.
     """
+    failed = 0
     for item in order:
-        if time_is_up():
+        if time_is_up() or failed >= patience:
             return
-        what.drop(item)
+        failed = 0 if what.drop(item) else failed + 1
 
 
 def least_useful_first(
@@ -86,7 +93,35 @@ def least_useful_first(
 
 def by_worth(state: State) -> list[Fact]:
     """All facts of ``state``, least useful first; ties by their canonical order."""
-    return least_useful_first(state.facts, state.margins_without)
+    return least_useful_first(state.facts, _left(state))
+
+
+def spare(state: IntervalState) -> list[Fact]:
+    """Those of :func:`by_worth` that are worth an attempt to drop them.
+
+    Where all others do not suffice, fewer never will.
+    """
+    left = _left(state)
+    order = least_useful_first(state.facts, left)
+    return [fact for fact in order if float(left(fact).min()) > state.slack - _ROUNDING]
+
+
+def _left(state: State) -> Callable[[Fact], Any]:
+    """The margins without a fact, or their least; computed together for those of a location."""
+    if not isinstance(state, IntervalState):
+        return state.margins_without
+    at: dict[int, dict[int, np.float64]] = {}
+
+    def left(fact: Fact) -> Any:
+        if not isinstance(fact, PairFact):
+            return state.margins_without(fact)
+        place = fact.location
+        if place not in at:
+            least = state.least_without_each(place)
+            at[place] = dict(zip(state.known[place].facts, least, strict=True))
+        return at[place][fact.prototype]
+
+    return left
 
 
 def delete_facts(state: State, facts: FactSet) -> FactSet:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.search.activations import Activations, Reached, Rivals, Vector
-from protoproof.prover.search.deletion import Subset, delete, least_useful_first
 
 # Facts that are evaluated together: as many as make about so many products, within these limits.
 # It depends on the head and the facts so far alone, so that equal runs agree.
@@ -126,12 +125,17 @@ class Cover(Activations):
 
     def pruned(self, chosen: Sequence[int]) -> list[int]:
         """``chosen`` less every fact that is not needed, tried from the least useful on."""
-        order = least_useful_first(
-            sorted(chosen), lambda fact: self.after(_less(chosen, fact)).margins
-        )
-        subset = Subset(list(chosen), _less, self.closes)
-        delete(subset, order)
-        return sorted(subset.kept)
+        kept = sorted(chosen)
+        least = self._least_without_each(kept)
+        for fact in sorted(kept, key=lambda fact: -least[fact]):
+            if least[fact] > self.slack and not time_is_up():
+                kept.remove(fact)
+                least = self._least_without_each(kept)
+        return kept
+
+    def _least_without_each(self, chosen: Sequence[int]) -> dict[int, float]:
+        least = self.without_each(chosen).min(axis=1, initial=np.inf)
+        return dict(zip(chosen, least.tolist(), strict=True))
 
     def smallest(
         self, levels: Sequence[int], *, ceilings: bool, limit: int | None = None
@@ -176,7 +180,3 @@ class Cover(Activations):
             if len(found) < size:
                 best, size = found, len(found)
         return best
-
-
-def _less(facts: Sequence[int], fact: int) -> list[int]:
-    return [other for other in facts if other != fact]

@@ -6,6 +6,7 @@
         for the locations at which prototypes cost margin_k most:
             try every fact there (lookahead)
         add the one after which the margins that are not proved lack least altogether
+        (where locations are many, one at each of several)
     return E
 
 The fact that helps most is often not the one about the prototype that costs most: a fact bounds
@@ -34,6 +35,8 @@ Vector = Float[NDArray[np.float64], " prototype"]
 # lack most), and intervals that are looked at for locations to try.
 _LOCATIONS, _RIVALS, _INTERVALS = 4, 16, 64
 _FEW = 1000
+# For so many locations, one fact is added at a time.
+_EACH = 64
 
 
 def grow(state: IntervalState) -> bool:
@@ -50,17 +53,18 @@ def grow(state: IntervalState) -> bool:
         return False  # what is pooled over all locations is not known from few of them
     for location, row in enumerate(instance.measurement):
         state.set_location(location, [int(np.argmin(row))])
+    once = max(1, len(instance.measurement) // _EACH)
     while True:
         require_time()
         margins = state.margins()
         if state.proves(margins):
             return True
-        wanted = list(islice(_wanted(state, int(np.argmin(margins))), _INTERVALS))
+        wanted = list(islice(_wanted(state, int(np.argmin(margins))), _INTERVALS * once))
         if not wanted:
             return False
-        best = _most_gainful(state, margins, wanted) if instance.head.plain else None
-        location, prototype = best or wanted[0]
-        state.set_location(location, [*state.known[location].facts, prototype])
+        best = _most_gainful(state, margins, wanted, once) if instance.head.plain else []
+        for location, prototype in best or wanted[:1]:
+            state.set_location(location, [*state.known[location].facts, prototype])
 
 
 def fewest(state: IntervalState) -> int:
@@ -79,25 +83,28 @@ def fewest(state: IntervalState) -> int:
 
 
 def _most_gainful(
-    state: IntervalState, margins: Margins, wanted: list[tuple[int, int]]
-) -> tuple[int, int] | None:
-    """The new fact that leaves the least lacking at the most wanted locations, if any gains."""
+    state: IntervalState, margins: Margins, wanted: list[tuple[int, int]], count: int
+) -> list[tuple[int, int]]:
+    """At most ``count`` new facts, each at another one of the most wanted locations: those that
+    leave the least lacking there, of those that gain."""
     rows = np.flatnonzero(~(margins > state.slack))
     rows = rows[np.argsort(margins[rows], kind="stable")][:_RIVALS]
-    best, least = None, float(np.maximum(state.slack - margins[rows], 0.0).sum())
-    most = _LOCATIONS if len(state.floor) <= _FEW else 1
+    before = float(np.maximum(state.slack - margins[rows], 0.0).sum())
+    found: list[tuple[float, tuple[int, int]]] = []
+    share = min(count, 3)
+    most = (_LOCATIONS if len(state.floor) <= _FEW and count == 1 else 1) + count - 1
     for location in list(dict.fromkeys(location for location, _ in wanted))[:most]:
         facts = state.known[location].facts
         asked = [prototype for where, prototype in wanted if where == location]
-        tried = [j for j in facts_to_try(state, location, asked) if j not in facts]
+        tried = [j for j in facts_to_try(state, location, asked, share) if j not in facts]
         if not tried:
             continue
         trials = margins_with_each(state, location, facts, tried, rows)
         lacking = np.maximum(state.slack - trials, 0.0).sum(axis=1)
         index = int(np.argmin(lacking))
-        if lacking[index] < least:
-            best, least = (location, tried[index]), float(lacking[index])
-    return best
+        if lacking[index] < before:
+            found.append((float(lacking[index]), (location, tried[index])))
+    return [fact for _, fact in sorted(found, key=lambda one: one[0])[:count]]
 
 
 def _wanted(state: IntervalState, rival: int) -> Iterator[tuple[int, int]]:

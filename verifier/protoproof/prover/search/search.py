@@ -38,7 +38,13 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import by_worth, delete, delete_facts, without_cheapest
+from protoproof.prover.search.deletion import (
+    by_worth,
+    delete,
+    delete_facts,
+    spare,
+    without_cheapest,
+)
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.greedy_cover import Cover
@@ -53,6 +59,10 @@ from protoproof.verdict import Status
 _SLACKS = (SLACK, 1e-6, 1e-4)
 # Exchange and the relational oracle have never spared more than a third of the pairs.
 _HOPELESS = 2
+# Facts in a row that the relational oracle could not drop, after which it is asked no more.
+_PATIENCE = 128
+# Pairs that it is asked about: of more it has spared none, at the price of all that went before.
+_TOGETHER = 1200
 
 
 @dataclass(frozen=True)
@@ -160,10 +170,10 @@ def _beside(
         pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
         yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
     together = oracle not in (IntervalOracle.name, TriangleOracle.name)
-    if together and not time_is_up():
+    if together and len(facts) > 1 and not time_is_up():
         if facts.pairs:
             yield from _related(instance, domain, slack, facts, floor)
-        elif len(facts) > 1:
+        else:
             yield from _located(shared, slack, facts, floor)
 
 
@@ -181,7 +191,7 @@ def _propose(
         state = IntervalOracle(slack).prepare(shared.instance, shared.domain)
         if not grow(state):
             return state, None
-        delete(state, by_worth(state))
+        delete(state, spare(state))
         if state.instance.head.plain:
             exchange(state)
         return state, state.facts
@@ -205,7 +215,7 @@ def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Cand
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if not grow(triangle):
             return
-        delete(triangle, by_worth(triangle))
+        delete(triangle, spare(triangle))
         state = IntervalOracle(slack).prepare(instance, domain)
         state.follow(triangle)
         for candidate in _decided(state.facts, state, floor):
@@ -232,23 +242,23 @@ def _relational(
     if from_triangle:
         triangle = TriangleOracle(slack).prepare(instance, domain)
         if grow(triangle):
-            delete(triangle, by_worth(triangle))
+            delete(triangle, spare(triangle))
             exact.follow(triangle)
     if not exact.suffices() and not grow(exact):
         return
     if from_exact:
-        delete(exact, by_worth(exact))
+        delete(exact, spare(exact))
         if known is not None and len(exact.pairs) > _HOPELESS * known:
             yield from _decided(exact.facts, exact, floor)
             return
         exchange(exact)
-    if time_is_up():
+    if time_is_up() or len(exact.pairs) > _TOGETHER:
         yield from _decided(exact.facts, exact, floor)
         return
     state = RelationalOracle(slack).prepare(instance, domain)
     state.follow(exact)
     # interval margins order the facts as well as relational ones would, and are cheaper
-    delete(state, by_worth(exact))
+    delete(state, by_worth(exact), _PATIENCE)
     kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
     yield from _decided(kept.facts, kept, floor)
 

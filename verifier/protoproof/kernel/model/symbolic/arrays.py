@@ -8,7 +8,7 @@ transpositions and slices wherever it can.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -71,9 +71,14 @@ def dyadic(values: Array) -> Exact:
     whole = np.ldexp(mantissas, places).astype(np.int64)
     powers = np.where(whole == 0, 0, exponents.astype(np.int64) - places)
     shift = max(0, -int(powers.min(initial=0)))
-    ups = (powers + shift).ravel().tolist()
+    ups = powers + shift
+    if int(ups.max(initial=0)) + places < 63:  # |whole| < 2**places: no bit is lost
+        return Exact(
+            np.asarray((whole * (np.int64(1) << ups)).astype(object), dtype=object), 1 << shift
+        )
     raised = np.empty(values.size, dtype=object)
-    raised[:] = [n << up for n, up in zip(whole.ravel().tolist(), ups, strict=True)]
+    pairs = zip(whole.ravel().tolist(), ups.ravel().tolist(), strict=True)
+    raised[:] = [n << up for n, up in pairs]
     return Exact(raised.reshape(values.shape), 1 << shift)
 
 
@@ -137,18 +142,34 @@ def multiply(left: Exact, right: Exact) -> Exact:
     Raises:
         ModelError: products that are longer than numbers of a head are.
     """
+    for one, other in ((left, right), (right, left)):
+        few = thin(one.numerators)
+        if few.size == 1 and type(few.item()) is int and few.item() > 0:
+            # one number for all of them: what it shares with what they are over is left out
+            shared = math.gcd(few.item(), other.denominator)
+            if few.item() == shared:
+                shape = common_shape(one.numerators, other.numerators)
+                under = _denominator((one.denominator * (other.denominator // shared),))
+                return Exact(np.broadcast_to(other.numerators, shape), under)
+    under = _denominator((left.denominator * right.denominator,))
     found = spread(np.multiply, left.numerators, right.numerators)
-    require_short(thin(found).ravel().tolist())
-    return Exact(found, _denominator((left.denominator * right.denominator,)))
+    require_short(thin(found).ravel())
+    return Exact(found, under)
 
 
-def require_short(numbers: Iterable[object]) -> None:
-    """Numbers that products of others do not make endlessly long.
+def require_short(numbers: Sequence[object] | Array) -> None:
+    """Integers that products of others do not make endlessly long.
 
     Raises:
         ModelError: one is.
     """
-    whole = [n for n in numbers if isinstance(n, int)]
+    try:
+        # all of them fit into 64 bits: most do. (Of a fraction that is the whole part, which is
+        # not asked about.)
+        np.asarray(numbers, dtype=object).astype(np.int64)
+        return
+    except (OverflowError, TypeError, ValueError):
+        whole = [n for n in numbers if isinstance(n, int)]
     if max(max(whole, default=0), -min(whole, default=0)).bit_length() > _LONGEST:
         raise ModelError("model: numbers of the head are too long")
 

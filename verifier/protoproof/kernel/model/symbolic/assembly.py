@@ -19,6 +19,7 @@ from protoproof.kernel.model.symbolic.locations import Locations, locate
 from protoproof.kernel.model.symbolic.programs import (
     HALF,
     WHOLE,
+    Derived,
     bounds,
     chain,
     direction,
@@ -80,14 +81,17 @@ def read_head(
     where = locate(tables, features, ends)
     geometry = geometry_of(tables, features)
     rows: list[_Oriented] = []
+    derived: Derived = {}
     for single, feature in zip(votes.features, features, strict=True):
         outer = tables.programs[single.program]
         row = canonical(tables.rows[feature.row], geometry)
         alone = tables.size(feature.group) == 1
-        rows.append(_oriented(row, feature, alone, tables.programs[feature.inner], outer))
+        inner = tables.programs[feature.inner]
+        rows.append(_oriented(row, feature, alone, inner, outer, derived))
     turned, outers = [], []
     for one in rows:
-        rises = one.pooling.kind == "nearest" and direction(one.outer, _range(one.row)) > 0
+        nearest = one.pooling.kind == "nearest"
+        rises = nearest and direction(one.outer, _range(one.row), derived) > 0
         turned.append(rises)
         outers.append((*one.outer, *votes.turning) if rises else one.outer)
     pairs, common = differences(votes, features, rows), None
@@ -104,13 +108,13 @@ def read_head(
         _require_positive(known, index, geometry)
     canon = [one.row for one in rows]
     prototypes, scales = numbers(canon, where)
-    inner = [one.inner for one in rows if one.pooling.kind != "nearest"]
-    if inner and len(inner) < len(rows):
-        inner = [one.inner for one in rows]
+    inners = [one.inner for one in rows if one.pooling.kind != "nearest"]
+    if inners and len(inners) < len(rows):
+        inners = [one.inner for one in rows]
     try:
         head = Head(
             geometry, prototypes, scales, chain(outers, [_floor(one) for one in rows]),
-            chain(inner, [_distance(one.row) for one in rows][: len(inner)]) if inner else None,
+            chain(inners, [_distance(one.row) for one in rows][: len(inners)]) if inners else None,
             [one.pooling for one in rows], votes.finished(turned, labels),
             where.location_bank, where.feature_bank, where.channels, where.lengths,
             max(one.row.slack for one in rows), where.zero, common,
@@ -179,7 +183,12 @@ def _floor_of_inner(one: _Oriented) -> Fraction | None:
 
 
 def _oriented(
-    row: Canonical, feature: Feature, alone: bool, inner: Program, outer: Program
+    row: Canonical,
+    feature: Feature,
+    alone: bool,
+    inner: Program,
+    outer: Program,
+    derived: Derived,
 ) -> _Oriented:
     """Pooling by the least measurement, wherever the graph pools by largest or least."""
     if feature.kind in ("max", "min"):
@@ -189,7 +198,7 @@ def _oriented(
             falling = (*inner, *_TURNED)
         if not alone:
             row = _turned(row, falling)
-        way = direction((*row.program, *falling), _range(row))
+        way = direction((*row.program, *falling), _range(row), derived)
         if way != -1 and not (alone and way == 1):
             raise ModelError(
                 "model: the similarity of a prototype has no direction"

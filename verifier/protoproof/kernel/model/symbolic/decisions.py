@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, spend
 from protoproof.kernel.model.decision import Decision, Node
@@ -99,12 +101,14 @@ class Votes:
         else:
             spare = math.gcd(self.under, *itertools.chain.from_iterable(rows))  # type: ignore[arg-type]
             common = self.under // spare
-            whole = [[w // spare for w in row] for row in rows]  # type: ignore[operator]
+            whole = [list(row) for row in rows]  # type: ignore[arg-type]
+            if spare > 1:
+                whole = [[w // spare for w in row] for row in whole]
         shift = (common & -common).bit_length() - 1
         if not slack:
             scale = common >> shift
         *whole, bias = whole
-        weight = [[column[k] for column in whole] for k in range(len(self.bias))]
+        weight = list(map(list, zip(*whole, strict=True)))
         kind = "labels" if labels else self.kind
         if labels and self.kind != "linear":
             raise ModelError(f"model: labels whose scores are {self.kind}, not linear")
@@ -134,10 +138,10 @@ def read_votes(known: Expressions, logits: Sequence[int]) -> Votes:
         ModelError: products or functions of several features that are none of the above.
     """
     spend("the decision", OPERATION * sum(len(known.as_sum(k).terms) + 8 for k in logits))
-    if any(_holds_tree(known, k) for k in logits):
-        return _tree(known, logits)
     sums = [known.as_sum(k) for k in logits]
     used: set[int] = set().union(*[s.terms for s in sums])
+    if any(isinstance(known.all[t], Tree) for t in used):
+        return _tree(known, logits)
     if any(isinstance(known.all[t], Best) for t in used):
         return _best(known, sums, sorted(used))
     if any(isinstance(known.all[t], Product) for t in used):
@@ -160,12 +164,23 @@ def _columns(sums: Sequence[Sum], place: dict[int, int]) -> tuple[list[list[int]
     under = math.lcm(*{one.denominator for one in sums})
     # each number may be as long as what all are over, which grows with every other denominator
     hold("a decision", under.bit_length() // 8 * sum(len(one.terms) + 1 for one in sums))
-    columns = [[0] * len(sums) for _ in place]
+    constants = [s.constant * (under // s.denominator) for s in sums]
+    if len({one.terms for one in sums}) == 1 and sums[0].terms:  # no term is missing anywhere
+        order = {term: k for k, term in enumerate(sums[0].terms)}
+        ups = [under // one.denominator for one in sums]
+        whole = [
+            one.weights if up == 1 else [w * up for w in one.weights]
+            for one, up in zip(sums, ups, strict=True)
+        ]
+        found = list(map(list, zip(*whole, strict=True)))
+        nothing = [0] * len(sums)
+        return [found[order[t]] if t in order else nothing for t in place], constants, under
+    rows = np.zeros((len(sums), len(place)), dtype=object)
     for k, one in enumerate(sums):
         up = under // one.denominator
-        for term, weight in zip(one.terms, one.weights, strict=True):
-            columns[place[term]][k] = weight * up
-    return columns, [s.constant * (under // s.denominator) for s in sums], under
+        weights = one.weights if up == 1 else [weight * up for weight in one.weights]
+        rows[k, [place[term] for term in one.terms]] = weights
+    return rows.T.tolist(), constants, under
 
 
 def _single(known: Expressions, index: int) -> Single:
@@ -221,13 +236,6 @@ def _routing(known: Expressions, index: int) -> tuple[int, int] | None:
     if len(line.terms) == 1 and single:
         return 1, single[0]
     return None
-
-
-def _holds_tree(known: Expressions, index: int) -> bool:
-    found = known.all[index]
-    return isinstance(found, Tree) or (
-        isinstance(found, Sum) and any(isinstance(known.all[t], Tree) for t in found.terms)
-    )
 
 
 def _tree(known: Expressions, logits: Sequence[int]) -> Votes:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import compress
 from typing import NamedTuple
+
+import numpy as np
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, spend
 from protoproof.kernel.model.real import Real
-from protoproof.kernel.model.symbolic.arrays import require_short
+from protoproof.kernel.model.symbolic.arrays import Array, require_short
 from protoproof.kernel.model.symbolic.measured import moebius
 from protoproof.kernel.model.symbolic.tables import Feature, Tables
 
@@ -134,17 +137,47 @@ class Expressions:
             up = weight * (common // part.denominator)
             constant += up * part.constant
             spend("sums of terms", OPERATION * len(part.terms))
+            if not collected:
+                collected = {t: up * own for t, own in zip(part.terms, part.weights, strict=True)}
+                continue
             for term, own in zip(part.terms, part.weights, strict=True):
                 collected[term] = collected.get(term, 0) + up * own
         return self._sum(collected, constant, denominator * common, idle)
 
+    def totals(self, parts: Sequence[int], columns: Array, denominator: int) -> list[int]:
+        """(sum of weights[i] * parts[i]) / denominator, for every column of weights [X, K]."""
+        distinct = set(parts)
+        alone = len(distinct) == len(parts) and Sum not in {type(self.all[p]) for p in distinct}
+        if not alone or not set(map(type, columns.ravel().tolist())) <= {int}:
+            return [self.total(parts, column, denominator) for column in columns.T.tolist()]
+        order = np.argsort(np.asarray(parts, dtype=np.int64))
+        terms = tuple([parts[k] for k in order.tolist()])
+        found = []
+        for weights in columns[order].T.tolist():
+            spend("sums of terms", OPERATION * (1 + len(parts)))
+            found.append(self._entered(terms, weights, 0, denominator, set()))
+        return found
+
     def _sum(
         self, collected: dict[int, int], constant: int, denominator: int, idle: set[int]
     ) -> int:
-        terms = sorted([term for term, weight in collected.items() if weight])
+        terms = tuple(sorted(collected))
         weights = [collected[term] for term in terms]
-        if len(terms) < len(collected):
-            idle.update(collected.keys() - terms)
+        return self._entered(terms, weights, constant, denominator, idle)
+
+    def _entered(
+        self,
+        terms: tuple[int, ...],
+        weights: list[int],
+        constant: int,
+        denominator: int,
+        idle: set[int],
+    ) -> int:
+        """The sum of ascending terms; those with a weight of zero are idle."""
+        if not all(weights):
+            idle.update([term for term, weight in zip(terms, weights, strict=True) if not weight])
+            terms = tuple(compress(terms, weights))
+            weights = [weight for weight in weights if weight]
         require_short((denominator, constant, *weights))
         divisor = math.gcd(denominator, constant, *weights)
         if divisor > 1:
@@ -153,7 +186,7 @@ class Expressions:
         if len(terms) == 1 and weights[0] == denominator and not constant:
             found = terms[0]
         else:
-            found = self.enter(Sum(tuple(terms), tuple(weights), constant, denominator))
+            found = self.enter(Sum(terms, tuple(weights), constant, denominator))
         if idle:
             self.idle.setdefault(found, set()).update(idle)
         return found

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
+from operator import mul, neg, or_
 
 from protoproof.errors import ModelError
 from protoproof.kernel.budget import OPERATION, hold, integer, spend, stored
@@ -53,7 +55,7 @@ class Canonical:
     @property
     def norm_above(self) -> Fraction:
         """What |p| does not exceed, and hardly is less."""
-        square = sum(n * n for n in self.point) << (2 * _NORM_BITS)
+        square = sum(map(mul, self.point, self.point)) << (2 * _NORM_BITS)
         return Fraction(math.isqrt(square) + 1, self.denominator << _NORM_BITS)
 
 
@@ -117,8 +119,15 @@ def _euclidean(row: Row) -> Canonical:
     factor = Fraction(row.square[0], row.denominator)
     slope = row.slope or (0,) * len(row.square)
     under = -2 * row.square[0]
-    point, denominator = _quotients(slope, [under] * len(slope))
-    norm = Fraction(sum(n * n for n in point), denominator**2)
+    total = sum(map(mul, slope, slope))
+    if type(total) is type(under) is int and not abs(under) & (abs(under) - 1):
+        # integers (for one fraction makes the sum a fraction) over one power of two, as in nearly
+        # every stored head, whose numbers are many
+        point, denominator = slope if under > 0 else tuple(map(neg, slope)), abs(under)
+    else:
+        point, denominator = _quotients(slope, [under] * len(slope))
+        total = sum(map(mul, point, point))
+    norm = Fraction(total, denominator**2)
     program = (("mul", factor), ("add", -factor * norm))
     return Canonical("euclidean", point, denominator, (), 1, program)
 
@@ -134,10 +143,6 @@ def _quotients(numbers: Sequence[int], under: Sequence[int]) -> tuple[tuple[int,
         raise ModelError("model: a prototype's numbers are irrational, so they have no exact form")
     if Fraction in kinds:
         return _written([Fraction(n) / u for n, u in zip(numbers, under, strict=True)])
-    first = abs(under[0]) if under else 1
-    if not first & (first - 1) and under.count(under[0] if under else 0) == len(under):
-        # one power of two: as in nearly every stored head, whose numbers are many
-        return tuple(numbers) if not under or under[0] > 0 else tuple(-n for n in numbers), first
     common = max(abs(u) & -abs(u) for u in under if isinstance(u, int)) if under else 1
     point, more = _written([Fraction(n, u) * common for n, u in zip(numbers, under, strict=True)])
     return point, common * more
@@ -218,13 +223,18 @@ def _common(rows: Sequence[tuple[int, ...]], under: Sequence[int]) -> tuple[list
     spend("the prototypes", count * integer(4))
     hold("the prototypes", stored(count, 2))
     shift = max(d.bit_length() - 1 for d in under)
-    flat = [n << (shift - (d.bit_length() - 1)) for row, d in zip(rows, under, strict=True)
-            for n in row]  # fmt: skip
-    # as few places behind the point as the numbers have
-    spare = shift
-    for n in flat:
-        if n:
-            spare = min(spare, (n & -n).bit_length() - 1)
-        if not spare:
-            break
-    return [n >> spare for n in flat], shift - spare
+    # as few places behind the point as the numbers have: the lowest bit of all of them together,
+    # for two's complement has the lowest bit of a negative number in its place
+    ups = [shift - (d.bit_length() - 1) for d in under]
+    lowest = [reduce(or_, row, 0) << up for row, up in zip(rows, ups, strict=True)]
+    every = reduce(or_, lowest, 1 << shift)
+    spare = (every & -every).bit_length() - 1
+    flat: list[int] = []
+    for row, up in zip(rows, ups, strict=True):
+        if up == spare:
+            flat += row
+        elif up > spare:
+            flat += [n << (up - spare) for n in row]
+        else:
+            flat += [n >> (spare - up) for n in row]
+    return flat, shift - spare

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -158,13 +159,13 @@ def _coefficients(
     empty = np.ones(flat.shape[-1], dtype=bool)
     empty[kept] = False
     scale = Exact(np.where(empty, 0, scale.numerators), scale.denominator)
-    both = multiply(scale, shift)
     if flat.power == 1:
         square, slope, rest = None, scale, shift
     else:
-        two = exact(2)
-        square = multiply(weight, multiply(scale, scale))
-        slope = multiply(two, multiply(weight, both))
+        # weight (scale z + shift)^2; what rarely changes is multiplied first
+        once = multiply(weight, scale)
+        square = multiply(once, scale)
+        slope = multiply(multiply(exact(2), once), shift)
         rest = multiply(weight, multiply(shift, shift))
     places = kept[order]
     pay("coefficients", int(np.prod(common(square, slope))) * 4)
@@ -212,33 +213,31 @@ def _rows(
     third = None if factors is None else _short(factors)[..., places]
     shape = np.broadcast_shapes(*[p.shape for p in (first, second, third) if p is not None])
     lines = np.broadcast_to(first, shape).reshape(-1, shape[-1]).tolist()
-    curved: Array = (
-        np.zeros(0) if second is None else np.broadcast_to(second, shape).reshape(-1, shape[-1])
-    )
     more: list[list[Real]] = []
     if third is not None:
         more = np.broadcast_to(third, shape).reshape(-1, shape[-1]).tolist()
     other = slope.denominator if square is None else square.denominator
     denominator = math.lcm(slope.denominator, other)
     up, down = denominator // slope.denominator, denominator // other
+    squares: list[tuple[Any, ...]] = [()]  # of every line, or one for all
+    if second is not None:
+        few = second if second.size == second.shape[-1] else np.broadcast_to(second, shape)
+        curved = few.reshape(-1, shape[-1]).tolist()
+        squares = [tuple([down * n for n in line]) if any(line) else () for line in curved]
     # along axes where the site changes, equal coefficients are one row
     own = [size if vary == 1 else 1 for size, vary in zip(shape[:-1], varies, strict=True)]
     position = np.broadcast_to(np.arange(int(np.prod(own))).reshape(own), shape[:-1]).ravel()
-    seen: dict[object, int] = {}
-    equal: dict[Row, int] = {}
+    equal: dict[Row, dict[int, int]] = {}
     ids = np.zeros(len(lines), dtype=np.int64)
-    for k, line in enumerate(lines):
-        slopes = tuple(up * n for n in line) if up != 1 else tuple(line)
-        squares = tuple(down * n for n in curved[k].tolist()) if second is not None else ()
+    for k, (place, line) in enumerate(zip(position.tolist(), lines, strict=True)):
+        slopes = tuple([up * n for n in line]) if up != 1 else tuple(line)
         own_factors = tuple(more[k]) if more else ()
-        entry = Row(
-            squares if any(squares) else (), slopes if any(slopes) else (), denominator, own_factors
-        )
-        key = int(position[k]), entry
-        if key not in seen:
-            number = equal[entry] = equal.get(entry, -1) + 1
-            seen[key] = tables.row(entry, number)
-        ids[k] = seen[key]
+        square_of = squares[k] if len(squares) > 1 else squares[0]
+        entry = Row(square_of, slopes if any(slopes) else (), denominator, own_factors)
+        numbered = equal.setdefault(entry, {})  # long rows are hashed once
+        if place not in numbered:
+            numbered[place] = tables.row(entry, len(numbered))
+        ids[k] = numbered[place]
     return ids.reshape(shape[:-1])
 
 

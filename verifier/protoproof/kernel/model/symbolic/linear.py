@@ -73,14 +73,14 @@ def _of_terms(rules: Arithmetic, value: Terms, matrix: Constant) -> Terms:
     count = int(np.prod(lines.shape[:-1]))
     spend("a decision", count * numbers.numerators.size * OPERATION)
     hold("a decision", 16 * count * numbers.numerators.size)
-    columns = numbers.numerators.T.tolist()
+    columns = numbers.numerators
     found = [
-        [rules.known.total(line, column, numbers.denominator) for column in columns]
+        rules.known.totals(line, columns, numbers.denominator)
         for line in lines.reshape(-1, lines.shape[-1]).tolist()
     ]
-    shape = (*lines.shape[:-1], len(columns))
+    shape = (*lines.shape[:-1], columns.shape[1])
     terms = np.array(found, dtype=np.int64).reshape(shape)
-    return Terms(np.broadcast_to(terms, (*value.shape[:-1], len(columns))), value.over)
+    return Terms(np.broadcast_to(terms, (*value.shape[:-1], columns.shape[1])), value.over)
 
 
 def _part(value: _Any, axis: int, start: int, size: int) -> _Any:

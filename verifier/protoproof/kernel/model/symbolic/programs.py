@@ -23,14 +23,23 @@ WHOLE: tuple[End, End] = (-math.inf, math.inf)
 HALF: tuple[End, End] = (fmpq(0), math.inf)
 
 
-def direction(program: Program, ends: tuple[End, End]) -> int:
+# what was derived before in one reading, by the program without what does nothing, and its range
+Derived = dict[tuple[Program, tuple[End, End]], int]
+
+
+def direction(program: Program, ends: tuple[End, End], known: Derived | None = None) -> int:
     """1 where a program certainly never falls on a range, -1 where it never rises, else 0."""
     sign = 1
     for name, constant in program:
         if name == "mul" and isinstance(constant, Fraction):
             sign = sign if constant > 0 else -sign
         elif name not in RISING and not (name == "zero_below" and (constant or 0) >= 0):
-            return _derived(program, ends)
+            if known is None:
+                return _derived(program, ends)
+            key = _merged(program, None), ends
+            if key not in known:
+                known[key] = _derived(*key)
+            return known[key]
     return sign
 
 
@@ -89,19 +98,23 @@ def chain(programs: Sequence[Program], floors: Sequence[Fraction | None]) -> Cha
         ModelError: their functions are not the same ones.
     """
     spend("similarities", OPERATION * sum(len(p) for p in programs) * 4)
-    merged = [_merged(program, floor) for program, floor in zip(programs, floors, strict=True)]
-    longest = max(merged, key=len)
-    names = [name for name, _ in longest]
-    columns: list[list[Fraction | Real | None]] = [[] for _ in names]
-    for program, floor in zip(merged, floors, strict=True):
-        for column, constant in zip(columns, _aligned(program, longest, floor), strict=True):
-            column.append(constant)
+    known: dict[tuple[Program, Fraction | None], int] = {}  # most are equal
+    which = [
+        known.setdefault((_merged(program, floor), floor), len(known))
+        for program, floor in zip(programs, floors, strict=True)
+    ]
+    longest = max((program for program, _ in known), key=len)
+    rows = [_aligned(program, longest, floor) for program, floor in known]
     steps = []
-    for name, column in zip(names, columns, strict=True):
-        known = [c for c in column if c is not None]
-        if name in _NEUTRAL and set(known) == {_NEUTRAL[name]}:
+    for place, (name, _) in enumerate(longest):
+        distinct = {constant for row in rows if (constant := row[place]) is not None}
+        if name in _NEUTRAL and distinct == {_NEUTRAL[name]}:
             continue
-        steps.append(Step(name, tuple(known[:1] if len(set(known)) == 1 else known)))
+        if len(distinct) < 2:
+            steps.append(Step(name, tuple(distinct)))
+            continue
+        column = (rows[k][place] for k in which)
+        steps.append(Step(name, tuple(constant for constant in column if constant is not None)))
     return Chain(steps)
 
 
@@ -152,34 +165,33 @@ def _at_most(constant: Fraction | Real | None, floor: Fraction | None) -> bool:
 
 
 def _merged(program: Program, floor: Fraction | None) -> Program:
-    """Additions and multiplications beside each other as one; without a maximum with what the
-    argument is never less than."""
+    """Additions and multiplications beside each other as one factor and one addend, in this order;
+    without a maximum with what the argument is never less than."""
     result: list[Instruction] = []
+    slope: Fraction | None = None
+    shift: Fraction | None = None
+    idle = True  # a function without a constant does something: a logarithm may be less
     for name, constant in program:
-        # a function without a constant does something: a logarithm may be less than its argument
-        idle = all(n in _NEUTRAL and c == _NEUTRAL[n] for n, c in result)
+        if name in _AFFINE and not isinstance(constant, Real):
+            if constant is None:
+                raise TypeError("a neutral function without its number")
+            if name == "add":
+                shift = constant if shift is None else shift + constant
+                continue
+            slope = constant if slope is None else slope * constant
+            shift = None if shift is None else shift * constant
+            continue
+        idle = idle and not shift and slope in (None, 1)
         if name == "max" and idle and _at_most(constant, floor):
             continue
+        result += _affine(slope, shift)
+        slope = shift = None
         result.append((name, constant))
-        _tidied(result)
-    return tuple(result)
+        idle = idle and name in _NEUTRAL and constant == _NEUTRAL[name]
+    return (*result, *_affine(slope, shift))
 
 
-def _tidied(result: list[Instruction]) -> None:
-    """The affine functions at the end as at most one factor and one addend, in this order."""
-    slope, shift = Fraction(1), Fraction(0)
-    count = 0
-    while count < len(result) and result[-1 - count][0] in _AFFINE:
-        if isinstance(result[-1 - count][1], Real):
-            break
-        count += 1
-    for name, constant in result[len(result) - count :]:
-        if not isinstance(constant, Fraction):
-            raise TypeError("a neutral function without its number")
-        if name == "add":
-            shift += constant
-        else:
-            slope, shift = slope * constant, shift * constant
-    names = {name for name, _ in result[len(result) - count :]}
-    del result[len(result) - count :]
-    result += [("mul", slope)] * ("mul" in names) + [("add", shift)] * ("add" in names)
+def _affine(slope: Fraction | None, shift: Fraction | None) -> list[Instruction]:
+    """t -> slope t + shift; without what there is none of."""
+    factor: list[Instruction] = [] if slope is None else [("mul", slope)]
+    return factor if shift is None else [*factor, ("add", shift)]

@@ -99,12 +99,13 @@ class Tables:
         What another operator computes again with the same coefficients is the same row.
         """
         key = row, number
-        if key not in self._index:
-            require_short((*row.slope, *row.square, row.denominator))
+        found = self._index.get(key)
+        if found is None:
+            require_short((*row.slope, *set(row.square), row.denominator))
             hold("the rows of a head", 96 * max(len(row.slope), len(row.square)))
-            self._index[key] = len(self.rows)
+            found = self._index[key] = len(self.rows)
             self.rows.append(row)
-        return self._index[key]
+        return found
 
     def group(self, sites: tuple[int, ...]) -> int:
         """Sites that are pooled together."""
