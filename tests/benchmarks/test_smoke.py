@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from protoproof.kernel import check
+from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.instance import Instance
 from tests.benchmarks import baseline, full_networks, full_size
 from tests.benchmarks.cub import cub_size, prove
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.mnist import workload
+from tests.benchmarks.necessity import row
 from tests.benchmarks.sweep import one
 from tests.benchmarks.synthetic import Shape, make_head, make_instance
 from tests.benchmarks.table import markdown
@@ -149,3 +151,13 @@ def test_full_size_in_small(tmp_path: Path) -> None:
     assert (found["verdict"], found["vocabulary"]) == ("proved", "topk")
     assert check(Path(found["certificate"]), known).accepted
     assert full_size.batched(known, 64, 2)["images"] == 2
+
+
+def test_necessity_counts_each_fact_once() -> None:
+    """Facts with a witness, and facts that can be left out alone, are different ones."""
+    instance = random_instance(4, prototypes=10, grid=(2, 2))
+    found = row("tiny", "topk", [(instance, Free())])
+    facts = found["facts_mean"]
+    assert found["images"] == 1
+    assert found["necessary_share"] * facts + found["single"] <= facts + 1e-3
+    assert row("tiny", "topk", [])["necessary_share"] is None
