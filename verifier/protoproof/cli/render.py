@@ -117,6 +117,11 @@ def _print_claims(out: Console, explanation: Any, unit: str) -> None:
         out.print(f"unit        {safe(unit)}", highlight=False)
     if_so = "conditionally " if conditions else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
+    if explanation.certificate.core.vocabulary == "topk" and proved < explanation.size:
+        out.print(
+            "            a list of the most activated is short, but may name some needlessly: "
+            "--vocabulary ceiling leaves out single ones"
+        )
     least = explanation.lower_bound
     if least is not None:
         open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""
