@@ -177,8 +177,8 @@ def row_of(name: str, found: Signal, right: int, wrong: int) -> dict[str, Any]:
         row[curve.unit] = {
             "right_mean": round(abs(curve.right[0]), 2),
             "wrong_mean": round(abs(curve.wrong[0]), 2),
-            "right_median": abs(curve.right[1]),
-            "wrong_median": abs(curve.wrong[1]),
+            "right_median": round(abs(curve.right[1]), 3),
+            "wrong_median": round(abs(curve.wrong[1]), 3),
             "area": round(curve.area, 3),
             "interval": [round(curve.low, 3), round(curve.high, 3)],
             "sent": {f"{share:g}": sent(curve, found, right, wrong, share) for share in _SHARES},

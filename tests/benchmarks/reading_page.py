@@ -18,7 +18,9 @@ certificate and check, without witnesses, of one thread on a busy machine.
 HARD = """On the images with the lowest margins, next to the published top-k, its ceiling counted:
 """
 
-FEWEST = """How few facts or numbers any set of names and ceilings has at least, as long as one fact
+FEWEST = """## Fewest names and ceilings
+
+How few facts or numbers any set of names and ceilings has at least, as long as one fact
 bounds each activation (a linear program; `python -m tests.benchmarks --only fewest`):
 """
 
@@ -45,19 +47,16 @@ def sections(
 ) -> list[str]:
     """The tables of numbers, of what bounds them from below, and of sizes as a signal; none where
     nothing was measured."""
-    if not (results and bounds and signals):
-        return []
-    numbers, hard = (result["rows"] for result in results)
-    return [
-        NUMBERS,
-        grid(LENGTHS, (_words(_length(row)) for row in numbers)),
-        HARD,
-        grid(SHARES, (_words(_hard(row)) for row in hard)),
-        FEWEST,
-        grid(BOUNDS, (_words(_bound(row)) for row in bounds)),
-        SIGNAL,
-        grid(AREAS, (line for row in signals for line in _signal(row))),
-    ]
+    found: list[str] = []
+    if results:
+        numbers, hard = (result["rows"] for result in results)
+        found += [NUMBERS, grid(LENGTHS, (_words(_length(row)) for row in numbers))]
+        found += [HARD, grid(SHARES, (_words(_hard(row)) for row in hard))]
+    if bounds:
+        found += [FEWEST, grid(BOUNDS, (_words(_bound(row)) for row in bounds))]
+    if signals:
+        found += [SIGNAL, grid(AREAS, (line for row in signals for line in _signal(row)))]
+    return found
 
 
 def _words(cells: list[Any]) -> list[str]:
