@@ -83,13 +83,19 @@ def test_a_proof_by_one_case_is_named_by_its_lines() -> None:
     assert certified(140, "split").method == "linear-slopes"
 
 
-def test_a_ball_keeps_its_shape_through_lines() -> None:
-    """In L2, where intervals and linear bounds leave it open."""
-    x = images(500)[0][100]
-    ball = L2Ball(x, (0.0, 1.0), Fraction(1, 8))
-    known = certifier()
-    answer = known.certify(ball, method="linear-slopes", falsify=False)
-    assert answer.verdict.status is Status.PROVED
+@pytest.mark.parametrize(
+    ("number", "radius", "status"), [(50, "3/20", "proved"), (150, "1/10", "refuted")]
+)
+def test_a_ball_keeps_its_shape_through_lines(number: int, radius: str, status: str) -> None:
+    """In L2, where intervals leave it open: the worst input of the lines is one of the ball's."""
+    x = images(500)[0][number]
+    ball = L2Ball(x, (0.0, 1.0), Fraction(radius))
+    answer = certifier().certify(ball, method="linear-slopes", falsify=False)
+    assert answer.verdict.status.value == status
+    if answer.counterexample is None:
+        assert answer.method == "linear-slopes"
+    else:
+        assert ball.inside(answer.counterexample.x)
 
 
 def test_hopeless_searches_end_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
