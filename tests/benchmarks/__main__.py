@@ -30,6 +30,7 @@ from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size
 from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.explained import RADII, explained
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
 from tests.benchmarks.growth import growth
@@ -60,6 +61,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
+    **{f"explained-{name}": partial(explained, name) for name in RADII},
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,
