@@ -31,6 +31,7 @@ from tests.benchmarks.cub import cub_size
 from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
 from tests.benchmarks.explained import RADII, explained
+from tests.benchmarks.fewest import fewest
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
 from tests.benchmarks.growth import growth
@@ -40,6 +41,8 @@ from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
+from tests.benchmarks.necessity import necessity
+from tests.benchmarks.reading import DIGITS, OTHERS, as_a_signal, to_read
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -62,11 +65,16 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
     **{f"explained-{name}": partial(explained, name) for name in RADII},
+    "to-read": to_read,
+    "signal-digits": partial(as_a_signal, DIGITS),
+    "signal-others": partial(as_a_signal, OTHERS),
+    "fewest": fewest,
     "region": region,
     "branch": branch,
     "end-to-end": end_to_end,
     "truth": truth,
     "minimum": minimum,
+    "necessity": necessity,
 }
 
 

@@ -16,6 +16,7 @@ from models.families import FAMILIES
 from protoproof.resources import ZOO
 from tests.benchmarks.full_size import TARGETS
 from tests.benchmarks.measure import ROOT
+from tests.benchmarks.reading_page import sections
 from tests.benchmarks.rules import RULES
 from tests.benchmarks.table import grid
 
@@ -121,11 +122,15 @@ Interpretable Fine-Grained Image Recognition. CVPR, 2021.
 
 def rows_of(name: str) -> list[dict[str, Any]]:
     """The rows of one workload's results; none where it was not measured."""
+    return [row for result in results_of(name) for row in result["rows"]]
+
+
+def results_of(name: str) -> list[dict[str, Any]]:
+    """What one workload measured; none where it was not."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         return []
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return [row for result in document["results"] for row in result["rows"]]
+    return list(json.loads(path.read_text(encoding="utf-8"))["results"])
 
 
 def zoo() -> list[dict[str, Any]]:
@@ -153,6 +158,7 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
+            *sections(results_of("to-read"), rows_of("fewest"), signals()),
             *_kernels(),
             *_full_size(),
             *_growth(),
@@ -160,6 +166,11 @@ def page() -> str:
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
     )
+
+
+def signals() -> list[dict[str, Any]]:
+    """What sizes tell of wrong predictions."""
+    return [row for part in ("digits", "others") for row in rows_of(f"signal-{part}")]
 
 
 def _listed() -> list[str]:

@@ -27,7 +27,8 @@ class Settings:
     ``relative`` explanations inside of balls, ``held`` over balls; ``branched`` images per kind of
     region that is cut; ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo
     network, of which ``paired`` are also given to comparison rules by pairs; ``kernels``
-    certificates per network for both kernels; ``jobs`` processes of a sweep.
+    certificates per network for both kernels; ``necessity`` inputs per network whose
+    facts are looked at one by one; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -48,6 +49,7 @@ class Settings:
     heldout: int = 100
     paired: int = 10
     kernels: int = 1000
+    necessity: int = 10
     jobs: int = 1
 
     @staticmethod
@@ -71,6 +73,7 @@ class Settings:
             foreign=2,
             heldout=2,
             kernels=5,
+            necessity=2,
         )
 
 

@@ -170,7 +170,10 @@ class _Forms:
         duals: Sequence[tuple[Side, float]],
     ) -> None:
         self.propagation, self.open = propagation, {tensor: rows}
-        self.chosen, self.duals = chosen, duals
+        self.chosen = chosen
+        self.duals: dict[str, list[tuple[Side, float]]] = {}
+        for side, dual in duals:
+            self.duals.setdefault(side.tensor, []).append((side, dual))
         self.fixed = np.zeros(len(rows))
         self.best = np.full(len(rows), -np.inf)
 
@@ -194,8 +197,8 @@ class _Forms:
 
     def _charge_sides(self, name: str) -> None:
         """Subtract b s (x_u - t) for every side of a number of this tensor: see above."""
-        for side, dual in self.duals:
-            if side.tensor != name or not dual:
+        for side, dual in self.duals.get(name, ()):
+            if not dual:
                 continue
             shape = self.propagation.known[name].low.shape
             row = np.zeros((len(self.fixed), *shape[1:]))

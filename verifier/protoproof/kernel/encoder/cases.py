@@ -22,13 +22,15 @@ from protoproof.certificate.partition import PartForm
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio, decode_floats, hex_ratio
 from protoproof.kernel.arithmetic.outward import Array, Range
-from protoproof.kernel.budget import NODE, current, hold, spend
+from protoproof.kernel.budget import NODE, OPERATION, current, hold, spend
 from protoproof.kernel.encoder.activation import RELAXATIONS, Chosen
 from protoproof.kernel.encoder.backward import LinearPropagation, Side, least_of_forms
-from protoproof.kernel.encoder.interval import IntervalPropagation
+from protoproof.kernel.encoder.interval import PER_WALK, IntervalPropagation
 from protoproof.kernel.encoder.step import ReplayError
 from protoproof.kernel.latent.reached import Latents
 from protoproof.kernel.model.file import LatentTensor
+
+_PER_TENSOR = 32 * OPERATION  # to look at one, with nothing to be computed
 
 
 class ImpossibleCaseError(Exception):
@@ -49,6 +51,10 @@ class Case(IntervalPropagation):
         for side in sides:
             if side.tensor not in whole.known or side.number >= whole.known[side.tensor].low.size:
                 raise CertificateError("parts: a cut of a unit that the encoder does not have")
+        spend("a case", PER_WALK + _PER_TENSOR * (len(whole.known) + len(sides)))
+        by_tensor: dict[str, list[Side]] = {}
+        for side in sides:
+            by_tensor.setdefault(side.tensor, []).append(side)
         changed: set[str] = set()
         for name, before in whole.known.items():
             found = before
@@ -59,9 +65,8 @@ class Case(IntervalPropagation):
                     again = self._run(node)
                     found = _both(before, again)
                     changed.add(name)
-            own = [side for side in sides if side.tensor == name]
-            if own:
-                found = _on(found, own)
+            if name in by_tensor:
+                found = _on(found, by_tensor[name])
                 changed.add(name)
             self.known[name] = found
         if not changed:
@@ -127,6 +132,7 @@ def _bounded(
     sites, size = tensor.sites, math.prod(tensor.shape)
     if np.unique(sites).size != sites.size:
         raise ReplayError("linear bounds of locations that overlap")
+    spend("linear bounds", _PER_TENSOR * len(case.known))
     hold("the linear bounds", 16 * sites.size)
     slopes = decode_floats(form.coefficients, sites.size, np.float64)
     row = np.zeros((1, size))

@@ -35,7 +35,7 @@ Key = tuple[int, tuple[int, ...], tuple[CeilingFact, ...]]
 
 # Opponents aimed at (by a location that keeps distances, by a free one), steps that improve a
 # point alone, passes over the locations.
-_OPPONENTS, _OF_FREE, _STEPS, _PASSES = 10, 48, 10, 2
+_OPPONENTS, _OF_FREE, _STEPS, _PASSES = 6, 16, 6, 2
 # How far "far away" is, in sizes of the set of prototypes: similarity there is next to nothing.
 _FAR = 64.0
 
