@@ -30,6 +30,7 @@ from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size
 from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.explained import RADII, explained
 from tests.benchmarks.fewest import fewest
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
@@ -63,6 +64,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
+    **{f"explained-{name}": partial(explained, name) for name in RADII},
     "to-read": to_read,
     "signal-digits": partial(as_a_signal, DIGITS),
     "signal-others": partial(as_a_signal, OTHERS),

@@ -24,11 +24,11 @@ class Settings:
     mnist-7x7, of which ``baseline`` are also given to the published pair algorithms, and ``slow``
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
-    ``relative`` explanations inside of balls; ``branched`` images per kind of region that is cut;
-    ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo network, of which
-    ``paired`` are also given to comparison rules by pairs; ``kernels`` certificates per network for
-    both kernels; ``necessity`` inputs per network whose facts are looked at one by
-    one; ``jobs`` processes of a sweep.
+    ``relative`` explanations inside of balls, ``held`` over balls; ``branched`` images per kind of
+    region that is cut; ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo
+    network, of which ``paired`` are also given to comparison rules by pairs; ``kernels``
+    certificates per network for both kernels; ``necessity`` inputs per network whose
+    facts are looked at one by one; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -41,6 +41,7 @@ class Settings:
     sweep: int = 60
     regions: int = 500
     relative: int = 50
+    held: int = 200
     truth: int = 500
     smallest: int = 100
     branched: int = 100
@@ -65,6 +66,7 @@ class Settings:
             sweep=5,
             regions=10,
             relative=3,
+            held=4,
             truth=30,
             smallest=5,
             branched=4,
