@@ -38,6 +38,7 @@ from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
+from tests.benchmarks.patches import patches
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -59,6 +60,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "levels-synthetic": synthetic,
     "region": region,
     "branch": branch,
+    "patches": patches,
     "end-to-end": end_to_end,
     "truth": truth,
     "minimum": minimum,

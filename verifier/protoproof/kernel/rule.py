@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from protoproof.kernel.claims import Alike, Contrast, Necessary, Robust, Sufficient
+from protoproof.kernel.claims import Alike, Contrast, Necessary, NecessaryTile, Robust, Sufficient
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import Margin
 from protoproof.kernel.model.file import ModelFile
@@ -116,9 +116,10 @@ class Readings:
 
 @dataclass(frozen=True)
 class Witnessed:
-    """The facts that a witness shows to be necessary."""
+    """The facts that a witness shows to be necessary, and the tiles of the input."""
 
     necessary: tuple[Necessary, ...]
+    tiles: tuple[NecessaryTile, ...] = ()
 
 
 @dataclass(frozen=True)

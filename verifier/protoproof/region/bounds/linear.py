@@ -88,7 +88,7 @@ def affordable(graph: Graph, method: str, parts: int = 1) -> int:
     """
     work, layers = 0, []
     for node in graph.nodes:
-        if node.op in _LINES and node.inputs[0] != graph.input:
+        if node.op in LINES and node.inputs[0] != graph.input:
             size = math.prod(graph.shapes[node.inputs[0]])
             layers.append((size, 2 * size * work))
         shape = graph.shapes[node.output]
@@ -126,7 +126,7 @@ class Passage:
     def _before(self, call: Call, values: dict[str, Interval]) -> None:
         self.values = values
         name = call.node.inputs[0] if call.node.inputs else ""
-        if call.node.op in _LINES and name in self.nodes:
+        if call.node.op in LINES and name in self.nodes:
             self._sharpen(name, call.node.op in ("Relu", "LeakyRelu"))
 
     def _sharpen(self, name: str, only_crossing: bool) -> None:
@@ -210,8 +210,8 @@ class _Forms:
 
     def _passed(self, node: Node, rows: Tensor) -> bool:
         computed = self.passage.computed(node)
-        if node.op in _LINES:
-            low, above, high, over = _LINES[node.op](
+        if node.op in LINES:
+            low, above, high, over = LINES[node.op](
                 self.passage.graph.call(node), self.passage.values[computed[0]]
             )
             up, down = rows.clamp(min=0.0), rows.clamp(max=0.0)
@@ -322,7 +322,7 @@ def _supporting(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     return slope, height(slope)
 
 
-_LINES: dict[str, Callable[[Call, Interval], Lines]] = {
+LINES: dict[str, Callable[[Call, Interval], Lines]] = {
     "Relu": lambda call, x: _leaky(0.0, x),
     "LeakyRelu": lambda call, x: _leaky(call.number("alpha", 0.01), x),
     "Sigmoid": lambda call, x: _sigmoid(x),
