@@ -336,6 +336,11 @@ def print_certified(
             f"top {sets.k:<8}{len(sets.certain)} prototypes stay, {len(sets.may_leave)} may leave, "
             f"{len(sets.may_join)} may join"
         )
+    _print_proof(out, result, certificates, model)
+
+
+def _print_proof(out: Any, result: Any, certificates: tuple[str, ...], model: Path) -> None:
+    """What the checker says, and where the certificates are."""
     if result.checks:
         states = Counter(report.status for report in result.checks)
         out.print("checker     " + ", ".join(f"{n} {state}" for state, n in states.items()))
