@@ -161,10 +161,10 @@ def test_tiles_that_stay_are_proved_to_suffice_and_shown_to_be_necessary() -> No
 
 def test_the_search_frees_about_as_many_tiles_as_deciding_one_by_one() -> None:
     network = certifier().network
-    search = Keeping(network, region((), "1/5", 7), network.observe(image()).predicted, np.inf)
+    search = Keeping(network, region((), "1/5", 10), network.observe(image()).predicted, np.inf)
     free = search.run()
     assert search.proves(free)
-    slow = Keeping(network, region((), "1/5", 7), search.predicted, np.inf)
+    slow = Keeping(network, region((), "1/5", 10), search.predicted, np.inf)
     one = np.zeros_like(free)
     for tile in np.argsort(slow.sensitivity(), kind="stable").tolist():
         one[tile] = True
