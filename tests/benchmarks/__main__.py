@@ -28,17 +28,21 @@ from protoproof.files import make_directory, write_atomic
 from protoproof.resources import ZOO
 from tests.benchmarks.branch import branch
 from tests.benchmarks.cub import cub_size
+from tests.benchmarks.defaults import defaults
 from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.fewest import fewest
 from tests.benchmarks.foreign import foreign
 from tests.benchmarks.full_size import full_size
 from tests.benchmarks.growth import growth
-from tests.benchmarks.heldout import heldout
+from tests.benchmarks.heldout import heldout, heldout_times
 from tests.benchmarks.kernels import kernels
 from tests.benchmarks.levels import levels, synthetic
 from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
+from tests.benchmarks.necessity import necessity
 from tests.benchmarks.patches import patches
+from tests.benchmarks.reading import DIGITS, OTHERS, as_a_signal, to_read
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -51,19 +55,26 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "mnist-7x7": mnist_7x7,
     "cub-size": lambda settings: [cub_size(settings)],
     "growth": growth,
+    "defaults": defaults,
     **{f"sweep-{name}": partial(sweep, name) for name in ENTRIES},
     "full-size": full_size,
     "foreign": foreign,
     **{f"heldout-{name}": partial(heldout, name) for name in ZOO},
+    "heldout-times": heldout_times,
     **{f"kernels-{name}": partial(kernels, name) for name in ZOO},
     **{f"levels-{name}": partial(levels, name) for name in ZOO},
     "levels-synthetic": synthetic,
+    "to-read": to_read,
+    "signal-digits": partial(as_a_signal, DIGITS),
+    "signal-others": partial(as_a_signal, OTHERS),
+    "fewest": fewest,
     "region": region,
     "branch": branch,
     "patches": patches,
     "end-to-end": end_to_end,
     "truth": truth,
     "minimum": minimum,
+    "necessity": necessity,
 }
 
 

@@ -8,13 +8,15 @@ them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from models.families import FAMILIES
 from protoproof.resources import ZOO
 from tests.benchmarks.full_size import TARGETS
 from tests.benchmarks.measure import ROOT
+from tests.benchmarks.reading_page import sections
 from tests.benchmarks.rules import RULES
 from tests.benchmarks.table import grid
 
@@ -48,7 +50,8 @@ table in the README from the results.
 - *facts*: the mean size of the smallest explanation; *vocabularies*: the mean size in each.
 - *comparison rule*: mean facts of a rule on the inputs that it explains, and ours on the same.
 - *accepted*: certificates that a checker accepts, read again from their bytes, of inputs explained.
-- *CPU ms*: median processor time of one explanation, certificate and check included, one thread.
+- *CPU ms*: median processor time of one explanation, certificate and check included, one thread;
+  over 10 inputs, measured apart from the rest (`--only heldout-times`), on a busy machine.
 """
 
 KERNELS = """## Both kernels
@@ -85,6 +88,14 @@ latents and {scores_equal} scores had the bits that they have alone (other heads
 a picture took {batched_s:g} s in the batch against {single_s:g} s alone.
 """
 
+GROWTH = """## How searches grow
+
+Processor seconds of the search for one sufficient set over synthetic heads and latents (`python -m
+tests.benchmarks --only growth`; certificate and check not included; one latent each, one thread of
+a busy machine), and the exponent that fits them best. The explanations differ in size, and small
+ones end early: an exponent below 1 is no law.
+"""
+
 FULL_SIZE_HEAD = [
     "network", "prototypes", "inspect", "import", "load", "forward pass", *VOCABULARIES,
     "auto, with witnesses", "check", "MiB",
@@ -111,11 +122,15 @@ Interpretable Fine-Grained Image Recognition. CVPR, 2021.
 
 def rows_of(name: str) -> list[dict[str, Any]]:
     """The rows of one workload's results; none where it was not measured."""
+    return [row for result in results_of(name) for row in result["rows"]]
+
+
+def results_of(name: str) -> list[dict[str, Any]]:
+    """What one workload measured; none where it was not."""
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         return []
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return [row for result in document["results"] for row in result["rows"]]
+    return list(json.loads(path.read_text(encoding="utf-8"))["results"])
 
 
 def zoo() -> list[dict[str, Any]]:
@@ -143,12 +158,19 @@ def page() -> str:
             "## Held-out samples of the zoo\n",
             grid(["network", "head", *HEAD], trained),
             *_listed(),
+            *sections(results_of("to-read"), rows_of("fewest"), signals()),
             *_kernels(),
             *_full_size(),
+            *_growth(),
             "## Every comparison rule\n",
             grid(["network or head", "rule", "its facts", "ours", "inputs"], rules),
         ]
     )
+
+
+def signals() -> list[dict[str, Any]]:
+    """What sizes tell of wrong predictions."""
+    return [row for part in ("digits", "others") for row in rows_of(f"signal-{part}")]
 
 
 def _listed() -> list[str]:
@@ -190,6 +212,31 @@ def _full_size() -> list[str]:
     ]  # fmt: skip
     batch = next(row["batch"] for row in rows if "batch" in row)
     return [FULL_SIZE.format(**batch), grid(FULL_SIZE_HEAD, [targets, *map(_full_size_row, rows)])]
+
+
+def _growth() -> list[str]:
+    """How searches grow, where that was measured."""
+    path = RESULTS / "growth.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))["results"][0]
+    rows = [
+        [by, word, _series(row["seconds"]), _series(row["facts"]), f"{row['exponent']:g}"]
+        for by in ("prototypes", "locations", "classes")
+        for word, row in found[by].items()
+    ]
+    largest = [
+        [name, f"{row['seconds']:.1f}", str(row["facts"])] for name, row in found["largest"].items()
+    ]
+    return [
+        GROWTH,
+        grid(["by", "vocabulary", "seconds", "facts", "exponent"], rows),
+        grid(["the largest", "seconds", "facts"], largest),
+    ]
+
+
+def _series(values: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{n}: {'-' if v is None else format(v, 'g')}" for n, v in values.items())
 
 
 def _full_size_row(row: dict[str, Any]) -> list[str]:
@@ -236,8 +283,14 @@ def _cells(row: dict[str, Any], *, sizes: bool = False) -> list[str]:
         _comparison(row),
         "-" if row["necessary_share"] is None else f"{row['necessary_share']:.0%}",
         f"{row['proved']} of {row['images']}",
-        f"{1000 * row['seconds']:.0f}",
+        f"{1000 * times().get(row['method'], row['seconds']):.0f}",
     ]
+
+
+@cache
+def times() -> dict[str, float]:
+    """Seconds of one explanation, where they were measured again."""
+    return {row["method"]: row["seconds"] for row in rows_of("heldout-times")}
 
 
 def _comparison(row: dict[str, Any]) -> str:

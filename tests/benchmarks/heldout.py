@@ -6,7 +6,9 @@ that one is.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from models.trunk import Network as Module
 from protoproof.errors import ProtoProofError
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network, load
-from protoproof.resources import zoo_path
+from protoproof.resources import ZOO, zoo_path
 from tests.benchmarks.measure import Settings
 from tests.benchmarks.tally import tally
 from tests.support.foreign.export import EXPORTERS, quiet
@@ -41,6 +43,23 @@ def heldout(name: str, settings: Settings) -> list[dict[str, Any]]:
         **tally(Explainer(network), unseen(name, settings.heldout).x, settings.paired).row(),
     }
     return [{"workload": "heldout", "rows": [row]}]
+
+
+def heldout_times(settings: Settings) -> list[dict[str, Any]]:
+    """Processor time of one explanation with all defaults, for every network of the zoo: medians
+    over ``paired`` samples, what a network's explanations share not counted."""
+    rows = []
+    for name in ZOO:
+        network, samples = load(zoo_path(name)), unseen(name, settings.paired).x
+        explainer, seconds = Explainer(network), []
+        explainer.explain(samples[0])
+        for x in samples:
+            started = time.process_time()
+            explainer.explain(x)
+            seconds.append(time.process_time() - started)
+        row = {"method": name, "network": network.sha256, "images": len(samples)}
+        rows.append({**row, "seconds": round(statistics.median(seconds), 4)})
+    return [{"workload": "heldout, seconds", "rows": rows}]
 
 
 def recognised(name: str, trained: Network) -> dict[str, str]:

@@ -28,7 +28,8 @@ class Settings:
     ``patched`` per region in which pixels stay;
     ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo network, of which
     ``paired`` are also given to comparison rules by pairs; ``kernels`` certificates per network for
-    both kernels; ``jobs`` processes of a sweep.
+    both kernels; ``necessity`` inputs per network whose facts are looked at one by
+    one; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
@@ -49,6 +50,7 @@ class Settings:
     heldout: int = 100
     paired: int = 10
     kernels: int = 1000
+    necessity: int = 10
     jobs: int = 1
 
     @staticmethod
@@ -72,6 +74,7 @@ class Settings:
             foreign=2,
             heldout=2,
             kernels=5,
+            necessity=2,
         )
 
 

@@ -11,7 +11,8 @@ Target = tuple[str, str, float | None, bool | None]
 
 def targets(results: Results) -> list[Target]:
     """(what, limit, measured, met) for every target whose workload was run."""
-    return [*_one_location(results), *_grid(results), *_large(results)]
+    parts = (_one_location, _grid, _large, _growth, _defaults)
+    return [target for part in parts for target in part(results)]
 
 
 def _row(result: dict[str, Any], *methods: str) -> dict[str, Any]:
@@ -66,3 +67,19 @@ def _large(results: Results) -> Iterator[Target]:
             )
         for vocabulary, row in result["certified"].items():
             yield _at_most(f"cub-size, {vocabulary}: checker seconds", row.get("check_s"), 1, " s")
+
+
+def _growth(results: Results) -> Iterator[Target]:
+    for result in _of(results, "growth of searches"):
+        for by in ("prototypes", "locations", "classes"):
+            for vocabulary, row in result[by].items():
+                yield _at_most(f"search of {vocabulary}: exponent in {by}", row["exponent"], 1.2)
+        for name, row in result["largest"].items():
+            yield _at_most(f"search of {name}: seconds", row["seconds"], 5, " s")
+
+
+def _defaults(results: Results) -> Iterator[Target]:
+    for result in _of(results, "all defaults"):
+        for row, limit in zip(result["rows"], (8, 50), strict=True):
+            yield _at_most(f"{row['method']}, all defaults", row["explain_ms"], limit, " ms")
+            yield _at_most(f"{row['method']}: forward passes", row["forward_passes"], 3)

@@ -13,7 +13,7 @@ from protoproof.prover.search.names import VOCABULARIES
 
 _ORACLES = {
     "mixed": ("exact", "relational"),
-    "pairs": ("triangle", "exact", "relational", "cascade"),
+    "pairs": ("triangle", "exact", "relational"),
 }
 
 

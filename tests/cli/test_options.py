@@ -180,7 +180,7 @@ def test_facts_are_in_words_without_a_page(digit: Path, tmp_path: Path) -> None:
     result = protoproof(*options, "--out", out, "--no-pages")
     assert result.code == 0, result.err
     facts = [line for line in result.out.splitlines() if line.startswith("  - ")]
-    assert f"ceiling ({len(facts)} facts)" in result.out
+    assert f"ceiling ({len(facts)} facts with " in result.out
     assert all("similarity" in fact for fact in facts)
     assert not (tmp_path / "x.html").exists()
 

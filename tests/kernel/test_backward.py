@@ -354,7 +354,7 @@ def test_many_rows_are_propagated_a_few_at_a_time(monkeypatch: pytest.MonkeyPatc
     found: list[str] = []
     for kind, lines in list(RELAXATIONS.items()):
         monkeypatch.setitem(
-            RELAXATIONS, kind, lambda step, f=lines, k=kind: (found.append(k), f(step))[1]
+            RELAXATIONS, kind, lambda step, c, f=lines, k=kind: (found.append(k), f(step, c))[1]
         )
     rows = np.random.default_rng(2).normal(size=(50, 5, 1, 1))
     together = least_of_forms(reached(), "y", rows)

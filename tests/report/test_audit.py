@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from protoproof.campaign import Instances, Options, read_campaign, run_campaign
+from protoproof.campaign.signal import signal
 from protoproof.campaign.store import Ledger
 from protoproof.errors import InputError, MissingDependencyError
 from protoproof.report.audit import audit_page, audit_to_files
 from protoproof.report.audit import html as audit_html
-from protoproof.report.audit.figures import curves, histogram, matrix, waterfall
+from protoproof.report.audit.figures import SIDE, curves, histogram, matrix, roc, waterfall
 from protoproof.report.audit.html import find_browser, print_pdf, render_audit
 from protoproof.report.audit.overview import (
     failures_first,
@@ -41,7 +42,7 @@ from protoproof.report.audit.page import (
 )
 from tests.support.campaign import MODEL, InlineEngine, digits, network, small_file, some
 from tests.support.cli import protoproof
-from tests.support.gate import HEADER, gate
+from tests.support.gate import HEADER, gate, row
 
 BROWSER = find_browser()
 RULES = "campaign: {vocabulary: topk, witnesses: false}\nrules:\n  accuracy: {at_least: 0.5}\n"
@@ -523,6 +524,24 @@ def test_curves_and_matrix() -> None:
     found = matrix([[0, 2], [1, 0]])
     assert [(c.class_, c.prototype, c.count) for c in found.cells] == [(0, 1, 2), (1, 0, 1)]
     assert found.cells[0].opacity > found.cells[1].opacity
+
+
+def test_what_sizes_tell_of_wrong_predictions(page: AuditPage) -> None:
+    """Drawn where it was measured; else the counts, and why not."""
+    assert page.signal.reason
+    assert "Not measured: " in render_audit(page)
+    rows = [row(i, size=2, numbers=5, margin=1.0 + i) for i in range(7)]
+    rows += [row(7 + i, label=1, predicted=0, size=9, numbers=4, margin=2.0) for i in range(5)]
+    told = signal(rows)
+    facts, numbers, margin = roc(told)
+    assert facts.path.split()[0] == f"0.0,{SIDE}"
+    assert facts.path.split()[-1] == f"{SIDE},0.0"
+    html = render_audit(replace(page, signal=told))
+    assert f'<polyline class="line" points="{facts.path}"/>' in html
+    assert "5 wrong predictions and 7 right ones" in html
+    assert facts.told.area == 1.0
+    assert f'<td data-label="Area">{numbers.told.area:.3f}</td>' in html
+    assert f"{margin.told.low:.3f} to {margin.told.high:.3f}" in html
 
 
 @pytest.fixture(scope="module")

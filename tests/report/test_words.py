@@ -140,6 +140,9 @@ def test_limits_say_what_is_open() -> None:
     text = " ".join(limits_words(core, 2, 3))
     assert f"Necessity is open for {facts - 2} facts" in text
     assert "may exist. It has at least 3 facts." in text
+    assert "name some needlessly" not in text
+    listed = make_core(make_scene(), "topk")
+    assert "may still name some needlessly" in " ".join(limits_words(listed, 0, None))
     closed = " ".join(limits_words(core, facts, facts))
     assert "Necessity" not in closed
     assert "may exist" not in closed

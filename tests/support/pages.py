@@ -84,8 +84,8 @@ def make_page(
         model=PageModel("tiny", "ab" * 32, here.tiny.grid, (("Trained on", "dots"),)),
         certificate=PageCertificate("tiny.cert.json", "cd" * 32, RECHECK),
         sizes=(
-            PageSize("topk", None, "unknown (uncertified)", 0.01),
-            PageSize(vocabulary, 6, "proved", 0.02),
+            PageSize("topk", None, None, "unknown (uncertified)", 0.01),
+            PageSize(vocabulary, 6, 14, "proved", 0.02),
         ),
         seconds=0.03,
         patches=Patches(

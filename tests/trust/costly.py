@@ -16,8 +16,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.parser import parse_graph
 
+from protoproof.certificate import read_certificate
 from protoproof.certificate.cases import CaseTree, ChannelSplit, DistanceSplit, Leaf, PlaceSplit
-from protoproof.certificate.partition import InputCut, Part, PartNode
+from protoproof.certificate.partition import InputCut, Part, PartForm, PartNode, UnitCut
 from protoproof.certificate.schema import (
     BoxDomain,
     CeilingFact,
@@ -195,12 +196,31 @@ def expanded(kind: str) -> Files:
     return Files(model, file(claim(model, (4, 1), ("linear", "nearest", "linear"))))
 
 
+def unit_cases(depth: int) -> Files:
+    """A region in cases, two for every cut, each with a form and a multiplier for every cut."""
+    here = tiny(100, channels=16, side=7)
+    core = read_certificate(hostile.over_a_ball(here, here.data, 1 << 20).certificate).core
+    unit = core.model.latent[0]
+    ones = numbers(np.ones(16 * 49), "<f8")
+    form = PartForm(coefficients=ones, duals=((1.0).hex(),) * depth)
+    nodes: list[PartNode] = []
+
+    def cut(left: int) -> None:
+        if not left:
+            nodes.append(Part(forms=(form,)))
+            return
+        nodes.append(UnitCut(tensor=unit, number=left, at=(0.0).hex()))
+        cut(left - 1)
+        cut(left - 1)
+
+    cut(depth)
+    return Files(here.data, file(core.model_copy(update={"parts": tuple(nodes)})))
+
+
 def parts(count: int) -> Files:
     """A region in many parts, each of which is walked."""
     here = tiny(100, channels=16, side=7)
     base = hostile.over_a_ball(here, here.data, None)
-    from protoproof.certificate import read_certificate
-
     core = read_certificate(base.certificate).core
     nodes: list[PartNode] = []
 
@@ -429,6 +449,7 @@ CASES: dict[str, Callable[[], Files]] = {
     "every tensor of a walk": lambda: hostile.large_tensors(600, 150, 9),
     "refutations times prototypes, squared": lambda: hostile.many_refutations(4000, 4000),
     "4,096 parts": lambda: parts(4096),
+    "cases of units": lambda: unit_cases(10),
     "each layer through all before": lambda: hostile.many_layers(400),
     # further measurements, rows and forms
     "locations": lambda: hostile.many_measurements(1500, 20),

@@ -205,6 +205,7 @@ ORIGINALS: dict[str, Callable[[], Original]] = {
     "a region, propagated": lambda: certified(ZOO_REGION, "linf:0.02", method="linear"),
     "light": lambda: certified(ZOO_REGION, "brightness:0.02,0.01", 1),
     "parts": lambda: certified(ZOO_REGION, "occlude:2,2,2,2", 2, method="branch"),
+    "units in cases": lambda: certified(ZOO_REGION, "linf:0.14", 1, method="split"),
     "facts over a region": lambda: explained(ZOO_REGION, 3, domain="linf:0.01"),
     "facts that hold": lambda: holding(ZOO_REGION, "linf:0.005", 5),
     "scaled distances": lambda: explained("digits-diagonal"),

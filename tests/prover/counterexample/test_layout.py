@@ -27,7 +27,7 @@ def test_laid_out_latents_meet_the_facts(propose: object, domain: Domain, seed: 
     assert facts is not None
     search = _Search(instance, domain, facts, 1)
     for row in range(len(search.weights)):
-        latent = search.base.layout.latents(search.demands, [row])[0]
+        latent = search.base.layout.latent(search.demands, row)
         best = instance.head.measurement(latent).min(axis=0)
         for fact in facts.activations:
             assert best[fact.prototype] == pytest.approx(fact.lower, rel=1e-6, abs=1e-6)
@@ -50,7 +50,7 @@ def test_they_come_closer_to_losing() -> None:
         assert facts is not None
         search = _Search(instance, Free(), facts, 1)
         for row, weights in enumerate(search.weights):
-            latent = search.base.layout.latents(search.demands, [row])[0]
+            latent = search.base.layout.latent(search.demands, row)
             best = instance.head.measurement(latent).min(axis=0)
             margin = instance.similarity(best) @ weights + search.offset[row]
             closer += margin < instance.margins[search.rows[row]] - 0.01
@@ -65,6 +65,6 @@ def test_every_location_may_be_free() -> None:
     assert facts is not None
     bare = type(facts)(ceilings=facts.ceilings)
     search = _Search(instance, Free(), bare, 1)
-    latent = search.base.layout.latents(search.demands, [0])[0]
+    latent = search.base.layout.latent(search.demands, 0)
     assert latent.shape == instance.latent.shape
     assert np.isfinite(latent).all()

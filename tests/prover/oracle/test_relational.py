@@ -39,18 +39,21 @@ def instance_with(seed: int, kind: str = "log_ratio") -> Instance:
     return make_instance(head, instance.latent)
 
 
-def all_margins(instance: Instance, domain: Domain, facts: FactSet) -> np.ndarray:
+def all_margins(
+    instance: Instance, domain: Domain, facts: FactSet, *, at_facts: bool = False
+) -> np.ndarray:
     """The relational bound of every margin, also where intervals would do."""
-    oracle = RelationalOracle(np.inf)
+    oracle = RelationalOracle(np.inf, at_facts)
     return oracle.decide(oracle.prepare(instance, domain), facts).margins
 
 
 @given(seeds)
 @KINDS
-def test_no_latent_on_the_spheres_beats_the_bound(kind: str, seed: int) -> None:
+@pytest.mark.parametrize("at_facts", [False, True])
+def test_no_latent_on_the_spheres_beats_the_bound(at_facts: bool, kind: str, seed: int) -> None:
     instance = instance_with(seed, kind)
     facts = some_pairs(instance, seed)
-    margins = all_margins(instance, Free(), facts)
+    margins = all_margins(instance, Free(), facts, at_facts=at_facts)
     rng = np.random.default_rng(seed)
     spheres = [
         Sphere(

@@ -14,7 +14,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import ceilings_of
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
-from protoproof.prover.search.entailment import KINDS
+from protoproof.prover.search.entailment import KINDS, by_cases
 from protoproof.prover.search.minimum import Minimum, minimum
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
@@ -37,7 +37,7 @@ def proved(instance: Instance, domain: Domain, facts: FactSet) -> bool:
     return any(
         o.decide(o.prepare(instance, domain), facts).verdict.status is Status.PROVED  # type: ignore[attr-defined]
         for o in (IntervalOracle(), RelationalOracle())
-    )
+    ) or bool(domain == Free() and facts.pairs and by_cases(instance, domain, facts))
 
 
 def smallest_proved(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> int:

@@ -15,6 +15,7 @@ from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pai
 from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.deletion import by_worth, delete
+from protoproof.prover.search.mixed import mixed, where_seen
 from protoproof.prover.search.pairs import grow
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
@@ -106,3 +107,16 @@ def test_free_domain_needs_a_fact_at_every_location() -> None:
     assert grow(state)
     delete(state, by_worth(state))
     assert all(state.chosen)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_naming_where_it_is_seen_never_costs_a_fact(seed: int) -> None:
+    """What is named at its location still suffices, and names no more."""
+    instance = random_instance(seed, prototypes=12, grid=(2, 3))
+    state = IntervalOracle().prepare(instance, Free())
+    facts = mixed(state)
+    assert facts is not None
+    there = where_seen(state, facts)
+    assert state.decide(there).verdict.status is Status.PROVED
+    assert len(there) == len(facts)
+    assert {f.prototype for f in there.activations} <= {f.prototype for f in facts.activations}

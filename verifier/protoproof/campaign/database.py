@@ -13,7 +13,7 @@ from pathlib import Path
 from protoproof.campaign.places import LEDGER
 from protoproof.errors import InputError, OutputError, ProtoProofError
 
-_FORMAT = "protoproof.ledger/5"
+_FORMAT = "protoproof.ledger/6"
 _LONGEST = 1 << 26  # bytes of one value
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")  # https://sqlite.org/fileformat2.html
 
@@ -23,7 +23,8 @@ CREATE TABLE models (sha256 TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 CREATE TABLE results (key TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
   predicted INTEGER, margin REAL, top INTEGER, vocabulary TEXT, oracle TEXT, size INTEGER,
   possible INTEGER, necessary INTEGER, sizes TEXT NOT NULL, prototypes TEXT NOT NULL,
-  signature TEXT, certificate TEXT, core TEXT, "limit" REAL, level TEXT) STRICT;
+  signature TEXT, certificate TEXT, core TEXT, "limit" REAL, level TEXT,
+  numbers INTEGER) STRICT;
 CREATE TABLE timings (key TEXT PRIMARY KEY, seconds REAL NOT NULL, ended TEXT NOT NULL,
   worker INTEGER NOT NULL, megabytes REAL, carried INTEGER NOT NULL) STRICT;
 CREATE TABLE plan (position INTEGER PRIMARY KEY, idx INTEGER NOT NULL, label INTEGER NOT NULL,

@@ -37,6 +37,7 @@ from protoproof.explanation.evidence import recordable
 from protoproof.explanation.explainer import Explainer
 from protoproof.explanation.result import OUT_OF_TIME, Explanation
 from protoproof.kernel import CheckReport, check
+from protoproof.length import numbers
 from protoproof.network import Observation, load
 from protoproof.network.recorded import input_digest, same_prediction
 from protoproof.prover.proof.encode import model_identity
@@ -142,6 +143,7 @@ def explained(
             "status": attempt.verdict.status.value,
             "reason": attempt.verdict.reason,
             "size": attempt.size,
+            "numbers": None if attempt.size is None else attempt.numbers,
         }
         for attempt in found.attempts
     }
@@ -170,7 +172,7 @@ def explained(
 def _without_size(entry: dict[str, Any], reason: str) -> dict[str, Any]:
     if entry["size"] is None:
         return entry
-    return {"status": Status.UNKNOWN.value, "reason": reason, "size": None}
+    return {"status": Status.UNKNOWN.value, "reason": reason, "size": None, "numbers": None}
 
 
 def top_prototype(explainer: Explainer, found: Explanation) -> int:
@@ -190,6 +192,7 @@ def _certified(
         vocabulary=core.vocabulary,
         oracle=found.oracle,
         size=len(core.facts),
+        numbers=numbers(core.facts, core.instance.locations),
         possible=possible_facts(core, len(explainer.network.head.prototypes)),
         necessary=len(found.necessary),
         prototypes=named_prototypes(core),
@@ -240,6 +243,7 @@ def carried_over(
         margin=float(instance.margins.min()),
         top=int(np.argmax(instance.activation)),
         possible=possible_facts(core, len(network.head.prototypes)),
+        numbers=numbers(core.facts, core.instance.locations),
         sizes=sizes,
         prototypes=named_prototypes(core),
         certificate=_digest(content),

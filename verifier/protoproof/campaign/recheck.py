@@ -40,6 +40,7 @@ from protoproof.errors import InputError, ProtoProofError
 from protoproof.files import read_regular
 from protoproof.kernel import CheckReport, ModelFile, check
 from protoproof.kernel.claims import Claim, Robust, Sufficient
+from protoproof.length import numbers
 from protoproof.network import Network
 from protoproof.network.recorded import input_digest
 from protoproof.prover.latent.atoms import Atoms
@@ -157,6 +158,7 @@ class Rechecker:
             predicted=seen.predicted if self._labels else core.instance.predicted,
             vocabulary=core.vocabulary,
             size=len(core.facts),
+            numbers=numbers(core.facts, core.instance.locations),
             possible=possible_facts(core, len(self.network.head.prototypes)),
             necessary=len(found.report.necessary),
             sizes=self._sizes(key, seen, core, vocabularies),
@@ -225,6 +227,7 @@ class Rechecker:
                 "status": "unknown" if core is None else "proved",
                 "reason": reason if core is None else "",
                 "size": None if core is None else len(core.facts),
+                "numbers": None if core is None else numbers(core.facts, core.instance.locations),
             }
         return found
 

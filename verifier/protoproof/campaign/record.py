@@ -76,6 +76,7 @@ class Options:
     label: str | None = None
     level: str = "auto"
     compare: bool = False
+    for_reading: bool = False
 
     def __post_init__(self) -> None:
         # two words for one oracle are one option
@@ -132,10 +133,11 @@ class Record:
         vocabulary: of the chosen explanation.
         oracle: the one that found it.
         size: number of facts of the chosen explanation.
+        numbers: how many a person must read in them.
         possible: the largest number of facts that its vocabulary could need.
         necessary: how many of the facts have an accepted witness.
-        sizes: per vocabulary that was tried: status, reason, size, and ``certificate``, the sha256
-            of the file that proves the size where that is not the chosen explanation's.
+        sizes: per vocabulary that was tried: status, reason, size, numbers, and ``certificate``,
+            the sha256 of the file that proves the size where that is not the chosen explanation's.
         prototypes: those that the chosen explanation names (of a confirmed row: in facts that are
             proved necessary), ascending.
         signature: equal for explanations that name the same prototypes at the same locations.
@@ -162,6 +164,7 @@ class Record:
     core: str | None = None
     limit: float | None = None
     level: str | None = None
+    numbers: int | None = None
 
     def settled(self, limits: Limits) -> bool:
         """See :func:`settled`."""

@@ -12,6 +12,7 @@ from typing import Any
 from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.record import STATES, Row
 from protoproof.campaign.regions import RegionRecord
+from protoproof.campaign.signal import signal
 from protoproof.campaign.store import Timing
 from protoproof.version import TOOL
 
@@ -27,9 +28,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def sizes_of(rows: Sequence[Row], vocabulary: str) -> list[int]:
-    """Sizes of the explanations proved in one vocabulary."""
-    found = (row.record.sizes.get(vocabulary, {}).get("size") for row in rows)
+def sizes_of(rows: Sequence[Row], vocabulary: str, unit: str = "size") -> list[int]:
+    """Sizes of the explanations proved in one vocabulary: facts, or ``numbers`` to read."""
+    found = (row.record.sizes.get(vocabulary, {}).get(unit) for row in rows)
     return [size for size in found if size is not None]
 
 
@@ -91,9 +92,14 @@ def summary(
             for class_, name in enumerate(model.classes)
             if (own := [row for row in rows if row.label == class_])
         ],
-        "sizes": {v: spread(sizes_of(rows, v)) for v in vocabularies},
+        "sizes": {
+            v: spread(sizes_of(rows, v)) | {"numbers": spread(sizes_of(rows, v, "numbers"))}
+            for v in vocabularies
+        },
         "chosen": spread([r.size for r in proved if r.size is not None])
+        | {"numbers": spread([r.numbers for r in proved if r.numbers is not None])}
         | {"vocabularies": dict(sorted(Counter(str(r.vocabulary) for r in proved).items()))},
+        "signal": signal(rows).to_json(),
         "witnesses": {
             "facts": sum(r.size or 0 for r in proved),
             "necessary": sum(r.necessary or 0 for r in proved),
@@ -161,6 +167,7 @@ def _instance(row: Row) -> dict[str, Any]:
         "margin": record.margin,
         "vocabulary": record.vocabulary,
         "size": record.size,
+        "numbers": record.numbers,
         "necessary": record.necessary,
         "core": record.core,
         "level": record.level,

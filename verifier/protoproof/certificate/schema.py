@@ -311,8 +311,9 @@ class Core(Frozen):
     """Everything that is claimed and everything the proof needs besides the model file.
 
     With ``parts``, the domain's region of inputs is cut into parts, and the claim (which then needs
-    no fact) is proved part by part, over the box of latents that the checker finds for each: by
-    intervals, or with the numbered entry of ``part_evidence``.
+    no fact) is proved part by part, over the box of latents that the checker finds for each, and
+    the linear bounds that it propagates there: by intervals, or with the numbered entry of
+    ``part_evidence``.
 
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.

@@ -90,13 +90,15 @@ class _Node:
 class Proved:
     """A region in parts that are all proved: nodes in preorder, and the evidence they use.
 
-    ``box`` holds the latents of all parts.
+    ``box`` holds the latents of all parts. ``propagated``: linear bounds are, in layers of up to so
+    many units; None: intervals alone are used.
     """
 
     nodes: tuple[PartNode, ...]
     evidence: tuple[IntervalEvidence, ...]
     box: LatentBox
     progress: Progress
+    propagated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,7 @@ def core_of_parts(
     """
     plain = replace(region, parts=1) if isinstance(region, Brightness) else region
     reach = around(proved.box, instance.latent, require_statement(plain))
+    reach = replace(reach, propagated=proved.propagated)
     state = IntervalOracle().prepare(instance, reach)
     core = certificate_core(network, observation, reach, "pairs", FactSet(), state)
     update = {

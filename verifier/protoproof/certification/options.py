@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from protoproof.errors import UsageError
-from protoproof.region.bounds.names import METHODS, UNITS
+from protoproof.region.bounds.names import METHODS, SLOPES, SPLIT, UNITS
 
 if TYPE_CHECKING:
     from protoproof.certificate.schema import Core
 
-WAYS = ("auto", *UNITS, "branch", *METHODS)
+WAYS = ("auto", *UNITS, SLOPES, SPLIT, "branch", *METHODS)
 TOP = 10
 
 
@@ -33,10 +33,10 @@ class CertifyOptions:
     """How to decide one region.
 
     Attributes:
-        method: ``auto`` (intervals, then ``linear``, ``linear-deep``, and ``branch`` where few
-            quantities vary; the checker replays all), or the one to try after intervals: any of
-            these, or by auto_LiRPA ``crown-ibp``, ``crown``, ``alpha-crown``; ``interval`` tries
-            no other.
+        method: ``auto`` (intervals, then ``linear``, ``split`` which begins with ``linear-slopes``,
+            and ``branch`` where few quantities vary; the checker replays all), or the one to try
+            after intervals: any of these or ``linear-deep``, or by auto_LiRPA ``crown-ibp``,
+            ``crown``, ``alpha-crown``; ``interval`` tries no other.
         expected: the class that must be predicted; None for that of the centre.
         falsify: search counterexamples first.
         seed: of the falsifier.

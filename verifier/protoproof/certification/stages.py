@@ -1,8 +1,8 @@
 """The order of stages that prove a region, cheapest first.
 
 Bound the encoder by intervals and prove every margin over the box of latents, prototypes together;
-refine the cover; bound linear forms by our own propagation; cut the region into parts; or ask
-auto_LiRPA for the forms.
+refine the cover; bound linear forms by our own propagation; optimise its lines, and cut units; cut
+the region into parts; or ask auto_LiRPA for the forms.
 """
 
 from __future__ import annotations
@@ -18,9 +18,14 @@ from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope
-from protoproof.certification.branch_and_bound import Branching, Undecided, core_of_parts
+from protoproof.certification.branch_and_bound import (
+    Branching,
+    Proved,
+    core_of_parts,
+)
 from protoproof.certification.invariance import candidates
 from protoproof.certification.result import StageLog
+from protoproof.certification.splitting import MOST_CASES, Splitting
 from protoproof.certification.task import StageProof, Task
 from protoproof.errors import (
     BoundsError,
@@ -44,7 +49,7 @@ from protoproof.region.bounds.latent_bounds import (
     with_propagation,
 )
 from protoproof.region.bounds.lirpa import Lirpa
-from protoproof.region.bounds.names import UNITS
+from protoproof.region.bounds.names import SLOPES, SPLIT, UNITS
 from protoproof.region.bounds.partition import worth_cutting
 from protoproof.region.sets.region import LinfBall, Region
 from protoproof.region.sets.transformations import Shifts
@@ -161,7 +166,12 @@ class Stages:
             with task.log.stage(name) as say:
                 try:
                     if name == "branch":
-                        outcome = self._branch(region, instance, task, say)
+                        search = Branching(self.network, instance, task.deadline, task.watch)
+                        outcome = self._searched(search, region, instance, task, name, say)
+                    elif name in (SLOPES, SPLIT):
+                        outcome = self._searched(
+                            self._splitting(instance, task, name), region, instance, task, name, say
+                        )
                     else:
                         outcome = self._linear(region, instance, task, reach, open_, name, say)
                 except (BoundsError, UnsupportedOperatorError) as error:
@@ -214,19 +224,37 @@ class Stages:
             say("no facts that hold over the region force the class")
         return unknown("explanation: no facts that hold over the region force the class")
 
-    def _branch(
-        self, region: Region, instance: Instance, task: Task, say: Callable[[str], None]
+    def _splitting(self, instance: Instance, task: Task, name: str) -> Splitting:
+        """The search over units that are cut; one case is lines alone."""
+        return Splitting(
+            self.network,
+            instance,
+            1 if name == SLOPES else MOST_CASES,
+            task.deadline,
+            task.watch,
+            patient=task.options.method == name,
+        )
+
+    def _searched(
+        self,
+        search: Branching | Splitting,
+        region: Region,
+        instance: Instance,
+        task: Task,
+        name: str,
+        say: Callable[[str], None],
     ) -> StageProof | Counterexample | Verdict:
-        """Cut the region into parts that are proved one by one."""
-        found = Branching(self.network, instance, task.deadline, task.watch).run(region)
+        """Cut the region into parts, by inputs or by units, that are proved one by one."""
+        found = search.run(region)
         if isinstance(found, Counterexample):
             say("refuted")
             return found
         say(f"{found.progress.done} parts proved, {found.progress.open} open")
-        if isinstance(found, Undecided):
+        if not isinstance(found, Proved):
             return unknown(f"{found.reason}: {found.progress}")
         core = core_of_parts(self.network, task.observation, instance, region, found)
-        proof = self._checked(core, "branch", task)
+        alone = name == SPLIT and len(found.nodes) == 1
+        proof = self._checked(core, SLOPES if alone else name, task)
         return proof or unknown(f"uncertified: {self._objection or 'the parts'}")
 
     def _attempt(
@@ -260,5 +288,5 @@ class Stages:
 
 def _further(method: str, region: Region) -> tuple[str, ...]:
     """What is tried after intervals."""
-    unasked = (*UNITS, "branch") if worth_cutting(region) else tuple(UNITS)
+    unasked = ("linear", SLOPES, "branch", SPLIT) if worth_cutting(region) else ("linear", SPLIT)
     return {"auto": unasked, "interval": ()}.get(method, (method,))

@@ -28,6 +28,7 @@ from rich.text import Text
 from protoproof.cli.options import (
     Compare,
     Domain,
+    ForReading,
     Inflate,
     Json,
     Label,
@@ -48,6 +49,7 @@ from protoproof.extras import require
 if TYPE_CHECKING:
     from protoproof.campaign import Campaign, CampaignOptions, Instances
     from protoproof.campaign import Progress as Step
+    from protoproof.campaign.signal import Signal
     from protoproof.network import Network
 
 Data = Annotated[str, typer.Option("--data", help="mnist5k, FILE.npz, or an image folder (test).")]
@@ -104,6 +106,7 @@ def campaign(
     label: Label = None,
     level: Level = "auto",
     compare: Compare = False,
+    for_reading: ForReading = False,
     latent: Latent = None,
     output: Output = None,
     preprocess: Preprocess = None,
@@ -125,9 +128,10 @@ def campaign(
     from protoproof.explanation.evidence import called
     from protoproof.network import load
 
+    how = vocabulary, domain, oracle, witnesses, inflate, label, level
     asked = CampaignOptions(
         selection=Selection(per_class, seed, None if indices is None else parse_indices(indices)),
-        options=Options(vocabulary, domain, oracle, witnesses, inflate, label, level, compare),
+        options=Options(*how, compare, for_reading),
         regions=region or (),
         limits=Limits(timeout, memory),
         workers=workers,
@@ -143,12 +147,16 @@ def campaign(
     network = load(model, latent=latent or (), output=output, preprocess=preprocess)
     instances = read_instances(data, network.pixels.preprocessing)
     result = _run(network, instances, out, asked, parquet, hidden=quiet or as_json)
+    _answer(result, as_json=as_json, quiet=quiet)
+    end_by_signal(result.stopped)
+    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
+
+
+def _answer(result: Campaign, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(_document(result))
     elif not quiet:
         print_campaign(result)
-    end_by_signal(result.stopped)
-    raise typer.Exit(0 if set(_seen(result)) <= {"proved"} and _decided(result) else 3)
 
 
 def _require_ready(asked: CampaignOptions, parquet: Path | None) -> None:
@@ -192,6 +200,8 @@ def end_by_signal(number: int | None) -> None:
 
 def print_campaign(result: Campaign) -> None:
     """States, accuracy and sizes, and where everything is."""
+    from protoproof.campaign.signal import signal
+
     out, document = console(), result.summary
     out.print(
         f"[bold]{safe(result.model.name)}[/bold] on {safe(result.about['data']['name'])}: "
@@ -206,15 +216,18 @@ def print_campaign(result: Campaign) -> None:
     which += f" and {len(wrong) - _WRONG} more" if len(wrong) > _WRONG else ""
     right = f"{accuracy['correct']} of {len(result.rows)} right"
     out.print(f"predictions {right}, which no proof says{which}", highlight=False)
-    table = Table("vocabulary", "proved", "median", "p95", "largest", box=None, pad_edge=False)
+    columns = "vocabulary", "proved", "median", "p95", "largest", "numbers: median", "largest"
+    table = Table(*columns, box=None, pad_edge=False)
     for vocabulary, sizes in document["sizes"].items():
         if not sizes["count"]:
             continue  # never the smallest
-        table.add_row(
-            safe(vocabulary), *("-" if v is None else f"{v:g}" for v in list(sizes.values()))
-        )
+        read = sizes["numbers"]
+        values = *(sizes[n] for n in ("count", "median", "p95", "max")), read["median"], read["max"]
+        table.add_row(safe(vocabulary), *("-" if v is None else f"{v:g}" for v in values))
     if document["sizes"]:
         out.print(table)
+    for line in signal_lines(signal(result.rows)):
+        out.print(f"signal      {line}", highlight=False)
     for name, found in document["regions"].items():
         states = ", ".join(f"{n} {state}" for state, n in found["states"].items() if n)
         certified = f"{found['certified']} of {len(result.rows)} certified"
@@ -225,6 +238,16 @@ def print_campaign(result: Campaign) -> None:
     out.print(f"summary     {safe(str(result.directory / 'summary.json'))}")
     if result.stopped is not None:
         out.print("[bold]stopped early[/bold]; run the same command again to go on")
+
+
+def signal_lines(found: Signal) -> Iterator[str]:
+    """How well sizes tell wrong predictions from right ones, or why that was not measured."""
+    if found.reason:
+        yield found.reason
+    for curve in found.curves:
+        what = f"{curve.unit}: median {abs(curve.right[1]):g} right, {abs(curve.wrong[1]):g} wrong"
+        area = f"area {curve.area:.2f} ({curve.low:.2f} to {curve.high:.2f})"
+        yield f"{what}; {area} for telling {found.wrong} wrong from {found.right} right"
 
 
 def print_healed(count: int) -> None:

@@ -56,8 +56,8 @@ Method = Annotated[
     str,
     typer.Option(
         "--method",
-        help="auto, interval, linear, linear-deep, branch; crown-ibp, crown, alpha-crown "
-        "(auto_LiRPA).",
+        help="auto, interval, linear, linear-deep, linear-slopes, split, branch; crown-ibp, crown, "
+        "alpha-crown (auto_LiRPA).",
     ),
 ]
 Held = Annotated[

@@ -27,6 +27,7 @@ from protoproof.cli.options import (
     Domain,
     DumpSmt2,
     DumpVnnlib,
+    ForReading,
     Index,
     Inflate,
     Json,
@@ -79,6 +80,7 @@ def explain(
     label: Label = None,
     level: Level = "auto",
     compare: Compare = False,
+    for_reading: ForReading = False,
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
@@ -105,7 +107,7 @@ def explain(
     search = vocabulary, domain, oracle, witnesses, inflate, minimal, limit_s, label, level
     asked = Asked(
         model,
-        ExplainOptions(*search, compare),
+        ExplainOptions(*search, compare, for_reading),
         given(context),
         *(input_, index, data, limit, contrast, training, most, dump_smt2),
         *(device, out, pages, no_script, printed(as_json, quiet)),

@@ -13,6 +13,7 @@ import numpy as np
 
 from protoproof.cli.explain_options import Printed
 from protoproof.cli.terminal import console, safe
+from protoproof.length import size_words
 
 if TYPE_CHECKING:
     from protoproof.campaign.instances import Instances
@@ -170,7 +171,7 @@ def _print_item(item: Streamed) -> None:
         verdict = safe(str(explanation.verdict))
         out.print(f"{words}{verdict}{_truth(item.session)}", highlight=False)
         return
-    count = f"{explanation.size} fact{'' if explanation.size == 1 else 's'}"
+    count = size_words(explanation.size, explanation.numbers)
     beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
     held = "conditionally proved" if explanation.conditions else "proved"
     out.print(
@@ -196,6 +197,11 @@ def _print_summary(summary: Summary, out_directory: Path) -> None:
         out.print(
             f"facts       mean {found['size_mean']}, median {found['size_median']:g}, "
             f"max {found['size_max']}; {found['witness_share']:.0%} with a witness",
+            highlight=False,
+        )
+        out.print(
+            f"numbers     mean {found['numbers_mean']}, median {found['numbers_median']:g}, "
+            f"max {found['numbers_max']}, to read",
             highlight=False,
         )
     if found["labelled"]:

@@ -157,9 +157,12 @@ def print_gate(result: GateResult, out: Path) -> None:
     for check in result.checks:
         table.add_row(words[check.status], safe(check.id), safe(check.measured), safe(check.limit))
     screen.print(table)
-    for check in result.failures:
+    for check in result.checks:
+        if check.status == "passed" and not (check.refers and check.findings):
+            continue
         place = f"{result.policy.path}:{result.policy.line(check.place)}"
-        screen.print(f"\n[bold]{safe(check.id)}[/bold] ({safe(place)})", highlight=False)
+        what = ": to be looked at by a person" if check.refers and check.findings else ""
+        screen.print(f"\n[bold]{safe(check.id)}[/bold] ({safe(place)}){what}", highlight=False)
         for finding in check.findings[:SHOWN]:
             screen.print(f"  - {safe(finding.name)}: {safe(finding.text)}", highlight=False)
         if len(check.findings) > SHOWN:

@@ -90,6 +90,14 @@ Compare = Annotated[
         help="With --vocabulary auto: also prove the smallest set of every other vocabulary.",
     ),
 ]
+ForReading = Annotated[
+    bool,
+    typer.Option(
+        "--for-reading",
+        help="Make the numbers to read few (values, places, named and exempt prototypes) before "
+        "the facts.",
+    ),
+]
 Level = Annotated[
     str,
     typer.Option(
@@ -135,9 +143,9 @@ Oracle = Annotated[
     str,
     typer.Option(
         "--oracle",
-        help="auto, triangle (as published), interval (each prototype alone), relational (all "
-        "together), cascade (one after the other), branch-and-bound (cascade, then case by case); "
-        "exact and smt are older words for interval and branch-and-bound.",
+        help="auto, triangle (as published), interval (each prototype alone), relational (and all "
+        "together: never more facts), branch-and-bound (and case by case); exact, cascade and smt "
+        "are older words for interval, relational and branch-and-bound.",
     ),
 ]
 AnyInput = Annotated[

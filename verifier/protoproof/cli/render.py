@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from protoproof.cli.terminal import console, safe
+from protoproof.length import size_words
 
 SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
@@ -27,13 +28,14 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
     _print_truth(out, result)
     for remark in remarks:
         out.print(f"input       {safe(remark)}", highlight=False)
-    table = Table("vocabulary", "facts", "verdict", "time", box=None, pad_edge=False)
+    table = Table("vocabulary", "facts", "numbers", "verdict", "time", box=None, pad_edge=False)
     reasons = {attempt.verdict.reason for attempt in explanation.attempts}
     alone = explanation.certificate is None and len(reasons) == 1  # it stands below, once
     for attempt in explanation.attempts:
         table.add_row(
             attempt.vocabulary,
             "-" if attempt.facts is None else str(attempt.facts),
+            "-" if attempt.numbers is None else str(attempt.numbers),
             safe(attempt.verdict.status.value if alone else attempt.words),
             f"{attempt.seconds * 1e3:.0f} ms",
         )
@@ -44,9 +46,10 @@ def print_explanation(result: Any, model_name: str, remarks: tuple[str, ...] = (
         if result.earlier is not None:
             out.print(f"earlier     {safe(str(result.earlier))} is a proof of this, and stays")
         return
-    count = f"{explanation.size} fact" + ("" if explanation.size == 1 else "s")
     if explanation.size:
-        out.print(f"\nThe smallest, {explanation.vocabulary} ({count}):")
+        words = size_words(explanation.size, explanation.numbers)
+        chosen = "The shortest to read" if explanation.for_reading else "The smallest"
+        out.print(f"\n{chosen}, {explanation.vocabulary} ({words} to read):")
     else:
         out.print("\nNo fact is needed: the domain alone forces the prediction.")
     for sentence in result.sentences[:SHOWN]:
@@ -114,6 +117,11 @@ def _print_claims(out: Console, explanation: Any, unit: str) -> None:
         out.print(f"unit        {safe(unit)}", highlight=False)
     if_so = "conditionally " if conditions else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
+    if explanation.certificate.core.vocabulary == "topk" and proved < explanation.size:
+        out.print(
+            "            a list of the most activated is short, but may name some needlessly: "
+            "--vocabulary ceiling leaves out single ones"
+        )
     least = explanation.lower_bound
     if least is not None:
         open_ = f" ({explanation.gap_reason})" if explanation.gap_reason else ""

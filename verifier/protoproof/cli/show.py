@@ -81,6 +81,7 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
     """What is printed, as plain data."""
     from protoproof.kernel.conditions import conditions
     from protoproof.kernel.encoder.input_region import describe
+    from protoproof.length import numbers
     from protoproof.report.page import stated
     from protoproof.report.page.words import domain_words, level_sentence, limits_words
 
@@ -116,6 +117,8 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
         "against": (network.pixels.against if network is not None else "") or None,
         "unit": _unit(envelope, network) or None,
         "claims": list(stated.claimed_words(core, predicted)),
+        "size": len(core.facts),
+        "numbers": numbers(core.facts, core.instance.locations),
         "facts": facts,
         "rests_on": list(stated.resting_words(core, conditions(core))),
         "conditional": bool(conditions(core)),
@@ -145,6 +148,8 @@ def _as_the_model_says(core: Core, network: Network) -> tuple[str, list[str]]:
 
 def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> None:
     """The lines for people."""
+    from protoproof.length import size_words
+
     named, given = document["model"], document["input"]
     name = named["name"]
     rows = [
@@ -158,7 +163,8 @@ def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> N
     ]
     for word, text in rows:
         print(f"{word:<11} {visible(text)}")
-    vocabulary = f" ({document['vocabulary']})" if document["facts"] else ""
+    words = size_words(document["size"], document["numbers"])
+    vocabulary = f" ({document['vocabulary']}): {words} to read" if document["facts"] else ""
     _list(f"Facts{vocabulary}", document["facts"] or ["None: the domain alone is enough."])
     _list("It claims", document["claims"])
     _list("Over which latents", [document["domain_words"]])

@@ -46,6 +46,7 @@ def answer(
         certificate=None if proof is None else proof.certificate,
         check=None if proof is None else proof.check,
         seconds=time.perf_counter() - started,
+        for_reading=asked.for_reading,
         facts_json=tuple(describe(fact, quantities) for fact in facts),
         gap_reason="" if proof is None else proof.gap_reason,
         level_reason="" if proof is None else proof.level_reason,

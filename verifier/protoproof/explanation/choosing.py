@@ -3,12 +3,14 @@
     best = none
     for every vocabulary, those first that are cheap or mostly win:
         leave it out if it cannot need fewer facts than the best set so far
-        search it; the best set is the smallest
+        search it; the best set is the smallest, of equally small ones that with the fewest numbers
     certify the best set, with witnesses, by one check
     if the checker does not accept it: its vocabulary's next set counts, and on
 
 What is left out or not certified is said so: a size without a certificate is no result. Where sizes
-of all vocabularies are asked for (``compare``), each is searched to its end and certified.
+of all vocabularies are asked for (``compare``), each is searched to its end and certified. Where a
+set is made for reading (``for_reading``), numbers count before facts, and only a vocabulary without
+any set of fewer numbers is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from protoproof.explanation.minimum import Proof
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import OUT_OF_TIME, Attempt
 from protoproof.kernel import CheckReport
+from protoproof.length import numbers, of_pair
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.time_limit import OutOfTimeError, until
 from protoproof.prover.search.names import Vocabulary
@@ -81,7 +84,7 @@ class _Entry:
     """One vocabulary.
 
     Attributes:
-        place: in the order of searches, by which equally small sets are preferred.
+        place: in the order of searches, by which equally short sets are preferred.
         reason: why there is nothing, so far.
         aside: whether that is because another vocabulary made it needless.
         sets: what is searched; None before that.
@@ -105,6 +108,10 @@ class _Entry:
     def size(self) -> int:
         """Facts of the set that counts."""
         return len(self.found.facts) if self.found is not None else 0
+
+    def numbers(self, locations: int) -> int:
+        """Numbers of the set that counts, as a reader meets them."""
+        return numbers(self.found.facts, locations) if self.found is not None else 0
 
     @property
     def limit(self) -> int | None:
@@ -178,10 +185,16 @@ class Choosing:
                 continue
             self._searched(entry, best)
         known = [entry for entry in self._entries if entry.found is not None]
-        return min(known, key=lambda entry: (entry.size, entry.place), default=None)
+        return min(known, key=lambda entry: (*self._length(entry), entry.place), default=None)
+
+    def _length(self, entry: _Entry) -> tuple[int, int]:
+        """What is made least, and then what decides between equals: facts and numbers."""
+        length = entry.size, entry.numbers(len(self._question.instance.measurement))
+        return length[::-1] if self._question.options.for_reading else length
 
     def _best(self) -> int | None:
-        return min((e.size for e in self._entries if e.found is not None), default=None)
+        """The least facts that are found, or the least numbers where a set is made for reading."""
+        return min((self._length(e)[0] for e in self._entries if e.found is not None), default=None)
 
     def _needless(self, entry: _Entry, best: int) -> bool:
         """Whether a vocabulary cannot need fewer facts than are known to suffice; with the reason
@@ -191,10 +204,12 @@ class Choosing:
         if best <= self._floor:
             reason = "one fact suffices" if best else "no fact is needed"
         else:
-            least = self._shared.fewest(entry.word, options.oracle)
+            each = self._each(entry.word)
+            least = each * self._shared.fewest(entry.word, options.oracle)
             if least >= best:
-                reason = f"none with fewer than {least} facts would be found"
-            elif entry.word == "pairs" and not head.plain and head.locations > best:
+                unit = "numbers" if options.for_reading else "facts"
+                reason = f"none with fewer than {least} {unit} would be found"
+            elif entry.word == "pairs" and not head.plain and each * head.locations > best:
                 # without a relational proof nearly every location needs a fact of its own
                 reason = "another vocabulary needs fewer facts than there are locations"
             elif entry.word == "mixed" and not self._question.instance.atoms.linear:
@@ -206,9 +221,15 @@ class Choosing:
             entry.reason = unknown(f"not searched: {reason}")
         return entry.aside
 
+    def _each(self, word: Vocabulary) -> int:
+        """What a fact counts at least where sets are compared; of ``topk``, with its exemption."""
+        if not self._question.options.for_reading:
+            return 1
+        return of_pair(len(self._question.instance.measurement)) if word == "pairs" else 2
+
     @property
     def _floor(self) -> int:
-        """No set has fewer facts."""
+        """No set has fewer facts, nor fewer numbers."""
         if self._least is None:
             state = self._shared.state(0.0)
             self._least = 0 if state.proves(state.margins(FactSet())) else 1
@@ -247,8 +268,9 @@ class Choosing:
         return entry.found is not None
 
     def _sets(self, word: Vocabulary, known: int | None) -> _Sets:
-        """The sets of a vocabulary, where another one has a set of ``known`` facts."""
+        """The sets of a vocabulary, where another one has a set of ``known`` facts, or numbers."""
         question = self._question
+        facts = None if known is None else known // self._each(word)
 
         def search(floor: float, limit: int | None) -> Iterator[Candidate]:
             return candidates(
@@ -256,10 +278,11 @@ class Choosing:
                 question.domain,
                 word,
                 question.options.oracle,
-                known,
+                facts,
                 floor,
                 shared=self._shared,
                 limit=limit,
+                reading=question.options.for_reading,
             )
 
         limited = word == "ceiling" and not question.options.compare
@@ -288,14 +311,28 @@ class Choosing:
 
     def _attempt(self, entry: _Entry, best: Best | None) -> Attempt:
         proof, seconds = entry.proof, entry.seconds
+        locations = len(self._question.instance.measurement)
         if proof is not None:
             verdict, size = judged(proof.check.conditions), len(proof.facts)
-            return Attempt(entry.word, verdict, size, seconds, proof.certificate)
+            read = numbers(proof.facts, locations)
+            return Attempt(entry.word, verdict, size, seconds, proof.certificate, numbers=read)
         if entry.found is None or best is None:
             return Attempt(entry.word, entry.reason, None, seconds, aside=entry.aside)
-        fewer = "fewer" if best[0] < entry.size else "as few"
-        reason = unknown(f"found, not certified: {best[2]} has {fewer} facts")
-        return Attempt(entry.word, reason, None, seconds, found=entry.size, aside=True)
+        read = entry.numbers(locations)
+        reason = unknown(f"found, not certified: {best[2]} has {self._shorter(entry, best)}")
+        return Attempt(
+            entry.word, reason, None, seconds, found=entry.size, aside=True, numbers=read
+        )
+
+    def _shorter(self, entry: _Entry, best: Best) -> str:
+        """Why another vocabulary's proof was taken and not this set: what it has less of."""
+        read = numbers(best[3].facts, len(self._question.instance.measurement))
+        less = read < entry.numbers(len(self._question.instance.measurement))
+        if self._question.options.for_reading:
+            return f"{'fewer' if less else 'as few'} numbers to read"
+        if best[0] < entry.size:
+            return "fewer facts"
+        return "as few facts" + (", and fewer numbers to read" if less else "")
 
 
 def _complaint(report: CheckReport) -> str:

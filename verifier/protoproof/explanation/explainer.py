@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from protoproof.explanation.prediction import undecided_prediction
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import OUT_OF_TIME, Attempt, Explanation
 from protoproof.kernel import CheckReport, ModelFile, check
+from protoproof.length import numbers
 from protoproof.network import Network, Observation, load
 from protoproof.network.head.head import Head
 from protoproof.network.onnx.node import printable
@@ -155,12 +156,13 @@ class Explainer:
         if best is not None and options.minimal == "minimum":
             proof = self._smallest(question, best[2], best[3], deadline)
             best = (len(proof.facts), *best[1:3], proof)
-            attempts = [
-                replace(a, size=best[0], certificate=proof.certificate)
-                if a.vocabulary == best[2]
-                else a
-                for a in attempts
-            ]
+            read = numbers(proof.facts, len(question.instance.measurement))
+            changed: dict[str, Any] = {
+                "size": best[0],
+                "certificate": proof.certificate,
+                "numbers": read,
+            }
+            attempts = [replace(a, **changed) if a.vocabulary == best[2] else a for a in attempts]
         if best is not None and options.witnesses and options.minimal == "minimum":
             with until(deadline) as limit:
                 best = (*best[:3], self._witnessed(question, best[3]))

@@ -39,6 +39,7 @@ class ExplainKeywords(TypedDict, total=False):
     label: str | None
     level: str
     compare: bool
+    for_reading: bool
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ class ExplainOptions:
             operator guarantees), a region of inputs (``linf:0.02``), or one of
             ``protoproof.prover.latent``. A dot product has no bounds over all latents: there,
             ``free`` is what the encoder's last operator guarantees.
-        oracle: ``auto`` (interval, then relational), ``triangle``, ``interval``, ``relational`` or
-            ``cascade``. It bounds pairs; other facts have no location and are bounded by
-            intervals. ``branch-and-bound``: all kinds, by cases, after ``cascade``. Kept as
-            records call them: ``exact`` for ``interval``, ``smt`` for ``branch-and-bound``.
+        oracle: ``auto`` (interval, then relational where that pays), ``triangle``, ``interval`` or
+            ``relational`` (never more facts than ``interval``). It bounds pairs; other facts have
+            no location and are bounded by intervals. ``branch-and-bound``: all kinds, by cases,
+            after ``relational``. Kept as records call them: ``exact`` for ``interval``, ``smt`` for
+            ``branch-and-bound``; ``cascade`` is an older word for ``relational``.
         witnesses: search, for every fact, a latent that shows why it is needed.
         widen: give the facts the widest intervals that keep the proof, instead of the recorded
             values.
@@ -69,6 +71,9 @@ class ExplainOptions:
         timeout: seconds after which all searches end with what they have: vocabularies, smallest or
             further sets, witnesses, a contrast; None for never. The first proof is sought beyond
             it, except of ``pairs``; what was found is still put into a certificate and checked.
+        for_reading: make the numbers least that a person must read, and of sets with as many the
+            facts; else the facts, and then the numbers
+            (:func:`protoproof.length.numbers`).
         compare: with ``auto``, search every vocabulary to its end and certify each; else only the
             smallest is certified, and what cannot be smaller is not searched.
 
@@ -87,6 +92,7 @@ class ExplainOptions:
     label: str | None = None
     level: str = "auto"
     compare: bool = False
+    for_reading: bool = False
 
     def __post_init__(self) -> None:
         require_vocabulary(self.vocabulary)
@@ -97,6 +103,11 @@ class ExplainOptions:
             raise UsageError(
                 f"--compare: certifies what --vocabulary auto tries, and --vocabulary "
                 f"{self.vocabulary} tries nothing else; leave one of them out"
+            )
+        if self.for_reading and self.minimal != "subset":
+            raise UsageError(
+                f"--for-reading: --minimal {self.minimal} counts facts, not numbers; leave one of "
+                "them out"
             )
         if self.level not in LEVELS:
             raise UsageError(f"--level {self.level}: unknown; use " + ", ".join(LEVELS))

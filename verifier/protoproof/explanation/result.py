@@ -14,9 +14,10 @@ from protoproof.explanation.evidence import another_question, answered_by, kept_
 from protoproof.files import write_together
 from protoproof.kernel import CheckReport
 from protoproof.kernel.claims import Alike
+from protoproof.length import numbers, size_words
 from protoproof.network import Network, Observation
 from protoproof.network.head.decision import Tree
-from protoproof.notebook import count, line, table
+from protoproof.notebook import line, table
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.search.names import Vocabulary
@@ -50,6 +51,7 @@ class Attempt:
     ``certificate`` is that of the explanation in this vocabulary, accepted by the checker, or None.
     ``found``: facts of a set that the search found and nobody proved, because another vocabulary
     needs no more. ``aside``: nothing failed, another vocabulary made the rest needless.
+    ``numbers``: how many a person must read in the set of ``facts``, None where there is none.
     """
 
     vocabulary: Vocabulary
@@ -59,6 +61,7 @@ class Attempt:
     certificate: Envelope | None = None
     found: int | None = None
     aside: bool = False
+    numbers: int | None = None
 
     @property
     def facts(self) -> int | None:
@@ -83,7 +86,7 @@ class Explanation:
     is not proved to be one, ``level_reason`` why the proof is not at level F. ``where`` is the set
     of latents that was quantified over, ``asked`` the word by which it was asked for; ``identity``
     names the network and what its head is read as. ``unfinished`` says what there was no time for;
-    what is proved is proved all the same.
+    what is proved is proved all the same. ``for_reading``: numbers were made least, and then facts.
     """
 
     verdict: Verdict
@@ -105,6 +108,7 @@ class Explanation:
     asked: str = ""
     identity: dict[str, Any] = field(default_factory=dict)
     unfinished: tuple[str, ...] = ()
+    for_reading: bool = False
 
     @property
     def domain_name(self) -> str:
@@ -125,6 +129,11 @@ class Explanation:
     def size(self) -> int:
         """Number of facts."""
         return len(self.facts)
+
+    @property
+    def numbers(self) -> int:
+        """The numbers that a person must read; see :mod:`protoproof.length`."""
+        return numbers(self.facts, len(self.observation.latent))
 
     @property
     def lower_bound(self) -> int | None:
@@ -166,6 +175,7 @@ class Explanation:
             "oracle": self.oracle,
             "domain": self.domain,
             "size": self.size,
+            "numbers": self.numbers,
             "lower_bound": self.lower_bound,
             "gap_reason": self.gap_reason,
             "facts": list(self.facts_json),
@@ -179,6 +189,7 @@ class Explanation:
                     "reason": attempt.verdict.reason,
                     "size": attempt.size,
                     "found": attempt.facts,
+                    "numbers": attempt.numbers,
                     "time_s": round(attempt.seconds, 4),
                 }
                 for attempt in self.attempts
@@ -198,7 +209,7 @@ class Explanation:
         }
 
     def __repr__(self) -> str:
-        what = count(self.size, "fact") if self.certificate is not None else ""
+        what = size_words(self.size, self.numbers) if self.certificate is not None else ""
         level = "" if self.certificate is None else f"level {self.level}"
         seen = f"predicted {self.predicted_name!r}"
         return line("Explanation", seen, str(self.verdict), what, self.vocabulary or "", level)
@@ -210,6 +221,7 @@ class Explanation:
             "verdict": str(self.verdict),
             "vocabulary": self.vocabulary or "none",
             "facts": f"{self.size} ({len(self.necessary)} with a witness)",
+            "numbers to read": str(self.numbers),
             "domain": self.domain_name,
             "margin": f"{self.margin:.4g} observed at least",
         }

@@ -24,10 +24,10 @@ from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.domain import LatentDomain, read_domain
 from protoproof.kernel.latent.margins import Ends, margins, stated_score
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.reached import Latents
 from protoproof.kernel.latent.relaxation import Forms
 from protoproof.kernel.model.head import Head
 from protoproof.kernel.model.real import Real
-from protoproof.kernel.statement import Ends as BoxEnds
 
 HEADING = "protoproof.proof/1"
 # the functions whose constants may be formulas
@@ -124,12 +124,12 @@ def precision_for(core: Core, head: Head, where: LatentDomain, more: int) -> Pre
     return Precision(shift, max(2 * rounds + 80, shift + 64, exact, joint), rounds)
 
 
-def proof(core: Core, head: Head, more: int = 0, parts: Sequence[BoxEnds] = ()) -> str:
+def proof(core: Core, head: Head, more: int = 0, parts: Sequence[Latents | None] = ()) -> str:
     """The text for one certificate.
 
     Args:
         more: how often less precision was not enough; see :func:`precision_for`.
-        parts: the boxes of the certificate's parts.
+        parts: what the latents over the certificate's parts meet.
 
     Raises:
         NotCoveredError: a rule or a claim that the kernel does not know.
@@ -145,15 +145,17 @@ def proof(core: Core, head: Head, more: int = 0, parts: Sequence[BoxEnds] = ()) 
 
 
 def _parts(
-    core: Core, where: LatentDomain, parts: Sequence[BoxEnds]
+    core: Core, where: LatentDomain, parts: Sequence[Latents | None]
 ) -> Iterator[tuple[Core, LatentDomain]]:
     """What is proved over which latents: everything at once, or part by part."""
     leaves = [node for node in core.parts if isinstance(node, Part)]
     if not leaves:
         yield core, where
-    for leaf, ends in zip(leaves, parts, strict=True):
+    for leaf, found in zip(leaves, parts, strict=True):
+        if found is None:
+            continue
         own = IntervalEvidence() if leaf.evidence is None else core.part_evidence[leaf.evidence]
-        yield core.model_copy(update={"evidence": own}), BoundedDomain.around(*ends)
+        yield core.model_copy(update={"evidence": own}), BoundedDomain.around(*found)
 
 
 def _block(core: Core, head: Head, where: LatentDomain, more: int) -> list[str]:

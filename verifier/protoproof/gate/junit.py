@@ -18,7 +18,8 @@ def to_junit(result: GateResult) -> bytes:
 
     Each suite's first case is the rule itself. Instances and prototypes that a check complains
     about are failures only if the check did not pass; otherwise they are within what the policy
-    allows. What a check did not look at is skipped, never a passed test.
+    allows. Whom a check sends to a person is none in any case: that is written down with the case.
+    What a check did not look at is skipped, never a passed test.
     """
     root = Xml.Element("testsuites", name=f"protoproof gate: {clean(result.policy.policy.name)}")
     totals = [0, 0]
@@ -39,7 +40,8 @@ def _suite(result: GateResult, check: Check) -> Xml.Element:
     first = FIRST if check.measured == FIRST else None
     own = "skipped" if first and check.status == "passed" else check.status
     cases = [_case(model, check, check.id, clean(check.message), own)]
-    complaints = {finding.name: clean(finding.text) for finding in check.findings}
+    sent = "sent to a person: " if check.refers else ""
+    complaints = {finding.name: sent + clean(finding.text) for finding in check.findings}
     about_instances = not any(finding.prototype is not None for finding in check.findings)
     unseen = {
         row.shown: first or "not proved"
@@ -52,7 +54,7 @@ def _suite(result: GateResult, check: Check) -> Xml.Element:
         if complaint is None and why is not None:
             cases.append(_case(model, check, name, why, "skipped"))
             continue
-        status = check.status if complaint is not None else "passed"
+        status = check.status if complaint is not None and not check.refers else "passed"
         cases.append(_case(model, check, name, complaint, status))
     failures = sum(case.find("failure") is not None for case in cases)
     skipped = sum(case.find("skipped") is not None for case in cases)

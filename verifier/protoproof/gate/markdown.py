@@ -11,7 +11,8 @@ _SHOWN = 10
 
 
 def to_markdown(result: GateResult) -> str:
-    """A heading with the answer, a table of checks, and the complaints of those that fail."""
+    """A heading with the answer, a table of checks, the complaints of those that fail, and whom a
+    person is to look at."""
     name, data = _inert(result.model["name"]), _inert(result.data["name"])
     policy = _inert(result.policy.policy.name)
     states = ", ".join(f"{count} {state}" for state, count in result.states.items() if count)
@@ -31,10 +32,11 @@ def to_markdown(result: GateResult) -> str:
         f"| {_inert(check.limit)} |"
         for check in result.checks
     ]
-    for check in result.failures:
-        if not check.findings:
+    for check in result.checks:
+        if not check.findings or (check.status == "passed" and not check.refers):
             continue
-        lines += ["", f"<details><summary>{_inert(check.id)}: {len(check.findings)}</summary>", ""]
+        what = "to be looked at by a person" if check.refers else _inert(check.id)
+        lines += ["", f"<details><summary>{what}: {len(check.findings)}</summary>", ""]
         lines += [f"- {_inert(f.name)}: {_inert(f.text)}" for f in check.findings[:_SHOWN]]
         if len(check.findings) > _SHOWN:
             lines.append(f"- and {len(check.findings) - _SHOWN} more (see gate.json)")

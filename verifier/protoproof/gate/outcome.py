@@ -18,6 +18,7 @@ RULES = {
     "accuracy": "Predictions are right often enough, over all and in every class.",
     "certified_accuracy": "Predictions are right, and provably so over a region around the input.",
     "explanation_size": "Proved explanations are short enough to be read.",
+    "referral": "Predictions with long explanations are sent to a person, not too many of them.",
     "witness_share": "Enough facts are proved to be necessary.",
     "vacuous": "Few explanations need nearly every fact there is.",
     "ambiguous": "Few explanations name what another one names for a different class.",
@@ -70,7 +71,8 @@ class Check:
         status: ``undecided`` where what is unknown could decide either way.
         measured: in words.
         limit: in words.
-        findings: what the rule complains about, also where few enough of them are allowed.
+        findings: what the rule complains about, also where few enough of them are allowed; of
+            :attr:`refers`, whom it sends to a person.
     """
 
     rule: str
@@ -87,6 +89,11 @@ class Check:
         if len(place) > 1 and place[-1] in ("at_least", "at_most", "accepted"):
             place = place[:-1]
         return ".".join(str(part) for part in place)
+
+    @property
+    def refers(self) -> bool:
+        """Whether its findings are no complaints: a person is to look at them."""
+        return self.rule == "referral"
 
     @property
     def message(self) -> str:
@@ -139,6 +146,11 @@ class GateResult:
         )
 
     @property
+    def referred(self) -> tuple[Finding, ...]:
+        """Whom the policy sends to a person."""
+        return tuple(f for check in self.checks if check.refers for f in check.findings)
+
+    @property
     def failures(self) -> tuple[Check, ...]:
         """The checks that did not pass."""
         return tuple(check for check in self.checks if check.status != "passed")
@@ -158,6 +170,7 @@ class GateResult:
             "data": self.data,
             "states": self.states,
             "baseline": self.baseline,
+            "referred": [finding.to_json() for finding in self.referred],
             "checks": [
                 {
                     "id": check.id,

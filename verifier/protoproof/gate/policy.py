@@ -60,16 +60,38 @@ class CertifiedAccuracy(_Closed):
 
 
 class ExplanationSize(_Closed):
-    """Number of facts of the proved explanations in one vocabulary."""
+    """Number of facts of the proved explanations in one vocabulary, and of the numbers in them that
+    a person must read."""
 
     vocabulary: Text
     median_at_most: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     p95_at_most: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    numbers_median_at_most: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    numbers_p95_at_most: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _asks(self) -> ExplanationSize:
-        if self.median_at_most is None and self.p95_at_most is None:
-            raise ValueError("set median_at_most, p95_at_most, or both")
+        if not self.model_fields_set - {"vocabulary"}:
+            raise ValueError("set median_at_most, p95_at_most, or those of numbers")
+        return self
+
+
+class Referral(_Closed):
+    """Whose prediction a person looks at: a chosen explanation of more than ``facts_over`` facts,
+    or with more than ``numbers_over`` numbers to read; and whatever is not proved.
+
+    To be sent to a person is no failure, unless more than the share ``at_most`` of the instances
+    is.
+    """
+
+    facts_over: Count | None = None
+    numbers_over: Count | None = None
+    at_most: Share | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> Referral:
+        if self.facts_over is None and self.numbers_over is None:
+            raise ValueError("set facts_over, numbers_over, or both")
         return self
 
 
@@ -155,6 +177,7 @@ class Rules(_Closed):
             "as infinitely large. The 95th percentile is by nearest rank.",
         ),
     ] = None
+    referral: Referral | None = None
     witness_share: Annotated[
         AtLeast | None,
         Field(
@@ -219,6 +242,7 @@ class Plan(_Closed):
     witnesses: bool = True
     inflate: bool = False
     level: Literal["auto", "R", "F"] = "auto"
+    for_reading: bool = False
     per_class: Annotated[int, Field(ge=1)] | None = None
     seed: Count = 0
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
@@ -234,6 +258,7 @@ class Plan(_Closed):
             self.witnesses,
             self.inflate,
             level=self.level,
+            for_reading=self.for_reading,
         )
 
     @property

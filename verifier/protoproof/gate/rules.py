@@ -11,13 +11,11 @@ it is undecided.
 from __future__ import annotations
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from protoproof.campaign import Confirmed, Row
-from protoproof.campaign.summary import percentile
 from protoproof.gate.compare import Comparison
 from protoproof.gate.first_release import first_release
 from protoproof.gate.machine_checked import Objection
@@ -30,10 +28,10 @@ from protoproof.gate.policy import (
     BaselineRules,
     CertifiedAccuracy,
     Duplicates,
-    ExplanationSize,
     Rules,
     Vacuous,
 )
+from protoproof.gate.sizes import referral, sizes
 
 if TYPE_CHECKING:
     from protoproof.gate.policy_file import Place
@@ -51,7 +49,9 @@ def checks(
     for number, region in enumerate(rules.certified_accuracy or ()):
         yield _certified(region, number, campaign)
     for number, size in enumerate(rules.explanation_size or ()):
-        yield from _sizes(size, number, campaign)
+        yield from sizes(size, number, campaign)
+    if rules.referral is not None:
+        yield referral(rules.referral, campaign)
     if rules.witness_share is not None:
         yield _witnesses(rules.witness_share, campaign)
     if rules.vacuous is not None:
@@ -207,33 +207,6 @@ def _certified(rule: CertifiedAccuracy, number: int, campaign: Confirmed) -> Che
     place = ("rules", "certified_accuracy", number, "at_least")
     limit = f"at least {rule.at_least:.2%}"
     return Check("certified_accuracy", place, status, words, limit, tuple(findings))
-
-
-def _sizes(rule: ExplanationSize, number: int, campaign: Confirmed) -> Iterator[Check]:
-    """A proved instance without a proof in this vocabulary counts as infinitely large."""
-    sizes: list[tuple[float, Row]] = []
-    for row in campaign.proved:
-        size = row.record.sizes.get(rule.vocabulary, {}).get("size")
-        sizes.append((math.inf if size is None else size, row))
-    for name, limit in (("median", rule.median_at_most), ("p95", rule.p95_at_most)):
-        if limit is None:
-            continue
-        place = ("rules", "explanation_size", number, f"{name}_at_most")
-        words = f"{name} of at most {limit:g} facts ({rule.vocabulary})"
-        if not sizes:
-            yield Check("explanation_size", place, "undecided", "nothing is proved", words)
-            continue
-        values = [size for size, _ in sizes]
-        value = statistics.median(values) if name == "median" else percentile(values, 0.95)
-        large = sorted((item for item in sizes if item[0] > limit), key=lambda item: -item[0])
-        findings = tuple(
-            Finding(
-                f"no proof in {rule.vocabulary}" if size == math.inf else f"{size} facts", row.index
-            )
-            for size, row in large
-        )
-        measured = f"{rule.vocabulary}: {name} {value:g} facts over {len(values)} explanations"
-        yield Check("explanation_size", place, _status(value <= limit), measured, words, findings)
 
 
 def _witnesses(rule: AtLeast, campaign: Confirmed) -> Check:

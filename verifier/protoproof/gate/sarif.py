@@ -1,4 +1,5 @@
-"""SARIF 2.1.0: what did not pass, each with the line of the policy that asks for it."""
+"""SARIF 2.1.0: what did not pass, each with the line of the policy that asks for it; and whom the
+policy sends to a person, of the kind ``review``."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ _SHOWN = 10
 
 
 def to_sarif(result: GateResult) -> dict[str, Any]:
-    """The log: one run, one result per check that did not pass."""
-    failing = result.failures
+    """The log: one run; a result per check that did not pass, or sends anybody to a person."""
+    failing = [c for c in result.checks if c.status != "passed" or (c.refers and c.findings)]
     rules = sorted({check.rule for check in failing}, key=list(RULES).index)
     return {
         "$schema": _SCHEMA,
@@ -65,11 +66,12 @@ def _result(result: GateResult, check: Check, index: int) -> dict[str, Any]:
     shown = "; ".join(f"{f.name}: {f.text}" for f in check.findings[:_SHOWN])
     more = len(check.findings) - _SHOWN
     text = f"{result.model['name']}: {check.message}." + (f" {shown}" if shown else "")
+    # nobody knows is no reason to release, and no reason to call the network bad
+    level = {"level": "error" if check.status == "failed" else "warning"}
     return {
         "ruleId": check.rule,
         "ruleIndex": index,
-        # nobody knows is no reason to release, and no reason to call the network bad
-        "level": "error" if check.status == "failed" else "warning",
+        **({"kind": "review", "level": "none"} if check.status == "passed" else level),
         "message": {"text": clean(text) + (f"; and {more} more" if more > 0 else "")},
         "locations": [
             {

@@ -12,12 +12,10 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from protoproof.kernel.claims import Alike, Contrast, Necessary, NecessaryTile, Robust, Sufficient
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import Margin
+from protoproof.kernel.latent.reached import Latents
 from protoproof.kernel.model.file import ModelFile
 
 _Theorem = TypeVar("_Theorem")
@@ -81,12 +79,13 @@ class Domains:
             inputs these are the ones that interval propagation finds, not the larger box that is
             stated: any larger one would do for sufficiency, so a latent outside shows nothing.
             None where a certificate over a region has no such claim.
-        parts: per part of a region in parts, the ends [L, D] of its box.
+        parts: per part of a region in parts, what its latents meet (ends [L, D], linear bounds);
+            None where it holds no input.
     """
 
     stated: LatentDomain
     refuting: LatentDomain | None
-    parts: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...] = ()
+    parts: tuple[Latents | None, ...] = ()
 
     def among(self) -> LatentDomain:
         """The latents that can refute.

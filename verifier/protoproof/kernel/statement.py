@@ -41,6 +41,7 @@ from protoproof.kernel.arithmetic.exact import (
     hex_ratio,
 )
 from protoproof.kernel.budget import Budget
+from protoproof.kernel.latent.reached import Latents
 from protoproof.kernel.model.chain import Chain
 from protoproof.kernel.model.decision import Decision
 from protoproof.kernel.model.file import BoundHead, ModelFile
@@ -50,8 +51,6 @@ from protoproof.kernel.model.real import Real
 HEADING = "protoproof.statement/1"
 
 Array = NDArray[np.float64]
-# lower and upper ends [L, D] of a box of latents
-Ends = tuple[Array, Array]
 
 
 def statement(certificate: bytes, model: ModelFile) -> str:
@@ -79,9 +78,9 @@ def stated_head(core: Core, model: ModelFile) -> BoundHead:
     return bound if core.model.routing is None else bound.routed(core.model.routing)
 
 
-def part_boxes(core: Core, bound: BoundHead, model: ModelFile) -> list[Ends]:
-    """The box of latents over every part of a region, as the checker's own walk finds it; [] where
-    the certificate has no parts.
+def part_boxes(core: Core, bound: BoundHead, model: ModelFile) -> list[Latents | None]:
+    """What the latents over every part of a region meet (a box, linear bounds), as the checker's
+    own walk finds it; None for a part that holds no input; [] where the certificate has no parts.
 
     Raises:
         CertificateError: the parts are malformed, or the encoder cannot be walked.
@@ -107,8 +106,8 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(core: Core, bound: BoundHead, parts: Sequence[Ends] = ()) -> str:
-    """The statement of what ``core`` claims about a head.
+def write(core: Core, bound: BoundHead, parts: Sequence[Latents | None] = ()) -> str:
+    """The statement of what ``core`` claims about a head; of parts without input it claims nothing.
 
     Args:
         parts: see :func:`part_boxes`.
@@ -329,12 +328,14 @@ def _reach(domain: ReachDomain, locations: int, channels: int) -> Iterator[str]:
     yield from _boxes(values, [hex_ratio(bound.bound) for bound in domain.bounds], locations)
 
 
-def _parts(parts: Sequence[Ends]) -> Iterator[str]:
-    """The domain of every part: a box of its own."""
+def _parts(parts: Sequence[Latents | None]) -> Iterator[str]:
+    """The domain of every part: a box of its own, and linear bounds."""
+    held = [part for part in parts if part is not None]
     if parts:
-        yield f"parts {len(parts)}"
-    for low, high in parts:
-        yield from _boxes([low.ravel(), high.ravel()], [], len(low))
+        yield f"parts {len(held)}"
+    for low, high, forms in held:
+        values = [low, high, *(slopes for slopes, _ in forms)]
+        yield from _boxes([v.ravel() for v in values], [bound for _, bound in forms], len(low))
 
 
 def _boxes(values: Sequence[Array], bounds: Sequence[Ratio], locations: int) -> Iterator[str]:

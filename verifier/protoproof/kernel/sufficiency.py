@@ -41,7 +41,11 @@ from protoproof.kernel.rule import (
 def proofs(core: Core, domains: Domains) -> Iterator[tuple[str, Core, LatentDomain]]:
     """What has to be proved, each with a name: the claim over its domain, or over every part.
 
-    A part is the same claim over its own box of latents, with its own evidence.
+    A part is the same claim over its own box of latents and linear bounds, with its own evidence;
+    of one that holds no input there is nothing to prove.
+
+    Raises:
+        IncompleteError: no part holds an input, though the region has a centre.
     """
     if not core.parts:
         yield "", core, domains.stated
@@ -49,12 +53,16 @@ def proofs(core: Core, domains: Domains) -> Iterator[tuple[str, Core, LatentDoma
     from protoproof.kernel.latent.bounded import BoundedDomain
 
     leaves = [node for node in core.parts if isinstance(node, Part)]
-    for number, (leaf, ends) in enumerate(zip(leaves, domains.parts, strict=True)):
+    if all(found is None for found in domains.parts):
+        raise IncompleteError("no part holds an input")
+    for number, (leaf, found) in enumerate(zip(leaves, domains.parts, strict=True)):
+        if found is None:
+            continue
         evidence = IntervalEvidence()
         if leaf.evidence is not None:
             evidence = core.part_evidence[leaf.evidence]
         with current().scope():  # one part after the other
-            where = BoundedDomain.around(*ends)
+            where = BoundedDomain.around(*found)
             yield f"part {number}: ", core.model_copy(update={"evidence": evidence}), where
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from protoproof.errors import CertificateError
 
-_Float = TypeVar("_Float", np.float32, np.float64)
+_Float = TypeVar("_Float", np.float16, np.float32, np.float64)
 
 # numerator, positive denominator; not reduced
 Ratio = tuple[int, int]

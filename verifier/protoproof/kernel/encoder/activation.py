@@ -4,7 +4,8 @@ The slopes are free; whatever they are, the intercepts make the lines true. For 
 s x + t lies below f over [l, u] where t <= min (f(x) - s x) there.
 
 * ReLU and LeakyReLU are convex with f(0) = 0: every line through 0 with a slope between both of
-  its slopes lies below. A line lies above a convex function where it does so at l and at u.
+  its slopes lies below (another slope is refused). A line lies above a convex function where it
+  does so at l and at u.
 * sigmoid: f - s x has its extremes at l, u or where f' = f (1 - f) = s, that is (for s < 1/4) at
   f = (1 - r) / 2, a local minimum of f - s x, and (1 + r) / 2, with r = sqrt(1 - 4 s); at the first
   x = -log((1 + r) / (1 - r)). The line above follows from 1 - f(x) = f(-x).
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, ctx
 
+from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic import outward
 from protoproof.kernel.arithmetic.exact import sigmoid
 from protoproof.kernel.arithmetic.outward import Array, Range
@@ -34,8 +36,19 @@ class LinearRelaxation(NamedTuple):
     high_offset: Array
 
 
-def leaky_relaxation(x: Range, slope: float) -> LinearRelaxation:
-    """Lines of max(x, slope * x) for a slope in [0, 1]; ReLU has slope 0."""
+class Chosen(NamedTuple):
+    """Slopes that somebody chose, of the lines below and above; of one activation's shape."""
+
+    low: Array
+    high: Array | None
+
+
+def leaky_relaxation(x: Range, slope: float, chosen: Chosen | None = None) -> LinearRelaxation:
+    """Lines of max(x, slope * x) for a slope in [0, 1]; ReLU has slope 0.
+
+    Raises:
+        CertificateError: slopes above that are not free, or one below that is not in [slope, 1].
+    """
     low, high = x
     crosses = (low < 0) & (high > 0)
     ends = (
@@ -48,22 +61,39 @@ def leaky_relaxation(x: Range, slope: float) -> LinearRelaxation:
     above = np.where(crosses, chord, known)
     over = [outward.above(end - outward.below(above * at)) for end, at in zip(ends, x, strict=True)]
     offset = np.where(crosses, np.maximum(*over), 0.0)
-    below = np.where(crosses, np.where(high > -low * (1 + 1e-6), 1.0, slope), known)
+    usual = np.where(high > -low * (1 + 1e-6), 1.0, slope)
+    if chosen is not None:
+        usual = chosen.low
+        if chosen.high is not None or not ((slope <= usual) & (usual <= 1)).all():
+            raise CertificateError("slopes: not of a line below and through the kink")
+    below = np.where(crosses, usual, known)
     return LinearRelaxation(below, np.zeros_like(low), above, offset)
 
 
-def sigmoid_relaxation(x: Range) -> LinearRelaxation:
-    """Lines of 1 / (1 + exp(-x))."""
-    below = _best_slopes(x.low, x.high)
-    above = _best_slopes(-x.high, -x.low)  # 1 - f(-x) is f: the same function, mirrored
+def sigmoid_relaxation(x: Range, chosen: Chosen | None = None) -> LinearRelaxation:
+    """Lines of 1 / (1 + exp(-x)).
+
+    Raises:
+        CertificateError: slopes below without those above.
+    """
+    if chosen is None:
+        below = _best_slopes(x.low, x.high)
+        above = _best_slopes(-x.high, -x.low)  # 1 - f(-x) is f: the same function, mirrored
+    elif chosen.high is None:
+        raise CertificateError("slopes: those of the lines above are missing")
+    else:
+        below, above = chosen.low, chosen.high
     under = _intercepts(below, x.low, x.high)
     over = _intercepts(above, -x.high, -x.low)
     return LinearRelaxation(below, under, above, outward.above(1.0 - over))
 
 
-def tanh_relaxation(x: Range) -> LinearRelaxation:
+def tanh_relaxation(x: Range, chosen: Chosen | None = None) -> LinearRelaxation:
     """tanh(x) = 2 sigmoid(2 x) - 1: slope 4 s and intercept 2 t - 1."""
-    half = sigmoid_relaxation(Range(2.0 * x.low, 2.0 * x.high))
+    if chosen is not None:
+        high = None if chosen.high is None else chosen.high / 4.0
+        chosen = Chosen(chosen.low / 4.0, high)
+    half = sigmoid_relaxation(Range(2.0 * x.low, 2.0 * x.high), chosen)
     return LinearRelaxation(
         4.0 * half.low_slope,
         outward.below(2.0 * half.low_offset - 1.0),
@@ -121,16 +151,16 @@ def _intercept(slope: arb, low: arb, high: arb) -> float:
     return min(outward.float_below(value) for value in values)
 
 
-def _leaky(step: Step) -> LinearRelaxation:
+def _leaky(step: Step, chosen: Chosen | None) -> LinearRelaxation:
     (alpha,) = step.only(alpha=0.01)
     if not isinstance(alpha, float):
         raise step.refuse("the slope is no number")
-    return leaky_relaxation(step.data(), float(np.float32(alpha)))
+    return leaky_relaxation(step.data(), float(np.float32(alpha)), chosen)
 
 
-RELAXATIONS: dict[str, Callable[[Step], LinearRelaxation]] = {
+RELAXATIONS: dict[str, Callable[[Step, Chosen | None], LinearRelaxation]] = {
     "LeakyRelu": _leaky,
-    "Relu": lambda step: leaky_relaxation(step.data(), 0.0),
-    "Sigmoid": lambda step: sigmoid_relaxation(step.data()),
-    "Tanh": lambda step: tanh_relaxation(step.data()),
+    "Relu": lambda step, chosen: leaky_relaxation(step.data(), 0.0, chosen),
+    "Sigmoid": lambda step, chosen: sigmoid_relaxation(step.data(), chosen),
+    "Tanh": lambda step, chosen: tanh_relaxation(step.data(), chosen),
 }

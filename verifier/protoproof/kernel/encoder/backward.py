@@ -12,10 +12,16 @@ rounding error times the magnitude of x, and the propagation has bounds of x alr
 that is lost, per form, is computed upwards and subtracted at the end. No coefficient is an
 interval.
 
-*Slopes.* Any slopes serve that the lines are proved for: these here are the usual ones, and the
-intercepts are computed upwards (``activation``). An operator without a rule here ends its
+*Slopes.* Any slopes serve that the lines are proved for: the usual ones, or those that somebody
+chose (Xu et al., Fast and Complete, 2021; "alpha-CROWN"); the intercepts are computed upwards
+(``activation``). An operator without a rule here ends its
 part of the form: <a, y> is bounded over the bounds of y that the propagation has. Stopping anywhere
 is sound, so the best of all places counts.
+
+*Sides.* Where a number x_u of a tensor is known to be on one side of a threshold t, that is
+s (x_u - t) >= 0 with s = 1 or -1, any form f is at least f - b s (x_u - t) for every b >= 0 (weak
+duality; Wang et al., Beta-CROWN, 2021). So a multiplier b changes one coefficient by -b s, and the
+constant by b s t.
 
 *Layers.* The lines of an activation depend on bounds of its input. Those are forms, too: one unit
 each, bounded in the same way (:class:`LinearPropagation`).
@@ -23,14 +29,15 @@ each, bounded in the same way (:class:`LinearPropagation`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from protoproof.kernel.arithmetic import outward
 from protoproof.kernel.arithmetic.outward import FLOOR, UNIT, Array, Range
 from protoproof.kernel.budget import NODE, current, room, spend
-from protoproof.kernel.encoder.activation import RELAXATIONS, LinearRelaxation
+from protoproof.kernel.encoder.activation import RELAXATIONS, Chosen, LinearRelaxation
 from protoproof.kernel.encoder.affine import AFFINE, scale_of
 from protoproof.kernel.encoder.interval import IntervalPropagation
 from protoproof.kernel.encoder.operators import MOVES
@@ -45,6 +52,15 @@ _MANY = 1 << 22  # numbers of the rows that are propagated at once
 _PER_NUMBER, _PER_LINE, _PER_CURVE = 256, 64, 1 << 18
 # What it costs to pass any row through one operator, and copies of the rows that this needs.
 _PER_NODE, _COPIES = 4 * NODE, 10
+
+
+class Side(NamedTuple):
+    """That a number (row-major) of a tensor is at least ``at``, or (not ``above``) at most."""
+
+    tensor: str
+    number: int
+    at: float
+    above: bool
 
 
 class LinearPropagation(IntervalPropagation):
@@ -106,21 +122,32 @@ class LinearPropagation(IntervalPropagation):
         return sums == 1
 
 
-def least_of_forms(propagation: IntervalPropagation, tensor: str, rows: Array) -> Array:
+def least_of_forms(
+    propagation: IntervalPropagation,
+    tensor: str,
+    rows: Array,
+    chosen: Mapping[str, Chosen] | None = None,
+    duals: Sequence[tuple[Side, float]] = (),
+) -> Array:
     """Lower bounds of <row, y> for every y that the tensor can be over the propagation's inputs.
 
     Args:
-        walk: that has reached the tensor.
+        propagation: that has reached the tensor.
         tensor: the name of y.
         rows: [row, ...] float64, with the shape of y but for its first axis.
+        chosen: slopes of the lines of some activations, by their output.
+        duals: sides that hold over all that is propagated, each with its multiplier >= 0.
 
     Raises:
         ReplayError: too much work, or numbers that are not finite.
+        CertificateError: slopes of no line.
     """
-    some = _at_once(propagation)
+    some, chosen = _at_once(propagation), chosen or {}
     with np.errstate(all="ignore"):  # what is not finite is refused at the end
         parts = [rows[start : start + some] for start in range(0, len(rows), some)]
-        found = np.concatenate([_Forms(propagation, tensor, part).run() for part in parts])
+        found = np.concatenate(
+            [_Forms(propagation, tensor, part, chosen, duals).run() for part in parts]
+        )
     if not np.isfinite(found).all():
         raise ReplayError("a linear bound is not finite")
     return found
@@ -134,14 +161,26 @@ def _at_once(propagation: IntervalPropagation) -> int:
 class _Forms:
     """Forms of several tensors at once whose sum, plus ``fixed``, is a lower bound."""
 
-    def __init__(self, propagation: IntervalPropagation, tensor: str, rows: Array) -> None:
+    def __init__(
+        self,
+        propagation: IntervalPropagation,
+        tensor: str,
+        rows: Array,
+        chosen: Mapping[str, Chosen],
+        duals: Sequence[tuple[Side, float]],
+    ) -> None:
         self.propagation, self.open = propagation, {tensor: rows}
+        self.chosen = chosen
+        self.duals: dict[str, list[tuple[Side, float]]] = {}
+        for side, dual in duals:
+            self.duals.setdefault(side.tensor, []).append((side, dual))
         self.fixed = np.zeros(len(rows))
         self.best = np.full(len(rows), -np.inf)
 
     def run(self) -> Array:
         """From outputs to inputs: tensors are known in the order in which they were reached."""
         for name in reversed(list(self.propagation.known)):
+            self._charge_sides(name)
             if name not in self.open:
                 continue
             self._stop_here()
@@ -155,6 +194,20 @@ class _Forms:
                 self._add(least(rows, self.propagation.known[name]))
         self._stop_here()
         return self.best
+
+    def _charge_sides(self, name: str) -> None:
+        """Subtract b s (x_u - t) for every side of a number of this tensor: see above."""
+        for side, dual in self.duals.get(name, ()):
+            if not dual:
+                continue
+            shape = self.propagation.known[name].low.shape
+            row = np.zeros((len(self.fixed), *shape[1:]))
+            spend("linear bounds", _PER_NODE + _PER_NUMBER * row.size)
+            room("linear bounds", 8 * _COPIES * row.size)
+            signed = dual if side.above else -dual
+            row.reshape(len(row), -1)[:, side.number] = -signed
+            self._keep(name, row)
+            self._add(outward.below(np.full(len(row), signed * side.at)))
 
     def _stop_here(self) -> None:
         total = self.fixed
@@ -206,12 +259,17 @@ class _Forms:
         self._keep(name, linear.back(rows))
 
     def _lines_of(self, step: Step) -> LinearRelaxation:
-        """The lines of a node: found once per walk, because the first bounds of x stay bounds."""
+        """The lines of a node. The usual ones are found once per walk, because the first bounds of
+        x stay bounds."""
         kind, output = step.node.op_type, step.node.output[0]
-        if output not in self.propagation.lines:
+        chosen = self.chosen.get(output)
+        if chosen is not None or output not in self.propagation.lines:
             curved = kind in ("Sigmoid", "Tanh")
             spend("lines", (_PER_CURVE if curved else _PER_LINE) * step.data().low.size)
-            self.propagation.lines[output] = RELAXATIONS[kind](step)
+            lines = RELAXATIONS[kind](step, chosen)
+            if chosen is not None:
+                return lines
+            self.propagation.lines[output] = lines
         return self.propagation.lines[output]
 
     def _lines(self, name: str, lines: LinearRelaxation, rows: Array) -> None:

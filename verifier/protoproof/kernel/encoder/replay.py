@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from protoproof.certificate.input_region import InputRegion
 from protoproof.certificate.schema import Core, ReachDomain
-from protoproof.kernel.arithmetic.outward import Array
 from protoproof.kernel.encoder.hull import Hull
 from protoproof.kernel.encoder.input_region import Inputs
 from protoproof.kernel.encoder.latents import escapes, outside
 from protoproof.kernel.encoder.partition import walked
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.latent.reached import Latents
 from protoproof.kernel.model.file import LatentTensor
 from protoproof.kernel.model.graph import Graph
 
@@ -26,11 +26,11 @@ class Reached:
         box: the least domain around all of it and the recorded latent, for claims of necessity,
             size and contrast: in the larger one that is stated, a latent outside shows nothing.
             None where there is no such claim.
-        parts: per part of the region, the ends [L, D] of its latents.
+        parts: per part of the region, what its latents meet; None where it holds no input.
     """
 
     box: BoundedDomain | None
-    parts: tuple[tuple[Array, Array], ...] = ()
+    parts: tuple[Latents | None, ...] = ()
 
 
 def replayed(
@@ -50,10 +50,11 @@ def replayed(
         yield "the region lies around another input than the one with the recorded hash"
     word = "over the region the latent may leave the stated box or bounds at"
     if core.parts:
-        for low, high in walked(core, inputs, graph, tensor):
-            parts.append((low, high))
-            for place in outside(low, high, domain):
-                yield f"{word} {place}"
+        for found in walked(core, inputs, graph, tensor):
+            parts.append(found)
+            if found is not None:
+                for place in outside(found.low, found.high, domain):
+                    yield f"{word} {place}"
     else:
         for place in escapes(graph, tensor, inputs, domain, hull):
             yield f"{word} {place}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,25 +42,31 @@ def sizes(row: Row) -> Sizes:
     under = float(row.denominator)
     factors = [real_size(f) for f in row.factors] or [1.0]
     most, least = max(factors), min(factors) * (1 - 2.0**-40)
-    square = np.abs(np.array(row.square or (0,), dtype=np.float64)) / under
+    largest, smallest, _, equal = _of_squares(row.square)
     numbers = np.array(row.slope, dtype=np.float64) / under
     slope = float(np.sqrt(up(np.square(numbers).sum(), numbers.size)))
-    same = (
-        bool(row.square) and not row.factors and row.square.count(row.square[0]) == len(row.square)
-    )
+    same = equal and not row.factors
     return Sizes(
-        float(up(np.asarray(float(square.max()) * most))),
-        float(square.min()) * least * (1 - 2.0**-40),
+        float(up(np.asarray(largest / under * most))),
+        smallest / under * least * (1 - 2.0**-40),
         float(up(np.asarray(slope * most))),
-        float(up(np.asarray(slope / (2 * square[0])))) if same else np.inf,
+        float(up(np.asarray(slope / (2 * (largest / under))))) if same else np.inf,
     )
 
 
 def one_sign(row: Row) -> int:
     """1 or -1 where all squares have that sign; 0 else."""
-    if not row.square:
-        return 0
-    return 1 if min(row.square) >= 0 else -1 if max(row.square) <= 0 else 0
+    return _of_squares(row.square)[2]
+
+
+@lru_cache(maxsize=4)  # most rows of a head have the same
+def _of_squares(square: tuple[int, ...]) -> tuple[float, float, int, bool]:
+    """The largest and the least size, the sign of all, and whether they are equal (and some)."""
+    if not square:
+        return 0.0, 0.0, 0, False
+    sizes_ = [abs(float(n)) for n in square]
+    sign = 1 if min(square) >= 0 else -1 if max(square) <= 0 else 0
+    return max(sizes_), min(sizes_), sign, len(set(square)) == 1
 
 
 def real_size(value: Real | Fraction | int) -> float:

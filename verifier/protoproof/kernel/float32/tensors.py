@@ -71,6 +71,7 @@ class Tensors:
     def __init__(self, here: Evaluation, rules: Measuring, features: frozenset[int]) -> None:
         self.here, self.rules, self.features = here, rules, features
         self._about, self._sound = rules.kept.about, rules.kept.sound
+        self._sound_parts: tuple[int, ...] = ()  # of the sum that was sound last
         self.functions: dict[str, None] = {}
         self.curved = False
         self.atoms: dict[int, Atom] = {}
@@ -156,11 +157,12 @@ class Tensors:
             elif isinstance(one, Product | Tree | Exponential):
                 parts = tuple(one)
             alone = not isinstance(one, Single) or one.feature in self.features
-            self._about[index] = alone and (
-                self._sound.issuperset(parts) or all(self._known(k) for k in parts)
-            )
+            # most sums are of the same terms
+            sound = parts == self._sound_parts or self._sound.issuperset(parts)
+            self._about[index] = alone and (sound or all(self._known(k) for k in parts))
             if self._about[index]:
                 self._sound.add(index)
+                self._sound_parts = parts
         return self._about[index]
 
     # the terms of sums

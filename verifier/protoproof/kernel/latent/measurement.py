@@ -59,6 +59,7 @@ class Measurer:
         self._head, self._shift = head, shift
         self._up = shift - head.shift
         self._chosen: dict[tuple[str, tuple[int, ...]], fmpz_mat] = {}
+        self._whole: dict[str, fmpz_mat] = {}
 
     def cost(self, size: int) -> int:
         """Steps of one measurement of a point of so many limbs."""
@@ -186,11 +187,17 @@ class Measurer:
                 row = head.weighted if which == "prototypes" else head.scales.__getitem__
                 self._chosen[key] = fmpz_mat([row(j) for j in chosen]).transpose()
             return self._chosen[key]
-        if which == "scales":
-            return fmpz_mat(head.scales).transpose()
-        if not head.scales:
-            return head.prototypes.transpose()
-        return fmpz_mat([head.weighted(j) for j in range(head.prototype_count)]).transpose()
+        if which not in self._whole:
+            entries = head.prototype_count * head.channels
+            hold("the prototypes, turned", 16 * head.size * entries)
+            if which == "scales":
+                rows = fmpz_mat(head.scales)
+            elif not head.scales:
+                rows = head.prototypes
+            else:
+                rows = fmpz_mat([head.weighted(j) for j in range(head.prototype_count)])
+            self._whole[which] = rows.transpose()
+        return self._whole[which]
 
 
 class Latent:
@@ -222,6 +229,7 @@ class Latent:
         self._numerators, self._units = self._measured()
         self._sizes: dict[int, Ratio] = {}
         self._nearest: dict[int, list[int]] = {}
+        self._first: dict[int, int] = {}
         self._activations: dict[tuple[int, int], arb] = {}
         self.reached: dict[tuple[Move, bool], Point] = {}
         self._best: dict[int, Value] = {}
@@ -281,14 +289,26 @@ class Latent:
         """The least measurement at locations that are not ``apart``; None where there are none. Of
         prototypes whose measurements have a certain order."""
         if not apart:
-            return self.measurement(self.places(prototype)[0], prototype)
+            return self.measurement(self._closest(prototype), prototype)
+        if self._closest(prototype) not in apart:
+            return self.best(prototype)
         for place in self.places(prototype):
             if place not in apart:
-                break
-        else:
-            return None
-        nearest = place == self.places(prototype)[0]
-        return self.best(prototype) if nearest else self.measurement(place, prototype)
+                return self.measurement(place, prototype)
+        return None
+
+    def _closest(self, prototype: int) -> int:
+        """The first of :meth:`places`, without the order of the others."""
+        if prototype not in self._first:
+            head, count = self.head, len(self.points)
+            if prototype in self._nearest or head.geometry == "angular":
+                self._first[prototype] = self.places(prototype)[0]
+            else:  # over one unit
+                spend("the nearest locations", count * integer(2 * self.size))
+                bank = [k for k in range(count) if head.one_bank or head.measures(k, prototype)]
+                column = [row[prototype] for row in self._numerators]
+                self._first[prototype] = min(bank, key=column.__getitem__)
+        return self._first[prototype]
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j at v, at the working precision."""

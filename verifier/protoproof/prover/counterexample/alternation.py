@@ -67,13 +67,17 @@ class Start:
 
 @dataclass
 class _Walk:
-    """A latent on its way; ``similar`` [L, W] to the prototypes that count, ``margin`` of it."""
+    """A latent on its way; ``similar`` [L, W] to the prototypes that count, ``margin`` of it.
+
+    ``broken``: locations that are nearer to some prototype than their limit, and move first.
+    """
 
     start: Start
     limit: Float[NDArray[np.float64], "location column"]
     points: Latent
     similar: Float[NDArray[np.float64], "location weighed"]
     margin: float
+    broken: set[int]
 
 
 @dataclass(frozen=True)
@@ -147,11 +151,16 @@ class Alternation:
             if not going or time_is_up():
                 break
             going = self._round([walks[i] for i in going], [sites[i] for i in going], going)
-        return [(walk.points, walk.margin) for walk in walks]
+        return [(walk.points, np.inf if walk.broken else walk.margin) for walk in walks]
 
     def _walk(self, start: Start, limit: NDArray[np.float64]) -> _Walk:
         similar = self._similar(start.latent)
-        walk = _Walk(start, limit[:, self.columns] * (1 + _SPARE), start.latent.copy(), similar, 0)
+        points, limit = start.latent.copy(), limit[:, self.columns] * (1 + _SPARE)
+        short = self._measured(points) < limit * (1 - 0.5 * _SPARE)
+        # where nothing moved, a limit may hold with equality
+        apart = np.abs(points - start.demands.instance.latent).max(axis=1)
+        short &= apart[:, None] > 0
+        walk = _Walk(start, limit, points, similar, 0.0, set(np.flatnonzero(short.any(axis=1))))
         walk.margin = self._margin(walk, similar.max(axis=0))
         return walk
 
@@ -188,10 +197,11 @@ class Alternation:
         gained = []
         for index, walk in enumerate(walks):
             mine = np.flatnonzero((which == index) & admissible)
-            before = walk.margin
+            before = np.inf if walk.broken else walk.margin
             self._take_over(walk, where[mine], points[mine], similar[mine])
+            left = walk.margin + _LEAST
             # what gains less and less and has far to go would not arrive
-            if walk.margin > -_LEAST and before - walk.margin > _SHARE * (walk.margin + _LEAST):
+            if not walk.broken and left > 0 and before - walk.margin > _SHARE * left:
                 gained.append(numbers[index])
         return gained
 
@@ -202,20 +212,23 @@ class Alternation:
         points: Units,
         similar: NDArray[np.float64],
     ) -> None:
-        """Location by location, what lowers the margin, the largest gain first."""
+        """Location by location, what lowers the margin, the largest gain first; before them what
+        is broken, whatever that costs."""
         row = self.weights[walk.start.row, self.weighed]
         left = list(range(len(where)))
         while left:
             first, second, at = _two_best(walk.similar)
             others = np.where(at == where[left][:, None], second, first)
             values = np.maximum(others, similar[left]) @ row + self.offset[walk.start.row]
-            best = int(np.argmin(values))
-            if not values[best] < walk.margin - _TINY:
+            mended = np.array([int(where[i]) in walk.broken for i in left])
+            best = int(np.argmin(np.where(mended | ~mended.any(), values, np.inf)))
+            if not (mended.any() or values[best] < walk.margin - _TINY):
                 return
             chosen = left.pop(best)
             walk.points[where[chosen]] = points[chosen]
             walk.similar[where[chosen]] = similar[chosen]
             walk.margin = float(values[best])
+            walk.broken.discard(int(where[chosen]))
             left = [i for i in left if where[i] != where[chosen]]
 
     def _chosen(
@@ -230,7 +243,7 @@ class Alternation:
         measured = self._measured(walk.points)
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(walk.limit > 0, measured / walk.limit - 1.0, np.inf)
-        for location in sorted(counts):
+        for location in sorted(counts | walk.broken):
             if kept[location]:
                 found.append((location, -1 - sites[location], walk.points[location]))
             else:
@@ -284,7 +297,9 @@ class Alternation:
         basis = np.zeros((count, most, channels))
         limit = np.empty((count, len(self.columns)))
         others = np.empty((count, len(self.weighed)))
-        best = {index: _two_best(walks[index].similar) for index in {i for i, _, _, _ in found}}
+        best = {
+            index: _two_best(walks[index].similar) for index in sorted({i for i, _, _, _ in found})
+        }
         for number, (index, location, sphere, _) in enumerate(found):
             walk = walks[index]
             limit[number] = walk.limit[location]

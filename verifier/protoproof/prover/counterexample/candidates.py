@@ -35,7 +35,7 @@ Key = tuple[int, tuple[int, ...], tuple[CeilingFact, ...]]
 
 # Opponents aimed at (by a location that keeps distances, by a free one), steps that improve a
 # point alone, passes over the locations.
-_OPPONENTS, _OF_FREE, _STEPS, _PASSES = 10, 48, 10, 2
+_OPPONENTS, _OF_FREE, _STEPS, _PASSES = 6, 16, 6, 2
 # How far "far away" is, in sizes of the set of prototypes: similarity there is next to nothing.
 _FAR = 64.0
 
@@ -94,6 +94,10 @@ class Layout:
         self.columns = np.flatnonzero((weights != 0).any(axis=0))
         self._sites = {site.key: site for site in reversed(sites)}
         self._stocks: dict[tuple[Key, int], Stock] = {}
+
+    def latent(self, demands: Demands, row: int) -> Latent:
+        """A latent that meets the demands and comes close to losing to one rival."""
+        return self.latents(demands, [row])[0]
 
     def latents(self, demands: Demands, rows: Sequence[int]) -> list[Latent]:
         """For some rivals, a latent each that meets the demands and comes close to losing."""

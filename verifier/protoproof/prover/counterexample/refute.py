@@ -34,9 +34,10 @@ from protoproof.prover.counterexample.moves import (
     moved_locations,
     moves_that_matter,
 )
+from protoproof.prover.counterexample.narrow import Narrowing
 from protoproof.prover.counterexample.seek import Seeker, weakest
 from protoproof.prover.counterexample.starts import SPARE, STARTS, Starts
-from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.domain import Domain, Free
 from protoproof.prover.latent.facts import (
     ActivationFact,
     CeilingFact,
@@ -176,6 +177,46 @@ class Refuter:
                 half = (len(group) + 1) // 2
                 groups[:0] = [group[:half], group[half:]]
         return current
+
+    @property
+    def narrows(self) -> bool:
+        """Whether :meth:`narrow` applies: squared distances of a single location, free space."""
+        single = len(self.instance.latent) == 1 and isinstance(self.domain, Free)
+        return single and self.instance.head.plain and self.target is None
+
+    def narrow(
+        self, facts: FactSet, dear: Float[NDArray[np.float64], " prototype"]
+    ) -> Refutation | None:
+        """A refutation of a set that breaks few facts (``narrow``), where one is found.
+
+        Args:
+            dear: per prototype, how much its measurement should be kept.
+        """
+        demands = Demands(self.instance, facts)
+        search = Narrowing(
+            self.instance, 0, self._weights, self._offset, np.asarray(demands.limit[0])
+        )
+        named = [fact.prototype for fact in facts.pairs]
+        named += [fact.prototype for fact in facts.activations]
+        found = search.losing(search.free().keeping(search.prototypes, dict.fromkeys(named)))
+        if found is None:
+            return None
+        for one in (search.narrowed(found, dear), found):
+            more: list[Fact] = [
+                pair_fact(self.instance, 0, j)
+                if "pairs" in self.kinds
+                else activation_fact(self.instance, j)
+                for j in one.sphere.kept
+            ]
+            kept = _joined(facts, more)
+            asked = Demands(self.instance, kept)
+            spheres = Spheres.around(
+                search.prototypes, self.instance.latent, asked.kept, self.domain
+            )
+            refutation = self._settled(kept, asked, spheres, [(one.row, one.point[None])])
+            if refutation is not None:
+                return refutation
+        return None
 
     def met(self, refutation: Refutation, ceilings: Sequence[CeilingFact]) -> list[int]:
         """Which of some ceilings a refutation respects, exactly."""

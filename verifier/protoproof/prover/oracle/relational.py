@@ -17,7 +17,10 @@ Both are linear in q_lj, and on the sphere that the facts leave at location l,
 ``sum lambda_j alpha_j - 2 r |sum lambda_j beta_j|``. Every choice of locations and tangent points
 gives a valid bound; the tangent points are improved by putting them at the form's own minimiser.
 A supporting prototype is bounded at the location where the instance matches it best, an opposing
-one where it could match best.
+one where it could match best. With few facts about few locations the former is mostly a location
+without any fact, where nothing is known: ``at_facts`` bounds it where the facts say most. Such a
+state is no monotone oracle (one more fact can move a prototype to a worse place), so that it serves
+to try single sets, and what it proves is as good as any proof.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
@@ -46,9 +49,21 @@ class RelationalState(IntervalState):
 
     oracle = "relational"
 
-    def __init__(self, instance: Instance, domain: Domain, slack: float) -> None:
+    def __init__(
+        self, instance: Instance, domain: Domain, slack: float, *, at_facts: bool = False
+    ) -> None:
         super().__init__(instance, domain, slack)
+        self.at_facts = at_facts
         self.spheres = Spheres(instance)
+
+    def support_at(self) -> Int[NDArray[np.intp], " prototype"]:
+        """As in general, or with ``at_facts`` where pair facts bound the distance best."""
+        usual = super().support_at()
+        if not self.at_facts:
+            return usual
+        stated = np.array([known.hull is not None for known in self.known])
+        high = np.where(stated[:, None], self.high, np.inf)
+        return np.where(np.isfinite(high.min(axis=0)), np.argmin(high, axis=0), usual)
 
     def put(self, location: int, known: Known) -> Known:
         """As in the interval oracle, and the location's sphere."""
@@ -112,8 +127,10 @@ class RelationalOracle(IntervalOracle):
 
     name = RelationalState.oracle
 
+    at_facts: bool = False
+
     def prepare(self, instance: Instance, domain: Domain) -> IntervalState:
         """Bounds from the domain alone; by intervals, where forms do not apply."""
         if not instance.head.plain:
             return super().prepare(instance, domain)
-        return RelationalState(instance, domain, self.slack)
+        return RelationalState(instance, domain, self.slack, at_facts=self.at_facts)

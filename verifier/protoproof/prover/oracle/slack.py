@@ -20,8 +20,9 @@ Vector = Float[NDArray[np.float64], " prototype"]
 # The share of every margin that is spent. What is left stays the proved margin, so this is little:
 # it pays for rounding multipliers to few bits; more of it would hardly save facts.
 SHARE = 2.0**-6
-# Bisection for a similarity's argument: enough steps for any float64.
-_STEPS = 80
+# Bisection for a similarity's argument: the bound that is found is good at any step, and this close
+# to the best one.
+_STEPS = 32
 
 
 def loosened(state: Intervals, fixed: Sequence[int] = ()) -> Vector:

@@ -119,9 +119,8 @@ def elsewhere(
 class Linearisation:
     """The margins over some rivals, made linear in the measurements; all relaxations start here.
 
-    Supporting prototypes enter by tangents, at the location where the instance matches them best;
-    opposing ones by chords, where they could match best. (The first does not depend on the facts:
-    a choice that followed their bounds could get worse with one more fact.) Prototypes without a
+    Supporting prototypes enter by tangents, at the location that the state chooses
+    (``support_at``); opposing ones by chords, where they could match best. Prototypes without a
     finite, open interval there are constants.
 
     ``centre`` [L, P] are the measurements at which the chords' constant parts are taken.
@@ -140,7 +139,7 @@ class Linearisation:
         self.similarity = instance.head.chain
         weights = self.weights = instance.margin_weights[list(rivals)]
         low, high = state.nearest()
-        self.support = Side(state, np.argmin(instance.measurement, axis=0), bare=bare)
+        self.support = Side(state, state.support_at(), bare=bare)
         oppose = self.oppose = Side(state, np.argmin(state.low, axis=0), bare=bare)
         self.positive = (weights > 0) & self.support.known
         self.negative = (weights < 0) & oppose.known

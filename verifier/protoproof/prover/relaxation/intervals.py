@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
@@ -68,6 +68,13 @@ class Intervals:
         self.implied = self.told(FactSet())
         self._stated = FactSet()
         self._pairs: dict[tuple[int, int], PairFact] = {}
+
+    def support_at(self) -> Int[NDArray[np.intp], " prototype"]:
+        """The location at which forms bound a supporting prototype: where the instance matches it
+        best. (That does not depend on the facts: a choice that followed their bounds could get
+        worse with one more fact.)
+        """
+        return np.asarray(np.argmin(self.instance.measurement, axis=0))
 
     @property
     def chosen(self) -> list[tuple[int, ...]]:

@@ -19,6 +19,7 @@ from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.named import named_under_ceiling
+from protoproof.prover.search.reading import length_of, shortest_under_one
 
 
 def ceiling(
@@ -26,6 +27,8 @@ def ceiling(
     slack: float = SLACK,
     cover: Callable[[float], Cover] | None = None,
     limit: int | None = None,
+    *,
+    reading: bool = False,
 ) -> FactSet | None:
     """A small sufficient set of activation facts and one ceiling, or None where there is none.
 
@@ -35,10 +38,15 @@ def ceiling(
         state: of the instance.
         slack: what every margin has to exceed.
         cover: makes one for a slack, or has it already; by default from the state.
-        limit: only sets of fewer facts count.
+        limit: only sets of fewer facts count, or of fewer numbers.
+        reading: whether numbers count before facts.
     """
     if not state.instance.atoms.linear:
-        return named_under_ceiling(state)
+        return named_under_ceiling(
+            state, length_of(len(state.instance.measurement), reading=reading)
+        )
     made = Cover(state, slack) if cover is None else cover(slack)
-    best = made.smallest(made.levels, ceilings=False, limit=limit)
+    best = made.smallest(made.levels, ceilings=False, limit=None if reading else limit)
+    if reading and best is not None:
+        best = shortest_under_one(made, best)
     return None if best is None else made.facts(best)

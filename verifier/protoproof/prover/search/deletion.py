@@ -27,6 +27,9 @@ from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.oracle.oracle import Decision, State
 from protoproof.verdict import Status
 
+# Facts that may turn out to be needed before a search of the cheapest ones ends.
+_MISSES = 2
+
 Item = TypeVar("Item")
 Kept = TypeVar("Kept")
 _Item = TypeVar("_Item", contravariant=True)
@@ -137,3 +140,25 @@ def drop_facts(
     subset = Subset(facts, FactSet.without, suffices)
     delete(subset, least_useful_first(tried, lambda fact: decide(facts.without(fact)).margins))
     return subset.kept
+
+
+def without_cheapest(
+    facts: FactSet, order: State, decide: Callable[[FactSet], Decision], misses: int = _MISSES
+) -> FactSet:
+    """``facts`` less those that ``decide`` does not need, of which only the cheapest are tried.
+
+    Args:
+        order: says which facts are cheap: those without which its margins are largest.
+        decide: proves sets; it need not be monotone.
+        misses: the search ends after so many that are needed.
+    """
+    cheap = least_useful_first(facts, lambda fact: order.decide(facts.without(fact)).margins)
+    for fact in cheap:
+        if not misses or len(facts) == 1 or time_is_up():
+            break
+        rest = facts.without(fact)
+        if decide(rest).verdict.status is Status.PROVED:
+            facts = rest
+        else:
+            misses -= 1
+    return facts

@@ -11,6 +11,7 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.time_limit import OutOfTimeError
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.oracle import Decision, Oracle
 from protoproof.prover.oracle.relational import RelationalOracle
@@ -30,6 +31,8 @@ KINDS: dict[Vocabulary, Kinds] = {
     "pairs": frozenset({"pairs"}),
 }
 
+# Cases per rival.
+_CASES = 64
 # Sets that are halved before their facts are tried one by one.
 _LARGE = 64
 
@@ -47,6 +50,15 @@ def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | N
     if not facts:
         return None
     state = strongest(facts).prepare(instance, domain)
+    proved = state.decide(facts).verdict.status is Status.PROVED
+    return Candidate(facts, state.oracle, state) if proved else None
+
+
+def by_cases(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
+    """The same by a proof by cases, which sees more and takes longer."""
+    if not facts or not instance.head.plain:
+        return None
+    state = BranchAndBoundOracle(most=_CASES).cases(instance, domain)
     proved = state.decide(facts).verdict.status is Status.PROVED
     return Candidate(facts, state.oracle, state) if proved else None
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.search.activations import Activations, Reached, Rivals, Vector
+from protoproof.prover.search.reading import carried, raised
 
 # Facts that are evaluated together: as many as make about so many products, within these limits.
 # It depends on the head and the facts so far alone, so that equal runs agree.
@@ -140,7 +141,8 @@ class Cover(Activations):
     def smallest(
         self, levels: Sequence[int], *, ceilings: bool, limit: int | None = None
     ) -> list[int] | None:
-        """The smallest cover that searches from several ceilings find, or None.
+        """The smallest cover that searches from several ceilings find, or None; of equally small
+        ones that with the fewest numbers to read, made shorter at its size.
 
         The ceilings that could lead to the fewest facts come first, and those that cannot lead to
         fewer than are known already are left out; where the time is up, all but the first.
@@ -161,7 +163,7 @@ class Cover(Activations):
             begun[level] = reached, bound
             least[level] = self.least(bound, reached)
         best: list[int] | None = None
-        size = 2 * self.count + 1 if limit is None else limit
+        size, read = 2 * self.count + 1 if limit is None else limit, 0
         kept = 0 if ceilings else 1  # what covers without the ceiling covers with it, too
         for level, start in sorted(starts.items(), key=lambda item: (least[item[0]], item[0])):
             if least[level] + kept >= size or (best is not None and time_is_up()):
@@ -177,6 +179,7 @@ class Cover(Activations):
                 continue
             if not ceilings and start[0] not in found:
                 found = [*found, start[0]]  # the ceiling stays, even where names alone would do
-            if len(found) < size:
-                best, size = found, len(found)
-        return best
+            length = len(found), int(carried(self, found).sum())
+            if length < (size, read):
+                best, (size, read) = found, length
+        return best if best is None else raised(self, best, ceilings=ceilings)

@@ -22,6 +22,7 @@ import contextlib
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,8 +35,8 @@ SCALE = 1 << 20
 # A relaxation within this of the next integer is rounded up to it when nodes are chosen; the
 # packing itself is exact.
 _CLEAR = 1e-6
-# Leaves and splits of one proof.
-NODES = 500
+# Leaves and splits of one proof, and splits on one path (the checker's limit).
+NODES, DEPTH = 5000, 300
 
 
 @dataclass(frozen=True)
@@ -120,29 +121,56 @@ def _prove(
         if not clause:  # it cannot be met: its weight is as large as it needs to be
             nodes.append(Packing(((index, SCALE * size),)))
             return True
-    if size - len(inside) == 1:  # any clause that is left asks for one more
+    need = size - len(inside)
+    if need == 1:  # any clause that is left asks for one more
         nodes.append(Packing(((live[0], SCALE),)))
         return True
-    members = sorted(frozenset().union(*rest))
-    matrix = _matrix(rest, members)
-    # max sum y, every member carries at most 1
-    with quiet():
-        dual = linprog(-np.ones(len(rest)), A_ub=matrix.T, b_ub=np.ones(len(members)))
-    if dual.status != 0:
+    if need == 2:
+        apart = _apart(rest)
+        if apart is not None:
+            # no member is in all of them, so none carries more than the scale
+            each = SCALE // (len(apart) - 1)
+            nodes.append(Packing(tuple((live[index], each) for index in apart)))
+        return apart is not None
+    packing = _dual(live, rest, need)
+    if packing is not None:
+        nodes.append(packing)
+        return True
+    # whatever meets a clause has one of its members: the first, or the second without the first
+    least = min(rest, key=len)
+    if len(inside) + len(outside) + len(least) >= DEPTH:
         return False
-    need = size - len(inside)
-    if -dual.fun > need - 1 + _CLEAR:
-        packing = _packing(live, rest, dual.x, need)
-        if packing is not None:
-            nodes.append(packing)
-            return True
-    # the member on which the relaxation is least decided
-    load = np.abs(dual.ineqlin.marginals)
-    pick = members[int(np.argmin(np.abs(load - 0.5)))]
-    nodes.append(Split(pick))
-    return _prove(clauses, inside | {pick}, outside, size, nodes) and _prove(
-        clauses, inside, outside | {pick}, size, nodes
-    )
+    often = Counter(member for clause in rest for member in clause)
+    for pick in sorted(least, key=lambda member: (-often[member], member)):
+        nodes.append(Split(pick))
+        if not _prove(clauses, inside | {pick}, outside, size, nodes):
+            return False
+        outside = outside | {pick}
+    return _prove(clauses, inside, outside, size, nodes)
+
+
+def _apart(clauses: Sequence[frozenset[int]]) -> list[int] | None:
+    """A few clauses without a common member; None where one member meets all."""
+    order = sorted(range(len(clauses)), key=lambda index: len(clauses[index]))
+    common, chosen = clauses[order[0]], [order[0]]
+    while common:
+        best = min(order, key=lambda index: len(common & clauses[index]))
+        if len(common & clauses[best]) == len(common):
+            return None
+        common, chosen = common & clauses[best], [*chosen, best]
+    return chosen
+
+
+def _dual(live: list[int], rest: list[frozenset[int]], need: int) -> Packing | None:
+    """Weights from the linear relaxation: max sum y, every member carries at most 1."""
+    members = sorted(frozenset().union(*rest))
+    with quiet():
+        dual = linprog(
+            -np.ones(len(rest)), A_ub=_matrix(rest, members).T, b_ub=np.ones(len(members))
+        )
+    if dual.status != 0 or -dual.fun <= need - 1 + _CLEAR:
+        return None
+    return _packing(live, rest, dual.x, need)
 
 
 def _packing(

@@ -11,6 +11,10 @@ hits every clause. In vocabulary ``ceiling`` each of the P possible ceilings has
 own, and a clause belongs to the ceilings that its latent respects; the bound is the least of them.
 In ``topk`` the sets are a chain, so one latent settles it.
 
+Of a single location that measures squared distances, in free space, sets of a small size are listed
+(``survivors``), and a refutation breaks few of the facts that most of them hold (``narrow``). What
+the relational oracle leaves open there is put to a proof by cases.
+
 An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
 which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
 deadline cuts it short and keeps what is known.
@@ -31,12 +35,13 @@ from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, ceilings_of
-from protoproof.prover.search.entailment import KINDS, decided
+from protoproof.prover.search.entailment import KINDS, by_cases, decided
 from protoproof.prover.search.enumerate import Contrast, Minimal, minimal_explanations
 from protoproof.prover.search.hitting_set import smallest
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
 from protoproof.prover.search.size_proof import SizeProof, covering, used
+from protoproof.prover.search.survivors import Survivors
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
@@ -126,6 +131,9 @@ class _Search:
         self.parts = [_Part(fact) for fact in self.ceilings] or [_Part(None)]
         self.refutations: list[Refutation] = []
         self.clauses: list[frozenset[int]] = []
+        self.survivors = None
+        if vocabulary == "pairs" and self.refuter.narrows:
+            self.survivors = Survivors(len(self.elements))
         self.reason = ""
 
     @property
@@ -140,14 +148,14 @@ class _Search:
 
     def run(self) -> Minimum:
         """Rounds of proposals until bound and size meet, or work or time is over."""
-        if not self.ceilings and len(self.best.facts) > 1:
+        if self.survivors is None and not self.ceilings and len(self.best.facts) > 1:
             self._from_above()
         proposals = undecided = 0
         while self.lower < len(self.best.facts):
             if self.now() >= self.deadline:
                 self.reason = "out of time"
                 break
-            if proposals >= _PROPOSALS or undecided >= _UNDECIDED:
+            if (proposals >= _PROPOSALS and self.survivors is None) or undecided >= _UNDECIDED:
                 self.reason = (
                     "out of proposals"
                     if proposals >= _PROPOSALS
@@ -200,6 +208,8 @@ class _Search:
 
     def _decide(self, round_: Sequence[tuple[_Part, FactSet]]) -> int:
         """Prove or refute every proposal; the number of those that resisted both."""
+        if self.survivors is not None:
+            return self._narrowed(*round_[0], self.survivors)
         for _, facts in round_:
             proved = decided(self.instance, self.domain, facts)
             if proved is not None and len(facts) < len(self.best.facts):
@@ -217,6 +227,22 @@ class _Search:
                 self._add(self._grown(facts, refutation))
         return undecided
 
+    def _narrowed(self, part: _Part, facts: FactSet, survivors: Survivors) -> int:
+        """The same for one set, where refutations can be narrowed."""
+        found = self.refuter.narrow(facts, survivors.use())
+        if found is not None:
+            self._add(found)
+            return 0
+        proved = decided(self.instance, self.domain, facts)
+        proved = proved or by_cases(self.instance, self.domain, facts)
+        if proved is not None:
+            self.best = proved
+            return 0
+        part.guesses.append(frozenset(part.hitting or ()))
+        survivors.guess(part.hitting or ())
+        part.stale = True
+        return 1
+
     def _grown(self, facts: FactSet, refutation: Refutation) -> Refutation:
         """Growing pays where a bound of more than the first fact is wanted."""
         if len(self.best.facts) - self.extra < 2 or self.now() >= self.deadline:
@@ -227,6 +253,8 @@ class _Search:
         index = len(self.refutations)
         self.refutations.append(refutation)
         self.clauses.append(frozenset(self._number[fact] for fact in refutation.violated))
+        if self.survivors is not None:
+            self.survivors.add(self.clauses[-1])
         met = self.refuter.met(refutation, self.ceilings) if self.ceilings else [0]
         for number in met:
             self.parts[number].clauses.append(index)
@@ -238,6 +266,8 @@ class _Search:
             if not part.stale:
                 continue
             part.stale = False
+            if self.survivors is not None and self._listed(part, self.survivors):
+                continue
             left = min(max(self.deadline - self.now(), 0.1), 60.0)
             clauses = [self.clauses[index] for index in part.clauses]
             everything = frozenset(range(len(self.elements)))
@@ -250,6 +280,16 @@ class _Search:
                 guessed = [everything - guess for guess in part.guesses]
                 found = smallest([*clauses, *guessed], left) if all(guessed) else None
             part.hitting = found
+
+    def _listed(self, part: _Part, survivors: Survivors) -> bool:
+        """The next of the sets that are listed; False where there are too many."""
+        survivors.advance()
+        if not survivors.guesses:
+            part.lower = max(part.lower, survivors.size)
+        if not survivors.listed:
+            return False
+        part.hitting = survivors.next()
+        return True
 
     def _tell(self) -> None:
         now = self.lower, len(self.best.facts)

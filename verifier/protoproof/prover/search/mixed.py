@@ -14,13 +14,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.facts import FactSet, of_facts
 from protoproof.prover.latent.observed import pair_fact
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.deletion import delete_facts
 from protoproof.prover.search.greedy_cover import Cover
 from protoproof.prover.search.named import named_under_ceiling
+from protoproof.prover.search.reading import length_of, shortest
 from protoproof.verdict import Status
 
 # Every so many ceilings, one starts a search; the search adds the ceilings that it needs.
@@ -28,7 +29,11 @@ _STRIDE = 4
 
 
 def mixed(
-    state: IntervalState, slack: float = SLACK, cover: Callable[[float], Cover] | None = None
+    state: IntervalState,
+    slack: float = SLACK,
+    cover: Callable[[float], Cover] | None = None,
+    *,
+    reading: bool = False,
 ) -> FactSet | None:
     """A small sufficient set of facts of all kinds, or None where naming everything fails.
 
@@ -36,22 +41,24 @@ def mixed(
         state: of the instance.
         slack: what every margin has to exceed.
         cover: makes one for a slack, or has it already; by default from the state.
+        reading: whether numbers count before facts.
     """
+    length = length_of(len(state.instance.measurement), reading=reading)
     if not state.instance.atoms.linear:
-        return named_under_ceiling(state)
+        return named_under_ceiling(state, length)
     one = _pair_alone(state)
     if one is not None:
         return one
     made = Cover(state, slack) if cover is None else cover(slack)
     alone = made.alone()
-    if len(alone):
-        best: list[int] | None = [int(alone[0])]
-    else:
-        best = made.smallest(made.levels[::_STRIDE], ceilings=True)
+    levels = made.levels[::_STRIDE]
+    best = [int(alone[0])] if len(alone) else made.smallest(levels, ceilings=True)
     if best is None:
         return None
-    facts = made.facts(best)
-    return min(facts, _located(state, facts), key=len)
+    found = [made.facts(best)]
+    if reading:
+        found += [made.facts(shortest(made, known=best))]
+    return min((set_ for f in found for set_ in (f, _located(state, f))), key=length)
 
 
 def _pair_alone(state: IntervalState) -> FactSet | None:
@@ -80,3 +87,17 @@ def _located(state: IntervalState, facts: FactSet) -> FactSet:
     if state.decide(located).verdict.status is not Status.PROVED:
         return facts
     return delete_facts(state, located)
+
+
+def where_seen(state: IntervalState, facts: FactSet) -> FactSet:
+    """The facts with every prototype named at the location where it is seen, as far as these still
+    suffice: an activation fact also says that no location is nearer, which a pair fact does not."""
+    instance = state.instance
+    where = np.argmin(instance.measurement, axis=0)
+    for named in facts.activations:
+        if instance.head.pooling_of.nearest[named.prototype]:
+            pair = pair_fact(instance, int(where[named.prototype]), named.prototype)
+            trial = of_facts([*facts.without(named), pair])
+            if state.decide(trial).verdict.status is Status.PROVED:
+                facts = trial
+    return facts

@@ -20,15 +20,16 @@ from protoproof.prover.latent.observed import activation_fact, ceiling_fact
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.oracle.interval import IntervalState
 from protoproof.prover.search.deletion import delete, least_useful_first
+from protoproof.prover.search.reading import Length
 
 # Ceilings that are tried: one every so many ranks, this many at most.
 _CEILINGS = 16
 
 
-def named_under_ceiling(state: IntervalState) -> FactSet | None:
+def named_under_ceiling(state: IntervalState, length: Length) -> FactSet | None:
     """A small sufficient set of names under one ceiling, or None where naming everything fails.
 
-    The ceiling stays, even where the names alone would do.
+    The ceiling stays, even where the names alone would do. Of several, the one of least ``length``.
     """
     instance = state.instance
     count = len(instance.level)
@@ -44,7 +45,7 @@ def named_under_ceiling(state: IntervalState) -> FactSet | None:
             ceilings=(roof,),
         )
         found = _fewest(state, everything)
-        if found is not None and (best is None or len(found) < len(best)):
+        if found is not None and (best is None or length(found) < length(best)):
             best = found
     return best
 

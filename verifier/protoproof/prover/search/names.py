@@ -12,9 +12,11 @@ VOCABULARIES: tuple[Vocabulary, ...] = ("topk", "ceiling", "mixed", "pairs")
 WORDS: tuple[Vocabulary, ...] = (*VOCABULARIES, "path")
 # those of which all minimal explanations are listed; mixed has the facts of topk and ceiling
 ENUMERABLE: tuple[Vocabulary, ...] = ("pairs", "mixed")
-ORACLES = ("auto", "triangle", "interval", "relational", "cascade", "branch-and-bound")
+ORACLES = ("auto", "triangle", "interval", "relational", "branch-and-bound")
 # The words that certificates and records use for some of them; options take both.
 STORED = {"interval": "exact", "branch-and-bound": "smt"}
+# Words of options that mean another one by now.
+_OLDER = {"cascade": "relational"}
 
 
 def require_vocabulary(name: str) -> None:
@@ -39,6 +41,7 @@ def require_oracle(name: str) -> str:
             "--oracle hypersphere: for comparison only; one more fact can loosen it, so nothing "
             f"may be dropped on its word; use {known}"
         )
+    name = _OLDER.get(name, name)
     if name not in ORACLES and name not in STORED.values():
         raise UsageError(f"--oracle {name}: unknown; use {known}")
     return STORED.get(name, name)

@@ -1,16 +1,14 @@
 """Sufficient sets of facts, best first: which oracle looks, and what to try when a proof fails.
 
     topk, ceiling, path: the interval oracle
-    mixed:              the interval oracle, then the relational one where there are pair facts;
-                        pairs alone where they are fewer
+    mixed:              the interval oracle, then the relational one, with prototypes named where
+                        they are seen; pairs alone where they are fewer
     pairs, triangle:    grow until proved, delete by the published triangle inequality, of distances
                         or of angles (else as interval)
-    pairs, interval:    grow until proved, delete by the interval oracle
-    pairs, relational:  grow until proved, delete by the relational oracle
-    pairs, cascade:     grow and delete by the triangle inequality, go on by the interval oracle,
-                        then by the relational one (auto without its first link costs less)
-    all, branch-and-bound: as cascade, then drop what a proof by cases leaves out
-    pairs, auto:        grow and delete by the interval oracle, then go on by the relational one
+    pairs, interval:    grow until proved, delete and exchange by the interval oracle
+    pairs, relational:  as interval, then delete what either bound spares: never more facts
+    pairs, auto:        as relational, but for pairs that are far more than is known to suffice
+    all, branch-and-bound: as relational, then drop what a proof by cases leaves out
 
 Heads whose measurements are no squared distances, or whose margins are no linear forms, have the
 interval oracle and the triangle only, whatever is asked for.
@@ -27,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from protoproof.length import of_pair
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
@@ -38,14 +37,21 @@ from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.oracle.triangle import TriangleOracle
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.ceiling import ceiling
-from protoproof.prover.search.deletion import by_worth, delete, delete_facts, spare
+from protoproof.prover.search.deletion import (
+    by_worth,
+    delete,
+    delete_facts,
+    spare,
+    without_cheapest,
+)
 from protoproof.prover.search.deletion_by_cases import fewer
 from protoproof.prover.search.exchange import exchange
 from protoproof.prover.search.greedy_cover import Cover
-from protoproof.prover.search.mixed import mixed
+from protoproof.prover.search.mixed import mixed, where_seen
 from protoproof.prover.search.named import along_path
 from protoproof.prover.search.names import Vocabulary, require_oracle
 from protoproof.prover.search.pairs import fewest, grow
+from protoproof.prover.search.reading import length_of
 from protoproof.prover.search.topk import topk
 from protoproof.verdict import Status
 
@@ -107,6 +113,7 @@ def candidates(
     *,
     shared: Shared | None = None,
     limit: int | None = None,
+    reading: bool = False,
 ) -> Iterator[Candidate]:
     """Sufficient sets of facts in the order in which to offer them to the checker.
 
@@ -120,7 +127,8 @@ def candidates(
         floor: what every margin has to exceed, whatever is dropped: a condition of the search, not
             a filter after it.
         shared: of the instance and domain, where it is made already.
-        limit: of ``ceiling``, only sets of fewer facts are looked for.
+        limit: of ``ceiling``, only sets of fewer facts are looked for, or of fewer numbers.
+        reading: whether sets are made short in numbers to read, and only then in facts.
     """
     shared = shared or Shared(instance, domain)
     oracle = require_oracle(oracle)
@@ -136,36 +144,36 @@ def candidates(
         return
     if vocabulary == "pairs" and oracle != IntervalOracle.name:
         for slack in slacks:
-            yield from _relational(
-                instance,
-                domain,
-                slack,
-                floor,
-                from_exact=oracle in ("auto", "cascade"),
-                from_triangle=oracle == "cascade",
-                known=known if oracle == "auto" else None,
-            )
+            auto = oracle == "auto"
+            hopeless = known if auto else None
+            yield from _relational(instance, domain, slack, floor, known=hopeless, spared=auto)
     for slack in slacks:
-        state, facts = _propose(vocabulary, shared, slack, limit)
+        state, facts = _propose(vocabulary, shared, slack, limit, reading=reading)
         if facts is None:
             return  # asking for more margin finds nothing either
         if vocabulary == "mixed" and instance.head.plain:
-            yield from _beside(shared, oracle, slack, facts, floor)
+            yield from _beside(shared, oracle, slack, facts, floor, reading=reading)
         yield from _decided(facts, state, floor)
 
 
 def _beside(
-    shared: Shared, oracle: str, slack: float, facts: FactSet, floor: float
+    shared: Shared, oracle: str, slack: float, facts: FactSet, floor: float, *, reading: bool
 ) -> Iterator[Candidate]:
-    """What is smaller than a set of mixed facts: pairs alone, or what is left of it together."""
+    """What is shorter than a set of mixed facts: pairs alone, or what is left of it together."""
     instance, domain = shared.instance, shared.domain
-    if len(facts) > len(instance.measurement):
+    locations = len(instance.measurement)
+    length = length_of(locations, reading=reading)
+    each = of_pair(locations) if reading else 1
+    if length(facts)[0] > each * locations:
         # over free latents pairs need one fact per location at least
         pairs = _in_time(candidates(instance, domain, "pairs", oracle, floor=floor))
-        yield from (found for found in islice(pairs, 1) if len(found.facts) < len(facts))
+        yield from (found for found in islice(pairs, 1) if length(found.facts) < length(facts))
     together = oracle not in (IntervalOracle.name, TriangleOracle.name)
-    if together and facts.pairs and not time_is_up():
-        yield from _related(instance, domain, slack, facts, floor)
+    if together and len(facts) > 1 and not time_is_up():
+        if facts.pairs:
+            yield from _related(instance, domain, slack, facts, floor)
+        else:
+            yield from _located(shared, slack, facts, floor)
 
 
 def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
@@ -175,7 +183,7 @@ def _in_time(found: Iterator[Candidate]) -> Iterator[Candidate]:
 
 
 def _propose(
-    vocabulary: Vocabulary, shared: Shared, slack: float, limit: int | None
+    vocabulary: Vocabulary, shared: Shared, slack: float, limit: int | None, *, reading: bool
 ) -> tuple[IntervalState, FactSet | None]:
     """A sufficient set of facts that the interval oracle cannot shrink, or None; and bounds."""
     if vocabulary == "pairs":
@@ -192,8 +200,8 @@ def _propose(
     if vocabulary == "topk":
         return state, topk(state, slack, shared.cover(slack))
     if vocabulary == "ceiling":
-        return state, ceiling(state, slack, shared.cover, limit)
-    return state, mixed(state, slack, shared.cover)
+        return state, ceiling(state, slack, shared.cover, limit, reading=reading)
+    return state, mixed(state, slack, shared.cover, reading=reading)
 
 
 def _triangle(instance: Instance, domain: Domain, floor: float) -> Iterator[Candidate]:
@@ -219,47 +227,40 @@ def _relational(
     slack: float,
     floor: float,
     *,
-    from_exact: bool,
-    from_triangle: bool = False,
-    known: int | None = None,
+    known: int | None,
+    spared: bool,
 ) -> Iterator[Candidate]:
-    """A set that the relational oracle cannot shrink; see ``candidates`` for ``known``.
+    """What the relational oracle leaves of the interval oracle's set; see ``candidates`` for
+    ``known``.
 
-    With ``from_exact``, deletion goes on where the interval oracle's ends; its proof is kept where
-    nothing more can be dropped. With ``from_triangle``, the interval oracle goes on where the
-    triangle inequality ends.
+    The relational state drops a fact where either bound proves the rest, and begins where the
+    interval oracle ends, so that its set is never larger. With ``spared``, the interval oracle's
+    proof is kept where nothing more can be dropped.
     """
     exact = IntervalOracle(slack).prepare(instance, domain)
-    if from_triangle:
-        triangle = TriangleOracle(slack).prepare(instance, domain)
-        if grow(triangle):
-            delete(triangle, spare(triangle))
-            exact.follow(triangle)
-    if not exact.suffices() and not grow(exact):
+    if not grow(exact):
         return
-    if from_exact:
-        delete(exact, spare(exact))
-        if known is not None and len(exact.pairs) > _HOPELESS * known:
-            yield from _decided(exact.facts, exact, floor)
-            return
+    delete(exact, spare(exact))
+    if known is None or len(exact.pairs) <= _HOPELESS * known:
         exchange(exact)
-    if time_is_up() or len(exact.pairs) > _TOGETHER:
-        yield from _decided(exact.facts, exact, floor)
-        return
-    state = RelationalOracle(slack).prepare(instance, domain)
-    state.follow(exact)
-    # interval margins order the facts as well as relational ones would, and are cheaper
-    delete(state, by_worth(exact), _PATIENCE)
-    kept = exact if from_exact and len(state.pairs) == len(exact.pairs) else state
-    yield from _decided(kept.facts, kept, floor)
+        if not time_is_up() and len(exact.pairs) <= _TOGETHER:
+            state = RelationalOracle(slack).prepare(instance, domain)
+            state.follow(exact)
+            # interval margins order the facts as well as relational ones would, and are cheaper
+            delete(state, by_worth(exact), _PATIENCE)
+            if not spared or len(state.pairs) < len(exact.pairs):
+                yield from _decided(state.facts, state, floor)
+                return
+    yield from _decided(exact.facts, exact, floor)
 
 
 def _by_cases(
     instance: Instance, domain: Domain, vocabulary: Vocabulary, floor: float
 ) -> Iterator[Candidate]:
-    """What a proof by cases leaves of the cascade's set, where that is less; then that set."""
-    cascade = candidates(instance, domain, vocabulary, "cascade", floor=floor)
-    for number, candidate in enumerate(cascade):
+    """What a proof by cases leaves of the relational oracle's set, where that is less; then that
+    set."""
+    relational = candidates(instance, domain, vocabulary, RelationalOracle.name, floor=floor)
+    for number, candidate in enumerate(relational):
         if number == 0 and not time_is_up():
             found = fewer(instance, domain, vocabulary, candidate.facts, 2 * floor + SLACK)
             if found is not None:
@@ -275,6 +276,20 @@ def _related(
     fewer = delete_facts(state, facts)
     if len(fewer) < len(facts):
         yield from _decided(fewer, state, floor)
+
+
+def _located(shared: Shared, slack: float, facts: FactSet, floor: float) -> Iterator[Candidate]:
+    """What is left of a set once its prototypes are named where they are seen, where that is less.
+
+    There is a location then of which all that is known is taken together.
+    """
+    named = where_seen(shared.state(slack), facts)
+    if named.pairs:
+        oracle = RelationalOracle(slack, at_facts=True)
+        state = oracle.prepare(shared.instance, shared.domain)
+        fewer = without_cheapest(named, shared.state(slack), state.decide)
+        if len(fewer) < len(facts):
+            yield from _decided(fewer, state, floor)
 
 
 def _decided(facts: FactSet, state: State, floor: float) -> Iterator[Candidate]:

@@ -13,7 +13,7 @@ propagates again with code, lines and rounding of its own, and a certificate say
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,16 +81,20 @@ def linear_bounds(
     return LinearBounds(np.minimum.reduce(found), whole, units)
 
 
-def affordable(graph: Graph, method: str, parts: int = 1) -> int:
+def affordable(
+    graph: Graph, method: str, parts: int = 1, wanted: Mapping[str, int] | None = None
+) -> int:
     """The largest number of units per layer that a method may sharpen within its work.
 
     Every unit of the input of an activation costs two passages back through what comes before.
+    ``wanted``: how many of a tensor's units ask for that; all of them by default.
     """
     work, layers = 0, []
     for node in graph.nodes:
         if node.op in LINES and node.inputs[0] != graph.input:
             size = math.prod(graph.shapes[node.inputs[0]])
-            layers.append((size, 2 * size * work))
+            count = size if wanted is None else wanted.get(node.inputs[0], size)
+            layers.append((size, 2 * count * work))
         shape = graph.shapes[node.output]
         work += lookup(node).work(graph.call(node), shape) + _PER_NUMBER * math.prod(shape)
     sizes = {size for size, _ in layers if size <= UNITS[method]}
@@ -123,17 +127,24 @@ class Passage:
         """Lower bounds of <row, y> for the values y of a tensor; rows are [row, ...]."""
         return _Forms(self, tensor, rows).run()
 
+    def wanted(self) -> dict[str, int]:
+        """How many units of the input of each activation its lines are not exact for."""
+        return {
+            node.inputs[0]: int(_inexact(self.values[node.inputs[0]], node.op).sum())
+            for node in self.graph.nodes
+            if node.op in LINES
+        }
+
     def _before(self, call: Call, values: dict[str, Interval]) -> None:
         self.values = values
         name = call.node.inputs[0] if call.node.inputs else ""
         if call.node.op in LINES and name in self.nodes:
-            self._sharpen(name, call.node.op in ("Relu", "LeakyRelu"))
+            self._sharpen(name, call.node.op)
 
-    def _sharpen(self, name: str, only_crossing: bool) -> None:
+    def _sharpen(self, name: str, op: str) -> None:
         ends = self.values[name]
         lower, upper = ends.lower.flatten().clone(), ends.upper.flatten().clone()
-        wanted = (lower < 0) & (upper > 0) if only_crossing else lower < upper
-        units = torch.nonzero(wanted).flatten()
+        units = torch.nonzero(_inexact(ends, op).flatten()).flatten()
         if len(lower) > self.units or not len(units) or self._first(name):
             return
         step = max(1, _MANY // max(v.lower.numel() for v in self.values.values()))
@@ -155,7 +166,7 @@ class Passage:
             node = self.nodes[name]
             computed = self.computed(node)
             sums += node.op in ("Conv", "Gemm", "MatMul")
-            if len(computed) != 1 or not is_affine(node) or _divides(node, computed[0]):
+            if len(computed) != 1 or not is_affine(node) or divides(node, computed[0]):
                 return False
             name = computed[0]
         return sums == 1
@@ -164,6 +175,13 @@ class Passage:
         """Names of the inputs that depend on the image."""
         names = lookup(node).data_inputs(node)
         return [name for name in names if name in self.nodes or name == self.graph.input]
+
+
+def _inexact(x: Interval, op: str) -> Tensor:
+    """Where the lines of an activation differ from it."""
+    if op in ("Relu", "LeakyRelu"):
+        return (x.lower < 0) & (x.upper > 0)
+    return x.lower < x.upper
 
 
 def is_affine(node: Node) -> bool:
@@ -218,7 +236,7 @@ class _Forms:
             self.fixed += (up * above + down * over).flatten(1).sum(1)
             self._keep(computed[0], up * low + down * high)
             return True
-        if len(computed) == 1 and is_affine(node) and not _divides(node, computed[0]):
+        if len(computed) == 1 and is_affine(node) and not divides(node, computed[0]):
             self._transposed(node, computed[0], rows)
             return True
         shapes = [self.passage.values[name].lower.shape[1:] for name in computed]
@@ -250,7 +268,8 @@ class _Forms:
         self.open[name] = rows if before is None else before + rows
 
 
-def _divides(node: Node, name: str) -> bool:
+def divides(node: Node, name: str) -> bool:
+    """Whether a node divides by a tensor."""
     return node.op == "Div" and node.inputs[1] == name
 
 

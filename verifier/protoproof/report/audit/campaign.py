@@ -17,6 +17,7 @@ from protoproof.campaign.model_identity import ModelFacts
 from protoproof.campaign.places import CERTIFICATES, LEDGER, REGIONS
 from protoproof.campaign.recheck import Rechecked
 from protoproof.campaign.result import network_of
+from protoproof.campaign.signal import signal
 from protoproof.campaign.store import ALTERED
 from protoproof.files import write_atomic
 from protoproof.network import Network
@@ -122,6 +123,7 @@ def audit_page(
         regions=regions,
         classes=_classes(campaign),
         sizes=_sizes(proved),
+        signal=signal(campaign.rows),
         facts=sum(row.record.size or 0 for row in proved),
         necessary=sum(row.record.necessary or 0 for row in proved),
         prototypes=_prototypes(campaign, proved, patches_of(network)),

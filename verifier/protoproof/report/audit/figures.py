@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protoproof.campaign.signal import Curve as Told
+from protoproof.campaign.signal import Signal
 from protoproof.report.audit.page import AuditRegion, Step
 
 WIDTH, HEIGHT = 560.0, 180.0  # of the plotting area, in drawing units
+SIDE = 240.0  # of a square one
 _BARS = 24
 _LABEL = 48.0  # the room that a number below an axis takes
 
@@ -143,6 +146,31 @@ def curves(regions: Sequence[AuditRegion], correct: int) -> tuple[Curve, ...]:
             points.append(Point(round(x, 2), round(y, 2), radius, shares[radius], label))
         found.append(Curve(norm, total, tuple(points)))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Roc:
+    """One unit's curve: of the right predictions across, of the wrong ones upwards, the share that
+    is above a size; ``path`` are the points of a line in a square ``SIDE`` wide."""
+
+    told: Told
+    path: str
+
+
+def roc(signal: Signal) -> tuple[Roc, ...]:
+    """A curve per unit that was measured."""
+    return tuple(Roc(curve, _path(curve, signal)) for curve in signal.curves)
+
+
+def _path(curve: Told, signal: Signal) -> str:
+    places = (
+        (
+            SIDE * (point.referred - point.caught) / signal.right,
+            SIDE * (1 - point.caught / signal.wrong),
+        )
+        for point in curve.points
+    )
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
 @dataclass(frozen=True)

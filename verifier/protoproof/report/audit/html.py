@@ -11,7 +11,16 @@ import tempfile
 from pathlib import Path
 
 from protoproof.errors import InternalError, MissingDependencyError
-from protoproof.report.audit.figures import HEIGHT, WIDTH, curves, histogram, matrix, waterfall
+from protoproof.report.audit.figures import (
+    HEIGHT,
+    SIDE,
+    WIDTH,
+    curves,
+    histogram,
+    matrix,
+    roc,
+    waterfall,
+)
 from protoproof.report.audit.overview import (
     failures_first,
     filters,
@@ -81,6 +90,8 @@ def render_audit(page: AuditPage, *, scripts: bool = True) -> str:
             histograms=[histogram(name, sizes) for name, sizes in page.sizes if sizes],
             curves=curves(page.regions, page.correct),
             matrix=matrix(page.use),
+            rocs=roc(page.signal),
+            side=SIDE,
             width=WIDTH,
             height=HEIGHT,
         )

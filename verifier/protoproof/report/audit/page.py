@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from protoproof.campaign.signal import Signal
 from protoproof.report.page.page import Image
 
 
@@ -46,7 +47,7 @@ class AuditInstance:
             there is none.
         rejected: whether it is false, altered or lost: not accepted, and not only undecided.
         conditional: whether it is proved only if somebody's word is true.
-        size, necessary, vocabulary: of the explanation, or None.
+        size, numbers, necessary, vocabulary: of the explanation, or None.
         picture: the input, or None where the data was not at hand.
         heat: where the facts look.
         sentences: the facts in words, with intervals.
@@ -68,6 +69,7 @@ class AuditInstance:
     rejected: bool = False
     conditional: bool = False
     size: int | None = None
+    numbers: int | None = None
     necessary: int | None = None
     vocabulary: str | None = None
     picture: Image | None = None
@@ -233,6 +235,7 @@ class AuditPage:
     regions: tuple[AuditRegion, ...]
     classes: tuple[AuditClass, ...]
     sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    signal: Signal
     facts: int
     necessary: int
     prototypes: tuple[AuditPrototype, ...]

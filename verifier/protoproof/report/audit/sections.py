@@ -60,6 +60,7 @@ class Sections:
             "state": record.state,
             "reason": record.reason,
             "size": record.size,
+            "numbers": record.numbers,
             "necessary": record.necessary,
             "vocabulary": record.vocabulary,
             "picture": picture,

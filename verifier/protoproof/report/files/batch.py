@@ -58,6 +58,7 @@ class Summary:
         self._started = time.perf_counter()
         self.verdicts: Counter[str] = Counter()
         self.sizes: Counter[int] = Counter()
+        self.numbers: Counter[int] = Counter()
         self.witnessed = 0
         self.right: Counter[bool] = Counter()  # of those that came with a label
         self.exit_codes: set[int] = set()
@@ -77,6 +78,7 @@ class Summary:
         self.exit_codes.add(explanation.verdict.exit_code)
         if explanation.verdict.status is Status.PROVED:
             self.sizes[explanation.size] += 1
+            self.numbers[explanation.numbers] += 1
             self.witnessed += len(explanation.necessary)
 
     @property
@@ -87,20 +89,22 @@ class Summary:
     @property
     def witness_share(self) -> float | None:
         """Share of all facts that have a witness; None without facts."""
-        facts = sum(size * count for size, count in self.sizes.items())
+        facts = _total(self.sizes)
         return self.witnessed / facts if facts else None
 
     def to_json(self) -> dict[str, Any]:
         """The last line of ``explain --json`` for many inputs."""
         proved = sum(self.sizes.values())
-        facts = sum(size * count for size, count in self.sizes.items())
         share = self.witness_share
         return {
             "inputs": sum(self.verdicts.values()),
             "verdicts": dict(sorted(self.verdicts.items())),
-            "size_mean": round(facts / proved, 3) if proved else None,
+            "size_mean": round(_total(self.sizes) / proved, 3) if proved else None,
             "size_median": _median(self.sizes),
             "size_max": max(self.sizes, default=None),
+            "numbers_mean": round(_total(self.numbers) / proved, 3) if proved else None,
+            "numbers_median": _median(self.numbers),
+            "numbers_max": max(self.numbers, default=None),
             "witness_share": None if share is None else round(share, 4),
             "labelled": self.right.total(),
             "right": self.right[True],
@@ -150,6 +154,10 @@ def explain_stream(
             yield Streamed(name, None, error)
         else:
             yield Streamed(name, session)
+
+
+def _total(sizes: Counter[int]) -> int:
+    return sum(size * count for size, count in sizes.items())
 
 
 def _median(sizes: Counter[int]) -> float | None:

@@ -30,6 +30,7 @@ from protoproof.explanation.options import ExplainOptions
 from protoproof.explanation.result import Explanation
 from protoproof.files import make_directory, require_apart, require_writable, write_together
 from protoproof.formal.portable import portable_proof
+from protoproof.formal.pseudo_boolean import size_files
 from protoproof.network import Network
 from protoproof.report.files.alternatives_view import Extras
 from protoproof.report.files.beside import Beside, explained_beside
@@ -208,6 +209,9 @@ def _written(
             proof = portable_proof(core, explainer.model_file, proved=files.scripts)
             shown = shown.with_proof(proof)
         written[session.page] = render_explanation(shown).encode("utf-8")
+    if core.size_bound is not None and result.check.met:
+        sizes = size_files(core, explainer.model_file)
+        written |= {_beside(out, ending): text.encode() for ending, text in sizes.items()}
     make_directory(out.parent)
     if listed:
         make_directory(next(iter(listed)).parent)
@@ -263,6 +267,7 @@ def _page(
             PageSize(
                 a.vocabulary,
                 a.facts,
+                a.numbers,
                 a.words,
                 a.seconds,
                 result.lower_bound if a.vocabulary == result.vocabulary else None,

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
+from protoproof.length import numbers
 from protoproof.report.page.facts import brief_words, fact_words, prototype_words, seen_words
 from protoproof.report.page.likeness import likeness
 from protoproof.report.page.page import (
@@ -63,9 +64,7 @@ def explanation_page(
     labelled: str | None = None,
     unit: str = "",
 ) -> ExplanationPage:
-    """The page of a certificate that was checked.
-
-    The verdict is the check's: what rests on somebody's word is ``conditional``, never ``proved``.
+    """The page of a checked certificate; what rests on somebody's word is ``conditional``.
 
     Args:
         envelope, check: the certificate, and what the checker said about it.
@@ -106,6 +105,7 @@ def explanation_page(
         notes=(*path_notes(reading), *notes),
         truth=truth_of(reading, labelled),
         made=PageMade(date_words(envelope.about.created), told_command(envelope.about.command)),
+        numbers=numbers(core.facts, core.instance.locations),
     )
 
 

@@ -77,8 +77,8 @@ class PageMargin:
 
 @dataclass(frozen=True)
 class PageSize:
-    """One vocabulary: its number of facts (None: no set was found), what became of them, and the
-    time it took; only what ``verdict`` calls proved is.
+    """One vocabulary: its number of facts and of numbers to read (None: no set was found), what
+    became of them, and the time it took; only what ``verdict`` calls proved is.
 
     ``lower_bound`` is a proved lower bound on the number of facts of any explanation in this
     vocabulary, or None.
@@ -86,6 +86,7 @@ class PageSize:
 
     vocabulary: str
     facts: int | None
+    numbers: int | None
     verdict: str
     seconds: float
     lower_bound: int | None = None
@@ -191,6 +192,7 @@ class ExplanationPage:
         reason: why the verdict is unknown or conditional, or empty.
         vocabulary: which kind of facts: ``topk``, ``ceiling``, ``pairs`` or ``mixed``.
         facts: the explanation.
+        numbers: how many a person must read in them.
         margins: one per rival.
         sizes: every vocabulary that was tried.
         domain: the set of latents that the proof quantifies over, in words.
@@ -241,6 +243,7 @@ class ExplanationPage:
     portable: PortableProof | None = None
     truth: PageTruth = PageTruth()
     made: PageMade = PageMade()
+    numbers: int | None = None
 
     def with_proof(self, portable: PortableProof) -> ExplanationPage:
         """The page that says its statement and, where a proof was wanted, proves it again."""

@@ -290,6 +290,11 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
             f"Necessity is open for {plural(open_, 'fact')}: no latent is known that meets all "
             "other facts and is classified differently."
         )
+        if core.vocabulary == "topk":
+            sentences.append(
+                "A list of the most activated prototypes is as short as could be proved, and may "
+                "still name some needlessly; the vocabulary “ceiling” leaves out single ones."
+            )
     if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")
