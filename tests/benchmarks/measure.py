@@ -25,7 +25,7 @@ class Settings:
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
     ``relative`` explanations inside of balls, ``held`` over balls; ``branched`` images per kind of
-    region that is cut; ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo
+    region that is cut; ``patched`` per region in which pixels stay; ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo
     network, of which ``paired`` are also given to comparison rules by pairs; ``kernels``
     certificates per network for both kernels; ``necessity`` inputs per network whose
     facts are looked at one by one; ``jobs`` processes of a sweep.
@@ -45,6 +45,7 @@ class Settings:
     truth: int = 500
     smallest: int = 100
     branched: int = 100
+    patched: int = 25
     foreign: int = 10
     heldout: int = 100
     paired: int = 10
@@ -70,6 +71,7 @@ class Settings:
             truth=30,
             smallest=5,
             branched=4,
+            patched=1,
             foreign=2,
             heldout=2,
             kernels=5,

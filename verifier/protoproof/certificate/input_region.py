@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from protoproof.certificate.values import Base64, Frozen, HexFloat
 
@@ -62,6 +62,20 @@ class LightRegion(_Around):
     parts: Annotated[int, Field(ge=1, le=1 << 12)]
 
 
+class KeptRegion(_Around):
+    """Pixels of the ``kept`` tiles stay as they are; every other number is within ``radius``.
+
+    Tiles of ``tile`` x ``tile`` pixels, all channels, numbered row by row from the upper left
+    corner; those at the right and lower border may be smaller. ``kept``: ascending, each once.
+    """
+
+    kind: Literal["keep"] = "keep"
+    radius: Rational
+    tile: Size
+    kept: Annotated[tuple[Pixel, ...], FailFast()]
+
+
 InputRegion = Annotated[
-    BallRegion | BoxInputs | OcclusionRegion | LightRegion, Field(discriminator="kind")
+    BallRegion | BoxInputs | OcclusionRegion | LightRegion | KeptRegion,
+    Field(discriminator="kind"),
 ]

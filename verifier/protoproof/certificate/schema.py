@@ -247,6 +247,18 @@ class Witness(Frozen):
     moves: Annotated[tuple[Move, ...], FailFast()]
 
 
+class Released(Frozen):
+    """An input that shows that a kept tile of the region is necessary.
+
+    ``x``: [C, H, W], float32 in base64. It differs from the region's centre only in what may move
+    and in the tile, and is predicted as ``rival``.
+    """
+
+    tile: Index
+    rival: Index
+    x: Base64
+
+
 class Refutation(Frozen):
     """A latent in the domain that certainly loses to ``rival``; see :class:`Witness`.
 
@@ -306,6 +318,8 @@ class Core(Frozen):
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.
 
+    ``released``: where the domain's region keeps tiles, inputs that show which are necessary.
+
     ``level``: R, over the real numbers; F, also of every float32 ``execution`` of the head, which
     is stated at that level alone.
     """
@@ -326,6 +340,9 @@ class Core(Frozen):
     parts: Annotated[tuple[PartNode, ...], FailFast()] = ()
     part_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
     holds: InputRegion | None = None
+    released: Annotated[
+        tuple[Released, ...], FailFast(), Field(exclude_if=lambda value: not value)
+    ] = ()
     execution: Annotated[Execution | None, Field(exclude_if=lambda value: value is None)] = None
 
 

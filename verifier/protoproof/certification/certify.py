@@ -22,6 +22,7 @@ from protoproof.certification.options import CertifyKeywords, CertifyOptions
 from protoproof.certification.result import Certified, Closest, Sandwich, StageLog
 from protoproof.certification.stages import Stages
 from protoproof.certification.task import StageProof, Task, Watch
+from protoproof.certification.tiles import asked, prove_tiles
 from protoproof.errors import (
     BoundsError,
     InputError,
@@ -38,6 +39,7 @@ from protoproof.region.bounds.latent_bounds import (
 )
 from protoproof.region.bounds.margins import TopK, activations, top_k
 from protoproof.region.bounds.radius import ball, bisect
+from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.region import Region
 from protoproof.region.sets.yaml_file import load_region
 from protoproof.verdict import REFUTED, Status, Verdict, unknown
@@ -88,6 +90,10 @@ class Certifier:
         wanted = observation.predicted if options.expected is None else options.expected
         if not 0 <= wanted < len(names):
             raise InputError(f"class {wanted}: the network has {len(names)}")
+        if options.keep is not None:
+            deadline = begun + options.timeout
+            task = Task(observation, options, log, deadline, about or About(), watch)
+            return self._tiles(asked(region, options.keep), task, begun)
         closest = Closest(wanted)
         found = self._falsified(region, observation, closest, options, log)
         proof: StageProof | Counterexample | Verdict | None
@@ -113,16 +119,37 @@ class Certifier:
             closest=closest if closest.tried else None,
         )
 
+    def _tiles(self, region: Kept, task: Task, begun: float) -> Certified:
+        """Which tiles have to stay."""
+        proof, tiles = prove_tiles(self.stages, region, task)
+        answer = self._answer(
+            str(region if tiles is None else tiles.region), task.observation, proof
+        )
+        return replace(
+            answer,
+            stages=tuple(task.log.stages),
+            tiles=tiles,
+            seconds=time.perf_counter() - begun,
+            question=self.question(region, task.options),
+        )
+
     def question(self, region: Region, options: CertifyOptions) -> Question:
         """What is asked, as plain data: network, input, region, class, and facts that should hold.
 
         How it is answered is no part of it.
         """
         facts = options.explanation
-        return asked_of_region(self.network, region) | {
-            "expected": options.expected,
-            "explanation": facts if facts is None or isinstance(facts, str) else core_digest(facts),
-        }
+        tiles = {} if options.keep is None else {"keep": options.keep}
+        return (
+            asked_of_region(self.network, region)
+            | tiles
+            | {
+                "expected": options.expected,
+                "explanation": facts
+                if facts is None or isinstance(facts, str)
+                else core_digest(facts),
+            }
+        )
 
     def _falsified(
         self,

@@ -25,6 +25,7 @@ class CertifyKeywords(TypedDict, total=False):
     timeout: float
     top: int
     explanation: Core | Literal["region"] | None
+    keep: int | None
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ class CertifyOptions:
         explanation: prove that the facts of this explanation of the centre hold all over the region
             (with wider intervals if need be); ``region``: of facts that are chosen for it. No other
             method is tried then.
+        keep: find few tiles of so many pixels, squared, that force the class if they stay as they
+            are, while the rest moves in the region (``linf`` only).
 
     Raises:
-        UsageError: an unknown method.
+        UsageError: an unknown method; tiles of no pixel, or together with an explanation.
     """
 
     method: str = "auto"
@@ -56,7 +59,10 @@ class CertifyOptions:
     timeout: float = 60.0
     top: int = TOP
     explanation: Core | Literal["region"] | None = None
+    keep: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in WAYS:
             raise UsageError(f"--method {self.method}: unknown; use " + ", ".join(WAYS))
+        if self.keep is not None and (self.keep < 1 or self.explanation is not None):
+            raise UsageError("--keep: tiles of 1 pixel or more, and without --explanation")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from protoproof.notebook import count, line, table
 from protoproof.region.bounds.attack import Counterexample
 from protoproof.region.bounds.margins import TopK
 from protoproof.verdict import Verdict
+
+if TYPE_CHECKING:
+    from protoproof.certification.tiles import KeptTiles
 
 SCHEMA = "protoproof.region/1"
 _MOST_BYTES = 1 << 20
@@ -104,7 +107,7 @@ class Certified:
     on somebody's word (``conditions``), the verdict is UNKNOWN. ``top`` says which
     prototypes can be or must be among the most activated over the region. ``closest`` is the best
     that the search for a counterexample came to, where there was one; ``question`` is what was
-    asked, as plain data.
+    asked, as plain data; ``tiles`` are those that have to stay, where that was asked.
     """
 
     verdict: Verdict
@@ -122,6 +125,7 @@ class Certified:
     seconds: float = 0.0
     closest: Closest | None = None
     question: Question = field(default_factory=dict)
+    tiles: KeptTiles | None = None
 
     @property
     def predicted(self) -> int:
@@ -209,6 +213,7 @@ class Certified:
                 "rival": self.closest.rival,
                 "tried": self.closest.tried,
             },
+            "tiles": None if self.tiles is None else self.tiles.to_json(),
             "assumptions": list(self.assumptions),
             "conditions": list(self.conditions),
             "level": "R",

@@ -13,6 +13,8 @@ from fractions import Fraction
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Core, Envelope
@@ -54,6 +56,7 @@ from protoproof.region.sets.transformations import Shifts
 from protoproof.verdict import Status, Verdict, unknown
 
 _ORACLE = RelationalOracle()
+Forms = Float[NDArray[np.float64], "rival location channel"]
 
 
 def _open(rivals: Sequence[int]) -> str:
@@ -103,6 +106,28 @@ class Stages:
         if task.options.explanation is not None:
             return self._held(region, instance, task, task.options.explanation)
         return self._bounded(region, instance, task)
+
+    def along(self, region: Region, task: Task, forms: Forms) -> StageProof | None:
+        """By intervals, or else by our own linear bounds of given forms of the latent, one per
+        rival, every layer sharpened.
+
+        Raises:
+            BoundsError: the walk fails.
+        """
+        instance = self.explainer.instance(task.observation)
+        reach = reach_of(self.network, region, instance.latent)
+        for method in ("interval", *UNITS):
+            with task.log.stage(method) as say:
+                if method != "interval":
+                    every = range(len(instance.rivals))
+                    reach, _ = with_propagation(
+                        self.network, region, instance, every, method, forms
+                    )
+                found, left = self._attempt(instance, task, reach, method)
+                say(found.outcome if found is not None else _open(left))
+            if found is not None:
+                return found
+        return None
 
     def _bounded(
         self, region: Region, instance: Instance, task: Task

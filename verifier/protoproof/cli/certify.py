@@ -27,6 +27,7 @@ from protoproof.cli.options import (
     Truth,
 )
 from protoproof.cli.terminal import console, print_json, program, progress_bar, safe
+from protoproof.cli.tiles import print_tiles
 from protoproof.extras import require
 from protoproof.files import make_directory, require_apart
 
@@ -65,6 +66,15 @@ Held = Annotated[
         "--explanation",
         help="CERT.json of explain, or region (facts are chosen then): prove that the facts "
         "hold all over the region.",
+    ),
+]
+Keep = Annotated[
+    int | None,
+    typer.Option(
+        "--keep",
+        min=1,
+        help="Find few tiles of N x N pixels that force the class if they stay, whatever the rest "
+        "shows in the region (linf:R; 1: single pixels).",
     ),
 ]
 RadiusUpTo = Annotated[
@@ -133,6 +143,7 @@ def certify(
     index: Index = None,
     method: Method = "auto",
     explanation: Held = None,
+    keep: Keep = None,
     radius_up_to: RadiusUpTo = None,
     top: Top = 10,
     falsify: Falsify = True,
@@ -148,7 +159,7 @@ def certify(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Prove or refute that every input of a region is predicted alike."""
+    """Prove or refute that every input of a region is predicted alike; or which pixels suffice."""
     options = CertifyOptions(
         method=method,
         falsify=falsify,
@@ -156,6 +167,7 @@ def certify(
         timeout=timeout,
         top=top,
         explanation=_explanation(explanation),
+        keep=keep,
     )
     head = (tuple(latent or ()), output, preprocess)
     asked = Asked(model, region, input_, index, radius_up_to, device, out, *head, truth)
@@ -316,12 +328,19 @@ def print_certified(
         proved = "none" if band.proved is None else radius_words(band.proved, ROUND_FLOOR)
         refuted = "none" if band.refuted is None else radius_words(band.refuted, ROUND_CEILING)
         out.print(f"radius      proved up to {proved}, refuted from {refuted} ({band.kind})")
+    if result.tiles is not None:
+        print_tiles(out, result)
     if result.top is not None:
         sets = result.top
         out.print(
             f"top {sets.k:<8}{len(sets.certain)} prototypes stay, {len(sets.may_leave)} may leave, "
             f"{len(sets.may_join)} may join"
         )
+    _print_proof(out, result, certificates, model)
+
+
+def _print_proof(out: Any, result: Any, certificates: tuple[str, ...], model: Path) -> None:
+    """What the checker says, and where the certificates are."""
     if result.checks:
         states = Counter(report.status for report in result.checks)
         out.print("checker     " + ", ".join(f"{n} {state}" for state, n in states.items()))

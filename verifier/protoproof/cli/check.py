@@ -303,10 +303,15 @@ def _as_stated(content: bytes, name: Path, model: Path) -> Network:
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
     """The claims, with one line for all facts that are proved necessary."""
-    from protoproof.kernel.claims import Necessary
+    from protoproof.kernel.claims import Necessary, NecessaryTile
 
+    each = Necessary | NecessaryTile
     necessary = [claim for claim in claims if isinstance(claim, Necessary)]
-    lines = [str(claim) for claim in claims if not isinstance(claim, Necessary)]
+    tiles = sum(isinstance(claim, NecessaryTile) for claim in claims)
+    lines = [str(claim) for claim in claims if not isinstance(claim, each)]
+    if tiles:
+        count = f"{tiles} kept tile{'' if tiles == 1 else 's'}"
+        lines.append(f"necessary: {count}, each by an input (--verbose lists them)")
     if necessary:
         count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
         lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
@@ -315,9 +320,15 @@ def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
 
 def _claims_nothing(obligation: str, report: CheckReport) -> bool:
     """Whether an obligation is met because the certificate makes no claim of its kind."""
-    from protoproof.kernel.claims import AtLeast, Contrast, Necessary, RobustExplanation
+    from protoproof.kernel.claims import (
+        AtLeast,
+        Contrast,
+        Necessary,
+        NecessaryTile,
+        RobustExplanation,
+    )
 
-    kinds = {"witnesses": Necessary, "size": AtLeast, "contrast": Contrast}
+    kinds = {"witnesses": Necessary | NecessaryTile, "size": AtLeast, "contrast": Contrast}
     kind = (kinds | {"holding": RobustExplanation}).get(obligation)
     return kind is not None and not any(isinstance(claim, kind) for claim in report.claims)
 

@@ -16,7 +16,9 @@ from protoproof.kernel.claims import (
     AtLeast,
     Claim,
     Held,
+    Robust,
     Sufficient,
+    minimal_tiles,
     minimum_size,
     robust_explanation,
     subset_minimal,
@@ -179,7 +181,10 @@ def _claims(known: Established) -> tuple[Claim, ...]:
     held, least = known.get(Held), known.get(AtLeast)
     everywhere = {claim.routing for claim in proved if isinstance(claim, Alike)}
     here = (claim for claim in known[Readings].alike if claim.routing not in everywhere)
-    claims: list[Claim] = [*proved, *here, *necessary]
+    tiles = known[Witnessed].tiles
+    claims: list[Claim] = [*proved, *here, *necessary, *tiles]
+    robust = next((claim for claim in proved if isinstance(claim, Robust)), None)
+    claims += () if robust is None else minimal_tiles(robust, tiles)
     sufficient = next((claim for claim in proved if isinstance(claim, Sufficient)), None)
     if sufficient is not None:
         claims += () if held is None else robust_explanation(sufficient, held)

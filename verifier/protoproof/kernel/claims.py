@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.input_region import InputRegion, KeptRegion
 from protoproof.certificate.schema import Domain, Fact
 
 
@@ -68,6 +68,28 @@ class RobustExplanation:
 
     def __str__(self) -> str:
         return "robust-explanation"
+
+
+@dataclass(frozen=True)
+class NecessaryTile:
+    """An input that differs from the recorded one only in what the region lets move and in this
+    tile, which the region keeps, is predicted as another class."""
+
+    tile: int
+    rival: int
+
+    def __str__(self) -> str:
+        return f"necessary-tile:{self.tile}"
+
+
+@dataclass(frozen=True)
+class MinimalTiles:
+    """None of the tiles that the region keeps can be left out."""
+
+    region: KeptRegion
+
+    def __str__(self) -> str:
+        return "minimal-tiles"
 
 
 @dataclass(frozen=True)
@@ -129,6 +151,8 @@ Claim = (
     | Necessary
     | Robust
     | RobustExplanation
+    | NecessaryTile
+    | MinimalTiles
     | SubsetMinimal
     | AtLeast
     | MinimumSize
@@ -153,6 +177,15 @@ def subset_minimal(
     """All facts suffice, and without any one they do not. Nothing is minimal where none is."""
     every = {claim.fact for claim in necessary} == set(range(len(sufficient.facts)))
     return (SubsetMinimal(sufficient.facts),) if sufficient.facts and every else ()
+
+
+def minimal_tiles(robust: Robust, necessary: Sequence[NecessaryTile]) -> tuple[MinimalTiles, ...]:
+    """The kept tiles force the class, and without any one they do not; see ``released``."""
+    region = robust.region
+    if not isinstance(region, KeptRegion) or not region.kept:
+        return ()
+    every = {claim.tile for claim in necessary} == set(region.kept)
+    return (MinimalTiles(region),) if every else ()
 
 
 def minimum_size(sufficient: Sufficient, least: AtLeast) -> tuple[MinimumSize, ...]:

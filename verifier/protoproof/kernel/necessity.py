@@ -6,26 +6,69 @@ stated (see :class:`Domains`).
 
 from __future__ import annotations
 
-from protoproof.certificate.schema import Core
+from collections.abc import Generator
+
+from protoproof.certificate.input_region import KeptRegion
+from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import CertificateError
-from protoproof.kernel.budget import OPERATION, current
-from protoproof.kernel.claims import AtLeast, Necessary
+from protoproof.kernel.budget import OPERATION, current, rounds
+from protoproof.kernel.claims import AtLeast, Necessary, NecessaryTile
 from protoproof.kernel.latent.measurement import Latent
+from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.rule import (
     Contrasted,
     Domains,
     Established,
     Examination,
+    IncompleteError,
     Question,
     Witnessed,
 )
 
 
-def witnesses(_: Question, known: Established) -> Examination[Witnessed]:
-    """10. Every witness meets all facts but its own, lies in the domain, and certainly loses."""
+def witnesses(asked: Question, known: Established) -> Examination[Witnessed]:
+    """10. Every witness meets all facts but its own, lies in the domain, and certainly loses; and
+    so does every input that shows a kept tile to be necessary.
+
+    Raises:
+        IncompleteError: the encoder cannot be walked at such an input.
+    """
+    tiles = yield from _tiles(asked, known)
+    facts = yield from _facts(known)
+    return Witnessed(facts, tiles)
+
+
+def _tiles(asked: Question, known: Established) -> Generator[str, None, tuple[NecessaryTile, ...]]:
+    core = known[Core]
+    if not core.released:
+        return ()
+    from protoproof.kernel.encoder.released import Releases
+    from protoproof.kernel.encoder.step import ReplayError
+
+    region = core.domain.region if isinstance(core.domain, ReachDomain) else None
+    if not isinstance(region, KeptRegion) or core.facts:
+        yield "released tiles: the claim is not that the kept tiles of a region force the class"
+        return ()
+    releases, found = Releases(core, region, asked.model.graph, known[BoundHead]), {}
+    for index, each in enumerate(rounds(core.released, len(core.released), "a released tile")):
+        if each.tile not in region.kept or each.tile in found:
+            yield f"released tile {index}: the region does not keep it, or it is a second one"
+        elif each.rival not in core.rivals:
+            yield f"released tile {index}: class {each.rival} is not a rival"
+        else:
+            found[each.tile] = NecessaryTile(each.tile, each.rival)
+            try:
+                complaints = list(releases.complaints(each))
+            except ReplayError as error:
+                raise IncompleteError(f"the encoder cannot be walked: {error}") from error
+            yield from (f"released tile {index}: {text}" for text in complaints)
+    return tuple(found[tile] for tile in sorted(found))
+
+
+def _facts(known: Established) -> Generator[str, None, tuple[Necessary, ...]]:
     core, latent = known[Core], known[Latent]
     if not core.witnesses:
-        return Witnessed(())
+        return ()
     from protoproof.kernel.latent.witness import witness_complaints
 
     where = known[Domains].among()
@@ -46,7 +89,7 @@ def witnesses(_: Question, known: Established) -> Examination[Witnessed]:
             except CertificateError as error:
                 complaints = [str(error)]
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
-    return Witnessed(tuple(found[fact] for fact in sorted(found)))
+    return tuple(found[fact] for fact in sorted(found))
 
 
 def size(_: Question, known: Established) -> Examination[AtLeast | None]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from protoproof.kernel.claims import Alike, Contrast, Necessary, Robust, Sufficient
+from protoproof.kernel.claims import Alike, Contrast, Necessary, NecessaryTile, Robust, Sufficient
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import Margin
 from protoproof.kernel.latent.reached import Latents
@@ -115,9 +115,10 @@ class Readings:
 
 @dataclass(frozen=True)
 class Witnessed:
-    """The facts that a witness shows to be necessary."""
+    """The facts that a witness shows to be necessary, and the tiles of the input."""
 
     necessary: tuple[Necessary, ...]
+    tiles: tuple[NecessaryTile, ...] = ()
 
 
 @dataclass(frozen=True)

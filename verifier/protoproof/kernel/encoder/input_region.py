@@ -9,6 +9,9 @@ itself: the covers below contain it.
   handed to the propagation as a parametric set (see ``parametric``): numbers at an end of the
   domain move one way only.
 * box: itself. occlude: the whole domain for freed pixels, the centre for the others.
+* keep: the centre for the numbers of kept tiles, [c - r, c + r] as above for the others. A tile is
+  its pixels in all channels; the tiles are disjoint and cover the picture, so every number is in
+  one of them.
 * brightness: clip((1 + t) c + s). For s in [s0, s1] and t in [t0, t1] the value before clipping is
   affine in each parameter, hence between the least and the largest of its four corners; clipping
   is increasing. The pieces of both parameters together cover them. Over one piece, a number that
@@ -19,9 +22,10 @@ itself: the covers below contain it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +33,7 @@ from protoproof.certificate.input_region import (
     BallRegion,
     BoxInputs,
     InputRegion,
+    KeptRegion,
     LightRegion,
     OcclusionRegion,
 )
@@ -48,6 +53,7 @@ _PER_VALUE, _PER_NUMBER = 1 << 17, 64
 _CHANNELS = 1, 3
 _DIGITS = 24  # behind the point, that are written out
 Ends = tuple[Fraction, Fraction]
+_Value = TypeVar("_Value")
 
 
 class Inputs:
@@ -149,8 +155,23 @@ class Inputs:
             free = _mask(region)
             ends = self.low, self.high
             yield self._box([ends if f else (c, c) for c, f in zip(self.centre, free, strict=True)])
+        elif isinstance(region, KeptRegion):
+            yield self._box(self.kept_ends(region, frozenset(region.kept)))
         else:
             yield from self._light(region)
+
+    def kept_ends(self, region: KeptRegion, kept: frozenset[int]) -> list[Ends]:
+        """Between what every input number lies if these tiles stay, before the domain cuts it.
+
+        Raises:
+            CertificateError: tiles that the picture does not have, or that are not in order.
+        """
+        tiles, count = tiles_of(region), tile_count(region)
+        if list(region.kept) != sorted(set(region.kept)) or max(region.kept, default=0) >= count:
+            raise CertificateError("region: the kept tiles are not tiles, each once, in order")
+        radius = Fraction(region.radius)
+        ends = zip(self.centre, tiles, strict=True)
+        return [(c, c) if tile in kept else (c - radius, c + radius) for c, tile in ends]
 
     def _light(self, region: LightRegion) -> Iterator[Range]:
         shifts, scales = self._cuts(region)
@@ -218,25 +239,45 @@ def _pieces(radius: Fraction, parts: int) -> list[Ends]:
 
 
 def _mask(region: OcclusionRegion) -> list[bool]:
-    """Which input numbers are free, in row-major order; a freed pixel is free in all channels.
-
-    The channels are the last axis where that alone has 1 or 3 entries, else the first.
-    """
-    last = region.shape[2] in _CHANNELS and region.shape[0] not in _CHANNELS
-    rows, columns = region.shape[:2] if last else region.shape[1:]
-    channels = region.shape[2 if last else 0]
+    """Which input numbers are free, in row-major order; a freed pixel is free in all channels."""
     if (region.rectangle is None) == (region.circle is None):
         raise CertificateError("region: neither a rectangle nor a circle, or both")
-    pixels = []
-    for row in range(rows):
-        for column in range(columns):
-            if region.rectangle is not None:
-                top, left, height, width = region.rectangle
-                pixels.append(top <= row < top + height and left <= column < left + width)
-            elif region.circle is not None:
-                y, x, radius = region.circle
-                pixels.append((row - y) ** 2 + (column - x) ** 2 <= radius**2)
-    return [free for free in pixels for _ in range(channels)] if last else pixels * channels
+
+    def free(row: int, column: int) -> bool:
+        if region.rectangle is not None:
+            top, left, height, width = region.rectangle
+            return top <= row < top + height and left <= column < left + width
+        y, x, radius = region.circle or (0, 0, 0)
+        return (row - y) ** 2 + (column - x) ** 2 <= radius**2
+
+    return _by_pixel(region, free)
+
+
+def tiles_of(region: KeptRegion) -> list[int]:
+    """The tile of every input number, in row-major order."""
+    columns = -(-_picture(region)[1] // region.tile)
+    return _by_pixel(region, lambda r, c: r // region.tile * columns + c // region.tile)
+
+
+def tile_count(region: KeptRegion) -> int:
+    """How many tiles there are."""
+    rows, columns = _picture(region)[:2]
+    return -(-rows // region.tile) * -(-columns // region.tile)
+
+
+def _picture(region: InputRegion) -> tuple[int, int, int, bool]:
+    """Rows, columns and channels of the inputs, and whether the channels are the last axis: where
+    that alone has 1 or 3 entries. Else they are the first."""
+    last = region.shape[2] in _CHANNELS and region.shape[0] not in _CHANNELS
+    rows, columns = region.shape[:2] if last else region.shape[1:]
+    return rows, columns, region.shape[2 if last else 0], last
+
+
+def _by_pixel(region: InputRegion, value: Callable[[int, int], _Value]) -> list[_Value]:
+    """What holds for a pixel, for all its numbers, in row-major order of the inputs."""
+    rows, columns, channels, last = _picture(region)
+    pixels = [value(row, column) for row in range(rows) for column in range(columns)]
+    return [each for each in pixels for _ in range(channels)] if last else pixels * channels
 
 
 def input_digest(region: InputRegion, data: bytes) -> str:
@@ -248,11 +289,18 @@ def input_digest(region: InputRegion, data: bytes) -> str:
 def describe(region: InputRegion) -> str:
     """The region in a few words, with its domain."""
     if isinstance(region, BallRegion):
-        text = f"{region.kind}:{_typed(region.radius)}"
+        text = f"{region.kind}:{as_typed(region.radius)}"
     elif isinstance(region, OcclusionRegion):
         text = f"occlude:{','.join(map(str, region.rectangle or region.circle or ()))}"
+    elif isinstance(region, KeptRegion):
+        low, high = float.fromhex(region.low), float.fromhex(region.high)
+        free = Fraction(region.radius) >= Fraction(high) - Fraction(low)
+        rest = "anything" if free else f"within {as_typed(region.radius)}"
+        of = tile_count(region)
+        size = f"{region.tile} x {region.tile} pixels"
+        text = f"keep:{len(region.kept)} of {of} tiles of {size} as they are, the rest {rest},"
     elif isinstance(region, LightRegion):
-        text = f"brightness:{_typed(region.brightness)},{_typed(region.contrast)}"
+        text = f"brightness:{as_typed(region.brightness)},{as_typed(region.contrast)}"
     else:
         digest = hashlib.sha256((region.lower + region.upper).encode()).hexdigest()
         text = f"box with sha256 {digest[:16]}"
@@ -260,7 +308,7 @@ def describe(region: InputRegion) -> str:
     return f"{text} around the input, inside [{low!r}, {high!r}]"  # all digits: no rounding
 
 
-def _typed(number: str) -> str:
+def as_typed(number: str) -> str:
     """An exact decimal where the quotient has one, as people type it."""
     ratio = Fraction(number)
     digits = next((n for n in range(_DIGITS) if 10**n % ratio.denominator == 0), 0)

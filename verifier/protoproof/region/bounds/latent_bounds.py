@@ -163,7 +163,12 @@ def with_forms(
 
 
 def with_propagation(
-    network: Network, region: Region, instance: Instance, rivals: Sequence[int], method: str
+    network: Network,
+    region: Region,
+    instance: Instance,
+    rivals: Sequence[int],
+    method: str,
+    forms: Float[NDArray[np.float64], "rival location channel"] | None = None,
 ) -> tuple[Reach, FormBounds]:
     """The domain with linear bounds of our own, one form per rival, which the checker replays.
 
@@ -173,6 +178,7 @@ def with_propagation(
         instance: the network's head at the region's centre.
         rivals: indices of margin rows.
         method: a key of ``UNITS``.
+        forms: those to be bounded, one per rival; None: along the steepest descent of each margin.
 
     Raises:
         BoundsError: the walk fails.
@@ -181,7 +187,7 @@ def with_propagation(
     every = refinements(region)
     region = every[len(every) // 2]  # forms need far fewer parts than intervals
     stated = require_statement(region)
-    latent, steep = instance.latent, steepest(instance, rivals)
+    latent, steep = instance.latent, steepest(instance, rivals) if forms is None else forms
     cover = region.cover()
     found = linear_bounds(
         network, cover, steep, affordable(network.encoder_graph, method, len(cover))

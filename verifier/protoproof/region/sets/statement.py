@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from protoproof.errors import UsageError
+from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.occlusion import Occlusion
 from protoproof.region.sets.region import BoxRegion, L2Ball, LinfBall, Region
 from protoproof.region.sets.transformations import Brightness
@@ -27,6 +28,8 @@ def statement(region: Region) -> Mapping[str, Any] | None:
     match region:
         case LinfBall(radius=radius) | L2Ball(radius=radius):
             return around | {"radius": str(radius)}
+        case Kept(radius=radius, tile=tile, kept=kept):
+            return around | {"radius": str(radius), "tile": tile, "kept": kept}
         case BoxRegion(box=box):
             return around | {
                 "lower": _base64(box.lower, "<f8"),

@@ -26,6 +26,7 @@ from protoproof.report.page.build import explanation_page, reason_of, truth_of, 
 from protoproof.report.page.html import render_explanation
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
+from protoproof.report.page.kept import page_kept
 from protoproof.report.page.page import ExplanationPage, PageCertificate
 from protoproof.report.page.patches import patches_of
 from protoproof.report.page.reading import recorded_reading
@@ -152,6 +153,9 @@ def _region(shown: _Shown) -> RegionPage:
         margins=page_margins(core, report, reading.margins, reading.classes),
         truth=truth_of(reading, shown.labelled),
         made=made_of(shown.envelope.about),
+        kept=page_kept(
+            core, report.claims, reading.predicted_name, input_picture(shown.network, shown.x)
+        ),
         certificates=(shown.certificate,),
         seconds=shown.envelope.about.seconds,
         **from_check((shown.envelope,), (report,), reading.predicted_name),

@@ -19,6 +19,7 @@ from protoproof.network import Network
 from protoproof.report.page.build import truth_of
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
+from protoproof.report.page.kept import PageKept, page_kept
 from protoproof.report.page.page import PageCertificate, PageMargin
 from protoproof.report.page.reading import Reading, reading_of
 from protoproof.report.page.region import (
@@ -100,6 +101,7 @@ def region_page(
         made=made_of(about),
         instead=found.counterexample_name,
         attack=_attack(network, found),
+        kept=_kept(network, found, reading.predicted_name),
         radius=_radius(found),
         top=_top(found),
         stages=tuple((stage.name, stage.outcome, stage.seconds) for stage in found.stages),
@@ -136,6 +138,13 @@ def _attack(network: Network, found: Certified) -> PageAttack | None:
         input_picture(network, x),
         float(np.abs(x - found.observation.x).max()),
     )
+
+
+def _kept(network: Network, found: Certified, predicted: str) -> PageKept | None:
+    if found.tiles is None:
+        return None
+    picture = input_picture(network, found.observation.x)
+    return page_kept(found.certificates[0].core, found.checks[0].claims, predicted, picture)
 
 
 def _radius(found: Certified) -> PageRadius | None:

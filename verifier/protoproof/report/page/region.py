@@ -15,6 +15,7 @@ from protoproof.certificate.schema import About, Core, Envelope
 from protoproof.report.page.build import page_check, sentences
 from protoproof.report.page.html import rendered
 from protoproof.report.page.images import LARGE, data_uri
+from protoproof.report.page.kept import PageKept, kept_words
 from protoproof.report.page.page import (
     Image,
     PageCertificate,
@@ -107,6 +108,7 @@ class RegionPage:
     made: PageMade = field(default_factory=PageMade)
     instead: str = ""
     attack: PageAttack | None = None
+    kept: PageKept | None = None
     radius: PageRadius | None = None
     top: PageTop | None = None
     stages: tuple[tuple[str, str, float], ...] = ()
@@ -172,7 +174,8 @@ def made_of(about: About) -> PageMade:
 
 
 def _claims(envelope: Envelope, check: CheckReport, predicted: str) -> tuple[str, ...]:
-    return claims_words(envelope.core, check.claims, predicted)
+    of_tiles = kept_words(envelope.core, check.claims, predicted)
+    return *claims_words(envelope.core, check.claims, predicted), *of_tiles
 
 
 def page_margins(
@@ -200,6 +203,7 @@ def render_region(page: RegionPage) -> str:
         {
             "page": page,
             "picture": data_uri(page.picture, LARGE),
+            "kept": None if page.kept is None else data_uri(page.kept.picture, LARGE),
             "attacked": None if page.attack is None else data_uri(page.attack.picture, LARGE),
             "small": max(height, width) <= 128,
             "bars": bars_of(page.margins),
