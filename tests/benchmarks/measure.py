@@ -25,10 +25,10 @@ class Settings:
     to the hypersphere paradigm; ``synthetic`` latents at CUB size; ``sweep`` images per network;
     ``truth`` tiny networks; ``smallest`` images of mnist-1x1 of each kind; ``regions`` balls, and
     ``relative`` explanations inside of balls, ``held`` over balls; ``branched`` images per kind of
-    region that is cut; ``patched`` per region in which pixels stay; ``foreign`` inputs per kind of head; ``heldout`` samples of every zoo
-    network, of which ``paired`` are also given to comparison rules by pairs; ``kernels``
-    certificates per network for both kernels; ``necessity`` inputs per network whose
-    facts are looked at one by one; ``jobs`` processes of a sweep.
+    region that is cut; ``patched`` per region in which pixels stay; ``foreign`` inputs per kind of
+    head; ``heldout`` samples of every zoo network, of which ``paired`` are also given to comparison
+    rules by pairs; ``kernels`` certificates per network for both kernels; ``necessity`` inputs per
+    network whose facts are looked at one by one; ``jobs`` processes of a sweep.
     """
 
     repeats: int = 5
