@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from protoproof.network.head.chain import Chain
 from protoproof.prover.counterexample.alternation import Alternation, Start
 from protoproof.prover.counterexample.constraints import Demands
+from protoproof.prover.counterexample.cut_spheres import least_on
 from protoproof.prover.counterexample.witness import _Search, find_witnesses
 from protoproof.prover.latent.domain import Free
 from protoproof.prover.latent.facts import FactSet
@@ -56,7 +57,7 @@ def test_the_least_value_on_a_sphere_that_limits_cut(seed: int) -> None:
     walk.limit[0, centre] = 0.2
     places = alternation._places([walk], [(0, 0, centre, instance.latent[0])])
     slope = rng.normal(size=(1, 3))
-    goal = alternation._least(places, slope)
+    goal = least_on(places, slope, alternation.prototypes, alternation.norms)
     points = rng.normal(size=(20_000, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     inside = (alternation._measured(places.points(points)) >= places.limit * (1 + 1e-6)).all(axis=1)

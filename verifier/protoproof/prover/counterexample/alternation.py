@@ -27,29 +27,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.counterexample.ascent import Descent
 from protoproof.prover.counterexample.constraints import Demands
+from protoproof.prover.counterexample.cut_spheres import (
+    TINY,
+    Indices,
+    Places,
+    Table,
+    Units,
+    least_on,
+    squared_distances,
+    unit_of,
+)
 from protoproof.prover.counterexample.feasible_set import Spheres
 from protoproof.prover.latent.time_limit import time_is_up
 
 Latent = Float[NDArray[np.float64], "location channel"]
-Units = Float[NDArray[np.float64], "problem channel"]
-Table = Float[NDArray[np.float64], "problem column"]
-Indices = Int[NDArray[np.intp], " problem"]
 
-# Rounds over all locations; linearisations in each; limits that hold with equality at a time;
-# changes of the active set.
-_ROUNDS, _STEPS, _ACTIVE, _CHANGES = 8, 3, 10, 14
+# Rounds over all locations; linearisations in each.
+_ROUNDS, _STEPS = 8, 3
 # Shares of the way to the end of a step.
 _SHARES = (1.0, 0.6, 0.3, 0.1, 0.03)
 # A latent that gained less than this share of what is left in a round is given up.
 _SHARE = 0.1
 # Limits hold with this relative distance to spare, so that rounding to float32 keeps them.
 _SPARE = 1e-5
-_TINY, _LEAST = 1e-12, 1e-6
+_LEAST = 1e-6
 # A location this close to a limit (relatively) moves along its sphere.
 _NEAR = 0.05
 # Opponents that idle locations are sent to, per latent and round.
@@ -78,32 +84,6 @@ class _Walk:
     similar: Float[NDArray[np.float64], "location weighed"]
     margin: float
     broken: set[int]
-
-
-@dataclass(frozen=True)
-class _Places:
-    """B locations on spheres of their own: ``centre`` [B, D], ``radius`` [B], ``unit`` [B, D].
-
-    ``basis`` [B, M, D]: directions that must not be taken. ``limit`` [B, C] (0: none); ``weights``
-    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere.
-    """
-
-    centre: Units
-    radius: Float[NDArray[np.float64], " problem"]
-    basis: Float[NDArray[np.float64], "problem direction channel"]
-    unit: Units
-    limit: Table
-    weights: Table
-    others: Table
-
-    def points(self, unit: Units) -> Units:
-        """Where the unit vectors lead."""
-        return np.asarray(self.centre + self.radius[:, None] * unit)
-
-    def across(self, directions: Units) -> Units:
-        """Without the directions that must not be taken."""
-        along = self.basis @ directions[..., None]
-        return np.asarray(directions - (np.swapaxes(along, -1, -2) @ self.basis)[..., 0, :])
 
 
 class Alternation:
@@ -174,8 +154,7 @@ class Alternation:
 
     def _measured(self, points: Units) -> Table:
         """Squared distances to the prototypes that count or have a limit."""
-        own = (points**2).sum(axis=1)[:, None]
-        return np.asarray(np.maximum(own - 2.0 * points @ self.prototypes.T + self.norms, 0.0))
+        return squared_distances(points, self.prototypes, self.norms)
 
     def _round(
         self, walks: list[_Walk], sites: list[Sequence[int]], numbers: list[int]
@@ -222,7 +201,7 @@ class Alternation:
             values = np.maximum(others, similar[left]) @ row + self.offset[walk.start.row]
             mended = np.array([int(where[i]) in walk.broken for i in left])
             best = int(np.argmin(np.where(mended | ~mended.any(), values, np.inf)))
-            if not (mended.any() or values[best] < walk.margin - _TINY):
+            if not (mended.any() or values[best] < walk.margin - TINY):
                 return
             chosen = left.pop(best)
             walk.points[where[chosen]] = points[chosen]
@@ -269,14 +248,14 @@ class Alternation:
                 break
             support = np.maximum(row, 0.0)
             own = self.prototypes[: len(row)]
-            away = own[j] - support @ own / max(float(support.sum()), _TINY)
+            away = own[j] - support @ own / max(float(support.sum()), TINY)
             length = float(np.linalg.norm(away))
             point = own[j] + np.sqrt(limit[j]) * away / (length if length > 0 else 1.0)
             if limit[j] > 0:
                 found.append((idle, j, point))
                 continue
             apart = ((self.prototypes - own[j]) ** 2).sum(axis=1)
-            worst = int(np.argmin(np.where(limit > 0, apart / np.maximum(limit, _TINY), np.inf)))
+            worst = int(np.argmin(np.where(limit > 0, apart / np.maximum(limit, TINY), np.inf)))
             if limit[worst] > 0:
                 found.append((idle, worst, point))
         return found
@@ -290,7 +269,7 @@ class Alternation:
 
     def _places(
         self, walks: list[_Walk], found: list[tuple[int, int, int, NDArray[np.float64]]]
-    ) -> _Places:
+    ) -> Places:
         channels, spheres = self.prototypes.shape[1], self.spheres
         count, most = len(found), spheres.basis.shape[-2]
         centre, radius = np.empty((count, channels)), np.empty(count)
@@ -315,12 +294,12 @@ class Alternation:
                 limit[number, sphere] = 0.0
         rows = [walks[index].start.row for index, _, _, _ in found]
         points = np.stack([point for _, _, _, point in found])
-        places = _Places(
+        places = Places(
             centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others
         )
-        return replace(places, unit=_unit(places.across(points - centre)))
+        return replace(places, unit=unit_of(places.across(points - centre)))
 
-    def _stepped(self, places: _Places) -> Units:
+    def _stepped(self, places: Places) -> Units:
         """One linearisation: the best admissible unit vectors on the way to its least value."""
         measured, value = self._valued(places, places.unit)
         heads = len(self.weighed)
@@ -336,23 +315,23 @@ class Alternation:
         for counted in (seen, seen | able):
             goal = self._goal(places, np.where(counted, slope, 0.0))
             for share in _SHARES:
-                trial = _unit(places.unit + share * (goal - places.unit))
+                trial = unit_of(places.unit + share * (goal - places.unit))
                 _, reached = self._valued(places, trial)
-                better = reached < least - _TINY
+                better = reached < least - TINY
                 best = np.where(better[:, None], trial, best)
                 least = np.where(better, reached, least)
         return best
 
-    def _goal(self, places: _Places, slope: Table) -> Units:
+    def _goal(self, places: Places, slope: Table) -> Units:
         """Where sum_j slope_j |z - p_j|^2 is least; where they are where it is flat."""
         # its slope along e, but for the factor 2 r
         towards = slope.sum(axis=1)[:, None] * places.centre
         towards = towards - slope @ self.prototypes[: len(self.weighed)]
-        goal = self._least(places, places.across(towards))
+        goal = least_on(places, places.across(towards), self.prototypes, self.norms)
         flat = np.linalg.norm(goal, axis=1) < 0.5
         return np.where(flat[:, None], places.unit, goal)
 
-    def _valued(self, places: _Places, unit: Units) -> tuple[Table, NDArray[np.float64]]:
+    def _valued(self, places: Places, unit: Units) -> tuple[Table, NDArray[np.float64]]:
         """Squared distances, and the margins' parts: infinite where a limit is broken."""
         measured = self._measured(places.points(unit))
         near = measured[:, : len(self.weighed)]
@@ -361,71 +340,6 @@ class Alternation:
         broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=1)
         broken |= np.linalg.norm(unit, axis=1) < 0.5  # of no direction: not on the sphere
         return measured, np.where(broken, np.inf, value)
-
-    def _least(self, places: _Places, slope: Units) -> Units:
-        """Unit vectors that make <slope, e> least where the limits allow it, by active sets."""
-        count = len(slope)
-        radius = np.maximum(places.radius, _TINY)
-        apart = self._measured(places.centre)
-        # <c - p_k, e> >= bound_k
-        bound = (places.limit - apart - radius[:, None] ** 2) / (2.0 * radius[:, None])
-        bound = np.where(places.limit > 0, bound, -np.inf)
-        chosen = np.full((count, _ACTIVE), -1)
-        unit = -_unit(slope)
-        rows = np.arange(count)
-        for _ in range(_CHANGES):
-            inner = (places.centre * unit).sum(axis=1)[:, None] - unit @ self.prototypes.T
-            short = bound - inner
-            worst = short.argmax(axis=1)
-            broken = short[rows, worst] > 1e-7
-            full = (chosen >= 0).all(axis=1)
-            add = broken & ~full & ~(chosen == worst[:, None]).any(axis=1)
-            if not add.any():
-                break
-            chosen[rows[add], (chosen < 0).argmax(axis=1)[add]] = worst[add]
-            unit[add], chosen[add] = self._equal(places, slope, bound, chosen, np.flatnonzero(add))
-        return unit
-
-    def _equal(
-        self, places: _Places, slope: Units, bound: Table, chosen: NDArray[np.intp], which: Indices
-    ) -> tuple[Units, NDArray[np.intp]]:
-        """The least value with equality in the chosen limits, less those that do not hold it up."""
-        chosen = chosen[which]
-        part = _Places(*(getattr(places, name)[which] for name in _Places.__dataclass_fields__))
-        slope, bound = slope[which], bound[which]
-        rows = np.arange(len(which))
-        for _ in range(_ACTIVE):
-            used = chosen >= 0
-            named = np.where(used, chosen, 0)
-            normals = part.centre[:, None, :] - self.prototypes[named]
-            along = np.einsum("bmd,bkd->bmk", part.basis, normals)
-            normals = normals - np.einsum("bmk,bmd->bkd", along, part.basis)
-            normals = np.where(used[..., None], normals, 0.0)
-            square = normals @ np.swapaxes(normals, 1, 2)
-            diagonal = np.einsum("bkk->bk", square)
-            size = diagonal.max(axis=1, initial=_TINY)[:, None]
-            diagonal += np.where(used, 1e-10 * size, 1.0)
-            right = np.where(used, bound[rows[:, None], named], 0.0)
-            product = np.einsum("bkd,bd->bk", normals, slope)
-            solved = np.linalg.solve(square, np.stack([right, product], axis=2))
-            foot = np.einsum("bk,bkd->bd", solved[..., 0], normals)
-            free = slope - np.einsum("bk,bkd->bd", solved[..., 1], normals)
-            length = np.maximum(np.linalg.norm(free, axis=1), _TINY)
-            rest = np.sqrt(np.maximum(1.0 - (foot**2).sum(axis=1), _TINY))
-            multiplier = solved[..., 1] + (length / rest)[:, None] * solved[..., 0]
-            multiplier = np.where(used, multiplier, np.inf)
-            least = multiplier.argmin(axis=1)
-            wrong = multiplier[rows, least] < -1e-12
-            if not wrong.any():
-                break
-            chosen[rows[wrong], least[wrong]] = -1
-        unit = foot - (rest / length)[:, None] * free
-        return _unit(unit), chosen
-
-
-def _unit(vectors: Units) -> Units:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, _TINY))
 
 
 def _two_best(
