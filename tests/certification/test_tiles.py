@@ -5,23 +5,27 @@ from __future__ import annotations
 import base64
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from protoproof.certificate.input_region import KeptRegion
-from protoproof.certificate.schema import Core, ReachDomain, Released
+from protoproof.certificate.schema import About, Core, ReachDomain, Released
 from protoproof.certification.keeping import Keeping
 from protoproof.certification.result import Certified
 from protoproof.errors import CertificateError, UsageError
-from protoproof.kernel.claims import words
+from protoproof.kernel.claims import MinimalTiles, NecessaryTile, words
 from protoproof.kernel.encoder.input_region import Inputs, describe
 from protoproof.region.bounds.sketch import Sketch
 from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.region import LinfBall
 from protoproof.region.sets.statement import statement
+from protoproof.report.files.region_files import region_page
 from protoproof.report.page.kept import kept_words, veiled
+from protoproof.report.page.stated import claimed_words, region_name
+from protoproof.report.page.words import limits_words
 from tests.support.certification import ADAPTER, certifier, examine, image
 
 TILE = 14
@@ -171,6 +175,28 @@ def test_tiles_that_stay_are_proved_to_suffice_and_shown_to_be_necessary() -> No
     network = certifier().network
     for member in found.tiles.region.sample(np.random.default_rng(0), 20):
         assert network.observe(member).predicted == found.predicted
+
+
+def test_nobody_reads_of_a_whole_ball_where_tiles_have_to_stay() -> None:
+    """The page names the region that is proved, not the ball in which the rest moves; and what is
+    open about the tiles is said wherever the certificate is put into words."""
+    found, core = answered(), proved()
+    network = certifier().network
+    page = region_page(network, found, Path(), "linf:1", About(), (Path("x"),), None)
+    assert page.region == region_name(core)
+    assert page.region.startswith("keep:4 of 4 tiles")
+    assert "4 of 4 tiles of 14 x 14 pixels as they are" in page.inputs
+    assert found.tiles is not None
+    shown = len(found.tiles.necessary)
+    assert f"Necessary: for {shown} of 4 kept tiles" in claimed_words(core, "3")[1]
+    fewer = core.model_copy(update={"released": core.released[:1]})
+    assert "Necessity is open for 3 kept tiles: fewer tiles may do." in limits_words(fewer, 0, None)
+    claims = [c for c in found.checks[0].claims if not isinstance(c, MinimalTiles)]
+    alone = [c for c in claims if not isinstance(c, NecessaryTile)]
+    one = [*alone, NecessaryTile(core.released[0].tile, core.released[0].rival)]
+    first, more = kept_words(core, one, "3")
+    assert first == "All 4 tiles of 14 × 14 pixels stay: nothing is proved of any other input."
+    assert more.startswith("1 of them is shown to be necessary")
 
 
 def test_the_search_frees_about_as_many_tiles_as_deciding_one_by_one() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from protoproof.network import Network
 
 _SOMETIMES = ("region", "unit", "preprocessing", "against")
+NOBODY = "Nobody's word: check walks the encoder again, from the model's bytes."
 NOT_PROVED = "These are the certificate's claims. Nothing was proved here: check does that."
 
 
@@ -169,7 +170,7 @@ def _print(document: dict[str, Any], certificate: Path, model: Path | None) -> N
     _list("It claims", document["claims"])
     _list("Over which latents", [document["domain_words"]])
     _list("What a proof means", [document["level_words"]])
-    _list("It rests on", document["rests_on"])
+    _list("It rests on", document["rests_on"] or [NOBODY])
     _list("Not claimed", document["not_proved"])
     print(f"\n{strong(NOT_PROVED)}")
     again = program_words("check", certificate, model or Path("MODEL.onnx"))

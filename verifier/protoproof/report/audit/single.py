@@ -17,7 +17,6 @@ from protoproof.errors import InputError
 from protoproof.files import write_atomic
 from protoproof.formal.portable import portable_proof
 from protoproof.kernel import CheckReport, ModelFile, check, read_file
-from protoproof.kernel.encoder.input_region import describe
 from protoproof.network import Network, load
 from protoproof.network.inputs import read_input
 from protoproof.network.recorded import input_digest
@@ -38,7 +37,7 @@ from protoproof.report.page.region import (
     region_sentence,
     render_region,
 )
-from protoproof.report.page.stated import region_of
+from protoproof.report.page.stated import region_name, region_of
 from protoproof.report.page.told import PROGRAM, told_path
 from protoproof.report.page.units import unit_of, unit_words
 
@@ -138,8 +137,7 @@ def _explanation(shown: _Shown) -> ExplanationPage:
 def _region(shown: _Shown) -> RegionPage:
     """The page of a certificate about a region alone: what it says, and no more."""
     core, report = shown.envelope.core, shown.report
-    reading, region = recorded_reading(shown.network, core), region_of(core)
-    name = "" if region is None else describe(region).partition(" around ")[0]
+    reading, name = recorded_reading(shown.network, core), region_name(core)
     return RegionPage(
         model=page_model(shown.network),
         picture=input_picture(shown.network, shown.x),

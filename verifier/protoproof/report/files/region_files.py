@@ -33,6 +33,7 @@ from protoproof.report.page.region import (
     region_sentence,
     render_region,
 )
+from protoproof.report.page.stated import region_name
 from protoproof.report.page.told import PROGRAM, told_path
 from protoproof.report.page.units import unit_words
 from protoproof.verdict import CONDITIONAL
@@ -83,7 +84,9 @@ def region_page(
     labelled: str | None,
 ) -> RegionPage:
     """What the page says; see :func:`write_region_page`. ``base`` is its directory."""
-    seen = found.observation
+    seen, certified = found.observation, region
+    if found.tiles is not None:  # less than the ball that was typed: tiles stay
+        certified = region_name(found.certificates[0].core)
     reading = reading_of(network, seen.latent, seen.predicted)
     named = zip(certificates, found.certificates, strict=True)
     return RegionPage(
@@ -91,8 +94,8 @@ def region_page(
         picture=input_picture(network, seen.x),
         input_name=about.input_name or "the middle of the region",
         predicted=reading.predicted_name,
-        region=region,
-        inputs=region_sentence(region if ":" in region else found.region),
+        region=certified,
+        inputs=region_sentence(certified if ":" in certified else found.region),
         unit=unit_words(network, region if ":" in region else found.region),
         verdict=CONDITIONAL if found.conditions else found.verdict.status.value,
         reason=found.verdict.reason,

@@ -58,12 +58,15 @@ def kept_words(core: Core, claims: Sequence[Claim], predicted: str) -> tuple[str
         return (f"Nothing has to stay: {where[0].lower()}{where[1:]} {is_so}.",)
     stays = f"{plural(count, word)} of {tiles:,}{sizes}"
     first = f"If {stays} stay as they are, then for {rest} the input {is_so}."
+    if count == tiles:  # nothing is left that could move
+        first = f"All {plural(count, word)}{sizes} stay: nothing is proved of any other input."
     shown = sum(isinstance(claim, NecessaryTile) for claim in claims)
     if any(isinstance(claim, MinimalTiles) for claim in claims):
         more = f"Minimal: for each of these {word}s, an input that differs only in it and in the "
         return first, more + "rest is classified differently."
     if shown:
-        more = f"{plural(shown, word)} of them are necessary: for each, an input that differs only "
+        are = "is" if shown == 1 else "are"
+        more = f"{shown} of them {are} shown to be necessary: for each, an input that differs only "
         more += f"in it and in the rest is classified differently. Of {count - shown} it is open."
         return first, more
     return first, f"Whether fewer {word}s would do is open."

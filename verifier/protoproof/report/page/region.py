@@ -136,6 +136,8 @@ def region_sentence(region: str) -> str:
             f"The input shown, whatever stands within {numbers[2]} pixels of row {numbers[0]}, "
             f"column {numbers[1]}."
         )
+    if kind == "keep":
+        return f"The input shown, and all that have {label(body)}."
     if kind in _ONE and re.fullmatch(r"[0-9.eE/,-]+", body):
         text = _ONE[kind].format(numbers[0])
         if kind == "brightness" and len(numbers) > 1 and numbers[1] != "0":

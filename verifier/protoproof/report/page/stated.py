@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from protoproof.certificate.input_region import InputRegion
+from protoproof.certificate.input_region import InputRegion, KeptRegion
 from protoproof.certificate.schema import (
     ActivationFact,
     CeilingFact,
@@ -39,6 +39,12 @@ def region_of(core: Core) -> InputRegion | None:
     if core.holds is not None:
         return core.holds
     return core.domain.region if isinstance(core.domain, ReachDomain) else None
+
+
+def region_name(core: Core) -> str:
+    """The region of a certificate in a few words, without its domain; "" where it has none."""
+    region = region_of(core)
+    return "" if region is None else describe(region).partition(" around ")[0].rstrip(",")
 
 
 def class_words(core: Core, names: Sequence[str] = ()) -> str:
@@ -141,6 +147,13 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
         said.append(
             f"Necessary: for {count} of {facts} it holds a latent that meets all the other facts "
             "and is predicted otherwise."
+        )
+    region = region_of(core)
+    if core.released and isinstance(region, KeptRegion):
+        said.append(
+            f"Necessary: for {len(core.released):,} of {plural(len(region.kept), 'kept tile')} it "
+            "holds an input that differs only there and in what may move, and is predicted "
+            "otherwise."
         )
     if core.size_bound is not None:
         said.append("It holds a bound on the size: how few facts suffice at least.")

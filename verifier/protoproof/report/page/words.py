@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from protoproof.certificate.input_region import InputRegion, KeptRegion
 from protoproof.certificate.schema import (
     BallDomain,
     CeilingFact,
@@ -304,7 +305,15 @@ def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[s
         limits[1] = _FLOAT_LIMIT
         if core.execution is not None and core.execution.shortest is not None:
             limits[1] += _SHORT_LIMIT
-    return (*sentences, *_unbound(core), *limits)
+    return (*sentences, *_unbound(core), *_tiles_open(core, region), *limits)
+
+
+def _tiles_open(core: Core, region: InputRegion | None) -> tuple[str, ...]:
+    """Of kept tiles: for how many no input shows that they are needed."""
+    if not isinstance(region, KeptRegion) or len(region.kept) == len(core.released):
+        return ()
+    open_ = plural(len(region.kept) - len(core.released), "kept tile")
+    return (f"Necessity is open for {open_}: fewer tiles may do.",)
 
 
 def _unbound(core: Core) -> tuple[str, ...]:
