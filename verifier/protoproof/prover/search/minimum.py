@@ -13,7 +13,8 @@ In ``topk`` the sets are a chain, so one latent settles it.
 
 Of a single location that measures squared distances, in free space, sets of a small size are listed
 (``survivors``), and a refutation breaks few of the facts that most of them hold (``narrow``). What
-the relational oracle leaves open there is put to a proof by cases.
+the relational oracle leaves open there is put to a proof by cases, except under a ceiling, where a
+case costs as much as many refutations. With ceilings for parts, refutations are narrowed too.
 
 An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
 which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
