@@ -273,7 +273,7 @@ def test_released_tiles_belong_to_a_claim_about_kept_tiles() -> None:
 def test_only_linf_says_how_far_the_rest_moves() -> None:
     with pytest.raises(UsageError, match="use linf"):
         certifier().certify(region((0,)), keep=2)
-    with pytest.raises(UsageError, match="without --explanation"):
+    with pytest.raises(UsageError, match="names a certificate"):
         certifier().certify(
             LinfBall(image(), (0.0, 1.0), Fraction(0)), keep=2, explanation="region"
         )
