@@ -108,6 +108,15 @@ def test_what_is_wrong_is_refused(tmp_path: Path, text: str, words: str) -> None
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("option", ["median_at_most", "numbers_p95_at_most"])
+def test_a_size_without_a_limit_is_no_rule(tmp_path: Path, option: str) -> None:
+    """It would ask nothing and pass."""
+    text = f"rules:\n  explanation_size:\n    - vocabulary: pairs\n      {option}:\n"
+    (tmp_path / "policy.yaml").write_text(HEADER + text)
+    with pytest.raises(UsageError, match="set median_at_most"):
+        read_policy(tmp_path / "policy.yaml")
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a file"):
         read_policy(tmp_path)

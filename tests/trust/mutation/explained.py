@@ -48,6 +48,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         '<lambda>: Gt to GtE: "one_plus": lambda c: math.inf if c > 0 else -math.inf,': _NO_ZERO,
     },
     "kernel/latent/measurer.py": {
+        "Measurer.numerators: one more: finer, raised = 0, constants": (
+            "constants times 1 are the constants"
+        ),
         "Measurer.numerators: another truth: "
         "pairs = zip(products[index], raised, strict=True)": _LENGTHS,
         "Measurer.numerators: another truth: "

@@ -71,7 +71,8 @@ class ExplanationSize(_Closed):
 
     @model_validator(mode="after")
     def _asks(self) -> ExplanationSize:
-        if not self.model_fields_set - {"vocabulary"}:
+        limits = self.model_dump(exclude={"vocabulary"}).values()
+        if all(limit is None for limit in limits):  # an option without a value asks nothing
             raise ValueError("set median_at_most, p95_at_most, or those of numbers")
         return self
 
