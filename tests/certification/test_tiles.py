@@ -100,10 +100,24 @@ def test_the_checker_refuses_what_are_no_tiles(kept: tuple[int, ...]) -> None:
 def test_a_region_of_kept_tiles_is_described_with_what_stays() -> None:
     known = ADAPTER.validate_python(dict(statement(region((0, 3))) or {}))
     assert describe(known).startswith(
-        "keep:2 of 4 tiles of 14 x 14 pixels as they are, the rest any"
+        "keep:2 of 4 tiles of 14 x 14 pixels (0, 3) as they are, the rest any"
     )
     near = ADAPTER.validate_python(dict(statement(region((), "1/4")) or {}))
     assert "the rest within 0.25," in describe(near)
+
+
+def test_other_tiles_make_another_description() -> None:
+    """Whoever reads what is proved has to see of which tiles."""
+
+    def told(kept: tuple[int, ...]) -> str:
+        return describe(ADAPTER.validate_python(dict(statement(region(kept, tile=2)) or {})))
+
+    assert "pixels (0-2, 5, 7-8) as they" in told((0, 1, 2, 5, 7, 8))
+    assert "pixels (9) as they" in told((9,))
+    many = tuple(range(0, 196, 2))
+    assert "98 of 196 tiles of 2 x 2 pixels (those with sha256 " in told(many)
+    assert told(many) != told((*many[:-1], 195))
+    assert told((0,)) != told((1,))
 
 
 def test_forms_of_the_search_are_below_the_margins() -> None:
@@ -259,7 +273,7 @@ def test_released_tiles_belong_to_a_claim_about_kept_tiles() -> None:
 def test_only_linf_says_how_far_the_rest_moves() -> None:
     with pytest.raises(UsageError, match="use linf"):
         certifier().certify(region((0,)), keep=2)
-    with pytest.raises(UsageError, match="without --explanation"):
+    with pytest.raises(UsageError, match="names a certificate"):
         certifier().certify(
             LinfBall(image(), (0.0, 1.0), Fraction(0)), keep=2, explanation="region"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from protoproof.explanation.describe import describe
-from protoproof.explanation.quantities import UNBOUNDED, Quantities, Quantity
+from protoproof.explanation.quantities import UNBOUNDED, Quantities, Quantity, is_value
 from protoproof.network.head.chain import Chain, Step
 from protoproof.network.head.head import Head
 from protoproof.network.head.latent_range import LatentRange
@@ -123,3 +123,10 @@ def test_facts_of_every_head_hold_as_they_read(name: str, seed: int) -> None:
             instance.head.pooling_of.kinds[fact.prototype] == "nearest"
         )
         assert ("squared_distance" in document) == (plain and nearest)
+
+
+def test_an_open_end_is_no_rounding_of_one_value() -> None:
+    assert is_value(0.5, 0.5 + 1e-12)
+    assert not is_value(-math.inf, 0.5)
+    assert not is_value(0.5, math.inf)
+    assert not is_value(-math.inf, math.inf)

@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.reader import read_certificate
-from protoproof.certificate.schema import Core, Envelope
+from protoproof.certificate.schema import Core, Envelope, Released
 from protoproof.formal import Reading, find_reader, second_reading
 from protoproof.formal.reading import VARIABLE
 from protoproof.kernel import ModelFile
@@ -23,6 +23,7 @@ from tests.support.cli import protoproof
 from tests.support.formal import built, line_changed
 from tests.support.kernel.builders import file, pair_core, scene, topk_core
 from tests.support.reading import other_heads, plain_certificate, plain_reading, reads
+from tests.support.sources import ROOT
 
 SWEEP = pytest.mark.sweep
 FEW = ("digits-diagonal", "mnist-shots", "mnist-two-banks")
@@ -67,6 +68,21 @@ def test_premises_and_claims_are_compared() -> None:
     for core in (pair_core(here), topk_core(here)):
         content, model = file(core), ModelFile(here.data)
         assert asked(content, model, statement(content, model)).confirmed
+
+
+@reads
+def test_what_a_certificate_proves_of_inputs_does_not_matter_to_its_statement() -> None:
+    here = scene(5)
+    shown = Released(tile=0, rival=1, x="")
+    content = file(pair_core(here).model_copy(update={"released": (shown,)}))
+    model = ModelFile(here.data)
+    assert asked(content, model, statement(content, model)).confirmed
+
+
+def test_the_reader_knows_every_field_of_a_certificate() -> None:
+    """Those that it reads, and those that it leaves to others: any other is a contradiction."""
+    text = (ROOT / "verifier" / "formal" / "reader" / "reader.ml").read_text()
+    assert set(Core.model_fields) <= set(re.findall(r'"(\w+)"', text))
 
 
 def renamed(word: str, name: str) -> Callable[[str], str]:

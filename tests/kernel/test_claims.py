@@ -6,18 +6,23 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from protoproof.certificate.input_region import BallRegion
+from protoproof.certificate.input_region import BallRegion, KeptRegion
 from protoproof.certificate.schema import FreeDomain, PairFact
 from protoproof.kernel.claims import (
+    Alike,
     AtLeast,
     Contrast,
     Held,
+    MinimalTiles,
     MinimumSize,
     Necessary,
+    NecessaryTile,
     Robust,
     RobustExplanation,
     SubsetMinimal,
     Sufficient,
+    about_latent,
+    minimal_tiles,
     minimum_size,
     robust_explanation,
     subset_minimal,
@@ -32,6 +37,10 @@ FACTS = tuple(PairFact(location=0, prototype=j, lower=ONE, upper=ONE) for j in r
 REGION = BallRegion(
     kind="linf", shape=(1, 1, 1), centre="AAAAAA==", low=(0.0).hex(), high=ONE, radius="1/2"
 )
+KEPT = KeptRegion(
+    kind="keep", shape=(1, 1, 2), centre="AAAAAAAAAAA=", low=(0.0).hex(), high=ONE, radius="1",
+    tile=1, kept=(0, 1),
+)  # fmt: skip
 BOTH = Sufficient(FreeDomain(), FACTS)
 NONE = Sufficient(FreeDomain(), ())
 
@@ -55,6 +64,28 @@ def test_minimal_is_what_has_a_witness_for_every_fact() -> None:
     for some in ([], [Necessary(0, 1)], [Necessary(0, 1), Necessary(2, 1)]):
         assert subset_minimal(BOTH, some) == ()
     assert subset_minimal(NONE, []) == ()
+
+
+def test_tiles_are_minimal_where_an_input_shows_each_to_be_necessary() -> None:
+    every = [NecessaryTile(0, 1), NecessaryTile(1, 1)]
+    assert minimal_tiles(Robust(KEPT), every) == (MinimalTiles(KEPT),)
+    for some in ([], every[:1], [every[0], NecessaryTile(2, 1)]):
+        assert minimal_tiles(Robust(KEPT), some) == ()
+    assert minimal_tiles(Robust(REGION), every) == ()
+    assert minimal_tiles(Robust(KEPT.model_copy(update={"kept": ()})), []) == ()
+
+
+def test_only_claims_about_inputs_themselves_rest_on_no_recorded_latent() -> None:
+    alone = (
+        NONE, Robust(REGION), NecessaryTile(0, 1), MinimalTiles(KEPT),
+        Alike("greedy", everywhere=True),
+    )  # fmt: skip
+    assert not any(map(about_latent, alone))
+    others = (
+        BOTH, Necessary(0, 1), SubsetMinimal(FACTS), AtLeast(1), MinimumSize(2), Contrast(1, 1),
+        RobustExplanation(REGION), Alike("greedy", everywhere=False),
+    )  # fmt: skip
+    assert all(map(about_latent, others))
 
 
 @pytest.mark.parametrize("count", range(4))

@@ -10,7 +10,7 @@ from protoproof.prover.counterexample.refute import Refuter
 from protoproof.prover.latent.domain import Box, Free
 from protoproof.prover.latent.facts import FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.latent.observed import activation_fact, ceilings_of, pair_fact
 from tests.support.strategies import random_instance
 
 
@@ -77,6 +77,28 @@ def test_limits_are_respected() -> None:
     np.testing.assert_allclose(measured[kept], instance.measurement[0][kept])
     activation = instance.head.chain.value(measured)
     assert (instance.margin_weights @ activation + instance.margin_offset).min() < 0
+
+
+@pytest.mark.parametrize("kinds", [("pairs", "activations", "ceilings"), ("activations",)])
+def test_a_ceiling_is_met_where_its_own_prototype_is_kept(kinds: tuple[str, ...]) -> None:
+    """What is kept is as far as the ceiling asks, not a rounding farther."""
+    found = 0
+    for seed in range(3):
+        instance = instance_of(seed)
+        refuter = Refuter(instance, Free(), kinds=frozenset(kinds))  # type: ignore[arg-type]
+        for ceiling in ceilings_of(instance)[::2]:
+            level = np.where(np.isin(np.arange(8), ceiling.exempt), np.inf, instance.level)
+            own = int(np.argmin(level))
+            named = (
+                pair_fact(instance, 0, own) if len(kinds) > 1 else activation_fact(instance, own)
+            )
+            facts = of_facts([ceiling, named])
+            refutation = refuter.narrow(facts, np.zeros(8))
+            if refutation is not None:
+                found += 1
+                assert refuter.replay.survives(facts, None, refutation.rival, refutation.moves)
+                assert ceiling not in refutation.violated
+    assert found
 
 
 @pytest.mark.parametrize("grid", [(1, 1), (1, 2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from protoproof.prover.counterexample.refute import Refuter
@@ -15,7 +16,7 @@ from protoproof.prover.latent.observed import ceilings_of
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.search.entailment import KINDS, by_cases
-from protoproof.prover.search.minimum import Minimum, minimum
+from protoproof.prover.search.minimum import Minimum, alike, minimum
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
 from protoproof.verdict import Status
@@ -81,9 +82,12 @@ def test_bounds_against_every_set(vocabulary: Vocabulary, domain: Domain) -> Non
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(k, marks=pytest.mark.sweep) for k in (1, 2))])
 @pytest.mark.parametrize("vocabulary", WORDS)
-def test_every_refutation_meets_no_explanation(vocabulary: Vocabulary, seed: int) -> None:
+@pytest.mark.parametrize("grid", [(1, 1), (1, 2)])
+def test_every_refutation_meets_no_explanation(
+    vocabulary: Vocabulary, seed: int, grid: tuple[int, int]
+) -> None:
     """A clause that a proved set misses would be a contradiction."""
-    instance = tiny(seed, (1, 2))
+    instance = tiny(seed, grid)
     start = started(instance, Free(), vocabulary)
     if start is None:
         return
@@ -95,6 +99,21 @@ def test_every_refutation_meets_no_explanation(vocabulary: Vocabulary, seed: int
     for facts in (start.facts, found.best.facts):
         for refutation in found.proof.refutations:
             assert refuter.replay.broken(facts, refutation.moves)
+
+
+def test_of_one_location_pairs_and_activations_are_one() -> None:
+    """Every latent breaks both or none, and a set of one and a ceiling is one of the search's."""
+    instance = random_instance(1, prototypes=6, channels=8, classes=3, grid=(1, 1))
+    refuter = Refuter(instance, Free(), kinds=KINDS["mixed"])
+    elements = refuter.elements()
+    members, member_of = alike(elements)
+    assert members == [*range(6), *range(12, 18)]
+    assert member_of == [*range(6), *range(12)]
+    found = refuter.narrow(of_facts([elements[0], elements[14]]), np.zeros(6))
+    assert found is not None
+    assert not found.violated & {elements[0], elements[6], elements[14]}
+    broken = [elements.index(fact) for fact in found.violated if not isinstance(fact, CeilingFact)]
+    assert sorted(broken) == sorted({j % 6 for j in broken} | {j % 6 + 6 for j in broken})
 
 
 def test_growing_keeps_a_refutation_and_violates_less() -> None:

@@ -56,5 +56,7 @@ def test_too_many_sets_are_not_listed() -> None:
     assert known.size == 2
     assert not known.listed
     assert known.next() is None
+    known.guess([0, 10])  # of what is not listed, nothing is left out
+    assert known.guesses == 0
     assert known.use()[:20].tolist() == [1.0] * 20
     assert survivors._MOST < 2000 * 1999 / 2

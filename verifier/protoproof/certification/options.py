@@ -46,10 +46,11 @@ class CertifyOptions:
             (with wider intervals if need be); ``region``: of facts that are chosen for it. No other
             method is tried then.
         keep: find few tiles of so many pixels, squared, that force the class if they stay as they
-            are, while the rest moves in the region (``linf`` only).
+            are, while the rest moves in the region (``linf`` only). With an ``explanation`` of the
+            centre: the tiles that each of its facts needs, and all of them together.
 
     Raises:
-        UsageError: an unknown method; tiles of no pixel, or together with an explanation.
+        UsageError: an unknown method; tiles of no pixel, or with facts chosen for a region.
     """
 
     method: str = "auto"
@@ -64,5 +65,7 @@ class CertifyOptions:
     def __post_init__(self) -> None:
         if self.method not in WAYS:
             raise UsageError(f"--method {self.method}: unknown; use " + ", ".join(WAYS))
-        if self.keep is not None and (self.keep < 1 or self.explanation is not None):
-            raise UsageError("--keep: tiles of 1 pixel or more, and without --explanation")
+        if self.keep is not None and (self.keep < 1 or self.explanation == "region"):
+            raise UsageError(
+                "--keep: tiles of 1 pixel or more; and --explanation names a certificate then"
+            )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from protoproof.certificate.canonical import canonical_bytes
-from protoproof.certificate.schema import Envelope, Released
+from protoproof.certificate.schema import Core, Envelope, Released
+from protoproof.certification.fact_tiles import prove_facts
 from protoproof.certification.keeping import Flags, Keeping
 from protoproof.certification.task import StageProof, Task
 from protoproof.errors import BoundsError, InternalError, UnsupportedOperatorError, UsageError
@@ -37,12 +38,14 @@ _TRIES = 4
 class KeptTiles:
     """Tiles that stay, of ``count``; those in ``necessary`` are shown to be.
 
-    ``pixels``: how many pixels stay. ``propagations``: boxes that the search bounded.
+    ``pixels``: how many pixels stay. ``propagations``: boxes that the search bounded. ``facts``: of
+    an explanation, the tiles with which each of its facts holds, in their order.
     """
 
     region: Kept
     necessary: tuple[int, ...]
     propagations: int
+    facts: tuple[tuple[int, ...], ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -60,6 +63,7 @@ class KeptTiles:
             "pixels": self.pixels,
             "necessary": list(self.necessary),
             "propagations": self.propagations,
+            "facts": [list(kept) for kept in self.facts],
         }
 
 
@@ -81,7 +85,9 @@ def prove_tiles(
     stages: Stages, region: Kept, task: Task
 ) -> tuple[StageProof | Verdict, KeptTiles | None]:
     """Few tiles that force the class, with a certificate."""
-    wanted = task.observation.predicted
+    wanted, explanation = task.observation.predicted, task.options.explanation
+    if explanation is not None and explanation != "region":
+        return _of_facts(stages, region, task, explanation)
     with task.log.stage("search tiles") as say:
         try:
             search = Keeping(stages.network, region, wanted, task.deadline)
@@ -105,6 +111,19 @@ def prove_tiles(
             return _shown(stages, proof, found, search, free, task)
         free = search.fewer(free, _LESS)
     return unknown("margin: the class at the input itself is not proved"), None
+
+
+def _of_facts(
+    stages: Stages, region: Kept, task: Task, explanation: Core
+) -> tuple[StageProof | Verdict, KeptTiles | None]:
+    """The tiles of an explanation's facts, with a certificate that all hold."""
+    proof, found, facts, propagations = prove_facts(stages, region, task, explanation)
+    if not isinstance(proof, StageProof):
+        return proof, None
+    flip = _flip(stages, found, task) if task.options.falsify else None
+    if flip is not None:
+        return unknown(flip.words(stages.network.class_names)), None
+    return proof, KeptTiles(found, (), propagations, facts)
 
 
 def _flip(stages: Stages, region: Kept, task: Task) -> Flip | None:

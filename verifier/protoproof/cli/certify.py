@@ -74,7 +74,8 @@ Keep = Annotated[
         "--keep",
         min=1,
         help="Find few tiles of N x N pixels that force the class if they stay, whatever the rest "
-        "shows in the region (linf:R; 1: single pixels).",
+        "shows in the region (linf:R; 1: single pixels). With --explanation CERT.json: the tiles "
+        "that each of its facts needs.",
     ),
 ]
 RadiusUpTo = Annotated[
@@ -190,7 +191,7 @@ def certify(
         more = {"unit": unit or None, "page": page, "earlier": stays}
         print_json(result.to_json(certificates, image) | more)
     elif not quiet:
-        print_certified(result, network.about.name, model, certificates, image, region, unit)
+        print_certified(result, network, model, certificates, image, region, unit)
         _print_beside(page, stays, result.seconds, timeout)
     raise typer.Exit(result.verdict.exit_code)
 
@@ -290,7 +291,7 @@ def _far(progress: Any) -> str:
 
 def print_certified(
     result: Any,
-    name: str,
+    network: Network,
     model: Path,
     certificates: tuple[str, ...],
     image: str | None,
@@ -303,8 +304,8 @@ def print_certified(
 
     out = console()
     out.print(
-        f"[bold]{safe(name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] at the centre "
-        f"of {safe(region)}"
+        f"[bold]{safe(network.about.name)}[/bold] sees [bold]{safe(result.predicted_name)}[/bold] "
+        f"at the centre of {safe(region)}"
     )
     if unit:
         out.print(f"unit        {safe(unit)}", highlight=False)
@@ -329,7 +330,7 @@ def print_certified(
         refuted = "none" if band.refuted is None else radius_words(band.refuted, ROUND_CEILING)
         out.print(f"radius      proved up to {proved}, refuted from {refuted} ({band.kind})")
     if result.tiles is not None:
-        print_tiles(out, result)
+        print_tiles(out, network, result)
     if result.top is not None:
         sets = result.top
         out.print(

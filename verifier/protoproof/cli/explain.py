@@ -42,6 +42,7 @@ from protoproof.cli.options import (
     Oracle,
     Out,
     Output,
+    OutsideBoxes,
     Pages,
     Preprocess,
     Quiet,
@@ -84,6 +85,7 @@ def explain(
     contrast: Contrast = None,
     training: Training = None,
     most: Most = 100,
+    outside: OutsideBoxes = False,
     dump_smt2: DumpSmt2 = None,
     dump_vnnlib: DumpVnnlib = None,
     device: Device = "cpu",
@@ -115,6 +117,7 @@ def explain(
         *(output, routing, preprocess),
         dump_vnnlib,
         truth,
+        outside,
     )
     require_coherent(asked)
     raise typer.Exit(_run(asked))
@@ -147,7 +150,11 @@ def _run(asked: Asked) -> int:
 
         require_query(network, str(asked.options.domain))
     searched = None if asked.training is None else training_images(network, asked.training)
-    beside = Beside(asked.contrast, asked.most, searched)
+    if asked.outside:
+        from protoproof.report.files.outside import require_boxes
+
+        require_boxes(network)
+    beside = Beside(asked.contrast, asked.most, searched, asked.outside)
     many = _many(network, asked)
     if many is not None:
         require_for_many(asked)

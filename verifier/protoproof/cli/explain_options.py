@@ -43,6 +43,7 @@ class Asked:
     preprocess: str | None = None
     dump_vnnlib: Path | None = None
     truth: str | None = None
+    outside: bool = False
 
     @property
     def protected(self) -> list[Path]:

@@ -131,6 +131,14 @@ Contrast = Annotated[
     typer.Option("--contrast", help="A class, or closest: few facts whose release leads there."),
 ]
 Most = Annotated[int, typer.Option("--most", min=1, help="Explanations that --minimal all lists.")]
+OutsideBoxes = Annotated[
+    bool,
+    typer.Option(
+        "--outside",
+        help="Prove, for every box of the input that the page shows, between what numbers the "
+        "measurement there stays for every content of the pixels outside.",
+    ),
+]
 DumpSmt2 = Annotated[
     Path | None,
     typer.Option("--dump-smt2", help="Write the question about the facts as SMT-LIB text."),

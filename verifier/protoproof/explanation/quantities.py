@@ -272,7 +272,8 @@ class Quantities:
 
 def is_value(lower: float, upper: float) -> bool:
     """Whether an interval only encloses one value's rounding (relative width up to 1e-9)."""
-    return upper - lower <= 1e-9 * max(abs(lower), abs(upper), 1e-9)
+    width = upper - lower  # infinite for an open end, which is no rounding
+    return math.isfinite(width) and width <= 1e-9 * max(abs(lower), abs(upper), 1e-9)
 
 
 def _many(name: str) -> str:

@@ -231,4 +231,5 @@ def beyond(core: Core) -> tuple[str, ...]:
     """The kinds of claims that are left to the checker in Python."""
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
     walked = region or core.holds is not None
-    return ("what the encoder makes of a region of inputs",) if walked else ()
+    region_words = ("what the encoder makes of a region of inputs",) if walked else ()
+    return *region_words, *(["which kept tiles are necessary"] if core.released else [])

@@ -129,14 +129,16 @@ class Budget:
                 yield inner
         finally:
             self.peak = max(self.peak, self.alive + inner.peak)
-            self.repeat("", inner)
+            self.spend("", inner.steps)
+            self.hold("", inner.alive)
 
     def repeat(self, what: str, cost: Budget) -> None:
-        """Charge what :meth:`recorded` found out.
+        """Charge what :meth:`recorded` found out, and what it took for a moment.
 
         Raises:
             OutOfBudgetError, MemoryError: see :meth:`spend` and :meth:`hold`.
         """
+        self.room(what, cost.peak)
         self.spend(what, cost.steps)
         self.hold(what, cost.alive)
 

@@ -161,14 +161,14 @@ def _report(asked: Question, outcomes: Mapping[int, _Outcome]) -> CheckReport:
         return CheckReport("rejected" if rejected else "incomplete", obligations, lower, (), (), ())
     known = Established(found)
     core, bound = known[Core], known[BoundHead]
-    rests_on = conditions(core)
+    rests_on, claims = conditions(core), _claims(known)
     return CheckReport(
         "conditional" if rests_on else "accepted",
         obligations,
         lower,
         tuple(claim.fact for claim in known[Witnessed].necessary),
-        (*assumptions(core, bound, asked.input_sha256 is not None), *rests_on),
-        _claims(known),
+        (*assumptions(core, bound, asked.input_sha256 is not None, claims), *rests_on),
+        claims,
         subject(core, bound),
         rests_on,
         core.instance,

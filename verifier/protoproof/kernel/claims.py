@@ -194,6 +194,16 @@ def minimum_size(sufficient: Sufficient, least: AtLeast) -> tuple[MinimumSize, .
     return (MinimumSize(count),) if count and least.count == count else ()
 
 
+def about_latent(claim: Claim) -> bool:
+    """Whether a claim is about the recorded latent, so that it is one about the input only if that
+    is what the encoder computes. Others are about inputs, or about all latents of a domain."""
+    if isinstance(claim, Sufficient):
+        return bool(claim.facts)
+    if isinstance(claim, Alike):
+        return not claim.everywhere
+    return not isinstance(claim, Robust | NecessaryTile | MinimalTiles)
+
+
 def words(claims: Sequence[Claim]) -> tuple[str, ...]:
     """The claims as files and command lines spell them."""
     return tuple(map(str, claims))

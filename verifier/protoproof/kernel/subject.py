@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from protoproof.certificate.schema import (
     BallDomain,
@@ -15,6 +15,7 @@ from protoproof.certificate.schema import (
     SimplexDomain,
     SphereDomain,
 )
+from protoproof.kernel.claims import Claim, about_latent
 from protoproof.kernel.conditions import walked_words
 from protoproof.kernel.model.file import BoundHead
 
@@ -122,19 +123,22 @@ def _execution_words(execution: Execution) -> Iterator[str]:
         yield f"level F: no location's latent is shorter than {shortest:.3g}"
 
 
-def assumptions(core: Core, bound: BoundHead, presented: bool) -> tuple[str, ...]:
+def assumptions(
+    core: Core, bound: BoundHead, presented: bool, claims: Sequence[Claim]
+) -> tuple[str, ...]:
     """What the claims rest on besides somebody's word (see ``conditions``).
 
     Args:
         presented: whether the certificate was compared with the hash of an input.
+        claims: what is proved.
     """
     replayed = isinstance(core.domain, ReachDomain) and core.domain.region is not None
     what = "encoder and head" if replayed or core.holds is not None else "the head"
     result = [f"level R: {what} with exactly these float32 weights, over the real numbers"]
     if core.level == "F" and core.execution is not None:
         result = list(_execution_words(core.execution))
-    if not (replayed and not core.facts):
-        # over a region that the checker walked itself, without facts, nothing rests on the latent
+    if not replayed or any(map(about_latent, claims)):
+        # what is proved of all inputs of a region that the checker walked itself rests on no latent
         result.append(
             "the recorded latent is what the encoder computes for the input with the recorded hash"
         )

@@ -135,11 +135,17 @@ class Network:
 
         None where that may be all of the input, or where they are no grid over it.
         """
-        cuts, said = self.recognised.cuts, self.about.receptive_field
-        if said is not None and len(cuts) == 1:
+        said = self.about.receptive_field
+        if said is not None and len(self.recognised.cuts) == 1:
             return (said,)
+        return self.graph_fields
+
+    @cached_property
+    def graph_fields(self) -> tuple[ReceptiveField | None, ...]:
+        """What the locations of each latent see by the graph, whatever somebody says."""
         return tuple(
-            receptive_field(self.view, self.graph.shapes.get, cut, self.input_shape) for cut in cuts
+            receptive_field(self.view, self.graph.shapes.get, cut, self.input_shape)
+            for cut in self.recognised.cuts
         )
 
     @property

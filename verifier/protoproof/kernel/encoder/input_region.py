@@ -52,6 +52,7 @@ from protoproof.kernel.encoder.parametric import ParametricSet
 _PER_VALUE, _PER_NUMBER = 1 << 17, 64
 _CHANNELS = 1, 3
 _DIGITS = 24  # behind the point, that are written out
+_RUNS = 16  # of tiles, that are written out
 Ends = tuple[Fraction, Fraction]
 _Value = TypeVar("_Value")
 
@@ -297,8 +298,8 @@ def describe(region: InputRegion) -> str:
         free = Fraction(region.radius) >= Fraction(high) - Fraction(low)
         rest = "anything" if free else f"within {as_typed(region.radius)}"
         of = tile_count(region)
-        size = f"{region.tile} x {region.tile} pixels"
-        text = f"keep:{len(region.kept)} of {of} tiles of {size} as they are, the rest {rest},"
+        tiles = f"tiles of {region.tile} x {region.tile} pixels{_listed(region.kept)}"
+        text = f"keep:{len(region.kept)} of {of} {tiles} as they are, the rest {rest},"
     elif isinstance(region, LightRegion):
         text = f"brightness:{as_typed(region.brightness)},{as_typed(region.contrast)}"
     else:
@@ -306,6 +307,21 @@ def describe(region: InputRegion) -> str:
         text = f"box with sha256 {digest[:16]}"
     low, high = float.fromhex(region.low), float.fromhex(region.high)
     return f"{text} around the input, inside [{low!r}, {high!r}]"  # all digits: no rounding
+
+
+def _listed(tiles: tuple[int, ...]) -> str:
+    """Which tiles: their numbers, those that follow each other as a range, or the hash of many."""
+    ends: list[list[int]] = []
+    for tile in tiles:
+        if ends and ends[-1][1] + 1 == tile:
+            ends[-1][1] = tile
+        else:
+            ends.append([tile, tile])
+    runs = [f"{first}-{last}" if first < last else f"{first}" for first, last in ends]
+    if len(runs) > _RUNS:
+        digest = hashlib.sha256(" ".join(map(str, tiles)).encode()).hexdigest()
+        return f" (those with sha256 {digest[:16]})"
+    return f" ({', '.join(runs)})" if runs else ""
 
 
 def as_typed(number: str) -> str:

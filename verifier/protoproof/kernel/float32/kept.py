@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from protoproof.kernel.budget import hold, spend
 from protoproof.kernel.float32.record import Array
 from protoproof.kernel.float32.rows import Line, Sizes
+
+_LINE, _INSTRUCTION = 1 << 16, 1 << 14  # steps of one that is composed
+_PER_LINE = 512  # bytes of one that is kept
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,14 @@ class Plan:
         lines, numbers: [n, 4] and [n], each line and of which measurement it is.
         starts: where the lines of each kind of element begin.
         place: of every element, its kind.
+        longest: instructions that a line is composed of, at most.
     """
 
     lines: Array
     numbers: NDArray[np.intp]
     starts: NDArray[np.intp]
     place: NDArray[np.intp]
+    longest: int
 
 
 @dataclass
@@ -48,3 +54,9 @@ class Kept:
     sound: set[int] = field(default_factory=set)
     plans: dict[tuple[tuple[int, ...], bytes, bytes], Plan] = field(default_factory=dict)
     terms: dict[str, Array | None] = field(default_factory=dict)
+
+
+def pay(lines: int, longest: int) -> None:
+    """Charge the lines of a plan, each of so many instructions at most, whoever composed them."""
+    spend("the lines of measurements", (_LINE + _INSTRUCTION * longest) * lines)
+    hold("the lines of measurements", _PER_LINE * lines)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from protoproof.kernel.float32.kept import Kept, Plan
+from protoproof.kernel.float32.kept import Kept, Plan, pay
 from protoproof.kernel.float32.numbers import product_range, rounded
 from protoproof.kernel.float32.record import ETA, ZERO, Array, Record, U, sums, times, up
 from protoproof.kernel.float32.rows import (
@@ -79,6 +79,7 @@ class Measuring:
         self._longest, self._shortest = longest, shortest
         self.kept = kept
         some = [one for known in ranges.values() for one in known]
+        self._through = max((len(one[1]) for one in some), default=0)  # instructions
         # of all measurements that a row holds, by number
         self._ends = np.full((1 + max((one[0] for one in some), default=0), 4), np.nan)
         for number, _, interval in some:
@@ -245,24 +246,28 @@ class Measuring:
         key = row.shape, row.tobytes(), program.tobytes()
         plan = self.kept.plans.get(key)
         if plan is not None:
+            pay(len(plan.lines), plan.longest)
             return plan
         count = len(self.tables.programs)
         pairs, place = np.unique(row.ravel() * count + program.ravel(), return_inverse=True)
+        found = list(zip(*(part.tolist() for part in divmod(pairs, count)), strict=True))
+        if not all(one in self._ranges for one, _ in found):
+            return None
+        sizes_ = [len(self._ranges[one]) for one, _ in found]
+        # a row may be of as many measurements as there are programs here
+        longest = self._through + max((len(self.tables.programs[k]) for _, k in found), default=0)
+        pay(sum(sizes_), longest)
         lines: list[Line] = []
         numbers: list[int] = []
-        starts: list[int] = []
-        for one, other in zip(*(part.tolist() for part in divmod(pairs, count)), strict=True):
-            known = self._ranges.get(one)
-            if known is None:
-                return None
-            starts.append(len(lines))
-            for number, through, _ in known:
+        for one, other in found:
+            for number, through, _ in self._ranges[one]:
                 line_ = self._composed(number, through, other)
                 if line_ is None:
                     return None
                 lines.append(line_)
                 numbers.append(number)
-        plan = Plan(np.array(lines), np.array(numbers), np.array(starts), place.reshape(row.shape))
+        starts, kinds = np.cumsum([0, *sizes_[:-1]]), place.reshape(row.shape)
+        plan = Plan(np.array(lines), np.array(numbers), starts, kinds, longest)
         self.kept.plans[key] = plan
         return plan
 

@@ -54,7 +54,9 @@ class Record:
     """|computed - x| <= r |x| + a2 N^2 + a1 N + a0 per element x of a tensor, where N is the length
     of the latent at its location (1 where that is normalised).
 
-    Every array has the tensor's shape, or none where it is the same for all elements.
+    Every array has the tensor's shape, or none where it is the same for all elements. What comes
+    out as no number (nothing times infinity, say) is not known, and stands here as infinite: no
+    comparison with it would say so.
 
     Attributes:
         low, high: what x lies between, at all locations.
@@ -79,6 +81,9 @@ class Record:
     def __post_init__(self) -> None:
         for name in PIECES:
             piece = np.asarray(getattr(self, name), dtype=np.float64)
+            unknown = np.isnan(piece)
+            if unknown.any():
+                piece = np.where(unknown, -np.inf if name in _BELOW else np.inf, piece)
             if piece.ndim and piece.shape != self.shape:
                 piece = np.broadcast_to(piece, self.shape)
             object.__setattr__(self, name, piece)
@@ -134,6 +139,7 @@ class Record:
         return up(times(self.r, self.size) + self.a0)
 
 
+_BELOW = ("low", "least", "floor")
 PIECES = ("r", "a2", "a1", "a0", "low", "high", "least", "most", "fresh", "floor", "roof")
 
 

@@ -131,6 +131,14 @@ class Chain:
         Raises:
             InternalError: NaN, or an argument outside the ends.
         """
+        return self.with_slope(t, prototypes)[1]
+
+    def with_slope(self, t: Kind, prototypes: Chosen = None) -> tuple[Kind, Kind]:
+        """Value and derivative at once: see :meth:`value` and :meth:`derivative`.
+
+        Raises:
+            InternalError: NaN, or an argument outside the ends.
+        """
         x: Array = self._within(t, prototypes)
         slope: Array = namespace(x).ones_like(x)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -139,8 +147,9 @@ class Chain:
                 own = row.slope(x, constant)
                 slope = own if number == 0 else slope * own
                 x = row.value(x, constant)
+        value: Kind = x if self._fused else +x
         result: Kind = slope
-        return result
+        return value, result
 
     def inverse(self, a: NDArray[np.float64], prototypes: Chosen = None) -> NDArray[np.float64]:
         """The largest argument whose similarity is at least ``a`` (of a falling chain).

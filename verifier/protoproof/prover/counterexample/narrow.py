@@ -139,6 +139,7 @@ class Narrowing:
         """Where the location may go when it keeps nothing."""
         return Sphere.around(self.home)
 
+    @np.errstate(invalid="ignore", over="ignore", divide="ignore")
     def losing(self, sphere: Sphere) -> Losing | None:
         """A point of a sphere that loses, from scratch: from v, and from beside the opponents."""
         starts, rows = [], []
@@ -159,6 +160,7 @@ class Narrowing:
                 break
         return None
 
+    @np.errstate(invalid="ignore", over="ignore", divide="ignore")
     def narrowed(self, found: Losing, dear: Vector) -> Losing:
         """A losing point that keeps as many measurements as it can.
 
@@ -191,7 +193,7 @@ class Narrowing:
         """A losing point on the sphere that keeps some more, near a known one."""
         sphere = found.sphere.keeping(self.prototypes, more)
         rows = np.array([found.row])
-        _, gradient, _ = self._score(found.point[None], rows)
+        _, gradient, _ = self._score(found.point[None], rows, sphere)
         down = sphere.across(gradient)[0]
         length = float(np.linalg.norm(down))
         least = sphere.centre - sphere.radius * down / (length or 1.0)
@@ -210,7 +212,7 @@ class Narrowing:
     def _estimates(self, found: Losing, among: list[int]) -> Vector:
         """Per measurement, the least margin if it is kept too, linear around the point."""
         sphere, point = found.sphere, found.point
-        score, gradients, _ = self._score(point[None], np.array([found.row]))
+        score, gradients, _ = self._score(point[None], np.array([found.row]), sphere)
         slope = gradients[0]
         if not sphere.kept:
             centres = self.prototypes[among]
@@ -239,17 +241,17 @@ class Narrowing:
     ) -> tuple[Points, NDArray[np.float64]]:
         """Projected descent; margins are infinite where a limit is broken."""
         points = sphere.onto(points)
-        score, gradient, margins = self._score(points, rows)
+        score, gradient, margins = self._score(points, rows, sphere)
         scale = sphere.radius if sphere.kept else self.size
         pace = np.full(len(points), 0.4)
         for _ in range(steps):
             if margins.min() < enough:
                 break
             gradient = self._tangent(sphere, points, gradient)
-            length = np.sqrt((gradient**2).sum(axis=1))
+            length = np.sqrt(_dots(gradient, gradient))
             step = pace * scale / np.where(length > 0, length, 1.0)
             trial = sphere.onto(points - step[:, None] * gradient)
-            new, slope, there = self._score(trial, rows)
+            new, slope, there = self._score(trial, rows, sphere)
             better = new < score
             points = np.where(better[:, None], trial, points)
             gradient = np.where(better[:, None], slope, gradient)
@@ -264,26 +266,28 @@ class Narrowing:
             return gradient
         gradient = sphere.across(gradient)
         unit = (points - sphere.centre) / (sphere.radius or 1.0)
-        return np.asarray(gradient - (gradient * unit).sum(axis=1, keepdims=True) * unit)
+        return np.asarray(gradient - _dots(gradient, unit)[:, None] * unit)
 
-    @np.errstate(invalid="ignore", over="ignore", divide="ignore")
     def _score(
-        self, points: Points, rows: NDArray[np.intp]
+        self, points: Points, rows: NDArray[np.intp], sphere: Sphere
     ) -> tuple[NDArray[np.float64], Points, NDArray[np.float64]]:
-        """Margins with what broken limits cost, their gradients, and margins."""
-        own = (points**2).sum(axis=1)[:, None]
+        """Margins with what broken limits cost, their gradients, and margins.
+
+        What the sphere keeps is as it was, and respects every limit that is true at the start.
+        """
+        own = _dots(points, points)[:, None]
         measured = np.maximum(own - 2.0 * (points @ self.prototypes.T) + self.norms, 0.0)
-        similar = self.chain.value(measured)
-        slope = self.chain.derivative(measured)
+        similar, slope = self.chain.with_slope(measured)
         weight = self.weights[rows]
         pull, seen = weight * slope, similar
         if self.other is not None:
             ahead = similar > self.other
             pull, seen = np.where(ahead, pull, 0.0), np.where(ahead, similar, self.other)
-        margins = (weight * seen).sum(axis=1) + self.offset[rows]
+        margins = _dots(weight, seen) + self.offset[rows]
         score = margins
         if self.limit is not None:
             near = measured < self.limit
+            near[:, list(sphere.kept)] = False
             if near.any():
                 over = np.where(near, similar - self.chain.value(self.limit), 0.0)
                 score = margins + self.fine * over.sum(axis=1)
@@ -291,3 +295,10 @@ class Narrowing:
                 margins = np.where(near.any(axis=1), np.inf, margins)
         gradient = 2.0 * (pull.sum(axis=1)[:, None] * points - pull @ self.prototypes)
         return score, gradient, margins
+
+
+def _dots(
+    left: Float[NDArray[np.float64], "row column"], right: Float[NDArray[np.float64], "row column"]
+) -> NDArray[np.float64]:
+    """Inner products, row by row."""
+    return np.asarray(np.einsum("rc,rc->r", left, right))

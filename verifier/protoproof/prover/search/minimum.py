@@ -13,7 +13,8 @@ In ``topk`` the sets are a chain, so one latent settles it.
 
 Of a single location that measures squared distances, in free space, sets of a small size are listed
 (``survivors``), and a refutation breaks few of the facts that most of them hold (``narrow``). What
-the relational oracle leaves open there is put to a proof by cases.
+the relational oracle leaves open there is put to a proof by cases, except under a ceiling, where a
+case costs as much as many refutations. With ceilings for parts, refutations are narrowed too.
 
 An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
 which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
@@ -26,13 +27,17 @@ Minimal Hitting Set Dualization", CP 2015.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
 
 from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.enclosed import ranked
-from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
+from protoproof.prover.latent.facts import CeilingFact, Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, ceilings_of
 from protoproof.prover.search.entailment import KINDS, by_cases, decided
@@ -132,8 +137,9 @@ class _Search:
         self.refutations: list[Refutation] = []
         self.clauses: list[frozenset[int]] = []
         self.survivors = None
-        if vocabulary == "pairs" and self.refuter.narrows:
-            self.survivors = Survivors(len(self.elements))
+        if "pairs" in KINDS[vocabulary] and self.refuter.narrows:
+            self._members, self._member_of = alike(self.elements)
+            self.survivors = Survivors(len(self._members))
         self.reason = ""
 
     @property
@@ -210,6 +216,8 @@ class _Search:
         """Prove or refute every proposal; the number of those that resisted both."""
         if self.survivors is not None:
             return self._narrowed(*round_[0], self.survivors)
+        if self.refuter.narrows:
+            return sum(self._narrowed_under(part, facts) for part, facts in round_)
         for _, facts in round_:
             proved = decided(self.instance, self.domain, facts)
             if proved is not None and len(facts) < len(self.best.facts):
@@ -229,19 +237,48 @@ class _Search:
 
     def _narrowed(self, part: _Part, facts: FactSet, survivors: Survivors) -> int:
         """The same for one set, where refutations can be narrowed."""
-        found = self.refuter.narrow(facts, survivors.use())
+        dear = survivors.use()[: self.instance.measurement.shape[1]]
+        found = self.refuter.narrow(facts, dear)
         if found is not None:
             self._add(found)
             return 0
         proved = decided(self.instance, self.domain, facts)
-        proved = proved or by_cases(self.instance, self.domain, facts)
+        if proved is None and not facts.ceilings:  # under a ceiling a case takes a second
+            proved = by_cases(self.instance, self.domain, facts)
         if proved is not None:
             self.best = proved
             return 0
         part.guesses.append(frozenset(part.hitting or ()))
-        survivors.guess(part.hitting or ())
+        survivors.guess(self._member_of[member] for member in part.hitting or ())
         part.stale = True
         return 1
+
+    def _narrowed_under(self, part: _Part, facts: FactSet) -> int:
+        """The same for one set of a round, unless an earlier one of the round settled it."""
+        hitting = part.hitting or []
+        met = any(self.clauses[index].isdisjoint(hitting) for index in part.clauses)
+        if met or len(facts) >= len(self.best.facts) or self.now() >= self.deadline:
+            return 0
+        found = self.refuter.narrow(facts, self._often(part))
+        if found is None:
+            proved = decided(self.instance, self.domain, facts)
+            if proved is not None:
+                self.best = proved
+                return 0
+            (found,) = self.refuter.refute([facts])
+        if found is not None:
+            self._add(found)
+            return 0
+        part.guesses.append(frozenset(hitting))
+        part.stale = True
+        return 1
+
+    def _often(self, part: _Part) -> Float[NDArray[np.float64], " prototype"]:
+        """Per activation, the share of the part's clauses that it meets."""
+        count = np.zeros(len(self.elements))
+        for index in part.clauses:
+            count[list(self.clauses[index])] += 1.0
+        return count / max(len(part.clauses), 1)
 
     def _grown(self, facts: FactSet, refutation: Refutation) -> Refutation:
         """Growing pays where a bound of more than the first fact is wanted."""
@@ -254,7 +291,7 @@ class _Search:
         self.refutations.append(refutation)
         self.clauses.append(frozenset(self._number[fact] for fact in refutation.violated))
         if self.survivors is not None:
-            self.survivors.add(self.clauses[-1])
+            self.survivors.add(self._member_of[number] for number in self.clauses[-1])
         met = self.refuter.met(refutation, self.ceilings) if self.ceilings else [0]
         for number in met:
             self.parts[number].clauses.append(index)
@@ -288,7 +325,8 @@ class _Search:
             part.lower = max(part.lower, survivors.size)
         if not survivors.listed:
             return False
-        part.hitting = survivors.next()
+        found = survivors.next()
+        part.hitting = None if found is None else [self._members[member] for member in found]
         return True
 
     def _tell(self) -> None:
@@ -306,6 +344,24 @@ class _Search:
                 proof = used(SizeProof(tuple(self.refutations), covers))
                 return Minimum(self.best, lower, proof, self.reason)
         return Minimum(self.best, self.extra, None, self.reason)
+
+
+def alike(elements: Sequence[Fact]) -> tuple[list[int], list[int]]:
+    """Of facts about one location, those that say different things; per fact, its place there.
+
+    The one location attains every activation, so that a pair says what its activation does: a
+    latent violates both or none. A search needs one of them; the proof speaks about all.
+    """
+    members: list[int] = []
+    place: dict[Hashable, int] = {}
+    member_of: list[int] = []
+    for number, fact in enumerate(elements):
+        key = fact if isinstance(fact, CeilingFact) else fact.prototype
+        if key not in place:
+            place[key] = len(members)
+            members.append(number)
+        member_of.append(place[key])
+    return members, member_of
 
 
 def _topk(

@@ -43,7 +43,9 @@ class Survivors:
         self._sets = self._sets[member[self._sets].any(axis=1)]
 
     def guess(self, chosen: Iterable[int]) -> None:
-        """Leave one set out that is neither proved nor refuted."""
+        """Leave one set out that is neither proved nor refuted; of sets not listed, none."""
+        if not self.listed:
+            return
         same = (self._sets == sorted(chosen)).all(axis=1)
         self.guesses += int(same.sum())
         self._sets = self._sets[~same]

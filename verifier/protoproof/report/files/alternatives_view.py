@@ -16,6 +16,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.proof.encode import stored_fact
 from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.nearest_patches import Near, Training
+from protoproof.report.files.outside import OutsideBoxes
 from protoproof.report.page.facts import fact_words, place_words
 from protoproof.report.page.page import Image, PageList, PageNote
 from protoproof.report.page.patches import Patches
@@ -49,6 +50,7 @@ class Extras:
         instance: the explained latent.
         looks: training patches that look like the contrast's latent.
         training: where they were searched; None where no data was given.
+        outside: what pixels outside of the shown boxes can do.
     """
 
     others: Alternatives | None = None
@@ -59,6 +61,7 @@ class Extras:
     instance: Instance | None = None
     looks: tuple[Looks, ...] = ()
     training: Training | None = None
+    outside: OutsideBoxes | None = None
 
     def to_json(self, reading: Reading, certificates: Sequence[str | None]) -> dict[str, Any]:
         """Further fields of the document of ``explain``.
@@ -89,13 +92,15 @@ class Extras:
             document["alternatives"] = self.others.to_json(
                 lambda fact: words(fact, reading), reading.words, certificates
             )
+        if self.outside is not None:
+            document["outside"] = self.outside.to_json(reading)
         return document
 
     def notes(
         self, reading: Reading, certificates: Sequence[str | None], patches: Patches | None
     ) -> tuple[PageNote, ...]:
         """Sections of the page and of the terminal's output."""
-        found = []
+        found = [] if self.outside is None else [self.outside.note(reading)]
         if self.contrast is not None:
             found.append(self._contrast(self.contrast, reading, patches))
         elif self.sought:

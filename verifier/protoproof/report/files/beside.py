@@ -19,6 +19,7 @@ from protoproof.prover.latent.replay_any import judge_of
 from protoproof.prover.search.contrastive import Contrastive
 from protoproof.report.files.alternatives_view import Extras, Looks
 from protoproof.report.files.nearest_patches import Training, nearest_patches
+from protoproof.report.files.outside import OutsideBoxes
 from protoproof.report.page.images import crop, input_picture
 from protoproof.report.page.reading import reading_of
 
@@ -35,11 +36,13 @@ class Beside:
             :func:`protoproof.explanation.alternatives.contrasted`.
         most: how many minimal explanations to enumerate, where all are asked for.
         training: where to look for patches that look like the contrast's latent.
+        outside: whether to bound what pixels outside of each shown box can do.
     """
 
     contrast: str | None = None
     most: int = 100
     training: Training | None = None
+    outside: bool = False
 
 
 def explained_beside(
@@ -72,7 +75,9 @@ def explained_beside(
     others = None
     if every and explanation.certificate is not None:
         others = alternatives(explainer, explanation, beside.most, left())
-    training = beside.training
+    training, boxes = beside.training, None
+    if beside.outside and explanation.certificate is not None:
+        boxes = OutsideBoxes.of(explainer, x, explanation.certificate.core)
     return explanation, Extras(
         others,
         found,
@@ -82,6 +87,7 @@ def explained_beside(
         explainer.instance(explanation.observation),
         _looks(explainer.network, found, training) if found is not None and training else (),
         training,
+        boxes,
     )
 
 

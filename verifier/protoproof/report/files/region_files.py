@@ -17,11 +17,12 @@ from protoproof.certification.result import Certified
 from protoproof.files import write_atomic
 from protoproof.network import Network
 from protoproof.report.page.build import truth_of
+from protoproof.report.page.facts import fact_words
 from protoproof.report.page.identity import page_model
 from protoproof.report.page.images import input_picture
-from protoproof.report.page.kept import PageKept, page_kept
+from protoproof.report.page.kept import PageKept, page_kept, tiles_words
 from protoproof.report.page.page import PageCertificate, PageMargin
-from protoproof.report.page.reading import Reading, reading_of
+from protoproof.report.page.reading import Reading, reading_of, recorded_reading
 from protoproof.report.page.region import (
     PageAttack,
     PageRadius,
@@ -147,7 +148,20 @@ def _kept(network: Network, found: Certified, predicted: str) -> PageKept | None
     if found.tiles is None:
         return None
     picture = input_picture(network, found.observation.x)
-    return page_kept(found.certificates[0].core, found.checks[0].claims, predicted, picture)
+    core, claims = found.certificates[0].core, found.checks[0].claims
+    return page_kept(core, claims, predicted, picture, facts_with_tiles(network, found))
+
+
+def facts_with_tiles(network: Network, found: Certified) -> tuple[str, ...]:
+    """Per fact of the certificate, the tiles that it needs; empty where nobody asked for them."""
+    if found.tiles is None or not found.tiles.facts:
+        return ()
+    core, columns = found.certificates[0].core, found.tiles.region.grid[1]
+    reading = recorded_reading(network, core)
+    return tuple(
+        f"{tiles_words(kept, columns)}: {fact_words(fact, reading)}"
+        for fact, kept in zip(core.facts, found.tiles.facts, strict=True)
+    )
 
 
 def _radius(found: Certified) -> PageRadius | None:

@@ -72,6 +72,11 @@ def seen_words(fact: PairFact | ActivationFact, reading: Reading) -> str:
     return _values(found).partition(" (")[0]
 
 
+def range_words(fact: PairFact, reading: Reading) -> str:
+    """What a pair fact says of its measurement: ``similarity between 0.3 and 4.9 (...)``."""
+    return _values(numbers(fact, reading))
+
+
 def numbers(fact: Fact, reading: Reading) -> Numbers:
     """The numbers of a stored fact, as people read them."""
     if isinstance(fact, CeilingFact):

@@ -27,16 +27,22 @@ _SHOWN = 0.15  # of what is below the veil
 
 @dataclass(frozen=True, eq=False)
 class PageKept:
-    """The picture with what may move under a veil, and a sentence."""
+    """The picture with what may move under a veil, a sentence, and the tiles of every fact."""
 
     picture: Image
     sentence: str
+    facts: tuple[str, ...] = ()
 
 
 def kept_region(core: Core) -> KeptRegion | None:
-    """The region of a certificate that says which tiles have to stay, or None."""
+    """The region of a certificate that says which tiles have to stay, or None.
+
+    They force the class, or all facts, and these the class.
+    """
     region = core.domain.region if isinstance(core.domain, ReachDomain) else None
-    return region if isinstance(region, KeptRegion) and not core.facts else None
+    if core.facts:
+        region = core.holds
+    return region if isinstance(region, KeptRegion) else None
 
 
 def kept_words(core: Core, claims: Sequence[Claim], predicted: str) -> tuple[str, ...]:
@@ -53,6 +59,9 @@ def kept_words(core: Core, claims: Sequence[Claim], predicted: str) -> tuple[str
     word = "pixel" if region.tile == 1 else "tile"
     sizes = "" if region.tile == 1 else f" of {region.tile} × {region.tile} pixels"
     is_so = predicted_words(core, predicted)
+    if core.facts:
+        facts = "the fact" if len(core.facts) == 1 else f"all {len(core.facts):,} facts"
+        is_so = f"meets {facts}, and so {is_so}"
     if not count:
         where = "Whatever the input shows" if free else f"Every input within {near} of it"
         return (f"Nothing has to stay: {where[0].lower()}{where[1:]} {is_so}.",)
@@ -72,15 +81,31 @@ def kept_words(core: Core, claims: Sequence[Claim], predicted: str) -> tuple[str
     return first, f"Whether fewer {word}s would do is open."
 
 
+def tiles_words(tiles: Sequence[int], columns: int) -> str:
+    """Such as: 2 tiles (row 0: 3; row 1: 2), rows and columns of tiles counted from 0."""
+    rows: dict[int, list[str]] = {}
+    for tile in tiles:
+        rows.setdefault(tile // columns, []).append(str(tile % columns))
+    listed = "; ".join(f"row {row}: {', '.join(found)}" for row, found in rows.items())
+    return plural(len(tiles), "tile") + (f" ({listed})" if listed else "")
+
+
 def page_kept(
-    core: Core, claims: Sequence[Claim], predicted: str, picture: Image
+    core: Core,
+    claims: Sequence[Claim],
+    predicted: str,
+    picture: Image,
+    facts: tuple[str, ...] = (),
 ) -> PageKept | None:
-    """The section of a page; None where nothing is proved of kept tiles."""
+    """The section of a page; None where nothing is proved of kept tiles.
+
+    ``facts``: per fact, which tiles it needs.
+    """
     sentences, region = kept_words(core, claims, predicted), kept_region(core)
     if not sentences or region is None:
         return None
     stays = np.isin(np.array(tiles_of(region)), region.kept).reshape(region.shape)
-    return PageKept(veiled(picture, stays), " ".join(sentences))
+    return PageKept(veiled(picture, stays), " ".join(sentences), facts)
 
 
 def veiled(picture: Image, stays: NDArray[np.bool_]) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -15,6 +16,7 @@ from protoproof.certificate.schema import Core
 from protoproof.explanation.prediction import labels_words
 from protoproof.explanation.quantities import Quantities
 from protoproof.network import Network
+from protoproof.network.head.about import ReceptiveField as Field
 from protoproof.network.head.decision import Tree
 from protoproof.network.head.head import Head
 from protoproof.prover.latent.atoms import Atoms
@@ -220,6 +222,14 @@ class Reading:
         return [(j, bool(self.activation[j] > 0.5)) for j in asked]
 
 
+def said_fields(fields: Sequence[Field | None]) -> tuple[ReceptiveField | None, ...]:
+    """What the locations of each bank see, as a page draws it."""
+    return tuple(
+        None if f is None else ReceptiveField(size=f.size, stride=f.stride, start=f.start)
+        for f in fields
+    )
+
+
 def reading_of(
     network: Network, latent: NDArray[np.floating], predicted: int, labels: tuple[int, ...] = ()
 ) -> Reading:
@@ -233,10 +243,7 @@ def reading_of(
         labels=labels if head.decision.kind == "labels" else (),
         quantities=Quantities(head, network.latent_range),
         grids=tuple(cut.grid for cut in network.recognised.cuts),
-        fields=tuple(
-            None if f is None else ReceptiveField(size=f.size, stride=f.stride, start=f.start)
-            for f in network.receptive_fields
-        ),
+        fields=said_fields(network.receptive_fields),
         samples=network.input_shape[-1] if len(network.input_shape) == 2 else None,
     )
 
