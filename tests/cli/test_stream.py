@@ -182,7 +182,7 @@ def test_missing_pictures_are_mentioned_once(digits: Path, tmp_path: Path) -> No
     (tmp_path / "m.json").write_text("{}")
     result = protoproof("explain", model, "--input", digits, "--out", tmp_path / "o", "--pages")
     assert result.err.count("no pictures of prototypes") == 1
-    assert "proved by 1 fact (" in result.out
+    assert "proved by 1 fact with 2 numbers (" in result.out
 
 
 def test_labels_are_compared_by_name(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def signal(rows: Sequence[Row]) -> Signal:
     wrong = [row.record for row in proved if row.correct is False]
     right = [row.record for row in proved if row.correct]
     few = [
-        f"{len(found)} {word} predictions with a proved explanation"
+        f"{len(found)} {word} prediction{'' if len(found) == 1 else 's'} with a proved explanation"
         for word, found in (("wrong", wrong), ("right", right))
         if len(found) < FEWEST
     ]
