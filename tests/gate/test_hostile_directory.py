@@ -90,7 +90,7 @@ def proved_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def data() -> Instances:
-    every, chosen = digits(), [296, 0, 150]
+    every, chosen = digits(), [296, 314, 150]
     return Instances("part", "0" * 64, every.x[chosen], every.y[chosen], every.classes)
 
 
@@ -148,7 +148,8 @@ def test_the_honest_answers_leave_room_for_better_ones(truth: dict[str, Check]) 
         "vacuous",
         "unused_prototypes",
         "duplicate_prototypes",
-    } | ({"contradictory_prototypes", "ambiguous", "witness_share"} & failing)
+        "witness_share",
+    } | ({"contradictory_prototypes", "ambiguous"} & failing)
 
 
 def no_better(then: Check, now: Check) -> bool:
