@@ -2,11 +2,13 @@
 
 Every n-th of the 5,000 mnist5k images (none was seen in training). An image counts in ``certified``
 where it is predicted as labelled and every image of the ball is predicted alike, by intervals or
-linear bounds. It counts in ``same`` where the facts that explain the image alone (found without
-regard to the ball, widened as far as the proof goes or as the ball needs) are met by every image of
-the ball and force the label *whatever the latent*: such facts say enough by themselves, however
-wide they are. It counts in ``some`` where such facts exist, the image's own or others that are
-chosen for the ball. All are certificates that the checker accepted, nothing assumed.
+linear bounds; in ``alike`` or ``refuted``, where all that ``certify`` tries by default says so of
+one that is predicted as labelled. It counts in ``same`` where the facts that explain the image
+alone (found without regard to the ball, widened as far as the proof goes or as the ball needs) are
+met by every image of the ball and force the label *whatever the latent*: such facts say enough by
+themselves, however wide they are. It counts in ``some`` where such facts exist, the image's own or
+others that are chosen for the ball. All are certificates that the checker accepted, nothing
+assumed.
 
 ``stated`` is the median over ``some`` of the least similarity that the facts ask of a named
 prototype, ``seen`` the median of what that prototype shows on the image itself.
@@ -55,6 +57,9 @@ def measured(path: Path, radius: Fraction, count: int) -> dict[str, Any]:
         tally.right += alike.predicted == int(label)
         if alike.predicted == int(label):
             tally.certified += alike.verdict.status is Status.PROVED
+            tally.decide(
+                alike if alike.verdict.status is Status.PROVED else certifier.certify(ball)
+            )
             tally.add(network, certifier.certify(ball, explanation="region", falsify=False))
     spent = (time.process_time() - begun) / count
     return {"images": count, **tally.row(count), "seconds": round(spent, 3)}
@@ -66,11 +71,18 @@ class Tally:
 
     right: int = 0
     certified: int = 0
+    alike: int = 0
+    refuted: int = 0
     same: int = 0
     some: int = 0
     facts: list[int] = field(default_factory=list)
     stated: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
+
+    def decide(self, answer: Certified) -> None:
+        """What all that is tried by default says of one ball."""
+        self.alike += answer.verdict.status is Status.PROVED
+        self.refuted += answer.verdict.status is Status.REFUTED
 
     def add(self, network: Network, answer: Certified) -> None:
         """One image's explanation over its ball."""
@@ -88,7 +100,7 @@ class Tally:
         """Shares of all images, and what the facts say."""
         shares = {
             key: round(getattr(self, key) / count, 4)
-            for key in ("right", "certified", "same", "some")
+            for key in ("right", "certified", "alike", "refuted", "same", "some")
         }
         return shares | {
             "facts_mean": round(statistics.fmean(self.facts), 2) if self.facts else None,

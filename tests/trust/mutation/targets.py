@@ -35,7 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "arithmetic/exact.py": _tests("arithmetic", "primitives"),
     "arithmetic/outward.py": _tests("outward"),
     "latent/measurement.py": _tests("measurements"),
-    "latent/measurer.py": _tests("measurements"),
+    "latent/measurer.py": _tests("measurements", "shared_models"),
     "latent/witness.py": _tests("moves"),
     "latent/contrast.py": _tests("moves"),
     "latent/size.py": _tests("clauses"),
