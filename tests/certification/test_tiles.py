@@ -185,7 +185,7 @@ def test_nobody_reads_of_a_whole_ball_where_tiles_have_to_stay() -> None:
     page = region_page(network, found, Path(), "linf:1", About(), (Path("x"),), None)
     assert page.region == region_name(core)
     assert page.region.startswith("keep:4 of 4 tiles")
-    assert "4 of 4 tiles of 14 x 14 pixels as they are" in page.inputs
+    assert "4 of 4 tiles of 14 x 14 pixels (0-3) as they are" in page.inputs
     assert found.tiles is not None
     shown = len(found.tiles.necessary)
     assert f"Necessary: for {shown} of 4 kept tiles" in claimed_words(core, "3")[1]

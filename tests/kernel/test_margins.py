@@ -214,7 +214,7 @@ def test_prototypes_without_weight_are_not_asked_for() -> None:
     moved = at(head, [1.0, 0.0])
     found = observed_margin(head, Score([1, 0], 9), 1, moved)
     assert (found.sign, found.lower) == (1, 8.0)
-    assert set(moved._best) == {0}
+    assert set(moved.latent._best) == {0}
 
 
 def activation(prototype: int, low: float, high: float) -> ActivationFact:

@@ -119,6 +119,7 @@ def test_each_option_asks_for_its_own_extra(tmp_path: Path) -> None:
         ("smt", ["explain", MODEL, *here, "--oracle", "smt"]),
         ("certify", ["explain", MODEL, *here, "--domain", "linf:0.01"]),
         ("certify", ["explain", MODEL, *here, "--device", "cuda"]),
+        ("certify", ["explain", MODEL, *here, "--outside"]),
         ("certify", ["campaign", MODEL, *some, "--region", "linf:0.01"]),
         ("ray", ["campaign", MODEL, *some, "--engine", "ray"]),
         ("parquet", ["campaign", MODEL, *some, "--parquet", "rows.parquet"]),

@@ -581,7 +581,7 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "kernel/sufficiency.py": {
         "both have one length, whatever the certificate": (
             (
-                "proofs: another truth: for number, (leaf, ends) in "
+                "proofs: another truth: for number, (leaf, found) in "
                 "enumerate(zip(leaves, domains.parts, strict=True)):"
             ),
         ),

@@ -56,6 +56,7 @@ from protoproof.cli.options import (
 from protoproof.cli.terminal import print_json, program
 from protoproof.errors import UsageError
 from protoproof.explanation.options import ExplainOptions
+from protoproof.extras import require
 
 if TYPE_CHECKING:
     from protoproof.explanation.explainer import Explainer
@@ -126,6 +127,8 @@ def explain(
 def _run(asked: Asked) -> int:
     """Explain what was asked for; the exit code."""
     asked.options.require_installed()
+    if asked.outside:
+        require("certify", "--outside")
     dumps = {"--dump-smt2": asked.dump_smt2, "--dump-vnnlib": asked.dump_vnnlib}
     for option, dump in dumps.items():
         if dump is not None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protoproof.certificate.schema import CeilingFact, Core, PairFact
-from protoproof.certification.outside import Outside, Shown, outside
 from protoproof.errors import UsageError
 from protoproof.explanation.explainer import Explainer
 from protoproof.network import Network
@@ -19,6 +18,9 @@ from protoproof.report.page.facts import place_words, prototype_words, range_wor
 from protoproof.report.page.page import PageList, PageNote
 from protoproof.report.page.reading import Reading, recorded_reading, said_fields
 from protoproof.report.page.text import plural
+
+if TYPE_CHECKING:  # regions need torch, and explaining does not
+    from protoproof.certification.outside import Outside, Shown
 
 
 def require_boxes(network: Network) -> None:
@@ -46,6 +48,8 @@ class OutsideBoxes:
     @classmethod
     def of(cls, explainer: Explainer, x: NDArray[np.float32], core: Core) -> OutsideBoxes:
         """Of every box that the page of an accepted certificate shows."""
+        from protoproof.certification.outside import outside
+
         network = explainer.network
         reading = recorded_reading(network, core)
         found = outside(explainer, x, core, _shown(network, reading, x, core))
@@ -113,6 +117,8 @@ def _shown(
     network: Network, reading: Reading, x: NDArray[np.float32], core: Core
 ) -> Iterator[Shown]:
     """The facts that a page shows in a box, as it does."""
+    from protoproof.certification.outside import Shown
+
     view = planes(x)
     if view is None:
         return
