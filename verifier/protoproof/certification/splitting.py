@@ -253,7 +253,9 @@ class Splitting:
                 choice.low[name][i] = value
             for name, value in own.high.items():
                 choice.high[name][i] = value
-            choice.duals[i, : len(own.duals)] = own.duals
+            # a batch has room for as many sides as any of its cases has
+            sides = min(len(own.duals), len(cases[place].sides))
+            choice.duals[i, :sides] = own.duals[:sides]
             free.tangent[i], free.point[i] = place_.tangent, place_.point
         problem.dual.allowed(choice)
         return choice, free
