@@ -22,7 +22,6 @@ from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.partition import Part
 from protoproof.certification.certify import Certifier
 from protoproof.certification.result import Certified
-from protoproof.data.dataset import load_data
 from protoproof.kernel import check
 from protoproof.network import Network
 from protoproof.region.bounds.attack import margins
@@ -31,7 +30,7 @@ from protoproof.region.sets.region import Region
 from protoproof.region.sets.syntax import parse_region
 from protoproof.verdict import Status
 from tests.benchmarks.measure import Settings
-from tests.benchmarks.mnist import explainer
+from tests.benchmarks.mnist import evenly, explainer
 
 NETWORK = "mnist-certified"
 REGIONS = (
@@ -50,10 +49,7 @@ _STEPS = 20
 
 def branch(settings: Settings, regions: tuple[str, ...] = REGIONS) -> list[dict[str, Any]]:
     """The table."""
-    data = load_data("mnist5k")
-    images = np.concatenate([data.x_train, data.x_test])
-    step = max(1, len(images) // settings.branched)
-    images = images[step // 2 :: step][: settings.branched]
+    images = evenly(settings.branched)
     known = Certifier(explainer(NETWORK))
     rows = [_row(known, text, images) for text in regions]
     workload = f"branch and bound {NETWORK}, {SECONDS:g} s each"

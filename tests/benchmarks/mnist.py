@@ -39,6 +39,14 @@ def images() -> NDArray[np.float32]:
     return load_data("mnist5k").x_test
 
 
+def evenly(count: int) -> NDArray[np.float32]:
+    """So many of all 5,000 images, evenly spread, each from the middle of its stretch."""
+    data = load_data("mnist5k")
+    every = np.concatenate([data.x_train, data.x_test])
+    step = max(1, len(every) // count)
+    return np.asarray(every[step // 2 :: step][:count])
+
+
 @cache
 def explainer(name: str) -> Explainer:
     """The explainer of a zoo network."""

@@ -22,11 +22,10 @@ from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certification.certify import Certifier
 from protoproof.certification.keeping import Keeping
 from protoproof.certification.tiles import asked
-from protoproof.data.dataset import load_data
 from protoproof.kernel import check
 from protoproof.region.sets.syntax import parse_region
 from tests.benchmarks.measure import Settings
-from tests.benchmarks.mnist import explainer
+from tests.benchmarks.mnist import evenly, explainer
 
 NETWORK = "mnist-certified"
 REGIONS = ("linf:0.05", "linf:0.1", "linf:0.2")
@@ -37,10 +36,7 @@ def patches(
     settings: Settings, regions: tuple[str, ...] = REGIONS, network: str = NETWORK
 ) -> list[dict[str, Any]]:
     """The table."""
-    data = load_data("mnist5k")
-    images = np.concatenate([data.x_train, data.x_test])
-    step = max(1, len(images) // settings.patched)
-    images = images[step // 2 :: step][: settings.patched]
+    images = evenly(settings.patched)
     known = Certifier(explainer(network))
     rows = [_row(known, text, images) for text in regions]
     return [{"workload": f"pixels that have to stay, {network}", "rows": rows}]

@@ -6,7 +6,6 @@ import base64
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ from protoproof.report.files.region_files import region_page
 from protoproof.report.page.kept import kept_words, veiled
 from protoproof.report.page.stated import claimed_words, region_name
 from protoproof.report.page.words import limits_words
-from tests.support.certification import ADAPTER, certifier, examine, image
+from tests.support.certification import ADAPTER, certifier, examine, forged, image
 
 TILE = 14
 
@@ -45,14 +44,6 @@ def answered() -> Certified:
 @cache
 def proved() -> Core:
     return answered().certificates[0].core
-
-
-def forged(core: Core, **changes: Any) -> Core:
-    domain = core.domain
-    assert isinstance(domain, ReachDomain)
-    assert domain.region is not None
-    other = ADAPTER.validate_python(domain.region.model_dump() | changes)
-    return core.model_copy(update={"domain": domain.model_copy(update={"region": other})})
 
 
 def stored(x: np.ndarray) -> str:

@@ -23,7 +23,7 @@ from protoproof.region.sets.region import LinfBall, Region
 from protoproof.region.sets.statement import statement
 from protoproof.region.sets.syntax import parse_region
 from protoproof.region.sets.transformations import Brightness
-from tests.support.certification import ADAPTER, certifier, examine, image
+from tests.support.certification import ADAPTER, certifier, examine, forged, image
 
 DOMAIN = (0.0, 1.0)
 
@@ -34,15 +34,6 @@ def proved(text: str = "linf:0.1") -> Core:
     result = certifier().certify(region, falsify=False, method="interval")
     assert len(result.certificates) == 1, result.stages
     return result.certificates[0].core
-
-
-def forged(core: Core, **changes: Any) -> Core:
-    """The same certificate with another region."""
-    domain = core.domain
-    assert isinstance(domain, ReachDomain)
-    assert domain.region is not None
-    region = ADAPTER.validate_python(domain.region.model_dump() | changes)
-    return core.model_copy(update={"domain": domain.model_copy(update={"region": region})})
 
 
 def moved(core: Core, end: str, share: float) -> Core:

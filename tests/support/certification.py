@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from protoproof.certificate import canonical_bytes
 from protoproof.certificate.input_region import InputRegion
-from protoproof.certificate.schema import Core, Envelope
+from protoproof.certificate.schema import Core, Envelope, ReachDomain
 from protoproof.certification.certify import Certifier
 from protoproof.certification.result import Certified
 from protoproof.data.dataset import load_data
@@ -45,3 +45,12 @@ def image() -> NDArray[np.float32]:
 
 def examine(core: Core) -> CheckReport:
     return check(canonical_bytes(Envelope(core=core)), certifier().explainer.model_file)
+
+
+def forged(core: Core, **changes: Any) -> Core:
+    """The same certificate with another region."""
+    domain = core.domain
+    assert isinstance(domain, ReachDomain)
+    assert domain.region is not None
+    region = ADAPTER.validate_python(domain.region.model_dump() | changes)
+    return core.model_copy(update={"domain": domain.model_copy(update={"region": region})})
