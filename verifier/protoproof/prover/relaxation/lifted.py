@@ -134,7 +134,7 @@ class Lifted:
 
         The last one is as near as it gets, or shows that the margin exceeds nothing there.
         """
-        with contextlib.suppress(LinAlgError):
+        with contextlib.suppress(LinAlgError, ValueError):  # singular, or not finite
             yield from _Descent(self, asked).run(enough)
 
 
@@ -237,6 +237,7 @@ class _Descent:
         rising = self.asked.rising[self.curved]
         return np.asarray((rising * self._slope(q)) @ self.turn[self.curved] + self.linear)
 
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")
     def _step(self, state: _State) -> _State:
         """Newton's step for point and multipliers together, as far as both stay positive."""
         inside, slopes, apart = self._inside(state)

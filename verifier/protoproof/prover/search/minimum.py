@@ -13,8 +13,8 @@ In ``topk`` the sets are a chain, so one latent settles it.
 
 Of a single location that measures squared distances, in free space, sets of a small size are listed
 (``survivors``), and a refutation breaks few of the facts that most of them hold (``narrow``). What
-the relational oracle leaves open there is put to a proof by cases, except under a ceiling, where a
-case costs as much as many refutations. With ceilings for parts, refutations are narrowed too.
+the other oracles leave open there is put to a proof by cases, which mostly proves it or meets a
+latent that refutes it. With ceilings for parts, refutations are narrowed too.
 
 An undecided set is left out of further proposals by a *guess* ("some fact outside it is needed"),
 which serves the search and never the bound. Work is limited by counts, so equal runs agree; a
@@ -284,8 +284,9 @@ class _Search:
 
     def _settled(self, facts: FactSet, dear: Float[NDArray[np.float64], " prototype"]) -> bool:
         """Whether a set that no search refuted is proved or refuted by cases."""
-        answer = decided(self.instance, self.domain, facts)
-        answer = answer or by_cases(self.instance, self.domain, facts, self._cases)
+        answer = decided(self.instance, self.domain, facts) or by_cases(
+            self.instance, self.domain, facts, self._cases
+        )
         if isinstance(answer, Candidate):
             self.best = answer
         elif answer is not None:
