@@ -26,7 +26,7 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import label, nearest, plural
+from protoproof.report.page.text import label, nearest
 from protoproof.report.page.told import date_words, told_command
 from protoproof.report.page.words import (
     OBLIGATIONS,
@@ -37,6 +37,7 @@ from protoproof.report.page.words import (
     scope_words,
 )
 from protoproof.verdict import CONDITIONAL
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport

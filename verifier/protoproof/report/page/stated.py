@@ -20,8 +20,9 @@ from protoproof.certificate.schema import (
     ReachDomain,
 )
 from protoproof.kernel.encoder.input_region import describe
-from protoproof.report.page.text import at_least, at_most, label, nearest, plural
+from protoproof.report.page.text import at_least, at_most, label, nearest
 from protoproof.report.page.words import predicted_words
+from protoproof.wording import plural
 
 _EXEMPT = 6  # exempt prototypes that a sentence names
 _UNBOUNDED = 2.0**500  # files hold finite numbers: an end that nothing bounds

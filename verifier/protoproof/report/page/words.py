@@ -27,7 +27,8 @@ from protoproof.kernel.claims import (
 )
 from protoproof.kernel.conditions import vouched, walked_words
 from protoproof.kernel.encoder.input_region import describe
-from protoproof.report.page.text import label, plural
+from protoproof.report.page.text import label
+from protoproof.wording import plural
 
 _LISTED = 20  # prototypes that one sentence names
 
