@@ -21,7 +21,7 @@ from protoproof.certificate.schema import (
 )
 from protoproof.kernel.encoder.input_region import describe
 from protoproof.report.page.text import at_least, at_most, label, nearest
-from protoproof.report.page.words import predicted_words
+from protoproof.report.page.words import predicted_words, superfluous_words
 from protoproof.wording import plural
 
 _EXEMPT = 6  # exempt prototypes that a sentence names
@@ -149,6 +149,7 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
             f"Necessary: for {count} of {facts} it holds a latent that meets all the other facts "
             "and is predicted otherwise."
         )
+    said += superfluous_words([each.fact for each in core.superfluous])
     region = region_of(core)
     if core.released and isinstance(region, KeptRegion):
         said.append(
