@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,9 @@ class Atom:
             setattr(self, name, min(getattr(self, name), getattr(other, name)))
         if self.tensor != other.tensor:
             self.tensor = None
+
+
+UNKNOWN = Atom(math.inf, math.inf, math.inf, -math.inf, -math.inf, math.inf, math.inf, None)
 
 
 class Tensors:

@@ -56,7 +56,7 @@ class Bounds:
     """
 
     def __init__(self, head: Head, core: Core, where: LatentDomain) -> None:
-        self._alone = _alone(head, where)
+        self._alone = over_domain(head, where)
         self._uniform = where.uniform
         self._locations = head.location_count
         self._charge(head, core)
@@ -217,7 +217,7 @@ def _with_activations(
     return found, caps
 
 
-def _alone(head: Head, where: LatentDomain) -> list[list[Interval]]:
+def over_domain(head: Head, where: LatentDomain) -> list[list[Interval]]:
     """[L][P] bounds by the domain alone; locations that are alike share one list."""
     if where.bounded or head.geometry != "euclidean":
         from protoproof.kernel.latent.ranges import domain_ranges
