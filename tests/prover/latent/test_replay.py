@@ -14,8 +14,8 @@ from protoproof.prover.latent.facts import CeilingFact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.latent.replay import Move, Replay
-from protoproof.prover.latent.replay_any import NearFirst, judge_of
-from protoproof.prover.latent.replay_near import NearReplay
+from protoproof.prover.latent.replay_any import judge_of
+from protoproof.prover.latent.replay_near import NearFirst, NearReplay
 from tests.support.strategies import random_instance, seeds
 
 

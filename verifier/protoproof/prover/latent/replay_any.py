@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import partial, reduce
 from typing import Protocol
 
 from flint import arb, ctx, fmpq, fmpz_mat
@@ -33,7 +33,7 @@ from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, Fa
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
 from protoproof.prover.latent.replay import Move, Replay
-from protoproof.prover.latent.replay_near import NearReplay
+from protoproof.prover.latent.replay_near import NearFirst
 
 _BITS = 192
 
@@ -60,37 +60,6 @@ def judge_of(instance: Instance, domain: Domain) -> Judge:
         near = isinstance(domain, Free) and not instance.exact.points.rounded
         return NearFirst(instance, domain) if near else Replay(instance, domain)
     return AnyReplay(instance, domain)
-
-
-class NearFirst:
-    """The exact replay, asked only where float64 with bounds of its error does not know."""
-
-    def __init__(self, instance: Instance, domain: Domain) -> None:
-        self._instance, self._domain = instance, domain
-        self._near = NearReplay(instance)
-
-    @cached_property
-    def _exact(self) -> Replay:
-        return Replay(self._instance, self._domain)
-
-    def survives(
-        self, facts: FactSet, dropped: Fact | None, rival: int, moves: Sequence[Move]
-    ) -> bool:
-        """See :meth:`.replay.Replay.survives`."""
-        if len({move.location for move in moves}) != len(moves):
-            return False
-        kept = [fact for fact in facts if fact != dropped]
-        return self._near.survives(kept, rival, moves) or self._exact.survives(
-            facts, dropped, rival, moves
-        )
-
-    def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
-        """See :meth:`.replay.Replay.predicts`."""
-        return self._exact.predicts(class_, moves)
-
-    def broken(self, facts: Iterable[Fact], moves: Sequence[Move]) -> list[Fact]:
-        """See :meth:`.replay.Replay.broken`."""
-        return self._exact.broken(facts, moves)
 
 
 @dataclass(frozen=True)

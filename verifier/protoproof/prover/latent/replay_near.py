@@ -17,17 +17,16 @@ were, exactly.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, PairFact
+from protoproof.prover.latent.domain import Domain
+from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
-
-if TYPE_CHECKING:
-    from protoproof.prover.latent.replay import Move
+from protoproof.prover.latent.replay import Move, Replay
 
 Vector = Float[NDArray[np.float64], " channel"]
 Table = Float[NDArray[np.float64], "move prototype"]
@@ -148,3 +147,34 @@ class NearReplay:
         offset = float(bias[instance.predicted]) - float(bias[rival])
         margin = float(worth.sum()) + offset + _VALUE * (scale + abs(offset))
         return bool(margin < 0)
+
+
+class NearFirst:
+    """The exact replay, asked only where float64 with bounds of its error does not know."""
+
+    def __init__(self, instance: Instance, domain: Domain) -> None:
+        self._instance, self._domain = instance, domain
+        self._near = NearReplay(instance)
+
+    @cached_property
+    def _exact(self) -> Replay:
+        return Replay(self._instance, self._domain)
+
+    def survives(
+        self, facts: FactSet, dropped: Fact | None, rival: int, moves: Sequence[Move]
+    ) -> bool:
+        """See :meth:`.replay.Replay.survives`."""
+        if len({move.location for move in moves}) != len(moves):
+            return False
+        kept = [fact for fact in facts if fact != dropped]
+        return self._near.survives(kept, rival, moves) or self._exact.survives(
+            facts, dropped, rival, moves
+        )
+
+    def predicts(self, class_: int, moves: Sequence[Move]) -> bool:
+        """See :meth:`.replay.Replay.predicts`."""
+        return self._exact.predicts(class_, moves)
+
+    def broken(self, facts: Iterable[Fact], moves: Sequence[Move]) -> list[Fact]:
+        """See :meth:`.replay.Replay.broken`."""
+        return self._exact.broken(facts, moves)
