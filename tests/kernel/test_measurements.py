@@ -106,16 +106,16 @@ def test_measurements_are_what_they_are_defined_as(
     assert vectors(latent, ()) == [[F(float(x)) for x in row] for row in np.float32(values)]
     points = {k: Point(MOVED[k], DENOMINATORS[k]) for k in (0, 2)}
     here = latent.moved(points)
-    here.need(0, [2, 1])
+    here.need({0: [2, 1]})
     with ctx.workprec(400):
         for k in range(3):
             for j in range(3):
                 require(latent.measurement(k, j), defined(head, vectors(latent, ())[k], j))
                 require(here.measurement(k, j), defined(head, vectors(latent, (0, 2))[k], j))
     assert sorted(points[0].known) == [0, 1, 2]
-    known = dict(points[0].known)
-    here.need(0, range(3))
-    assert points[0].known == known
+    known, whole = dict(points[0].known), points[0].whole
+    here.need({0: range(3)})
+    assert (points[0].known, points[0].whole) == (known, whole)
 
 
 @pytest.mark.parametrize("kind", HEADS)
