@@ -591,7 +591,7 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "of equal margins either": (
             (
-                "_margins_over: Gt to GtE: if (margin.sign, margin.lower) > "
+                "margins_over: Gt to GtE: if (margin.sign, margin.lower) > "
                 "(found[margin.rival].sign, found[margin.rival].lower):"
             ),
             (
