@@ -296,6 +296,9 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         "the first of the named ones is compared with itself, too": (
             "_topk_complaints: one less: for j in named[1:]:",
         ),
+        "what is known to hold is compared again": (
+            "_open: Lt to LtE: tops = [(j, top) for j, top in tops if floors[j] < top]",
+        ),
     },
     "kernel/latent/margins.py": {
         "computed where it is asked for, too: a matter of speed": (
@@ -309,6 +312,38 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             (
                 "observed_margin: one more: if sign < 0 and slack:  # the true score is "
                 "at most so much above the rounded one"
+            ),
+        ),
+    },
+    "kernel/latent/measurement.py": {
+        "whether some rows are multiplied, or all of them: what is kept is the same": tuple(
+            f"Moved.need: {change}: if 2 * len(chosen) > head.prototype_count:"
+            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
+        ),
+        "how many points are measured at once; what is measured is the same": (
+            "Latent._measured: one more: some = max(1, _AT_ONCE // count)",
+            "Latent._measured: FloorDiv to Mult: some = max(1, _AT_ONCE // count)",
+            "Moved.need: one more: at_once = max(1, _AT_ONCE // head.prototype_count)",
+            "Moved.need: FloorDiv to Mult: at_once = max(1, _AT_ONCE // head.prototype_count)",
+        ),
+        "both say which location is the first": (
+            (
+                "Latent._closest: In to NotIn: "
+                'if prototype in self._nearest or self.head.geometry == "angular":'
+            ),
+        ),
+        "there are as many of one as of the other": (
+            (
+                "Latent._firsts: another truth (2): columns = zip(head.prototype_bank, "
+                "zip(*self._numerators, strict=True), strict=True)"
+            ),
+            (
+                "Moved.need: another truth: for point, row, unit in zip(part, rows, units, "
+                "strict=True):"
+            ),
+            (
+                "Moved._nearby: another truth: low = [min(column) for column in "
+                "zip(*rows.values(), strict=True)]"
             ),
         ),
     },

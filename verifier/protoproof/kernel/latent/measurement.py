@@ -117,8 +117,6 @@ class Latent:
     def first(self, prototype: int, apart: Container[int]) -> Value | None:
         """The least measurement at locations that are not ``apart``; None where there are none. Of
         prototypes whose measurements have a certain order."""
-        if not apart:
-            return self.measurement(self._closest(prototype), prototype)
         if self._closest(prototype) not in apart:
             return self.best(prototype)
         for place in self.places(prototype):
