@@ -301,9 +301,6 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "kernel/latent/margins.py": {
-        "computed where it is asked for, too: a matter of speed": (
-            "observed_margin: without Expr: at.best(j)",
-        ),
         "where the sign is open, so is that of twice the slack more, or it is positive": (
             (
                 "observed_margin: Lt to LtE: if sign < 0 and slack:  # the true score is "
@@ -506,8 +503,8 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             ),
         ),
         "measured where it is asked for, too: a matter of speed": (
-            "_clause: without Expr: moved.need(location, range(count))",
-            "violated_pairs: without Expr: moved.need(location, range(count))",
+            "_clause: without Expr: moved.need(dict.fromkeys(points, range(count)))",
+            "violated_pairs: without Expr: moved.need(dict.fromkeys(moved.points, range(count)))",
         ),
     },
     "kernel/latent/value.py": {
@@ -546,14 +543,20 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "kernel/latent/witness.py": {
         "measured where it is asked for, too: a matter of speed": (
-            "_measure: BitOr to BitAnd: moved.need(location, everywhere | prototypes)",
+            (
+                "_measure: BitOr to BitAnd: "
+                "moved.need({location: everywhere | own for location, own in local.items()})"
+            ),
             (
                 "_measure: without AugAssign: everywhere |= "
                 "set(range(head.prototype_count)) - set(fact.exempt)"
             ),
             "_measure: without Expr: everywhere.add(fact.prototype)",
             "_measure: without Expr: local[fact.location].add(fact.prototype)",
-            "_measure: without Expr: moved.need(location, everywhere | prototypes)",
+            (
+                "_measure: without Expr: "
+                "moved.need({location: everywhere | own for location, own in local.items()})"
+            ),
             "witness_complaints: without Expr: _measure(core, moved, witness.rival)",
         ),
         "both have one length, whatever the certificate": (
@@ -621,8 +624,8 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             ),
         ),
         "which cases are charged; malformed ones are refused": (
-            "multipliers: And to Or: if core.evidence.cases and not complaints:",
-            "multipliers: without Not: if core.evidence.cases and not complaints:",
+            "evidence_complaints: And to Or: if core.evidence.cases and not complaints:",
+            "evidence_complaints: without Not: if core.evidence.cases and not complaints:",
         ),
         "of equal margins either": (
             (
