@@ -15,7 +15,8 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import check
 from protoproof.network import load
 from protoproof.prover.counterexample.feasible_set import Spheres
-from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.counterexample.needed import Found
+from protoproof.prover.counterexample.witness import find_witnesses
 from protoproof.prover.latent.domain import Box, Domain, Free
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
