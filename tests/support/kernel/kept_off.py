@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-from fractions import Fraction
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from protoproof.certificate.schema import ActivationFact, Core, ImpliedBound
 from protoproof.kernel import check
-from protoproof.kernel.latent.rows import Far
-from tests.support.kernel.builders import Scene, ceiling_core, file, head_of, scene
+from tests.support.kernel.builders import Scene, ceiling_core, file, scene
 
 
 def entry(prototype: int, via: int, stretch: float) -> ImpliedBound:
@@ -22,20 +17,11 @@ def entry(prototype: int, via: int, stretch: float) -> ImpliedBound:
 
 def with_kept(here: Scene, names: int, above: int) -> tuple[Core, Core, int]:
     """A certificate with every such bound, without, and how many there are."""
-    core, p = ceiling_core(here, names, above), here.tiny.prototypes.astype(np.float64)
-    far, found = Far(head_of(here.data), core.facts), []
-    for j in range(len(p)):
-        bounds = {
-            i: math.sqrt(Fraction(*far[i])) - float(np.linalg.norm(p[i] - p[j]))
-            for i in range(len(p))
-            if i != j and i in far
-        }
-        via = max(bounds, key=bounds.__getitem__, default=None)
-        if via is not None and bounds[via] > 0 and j not in far:
-            stretch = bounds[via] / math.sqrt(Fraction(*far[via])) - 1
-            found.append(entry(j, via, stretch))
-    evidence = core.evidence.model_copy(update={"implied": (*core.evidence.implied, *found)})
-    return core.model_copy(update={"evidence": evidence}), core, len(found)
+    core = ceiling_core(here, names, above)
+    others = tuple(e for e in core.evidence.implied if e.stretch[0] != "-")
+    evidence = core.evidence.model_copy(update={"implied": others})
+    bare = core.model_copy(update={"evidence": evidence})
+    return core, bare, len(core.evidence.implied) - len(others)
 
 
 @cache
