@@ -194,10 +194,12 @@ def _ranges_within(known: Evaluated, head: Head, bounds: Bounds) -> Ranges:
     result: Ranges = {}
     spend("the ranges of measurements", 2048 * len(known.reading.rows) * head.location_count)
     for j, (row, program) in enumerate(known.reading.rows):
-        places = [k for k in range(head.location_count) if head.measures(k, j)]
+        places = bounds.places(j)
         if head.nearest(j):
             near = bounds.best[j]
-            everywhere = near[0], _highest([bounds.alone(k, j)[1] for k in places])
+            # where all locations are alike, one says it
+            some = places[:1] if bounds.uniform else places
+            everywhere = near[0], _highest([bounds.alone(k, j)[1] for k in some])
         else:
             local = [bounds.at(k, j) for k in places]
             near = everywhere = _lowest([a for a, _ in local]), _highest([b for _, b in local])

@@ -63,7 +63,8 @@ class Weights:
     def of(cls, known: Evaluated) -> Weights:
         all_ = known.here.known
         scores = [all_.as_sum(int(t)) for t in known.scores.term.ravel().tolist()]
-        terms = sorted({t for one in scores for t in one.terms})
+        # most scores are sums of the same terms
+        terms = sorted({t for some in {one.terms for one in scores} for t in some})
         spend("the terms of scores", 512 * (len(terms) + sum(len(s.terms) for s in scores)))
         hold("the terms of scores", 8 * (len(scores) + _PIECES) * len(terms))
         place = {t: k for k, t in enumerate(terms)}

@@ -53,11 +53,12 @@ class Bounds:
     Attributes:
         best: per prototype, bounds of t_j.
         caps: per prototype, an upper bound of a_j that ceilings give; None where none does.
+        uniform: whether the domain says the same about all locations.
     """
 
     def __init__(self, head: Head, core: Core, where: LatentDomain) -> None:
         self._alone = over_domain(head, where)
-        self._uniform = where.uniform
+        self.uniform = where.uniform
         self._locations = head.location_count
         self._charge(head, core)
         count = range(head.prototype_count)
@@ -79,13 +80,13 @@ class Bounds:
     def _charge(self, head: Head, core: Core) -> None:
         """Charge what is looked at once per prototype, or once per prototype and location."""
         ceilings = sum(isinstance(fact, CeilingFact) for fact in core.facts)
-        alike = self._uniform and head.one_bank
+        alike = self.uniform and head.one_bank
         each = 16 + 4 * ceilings + (0 if alike else 8 * self._locations)
         rows = len(core.evidence.implied) + 4 * len(core.facts)
         spend("the bounds of all prototypes", OPERATION * (head.prototype_count * each + 16 * rows))
         room("the bounds of all prototypes", 400 * head.prototype_count)
 
-    def _places(self, prototype: int) -> list[int] | range:
+    def places(self, prototype: int) -> list[int] | range:
         """The locations of the prototype's bank."""
         if self._head.one_bank:
             return range(self._locations)
@@ -93,9 +94,9 @@ class Bounds:
 
     def _nearest(self, prototype: int) -> Interval:
         """Bounds of the least m_lj from all locations."""
-        below, places = self._lower[prototype], self._places(prototype)
+        below, places = self._lower[prototype], self.places(prototype)
         low, high = self._alone[places[0]][prototype]
-        if not self._uniform:
+        if not self.uniform:
             ranges = [(k, *self._alone[k][prototype]) for k in places]
             low = smallest(larger(near, below.get(k)) for k, near, _ in ranges)
             high = min((far for _, _, far in ranges if far is not None), default=None)
@@ -111,7 +112,7 @@ class Bounds:
 
     def pooled(self, prototype: int) -> Interval:
         """Bounds of another pooled value, from those of all locations."""
-        places = self._places(prototype)
+        places = self.places(prototype)
         head = self._head
         each = 2 * head.inner.cost + 8 * OPERATION
         spend("pooled bounds", len(places) * each + 4 * head.common.cost)
@@ -139,7 +140,7 @@ class Bounds:
 
     def elsewhere(self, location: int, prototype: int) -> tuple[bool, int | None]:
         """Whether there are other locations, and a lower bound of m_kj at all of them."""
-        others = [k for k in self._places(prototype) if k != location]
+        others = [k for k in self.places(prototype) if k != location]
         return bool(others), smallest(self.at(k, prototype)[0] for k in others)
 
 
