@@ -97,7 +97,7 @@ def test_never_below_the_triangle_bound(seed: int, stretch: float) -> None:
         for a, b in zip(here.tiny.prototypes[i], here.tiny.prototypes[j], strict=True)
     )
     entry = ImpliedBound(prototype=j, via=i, stretch=stretch.hex())
-    ((_, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()})
+    ((_, _, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()}, {})
     bound = Fraction(high, 1 << GRID)
     # x >= (sqrt h + sqrt g)^2 iff x >= h + g and (x - h - g)^2 >= 4 h g
     assert bound >= near + apart
@@ -105,6 +105,6 @@ def test_never_below_the_triangle_bound(seed: int, stretch: float) -> None:
     if near and apart:
         best = math.sqrt(apart / near)
         entry = ImpliedBound(prototype=j, via=i, stretch=best.hex())
-        ((_, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()})
+        ((_, _, high),) = implied_bounds(head, [entry], {i: near.as_integer_ratio()}, {})
         bound = Fraction(high, 1 << GRID)
         assert float(bound) == pytest.approx((math.sqrt(near) + math.sqrt(apart)) ** 2)
