@@ -43,6 +43,7 @@ from protoproof.prover.counterexample.cut_spheres import (
     unit_of,
 )
 from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.counterexample.moves import CLEAR
 from protoproof.prover.latent.time_limit import time_is_up
 
 Latent = Float[NDArray[np.float64], "location channel"]
@@ -50,7 +51,7 @@ Latent = Float[NDArray[np.float64], "location channel"]
 # Rounds over all locations; linearisations in each.
 _ROUNDS, _STEPS = 8, 3
 # Shares of the way to the end of a step.
-_SHARES = (1.0, 0.6, 0.3, 0.1, 0.03)
+_SHARES = np.array([1.0, 0.6, 0.3, 0.1, 0.03])
 # A latent that gained less than this share of what is left in a round is given up.
 _SHARE = 0.1
 # Limits hold with this relative distance to spare, so that rounding to float32 keeps them.
@@ -106,7 +107,11 @@ class Alternation:
         self.others = np.flatnonzero(~weighed)
 
     def improved(
-        self, starts: Sequence[Start], sites: Sequence[Sequence[int]], rounds: int = _ROUNDS
+        self,
+        starts: Sequence[Start],
+        sites: Sequence[Sequence[int]],
+        rounds: int = _ROUNDS,
+        asked: Sequence[int] | None = None,
     ) -> list[tuple[Latent, float]]:
         """Latents that meet the same demands, and their margins.
 
@@ -114,6 +119,8 @@ class Alternation:
             starts: where to begin.
             sites: per start, the sphere of each location.
             rounds: over all locations.
+            asked: per start, the question that it is about; by default each its own. Once a latent
+                clearly loses, the others of its question stay as they are.
         """
         if not starts:
             return []
@@ -130,7 +137,11 @@ class Alternation:
         for _ in range(rounds):
             if not going or time_is_up():
                 break
+            moved = going
             going = self._round([walks[i] for i in going], [sites[i] for i in going], going)
+            if asked is not None:
+                lost = {asked[i] for i in moved if walks[i].margin < -CLEAR and not walks[i].broken}
+                going = [i for i in going if asked[i] not in lost]
         return [(walk.points, np.inf if walk.broken else walk.margin) for walk in walks]
 
     def _walk(self, start: Start, limit: NDArray[np.float64]) -> _Walk:
@@ -238,7 +249,7 @@ class Alternation:
         free = walk.start.demands.free
         if not free:
             return []
-        idle = min(free, key=lambda location: self._use(walk, location, row))
+        idle = free[int(np.argmin(self._use(walk, free, row)))]
         limit = walk.limit[idle]
         most = self.descent.similarity.value(limit[: len(self.weighed)], self.weighed)
         gap = row * (most - first)
@@ -260,12 +271,15 @@ class Alternation:
                 found.append((idle, worst, point))
         return found
 
-    def _use(self, walk: _Walk, location: int, row: NDArray[np.float64]) -> float:
-        """What the margin gains without a location's similarities: of no use where it is 0."""
-        rest = np.delete(walk.similar, location, axis=0).max(axis=0, initial=-np.inf)
-        if not np.isfinite(rest).all():
-            return np.inf
-        return self._margin(walk, rest) - walk.margin
+    def _use(
+        self, walk: _Walk, free: Sequence[int], row: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the margin gains without each free location's similarities: 0 where of no use."""
+        first, second, at = _two_best(walk.similar)
+        rest = np.where(at == np.array(free)[:, None], second, first)
+        if len(walk.similar) == 1:
+            return np.full(len(free), np.inf)
+        return np.asarray(rest @ row + self.offset[walk.start.row] - walk.margin)
 
     def _places(
         self, walks: list[_Walk], found: list[tuple[int, int, int, NDArray[np.float64]]]
@@ -311,15 +325,21 @@ class Alternation:
         # opponents that could come nearer here than anywhere else pull too
         nearest = self.descent.similarity.value(places.limit[:, :heads], self.weighed)
         able = (places.weights < 0) & (nearest > places.others + _LEAST)
-        best, least = places.unit, value
-        for counted in (seen, seen | able):
-            goal = self._goal(places, np.where(counted, slope, 0.0))
-            for share in _SHARES:
-                trial = unit_of(places.unit + share * (goal - places.unit))
-                _, reached = self._valued(places, trial)
-                better = reached < least - TINY
-                best = np.where(better[:, None], trial, best)
-                least = np.where(better, reached, least)
+        more = np.flatnonzero((able & ~seen & (slope != 0)).any(axis=1))
+        # both goals of all places at once, and all shares of the ways there
+        which = np.concatenate([np.arange(len(seen)), more])
+        counted = np.concatenate([seen, (seen | able)[more]])
+        tried = places.take(which)
+        goal = self._goal(tried, np.where(counted, slope[which], 0.0))
+        trials = unit_of(tried.unit + _SHARES[:, None, None] * (goal - tried.unit))
+        reached = self._valued(tried, trials)[1]
+        share = reached.argmin(axis=0)
+        least, found = reached[share, np.arange(len(which))], trials[share, np.arange(len(which))]
+        first, other = least[: len(seen)], np.full(len(seen), np.inf)
+        other[more] = least[len(seen) :]
+        best = np.where((first < value - TINY)[:, None], found[: len(seen)], places.unit)
+        wins = np.flatnonzero(other < np.minimum(first, value) - TINY)
+        best[wins] = found[len(seen) + np.searchsorted(more, wins)]
         return best
 
     def _goal(self, places: Places, slope: Table) -> Units:
@@ -334,11 +354,11 @@ class Alternation:
     def _valued(self, places: Places, unit: Units) -> tuple[Table, NDArray[np.float64]]:
         """Squared distances, and the margins' parts: infinite where a limit is broken."""
         measured = self._measured(places.points(unit))
-        near = measured[:, : len(self.weighed)]
+        near = measured[..., : len(self.weighed)]
         activation = np.maximum(self.descent.similarity.value(near, self.weighed), places.others)
-        value = (places.weights * activation).sum(axis=1)
-        broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=1)
-        broken |= np.linalg.norm(unit, axis=1) < 0.5  # of no direction: not on the sphere
+        value = (places.weights * activation).sum(axis=-1)
+        broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=-1)
+        broken |= (unit**2).sum(axis=-1) < 0.25  # of no direction: not on the sphere
         return measured, np.where(broken, np.inf, value)
 
 

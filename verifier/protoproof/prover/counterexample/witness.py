@@ -308,7 +308,8 @@ class _Search:
                 [self.released.site(start.demands, k) for k in range(self.locations)]
                 for start in flat
             ]
-            results = iter(self.alternation.improved(flat, sites))
+            asked = [number for number, some in enumerate(begun) for _ in some]
+            results = iter(self.alternation.improved(flat, sites, asked=asked))
             for (index, fact, _), some in zip(part, begun, strict=True):
                 reached = [(start.row, *next(results)) for start in some]
                 ready = sorted((r for r in reached if r[2] < -CLEAR), key=lambda r: r[2])
