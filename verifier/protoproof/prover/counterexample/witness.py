@@ -207,11 +207,13 @@ class _Search:
             good &= sphere.inside(points)
             measured = self.descent.squared_distances(points, self.weighed)
             similar = self.instance.similarity(measured, self.weighed)
-            for row, weights in enumerate(self.weights):
-                activation = np.maximum(similar, self.base.others[row, location, self.weighed])
-                margin = activation @ weights[self.weighed] + self.offset[row]
-                score = margin + 4.0 * np.abs(weights).max() * excess
-                margin = np.where(good, margin, np.inf)
+            others = self.base.others[:, location, self.weighed]
+            activation = np.maximum(similar, others[:, None])
+            margins = (activation @ self.weights[:, self.weighed, None])[..., 0]
+            margins += self.offset[:, None]
+            scores = margins + 4.0 * np.abs(self.weights).max(axis=1)[:, None] * excess
+            margins = np.where(good, margins, np.inf)
+            for row, (score, margin) in enumerate(zip(scores, margins, strict=True)):
                 starts.extend(
                     _Start(score[best], margin[best], row, location, points[best])
                     for best in sorted({int(np.argmin(score)), int(np.argmin(margin))})
@@ -286,9 +288,10 @@ class _Search:
         for index, fact, _ in waiting:
             relaxed = self.released.relaxed[fact]
             against = self._against(fact)
-            laid = dict(zip(against, self.base.layout.latents(relaxed, against), strict=True))
-            self._laid[index] = laid
-            yield index, fact, list(laid.items())
+            found = list(zip(against, self.base.layout.latents(relaxed, against), strict=True))
+            self._laid[index] = {row: latent for row, (latent, _) in found}
+            losing = [(row, latent) for row, (latent, margin) in found if margin < -CLEAR]
+            yield index, fact, losing
 
     def _against(self, fact: Fact) -> list[int]:
         """The rivals (rows of the search) that a fact guards against most."""

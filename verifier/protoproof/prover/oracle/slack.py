@@ -46,7 +46,9 @@ def loosened(state: Intervals, fixed: Sequence[int] = ()) -> Vector:
     ceiling = instance.similarity(low) + allowance
     # least q with similarity(q) <= ceiling: a shade above where they are equal
     least = np.nan_to_num(instance.head.chain.inverse(ceiling), nan=np.inf, posinf=np.inf)
-    above = np.maximum(least * (1.0 + _ABOVE), np.minimum(state.floor, low))
-    above = np.minimum(above, low)
+    above = np.minimum(least, low)
+    with np.errstate(over="ignore", invalid="ignore"):
+        above = np.fmin(above + _ABOVE * np.abs(above), low)
+    above = np.maximum(above, np.minimum(state.floor, low))
     above = np.where(instance.similarity(above) <= ceiling, above, low)
     return np.where(instance.similarity(state.floor) <= ceiling, state.floor, above)

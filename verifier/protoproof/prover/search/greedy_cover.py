@@ -162,16 +162,19 @@ class Cover(Activations):
         best = _Best(self, limit, ceilings=ceilings)
         if InStep.suits(self, len(levels)):
             self._in_step(best, levels)
-        else:
-            self._one_by_one(best, levels)
+            return best.facts
+        self._one_by_one(best, levels)
         return best.facts if best.facts is None else raised(self, best.facts, ceilings=ceilings)
 
     def _in_step(self, best: _Best, levels: Sequence[int]) -> None:
         """All searches at once: of a small head they are a few array operations a round."""
-        searches = InStep(self, levels, ceilings=best.ceilings)
+        searches, seen = InStep(self, levels, ceilings=best.ceilings), set[tuple[int, ...]]()
         while len(searches.margins):
             for first, facts in searches.closed():
-                best.offer(self.pruned(facts, best.size), first)
+                found = self.pruned(facts, best.size)
+                if found is not None and tuple(found) not in seen:
+                    seen.add(tuple(found))
+                    best.offer(raised(self, found, ceilings=best.ceilings), first)
             if best.facts is not None and time_is_up():
                 return
             searches.advance(best.size + _SPARE)
