@@ -209,15 +209,18 @@ def test_pooled_values_are_exact_where_everything_is_rational(
 
 
 def test_pooled_values_where_all_was_measured_at_once() -> None:
+    """A location that is far now is no nearest one, and still one of those that are pooled."""
     head = head_of("euclidean", pooling=Pooling("mean"), inner=RISES)
     latent = Latent(head, np.array(FINE, np.float32))
-    here = latent.moved({0: Point(MOVED[0], DENOMINATORS[0])})
+    far = [4096 << latent.shift, 0]
+    here = latent.moved({0: Point(far)})
     here.need({0: range(3)})
+    there = [F(4096), F(0)]
     with ctx.workprec(400):
         for j in range(3):
-            values = [defined(head, z, j) for z in vectors(latent, (0,))]
-            wanted = sum(one[0] for one in values if isinstance(one, tuple))
-            assert abs(here.activation(j) + number(F(wanted))) < arb(2) ** -300
+            values = [defined(head, z, j) for z in (there, *vectors(latent, ())[1:])]
+            wanted = sum((one[0] for one in values if isinstance(one, tuple)), F(0))
+            assert abs(here.activation(j) + number(wanted)) < arb(2) ** -300
 
 
 def test_pooled_exponentials_are_balls() -> None:
