@@ -91,7 +91,7 @@ def test_rows_on_demand_are_the_same_rows(seed: int) -> None:
     state = state_of(seed, Free())
     whole = Cover(state, 1e-8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK", 20)
+        patch.setattr(module, "CHUNK", -1)  # no room at all
         parts = Cover(state, 1e-8)
         assert parts.rows is None
         for start in (8, 11):
