@@ -165,6 +165,7 @@ def test_the_least_where_all_was_measured_at_once(kind: str) -> None:
             values = [F(v.numerator, v.unit) for v in every if isinstance(v, Exact)]
             assert isinstance(found, Exact)
             assert F(found.numerator, found.unit) == min(values)
+            assert here.activation(j).overlaps(head.chain.value(j, found.number()))
             there = [latent.measurement(k, j) for k in range(3)]
             recorded = [F(v.numerator, v.unit) for v in there if isinstance(v, Exact)]
             nearest = recorded.index(min(recorded))
@@ -184,6 +185,7 @@ def test_pooled_values_are_exact_where_everything_is_rational(
     head = head_of(geometry, pooling=Pooling("mean"), inner=RISES, banks=banks)
     latent = Latent(head, np.array(FINE, np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    here.need(dict.fromkeys(moved, range(3)))
     values = vectors(latent, moved)
     with ctx.workprec(400):
         for j in range(3):

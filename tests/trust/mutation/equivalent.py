@@ -331,8 +331,8 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "there are as many of one as of the other": (
             (
-                "Latent._firsts: another truth (2): columns = zip(head.prototype_bank, "
-                "zip(*self._numerators, strict=True), strict=True)"
+                "Latent._firsts: another truth: for bank, column in "
+                "zip(head.prototype_bank, columns, strict=True)"
             ),
             (
                 "Moved.need: another truth: for point, row, unit in zip(part, rows, units, "

@@ -15,7 +15,6 @@ BROAD = _tests(
     "heads_moves", "heads_rows", "implied", "regions", "rejects", "routing", "second_checker",
     "size", "splits", "theorems", "topk", "undefined", "witness",
 )  # fmt: skip
-LEVEL_F = _tests("level_f", "level_f_elsewhere", "short_numbers", "shared_models")
 CASES = ("tests/explanation/test_cases.py",)
 
 # a file below ``verifier/protoproof/kernel``, and the quickest tests that know what it computes
@@ -45,12 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "latent/case_tree.py": (*_tests("case_trees"), *CASES),
     "latent/cases.py": (*_tests("case_trees"), *CASES),
     "model/decision.py": _tests("decision"),
-    "float32/scores.py": LEVEL_F,
-    "float32/numbers.py": LEVEL_F,
-    "float32/measured.py": LEVEL_F,
-    "float32/rows.py": LEVEL_F,
-    "float32/record.py": LEVEL_F,
-    "float32/budget.py": LEVEL_F,
+    "float32/scores.py": _tests("scores", "short_numbers"),
     "sufficiency.py": _tests("obligations"),
     "necessity.py": _tests("obligations"),
 }

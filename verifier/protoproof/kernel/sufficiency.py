@@ -69,7 +69,7 @@ def proofs(core: Core, domains: Domains) -> Iterator[tuple[str, Core, LatentDoma
 def multipliers(_: Question, known: Established) -> Examination[None]:
     """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
     charges no open end); every form is about one rival, lists each prototype once and on the side
-    of its weight; every implied bound uses a stated activation fact and a positive stretch; every
+    of its weight; every implied bound starts from a stated fact, with a stretch that bounds; every
     tree of cases is complete, and so is what its leaves hold."""
     head = known[Latent].head
     for name, core, where in proofs(known[Core], known[Domains]):

@@ -48,7 +48,8 @@ class Bounds:
       there is no other, the domain's. It is at most the upper bound at any one location. Of other
       poolings the bounds are pooled.
     * Activation facts bound t_j itself, ceilings t_j or (where similarities differ) the activation;
-      and an activation fact about one prototype bounds a least t_j of another from above.
+      and an activation fact about one prototype bounds a least t_j of another from above, an
+      activation fact or a ceiling from below.
 
     Attributes:
         best: per prototype, bounds of t_j.
@@ -232,13 +233,14 @@ def over_domain(head: Head, where: LatentDomain) -> list[list[Interval]]:
 def _with_implied(
     found: list[Interval], head: Head, core: Core, entries: Iterable[ImpliedBound]
 ) -> list[Interval]:
-    from protoproof.kernel.latent.rows import implied_bounds
+    from protoproof.kernel.latent.rows import Far, implied_bounds
 
     upper = {f.prototype: hex_ratio(f.upper) for f in core.facts if isinstance(f, ActivationFact)}
     head.gram_rows(entry.via for entry in entries)  # one product of matrices for all
-    for prototype, bound in implied_bounds(head, entries, upper):
+    # all start from facts, none from what another one gives
+    for prototype, below, above in implied_bounds(head, entries, upper, Far(head, core.facts)):
         low, high = found[prototype]
-        found[prototype] = low, smaller(high, bound)
+        found[prototype] = larger(low, below), smaller(high, above)
     return found
 
 

@@ -135,26 +135,27 @@ class Latent:
         """The first of :meth:`places` of every prototype, where measurements are over one unit."""
         head, count = self.head, len(self.points)
         spend("the nearest locations", head.prototype_count * count * integer(2 * self.size))
+        columns = zip(*self._numerators, strict=True)
         if head.one_bank:
-            return self.firsts(())
+            return [column.index(min(column)) for column in columns]
         banks: dict[int, list[int]] = {}
         for location, bank in enumerate(head.location_bank):
             banks.setdefault(bank, []).append(location)
-        columns = zip(head.prototype_bank, zip(*self._numerators, strict=True), strict=True)
-        return [min(banks[bank], key=column.__getitem__) for bank, column in columns]
+        return [
+            min(banks[bank], key=column.__getitem__)
+            for bank, column in zip(head.prototype_bank, columns, strict=True)
+        ]
 
-    def firsts(self, apart: Container[int]) -> list[int]:
-        """Of every prototype the nearest location that is not ``apart``, the first of several; of
-        one bank and one unit. Nothing where there is none."""
-        rest = [k for k in range(len(self.points)) if k not in apart]
-        columns = zip(*(self._numerators[k] for k in rest), strict=True)
-        return [rest[column.index(min(column))] for column in columns]
+    @cached_property
+    def lowest(self) -> list[int]:
+        """All t_j of one bank and one unit, over ``2**GRID`` and rounded down."""
+        count = self.head.prototype_count
+        spend("the best measurements", count * integer(2 * self.size))
+        return [self.best(j).floor() for j in range(count)]
 
-    def nearer(self, location: int, prototype: int) -> Value:
-        """t_j where its first location is this one, else the measurement there."""
-        if location == self._closest(prototype):
-            return self.best(prototype)
-        return self.measurement(location, prototype)
+    def stays(self, prototype: int, apart: Container[int]) -> bool:
+        """Whether the first of :meth:`places` is not ``apart``."""
+        return self._closest(prototype) not in apart
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j at v, at the working precision."""
@@ -180,12 +181,12 @@ class Latent:
 
 
 class _Nearby(NamedTuple):
-    """Of every prototype the least measurement at moved locations, rounded down, and the first of
-    all others that are nearest to it, where there are others; ``rows``: the former by location."""
+    """Of every prototype the least measurement at moved locations, rounded down, and by location
+    all of them; ``same``: the prototypes whose t_j certainly is that of v."""
 
     low: list[int]
-    firsts: list[int]
     rows: dict[int, list[int]]
+    same: frozenset[int]
 
 
 class Moved:
@@ -281,19 +282,12 @@ class Moved:
     def _least(self, prototype: int) -> Value:
         latent, head, known = self.latent, self.latent.head, self._nearby
         if known is not None:
-            low, found = known.low[prototype], list[Value]()
-            if known.firsts:
-                unmoved = latent.nearer(known.firsts[prototype], prototype)
-                floor = unmoved.floor()
-                if floor < low:
-                    return unmoved
-                found += [unmoved] if floor == low else []
-            found += [
-                self.measurement(k, prototype)
-                for k, row in known.rows.items()
-                if row[prototype] == low
-            ]
-            return least(found)
+            if prototype in known.same:
+                return latent.best(prototype)
+            low, unmoved = known.low[prototype], latent.first(prototype, self.points)
+            near = [k for k, row in known.rows.items() if row[prototype] == low]
+            values = [self.measurement(k, prototype) for k in near]
+            return least(values if unmoved is None else [unmoved, *values])
         spend("the best measurements", OPERATION * 8 + len(self.points) * self._comparison)
         values = [
             self.measurement(k, prototype) for k in self.points if head.measures(k, prototype)
@@ -309,12 +303,14 @@ class Moved:
         """What moved and what did not, for all prototypes at once; None where it is not known."""
         latent, head = self.latent, self.latent.head
         rows = {k: point.floors for k, point in self.points.items() if point.floors is not None}
-        if not rows or len(rows) < len(self.points) or not head.one_bank:
+        if not rows or len(rows) < len(self.points) or not (head.one_bank and head.all_nearest):
             return None
         each = OPERATION * 8 + len(latent.points) * self._comparison
         spend("the best measurements", head.prototype_count * each)
         low = [min(column) for column in zip(*rows.values(), strict=True)]
-        return _Nearby(low, latent.firsts(rows), rows)
+        pairs = enumerate(zip(latent.lowest, low, strict=True))
+        less = [j for j, (here, there) in pairs if here < there]
+        return _Nearby(low, rows, frozenset(j for j in less if latent.stays(j, rows)))
 
     def _pooled(self, prototype: int) -> Value:
         """The pooled value of inner_j(m_lj): exact where everything is rational."""
@@ -338,6 +334,9 @@ class Moved:
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j, at the working precision."""
+        known = self._nearby
+        if known is not None and prototype in known.same:
+            return self.latent.activation(prototype)
         value = self.best(prototype)
         if value is self.latent.best(prototype):  # most moves change few of them
             return self.latent.activation(prototype)

@@ -76,11 +76,13 @@ class Start:
 class _Walk:
     """A latent on its way; ``similar`` [L, W] to the prototypes that count, ``margin`` of it.
 
+    ``most``: the largest similarities that the limits allow any location (see ``_reach``).
     ``broken``: locations that are nearer to some prototype than their limit, and move first.
     """
 
     start: Start
     limit: Float[NDArray[np.float64], "location column"]
+    most: Float[NDArray[np.float64], " weighed"]
     points: Latent
     similar: Float[NDArray[np.float64], "location weighed"]
     margin: float
@@ -105,6 +107,7 @@ class Alternation:
         weighed = (weights != 0).any(axis=0)
         self.weighed = np.flatnonzero(weighed)
         self.others = np.flatnonzero(~weighed)
+        self._apart: NDArray[np.float64] | None = None  # between prototypes with weights and all
 
     def improved(
         self,
@@ -131,6 +134,7 @@ class Alternation:
             limited |= limit.any(axis=0)
         self.columns = np.concatenate([self.weighed, self.others[limited[self.others]]])
         self.prototypes = self.descent.prototypes[self.columns]
+        self._apart = None
         self.norms = self.descent.norms[self.columns]
         walks = [self._walk(start, limit) for start, limit in zip(starts, limits, strict=True)]
         going = list(range(len(walks)))
@@ -151,9 +155,29 @@ class Alternation:
         # where nothing moved, a limit may hold with equality
         apart = np.abs(points - start.demands.instance.latent).max(axis=1)
         short &= apart[:, None] > 0
-        walk = _Walk(start, limit, points, similar, 0.0, set(np.flatnonzero(short.any(axis=1))))
+        broken = set(np.flatnonzero(short.any(axis=1)).tolist())
+        walk = _Walk(start, limit, self._reach(limit.max(axis=0)), points, similar, 0.0, broken)
         walk.margin = self._margin(walk, similar.max(axis=0))
         return walk
+
+    def _reach(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest similarities of a location that respects limits to all prototypes.
+
+        By the triangle inequality it is at least sqrt(limit_k) - |p_k - p_j| from p_j, besides its
+        own limit.
+        """
+        count = len(self.weighed)
+        near = np.flatnonzero(limit)
+        if not len(near):
+            return np.asarray(self.descent.similarity.value(limit[:count], self.weighed))
+        if self._apart is None:
+            own = self.prototypes[:count]
+            square = self.norms[:count, None] - 2.0 * own @ self.prototypes.T + self.norms
+            self._apart = np.sqrt(np.maximum(square, 0.0))
+        inside = np.sqrt(limit[near]) - self._apart[:, near]
+        least = np.maximum(inside.max(axis=1), 0.0) ** 2
+        least = np.maximum(least, limit[:count])
+        return np.asarray(self.descent.similarity.value(least, self.weighed))
 
     def _margin(self, walk: _Walk, activation: NDArray[np.float64]) -> float:
         row = walk.start.row
@@ -251,8 +275,7 @@ class Alternation:
             return []
         idle = free[int(np.argmin(self._use(walk, free, row)))]
         limit = walk.limit[idle]
-        most = self.descent.similarity.value(limit[: len(self.weighed)], self.weighed)
-        gap = row * (most - first)
+        gap = row * (walk.most - first)
         found = []
         for j in np.argsort(gap, kind="stable")[:_SENT].tolist():
             if not gap[j] < -_LEAST:
@@ -264,10 +287,12 @@ class Alternation:
             point = own[j] + np.sqrt(limit[j]) * away / (length if length > 0 else 1.0)
             if limit[j] > 0:
                 found.append((idle, j, point))
-                continue
-            apart = ((self.prototypes - own[j]) ** 2).sum(axis=1)
-            worst = int(np.argmin(np.where(limit > 0, apart / np.maximum(limit, TINY), np.inf)))
-            if limit[worst] > 0:
+            # where another limit keeps it farther away, along that one's sphere
+            apart = np.sqrt(((self.prototypes - own[j]) ** 2).sum(axis=1))
+            inside = np.where(limit > 0, np.sqrt(limit) - apart, -np.inf)
+            inside[j] = -np.inf
+            worst = int(np.argmax(inside))
+            if inside[worst] > -np.inf and (limit[j] <= 0 or inside[worst] ** 2 > limit[j]):
                 found.append((idle, worst, point))
         return found
 
@@ -307,9 +332,10 @@ class Alternation:
                 radius[number] = np.sqrt(limit[number, sphere])
                 limit[number, sphere] = 0.0
         rows = [walks[index].start.row for index, _, _, _ in found]
+        most = np.stack([walks[index].most for index, _, _, _ in found])
         points = np.stack([point for _, _, _, point in found])
         places = Places(
-            centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others
+            centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others, most
         )
         return replace(places, unit=unit_of(places.across(points - centre)))
 
@@ -323,8 +349,7 @@ class Alternation:
         slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
         seen = similar > places.others
         # opponents that could come nearer here than anywhere else pull too
-        nearest = self.descent.similarity.value(places.limit[:, :heads], self.weighed)
-        able = (places.weights < 0) & (nearest > places.others + _LEAST)
+        able = (places.weights < 0) & (places.most > places.others + _LEAST)
         more = np.flatnonzero((able & ~seen & (slope != 0)).any(axis=1))
         # both goals of all places at once, and all shares of the ways there
         which = np.concatenate([np.arange(len(seen)), more])

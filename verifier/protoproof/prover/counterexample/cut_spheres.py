@@ -25,7 +25,8 @@ class Places:
     """B locations on spheres of their own: ``centre`` [B, D], ``radius`` [B], ``unit`` [B, D].
 
     ``basis`` [B, M, D]: directions that must not be taken. ``limit`` [B, C] (0: none); ``weights``
-    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere.
+    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere, ``most`` [B, W] the
+    largest that limits allow.
     """
 
     centre: Units
@@ -35,6 +36,7 @@ class Places:
     limit: Table
     weights: Table
     others: Table
+    most: Table
 
     def points(self, unit: Units) -> Units:
         """Where the unit vectors lead."""

@@ -2,7 +2,8 @@
 
 Naming a prototype raises the least activation of every prototype that looks like it
 (``relaxation.implied``) and fixes its own; a ceiling lowers the greatest activation of all
-prototypes under it. With low and high the activations that a set N of such facts leaves possible,
+prototypes under it, and of those beside them (``relaxation.apart``). With low and high the
+activations that a set N of such facts leaves possible,
 
     margin_k(N) = supporting_k . low(N) + opposing_k . high(N) + offset_k
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.relaxation.apart import kept_off
 from protoproof.prover.relaxation.intervals import Intervals
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -75,6 +77,7 @@ class Activations:
 
     def __init__(self, state: Intervals, slack: float) -> None:
         self.instance, self.slack, self.kin = state.instance, slack, state.kin
+        self.apart = state.apart
         instance = self.instance
         self.nearest = instance.pooled
         count = self.count = len(self.nearest)
@@ -194,7 +197,23 @@ class Activations:
 
     def _permitted(self, levels: Int[NDArray[np.intp], " row"]) -> Rows:
         tau = self.instance.activation[self.ranking[levels]]
-        return np.where(self.rank >= levels[:, None], tau[:, None], np.inf)
+        found = np.where(self.rank >= levels[:, None], tau[:, None], np.inf)
+        if self.apart is not None:
+            found[:, self.apart.targets] = np.minimum(
+                found[:, self.apart.targets], self._beside[levels]
+            )
+        return found
+
+    @cached_property
+    def _beside(self) -> Float[NDArray[np.float64], "level target"]:
+        """The greatest activations that each ceiling permits prototypes beside those it binds."""
+        apart, count = self.apart, self.count
+        if apart is None or not len(apart.targets):
+            return np.full((count, 0), np.inf)
+        sides = apart.sides[:, self.ranking]  # the last ones are bound by every ceiling
+        nearest = np.minimum.accumulate(sides[:, ::-1], axis=1)[:, ::-1].T
+        low = kept_off(self.nearest[self.ranking][:, None], nearest)
+        return self.instance.similarity(low, apart.targets)
 
     @cached_property
     def _first(self) -> Float[NDArray[np.float64], "prototype rival"]:
