@@ -133,7 +133,8 @@ def test_every_round_in_step_adds_what_adds_most(seed: int, rounds: int) -> None
             gains[facts] = 0.0
             if tuple(facts) in after:
                 most = float(gains.max())
-                assert gains[after[tuple(facts)]] == pytest.approx(most, rel=1e-6, abs=1e-12)
+                # both are differences of larger numbers
+                assert gains[after[tuple(facts)]] == pytest.approx(most, rel=1e-6, abs=1e-8)
 
 
 def test_few_levels_are_kept_of_many() -> None:

@@ -183,9 +183,9 @@ class Cover(Activations):
                 break
             searches.advance(best.size + _SPARE)
         shortest = _Best(self, best.size + 1, ceilings=best.ceilings)
-        for facts in found if best.facts is not None else ():
-            if len(facts) == best.size:
-                whole = raised(self, facts, ceilings=best.ceilings)
+        for cover in found if best.facts is not None else ():
+            if len(cover) == best.size:
+                whole = raised(self, cover, ceilings=best.ceilings)
                 shortest.offer(whole, whole[-1])  # a ceiling that is raised stays one
         return shortest.facts
 
