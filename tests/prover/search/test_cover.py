@@ -91,7 +91,7 @@ def test_rows_on_demand_are_the_same_rows(seed: int) -> None:
     state = state_of(seed, Free())
     whole = Cover(state, 1e-8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "CHUNK", 20)
+        patch.setattr(module, "CHUNK", -1)  # no room at all
         parts = Cover(state, 1e-8)
         assert parts.rows is None
         for start in (8, 11):
@@ -133,7 +133,8 @@ def test_every_round_in_step_adds_what_adds_most(seed: int, rounds: int) -> None
             gains[facts] = 0.0
             if tuple(facts) in after:
                 most = float(gains.max())
-                assert gains[after[tuple(facts)]] == pytest.approx(most, rel=1e-6, abs=1e-12)
+                # both are differences of larger numbers
+                assert gains[after[tuple(facts)]] == pytest.approx(most, rel=1e-6, abs=1e-8)
 
 
 def test_few_levels_are_kept_of_many() -> None:

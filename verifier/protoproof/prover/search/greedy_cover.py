@@ -161,23 +161,33 @@ class Cover(Activations):
         """
         best = _Best(self, limit, ceilings=ceilings)
         if InStep.suits(self, len(levels)):
-            self._in_step(best, levels)
-            return best.facts
+            return self._in_step(best, levels)
         self._one_by_one(best, levels)
         return best.facts if best.facts is None else raised(self, best.facts, ceilings=ceilings)
 
-    def _in_step(self, best: _Best, levels: Sequence[int]) -> None:
-        """All searches at once: of a small head they are a few array operations a round."""
-        searches, seen = InStep(self, levels, ceilings=best.ceilings), set[tuple[int, ...]]()
+    def _in_step(self, best: _Best, levels: Sequence[int]) -> list[int] | None:
+        """All searches at once: of a small head they are a few array operations a round.
+
+        Each of the smallest covers is made shorter; the one with the fewest numbers then counts.
+        """
+        searches, found = (
+            InStep(self, levels, ceilings=best.ceilings),
+            dict[tuple[int, ...], None](),
+        )
         while len(searches.margins):
             for first, facts in searches.closed():
-                found = self.pruned(facts, best.size)
-                if found is not None and tuple(found) not in seen:
-                    seen.add(tuple(found))
-                    best.offer(raised(self, found, ceilings=best.ceilings), first)
+                kept = best.offer(self.pruned(facts, best.size), first)
+                if kept is not None:
+                    found[tuple(kept)] = None
             if best.facts is not None and time_is_up():
-                return
+                break
             searches.advance(best.size + _SPARE)
+        shortest = _Best(self, best.size + 1, ceilings=best.ceilings)
+        for cover in found if best.facts is not None else ():
+            if len(cover) == best.size:
+                whole = raised(self, cover, ceilings=best.ceilings)
+                shortest.offer(whole, whole[-1])  # a ceiling that is raised stays one
+        return shortest.facts
 
     def _one_by_one(self, best: _Best, levels: Sequence[int]) -> None:
         """One search after the other, those first that could lead to the fewest facts."""
@@ -216,12 +226,13 @@ class _Best:
         self.size, self._read = 2 * cover.count + 1 if limit is None else limit, 0
         self.ceilings, self._cover = ceilings, cover
 
-    def offer(self, found: list[int] | None, start: int) -> None:
-        """Take a cover if it is smaller."""
+    def offer(self, found: list[int] | None, start: int) -> list[int] | None:
+        """Take a cover if it is smaller; gives it back whole, with the ceiling that it needs."""
         if found is None:
-            return
+            return None
         if not self.ceilings and start not in found:
             found = [*found, start]  # the ceiling stays, even where names alone would do
         length = len(found), int(carried(self._cover, found).sum())
         if length < (self.size, self._read):
             self.facts, (self.size, self._read) = found, length
+        return found

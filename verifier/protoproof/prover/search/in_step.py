@@ -156,6 +156,9 @@ class InStep:
     def _lowered_by_ceilings(self) -> Table:
         """What every ceiling would add to the margins; see the module's docstring."""
         cover, levels = self.cover, self._levels
+        if cover.apart is not None:  # ceilings lower prototypes beside those that they bind, too
+            high = self._high[:, None]
+            return np.asarray((np.minimum(cover.ceilings(levels), high) - high) @ cover.oppose)
         weights = self._unnamed[..., None] * cover.oppose[cover.ranking]
         sums = np.zeros((2, len(weights), cover.count + 1, weights.shape[2]))
         np.cumsum(weights, axis=1, out=sums[0, :, 1:])
