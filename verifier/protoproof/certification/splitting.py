@@ -32,6 +32,7 @@ from protoproof.prover.latent.instance import Instance
 from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.region.bounds.ascent import Ascent, Problem
 from protoproof.region.bounds.attack import Counterexample, Flip, replay
+from protoproof.region.bounds.cells import in_cells
 from protoproof.region.bounds.dual import Choice, Dual
 from protoproof.region.bounds.interval import LatentBox
 from protoproof.region.bounds.linear import Passage, affordable
@@ -222,7 +223,8 @@ class Splitting:
         problem = Problem(dual, lines, shape, self.sites)
         choice, free = self._start(problem, cases, where)
         found = problem.ascend(choice, free, _ENOUGH, steps)
-        cuts, x, seen = cuts_of(problem, found, 1)
+        found, inside = in_cells(problem, found, _ENOUGH)
+        cuts, x, seen = cuts_of(problem, found, 1, inside)
         for place, case in enumerate(cases):
             own = [i for i, (p, _) in enumerate(where) if p == place]
             if not own:

@@ -26,6 +26,7 @@ from protoproof.region.bounds.attack import Counterexample, Flip, attack
 from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.region import LinfBall, Region
 from protoproof.verdict import Verdict, unknown
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.certification.stages import Stages
@@ -95,7 +96,8 @@ def prove_tiles(
             say(str(error))
             return unknown(f"bounds: {error}"), None
         free = search.run()
-        say(f"{int((~free).sum())} of {len(free)} stay, {search.propagations} boxes bounded")
+        bounded = plural(search.propagations, "box", "boxes")
+        say(f"{int((~free).sum())} of {len(free)} stay, {bounded} bounded")
     for tries in range(1, _TRIES + 1):
         if tries == _TRIES:
             free[:] = False  # the input alone

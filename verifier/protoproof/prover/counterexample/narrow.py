@@ -161,6 +161,11 @@ class Narrowing:
         return None
 
     @np.errstate(invalid="ignore", over="ignore", divide="ignore")
+    def from_(self, row: int, point: Point, sphere: Sphere) -> Losing:
+        """A point that is known to lose, further below zero where that is near."""
+        return self._clearer(Losing(row, sphere.onto(point[None])[0], sphere))
+
+    @np.errstate(invalid="ignore", over="ignore", divide="ignore")
     def narrowed(self, found: Losing, dear: Vector) -> Losing:
         """A losing point that keeps as many measurements as it can.
 

@@ -34,7 +34,7 @@ from protoproof.prover.counterexample.moves import (
     moved_locations,
     moves_that_matter,
 )
-from protoproof.prover.counterexample.narrow import Narrowing
+from protoproof.prover.counterexample.narrow import Losing, Narrowing, Sphere
 from protoproof.prover.counterexample.seek import Seeker, weakest
 from protoproof.prover.counterexample.starts import SPARE, STARTS, Starts
 from protoproof.prover.latent.domain import Domain, Free
@@ -192,15 +192,39 @@ class Refuter:
         Args:
             dear: per prototype, how much its measurement should be kept.
         """
+        search, sphere = self._narrowing(facts)
+        found = search.losing(sphere)
+        return None if found is None else self._narrowed(facts, search, found, dear)
+
+    def narrow_from(
+        self,
+        facts: FactSet,
+        row: int,
+        latent: Latent,
+        dear: Float[NDArray[np.float64], " prototype"],
+    ) -> Refutation | None:
+        """The same from a latent that is known to lose the margin ``row`` of the instance."""
+        search, sphere = self._narrowing(facts)
+        mine = self._rivals.index(self.instance.rivals[row])
+        return self._narrowed(facts, search, search.from_(mine, latent[0], sphere), dear)
+
+    def _narrowing(self, facts: FactSet) -> tuple[Narrowing, Sphere]:
+        """The search under some facts, and the sphere that they leave."""
         demands = Demands(self.instance, facts)
         search = Narrowing(
             self.instance, 0, self._weights, self._offset, np.asarray(demands.limit[0])
         )
         named = [fact.prototype for fact in facts.pairs]
         named += [fact.prototype for fact in facts.activations]
-        found = search.losing(search.free().keeping(search.prototypes, dict.fromkeys(named)))
-        if found is None:
-            return None
+        return search, search.free().keeping(search.prototypes, dict.fromkeys(named))
+
+    def _narrowed(
+        self,
+        facts: FactSet,
+        search: Narrowing,
+        found: Losing,
+        dear: Float[NDArray[np.float64], " prototype"],
+    ) -> Refutation | None:
         for one in (search.narrowed(found, dear), found):
             more: list[Fact] = [
                 pair_fact(self.instance, 0, j)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from protoproof.prover.latent.domain import Domain
@@ -29,6 +30,7 @@ from protoproof.prover.relaxation.case_split import Cases
 from protoproof.prover.relaxation.intervals import Margins
 from protoproof.verdict import PROVED, REFUTED, unknown
 
+Latent = Float[NDArray[np.float64], "location channel"]
 # Cases per rival: for networks so small that a case costs next to nothing, and for all others.
 _CASES, _SMALL_CASES = 24, 300
 _SMALL = 64  # locations times channels, or prototypes
@@ -39,6 +41,7 @@ class CaseState(RelationalState):
 
     ``trees`` are those of the last set of facts that was proved: row of the margin -> tree.
     ``refutation`` is the rival and the moves of a latent that meets the facts and loses to it.
+    ``losing`` is a margin's row and a latent that meets the facts and loses, both in float64 only.
     ``budget`` limits ``cases``: beyond it no further margin is put to the search (None: no limit).
     ``asked`` counts margins that were put to the search, ``cases`` the cases it looked at.
     """
@@ -56,6 +59,7 @@ class CaseState(RelationalState):
         super().__init__(instance, domain, slack)
         self.domain, self.solver = domain, solver
         self.refutation: tuple[int, tuple[Move, ...]] | None = None
+        self.losing: tuple[int, Latent] | None = None
         self.small = max(instance.latent.size, len(self.floor)) <= _SMALL
         self.most = most or (_SMALL_CASES if self.small else _CASES)
         self.trees: dict[int, Tree] = {}
@@ -88,7 +92,7 @@ class CaseState(RelationalState):
         self.adopt(facts)
         margins = self.margins()
         missed = np.flatnonzero(~(margins > slack))
-        self.refutation = None
+        self.refutation = self.losing = None
         trees: dict[int, Tree] = {}
         cases = Cases(self, facts, missed.tolist())
         for row in missed[np.argsort(margins[missed], kind="stable")].tolist():
@@ -100,10 +104,12 @@ class CaseState(RelationalState):
             tree = search.run()
             self.cases += search.count
             margins[row] = max(margins[row], search.bound)
-            if tree is None and search.refuted is None:
+            if search.refuted is not None:
+                self.losing = row, search.refuted
+                if self.small:
+                    self._replay(row, facts, search.refuted)
+            elif tree is None:
                 tree = self._with_hints(cases, row, slack)
-            elif search.refuted is not None and self.small:
-                self._replay(row, facts, search.refuted)
             if tree is None:
                 return False, margins
             trees[row] = tree

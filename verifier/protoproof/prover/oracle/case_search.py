@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.relaxation.case import Cut, Node
 from protoproof.prover.relaxation.case_forms import Branch, CaseForm, CaseRelaxation, Leaf, Tree
 from protoproof.prover.relaxation.case_split import Cases
@@ -34,6 +35,8 @@ DEPTH = 40  # of a tree of cases
 _PATIENCE, _SHARE = 8, 0.85
 # A point that loses by less than this, or leaves the facts by more, is no reason to give up.
 _CLEAR = 1e-7
+# Steps of descent at the first case, and at one in so many others.
+_DESCENT, _SELDOM = 4, 8
 
 
 @dataclass
@@ -72,9 +75,10 @@ class CaseSearch:
         first = heap[0][0]
         while heap and heap[0][0] <= self.slack:
             self.bound, _, slot = heapq.heappop(heap)
-            hopeless = not self.deep and self.count >= _PATIENCE and self.bound < _SHARE * first
+            slow = not self.deep and self.cases.lifted is None
+            hopeless = slow and self.count >= _PATIENCE and self.bound < _SHARE * first
             spent = self.count >= self.most or len(slot.node.path) >= DEPTH
-            if hopeless or spent or self._loses(slot):
+            if hopeless or spent or time_is_up() or self._loses(slot):
                 return None
             cut = self._choose(slot)
             if cut is None:
@@ -113,7 +117,15 @@ class CaseSearch:
         """Whether a latent near the form's points meets the facts and loses to the rival."""
         if slot.form is None:
             return False
-        point = projected(self.cases, slot.form.points)
+        if self._loses_at(slot.form.points):
+            return True
+        if self.cases.lifted is None or (slot.node.path and self.count % _SELDOM):
+            return False
+        relaxation = CaseRelaxation(self.cases, slot.node, self.row)
+        return any(map(self._loses_at, relaxation.descent(slot.form.points, _DESCENT)))
+
+    def _loses_at(self, points: NDArray[np.float64]) -> bool:
+        point = projected(self.cases, points)
         if not _meets(self.cases, point):
             return False
         instance = self.cases.instance

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.relaxation.boxed import constrained
+from protoproof.prover.relaxation.boxed import Bounded, constrained
 from protoproof.prover.relaxation.case import Matrix, Node, Vector
 from protoproof.prover.relaxation.duality import Dual, Sites
 from protoproof.prover.relaxation.intervals import Intervals
+from protoproof.prover.relaxation.lifted import Lifted
 from protoproof.prover.relaxation.multipliers import minimising
 from protoproof.prover.relaxation.pair_bounds import Hull
 
@@ -39,6 +40,7 @@ class CaseDuals:
         self.state, self.facts, self.rows = state, facts, list(rows)
         self.instance: Instance = state.instance
         self.bounded = state.bounded
+        self.lifted = _lifted(self.instance, self.bounded)
         self._hulls: dict[tuple[int, tuple[int, ...], bytes], tuple[Hull, Affine]] = {}
         self.offsets = self.instance.head.prototypes[None] - self.instance.latent[:, None]
 
@@ -129,6 +131,33 @@ class CaseDuals:
         reach = _WIDE * (1.0 + math.sqrt(float(self.instance.measurement[location].max())))
         return np.maximum(lower - reach, -9 * reach), np.minimum(upper + reach, 9 * reach)
 
+    def _dual(
+        self, node: Node, locations: list[int], parts: Coefficients, *, alone: bool
+    ) -> tuple[Dual, list[tuple[int, ...]]]:
+        """The problem of some forms, one for each location or all at one; and its terms."""
+        sites, spans = self.sites(node, locations, alone=alone)
+        if len(locations) == 1:
+            site, slope = np.zeros(len(parts), dtype=np.intp), parts @ self.offsets[locations[0]]
+        else:
+            site = np.arange(len(parts))
+            slope = np.matmul(parts[:, None], self.offsets[np.array(locations)])[:, 0]
+        return Dual(sites, site, parts.sum(axis=1), slope), spans
+
+    def proved(
+        self, node: Node, parts: Coefficients, multipliers: Vector
+    ) -> tuple[NDArray[np.float64], float]:
+        """Of a single location in free space: the multipliers of all terms, and what they prove.
+
+        Args:
+            parts: [1, P] the coefficients of the form.
+            multipliers: of every prototype's given bounds; those of given distances are the best.
+        """
+        charged = list(node.extra[0])
+        x = self.start(node, 0, parts + multipliers)
+        x[0, x.shape[1] - len(charged) :] = multipliers[charged]
+        dual, _ = self._dual(node, [0], parts, alone=False)
+        return x, float(_free_value(dual, x)[0])
+
     def solve(
         self,
         node: Node,
@@ -152,13 +181,8 @@ class CaseDuals:
         Returns:
             Multipliers [row, term] padded as in :meth:`sites`, bounds relative to v, points of e.
         """
-        sites, spans = self.sites(node, locations, alone=alone)
-        site = np.zeros(len(parts), dtype=np.intp) if len(locations) == 1 else np.arange(len(parts))
-        at = np.array(locations)[site]
-        slope = np.matmul(parts[:, None], self.offsets[at])[:, 0]
-        if len(locations) == 1:
-            slope = parts @ self.offsets[locations[0]]
-        dual = Dual(sites, site, parts.sum(axis=1), slope)
+        dual, spans = self._dual(node, locations, parts, alone=alone)
+        sites, site = dual.sites, dual.site
         x = np.zeros((len(parts), sites.square.shape[1])) if start is None else start
         if start is None:
             for index, location in enumerate(locations):
@@ -167,7 +191,7 @@ class CaseDuals:
         free = np.array([not self.boxed(node, location) for location in locations])[site]
         idle = np.array([not node.extra[location] for location in locations])[site] & free
         value = np.full(len(x), -np.inf)
-        point = np.zeros_like(slope)
+        point = np.zeros_like(dual.slope)
         if idle.any():
             part = dual.part(np.flatnonzero(idle))
             value[idle] = _free_value(part, x[idle])
@@ -185,6 +209,12 @@ class CaseDuals:
             value[busy] = np.where(sound, bound, -np.inf)
             point[busy] = np.where(np.isfinite(where), where, 0.0)
         return x, value, point
+
+
+def _lifted(instance: Instance, bounded: Bounded | None) -> Lifted | None:
+    """The instance's only location, where that is all there is to see."""
+    single = len(instance.latent) == 1 and bounded is None and instance.head.all_nearest
+    return Lifted(instance) if single and instance.head.plain else None
 
 
 def _free_value(dual: Dual, x: NDArray[np.float64]) -> Vector:

@@ -10,6 +10,7 @@ prototype by prototype: the largest differences say where a split pays.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from protoproof.prover.relaxation.case import Cut, Node
 from protoproof.prover.relaxation.case_split import Cases
 from protoproof.prover.relaxation.forms import chord, elsewhere
+from protoproof.prover.relaxation.lifted import Asked, Found, Lifted
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -27,6 +29,8 @@ _STEPS, _ADDED, _TERMS = 6, 3, 24
 _DAMPING = 0.7
 # Chords narrower than this are left to intervals.
 _NARROW = 1e-9
+# Multipliers of a single location's given bounds; tangents are no nearer to zero than this.
+_CHARGED, _NEAREST = 200, 1e-9
 # Locations that a split by place lists one by one.
 _LISTED = 3
 # A threshold keeps this share of the interval away from its ends.
@@ -96,8 +100,12 @@ class CaseRelaxation:
         low = np.where(node.among, node.low, np.inf)
         self.oppose_at = np.where(alone, only, np.argmin(low, axis=0))
         self._chords()
+        self.lifted = None if node.cut else cases.lifted
         usable = np.array(
-            [bool(cases.terms(node, k)) or cases.boxed(node, k) for k in range(len(low))]
+            [
+                bool(self.lifted or cases.terms(node, k)) or cases.boxed(node, k)
+                for k in range(len(low))
+            ]
         )
         known = node.far - node.near > _NARROW
         if not self.sigma.convex.all():  # tangents only where they are bounds
@@ -135,6 +143,8 @@ class CaseRelaxation:
         best = self.intervals()
         if best.bound > enough:
             return best
+        if self.lifted is not None:
+            return self._least(self.lifted, best, enough)
         points = np.zeros_like(self.cases.instance.latent)
         measured = self.measured[self.support_at, self.index]
         tangent = np.maximum(measured, 0.0)
@@ -151,6 +161,79 @@ class CaseRelaxation:
             tangent = np.maximum((1 - _DAMPING) * tangent + _DAMPING * aim, 0.0)
             support, oppose = self._choice(points, tangent)
         return best
+
+    def _least(self, lifted: Lifted, best: CaseForm, enough: float) -> CaseForm:
+        """The best form of a single location in free space; see ``lifted``."""
+        node, linear = self.node, self.support | self.oppose
+        level = self.at_low - self.chord_slope * self.chord_low
+        with np.errstate(invalid="ignore"):
+            known = np.where(self.oppose, self.weights * level, self.by_interval)
+        constant = float(known[~self.support].sum()) + self.offset
+        if not linear.any() or not np.isfinite(constant):
+            return best
+        falling = np.where(self.oppose, self.weights * self.chord_slope, 0.0)
+        asked = self._asked(falling, constant)
+        for found in lifted.least(asked, enough):
+            form = self._charged(asked, found)
+            if form.bound > best.bound or not best.entries:
+                best = form
+            if best.bound > enough:
+                break
+        return best
+
+    def _asked(self, falling: Vector, constant: float) -> Asked:
+        """The relaxed margin over the given bounds of a single location."""
+        node, equal = self.node, self.node.equal[0]
+        return Asked(
+            np.where(self.support, self.weights, 0.0),
+            falling,
+            constant,
+            node.given_low[0],
+            node.given_high[0],
+            equal,
+            node.given_low[0, list(equal)],
+        )
+
+    def descent(self, points: NDArray[np.float64], steps: int) -> Iterator[NDArray[np.float64]]:
+        """From a point of a single location in free space, others with ever smaller margins.
+
+        Opposing similarities are replaced by their tangents, which lie above what they take off:
+        where that is least, the margin is no larger (the convex-concave procedure).
+        """
+        if self.lifted is None:
+            return
+        rest = ~(self.support | self.oppose)
+        for _ in range(steps):
+            q = np.clip(self._distances(points)[0], _NEAREST, None)
+            slope = np.where(self.oppose, self.weights * self.sigma.derivative(q), 0.0)
+            at = np.where(self.oppose, self.weights * self.sigma.value(q), 0.0) - slope * q
+            constant = float(at.sum() + self.by_interval[rest].sum()) + self.offset
+            for found in self.lifted.least(self._asked(slope, constant), np.inf):
+                points = found.point[None]
+            yield points
+
+    def _charged(self, asked: Asked, found: Found) -> CaseForm:
+        """The form that multipliers and tangents prove."""
+        node = self.node
+        charged = np.argsort(-np.abs(found.multipliers), kind="stable")[:_CHARGED]
+        node.extra = (tuple(j for j in charged.tolist() if found.multipliers[j] != 0.0),)
+        tangent = np.clip(found.tangents, np.maximum(node.low[0], _NEAREST), node.high[0])
+        slope = self.sigma.derivative(tangent)
+        coefficient = np.where(self.support, slope * self.weights, asked.falling)
+        tangents = self.weights * (self.sigma.value(tangent) - slope * tangent)
+        x, value = self.cases.proved(node, coefficient[None], found.multipliers)
+        bound = asked.constant + float(tangents[self.support].sum())
+        bound += float(coefficient @ self.measured[0]) + value
+        used = coefficient != 0
+        return CaseForm(
+            bound if np.isfinite(bound) else -np.inf,
+            np.zeros(len(used), dtype=np.intp),
+            self.support & used,
+            self.oppose & used,
+            tangent,
+            (Entry(0, self.cases.terms(node, 0), x[0], False),),
+            found.point[None],
+        )
 
     def _choice(
         self, points: NDArray[np.float64], tangent: Vector

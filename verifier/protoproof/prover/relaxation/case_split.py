@@ -82,7 +82,7 @@ class Cases(CaseDuals):
         touched |= self._placed(new, j) if cut.kind in ("nearest", "place") else set()
         self.settle(new)
         for location in sorted(touched):
-            if not new.empty:
+            if not new.empty and self.lifted is None:  # else multipliers see all that is given
                 self.tighten(new, location)
         self.settle(new)
         return new

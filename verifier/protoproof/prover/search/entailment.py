@@ -11,7 +11,7 @@ from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.time_limit import OutOfTimeError
-from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle
+from protoproof.prover.oracle.branch_and_bound import BranchAndBoundOracle, Latent
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.oracle import Decision, Oracle
 from protoproof.prover.oracle.relational import RelationalOracle
@@ -32,7 +32,7 @@ KINDS: dict[Vocabulary, Kinds] = {
 }
 
 # Cases per rival.
-_CASES = 64
+CASES = 64
 # Sets that are halved before their facts are tried one by one.
 _LARGE = 64
 
@@ -54,13 +54,19 @@ def decided(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | N
     return Candidate(facts, state.oracle, state) if proved else None
 
 
-def by_cases(instance: Instance, domain: Domain, facts: FactSet) -> Candidate | None:
-    """The same by a proof by cases, which sees more and takes longer."""
+def by_cases(
+    instance: Instance, domain: Domain, facts: FactSet, most: int = CASES
+) -> Candidate | tuple[int, Latent] | None:
+    """The same by a proof by cases, which sees more and takes longer.
+
+    Or a margin's row and a latent that meets the facts and loses, in float64, where the proof met
+    one; None where it is neither.
+    """
     if not facts or not instance.head.plain:
         return None
-    state = BranchAndBoundOracle(most=_CASES).cases(instance, domain)
+    state = BranchAndBoundOracle(most=most).cases(instance, domain)
     proved = state.decide(facts).verdict.status is Status.PROVED
-    return Candidate(facts, state.oracle, state) if proved else None
+    return Candidate(facts, state.oracle, state) if proved else state.losing
 
 
 def shrunk(

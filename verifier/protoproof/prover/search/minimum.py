@@ -50,6 +50,8 @@ from protoproof.prover.search.survivors import Survivors
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
+# Cases per margin of a set of facts about a single location: at first, and at most.
+_FEW_CASES, _MOST_CASES = 16, 1024
 # Sets that are looked at from above, before.
 _FROM_ABOVE = 300
 
@@ -141,6 +143,7 @@ class _Search:
             self._members, self._member_of = alike(self.elements)
             self.survivors = Survivors(len(self._members))
         self.reason = ""
+        self._cases = _FEW_CASES
 
     @property
     def extra(self) -> int:
@@ -161,22 +164,34 @@ class _Search:
             if self.now() >= self.deadline:
                 self.reason = "out of time"
                 break
-            if (proposals >= _PROPOSALS and self.survivors is None) or undecided >= _UNDECIDED:
-                self.reason = (
-                    "out of proposals"
-                    if proposals >= _PROPOSALS
-                    else ("some sets are neither proved nor refuted")
-                )
+            if proposals >= _PROPOSALS and not self.refuter.narrows:
+                self.reason = "out of proposals"
                 break
-            round_ = list(self._proposals())
+            round_ = list(self._proposals()) if undecided < _UNDECIDED else []
             if not round_:
-                self.reason = "no further set to propose"
+                if self._harder():
+                    undecided = 0
+                    continue
+                self.reason = self.reason or "some sets are neither proved nor refuted"
                 break
             proposals += len(round_)
             undecided += self._decide(round_)
             self._refresh()
             self._tell()
         return self._result()
+
+    def _harder(self) -> bool:
+        """More cases for every set that is undecided, if there are any and it is worth trying."""
+        self._cases *= 4
+        if not self.refuter.narrows or self._cases > _MOST_CASES:
+            return False
+        for part in self.parts:
+            part.stale = part.stale or bool(part.guesses)
+            part.guesses.clear()
+        if self.survivors is not None:
+            self.survivors.reopen()
+        self._refresh()
+        return True
 
     def _from_above(self) -> None:
         """Small contrastive sets are the strongest clauses: look for them first, for a while."""
@@ -242,11 +257,7 @@ class _Search:
         if found is not None:
             self._add(found)
             return 0
-        proved = decided(self.instance, self.domain, facts)
-        if proved is None and not facts.ceilings:  # under a ceiling a case takes a second
-            proved = by_cases(self.instance, self.domain, facts)
-        if proved is not None:
-            self.best = proved
+        if self._settled(facts, dear):
             return 0
         part.guesses.append(frozenset(part.hitting or ()))
         survivors.guess(self._member_of[member] for member in part.hitting or ())
@@ -260,18 +271,27 @@ class _Search:
         if met or len(facts) >= len(self.best.facts) or self.now() >= self.deadline:
             return 0
         found = self.refuter.narrow(facts, self._often(part))
-        if found is None:
-            proved = decided(self.instance, self.domain, facts)
-            if proved is not None:
-                self.best = proved
-                return 0
-            (found,) = self.refuter.refute([facts])
         if found is not None:
             self._add(found)
+            return 0
+        if self._settled(facts, self._often(part)):
             return 0
         part.guesses.append(frozenset(hitting))
         part.stale = True
         return 1
+
+    def _settled(self, facts: FactSet, dear: Float[NDArray[np.float64], " prototype"]) -> bool:
+        """Whether a set that no search refuted is proved or refuted by cases."""
+        answer = decided(self.instance, self.domain, facts)
+        answer = answer or by_cases(self.instance, self.domain, facts, self._cases)
+        if isinstance(answer, Candidate):
+            self.best = answer
+        elif answer is not None:
+            found = self.refuter.narrow_from(facts, *answer, dear)
+            if found is None:
+                return False
+            self._add(found)
+        return answer is not None
 
     def _often(self, part: _Part) -> Float[NDArray[np.float64], " prototype"]:
         """Per activation, the share of the part's clauses that it meets."""

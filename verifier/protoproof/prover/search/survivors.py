@@ -29,6 +29,7 @@ class Survivors:
         self.count, self.size, self.guesses = count, 0, 0
         self._clauses: list[NDArray[np.bool_]] = []
         self._sets: Int[NDArray[np.intp], "set member"] = np.zeros((1, 0), dtype=np.intp)
+        self._guessed = self._sets[:0]
 
     @property
     def listed(self) -> bool:
@@ -48,7 +49,15 @@ class Survivors:
             return
         same = (self._sets == sorted(chosen)).all(axis=1)
         self.guesses += int(same.sum())
+        self._guessed = np.concatenate([self._guessed, self._sets[same]])
         self._sets = self._sets[~same]
+
+    def reopen(self) -> None:
+        """Take back the guesses, but for what clauses refute since."""
+        for member in self._clauses:
+            self._guessed = self._guessed[member[self._guessed].any(axis=1)]
+        self._sets = np.concatenate([self._sets, self._guessed])
+        self._guessed, self.guesses = self._guessed[:0], 0
 
     def advance(self) -> None:
         """Go on to the least size of which sets are left; the bound, where nothing was guessed."""
@@ -58,6 +67,7 @@ class Survivors:
             self.size += 1
             if self.listed:
                 self._sets = self._all()
+                self._guessed = self._sets[:0]
 
     def _all(self) -> Int[NDArray[np.intp], "set member"]:
         """The sets of the present size that meet every clause."""
