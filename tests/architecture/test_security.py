@@ -43,6 +43,6 @@ def test_versions_and_limits() -> None:
     assert f"nests {strict_json.MAX_DEPTH} levels at most" in words
     # the same limits that tests of what is loaded hold
     reading = (ROOT / "tests" / "kernel" / "test_reading.py").read_text("utf-8")
-    for what, lines in (("reader", "850"), ("recogniser", "4,450"), ("argument", "3,450")):
+    for what, lines in (("reader", "850"), ("recogniser", "4,450"), ("argument", "3,600")):
         assert f"{what} {lines}" in words
         assert re.search(rf"assert {what} <= {lines.replace(',', '')}\b", reading)

@@ -42,8 +42,9 @@ from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
 from tests.benchmarks.necessity import necessity
+from tests.benchmarks.ordinary import ordinary
 from tests.benchmarks.patches import patches
-from tests.benchmarks.reading import DIGITS, OTHERS, as_a_signal, to_read
+from tests.benchmarks.reading import DIGITS, EMOJI, OTHERS, as_a_signal, to_read
 from tests.benchmarks.region import region
 from tests.benchmarks.sweep import sweep
 from tests.benchmarks.table import markdown
@@ -69,9 +70,11 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "to-read": to_read,
     "signal-digits": partial(as_a_signal, DIGITS),
     "signal-others": partial(as_a_signal, OTHERS),
+    "signal-emoji": partial(as_a_signal, EMOJI),
     "fewest": fewest,
     "region": region,
     "branch": branch,
+    "ordinary": ordinary,
     "patches": patches,
     "end-to-end": end_to_end,
     "truth": truth,
@@ -84,7 +87,14 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few images, one repetition")
-    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(WORKLOADS),
+        default=list(WORKLOADS),
+        metavar="NAME",
+        help="all, or some of: " + ", ".join(WORKLOADS),
+    )
     parser.add_argument(
         "--images",
         type=int,

@@ -170,7 +170,7 @@ def page() -> str:
 
 def signals() -> list[dict[str, Any]]:
     """What sizes tell of wrong predictions."""
-    return [row for part in ("digits", "others") for row in rows_of(f"signal-{part}")]
+    return [row for part in ("digits", "others", "emoji") for row in rows_of(f"signal-{part}")]
 
 
 def _listed() -> list[str]:

@@ -1,9 +1,10 @@
-"""Workload ``necessity``: how many facts are shown to be needed, vocabulary by vocabulary.
+"""Workload ``necessity``: how many facts are necessary, superfluous or open, by vocabulary.
 
 Nothing is certified here: facts are searched, then witnesses, each replayed exactly before it
-counts. Of the rest, ``single`` are facts that the interval oracle itself can leave out one at a
-time: a list of the most activated (`topk`) is as short as can be proved, and may still name some
-needlessly.
+counts. ``superfluous`` are facts that the interval oracle leaves out one at a time (explanations
+hold a proof of each): a list of the most activated (`topk`) is as short as can be proved, and still
+names some needlessly. ``necessary_share`` is of all facts, ``share_of_rest`` of those that are not
+superfluous.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from models.heldout import heldout
 from protoproof.explanation.explainer import Explainer, vocabularies_of
 from protoproof.explanation.options import ExplainOptions
 from protoproof.network import load
-from protoproof.prover.counterexample.witness import find_witnesses
+from protoproof.prover.counterexample.witness import needed
 from protoproof.prover.latent.domain import Domain, Free
 from protoproof.prover.latent.gram import squared_distances
 from protoproof.prover.latent.instance import Instance
-from protoproof.prover.oracle.interval import IntervalOracle
+from protoproof.prover.search.names import VOCABULARIES
 from protoproof.prover.search.search import Shared, candidates
 from protoproof.resources import zoo_path
 from tests.benchmarks.measure import Settings, share
@@ -39,7 +40,7 @@ NETWORKS = (
     "emoji-projection",
     "emoji-protopool",
 )
-# of a synthetic head as large as one for CUB-200-2011; pairs there are hundreds of facts
+# of a synthetic head as large as one for CUB-200-2011
 LARGE = "cub-size"
 
 
@@ -55,7 +56,7 @@ def of_network(name: str, settings: Settings) -> list[dict[str, Any]]:
         head = make_head(Shape())
         gram = squared_distances(head.prototypes)
         cases = [(make_instance(head, seed, gram), Free()) for seed in range(settings.synthetic)]
-        return [row(name, word, cases) for word in ("topk", "ceiling", "mixed")]
+        return [row(name, word, cases) for word in VOCABULARIES]
     known = Explainer(load(zoo_path(name)))
     if name == "mnist-7x7":
         inputs = [images()[index] for index in random_images(settings.grid)]
@@ -74,7 +75,7 @@ def _cases(known: Explainer, inputs: list[Any]) -> Iterator[Case]:
 
 def row(name: str, vocabulary: str, cases: list[Case]) -> dict[str, Any]:
     """What is found of one vocabulary."""
-    facts = necessary = single = images = 0
+    facts = necessary = superfluous = images = 0
     seconds = []
     for instance, domain in cases:
         shared = Shared(instance, domain)
@@ -83,21 +84,20 @@ def row(name: str, vocabulary: str, cases: list[Case]) -> dict[str, Any]:
             continue
         images += 1
         started = time.process_time()
-        witnesses = {one.fact for one in find_witnesses(instance, domain, found.facts)}
+        known = needed(instance, domain, found.facts)
         seconds.append(time.process_time() - started)
         facts += len(found.facts)
-        necessary += len(witnesses)
-        state = IntervalOracle().prepare(instance, domain)
-        single += sum(
-            state.proves(state.margins(found.facts.without(fact)))
-            for number, fact in enumerate(found.facts)
-            if number not in witnesses
-        )
+        necessary += len(known.found)
+        superfluous += len(known.spared)
     return {
         "method": f"{name}, {vocabulary}",
         "images": images,
         "facts_mean": round(facts / images, 2) if images else None,
+        "facts": facts,
+        "necessary": necessary,
+        "superfluous": superfluous,
+        "open": facts - necessary - superfluous,
         "necessary_share": share(necessary, facts),
-        "single": single,
+        "share_of_rest": share(necessary, facts - superfluous),
         "witness_s": round(statistics.median(seconds), 4) if seconds else None,
     }

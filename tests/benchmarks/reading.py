@@ -30,6 +30,7 @@ from tests.benchmarks.mnist import SEED, explainer
 # Networks that no image of mnist5k was shown to, and others with samples of their own.
 DIGITS = ("mnist-7x7", "mnist-1x1", "mnist-certified")
 OTHERS = ("mnist-gaussian", "mnist-cosine")
+EMOJI = ("emoji-protopnet", "emoji-projection", "emoji-pipnet", "emoji-protopool")
 # Of the other networks, so many held-out samples at most are looked through for wrong predictions.
 _SAMPLES = 1000
 _SHARES = (0.5, 0.8)  # of the wrong predictions that a person is to see

@@ -26,11 +26,12 @@ bounds each activation (a linear program; `python -m tests.benchmarks --only few
 
 SIGNAL = """## Size as a signal
 
-Of all wrong predictions among the samples (5,000 of `mnist5k`, 1,000 held-out ones of the others)
-and of 100 right ones: mean sizes, and the area under the curve for telling one from the other (95%
-interval by Newcombe; `python -m tests.benchmarks --only signal-digits signal-others`). *Sent*: of
-all samples, the share that a limit sends to a person which catches at least half, or four fifths,
-of the wrong predictions. The margin needs no explanation; it is here for comparison.
+Of all wrong predictions among the samples (5,000 of `mnist5k`, 1,000 held-out ones of the next two,
+202 of the emoji) and of 100 right ones: mean sizes, and the area under the curve for telling one
+from the other (95% interval by Newcombe; `python -m tests.benchmarks --only signal-digits
+signal-others signal-emoji`). *Sent*: of all samples, the share that a limit sends to a person which
+catches at least half, or four fifths, of the wrong predictions. The margin needs no explanation; it
+is here for comparison.
 """
 
 LENGTHS = ["network, images", "proved", "facts: mean", "max", "numbers: mean", "max", "seconds"]

@@ -154,10 +154,10 @@ def test_full_size_in_small(tmp_path: Path) -> None:
 
 
 def test_necessity_counts_each_fact_once() -> None:
-    """Facts with a witness, and facts that can be left out alone, are different ones."""
+    """Facts with a witness, facts that can be left out alone, and open ones are all of them."""
     instance = random_instance(4, prototypes=10, grid=(2, 2))
     found = row("tiny", "topk", [(instance, Free())])
-    facts = found["facts_mean"]
     assert found["images"] == 1
-    assert found["necessary_share"] * facts + found["single"] <= facts + 1e-3
+    assert found["necessary"] + found["superfluous"] + found["open"] == found["facts"]
+    assert found["facts"] - found["superfluous"] > found["necessary"] > 0
     assert row("tiny", "topk", [])["necessary_share"] is None

@@ -290,7 +290,7 @@ def test_rows_and_implied_bounds_enter_like_facts() -> None:
     assert {(k, j) for k, j, _, _ in proved} == {(1, 1), (1, 2)}
     expected = [naive.nearest(j) for j in range(4)]
     expected[0] = max(expected[0][0], Fraction(1, 4)), min(expected[0][1], Fraction(1, 2))
-    for j, bound in implied_bounds(head, implied, {0: (1, 2)}):
+    for j, _, bound in implied_bounds(head, implied, {0: (1, 2)}, {}):
         expected[j] = expected[j][0], min(expected[j][1], Fraction(bound, ONE))
     assert [ends_of(ends) for ends in found.best] == expected
     assert ends_of(found.at(1, 1)) == (

@@ -502,6 +502,15 @@ def test_a_leaf_uses_rows_implied_bounds_and_forms_of_its_case() -> None:
     assert found == Margin(1, 0, -INFINITE)  # beyond 1 nothing bounds it
     with pytest.raises(CertificateError, match="starts from an open end"):
         margin(implied, head=support, domain=None)
+    # lower bounds of what opposes: far from the second, the first is not near either
+    off = small_head([[0, 0], [1, 0]], linear([[0, 0], [9, 0]], [5, 0]), chain=reciprocal())
+    kept = Leaf(implied=(ImpliedBound(prototype=0, via=1, stretch=(-0.5).hex()),))
+    apart = (ActivationFact(prototype=1, lower=(4.0).hex(), upper=(99.0).hex()),)
+    both = nearest(1, 9.0), kept, kept  # m_0 >= 4 / 2 - 1, and beyond 9 / 2 - 1
+    assert about(margin(*both, head=off, facts=apart, domain=None), 4 - 9 / 2 + 1)
+    beyond = nearest(1, 9.0), Leaf(), kept
+    floor = (apart[0].model_copy(update={"lower": (9.5).hex()}),)  # the first case is none
+    assert about(margin(*beyond, head=off, facts=floor, domain=None), 4 - 9 / 4.75 + 1)
     tops = (ActivationFact(prototype=0, lower=(0.0).hex(), upper=(1.0).hex()),)
     assert about(margin(implied, head=support, facts=tops, domain=None), 9 / 5 - 1)
 

@@ -79,7 +79,9 @@ def test_measurements_that_share_no_vector_do_not_bound_each_other(name: str) ->
     with pytest.raises(CertificateError, match="multipliers do not bound"):
         free_rule(here.head, here.where, 0, (0,), ((None, (1, 1)),))
     entry = ImpliedBound(prototype=1, via=0, stretch=(1.0).hex())
-    assert any("implies nothing" in text for text in implied_complaints(here.head, [entry], {0}))
+    assert any(
+        "implies nothing" in text for text in implied_complaints(here.head, [entry], {0}, ())
+    )
 
 
 OVER_DOMAINS = [

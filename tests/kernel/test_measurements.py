@@ -106,16 +106,16 @@ def test_measurements_are_what_they_are_defined_as(
     assert vectors(latent, ()) == [[F(float(x)) for x in row] for row in np.float32(values)]
     points = {k: Point(MOVED[k], DENOMINATORS[k]) for k in (0, 2)}
     here = latent.moved(points)
-    here.need(0, [2, 1])
+    here.need({0: [2, 1]})
     with ctx.workprec(400):
         for k in range(3):
             for j in range(3):
                 require(latent.measurement(k, j), defined(head, vectors(latent, ())[k], j))
                 require(here.measurement(k, j), defined(head, vectors(latent, (0, 2))[k], j))
     assert sorted(points[0].known) == [0, 1, 2]
-    known = dict(points[0].known)
-    here.need(0, range(3))
-    assert points[0].known == known
+    known, whole = dict(points[0].known), points[0].whole
+    here.need({0: range(3)})
+    assert (points[0].known, points[0].whole) == (known, whole)
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -125,6 +125,8 @@ def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
     head = head_of(**HEADS[kind], banks=([0, 1, 1], [0, 1, 1]))
     latent = Latent(head, np.array([APART[2], *APART[:2]], np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    if len(moved) == 2:
+        here.need(dict.fromkeys(moved, range(3)))
     with ctx.workprec(400):
         for j in range(3):
             every = [defined(head, vectors(latent, moved)[k], j) for k in ((1, 2), (0,))[j == 0]]
@@ -139,6 +141,45 @@ def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
     assert here.best(0) is here.best(0)
 
 
+@pytest.mark.parametrize("kind", ["distances", "scaled", "products"])
+def test_the_least_where_all_was_measured_at_once(kind: str) -> None:
+    """Exactly, also of numbers that differ by less than a floor shows; of equal ones the recorded
+    latent's. Where a moved location was not measured as a whole, all the same."""
+    rng, head = np.random.default_rng(0), head_of(**HEADS[kind])
+    kept = 0
+    for number_ in range(60):
+        values_ = rng.integers(-2, 3, (3, 2)) / 2
+        # squares of such numbers lie between the integers that are compared first
+        values_[(values_ == 0) & (rng.random((3, 2)) < 0.7)] = 3 * 2.0**-50
+        latent = Latent(head, values_.astype(np.float32))
+        moved = np.flatnonzero(rng.random(3) < 0.6).tolist()
+        points = {}
+        for k in moved:
+            under = int(rng.choice([1, 3, 7])) << int(rng.choice([0, 100]))
+            by = [int(n) for n in rng.integers(-1, 2, 2)]
+            far = under if rng.random() < 0.3 else 1
+            at = latent.points[int(rng.integers(3))]
+            points[k] = Point([n * under + far * d for n, d in zip(at, by, strict=True)], under)
+        here = latent.moved(points)
+        whole = moved if number_ % 4 else moved[1:]
+        here.need(dict.fromkeys(whole, range(3)))
+        assert all((points[k].floors is not None) == (k in whole) for k in moved)
+        for j in range(3):
+            found = here.best(j)
+            every = [here.measurement(k, j) for k in range(3)]
+            values = [F(v.numerator, v.unit) for v in every if isinstance(v, Exact)]
+            assert isinstance(found, Exact)
+            assert F(found.numerator, found.unit) == min(values)
+            assert here.activation(j).overlaps(head.chain.value(j, found.number()))
+            there = [latent.measurement(k, j) for k in range(3)]
+            recorded = [F(v.numerator, v.unit) for v in there if isinstance(v, Exact)]
+            nearest = recorded.index(min(recorded))
+            if nearest not in moved and values[nearest] == min(values):
+                kept += bool(moved)
+                assert found is latent.best(j)
+    assert kept > 20
+
+
 @pytest.mark.parametrize("geometry", ["euclidean", "angular"])
 @pytest.mark.parametrize("moved", [(), (2,), (0,), (0, 1), (0, 1, 2)])
 def test_pooled_values_are_exact_where_everything_is_rational(
@@ -149,6 +190,7 @@ def test_pooled_values_are_exact_where_everything_is_rational(
     head = head_of(geometry, pooling=Pooling("mean"), inner=RISES, banks=banks)
     latent = Latent(head, np.array(FINE, np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    here.need(dict.fromkeys(moved, range(3)))
     values = vectors(latent, moved)
     with ctx.workprec(400):
         for j in range(3):
@@ -164,6 +206,21 @@ def test_pooled_values_are_exact_where_everything_is_rational(
             if not {0, 1} & set(moved) and j < 2:
                 assert abs(as_ball(latent.level(j).number()) - wanted) < arb(2) ** -300
     assert latent.level(0) is latent.level(0)
+
+
+def test_pooled_values_where_all_was_measured_at_once() -> None:
+    """A location that is far now is no nearest one, and still one of those that are pooled."""
+    head = head_of("euclidean", pooling=Pooling("mean"), inner=RISES)
+    latent = Latent(head, np.array(FINE, np.float32))
+    far = [4096 << latent.shift, 0]
+    here = latent.moved({2: Point(far)})
+    here.need({2: range(3)})
+    there = [F(4096), F(0)]
+    with ctx.workprec(400):
+        for j in range(3):
+            values = [defined(head, z, j) for z in (*vectors(latent, ())[:2], there)]
+            wanted = sum((one[0] for one in values if isinstance(one, tuple)), F(0))
+            assert abs(here.activation(j) + number(wanted)) < arb(2) ** -300
 
 
 def test_pooled_exponentials_are_balls() -> None:

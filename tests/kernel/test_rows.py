@@ -196,7 +196,7 @@ def entry(prototype: int = 2, via: int = 0, stretch: float = 1.0) -> ImpliedBoun
 
 
 def implied(head: Head, *entries: ImpliedBound, named: Sequence[int] = (0, 1)) -> list[str]:
-    return list(implied_complaints(head, entries, set(named)))
+    return list(implied_complaints(head, entries, set(named), set(named)))
 
 
 @pytest.mark.trust(22)
@@ -206,11 +206,12 @@ def test_malformed_implied_bounds_are_refused() -> None:
     assert implied(head, entry(), entry(3))[0].startswith("implied bound 1: prototype out of range")
     assert "not stated" in implied(head, entry(2, 2))[0]
     assert "not stated" in implied(head, entry(2, 3))[0]
-    for stretch in (0.0, -1.0):
-        assert "not positive" in implied(head, entry(stretch=stretch))[0]
+    for stretch in (0.0, -1.0, -3.0):
+        assert "bounds nothing" in implied(head, entry(stretch=stretch))[0]
+    assert not implied(head, entry(stretch=-(2.0**-1000)), entry(1, stretch=-0.75))
     own = [Length(Fraction(k)) for k in (1, 2, 3)]
     scales = {"scales": ([1] * 6, 0)}
-    assert not implied(head_of("angular"), entry())
+    assert not implied(head_of("angular"), entry(), entry(stretch=-3.0))
     for other in (
         head_of("linear"),
         head_of("diagonal", **scales),
@@ -279,10 +280,10 @@ def test_implied_bounds_are_the_formula_rounded_up(stretch: float) -> None:
     s, near = Fraction(stretch), Fraction(3, 8)
     apart = Fraction(4 * 4 + 3 * 3, 4)  # of 1 and 2
     entries = [entry(1, 2, stretch), entry(2, 2, stretch)]
-    found = list(implied_bounds(head, entries, {2: (3, 8)}))
+    found = list(implied_bounds(head, entries, {2: (3, 8)}, {}))
     exact = (1 + s) * near + (1 + 1 / s) * apart
     assert found == [
-        (1, math.ceil(exact * ONE)), (2, math.ceil((1 + s) * near * ONE)),
+        (1, None, math.ceil(exact * ONE)), (2, None, math.ceil((1 + s) * near * ONE)),
     ]  # fmt: skip
 
 
@@ -296,8 +297,8 @@ def test_implied_bounds_of_angles_are_almost_the_best(
     points = [[-3, 1], [3, 8], [8, 4], [1, 7]]
     head = small_head(points, linear([[1] * 4, [0] * 4]), shift=1, geometry="angular")
     s, h = Fraction(stretch), Fraction(*near)
-    found = list(implied_bounds(head, [entry(j, 1, stretch) for j in range(4)], {1: near}))
-    for j, high in found:
+    found = list(implied_bounds(head, [entry(j, 1, stretch) for j in range(4)], {1: near}, {}))
+    for j, _, high in found:
         apart = [Fraction(a) - s * b for a, b in zip(points[j], points[1], strict=True)]
         square = sum((x * x for x in apart), Fraction(0)) / 4
         rest = Fraction(high, ONE) - s * h
@@ -305,14 +306,14 @@ def test_implied_bounds_of_angles_are_almost_the_best(
         assert square <= rest**2 < square * (1 + Fraction(1, 2**30))
     doubled = small_head([[3, 8], [6, 16]], linear([[1, 0], [0, 1]]), shift=1, geometry="angular")
     for j, times, unit in ((1, 2.0, 1), (0, 0.5, 2)):
-        ((_, high),) = implied_bounds(doubled, [entry(j, 1 - j, times)], {1 - j: near})
+        ((_, _, high),) = implied_bounds(doubled, [entry(j, 1 - j, times)], {1 - j: near}, {})
         assert Fraction(high, ONE) - Fraction(times) * h == Fraction(1, unit << 40)
 
 
 def test_a_stretch_that_bounds_nothing_is_an_error() -> None:
     head = head_of()
     with pytest.raises(CertificateError):
-        list(implied_bounds(head, [entry(1, 0, -1.0)], {0: (1, 1)}))
+        list(implied_bounds(head, [entry(1, 0, -2.0)], {}, {0: (1, 1)}))
 
 
 def activation(prototype: int, low: float, high: float) -> ActivationFact:

@@ -13,8 +13,11 @@ from protoproof.certificate.schema import Core
 from protoproof.kernel import ModelFile, check
 from protoproof.kernel.budget import MAX_BYTES, MAX_STEPS, Budget, OutOfBudgetError
 from protoproof.kernel.float32.budget import rounding
+from protoproof.kernel.float32.measured import Measuring
 from protoproof.kernel.float32.record import Record
+from protoproof.kernel.float32.rows import Line
 from protoproof.kernel.latent.measurer import Measurer, Point
+from protoproof.kernel.model.symbolic.tables import Program
 from tests.support.kernel.algebra import made
 from tests.support.kernel.builders import Scene, file, pair_core, scene, topk_core
 from tests.support.kernel.float32 import at_f
@@ -84,29 +87,38 @@ def _programs(count: int) -> Trial:
 def test_lines_of_one_row_are_charged_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row may be of as many measurements as it has programs: a file of one kilobyte would ask for
     their square, which nobody paid for."""
+    composed: list[int] = []
+    compose = Measuring._composed
+
+    def counted(rules: Measuring, number: int, through: Program, program: int) -> Line | None:
+        composed.append(number)
+        return compose(rules, number, through, program)
+
+    monkeypatch.setattr(Measuring, "_composed", counted)
+    with Budget().active() as plain:
+        made_ = sum(len(p.lines) for p in rounding(_programs(24).bound).kept.plans.values())
+    assert made_ >= 24**2
+    assert plain.steps > made_ << 16
+    assert plain.alive > made_ << 9
+    composed.clear()
     trial = _programs(24)
-    kept = trial.known.kept
+    with (
+        pytest.raises(OutOfBudgetError, match="the lines of measurements"),
+        Budget(plain.steps // 3).active(),  # most is paid for them, more than once
+    ):
+        rounding(trial.bound)
+    assert len(composed) < 24**2
+    assert trial.known.execution is not None
+    count = len(composed)
     support = import_module("tests.support.level_f")
     budgets: list[Budget] = []
-
-    def allowed(steps: int) -> None:
-        budgets.append(Budget(steps, MAX_BYTES))
-        monkeypatch.setattr(support, "Budget", lambda: budgets[-1])
+    monkeypatch.setattr(support, "Budget", lambda: budgets[-1])
+    for _ in range(2):  # whoever made them
+        budgets.append(Budget())
         trial.allowed(0, ())
-
-    with Budget().active() as plain:
-        rounding(trial.bound)
-    with pytest.raises(OutOfBudgetError, match="the lines of measurements"):
-        allowed(plain.steps + (1 << 25))
-    assert len(kept.composed) < 24**2
-    allowed(MAX_STEPS)
-    made_ = sum(len(plan.lines) for plan in kept.plans.values())
-    assert made_ >= 24**2
-    assert budgets[-1].steps > plain.steps + (made_ << 16)
-    assert budgets[-1].alive > made_ << 9
-    allowed(MAX_STEPS)  # whoever made them
-    assert budgets[-1].steps == budgets[-2].steps
-    assert budgets[-1].alive == budgets[-2].alive
+    assert budgets[0].steps > plain.steps + (made_ << 16)
+    assert (budgets[0].steps, budgets[0].alive) == (budgets[1].steps, budgets[1].alive)
+    assert len(composed) == count
 
 
 def test_what_is_no_number_is_not_known() -> None:

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protoproof.errors import ModelError
-from protoproof.kernel.float32.budget import _quotients
 from protoproof.kernel.float32.rows import sizes
+from protoproof.kernel.float32.scores import _quotients
 from protoproof.kernel.model.real import Real
 from protoproof.kernel.model.symbolic.arrays import Exact, dyadic, multiply, require_short
 from protoproof.kernel.model.symbolic.expressions import Expressions, Irrational

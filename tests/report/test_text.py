@@ -16,11 +16,11 @@ from protoproof.report.page.text import (
     class_name,
     label,
     nearest,
-    plural,
     seconds,
     signed,
     visible,
 )
+from protoproof.wording import plural
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻−", "0123456789--")

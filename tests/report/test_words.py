@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from protoproof.certificate.schema import ActivationFact, BoxDomain, CeilingFact, PairFact
+from protoproof.certificate.schema import (
+    ActivationFact,
+    BoxDomain,
+    CeilingFact,
+    PairFact,
+    Superfluous,
+)
 from protoproof.explanation import quantities
 from protoproof.kernel.claims import Necessary, SubsetMinimal, Sufficient
 from protoproof.kernel.obligations import RULES
@@ -13,6 +19,7 @@ from protoproof.network.head.head import Head
 from protoproof.prover.proof import ends as inflate
 from protoproof.report.page.facts import brief_words, fact_words
 from protoproof.report.page.reading import Reading
+from protoproof.report.page.stated import claimed_words
 from protoproof.report.page.words import OBLIGATIONS, claims_words, domain_words, limits_words
 from tests.support.heads import prototype_head, similarity
 from tests.support.pages import make_core, make_reading, make_scene
@@ -140,9 +147,18 @@ def test_limits_say_what_is_open() -> None:
     text = " ".join(limits_words(core, 2, 3))
     assert f"Necessity is open for {facts - 2} facts" in text
     assert "may exist. It has at least 3 facts." in text
-    assert "name some needlessly" not in text
+    assert "cannot leave out single ones" not in text
     listed = make_core(make_scene(), "topk")
-    assert "may still name some needlessly" in " ".join(limits_words(listed, 0, None))
+    assert "cannot leave out single ones" in " ".join(limits_words(listed, 0, None))
+    spare = (
+        Superfluous(fact=0, evidence=core.evidence),
+        Superfluous(fact=2, evidence=core.evidence),
+    )
+    fewer = core.model_copy(update={"superfluous": spare})
+    text = " ".join(limits_words(fewer, 1, None))
+    assert f"Necessity is open for {facts - 3} fact" in text
+    (said,) = [words for words in claimed_words(fewer, "cat") if words.startswith("Superfluous")]
+    assert "each of the facts 1, 3 alone" in said
     closed = " ".join(limits_words(core, facts, facts))
     assert "Necessity" not in closed
     assert "may exist" not in closed

@@ -15,7 +15,13 @@ from onnx import TensorProto, helper
 from protoproof.certificate.schema import Core, IntervalEvidence
 from protoproof.kernel import ModelFile
 from protoproof.kernel.budget import Budget
-from protoproof.kernel.float32.budget import Allowance, Rounding, allowances, rounding
+from protoproof.kernel.float32.budget import (
+    Rounding,
+    allowances,
+    allowances_anywhere,
+    rounding,
+)
+from protoproof.kernel.float32.scores import Allowance
 from protoproof.kernel.latent.bounded import BoundedDomain
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.model.file import BoundHead
@@ -50,8 +56,10 @@ class Trial:
         with Budget().active():
             return rounding(self.bound)
 
-    def allowed(self, predicted: int, labels: tuple[int, ...]) -> dict[int, Allowance]:
-        """Where nothing is known of a latent but that it is in the box."""
+    def allowed(
+        self, predicted: int, labels: tuple[int, ...], anywhere: bool = False
+    ) -> dict[int, Allowance]:
+        """Where nothing is known of a latent but that it is in the box, or not even that."""
         head = self.bound.head
         every = range(head.class_count)
         about_labels = head.decision.kind == "labels"
@@ -66,6 +74,8 @@ class Trial:
         where = BoundedDomain.around(np.full(shape, self.low), np.full(shape, self.high))
         with Budget().active():
             asked = cast(Core, core)
+            if anywhere:
+                return allowances_anywhere(self.bound, asked)
             return allowances(self.bound, asked, Bounds(head, asked, where), where)
 
     def run(self, count: int, seed: int = 0) -> Trial:
@@ -75,7 +85,7 @@ class Trial:
         rounded = Rounded(self.model, self.bound.latents, output)
         runtime = Runtime(self.model, precise.cuts, output)
         rng = np.random.default_rng(seed)
-        kept: dict[Any, dict[int, Allowance]] = {}
+        kept: dict[Any, list[dict[int, Allowance]]] = {}
         for number in range(count):
             spread = (1.0, 0.05)[number % 2]
             latent = {
@@ -87,10 +97,11 @@ class Trial:
             exact = precise([latent[name] for name in precise.cuts])
             which = int(np.argmax(exact)), tuple(np.flatnonzero(exact > 0).tolist())
             if which not in kept:
-                kept[which] = self.allowed(*which)
-            for mode in MODES:
-                self.compare(exact, rounded(latent, mode, seed + number), kept[which], mode, which)
-            self.compare(exact, runtime(latent), kept[which], "runtime", which)
+                kept[which] = [self.allowed(*which, anywhere) for anywhere in (False, True)]
+            computed = [(mode, rounded(latent, mode, seed + number)) for mode in MODES]
+            for mode, scores in (*computed, ("runtime", runtime(latent))):
+                for allowed in kept[which]:
+                    self.compare(exact, scores, allowed, mode, which)
         return self
 
     def compare(

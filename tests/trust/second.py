@@ -48,8 +48,9 @@ def certificates(here: Made, rng: np.random.Generator, count: int) -> list[Core]
         if named and alike and here.kind.geometry in ("euclidean", "angular"):
             banks = here.banks[1]
             evidence["implied"] = tuple(
-                ImpliedBound(prototype=j, via=named[0], stretch=float(rng.integers(1, 9)).hex())
+                ImpliedBound(prototype=j, via=named[0], stretch=stretch.hex())
                 for j in range(COUNT)
+                for stretch in (float(rng.integers(1, 9)), -float(rng.uniform(0.01, 0.99)))
                 if banks[j] == banks[named[0]] and j != named[0]
             )
         made_core = here.core(tuple(facts), **evidence)

@@ -30,7 +30,7 @@ Inductive step :=
 | SLeast (j : nat) (refs : list nat)
 | SLeastAmong (j i : nat) (refs : list nat)
 | SUp (j l i : nat)
-| SLow (l j i : nat)
+| SLow (at_ : place) (j i : nat)
 | SPool (j : nat) (refs : list (option nat * option nat))
 | SImplied (j v i : nat) (s t ball : Z)
 | SOnly (j : nat)
@@ -210,6 +210,14 @@ Definition upper_at (l j i : nat) : option Z :=
   | Some (PQ p (QM k) _ hi) => if covers p (Some l) && Nat.eqb k j then hi else None
   | _ => None
   end.
+Definition low_value (j i : nat) : option Z :=
+  match get prems i with
+  | Some (PV k lo _) => if Nat.eqb k j then lo else None
+  | Some (PFloor b ex) => if Nat.ltb j (np c) && negb (exempt j ex) then Some b else None
+  | Some (PQ None (QM k) lo _) =>
+      if nearest j && Nat.eqb k j then match places_ j with [] => None | _ => lo end else None
+  | _ => None
+  end.
 (** the least of the lower bounds at some locations, but for one; [None] inside: there is no other *)
 Fixpoint least_at (j : nat) (but : option nat) (ls refs : list nat) : option (option Z) :=
   match ls with
@@ -379,9 +387,13 @@ Definition derive (s : step) : option prem :=
       if nearest j && measures_ l j then
         match upper_at l j i with Some b => Some (PV j None (Some b)) | None => None end
       else None
-  | SLow l j i =>
+  | SLow (Some l) j i =>
       if measures_ l j then
         match lower_at l j i with Some b => Some (PQ (Some l) (QM j) (Some b) None) | None => None end
+      else None
+  | SLow None j i =>
+      if nearest j then
+        match low_value j i with Some b => Some (PQ None (QM j) (Some b) None) | None => None end
       else None
   | SPool j refs =>
       match get (insides c) j, get (kinds c) j with
@@ -482,14 +494,6 @@ Definition derive (s : step) : option prem :=
   end.
 
 (** ** Activations *)
-Definition low_value (j i : nat) : option Z :=
-  match get prems i with
-  | Some (PV k lo _) => if Nat.eqb k j then lo else None
-  | Some (PFloor b ex) => if Nat.ltb j (np c) && negb (exempt j ex) then Some b else None
-  | Some (PQ None (QM k) lo _) =>
-      if nearest j && Nat.eqb k j then match places_ j with [] => None | _ => lo end else None
-  | _ => None
-  end.
 Definition high_value (j i : nat) : option Z :=
   match get prems i with
   | Some (PV k _ hi) => if Nat.eqb k j then hi else None

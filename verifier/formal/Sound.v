@@ -713,6 +713,20 @@ Proof.
   - apply M in ei. cbn in ei. apply ei. pose proof (covers_ok p (Some k) k cv eq_refl). destruct p; auto. lia.
 Qed.
 
+Lemma low_value_ok j i a : low_value c prems j i = Some a -> IZR a <= g * value H z j.
+Proof.
+  unfold low_value. intros e.
+  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
+  - destruct p; [discriminate|]. destruct q as [k| | | |]; try discriminate.
+    destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
+    destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
+    destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
+    destruct (in_places _ _ hl) as [l1 l2]. destruct (m l0 l1 l2) as [w _]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. rewrite <- q. exact w.
+  - destruct (Nat.eqb k j) eqn:ek; [|discriminate]. apply Nat.eqb_eq in ek. subst. destruct m as [w _]. exact w.
+  - destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
+    inv_some; subst. now apply m.
+Qed.
+
 Theorem derive_ok s k : derive isqrt c unit fine rounds prems ps s = Some k -> phold k.
 Proof.
   destruct s; cbn [derive]; intros e.
@@ -756,8 +770,13 @@ Proof.
     destruct (measures_ok _ _ H1) as [hl _]. apply upper_at_ok in eu; auto. split; cbn [fst snd above below]; [exact I|]. fold g.
     pose proof (nearest_le _ _ H0 hl). nra.
   - (* SLow *)
-    destruct (measures_ c l j) eqn:em; [|discriminate]. destruct (lower_at c prems l j i) as [b|] eqn:el; [|discriminate]. inv_some; subst k.
-    destruct (measures_ok _ _ em) as [hl _]. apply lower_at_ok in el; auto. split; cbn [fst snd above below qval]; [exact el|exact I].
+    destruct at_ as [l|].
+    + destruct (measures_ c l j) eqn:em; [|discriminate]. destruct (lower_at c prems l j i) as [b|] eqn:el; [|discriminate]. inv_some; subst k.
+      destruct (measures_ok _ _ em) as [hl _]. apply lower_at_ok in el; auto. split; cbn [fst snd above below qval]; [exact el|exact I].
+    + destruct (nearest c j) eqn:en; [|discriminate]. destruct (low_value c prems j i) as [b|] eqn:el; [|discriminate]. inv_some; subst k.
+      apply low_value_ok in el. intros l hl hm.
+      assert (hpj : In l (places H j)) by (unfold places; apply filter_In; split; [apply in_seq; lia|exact hm]).
+      pose proof (nearest_le _ _ en hpj). split; cbn [fst snd above below qval]; [fold g; nra|exact I].
   - (* SPool *)
     destruct (get (insides c) j) as [inner_|] eqn:ein; [|discriminate]. destruct (get (kinds c) j) as [kind|] eqn:ek; [|discriminate].
     destruct (inside_itvs isqrt c unit fine rounds prems j inner_ (places_ c j) refs) as [is|] eqn:ei; [|discriminate].
@@ -914,19 +933,6 @@ Qed.
 (** ** Activations *)
 Lemma places_in j l : In l (places_ c j) -> In l (places H j).
 Proof. intros q. destruct (places_eq j) as [_ e]; [intros e; rewrite e in q; destruct q|]. now rewrite <- e. Qed.
-Lemma low_value_ok j i a : low_value c prems j i = Some a -> IZR a <= g * value H z j.
-Proof.
-  unfold low_value. intros e.
-  destruct (get prems i) as [[p q lo hi|k lo hi|b ex| | | | | |]|] eqn:ei; try discriminate; pose proof (M _ _ ei) as m; cbn in m.
-  - destruct p; [discriminate|]. destruct q as [k| | | |]; try discriminate.
-    destruct (nearest c j && Nat.eqb k j)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.eqb_eq in b2. subst k.
-    destruct (places_ c j) as [|l ls] eqn:ep; [discriminate|]. destruct (places_eq j) as [hj hpl]; [rewrite ep; discriminate|].
-    destruct (nearest_at j b1) as [l0 [hl q]]; [rewrite <- hpl, ep; discriminate|].
-    destruct (in_places _ _ hl) as [l1 l2]. destruct (m l0 l1 l2) as [w _]. rewrite e in w. cbn in w. fold g in w. cbn [qval] in w. rewrite <- q. exact w.
-  - destruct (Nat.eqb k j) eqn:ek; [|discriminate]. apply Nat.eqb_eq in ek. subst. destruct m as [w _]. exact w.
-  - destruct (_ && _)%bool eqn:eb; [|discriminate]. apply andb_prop in eb. destruct eb as [b1 b2]. apply Nat.ltb_lt in b1. apply negb_true_iff in b2.
-    inv_some; subst. now apply m.
-Qed.
 Lemma high_value_ok j i a : high_value c prems j i = Some a -> g * value H z j <= IZR a.
 Proof.
   unfold high_value. intros e.

@@ -114,7 +114,7 @@ let step = function
   | SLeast (j, is) -> call "SLeast" [ nat j; refs is ]
   | SLeastAmong (j, i, is) -> call "SLeastAmong" [ nat j; nat i; refs is ]
   | SUp (j, l, i) -> call "SUp" [ nat j; nat l; nat i ]
-  | SLow (l, j, i) -> call "SLow" [ nat l; nat j; nat i ]
+  | SLow (at, j, i) -> call "SLow" [ ref_ at; nat j; nat i ]
   | SPool (j, is) -> call "SPool" [ nat j; list (pair ref_ ref_) is ]
   | SImplied (j, v, i, s, t, ball) -> call "SImplied" [ nat j; nat v; nat i; z s; z t; z ball ]
   | SOnly j -> call "SOnly" [ nat j ]

@@ -235,7 +235,7 @@ let step s =
   | "least" -> let j = nat s in SLeast (j, many nat s)
   | "least-among" -> let j = nat s in let i = nat s in SLeastAmong (j, i, many nat s)
   | "up" -> let j = nat s in let l = nat s in SUp (j, l, nat s)
-  | "low" -> let l = nat s in let j = nat s in SLow (l, j, nat s)
+  | "low" -> let at = ref_ s in let j = nat s in SLow (at, j, nat s)
   | "pool" -> let j = nat s in SPool (j, many (pair ref_ ref_) s)
   | "implied" -> let j = nat s in let v = nat s in let i = nat s in let k = z s in let t = z s in SImplied (j, v, i, k, t, z s)
   | "only" -> SOnly (nat s)

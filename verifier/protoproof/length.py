@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from protoproof.wording import plural
+
 
 def numbers(facts: Iterable[Any], locations: int) -> int:
     """The numbers that a person must read: of every fact its value, the prototype that it is about
@@ -39,7 +41,5 @@ def of_pair(locations: int) -> int:
 
 def size_words(facts: int, figures: int | None) -> str:
     """``9 facts with 147 numbers``; the facts alone where the numbers are not known."""
-    said = f"{facts} fact{'' if facts == 1 else 's'}"
-    if figures is None or not facts:
-        return said
-    return f"{said} with {figures} number{'' if figures == 1 else 's'}"
+    said = plural(facts, "fact")
+    return said if figures is None or not facts else f"{said} with {plural(figures, 'number')}"

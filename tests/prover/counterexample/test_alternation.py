@@ -68,6 +68,25 @@ def test_the_least_value_on_a_sphere_that_limits_cut(seed: int) -> None:
 
 @settings(max_examples=5)
 @given(seeds)
+def test_no_admissible_point_is_more_similar_than_the_limits_allow(seed: int) -> None:
+    instance = random_instance(seed, prototypes=6, channels=3, grid=(1, 1))
+    search, _ = searched(instance)
+    alternation = search.alternation
+    alternation.improved([Start(search.demands, 0, instance.latent)], [[0]], rounds=0)
+    rng = np.random.default_rng(seed)
+    limit = rng.uniform(0.0, 1.5, len(alternation.columns)) * (rng.random(6) < 0.6)
+    most = alternation._reach(limit)
+    points = alternation.prototypes[rng.integers(6, size=20_000)] + rng.normal(size=(20_000, 3))
+    measured = alternation._measured(points)
+    good = measured[(measured >= limit).all(axis=1)][:, : len(most)]
+    similar = alternation.descent.similarity.value(good, alternation.weighed)
+    assert (similar <= most + 1e-9).all()
+    bare = alternation.descent.similarity.value(limit[: len(most)], alternation.weighed)
+    assert (most <= bare + 1e-9).all()
+
+
+@settings(max_examples=5)
+@given(seeds)
 @pytest.mark.parametrize("make", [random_instance, unequal])
 def test_improved_latents_meet_the_demands(make: object, seed: int) -> None:
     instance = make(seed, prototypes=10, grid=(3, 3))  # type: ignore[operator]

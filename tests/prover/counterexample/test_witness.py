@@ -15,14 +15,19 @@ from protoproof.explanation.explainer import Explainer
 from protoproof.kernel import check
 from protoproof.network import load
 from protoproof.prover.counterexample.feasible_set import Spheres
-from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.counterexample.needed import Found
+from protoproof.prover.counterexample.witness import find_witnesses, needed
 from protoproof.prover.latent.domain import Box, Domain, Free
-from protoproof.prover.latent.facts import FactSet
+from protoproof.prover.latent.facts import FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.latent.replay import Replay
 from protoproof.prover.oracle.interval import IntervalOracle
-from protoproof.prover.proof.encode import certificate_core, stored_witnesses
+from protoproof.prover.proof.encode import (
+    certificate_core,
+    stored_superfluous,
+    stored_witnesses,
+)
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.deletion import by_worth, delete
 from protoproof.prover.search.pairs import grow
@@ -82,6 +87,35 @@ def test_the_checker_accepts_every_witness(domain: Domain, vocabulary: str, seed
     (judged,) = [o for o in report.obligations if o.number == 10]
     assert judged.passed, judged.detail
     assert report.necessary == tuple(witness.fact for witness in found)
+
+
+@settings(max_examples=10)
+@given(seeds)
+@VOCABULARIES
+def test_the_checker_accepts_that_a_fact_too_many_is_superfluous(
+    vocabulary: str, seed: int
+) -> None:
+    here = builders.scene(seed)
+    instance = instance_of(here)
+    least = minimal(instance, Free(), vocabulary)
+    assume(least is not None)
+    assert least is not None
+    planted = pair_fact(instance, 0, 0)
+    assume(planted not in set(least))
+    facts = of_facts([*least, planted])
+    known = needed(instance, Free(), facts)
+    assert list(facts).index(planted) in known.spared
+    assert not known.spared & set(known.found)
+    core = builders.core(
+        here,
+        stored_facts(facts),
+        "mixed",
+        witnesses=stored_witnesses(known.witnesses),
+        superfluous=stored_superfluous(instance, Free(), facts, known.spared),
+    )
+    report = check(builders.file(core), here.data)
+    assert report.obligations[9].passed, report.obligations[9].detail
+    assert {each.fact for each in core.superfluous} == known.spared
 
 
 @settings(max_examples=20)

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 
 from protoproof.network.head.unrounded import integers
 from protoproof.prover.latent.domain import Box, Free
-from protoproof.prover.latent.facts import FactSet, PairFact
+from protoproof.prover.latent.facts import CeilingFact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, pair_fact
 from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.latent.replay_any import judge_of
+from protoproof.prover.latent.replay_near import NearFirst, NearReplay
 from tests.support.strategies import random_instance, seeds
 
 
@@ -102,6 +104,47 @@ def test_a_losing_latent_survives() -> None:
     assert replay.survives(facts, fact, rival, [move])
     assert not replay.survives(facts, fact, rival, [])  # v itself does not lose
     assert not replay.survives(facts, fact, rival, [move, move])  # one location, twice
+
+
+@settings(max_examples=20)
+@given(seeds)
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_float64_says_yes_only_where_the_exact_replay_does(kept: int, seed: int) -> None:
+    """Latents around the one that a fact is exact about, many of them on the wrong side of it."""
+    instance = random_instance(seed)
+    near, exact = NearReplay(instance), Replay(instance, Free())
+    move = random_move(instance, seed, kept)
+    row = exact._row(move)
+    assert row is not None
+    row.require(range(len(instance.head.prototypes)))
+    measured = np.array([int(n) / int(row.denominator) for n in row.numerators.values()])
+    seen = np.argmin(instance.measurement, axis=0)
+    facts: list[FactSet] = [FactSet()]
+    for j in range(len(measured)):
+        low, free = (
+            activation_fact(instance, j).lower,
+            tuple(np.delete(np.arange(len(measured)), j)),
+        )
+        bound = min(low, float(measured[j]))
+        ends = (bound, np.nextafter(bound, np.inf), bound * (1 - 1e-12), bound * (1 + 1e-12))
+        facts += [FactSet(ceilings=(CeilingFact(float(end), free),)) for end in ends if end <= low]
+        facts.append(FactSet(activations=(activation_fact(instance, j),)))
+        facts.append(FactSet(pairs=(pair_fact(instance, int(seen[j]), j),)))
+        facts.append(FactSet(pairs=(pair_fact(instance, move.location, j),)))
+    for rival in instance.rivals:
+        for some in facts:
+            if near.survives(list(some), rival, [move]):
+                assert exact.survives(some, None, rival, [move])
+
+
+def test_float64_knows_that_a_clear_loss_is_one() -> None:
+    instance, facts, fact, rival, move = losing()
+    assert NearReplay(instance).survives([], rival, [move])
+    judge = judge_of(instance, Free())
+    assert isinstance(judge, NearFirst)
+    assert judge.survives(facts, fact, rival, [move])
+    assert not judge.survives(facts, None, rival, [move])
+    assert not judge.survives(facts, fact, rival, [move, move])
 
 
 def test_a_fact_that_is_not_dropped_has_to_hold() -> None:

@@ -14,6 +14,7 @@ from protoproof.prover.oracle.interval import IntervalOracle, IntervalState
 from protoproof.prover.search import activations as module
 from protoproof.prover.search.ceiling import ceiling
 from protoproof.prover.search.greedy_cover import Cover
+from protoproof.prover.search.in_step import InStep
 from protoproof.prover.search.mixed import mixed
 from protoproof.prover.search.search import candidates
 from protoproof.prover.search.topk import topk
@@ -90,13 +91,50 @@ def test_rows_on_demand_are_the_same_rows(seed: int) -> None:
     state = state_of(seed, Free())
     whole = Cover(state, 1e-8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_CHUNK", 20)
+        patch.setattr(module, "CHUNK", -1)  # no room at all
         parts = Cover(state, 1e-8)
-        assert parts._rows is None
+        assert parts.rows is None
         for start in (8, 11):
             assert whole.greedy([start], 99, ceilings=True) == parts.greedy(
                 [start], 99, ceilings=True
             )
+
+
+@settings(max_examples=30)
+@given(seeds, st.booleans(), st.one_of(st.none(), st.integers(2, 9)))
+def test_searches_in_step_find_what_each_finds_alone(
+    seed: int, ceilings: bool, limit: int | None
+) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    assert InStep.suits(cover, len(cover.levels))
+    together = cover.smallest(cover.levels, ceilings=ceilings, limit=limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(InStep, "suits", lambda cover, count: False)
+        alone = cover.smallest(cover.levels, ceilings=ceilings, limit=limit)
+    assert (together is None) is (alone is None)
+    if together is not None and alone is not None:
+        assert cover.closes(together)
+        assert len(together) == len(alone)
+
+
+@settings(max_examples=30)
+@given(seeds, st.integers(0, 4))
+def test_every_round_in_step_adds_what_adds_most(seed: int, rounds: int) -> None:
+    cover = Cover(state_of(seed, Free()), 1e-8)
+    searches = InStep(cover, cover.levels, ceilings=True)
+    pool = np.arange(2 * cover.count)
+    for _ in range(rounds):
+        searches.closed()
+        before = searches.facts.tolist()
+        searches.advance(99)
+        after = {tuple(facts[:-1]): facts[-1] for facts in searches.facts.tolist()}
+        for facts in before:
+            gains = cover.gains(pool, cover.after(facts))
+            gains[facts] = 0.0
+            if tuple(facts) in after:
+                most = float(gains.max())
+                # both are differences of larger numbers
+                assert gains[after[tuple(facts)]] == pytest.approx(most, rel=1e-6, abs=1e-8)
 
 
 def test_few_levels_are_kept_of_many() -> None:

@@ -126,6 +126,34 @@ class Scene:
                 result.append(ImpliedBound(prototype=j, via=via, stretch=clipped.hex()))
         return tuple(result)
 
+    def kept_off(self, facts: Sequence[Fact]) -> tuple[ImpliedBound, ...]:
+        """For every prototype that no fact is about, the best lower bound that one about another
+        gives, where that is one."""
+        p = self.tiny.prototypes.astype(np.float64)
+        far: dict[int, float] = {}
+        for fact in facts:
+            if isinstance(fact, ActivationFact):
+                bounds = {fact.prototype: float.fromhex(fact.lower)}
+            elif isinstance(fact, CeilingFact):
+                under = set(range(len(p))).difference(fact.exempt)
+                bounds = dict.fromkeys(under, float.fromhex(fact.bound))
+            else:
+                bounds = {}
+            far = {j: max(far.get(j, 0.0), bounds.get(j, 0.0)) for j in {*far, *bounds}}
+        result = []
+        for j in range(len(p)):
+            reach = {
+                i: math.sqrt(least) - float(np.linalg.norm(p[i] - p[j]))
+                for i, least in far.items()
+                if j not in far
+            }
+            via = max(reach, key=reach.__getitem__, default=None)
+            if via is not None and reach[via] > 0:
+                stretch = reach[via] / math.sqrt(far[via]) - 1
+                clipped = min(max(stretch, 2.0**-30 - 1), -(2.0**-30))
+                result.append(ImpliedBound(prototype=j, via=via, stretch=clipped.hex()))
+        return tuple(result)
+
     def hull(self, location: int, named: Sequence[int]) -> tuple[NDArray[np.float64], float]:
         """Projection of v_l on the affine hull of the named prototypes, and its distance."""
         p = self.tiny.prototypes.astype(np.float64)
@@ -254,7 +282,9 @@ def core(
         "premises": "exact",
         "facts": tuple(facts),
         "rivals": tuple(here.rivals),
-        "evidence": IntervalEvidence(blocks=tuple(blocks), implied=here.implied(facts)),
+        "evidence": IntervalEvidence(
+            blocks=tuple(blocks), implied=(*here.implied(facts), *here.kept_off(facts))
+        ),
     }
     return Core(**{**fields, **changes})
 

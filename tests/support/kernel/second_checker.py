@@ -173,8 +173,11 @@ class Second:
                     result[j] = max(a, number(fact["bound"])), b
         for entry in self.core["evidence"]["implied"]:
             i, j, s = entry["via"], entry["prototype"], number(entry["stretch"])
-            if not s > 0:
+            if not (s > 0 or -1 < s < 0):
                 raise RefusedError
+            if s < 0:
+                result[j] = max(result[j][0], self.kept_off(i, j, s)), result[j][1]
+                continue
             fact = next(
                 f for f in self.core["facts"] if f["kind"] == "activation" and f["prototype"] == i
             )
@@ -182,6 +185,20 @@ class Second:
             reach = (1 + iv.mpf(s)) * number(fact["upper"]) + (1 + 1 / iv.mpf(s)) * apart
             result[j] = result[j][0], min(result[j][1], mpf(reach.b))
         return result
+
+    def kept_off(self, i: int, j: int, s: Any) -> Any:
+        """How near no location comes to a prototype, as none comes near another one."""
+        facts = self.core["facts"]
+        ends = [
+            number(f["lower"]) for f in facts if f.get("prototype") == i and f["kind"] != "pair"
+        ]
+        ends += [
+            number(f["bound"]) for f in facts if f["kind"] == "ceiling" and i not in f["exempt"]
+        ]
+        if not ends:
+            raise RefusedError
+        apart = iv.mpf(distance(self.prototypes[i], self.prototypes[j]))
+        return mpf(((1 + iv.mpf(s)) * max(ends) + (1 + 1 / iv.mpf(s)) * apart).a)
 
     def margins_positive(self, ends: list[tuple[Any, Any]]) -> bool:
         return all(self.margin(rival, ends).a > 0 for rival in self.core["rivals"])

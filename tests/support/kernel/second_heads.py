@@ -241,8 +241,13 @@ class SecondHead:
             if isinstance(f, ActivationFact)
         }
         for entry in self.core.evidence.implied:
-            s, h = mpf(float.fromhex(entry.stretch)), upper[entry.via]
+            s = mpf(float.fromhex(entry.stretch))
             i, j = self.p[entry.via], self.p[entry.prototype]
+            if s < 0:
+                near, far = found[entry.prototype]
+                found[entry.prototype] = above(near, self._kept_off(i, j, s, entry.via)), far
+                continue
+            h = upper[entry.via]
             if self.kind.geometry == "angular":
                 apart = iv.sqrt(iv.mpf(self.norm([b - s * a for a, b in zip(i, j, strict=True)])))
                 reach = iv.mpf(s * h) + apart
@@ -252,6 +257,20 @@ class SecondHead:
             near, far = found[entry.prototype]
             found[entry.prototype] = near, below(far, reach)
         return found
+
+    def _kept_off(self, i: list[mpf], j: list[mpf], s: mpf, via: int) -> Any:
+        """Below the measurement of j wherever that of i is at least what facts say."""
+        h = max(
+            mpf(float.fromhex(f.bound if isinstance(f, CeilingFact) else f.lower))
+            for f in self.core.facts
+            if (isinstance(f, CeilingFact) and self.here.head.uniform and via not in f.exempt)
+            or (isinstance(f, ActivationFact) and f.prototype == via)
+        )
+        if self.kind.geometry == "angular":
+            apart = iv.sqrt(iv.mpf(self.norm([b + s * a for a, b in zip(i, j, strict=True)])))
+            return iv.mpf(-s * h) - apart
+        square = self.norm([a - b for a, b in zip(i, j, strict=True)])
+        return (1 + iv.mpf(s)) * iv.mpf(h) + (1 + 1 / iv.mpf(s)) * iv.mpf(square)
 
     def _pooled(self, j: int) -> Pair:
         places, kind = self.places[j], self.kind.pooling

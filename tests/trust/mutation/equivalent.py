@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_UNKNOWN = (
+    "if not rows or len(rows) < len(self.points) or not (head.one_bank and head.all_nearest):"
+)
 EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "kernel/arithmetic/exact.py": {
         "the two expressions are equal; which is taken up to 1 is a matter of size": (
@@ -296,11 +299,11 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         "the first of the named ones is compared with itself, too": (
             "_topk_complaints: one less: for j in named[1:]:",
         ),
+        "what is known to hold is compared again": (
+            "_open: Lt to LtE: tops = [(j, top) for j, top in tops if floors[j] < top]",
+        ),
     },
     "kernel/latent/margins.py": {
-        "computed where it is asked for, too: a matter of speed": (
-            "observed_margin: without Expr: at.best(j)",
-        ),
         "where the sign is open, so is that of twice the slack more, or it is positive": (
             (
                 "observed_margin: Lt to LtE: if sign < 0 and slack:  # the true score is "
@@ -309,6 +312,59 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             (
                 "observed_margin: one more: if sign < 0 and slack:  # the true score is "
                 "at most so much above the rounded one"
+            ),
+        ),
+    },
+    "kernel/latent/measurement.py": {
+        "whether some rows are multiplied, or all of them: what is kept is the same": tuple(
+            f"Moved.need: {change}: if 2 * len(chosen) > head.prototype_count:"
+            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
+        ),
+        "how many points are measured at once; what is measured is the same": (
+            "Latent._measured: one more: some = max(1, _AT_ONCE // count)",
+            "Latent._measured: FloorDiv to Mult: some = max(1, _AT_ONCE // count)",
+            "Moved.need: one more: at_once = max(1, _AT_ONCE // head.prototype_count)",
+            "Moved.need: FloorDiv to Mult: at_once = max(1, _AT_ONCE // head.prototype_count)",
+        ),
+        "both say which location is the first": (
+            (
+                "Latent._closest: In to NotIn: "
+                'if prototype in self._nearest or self.head.geometry == "angular":'
+            ),
+        ),
+        "what is not known of all prototypes at once is found out one by one": (
+            (
+                "Latent.lowest: .floor to .ceiling: "
+                "return [self.best(j).floor() for j in range(count)]"
+            ),
+            "Latent.stays: returns nothing: return self._closest(prototype) not in apart",
+            "Moved.need: without Continue: continue",
+            "Moved.need: the other branch: if not head.one_bank:",
+            "Moved.need: without Not: if not head.one_bank:",
+            f"Moved._nearby: Lt to LtE: {_UNKNOWN}",
+            f"Moved._nearby: without Not (2): {_UNKNOWN}",
+            (
+                "Moved._nearby: returns nothing: "
+                "return _Nearby(low, rows, frozenset(j for j in less if latent.stays(j, rows)))"
+            ),
+        ),
+        "there are as many of one as of the other": (
+            "Latent._firsts: another truth: columns = zip(*self._numerators, strict=True)",
+            (
+                "Latent._firsts: another truth: for bank, column in "
+                "zip(head.prototype_bank, columns, strict=True)"
+            ),
+            (
+                "Moved.need: another truth: for point, row, unit in zip(part, rows, units, "
+                "strict=True):"
+            ),
+            (
+                "Moved._nearby: another truth: low = [min(column) for column in "
+                "zip(*rows.values(), strict=True)]"
+            ),
+            (
+                "Moved._nearby: another truth: "
+                "pairs = enumerate(zip(latent.lowest, low, strict=True))"
             ),
         ),
     },
@@ -471,8 +527,8 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             ),
         ),
         "measured where it is asked for, too: a matter of speed": (
-            "_clause: without Expr: moved.need(location, range(count))",
-            "violated_pairs: without Expr: moved.need(location, range(count))",
+            "_clause: without Expr: moved.need(dict.fromkeys(points, range(count)))",
+            "violated_pairs: without Expr: moved.need(dict.fromkeys(moved.points, range(count)))",
         ),
     },
     "kernel/latent/value.py": {
@@ -511,14 +567,20 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "kernel/latent/witness.py": {
         "measured where it is asked for, too: a matter of speed": (
-            "_measure: BitOr to BitAnd: moved.need(location, everywhere | prototypes)",
+            (
+                "_measure: BitOr to BitAnd: "
+                "moved.need({location: everywhere | own for location, own in local.items()})"
+            ),
             (
                 "_measure: without AugAssign: everywhere |= "
                 "set(range(head.prototype_count)) - set(fact.exempt)"
             ),
             "_measure: without Expr: everywhere.add(fact.prototype)",
             "_measure: without Expr: local[fact.location].add(fact.prototype)",
-            "_measure: without Expr: moved.need(location, everywhere | prototypes)",
+            (
+                "_measure: without Expr: "
+                "moved.need({location: everywhere | own for location, own in local.items()})"
+            ),
             "witness_complaints: without Expr: _measure(core, moved, witness.rival)",
         ),
         "both have one length, whatever the certificate": (
@@ -586,12 +648,12 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             ),
         ),
         "which cases are charged; malformed ones are refused": (
-            "multipliers: And to Or: if core.evidence.cases and not complaints:",
-            "multipliers: without Not: if core.evidence.cases and not complaints:",
+            "evidence_complaints: And to Or: if core.evidence.cases and not complaints:",
+            "evidence_complaints: without Not: if core.evidence.cases and not complaints:",
         ),
         "of equal margins either": (
             (
-                "_margins_over: Gt to GtE: if (margin.sign, margin.lower) > "
+                "margins_over: Gt to GtE: if (margin.sign, margin.lower) > "
                 "(found[margin.rival].sign, found[margin.rival].lower):"
             ),
             (

@@ -17,8 +17,6 @@ _SEEN = "what was looked at before is looked at again"
 _LEAST_INSIDE = "of every function with extremes inside of a range, the least value is one of them"
 _ONE = "of numbers between 0 and 1 both expressions are known alike"
 _LENGTHS = "they have one length: one entry per prototype, or per point, that was asked for"
-_TOGETHER = "whether some rows are multiplied, or all of them: what is kept is the same"
-_AT_ONCE = "how many points are measured at once; what is measured is the same"
 _FINER = "everything is over a finer unit: the numbers are the same"
 _NO_SHIFT = "without a box both shifts are the head's: nothing is shifted, by whatever factor"
 _COUNTED = "``charge`` and ``leading``, which are asked before, refuse other lengths"
@@ -63,14 +61,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "unit = math.lcm(*[n.denominator for length in set(lengths) for n in length[:2]])": (
             "a common factor of all numerators and units: the quotients are the same"
         ),
-    },
-    "kernel/latent/measurement.py": {
-        **{
-            f"Moved.need: {change}: every = 2 * len(chosen) > count": _TOGETHER
-            for change in ("Gt to GtE", "Gt to Lt", "Mult to Add", "one more", "one less")
-        },
-        "Latent._measured: one more: some = max(1, _AT_ONCE // count)": _AT_ONCE,
-        "Latent._measured: FloorDiv to Mult: some = max(1, _AT_ONCE // count)": _AT_ONCE,
     },
     "kernel/latent/lagrangian.py": {
         "Lagrangian.__init__: Sub to Add: self._unit = max([2 * self._shift, "

@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "latent/case_tree.py": (*_tests("case_trees"), *CASES),
     "latent/cases.py": (*_tests("case_trees"), *CASES),
     "model/decision.py": _tests("decision"),
+    "float32/scores.py": _tests("scores", "short_numbers"),
     "sufficiency.py": _tests("obligations"),
     "necessity.py": _tests("obligations"),
 }

@@ -113,7 +113,7 @@ module Claim = struct
         if not (Q.equal x (over st.latent_exponent (Z.of_string digits))) then contradiction "the certificate has another latent") st.latent
 
   (* the fields of the core that claim nothing about all latents, or that this reader leaves to others *)
-  let unread = [ "tool"; "vocabulary"; "premises"; "evidence"; "witnesses"; "size_bound"; "contrasts"; "part_evidence"; "holds"; "released" ]
+  let unread = [ "tool"; "vocabulary"; "premises"; "evidence"; "witnesses"; "size_bound"; "contrasts"; "part_evidence"; "holds"; "superfluous"; "released" ]
 
   (* at level F: how the head is executed *)
   let level core =

@@ -31,6 +31,7 @@ from protoproof.attestation.statement import (
 )
 from protoproof.errors import InputError, UsageError
 from protoproof.kernel import ModelFile
+from protoproof.wording import plural
 
 Kind = Literal["attestation", "model-signing"]
 _KINDS: dict[Kind, str] = {
@@ -184,7 +185,7 @@ def _consistent(found: Verified, statement: Statement) -> bool:
     more = any(part.inputs > part.certificates for part in (about.accepted, about.conditional))
     if more or not total or not total == about.certificates.size == heads:
         return found.add("statement", False, "its certificates do not add up")
-    return found.add("statement", True, f"{total} certificates, signed by {about.tool}")
+    return found.add("statement", True, f"{plural(total, 'certificate')}, signed by {about.tool}")
 
 
 def _about(found: Verified, predicate: Predicate, model: ModelFile) -> None:
@@ -266,7 +267,11 @@ def _files_only(
     except InputError as error:
         found.add("statement", False, str(error))
         return
-    found.add("statement", True, f"model-signing: {len(resources)} files, and no proof of anything")
+    found.add(
+        "statement",
+        True,
+        f"model-signing: {plural(len(resources), 'file')}, and no proof of anything",
+    )
     if certificate is not None:
         there = hashlib.sha256(certificate).hexdigest() in resources.values()
         words = "one of the signed files" if there else "none of the signed files"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from protoproof.errors import InputError, UsageError
 from protoproof.network.layout import from_image, layout_of
 from protoproof.network.pixels import PixelRule
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.data.dataset import Dataset
@@ -53,9 +54,15 @@ class Instances:
         if not len(self.x):
             raise InputError(f"data {self.name}: holds no instances; give at least one")
         if self.files and len(self.files) != len(self.x):
-            raise InputError(f"data {self.name}: {len(self.files)} names for {len(self.x)} inputs")
+            raise InputError(
+                f"data {self.name}: {plural(len(self.files), 'name')} for "
+                f"{plural(len(self.x), 'input')}"
+            )
         if len(self.x) != len(self.y):
-            raise InputError(f"data {self.name}: {len(self.y)} labels for {len(self.x)} inputs")
+            raise InputError(
+                f"data {self.name}: {plural(len(self.y), 'label')} for "
+                f"{plural(len(self.x), 'input')}"
+            )
 
     def input(self, index: int, rule: PixelRule) -> NDArray[np.float32]:
         """Image ``index`` as the input of a network that takes pixels by that rule."""

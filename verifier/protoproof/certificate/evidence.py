@@ -130,10 +130,17 @@ class RivalForm(Frozen):
 
 
 class ImpliedBound(Frozen):
-    """An upper bound of one prototype's best measurement, from the activation fact of another.
+    """A bound of one prototype's best measurement, from a fact about another.
 
-    With h the upper end of the activation fact about ``via`` and s = ``stretch`` > 0, the location
-    that attains it satisfies q_j <= (1 + s) h + (1 + 1/s) |p_j - p_via|^2 for j = ``prototype``.
+    The sign of s = ``stretch`` says which. With i = ``via``, j = ``prototype``, squared distances:
+
+    * s > 0: with h the upper end of the activation fact about i, t_j is at most
+      (1 + s) h + (1 + 1/s) |p_j - p_i|^2;
+    * -1 < s < 0: with h the lower end of what activation facts and ceilings say about i, t_j is at
+      least the same expression, in which now 1 + 1/s < 0. (A ceiling keeps every location away
+      from p_i, hence from all that is near it.)
+
+    Of angles these are s h + |p_j - s p_i| and, for any s < 0, -s h - |p_j + s p_i|.
     """
 
     prototype: Index

@@ -247,6 +247,14 @@ class Witness(Frozen):
     moves: Annotated[tuple[Move, ...], FailFast()]
 
 
+class Superfluous(Frozen):
+    """``fact`` can be left out: ``evidence`` proves the margins from all other facts, over the same
+    domain, by the rules of the certificate's own. Each entry is about one fact left out alone."""
+
+    fact: Index
+    evidence: IntervalEvidence
+
+
 class Released(Frozen):
     """An input that shows that a kept tile of the region is necessary.
 
@@ -318,6 +326,8 @@ class Core(Frozen):
     ``holds``: a region of inputs over which every fact holds. With a proof that the facts suffice,
     all of it is predicted alike, and for this reason.
 
+    ``superfluous``: facts that the others do without, one at a time.
+
     ``released``: where the domain's region keeps tiles, inputs that show which are necessary.
 
     ``level``: R, over the real numbers; F, also of every float32 ``execution`` of the head, which
@@ -340,6 +350,9 @@ class Core(Frozen):
     parts: Annotated[tuple[PartNode, ...], FailFast()] = ()
     part_evidence: Annotated[tuple[IntervalEvidence, ...], FailFast()] = ()
     holds: InputRegion | None = None
+    superfluous: Annotated[
+        tuple[Superfluous, ...], FailFast(), Field(exclude_if=lambda value: not value)
+    ] = ()
     released: Annotated[
         tuple[Released, ...], FailFast(), Field(exclude_if=lambda value: not value)
     ] = ()

@@ -49,6 +49,7 @@ from protoproof.region.sets.region import Region
 from protoproof.region.sets.statement import require_statement
 from protoproof.region.sets.transformations import Brightness
 from protoproof.verdict import Status
+from protoproof.wording import plural
 
 _BATCH = 16  # parts that are cut in one round
 _HELD = 1 << 27  # input numbers of all parts together
@@ -74,7 +75,7 @@ class Progress:
 
     def __str__(self) -> str:
         share = f"{100 * self.proved:.1f} %"
-        return f"proved on {share} of the region's volume, open on {self.open} parts"
+        return f"proved on {share} of the region's volume, open on {plural(self.open, 'part')}"
 
 
 @dataclass(eq=False)
@@ -171,7 +172,7 @@ class Branching:
             return "timeout"
         total = self._done + len(self._heap)
         if total + _BATCH > self._most:
-            return f"more than {self._most} parts"
+            return f"more than {plural(self._most, 'part')}"
         worst = self._heap[0][0]
         many = self._heap[0][2].part.freedom > _MANY
         if many and total >= _PATIENCE and not self._done and worst < (1 - _WORTH) * first:

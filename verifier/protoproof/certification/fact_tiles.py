@@ -34,6 +34,7 @@ from protoproof.region.bounds.margins import measurement_ends
 from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.occlusion import image_planes
 from protoproof.verdict import Verdict, unknown
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.certification.stages import Stages
@@ -187,7 +188,7 @@ def prove_facts(
         except BoundsError as error:
             say(str(error))
             return unknown(f"bounds: {error}"), region, (), search.propagations
-        say(f"{len(found)} facts, {search.propagations} boxes bounded")
+        say(f"{plural(len(found), 'fact')}, {plural(search.propagations, 'box', 'boxes')} bounded")
     each = [k for k in found if k is not None]
     if len(each) < len(found):
         reason = "explanation: a fact does not hold even at the input, for all our bounds say"

@@ -54,6 +54,7 @@ from protoproof.region.bounds.partition import worth_cutting
 from protoproof.region.sets.region import LinfBall, Region
 from protoproof.region.sets.transformations import Shifts
 from protoproof.verdict import Status, Verdict, unknown
+from protoproof.wording import plural
 
 _ORACLE = RelationalOracle()
 Forms = Float[NDArray[np.float64], "rival location channel"]
@@ -92,7 +93,7 @@ class Stages:
                 return proof
             proofs.append(proof)
         return StageProof(
-            f"{proofs[0].method}, {len(proofs)} images",
+            f"{proofs[0].method}, {plural(len(proofs), 'image')}",
             tuple(p.certificates[0] for p in proofs),
             tuple(p.checks[0] for p in proofs),
         )
@@ -216,7 +217,7 @@ class Stages:
                 for words, core in tried:
                     proof = self._checked(core, f"explanation, {words}", task)
                     if proof is not None:
-                        say(f"{len(core.facts)} facts hold: {words}")
+                        say(f"{plural(len(core.facts), 'fact')} over the region: {words}")
                         return proof
             except BoundsError as error:
                 say(str(error))
@@ -249,7 +250,7 @@ class Stages:
         if isinstance(found, Counterexample):
             say("refuted")
             return found
-        say(f"{found.progress.done} parts proved, {found.progress.open} open")
+        say(f"{plural(found.progress.done, 'part')} proved, {found.progress.open:,} open")
         if not isinstance(found, Proved):
             return unknown(f"{found.reason}: {found.progress}")
         core = core_of_parts(self.network, task.observation, instance, region, found)

@@ -26,6 +26,7 @@ from protoproof.region.bounds.attack import Counterexample, Flip, attack
 from protoproof.region.sets.kept import Kept
 from protoproof.region.sets.region import LinfBall, Region
 from protoproof.verdict import Verdict, unknown
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.certification.stages import Stages
@@ -95,9 +96,11 @@ def prove_tiles(
             say(str(error))
             return unknown(f"bounds: {error}"), None
         free = search.run()
-        say(f"{int((~free).sum())} of {len(free)} stay, {search.propagations} boxes bounded")
+        bounded = plural(search.propagations, "box", "boxes")
+        say(f"{int((~free).sum())} of {len(free)} stay, {bounded} bounded")
     for tries in range(1, _TRIES + 1):
-        if tries == _TRIES:
+        last = tries == _TRIES or task.late
+        if last:
             free[:] = False  # the input alone
         found = region.keeping(tuple(np.flatnonzero(~free).tolist()))
         try:
@@ -109,6 +112,8 @@ def prove_tiles(
             if flip is not None:
                 return unknown(flip.words(stages.network.class_names)), None
             return _shown(stages, proof, found, search, free, task)
+        if last:
+            break
         free = search.fewer(free, _LESS)
     return unknown("margin: the class at the input itself is not proved"), None
 

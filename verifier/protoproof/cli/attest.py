@@ -11,7 +11,8 @@ from protoproof.cli.attested import leaves_beside, lines_about
 from protoproof.cli.options import Json, Preprocess, Quiet
 from protoproof.cli.terminal import print_json, progress_bar, strong
 from protoproof.errors import UsageError
-from protoproof.report.page.text import label, plural, visible
+from protoproof.report.page.text import label, visible
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

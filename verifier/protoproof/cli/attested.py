@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protoproof.report.page.text import plural, visible
+from protoproof.report.page.text import visible
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.attestation.statement import Predicate

@@ -30,6 +30,7 @@ from protoproof.cli.terminal import console, print_json, program, progress_bar, 
 from protoproof.cli.tiles import print_tiles
 from protoproof.extras import require
 from protoproof.files import make_directory, require_apart
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.certificate.schema import About
@@ -286,7 +287,7 @@ def _explanation(text: str | None) -> Any:
 def _far(progress: Any) -> str:
     """How far branch and bound is."""
     worst = f", worst bound {progress.worst:.3g}" if progress.open else ""
-    return f"{progress.done} parts proved, {progress.open} open{worst}"
+    return f"{plural(progress.done, 'part')} proved, {progress.open:,} open{worst}"
 
 
 def print_certified(

@@ -302,11 +302,12 @@ def _as_stated(content: bytes, name: Path, model: Path) -> Network:
 
 
 def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
-    """The claims, with one line for all facts that are proved necessary."""
-    from protoproof.kernel.claims import Necessary, NecessaryTile
+    """The claims, with one line for all facts that are proved necessary, or superfluous."""
+    from protoproof.kernel.claims import Necessary, NecessaryTile, Superfluous
 
-    each = Necessary | NecessaryTile
+    each = Necessary | NecessaryTile | Superfluous
     necessary = [claim for claim in claims if isinstance(claim, Necessary)]
+    spare = sum(isinstance(claim, Superfluous) for claim in claims)
     tiles = sum(isinstance(claim, NecessaryTile) for claim in claims)
     lines = [str(claim) for claim in claims if not isinstance(claim, each)]
     if tiles:
@@ -315,6 +316,9 @@ def _summed_up(claims: tuple[Claim, ...]) -> list[str]:
     if necessary:
         count = f"{len(necessary)} fact{'' if len(necessary) == 1 else 's'}"
         lines.insert(1, f"necessary: {count}, each by a witness (--verbose lists them)")
+    if spare:
+        count = f"{spare} fact{'' if spare == 1 else 's'}"
+        lines.append(f"superfluous: {count}, each by itself (--verbose lists them)")
     return lines
 
 
@@ -326,9 +330,14 @@ def _claims_nothing(obligation: str, report: CheckReport) -> bool:
         Necessary,
         NecessaryTile,
         RobustExplanation,
+        Superfluous,
     )
 
-    kinds = {"witnesses": Necessary | NecessaryTile, "size": AtLeast, "contrast": Contrast}
+    kinds = {
+        "witnesses": Necessary | NecessaryTile | Superfluous,
+        "size": AtLeast,
+        "contrast": Contrast,
+    }
     kind = (kinds | {"holding": RobustExplanation}).get(obligation)
     return kind is not None and not any(isinstance(claim, kind) for claim in report.claims)
 

@@ -173,10 +173,12 @@ def _print_item(item: Streamed) -> None:
         return
     count = size_words(explanation.size, explanation.numbers)
     beside = "".join(f"; {safe(note.title)}" for note in item.session.notes)
+    spare = len(explanation.superfluous)
+    counted = f", {spare} superfluous" if spare else ""
     held = "conditionally proved" if explanation.conditions else "proved"
     out.print(
         f"{words}{held} by {count} ({explanation.vocabulary}), "
-        f"{len(explanation.necessary)} with a witness, {explanation.seconds:.2f} s{beside}"
+        f"{len(explanation.necessary)} with a witness{counted}, {explanation.seconds:.2f} s{beside}"
         f"{_truth(item.session)}",
         highlight=False,
     )

@@ -9,6 +9,7 @@ import typer
 
 from protoproof.cli.options import Json, Quiet
 from protoproof.cli.terminal import print_json
+from protoproof.wording import plural
 
 
 def import_checkpoint(
@@ -59,7 +60,7 @@ def import_checkpoint(
         rows += [("encoder", result.encoder), *result.settled.items()]
         rows += [("note", note) for note in result.notes]
         if result.agreement is not None:
-            agreed = f"{result.agreement.inputs} inputs, largest difference "
+            agreed = f"{plural(result.agreement.inputs, 'input')}, largest difference "
             rows.append(("compared", f"{agreed}{result.agreement.largest:.3g}"))
         else:
             rows.append(("compared", "not: give logits of the source network with --compare"))

@@ -12,6 +12,7 @@ from protoproof.cli.options import Json, Latent, Model, Output, Preprocess, Quie
 from protoproof.cli.terminal import print_json
 from protoproof.errors import InputError, OutputError, UsageError
 from protoproof.extras import require
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.data.dataset import Dataset
@@ -88,8 +89,8 @@ def prepare(
     make_directory(out.parent)
     write_together(written)
     steps.append(
-        f"compared: scores of {images} inputs, largest difference {difference:.3g}; latent and "
-        "head are recognised as before, by the checker too"
+        f"compared: scores of {plural(images, 'input')}, largest difference {difference:.3g}; "
+        "latent and head are recognised as before, by the checker too"
     )
     if as_json:
         print_json({"model": str(out), "steps": steps, "files": [str(path) for path in written]})

@@ -116,11 +116,16 @@ def _print_claims(out: Console, explanation: Any, unit: str) -> None:
     if unit:
         out.print(f"unit        {safe(unit)}", highlight=False)
     if_so = "conditionally " if conditions else ""
-    out.print(f"necessary   {proved} {if_so}proved by a witness, {explanation.size - proved} open")
+    spare, undecided = len(explanation.superfluous), explanation.undecided
+    counted = f", {spare} {if_so}proved superfluous" if spare else ""
+    out.print(f"necessary   {proved} {if_so}proved by a witness{counted}, {undecided} open")
+    if spare:
+        listed = ", ".join(str(index + 1) for index in sorted(explanation.superfluous))
+        out.print(f"superfluous fact {listed}: the others do without it, one at a time")
     if explanation.certificate.core.vocabulary == "topk" and proved < explanation.size:
         out.print(
-            "            a list of the most activated is short, but may name some needlessly: "
-            "--vocabulary ceiling leaves out single ones"
+            "            a list of the most activated cannot leave out single ones: "
+            "--vocabulary ceiling does"
         )
     least = explanation.lower_bound
     if least is not None:

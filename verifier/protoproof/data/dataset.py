@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from protoproof.errors import InputError, MissingDependencyError
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.data.preprocess import Preprocessing
@@ -205,7 +206,8 @@ def _labels(array: np.ndarray, images: int, where: str) -> Labels:
         raise InputError(f"{where} has type {array.dtype}: labels must be integers")
     if len(array) != images:
         raise InputError(
-            f"{where} has {len(array)} labels for {images} images: give one label per image"
+            f"{where} has {plural(len(array), 'label')} for {plural(images, 'image')}: "
+            "give one label per image"
         )
     # Unsigned 64-bit labels could wrap around to negative ones; both ends are refused first.
     if int(array.min()) < 0:

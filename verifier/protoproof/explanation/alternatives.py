@@ -24,8 +24,9 @@ from protoproof.explanation.quantities import Quantities
 from protoproof.explanation.question import Question
 from protoproof.explanation.result import Explanation
 from protoproof.kernel import CheckReport
+from protoproof.prover.counterexample.needed import Found
 from protoproof.prover.counterexample.refute import Refuter
-from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.counterexample.witness import find_witnesses
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import (
     ActivationFact,

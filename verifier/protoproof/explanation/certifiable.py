@@ -123,16 +123,19 @@ def _same_numbers(
     *,
     rounded: bool = False,
 ) -> bool:
-    """Whether rows of float64 numbers are integers over ``2**shift``: exactly, or ``rounded``."""
-    unit = 1 << shift
-    for row, own in enumerate(ours.tolist()):
-        pairs = zip(own, theirs(row), strict=True)
-        if rounded:
-            if not all(math.isclose(value, other / unit, rel_tol=_SAME) for value, other in pairs):
-                return False
-        elif not all(Fraction(value) == Fraction(other, unit) for value, other in pairs):
-            return False
-    return True
+    """Whether rows of float64 numbers are integers over ``2**shift``: exactly, or ``rounded``; what
+    is too long for float64 over that unit is not."""
+    if rounded:
+        return all(
+            math.isclose(value, other / (1 << shift), rel_tol=_SAME)
+            for row, own in enumerate(ours.tolist())
+            for value, other in zip(own, theirs(row), strict=True)
+        )
+    with np.errstate(over="ignore"):
+        raised = np.ldexp(ours, shift)  # exactly, and Python compares with integers exactly
+    if not np.isfinite(raised).all():
+        return False
+    return all(own == list(theirs(row)) for row, own in enumerate(raised.tolist()))
 
 
 def _points(ours: OurHead, theirs: Head) -> Points | None:

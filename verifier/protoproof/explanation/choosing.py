@@ -30,6 +30,7 @@ from protoproof.kernel import CheckReport
 from protoproof.length import numbers, of_pair
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.time_limit import OutOfTimeError, until
+from protoproof.prover.relaxation.intervals import SLACK
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate, Shared, candidates
 from protoproof.verdict import Verdict, judged, unknown
@@ -231,8 +232,8 @@ class Choosing:
     def _floor(self) -> int:
         """No set has fewer facts, nor fewer numbers."""
         if self._least is None:
-            state = self._shared.state(0.0)
-            self._least = 0 if state.proves(state.margins(FactSet())) else 1
+            margins = self._shared.state(SLACK).margins(FactSet())
+            self._least = 0 if (margins > 0.0).all() else 1
         return self._least
 
     def _searched(self, entry: _Entry, best: int | None) -> bool:

@@ -31,14 +31,15 @@ from protoproof.length import numbers
 from protoproof.network import Network, Observation, load
 from protoproof.network.head.head import Head
 from protoproof.network.onnx.node import printable
-from protoproof.prover.counterexample.witness import Found, find_witnesses
+from protoproof.prover.counterexample.needed import Found, Needed
+from protoproof.prover.counterexample.witness import needed
 from protoproof.prover.latent.domain import Domain, bounding_name, domain_from_name
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.gram import distances_between
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.time_limit import until
 from protoproof.prover.oracle.memory import require_memory
-from protoproof.prover.proof.encode import stored_witnesses
+from protoproof.prover.proof.encode import stored_superfluous, stored_witnesses
 from protoproof.prover.search.names import VOCABULARIES, WORDS, Vocabulary
 from protoproof.prover.search.search import Candidate
 from protoproof.verdict import Verdict, judged
@@ -252,10 +253,10 @@ class Explainer:
         core, cut = core.model_copy(update={"size_bound": size_bound}), False
         if deadline is not None:
             with until(deadline) as limit:
-                sought = find_witnesses(question.instance, question.domain, facts)
+                known = needed(question.instance, question.domain, facts)
             cut = limit.cut
-            if sought:
-                seen = core.model_copy(update={"witnesses": stored_witnesses(sought)})
+            if known.found or known.spared:
+                seen = core.model_copy(update=self._stored(question, facts, known))
                 proof, report = self._at_its_level(question, found, facts, core, seen)
                 # a witness that the checker refuses would take the whole certificate with it
                 if proof is not None:
@@ -301,12 +302,26 @@ class Explainer:
 
     def _witnessed(self, question: Question, proof: Proof) -> Proof:
         """The same proof with the witnesses that a search finds."""
-        found = find_witnesses(question.instance, question.domain, proof.facts)
-        return self.with_witnesses(proof, found)
+        known = needed(question.instance, question.domain, proof.facts)
+        return self._extended(proof, self._stored(question, proof.facts, known))
+
+    @staticmethod
+    def _stored(question: Question, facts: FactSet, known: Needed) -> dict[str, Any]:
+        """What a certificate says of single facts: which are necessary, and which superfluous."""
+        return {
+            "witnesses": stored_witnesses(known.witnesses),
+            "superfluous": stored_superfluous(
+                question.instance, question.domain, facts, known.spared
+            ),
+        }
 
     def with_witnesses(self, proof: Proof, found: Sequence[Found]) -> Proof:
         """The same proof with witnesses, if the checker accepts them."""
-        core = proof.certificate.core.model_copy(update={"witnesses": stored_witnesses(found)})
+        return self._extended(proof, {"witnesses": stored_witnesses(found)})
+
+    def _extended(self, proof: Proof, more: dict[str, Any]) -> Proof:
+        """The same proof with more fields of the core, if the checker accepts them."""
+        core = proof.certificate.core.model_copy(update=more)
         envelope = proof.certificate.model_copy(update={"core": core})
         report = self.checked(envelope)
         # a witness that the checker refuses would take the whole certificate with it

@@ -160,6 +160,16 @@ class Explanation:
         """Indices of the facts whose witness the checker accepted."""
         return frozenset(self.check.necessary if self.check is not None else ())
 
+    @cached_property
+    def superfluous(self) -> frozenset[int]:
+        """Indices of the facts that the checker found the others to do without, one at a time."""
+        return frozenset(self.check.superfluous if self.check is not None else ())
+
+    @property
+    def undecided(self) -> int:
+        """How many facts are neither necessary nor superfluous, as far as is known."""
+        return self.size - len(self.necessary) - len(self.superfluous)
+
     def to_json(self, certificate_path: str | None = None) -> dict[str, Any]:
         """The document of ``explain --json``; ``lower_bound`` None: none was proved."""
         return {
@@ -181,7 +191,8 @@ class Explanation:
             "facts": list(self.facts_json),
             "necessity": {
                 "proved": len(self.necessary),
-                "open": self.size - len(self.necessary),
+                "superfluous": len(self.superfluous),
+                "open": self.undecided,
             },
             "sizes": {
                 attempt.vocabulary: {

@@ -10,7 +10,7 @@ from protoproof.formal.boxes import Boxes
 from protoproof.formal.implied import implied_steps
 from protoproof.formal.known import Known, Root, block_rows
 from protoproof.formal.script import NotCoveredError, Ref, Token, optional, used
-from protoproof.kernel.arithmetic.exact import GRID, Ratio
+from protoproof.kernel.arithmetic.exact import GRID, Ratio, hex_ratio
 from protoproof.kernel.latent.bounds import Interval
 from protoproof.kernel.latent.case_domain import Half
 from protoproof.kernel.latent.lagrangian import Interval as Charged
@@ -283,18 +283,33 @@ class Case:
             charged = [partial(self.charged, block.location, i) for i in block.facts]
             boxed = None if where is None else (where, self.box(block.location))
             found += block_rows(self.root, block, self, charged, boxed)
-        ends: dict[int, Ratio] = {}
+        sides: tuple[dict[int, Ratio], dict[int, Ratio]] = {}, {}
         for entry in implied:
-            known = self.value_high(entry.via)
+            below = hex_ratio(entry.stretch)[0] < 0
+            known = (self.value_low if below else self.value_high)(entry.via)
             if known is None:
                 raise NotCoveredError("an implied bound that starts from an open end")
-            ends[entry.via] = known.value, _ONE
-        via = {j: self._about_value(j, self.root.places(j)[0]) for j in ends}
-        steps = list(implied_steps(self.root.head, implied, ends, via))
+            sides[below][entry.via] = known.value, _ONE
+        head = self.root.head
+        via = {(j, False): self._about_value(j, self.root.places(j)[0]) for j in sides[0]}
+        via |= {(j, True): self._everywhere(j) for j in sides[1]}
+        found_implied = [
+            (j, low, high, step())
+            for j, low, high, step in implied_steps(
+                head, implied, sides, lambda j, below: via[j, below], self.root.ball
+            )
+        ]
         for location, prototype, low, high, tokens in found:
             self._narrow(location, prototype, low, high, self.add(*tokens))
-        for prototype, bound, step in steps:
-            self._narrow_value(prototype, None, bound, self.add(*step))
+        for prototype, low, high, step in found_implied:
+            self._narrow_value(prototype, low, high, self.add(*step))
+
+    def _everywhere(self, prototype: int) -> Ref:
+        """A premise about every m_lj, with the lower bound of t_j."""
+        known = self.value_low(prototype)
+        if known is None:
+            raise NotCoveredError("a lower bound that is none")
+        return self.add("low", "-", prototype, known.premise())
 
     def updates(self) -> list[tuple[int, Ref | str, Ref | str]]:
         """The prototypes whose value has other premises than for all rivals."""

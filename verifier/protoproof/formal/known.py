@@ -88,7 +88,10 @@ class Root:
         self._read_facts()
         self._read_blocks((*core.evidence.blocks, *core.evidence.domain_blocks))
         self._settle()
-        self._read_implied()
+        if core.evidence.implied:
+            from protoproof.formal.implied import read_implied
+
+            read_implied(self)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Ref]) -> Ref:
         """A premise that is derived when it is first asked for."""
@@ -287,20 +290,6 @@ class Root:
             self.value_low[prototype] = Known(low, premise)
         if high is not None and (best is None or high < best.value):
             self.value_high[prototype] = Known(high, premise)
-
-    def _read_implied(self) -> None:
-        from protoproof.formal.implied import implied_steps
-
-        named = {
-            fact.prototype: ref
-            for fact, ref in zip(self.core.facts, self.stated.facts, strict=True)
-            if fact.kind == "activation"
-        }
-        ends = {f.prototype: hex_ratio(f.upper) for f in self.core.facts if f.kind == "activation"}
-        for j, bound, tokens in implied_steps(self.head, self.core.evidence.implied, ends, named):
-            best = self.value_high[j]
-            if best is None or bound < best.value:
-                self.value_high[j] = Known(bound, partial(self.script.add, *tokens))
 
 
 def block_rows(

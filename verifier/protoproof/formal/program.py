@@ -232,4 +232,8 @@ def beyond(core: Core) -> tuple[str, ...]:
     region = isinstance(core.domain, ReachDomain) and core.domain.region is not None
     walked = region or core.holds is not None
     region_words = ("what the encoder makes of a region of inputs",) if walked else ()
-    return *region_words, *(["which kept tiles are necessary"] if core.released else [])
+    return (
+        *region_words,
+        *(["which kept tiles are necessary"] if core.released else []),
+        *(["which facts are superfluous"] if core.superfluous else []),
+    )

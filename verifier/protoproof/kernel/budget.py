@@ -76,8 +76,10 @@ class Budget:
         Raises:
             OutOfBudgetError: too many steps.
         """
-        self.afford(what, steps)
-        self.steps += steps
+        total = self.steps + steps
+        if total > self.max_steps:
+            self.afford(what, steps)
+        self.steps = total
 
     def room(self, what: str, size: int) -> None:
         """Refuse an allocation that does not fit next to what is held.
@@ -86,12 +88,14 @@ class Budget:
             OutOfBudgetError: too many bytes.
             MemoryError: this process may not have so many.
         """
-        if self.alive + size > self.max_bytes:
+        total = self.alive + size
+        if total > self.max_bytes:
             raise OutOfBudgetError(
                 f"too large to be checked: {what} asks for {size} bytes, "
                 f"{self.max_bytes - self.alive} of {self.max_bytes} are left"
             )
-        self.peak = max(self.peak, self.alive + size)
+        if total > self.peak:
+            self.peak = total
         if size >= _TRIED:
             np.empty(size + _SPARE, dtype=np.uint8)  # pages that nobody touches cost nothing
 

@@ -181,8 +181,8 @@ def _claims(known: Established) -> tuple[Claim, ...]:
     held, least = known.get(Held), known.get(AtLeast)
     everywhere = {claim.routing for claim in proved if isinstance(claim, Alike)}
     here = (claim for claim in known[Readings].alike if claim.routing not in everywhere)
-    tiles = known[Witnessed].tiles
-    claims: list[Claim] = [*proved, *here, *necessary, *tiles]
+    tiles, spare = known[Witnessed].tiles, known[Witnessed].superfluous
+    claims: list[Claim] = [*proved, *here, *necessary, *spare, *tiles]
     robust = next((claim for claim in proved if isinstance(claim, Robust)), None)
     claims += () if robust is None else minimal_tiles(robust, tiles)
     sufficient = next((claim for claim in proved if isinstance(claim, Sufficient)), None)

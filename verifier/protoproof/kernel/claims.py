@@ -43,6 +43,17 @@ class Necessary:
 
 
 @dataclass(frozen=True)
+class Superfluous:
+    """Every latent of the domain that meets all facts but this one is predicted as recorded, by the
+    head over the real numbers. (Leaving out two such facts may be too much.)"""
+
+    fact: int
+
+    def __str__(self) -> str:
+        return f"superfluous:{self.fact}"
+
+
+@dataclass(frozen=True)
 class Robust:
     """Every input of the region is predicted as recorded."""
 
@@ -149,6 +160,7 @@ Claim = (
     Sufficient
     | Alike
     | Necessary
+    | Superfluous
     | Robust
     | RobustExplanation
     | NecessaryTile

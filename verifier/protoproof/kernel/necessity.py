@@ -1,4 +1,5 @@
-"""Obligations 10 to 12: latents of the domain that lose, and what they show.
+"""Obligations 10 to 12: latents of the domain that lose, and what they show; and which facts the
+others do without.
 
 Under a region of inputs the domain is what interval propagation found, not the larger box that is
 stated (see :class:`Domains`).
@@ -12,7 +13,7 @@ from protoproof.certificate.input_region import KeptRegion
 from protoproof.certificate.schema import Core, ReachDomain
 from protoproof.errors import CertificateError
 from protoproof.kernel.budget import OPERATION, current, rounds
-from protoproof.kernel.claims import AtLeast, Necessary, NecessaryTile
+from protoproof.kernel.claims import AtLeast, Necessary, NecessaryTile, Superfluous
 from protoproof.kernel.latent.measurement import Latent
 from protoproof.kernel.model.file import BoundHead
 from protoproof.kernel.rule import (
@@ -28,14 +29,19 @@ from protoproof.kernel.rule import (
 
 def witnesses(asked: Question, known: Established) -> Examination[Witnessed]:
     """10. Every witness meets all facts but its own, lies in the domain, and certainly loses; and
-    so does every input that shows a kept tile to be necessary.
+    so does every input that shows a kept tile to be necessary. Without a fact that is called
+    superfluous the others certainly suffice.
 
     Raises:
-        IncompleteError: the encoder cannot be walked at such an input.
+        IncompleteError: the encoder cannot be walked at such an input, or some margin is not proved
+            without such a fact.
     """
     tiles = yield from _tiles(asked, known)
     facts = yield from _facts(known)
-    return Witnessed(facts, tiles)
+    spare = yield from _superfluous(known)
+    both = {claim.fact for claim in facts} & {claim.fact for claim in spare}
+    yield from (f"contradiction: fact {i} is necessary, and superfluous" for i in sorted(both))
+    return Witnessed(facts, tiles, spare)
 
 
 def _tiles(asked: Question, known: Established) -> Generator[str, None, tuple[NecessaryTile, ...]]:
@@ -89,6 +95,47 @@ def _facts(known: Established) -> Generator[str, None, tuple[Necessary, ...]]:
             except CertificateError as error:
                 complaints = [str(error)]
             yield from (f"witness {index} (fact {witness.fact}): {text}" for text in complaints)
+    return tuple(found[fact] for fact in sorted(found))
+
+
+def _superfluous(known: Established) -> Generator[str, None, tuple[Superfluous, ...]]:
+    """Each entry is the certificate's own claim about one fact less, with evidence of its own.
+
+    The rules of obligations 7 and 8 prove it: they are sound for whatever facts they are given,
+    and true at the recorded latent these are (6), all or all but one. Over the reals: level F is
+    claimed of all facts alone.
+    """
+    core, latent, where = known[Core], known[Latent], known[Domains].stated
+    if not core.superfluous:
+        return ()
+    if core.parts:
+        yield "superfluous facts: the claim is proved part by part"
+        return ()
+    from protoproof.kernel.latent.bounds import Bounds
+    from protoproof.kernel.sufficiency import evidence_complaints, margins_over
+
+    found: dict[int, Superfluous] = {}
+    listed = rounds(core.superfluous, len(core.superfluous), "a superfluous fact")
+    for index, each in enumerate(listed):
+        if each.fact >= len(core.facts) or each.fact in found:
+            yield f"superfluous fact {index}: no such fact, or it is listed twice"
+            continue
+        found[each.fact] = Superfluous(each.fact)
+        others = (*core.facts[: each.fact], *core.facts[each.fact + 1 :])
+        rest = core.model_copy(update={"facts": others, "evidence": each.evidence})
+        complaints = list(evidence_complaints(latent.head, rest, where))
+        yield from (f"superfluous fact {index}: {text}" for text in complaints)
+        if complaints:
+            continue
+        with current().scope():  # one after the other
+            bounds = Bounds(latent.head, rest, where)
+            margins = margins_over(latent.head, rest, where, bounds).values()
+        open_ = [margin.rival for margin in margins if margin.sign != 1]
+        if open_:
+            raise IncompleteError(
+                f"superfluous fact {index}: without fact {each.fact} {len(open_)} margins are not "
+                f"proved, the first over class {open_[0]}"
+            )
     return tuple(found[fact] for fact in sorted(found))
 
 

@@ -15,6 +15,7 @@ from protoproof.certificate.schema import (
     BallDomain,
     BoxDomain,
     Core,
+    IntervalEvidence,
     ReachDomain,
     SimplexDomain,
     SphereDomain,
@@ -50,7 +51,7 @@ def certificate_format(asked: Question, _: Established) -> Examination[Core]:
         ends = (fact.bound,) if fact.kind == "ceiling" else (fact.lower, fact.upper)
         for end in ends:
             hex_ratio(end)
-    for evidence in (core.evidence, *core.part_evidence):
+    for evidence in _all_evidence(core):
         for entry in evidence.implied:
             hex_ratio(entry.stretch)
         for form in evidence.forms:
@@ -63,6 +64,11 @@ def certificate_format(asked: Question, _: Established) -> Examination[Core]:
                 hex_ratio(number)
     yield from ()
     return core
+
+
+def _all_evidence(core: Core) -> tuple[IntervalEvidence, ...]:
+    """Of the claim, of its parts, and of every fact that is left out."""
+    return core.evidence, *core.part_evidence, *(each.evidence for each in core.superfluous)
 
 
 def model_hash(asked: Question, known: Established) -> Examination[None]:

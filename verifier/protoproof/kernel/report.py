@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from protoproof.certificate.schema import Instance
-from protoproof.kernel.claims import AtLeast, Claim, words
+from protoproof.kernel.claims import AtLeast, Claim, Superfluous, words
 
 Status = Literal["accepted", "conditional", "rejected", "incomplete"]
 
@@ -73,6 +73,11 @@ class CheckReport:
     def lower_bound(self) -> int | None:
         """The proved least size of an explanation in this vocabulary, or None."""
         return next((claim.count for claim in self.claims if isinstance(claim, AtLeast)), None)
+
+    @property
+    def superfluous(self) -> tuple[int, ...]:
+        """Indices of the facts that the others are proved to do without, each by itself."""
+        return tuple(claim.fact for claim in self.claims if isinstance(claim, Superfluous))
 
     @property
     def failures(self) -> tuple[Obligation, ...]:

@@ -12,7 +12,15 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from protoproof.kernel.claims import Alike, Contrast, Necessary, NecessaryTile, Robust, Sufficient
+from protoproof.kernel.claims import (
+    Alike,
+    Contrast,
+    Necessary,
+    NecessaryTile,
+    Robust,
+    Sufficient,
+    Superfluous,
+)
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.margins import Margin
 from protoproof.kernel.latent.reached import Latents
@@ -115,10 +123,12 @@ class Readings:
 
 @dataclass(frozen=True)
 class Witnessed:
-    """The facts that a witness shows to be necessary, and the tiles of the input."""
+    """The facts that a witness shows to be necessary, and the tiles of the input; the facts that
+    the others do without."""
 
     necessary: tuple[Necessary, ...]
     tiles: tuple[NecessaryTile, ...] = ()
+    superfluous: tuple[Superfluous, ...] = ()
 
 
 @dataclass(frozen=True)

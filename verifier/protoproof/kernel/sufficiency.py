@@ -69,19 +69,27 @@ def proofs(core: Core, domains: Domains) -> Iterator[tuple[str, Core, LatentDoma
 def multipliers(_: Question, known: Established) -> Examination[None]:
     """7. Every block speaks about pair facts of its location, every row has A > 0 (over a domain:
     charges no open end); every form is about one rival, lists each prototype once and on the side
-    of its weight; every implied bound uses a stated activation fact and a positive stretch; every
+    of its weight; every implied bound starts from a stated fact, with a stretch that bounds; every
     tree of cases is complete, and so is what its leaves hold."""
     head = known[Latent].head
     for name, core, where in proofs(known[Core], known[Domains]):
-        complaints = [name + text for text in _evidence_complaints(head, core, where)]
-        yield from complaints
-        if core.evidence.cases and not complaints:
-            from protoproof.kernel.latent.case_tree import LOOK, looks
-
-            spend(f"{name}all cases", LOOK * looks(head, core.evidence.cases))
+        yield from (name + text for text in evidence_complaints(head, core, where, name))
 
 
-def _evidence_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]:
+def evidence_complaints(
+    head: Head, core: Core, where: LatentDomain, name: str = ""
+) -> Iterator[str]:
+    """What is wrong with a core's evidence; see :func:`multipliers`. Where nothing is, the cases
+    that it distinguishes are charged, under a ``name``."""
+    complaints = list(_malformed(head, core, where))
+    yield from complaints
+    if core.evidence.cases and not complaints:
+        from protoproof.kernel.latent.case_tree import LOOK, looks
+
+        spend(f"{name}all cases", LOOK * looks(head, core.evidence.cases))
+
+
+def _malformed(head: Head, core: Core, where: LatentDomain) -> Iterator[str]:
     evidence = core.evidence
     if evidence.blocks or evidence.domain_blocks or evidence.implied:
         from protoproof.kernel.latent.rows import row_complaints
@@ -119,7 +127,7 @@ def proved_margins(_: Question, known: Established) -> Examination[Margins]:
         bounds = Bounds(latent.head, part, where)
         if not name:
             yield from _contradictions(latent, bounds)
-        for rival, margin in _margins_over(latent.head, part, where, bounds).items():
+        for rival, margin in margins_over(latent.head, part, where, bounds).items():
             worst = found.setdefault(rival, margin)
             if (margin.sign, margin.lower) < (worst.sign, worst.lower):
                 found[rival] = margin
@@ -167,7 +175,7 @@ def _contradictions(latent: Latent, bounds: Bounds) -> Iterator[str]:
             yield f"contradiction: the bounds of prototype {prototype} exclude the recorded latent"
 
 
-def _margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -> dict[int, Margin]:
+def margins_over(head: Head, core: Core, where: LatentDomain, bounds: Bounds) -> dict[int, Margin]:
     """The best proved lower bound of the margin over every rival."""
     ends = Ends(head, bounds.best, bounds.caps)
     found = {m.rival: m for m in margins(head, core.instance, core.rivals, ends)}

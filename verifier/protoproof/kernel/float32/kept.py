@@ -45,6 +45,7 @@ class Kept:
         sound: those of which it is.
         plans: of tensors that are functions of measurements, by what they hold.
         terms: of tensors, by name, the expressions that sums are made of.
+        values: of constants, by name, the bounds of their numbers.
     """
 
     sizes: dict[int, Sizes] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Kept:
     sound: set[int] = field(default_factory=set)
     plans: dict[tuple[tuple[int, ...], bytes, bytes], Plan] = field(default_factory=dict)
     terms: dict[str, Array | None] = field(default_factory=dict)
+    values: dict[str, tuple[Array, Array]] = field(default_factory=dict)
 
 
 def pay(lines: int, longest: int) -> None:

@@ -276,19 +276,20 @@ class Measuring:
         no line. ``number`` is that of the measurement m, which ``through`` leads from."""
         key = number, program
         if key not in self.kept.composed:
-            slope, shift = Fraction(1), Fraction(0)
+            up, shift, under = 1, 0, 1  # slope and shift, over one number
             whole = (*through, *self.tables.programs[program])
             found = None
             for name, constant in whole:
                 if not isinstance(constant, Fraction) or name not in ("add", "mul"):
                     found = line(whole)
                     break
+                top, by = constant.numerator, constant.denominator
                 if name == "add":
-                    shift += constant
+                    up, shift, under = up * by, shift * by + top * under, under * by
                 else:
-                    slope, shift = slope * constant, shift * constant
+                    up, shift, under = up * top, shift * top, under * by
             else:
-                a, b = float(slope), float(shift)
+                a, b = up / under, shift / under
                 found = Line(a, a, b, (abs(a) + abs(b)) * 2.0**-52 if b else 0.0)
             self.kept.composed[key] = found
         return self.kept.composed[key]

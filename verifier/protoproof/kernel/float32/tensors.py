@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from protoproof.kernel.budget import hold
 from protoproof.kernel.float32.measured import Factor, Measuring, UnroundableError
 from protoproof.kernel.float32.record import NOWHERE, ZERO, Array, Record
 from protoproof.kernel.float32.rows import powers_of_two, values_of
+from protoproof.kernel.model.symbolic.arrays import thin
 from protoproof.kernel.model.symbolic.evaluator import Evaluation
 from protoproof.kernel.model.symbolic.expressions import (
     Best,
@@ -58,6 +61,9 @@ class Atom:
             self.tensor = None
 
 
+UNKNOWN = Atom(math.inf, math.inf, math.inf, -math.inf, -math.inf, math.inf, math.inf, None)
+
+
 class Tensors:
     """The tensors of one walk, for one set of ranges.
 
@@ -91,12 +97,20 @@ class Tensors:
             if isinstance(value, Latent):
                 found = Record(value.shape)
             elif isinstance(value, Constant):
-                low, high = values_of(value)
+                low, high = self.ends(tensor, value)
                 found = Record(value.shape, low=low, high=high, least=low, most=high)
             else:
                 raise UnroundableError(f"nothing is known about {tensor!r}")
             self._records[tensor] = found
         return found
+
+    def ends(self, tensor: str, value: Constant) -> tuple[Array, Array]:
+        """Bounds of the numbers of a constant, the same in every walk; paid for in each."""
+        kept = self.rules.kept.values
+        hold("the constants in float32", 16 * thin(value.number.numerators).size)
+        if tensor not in kept:
+            kept[tensor] = values_of(value)
+        return kept[tensor]
 
     def number(self, tensor: str) -> Record:
         """A record of what does not grow with the latent's length any more."""

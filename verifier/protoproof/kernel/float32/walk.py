@@ -82,7 +82,7 @@ class Walk(Products):
         if isinstance(value, Terms):
             x = self.bounded(x.pooled(), value.term)
         if isinstance(value, Constant):
-            low, high = values_of(value)
+            low, high = self.ends(tensor, value)
             x = x.between(low, high, low, high)
         self._records[tensor] = x
 

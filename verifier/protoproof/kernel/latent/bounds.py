@@ -48,16 +48,18 @@ class Bounds:
       there is no other, the domain's. It is at most the upper bound at any one location. Of other
       poolings the bounds are pooled.
     * Activation facts bound t_j itself, ceilings t_j or (where similarities differ) the activation;
-      and an activation fact about one prototype bounds a least t_j of another from above.
+      and an activation fact about one prototype bounds a least t_j of another from above, an
+      activation fact or a ceiling from below.
 
     Attributes:
         best: per prototype, bounds of t_j.
         caps: per prototype, an upper bound of a_j that ceilings give; None where none does.
+        uniform: whether the domain says the same about all locations.
     """
 
     def __init__(self, head: Head, core: Core, where: LatentDomain) -> None:
-        self._alone = _alone(head, where)
-        self._uniform = where.uniform
+        self._alone = over_domain(head, where)
+        self.uniform = where.uniform
         self._locations = head.location_count
         self._charge(head, core)
         count = range(head.prototype_count)
@@ -79,13 +81,13 @@ class Bounds:
     def _charge(self, head: Head, core: Core) -> None:
         """Charge what is looked at once per prototype, or once per prototype and location."""
         ceilings = sum(isinstance(fact, CeilingFact) for fact in core.facts)
-        alike = self._uniform and head.one_bank
+        alike = self.uniform and head.one_bank
         each = 16 + 4 * ceilings + (0 if alike else 8 * self._locations)
         rows = len(core.evidence.implied) + 4 * len(core.facts)
         spend("the bounds of all prototypes", OPERATION * (head.prototype_count * each + 16 * rows))
         room("the bounds of all prototypes", 400 * head.prototype_count)
 
-    def _places(self, prototype: int) -> list[int] | range:
+    def places(self, prototype: int) -> list[int] | range:
         """The locations of the prototype's bank."""
         if self._head.one_bank:
             return range(self._locations)
@@ -93,9 +95,9 @@ class Bounds:
 
     def _nearest(self, prototype: int) -> Interval:
         """Bounds of the least m_lj from all locations."""
-        below, places = self._lower[prototype], self._places(prototype)
+        below, places = self._lower[prototype], self.places(prototype)
         low, high = self._alone[places[0]][prototype]
-        if not self._uniform:
+        if not self.uniform:
             ranges = [(k, *self._alone[k][prototype]) for k in places]
             low = smallest(larger(near, below.get(k)) for k, near, _ in ranges)
             high = min((far for _, _, far in ranges if far is not None), default=None)
@@ -111,7 +113,7 @@ class Bounds:
 
     def pooled(self, prototype: int) -> Interval:
         """Bounds of another pooled value, from those of all locations."""
-        places = self._places(prototype)
+        places = self.places(prototype)
         head = self._head
         each = 2 * head.inner.cost + 8 * OPERATION
         spend("pooled bounds", len(places) * each + 4 * head.common.cost)
@@ -139,7 +141,7 @@ class Bounds:
 
     def elsewhere(self, location: int, prototype: int) -> tuple[bool, int | None]:
         """Whether there are other locations, and a lower bound of m_kj at all of them."""
-        others = [k for k in self._places(prototype) if k != location]
+        others = [k for k in self.places(prototype) if k != location]
         return bool(others), smallest(self.at(k, prototype)[0] for k in others)
 
 
@@ -217,7 +219,7 @@ def _with_activations(
     return found, caps
 
 
-def _alone(head: Head, where: LatentDomain) -> list[list[Interval]]:
+def over_domain(head: Head, where: LatentDomain) -> list[list[Interval]]:
     """[L][P] bounds by the domain alone; locations that are alike share one list."""
     if where.bounded or head.geometry != "euclidean":
         from protoproof.kernel.latent.ranges import domain_ranges
@@ -231,13 +233,14 @@ def _alone(head: Head, where: LatentDomain) -> list[list[Interval]]:
 def _with_implied(
     found: list[Interval], head: Head, core: Core, entries: Iterable[ImpliedBound]
 ) -> list[Interval]:
-    from protoproof.kernel.latent.rows import implied_bounds
+    from protoproof.kernel.latent.rows import Far, implied_bounds
 
     upper = {f.prototype: hex_ratio(f.upper) for f in core.facts if isinstance(f, ActivationFact)}
     head.gram_rows(entry.via for entry in entries)  # one product of matrices for all
-    for prototype, bound in implied_bounds(head, entries, upper):
+    # all start from facts, none from what another one gives
+    for prototype, below, above in implied_bounds(head, entries, upper, Far(head, core.facts)):
         low, high = found[prototype]
-        found[prototype] = low, smaller(high, bound)
+        found[prototype] = larger(low, below), smaller(high, above)
     return found
 
 

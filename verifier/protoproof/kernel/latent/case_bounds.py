@@ -78,7 +78,7 @@ class CaseBounds:
         bounds; and it is at most every m_lj.
         """
         for prototype in self._touched:
-            ends = {k: self.at(k, prototype) for k in self._places(prototype)}
+            ends = {k: self.at(k, prototype) for k in self.places(prototype)}
             low, high = self.best[prototype]
             among = self._may_attain(prototype)
             low = larger(low, smallest(ends[k][0] for k in among))
@@ -94,14 +94,14 @@ class CaseBounds:
                 return True
         return any(crossed(*self.at(*key)) for key in (*self._low, *self._high))
 
-    def _places(self, prototype: int) -> frozenset[int]:
+    def places(self, prototype: int) -> frozenset[int]:
         """The locations of the prototype's bank."""
         if self._head.one_bank:
             return self._all
         return frozenset(k for k in self._all if self._head.measures(k, prototype))
 
     def _may_attain(self, prototype: int) -> frozenset[int]:
-        return self._among.get(prototype, self._places(prototype))
+        return self._among.get(prototype, self.places(prototype))
 
 
 def crossed(low: int | None, high: int | None) -> bool:

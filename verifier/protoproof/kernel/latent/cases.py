@@ -32,7 +32,7 @@ from protoproof.certificate.cases import (
 )
 from protoproof.certificate.schema import Core
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import GRID, Ratio
+from protoproof.kernel.arithmetic.exact import GRID, Ratio, hex_ratio
 from protoproof.kernel.latent.bounds import Bounds
 from protoproof.kernel.latent.case_bounds import CaseBounds
 from protoproof.kernel.latent.case_domain import CaseDomain, EmptyBoxError
@@ -140,7 +140,8 @@ class Cases:
         for block in blocks:
             texts = block_complaints(head, where, block, known)
             complaints += (f"block at location {block.location}{text}" for text in texts)
-        complaints += implied_complaints(head, leaf.implied, range(head.prototype_count))
+        every = range(head.prototype_count)
+        complaints += implied_complaints(head, leaf.implied, every, every)
         if leaf.form is not None:
             if leaf.form.rival != rival:
                 complaints.append("its form is about another class")
@@ -154,17 +155,18 @@ class Cases:
         """What the leaf's rows and implied bounds prove; all start from what the path says."""
         blocks: list[Block] = [*leaf.blocks, *leaf.domain_blocks]
         found = list(block_bounds(self._head, where, blocks, known))
-        nearest: dict[int, Ratio] = {}
+        sides: tuple[dict[int, Ratio], dict[int, Ratio]] = {}, {}
         for entry in leaf.implied:
-            high = bounds.best[entry.via][1]
-            if high is None:
+            below = hex_ratio(entry.stretch)[0] < 0
+            end = bounds.best[entry.via][0 if below else 1]
+            if end is None:
                 raise CertificateError("an implied bound that starts from an open end")
-            nearest[entry.via] = high, _ONE
-        implied = list(implied_bounds(self._head, leaf.implied, nearest))
+            sides[below][entry.via] = end, _ONE
+        implied = list(implied_bounds(self._head, leaf.implied, *sides))
         for location, prototype, low, high in found:
             bounds.narrow(location, prototype, low, high)
-        for prototype, bound in implied:
-            bounds.narrow_best(prototype, None, bound)
+        for prototype, low, high in implied:
+            bounds.narrow_best(prototype, low, high)
 
 
 def _follow(bounds: CaseBounds, path: Sequence[Step]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Core, Fact, PairFact
-from protoproof.kernel.arithmetic.exact import Ratio, hex_ratio
+from protoproof.kernel.arithmetic.exact import Ratio, grid_ceiling, hex_ratio
 from protoproof.kernel.budget import OPERATION, integer, spend
 from protoproof.kernel.latent.measurement import Latent, Moved
 from protoproof.kernel.latent.value import Value, less, tight, tight_below
@@ -77,14 +77,23 @@ def broken(facts: Iterable[tuple[int, Fact]], at: Moved) -> Iterator[int]:
             if j not in exempt:
                 highest.setdefault(j, bound)
     spend("a ceiling", 8 * (1 + len(at.points)) * len(highest) * integer(at.size))
+    tops = [(j, grid_ceiling(bound)) for j, bound in highest.items()]
     all_hold = all(
-        at.measurement(location, j).at_least(bound)
+        at.measurement(location, j).at_least(highest[j])
         for location in at.points
-        for j, bound in highest.items()
-        if head.measures(location, j)
+        for j in _open(tops, location, at)
     )
     held = {index for index, _ in local} if all_hold else set()
     yield from (index for index, fact in named if index not in held and violated(fact, at))
+
+
+def _open(tops: Sequence[tuple[int, int]], location: int, at: Moved) -> list[int]:
+    """The prototypes whose measurement at a moved location is not at least a number, over
+    ``2**GRID``, as its rounding down says; all that are measured there where none is known."""
+    floors = at.points[location].floors
+    if floors is not None:
+        tops = [(j, top) for j, top in tops if floors[j] < top]
+    return [j for j, _ in tops if at.latent.head.measures(location, j)]
 
 
 def untrue(core: Core, latent: Latent) -> Iterator[str]:

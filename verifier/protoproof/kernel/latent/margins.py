@@ -81,7 +81,13 @@ class Ends:
         if ctx.prec not in self._known:
             chain = self._head.chain
             spend("the similarities", 2 * chain.cost * len(self._best))
-            ranges = [chain.range(j, *as_ends(*ends)) for j, ends in enumerate(self._best)]
+            kept: dict[tuple[Interval, int], tuple[End, End]] = {}  # most are the same
+            ranges = []
+            for j, ends in enumerate(self._best):
+                key = ends, 0 if chain.uniform else j
+                if key not in kept:
+                    kept[key] = chain.range(j, *as_ends(*ends))
+                ranges.append(kept[key])
             high = [_finite(end) for _, end in ranges]
             for j, cap in self._caps.items():
                 known = high[j]
@@ -133,8 +139,6 @@ def observed_margin(head: Head, score: Score, rival: int, at: Moved) -> Margin:
     """
     needed = head.decision.needed(score.weights)
     spend("the margin at a latent", OPERATION * head.prototype_count)
-    for j in needed:
-        at.best(j)
 
     def margin() -> arb:
         work = head.decision.work if head.decision.kind == "tree" else 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 from flint import arb, ctx
@@ -52,7 +53,6 @@ class Latent:
         self._numerators, self._units = self._measured()
         self._sizes: dict[int, Ratio] = {}
         self._nearest: dict[int, list[int]] = {}
-        self._first: dict[int, int] = {}
         self._activations: dict[tuple[int, int], arb] = {}
         self.reached: dict[tuple[Move, bool], Point] = {}
         self._best: dict[int, Value] = {}
@@ -62,6 +62,7 @@ class Latent:
         head, what = self.head, "the measurements of the recorded latent"
         count = head.prototype_count
         spend(what, len(self.points) * count * self.measurer.cost(self.size))
+        spend("the best measurements", 8 * OPERATION * count)
         hold(what, stored(len(self.points) * count, 2 * self.size + head.size + 1))
         rows: list[list[int]] = []
         units: list[Unit] = []
@@ -104,15 +105,18 @@ class Latent:
 
     def best(self, prototype: int) -> Value:
         """t_j at v."""
-        if prototype not in self._best:
-            self._best[prototype] = Moved(self, {}).found(prototype)
-        return self._best[prototype]
+        found = self._best.get(prototype)
+        if found is None:
+            if self.head.nearest(prototype) and not self.head.enclosed(prototype):
+                found = self.measurement(self._closest(prototype), prototype)
+            else:
+                found = Moved(self, {}).found(prototype)
+            self._best[prototype] = found
+        return found
 
     def first(self, prototype: int, apart: Container[int]) -> Value | None:
         """The least measurement at locations that are not ``apart``; None where there are none. Of
         prototypes whose measurements have a certain order."""
-        if not apart:
-            return self.measurement(self._closest(prototype), prototype)
         if self._closest(prototype) not in apart:
             return self.best(prototype)
         for place in self.places(prototype):
@@ -122,16 +126,36 @@ class Latent:
 
     def _closest(self, prototype: int) -> int:
         """The first of :meth:`places`, without the order of the others."""
-        if prototype not in self._first:
-            head, count = self.head, len(self.points)
-            if prototype in self._nearest or head.geometry == "angular":
-                self._first[prototype] = self.places(prototype)[0]
-            else:  # over one unit
-                spend("the nearest locations", count * integer(2 * self.size))
-                bank = [k for k in range(count) if head.one_bank or head.measures(k, prototype)]
-                column = [row[prototype] for row in self._numerators]
-                self._first[prototype] = min(bank, key=column.__getitem__)
-        return self._first[prototype]
+        if prototype in self._nearest or self.head.geometry == "angular":
+            return self.places(prototype)[0]
+        return self._firsts[prototype]
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The first of :meth:`places` of every prototype, where measurements are over one unit."""
+        head, count = self.head, len(self.points)
+        spend("the nearest locations", head.prototype_count * count * integer(2 * self.size))
+        columns = zip(*self._numerators, strict=True)
+        if head.one_bank:
+            return [column.index(min(column)) for column in columns]
+        banks: dict[int, list[int]] = {}
+        for location, bank in enumerate(head.location_bank):
+            banks.setdefault(bank, []).append(location)
+        return [
+            min(banks[bank], key=column.__getitem__)
+            for bank, column in zip(head.prototype_bank, columns, strict=True)
+        ]
+
+    @cached_property
+    def lowest(self) -> list[int]:
+        """All t_j of one bank and one unit, over ``2**GRID`` and rounded down."""
+        count = self.head.prototype_count
+        spend("the best measurements", count * integer(2 * self.size))
+        return [self.best(j).floor() for j in range(count)]
+
+    def stays(self, prototype: int, apart: Container[int]) -> bool:
+        """Whether the first of :meth:`places` is not ``apart``."""
+        return self._closest(prototype) not in apart
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j at v, at the working precision."""
@@ -156,6 +180,15 @@ class Latent:
         return Moved(self, points)
 
 
+class _Nearby(NamedTuple):
+    """Of every prototype the least measurement at moved locations, rounded down, and by location
+    all of them; ``same``: the prototypes whose t_j certainly is that of v."""
+
+    low: list[int]
+    rows: dict[int, list[int]]
+    same: frozenset[int]
+
+
 class Moved:
     """Measurements of a latent that is at ``points`` (by location), and at v everywhere else.
 
@@ -171,38 +204,67 @@ class Moved:
         self.size = 2 * (latent.size + moved) + latent.head.size
         self._comparison = 4 * integer(self.size, self.size)
 
-    def need(self, location: int, prototypes: Iterable[int]) -> None:
-        """Compute the measurements of one moved location, all at once."""
-        latent, point = self.latent, self.points[location]
-        measures = latent.head.measures
-        wanted = set(prototypes) - point.known.keys()
-        chosen = sorted(j for j in wanted if measures(location, j))
-        if not chosen:
-            return
+    def need(self, wanted: Mapping[int, Iterable[int]]) -> None:
+        """Compute measurements of moved locations, all at once.
+
+        Args:
+            wanted: prototypes, by location.
+        """
+        latent, head = self.latent, self.latent.head
         # picking most rows of the stored matrix costs more than a product with all of them
-        count = latent.head.prototype_count
-        every = 2 * len(chosen) > count
-        size, what = point.size + latent.size, "the measurements of a moved location"
-        products = count if every else len(chosen)
+        whole: list[Point] = []
+        for location, prototypes in wanted.items():
+            point = self.points[location]
+            if point.whole is not None:
+                continue
+            chosen = set(prototypes) - point.known.keys()
+            if not head.one_bank:
+                chosen = {j for j in chosen if head.measures(location, j)}
+            if 2 * len(chosen) > head.prototype_count:
+                self._charge(point, head.prototype_count)
+                whole.append(point)
+            elif chosen:
+                some = sorted(chosen)
+                self._charge(point, len(some))
+                rows, units = latent.measurer.numerators([point], some)
+                for place, j in enumerate(some):
+                    point.known[j] = self._value(point, j, rows[0][place], units[0], place)
+        at_once = max(1, _AT_ONCE // head.prototype_count)
+        for start in range(0, len(whole), at_once):
+            part = whole[start : start + at_once]
+            rows, units = latent.measurer.numerators(part)
+            for point, row, unit in zip(part, rows, units, strict=True):
+                point.whole, point.floors = (row, unit), latent.measurer.floors(row, unit)
+
+    def _charge(self, point: Point, count: int) -> None:
+        """Charge the measurements of a moved location by so many prototypes."""
+        latent, size = self.latent, point.size + self.latent.size
+        what = "the measurements of a moved location"
         spend(
             what,
-            products * latent.measurer.cost(size) + latent.head.channels * integer(point.size),
+            count * (latent.measurer.cost(size) + integer(2 * size))
+            + latent.head.channels * integer(point.size),
         )
-        hold(what, stored(products, 2 * size))
-        rows, units = latent.measurer.numerators([point], None if every else chosen)
-        square = point.square, point.denominator**2 << (2 * latent.shift)
-        places = {j: j if every else place for place, j in enumerate(chosen)}
-        for j, place in places.items():
-            point.known[j] = latent.measurer.value(j, rows[0][place], units[0], place, square)
+        hold(what, stored(count, 2 * size) + stored(count, 2))
+
+    def _value(self, point: Point, prototype: int, numerator: int, unit: Unit, place: int) -> Value:
+        square = point.square, point.denominator**2 << (2 * self.latent.shift)
+        return self.latent.measurer.value(prototype, numerator, unit, place, square)
 
     def measurement(self, location: int, prototype: int) -> Value:
         """m_lj."""
         if location not in self.points:
             return self.latent.measurement(location, prototype)
         point = self.points[location]
-        if prototype not in point.known:
-            self.need(location, [prototype])
-        return point.known[prototype]
+        found = point.known.get(prototype)
+        if found is None:
+            self.need({location: [prototype]})
+            if point.whole is not None:
+                row, unit = point.whole
+                value = self._value(point, prototype, row[prototype], unit, prototype)
+                point.known[prototype] = value
+            found = point.known[prototype]
+        return found
 
     def best(self, prototype: int) -> Value:
         """t_j."""
@@ -218,16 +280,37 @@ class Moved:
         return self._least(prototype) if nearest else self._pooled(prototype)
 
     def _least(self, prototype: int) -> Value:
-        latent, head = self.latent, self.latent.head
+        latent, head, known = self.latent, self.latent.head, self._nearby
+        if known is not None:
+            if prototype in known.same:
+                return latent.best(prototype)
+            low, unmoved = known.low[prototype], latent.first(prototype, self.points)
+            near = [k for k, row in known.rows.items() if row[prototype] == low]
+            values = [self.measurement(k, prototype) for k in near]
+            return least(values if unmoved is None else [unmoved, *values])
         spend("the best measurements", OPERATION * 8 + len(self.points) * self._comparison)
         values = [
             self.measurement(k, prototype) for k in self.points if head.measures(k, prototype)
         ]
         if head.enclosed(prototype):
-            unmoved = (k for k in latent.places(prototype) if k not in self.points)
-            return least([*values, *(latent.measurement(k, prototype) for k in unmoved)])
+            others = (k for k in latent.places(prototype) if k not in self.points)
+            return least([*values, *(latent.measurement(k, prototype) for k in others)])
         nearest = latent.first(prototype, self.points)
         return least(values if nearest is None else [nearest, *values])
+
+    @cached_property
+    def _nearby(self) -> _Nearby | None:
+        """What moved and what did not, for all prototypes at once; None where it is not known."""
+        latent, head = self.latent, self.latent.head
+        rows = {k: point.floors for k, point in self.points.items() if point.floors is not None}
+        if not rows or len(rows) < len(self.points) or not (head.one_bank and head.all_nearest):
+            return None
+        each = OPERATION * 8 + len(latent.points) * self._comparison
+        spend("the best measurements", head.prototype_count * each)
+        low = [min(column) for column in zip(*rows.values(), strict=True)]
+        pairs = enumerate(zip(latent.lowest, low, strict=True))
+        less = [j for j, (here, there) in pairs if here < there]
+        return _Nearby(low, rows, frozenset(j for j in less if latent.stays(j, rows)))
 
     def _pooled(self, prototype: int) -> Value:
         """The pooled value of inner_j(m_lj): exact where everything is rational."""
@@ -251,6 +334,9 @@ class Moved:
 
     def activation(self, prototype: int) -> arb:
         """A ball around a_j, at the working precision."""
+        known = self._nearby
+        if known is not None and prototype in known.same:
+            return self.latent.activation(prototype)
         value = self.best(prototype)
         if value is self.latent.best(prototype):  # most moves change few of them
             return self.latent.activation(prototype)

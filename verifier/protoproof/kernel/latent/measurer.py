@@ -12,7 +12,7 @@ from operator import mul
 from flint import arb, fmpz_mat
 
 from protoproof.errors import CertificateError
-from protoproof.kernel.arithmetic.exact import Ratio, ball
+from protoproof.kernel.arithmetic.exact import GRID, Ratio, ball
 from protoproof.kernel.budget import OPERATION, hold, integer, product, spend, width
 from protoproof.kernel.latent.value import Approximate, Exact, Value
 from protoproof.kernel.model.head import Head, Length
@@ -22,17 +22,24 @@ from protoproof.kernel.model.primitives import as_ball
 Unit = int | list[int]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Point:
     """The latent of one location: ``numerators[d] / (denominator * 2**shift)`` per channel.
 
-    The shift is that of the :class:`Latent` it belongs to. ``known`` keeps the measurements that
-    were computed.
+    The shift is that of the :class:`Latent` it belongs to.
+
+    Attributes:
+        known: the measurements that were asked for.
+        whole: of all prototypes, what :meth:`Measurer.numerators` returns, where it was computed.
+        floors: all measurements over ``2**GRID``, rounded down, where they are fractions and were
+            computed: of two with different ones, that with the less is less.
     """
 
     numerators: list[int]
     denominator: int = 1
     known: dict[int, Value] = field(default_factory=dict, compare=False)
+    whole: tuple[list[int], Unit] | None = field(default=None, compare=False)
+    floors: list[int] | None = field(default=None, compare=False)
 
     @cached_property
     def size(self) -> int:
@@ -105,6 +112,12 @@ class Measurer:
                 rows.append([n - twice * entry + c for entry, c in pairs])
         unit_shift = 2 * self._shift + head.scale_shift
         return rows, [unit * unit << unit_shift for unit in denominators]
+
+    def floors(self, numerators: Sequence[int], unit: Unit) -> list[int] | None:
+        """Measurements over ``2**GRID``, rounded down; None where they are no such fractions."""
+        if self._head.geometry == "angular" or self._head.scale_slack or isinstance(unit, list):
+            return None
+        return [(n << GRID) // unit for n in numerators]
 
     def _signed_squares(
         self,

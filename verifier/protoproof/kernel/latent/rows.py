@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
+from fractions import Fraction
 from math import isqrt
 from typing import Protocol
 
-from protoproof.certificate.schema import ActivationFact, Core, DomainBlock, ImpliedBound, PairBlock
+from protoproof.certificate.schema import (
+    ActivationFact,
+    CeilingFact,
+    Core,
+    DomainBlock,
+    Fact,
+    ImpliedBound,
+    PairBlock,
+)
 from protoproof.errors import CertificateError
 from protoproof.kernel.arithmetic.exact import Ratio, grid_floor, hex_ratio
+from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.latent.domain import LatentDomain
 from protoproof.kernel.latent.facts import intervals
 from protoproof.kernel.latent.lagrangian import Interval, Lagrangian, free_rule
@@ -16,6 +26,13 @@ from protoproof.kernel.model.head import Head
 
 Block = PairBlock | DomainBlock
 _FINER = 40  # more bits of a ball's multiplier than of a stretch
+
+
+class Ends(Protocol):
+    """What is known on one side about the best measurements of some prototypes."""
+
+    def __getitem__(self, prototype: int, /) -> Ratio:
+        """The end."""
 
 
 class Intervals(Protocol):
@@ -44,8 +61,9 @@ def row_complaints(head: Head, core: Core, where: LatentDomain) -> Iterator[str]
             seen.add(kind)
             for text in block_complaints(head, where, block, known):
                 yield f"{place}{text}"
-    named = {f.prototype for f in core.facts if isinstance(f, ActivationFact)}
-    yield from implied_complaints(head, core.evidence.implied, named)
+    if core.evidence.implied:
+        named = {f.prototype for f in core.facts if isinstance(f, ActivationFact)}
+        yield from implied_complaints(head, core.evidence.implied, named, Far(head, core.facts))
 
 
 def boundable(head: Head, where: LatentDomain) -> bool:
@@ -54,16 +72,21 @@ def boundable(head: Head, where: LatentDomain) -> bool:
 
 
 def implied_complaints(
-    head: Head, entries: Iterable[ImpliedBound], named: Container[int]
+    head: Head, entries: Iterable[ImpliedBound], near: Container[int], far: Container[int]
 ) -> Iterator[str]:
-    """``named``: the prototypes whose best measurement has an upper bound to start from."""
+    """What is malformed about implied bounds.
+
+    ``near``, ``far``: the prototypes whose best measurement has an upper, a lower bound to start
+    from.
+    """
     for index, entry in enumerate(entries):
+        stretch, unit = hex_ratio(entry.stretch)
         if entry.prototype >= head.prototype_count:
             yield f"implied bound {index}: prototype out of range"
-        if entry.via not in named:
-            yield f"implied bound {index}: uses an activation fact that is not stated"
-        if hex_ratio(entry.stretch)[0] <= 0:
-            yield f"implied bound {index}: its stretch is not positive"
+        if entry.via not in (near if stretch >= 0 else far):
+            yield f"implied bound {index}: uses a fact that is not stated"
+        if not stretch or (stretch <= -unit and head.geometry != "angular"):
+            yield f"implied bound {index}: its stretch bounds nothing"
         if head.geometry not in ("euclidean", "angular") or not head.related:
             yield f"implied bound {index}: one prototype implies nothing about another here"
         elif max(entry.prototype, entry.via) < head.prototype_count and not (
@@ -72,6 +95,41 @@ def implied_complaints(
             and head.nearest(entry.via)
         ):
             yield f"implied bound {index}: the two are not the nearest of one bank"
+
+
+class Far:
+    """The lower ends that activation facts, and ceilings about values, give to best measurements:
+    the prototypes that have one, and each one's."""
+
+    def __init__(self, head: Head, facts: Iterable[Fact]) -> None:
+        self._count = head.prototype_count
+        self._own: dict[int, Ratio] = {}
+        self._ceilings: list[tuple[Ratio, frozenset[int]]] = []
+        for fact in facts:
+            if isinstance(fact, ActivationFact):
+                self._own[fact.prototype] = hex_ratio(fact.lower)
+            elif isinstance(fact, CeilingFact) and head.uniform:
+                self._ceilings.append((hex_ratio(fact.bound), frozenset(fact.exempt)))
+
+        self._found: dict[int, Ratio | None] = {}
+
+    def _end(self, prototype: int) -> Ratio | None:
+        if prototype not in self._found:
+            spend("implied bounds", OPERATION * (2 + len(self._ceilings)))
+            ends = [bound for bound, exempt in self._ceilings if prototype not in exempt]
+            ends += [self._own[prototype]] if prototype in self._own else []
+            best = max(ends, key=lambda end: Fraction(*end), default=None)
+            self._found[prototype] = best if prototype < self._count else None
+        return self._found[prototype]
+
+    def __contains__(self, prototype: object) -> bool:
+        return isinstance(prototype, int) and self._end(prototype) is not None
+
+    def __getitem__(self, prototype: int) -> Ratio:
+        end = self._end(prototype)
+        if end is None:
+            raise KeyError(prototype)
+        return end
 
 
 def block_complaints(
@@ -130,42 +188,55 @@ def block_bounds(
 
 
 def implied_bounds(
-    head: Head, entries: Iterable[ImpliedBound], nearest: Mapping[int, Ratio]
-) -> Iterator[tuple[int, int]]:
-    """(j, upper bound of the least measurement t_j, over ``2**GRID`` and rounded up) per entry.
+    head: Head, entries: Iterable[ImpliedBound], near: Ends, far: Ends
+) -> Iterator[tuple[int, int | None, int | None]]:
+    """(j, lower, upper) bound of the least measurement t_j, over ``2**GRID``, rounded outwards.
 
-    Some location has m_i <= h, for i = ``via``. There, the Lagrangian bound of -m_j says, for a
-    stretch s > 0: with the multiplier 1 + s of that fact, for squared distances,
+    *Upper* (stretch s > 0). Some location has m_i <= h, for i = ``via``. There, the Lagrangian
+    bound of -m_j says, with the multiplier 1 + s of that fact, for squared distances,
 
         t_j  <=  m_j  <=  (1 + s) h + (1 + 1/s) |p_i - p_j|^2,
 
     and with s, for angles, t_j <= s h + |p_j - s p_i|, up to the rounding of the ball's multiplier,
     which is best at half that length.
 
+    *Lower* (s < 0): the other way round. t_i >= h says that m_i >= h at every location of the
+    bank, hence at the one that attains t_j. There, the Lagrangian bound of m_j says, with the
+    multiplier -r, r = 1 + s in (0, 1), for squared distances, where A = 1 - r = -s > 0,
+
+        t_j  =  m_j  >=  r h - r / (1 - r) |p_i - p_j|^2  =  (1 + s) h + (1 + 1/s) |p_i - p_j|^2,
+
+    best at r = 1 - |p_i - p_j| / sqrt(h), where it is (sqrt(h) - |p_i - p_j|)^2: the triangle
+    inequality. With the multiplier s, for angles, t_j >= -s h - |p_j + s p_i|.
+
     Args:
-        nearest: h by i, the upper end of what is known about i.
+        near, far: h by i, the upper and the lower end of what is known about t_i.
     """
     free = LatentDomain(head.location_count, head.channels)
-    rules: dict[int, Lagrangian] = {}
+    rules: dict[tuple[int, bool], Lagrangian] = {}
     for entry in entries:
-        via = entry.via
-        if via not in rules:
-            rules[via] = free_rule(head, free, 0, (via,), ((None, nearest[via]),))
-        stretch, unit = hex_ratio(entry.stretch)
-        shift = unit.bit_length() - 1
-        row: tuple[int, ...] = (stretch + unit,)
-        if head.geometry == "angular":
-            row, shift = angular_row(head, entry, stretch, unit), shift + _FINER
-        found = rules[via].row(entry.prototype, -1, row, shift)
+        via, below = entry.via, hex_ratio(entry.stretch)[0] < 0
+        if (via, below) not in rules:
+            ends = (far[via], None) if below else (None, near[via])
+            rules[via, below] = free_rule(head, free, 0, (via,), (ends,))
+        row, shift = implied_row(head, entry)
+        found = rules[via, below].row(entry.prototype, 1 if below else -1, row, shift)
         if found is None:
             raise CertificateError("an implied bound that bounds nothing")
-        yield entry.prototype, -grid_floor(found)
+        end = grid_floor(found)
+        yield (entry.prototype, end, None) if below else (entry.prototype, None, -end)
 
 
-def angular_row(head: Head, entry: ImpliedBound, stretch: int, unit: int) -> tuple[int, int]:
-    """Multipliers of the fact and of the ball, over ``unit << _FINER``; any positive one bounds."""
+def implied_row(head: Head, entry: ImpliedBound) -> tuple[tuple[int, ...], int]:
+    """The multipliers of the fact and, for angles, of the ball, over two to the second."""
+    stretch, unit = hex_ratio(entry.stretch)
+    shift = unit.bit_length() - 1
+    if head.geometry != "angular":
+        return (stretch + unit if stretch > 0 else -(stretch + unit),), shift
     j, via = entry.prototype, entry.via
     between = int(head.gram_rows((via,))[via][j])
-    square = unit * (unit * head.norms[j] - 2 * stretch * between) + stretch**2 * head.norms[via]
+    square = unit * (unit * head.norms[j] - 2 * abs(stretch) * between)
+    square += stretch**2 * head.norms[via]
+    # of the ball any positive multiplier bounds
     half = isqrt(square << (2 * _FINER)) >> (head.shift + 1)
-    return stretch << _FINER, half + 1
+    return (stretch << _FINER, half + 1), shift + _FINER

@@ -182,8 +182,7 @@ def _clause(
     count = latent.head.prototype_count
     spend("a refutation", (len(points) + 4) * count * _comparison(moved.size))
     room("a refutation", _PER_MEMBER * (len(points) + 4) * count)
-    for location in points:
-        moved.need(location, range(count))
+    moved.need(dict.fromkeys(points, range(count)))
     if not loses(latent.head, core.instance, refutation.rival, moved):
         raise CertificateError(f"{name}: does not certainly lose to class {refutation.rival}")
     violated = frozenset(j for j in range(count) if not _encloses(latent.best(j), moved.best(j)))
@@ -224,8 +223,8 @@ def _comparison(size: int) -> int:
 def violated_pairs(latent: Latent, moved: Moved) -> Iterator[int]:
     """Numbers l * P + j of the pair facts, true at v, that another latent violates."""
     count = latent.head.prototype_count
+    moved.need(dict.fromkeys(moved.points, range(count)))
     for location in moved.points:
-        moved.need(location, range(count))
         for j in range(count):
             if latent.head.measures(location, j) and not _encloses(
                 latent.measurement(location, j), moved.measurement(location, j)

@@ -105,8 +105,7 @@ def _measure(core: Core, moved: Moved, rival: int) -> None:
             everywhere.add(fact.prototype)
         elif fact.location in local:
             local[fact.location].add(fact.prototype)
-    for location, prototypes in local.items():
-        moved.need(location, everywhere | prototypes)
+    moved.need({location: everywhere | own for location, own in local.items()})
 
 
 def materialise(latent: Latent, where: LatentDomain, moves: Sequence[Move]) -> dict[int, Point]:

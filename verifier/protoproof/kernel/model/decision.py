@@ -173,9 +173,8 @@ class Decision:
                 return self._least_of_tree(score, low, high)
             return self._least_of_leaves(score, low, high)
         total = arb(score.offset)
-        for x in compress(range(len(score.weights)), score.weights):
-            weight = score.weights[x]
-            if x in apart:
+        for x, weight in enumerate(score.weights):
+            if not weight or x in apart:
                 continue
             if self.kind == "best":
                 end = _largest([(low if weight > 0 else high)(j) for j in self.groups[x]], weight)

@@ -201,6 +201,11 @@ class Head:
         """Whether t[j] is the least measurement."""
         return self.pooling[prototype].kind == "nearest"
 
+    @cached_property
+    def all_nearest(self) -> bool:
+        """Whether every t[j] is."""
+        return {one.kind for one in self.pooling} == {"nearest"}
+
     def _require_sizes(self, numbers: int, scales: tuple[Sequence[int], int] | None) -> None:
         count, scaled = self.prototype_count, self.geometry == "diagonal"
         entries = count * self.channels

@@ -43,6 +43,7 @@ from protoproof.prover.counterexample.cut_spheres import (
     unit_of,
 )
 from protoproof.prover.counterexample.feasible_set import Spheres
+from protoproof.prover.counterexample.moves import CLEAR
 from protoproof.prover.latent.time_limit import time_is_up
 
 Latent = Float[NDArray[np.float64], "location channel"]
@@ -50,7 +51,7 @@ Latent = Float[NDArray[np.float64], "location channel"]
 # Rounds over all locations; linearisations in each.
 _ROUNDS, _STEPS = 8, 3
 # Shares of the way to the end of a step.
-_SHARES = (1.0, 0.6, 0.3, 0.1, 0.03)
+_SHARES = np.array([1.0, 0.6, 0.3, 0.1, 0.03])
 # A latent that gained less than this share of what is left in a round is given up.
 _SHARE = 0.1
 # Limits hold with this relative distance to spare, so that rounding to float32 keeps them.
@@ -75,11 +76,13 @@ class Start:
 class _Walk:
     """A latent on its way; ``similar`` [L, W] to the prototypes that count, ``margin`` of it.
 
+    ``most``: the largest similarities that the limits allow any location (see ``_reach``).
     ``broken``: locations that are nearer to some prototype than their limit, and move first.
     """
 
     start: Start
     limit: Float[NDArray[np.float64], "location column"]
+    most: Float[NDArray[np.float64], " weighed"]
     points: Latent
     similar: Float[NDArray[np.float64], "location weighed"]
     margin: float
@@ -104,9 +107,14 @@ class Alternation:
         weighed = (weights != 0).any(axis=0)
         self.weighed = np.flatnonzero(weighed)
         self.others = np.flatnonzero(~weighed)
+        self._apart: NDArray[np.float64] | None = None  # between prototypes with weights and all
 
     def improved(
-        self, starts: Sequence[Start], sites: Sequence[Sequence[int]], rounds: int = _ROUNDS
+        self,
+        starts: Sequence[Start],
+        sites: Sequence[Sequence[int]],
+        rounds: int = _ROUNDS,
+        asked: Sequence[int] | None = None,
     ) -> list[tuple[Latent, float]]:
         """Latents that meet the same demands, and their margins.
 
@@ -114,6 +122,8 @@ class Alternation:
             starts: where to begin.
             sites: per start, the sphere of each location.
             rounds: over all locations.
+            asked: per start, the question that it is about; by default each its own. Once a latent
+                clearly loses, the others of its question stay as they are.
         """
         if not starts:
             return []
@@ -124,13 +134,18 @@ class Alternation:
             limited |= limit.any(axis=0)
         self.columns = np.concatenate([self.weighed, self.others[limited[self.others]]])
         self.prototypes = self.descent.prototypes[self.columns]
+        self._apart = None
         self.norms = self.descent.norms[self.columns]
         walks = [self._walk(start, limit) for start, limit in zip(starts, limits, strict=True)]
         going = list(range(len(walks)))
         for _ in range(rounds):
             if not going or time_is_up():
                 break
+            moved = going
             going = self._round([walks[i] for i in going], [sites[i] for i in going], going)
+            if asked is not None:
+                lost = {asked[i] for i in moved if walks[i].margin < -CLEAR and not walks[i].broken}
+                going = [i for i in going if asked[i] not in lost]
         return [(walk.points, np.inf if walk.broken else walk.margin) for walk in walks]
 
     def _walk(self, start: Start, limit: NDArray[np.float64]) -> _Walk:
@@ -140,9 +155,29 @@ class Alternation:
         # where nothing moved, a limit may hold with equality
         apart = np.abs(points - start.demands.instance.latent).max(axis=1)
         short &= apart[:, None] > 0
-        walk = _Walk(start, limit, points, similar, 0.0, set(np.flatnonzero(short.any(axis=1))))
+        broken = set(np.flatnonzero(short.any(axis=1)).tolist())
+        walk = _Walk(start, limit, self._reach(limit.max(axis=0)), points, similar, 0.0, broken)
         walk.margin = self._margin(walk, similar.max(axis=0))
         return walk
+
+    def _reach(self, limit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest similarities of a location that respects limits to all prototypes.
+
+        By the triangle inequality it is at least sqrt(limit_k) - |p_k - p_j| from p_j, besides its
+        own limit.
+        """
+        count = len(self.weighed)
+        near = np.flatnonzero(limit)
+        if not len(near):
+            return np.asarray(self.descent.similarity.value(limit[:count], self.weighed))
+        if self._apart is None:
+            own = self.prototypes[:count]
+            square = self.norms[:count, None] - 2.0 * own @ self.prototypes.T + self.norms
+            self._apart = np.sqrt(np.maximum(square, 0.0))
+        inside = np.sqrt(limit[near]) - self._apart[:, near]
+        least = np.maximum(inside.max(axis=1), 0.0) ** 2
+        least = np.maximum(least, limit[:count])
+        return np.asarray(self.descent.similarity.value(least, self.weighed))
 
     def _margin(self, walk: _Walk, activation: NDArray[np.float64]) -> float:
         row = walk.start.row
@@ -238,10 +273,9 @@ class Alternation:
         free = walk.start.demands.free
         if not free:
             return []
-        idle = min(free, key=lambda location: self._use(walk, location, row))
+        idle = free[int(np.argmin(self._use(walk, free, row)))]
         limit = walk.limit[idle]
-        most = self.descent.similarity.value(limit[: len(self.weighed)], self.weighed)
-        gap = row * (most - first)
+        gap = row * (walk.most - first)
         found = []
         for j in np.argsort(gap, kind="stable")[:_SENT].tolist():
             if not gap[j] < -_LEAST:
@@ -253,19 +287,24 @@ class Alternation:
             point = own[j] + np.sqrt(limit[j]) * away / (length if length > 0 else 1.0)
             if limit[j] > 0:
                 found.append((idle, j, point))
-                continue
-            apart = ((self.prototypes - own[j]) ** 2).sum(axis=1)
-            worst = int(np.argmin(np.where(limit > 0, apart / np.maximum(limit, TINY), np.inf)))
-            if limit[worst] > 0:
+            # where another limit keeps it farther away, along that one's sphere
+            apart = np.sqrt(((self.prototypes - own[j]) ** 2).sum(axis=1))
+            inside = np.where(limit > 0, np.sqrt(limit) - apart, -np.inf)
+            inside[j] = -np.inf
+            worst = int(np.argmax(inside))
+            if inside[worst] > -np.inf and (limit[j] <= 0 or inside[worst] ** 2 > limit[j]):
                 found.append((idle, worst, point))
         return found
 
-    def _use(self, walk: _Walk, location: int, row: NDArray[np.float64]) -> float:
-        """What the margin gains without a location's similarities: of no use where it is 0."""
-        rest = np.delete(walk.similar, location, axis=0).max(axis=0, initial=-np.inf)
-        if not np.isfinite(rest).all():
-            return np.inf
-        return self._margin(walk, rest) - walk.margin
+    def _use(
+        self, walk: _Walk, free: Sequence[int], row: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What the margin gains without each free location's similarities: 0 where of no use."""
+        first, second, at = _two_best(walk.similar)
+        rest = np.where(at == np.array(free)[:, None], second, first)
+        if len(walk.similar) == 1:
+            return np.full(len(free), np.inf)
+        return np.asarray(rest @ row + self.offset[walk.start.row] - walk.margin)
 
     def _places(
         self, walks: list[_Walk], found: list[tuple[int, int, int, NDArray[np.float64]]]
@@ -293,9 +332,10 @@ class Alternation:
                 radius[number] = np.sqrt(limit[number, sphere])
                 limit[number, sphere] = 0.0
         rows = [walks[index].start.row for index, _, _, _ in found]
+        most = np.stack([walks[index].most for index, _, _, _ in found])
         points = np.stack([point for _, _, _, point in found])
         places = Places(
-            centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others
+            centre, radius, basis, points, limit, self.weights[rows][:, self.weighed], others, most
         )
         return replace(places, unit=unit_of(places.across(points - centre)))
 
@@ -309,17 +349,22 @@ class Alternation:
         slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
         seen = similar > places.others
         # opponents that could come nearer here than anywhere else pull too
-        nearest = self.descent.similarity.value(places.limit[:, :heads], self.weighed)
-        able = (places.weights < 0) & (nearest > places.others + _LEAST)
-        best, least = places.unit, value
-        for counted in (seen, seen | able):
-            goal = self._goal(places, np.where(counted, slope, 0.0))
-            for share in _SHARES:
-                trial = unit_of(places.unit + share * (goal - places.unit))
-                _, reached = self._valued(places, trial)
-                better = reached < least - TINY
-                best = np.where(better[:, None], trial, best)
-                least = np.where(better, reached, least)
+        able = (places.weights < 0) & (places.most > places.others + _LEAST)
+        more = np.flatnonzero((able & ~seen & (slope != 0)).any(axis=1))
+        # both goals of all places at once, and all shares of the ways there
+        which = np.concatenate([np.arange(len(seen)), more])
+        counted = np.concatenate([seen, (seen | able)[more]])
+        tried = places.take(which)
+        goal = self._goal(tried, np.where(counted, slope[which], 0.0))
+        trials = unit_of(tried.unit + _SHARES[:, None, None] * (goal - tried.unit))
+        reached = self._valued(tried, trials)[1]
+        share = reached.argmin(axis=0)
+        least, found = reached[share, np.arange(len(which))], trials[share, np.arange(len(which))]
+        first, other = least[: len(seen)], np.full(len(seen), np.inf)
+        other[more] = least[len(seen) :]
+        best = np.where((first < value - TINY)[:, None], found[: len(seen)], places.unit)
+        wins = np.flatnonzero(other < np.minimum(first, value) - TINY)
+        best[wins] = found[len(seen) + np.searchsorted(more, wins)]
         return best
 
     def _goal(self, places: Places, slope: Table) -> Units:
@@ -334,11 +379,11 @@ class Alternation:
     def _valued(self, places: Places, unit: Units) -> tuple[Table, NDArray[np.float64]]:
         """Squared distances, and the margins' parts: infinite where a limit is broken."""
         measured = self._measured(places.points(unit))
-        near = measured[:, : len(self.weighed)]
+        near = measured[..., : len(self.weighed)]
         activation = np.maximum(self.descent.similarity.value(near, self.weighed), places.others)
-        value = (places.weights * activation).sum(axis=1)
-        broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=1)
-        broken |= np.linalg.norm(unit, axis=1) < 0.5  # of no direction: not on the sphere
+        value = (places.weights * activation).sum(axis=-1)
+        broken = (measured < places.limit * (1 - 0.5 * _SPARE)).any(axis=-1)
+        broken |= (unit**2).sum(axis=-1) < 0.25  # of no direction: not on the sphere
         return measured, np.where(broken, np.inf, value)
 
 

@@ -22,8 +22,9 @@ _REPLAYS = 3
 
 def witnesses(
     instance: Instance, domain: Domain, facts: FactSet, effort: int
-) -> Iterator[tuple[int, int, tuple[Move, ...]]]:
-    """(number of the fact, rival, moves) of every fact for which a witness is found in time."""
+) -> Iterator[tuple[int, tuple[int, tuple[Move, ...]] | None]]:
+    """The number of every fact for which a witness is found in time, with rival and moves; and of
+    every fact without which the interval oracle proves all margins, with None."""
     where = refuting(domain, instance.latent)
     seeker, judge = Seeker(instance, where, effort), judge_of(instance, where)
     state = IntervalOracle().prepare(instance, where)
@@ -31,11 +32,14 @@ def witnesses(
         if time_is_up():
             return
         rest = facts.without(fact)
-        rows = weakest(state.margins(rest))
-        found = first_losing(seeker, judge, rest, rows, _released(instance, fact))
+        margins = state.margins(rest)
+        if state.proves(margins):
+            yield number, None
+            continue
+        found = first_losing(seeker, judge, rest, weakest(margins), _released(instance, fact))
         if found is not None:
             row, moves, _ = found
-            yield number, instance.rivals[row], moves
+            yield number, (instance.rivals[row], moves)
 
 
 def first_losing(

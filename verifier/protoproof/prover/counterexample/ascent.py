@@ -231,8 +231,8 @@ class _Problem:
         # the similarity decreases: the nearest location is the one that counts
         seen = xp.reshape(measured[:, : len(self.weighed)], (count, locations, -1))
         least = xp.maximum(xp.min(seen, axis=1), 0.0)
-        activation = self.similarity.value(least, self.heads)
-        pull = self.weights * self.similarity.derivative(least, self.heads)
+        activation, slope = self.similarity.with_slope(least, self.heads)
+        pull = self.weights * slope
         if self.other is not None:
             active = activation > self.other
             activation = xp.where(active, activation, self.other)

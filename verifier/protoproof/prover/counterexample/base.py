@@ -58,7 +58,8 @@ class Base:
         if self.locations == 1:
             return np.tile(self.instance.latent, (count, 1, 1))
         if self.about_activations:
-            return np.stack(self.layout.latents(self._released.demands, range(count)))
+            laid = self.layout.latents(self._released.demands, range(count))
+            return np.stack([latent for latent, _ in laid])
         spheres = self._released.spheres.take(np.arange(self.locations))
         start = [self._released.demands.spread(weights) for weights in self.weights]
         start += [self._released.demands.nearest(weights, spheres) for weights in self.weights]

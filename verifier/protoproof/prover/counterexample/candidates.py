@@ -97,10 +97,11 @@ class Layout:
 
     def latent(self, demands: Demands, row: int) -> Latent:
         """A latent that meets the demands and comes close to losing to one rival."""
-        return self.latents(demands, [row])[0]
+        return self.latents(demands, [row])[0][0]
 
-    def latents(self, demands: Demands, rows: Sequence[int]) -> list[Latent]:
-        """For some rivals, a latent each that meets the demands and comes close to losing."""
+    def latents(self, demands: Demands, rows: Sequence[int]) -> list[tuple[Latent, float]]:
+        """For some rivals, a latent each that meets the demands and comes close to losing, with the
+        margin that it has."""
         keys = dict.fromkeys(_key(demands, place) for place in range(len(self.still)))
         for count, kept in ((_OPPONENTS, True), (_OF_FREE, False)):
             some = [key for key in keys if bool(key[1]) is kept]
@@ -109,7 +110,7 @@ class Layout:
             self._stock([self._sites[key] for key in asked], new, count)
         return [self._latent(demands, row) for row in rows]
 
-    def _latent(self, demands: Demands, row: int) -> Latent:
+    def _latent(self, demands: Demands, row: int) -> tuple[Latent, float]:
         weights, free = self.weights[row, self.columns], demands.free
         latent, similar = self.instance.latent.copy(), self.still[:, self.columns]
         bound = [location for location in range(len(latent)) if location not in free]
@@ -122,14 +123,17 @@ class Layout:
                 best = int(np.argmin(costs))
                 latent[location], similar[location] = stock.points[best], stock.similar[best]
         best_known = similar.max(axis=0)
-        for location in free:
-            stock = self._stocks[_key(demands, location), row]
+        for number, location in enumerate(free):
+            stock = self._stocks[_key(demands, location), row]  # the same for all of them
             covered = np.maximum(stock.similar, best_known)
-            index = int(np.argmin(covered @ weights))
+            index, before = int(np.argmin(covered @ weights)), best_known
             if isinstance(self.domain, Free) and (covered[index] <= best_known).all():
                 index = len(covered) - 1
             latent[location], best_known = stock.points[index], covered[index]
-        return latent
+            if (best_known == before).all():  # so do the others
+                latent[free[number:]] = stock.points[index]
+                break
+        return latent, float(best_known @ weights + self.offset[row])
 
     def _stock(self, sites: list[Site], against: Sequence[int], count: int) -> None:
         """Per site and rival, points at the limits of the opponents, each improved alone."""

@@ -25,7 +25,8 @@ class Places:
     """B locations on spheres of their own: ``centre`` [B, D], ``radius`` [B], ``unit`` [B, D].
 
     ``basis`` [B, M, D]: directions that must not be taken. ``limit`` [B, C] (0: none); ``weights``
-    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere.
+    [B, W] of the margins; ``others`` [B, W] the largest similarity elsewhere, ``most`` [B, W] the
+    largest that limits allow.
     """
 
     centre: Units
@@ -35,10 +36,15 @@ class Places:
     limit: Table
     weights: Table
     others: Table
+    most: Table
 
     def points(self, unit: Units) -> Units:
         """Where the unit vectors lead."""
         return np.asarray(self.centre + self.radius[:, None] * unit)
+
+    def take(self, which: Indices) -> Places:
+        """Some of them."""
+        return Places(*(getattr(self, name)[which] for name in Places.__dataclass_fields__))
 
     def across(self, directions: Units) -> Units:
         """Without the directions that must not be taken."""
@@ -56,52 +62,53 @@ def least_on(places: Places, slope: Units, prototypes: Units, norms: NDArray[np.
     bound = np.where(places.limit > 0, bound, -np.inf)
     chosen = np.full((count, _ACTIVE), -1)
     unit = -unit_of(slope)
-    rows = np.arange(count)
+    live = np.arange(count)
     for _ in range(_CHANGES):
-        inner = (places.centre * unit).sum(axis=1)[:, None] - unit @ prototypes.T
-        short = bound - inner
+        inner = (places.centre[live] * unit[live]).sum(axis=1)[:, None] - unit[live] @ prototypes.T
+        short = bound[live] - inner
         worst = short.argmax(axis=1)
-        broken = short[rows, worst] > 1e-7
-        full = (chosen >= 0).all(axis=1)
-        add = broken & ~full & ~(chosen == worst[:, None]).any(axis=1)
+        active = chosen[live]
+        add = short[np.arange(len(live)), worst] > 1e-7
+        add &= (active < 0).any(axis=1) & ~(active == worst[:, None]).any(axis=1)
         if not add.any():
             break
-        chosen[rows[add], (chosen < 0).argmax(axis=1)[add]] = worst[add]
-        unit[add], chosen[add] = _equal(
-            places, slope, bound, chosen, np.flatnonzero(add), prototypes
+        live, active, worst = live[add], active[add], worst[add]  # what holds all limits is done
+        active[np.arange(len(live)), (active < 0).argmax(axis=1)] = worst
+        unit[live], chosen[live] = _equal(
+            places.centre[live], places.basis[live], slope[live], bound[live], active, prototypes
         )
     return unit
 
 
 def _equal(
-    places: Places,
+    centre: Units,
+    basis: Float[NDArray[np.float64], "problem direction channel"],
     slope: Units,
     bound: Table,
     chosen: NDArray[np.intp],
-    which: Indices,
     prototypes: Units,
 ) -> tuple[Units, NDArray[np.intp]]:
     """The least value with equality in the chosen limits, less those that do not hold it up."""
-    chosen = chosen[which]
-    part = Places(*(getattr(places, name)[which] for name in Places.__dataclass_fields__))
-    slope, bound = slope[which], bound[which]
-    rows = np.arange(len(which))
+    rows = np.arange(len(slope))
     for _ in range(_ACTIVE):
-        used = chosen >= 0
-        named = np.where(used, chosen, 0)
-        normals = part.centre[:, None, :] - prototypes[named]
-        along = np.einsum("bmd,bkd->bmk", part.basis, normals)
-        normals = normals - np.einsum("bmk,bmd->bkd", along, part.basis)
+        most = int((chosen >= 0).sum(axis=1).max(initial=1))
+        order = np.argsort(chosen < 0, axis=1, kind="stable")[:, :most]
+        some = chosen[rows[:, None], order]
+        used = some >= 0
+        named = np.where(used, some, 0)
+        normals = centre[:, None, :] - prototypes[named]
+        if basis.shape[1]:
+            normals = normals - (normals @ np.swapaxes(basis, 1, 2)) @ basis
         normals = np.where(used[..., None], normals, 0.0)
         square = normals @ np.swapaxes(normals, 1, 2)
         diagonal = np.einsum("bkk->bk", square)
         size = diagonal.max(axis=1, initial=TINY)[:, None]
         diagonal += np.where(used, 1e-10 * size, 1.0)
         right = np.where(used, bound[rows[:, None], named], 0.0)
-        product = np.einsum("bkd,bd->bk", normals, slope)
+        product = (normals @ slope[..., None])[..., 0]
         solved = np.linalg.solve(square, np.stack([right, product], axis=2))
-        foot = np.einsum("bk,bkd->bd", solved[..., 0], normals)
-        free = slope - np.einsum("bk,bkd->bd", solved[..., 1], normals)
+        both = np.swapaxes(solved, 1, 2) @ normals
+        foot, free = both[:, 0], slope - both[:, 1]
         length = np.maximum(np.linalg.norm(free, axis=1), TINY)
         rest = np.sqrt(np.maximum(1.0 - (foot**2).sum(axis=1), TINY))
         multiplier = solved[..., 1] + (length / rest)[:, None] * solved[..., 0]
@@ -110,18 +117,20 @@ def _equal(
         wrong = multiplier[rows, least] < -1e-12
         if not wrong.any():
             break
-        chosen[rows[wrong], least[wrong]] = -1
+        chosen[rows[wrong], order[rows[wrong], least[wrong]]] = -1
     unit = foot - (rest / length)[:, None] * free
     return unit_of(unit), chosen
 
 
 def squared_distances(points: Units, prototypes: Units, norms: NDArray[np.float64]) -> Table:
     """Squared distances of points to prototypes with these squared norms."""
-    own = (points**2).sum(axis=1)[:, None]
-    return np.asarray(np.maximum(own - 2.0 * points @ prototypes.T + norms, 0.0))
+    found = points @ (-2.0 * prototypes.T)
+    found += (points**2).sum(axis=-1)[..., None]
+    found += norms
+    return np.maximum(found, 0.0, out=found)
 
 
 def unit_of(vectors: Units) -> Units:
     """Vectors of length one; 0 stays 0."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    length = np.sqrt((vectors**2).sum(axis=-1, keepdims=True))
     return np.asarray(vectors / np.maximum(length, TINY))

@@ -38,6 +38,7 @@ from protoproof.prover.counterexample.moves import (
     moved_locations,
     moves_that_matter,
 )
+from protoproof.prover.counterexample.needed import Found, Needed
 from protoproof.prover.counterexample.released import Released
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.facts import Fact, FactSet
@@ -64,15 +65,6 @@ _AIMS = 128
 
 
 @dataclass(frozen=True)
-class Found:
-    """A witness: the fact (its index in the set's order), the winning rival, the moves."""
-
-    fact: int
-    rival: int
-    moves: tuple[Move, ...]
-
-
-@dataclass(frozen=True)
 class _Start:
     """A latent to continue from: rival ``row`` of the search, one location moved to ``point``."""
 
@@ -86,34 +78,44 @@ class _Start:
 def find_witnesses(
     instance: Instance, domain: Domain, facts: FactSet, *, effort: int = 1
 ) -> tuple[Found, ...]:
-    """Exactly verified witnesses of as many facts as can be found, in the order of the facts.
+    """Exactly verified witnesses of as many facts as can be found; see :func:`needed`."""
+    return needed(instance, domain, facts, effort=effort).witnesses
+
+
+def needed(instance: Instance, domain: Domain, facts: FactSet, *, effort: int = 1) -> Needed:
+    """Exactly verified witnesses of as many facts as can be found, and facts that are spared.
 
     Args:
         facts: a sufficient set; facts that are not necessary simply get no witness.
         effort: multiplies starts and steps.
 
-    When the time is up (see ``time_limit``), those that were found until then.
+    When the time is up (see ``time_limit``), what was found until then.
     """
-    if not instance.head.plain:
-        found_any = witnesses(instance, domain, facts, max(effort, 1))
-        return tuple(Found(number, rival, moves) for number, rival, moves in found_any)
-    found: dict[int, Found] = {}
-    with suppress(OutOfTimeError):
-        _search(instance, domain, facts, max(effort, 1), found)
-    return tuple(found[index] for index in sorted(found))
+    known = Needed()
+    if instance.head.plain:
+        with suppress(OutOfTimeError):
+            _search(instance, domain, facts, max(effort, 1), known)
+        return known
+    for number, witness in witnesses(instance, domain, facts, max(effort, 1)):
+        if witness is None:
+            known.spared.add(number)
+        else:
+            known.found[number] = Found(number, *witness)
+    return known
 
 
-def _search(
-    instance: Instance, domain: Domain, facts: FactSet, effort: int, found: dict[int, Found]
-) -> None:
-    """Fill ``found``, by the index of the fact.
+def _search(instance: Instance, domain: Domain, facts: FactSet, effort: int, known: Needed) -> None:
+    """Fill ``known``.
 
     Raises:
         OutOfTimeError: the time is up.
     """
-    search = _Search(instance, domain, facts, effort)
+    search, found = _Search(instance, domain, facts, effort), known.found
     order = list(facts)
-    starts = [search.aim(fact) for fact in order]
+    known.spared.update(index for index, fact in enumerate(order) if fact in search.spared)
+    if len(known.spared) == len(order):
+        return
+    starts = [[] if index in known.spared else search.aim(f) for index, f in enumerate(order)]
     for stage in (
         search.as_aimed,
         search.alone,
@@ -121,7 +123,8 @@ def _search(
         search.alternating,
         search.together,
     ):
-        waiting = [index for index in range(len(order)) if index not in found]
+        settled = known.spared | set(found)
+        waiting = [index for index in range(len(order)) if index not in settled]
         for index, fact, latents in stage([(i, order[i], starts[i]) for i in waiting]):
             require_time()
             witness = search.settle(index, fact, latents)
@@ -143,6 +146,7 @@ class _Search:
         self.descent = Descent(instance.head, instance.engine)
         self.released = Released(instance, domain, facts)
         self.demands = self.released.demands
+        self.spared: set[Fact] = set()
         self.guarded = self._guarded_by_each()
         rows = self.rows = self._rows()
         self.rivals = [instance.rivals[row] for row in rows]
@@ -162,14 +166,19 @@ class _Search:
         self.aims = np.sort(np.argsort(worth, kind="stable")[: _AIMS * effort])
 
     def _guarded_by_each(self) -> dict[Fact, list[int]]:
-        """Per fact, the rivals (rows of the margin weights) that are proved least without it."""
+        """Per fact, the rivals (rows of the margin weights) that are proved least without it; of
+        facts that are spared, none."""
         state = IntervalOracle().prepare(self.instance, self.domain)
         count = _GUARDED * self.effort
-        guarded = {}
+        guarded: dict[Fact, list[int]] = {}
         for fact in self.facts:
             require_time()
             margins = state.margins(self.facts.without(fact))
-            guarded[fact] = np.argsort(margins, kind="stable")[:count].tolist()
+            if state.proves(margins):
+                self.spared.add(fact)
+                guarded[fact] = []
+            else:
+                guarded[fact] = np.argsort(margins, kind="stable")[:count].tolist()
         return guarded
 
     def _rows(self) -> Int[NDArray[np.intp], " rival"]:
@@ -198,11 +207,13 @@ class _Search:
             good &= sphere.inside(points)
             measured = self.descent.squared_distances(points, self.weighed)
             similar = self.instance.similarity(measured, self.weighed)
-            for row, weights in enumerate(self.weights):
-                activation = np.maximum(similar, self.base.others[row, location, self.weighed])
-                margin = activation @ weights[self.weighed] + self.offset[row]
-                score = margin + 4.0 * np.abs(weights).max() * excess
-                margin = np.where(good, margin, np.inf)
+            others = self.base.others[:, location, self.weighed]
+            activation = np.maximum(similar, others[:, None])
+            margins = (activation @ self.weights[:, self.weighed, None])[..., 0]
+            margins += self.offset[:, None]
+            scores = margins + 4.0 * np.abs(self.weights).max(axis=1)[:, None] * excess
+            margins = np.where(good, margins, np.inf)
+            for row, (score, margin) in enumerate(zip(scores, margins, strict=True)):
                 starts.extend(
                     _Start(score[best], margin[best], row, location, points[best])
                     for best in sorted({int(np.argmin(score)), int(np.argmin(margin))})
@@ -277,9 +288,10 @@ class _Search:
         for index, fact, _ in waiting:
             relaxed = self.released.relaxed[fact]
             against = self._against(fact)
-            laid = dict(zip(against, self.base.layout.latents(relaxed, against), strict=True))
-            self._laid[index] = laid
-            yield index, fact, list(laid.items())
+            found = list(zip(against, self.base.layout.latents(relaxed, against), strict=True))
+            self._laid[index] = {row: latent for row, (latent, _) in found}
+            losing = [(row, latent) for row, (latent, margin) in found if margin < -CLEAR]
+            yield index, fact, losing
 
     def _against(self, fact: Fact) -> list[int]:
         """The rivals (rows of the search) that a fact guards against most."""
@@ -299,7 +311,8 @@ class _Search:
                 [self.released.site(start.demands, k) for k in range(self.locations)]
                 for start in flat
             ]
-            results = iter(self.alternation.improved(flat, sites))
+            asked = [number for number, some in enumerate(begun) for _ in some]
+            results = iter(self.alternation.improved(flat, sites, asked=asked))
             for (index, fact, _), some in zip(part, begun, strict=True):
                 reached = [(start.row, *next(results)) for start in some]
                 ready = sorted((r for r in reached if r[2] < -CLEAR), key=lambda r: r[2])

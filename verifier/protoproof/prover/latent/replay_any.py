@@ -26,13 +26,14 @@ from flint import arb, ctx, fmpq, fmpz_mat
 from protoproof.errors import InternalError
 from protoproof.network.head.decision import Best, Labels, Linear, Tree
 from protoproof.network.head.unrounded import Number, integers
-from protoproof.prover.latent.domain import Ball, Domain, Sphere
+from protoproof.prover.latent.domain import Ball, Domain, Free, Sphere
 from protoproof.prover.latent.enclosed import least, pooled_numbers
 from protoproof.prover.latent.exact import across, chain_number, exactly, length_number, weighted
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.membership import Membership
 from protoproof.prover.latent.replay import Move, Replay
+from protoproof.prover.latent.replay_near import NearFirst
 
 _BITS = 192
 
@@ -56,7 +57,8 @@ def judge_of(instance: Instance, domain: Domain) -> Judge:
     """The fast one where it applies."""
     head = instance.head
     if head.plain and head.uniform and not isinstance(head.decision, Labels):
-        return Replay(instance, domain)
+        near = isinstance(domain, Free) and not instance.exact.points.rounded
+        return NearFirst(instance, domain) if near else Replay(instance, domain)
     return AnyReplay(instance, domain)
 
 

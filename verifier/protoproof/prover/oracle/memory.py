@@ -16,6 +16,8 @@ _PER_LOCATION, _PER_RIVAL, _SHARED = 16, 4, 1 << 26
 # Bytes of the checker's exact integers in lists: per measurement and inner product of two
 # prototypes, and per weight (which it shifts to a common scale, so that two lists are alive).
 _INTEGER, _WEIGHT = 48, 144
+# So much every machine has that runs this at all.
+_LITTLE = 1 << 28
 _CONTROL = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -59,13 +61,14 @@ def require_memory(head: Head, vocabulary: str, oracle: str, available: int | No
     Raises:
         UsageError: the estimate exceeds what is available.
     """
-    available = machine_bytes() if available is None else available
     relational = oracle not in ("exact", "interval", "triangle") and vocabulary in (
         "auto",
         "pairs",
         "mixed",
     )
     needed = needed_bytes(head, relational=relational)
+    if available is None:  # asking the machine takes longer than a small explanation may
+        available = machine_bytes() if needed > _LITTLE else _LITTLE
     if needed <= available:
         return
     advice = "use a machine with more memory, or a network with fewer prototypes"

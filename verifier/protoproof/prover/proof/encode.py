@@ -17,12 +17,14 @@ from protoproof.certificate.input_region import InputRegion
 from protoproof.network import Network, Observation
 from protoproof.network.head.decision import Tree
 from protoproof.network.recorded import input_digest
+from protoproof.prover.counterexample.needed import Found
 from protoproof.prover.counterexample.refute import Refutation
-from protoproof.prover.counterexample.witness import Found
 from protoproof.prover.latent.domain import Ball, Box, Domain, Simplex, Sphere
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact, Fact, FactSet, PairFact
+from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.reach import Reach
 from protoproof.prover.latent.replay import Move
+from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.oracle import State
 from protoproof.prover.proof.evidence import encoded
 from protoproof.version import TOOL
@@ -127,6 +129,19 @@ def stored_witnesses(found: Iterable[Found]) -> tuple[schema.Witness, ...]:
         )
         for witness in found
     )
+
+
+def stored_superfluous(
+    instance: Instance, domain: Domain, facts: FactSet, spared: Iterable[int]
+) -> tuple[schema.Superfluous, ...]:
+    """Proofs that the others do without a fact, of those among ``spared`` that intervals prove."""
+    state, order, found = IntervalOracle().prepare(instance, domain), list(facts), []
+    for index in sorted(spared):
+        rest = facts.without(order[index])
+        if state.proves(state.margins(rest)):
+            proof = encoded(state.evidence(rest))
+            found.append(schema.Superfluous(fact=index, evidence=proof))
+    return tuple(found)
 
 
 def stored_size_bound(proof: SizeProof) -> schema.SizeBound:

@@ -148,10 +148,22 @@ class Evidence:
         for under, bound in zip(self._under, self.ceilings, strict=True):
             low = np.where(under, np.maximum(low, bound), low)
         for prototype, via, stretch in self._implied:
+            below = stretch < 0
+            told = self._least_told(via) if below else self.activations[via][1]
             apart = float(self.instance.gram[via, prototype])
-            bound = (1 + stretch) * self.activations[via][1] + (1 + 1 / stretch) * apart
-            high[prototype] = min(high[prototype], bound)
+            bound = (1 + stretch) * told + (1 + 1 / stretch) * apart
+            if below:
+                low[prototype] = max(low[prototype], bound)
+            else:
+                high[prototype] = min(high[prototype], bound)
         return low, high
+
+    def _least_told(self, prototype: int) -> float:
+        """What activation facts and ceilings say about a prototype from below."""
+        bounds = zip(self._under, self.ceilings, strict=True)
+        told = [bound for under, bound in bounds if under[prototype]]
+        told += [self.activations[prototype][0]] if prototype in self.activations else []
+        return max(told)
 
     def margins(self) -> Margins:
         """A lower bound of every margin: the better of intervals and forms."""

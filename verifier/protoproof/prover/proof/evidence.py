@@ -16,6 +16,7 @@ from protoproof.certificate import cases, schema
 from protoproof.errors import InternalError
 from protoproof.prover.oracle.oracle import Evidence
 from protoproof.prover.proof.wanted import Rules, Wanted, rules, wanted
+from protoproof.prover.relaxation.apart import stretch_below
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.boxed_forms import multipliers
 from protoproof.prover.relaxation.case import Cut, Node, Row
@@ -35,7 +36,8 @@ SHIFT = 48
 # Over an unbounded box the leading coefficient stays at least this large, so that no rounding
 # makes it negative; the loss is this share of a squared distance.
 _LEAST_LEADING = 2.0**-30
-# Limits of a stretch: beyond them it would cost less than a billionth of a squared distance.
+# Limits of the size of a stretch: beyond them it would cost less than a billionth of a squared
+# distance.
 _STRETCH = (2.0**-30, 2.0**30)
 _NO_ROWS = schema.Rows(prototypes=(), theta=())
 
@@ -70,7 +72,7 @@ def _rows(prototypes: Sequence[int], theta: Matrix) -> schema.Rows:
 
 
 def _implied(state: Intervals, needed: Wanted) -> tuple[schema.ImpliedBound, ...]:
-    """The bounds that activation facts give for other prototypes, each with its best stretch."""
+    """The bounds that facts give for other prototypes, each with its best stretch."""
     upper = {fact.prototype: fact.upper for fact in state.facts.activations}
     found = []
     for j in np.flatnonzero(needed.implied).tolist():
@@ -78,6 +80,12 @@ def _implied(state: Intervals, needed: Wanted) -> tuple[schema.ImpliedBound, ...
         ratio = 0.0 if state.kin is None else state.kin.stretch(j, via, upper[via])
         stretch = min(max(ratio, _STRETCH[0]), _STRETCH[1])
         found.append(schema.ImpliedBound(prototype=j, via=via, stretch=stretch.hex()))
+    for j in np.flatnonzero(needed.kept).tolist():
+        off = int(state.implied.off[j])
+        least = float(state.implied.stated[off])
+        stretch = stretch_below(float(state.instance.gram[off, j]), least)
+        stretch = min(max(stretch, _STRETCH[0] - 1.0), -_STRETCH[0])
+        found.append(schema.ImpliedBound(prototype=j, via=off, stretch=stretch.hex()))
     return tuple(found)
 
 

@@ -28,12 +28,13 @@ class Wanted:
 
     ``below[l, j]`` is the value that a lower bound has to reach (minus infinity: any will do),
     ``above[l, j]`` whether an upper bound is needed; ``implied[j]`` whether that of an activation
-    fact about another prototype is.
+    fact about another prototype is, ``kept[j]`` whether the lower one of a ceiling about another.
     """
 
     below: Float[NDArray[np.float64], "location prototype"]
     above: NDArray[np.bool_]
     implied: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def wanted(evidence: Evidence, *, short: bool) -> Wanted:
         cases_below, cases_above = _of_cases(evidence)
         below = np.where(cases_below, np.maximum(below, state.low), below)
         above |= cases_above
-    return Wanted(below, above, implied)
+    kept = opposing & (told.off >= 0) & (floor > np.maximum(alone_low, told.stated))
+    return Wanted(below, above, implied, kept)
 
 
 def _everything(state: Intervals) -> Wanted:
@@ -91,7 +93,7 @@ def _everything(state: Intervals) -> Wanted:
     above = state.high < state.far
     _, roof = state.seen()
     implied = (told.via >= 0) & (told.via != index) & (told.high < np.minimum(roof, state.roof))
-    return Wanted(below, above, implied)
+    return Wanted(below, above, implied, told.off >= 0)
 
 
 def _chords(

@@ -4,8 +4,9 @@ An activation fact about prototype i says that some location lies at squared dis
 wherever that is. By the triangle inequality this location is at most sqrt(q_i) + |p_i - p_j| away
 from p_j, so the nearest squared distance to *every* prototype j is at most
 ``(sqrt(q_i) + |p_i - p_j|)^2``: prototypes that look alike cannot be seen apart. A ceiling bounds
-the nearest distances from below. Each bound follows from one fact alone, so more facts never
-loosen any of them, and their order does not matter.
+the nearest distances from below, also of prototypes beside those that it binds (``apart``). Each
+bound follows from one fact alone, so more facts never loosen any of them, and their order does not
+matter.
 
 Angles obey a triangle inequality too; of other measurements, and between banks, facts speak for
 themselves. Ceilings bound pooled measurements where all prototypes are
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.facts import ActivationFact, CeilingFact
 from protoproof.prover.latent.gram import Gram
 from protoproof.prover.latent.instance import Instance
+from protoproof.prover.relaxation.apart import Apart
 
 Vector = Float[NDArray[np.float64], " prototype"]
 
@@ -38,19 +40,24 @@ class Implied:
     """Bounds of the pooled measurement of every prototype j.
 
     ``via[j]`` is the prototype whose activation fact gives ``high[j]``; -1 where none does.
-    ``top[j]`` is the greatest activation that ceilings about activations permit.
+    ``top[j]`` is the greatest activation that ceilings about activations permit. ``stated[j]`` is
+    what facts about j itself say from below, and ``off[j]`` the prototype whose ceiling gives
+    ``low[j]`` where that is more; else -1.
     """
 
     low: Vector
     high: Vector
     via: Int[NDArray[np.intp], " prototype"]
     top: Vector
+    stated: Vector
+    off: Int[NDArray[np.intp], " prototype"]
 
 
 def nothing_implied(count: int) -> Implied:
     """What no facts at all say about ``count`` prototypes."""
     none = np.full(count, -np.inf)
-    return Implied(none, -none, np.full(count, -1), np.full(count, np.inf))
+    nobody = np.full(count, -1)
+    return Implied(none, -none, nobody, np.full(count, np.inf), none, nobody)
 
 
 def implied(
@@ -60,6 +67,7 @@ def implied(
     kin: Kin | None,
     *,
     uniform: bool = True,
+    apart: Apart | None = None,
 ) -> Implied:
     """The bounds that the facts give; see the module's docstring.
 
@@ -68,6 +76,7 @@ def implied(
         activations, ceilings: the facts.
         kin: what one prototype's measurement says about another's; None: nothing.
         uniform: whether ceilings are about pooled measurements, else about activations.
+        apart: what ceilings say about prototypes that they exempt; None: nothing.
     """
     found = nothing_implied(count)
     low, high, via, top = found.low, found.high, found.via, found.top
@@ -88,7 +97,12 @@ def implied(
             under = np.minimum(top, -ceiling.bound)
             under[exempt] = top[exempt]
             top = under
-    return Implied(low, high, via, top)
+    stated, off = low, np.full(count, -1)
+    if apart is not None and ceilings:
+        low = low.copy()
+        for ceiling in ceilings:
+            apart.raised(low, ceiling, off)
+    return Implied(low, high, via, top, stated, off)
 
 
 def _nearby(

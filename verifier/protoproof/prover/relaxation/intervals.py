@@ -14,6 +14,7 @@ from protoproof.prover.latent.facts import FactSet, PairFact
 from protoproof.prover.latent.geometry import measurement_range
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import pair_fact
+from protoproof.prover.relaxation.apart import apart_of
 from protoproof.prover.relaxation.boxed import Bounded
 from protoproof.prover.relaxation.implied import Implied, implied, kin_of
 from protoproof.prover.relaxation.least import Least
@@ -59,6 +60,7 @@ class Intervals:
         self.near, self.far = measurement_range(instance.head, domain)
         self.bounded = Bounded.of(instance, domain) if instance.head.plain else None
         self.geometry, self.kin = geometry_of(instance, domain), kin_of(instance)
+        self.apart = apart_of(instance)
         self.known = [self._bare(location) for location in range(shape[0])]
         self._ends = Least(np.stack([np.stack([known.low, known.high]) for known in self.known]))
         self.low: Matrix = self._ends.rows[:, 0]
@@ -200,7 +202,14 @@ class Intervals:
         """What activation facts and ceilings of a set say about pooled measurements."""
         head = self.instance.head
         count = len(head.prototypes)
-        return implied(count, facts.activations, facts.ceilings, self.kin, uniform=head.uniform)
+        return implied(
+            count,
+            facts.activations,
+            facts.ceilings,
+            self.kin,
+            uniform=head.uniform,
+            apart=self.apart,
+        )
 
     def seen(self) -> tuple[Vector, Vector]:
         """Bounds of the pooled measurements from domain and pair facts alone."""

@@ -2,7 +2,8 @@
 
 Naming a prototype raises the least activation of every prototype that looks like it
 (``relaxation.implied``) and fixes its own; a ceiling lowers the greatest activation of all
-prototypes under it. With low and high the activations that a set N of such facts leaves possible,
+prototypes under it, and of those beside them (``relaxation.apart``). With low and high the
+activations that a set N of such facts leaves possible,
 
     margin_k(N) = supporting_k . low(N) + opposing_k . high(N) + offset_k
 
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from protoproof.prover.latent.enclosed import ranked
 from protoproof.prover.latent.facts import FactSet
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact
+from protoproof.prover.relaxation.apart import kept_off
 from protoproof.prover.relaxation.intervals import Intervals
 
 Vector = Float[NDArray[np.float64], " prototype"]
@@ -36,7 +38,7 @@ Rows = Float[NDArray[np.float64], "row prototype"]
 # Ceilings that are considered: all of the highest ones, then fewer and fewer.
 _LEVELS = 128
 # Numbers of named prototypes and similarities kept at once when all are looked at: 32 MiB.
-_CHUNK = 1 << 22
+CHUNK = 1 << 22
 
 
 class Reached(NamedTuple):
@@ -75,6 +77,7 @@ class Activations:
 
     def __init__(self, state: Intervals, slack: float) -> None:
         self.instance, self.slack, self.kin = state.instance, slack, state.kin
+        self.apart = state.apart
         instance = self.instance
         self.nearest = instance.pooled
         count = self.count = len(self.nearest)
@@ -85,15 +88,15 @@ class Activations:
         self.useful = np.flatnonzero(instance.supporting.any(axis=0))
         self._place = np.full(count, -1)
         self._place[self.useful] = np.arange(len(self.useful))
-        self._support = np.ascontiguousarray(instance.supporting[:, self.useful].T)
-        self._oppose = np.ascontiguousarray(instance.opposing.T)
+        self.support = np.ascontiguousarray(instance.supporting[:, self.useful].T)
+        self.oppose = np.ascontiguousarray(instance.opposing.T)
         low, high = instance.head.activation_between(state.floor, state.roof)
         low = np.where(np.isfinite(low), low, instance.activation - self._penalty(1.0))
         high = np.where(np.isfinite(high), high, instance.activation + self._penalty(-1.0))
         low = low[self.useful]
-        self.start = Reached(low, high, self._margins(low, high))
-        keep = count * len(self.useful) <= _CHUNK
-        self._rows = self._similar(np.arange(count)) if keep else None
+        self.start = Reached(low, high, self.margins(low, high))
+        keep = count * len(self.useful) <= CHUNK
+        self.rows = self._similar(np.arange(count)) if keep else None
         small = count <= _LEVELS
         self._roofs = self._permitted(np.arange(count)) if small else None
 
@@ -110,14 +113,15 @@ class Activations:
         least = np.where(weights > 0, weights, np.inf).min(axis=0, initial=np.inf)
         return np.where(least < np.inf, 1e2 * worth.max(initial=1.0) / least, 0.0)
 
-    def _margins(self, low: Vector, high: Vector) -> Margins:
+    def margins(self, low: Vector, high: Vector) -> Margins:
+        """The margins that such activations prove."""
         return np.asarray(
-            low @ self._support + self.instance.opposing @ high + self.instance.margin_offset
+            low @ self.support + self.instance.opposing @ high + self.instance.margin_offset
         )
 
     def _similar(self, named: Int[NDArray[np.intp], " row"]) -> Rows:
         """The least similarity of every useful prototype once one is named, a row for each name."""
-        rows = max(1, _CHUNK // self.count)
+        rows = max(1, CHUNK // self.count)
         parts = [self._told(named[start : start + rows]) for start in range(0, len(named), rows)]
         return np.concatenate([np.empty((0, len(self.useful))), *parts])
 
@@ -137,7 +141,7 @@ class Activations:
 
     def lifts(self, named: Int[NDArray[np.intp], " row"]) -> Rows:
         """As ``_similar``, from memory where all of them fit into it."""
-        return self._similar(named) if self._rows is None else self._rows[named]
+        return self._similar(named) if self.rows is None else self.rows[named]
 
     def after(self, chosen: Iterable[int]) -> Reached:
         """What a set of facts leaves possible."""
@@ -148,21 +152,21 @@ class Activations:
             low = np.maximum(low, self.lifts(named).max(axis=0))
         for fact in facts:
             if fact >= self.count:
-                high = np.minimum(high, self._ceilings(np.array([fact - self.count]))[0])
+                high = np.minimum(high, self.ceilings(np.array([fact - self.count]))[0])
         high[named] = self.instance.activation[named]
-        return Reached(low, high, self._margins(low, high))
+        return Reached(low, high, self.margins(low, high))
 
     def and_one(self, reached: Reached, fact: int) -> Reached:
         """What one more fact leaves possible."""
         if fact >= self.count:
-            high = np.minimum(reached.high, self._ceilings(np.array([fact - self.count]))[0])
+            high = np.minimum(reached.high, self.ceilings(np.array([fact - self.count]))[0])
             margins = reached.margins + self.instance.opposing @ (high - reached.high)
             return Reached(reached.low, high, margins)
         low = np.maximum(reached.low, self.lifts(np.array([fact]))[0])
         high = reached.high.copy()
         high[fact] = self.instance.activation[fact]
-        margins = reached.margins + (low - reached.low) @ self._support
-        margins += self._oppose[fact] * (high[fact] - reached.high[fact])
+        margins = reached.margins + (low - reached.low) @ self.support
+        margins += self.oppose[fact] * (high[fact] - reached.high[fact])
         return Reached(low, high, margins)
 
     def without_each(self, chosen: Sequence[int]) -> Float[NDArray[np.float64], "fact rival"]:
@@ -172,14 +176,14 @@ class Activations:
         names = facts[is_name]
         low, others = _but_one(np.vstack([self.start.low, self.lifts(names)]), -1)
         high, rest = _but_one(
-            np.vstack([self.start.high, self._ceilings(facts[~is_name] - self.count)]), 1
+            np.vstack([self.start.high, self.ceilings(facts[~is_name] - self.count)]), 1
         )
         activation = self.instance.activation[names]
-        lost = self._oppose[names] * (high[names] - activation)[:, None]
+        lost = self.oppose[names] * (high[names] - activation)[:, None]
         high[names] = rest[:, names] = activation  # whatever ceilings say of what is named
         margins = np.empty((len(facts), len(self.instance.margin_offset)))
-        margins[is_name] = others @ self._support + high @ self._oppose + lost
-        margins[~is_name] = low @ self._support + rest @ self._oppose
+        margins[is_name] = others @ self.support + high @ self.oppose + lost
+        margins[~is_name] = low @ self.support + rest @ self.oppose
         margins += self.instance.margin_offset
         return margins
 
@@ -187,23 +191,39 @@ class Activations:
         """Whether a set of facts proves every margin."""
         return bool((self.after(chosen).margins > self.slack).all())
 
-    def _ceilings(self, levels: Int[NDArray[np.intp], " row"]) -> Rows:
+    def ceilings(self, levels: Int[NDArray[np.intp], " row"]) -> Rows:
         """The greatest activations that each of some ceilings permits."""
         return self._permitted(levels) if self._roofs is None else self._roofs[levels]
 
     def _permitted(self, levels: Int[NDArray[np.intp], " row"]) -> Rows:
         tau = self.instance.activation[self.ranking[levels]]
-        return np.where(self.rank >= levels[:, None], tau[:, None], np.inf)
+        found = np.where(self.rank >= levels[:, None], tau[:, None], np.inf)
+        if self.apart is not None:
+            found[:, self.apart.targets] = np.minimum(
+                found[:, self.apart.targets], self._beside[levels]
+            )
+        return found
+
+    @cached_property
+    def _beside(self) -> Float[NDArray[np.float64], "level target"]:
+        """The greatest activations that each ceiling permits prototypes beside those it binds."""
+        apart, count = self.apart, self.count
+        if apart is None or not len(apart.targets):
+            return np.full((count, 0), np.inf)
+        sides = apart.sides[:, self.ranking]  # the last ones are bound by every ceiling
+        nearest = np.minimum.accumulate(sides[:, ::-1], axis=1)[:, ::-1].T
+        low = kept_off(self.nearest[self.ranking][:, None], nearest)
+        return self.instance.similarity(low, apart.targets)
 
     @cached_property
     def _first(self) -> Float[NDArray[np.float64], "prototype rival"]:
         """What the least activations that each name raises add to every margin, from the start."""
-        rows = max(1, _CHUNK // max(1, len(self.useful)))
+        rows = max(1, CHUNK // max(1, len(self.useful)))
         parts = []
         for start in range(0, self.count, rows):
             named = np.arange(start, min(start + rows, self.count))
             raised = np.maximum(self.lifts(named), self.start.low) - self.start.low
-            parts.append(raised @ self._support)
+            parts.append(raised @ self.support)
         return np.concatenate(parts)
 
     def score(self, margins: Float[NDArray[np.float64], "... rival"]) -> NDArray[np.float64]:
@@ -214,7 +234,7 @@ class Activations:
     def rivals(self) -> Rivals:
         """All of them."""
         count = len(self.instance.margin_offset)
-        return Rivals(slice(None), count, self._support, self._oppose, self._first)
+        return Rivals(slice(None), count, self.support, self.oppose, self._first)
 
     def open_rivals(self, reached: Reached, rivals: Rivals | None = None) -> Rivals:
         """Those whose margins still count in the score; where these are most of ``rivals``, those.
@@ -225,14 +245,14 @@ class Activations:
         open_ = np.flatnonzero(reached.margins < 2 * self.slack)
         if 2 * len(open_) > rivals.number:
             return rivals
-        support, oppose = self._support[:, open_], self._oppose[:, open_]
+        support, oppose = self.support[:, open_], self.oppose[:, open_]
         return Rivals(open_, len(open_), support, oppose, self._first[:, open_])
 
     def alone(self) -> Int[NDArray[np.intp], " prototype"]:
         """The prototypes whose name alone proves every margin, the best match first."""
         start = self.start
         lowered = np.minimum(self.instance.activation, start.high) - start.high
-        margins = start.margins + self._first + self._oppose * lowered[:, None]
+        margins = start.margins + self._first + self.oppose * lowered[:, None]
         closed = np.asarray((margins > self.slack).all(axis=1))
         return self.ranking[closed[self.ranking]]
 
@@ -256,7 +276,7 @@ class Activations:
             found += rivals.oppose[names] * lowered[:, None]
             after[name] = found
         if len(levels):
-            lowered = np.minimum(self._ceilings(levels), reached.high) - reached.high
+            lowered = np.minimum(self.ceilings(levels), reached.high) - reached.high
             after[~name] = lowered @ rivals.oppose
         after += before
         return np.asarray(self.score(after) - self.score(before))
@@ -278,10 +298,10 @@ class Activations:
         """For every one of some ceilings: what it alone proves, and bounds of what names add."""
         start, rivals = self.start, self.rivals
         enough = 2 * self.slack
-        step = max(1, _CHUNK // (8 * self.count * max(1, rivals.number)))
+        step = max(1, CHUNK // (8 * self.count * max(1, rivals.number)))
         for begin in range(0, len(levels), step):
             some = np.array(levels[begin : begin + step], dtype=np.intp)
-            high = np.minimum(self._ceilings(some), start.high)
+            high = np.minimum(self.ceilings(some), start.high)
             before = start.margins + (high - start.high) @ rivals.oppose
             lowered = np.minimum(self.instance.activation, high) - high
             after = rivals.oppose * lowered[..., None]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from protoproof.prover.latent.time_limit import time_is_up
 from protoproof.prover.search.activations import Activations, Reached, Rivals, Vector
+from protoproof.prover.search.in_step import ROUNDING, InStep
 from protoproof.prover.search.reading import carried, raised
 
 # Facts that are evaluated together: as many as make about so many products, within these limits.
@@ -24,8 +25,6 @@ from protoproof.prover.search.reading import carried, raised
 _WORK, _FEWEST, _MOST = 1 << 20, 16, 1024
 # A cover may be this much larger than the best one before what it does not need is cut.
 _SPARE = 1
-# Relative error of a sum of gains, generously: rounding gives up no search that could succeed.
-_ROUNDING = 1e-9
 
 
 class Cover(Activations):
@@ -89,7 +88,7 @@ class Cover(Activations):
         lacking = len(reached.margins) * self.slack - float(self.score(reached.margins))
         if lacking <= 0:
             return 0
-        most = np.cumsum(np.sort(bound)[::-1]) * (1 + _ROUNDING)
+        most = np.cumsum(np.sort(bound)[::-1]) * (1 + ROUNDING)
         return int(np.searchsorted(most, lacking)) + 1
 
     def _best(
@@ -124,15 +123,23 @@ class Cover(Activations):
         best = int(np.argmax(value))
         return best if value[best] > 0 else None
 
-    def pruned(self, chosen: Sequence[int]) -> list[int]:
-        """``chosen`` less every fact that is not needed, tried from the least useful on."""
+    def pruned(self, chosen: Sequence[int], most: int | None = None) -> list[int] | None:
+        """``chosen`` less every fact that is not needed, tried from the least useful on.
+
+        Args:
+            chosen: facts that close every margin.
+            most: None is the answer where more facts than that would be left.
+        """
         kept = sorted(chosen)
         least = self._least_without_each(kept)
         for fact in sorted(kept, key=lambda fact: -least[fact]):
+            # what is needed now stays needed
+            if most is not None and sum(left <= self.slack for left in least.values()) > most:
+                return None
             if least[fact] > self.slack and not time_is_up():
                 kept.remove(fact)
                 least = self._least_without_each(kept)
-        return kept
+        return kept if most is None or len(kept) <= most else None
 
     def _least_without_each(self, chosen: Sequence[int]) -> dict[int, float]:
         least = self.without_each(chosen).min(axis=1, initial=np.inf)
@@ -144,42 +151,88 @@ class Cover(Activations):
         """The smallest cover that searches from several ceilings find, or None; of equally small
         ones that with the fewest numbers to read, made shorter at its size.
 
-        The ceilings that could lead to the fewest facts come first, and those that cannot lead to
-        fewer than are known already are left out; where the time is up, all but the first.
+        Searches that cannot lead to fewer facts than are known already are given up; where the time
+        is up, all but the first.
 
         Args:
             levels: ceilings to begin with, one each.
             ceilings: whether further ones may be added, and the first one dropped.
             limit: only covers of fewer facts count.
         """
-        starts = {level: [self.count + level] for level in levels}
+        best = _Best(self, limit, ceilings=ceilings)
+        if InStep.suits(self, len(levels)):
+            return self._in_step(best, levels)
+        self._one_by_one(best, levels)
+        return best.facts if best.facts is None else raised(self, best.facts, ceilings=ceilings)
+
+    def _in_step(self, best: _Best, levels: Sequence[int]) -> list[int] | None:
+        """All searches at once: of a small head they are a few array operations a round.
+
+        Each of the smallest covers is made shorter; the one with the fewest numbers then counts.
+        """
+        searches, found = (
+            InStep(self, levels, ceilings=best.ceilings),
+            dict[tuple[int, ...], None](),
+        )
+        while len(searches.margins):
+            for first, facts in searches.closed():
+                kept = best.offer(self.pruned(facts, best.size), first)
+                if kept is not None:
+                    found[tuple(kept)] = None
+            if best.facts is not None and time_is_up():
+                break
+            searches.advance(best.size + _SPARE)
+        shortest = _Best(self, best.size + 1, ceilings=best.ceilings)
+        for cover in found if best.facts is not None else ():
+            if len(cover) == best.size:
+                whole = raised(self, cover, ceilings=best.ceilings)
+                shortest.offer(whole, whole[-1])  # a ceiling that is raised stays one
+        return shortest.facts
+
+    def _one_by_one(self, best: _Best, levels: Sequence[int]) -> None:
+        """One search after the other, those first that could lead to the fewest facts."""
         begun, least = {}, dict.fromkeys(levels, 0)
         for level, (reached, bound) in zip(levels, self.under(levels), strict=True):
             if time_is_up():
                 break
-            if ceilings:
+            if best.ceilings:
                 others = self.gains(np.array(self.levels) + self.count, reached)
                 bound = np.append(bound, others)
             begun[level] = reached, bound
             least[level] = self.least(bound, reached)
-        best: list[int] | None = None
-        size, read = 2 * self.count + 1 if limit is None else limit, 0
-        kept = 0 if ceilings else 1  # what covers without the ceiling covers with it, too
-        for level, start in sorted(starts.items(), key=lambda item: (least[item[0]], item[0])):
-            if least[level] + kept >= size or (best is not None and time_is_up()):
+        kept = 0 if best.ceilings else 1  # what covers without the ceiling covers with it, too
+        for level in sorted(levels, key=lambda level: (least[level], level)):
+            if least[level] + kept >= best.size or (best.facts is not None and time_is_up()):
                 break
+            start = self.count + level
             found = self.greedy(
-                start,
-                size + _SPARE,
-                ceilings=ceilings,
-                limited=best is not None,
+                [start],
+                best.size + _SPARE,
+                ceilings=best.ceilings,
+                limited=best.facts is not None,
                 begun=begun.get(level),
             )
-            if found is None:
-                continue
-            if not ceilings and start[0] not in found:
-                found = [*found, start[0]]  # the ceiling stays, even where names alone would do
-            length = len(found), int(carried(self, found).sum())
-            if length < (size, read):
-                best, (size, read) = found, length
-        return best if best is None else raised(self, best, ceilings=ceilings)
+            best.offer(found, start)
+
+
+class _Best:
+    """The smallest cover so far; of equally small ones that with the fewest numbers to read.
+
+    ``size``: its facts, or as many as none that counts has.
+    """
+
+    def __init__(self, cover: Cover, limit: int | None, *, ceilings: bool) -> None:
+        self.facts: list[int] | None = None
+        self.size, self._read = 2 * cover.count + 1 if limit is None else limit, 0
+        self.ceilings, self._cover = ceilings, cover
+
+    def offer(self, found: list[int] | None, start: int) -> list[int] | None:
+        """Take a cover if it is smaller; gives it back whole, with the ceiling that it needs."""
+        if found is None:
+            return None
+        if not self.ceilings and start not in found:
+            found = [*found, start]  # the ceiling stays, even where names alone would do
+        length = len(found), int(carried(self._cover, found).sum())
+        if length < (self.size, self._read):
+            self.facts, (self.size, self._read) = found, length
+        return found

@@ -45,9 +45,13 @@ class Problem:
     def bounds(self, choice: Choice, free: Free) -> Tensor:
         """The margins' bounds with these choices."""
         slopes, constant = self.lines.forms(free)
+        return self.dual.least(self.in_the_latent(slopes), choice) + constant
+
+    def in_the_latent(self, slopes: Tensor) -> Tensor:
+        """Forms [row, L, D] as those of the latent in the graph."""
         form = torch.zeros(len(slopes), math.prod(self.shape), dtype=slopes.dtype)
         form = form.index_copy(1, self.sites.flatten(), slopes.flatten(1))
-        return self.dual.least(form.reshape(len(slopes), *self.shape), choice) + constant
+        return form.reshape(len(slopes), *self.shape)
 
     @torch.no_grad()
     def warm(self, free: Free) -> Free:

@@ -104,6 +104,13 @@ class Dual:
 
     def least(self, rows: Tensor, choice: Choice) -> Tensor:
         """Lower bounds of <row, latent>, [row]; rows have the latent's shape in the graph."""
+        start = self.at_input(rows, choice)
+        if start is not None:
+            self._add(self._at_input(start))
+        return self.fixed
+
+    def at_input(self, rows: Tensor, choice: Choice) -> Tensor | None:
+        """The same as forms of the input, to be added to ``fixed``; None where none gets there."""
         passage = self.passage
         self.fixed = torch.zeros(self.rows, dtype=torch.float64)
         self.open = {passage.graph.outputs[0]: rows}
@@ -113,10 +120,7 @@ class Dual:
             form = self.open.pop(name, None)
             if form is not None and not self._passed(passage.nodes[name], form, choice):
                 self._add(_least(form, self.bounds.values[name]))
-        start = self.open.get(passage.graph.input)
-        if start is not None:
-            self._add(self._at_input(start))
-        return self.fixed
+        return self.open.get(passage.graph.input)
 
     def _at_input(self, form: Tensor) -> Tensor:
         bound = _least(form, self.bounds.values[self.passage.graph.input])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from protoproof.errors import InputError, UsageError
 from protoproof.region.sets.occlusion import image_planes
 from protoproof.region.sets.region import Boxed, InputBox, LinfBall, Wide
+from protoproof.wording import plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Kept(Boxed):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tile < 1:
-            raise UsageError(f"tiles of {self.tile} pixels; use 1 or more")
+            raise UsageError(f"tiles of {plural(self.tile, 'pixel')}; use 1 or more")
         count = self.count
         if list(self.kept) != sorted(set(self.kept)) or any(not 0 <= k < count for k in self.kept):
             raise InputError(f"kept tiles: not numbers from 0 to {count - 1}, each once, in order")

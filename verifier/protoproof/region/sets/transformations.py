@@ -28,6 +28,7 @@ from protoproof.region.sets.region import (
     Wide,
     require_radius,
 )
+from protoproof.wording import plural
 
 LARGEST_SHIFT = 16
 _UNIT = 2.0**-52  # relative error of one float64 operation, twice over
@@ -56,7 +57,7 @@ class Brightness(Region):
         require_radius(self.kind, self.brightness)
         require_radius("contrast", self.contrast)
         if not 1 <= self.parts <= 1 << 12:
-            raise UsageError(f"region brightness: {self.parts} parts; use 1 to {1 << 12}")
+            raise UsageError(f"region brightness: {plural(self.parts, 'part')}; use 1 to {1 << 12}")
 
     @property
     def parameters(self) -> Mapping[str, str | int | list[int]]:
@@ -220,7 +221,9 @@ class Shifts(Region):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.most <= LARGEST_SHIFT:
-            raise UsageError(f"region shift: {self.most} pixels; use 0 to {LARGEST_SHIFT}")
+            raise UsageError(
+                f"region shift: {plural(self.most, 'pixel')}; use 0 to {LARGEST_SHIFT}"
+            )
 
     @property
     def parameters(self) -> Mapping[str, str | int | list[int]]:

@@ -19,8 +19,8 @@ from protoproof.report.ambiguity.html import render_ambiguity
 from protoproof.report.ambiguity.page import AmbiguityPage, PageInput, PageLevel, PagePrototype
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.patches import patches_of
-from protoproof.report.page.text import plural
 from protoproof.report.page.told import date_words, told_command
+from protoproof.wording import plural
 
 
 @dataclass(frozen=True)

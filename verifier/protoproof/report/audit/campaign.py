@@ -33,11 +33,12 @@ from protoproof.report.audit.page import (
 )
 from protoproof.report.audit.sections import Sections
 from protoproof.report.page.patches import Patches, patches_of
-from protoproof.report.page.text import label, plural
+from protoproof.report.page.text import label
 from protoproof.report.page.told import PROGRAM, date_words, told_path
 from protoproof.report.page.units import unit_words
 from protoproof.report.page.words import LEVELS, REGIONS_TOO
 from protoproof.version import TOOL
+from protoproof.wording import plural
 
 SECTIONS = 200  # instances with a section of their own, by default
 

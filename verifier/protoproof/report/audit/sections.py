@@ -24,9 +24,9 @@ from protoproof.report.page.identity import drawn
 from protoproof.report.page.images import input_picture
 from protoproof.report.page.page import Image
 from protoproof.report.page.reading import Reading, recorded_reading
-from protoproof.report.page.text import plural
 from protoproof.report.page.told import told_command
 from protoproof.report.page.words import domain_words
+from protoproof.wording import plural
 
 _SENTENCES = 60  # facts of one instance that are spelled out
 _STEPS = 6

@@ -21,7 +21,8 @@ from protoproof.report.page.facts import fact_words, place_words
 from protoproof.report.page.page import Image, PageList, PageNote
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import label, plural
+from protoproof.report.page.text import label
+from protoproof.wording import plural
 
 # Pictures of prototypes; explanations and facts that it spells out.
 _PICTURES, _SPELLED, _FACTS = 3, 50, 60

@@ -60,6 +60,7 @@ class Summary:
         self.sizes: Counter[int] = Counter()
         self.numbers: Counter[int] = Counter()
         self.witnessed = 0
+        self.superfluous = 0
         self.right: Counter[bool] = Counter()  # of those that came with a label
         self.exit_codes: set[int] = set()
 
@@ -80,6 +81,7 @@ class Summary:
             self.sizes[explanation.size] += 1
             self.numbers[explanation.numbers] += 1
             self.witnessed += len(explanation.necessary)
+            self.superfluous += len(explanation.superfluous)
 
     @property
     def exit_code(self) -> int:
@@ -105,6 +107,7 @@ class Summary:
             "numbers_mean": round(_total(self.numbers) / proved, 3) if proved else None,
             "numbers_median": _median(self.numbers),
             "numbers_max": max(self.numbers, default=None),
+            "superfluous": self.superfluous,
             "witness_share": None if share is None else round(share, 4),
             "labelled": self.right.total(),
             "right": self.right[True],

@@ -17,7 +17,7 @@ from protoproof.network.layout import planes
 from protoproof.report.page.facts import place_words, prototype_words, range_words
 from protoproof.report.page.page import PageList, PageNote
 from protoproof.report.page.reading import Reading, recorded_reading, said_fields
-from protoproof.report.page.text import plural
+from protoproof.wording import plural
 
 if TYPE_CHECKING:  # regions need torch, and explaining does not
     from protoproof.certification.outside import Outside, Shown

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from protoproof.certificate.schema import CeilingFact, Core, Envelope, Fact, PairFact
 from protoproof.length import numbers
@@ -12,6 +12,7 @@ from protoproof.report.page.likeness import likeness
 from protoproof.report.page.page import (
     ExplanationPage,
     Image,
+    Need,
     PageCertificate,
     PageCheck,
     PageFact,
@@ -26,7 +27,7 @@ from protoproof.report.page.page import (
 )
 from protoproof.report.page.patches import Patches
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import label, nearest, plural
+from protoproof.report.page.text import label, nearest
 from protoproof.report.page.told import date_words, told_command
 from protoproof.report.page.words import (
     OBLIGATIONS,
@@ -37,6 +38,7 @@ from protoproof.report.page.words import (
     scope_words,
 )
 from protoproof.verdict import CONDITIONAL
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     from protoproof.kernel import CheckReport
@@ -75,7 +77,7 @@ def explanation_page(
         notes, labelled, unit: further sections; the input's class, if known; in what the size of a
             region is measured, if the domain is one.
     """
-    core, necessary = envelope.core, frozenset(check.necessary)
+    core, needed = envelope.core, Needed(frozenset(check.necessary), frozenset(check.superfluous))
     predicted = reading.predicted_name
     return ExplanationPage(
         title=f"Why the network says “{label(predicted)}”",
@@ -89,7 +91,7 @@ def explanation_page(
         verdict=verdict_of(check),
         reason="" if check.accepted else reason_of(check),
         vocabulary=core.vocabulary,
-        facts=_facts(core, necessary, reading, picture, patches),
+        facts=_facts(core, needed, reading, picture, patches),
         margins=_margins(core, check, reading),
         sizes=sizes,
         domain=f"{domain_words(core)} {unit}".strip(),
@@ -98,7 +100,7 @@ def explanation_page(
         proved=claims_words(core, check.claims, predicted),
         assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
         conditions=sentences(check.conditions),
-        not_proved=limits_words(core, len(necessary), _least(core, sizes)),
+        not_proved=limits_words(core, len(needed.necessary), _least(core, sizes)),
         check=page_check(check),
         certificate=certificate,
         seconds=seconds,
@@ -138,15 +140,28 @@ def _least(core: Core, sizes: Iterable[PageSize]) -> int | None:
     return next((s.lower_bound for s in sizes if s.vocabulary == core.vocabulary), None)
 
 
+class Needed(NamedTuple):
+    """The facts of an explanation that are proved necessary, and those that are superfluous."""
+
+    necessary: frozenset[int]
+    superfluous: frozenset[int]
+
+    def word(self, fact: int) -> Need:
+        """What is proved of one."""
+        if fact in self.necessary:
+            return "necessary"
+        return "superfluous" if fact in self.superfluous else ""
+
+
 def _facts(
     core: Core,
-    necessary: Container[int],
+    needed: Needed,
     reading: Reading,
     picture: Image,
     patches: Patches | None,
 ) -> tuple[PageFact, ...]:
     return tuple(
-        _page_fact(fact, number in necessary, reading, picture, patches)
+        _page_fact(fact, needed.word(number), reading, picture, patches)
         for number, fact in enumerate(core.facts)
     )
 
@@ -157,11 +172,11 @@ def sentences(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _page_fact(
-    fact: Fact, necessary: bool, reading: Reading, picture: Image, patches: Patches | None
+    fact: Fact, needed: Need, reading: Reading, picture: Image, patches: Patches | None
 ) -> PageFact:
     sentence = fact_words(fact, reading)
     if isinstance(fact, CeilingFact):
-        return PageFact(kind="ceiling", sentence=sentence, necessary=necessary)
+        return PageFact(kind="ceiling", sentence=sentence, needed=needed)
     prototype = fact.prototype
     best = reading.best_location(prototype) if reading.has_place(prototype) else None
     location = fact.location if isinstance(fact, PairFact) else best
@@ -172,7 +187,7 @@ def _page_fact(
         kind=fact.kind,
         sentence=sentence,
         brief="" if reading.single else brief_words(fact, reading),
-        necessary=necessary,
+        needed=needed,
         prototype=prototype,
         class_=reading.owner(prototype),
         patch=None if patches is None else patches.pictures[prototype],

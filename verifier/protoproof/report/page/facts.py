@@ -11,7 +11,8 @@ import math
 from protoproof.certificate.schema import ActivationFact, CeilingFact, Fact, PairFact
 from protoproof.explanation.quantities import Ends, Numbers, is_value
 from protoproof.report.page.reading import Reading
-from protoproof.report.page.text import at_least, at_most, label, nearest, plural
+from protoproof.report.page.text import at_least, at_most, label, nearest
+from protoproof.wording import plural
 
 _EXEMPT = 6  # exempt prototypes that the sentence of a ceiling names
 

@@ -19,6 +19,7 @@ from protoproof.report.page.again import MARK, again, policy
 from protoproof.report.page.page import ExplanationPage
 from protoproof.report.page.view import context
 from protoproof.report.page.words import VOCABULARIES
+from protoproof.wording import plural
 
 if TYPE_CHECKING:
     import jinja2
@@ -84,7 +85,7 @@ def environment() -> jinja2.Environment:
         text.class_name,
         text.label,
         text.nearest,
-        text.plural,
+        plural,
         text.seconds,
         text.signed,
     ):

@@ -18,8 +18,8 @@ from protoproof.kernel.claims import Claim, MinimalTiles, NecessaryTile, Robust
 from protoproof.kernel.encoder.input_region import as_typed, tile_count, tiles_of
 from protoproof.network.layout import planes
 from protoproof.report.page.page import Image
-from protoproof.report.page.text import plural
 from protoproof.report.page.words import predicted_words
+from protoproof.wording import plural
 
 _VEIL = np.array([150.0, 160.0, 190.0])
 _SHOWN = 0.15  # of what is below the veil

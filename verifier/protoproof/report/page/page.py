@@ -19,6 +19,7 @@ from protoproof.formal.portable import PortableProof
 Image = UInt8[NDArray[np.uint8], "height width *colour"]
 Box = tuple[int, int, int, int]
 Kind = Literal["pair", "activation", "ceiling"]
+Need = Literal["", "necessary", "superfluous"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,8 @@ class PageFact:
         kind: ``pair``, ``activation`` or ``ceiling``.
         sentence: the fact in plain words.
         brief: the same where the location is already named; empty if ``sentence`` serves.
-        necessary: a witness of it was accepted; False means that its necessity is open.
+        needed: ``necessary``: a witness of it was accepted; ``superfluous``: a proof that the
+            others do without it; empty where that is open.
         prototype: its index; None for a ceiling.
         class_: name of the prototype's class, or None.
         patch: the training patch that the prototype is, or None.
@@ -47,7 +49,7 @@ class PageFact:
     kind: Kind
     sentence: str
     brief: str = ""
-    necessary: bool = False
+    needed: Need = ""
     prototype: int | None = None
     class_: str | None = None
     patch: Image | None = None

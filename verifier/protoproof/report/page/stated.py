@@ -20,8 +20,9 @@ from protoproof.certificate.schema import (
     ReachDomain,
 )
 from protoproof.kernel.encoder.input_region import describe
-from protoproof.report.page.text import at_least, at_most, label, nearest, plural
-from protoproof.report.page.words import predicted_words
+from protoproof.report.page.text import at_least, at_most, label, nearest
+from protoproof.report.page.words import predicted_words, superfluous_words
+from protoproof.wording import plural
 
 _EXEMPT = 6  # exempt prototypes that a sentence names
 _UNBOUNDED = 2.0**500  # files hold finite numbers: an end that nothing bounds
@@ -148,6 +149,7 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
             f"Necessary: for {count} of {facts} it holds a latent that meets all the other facts "
             "and is predicted otherwise."
         )
+    said += superfluous_words([each.fact for each in core.superfluous])
     region = region_of(core)
     if core.released and isinstance(region, KeptRegion):
         said.append(

@@ -68,11 +68,6 @@ def seconds(value: float) -> str:
     return f"{value * 1e3:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
-def plural(count: int, noun: str, many: str = "") -> str:
-    """``1 fact``, ``2 facts``."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
-
-
 def _digits(value: float, rounding: str) -> str:
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "∞" if value > 0 else "−∞"

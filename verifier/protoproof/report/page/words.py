@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from protoproof.certificate.input_region import InputRegion, KeptRegion
 from protoproof.certificate.schema import (
@@ -24,10 +24,12 @@ from protoproof.kernel.claims import (
     RobustExplanation,
     SubsetMinimal,
     Sufficient,
+    Superfluous,
 )
 from protoproof.kernel.conditions import vouched, walked_words
 from protoproof.kernel.encoder.input_region import describe
-from protoproof.report.page.text import label, plural
+from protoproof.report.page.text import label
+from protoproof.wording import plural
 
 _LISTED = 20  # prototypes that one sentence names
 
@@ -241,7 +243,17 @@ def claims_words(core: Core, claims: tuple[Claim, ...], predicted: str) -> tuple
             f"Necessary: for {necessary} of the facts, a recorded latent{within} meets all the "
             "others and is classified differently."
         )
-    return (*sentences, *routing_words(core, claims))
+    spare = [claim.fact for claim in claims if isinstance(claim, Superfluous)]
+    return (*sentences, *superfluous_words(spare), *routing_words(core, claims))
+
+
+def superfluous_words(facts: Sequence[int]) -> tuple[str, ...]:
+    """Which facts the others do without, by their numbers in the list."""
+    if not facts:
+        return ()
+    numbers = ", ".join(str(fact + 1) for fact in sorted(facts))
+    which = f"fact {numbers}" if len(facts) == 1 else f"each of the facts {numbers} alone"
+    return (f"Superfluous: without {which}, the others still suffice, over the real numbers.",)
 
 
 def predicted_words(core: Core, predicted: str) -> str:
@@ -284,18 +296,18 @@ def cases_words(core: Core) -> str:
 def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[str, ...]:
     """What a reader could wrongly take as proved, and is not."""
     facts = len(core.facts)
-    open_ = facts - necessary
+    open_ = facts - necessary - len(core.superfluous)
     sentences = []
-    if open_:
+    if open_ > 0:
         sentences.append(
             f"Necessity is open for {plural(open_, 'fact')}: no latent is known that meets all "
             "other facts and is classified differently."
         )
-        if core.vocabulary == "topk":
-            sentences.append(
-                "A list of the most activated prototypes is as short as could be proved, and may "
-                "still name some needlessly; the vocabulary “ceiling” leaves out single ones."
-            )
+    if core.vocabulary == "topk" and necessary < facts:
+        sentences.append(
+            "A list of the most activated prototypes cannot leave out single ones, needed or not; "
+            "the vocabulary “ceiling” does."
+        )
     if facts > max(lower_bound or 0, 1):  # a certificate has at least one fact
         floor = "" if lower_bound is None else f" It has at least {plural(lower_bound, 'fact')}."
         sentences.append(f"A smaller explanation than these {facts:,} facts may exist.{floor}")

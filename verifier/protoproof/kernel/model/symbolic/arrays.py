@@ -163,6 +163,10 @@ def require_short(numbers: Sequence[object] | Array) -> None:
     Raises:
         ModelError: one is.
     """
+    if len(numbers) < 4:  # an array of them would cost more
+        whole = [n for n in numbers if isinstance(n, int)]
+        if all(n.bit_length() <= _LONGEST for n in whole):
+            return
     try:
         # all of them fit into 64 bits: most do. (Of a fraction that is the whole part, which is
         # not asked about.)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from flint import ctx, fmpq
 
 from protoproof.errors import DescriptionError, ModelError
+from protoproof.kernel.arithmetic.exact import Ratio
 from protoproof.kernel.budget import OPERATION, spend
 from protoproof.kernel.model.chain import Chain, Step
 from protoproof.kernel.model.primitives import ZERO, End, above, at_least
@@ -168,20 +169,23 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
     """Additions and multiplications beside each other as one factor and one addend, in this order;
     without a maximum with what the argument is never less than."""
     result: list[Instruction] = []
-    slope: Fraction | None = None
-    shift: Fraction | None = None
+    slope: Ratio | None = None  # not reduced: fractions would look for what they share each time
+    shift: Ratio | None = None
     idle = True  # a function without a constant does something: a logarithm may be less
     for name, constant in program:
         if name in _AFFINE and not isinstance(constant, Real):
             if constant is None:
                 raise TypeError("a neutral function without its number")
+            top, under = constant.as_integer_ratio()
             if name == "add":
-                shift = constant if shift is None else shift + constant
+                a, b = shift or (0, 1)
+                shift = a * under + top * b, b * under
                 continue
-            slope = constant if slope is None else slope * constant
-            shift = None if shift is None else shift * constant
+            a, b = slope or (1, 1)
+            slope = a * top, b * under
+            shift = None if shift is None else (shift[0] * top, shift[1] * under)
             continue
-        idle = idle and not shift and slope in (None, 1)
+        idle = idle and not (shift and shift[0]) and (slope is None or slope[0] == slope[1])
         if name == "max" and idle and _at_most(constant, floor):
             continue
         result += _affine(slope, shift)
@@ -191,7 +195,7 @@ def _merged(program: Program, floor: Fraction | None) -> Program:
     return (*result, *_affine(slope, shift))
 
 
-def _affine(slope: Fraction | None, shift: Fraction | None) -> list[Instruction]:
+def _affine(slope: Ratio | None, shift: Ratio | None) -> list[Instruction]:
     """t -> slope t + shift; without what there is none of."""
-    factor: list[Instruction] = [] if slope is None else [("mul", slope)]
-    return factor if shift is None else [*factor, ("add", shift)]
+    factor: list[Instruction] = [] if slope is None else [("mul", Fraction(*slope))]
+    return factor if shift is None else [*factor, ("add", Fraction(*shift))]

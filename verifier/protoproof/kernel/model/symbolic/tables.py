@@ -74,7 +74,9 @@ class Tables:
         self.features: list[Feature] = []
         self._index: dict[object, int] = {}
         self._sizes: dict[int, int] = {}
-        self.program(())
+        self.programs.append(())
+        # by the program that is one instruction shorter, and by the last one
+        self._longer: dict[tuple[int, str, tuple[object, ...]], int] = {}
 
     def _entered(self, table: list, entry: object) -> int:  # type: ignore[type-arg]
         key = (id(table), entry)
@@ -130,17 +132,27 @@ class Tables:
         return self._entered(self.features, feature)
 
     def program(self, program: Program) -> int:
-        hold("the programs of a head", 64 * len(program))
-        if len(program) > _LONGEST:
-            raise ModelError(f"model: more than {_LONGEST} functions one after the other")
-        last = program[-1][1] if program else None
-        if isinstance(last, Fraction):
-            require_short((last.numerator, last.denominator))
-        return self._entered(self.programs, program)
+        found = 0
+        for name, constant in program:
+            found = self.then(found, name, constant)
+        return found
 
     def then(self, program: int, name: str, constant: Fraction | Real | None = None) -> int:
         """A program with one more instruction."""
-        return self.program((*self.programs[program], (name, constant)))
+        whole = self.programs[program]
+        hold("the programs of a head", 64 * (1 + len(whole)))
+        # whole numbers are hashed faster than fractions
+        number = constant.as_integer_ratio() if isinstance(constant, Fraction) else (constant,)
+        key = program, name, number
+        found = self._longer.get(key)
+        if found is None:
+            if len(whole) >= _LONGEST:
+                raise ModelError(f"model: more than {_LONGEST} functions one after the other")
+            if isinstance(constant, Fraction):
+                require_short(number)
+            found = self._longer[key] = len(self.programs)
+            self.programs.append((*whole, (name, constant)))
+        return found
 
     def affine(self, program: int) -> tuple[Fraction, Fraction] | None:
         """(a, b) where a program is t -> a t + b, for fractions a and b."""
