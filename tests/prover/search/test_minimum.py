@@ -16,9 +16,10 @@ from protoproof.prover.latent.observed import ceilings_of
 from protoproof.prover.oracle.interval import IntervalOracle
 from protoproof.prover.oracle.relational import RelationalOracle
 from protoproof.prover.search.entailment import KINDS, by_cases
-from protoproof.prover.search.minimum import Minimum, alike, minimum
+from protoproof.prover.search.minimum import Minimum, minimum
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate, candidates
+from protoproof.prover.search.survivors import alike
 from protoproof.verdict import Status
 from tests.support.strategies import random_instance
 

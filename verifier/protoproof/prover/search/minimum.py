@@ -27,7 +27,7 @@ Minimal Hitting Set Dualization", CP 2015.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from protoproof.prover.counterexample.refute import Refutation, Refuter
 from protoproof.prover.latent.domain import Domain
 from protoproof.prover.latent.enclosed import ranked
-from protoproof.prover.latent.facts import CeilingFact, Fact, FactSet, of_facts
+from protoproof.prover.latent.facts import CeilingFact, FactSet, of_facts
 from protoproof.prover.latent.instance import Instance
 from protoproof.prover.latent.observed import activation_fact, ceiling_fact, ceilings_of
 from protoproof.prover.search.entailment import KINDS, by_cases, decided
@@ -46,7 +46,7 @@ from protoproof.prover.search.hitting_set import smallest
 from protoproof.prover.search.names import Vocabulary
 from protoproof.prover.search.search import Candidate
 from protoproof.prover.search.size_proof import SizeProof, covering, used
-from protoproof.prover.search.survivors import Survivors
+from protoproof.prover.search.survivors import Survivors, alike
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
@@ -367,24 +367,6 @@ class _Search:
                 proof = used(SizeProof(tuple(self.refutations), covers))
                 return Minimum(self.best, lower, proof, self.reason)
         return Minimum(self.best, self.extra, None, self.reason)
-
-
-def alike(elements: Sequence[Fact]) -> tuple[list[int], list[int]]:
-    """Of facts about one location, those that say different things; per fact, its place there.
-
-    The one location attains every activation, so that a pair says what its activation does: a
-    latent violates both or none. A search needs one of them; the proof speaks about all.
-    """
-    members: list[int] = []
-    place: dict[Hashable, int] = {}
-    member_of: list[int] = []
-    for number, fact in enumerate(elements):
-        key = fact if isinstance(fact, CeilingFact) else fact.prototype
-        if key not in place:
-            place[key] = len(members)
-            members.append(number)
-        member_of.append(place[key])
-    return members, member_of
 
 
 def _topk(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+
+from protoproof.prover.latent.facts import CeilingFact, Fact
 
 # Sets that are listed at most.
 _MOST = 200_000
@@ -90,3 +92,21 @@ class Survivors:
         if not self.listed and self._clauses:
             counts = np.sum(self._clauses, axis=0).astype(np.float64)
         return counts / max(float(counts.max(initial=0.0)), 1.0)
+
+
+def alike(elements: Sequence[Fact]) -> tuple[list[int], list[int]]:
+    """Of facts about one location, those that say different things; per fact, its place there.
+
+    The one location attains every activation, so that a pair says what its activation does: a
+    latent violates both or none. A search needs one of them; the proof speaks about all.
+    """
+    members: list[int] = []
+    place: dict[Hashable, int] = {}
+    member_of: list[int] = []
+    for number, fact in enumerate(elements):
+        key = fact if isinstance(fact, CeilingFact) else fact.prototype
+        if key not in place:
+            place[key] = len(members)
+            members.append(number)
+        member_of.append(place[key])
+    return members, member_of
