@@ -42,6 +42,7 @@ from tests.benchmarks.measure import ROOT, Settings
 from tests.benchmarks.minimum import minimum
 from tests.benchmarks.mnist import mnist_1x1, mnist_7x7
 from tests.benchmarks.necessity import necessity
+from tests.benchmarks.ordinary import ordinary
 from tests.benchmarks.patches import patches
 from tests.benchmarks.reading import DIGITS, EMOJI, OTHERS, as_a_signal, to_read
 from tests.benchmarks.region import region
@@ -73,6 +74,7 @@ WORKLOADS: dict[str, Callable[[Settings], list[dict[str, Any]]]] = {
     "fewest": fewest,
     "region": region,
     "branch": branch,
+    "ordinary": ordinary,
     "patches": patches,
     "end-to-end": end_to_end,
     "truth": truth,

@@ -25,6 +25,7 @@ from protoproof.report.files.region_files import region_page
 from protoproof.report.page.kept import kept_words, veiled
 from protoproof.report.page.stated import claimed_words, region_name
 from protoproof.report.page.words import limits_words
+from protoproof.verdict import Status
 from tests.support.certification import ADAPTER, certifier, examine, forged, image
 
 TILE = 14
@@ -150,6 +151,16 @@ def test_nothing_has_to_stay_where_the_whole_region_is_proved() -> None:
     assert words(found.checks[0].claims)[-1] == "robust"
     (sentence,) = kept_words(found.certificates[0].core, found.checks[0].claims, "3")
     assert sentence.startswith("Nothing has to stay: every input within 0.05")
+
+
+def test_without_time_everything_stays_and_that_is_proved() -> None:
+    every = region(())
+    ball = LinfBall(every.centre, every.domain, Fraction(1, 5))
+    answer = certifier().certify(ball, keep=7, timeout=0.0)
+    assert answer.verdict.status is Status.PROVED
+    assert answer.tiles is not None
+    assert answer.tiles.pixels == 784
+    assert answer.tiles.necessary == ()
 
 
 def test_tiles_that_stay_are_proved_to_suffice_and_shown_to_be_necessary() -> None:

@@ -230,6 +230,37 @@ def test_a_residual_form_is_bounded_as_a_whole() -> None:
     assert least_of_forms(walk, "y", np.ones((1, 1, 2, 2)))[0] > -1e-9
 
 
+@pytest.mark.parametrize("copied", ["Identity", "Relu", "Neg", "Flatten"])
+def test_what_is_computed_of_stored_numbers_alone_is_a_constant(copied: str) -> None:
+    """It is added, and a form of it ends there."""
+    number = np.array([[0.75]], np.float32)
+    nodes = [
+        helper.make_node(copied, ["c"], ["copy"]),
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Add", ["a", "copy"], ["b"]),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "copied",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 2))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(number, "c"),
+            numpy_helper.from_array(np.array([[1.0], [-1.0]], np.float32), "w"),
+        ],
+    )
+    proto = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
+    low, high = np.array([[1.0, 0.0]]), np.array([[2.0, 0.5]])
+    walk = LinearPropagation(Graph(proto.SerializeToString()), Range(low, high), None, 100)
+    walk.reach("y")
+    added = -0.75 if copied == "Neg" else 0.75
+    rows = np.array([[1.0], [-1.0]])
+    exact = max(0.5 + added, 0.0), -(2.0 + added)
+    assert least_of_forms(walk, "y", rows) == pytest.approx(exact, abs=0.3)
+    assert (least_of_forms(walk, "y", rows) <= exact).all()
+
+
 @cache
 def proved() -> Core:
     """A certificate over linear bounds where intervals do not suffice."""

@@ -125,6 +125,8 @@ def test_the_least_of_a_bank(kind: str, moved: tuple[int, ...]) -> None:
     head = head_of(**HEADS[kind], banks=([0, 1, 1], [0, 1, 1]))
     latent = Latent(head, np.array([APART[2], *APART[:2]], np.float32))
     here = latent.moved({k: Point(MOVED[k], DENOMINATORS[k]) for k in moved})
+    if len(moved) == 2:
+        here.need(dict.fromkeys(moved, range(3)))
     with ctx.workprec(400):
         for j in range(3):
             every = [defined(head, vectors(latent, moved)[k], j) for k in ((1, 2), (0,))[j == 0]]
@@ -146,7 +148,10 @@ def test_the_least_where_all_was_measured_at_once(kind: str) -> None:
     rng, head = np.random.default_rng(0), head_of(**HEADS[kind])
     kept = 0
     for number_ in range(60):
-        latent = Latent(head, np.float32(rng.integers(-2, 3, (3, 2)) / 2))
+        values_ = rng.integers(-2, 3, (3, 2)) / 2
+        # squares of such numbers lie between the integers that are compared first
+        values_[(values_ == 0) & (rng.random((3, 2)) < 0.7)] = 3 * 2.0**-50
+        latent = Latent(head, values_.astype(np.float32))
         moved = np.flatnonzero(rng.random(3) < 0.6).tolist()
         points = {}
         for k in moved:
@@ -201,6 +206,21 @@ def test_pooled_values_are_exact_where_everything_is_rational(
             if not {0, 1} & set(moved) and j < 2:
                 assert abs(as_ball(latent.level(j).number()) - wanted) < arb(2) ** -300
     assert latent.level(0) is latent.level(0)
+
+
+def test_pooled_values_where_all_was_measured_at_once() -> None:
+    """A location that is far now is no nearest one, and still one of those that are pooled."""
+    head = head_of("euclidean", pooling=Pooling("mean"), inner=RISES)
+    latent = Latent(head, np.array(FINE, np.float32))
+    far = [4096 << latent.shift, 0]
+    here = latent.moved({2: Point(far)})
+    here.need({2: range(3)})
+    there = [F(4096), F(0)]
+    with ctx.workprec(400):
+        for j in range(3):
+            values = [defined(head, z, j) for z in (*vectors(latent, ())[:2], there)]
+            wanted = sum((one[0] for one in values if isinstance(one, tuple)), F(0))
+            assert abs(here.activation(j) + number(wanted)) < arb(2) ** -300
 
 
 def test_pooled_exponentials_are_balls() -> None:

@@ -148,6 +148,52 @@ def test_labels_are_decided_alone(seed: int) -> None:
             assert sign * computed[k] >= one.least
 
 
+def nearly(found: float, wanted: float) -> bool:
+    """Whether a bound is what it is defined as, but for its own rounding."""
+    return wanted <= found <= wanted + abs(wanted) * 1e-11
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_are_what_they_are_defined_as(seed: int) -> None:
+    here, unknown = Drawn(seed), np.full(TERMS, np.inf)
+    weights, constants = here.by.weights, here.by.constants
+    for c in range(CLASSES):
+        known = here.found(about(c))
+        relative = here.found(about(c), errors=unknown, total=np.full(CLASSES, np.inf))
+        for k, one in known.items():
+            apart = least = taken = rest = 0.0
+            for j in np.flatnonzero(weights[c] != weights[k]):
+                w = weights[c, j] - weights[k, j]
+                apart += abs(w) * here.errors[j]
+                least += min(w * here.low[j], w * here.high[j])
+                taken -= min(w * here.least[j], w * here.most[j], 0.0)
+                rest += abs(w) * here.a[j]
+            rounding = here.fresh[c] + here.fresh[k]
+            assert nearly(one.apart, min(apart + rounding, here.total[c] + here.total[k]))
+            assert nearly(-one.least, rounding - least - constants[c] + constants[k])
+            r = max(here.r[weights[c] != weights[k]])
+            more = r * (2 * taken + abs(constants[c]) + abs(constants[k])) + rest + rounding
+            assert nearly(relative[k].budget, more / (1 - r))
+            assert one.budget == min(one.apart, relative[k].budget)
+
+
+def test_an_allowance_suffices_by_its_budget_or_by_its_least() -> None:
+    assert Allowance(1.0, -1.0, 1.0).suffices(1.5)
+    assert not Allowance(1.0, 0.0, 1.0).suffices(1.0)
+    assert Allowance(1.0, 0.5, 1.0).suffices(0.0)
+
+
+def test_one_term_that_is_computed_twice_is_enough() -> None:
+    here = Drawn(0)
+    twice = np.arange(TERMS) == 0  # it cancels over the reals
+    for k, one in here.found(about(1), shared=twice).items():
+        assert one.least == -math.inf
+        more = 2 * abs(here.by.weights[0, 0]) * here.errors[0]
+        plain = here.found(about(1))[k].apart
+        both = here.total[1] + here.total[k]
+        assert nearly(one.apart, min(plain + more, both))
+
+
 def test_what_is_computed_twice_does_not_cancel() -> None:
     here = Drawn(0)
     together, apart = here.found(about(1)), here.found(about(1), shared=np.ones(TERMS, dtype=bool))

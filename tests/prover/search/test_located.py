@@ -14,7 +14,7 @@ def test_what_one_location_says_together_spares_a_fact() -> None:
     bounds their sum: an image of the trained network needs one fact less, and the checker accepts
     the proof."""
     known = Explainer(load(zoo_path("mnist-7x7")))
-    x = load_data("mnist5k").x_test[138]
+    x = load_data("mnist5k").x_test[421]
     alone = known.explain(x, vocabulary="mixed", oracle="interval", witnesses=False)
     together = known.explain(x, vocabulary="mixed", witnesses=False)
     assert together.check is not None

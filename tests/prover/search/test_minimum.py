@@ -38,7 +38,7 @@ def proved(instance: Instance, domain: Domain, facts: FactSet) -> bool:
     return any(
         o.decide(o.prepare(instance, domain), facts).verdict.status is Status.PROVED  # type: ignore[attr-defined]
         for o in (IntervalOracle(), RelationalOracle())
-    ) or bool(domain == Free() and facts.pairs and by_cases(instance, domain, facts))
+    ) or (domain == Free() and isinstance(by_cases(instance, domain, facts), Candidate))
 
 
 def smallest_proved(instance: Instance, domain: Domain, vocabulary: Vocabulary) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_UNKNOWN = (
+    "if not rows or len(rows) < len(self.points) or not (head.one_bank and head.all_nearest):"
+)
 EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
     "kernel/arithmetic/exact.py": {
         "the two expressions are equal; which is taken up to 1 is a matter of size": (
@@ -329,7 +332,24 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
                 'if prototype in self._nearest or self.head.geometry == "angular":'
             ),
         ),
+        "what is not known of all prototypes at once is found out one by one": (
+            (
+                "Latent.lowest: .floor to .ceiling: "
+                "return [self.best(j).floor() for j in range(count)]"
+            ),
+            "Latent.stays: returns nothing: return self._closest(prototype) not in apart",
+            "Moved.need: without Continue: continue",
+            "Moved.need: the other branch: if not head.one_bank:",
+            "Moved.need: without Not: if not head.one_bank:",
+            f"Moved._nearby: Lt to LtE: {_UNKNOWN}",
+            f"Moved._nearby: without Not (2): {_UNKNOWN}",
+            (
+                "Moved._nearby: returns nothing: "
+                "return _Nearby(low, rows, frozenset(j for j in less if latent.stays(j, rows)))"
+            ),
+        ),
         "there are as many of one as of the other": (
+            "Latent._firsts: another truth: columns = zip(*self._numerators, strict=True)",
             (
                 "Latent._firsts: another truth: for bank, column in "
                 "zip(head.prototype_bank, columns, strict=True)"
@@ -341,6 +361,10 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
             (
                 "Moved._nearby: another truth: low = [min(column) for column in "
                 "zip(*rows.values(), strict=True)]"
+            ),
+            (
+                "Moved._nearby: another truth: "
+                "pairs = enumerate(zip(latent.lowest, low, strict=True))"
             ),
         ),
     },

@@ -147,8 +147,11 @@ class Keeping:
         return costs, under.least(x, x)
 
     def show(self, free: Flags, which: NDArray[np.int64]) -> None:
-        """Search, for each of some kept tiles, an input that shows that it is necessary."""
+        """Search, for each of some kept tiles, an input that shows that it is necessary, until the
+        time is up."""
         for start in range(0, len(which), _AT_ONCE):
+            if time.perf_counter() >= self.deadline:
+                return
             some = which[start : start + _AT_ONCE]
             for tile, x in zip(some.tolist(), self._descended(free, some), strict=True):
                 point = InputBox(x.astype(np.float64), x.astype(np.float64))

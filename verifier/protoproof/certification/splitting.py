@@ -35,7 +35,7 @@ from protoproof.region.bounds.attack import Counterexample, Flip, replay
 from protoproof.region.bounds.cells import in_cells
 from protoproof.region.bounds.dual import Choice, Dual
 from protoproof.region.bounds.interval import LatentBox
-from protoproof.region.bounds.linear import Passage, affordable
+from protoproof.region.bounds.linear import sharpened
 from protoproof.region.bounds.locations import by_location
 from protoproof.region.bounds.margin_lines import Free, MarginLines
 from protoproof.region.bounds.margins import activations, margin_ends
@@ -132,15 +132,13 @@ class Splitting:
             BoundsError: the walk fails, or one row costs too much.
         """
         graph = self.network.encoder_graph
-        plain = Passage(graph, box, 0)
         work = sum(
             lookup(node).work(graph.call(node), graph.shapes[node.output]) for node in graph.nodes
         )
         rows = self.network.head.classes - 1
         if work * rows > _WORK:
             raise BoundsError("optimising lines through this encoder is too much work")
-        self.units = affordable(graph, "linear-deep", wanted=plain.wanted())
-        self.passage = Passage(graph, box, self.units) if self.units else plain
+        self.passage = sharpened(graph, box)
 
     def _ended(self, first: float) -> str:
         if time.perf_counter() > self.deadline:
@@ -288,7 +286,7 @@ class Splitting:
         ends = self.passage.values[self.passage.graph.outputs[0]]
         sites = self.network.sites
         box = LatentBox(by_location(ends.lower, sites), by_location(ends.upper, sites))
-        return Proved(tuple(nodes), tuple(evidence), box, self._progress(), self.units)
+        return Proved(tuple(nodes), tuple(evidence), box, self._progress(), self.passage.units)
 
 
 def _alone(found: Ascent, row: int) -> tuple[Choice, Free]:

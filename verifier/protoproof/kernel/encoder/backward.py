@@ -227,6 +227,8 @@ class _Forms:
     def _passed(self, step: Step, rows: Array) -> bool:
         """Whether the form got past a node, to what goes into it."""
         kind, names = step.node.op_type, list(step.node.input)
+        if not any(name in self.propagation.known for name in names):
+            return False  # computed from stored numbers alone: there is nothing to get past it
         if kind in AFFINE:
             self._affine(step, rows)
         elif kind in RELAXATIONS:

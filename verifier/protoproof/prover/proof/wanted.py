@@ -79,7 +79,6 @@ def wanted(evidence: Evidence, *, short: bool) -> Wanted:
     above[np.argmin(state.high, axis=0), np.arange(len(floor))] = supporting
     _chords(evidence, below, above)
     if evidence.trees:
-        opposing |= (weights < 0).any(axis=0)
         cases_below, cases_above = _of_cases(evidence)
         below = np.where(cases_below, np.maximum(below, state.low), below)
         above |= cases_above

@@ -164,7 +164,7 @@ class CaseRelaxation:
 
     def _least(self, lifted: Lifted, best: CaseForm, enough: float) -> CaseForm:
         """The best form of a single location in free space; see ``lifted``."""
-        node, linear = self.node, self.support | self.oppose
+        linear = self.support | self.oppose
         level = self.at_low - self.chord_slope * self.chord_low
         with np.errstate(invalid="ignore"):
             known = np.where(self.oppose, self.weights * level, self.by_interval)

@@ -38,7 +38,9 @@ Matrix = NDArray[np.float64]
 # Directions shorter than this share of the longest one are none.
 _SPANNED = 1e-9
 # The gap at which the search ends; its steps; the share of the gap that a step aims at.
-_GAP, _STEPS, _CENTRE = 1e-4, 80, 0.1
+_GAP, _STEPS, _CENTRE = 1e-6, 80, 0.1
+# Where the search has left everything of interest.
+_FARTHEST = 1e8
 # How far to the edge a step goes; backtracking.
 _EDGE, _BACK, _SHORTEST = 0.99, 0.5, 1e-6
 # A least value that is below zero by this share of the gap cannot be proved: no need for more.
@@ -54,8 +56,8 @@ class Asked:
     """A margin and what is known: all [P] but ``equal``.
 
     ``rising`` weights of similarities that enter as they are (at least 0); ``falling`` the slopes
-    of chords; ``constant`` is all else, ``equal`` included: those distances are ``given``. ``lower``
-    (0 for none) and ``upper`` (infinite for none) bound the others.
+    of chords; ``constant`` is all else, ``equal`` included: those distances are ``given``.
+    ``lower`` (0 for none) and ``upper`` (infinite for none) bound the others.
     """
 
     rising: Vector
@@ -189,10 +191,13 @@ class _Descent:
         state = _State(w, 1.0 / inside, float(inside[-2]))
         for _ in range(_STEPS):
             state = self._step(state)
+            if not np.abs(state.w).max() < _FARTHEST:
+                return  # nothing is least: it gets ever smaller far away
             inside, _, apart = self._inside(state)
             value, gap = self._value(state.w), float(inside @ state.charges)
-            sure = state.w[-1] < _NOTHING and abs(apart) < _NOTHING
-            last = gap < _GAP or (sure and value < -_HOPELESS * gap) or state.short
+            on = abs(apart) < _NOTHING
+            sure = on and state.w[-1] < _NOTHING
+            last = (on and gap < _GAP) or (sure and value < -_HOPELESS * gap) or state.short
             if last or value - 2.0 * gap > enough:
                 yield self._found(state, met=sure)
             if last:
@@ -228,16 +233,6 @@ class _Descent:
         )
         return inside, np.vstack([self.sides, rise, last]), height - state.height
 
-    def _residual(self, state: _State, target: float) -> float:
-        """How far the conditions of optimality are from being met; infinite outside."""
-        inside, slopes, apart = self._inside(state)
-        q = self.base[self.curved] + self.turn[self.curved] @ state.w
-        if (inside <= 0).any() or (q <= 0).any():
-            return np.inf
-        pull = self._gradient(q) - state.charges @ slopes
-        rest = np.linalg.norm(state.charges * inside - target)
-        return float(np.sqrt(pull @ pull + rest**2 + apart**2))
-
     def _gradient(self, q: NDArray[np.float64]) -> Unknowns:
         rising = self.asked.rising[self.curved]
         return np.asarray((rising * self._slope(q)) @ self.turn[self.curved] + self.linear)
@@ -261,15 +256,11 @@ class _Descent:
         turned = target / inside - state.charges - stiff * moved
         far = np.concatenate([-state.charges / turned, -inside / moved])
         length = min(1.0, _EDGE * float(far[far > 0].min(initial=np.inf)))
-        before = self._residual(state, target)
         while length > _SHORTEST:
-            new = _State(
-                state.w + length * step,
-                state.charges + length * turned,
-                state.height + length * float(moved[-2]),
-            )
-            if self._residual(new, target) <= (1 - 0.01 * length) * before:
-                return new
+            w = state.w + length * step
+            if ((self.base + self.turn @ w)[self.curved] > 0).all():
+                height = state.height + length * float(moved[-2])
+                return _State(w, state.charges + length * turned, height)
             length *= _BACK
         return _State(state.w, state.charges, state.height, short=True)
 

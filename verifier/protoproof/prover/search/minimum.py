@@ -50,8 +50,9 @@ from protoproof.prover.search.survivors import Survivors
 
 # Proposals and undecided sets after which the search gives up, and proposals per round.
 _PROPOSALS, _UNDECIDED, _ROUND = 400, 24, 32
-# Cases per margin of a set of facts about a single location: at first, and at most.
-_FEW_CASES, _MOST_CASES = 16, 1024
+# Of a single location: cases per margin of a set, at first and at most; undecided sets after which
+# each gets four times as many.
+_FEW_CASES, _MOST_CASES, _FEW = 128, 512, 8
 # Sets that are looked at from above, before.
 _FROM_ABOVE = 300
 
@@ -167,7 +168,8 @@ class _Search:
             if proposals >= _PROPOSALS and not self.refuter.narrows:
                 self.reason = "out of proposals"
                 break
-            round_ = list(self._proposals()) if undecided < _UNDECIDED else []
+            most = _FEW if self.refuter.narrows else _UNDECIDED
+            round_ = list(self._proposals()) if undecided < most else []
             if not round_:
                 if self._harder():
                     undecided = 0

@@ -13,7 +13,7 @@ propagates again with code, lines and rounding of its own, and a certificate say
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,7 @@ Coefficients = Float[NDArray[np.float64], "row location channel"]
 
 # Multiply-adds over a region, some seconds to half a minute; the checker refuses twice as much.
 _WORK = 1 << 36
+_DEEP = 1 << 38  # where units are counted as they turn out; the checker does twice as much in all
 _PER_NUMBER = 256  # what one number of a row costs besides, as much as in the checker
 
 # Relative. The best slope of a sigmoid is where a height is flat, so the checker's may differ by
@@ -81,22 +82,13 @@ def linear_bounds(
     return LinearBounds(np.minimum.reduce(found), whole, units)
 
 
-def affordable(
-    graph: Graph, method: str, parts: int = 1, wanted: Mapping[str, int] | None = None
-) -> int:
-    """The largest number of units per layer that a method may sharpen within its work.
-
-    Every unit of the input of an activation costs two passages back through what comes before.
-    ``wanted``: how many of a tensor's units ask for that; all of them by default.
-    """
-    work, layers = 0, []
-    for node in graph.nodes:
-        if node.op in LINES and node.inputs[0] != graph.input:
-            size = math.prod(graph.shapes[node.inputs[0]])
-            count = size if wanted is None else wanted.get(node.inputs[0], size)
-            layers.append((size, 2 * count * work))
-        shape = graph.shapes[node.output]
-        work += lookup(node).work(graph.call(node), shape) + _PER_NUMBER * math.prod(shape)
+def affordable(graph: Graph, method: str, parts: int = 1) -> int:
+    """The largest number of units per layer that a method may sharpen within its work, if all of
+    them ask for it."""
+    layers = []
+    for name, work in _passages(graph).items():
+        size = math.prod(graph.shapes[name])
+        layers.append((size, size * work))
     sizes = {size for size, _ in layers if size <= UNITS[method]}
     fitting = [
         limit
@@ -104,6 +96,41 @@ def affordable(
         if parts * sum(cost for size, cost in layers if size <= limit) <= _WORK
     ]
     return max(fitting, default=0)
+
+
+def _passages(graph: Graph) -> dict[str, int]:
+    """What it costs to bound one unit of the input of an activation: two passages back through what
+    comes before."""
+    work, found = 0, {}
+    for node in graph.nodes:
+        if node.op in LINES and node.inputs[0] != graph.input:
+            found[node.inputs[0]] = 2 * work
+        shape = graph.shapes[node.output]
+        work += lookup(node).work(graph.call(node), shape) + _PER_NUMBER * math.prod(shape)
+    return found
+
+
+def sharpened(graph: Graph, box: InputBox) -> Passage:
+    """A passage with layers of as many units sharpened as can be afforded.
+
+    Bounds of one layer make those of the next narrower, and few units of these ask for more where
+    the box is small: so they are counted on the way, and where it gets too much, the largest layers
+    are left out.
+
+    Raises:
+        BoundsError: the walk fails.
+    """
+    sizes = sorted({math.prod(graph.shapes[name]) for name in _passages(graph)})
+    for limit in reversed(sizes):
+        try:
+            return Passage(graph, box, limit, _DEEP)
+        except _TooMuchError:
+            continue
+    return Passage(graph, box, 0)
+
+
+class _TooMuchError(Exception):
+    """More work than a passage may take."""
 
 
 class Passage:
@@ -114,10 +141,12 @@ class Passage:
         box: of inputs, with what more is known about them.
         units: layers of up to so many units have the inputs of their activations bounded by forms
             (0: none).
+        most: multiply-adds that this may take.
     """
 
-    def __init__(self, graph: Graph, box: InputBox, units: int) -> None:
+    def __init__(self, graph: Graph, box: InputBox, units: int, most: float = math.inf) -> None:
         self.graph, self.cloud, self.units = graph, box.cloud, units
+        self._left, self._work = most, _passages(graph)
         ends = (torch.from_numpy(np.array(end))[None] for end in (box.lower, box.upper))
         self.nodes = {node.output: node for node in graph.nodes}
         self._order = [node.output for node in graph.nodes]
@@ -126,14 +155,6 @@ class Passage:
     def least(self, tensor: str, rows: Tensor) -> Tensor:
         """Lower bounds of <row, y> for the values y of a tensor; rows are [row, ...]."""
         return _Forms(self, tensor, rows).run()
-
-    def wanted(self) -> dict[str, int]:
-        """How many units of the input of each activation its lines are not exact for."""
-        return {
-            node.inputs[0]: int(_inexact(self.values[node.inputs[0]], node.op).sum())
-            for node in self.graph.nodes
-            if node.op in LINES
-        }
 
     def _before(self, call: Call, values: dict[str, Interval]) -> None:
         self.values = values
@@ -147,6 +168,9 @@ class Passage:
         units = torch.nonzero(_inexact(ends, op).flatten()).flatten()
         if len(lower) > self.units or not len(units) or self._first(name):
             return
+        self._left -= len(units) * self._work[name]
+        if self._left < 0:
+            raise _TooMuchError
         step = max(1, _MANY // max(v.lower.numel() for v in self.values.values()))
         for start in range(0, len(units), step):
             some = units[start : start + step]
