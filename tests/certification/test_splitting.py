@@ -118,9 +118,9 @@ def test_as_many_layers_are_sharpened_as_the_work_allows(monkeypatch: pytest.Mon
     graph, x = certifier().network.encoder_graph, images(500)[0][0]
     small, large = (LinfBall(x, (0.0, 1.0), Fraction(1, k)).cover()[0] for k in (100, 5))
     assert sharpened(graph, small).units == sharpened(graph, large).units == 3136
-    monkeypatch.setattr(linear, "_DEEP", 1 << 30)
+    monkeypatch.setattr(linear, "_WORK", 1 << 30)
     assert sharpened(graph, small).units > sharpened(graph, large).units
-    monkeypatch.setattr(linear, "_DEEP", 0)
+    monkeypatch.setattr(linear, "_WORK", 0)
     assert sharpened(graph, small).units == 0
 
 

@@ -38,7 +38,6 @@ Coefficients = Float[NDArray[np.float64], "row location channel"]
 
 # Multiply-adds over a region, some seconds to half a minute; the checker refuses twice as much.
 _WORK = 1 << 36
-_DEEP = 1 << 38  # where units are counted as they turn out; the checker does twice as much in all
 _PER_NUMBER = 256  # what one number of a row costs besides, as much as in the checker
 
 # Relative. The best slope of a sigmoid is where a height is flat, so the checker's may differ by
@@ -123,7 +122,7 @@ def sharpened(graph: Graph, box: InputBox) -> Passage:
     sizes = sorted({math.prod(graph.shapes[name]) for name in _passages(graph)})
     for limit in reversed(sizes):
         try:
-            return Passage(graph, box, limit, _DEEP)
+            return Passage(graph, box, limit, _WORK)
         except _TooMuchError:
             continue
     return Passage(graph, box, 0)
