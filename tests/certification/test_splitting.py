@@ -17,6 +17,7 @@ from protoproof.network import load
 from protoproof.region.bounds import linear
 from protoproof.region.bounds.linear import sharpened
 from protoproof.region.sets.region import L2Ball, LinfBall, Region
+from protoproof.report.page.stated import claimed_words
 from protoproof.verdict import Status
 from tests.benchmarks.region import RADIUS, images
 from tests.support.certification import certifier
@@ -78,8 +79,13 @@ def test_cuts_of_units_prove_what_lines_alone_leave_open() -> None:
     assert certified(499, "linear-slopes").verdict.status is Status.UNKNOWN
     answer = certified(499, "split")
     assert answer.method == "split"
-    kinds = [node.kind for node in answer.certificates[0].core.parts]
+    nodes = answer.certificates[0].core.parts
+    kinds = [node.kind for node in nodes]
     assert kinds.count("unit") == kinds.count("part") - 1 >= 1
+    units = len({(node.tensor, node.number) for node in nodes if node.kind == "unit"})
+    assert claimed_words(answer.certificates[0].core, "0")[-1] == (
+        f"Part by part: {kinds.count('part')} parts, with {units} unit{'s' * (units > 1)} cut."
+    )
     assert answer.conditions == ()
 
 

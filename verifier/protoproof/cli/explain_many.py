@@ -196,9 +196,10 @@ def _print_summary(summary: Summary, out_directory: Path) -> None:
     counts = ", ".join(f"{count} {word}" for word, count in found["verdicts"].items())
     out.print(f"\ninputs      {found['inputs']}: {counts}", highlight=False)
     if found["size_max"] is not None:
+        spare = f", {found['superfluous']} superfluous" if found["superfluous"] else ""
         out.print(
             f"facts       mean {found['size_mean']}, median {found['size_median']:g}, "
-            f"max {found['size_max']}; {found['witness_share']:.0%} with a witness",
+            f"max {found['size_max']}; {found['witness_share']:.0%} with a witness{spare}",
             highlight=False,
         )
         out.print(

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from protoproof.certificate.input_region import InputRegion, KeptRegion
+from protoproof.certificate.partition import InputCut, LightCut, UnitCut
 from protoproof.certificate.schema import (
     ActivationFact,
     CeilingFact,
@@ -150,6 +151,7 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
             "and is predicted otherwise."
         )
     said += superfluous_words([each.fact for each in core.superfluous])
+    said += _parts_words(core)
     region = region_of(core)
     if core.released and isinstance(region, KeptRegion):
         said.append(
@@ -162,6 +164,20 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
     if core.contrasts:
         said.append(f"It holds {plural(len(core.contrasts), 'latent')} of another prediction.")
     return tuple(said)
+
+
+def _parts_words(core: Core) -> tuple[str, ...]:
+    """Into how many parts the proof cuts its region, and what is cut; nothing of one part."""
+    parts = sum(node.kind == "part" for node in core.parts or ())
+    if parts < 2:
+        return ()
+    units = {(node.tensor, node.number) for node in core.parts or () if isinstance(node, UnitCut)}
+    numbers = {node.number for node in core.parts or () if isinstance(node, InputCut)}
+    lights = {node.parameter for node in core.parts or () if isinstance(node, LightCut)}
+    cut = [plural(len(units), "unit")] if units else []
+    cut += [plural(len(numbers), "input number")] if numbers else []
+    cut += [" and ".join(sorted(lights))] if lights else []
+    return (f"Part by part: {plural(parts, 'part')}, with {', '.join(cut)} cut.",)
 
 
 def resting_words(core: Core, conditions: Sequence[str]) -> tuple[str, ...]:
