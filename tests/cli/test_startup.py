@@ -47,6 +47,7 @@ def test_check_loads_the_kernel_and_no_prover(certificate: Path, tmp_path: Path)
     assert answers[0][0] == 0
     page = "protoproof.report.page"
     words = {"protoproof.report", page, f"{page}.text", f"{page}.stated", f"{page}.words"}
+    words.add("protoproof.wording")
     plain = {"protoproof.errors", "protoproof.extras", "protoproof.version"}
     trusted = ("protoproof.kernel", "protoproof.certificate")
     assert {n for n in _rooms(modules) if not n.startswith(trusted)} <= words | plain
@@ -60,7 +61,12 @@ def test_attestations_are_read_without_prover_and_without_network(tmp_path: Path
     answers, modules = verbs([look], (), tmp_path)
     assert answers[0][0] == 2
     plain = {"protoproof.errors", "protoproof.extras", "protoproof.files", "protoproof.version"}
-    words = {"protoproof.report", "protoproof.report.page", "protoproof.report.page.text"}
+    words = {
+        "protoproof.report",
+        "protoproof.report.page",
+        "protoproof.report.page.text",
+        "protoproof.wording",
+    }
     rooms = ("protoproof.attestation", "protoproof.kernel", "protoproof.certificate")
     assert {n for n in _rooms(modules) if not n.startswith(rooms)} <= words | plain
     assert not _packages(modules) & (HEAVY | {"onnx", "requests", "urllib3", "sigstore"})

@@ -508,8 +508,8 @@ EQUIVALENT: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "over free space all locations are alike": (
             (
-                "implied_bounds: one more: rules[via] = free_rule(head, free, 0, (via,), "
-                "((None, nearest[via]),))"
+                "implied_bounds: one more: rules[via, below] = free_rule(head, free, 0, (via,), "
+                "(ends,))"
             ),
         ),
         "a row over free space bounds something, or is refused before": (
