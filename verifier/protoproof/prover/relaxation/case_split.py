@@ -24,9 +24,10 @@ class Cases(CaseDuals):
         """The case that holds every latent; it knows what the state knows."""
         state, instance = self.state, self.instance
         locations, count = instance.measurement.shape
-        # of what facts say about the prototype itself: more steers splits no better, and they
-        # would have to be proved
-        near, far = np.maximum(state.seen()[0], state.implied.stated), state.nearest()[1]
+        near, far = state.nearest()
+        if locations > 1:
+            # of what facts say about the prototype itself: more steers splits no better
+            near = np.maximum(state.seen()[0], state.implied.stated)
         given_low = np.maximum(state.implied.stated, 0.0) + np.zeros((locations, 1))
         given_high = np.full((locations, count), np.inf)
         own = [fact.prototype for fact in self.facts.activations]
