@@ -192,7 +192,9 @@ def test_nobody_reads_of_a_whole_ball_where_tiles_have_to_stay() -> None:
     shown = len(found.tiles.necessary)
     assert f"Necessary: for {shown} of 4 kept tiles" in claimed_words(core, "3")[1]
     fewer = core.model_copy(update={"released": core.released[:1]})
-    assert "Necessity is open for 3 kept tiles: fewer tiles may do." in limits_words(fewer, 0, None)
+    assert "Necessity is open for 3 kept tiles: fewer tiles may do." in limits_words(
+        fewer, 0, 0, None
+    )
     claims = [c for c in found.checks[0].claims if not isinstance(c, MinimalTiles)]
     alone = [c for c in claims if not isinstance(c, NecessaryTile)]
     one = [*alone, NecessaryTile(core.released[0].tile, core.released[0].rival)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protoproof.certificate.reader import read_certificate
+from protoproof.certificate.schema import Superfluous
 from protoproof.kernel import check
 from protoproof.report.page.build import explanation_page
 from protoproof.report.page.html import render_explanation
@@ -35,8 +36,10 @@ def test_an_accepted_certificate(vocabulary: str) -> None:
 def test_a_rejected_certificate_proves_nothing() -> None:
     here, core, report = rejected()
     assert not report.accepted
+    count = range(len(core.facts))
+    spare = tuple(Superfluous(fact=index, evidence=core.evidence) for index in count)
     page = explanation_page(
-        envelope=read_certificate(file(core)),
+        envelope=read_certificate(file(core.model_copy(update={"superfluous": spare}))),
         check=report,
         reading=make_reading(here),
         picture=gray(8, 8),
@@ -48,6 +51,7 @@ def test_a_rejected_certificate_proves_nothing() -> None:
     )
     assert page.verdict == "rejected"
     assert page.proved == ()
+    assert page.not_proved[0].startswith(f"Necessity is open for {len(core.facts)} fact")
     html = render_explanation(page)
     assert "<h1>Rejected: this certificate proves nothing</h1>" in html
     assert '<section class="verdict bad">' in html

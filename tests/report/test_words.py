@@ -144,22 +144,24 @@ def test_claims_are_the_checkers_and_no_others() -> None:
 def test_limits_say_what_is_open() -> None:
     core = make_core(make_scene(), "ceiling")
     facts = len(core.facts)
-    text = " ".join(limits_words(core, 2, 3))
+    text = " ".join(limits_words(core, 2, 0, 3))
     assert f"Necessity is open for {facts - 2} facts" in text
     assert "may exist. It has at least 3 facts." in text
     assert "cannot leave out single ones" not in text
     listed = make_core(make_scene(), "topk")
-    assert "cannot leave out single ones" in " ".join(limits_words(listed, 0, None))
+    assert "cannot leave out single ones" in " ".join(limits_words(listed, 0, 0, None))
     spare = (
         Superfluous(fact=0, evidence=core.evidence),
         Superfluous(fact=2, evidence=core.evidence),
     )
     fewer = core.model_copy(update={"superfluous": spare})
-    text = " ".join(limits_words(fewer, 1, None))
+    text = " ".join(limits_words(fewer, 1, 2, None))
     assert f"Necessity is open for {facts - 3} fact" in text
+    unproved = " ".join(limits_words(fewer, 1, 0, None))
+    assert f"Necessity is open for {facts - 1} facts" in unproved
     (said,) = [words for words in claimed_words(fewer, "cat") if words.startswith("Superfluous")]
     assert "each of the facts 1, 3 alone" in said
-    closed = " ".join(limits_words(core, facts, facts))
+    closed = " ".join(limits_words(core, facts, 0, facts))
     assert "Necessity" not in closed
     assert "may exist" not in closed
 

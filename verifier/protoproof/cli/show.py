@@ -93,6 +93,8 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
     else:
         predicted, facts = _as_the_model_says(core, network)
     region = stated.region_of(core)
+    # as far as the file says; nothing keeps it from naming a fact twice
+    needed, spare = ({one.fact for one in said} for said in (core.witnesses, core.superfluous))
     return {
         "schema": envelope.schema_,
         "tool": core.tool,
@@ -123,7 +125,7 @@ def _document(envelope: Envelope, network: Network | None) -> dict[str, Any]:
         "facts": facts,
         "rests_on": list(stated.resting_words(core, conditions(core))),
         "conditional": bool(conditions(core)),
-        "not_proved": list(limits_words(core, len(core.witnesses), None)),
+        "not_proved": list(limits_words(core, len(needed), len(spare), None)),
     }
 
 

@@ -100,7 +100,9 @@ def explanation_page(
         proved=claims_words(core, check.claims, predicted),
         assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
         conditions=sentences(check.conditions),
-        not_proved=limits_words(core, len(needed.necessary), _least(core, sizes)),
+        not_proved=limits_words(
+            core, len(needed.necessary), len(needed.superfluous), _least(core, sizes)
+        ),
         check=page_check(check),
         certificate=certificate,
         seconds=seconds,

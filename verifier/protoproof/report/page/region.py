@@ -165,7 +165,7 @@ def from_check(
         "proved": tuple(dict.fromkeys(claims)) if met else (),
         "conditions": sentences(conditions),
         "assumptions": sentences(a for a in resting if a not in conditions),
-        "not_proved": limits_words(core, 0, None),
+        "not_proved": limits_words(core, 0, 0, None),
         "check": page_check(checks[0]),
     }
 

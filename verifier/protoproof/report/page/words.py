@@ -293,10 +293,15 @@ def cases_words(core: Core) -> str:
     )
 
 
-def limits_words(core: Core, necessary: int, lower_bound: int | None) -> tuple[str, ...]:
-    """What a reader could wrongly take as proved, and is not."""
+def limits_words(
+    core: Core, necessary: int, superfluous: int, lower_bound: int | None
+) -> tuple[str, ...]:
+    """What a reader could wrongly take as proved, and is not.
+
+    ``necessary``, ``superfluous``: how many facts are, as far as who asks may say.
+    """
     facts = len(core.facts)
-    open_ = facts - necessary - len(core.superfluous)
+    open_ = facts - necessary - superfluous
     sentences = []
     if open_ > 0:
         sentences.append(
