@@ -100,9 +100,7 @@ def explanation_page(
         proved=claims_words(core, check.claims, predicted),
         assumptions=sentences(a for a in check.assumptions if a not in check.conditions),
         conditions=sentences(check.conditions),
-        not_proved=limits_words(
-            core, len(needed.necessary), len(needed.superfluous), _least(core, sizes)
-        ),
+        not_proved=limits_words(core, *needed.counts, _least(core, sizes)),
         check=page_check(check),
         certificate=certificate,
         seconds=seconds,
@@ -147,6 +145,11 @@ class Needed(NamedTuple):
 
     necessary: frozenset[int]
     superfluous: frozenset[int]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many are necessary, and how many superfluous."""
+        return len(self.necessary), len(self.superfluous)
 
     def word(self, fact: int) -> Need:
         """What is proved of one."""
