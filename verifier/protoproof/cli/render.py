@@ -121,7 +121,8 @@ def _print_claims(out: Console, explanation: Any, unit: str) -> None:
     out.print(f"necessary   {proved} {if_so}proved by a witness{counted}, {undecided} open")
     if spare:
         listed = ", ".join(str(index + 1) for index in sorted(explanation.superfluous))
-        out.print(f"superfluous fact {listed}: the others do without it, one at a time")
+        which = f"fact {listed}" if spare == 1 else f"each of the facts {listed} alone"
+        out.print(f"superfluous without {which}, the others still suffice", highlight=False)
     if explanation.certificate.core.vocabulary == "topk" and proved < explanation.size:
         out.print(
             "            a list of the most activated cannot leave out single ones: "
