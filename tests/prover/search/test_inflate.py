@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 
 from protoproof.certificate.canonical import canonical_bytes
 from protoproof.certificate.schema import Envelope
@@ -115,6 +115,7 @@ def test_what_is_not_proved_stays_as_it_is() -> None:
 
 @examples(8, 20)
 @given(seeds)
+@example(34360)  # an activation fact that says less than a ceiling about another prototype
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @PROPOSERS
 @DOMAINS

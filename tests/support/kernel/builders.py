@@ -127,8 +127,8 @@ class Scene:
         return tuple(result)
 
     def kept_off(self, facts: Sequence[Fact]) -> tuple[ImpliedBound, ...]:
-        """For every prototype that no fact is about, the best lower bound that one about another
-        gives, where that is one."""
+        """For every prototype, the best lower bound that a fact about another one gives, where that
+        says more than the facts about itself."""
         p = self.tiny.prototypes.astype(np.float64)
         far: dict[int, float] = {}
         for fact in facts:
@@ -145,10 +145,10 @@ class Scene:
             reach = {
                 i: math.sqrt(least) - float(np.linalg.norm(p[i] - p[j]))
                 for i, least in far.items()
-                if j not in far
+                if i != j
             }
             via = max(reach, key=reach.__getitem__, default=None)
-            if via is not None and reach[via] > 0:
+            if via is not None and reach[via] > math.sqrt(far.get(j, 0.0)):
                 stretch = reach[via] / math.sqrt(far[via]) - 1
                 clipped = min(max(stretch, 2.0**-30 - 1), -(2.0**-30))
                 result.append(ImpliedBound(prototype=j, via=via, stretch=clipped.hex()))
