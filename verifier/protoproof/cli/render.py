@@ -9,6 +9,7 @@ from rich.table import Table
 
 from protoproof.cli.terminal import console, safe
 from protoproof.length import size_words
+from protoproof.report.page.words import one_at_a_time
 
 SHOWN = 12  # facts that the terminal spells out
 _LISTS, _ITEMS = 8, 6  # lists beside the explanation, and lines of each
@@ -120,8 +121,7 @@ def _print_claims(out: Console, explanation: Any, unit: str) -> None:
     counted = f", {spare} {if_so}proved superfluous" if spare else ""
     out.print(f"necessary   {proved} {if_so}proved by a witness{counted}, {undecided} open")
     if spare:
-        listed = ", ".join(str(index + 1) for index in sorted(explanation.superfluous))
-        which = f"fact {listed}" if spare == 1 else f"each of the facts {listed} alone"
+        which = one_at_a_time(explanation.superfluous)
         out.print(f"superfluous without {which}, the others still suffice", highlight=False)
     if explanation.certificate.core.vocabulary == "topk" and proved < explanation.size:
         out.print(

@@ -168,12 +168,12 @@ def claimed_words(core: Core, predicted: str) -> tuple[str, ...]:
 
 def _parts_words(core: Core) -> tuple[str, ...]:
     """Into how many parts the proof cuts its region, and what is cut; nothing of one part."""
-    parts = sum(node.kind == "part" for node in core.parts or ())
+    parts = sum(node.kind == "part" for node in core.parts)
     if parts < 2:
         return ()
-    units = {(node.tensor, node.number) for node in core.parts or () if isinstance(node, UnitCut)}
-    numbers = {node.number for node in core.parts or () if isinstance(node, InputCut)}
-    lights = {node.parameter for node in core.parts or () if isinstance(node, LightCut)}
+    units = {(node.tensor, node.number) for node in core.parts if isinstance(node, UnitCut)}
+    numbers = {node.number for node in core.parts if isinstance(node, InputCut)}
+    lights = {node.parameter for node in core.parts if isinstance(node, LightCut)}
     cut = [plural(len(units), "unit")] if units else []
     cut += [plural(len(numbers), "input number")] if numbers else []
     cut += [" and ".join(sorted(lights))] if lights else []

@@ -251,9 +251,15 @@ def superfluous_words(facts: Sequence[int]) -> tuple[str, ...]:
     """Which facts the others do without, by their numbers in the list."""
     if not facts:
         return ()
-    numbers = ", ".join(str(fact + 1) for fact in sorted(facts))
-    which = f"fact {numbers}" if len(facts) == 1 else f"each of the facts {numbers} alone"
+    which = one_at_a_time(facts)
     return (f"Superfluous: without {which}, the others still suffice, over the real numbers.",)
+
+
+def one_at_a_time(facts: Iterable[int]) -> str:
+    """``fact 5``, or ``each of the facts 5, 8 alone``."""
+    numbers = [str(fact + 1) for fact in sorted(facts)]
+    listed = ", ".join(numbers)
+    return f"fact {listed}" if len(numbers) == 1 else f"each of the facts {listed} alone"
 
 
 def predicted_words(core: Core, predicted: str) -> str:
