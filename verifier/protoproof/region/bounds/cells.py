@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from protoproof.region.bounds.ascent import Ascent, Problem
 from protoproof.region.bounds.dual import CURVED, Choice, Dual, crossing
@@ -32,15 +33,20 @@ def in_cells(
     """The same with the best multipliers, for rows that are still open and whose case allows it;
     and for these the inputs of the case where the forms are least, flat."""
     dual, duals = problem.dual, found.choice.duals.clone()
-    inputs = {}
-    rows = torch.nonzero(found.bound <= enough).flatten().tolist()
+    inputs: dict[int, NDArray[np.float64]] = {}
     size = dual.bounds.values[dual.passage.graph.input].lower[0].numel()
+    open_ = torch.nonzero(found.bound <= enough).flatten().tolist()
+    few = [
+        row for row in open_ if dual.sides[row] and (len(dual.sides[row]) + 1) * size <= _NUMBERS
+    ]
+    rows = [row for row in few if _affine(dual, row)]
+    if not rows:
+        return found, inputs
+    forms = problem.in_the_latent(problem.lines.forms(found.free)[0])
     for row in rows:
-        sides = len(dual.sides[row])
-        if sides and (sides + 1) * size <= _NUMBERS and _affine(dual, row):
-            solved = _solved(problem, found, row)
-            if solved is not None:
-                duals[row, :sides], inputs[row] = torch.from_numpy(solved[0]), solved[1]
+        solved = _solved(dual, forms, found.choice, row)
+        if solved is not None:
+            duals[row, : len(solved[0])], inputs[row] = torch.from_numpy(solved[0]), solved[1]
     if not inputs:
         return found, inputs
     choice = Choice(found.choice.low, found.choice.high, duals)
@@ -62,22 +68,21 @@ def _affine(dual: Dual, row: int) -> bool:
 
 
 def _solved(
-    problem: Problem, found: Ascent, row: int
+    dual: Dual, forms_of_latent: Tensor, choice: Choice, row: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Multipliers of the sides of one row, and an input; None where the solver has none."""
     from scipy.optimize import linprog  # a third of a second, and rarely needed
 
-    dual, sides = problem.dual, problem.dual.sides[row]
+    sides = dual.sides[row]
     count = len(sides)
     # the form without any side, and with the multiplier 1 of each
     copies = torch.full((count + 1,), row)
     alone = Dual(dual.passage, dual.bounds.chosen(copies), [sides] * (count + 1))
-    slopes, _ = problem.lines.forms(found.free)
     forms = alone.at_input(
-        problem.in_the_latent(slopes)[copies],
+        forms_of_latent[copies],
         Choice(
-            {name: value[copies] for name, value in found.choice.low.items()},
-            {name: value[copies] for name, value in found.choice.high.items()},
+            {name: value[copies] for name, value in choice.low.items()},
+            {name: value[copies] for name, value in choice.high.items()},
             torch.cat([torch.zeros(1, count), torch.eye(count)]).double(),
         ),
     )
